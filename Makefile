@@ -1,0 +1,49 @@
+# One command each; every target makes what it needs. PYTHON names the interpreter the virtual environment is made with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8080
+export HOST PORT
+
+.PHONY: run test lint types format setup bench-import clean
+
+run: $(VENV)/.installed
+	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
+
+test: setup lint types
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/.dev tests/interop/node_modules/.installed
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-import: setup
+	$(BIN)/python -m benchmarks.import_latency
+
+$(VENV)/.installed: pyproject.toml
+	@scripts/check-python $(PYTHON)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+tests/interop/node_modules/.installed: tests/interop/package.json tests/interop/package-lock.json
+	@scripts/check-node
+	@cd tests/interop && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+clean:
+	rm -rf $(VENV) tests/interop/node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,54 @@
+"""One outgoing message, encoded once for whoever receives it.
+
+Knows: how a message looks in a WebSocket frame and in a polling payload.
+Does not know: to whom it goes, nor what its text means.
+A broadcast hands the same object to every session, so that each form is made at most once.
+"""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+
+from .websocket_frame import BINARY, TEXT, encode_frame
+
+
+class EncodedPacket:
+    """A packet of Engine.IO: `payload` is `b"4hello"` for text, the bare bytes for binary."""
+
+    __slots__ = ("_frame", "_polling", "compress", "is_binary", "payload")
+
+    def __init__(self, payload: bytes, *, is_binary: bool = False, compress: bool = True) -> None:
+        self.payload = payload
+        self.is_binary = is_binary
+        self.compress = compress
+        self._frame: bytes | None = None
+        self._polling: bytes | None = None
+
+    @classmethod
+    def message(cls, data: str | bytes | bytearray | memoryview) -> EncodedPacket:
+        """Make the packet of one message, text or binary."""
+        if isinstance(data, str):
+            return cls(b"4" + data.encode())
+        return cls(bytes(data), is_binary=True)
+
+    @property
+    def frame(self) -> bytes:
+        """The unmasked WebSocket frame."""
+        frame = self._frame
+        if frame is None:
+            frame = encode_frame(BINARY if self.is_binary else TEXT, self.payload)
+            self._frame = frame
+        return frame
+
+    @property
+    def polling(self) -> bytes:
+        """The packet as one record of a polling payload."""
+        if not self.is_binary:
+            return self.payload
+        # Engine.IO v4, Payload: binary is base64-encoded behind the letter "b".
+        if self._polling is None:
+            self._polling = b"b" + b2a_base64(self.payload, newline=False)
+        return self._polling
+
+    def __repr__(self) -> str:
+        return f"EncodedPacket({self.payload[:40]!r}, is_binary={self.is_binary})"
