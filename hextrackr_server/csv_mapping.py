@@ -1,0 +1,381 @@
+"""From one row of a scanner's export to the findings that it reports.
+
+Knows: the column names of Tenable exports and their aliases, how a value is made clean, which
+finding is the same as which.  Does not know: files, the database, progress.
+A finding is one vulnerability on one host; a row with three CVEs holds three.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from hashlib import blake2b
+from typing import TypedDict
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "cve": ("definition.cve", "cve"),
+    "hostname": ("asset.name", "hostname", "Host", "Device"),
+    "ip_address": (
+        "asset.display_ipv4_address",
+        "asset.ipv4_addresses",
+        "ip_address",
+        "IP Address",
+    ),
+    "severity": ("severity",),
+    "vpr_score": (
+        "definition.vpr.score",
+        "definition.vpr_v2.score",
+        "vpr_score",
+        "VPR Score",
+        "vpr",
+    ),
+    "cvss_score": (
+        "cvss_score",
+        "CVSS Score",
+        "cvss",
+        "definition.cvss3.base_score",
+        "definition.cvss_score",
+    ),
+    "vendor": ("definition.family", "vendor"),
+    "plugin_id": ("definition.id", "plugin_id", "Plugin ID"),
+    "plugin_name": ("definition.name", "plugin_name", "description"),
+    "description": ("definition.description", "definition.name", "plugin_name", "description"),
+    "vulnerability_date": (
+        "definition.plugin_published",
+        "definition.plugin_updated",
+        "definition.vulnerability_published",
+        "vulnerability_date",
+        "plugin_published",
+    ),
+    "first_seen": ("first_seen", "First Seen"),
+    "last_seen": ("last_seen", "Last Seen"),
+    "state": ("state",),
+    "operating_system": ("asset.operating_systems",),
+    "solution": ("definition.solution", "solution"),
+    "asset_id": ("asset.id", "asset_id", "Asset ID"),
+}
+# Of these groups a file must have one column each; a description alone identifies nothing.
+_REQUIRED: Mapping[str, tuple[str, ...]] = {
+    "host": (*COLUMNS["hostname"], *COLUMNS["ip_address"]),
+    "vulnerability": (
+        *COLUMNS["cve"],
+        *COLUMNS["plugin_id"],
+        "definition.name",
+        "plugin_name",
+    ),
+}
+SEVERITIES = ("Critical", "High", "Medium", "Low", "Info", "Unknown")
+_SEVERITY_WORDS = {
+    "critical": "Critical",
+    "high": "High",
+    "medium": "Medium",
+    "moderate": "Medium",
+    "low": "Low",
+    "info": "Info",
+    "informational": "Info",
+    "none": "Info",
+}
+_SEVERITY_WEIGHT = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1, "Unknown": 0}
+_FIXED_STATES = frozenset({"FIXED", "REMEDIATED", "RESOLVED", "CLOSED"})
+_LONG, _NAME, _SHORT = 10_000, 500, 255
+
+_ADVISORY = re.compile(r"\bCVE-\d{4}-\d{4,19}(?!\d)|\bcisco-sa-[a-z0-9_-]{3,100}", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
+_CONTROL_BUT_LINES = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]"
+)
+_NUMBER = re.compile(r"[+-]?\d{1,20}(?:\.\d{0,20})?(?:[eE][+-]?\d{1,3})?")
+_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?=$|[T ])")
+_US_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?=$| )")
+
+
+class Finding(TypedDict):
+    """One vulnerability on one host, clean, with the key that it is recognised by."""
+
+    row_number: int
+    hostname: str
+    ip_address: str
+    cve: str
+    severity: str
+    vpr_score: float | None
+    cvss_score: float | None
+    plugin_id: str
+    plugin_name: str
+    description: str
+    solution: str
+    vendor: str
+    vulnerability_date: str | None
+    first_seen: str
+    last_seen: str
+    state: str
+    operating_system: str
+    unique_key: str
+    dedup_tier: int
+    confidence_score: int
+    lifecycle_state: str
+    weight: int
+
+
+class RowRejected(Exception):
+    """A row that reports nothing usable: which column is to blame, and why."""
+
+    def __init__(self, column: str, message: str) -> None:
+        super().__init__(message)
+        self.column = column
+        self.message = message
+
+
+def missing_columns(header: Sequence[str]) -> list[tuple[str, str]]:
+    """What a header lacks to be an export of findings, as (what, the names it could have)."""
+    present = {name.lower() for name in header}
+    return [
+        (what, "one of these columns is needed: " + ", ".join(names))
+        for what, names in _REQUIRED.items()
+        if present.isdisjoint(name.lower() for name in names)
+    ]
+
+
+class RowMapper:
+    """Reads the rows of one file: its header is looked up once."""
+
+    __slots__ = ("_cells_expected", "_default_vendor", "_indexes", "_names", "_scan_date", "doubts")
+
+    def __init__(self, header: Sequence[str], scan_date: str, default_vendor: str = "") -> None:
+        positions: dict[str, int] = {}
+        for index, name in enumerate(header):
+            positions.setdefault(name.lower(), index)
+        self._indexes = {
+            field: tuple(positions[name.lower()] for name in names if name.lower() in positions)
+            for field, names in COLUMNS.items()
+        }
+        self._names = tuple(header)
+        self._cells_expected = len(header)
+        self._scan_date = scan_date
+        self._default_vendor = default_vendor
+        #: What was left out of the row mapped last, as (column, message).
+        self.doubts: list[tuple[str, str]] = []
+
+    def findings(self, number: int, cells: list[str]) -> list[Finding]:
+        """The findings of a row; raises RowRejected where there is none."""
+        self.doubts = []
+        self._check_length(cells)
+        hostname, ip_address = self._host(cells)
+        severity = self._severity(cells)
+        vpr_score = self._score(cells, "vpr_score")
+        plugin_id = clean(self._first(cells, "plugin_id"), _SHORT)
+        plugin_name = clean(self._first(cells, "plugin_name"), _NAME)
+        advisories = self._advisories(cells, plugin_id or plugin_name)
+        description = clean_text(self._first(cells, "description"))
+        state = clean(self._first(cells, "state"), 64) or "ACTIVE"
+        fixed = state.upper() in _FIXED_STATES
+        finding = Finding(
+            row_number=number,
+            hostname=hostname,
+            ip_address=ip_address,
+            cve="",
+            severity=severity,
+            vpr_score=vpr_score,
+            cvss_score=self._score(cells, "cvss_score"),
+            plugin_id=plugin_id,
+            plugin_name=plugin_name,
+            description=description,
+            solution=clean_text(self._first(cells, "solution")),
+            vendor=vendor_group(self._first(cells, "vendor") or self._default_vendor),
+            vulnerability_date=iso_date(self._first(cells, "vulnerability_date")),
+            first_seen=iso_date(self._first(cells, "first_seen")) or self._scan_date,
+            last_seen=iso_date(self._first(cells, "last_seen")) or self._scan_date,
+            state=state,
+            operating_system=clean(self._first(cells, "operating_system"), _SHORT),
+            unique_key="",
+            dedup_tier=0,
+            confidence_score=0,
+            lifecycle_state="resolved" if fixed else "active",
+            weight=(0 if fixed else 1_000_000)
+            + _SEVERITY_WEIGHT[severity] * 1000
+            + round((vpr_score or 0) * 10),
+        )
+        return self._one_for_each(
+            finding, advisories, clean(self._first(cells, "asset_id"), _SHORT)
+        )
+
+    def _first(self, cells: list[str], field: str) -> str:
+        """The first cell that is not empty among a field's columns."""
+        for index in self._indexes[field]:
+            if index < len(cells) and (value := cells[index].strip()):
+                return value
+        return ""
+
+    def _column(self, field: str) -> str:
+        """The name that this file has for a field."""
+        indexes = self._indexes[field]
+        return self._names[indexes[0]] if indexes else field
+
+    def _check_length(self, cells: list[str]) -> None:
+        # A row that is too short misses optional cells; one that is too long is shifted.
+        if len(cells) > self._cells_expected and any(cells[self._cells_expected :]):
+            raise RowRejected(
+                "", f"the row has {len(cells)} cells, the header {self._cells_expected}"
+            )
+
+    def _host(self, cells: list[str]) -> tuple[str, str]:
+        ip_address = first_address(self._first(cells, "ip_address"))
+        hostname = host_name(self._first(cells, "hostname")) or ip_address
+        if not hostname:
+            raise RowRejected(self._column("hostname"), "the row names no host")
+        return hostname, ip_address
+
+    def _severity(self, cells: list[str]) -> str:
+        written = self._first(cells, "severity")
+        severity = _SEVERITY_WORDS.get(written.lower(), "Unknown")
+        if severity == "Unknown" and written:
+            self._doubt("severity", f"{_quoted(written)} is not a known severity")
+        return severity
+
+    def _score(self, cells: list[str], field: str) -> float | None:
+        written = self._first(cells, field)
+        value = score(written)
+        if value is None and written:
+            self._doubt(field, f"{_quoted(written)} is not a number; the score is left out")
+        return value
+
+    def _advisories(self, cells: list[str], plugin: str) -> list[str]:
+        """The CVEs (or Cisco advisories) of a row, else those that its plugin's name tells."""
+        written = self._first(cells, "cve")
+        found = advisories_in(written)
+        if not found:
+            found = advisories_in(self._first(cells, "plugin_name"))[:1]
+            if written:
+                self._doubt("cve", f"{_quoted(written)} is not a CVE")
+        if not found and not plugin:
+            raise RowRejected(self._column("cve"), "the row names no CVE and no plugin")
+        return found
+
+    def _doubt(self, field: str, message: str) -> None:
+        self.doubts.append((self._column(field), message))
+
+    @staticmethod
+    def _one_for_each(finding: Finding, advisories: list[str], asset_id: str) -> list[Finding]:
+        if not advisories:
+            return [_recognisable(finding, asset_id)]
+        description = finding["description"]
+        findings = []
+        for advisory in advisories:
+            one = finding.copy()
+            one["cve"] = advisory
+            if len(advisories) > 1:
+                one["description"] = f"{description} ({advisory})".strip()
+            findings.append(_recognisable(one, asset_id))
+        return findings
+
+
+def _recognisable(finding: Finding, asset_id: str) -> Finding:
+    """Give a finding the key by which the next import will know it again.
+
+    The CVE comes before the asset and plugin: a row with three CVEs has one asset and plugin,
+    and two plugins that report one CVE on one host report one finding.
+    """
+    host = finding["ip_address"] or finding["hostname"]
+    cve, plugin_id = finding["cve"], finding["plugin_id"]
+    if cve:
+        key, tier, confidence = f"cve:{cve}|host:{host}", 2, 85
+    elif asset_id and plugin_id:
+        key, tier, confidence = f"asset:{asset_id}|plugin:{plugin_id}", 1, 95
+    elif plugin_id:
+        key, tier, confidence = f"plugin:{plugin_id}|host:{host}|vendor:{finding['vendor']}", 3, 70
+    else:
+        text = finding["description"] or finding["plugin_name"]
+        digest = blake2b(text[:50].encode(), digest_size=8).hexdigest()
+        key, tier, confidence = f"desc:{digest}|host:{host}", 4, 50
+    finding["unique_key"], finding["dedup_tier"], finding["confidence_score"] = (
+        key,
+        tier,
+        confidence,
+    )
+    return finding
+
+
+def advisories_in(text: str) -> list[str]:
+    """The CVE and Cisco advisory ids in a text, each once, in its canonical spelling."""
+    if not text:
+        return []
+    found = (match.group() for match in _ADVISORY.finditer(text))
+    spelled = (each.upper() if each[:4].upper() == "CVE-" else each.lower() for each in found)
+    return list(dict.fromkeys(spelled))
+
+
+def clean(text: str, limit: int) -> str:
+    """A text of one line without control characters, cut to a limit."""
+    if _CONTROL.search(text):
+        text = " ".join(_CONTROL.sub(" ", text).split())
+    return text[:limit]
+
+
+def clean_text(text: str) -> str:
+    """A longer text: its lines and tabs stay, other control characters go."""
+    return _CONTROL_BUT_LINES.sub("", text[:_LONG])
+
+
+@lru_cache(maxsize=8192)
+def host_name(text: str) -> str:
+    """A host's short name in lower case, or its address as it is."""
+    text = clean(text, _SHORT)
+    return _address(text) or text.split(".", 1)[0].lower()
+
+
+@lru_cache(maxsize=8192)
+def first_address(text: str) -> str:
+    """The first valid IPv4 or IPv6 address of a list, or nothing."""
+    for part in re.split(r"[,;\s]+", text[:4096]):
+        if address := _address(part):
+            return address
+    return ""
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=1024)
+def vendor_group(family: str) -> str:
+    """The vendor that findings are grouped by: CISCO, Palo Alto or Other."""
+    text = family.lower()
+    if "cisco" in text:
+        return "CISCO"
+    if re.search(r"palo[\s_-]*alto", text):
+        return "Palo Alto"
+    return "Other"
+
+
+@lru_cache(maxsize=4096)
+def score(text: str) -> float | None:
+    """A VPR or CVSS score within 0 to 10; None for what is not a finite number."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    return min(10.0, max(0.0, value)) if math.isfinite(value) else None
+
+
+@lru_cache(maxsize=4096)
+def iso_date(text: str) -> str | None:
+    """The day of a timestamp as YYYY-MM-DD; None for what is not a date."""
+    if match := _ISO_DATE.match(text):
+        year, month, day = match.groups()
+    elif match := _US_DATE.match(text):
+        month, day, year = match.groups()
+    else:
+        return None
+    try:
+        return date(int(year), int(month), int(day)).isoformat()
+    except ValueError:
+        return None
+
+
+def _quoted(text: str) -> str:
+    return repr(clean(text, 40))

@@ -1,0 +1,128 @@
+"""A CSV file as numbered rows, in bounded memory.
+
+Knows: encodings, delimiters, the csv module, how a spreadsheet numbers rows (the first is 1).
+Does not know: what the columns mean.
+Counting and reading walk the same generator, so that their numbers agree.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from hextrackr_server.errors import invalid
+
+# A line is read in pieces of this many characters, so that a file without line ends stays cheap.
+MAXIMUM_LINE = 1 << 20
+MAXIMUM_COLUMNS = 1000
+CHECKPOINT_ROWS = 2000
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CsvSource:
+    """A file whose shape is known: how to decode it, its header, how many rows follow."""
+
+    path: Path
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    row_count: int
+    warning: str | None
+
+    def rows(self) -> Iterator[tuple[int, list[str] | str]]:
+        """Each row that is not blank: its number, and its cells or what is wrong with it."""
+        with _opened(self.path, self.encoding) as file:
+            numbered = _numbered_rows(file, self.delimiter)
+            next(numbered)
+            yield from numbered
+
+
+def inspect(path: Path, checkpoint: Callable[[int], None]) -> CsvSource:
+    """Find out a file's shape by reading all of it once.
+
+    `checkpoint(rows so far)` is called now and then, and may raise to give up.
+    Raises ServiceError for a file that has no header.
+    """
+    encoding = _encoding_of(path)
+    warning = None
+    try:
+        return _inspect_as(path, encoding, checkpoint, warning)
+    except UnicodeDecodeError:
+        # Exports of older Windows tools; every byte has a meaning there, so this cannot fail.
+        warning = "the file is not UTF-8: it was read as Windows-1252"
+        return _inspect_as(path, "cp1252", checkpoint, warning)
+
+
+def _inspect_as(
+    path: Path, encoding: str, checkpoint: Callable[[int], None], warning: str | None
+) -> CsvSource:
+    with _opened(path, encoding) as file:
+        delimiter = _delimiter_of(file)
+    with _opened(path, encoding) as file:
+        numbered = _numbered_rows(file, delimiter)
+        _, header = next(numbered, (0, ""))
+        if isinstance(header, str):
+            raise invalid("The file is empty: a CSV file begins with a row of column names")
+        if len(header) > MAXIMUM_COLUMNS:
+            raise invalid(f"The file has {len(header)} columns; {MAXIMUM_COLUMNS} are too many")
+        count = 0
+        for _ in numbered:
+            count += 1
+            if count % CHECKPOINT_ROWS == 0:
+                checkpoint(count)
+    names = tuple(cell.strip() for cell in header)
+    return CsvSource(path, encoding, delimiter, names, count, warning)
+
+
+def _opened(path: Path, encoding: str) -> TextIO:
+    errors = "strict" if encoding == "utf-8" else "replace"
+    return path.open(encoding=encoding, errors=errors, newline="")
+
+
+def _encoding_of(path: Path) -> str:
+    with path.open("rb") as file:
+        beginning = file.read(4)
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if beginning.startswith(mark):
+            return encoding
+    return "utf-8"
+
+
+def _delimiter_of(file: TextIO) -> str:
+    """The separator that the first line uses most; spreadsheets of some countries write `;`."""
+    for line in _lines(file):
+        if line.strip():
+            return max(",;\t", key=line.count)
+    return ","
+
+
+def _numbered_rows(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
+    reader = csv.reader(_lines(file), delimiter=delimiter)
+    number = 0
+    while True:
+        number += 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            # The reader starts afresh with the next line: one broken row does not end the file.
+            yield number, f"not readable as CSV: {error}"
+            continue
+        if any(cells):
+            yield number, cells
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(MAXIMUM_LINE):
+        yield line

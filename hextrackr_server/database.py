@@ -1,0 +1,137 @@
+"""The database: connections, transactions, the version of its schema.
+
+Knows: SQLAlchemy's engine, how SQLite is made safe for one writer and many readers.
+Does not know: what is stored.  Everything here blocks: call it from a thread, never from the loop.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from hextrackr_server import schema
+from hextrackr_server.errors import SettingsError
+
+# Long enough for a writer to wait out the transaction that ends a large import.
+BUSY_TIMEOUT_MS = 30_000
+
+Migration = Callable[[Connection], None]
+#: Step n brings a database of version n + 1 to version n + 2; a new one starts at the newest.
+MIGRATIONS: tuple[Migration, ...] = ()
+_WRITES = "hextrackr_writes"
+
+
+class Database:
+    """One SQLite file, opened by one server at a time.
+
+    `reading()` and `writing()` give a connection within a transaction: it is committed at the
+    end of the block, rolled back when the block raises.
+    """
+
+    def __init__(self, path: Path, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
+        """Open the file, create or migrate its tables; SettingsError where that cannot be."""
+        self.path = path
+        self._migrations = migrations
+        self._lock = _lock(path)
+        self._engine = _engine(path)
+        try:
+            with self.writing() as connection:
+                self._migrate(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database, whatever is written meanwhile."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is the only writer from its first moment."""
+        with self._engine.connect() as connection:
+            # BEGIN IMMEDIATE: a reader that turns writer halfway can fail where no wait helps.
+            connection = connection.execution_options(**{_WRITES: True})
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close every connection and let another server open the file."""
+        self._engine.dispose()
+        os.close(self._lock)
+
+    def _migrate(self, connection: Connection) -> None:
+        newest = 1 + len(self._migrations)
+        found = self._version(connection)
+        if found is None:
+            schema.metadata.create_all(connection)
+            connection.execute(insert(schema.meta).values(name="schema_version", value=str(newest)))
+            return
+        if found > newest:
+            raise SettingsError(
+                f"{self.path} was written by a newer server (schema {found}, this one knows "
+                f"{newest}): install that one, or choose another --database"
+            )
+        for migration in self._migrations[found - 1 :]:
+            migration(connection)
+        connection.execute(
+            update(schema.meta)
+            .where(schema.meta.c.name == "schema_version")
+            .values(value=str(newest))
+        )
+
+    def _version(self, connection: Connection) -> int | None:
+        if not connection.dialect.has_table(connection, schema.meta.name):
+            return None
+        query = select(schema.meta.c.value).where(schema.meta.c.name == "schema_version")
+        value = connection.execute(query).scalar()
+        return None if value is None else int(value)
+
+
+def _lock(path: Path) -> int:
+    """Hold the file for this process; the system lets go of it when the process ends."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(f"the database {path} cannot be opened: {reason}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise SettingsError(
+            f"the database {path} is in use by another server: stop it, "
+            "or choose another --database"
+        ) from error
+    return lock
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=8)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+        # The driver must not begin transactions of its own: `begin` below does, knowingly.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

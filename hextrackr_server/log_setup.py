@@ -1,0 +1,89 @@
+"""One log line per record, for people or for machines, whatever a client put into it.
+
+Knows: the logging module, the two formats, which characters must not reach a terminal.
+Does not know: who logs, or what.  Structured fields come as `extra={"fields": {...}}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from typing import Any, TextIO
+
+MAXIMUM_LENGTH = 2000
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def configure(log_format: str, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Send every record of the process to a stream (standard error), in one of the formats."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else HumanFormatter())
+    root = logging.getLogger()
+    for previous in root.handlers[:]:
+        root.removeHandler(previous)
+    root.addHandler(handler)
+    root.setLevel(level)
+
+
+def fields(**values: Any) -> dict[str, Any]:
+    """The `extra` of a log call that carries structured fields."""
+    return {"fields": values}
+
+
+def escape(text: str, limit: int = MAXIMUM_LENGTH) -> str:
+    """The text on one line, cut to a limit, without anything that steers a terminal."""
+    if len(text) > limit:
+        text = text[:limit] + "..."
+    return _UNSAFE.sub(_escaped, text)
+
+
+class HumanFormatter(logging.Formatter):
+    """`12:30:01 INFO  imports: import completed  import=5 rows=20000`.
+
+    A traceback follows on lines that begin with two bars, so that no text of a client can
+    pass for a record of its own.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line, and its traceback as marked ones."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        name = record.name.rpartition(".")[2]
+        line = f"{clock} {record.levelname:<7} {name}: {escape(record.getMessage())}"
+        pairs = [f"{name}={escape(str(value), 256)}" for name, value in _fields_of(record).items()]
+        if pairs:
+            line += "  " + " ".join(pairs)
+        if record.exc_info:
+            for trace_line in self.formatException(record.exc_info).splitlines():
+                line += "\n  || " + escape(trace_line)
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: timestamp (ms), level, logger, message, then the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one JSON object."""
+        entry: dict[str, Any] = {
+            **_fields_of(record),
+            "timestamp": int(record.created * 1000),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": escape(record.getMessage()),
+        }
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        # ASCII only: a terminal that shows the file sees no control character either.
+        return json.dumps(entry, default=str, ensure_ascii=True)
+
+
+def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    values = getattr(record, "fields", None)
+    return values if isinstance(values, dict) else {}
+
+
+def _escaped(match: re.Match[str]) -> str:
+    character = match.group()
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character) or f"\\u{ord(character):04x}"
