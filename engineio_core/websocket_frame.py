@@ -12,11 +12,10 @@ try:
 except ImportError:  # pragma: no cover - the wheel of a platform without a compiler
     from websockets.utils import apply_mask
 
-__all__ = ["BINARY", "CLOSE", "TEXT", "apply_mask", "encode_close", "encode_frame"]
+__all__ = ["BINARY", "TEXT", "apply_mask", "encode_frame", "judge_header"]
 
 TEXT: Final = 0x1
 BINARY: Final = 0x2
-CLOSE: Final = 0x8
 
 
 def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
@@ -31,10 +30,24 @@ def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     return bytes((first, 127)) + length.to_bytes(8, "big") + payload
 
 
-def encode_close(code: int | None = None, reason: str = "") -> bytes:
-    """Return a close frame; without a code it is empty (the peer reads 1005)."""
-    if code is None:
-        return encode_frame(CLOSE, b"")
-    # 5.5: "All control frames MUST have a payload length of 125 bytes or less"
-    text = reason.encode()[:123].decode(errors="ignore").encode()
-    return encode_frame(CLOSE, code.to_bytes(2, "big") + text)
+def judge_header(first: int, second: int) -> str | None:
+    """Say what is wrong with the first two bytes of a client's frame, if anything is.
+
+    For connections without an extension. What depends on earlier frames is not judged here.
+    """
+    opcode = first & 0x0F
+    if first & 0x70:
+        # 5.2: "If a nonzero value is received and none of the negotiated extensions defines the
+        # meaning of such a nonzero value, the receiving endpoint MUST _Fail the WebSocket
+        # Connection_."
+        return "reserved bits must be 0"
+    if 0x2 < opcode < 0x8 or opcode > 0xA:
+        return "invalid opcode"
+    if not second & 0x80:
+        # 5.1: "The server MUST close the connection upon receiving a frame that is not masked."
+        return "a frame of a client must be masked"
+    if opcode >= 0x8 and (not first & 0x80 or second & 0x7F > 125):
+        # 5.5: "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
+        # fragmented."
+        return "a control frame is too long or fragmented"
+    return None

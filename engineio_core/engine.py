@@ -1,0 +1,548 @@
+"""The engine: which session a request belongs to, and where sessions begin and end.
+
+Knows: the order of the checks, sid -> Session, middlewares, the hooks.
+Does not know: frames, payloads, how HTTP is parsed, Socket.IO.
+
+A request goes its way without a task, unless a middleware or `allow_request` has to be awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias, TypeVar
+
+import orjson
+
+from . import errors, handshake
+from .asgi_host import AsgiApp, AsgiHost
+from .cors import CorsPolicy, has_invalid_origin
+from .encoded_packet import EncodedPacket
+from .errors import CloseReason, HandshakeRefused
+from .exchange import Exchange
+from .heartbeat import Heartbeat
+from .http_message import JSON, NO_STORE, TEXT_PLAIN, HttpRequest, HttpResponse
+from .http_protocol import HttpProtocol
+from .listener import Listener, Tls, open_listener, run, wait_for_signal
+from .options import EngineOptions, build_options
+from .payload import encode_payload
+from .polling_transport import PollingTransport
+from .session import Session, SessionContext
+from .transport import Clock
+from .trusted_proxies import TrustedProxies
+from .websocket_handshake import (
+    HandshakeRejected,
+    accept_handshake,
+    encode_rejection,
+    encode_switch,
+)
+from .websocket_transport import WebSocketTransport
+
+logger = logging.getLogger("engineio_core")
+
+Middleware: TypeAlias = Callable[
+    [HttpRequest], "HttpResponse | Awaitable[HttpResponse | None] | None"
+]
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+Event = Literal["connection", "connection_error", "headers", "initial_headers"]
+EVENTS: Final = ("connection", "connection_error", "headers", "initial_headers")
+
+
+class ConnectionRefusal:
+    """What `connection_error` is told: who asked, and why it was refused."""
+
+    __slots__ = ("code", "context", "message", "request")
+
+    def __init__(self, request: HttpRequest, error: HandshakeRefused) -> None:
+        self.request = request
+        self.code = error.refusal.code
+        self.message = error.refusal.message
+        self.context = error.context
+
+
+class Engine:
+    """An Engine.IO server (protocol 4).
+
+        engine = Engine(ping_interval=25)
+
+        @engine.on("connection")
+        def connected(session: Session) -> None:
+            session.on_text = session.send_text
+
+        engine.run(port=8080)
+
+    Takes `EngineOptions`, or its fields as keywords; an unknown one raises a TypeError.
+    """
+
+    def __init__(
+        self, options: EngineOptions | None = None, *, clock: Clock | None = None, **given: Any
+    ) -> None:
+        if options is not None and given:
+            raise TypeError("give either EngineOptions or keywords, not both")
+        self.options = options or build_options(EngineOptions, given)
+        self.proxies = TrustedProxies(self.options.trusted_proxies)
+        self.sessions: dict[str, Session] = {}
+        self.is_closing = False
+        path = self.options.path.rstrip("/")
+        self._path = f"{path}/" if self.options.add_trailing_slash else path
+        self._bare_path = path or "/"
+        self._clock = clock
+        self._context: SessionContext | None = None
+        self._cors = CorsPolicy(self.options.cors) if self.options.cors is not None else None
+        self._middlewares: list[Middleware] = []
+        self._hooks: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._asgi: AsgiHost | None = None
+        self._files: Callable[[Exchange], bool] | None = None
+        self._listeners: list[Listener] = []
+        self.connections: set[HttpProtocol] = set()
+
+    # -- what users call
+
+    def on(self, event: Event, hook: Hook | None = None) -> Any:
+        """Call `hook` on an event; without a hook, a decorator.
+
+        `connection(session)`: a session has begun. `connection_error(refusal)`: a request was
+        refused. `headers(headers, request)`: an answer, or a 101, is about to be sent; the dict
+        may be changed. `initial_headers(headers, request)`: the same, once a session.
+        """
+        if event not in self._hooks:
+            raise ValueError(f"unknown event {event!r}; known are {', '.join(EVENTS)}")
+        if hook is None:
+            return lambda decorated: self.on(event, decorated)
+        self._hooks[event].append(hook)
+        return hook
+
+    def use(self, middleware: Middleware) -> Middleware:
+        """Call `middleware(request)` before every request and upgrade, in order of registration.
+
+        Plain or async. It returns None to go on or an `HttpResponse` to end the request, on both
+        transports alike; it may write to `request.response_headers` and `request.state`. An
+        exception refuses the request with code 3.
+        """
+        self._middlewares.append(middleware)
+        return middleware
+
+    def mount(self, app: AsgiApp) -> None:
+        """Give every path that is not the engine's to an ASGI application."""
+        self._asgi = AsgiHost(app)
+
+    @property
+    def asgi(self) -> AsgiHost | None:
+        """The mounted ASGI application, if there is one."""
+        return self._asgi
+
+    def serve_files(self, serve: Callable[[Exchange], bool]) -> None:
+        """Ask `serve` first, for requests below the path: it answers and tells whether it did."""
+        self._files = serve
+
+    def protocol(self) -> HttpProtocol:
+        """Make the protocol of one TCP connection: the factory for `loop.create_server`."""
+        return HttpProtocol(self, asyncio.get_running_loop(), self.connections)
+
+    async def listen(
+        self,
+        host: str | None = "127.0.0.1",
+        port: int = 0,
+        *,
+        unix_path: str | Path | None = None,
+        descriptor: int | None = None,
+        tls: Tls | None = None,
+    ) -> Listener:
+        """Take connections, as `open_listener` says; may be called for several addresses.
+
+        Raises OSError if the address can't be had.
+        """
+        self.is_closing = False
+        if self._asgi is not None and not self._listeners:
+            await self._asgi.start_up()
+        listener = await open_listener(
+            self.protocol, host, port, unix_path=unix_path, descriptor=descriptor, tls=tls
+        )
+        self._listeners.append(listener)
+        return listener
+
+    def reload_tls(self) -> None:
+        """Read the certificates of all listeners again."""
+        for listener in self._listeners:
+            listener.reload_tls()
+
+    async def shutdown(self) -> None:
+        """Take no more connections, end all sessions, and let the mounted application end."""
+        self.is_closing = True
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        self.close()
+        if self._asgi is not None:
+            await self._asgi.shut_down()
+
+    def run(self, host: str | None = "127.0.0.1", port: int = 8080, **given: Any) -> None:
+        """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again."""
+        run(self._serve(host, port, **given))
+
+    async def _serve(self, host: str | None, port: int, **given: Any) -> None:
+        await self.listen(host, port, **given)
+        await wait_for_signal(self.reload_tls)
+        await self.shutdown()
+
+    def close(self) -> None:
+        """End all sessions at once (reason "forced close"); what waits for them is dropped.
+
+        After that the engine may serve again.
+        """
+        for task in list(self._tasks):
+            task.cancel()
+        for session in list(self.sessions.values()):
+            session.close(discard=True)
+        if self._context is not None:
+            self._context.heartbeat.close()
+            self._context = None
+        for connection in list(self.connections):
+            connection.close_if_idle()
+
+    # -- routing
+
+    def route(self, exchange: Exchange) -> None:
+        """Take one request from a connection."""
+        request = exchange.request
+        path = request.path
+        if path == self._bare_path or path.startswith(self._path):
+            if self._files is not None and self._files(exchange):
+                return
+            self._begin(exchange)
+        elif self._asgi is not None and not request.is_upgrade:
+            self._asgi.serve(exchange)
+        else:
+            exchange.respond(HttpResponse(404))
+
+    def _begin(self, exchange: Exchange) -> None:
+        request = exchange.request
+        if self._cors is not None:
+            self._cors.decorate(request)
+            if request.method == "OPTIONS":
+                exchange.respond(self._cors.preflight(request))
+                return
+        needs_task = self._middlewares or (
+            not request.query.get("sid")
+            and (self.options.allow_request is not None or self.options.generate_id is not None)
+        )
+        if not needs_task:
+            self._judge(exchange, None)
+            return
+        task = asyncio.get_running_loop().create_task(
+            self._run_middlewares(exchange), name=f"engineio request {request.path}"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        exchange.on_abort = partial(_cancel, task)
+
+    async def _run_middlewares(self, exchange: Exchange) -> None:
+        request = exchange.request
+        try:
+            async with asyncio.timeout(self.options.handshake_timeout):
+                for middleware in self._middlewares:
+                    response = await _maybe_await(middleware(request))
+                    if response is not None:
+                        self._answer(exchange, response)
+                        return
+        except Exception as error:
+            logger.info("a middleware refused a request: %r", error)
+            context = {"name": "MIDDLEWARE_FAILURE", "error": error}
+            self._refuse(exchange, HandshakeRefused(errors.BAD_REQUEST, context))
+            return
+        try:
+            self._check(request)
+            sid = None
+            if not request.query.get("sid"):
+                async with asyncio.timeout(self.options.handshake_timeout):
+                    sid = await self._admit(request)
+        except HandshakeRefused as refusal:
+            self._refuse(exchange, refusal)
+            return
+        exchange.on_abort = _nothing
+        self._judge(exchange, sid)
+
+    async def _admit(self, request: HttpRequest) -> str:
+        """Ask `allow_request`, then for a sid. Raises HandshakeRefused."""
+        if self.options.allow_request is not None:
+            try:
+                verdict = await _maybe_await(self.options.allow_request(request))
+            except Exception as error:
+                raise HandshakeRefused(errors.FORBIDDEN, {"error": error}) from error
+            if verdict is not None and verdict is not True:
+                message = verdict if isinstance(verdict, str) else None
+                raise HandshakeRefused(errors.FORBIDDEN, {"message": message}, message=message)
+        handshake.check_protocol(request.query)
+        if self.options.generate_id is None:
+            return handshake.generate_sid()
+        try:
+            sid = await _maybe_await(self.options.generate_id(request))
+            if not isinstance(sid, str) or not sid or sid in self.sessions:
+                raise ValueError(f"generate_id returned {sid!r}")
+        except Exception as error:
+            context = {"name": "ID_GENERATION_ERROR", "error": error}
+            raise HandshakeRefused(errors.BAD_REQUEST, context) from error
+        return sid
+
+    def _check(self, request: HttpRequest) -> str:
+        """Judge what can be judged without waiting, in Node's order. Raises HandshakeRefused."""
+        transport = handshake.check_transport(request.query, self.options)
+        if has_invalid_origin(request):
+            context = {"name": "INVALID_ORIGIN", "origin": request.headers.pop("origin", "")}
+            raise HandshakeRefused(errors.BAD_REQUEST, context)
+        if self._cors is not None and request.is_upgrade and self._cors.forbids_websocket(request):
+            logger.warning(
+                "a WebSocket from origin %r was refused; if it is yours, add it to the cors option",
+                request.headers.get("origin", "")[:200],
+            )
+            raise HandshakeRefused(errors.FORBIDDEN, {"name": "ORIGIN_NOT_ALLOWED"})
+        if sid := request.query.get("sid"):
+            session = self.sessions.get(sid)
+            if session is None:
+                raise HandshakeRefused(errors.UNKNOWN_SID, {"sid": sid})
+            if not request.is_upgrade and session.transport.name != transport:
+                context = {
+                    "name": "TRANSPORT_MISMATCH",
+                    "transport": transport,
+                    "previousTransport": session.transport.name,
+                }
+                raise HandshakeRefused(errors.BAD_REQUEST, context)
+        else:
+            handshake.check_new_session(request.method, transport, request.is_upgrade)
+        return transport
+
+    def _judge(self, exchange: Exchange, new_sid: str | None) -> None:
+        """Give the request to whoever answers it: all legal requests on one screen."""
+        request = exchange.request
+        try:
+            transport = self._check(request)
+            sid = request.query.get("sid") or None
+            if sid is None:
+                new_sid = new_sid or self._new_sid(request)
+            match (request.method, transport, sid):
+                case ("GET", "polling", None):
+                    self._open_polling(exchange, new_sid or "")
+                case ("GET", "websocket", None):
+                    self._open_websocket(exchange, new_sid or "")
+                case ("GET", "websocket", str()):
+                    self._probe(exchange, self.sessions[sid])
+                case ("GET", "polling", str()) if not request.is_upgrade:
+                    self._polling(sid).poll(exchange)
+                case ("POST", "polling", str()):
+                    self._polling(sid).post(exchange)
+                case (_, "polling", str()) if not request.is_upgrade:
+                    # Node answers 500 here.
+                    exchange.respond(HttpResponse(405, b"", [("Allow", "GET, POST")]))
+                case _:
+                    raise HandshakeRefused(
+                        errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"}
+                    )
+        except HandshakeRefused as refusal:
+            self._refuse(exchange, refusal)
+
+    def _polling(self, sid: str) -> PollingTransport:
+        transport = self.sessions[sid].transport
+        assert isinstance(transport, PollingTransport), "_check has compared the transports"
+        return transport
+
+    def _new_sid(self, request: HttpRequest) -> str:
+        handshake.check_protocol(request.query)
+        return handshake.generate_sid()
+
+    # -- sessions
+
+    def _open_polling(self, exchange: Exchange, sid: str) -> None:
+        if self._is_full(exchange):
+            return
+        request = exchange.request
+        context = self._session_context()
+        transport = PollingTransport(context, self._decorate)
+        session = transport.session = Session(sid, request, transport, context)
+        packets = [EncodedPacket(handshake.encode_open(sid, "polling", self.options))]
+        if self.options.initial_packet is not None:
+            packets.append(EncodedPacket.message(self.options.initial_packet))
+        headers: list[tuple[str, str]] = [TEXT_PLAIN, NO_STORE]
+        if self.options.cookie is not None:
+            headers.append(("Set-Cookie", _encode_cookie(self.options, sid)))
+        self._decorate(request, headers)
+        exchange.respond(HttpResponse(200, encode_payload(packets), headers))
+        self._register(session)
+
+    def _open_websocket(self, exchange: Exchange, sid: str) -> None:
+        if self._is_full(exchange):
+            return
+        transport, rest = self._accept(exchange)
+        if transport is None:
+            return
+        session = Session(sid, exchange.request, transport, self._session_context())
+        transport.listener = session
+        session.send(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
+        if self.options.initial_packet is not None:
+            session.send(EncodedPacket.message(self.options.initial_packet))
+        self._register(session)
+        if rest:
+            transport.data_received(rest)
+
+    def _probe(self, exchange: Exchange, session: Session) -> None:
+        if not self.options.allow_upgrades:
+            # Node accepts it although it was not offered.
+            raise HandshakeRefused(errors.BAD_REQUEST, {"name": "UPGRADE_NOT_ALLOWED"})
+        transport, rest = self._accept(exchange)
+        if transport is None:
+            return
+        candidate = session.admit_candidate(transport)
+        if candidate is None:
+            # Node: the handshake succeeds, then the connection is closed.
+            transport.listener = _Deaf()
+            transport.close()
+            return
+        transport.listener = candidate
+        if rest:
+            transport.data_received(rest)
+
+    def _accept(self, exchange: Exchange) -> tuple[WebSocketTransport | None, bytes]:
+        """Answer the opening handshake; None where it is no good, and has been refused."""
+        request = exchange.request
+        try:
+            accepted = accept_handshake(
+                request, self.options.per_message_deflate, self.options.max_http_buffer_size
+            )
+            lines: list[tuple[str, str]] = []
+            self._decorate(request, lines)
+            head = encode_switch(accepted, {**request.response_headers, **dict(lines)})
+        except HandshakeRejected as rejection:
+            tcp, _ = exchange.upgrade()
+            versions = {"Sec-WebSocket-Version": "13"} if rejection.status == 426 else {}
+            tcp.write(encode_rejection(400, "Bad Request", rejection.text, versions))
+            tcp.close()
+            return None, b""
+        tcp, rest = exchange.upgrade()
+        transport = WebSocketTransport(tcp, self._session_context(), accepted.extensions)
+        tcp.set_protocol(transport)
+        tcp.write(head)
+        tcp.resume_reading()
+        return transport, rest
+
+    def _register(self, session: Session) -> None:
+        self.sessions[session.sid] = session
+        self._session_context().heartbeat.start(session)
+        request = session.request
+        logger.info(
+            "session %s opened over %s from %s",
+            session.sid[:6], session.transport.name, request.remote_address,
+        )  # fmt: skip
+        self._call_hooks("connection", session)
+
+    def _session_ended(self, session: Session, reason: CloseReason, description: str) -> None:
+        self.sessions.pop(session.sid, None)
+        logger.info("session %s closed: %s (%s)", session.sid[:6], reason, description)
+
+    def _session_context(self) -> SessionContext:
+        if self._context is None:
+            clock = self._clock or asyncio.get_running_loop()
+            options = self.options
+            heartbeat = Heartbeat(clock, options.ping_interval, options.ping_timeout)
+            self._context = SessionContext(
+                options, clock, heartbeat, self._session_ended, _make_future
+            )
+        return self._context
+
+    def _is_full(self, exchange: Exchange) -> bool:
+        if len(self.sessions) < self.options.max_sessions and not self.is_closing:
+            return False
+        self._answer(exchange, HttpResponse(503, b"", [("Retry-After", "5")]))
+        return True
+
+    # -- answers
+
+    def _refuse(self, exchange: Exchange, refusal: HandshakeRefused) -> None:
+        request = exchange.request
+        self._call_hooks("connection_error", ConnectionRefusal(request, refusal))
+        if request.is_upgrade:
+            # Node: always 400, and the plain message as the body.
+            tcp, _ = exchange.upgrade()
+            tcp.write(encode_rejection(400, "Bad Request", str(refusal), {}))
+            tcp.close()
+            return
+        body = orjson.dumps({"code": refusal.refusal.code, "message": str(refusal)})
+        exchange.respond(HttpResponse(refusal.status, body, [JSON]))
+
+    def _answer(self, exchange: Exchange, response: HttpResponse) -> None:
+        exchange.keep_alive = exchange.keep_alive and not exchange.request.is_upgrade
+        exchange.respond(response)
+
+    def _decorate(self, request: HttpRequest, headers: list[tuple[str, str]]) -> None:
+        """Let the header hooks add to the headers of an answer."""
+        if not (self._hooks["headers"] or self._hooks["initial_headers"]):
+            return
+        extra: dict[str, str] = {}
+        if not request.query.get("sid"):
+            self._call_hooks("initial_headers", extra, request)
+        self._call_hooks("headers", extra, request)
+        headers.extend(extra.items())
+
+    def _call_hooks(self, event: str, *args: Any) -> None:
+        for hook in self._hooks[event]:
+            try:
+                hook(*args)
+            except Exception:
+                logger.exception("a listener of %r failed", event)
+
+
+class _Deaf:
+    """The listener of a WebSocket that is being closed."""
+
+    def receive_text(self, text: str) -> None:
+        """Drop it."""
+
+    def receive_binary(self, data: bytes) -> None:
+        """Drop it."""
+
+    def outbox_wanted(self) -> None:
+        """There is none."""
+
+    def transport_closed(self, reason: CloseReason, description: str) -> None:
+        """As expected."""
+
+    def fail(self, error: errors.ProtocolError) -> None:
+        """It does not matter any more."""
+
+
+def _encode_cookie(options: EngineOptions, sid: str) -> str:
+    cookie = options.cookie
+    assert cookie is not None, "there is something to encode"
+    parts = [f"{cookie.name}={sid}"]
+    if cookie.max_age is not None:
+        parts.append(f"Max-Age={cookie.max_age}")
+    if cookie.domain is not None:
+        parts.append(f"Domain={cookie.domain}")
+    if cookie.path is not None:
+        parts.append(f"Path={cookie.path}")
+    if cookie.http_only:
+        parts.append("HttpOnly")
+    if cookie.secure:
+        parts.append("Secure")
+    if cookie.same_site is not None:
+        parts.append(f"SameSite={cookie.same_site.capitalize()}")
+    return "; ".join(parts)
+
+
+async def _maybe_await(value: Any) -> Any:
+    return await value if inspect.isawaitable(value) else value
+
+
+def _make_future() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+def _nothing() -> None:
+    """Stand in for the listener of an abort."""

@@ -1,0 +1,67 @@
+"""From the query of a request to a decision, and the first packet of a session.
+
+Knows: the order in which a request is judged, sids, the open packet.
+Does not know: HTTP connections, sessions that exist, what a refusal looks like.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from .errors import (
+    BAD_HANDSHAKE_METHOD,
+    BAD_REQUEST,
+    UNKNOWN_TRANSPORT,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    HandshakeRefused,
+)
+
+if TYPE_CHECKING:
+    from .options import EngineOptions
+
+PROTOCOL: Final = "4"
+
+
+def generate_sid() -> str:
+    """Return 20 unguessable characters of `[A-Za-z0-9_-]`: what sticky balancers look for."""
+    return secrets.token_urlsafe(15)
+
+
+def check_transport(query: dict[str, str], options: EngineOptions) -> str:
+    """Return the transport that is asked for. Raises HandshakeRefused (code 0)."""
+    transport = query.get("transport", "")
+    if transport not in options.transports:
+        raise HandshakeRefused(UNKNOWN_TRANSPORT, {"transport": transport})
+    return transport
+
+
+def check_new_session(method: str, transport: str, is_upgrade: bool) -> None:
+    """Judge a request that asks for a new session. Raises HandshakeRefused (codes 2 and 3)."""
+    if method != "GET":
+        raise HandshakeRefused(BAD_HANDSHAKE_METHOD, {"method": method})
+    if (transport == "websocket") != is_upgrade:
+        raise HandshakeRefused(BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"})
+
+
+def check_protocol(query: dict[str, str]) -> None:
+    """Judge the protocol revision. Raises HandshakeRefused (code 5)."""
+    if query.get("EIO") != PROTOCOL:
+        raise HandshakeRefused(UNSUPPORTED_PROTOCOL_VERSION, {"protocol": 3})
+
+
+def encode_open(sid: str, transport: str, options: EngineOptions) -> bytes:
+    """Return the open packet; durations go out in milliseconds, as the protocol has them."""
+    can_upgrade = (
+        transport == "polling" and options.allow_upgrades and "websocket" in options.transports
+    )
+    handshake: dict[str, Any] = {
+        "sid": sid,
+        "upgrades": ["websocket"] if can_upgrade else [],
+        "pingInterval": round(options.ping_interval * 1000),
+        "pingTimeout": round(options.ping_timeout * 1000),
+        "maxPayload": options.max_http_buffer_size,
+    }
+    return b"0" + orjson.dumps(handshake)

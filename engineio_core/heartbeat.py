@@ -1,0 +1,115 @@
+"""One deadline queue for the pings and pongs of all sessions.
+
+Knows: when a session is to be pinged and when its pong is overdue.
+Does not know: transports, what a ping looks like; the clock is injected.
+
+All sessions share the same two intervals, so that a queue in order of arrival is a queue in order
+of deadline: two deques and one timer serve any number of sessions.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+from .transport import Clock
+
+
+class Beating(Protocol):
+    """What the heartbeat asks of a session."""
+
+    beat: float
+    """When its entry in one of the queues is due; an entry with another number is stale."""
+
+    heard: bool
+    """Set by the session when anything arrives; reset here."""
+
+    def send_ping(self) -> None:
+        """Send a ping."""
+
+    def pong_overdue(self) -> None:
+        """Close: no pong came in time."""
+
+
+class Heartbeat:
+    """Pings every `interval` seconds after the last pong, waits `timeout` seconds for the next."""
+
+    __slots__ = (
+        "_awaiting_pong",
+        "_clock",
+        "_interval",
+        "_slack",
+        "_timeout",
+        "_timer",
+        "_to_ping",
+    )
+
+    def __init__(self, clock: Clock, interval: float, timeout: float) -> None:
+        self._clock = clock
+        self._interval = interval
+        self._timeout = timeout
+        # One timer serves all that is due within this time, so that thousands of sessions that
+        # connected one after the other do not make thousands of timers.
+        self._slack = min(0.25, interval / 50, timeout / 50)
+        self._to_ping: deque[tuple[float, Beating]] = deque()
+        self._awaiting_pong: deque[tuple[float, Beating]] = deque()
+        self._timer: Any = None
+
+    def start(self, session: Beating) -> None:
+        """Begin (or, on a pong, begin again) the interval of a session."""
+        due = self._clock.time() + self._interval
+        session.beat = due
+        self._to_ping.append((due, session))
+        if self._timer is None:
+            self._arm()
+
+    def stop(self, session: Beating) -> None:
+        """Forget a session; its entry goes when it comes due."""
+        session.beat = 0.0
+
+    def close(self) -> None:
+        """Stop the timer and forget everybody."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._to_ping.clear()
+        self._awaiting_pong.clear()
+
+    def _arm(self) -> None:
+        dues = [queue[0][0] for queue in (self._to_ping, self._awaiting_pong) if queue]
+        self._timer = self._clock.call_at(min(dues) + self._slack, self._tick) if dues else None
+
+    def _tick(self) -> None:
+        now = self._clock.time()
+        self._timer = None
+        # A loop that was held up finds pongs still unread in the kernel: give it one more timeout
+        # instead of blaming the clients for it.
+        planned = min(queue[0][0] for queue in (self._to_ping, self._awaiting_pong) if queue)
+        was_held_up = now - planned - self._slack > self._timeout / 2
+        self._close_overdue(now, was_held_up)
+        self._ping_due(now)
+        self._arm()
+
+    def _ping_due(self, now: float) -> None:
+        queue, overdue = self._to_ping, now + self._timeout
+        while queue and queue[0][0] <= now:
+            due, session = queue.popleft()
+            if session.beat == due:
+                session.beat = overdue
+                session.heard = False
+                self._awaiting_pong.append((overdue, session))
+                session.send_ping()
+
+    def _close_overdue(self, now: float, was_held_up: bool) -> None:
+        queue = self._awaiting_pong
+        while queue and queue[0][0] <= now:
+            due, session = queue.popleft()
+            if session.beat != due:
+                continue
+            if was_held_up or session.heard:
+                # Whoever sends anything is alive: one more timeout for the pong that is late.
+                session.heard = False
+                session.beat = now + self._timeout
+                queue.append((session.beat, session))
+            else:
+                session.pong_overdue()

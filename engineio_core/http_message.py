@@ -1,0 +1,196 @@
+"""Requests and responses as values, and the seam between whoever answers and whoever carries.
+
+Knows: targets, queries, header rules, how a response head looks.
+Does not know: parsers, connections, sessions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+from urllib.parse import unquote_plus
+
+TEXT_PLAIN: Final = ("Content-Type", "text/plain; charset=UTF-8")
+TEXT_HTML: Final = ("Content-Type", "text/html")
+JSON: Final = ("Content-Type", "application/json")
+# The header name is written as Node's server writes it.
+NO_STORE: Final = ("cache-control", "no-store")
+
+_TARGET = re.compile(r"[!-~]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7E\x80-\xFF]*")
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
+}
+
+
+class BadTarget(ValueError):
+    """A request target that is none."""
+
+
+class HttpRequest:
+    """The head of one request, and what is said about its sender.
+
+    `headers` has lower-case names, duplicates joined as Node joins them; `query` has the last
+    value of each key. `remote_address`, `secure` and `host` are the client's, seen through the
+    trusted proxies. `response_headers` go out with the answer, whatever it is: CORS and
+    middlewares write there. `state` is for middlewares and whoever listens after them.
+    """
+
+    __slots__ = (
+        "headers",
+        "host",
+        "is_upgrade",
+        "method",
+        "path",
+        "query",
+        "query_string",
+        "remote_address",
+        "response_headers",
+        "secure",
+        "state",
+        "target",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        *,
+        remote_address: str = "",
+        secure: bool = False,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.path, self.query_string = split_target(target)
+        self.query = parse_query(self.query_string)
+        self.headers = headers
+        self.host = headers.get("host", "")
+        self.remote_address = remote_address
+        self.secure = secure
+        self.is_upgrade = headers.get("upgrade", "").lower() == "websocket"
+        self.response_headers: dict[str, str] = {}
+        self.state: dict[str, Any] = {}
+
+    @property
+    def url(self) -> str:
+        """The target: path and query, as the client wrote them."""
+        return self.target
+
+    def __repr__(self) -> str:
+        return f"HttpRequest({self.method} {self.path})"
+
+
+class HttpResponse:
+    """A whole response: status, header lines in order, body."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(
+        self, status: int, body: bytes = b"", headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = list(headers)
+
+
+class Responder(Protocol):
+    """One request that waits for its answer, as those who answer see it.
+
+    `respond` is called once; later calls, and calls after the client left, do nothing.
+    `on_abort` is called if the client leaves before it was answered.
+    """
+
+    request: HttpRequest
+    on_abort: Callable[[], None]
+
+    def respond(self, response: HttpResponse) -> None:
+        """Send the answer."""
+
+    def read_body(
+        self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]
+    ) -> None:
+        """Collect the body of at most `limit` bytes, then call `done`, or `too_large`."""
+
+    def destroy(self) -> None:
+        """Cut the connection without an answer."""
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Split a request target in path and query. Raises BadTarget for garbage."""
+    if not _TARGET.fullmatch(target):
+        raise BadTarget("the request target holds characters that may not be there")
+    if not target.startswith("/"):
+        # RFC 9112, section 3.2.2: a server MUST accept the absolute-form in requests.
+        scheme, separator, rest = target.partition("://")
+        if not separator or scheme.lower() not in {"http", "https"}:
+            raise BadTarget("the request target is neither a path nor a URL")
+        target = "/" + rest.partition("/")[2]
+    path, _, query = target.partition("?")
+    return path, query.partition("#")[0]
+
+
+def parse_query(query: str) -> dict[str, str]:
+    """Parse a query string; the last of equal keys wins, bad escapes are kept as they are."""
+    values: dict[str, str] = {}
+    for part in query.split("&"):
+        if part:
+            key, _, value = part.partition("=")
+            if "%" in part or "+" in part:
+                key, value = unquote_plus(key), unquote_plus(value)
+            values[key] = value
+    return values
+
+
+def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Make a dict of header lines: names in lower case, equal names joined by a comma."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
+        if name in headers:
+            # RFC 6265, section 5.4: cookies are joined by a semicolon.
+            separator = "; " if name == "cookie" else ", "
+            headers[name] = f"{headers[name]}{separator}{value}"
+        else:
+            headers[name] = value
+    return headers
+
+
+def encode_response(
+    response: HttpResponse, extra: dict[str, str], *, close: bool, head_only: bool = False
+) -> bytes:
+    """Return the bytes of a response. Raises ValueError for a header that can't be sent."""
+    parts = [_STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n"]
+    parts += [f"{name}: {value}\r\n" for name, value in response.headers]
+    parts += [encode_header(name, value) for name, value in extra.items()]
+    if response.status not in {204, 304}:
+        parts.append(f"Content-Length: {len(response.body)}\r\n")
+    elif response.status == 204:
+        parts.append("Content-Length: 0\r\n")
+    parts.append("Connection: close\r\n\r\n" if close else "\r\n")
+    head = "".join(parts).encode("latin-1")
+    return head if head_only else head + response.body
+
+
+def encode_stream_head(
+    status: int, headers: Iterable[tuple[str, str]], *, chunked: bool, close: bool
+) -> bytes:
+    """Return the head of an answer whose body follows. Raises ValueError for a bad header."""
+    parts = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
+    parts += [encode_header(name, value) for name, value in headers]
+    if chunked:
+        parts.append("Transfer-Encoding: chunked\r\n")
+    parts.append("Connection: close\r\n\r\n" if close else "\r\n")
+    return "".join(parts).encode("latin-1")
+
+
+def encode_header(name: str, value: str) -> str:
+    """Return one header line. Raises ValueError for what would break the head."""
+    if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+        raise ValueError(
+            f"header {name!r} can't be sent: it holds characters that may not be there"
+        )
+    return f"{name}: {value}\r\n"

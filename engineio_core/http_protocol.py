@@ -1,0 +1,335 @@
+"""HTTP/1.1 on one TCP connection: requests in, one at a time, and the hand-over on upgrade.
+
+Knows: h11 (for reading only), keep-alive, pipelining, limits, deadlines.
+Does not know: what the requests are about: a `Router` is told of each.
+
+Answers are written by hand, since h11's writing costs more than all the rest of a poll. A parser
+serves one request; the next one begins with the bytes that the last one left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+import h11
+
+from .exchange import Exchange
+from .http_message import BadTarget, HttpRequest, HttpResponse, encode_response, join_headers
+
+if TYPE_CHECKING:
+    from .options import EngineOptions
+    from .trusted_proxies import TrustedProxies
+
+logger = logging.getLogger("engineio_core")
+
+LINGER: Final = 2.0  # seconds that a client may take to notice the answer to a refused upload
+
+
+class Router(Protocol):
+    """Who answers requests."""
+
+    @property
+    def options(self) -> EngineOptions:
+        """The limits and deadlines of connections."""
+
+    @property
+    def proxies(self) -> TrustedProxies:
+        """Whose word about the client's address is taken."""
+
+    def route(self, exchange: Exchange) -> None:
+        """Take one request; it is answered now or later."""
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One TCP connection while it speaks HTTP."""
+
+    __slots__ = (
+        "_connections", "_deadline", "_discarded", "_exchange", "_held", "_is_advancing",
+        "_is_body_paused", "_is_lingering", "_loop", "_parser", "_router", "_timer", "peer",
+        "secure", "tcp",
+    )  # fmt: skip
+
+    tcp: asyncio.Transport
+
+    def __init__(
+        self, router: Router, loop: asyncio.AbstractEventLoop, connections: set[HttpProtocol]
+    ) -> None:
+        # The connection
+        self._router = router
+        self._loop = loop
+        self._connections = connections
+        self.peer = ""
+        self.secure = False
+        # Reading
+        self._parser = self._make_parser()
+        self._exchange: Exchange | None = None
+        self._held = 0  # bytes that the parser holds and has made nothing of
+        self._discarded = 0  # bytes of a body that nobody wants
+        self._is_advancing = False
+        self._is_body_paused = False
+        self._is_lingering = False
+        # One timer for head, body and keep-alive; when it fires it looks at the deadline
+        self._deadline = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def _make_parser(self) -> h11.Connection:
+        limit = self._router.options.max_header_size
+        return h11.Connection(h11.SERVER, max_incomplete_event_size=limit)
+
+    # -- called by asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin: the first request head is awaited."""
+        self.tcp = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.peer = peer[0] if isinstance(peer, tuple) else "unix"
+        self.secure = transport.get_extra_info("sslcontext") is not None
+        self._connections.add(self)
+        self._set_deadline(self._router.options.header_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes. Nothing escapes from here."""
+        if self._is_lingering:
+            return
+        if self._exchange is None and self._held == 0:
+            self._set_deadline(self._router.options.header_timeout)
+        self._held += len(data)
+        try:
+            self._parser.receive_data(data)
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint, str(error))
+            return
+        self._advance()
+        if self._exchange is not None and self._held > self._router.options.max_header_size:
+            # What is pipelined behind a request waits in the kernel.
+            self.tcp.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client has finished: what it asked for is given up, as Node does."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell whoever is about to answer."""
+        self._stop()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.client_left()
+
+    def pause_writing(self) -> None:
+        """Tell whoever streams an answer."""
+        if self._exchange is not None:
+            self._exchange.on_writable(False)
+
+    def resume_writing(self) -> None:
+        """Tell whoever streams an answer."""
+        if self._exchange is not None:
+            self._exchange.on_writable(True)
+
+    # -- reading
+
+    def _advance(self) -> None:
+        """Make what can be made of the bytes that are there."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        try:
+            while self._advance_once():
+                pass
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint, str(error))
+        except Exception:
+            logger.exception("an HTTP request failed")
+            self._refuse(500, "internal error")
+        finally:
+            self._is_advancing = False
+
+    def _advance_once(self) -> bool:
+        """Handle one event of the parser; tell whether there may be another."""
+        exchange = self._exchange
+        if exchange is None:
+            event = self._parser.next_event()
+            if isinstance(event, h11.Request):
+                self._begin(event)
+                return True
+            return False
+        if exchange.is_answered and exchange.is_body_read:
+            return self._end_exchange(exchange)
+        if exchange.is_body_read or self._is_body_paused:
+            return False
+        if exchange.reader is None and not exchange.is_answered:
+            return False
+        return self._read_body(exchange)
+
+    def _begin(self, event: h11.Request) -> None:
+        headers = join_headers(event.headers)
+        if "transfer-encoding" in headers and "content-length" in headers:
+            # RFC 9112, section 6.1: it "ought to be handled as an error": this is how requests
+            # are smuggled past a proxy.
+            raise h11.RemoteProtocolError("both Transfer-Encoding and Content-Length")
+        try:
+            request = HttpRequest(
+                event.method.decode("ascii"),
+                event.target.decode("latin-1"),
+                headers,
+                remote_address=self.peer,
+                secure=self.secure,
+            )
+        except BadTarget as error:
+            raise h11.RemoteProtocolError(str(error)) from None
+        self._router.proxies.apply(request)
+        is_old = event.http_version == b"1.0"
+        keep_alive = not is_old and "close" not in headers.get("connection", "").lower()
+        exchange = self._exchange = Exchange(self, request, keep_alive)
+        self._held = self._discarded = 0
+        self._is_body_paused = False
+        if exchange.is_body_read:
+            self._deadline = math.inf
+        else:
+            self._set_deadline(self._router.options.body_timeout)
+        self._router.route(exchange)
+
+    def _read_body(self, exchange: Exchange) -> bool:
+        event = self._parser.next_event()
+        if isinstance(event, h11.Data):
+            self._held = 0
+            if exchange.reader is not None and not exchange.is_answered:
+                self._set_deadline(self._router.options.body_timeout)
+                exchange.reader.body_data(bytes(event.data))
+                return True
+            self._discarded += len(event.data)
+            if self._discarded <= self._router.options.max_http_buffer_size:
+                return True
+            self._linger()
+            return False
+        if isinstance(event, h11.EndOfMessage):
+            exchange.is_body_read = True
+            self._deadline = math.inf
+            if exchange.reader is not None and not exchange.is_answered:
+                exchange.reader.body_complete()
+            return True
+        if self._parser.they_are_waiting_for_100_continue and not exchange.is_answered:
+            self.tcp.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._parser.send(h11.InformationalResponse(status_code=100, headers=[]))
+        return False
+
+    # -- Carrier: called by the exchange
+
+    def write(self, data: bytes) -> None:
+        """Write bytes to the client."""
+        self.tcp.write(data)
+
+    def read_body(self) -> None:
+        """Go on reading the body: somebody takes it."""
+        self._is_body_paused = False
+        self.tcp.resume_reading()
+        self._advance()
+
+    def pause_body(self) -> None:
+        """Read nothing more of the body until `read_body`."""
+        self._is_body_paused = True
+        self.tcp.pause_reading()
+
+    def exchange_answered(self) -> None:
+        """Go on to the next request, if the connection can serve one."""
+        exchange = self._exchange
+        if exchange is None:
+            return
+        if self._parser.they_are_waiting_for_100_continue or (
+            not exchange.keep_alive and not exchange.is_body_read
+        ):
+            self._linger()
+            return
+        self._is_body_paused = False
+        self.tcp.resume_reading()
+        self._advance()
+
+    def cut(self) -> None:
+        """End the connection at once."""
+        self._exchange = None
+        self._stop()
+        self.tcp.abort()
+
+    def release(self) -> tuple[asyncio.Transport, bytes]:
+        """Give TCP away, with the bytes that came behind the request."""
+        # h11 stops behind a request that asks for an upgrade; what follows is not HTTP.
+        self._parser.next_event()
+        data, _ = self._parser.trailing_data
+        self._exchange = None
+        self._stop()
+        return self.tcp, data
+
+    # -- the end of an exchange, and of the connection
+
+    def close_if_idle(self) -> None:
+        """Close, unless a request is under way: then when it is answered."""
+        if self._exchange is None:
+            self._stop()
+            self.tcp.close()
+        else:
+            self._exchange.keep_alive = False
+
+    def _end_exchange(self, exchange: Exchange) -> bool:
+        self._exchange = None
+        if not exchange.keep_alive or self.tcp.is_closing():
+            self._stop()
+            self.tcp.close()
+            return False
+        if self._parser.their_state is h11.SEND_BODY:
+            self._parser.next_event()  # the end of a message without a body
+        data, _ = self._parser.trailing_data
+        self._parser = self._make_parser()
+        self._held = len(data)
+        options = self._router.options
+        self._set_deadline(options.header_timeout if data else options.keep_alive_timeout)
+        if data:
+            self._parser.receive_data(data)
+        return bool(data)
+
+    def _linger(self) -> None:
+        """Close without a reset: a client that still uploads must be able to read its answer."""
+        self._is_lingering = True
+        self._exchange = None
+        if self.tcp.can_write_eof() and not self.tcp.is_closing():
+            self.tcp.write_eof()
+        self._set_deadline(LINGER)
+        self.tcp.resume_reading()
+
+    def _refuse(self, status: int, why: str) -> None:
+        logger.info("a request from %s was refused with %d: %s", self.peer, status, why)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None or not exchange.is_answered:
+            self.tcp.write(encode_response(HttpResponse(status), {}, close=True))
+        if exchange is not None:
+            exchange.client_left()
+        self._linger()
+
+    def _stop(self) -> None:
+        self._connections.discard(self)
+        self._deadline = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._look_at_deadline)
+
+    def _look_at_deadline(self) -> None:
+        self._timer = None
+        if self._deadline == math.inf:
+            return
+        if self._deadline > self._loop.time():
+            self._timer = self._loop.call_at(self._deadline, self._look_at_deadline)
+        elif self._is_lingering:
+            self.tcp.abort()
+        elif self._exchange is None and self._held == 0:
+            self._stop()
+            self.tcp.close()
+        else:
+            self._refuse(408, "it did not arrive in time")

@@ -1,0 +1,95 @@
+"""The opening handshake of a WebSocket, on a request that HTTP has already parsed.
+
+Knows: what `websockets` accepts, the head of a 101 and of a refusal.
+Does not know: sessions, frames; TCP is written by whoever asks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from .http_message import encode_header
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from websockets.extensions import Extension
+    from websockets.typing import Subprotocol
+
+    from .http_message import HttpRequest
+    from .options import PerMessageDeflate
+
+
+class Accepted(NamedTuple):
+    """An accepted handshake: its header lines, and the extensions that were negotiated."""
+
+    headers: list[tuple[str, str]]
+    extensions: Sequence[Extension]
+
+
+class HandshakeRejected(Exception):
+    """The handshake breaks RFC 6455; `status` and `text` answer it."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+def accept_handshake(
+    request: HttpRequest, deflate: PerMessageDeflate | None, max_size: int
+) -> Accepted:
+    """Accept the handshake of `request`. Raises HandshakeRejected."""
+    factories = []
+    if deflate is not None:
+        factories.append(
+            ServerPerMessageDeflateFactory(
+                server_no_context_takeover=deflate.server_no_context_takeover,
+                client_no_context_takeover=deflate.client_no_context_takeover,
+            )
+        )
+    protocol = ServerProtocol(
+        extensions=factories, select_subprotocol=_first_offered, max_size=max_size
+    )
+    headers = Headers()
+    for name, value in request.headers.items():
+        headers[name] = value
+    response = protocol.accept(Request(request.target, headers))
+    if response.status_code != 101:
+        text = bytes(response.body or b"").decode(errors="replace").strip()
+        raise HandshakeRejected(response.status_code, text)
+    lines = [(name, value) for name, value in response.headers.raw_items() if name not in _OMITTED]
+    return Accepted(lines, protocol.extensions)
+
+
+# What Node's server does not send either.
+_OMITTED = {"Date", "Server"}
+
+
+def _first_offered(
+    protocol: ServerProtocol, subprotocols: Sequence[Subprotocol]
+) -> Subprotocol | None:
+    return subprotocols[0] if subprotocols else None
+
+
+def encode_switch(accepted: Accepted, extra: Mapping[str, str]) -> bytes:
+    """Return the head of the 101 response. Raises ValueError for a header that can't be sent."""
+    lines = [f"{name}: {value}\r\n" for name, value in accepted.headers]
+    lines += [encode_header(name, value) for name, value in extra.items()]
+    return ("HTTP/1.1 101 Switching Protocols\r\n" + "".join(lines) + "\r\n").encode("latin-1")
+
+
+def encode_rejection(status: int, phrase: str, text: str, extra: Mapping[str, Any]) -> bytes:
+    """Return a whole refusal of an upgrade, after which the connection is closed."""
+    body = text.encode()
+    lines = [encode_header(name, value) for name, value in extra.items()]
+    head = (
+        f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-type: text/html\r\n"
+        f"Content-Length: {len(body)}\r\n{''.join(lines)}\r\n"
+    )
+    return head.encode("latin-1") + body

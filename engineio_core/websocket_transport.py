@@ -1,0 +1,400 @@
+"""WebSocket: asyncio's protocol and the session's transport in one object, two lanes.
+
+Knows: masked frames in, frames out, the close handshake, TCP's back-pressure.
+Does not know: HTTP (the handshake is over when this begins), what a packet means.
+
+Fast lane: FIN, text or binary, masked, no RSV bit, no fragment in progress, within the limit;
+split and unmasked here. Everything else goes, frame by frame, through `websockets`, which judges
+it. With permessage-deflate negotiated, the library has all that comes in.
+
+A frame that arrives whole is delivered before the next is looked at, and what the listener sends
+meanwhile leaves in one write when the chunk is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from websockets.frames import Opcode
+from websockets.protocol import Protocol, Side, State
+
+from .encoded_packet import EncodedPacket
+from .errors import CloseReason, ProtocolError
+from .websocket_frame import apply_mask, judge_header
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from websockets.extensions import Extension
+    from websockets.frames import Frame
+
+    from .session import SessionContext
+    from .transport import TransportListener
+
+logger = logging.getLogger("engineio_core")
+
+FIN_TEXT: Final = 0x81
+FIN_BINARY: Final = 0x82
+# RFC 6455 sets no limit; ws has the same one since CVE-2026-48779.
+MAX_FRAGMENTS: Final = 131_072
+# A batch that grows past this is written at once, so that TCP's back-pressure can speak.
+MAX_BATCH: Final = 64 * 1024
+
+
+class WebSocketTransport(asyncio.Protocol):
+    """One WebSocket connection, from the end of its handshake to the end of TCP."""
+
+    __slots__ = (
+        "_batch",
+        "_batch_size",
+        "_closed",
+        "_closing_timer",
+        "_context",
+        "_deflates",
+        "_fragments",
+        "_is_reading_paused",
+        "_is_text",
+        "_library",
+        "_library_only",
+        "_listener",
+        "_max_size",
+        "_partial",
+        "_receive_binary",
+        "_receive_text",
+        "_slow_bytes",
+        "_tcp",
+        "writable",
+    )
+
+    name = "websocket"
+
+    def __init__(
+        self,
+        tcp: asyncio.Transport,
+        context: SessionContext,
+        extensions: Sequence[Extension] = (),
+    ) -> None:
+        # The connection
+        self._tcp = tcp
+        self._context = context
+        self._closed = False
+        self._closing_timer: Any = None
+        # Reading: the fast lane
+        self._max_size = context.options.max_http_buffer_size
+        self._partial: bytearray | None = None
+        self._is_reading_paused = False
+        # Reading: the library's lane
+        self._slow_bytes = 0  # what is still to come of a frame that began there
+        self._fragments: list[bytes] | None = None
+        self._is_text = False
+        self._deflates = bool(extensions)
+        self._library_only = self._deflates
+        self._library = self._make_library(extensions) if extensions else None
+        # Writing
+        self.writable = True
+        self._batch: list[bytes] | None = None
+        self._batch_size = 0
+
+    @property
+    def listener(self) -> TransportListener:
+        """Who hears what arrives."""
+        return self._listener
+
+    @listener.setter
+    def listener(self, listener: TransportListener) -> None:
+        self._listener = listener
+        self._receive_text = listener.receive_text
+        self._receive_binary = listener.receive_binary
+
+    # -- called by asyncio
+
+    def data_received(self, data: bytes) -> None:
+        """Deliver what a chunk completes. Nothing escapes from here."""
+        # hot path: benchmarks/hop_budget.py
+        if self._partial is not None:
+            self._partial += data
+            data = bytes(self._partial)
+            self._partial = None
+        self._batch = []
+        try:
+            consumed = 0 if self._library_only else self._split(data)
+            if consumed < len(data):
+                rest = data[consumed:]
+                if self._library_only:
+                    self._feed_library(rest)
+                else:
+                    self._partial = bytearray(rest)
+        except ProtocolError as error:
+            self._fail(error)
+        except Exception:
+            logger.exception("reading from a WebSocket failed")
+            self._fail(ProtocolError("internal error", websocket_code=1011))
+        self._write_batch()
+        self._batch = None
+
+    def eof_received(self) -> bool:
+        """Close: a WebSocket does not live half."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End: TCP has."""
+        if self._closing_timer is not None:
+            self._closing_timer.cancel()
+            self._closing_timer = None
+        self._partial = self._fragments = None
+        if not self._closed:
+            self._closed = True
+            self.writable = False
+            self._listener.transport_closed(
+                CloseReason.TRANSPORT_CLOSE, str(exc) if exc else "the connection was lost"
+            )
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more: packets go to the outbox, and reading stops too."""
+        self.writable = False
+        # A client that asks on without reading what it is answered is not listened to.
+        self._tcp.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The kernel takes packets again."""
+        if self._closed:
+            return
+        self.writable = True
+        self._listener.outbox_wanted()
+        if self.writable and not self._is_reading_paused:
+            self._tcp.resume_reading()
+
+    # -- the fast lane
+
+    def _split(self, data: bytes) -> int:
+        """Deliver the whole frames in `data`; return how many bytes they took."""
+        position, end = 0, len(data)
+        if self._slow_bytes:
+            position = self._feed_frame(data, 0, self._slow_bytes)
+        while end - position >= 2 and not self._library_only:
+            first, length = data[position], data[position + 1] & 0x7F
+            start = position + 6
+            if length > 125:
+                start += 2 if length == 126 else 8
+                length = int.from_bytes(data[position + 2 : start - 4], "big")
+            if (
+                (first == FIN_TEXT or first == FIN_BINARY)
+                and data[position + 1] & 0x80
+                and length <= self._max_size
+                and self._fragments is None
+            ):
+                stop = start + length
+                if stop > end:
+                    break
+                payload = apply_mask(data[start:stop], data[start - 4 : start])
+                position = stop
+                self._deliver(first == FIN_TEXT, payload)
+                continue
+            if complaint := judge_header(first, data[position + 1]):
+                raise ProtocolError(complaint, websocket_code=1002)
+            if start > end:
+                break
+            position = self._feed_frame(data, position, start - position + length)
+        return position
+
+    def _deliver(self, is_text: bool, payload: bytes) -> None:
+        try:
+            if is_text:
+                try:
+                    text = payload.decode()
+                except UnicodeDecodeError:
+                    # 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that
+                    # the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST
+                    # _Fail the WebSocket Connection_."
+                    raise ProtocolError("a text is not UTF-8", websocket_code=1007) from None
+                self._receive_text(text)
+            else:
+                self._receive_binary(payload)
+        except ProtocolError:
+            raise
+        except Exception:
+            # Nobody's bug closes a connection: the next frame is a new chance.
+            logger.exception("a listener failed")
+
+    # -- the library's lane
+
+    def _make_library(self, extensions: Sequence[Extension] = ()) -> Protocol:
+        library = Protocol(Side.SERVER, state=State.OPEN, max_size=self._max_size)
+        library.extensions = list(extensions)
+        return library
+
+    def _feed_frame(self, data: bytes, position: int, length: int) -> int:
+        """Hand the library what is there of one frame; return where that ends."""
+        stop = min(position + length, len(data))
+        self._slow_bytes = length - (stop - position)
+        self._feed_library(data[position:stop])
+        return stop
+
+    def _feed_library(self, data: bytes) -> None:
+        library = self._library
+        if library is None:
+            library = self._library = self._make_library()
+        if library.state is State.CLOSED or library.parser_exc is not None:
+            return
+        library.receive_data(data)
+        for frame in library.events_received():
+            # The server's side of the library yields nothing but frames once it is open.
+            if not self._closed:
+                self._receive_frame(cast("Frame", frame))
+        error = library.parser_exc
+        if error is not None and not self._closed:
+            self._closed = True
+            self.writable = False
+            self._library_only = True
+            self._listener.fail(ProtocolError(str(error)))
+        self._write_library()
+
+    def _receive_frame(self, frame: Frame) -> None:
+        opcode, data = frame.opcode, bytes(frame.data)
+        if opcode == Opcode.CONT and self._fragments is not None:
+            self._fragments.append(data)
+            if frame.fin:
+                whole, self._fragments = b"".join(self._fragments), None
+                self._deliver(self._is_text, whole)
+            elif len(self._fragments) > MAX_FRAGMENTS:
+                raise ProtocolError("too many fragments", websocket_code=1008)
+        elif opcode == Opcode.TEXT or opcode == Opcode.BINARY:
+            self._is_text = opcode == Opcode.TEXT
+            if frame.fin:
+                self._deliver(self._is_text, data)
+            else:
+                self._fragments = [data]
+        elif opcode == Opcode.CLOSE:
+            self._closed = True
+            self.writable = False
+            self._library_only = True
+            self._listener.transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
+
+    def _write_library(self) -> None:
+        assert self._library is not None, "it has something to write"
+        for data in self._library.data_to_send():
+            if data:
+                self._write(data)
+            else:
+                self._shut_down()
+
+    # -- Transport
+
+    def send(self, packet: EncodedPacket) -> None:
+        """Send one packet: in this chunk's batch, or at once."""
+        # hot path: benchmarks/hop_budget.py
+        if self._deflates:
+            self._send_deflated(packet)
+        elif self._batch is None:
+            self._tcp.write(packet.frame)
+        else:
+            self._write(packet.frame)
+
+    def _send_deflated(self, packet: EncodedPacket) -> None:
+        rule = self._context.options.per_message_deflate
+        assert rule is not None, "it was negotiated"
+        assert self._library is not None, "it was negotiated"
+        if not packet.compress or len(packet.payload) < rule.threshold:
+            # RFC 7692, section 6: a message that is not compressed leaves RSV1 clear.
+            self._write(packet.frame)
+        elif packet.is_binary:
+            self._library.send_binary(packet.payload)
+            self._write_library()
+        else:
+            self._library.send_text(packet.payload)
+            self._write_library()
+
+    def wake(self) -> None:
+        """Do nothing: `resume_writing` fetches what waits."""
+
+    def is_idle(self) -> bool:
+        """Whether the kernel has taken all that was written."""
+        return self.writable and not self._batch and not self._tcp.get_write_buffer_size()
+
+    def buffered_amount(self) -> int:
+        """Return the bytes written and not yet taken by the kernel."""
+        return self._batch_size + self._tcp.get_write_buffer_size()
+
+    def close(self, code: int | None = None, reason: str = "") -> None:
+        """Begin the close handshake; the session counts as closed from here."""
+        if self._closed:
+            return
+        self._closed = True
+        self.writable = False
+        self._library_only = True
+        if self._library is None:
+            self._library = self._make_library()
+        self._library.send_close(code, reason)
+        self._write_library()
+        self._closing_timer = self._context.clock.call_later(
+            self._context.options.close_timeout, self._tcp.abort
+        )
+        self._tcp.resume_reading()
+
+    def discard(self) -> None:
+        """Close; where the client takes nothing any more, cut the connection."""
+        if self._closed or self.writable:
+            self.close()
+        else:
+            self._closed = True
+            self._tcp.abort()
+
+    def pause_reading(self) -> None:
+        """Read nothing more from this client."""
+        self._is_reading_paused = True
+        self._tcp.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again, unless the client does not read either."""
+        self._is_reading_paused = False
+        if self.writable or self._closed:
+            self._tcp.resume_reading()
+
+    # -- writing
+
+    def _write(self, data: bytes) -> None:
+        if self._batch is None:
+            self._tcp.write(data)
+            return
+        self._batch.append(data)
+        self._batch_size += len(data)
+        if self._batch_size > MAX_BATCH:
+            self._write_batch()
+
+    def _write_batch(self) -> None:
+        batch = self._batch
+        if batch:
+            self._batch_size = 0
+            self._batch = []
+            self._tcp.write(batch[0] if len(batch) == 1 else b"".join(batch))
+
+    def _shut_down(self) -> None:
+        """End TCP after the close handshake, and read on so that no reset overtakes it."""
+        self._write_batch()
+        if self._tcp.can_write_eof():
+            self._tcp.write_eof()
+            if self._closing_timer is None:
+                self._closing_timer = self._context.clock.call_later(
+                    self._context.options.close_timeout, self._tcp.abort
+                )
+        else:
+            self._tcp.close()
+
+    def _fail(self, error: ProtocolError) -> None:
+        """Close because the peer broke a rule, and tell the listener."""
+        if self._closed:
+            return
+        code = error.websocket_code
+        if code is None:
+            self.close()
+        else:
+            self._closed = True
+            self.writable = False
+            self._library_only = True
+            if self._library is None:
+                self._library = self._make_library()
+            self._library.fail(code, error.description[:100])
+            self._write_library()
+        self._listener.fail(error)
