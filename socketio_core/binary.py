@@ -98,7 +98,12 @@ def convert_value(value: Any) -> Any:
 
 def to_utc(moment: datetime) -> datetime:
     """Return the moment in UTC; a naive one is taken as UTC already."""
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"in UTC, {moment} lies beyond the calendar") from None
 
 
 def to_plain(

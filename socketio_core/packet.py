@@ -32,6 +32,7 @@ from .parser import (
     Packet,
     PacketType,
     Parser,
+    check_address,
     check_data_to_send,
     check_received_data,
     is_namespace,
@@ -71,9 +72,8 @@ class JsonParser:
     def encode(self, packet: Packet) -> tuple[EncodedPacket, ...]:
         """Return the text message of a packet, and its attachments behind it."""
         kind, namespace, data, ack_id = packet
-        if kind is EVENT and data.__class__ is list:
-            return self.encode_event(namespace, data, ack_id)  # which looks at the name itself
-        check_data_to_send(kind, data)
+        if kind is not EVENT or data.__class__ is not list:
+            check_data_to_send(kind, data)  # which encode_event does to a list by itself
         if kind is EVENT:
             return self.encode_event(namespace, data, ack_id)
         if kind is ACK:
@@ -143,16 +143,9 @@ class JsonParser:
 
 def _address(namespace: str, ack_id: int | None) -> bytes:
     """Return what stands between the type and the payload."""
-    address = ""
-    if namespace != "/":
-        if not is_namespace(namespace):
-            raise ValueError(f"not the name of a namespace: {namespace!r}")
-        address = namespace + ","
-    if ack_id is not None:
-        if not 0 <= ack_id < ACK_ID_LIMIT:
-            raise ValueError(f"an ack id has up to {MAX_ACK_ID_DIGITS} digits: {ack_id}")
-        address += str(ack_id)
-    return address.encode()
+    check_address(namespace, ack_id)
+    address = "" if namespace == "/" else namespace + ","
+    return (address if ack_id is None else f"{address}{ack_id:d}").encode()
 
 
 def _convert_binary_too(value: Any) -> Any:
@@ -191,22 +184,27 @@ class JsonDecoder:
                 "text_while_reconstructing", "got plaintext data when reconstructing a packet"
             )
         # hot path: codec. An event of "/" has nothing but an ack id before its array.
-        if text[:1] == "2":
+        if text[:2] == "2[":
+            start = 1
+            ack_id = None
+        else:
             start = text.find("[")
-            if start == 1:
-                ack_id = None
-            elif 1 < start < _ACK_ID_END and _is_number(digits := text[1:start]):
-                ack_id = int(digits)
-            else:
+            digits = text[1:start]
+            if not (
+                1 < start < _ACK_ID_END
+                and text[0] == "2"
+                and digits.isdecimal()
+                and digits.isascii()
+            ):
                 return self._receive_any(text)
-            try:
-                data = _loads(text[start:])
-            except ValueError:
-                data = _load_thoroughly(text[start:])
-            if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
-                check_received_data(EVENT, data)
-            return _new(Packet, (EVENT, "/", data, ack_id))
-        return self._receive_any(text)
+            ack_id = int(digits)
+        try:
+            data = _loads(text[start:])
+        except ValueError:
+            data = _load_leniently(text[start:])
+        if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
+            check_received_data(EVENT, data)
+        return _new(Packet, (EVENT, "/", data, ack_id))
 
     def receive_binary(self, data: bytes) -> Packet | None:
         """Take one attachment; return the packet with the last of them."""
@@ -237,9 +235,13 @@ class JsonDecoder:
         if kind >= BINARY_EVENT:
             attachments, position = self._read_attachments(text)
             kind = EVENT if kind is BINARY_EVENT else ACK
-        namespace, position = _read_namespace(text, position)
-        ack_id, position = _read_ack_id(text, position)
-        packet = Packet(kind, namespace, _read_data(kind, text[position:]), ack_id)
+        namespace = "/"
+        if text[position : position + 1] == "/":
+            namespace, position = _read_namespace(text, position)
+        ack_id = None
+        if text[position : position + 1] in _DIGITS:
+            ack_id, position = _read_ack_id(text, position)
+        packet = _new(Packet, (kind, namespace, _read_data(kind, text[position:]), ack_id))
         if attachments == 0:
             # Node returns a packet that announces no attachments, and still waits for some.
             return packet
@@ -252,7 +254,7 @@ class JsonDecoder:
         # The search is bounded, as CVE-2020-36049 teaches; no limit has more digits than this.
         end = text.find("-", 1, 1 + MAX_ACK_ID_DIGITS)
         digits = text[1 : max(end, 1)]
-        if not _is_number(digits):
+        if not (digits.isdecimal() and digits.isascii()):
             raise PacketError("illegal_attachments", "Illegal attachments")
         # CVE-2026-33151: a packet may announce ten, unless the server says otherwise.
         if int(digits) > self._limits.max_attachments:
@@ -287,8 +289,6 @@ class _Reconstruction:
 
 
 def _read_namespace(text: str, position: int) -> tuple[str, int]:
-    if not text.startswith("/", position):
-        return "/", position
     end = text.find(",", position, position + MAX_NAMESPACE_LENGTH + 1)
     namespace = text[position:] if end < 0 else text[position:end]
     if not is_namespace(namespace):
@@ -297,19 +297,22 @@ def _read_namespace(text: str, position: int) -> tuple[str, int]:
     return namespace, position + len(namespace) + 1
 
 
-def _read_ack_id(text: str, position: int) -> tuple[int | None, int]:
-    end = position
-    while text[end : end + 1] in _DIGITS and end < len(text):
+def _read_ack_id(text: str, position: int) -> tuple[int, int]:
+    end = position + 1
+    while text[end : end + 1] in _DIGITS:
         end += 1
         # Node takes any number of digits, and blanks; both come back as something else.
         if end - position > MAX_ACK_ID_DIGITS:
             raise PacketError("invalid_ack_id", "invalid ack id")
-    return (None if end == position else int(text[position:end])), end
+    return int(text[position:end]), end
 
 
 def _read_data(kind: PacketType, payload: str) -> Any:
     if payload:
-        data = _load_thoroughly(payload)
+        try:
+            data = _loads(payload)
+        except ValueError:
+            data = _load_leniently(payload)
         check_received_data(kind, data)
         return data
     if kind is EVENT:
@@ -317,17 +320,10 @@ def _read_data(kind: PacketType, payload: str) -> Any:
     return [] if kind is ACK else None
 
 
-def _is_number(digits: str) -> bool:
-    return digits.isdecimal() and digits.isascii()
-
-
-def _load_thoroughly(payload: str) -> Any:
-    """Parse what `JSON.parse` parses: orjson refuses lone surrogates, which it lets pass."""
-    try:
-        return _loads(payload)
-    except ValueError:
-        if "\\u" not in payload:
-            refuse_payload()
+def _load_leniently(payload: str) -> Any:
+    """Parse what orjson refused: `JSON.parse` takes lone surrogates, and so must we."""
+    if "\\u" not in payload:
+        refuse_payload()
     try:
         return json.loads(
             payload, parse_constant=_finite, parse_float=_finite, parse_int=_parse_int

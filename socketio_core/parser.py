@@ -118,6 +118,14 @@ def is_event_name(name: Any) -> bool:
     return isinstance(name, int) and not isinstance(name, bool)
 
 
+def check_address(namespace: str, ack_id: int | None) -> None:
+    """Raise `ValueError` unless a packet may be sent there, with this ack id."""
+    if namespace != "/" and not is_namespace(namespace):
+        raise ValueError(f"not the name of a namespace: {namespace!r}")
+    if ack_id is not None and not 0 <= ack_id < ACK_ID_LIMIT:
+        raise ValueError(f"an ack id has up to {MAX_ACK_ID_DIGITS} digits: {ack_id}")
+
+
 def check_received_data(kind: PacketType, data: Any) -> None:
     """Raise `PacketError` unless this may be the data of a packet of this type."""
     if type(data) not in DATA_TYPES[kind]:
