@@ -243,7 +243,7 @@ class JsonDecoder:
             ack_id, position = _read_ack_id(text, position)
         packet = _new(Packet, (kind, namespace, _read_data(kind, text[position:]), ack_id))
         if attachments == 0:
-            # Node returns a packet that announces no attachments, and still waits for some.
+            # "50-" is complete at once: Node's parser refuses it by now, and once waited in vain.
             return packet
         self._reconstruction = _Reconstruction(
             packet, attachments, self._limits.max_attachment_bytes
