@@ -33,22 +33,19 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """The Clock of a running event loop."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    """The Clock of whichever event loop is running."""
 
     def monotonic(self) -> float:
-        """The loop's own clock."""
-        return self._loop.time()
+        """The system's monotonic clock."""
+        return time.monotonic()
 
     def epoch_ms(self) -> int:
         """The wall clock."""
         return epoch_ms()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """A timer of the loop."""
-        return self._loop.call_later(seconds, callback)
+        """A timer of the running loop."""
+        return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 def epoch_ms() -> int:

@@ -194,9 +194,7 @@ class RowMapper:
             dedup_tier=0,
             confidence_score=0,
             lifecycle_state="resolved" if fixed else "active",
-            weight=(0 if fixed else 1_000_000)
-            + _SEVERITY_WEIGHT[severity] * 1000
-            + round((vpr_score or 0) * 10),
+            weight=_weight(severity, vpr_score, fixed),
         )
         return self._one_for_each(
             finding, advisories, clean(self._first(cells, "asset_id"), _SHORT)
@@ -296,6 +294,12 @@ def _recognisable(finding: Finding, asset_id: str) -> Finding:
         confidence,
     )
     return finding
+
+
+def _weight(severity: str, vpr_score: float | None, fixed: bool) -> int:
+    """How grave a finding is; of two with one key the graver is kept, an open one always."""
+    open_weight = 0 if fixed else 1_000_000
+    return open_weight + _SEVERITY_WEIGHT[severity] * 1000 + round((vpr_score or 0) * 10)
 
 
 def advisories_in(text: str) -> list[str]:

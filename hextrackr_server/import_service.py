@@ -60,13 +60,12 @@ class ImportService:
         store: ImportStore,
         importer: Importer,
         tracker: ProgressTracker,
-        hop: Hop,
         on_committed: Callable[[], None],
     ) -> None:
         self._store = store
         self._importer = importer
         self._tracker = tracker
-        self._hop = hop
+        self._hop: Hop = _not_started
         self._on_committed = on_committed
         self._stop = threading.Event()
         self._queue: queue.SimpleQueue[tuple[ImportJob, Path] | None] = queue.SimpleQueue()
@@ -77,7 +76,8 @@ class ImportService:
         self._worker = threading.Thread(target=self._work, name="hextrackr-import", daemon=True)
 
     async def start(self) -> None:
-        """Settle what a former server left unfinished, then begin to work."""
+        """Settle what a former server left unfinished, then begin to work; within the loop."""
+        self._hop = asyncio.get_running_loop().call_soon_threadsafe
         interrupted = await self._in_writer(self._store.recover, epoch_ms())
         for import_id in interrupted:
             logger.warning("import was interrupted", extra=log_setup.fields(importId=import_id))
@@ -215,6 +215,10 @@ class ImportService:
 
     def _done(self) -> None:
         self._unfinished -= 1
+
+
+def _not_started(*_: Any) -> None:
+    raise RuntimeError("the import service has not been started")
 
 
 def _failure_of(error: ServiceError | ImportInterrupted) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""The command line: `hextrackr-server serve | import | token | sample`.
+
+Knows: flags, the terminal, exit codes.  Does not know: how anything is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hextrackr_server import __version__, log_setup, settings
+from hextrackr_server.errors import HexTrackrError, SettingsError
+from hextrackr_server.import_client import import_file
+from hextrackr_server.principal import ROLES, TokenAuthority
+from hextrackr_server.sample import write_sample
+
+DEFAULT_URL = "http://127.0.0.1:8080"
+# A thread that computes gives way to the event loop after so many seconds (default: 0.005).
+SWITCH_INTERVAL = 0.001
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except HexTrackrError as error:
+        print(f"hextrackr-server: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hextrackr-server", description="HexTrackr's realtime hub"
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    serve = commands.add_parser("serve", help="run the server")
+    serve.add_argument("--host", help="address to listen on (HOST; 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (PORT; 8080)")
+    serve.add_argument("--database", help="SQLite file (DATABASE; data/hextrackr.db)")
+    serve.add_argument("--log-format", choices=settings.LOG_FORMATS, help="(LOG_FORMAT; human)")
+    serve.add_argument(
+        "--dev",
+        action="store_true",
+        default=None,
+        help="loopback only, with a secret made for this start and tokens to try it",
+    )
+    serve.set_defaults(command=_serve)
+
+    upload = commands.add_parser("import", help="import a CSV file and follow it to its end")
+    upload.add_argument("file", type=Path, metavar="FILE.csv")
+    upload.add_argument("--url", help=f"the server (HEXTRACKR_URL; {DEFAULT_URL})")
+    upload.add_argument("--token", help="a token (HEXTRACKR_TOKEN)")
+    upload.set_defaults(command=_import)
+
+    token = commands.add_parser("token", help="sign a token with the configured secret")
+    token.add_argument("--user", required=True, help="the user's id")
+    token.add_argument("--username", help="the name to show (the id)")
+    token.add_argument("--role", choices=ROLES, default="user")
+    token.add_argument("--hours", type=float, default=24.0, help="how long it is valid (24)")
+    token.set_defaults(command=_token)
+
+    sample = commands.add_parser("sample", help="write a made-up export to try things with")
+    sample.add_argument("file", type=Path, metavar="FILE.csv")
+    sample.add_argument("--rows", type=int, default=1000)
+    sample.add_argument("--seed", type=int, default=1)
+    sample.set_defaults(command=_sample)
+    return parser
+
+
+def _serve(options: argparse.Namespace) -> int:
+    chosen = settings.load(os.environ, vars(options))
+    log_setup.configure(chosen.log_format)
+    # Late: the other commands start faster without the server.
+    import uvloop  # noqa: PLC0415
+
+    from hextrackr_server.application import Application  # noqa: PLC0415
+
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    application = Application(chosen)
+
+    def listening() -> None:
+        print(_banner(chosen, application.authority), flush=True)
+
+    try:
+        uvloop.run(application.serve(listening))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SettingsError(
+            f"cannot listen on {chosen.host} port {chosen.port}: {reason}; choose another --port"
+        ) from error
+    return 0
+
+
+def _banner(chosen: settings.Settings, authority: TokenAuthority) -> str:
+    host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    url = f"http://{host}:{chosen.port}"
+    if not chosen.dev:
+        return f"HexTrackr listens at {url}, database {chosen.database}"
+    program = sys.argv[0] if Path(sys.argv[0]).name == "hextrackr-server" else "hextrackr-server"
+    admin = authority.sign("admin", role="admin")
+    return "\n".join(
+        (
+            f"HexTrackr listens at {url}  (development: this machine only)",
+            f"  database     {chosen.database}",
+            "  tokens       signed with a secret made for this start, valid until it ends",
+            f"  admin token  {admin}",
+            f"  user token   {authority.sign('user', role='user')}",
+            "",
+            "Try it from another terminal:",
+            f"  {program} sample --rows 20000 sample.csv",
+            f"  {program} import sample.csv --url {url} --token {admin}",
+            "",
+        )
+    )
+
+
+def _import(options: argparse.Namespace) -> int:
+    token = options.token or os.environ.get("HEXTRACKR_TOKEN")
+    if not token:
+        raise SettingsError("no token: give one with --token or HEXTRACKR_TOKEN")
+    url = options.url or os.environ.get("HEXTRACKR_URL") or DEFAULT_URL
+    return import_file(options.file, url, token)
+
+
+def _token(options: argparse.Namespace) -> int:
+    authority = TokenAuthority(settings.load_secret(os.environ))
+    try:
+        signed = authority.sign(
+            options.user,
+            role=options.role,
+            username=options.username,
+            lifetime=options.hours * 3600,
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    print(signed)
+    return 0
+
+
+def _sample(options: argparse.Namespace) -> int:
+    if options.rows < 0:
+        raise SettingsError("--rows must not be negative")
+    try:
+        write_sample(options.file, options.rows, options.seed)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(f"{options.file} cannot be written: {reason}") from error
+    print(f"wrote {options.file}: {options.rows:,} rows, seed {options.seed}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

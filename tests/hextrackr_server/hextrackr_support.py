@@ -1,0 +1,202 @@
+"""What the tests of the application share: a clock moved by hand, an emitter that writes down.
+
+Knows: the services' seams.  Does not know: sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from hextrackr_server.database import Database
+from hextrackr_server.import_store import ImportJob, ImportStore
+from hextrackr_server.importer import Importer, Progress
+from hextrackr_server.principal import Principal
+from hextrackr_server.schema import vulnerabilities_current, vulnerability_staging
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+ALICE = Principal("7", "alice", "user")
+BOB = Principal("8", "bob", "user")
+ADMIN = Principal("1", "root", "admin")
+
+HEADER = ("asset.name", "asset.display_ipv4_address", "definition.id", "definition.cve", "severity")
+
+
+class FakeTimer:
+    def __init__(self, due: float, callback: Callable[[], None]) -> None:
+        self.due = due
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class FakeClock:
+    """Time that stands still until it is advanced."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers: list[FakeTimer] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def epoch_ms(self) -> int:
+        return 1_759_000_000_000 + round(self.now * 1000)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> FakeTimer:
+        timer = FakeTimer(self.now + seconds, callback)
+        self.timers.append(timer)
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        for timer in [each for each in self.timers if each.due <= self.now]:
+            self.timers.remove(timer)
+            if timer.callback is not None:
+                timer.callback()
+
+
+class Recorder:
+    """An emitter that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str, dict[str, Any]]] = []
+
+    def emit(self, room: str, event: str, payload: dict[str, Any]) -> None:
+        self.sent.append((room, event, payload))
+
+    def payloads(self, event: str) -> list[dict[str, Any]]:
+        return [payload for _, name, payload in self.sent if name == event]
+
+    def events(self) -> list[tuple[str, str]]:
+        return [(room, event) for room, event, _ in self.sent]
+
+
+def csv_text(rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def finding_row(
+    host: str = "web-1", cve: str = "CVE-2024-1000", severity: str = "High"
+) -> list[str]:
+    return [host, "", "1001", cve, severity]
+
+
+class Workbench:
+    """A database with an importer, for imports without a server."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.database = Database(directory / "test.db")
+        self.store = ImportStore(self.database)
+        self.importer = Importer(self.database)
+        self.progress: list[Progress] = []
+
+    def file(self, content: str | bytes, name: str = "export.csv") -> Path:
+        path = self.directory / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def job(self, **values: Any) -> ImportJob:
+        number = len(list(self.directory.glob("job-*")))
+        (self.directory / f"job-{number}").touch()
+        defaults: dict[str, Any] = {
+            "session_id": f"session-{number}",
+            "user_id": ALICE.user_id,
+            "filename": "export.csv",
+            "vendor": None,
+            "scan_date": "2025-09-30",
+            "created_at": 0,
+        }
+        return self.store.create_job(**(defaults | values))
+
+    def run(
+        self,
+        content: str | bytes,
+        stopping: Callable[[], bool] = lambda: False,
+        **job_values: Any,
+    ) -> dict[str, Any]:
+        job = self.job(**job_values)
+        return self.importer.run(job, self.file(content), self.progress.append, stopping)
+
+    def import_rows(
+        self, rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER, **job_values: Any
+    ) -> dict[str, Any]:
+        return self.run(csv_text(rows, header), **job_values)
+
+    def findings(self) -> list[dict[str, Any]]:
+        with self.database.reading() as connection:
+            query = select(vulnerabilities_current).order_by(vulnerabilities_current.c.id)
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def finding(self, cve: str) -> dict[str, Any]:
+        (found,) = [each for each in self.findings() if each["cve"] == cve]
+        return found
+
+    def staged(self) -> int:
+        with self.database.reading() as connection:
+            return len(connection.execute(select(vulnerability_staging.c.id)).all())
+
+
+class Response:
+    """An answer of an ASGI app."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
+
+
+async def request(
+    app: Any,
+    method: str,
+    path: str,
+    *,
+    headers: dict[str, str] | None = None,
+    chunks: Sequence[bytes] = (b"",),
+) -> Response:
+    """Ask an ASGI app, as a server would."""
+    response = Response()
+    pending = list(chunks)
+
+    async def receive() -> dict[str, Any]:
+        if not pending:
+            await asyncio.Event().wait()
+        body = pending.pop(0)
+        return {"type": "http.request", "body": body, "more_body": bool(pending)}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            response.status = message["status"]
+            response.headers = {
+                name.decode().lower(): value.decode() for name, value in message["headers"]
+            }
+        else:
+            response.body += message.get("body", b"")
+
+    path, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(n.encode(), v.encode()) for n, v in (headers or {}).items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    await app(scope, receive, send)
+    return response
