@@ -141,10 +141,7 @@ class _HttpApi:
     async def _receive_form(
         self, request: Request, principal: Principal
     ) -> tuple[Upload, Mapping[str, str]]:
-        stream = _capped(request, self._uploads.maximum + _ENVELOPE_BYTES)
-        parser = MultiPartParser(
-            request.headers, stream, max_files=1, max_fields=10, max_part_size=_PART_BYTES
-        )
+        parser = _FormParser(request, self._uploads.maximum + _ENVELOPE_BYTES)
         try:
             form = await parser.parse()
         except _TooLarge as error:
@@ -166,16 +163,34 @@ class _TooLarge(MultiPartException):
     """Raised through the form's parser, which closes its files for this class only."""
 
 
-async def _capped(request: Request, maximum: int) -> AsyncGenerator[bytes, None]:
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > maximum:
-                raise _TooLarge("too large")
-            yield chunk
-    except ClientDisconnect as error:
-        raise MultiPartException("it ended before its end") from error
+class _FormParser(MultiPartParser):
+    """Starlette's parser, for one file, with a cap, that notices a form without an end."""
+
+    def __init__(self, request: Request, maximum: int) -> None:
+        super().__init__(
+            request.headers,
+            self._capped(request, maximum),
+            max_files=1,
+            max_fields=10,
+            max_part_size=_PART_BYTES,
+        )
+        self._ended = False
+
+    def on_end(self) -> None:
+        self._ended = True
+
+    async def _capped(self, request: Request, maximum: int) -> AsyncGenerator[bytes, None]:
+        size = 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > maximum:
+                    raise _TooLarge("too large")
+                yield chunk
+        except ClientDisconnect as error:
+            raise MultiPartException("it ended before its end") from error
+        if not self._ended:
+            raise MultiPartException("it has no end")
 
 
 async def _read(file: UploadFile) -> AsyncIterator[bytes]:

@@ -1,15 +1,15 @@
 """Fixtures of the application's tests.
 
-Knows: the workbench.  Does not know: sockets.
+Knows: the workbench and the office.  Does not know: sockets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hextrackr_support import Workbench
+from hextrackr_support import Office, Workbench
 
 
 @pytest.fixture
@@ -17,3 +17,12 @@ def workbench(tmp_path: Path) -> Iterator[Workbench]:
     bench = Workbench(tmp_path)
     yield bench
     bench.database.close()
+
+
+@pytest.fixture
+async def office(workbench: Workbench) -> AsyncIterator[Office]:
+    office = Office(workbench)
+    await office.imports.start()
+    yield office
+    await office.imports.stop()
+    office.tracker.close()

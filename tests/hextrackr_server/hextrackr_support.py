@@ -8,17 +8,22 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
+from hextrackr_server.clock import LoopClock
 from hextrackr_server.database import Database
+from hextrackr_server.import_service import ImportOptions, ImportService
 from hextrackr_server.import_store import ImportJob, ImportStore
 from hextrackr_server.importer import Importer, Progress
-from hextrackr_server.principal import Principal
+from hextrackr_server.principal import Principal, TokenAuthority
+from hextrackr_server.progress_tracker import FINAL, ProgressTracker
 from hextrackr_server.schema import vulnerabilities_current, vulnerability_staging
+from hextrackr_server.upload_store import Upload, UploadStore
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 ALICE = Principal("7", "alice", "user")
@@ -200,3 +205,38 @@ async def request(
     }
     await app(scope, receive, send)
     return response
+
+
+class Office:
+    """The services of a server, put together without sockets."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+        self.sent = Recorder()
+        self.authority = TokenAuthority(SECRET)
+        self.tracker = ProgressTracker(self.sent, LoopClock())
+        self.uploads = UploadStore(bench.directory / "uploads", time.monotonic, maximum=100_000)
+        self.commits: list[None] = []
+        self.imports = ImportService(
+            bench.store, bench.importer, self.tracker, lambda: self.commits.append(None)
+        )
+
+    async def upload(self, content: str, owner: Principal = ALICE) -> Upload:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield content.encode()
+
+        return await self.uploads.receive(chunks(), "scan.csv", owner)
+
+    async def submit(
+        self, content: str, owner: Principal = ALICE, **options: str | None
+    ) -> dict[str, Any]:
+        upload = await self.upload(content, owner)
+        return await self.imports.submit(upload, owner, ImportOptions(**options))
+
+    async def ended(self, import_id: int) -> dict[str, Any]:
+        """Wait for the end of an import; what its owner sees then."""
+        while True:
+            state = await self.imports.status(import_id, ADMIN)
+            if state["status"] in FINAL:
+                return state
+            await asyncio.sleep(0.005)

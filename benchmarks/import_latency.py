@@ -1,0 +1,235 @@
+"""How short other clients' round trips stay while a large file is imported.
+
+Knows: the server's command line and wire.  Does not know: its insides; it is a process apart.
+
+    python -m benchmarks.import_latency [--rows 20000] [--seed 1]
+
+Starts a server on a database of its own, imports a made-up export twice (all new, then all known),
+and lets a second client ask without a pause: an event that is answered from memory, and every
+tenth time `get-vulnerability-stats`.  Prints the percentiles of both, rows per second, peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from hextrackr_server.import_client import ImportClient, Progress
+from hextrackr_server.principal import TokenAuthority
+from hextrackr_server.sample import write_sample
+
+SERVER_START_SECONDS = 20.0
+IDLE_SECONDS = 1.0
+STATISTICS_EVERY = 10
+
+
+class Client:
+    """As little of a Socket.IO client as this needs: WebSocket, namespace `/`, text."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._acks: dict[int, asyncio.Future[Any]] = {}
+        self._next_ack = 0
+        self.events: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self.connected = asyncio.get_running_loop().create_future()
+        self._reader = asyncio.create_task(self._read(), name="client reader")
+
+    async def emit(self, *event: Any) -> Any:
+        """Send an event and wait for its ack."""
+        ack_id, self._next_ack = self._next_ack, self._next_ack + 1
+        future = self._acks[ack_id] = asyncio.get_running_loop().create_future()
+        await self._connection.send(f"42{ack_id}{json.dumps(event)}")
+        return await future
+
+    async def close(self) -> None:
+        """Leave."""
+        await self._connection.close()
+        await self._reader
+
+    async def _read(self) -> None:
+        async for message in self._connection:
+            assert isinstance(message, str)
+            if message == "2":
+                await self._connection.send("3")
+            elif message.startswith("40"):
+                self.connected.set_result(None)
+            elif message.startswith("44"):
+                self.connected.set_exception(ConnectionError(message))
+            elif message.startswith("42"):
+                name, *arguments = json.loads(message[2:])
+                self.events.put_nowait((name, arguments[0] if arguments else None))
+            elif message.startswith("43"):
+                digits, bracket, rest = message[2:].partition("[")
+                self._acks.pop(int(digits)).set_result(json.loads(bracket + rest)[0])
+
+
+async def connected(url: str, token: str) -> Client:
+    """A client in the namespace `/`."""
+    address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+    connection = await connect(address, compression=None, max_size=None)
+    client = Client(connection)
+    await connection.send("40" + json.dumps({"token": token}))
+    await client.connected
+    return client
+
+
+class RoundTrips:
+    """Asks one question after the other, and notes how long each answer took."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.cheap: list[float] = []
+        self.statistics: list[float] = []
+
+    async def run(self, until: Callable[[], bool]) -> None:
+        """Ask until told to stop."""
+        asked = 0
+        while not until():
+            asked += 1
+            started = time.perf_counter()
+            if asked % STATISTICS_EVERY:
+                answer = await self._client.emit("leave-import-room", 1)
+                self.cheap.append(time.perf_counter() - started)
+            else:
+                answer = await self._client.emit("get-vulnerability-stats", {})
+                self.statistics.append(time.perf_counter() - started)
+            assert answer["success"], answer
+            await asyncio.sleep(0.001)
+
+
+def percentiles(name: str, seconds: list[float]) -> str:
+    """One line: how many, p50, p99, maximum."""
+    ordered = sorted(seconds)
+    p50, p99 = (ordered[min(len(ordered) - 1, int(len(ordered) * q))] for q in (0.5, 0.99))
+    values = (
+        f"p50 {p50 * 1000:7.2f} ms   p99 {p99 * 1000:7.2f} ms   max {ordered[-1] * 1000:7.2f} ms"
+    )
+    return f"  {name:<28} {len(ordered):>6} asked   {values}"
+
+
+async def measured_import(url: str, token: str, file: Path, rows: int, title: str) -> None:
+    """Import the file while another client asks, and print what both saw."""
+    importing, asking = await connected(url, token), await connected(url, token)
+    upload = asyncio.to_thread(ImportClient(url, token).upload, file, Progress(io.StringIO()))
+    uploading = asyncio.create_task(upload, name="upload")
+    done = asyncio.Event()
+    trips = RoundTrips(asking)
+    asker = asyncio.create_task(trips.run(done.is_set), name="asker")
+    import_id = await uploading
+    answer = await importing.emit("join-import-room", import_id)
+    assert answer["success"], answer
+    percentages = []
+    while True:
+        name, payload = await importing.events.get()
+        if name == "import-progress":
+            percentages.append(payload["percentage"])
+        elif name in {"import-finished", "import-failed"}:
+            break
+    done.set()
+    await asker
+    assert name == "import-finished", payload
+    assert percentages == sorted(percentages), percentages
+    summary, seconds = payload["summary"], payload["duration"] / 1000
+    stats = (await asking.emit("get-vulnerability-stats", {}))["data"]
+    assert stats["totals"]["findings"] == summary["findings"], (stats["totals"], summary)
+    print(
+        f"{title}: {rows} rows, {summary['findings']} findings in {seconds:.2f} s = "
+        f"{rows / seconds:.0f} rows/s, {len(percentages)} progress events"
+    )
+    print(percentiles("answered from memory", trips.cheap))
+    print(percentiles("get-vulnerability-stats", trips.statistics))
+    await importing.close()
+    await asking.close()
+
+
+async def idle(url: str, token: str) -> None:
+    """The same questions while nothing else happens."""
+    client = await connected(url, token)
+    trips = RoundTrips(client)
+    end = time.perf_counter() + IDLE_SECONDS
+    await trips.run(lambda: time.perf_counter() > end)
+    print("before")
+    print(percentiles("answered from memory", trips.cheap))
+    print(percentiles("get-vulnerability-stats", trips.statistics))
+    await client.close()
+
+
+def memory(pid: int, name: str) -> str:
+    """A line of the kernel's account of a process, in MB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return f"{int(line.split()[1]) / 1024:.0f} MB"
+    return "unknown"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
+    """Return when the port answers; raise if the server gives up or takes too long."""
+    end = time.monotonic() + SERVER_START_SECONDS
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise SystemExit(f"the server ended with code {server.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit("the server does not listen")
+
+
+async def measure(url: str, token: str, file: Path, rows: int, pid: int) -> None:
+    await idle(url, token)
+    print(f"memory before the imports: {memory(pid, 'VmRSS')}")
+    await measured_import(url, token, file, rows, "first import, all new")
+    await measured_import(url, token, file, rows, "second import, all known")
+    print(f"peak memory of the server: {memory(pid, 'VmHWM')}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    secret, port = secrets.token_hex(32), free_port()
+    token = TokenAuthority(secret.encode()).sign("1", role="admin")
+    with tempfile.TemporaryDirectory(prefix="hextrackr-benchmark-") as directory:
+        file = Path(directory) / "sample.csv"
+        write_sample(file, options.rows, options.seed)
+        print(f"{file.stat().st_size / 1e6:.1f} MB of CSV")
+        command = [sys.executable, "-m", "hextrackr_server", "serve", "--port", str(port)]
+        server = subprocess.Popen(
+            [*command, "--database", str(Path(directory) / "benchmark.db")],
+            env=os.environ | {"JWT_SECRET": secret, "HOST": "127.0.0.1"},
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            wait_until_listening(server, port)
+            url = f"http://127.0.0.1:{port}"
+            asyncio.run(measure(url, token, file, options.rows, server.pid))
+        finally:
+            server.terminate()
+            server.wait(10)
+
+
+if __name__ == "__main__":
+    main()

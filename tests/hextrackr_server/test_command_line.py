@@ -1,0 +1,159 @@
+"""The commands, as far as they need no server."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hextrackr_support import SECRET
+
+from hextrackr_server.__main__ import main
+from hextrackr_server.import_client import ClientError, ImportClient, Progress, report
+from hextrackr_server.principal import Principal, TokenAuthority
+
+STATUS = {
+    "importId": 5,
+    "status": "completed",
+    "elapsedTime": 2340,
+    "message": "Import completed",
+    "result": {
+        "errors": 12,
+        "errorDetails": [
+            {"row": n, "column": "asset.name", "message": "the row names no\x1b host"}
+            for n in range(2, 14)
+        ],
+        "warnings": 0,
+        "warningDetails": [],
+        "summary": {
+            "rows": 20000,
+            "findings": 34431,
+            "duplicates": 254,
+            "inserted": 34431,
+            "updated": 0,
+            "reopened": 0,
+            "resolved": 0,
+            "vendors": ["CISCO"],
+            "scanDate": "2025-09-30",
+        },
+    },
+}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "JWT_SECRET",
+        "JWT_SECRET_FILE",
+        "HEXTRACKR_TOKEN",
+        "HEXTRACKR_URL",
+        "HOST",
+        "PORT",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_token_is_signed_with_the_configured_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    assert main(["token", "--user", "7", "--role", "admin", "--username", "alice"]) == 0
+    token = capsys.readouterr().out.strip()
+    assert TokenAuthority(SECRET).verify(token) == Principal("7", "alice", "admin")
+
+
+def test_without_a_secret_no_token_is_signed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--user", "7"]) == 1
+    assert "set JWT_SECRET" in capsys.readouterr().err
+
+
+def test_without_a_secret_the_server_says_so_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["serve", "--database", str(tmp_path / "x.db")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("hextrackr-server: no secret: set JWT_SECRET")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_user_id_is_refused_before_signing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    assert main(["token", "--user", "a b"]) == 1
+    assert "a user id has" in capsys.readouterr().err
+
+
+def test_a_sample_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "--rows", "10", "--seed", "3", str(tmp_path / "s.csv")]) == 0
+    assert "10 rows, seed 3" in capsys.readouterr().out
+    assert main(["sample", "--rows", "10", str(tmp_path / "none" / "s.csv")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_an_import_needs_a_token(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "x.csv"]) == 1
+    assert "--token or HEXTRACKR_TOKEN" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "/nowhere/x.csv", "--token", "t"]) == 1
+    assert "/nowhere/x.csv cannot be read" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, unused_tcp_port: int
+) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("x")
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    assert main(["import", str(file), "--url", url, "--token", "t"]) == 1
+    assert f"no server answers at {url}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "token"), [("127.0.0.1:80", "t"), ("ftp://x", "t"), ("http://x", "é\n")]
+)
+def test_what_cannot_be_an_address_or_token_is_told(url: str, token: str) -> None:
+    with pytest.raises(ClientError):
+        ImportClient(url, token)
+
+
+def test_the_summary_counts_rows_findings_and_rejected_rows() -> None:
+    lines = list(report(STATUS))
+    assert lines[0] == "Import 5 completed in 2.3 s"
+    assert "  rows          20,000   (12 rejected)" in lines
+    assert "Rejected rows: 12, the first 10:" in lines
+    assert lines[-1] == "  row 11: asset.name: the row names no\\u001b host"
+
+
+def test_a_failure_is_told_with_what_the_file_misses() -> None:
+    result = {"code": "X", "message": "foreign", "fields": [{"path": "host", "message": "needed"}]}
+    failed = {"importId": 5, "status": "failed", "message": "", "result": result}
+    assert list(report(failed)) == ["Import 5 failed: foreign", "  host: needed"]
+
+
+def test_a_terminal_shows_a_bar_and_clears_it() -> None:
+    terminal = Terminal()
+    progress = Progress(terminal)
+    progress.show(50, "staging", "Staged 5 of 10 rows")
+    progress.end()
+    assert (
+        "[###############---------------]  50%  staging: Staged 5 of 10 rows" in terminal.getvalue()
+    )
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_elsewhere_each_phase_is_a_line() -> None:
+    stream = io.StringIO()
+    progress = Progress(stream)
+    for percent in (10, 20, 30):
+        progress.show(percent, "staging" if percent < 30 else "processing", f"at {percent}")
+    progress.end()
+    assert stream.getvalue() == "staging: at 10\nprocessing: at 30\n"
