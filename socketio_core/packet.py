@@ -46,6 +46,7 @@ _loads = orjson.loads
 _new = tuple.__new__  # a NamedTuple's own constructor costs half as much again
 _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
 _ACK_ID_END = 1 + MAX_ACK_ID_DIGITS + 1
+_LONGEST_INT = len(str(-(2**63)))
 _ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 _TYPE_OF_LETTER = {str(int(kind)): kind for kind in PacketType}
 _DIGITS = frozenset("0123456789")
@@ -342,6 +343,7 @@ def _finite(literal: str) -> float:
 
 
 def _parse_int(literal: str) -> int | float:
-    # As orjson: an integer beyond 64 bits becomes a float, as every number of JavaScript is one.
-    number = _finite(literal)
-    return int(literal) if -(2.0**63) <= number < 2.0**64 else number
+    # As orjson: beyond 64 bits it becomes a float, which every number of JavaScript is.
+    if len(literal) <= _LONGEST_INT and -(2**63) <= (number := int(literal)) < 2**64:
+        return number
+    return _finite(literal)
