@@ -1,0 +1,1 @@
+"""What the tests share: time, TCP and clients without a socket."""
