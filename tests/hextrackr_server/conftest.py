@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hextrackr_support import Office, Workbench
+
+from tests.hextrackr_server.support import Office, Workbench
 
 
 @pytest.fixture

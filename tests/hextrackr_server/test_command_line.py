@@ -6,11 +6,11 @@ import io
 from pathlib import Path
 
 import pytest
-from hextrackr_support import SECRET
 
 from hextrackr_server.__main__ import main
 from hextrackr_server.import_client import ClientError, ImportClient, Progress, report
 from hextrackr_server.principal import Principal, TokenAuthority
+from tests.hextrackr_server.support import SECRET
 
 STATUS = {
     "importId": 5,

@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from hextrackr_support import (
+
+from hextrackr_server.http_api import create_http_app
+from tests.hextrackr_server.support import (
     ALICE,
     BOB,
     Office,
@@ -15,8 +17,6 @@ from hextrackr_support import (
     finding_row,
     request,
 )
-
-from hextrackr_server.http_api import create_http_app
 
 GOOD = csv_text([finding_row()]).encode()
 BOUNDARY = "frontier"

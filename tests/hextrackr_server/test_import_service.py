@@ -7,10 +7,18 @@ import threading
 from typing import Any
 
 import pytest
-from hextrackr_support import ADMIN, ALICE, BOB, Office, Workbench, csv_text, finding_row
 
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.import_service import MAXIMUM_QUEUED, ImportOptions
+from tests.hextrackr_server.support import (
+    ADMIN,
+    ALICE,
+    BOB,
+    Office,
+    Workbench,
+    csv_text,
+    finding_row,
+)
 
 GOOD = csv_text([finding_row()])
 

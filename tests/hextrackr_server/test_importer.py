@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hextrackr_support import HEADER, Workbench, csv_text, finding_row
 from sqlalchemy import select
 
 from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError
 from hextrackr_server.importer import MAXIMUM_DETAILS, scan_date_of
 from hextrackr_server.progress_tracker import ImportStatus
 from hextrackr_server.schema import vulnerability_daily_totals
+from tests.hextrackr_server.support import HEADER, Workbench, csv_text, finding_row
 
 VENDOR_HEADER = ("hostname", "cve", "vendor", "severity")
 

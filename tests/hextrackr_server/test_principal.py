@@ -7,10 +7,10 @@ from typing import Any
 
 import jwt
 import pytest
-from hextrackr_support import SECRET
 
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.principal import Principal, TokenAuthority
+from tests.hextrackr_server.support import SECRET
 
 authority = TokenAuthority(SECRET)
 

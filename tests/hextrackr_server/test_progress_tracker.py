@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hextrackr_support import FakeClock, Recorder
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hextrackr_server.progress_tracker import ImportStatus, ProgressTracker, percentage
+from tests.hextrackr_server.support import FakeClock, Recorder
 
 RESULT: dict[str, Any] = {
     "totalProcessed": 10,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hextrackr_support import Workbench
-
 from hextrackr_server.sample import BAD_ROW_EVERY, HEADER, sample_rows, write_sample
+from tests.hextrackr_server.support import Workbench
 
 
 def test_the_same_seed_makes_the_same_file(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hextrackr_support import FakeClock, Workbench, finding_row
 from sqlalchemy import event
 
 from hextrackr_server.errors import ServiceError
 from hextrackr_server.statistics_service import MAXIMUM_ANSWERS, StatisticsService
 from hextrackr_server.vulnerability_store import VulnerabilityStore
+from tests.hextrackr_server.support import FakeClock, Workbench, finding_row
 
 
 class Desk:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hextrackr_support import ALICE, BOB, FakeClock
 
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.upload_store import (
@@ -16,6 +15,7 @@ from hextrackr_server.upload_store import (
     UploadStore,
     tidy_filename,
 )
+from tests.hextrackr_server.support import ALICE, BOB, FakeClock
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:

@@ -1,0 +1,1 @@
+"""The tests of the application: of its services alone, then of the whole server."""
