@@ -87,8 +87,8 @@ def _serve(options: argparse.Namespace) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL)
     application = Application(chosen)
 
-    def listening() -> None:
-        print(_banner(chosen, application.authority), flush=True)
+    def listening(port: int) -> None:
+        print(_banner(chosen, port, application.authority), flush=True)
 
     try:
         uvloop.run(application.serve(listening))
@@ -100,9 +100,9 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _banner(chosen: settings.Settings, authority: TokenAuthority) -> str:
+def _banner(chosen: settings.Settings, port: int, authority: TokenAuthority) -> str:
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-    url = f"http://{host}:{chosen.port}"
+    url = f"http://{host}:{port}"
     if not chosen.dev:
         return f"HexTrackr listens at {url}, database {chosen.database}"
     program = sys.argv[0] if Path(sys.argv[0]).name == "hextrackr-server" else "hextrackr-server"

@@ -6,9 +6,7 @@ This is the only module that knows both sockets and services.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +15,8 @@ from typing import Any
 from starlette.applications import Starlette
 
 from engineio_core import Cors
+from engineio_core.listener import wait_for_signal
+from hextrackr_server import log_setup
 from hextrackr_server.clock import LoopClock
 from hextrackr_server.database import Database
 from hextrackr_server.handlers import identity, imports, vulnerabilities
@@ -82,16 +82,16 @@ class Application:
             )
         )
 
-    async def serve(self, on_listening: Callable[[], None]) -> None:
+    async def listen(self) -> int:
+        """Take connections; the port, which the system chooses where the settings say 0."""
+        listener = await self.io.listen(self.settings.host, self.settings.port)
+        return listener.port
+
+    async def serve(self, on_listening: Callable[[int], None]) -> None:
         """Listen until SIGINT or SIGTERM, then say goodbye to every client."""
-        stopping = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stopping.set)
-        await self.io.listen(self.settings.host, self.settings.port)
-        on_listening()
-        await stopping.wait()
-        logger.info("stopping")
+        on_listening(await self.listen())
+        stopped_by = await wait_for_signal(lambda: None)
+        logger.info("stopping", extra=log_setup.fields(signal=stopped_by))
         await self.io.shutdown()
 
     @asynccontextmanager

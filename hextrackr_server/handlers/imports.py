@@ -21,7 +21,7 @@ from hextrackr_server.upload_store import Upload, UploadStore
 from socketio_core import Socket, SocketServer
 
 MAXIMUM_ROOMS = 64
-_NAMED_FIELD = re.compile(r"`\$?\.?(\w+)`")
+_NAMED_FIELD = re.compile(r"(?:field `|`\$\.)(\w+)`")
 
 
 class _Options(msgspec.Struct, rename="camel", kw_only=True, tag_field="source"):

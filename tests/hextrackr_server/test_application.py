@@ -1,0 +1,332 @@
+"""The whole server, as its clients meet it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hextrackr_server import __main__ as command_line
+from hextrackr_server.application import Application
+from hextrackr_server.sample import write_sample
+from hextrackr_server.settings import Settings
+from tests.hextrackr_server.client import Client, Refused, connected
+from tests.hextrackr_server.support import SECRET, csv_text, finding_row
+
+ROWS = [finding_row(host=f"h-{number}") for number in range(50)]
+
+
+class Site:
+    """A running server and its users."""
+
+    def __init__(self, application: Application, url: str, directory: Path) -> None:
+        self.application = application
+        self.url = url
+        self.directory = directory
+
+    def token(self, user: str = "7", role: str = "user") -> str:
+        return self.application.authority.sign(user, role=role)
+
+    def client(self, user: str = "7", role: str = "user") -> Any:
+        return connected(self.url, {"token": self.token(user, role)})
+
+    async def upload(self, path: str, content: str, user: str = "7") -> dict[str, Any]:
+        """POST a file, as a browser would beside its socket."""
+
+        def post() -> dict[str, Any]:
+            headers = {"authorization": f"Bearer {self.token(user)}", "content-type": "text/csv"}
+            request = urllib.request.Request(self.url + path, content.encode(), headers)
+            with urllib.request.urlopen(request, timeout=10) as response:
+                answer: dict[str, Any] = json.load(response)
+                return answer
+
+        return await asyncio.to_thread(post)
+
+    def findings(self) -> int:
+        with self.application.database.reading() as connection:
+            count = connection.exec_driver_sql("SELECT count(*) FROM vulnerabilities_current")
+            return int(count.scalar_one())
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    settings = Settings(
+        host="127.0.0.1",
+        port=0,
+        database=tmp_path / "site.db",
+        jwt_secret=SECRET,
+        cors_origins=("https://app.example",),
+        log_format="human",
+        dev=False,
+    )
+    application = Application(settings)
+    port = await application.listen()
+    yield Site(application, f"http://127.0.0.1:{port}", tmp_path)
+    await application.io.shutdown()
+
+
+async def started(client: Client, content: str) -> int:
+    payload = {"source": "inline", "filename": "scan.csv", "csv": content}
+    answer = await client.ask("start-import", payload)
+    assert answer["success"], answer
+    return int(answer["importId"])
+
+
+# -- who may connect
+
+
+async def test_a_client_with_a_token_in_auth_is_in_its_rooms(site: Site) -> None:
+    async with site.client() as client:
+        site.application.io.to("authenticated").emit("to-all")
+        site.application.io.to("user-7").emit("to-me")
+        site.application.io.to("user-8").emit("to-another")
+        await client.seen("to-me")
+        assert [name for name, _ in client.events] == ["to-all", "to-me"]
+
+
+async def test_a_client_with_a_bearer_header_is_in(site: Site) -> None:
+    headers = {"Authorization": f"Bearer {site.token()}"}
+    async with connected(site.url, headers=headers) as client:
+        assert (await client.ask("get-vulnerability-stats"))["success"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "message"),
+    [
+        (None, "Authentication required"),
+        ({}, "Authentication required"),
+        ({"userId": "1", "role": "admin"}, "Authentication required"),
+        ({"token": "forged"}, "Invalid token"),
+    ],
+)
+async def test_a_client_without_a_valid_token_is_refused_with_a_reason(
+    site: Site, auth: dict[str, Any] | None, message: str
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        async with connected(site.url, auth):
+            pass
+    assert refusal.value.answer["message"] == message
+    assert refusal.value.answer["data"] == {"code": "UNAUTHORIZED", "type": "UnauthorizedError"}
+
+
+async def test_a_client_that_takes_itself_for_another_is_refused(site: Site) -> None:
+    with pytest.raises(Refused) as refusal:
+        async with connected(site.url, {"token": site.token("7"), "userId": "8"}):
+            pass
+    assert refusal.value.answer["data"]["code"] == "UNAUTHORIZED"
+
+
+# -- an import, watched
+
+
+async def test_an_import_is_watched_from_its_start_to_its_end(site: Site) -> None:
+    async with site.client() as client:
+        number = await started(client, csv_text([*ROWS, ["", "", "", "", ""]][:50]))
+        answer = await client.ask("join-import-room", number)
+        assert answer["success"]
+        assert answer["status"]["importId"] == number
+        finished = await client.seen("import-finished")
+        assert (finished["status"], finished["totalProcessed"], finished["errors"]) == (
+            "completed",
+            50,
+            0,
+        )
+        assert finished["summary"]["inserted"] == site.findings() == 50
+        stats = await client.ask("get-vulnerability-stats", {"filters": {"severity": "high"}})
+        assert stats["data"]["bySeverity"]["high"]["count"] == 50
+        assert stats["data"]["lastImport"]["importId"] == number
+
+
+async def test_one_who_joins_before_the_work_begins_sees_all_of_it(site: Site) -> None:
+    async with site.client() as client:
+        first = await started(client, csv_text(ROWS * 20))
+        second = await started(client, csv_text(ROWS))
+        assert (await client.ask("join-import-room", str(second)))["success"]
+        completed = await client.seen("import-completed")
+        assert completed["importId"] == second
+        progress = [p for p in client.all("import-progress") if p["importId"] == second]
+        percentages = [each["percentage"] for each in progress]
+        assert percentages == sorted(percentages)
+        assert percentages[-1] == 100
+        assert all(each["progress"]["percentage"] == each["percentage"] for each in progress)
+        assert [p["importId"] for p in client.all("import-started")] == [first, second]
+
+
+async def test_one_who_joins_after_the_end_sees_the_result(site: Site) -> None:
+    async with site.client() as client:
+        number = await started(client, csv_text(ROWS))
+        await client.seen("import-finished")
+        status = (await client.ask("join-import-room", number))["status"]
+        assert (status["status"], status["percentage"]) == ("completed", 100)
+        assert status["result"]["summary"]["inserted"] == 50
+
+
+async def test_an_import_that_fails_says_why_and_what_is_missing(site: Site) -> None:
+    async with site.client() as client:
+        await started(client, "Location,Devices\n1,2\n")
+        failed = await client.seen("import-failed")
+        assert (failed["status"], failed["code"]) == ("failed", "VALIDATION_ERROR")
+        assert [each["path"] for each in failed["fields"]] == ["host", "vulnerability"]
+        assert site.findings() == 0
+
+
+async def test_an_upload_is_started_over_the_socket(site: Site) -> None:
+    upload = await site.upload("/api/imports/upload?filename=s.csv", csv_text(ROWS))
+    async with site.client() as client:
+        payload = {"source": "upload", "uploadId": upload["uploadId"], "vendor": "cisco"}
+        answer = await client.ask("start-import", payload)
+        assert set(answer) == {"success", "importId", "sessionId", "status", "totalRecords"}
+        assert (await client.seen("import-started"))["filename"] == "s.csv"
+        await client.seen("import-finished")
+        again = await client.ask("start-import", payload)
+        assert (again["success"], again["code"]) == (False, "NOT_FOUND")
+
+
+async def test_an_http_upload_tells_its_users_sockets(site: Site) -> None:
+    async with site.client("7") as mine, site.client("8") as others:
+        answer = await site.upload("/api/imports?filename=s.csv", csv_text(ROWS))
+        assert (await mine.seen("import-finished"))["importId"] == answer["importId"]
+        await others.ask("leave-import-room", 1)
+        assert others.events == []
+
+
+async def test_who_has_left_the_room_hears_no_more_of_it(site: Site) -> None:
+    async with site.client() as client:
+        await started(client, csv_text(ROWS * 20))
+        number = await started(client, csv_text(ROWS))
+        assert (await client.ask("join-import-room", number))["success"]
+        assert await client.ask("leave-import-room", number) == {"success": True}
+        assert await client.ask("leave-import-room", number) == {"success": True}
+        await client.seen("import-finished", 2)
+        assert client.all("import-completed") == []
+
+
+async def test_a_foreign_import_cannot_be_watched_but_by_admins(site: Site) -> None:
+    async with (
+        site.client("7") as owner,
+        site.client("8") as other,
+        site.client("1", "admin") as admin,
+    ):
+        number = await started(owner, csv_text(ROWS))
+        refused = await other.ask("join-import-room", number)
+        assert refused == {
+            "success": False,
+            "error": "There is no such import",
+            "code": "NOT_FOUND",
+        }
+        assert await other.ask("join-import-room", 999) == refused
+        assert (await admin.ask("join-import-room", number))["success"]
+        await owner.seen("import-finished")
+        assert other.events == []
+
+
+# -- what is not as it should be
+
+
+@pytest.mark.parametrize("number", [None, {}, [1], "x", "1; --", -1, 0, 1.5, True, "", "9" * 30])
+async def test_what_is_no_import_id_is_refused(site: Site, number: Any) -> None:
+    async with site.client() as client:
+        for event in ("join-import-room", "leave-import-room"):
+            answer = await client.ask(event, number)
+            assert (answer["success"], answer["code"]) == (False, "VALIDATION_ERROR")
+            assert answer["fields"][0]["path"] == "importId"
+
+
+@pytest.mark.parametrize(
+    ("payload", "path"),
+    [
+        (None, "source"),
+        ("x", "source"),
+        ({}, "source"),
+        ({"source": "path", "path": "/etc/passwd"}, "source"),
+        ({"source": "upload"}, "uploadId"),
+        ({"source": "inline", "filename": "x.csv"}, "csv"),
+        ({"source": "inline", "filename": 5, "csv": ""}, "filename"),
+        ({"source": "inline", "filename": "x.csv", "csv": "", "scanDate": "soon"}, "scanDate"),
+    ],
+)
+async def test_what_cannot_be_started_is_refused_by_field(
+    site: Site, payload: Any, path: str
+) -> None:
+    async with site.client() as client:
+        answer = await client.ask("start-import", payload)
+        assert (answer["success"], answer["code"]) == (False, "VALIDATION_ERROR")
+        assert answer["fields"][0]["path"] == path
+
+
+async def test_unknown_filters_are_refused_by_name(site: Site) -> None:
+    async with site.client() as client:
+        answer = await client.ask("get-vulnerability-stats", {"filters": {"owner": "me"}})
+        assert answer["fields"] == [{"path": "owner", "message": "is not a known filter"}]
+
+
+async def test_events_without_an_ack_disturb_nobody(site: Site) -> None:
+    async with site.client() as client:
+        for event in ("start-import", "join-import-room", "leave-import-room"):
+            await client.tell(event)
+            await client.tell(event, {"x": 1}, 2, 3)
+        await client.tell("get-vulnerability-stats")
+        await client.tell("get-vulnerability-stats", {"bad": 1})
+        assert (await client.ask("get-vulnerability-stats"))["success"]
+
+
+async def test_a_broken_packet_closes_its_client_alone(site: Site) -> None:
+    async with site.client() as other:
+        async with site.client() as client:
+            await client._connection.send("42[broken")
+            await asyncio.wait_for(client.reader, 10)
+        assert (await other.ask("get-vulnerability-stats"))["success"]
+
+
+# -- the command line against a server
+
+
+async def test_the_import_command_imports_and_tells(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = site.directory / "sample.csv"
+    write_sample(file, 300, 1)
+    arguments = ["import", str(file), "--url", site.url, "--token", site.token()]
+    assert await asyncio.to_thread(command_line.main, arguments) == 0
+    output = capsys.readouterr()
+    assert "completed in" in output.out
+    assert "row 98: definition.cve: the row names no CVE and no plugin" in output.out
+    assert "uploading" in output.err
+
+
+async def test_the_import_command_fails_with_what_a_foreign_file_misses(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = site.directory / "tickets.csv"
+    file.write_text("Location,Devices\n1,2\n")
+    arguments = ["import", str(file), "--url", site.url, "--token", site.token()]
+    assert await asyncio.to_thread(command_line.main, arguments) == 1
+    error = capsys.readouterr().err
+    assert "it has no host and no vulnerability column" in error
+    assert "host: one of these columns is needed: asset.name" in error
+
+
+async def test_the_import_command_tells_of_a_bad_token(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = site.directory / "large.csv"
+    write_sample(file, 5000, 1)
+    arguments = ["import", str(file), "--url", site.url, "--token", "bad"]
+    assert await asyncio.to_thread(command_line.main, arguments) == 1
+    assert "the server refuses the token (Invalid token)" in capsys.readouterr().err
+
+
+async def test_browsers_of_configured_origins_may_ask_over_http(site: Site) -> None:
+    def ask() -> str | None:
+        headers = {"origin": "https://app.example"}
+        request = urllib.request.Request(site.url + "/health", headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            allowed: str | None = response.headers["access-control-allow-origin"]
+            return allowed
+
+    assert await asyncio.to_thread(ask) == "https://app.example"
