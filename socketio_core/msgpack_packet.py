@@ -36,7 +36,9 @@ __all__ = ["MsgpackDecoder", "MsgpackParser"]
 _NOTEPACK = 0
 _VARIABLE_LENGTH = 0xC7
 _SMALL_ARRAY_BUFFERS = (b"\xc7\x01\x00", b"\xc7\x08\x00")
+# A close look is some forty times as slow, so the peer must not choose how long it takes.
 _MAX_EXACT_DEPTH = 16
+_MAX_EXACT_SIZE = 65_536
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LEAVES = frozenset({*BINARY_TYPES, msgspec.msgpack.Ext})
@@ -148,7 +150,7 @@ _decode_map = msgspec.msgpack.Decoder(dict[Any, msgspec.Raw]).decode
 
 def _unpack(data: bytes) -> dict[Any, Any]:
     try:
-        if any(header in data for header in _SMALL_ARRAY_BUFFERS):
+        if len(data) <= _MAX_EXACT_SIZE and any(map(data.__contains__, _SMALL_ARRAY_BUFFERS)):
             message = _unpack_exactly(data)
         else:
             message = _decode(data)
@@ -162,7 +164,8 @@ def _unpack(data: bytes) -> dict[Any, Any]:
 def _unpack_exactly(data: bytes | msgspec.Raw, depth: int = _MAX_EXACT_DEPTH) -> Any:
     """Tell a small ArrayBuffer from `undefined` and from a Date, which msgspec's hook cannot.
 
-    Each level reads its part again, so that their number is bounded: the peer chooses it.
+    Each level reads its part again. Below the last one, and in long messages, what looks like
+    `undefined` or a Date is taken for it.
     """
     view = memoryview(data)
     head = view[0]

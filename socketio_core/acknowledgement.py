@@ -1,0 +1,177 @@
+"""Acks that are awaited: of one socket, and of all that a broadcast reached.
+
+Knows: ids, deadlines, who has answered and who can't any more.
+Does not know: packets, sockets, namespaces; the clock is injected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any, NamedTuple, Protocol
+
+from engineio_core.transport import Clock
+
+from .errors import AckTimeout, PeerDisconnected
+
+logger = logging.getLogger("socketio_core")
+
+
+class AckSink(Protocol):
+    """Who waits for one ack of one socket."""
+
+    def acked(self, socket_id: str, data: list[Any]) -> None:
+        """The socket answered; called once, unless `left` is."""
+
+    def left(self, socket_id: str) -> None:
+        """The socket left and can't answer any more."""
+
+
+class PendingAcks:
+    """The acks that one socket owes. Ids come from a counter that its namespace shares."""
+
+    __slots__ = ("_counter", "_socket_id", "_waiting")
+
+    def __init__(self, counter: count[int], socket_id: str) -> None:
+        self._counter = counter
+        self._socket_id = socket_id
+        self._waiting: dict[int, AckSink] = {}
+
+    def expect(self, sink: AckSink) -> int:
+        """Expect an ack for `sink`; return the id that the packet carries."""
+        ack_id = next(self._counter)
+        self._waiting[ack_id] = sink
+        return ack_id
+
+    def forget(self, sink: AckSink) -> None:
+        """Expect nothing for `sink` any more: an ack that comes late is ignored."""
+        for ack_id in [each for each, waiting in self._waiting.items() if waiting is sink]:
+            del self._waiting[ack_id]
+
+    def receive(self, ack_id: int, data: list[Any]) -> bool:
+        """Take an ack; False if nobody waits for it."""
+        sink = self._waiting.pop(ack_id, None)
+        if sink is None:
+            return False
+        sink.acked(self._socket_id, data)
+        return True
+
+    def fail_all(self) -> None:
+        """The socket has left: nothing comes any more."""
+        waiting, self._waiting = self._waiting, {}
+        for sink in waiting.values():
+            sink.left(self._socket_id)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+
+class SingleAck:
+    """The ack of one socket, to be awaited once with `result`."""
+
+    __slots__ = ("_future", "_timer")
+
+    def __init__(self, clock: Clock, timeout: float | None) -> None:
+        self._future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._timer = clock.call_later(timeout, self._expire) if timeout is not None else None
+
+    def acked(self, socket_id: str, data: list[Any]) -> None:
+        """The socket answered: the result is its first argument."""
+        if not self._future.done():
+            self._future.set_result(data[0] if data else None)
+
+    def left(self, socket_id: str) -> None:
+        """The socket left."""
+        if not self._future.done():
+            self._future.set_exception(PeerDisconnected())
+
+    def _expire(self) -> None:
+        if not self._future.done():
+            self._future.set_exception(AckTimeout())
+
+    async def result(self, forget: Callable[[AckSink], None]) -> Any:
+        """Await the answer. Raises AckTimeout or PeerDisconnected; forgets in any case."""
+        try:
+            return await self._future
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            forget(self)
+
+
+class CallbackAck:
+    """The ack of one socket, for a plain function that is called with all its arguments."""
+
+    __slots__ = ("_callback",)
+
+    def __init__(self, callback: Callable[..., Any]) -> None:
+        self._callback = callback
+
+    def acked(self, socket_id: str, data: list[Any]) -> None:
+        """The socket answered."""
+        try:
+            self._callback(*data)
+        except Exception:
+            logger.exception("the ack callback of socket %s failed", socket_id)
+
+    def left(self, socket_id: str) -> None:
+        """The socket left: the callback is never called."""
+
+
+class BroadcastAnswers(NamedTuple):
+    """What came back from a broadcast: the first argument of each ack, and who did not answer."""
+
+    responses: list[Any]
+    missing: list[str]
+
+
+class BroadcastAck:
+    """The acks of all sockets that a broadcast reached."""
+
+    __slots__ = ("_asked", "_future", "_missing", "_responses", "_timer")
+
+    def __init__(self, clock: Clock, timeout: float | None) -> None:
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._timer = clock.call_later(timeout, self._finish) if timeout is not None else None
+        self._responses: list[Any] = []
+        self._asked: set[str] | None = None
+        self._missing: set[str] = set()
+
+    def acked(self, socket_id: str, data: list[Any]) -> None:
+        """One socket answered."""
+        self._responses.append(data[0] if data else None)
+        self._settle(socket_id)
+
+    def left(self, socket_id: str) -> None:
+        """One socket left: it stays missing."""
+        self._missing.add(socket_id)
+        self._settle(socket_id)
+
+    def _settle(self, socket_id: str) -> None:
+        if self._asked is not None:
+            self._asked.discard(socket_id)
+            if not self._asked:
+                self._finish()
+
+    def _finish(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def result(
+        self, asked: Iterable[str], forget: Callable[[AckSink], None]
+    ) -> BroadcastAnswers:
+        """Await until all of `asked` have answered or left, or time is up."""
+        asked = list(asked)
+        self._asked = set(asked)
+        if not asked:
+            self._finish()
+        try:
+            await self._future
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            forget(self)
+        still_out = self._asked | self._missing
+        return BroadcastAnswers(self._responses, [each for each in asked if each in still_out])

@@ -1,0 +1,110 @@
+"""The official client's bundles, below the path of the server.
+
+Knows: where an installed npm package keeps them, ETags, encodings.
+Does not know: the engine; the bundles are not part of this project.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from engineio_core.compression import compress, negotiate_encoding
+from engineio_core.http_message import HttpResponse
+
+if TYPE_CHECKING:
+    from engineio_core.exchange import Exchange
+
+logger = logging.getLogger("socketio_core")
+
+NAMES: Final = frozenset(
+    f"socket.io{kind}.js{ending}"
+    for kind in ("", ".min", ".msgpack.min", ".esm.min")
+    for ending in ("", ".map")
+)
+ENVIRONMENT: Final = "SOCKETIO_CLIENT_DIST"
+
+
+class _File(NamedTuple):
+    body: bytes
+    etag: str
+
+
+def find_bundles() -> Path | None:
+    """Return the folder of the bundles: named by SOCKETIO_CLIENT_DIST, or in a node_modules here.
+
+    Installed by `npm install socket.io-client`.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    if named:
+        return Path(named)
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        for package in ("socket.io-client/dist", "socket.io/client-dist"):
+            candidate = folder / "node_modules" / package
+            if (candidate / "socket.io.js").is_file():
+                return candidate
+    packaged = Path(__file__).parent / "client_dist"
+    return packaged if packaged.is_dir() else None
+
+
+class ClientFiles:
+    """Serves the bundles; they are read when they are first asked for."""
+
+    def __init__(self, path: str) -> None:
+        self._prefix = path.rstrip("/") + "/"
+        self._folder: Path | None = None
+        self._was_sought = False
+        self._files: dict[str, _File] = {}
+
+    def serve(self, exchange: Exchange) -> bool:
+        """Answer a request for a bundle; False if it is for something else."""
+        request = exchange.request
+        name = request.path[len(self._prefix) :] if request.path.startswith(self._prefix) else ""
+        if name not in NAMES:
+            return False
+        file = self._find(name)
+        if file is None:
+            return False
+        kind = "application/json" if name.endswith(".map") else "application/javascript"
+        headers = [
+            ("Cache-Control", "public, max-age=0"),
+            ("ETag", file.etag),
+            ("Vary", "Accept-Encoding"),
+        ]
+        if request.headers.get("if-none-match", "").removeprefix("W/") == file.etag:
+            exchange.respond(HttpResponse(304, b"", headers))
+            return True
+        headers.append(("Content-Type", f"{kind}; charset=utf-8"))
+        body = file.body
+        encoding = negotiate_encoding(request.headers.get("accept-encoding", ""))
+        if encoding is not None:
+            body = compress(body, encoding, 6)
+            headers.append(("Content-Encoding", encoding))
+        exchange.respond(HttpResponse(200, body, headers))
+        return True
+
+    def _find(self, name: str) -> _File | None:
+        if name in self._files:
+            return self._files[name]
+        if not self._was_sought:
+            self._was_sought = True
+            self._folder = find_bundles()
+            if self._folder is None:
+                logger.info("no bundles of the client: npm install socket.io-client to serve them")
+        if self._folder is None or not (self._folder / name).is_file():
+            return None
+        file = _File((self._folder / name).read_bytes(), f'"{_version_of(self._folder)}"')
+        self._files[name] = file
+        return file
+
+
+def _version_of(folder: Path) -> str:
+    """Return the version of the npm package that the folder belongs to."""
+    try:
+        package = json.loads((folder.parent / "package.json").read_text())
+        return str(package["version"])
+    except (OSError, ValueError, KeyError):
+        return "unknown"

@@ -1,0 +1,228 @@
+"""Rooms in dicts: the adapter of a single server, and the local half of every other.
+
+Knows: members and rooms, encode once and deliver many, the log for recovery if there is one.
+Does not know: sockets beyond `Recipient`, namespaces, brokers.
+
+Dicts keep the order in which sockets joined, and so the order of delivery.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+from .adapter import (
+    DONE,
+    AckCollector,
+    BroadcastTarget,
+    Encode,
+    Recipient,
+    RestoredSession,
+    RoomEvent,
+    SavedSession,
+)
+from .recovery import RecoveryLog
+
+logger = logging.getLogger("socketio_core")
+
+
+class MemoryAdapter:
+    """The rooms of one namespace on this server.
+
+    `encode(data, compress)` makes the packets of an event, `encode_with_ack(data, ack_id)` those
+    of an event that asks for an ack.
+    """
+
+    __slots__ = ("_encode", "_encode_with_ack", "_listeners", "_log", "_members", "_rooms")
+
+    def __init__(
+        self,
+        encode: Encode,
+        encode_with_ack: Callable[[list[Any], int], Any],
+        log: RecoveryLog | None = None,
+    ) -> None:
+        self._encode = encode
+        self._encode_with_ack = encode_with_ack
+        self._log = log
+        # socket id -> (the socket, its rooms); room -> socket id -> the socket
+        self._members: dict[str, tuple[Recipient, set[str]]] = {}
+        self._rooms: dict[str, dict[str, Recipient]] = {}
+        self._listeners: list[Callable[[RoomEvent, str, str | None], None]] = []
+
+    # -- rooms
+
+    def add(self, recipient: Recipient, rooms: Iterable[str]) -> Awaitable[None]:
+        """Put a socket in rooms."""
+        socket_id = recipient.id
+        member = self._members.get(socket_id)
+        if member is None:
+            member = self._members[socket_id] = (recipient, set())
+        for room in rooms:
+            if room in member[1]:
+                continue
+            member[1].add(room)
+            sockets = self._rooms.get(room)
+            if sockets is None:
+                sockets = self._rooms[room] = {}
+                self._tell("create", room, None)
+            sockets[socket_id] = recipient
+            self._tell("join", room, socket_id)
+        return DONE
+
+    def remove(self, socket_id: str, room: str) -> Awaitable[None]:
+        """Take a socket out of a room."""
+        member = self._members.get(socket_id)
+        if member is not None and room in member[1]:
+            member[1].remove(room)
+            self._leave(socket_id, room)
+        return DONE
+
+    def remove_all(self, socket_id: str) -> Awaitable[None]:
+        """Take a socket out of all its rooms."""
+        member = self._members.pop(socket_id, None)
+        if member is not None:
+            for room in member[1]:
+                self._leave(socket_id, room)
+        return DONE
+
+    def _leave(self, socket_id: str, room: str) -> None:
+        sockets = self._rooms[room]
+        del sockets[socket_id]
+        self._tell("leave", room, socket_id)
+        if not sockets:
+            del self._rooms[room]
+            self._tell("delete", room, None)
+
+    def rooms_of(self, socket_id: str) -> set[str]:
+        """Return a copy of the rooms of a socket."""
+        member = self._members.get(socket_id)
+        return set(member[1]) if member is not None else set()
+
+    def rooms(self) -> dict[str, set[str]]:
+        """Return a copy of all rooms."""
+        return {room: set(sockets) for room, sockets in self._rooms.items()}
+
+    def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
+        """Call `listener(event, room, socket_id)` when rooms change."""
+        self._listeners.append(listener)
+
+    def _tell(self, event: RoomEvent, room: str, socket_id: str | None) -> None:
+        for listener in self._listeners:
+            try:
+                listener(event, room, socket_id)
+            except Exception:
+                logger.exception("a listener of room events failed")
+
+    # -- who is meant
+
+    def sockets(self, target: BroadcastTarget) -> list[str]:
+        """Return the ids of the sockets in the target."""
+        return [recipient.id for recipient in self._select(target)]
+
+    def _select(self, target: BroadcastTarget) -> list[Recipient]:
+        """Return the sockets in the target, each once; a copy, since sending may change rooms."""
+        rooms, except_ = target.rooms, target.except_
+        if len(rooms) == 1:
+            selected = self._rooms.get(rooms[0], {})
+        elif rooms:
+            selected = {}
+            for room in rooms:
+                selected.update(self._rooms.get(room, {}))
+        else:
+            selected = {socket_id: member[0] for socket_id, member in self._members.items()}
+        if not except_:
+            return list(selected.values())
+        excluded = set(self._excluded(except_))
+        return [each for socket_id, each in selected.items() if socket_id not in excluded]
+
+    def _excluded(self, rooms: Iterable[str]) -> Iterator[str]:
+        for room in rooms:
+            yield from self._rooms.get(room, ())
+
+    # -- sending
+
+    def broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
+        """Send an event to everybody in the target."""
+        log = self._log
+        if log is not None:
+            offset = log.current() if target.volatile else log.append(data, target)
+            data = [*data, offset]
+        recipients = self._select(target)
+        if not recipients:
+            return  # nobody is there: nothing is encoded
+        packets = self._encode(data, target.compress)
+        if target.volatile:
+            for recipient in recipients:
+                recipient.send_volatile(packets)
+        elif len(packets) == 1:
+            # hot path: benchmarks, broadcast. The same packet object for everybody.
+            packet = packets[0]
+            for recipient in recipients:
+                recipient.send_packet(packet)
+        else:
+            for recipient in recipients:
+                for packet in packets:
+                    recipient.send_packet(packet)
+        self._tell_outgoing(recipients, data)
+
+    def _tell_outgoing(self, recipients: list[Recipient], data: list[Any]) -> None:
+        original = data[:-1] if self._log is not None else data
+        for recipient in recipients:
+            if recipient.listens_outgoing:
+                recipient.notify_outgoing(original)
+
+    def broadcast_with_ack(
+        self, data: list[Any], target: BroadcastTarget, collector: AckCollector
+    ) -> list[str]:
+        """As `broadcast`, asking for acks; return the ids of those that are asked."""
+        asked: list[str] = []
+        for recipient in self._select(target):
+            ack_id = recipient.expect_ack(collector)
+            if ack_id is not None:
+                asked.append(recipient.id)
+                for packet in self._encode_with_ack(data, ack_id):
+                    recipient.send_packet(packet)
+        return asked
+
+    def send_direct(
+        self, recipient: Recipient, data: list[Any], *, volatile: bool, compress: bool
+    ) -> None:
+        """Send an event to one socket; with recovery, it is kept for its return."""
+        log = self._log
+        if log is not None:
+            target = BroadcastTarget((recipient.id,))
+            data = [*data, log.current() if volatile else log.append(data, target)]
+        packets = self._encode(data, compress)
+        if volatile:
+            recipient.send_volatile(packets)
+        else:
+            for packet in packets:
+                recipient.send_packet(packet)
+
+    # -- recovery
+
+    def current_offset(self) -> str:
+        """Return the offset of the last event; empty without recovery."""
+        return self._log.current() if self._log is not None else ""
+
+    def save_session(self, saved: SavedSession) -> None:
+        """Keep a session for the return of its client."""
+        if self._log is not None:
+            self._log.save(saved)
+
+    def restore_session(self, pid: str, offset: str | None) -> RestoredSession | None:
+        """Give a session back, once."""
+        return self._log.restore(pid, offset) if self._log is not None else None
+
+    # -- other servers: there are none
+
+    async def server_side_emit(self, data: list[Any]) -> list[Any]:
+        """Reach nobody: this is the only server."""
+        return []
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._members.clear()
+        self._rooms.clear()
+        self._listeners.clear()

@@ -1,0 +1,94 @@
+"""The options of a Socket.IO server, beside those of its engine.
+
+Knows: which values make sense.  Does not know: who obeys them. Durations are in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import AckError, PayloadInvalid
+from .packet import JsonParser
+from .parser import Parser
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """Connection state recovery: what a client that comes back within a time is given again.
+
+    `max_disconnection_duration` in seconds; `skip_middlewares` for a recovered socket (see
+    `still_valid`); `max_sessions`, `max_packets` and `max_bytes` bound what a namespace keeps,
+    the oldest goes first; `still_valid(data)` is asked with the `socket.data` of the session that
+    is about to be restored: False (say, a revoked principal) makes it a new one.
+    """
+
+    max_disconnection_duration: float = 120.0
+    skip_middlewares: bool = True
+    max_sessions: int = 10_000
+    max_packets: int = 10_000
+    max_bytes: int = 32 * 1024 * 1024
+    still_valid: Callable[[dict[str, Any]], bool] | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_disconnection_duration <= 0:
+            raise ValueError("max_disconnection_duration is a number of seconds above 0")
+        if min(self.max_sessions, self.max_packets, self.max_bytes) < 1:
+            raise ValueError("max_sessions, max_packets and max_bytes are at least 1")
+
+
+def default_error_ack(error: Exception) -> dict[str, Any]:
+    """Return what a client is acked when its event failed.
+
+    `{"success": False, "error": text, "code": code}`, with the `data` of an AckError, or the
+    `fields` of a payload that does not fit. No other exception tells the client its text.
+    """
+    if isinstance(error, AckError):
+        extra = error.data if isinstance(error.data, dict) else {}
+        if error.data is not None and not extra:
+            extra = {"data": error.data}
+        return {"success": False, "error": error.message, "code": error.code, **extra}
+    if isinstance(error, PayloadInvalid):
+        return {
+            "success": False,
+            "error": error.message,
+            "code": "VALIDATION_ERROR",
+            "fields": error.fields,
+        }
+    return {"success": False, "error": "internal error", "code": "HANDLER_ERROR"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """Every option of a Socket.IO server; those of `EngineOptions` are given beside them.
+
+    From Node's server: `connect_timeout` (a client that has joined no namespace by then is
+    closed), `serve_client` (the official client's bundles, below the path), `parser`,
+    `recovery` (off by default), `cleanup_empty_child_namespaces`.
+
+    Of ours: `serialize_handlers` (one handler at a time for each socket), `handler_timeout` (a
+    handler that runs longer is cancelled; None: never), `max_pending_handlers` (of one
+    connection; above it nothing more is read from it), `max_namespaces` (of one connection),
+    `error_ack` (what a failed event is acked with).
+    """
+
+    connect_timeout: float = 45.0
+    serve_client: bool = True
+    parser: Parser = field(default_factory=JsonParser)
+    recovery: Recovery | None = None
+    cleanup_empty_child_namespaces: bool = False
+
+    serialize_handlers: bool = False
+    handler_timeout: float | None = None
+    max_pending_handlers: int = 256
+    max_namespaces: int = 64
+    error_ack: Callable[[Exception], Any] = default_error_ack
+
+    def __post_init__(self) -> None:
+        if self.connect_timeout <= 0:
+            raise ValueError("connect_timeout is a number of seconds above 0")
+        if self.handler_timeout is not None and self.handler_timeout <= 0:
+            raise ValueError("handler_timeout is a number of seconds above 0, or None")
+        if min(self.max_pending_handlers, self.max_namespaces) < 1:
+            raise ValueError("max_pending_handlers and max_namespaces are at least 1")

@@ -1,0 +1,236 @@
+"""The server: one engine, its namespaces, and the methods of the namespace "/".
+
+Knows: how the parts are put together, beginning and end.  Does not know: packets, rooms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, TypeVar, overload
+
+from engineio_core.asgi_host import AsgiApp
+from engineio_core.engine import Engine
+from engineio_core.listener import Listener, run, wait_for_signal
+from engineio_core.options import EngineOptions
+from engineio_core.session import Session
+from engineio_core.transport import Clock
+
+from .adapter import BroadcastTarget
+from .broadcast import Broadcasting
+from .client_files import ClientFiles
+from .connection import Connection
+from .dispatch import Dispatch
+from .namespace import Namespace, ParentNamespace, canonical_name, matcher
+from .options import ServerOptions
+from .packet import Packet, PacketType
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Match = Callable[[str, dict[str, Any]], Any]
+
+
+class SocketServer(Broadcasting):
+    """A Socket.IO server (protocol 5).
+
+        io = SocketServer(cors=Cors(origins=["https://app.example"]))
+
+        @io.on("hello")
+        def hello(socket: Socket, name: str) -> str:
+            return f"hello {name}"
+
+        io.run(port=3000)
+
+    Takes the fields of `ServerOptions` and of `EngineOptions` as keywords (`path` is
+    "/socket.io" here); an unknown one raises a TypeError. `on`, `use`, `emit` and the like are
+    those of the namespace "/".
+    """
+
+    def __init__(self, *, clock: Clock | None = None, **options: Any) -> None:
+        own, engine = _split_options(options)
+        self.socket_options = ServerOptions(**own)
+        self.engine = Engine(EngineOptions(**engine), clock=clock)
+        self.dispatch = Dispatch(self.socket_options.error_ack, self.socket_options.handler_timeout)
+        self._clock = clock
+        self.namespaces: dict[str, Namespace] = {}
+        self._parents: list[ParentNamespace] = []
+        self._patterns: dict[re.Pattern[str], ParentNamespace] = {}
+        self._new_namespace: list[Callable[[Namespace], Any]] = []
+        self.main = self._make_namespace("/", None)
+        self.engine.on("connection", self._session_opened)
+        if self.socket_options.serve_client:
+            self.engine.serve_files(ClientFiles(self.engine.options.path).serve)
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that all deadlines go by: the running loop, unless one was given."""
+        return self._clock or asyncio.get_running_loop()
+
+    def _session_opened(self, session: Session) -> None:
+        Connection(self, session)
+
+    # -- namespaces
+
+    @overload
+    def of(self, name: str) -> Namespace: ...
+    @overload
+    def of(self, name: re.Pattern[str] | Match) -> ParentNamespace: ...
+
+    def of(self, name: str | re.Pattern[str] | Match) -> Namespace | ParentNamespace:
+        """Return the namespace of that name, made if need be.
+
+        With a compiled pattern, or a function `(name, auth) -> bool` (plain or async), a parent:
+        it makes a namespace when a client asks for one that matches.
+        """
+        if isinstance(name, str):
+            name = canonical_name(name)
+            namespace = self.namespaces.get(name)
+            if namespace is None:
+                namespace = self._make_namespace(name, self._parent_by_pattern(name))
+            return namespace
+        if isinstance(name, re.Pattern):
+            if name not in self._patterns:
+                self._patterns[name] = ParentNamespace(self, matcher(name))
+                self._parents.append(self._patterns[name])
+            return self._patterns[name]
+        parent = ParentNamespace(self, name)
+        self._parents.append(parent)
+        return parent
+
+    def _parent_by_pattern(self, name: str) -> ParentNamespace | None:
+        for pattern, parent in self._patterns.items():
+            if pattern.fullmatch(name):
+                return parent
+        return None
+
+    def _make_namespace(self, name: str, parent: ParentNamespace | None) -> Namespace:
+        namespace = Namespace(self, name, parent)
+        if parent is not None:
+            namespace.copy_registrations(parent)
+            parent.children.add(namespace)
+        self.namespaces[name] = namespace
+        if name != "/":
+            for listener in self._new_namespace:
+                listener(namespace)
+        return namespace
+
+    async def namespace_for(self, name: str, auth: dict[str, Any]) -> Namespace | None:
+        """Return the namespace that a client asks for; None if there is none for it."""
+        if name in self.namespaces:
+            return self.namespaces[name]
+        for parent in self._parents:
+            verdict = parent.matches(name, auth)
+            if inspect.isawaitable(verdict):
+                verdict = await verdict
+            if verdict:
+                # Another client may have asked for the same one meanwhile.
+                return self.namespaces.get(name) or self._make_namespace(name, parent)
+        return None
+
+    def namespace_emptied(self, namespace: Namespace) -> None:
+        """Let go of a child that nobody is in, if that is wanted. Called by the namespace."""
+        if (
+            self.socket_options.cleanup_empty_child_namespaces
+            and namespace.parent is not None
+            and not namespace.sockets
+            and not namespace.joining
+            and self.namespaces.get(namespace.name) is namespace
+        ):
+            namespace.adapter.close()
+            namespace.parent.children.discard(namespace)
+            del self.namespaces[namespace.name]
+
+    def on_new_namespace(self, listener: Function) -> Function:
+        """Call `listener(namespace)` for each namespace that is made, but "/"."""
+        self._new_namespace.append(listener)
+        return listener
+
+    # -- the namespace "/"
+
+    def _target(self) -> tuple[Namespace, BroadcastTarget, float | None]:
+        return self.main._target()
+
+    def on(self, event: str, function: Function | None = None) -> Any:
+        """Register a handler of "/": see `Namespace.on`."""
+        return self.main.on(event, function)
+
+    def use(self, middleware: Function) -> Function:
+        """Register a middleware of "/": see `Namespace.use`. Other namespaces have their own."""
+        return self.main.use(middleware)
+
+    @property
+    def sockets(self) -> dict[str, Any]:
+        """The sockets of "/" by id."""
+        return self.main.sockets
+
+    def on_error(self, listener: Function) -> Function:
+        """Call `listener(error, socket, event)` for what goes wrong in handlers.
+
+        It replaces the log line that there is otherwise.
+        """
+        self.dispatch.reporter.listeners.append(listener)
+        return listener
+
+    # -- beginning and end
+
+    def mount(self, app: AsgiApp) -> None:
+        """Give every path that is not Socket.IO's to an ASGI application."""
+        self.engine.mount(app)
+
+    async def listen(self, host: str | None = "127.0.0.1", port: int = 0, **given: Any) -> Listener:
+        """Take connections; see `Engine.listen`."""
+        return await self.engine.listen(host, port, **given)
+
+    async def shutdown(self, *, disconnect: bool = False, drain: float = 0.0) -> None:
+        """Take no more connections, let all sockets leave ("server shutting down"), and end.
+
+        `disconnect` tells clients that they are disconnected: the official one does not come back
+        by itself then. `drain` spreads their leaving over that many seconds.
+        """
+        self.engine.is_closing = True
+        sessions = list(self.engine.sessions.values())
+        for index, session in enumerate(sessions):
+            if drain > 0 and index:
+                await asyncio.sleep(drain / len(sessions))
+            self._say_goodbye(session, disconnect)
+        for namespace in list(self.namespaces.values()):
+            for socket in list(namespace.sockets.values()):
+                socket.left("server shutting down")
+        await self.dispatch.runner.close()
+        await self.engine.shutdown()
+
+    def _say_goodbye(self, session: Session, disconnect: bool) -> None:
+        connection = getattr(session.on_text, "__self__", None)
+        if not isinstance(connection, Connection):
+            return
+        for socket in list(connection.sockets.values()):
+            if disconnect:
+                packet = Packet(PacketType.DISCONNECT, socket.namespace.name)
+                for encoded in self.socket_options.parser.encode(packet):
+                    session.send(encoded)
+            socket.left("server shutting down")
+        session.close()
+
+    def run(self, host: str | None = "127.0.0.1", port: int = 3000, **given: Any) -> None:
+        """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again."""
+        run(self._serve(host, port, **given))
+
+    async def _serve(self, host: str | None, port: int, **given: Any) -> None:
+        await self.listen(host, port, **given)
+        await wait_for_signal(self.engine.reload_tls)
+        await self.shutdown()
+
+
+def _split_options(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell the options of the server from those of the engine. Raises TypeError for others."""
+    own = {field.name for field in fields(ServerOptions)}
+    engine = {field.name for field in fields(EngineOptions)}
+    if unknown := sorted(set(given) - own - engine):
+        known = ", ".join(sorted(own | engine))
+        raise TypeError(f"unknown option {', '.join(unknown)}; known are {known}")
+    return (
+        {name: value for name, value in given.items() if name in own},
+        {"path": "/socket.io"} | {name: value for name, value in given.items() if name in engine},
+    )
