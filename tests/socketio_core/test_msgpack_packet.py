@@ -131,9 +131,12 @@ def test_small_array_buffers_are_told_apart_by_their_headers() -> None:
     assert argument("92c7010007c70205aabb") == [b"\7", [5, b"\xaa\xbb"]]
 
 
-def test_the_close_look_goes_only_so_deep() -> None:
+def test_the_close_look_goes_only_so_far() -> None:
     assert argument("91" * 13 + "c7010007") == nest(b"\7", 13)
     assert argument("91" * 500 + "c7010007") == nest(None, 500)
+    long = "x" * 65_536
+    packet = decode(event("92c7010007" + msgspec.msgpack.encode(long).hex()))
+    assert packet == Packet(EVENT, "/", ["x", [None, long]])
 
 
 def nest(value: Any, levels: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -141,6 +142,12 @@ def test_binary_outside_of_events_and_acks_is_written_as_node_writes_a_buffer() 
     assert text_of(parser.encode(packet)) == (
         '44{"message":"no","data":[{"type":"Buffer","data":[1]},"\\ud800"]}'
     )
+
+
+def test_other_values_have_the_same_form_in_every_packet() -> None:
+    day = date(2024, 1, 1)
+    assert text_of(parser.encode(Packet(CONNECT, "/", {"at": day}))) == '40{"at":"2024-01-01"}'
+    assert encode_data(day) == ["2024-01-01"]
 
 
 # -- what is refused on both sides
