@@ -22,9 +22,11 @@ FLOORS: dict[int, str] = {
           websocket_handshake websocket_transport""",
     4: "engineio_core: cors http_protocol asgi_host listener admission engine __init__",
     5: "socketio_core: errors options packet binary parser json_packet msgpack_packet",
-    6: """socketio_core: adapter memory_adapter broadcast acknowledgement dispatch recovery event_table socket_
-          namespace""",
-    7: """socketio_core: connection server redis_adapter redis_streams_adapter cluster_adapter
+    6: """socketio_core: adapter memory_adapter broadcast acknowledgement handler runner dispatch
+          recovery handshake registry socket_operator
+          event_table socket_ namespace""",
+    7: """socketio_core: connection client_files server testing redis_adapter
+          redis_streams_adapter cluster_adapter
           workers __init__""",
     8: """hextrackr_server: __init__ errors clock settings log_setup metrics principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
@@ -37,7 +39,7 @@ FLOORS: dict[int, str] = {
 # Pure logic: it is given its clock and its transport, and is tested without a loop.
 WITHOUT_ASYNCIO = {0, 1, 2, 5, 6}
 # They make futures and tasks, and know nothing else of asyncio.
-MAY_USE_ASYNCIO = {"socketio_core.dispatch", "socketio_core.acknowledgement"}
+MAY_USE_ASYNCIO = {"socketio_core.runner", "socketio_core.acknowledgement"}
 
 FLOOR_OF = {
     f"{package}.{module}": floor
