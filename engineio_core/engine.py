@@ -1,52 +1,40 @@
 """The engine: which session a request belongs to, and where sessions begin and end.
 
-Knows: the order of the checks, sid -> Session, middlewares, the hooks.
-Does not know: frames, payloads, how HTTP is parsed, Socket.IO.
-
-A request goes its way without a task, unless a middleware or `allow_request` has to be awaited.
+Knows: sid -> Session, which requests are legal, the hooks.
+Does not know: who may get in, frames, payloads, how HTTP is parsed, Socket.IO.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import orjson
 
 from . import errors, handshake
+from .admission import Admission, Middleware
 from .asgi_host import AsgiApp, AsgiHost
-from .cors import CorsPolicy, has_invalid_origin
 from .encoded_packet import EncodedPacket
 from .errors import CloseReason, HandshakeRefused
 from .exchange import Exchange
 from .heartbeat import Heartbeat
-from .http_message import JSON, NO_STORE, TEXT_PLAIN, HttpRequest, HttpResponse
+from .http_message import JSON, NO_STORE, TEXT_HTML, TEXT_PLAIN, HttpRequest, HttpResponse
 from .http_protocol import HttpProtocol
 from .listener import Listener, Tls, open_listener, run, wait_for_signal
 from .options import EngineOptions, build_options
 from .payload import encode_payload
 from .polling_transport import PollingTransport
 from .session import Session, SessionContext
-from .transport import Clock
+from .transport import Clock, Transport
 from .trusted_proxies import TrustedProxies
-from .websocket_handshake import (
-    HandshakeRejected,
-    accept_handshake,
-    encode_rejection,
-    encode_switch,
-)
+from .websocket_handshake import HandshakeRejected, accept_handshake, encode_switch
 from .websocket_transport import WebSocketTransport
 
 logger = logging.getLogger("engineio_core")
 
-Middleware: TypeAlias = Callable[
-    [HttpRequest], "HttpResponse | Awaitable[HttpResponse | None] | None"
-]
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 Event = Literal["connection", "connection_error", "headers", "initial_headers"]
 EVENTS: Final = ("connection", "connection_error", "headers", "initial_headers")
@@ -92,10 +80,8 @@ class Engine:
         self._bare_path = path or "/"
         self._clock = clock
         self._context: SessionContext | None = None
-        self._cors = CorsPolicy(self.options.cors) if self.options.cors is not None else None
-        self._middlewares: list[Middleware] = []
+        self._admission = Admission(self.options, self.sessions, self)
         self._hooks: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._asgi: AsgiHost | None = None
         self._files: Callable[[Exchange], bool] | None = None
         self._listeners: list[Listener] = []
@@ -124,7 +110,7 @@ class Engine:
         transports alike; it may write to `request.response_headers` and `request.state`. An
         exception refuses the request with code 3.
         """
-        self._middlewares.append(middleware)
+        self._admission.middlewares.append(middleware)
         return middleware
 
     def mount(self, app: AsgiApp) -> None:
@@ -140,9 +126,26 @@ class Engine:
         """Ask `serve` first, for requests below the path: it answers and tells whether it did."""
         self._files = serve
 
+    def use_clock(self, clock: Clock) -> None:
+        """Let all deadlines go by another clock. Raises RuntimeError if sessions exist."""
+        if self.sessions:
+            raise RuntimeError("the clock can't be changed while there are sessions")
+        self._clock = clock
+        self._context = None
+
+    def open_session(
+        self, request: HttpRequest, make_transport: Callable[[SessionContext], Transport]
+    ) -> Session:
+        """Begin a session on a transport that did not come by HTTP, as the test client's does."""
+        context = self._session_context()
+        transport = make_transport(context)
+        session = Session(handshake.generate_sid(), request, transport, context)
+        self._register(session)
+        return session
+
     def protocol(self) -> HttpProtocol:
         """Make the protocol of one TCP connection: the factory for `loop.create_server`."""
-        return HttpProtocol(self, asyncio.get_running_loop(), self.connections)
+        return HttpProtocol(self, self._get_clock(), self.connections)
 
     async def listen(
         self,
@@ -195,8 +198,7 @@ class Engine:
 
         After that the engine may serve again.
         """
-        for task in list(self._tasks):
-            task.cancel()
+        self._admission.close()
         for session in list(self.sessions.values()):
             session.close(discard=True)
         if self._context is not None:
@@ -214,145 +216,55 @@ class Engine:
         if path == self._bare_path or path.startswith(self._path):
             if self._files is not None and self._files(exchange):
                 return
-            self._begin(exchange)
+            self._admission.judge(exchange)
         elif self._asgi is not None and not request.is_upgrade:
             self._asgi.serve(exchange)
         else:
             exchange.respond(HttpResponse(404))
 
-    def _begin(self, exchange: Exchange) -> None:
+    # -- what becomes of a request: called by the admission
+
+    def admitted(self, exchange: Exchange, new_sid: str | None) -> None:
+        """Give the request to whoever answers it. Raises HandshakeRefused."""
         request = exchange.request
-        if self._cors is not None:
-            self._cors.decorate(request)
-            if request.method == "OPTIONS":
-                exchange.respond(self._cors.preflight(request))
-                return
-        needs_task = self._middlewares or (
-            not request.query.get("sid")
-            and (self.options.allow_request is not None or self.options.generate_id is not None)
-        )
-        if not needs_task:
-            self._judge(exchange, None)
-            return
-        task = asyncio.get_running_loop().create_task(
-            self._run_middlewares(exchange), name=f"engineio request {request.path}"
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        exchange.on_abort = partial(_cancel, task)
+        sid = request.query.get("sid") or None
+        match (request.method, request.query.get("transport"), sid, request.is_upgrade):
+            case ("GET", "polling", None, False):
+                self._open_polling(exchange, new_sid or "")
+            case ("GET", "websocket", None, True):
+                self._open_websocket(exchange, new_sid or "")
+            case ("GET", "websocket", str(), True):
+                self._probe(exchange, self.sessions[sid])
+            case ("GET", "polling", str(), False):
+                self._polling(sid).poll(exchange)
+            case ("POST", "polling", str(), False):
+                self._polling(sid).post(exchange)
+            case (_, "polling", str(), False):
+                # Node answers 500 here.
+                exchange.respond(HttpResponse(405, b"", [("Allow", "GET, POST")]))
+            case _:
+                raise HandshakeRefused(errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"})
 
-    async def _run_middlewares(self, exchange: Exchange) -> None:
+    def answered(self, exchange: Exchange, response: HttpResponse) -> None:
+        """Send an answer that no session gives."""
+        exchange.keep_alive = exchange.keep_alive and not exchange.request.is_upgrade
+        exchange.respond(response)
+
+    def refused(self, exchange: Exchange, refusal: HandshakeRefused) -> None:
+        """Tell the listeners and the client."""
         request = exchange.request
-        try:
-            async with asyncio.timeout(self.options.handshake_timeout):
-                for middleware in self._middlewares:
-                    response = await _maybe_await(middleware(request))
-                    if response is not None:
-                        self._answer(exchange, response)
-                        return
-        except Exception as error:
-            logger.info("a middleware refused a request: %r", error)
-            context = {"name": "MIDDLEWARE_FAILURE", "error": error}
-            self._refuse(exchange, HandshakeRefused(errors.BAD_REQUEST, context))
+        self._call_hooks("connection_error", ConnectionRefusal(request, refusal))
+        if request.is_upgrade:
+            # Node: always 400, and the plain message as the body.
+            self.answered(exchange, HttpResponse(400, str(refusal).encode(), [TEXT_HTML]))
             return
-        try:
-            self._check(request)
-            sid = None
-            if not request.query.get("sid"):
-                async with asyncio.timeout(self.options.handshake_timeout):
-                    sid = await self._admit(request)
-        except HandshakeRefused as refusal:
-            self._refuse(exchange, refusal)
-            return
-        exchange.on_abort = _nothing
-        self._judge(exchange, sid)
-
-    async def _admit(self, request: HttpRequest) -> str:
-        """Ask `allow_request`, then for a sid. Raises HandshakeRefused."""
-        if self.options.allow_request is not None:
-            try:
-                verdict = await _maybe_await(self.options.allow_request(request))
-            except Exception as error:
-                raise HandshakeRefused(errors.FORBIDDEN, {"error": error}) from error
-            if verdict is not None and verdict is not True:
-                message = verdict if isinstance(verdict, str) else None
-                raise HandshakeRefused(errors.FORBIDDEN, {"message": message}, message=message)
-        handshake.check_protocol(request.query)
-        if self.options.generate_id is None:
-            return handshake.generate_sid()
-        try:
-            sid = await _maybe_await(self.options.generate_id(request))
-            if not isinstance(sid, str) or not sid or sid in self.sessions:
-                raise ValueError(f"generate_id returned {sid!r}")
-        except Exception as error:
-            context = {"name": "ID_GENERATION_ERROR", "error": error}
-            raise HandshakeRefused(errors.BAD_REQUEST, context) from error
-        return sid
-
-    def _check(self, request: HttpRequest) -> str:
-        """Judge what can be judged without waiting, in Node's order. Raises HandshakeRefused."""
-        transport = handshake.check_transport(request.query, self.options)
-        if has_invalid_origin(request):
-            context = {"name": "INVALID_ORIGIN", "origin": request.headers.pop("origin", "")}
-            raise HandshakeRefused(errors.BAD_REQUEST, context)
-        if self._cors is not None and request.is_upgrade and self._cors.forbids_websocket(request):
-            logger.warning(
-                "a WebSocket from origin %r was refused; if it is yours, add it to the cors option",
-                request.headers.get("origin", "")[:200],
-            )
-            raise HandshakeRefused(errors.FORBIDDEN, {"name": "ORIGIN_NOT_ALLOWED"})
-        if sid := request.query.get("sid"):
-            session = self.sessions.get(sid)
-            if session is None:
-                raise HandshakeRefused(errors.UNKNOWN_SID, {"sid": sid})
-            if not request.is_upgrade and session.transport.name != transport:
-                context = {
-                    "name": "TRANSPORT_MISMATCH",
-                    "transport": transport,
-                    "previousTransport": session.transport.name,
-                }
-                raise HandshakeRefused(errors.BAD_REQUEST, context)
-        else:
-            handshake.check_new_session(request.method, transport, request.is_upgrade)
-        return transport
-
-    def _judge(self, exchange: Exchange, new_sid: str | None) -> None:
-        """Give the request to whoever answers it: all legal requests on one screen."""
-        request = exchange.request
-        try:
-            transport = self._check(request)
-            sid = request.query.get("sid") or None
-            if sid is None:
-                new_sid = new_sid or self._new_sid(request)
-            match (request.method, transport, sid):
-                case ("GET", "polling", None):
-                    self._open_polling(exchange, new_sid or "")
-                case ("GET", "websocket", None):
-                    self._open_websocket(exchange, new_sid or "")
-                case ("GET", "websocket", str()):
-                    self._probe(exchange, self.sessions[sid])
-                case ("GET", "polling", str()) if not request.is_upgrade:
-                    self._polling(sid).poll(exchange)
-                case ("POST", "polling", str()):
-                    self._polling(sid).post(exchange)
-                case (_, "polling", str()) if not request.is_upgrade:
-                    # Node answers 500 here.
-                    exchange.respond(HttpResponse(405, b"", [("Allow", "GET, POST")]))
-                case _:
-                    raise HandshakeRefused(
-                        errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"}
-                    )
-        except HandshakeRefused as refusal:
-            self._refuse(exchange, refusal)
+        body = orjson.dumps({"code": refusal.refusal.code, "message": str(refusal)})
+        exchange.respond(HttpResponse(refusal.status, body, [JSON]))
 
     def _polling(self, sid: str) -> PollingTransport:
         transport = self.sessions[sid].transport
-        assert isinstance(transport, PollingTransport), "_check has compared the transports"
+        assert isinstance(transport, PollingTransport), "the admission has compared their names"
         return transport
-
-    def _new_sid(self, request: HttpRequest) -> str:
-        handshake.check_protocol(request.query)
-        return handshake.generate_sid()
 
     # -- sessions
 
@@ -376,9 +288,10 @@ class Engine:
     def _open_websocket(self, exchange: Exchange, sid: str) -> None:
         if self._is_full(exchange):
             return
-        transport, rest = self._accept(exchange)
-        if transport is None:
+        accepted = self._accept(exchange)
+        if accepted is None:
             return
+        transport, rest = accepted
         session = Session(sid, exchange.request, transport, self._session_context())
         transport.listener = session
         session.send(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
@@ -392,9 +305,10 @@ class Engine:
         if not self.options.allow_upgrades:
             # Node accepts it although it was not offered.
             raise HandshakeRefused(errors.BAD_REQUEST, {"name": "UPGRADE_NOT_ALLOWED"})
-        transport, rest = self._accept(exchange)
-        if transport is None:
+        accepted = self._accept(exchange)
+        if accepted is None:
             return
+        transport, rest = accepted
         candidate = session.admit_candidate(transport)
         if candidate is None:
             # Node: the handshake succeeds, then the connection is closed.
@@ -405,22 +319,27 @@ class Engine:
         if rest:
             transport.data_received(rest)
 
-    def _accept(self, exchange: Exchange) -> tuple[WebSocketTransport | None, bytes]:
+    def _accept(self, exchange: Exchange) -> tuple[WebSocketTransport, bytes] | None:
         """Answer the opening handshake; None where it is no good, and has been refused."""
         request = exchange.request
         try:
+            if not exchange.is_body_read:
+                raise HandshakeRejected("an upgrade has no body", [])
             accepted = accept_handshake(
                 request, self.options.per_message_deflate, self.options.max_http_buffer_size
             )
             lines: list[tuple[str, str]] = []
             self._decorate(request, lines)
-            head = encode_switch(accepted, {**request.response_headers, **dict(lines)})
+            head = encode_switch(accepted, [*request.response_headers.items(), *lines])
         except HandshakeRejected as rejection:
-            tcp, _ = exchange.upgrade()
-            versions = {"Sec-WebSocket-Version": "13"} if rejection.status == 426 else {}
-            tcp.write(encode_rejection(400, "Bad Request", rejection.text, versions))
-            tcp.close()
-            return None, b""
+            headers = [TEXT_HTML, *rejection.headers]
+            self.answered(exchange, HttpResponse(400, rejection.text.encode(), headers))
+            return None
+        except ValueError:
+            logger.exception("the headers of a WebSocket handshake could not be sent")
+            request.response_headers.clear()
+            self.answered(exchange, HttpResponse(500))
+            return None
         tcp, rest = exchange.upgrade()
         transport = WebSocketTransport(tcp, self._session_context(), accepted.extensions)
         tcp.set_protocol(transport)
@@ -444,7 +363,7 @@ class Engine:
 
     def _session_context(self) -> SessionContext:
         if self._context is None:
-            clock = self._clock or asyncio.get_running_loop()
+            clock = self._get_clock()
             options = self.options
             heartbeat = Heartbeat(clock, options.ping_interval, options.ping_timeout)
             self._context = SessionContext(
@@ -452,29 +371,16 @@ class Engine:
             )
         return self._context
 
+    def _get_clock(self) -> Clock:
+        return self._clock or asyncio.get_running_loop()
+
     def _is_full(self, exchange: Exchange) -> bool:
         if len(self.sessions) < self.options.max_sessions and not self.is_closing:
             return False
-        self._answer(exchange, HttpResponse(503, b"", [("Retry-After", "5")]))
+        self.answered(exchange, HttpResponse(503, b"", [("Retry-After", "5")]))
         return True
 
-    # -- answers
-
-    def _refuse(self, exchange: Exchange, refusal: HandshakeRefused) -> None:
-        request = exchange.request
-        self._call_hooks("connection_error", ConnectionRefusal(request, refusal))
-        if request.is_upgrade:
-            # Node: always 400, and the plain message as the body.
-            tcp, _ = exchange.upgrade()
-            tcp.write(encode_rejection(400, "Bad Request", str(refusal), {}))
-            tcp.close()
-            return
-        body = orjson.dumps({"code": refusal.refusal.code, "message": str(refusal)})
-        exchange.respond(HttpResponse(refusal.status, body, [JSON]))
-
-    def _answer(self, exchange: Exchange, response: HttpResponse) -> None:
-        exchange.keep_alive = exchange.keep_alive and not exchange.request.is_upgrade
-        exchange.respond(response)
+    # -- hooks
 
     def _decorate(self, request: HttpRequest, headers: list[tuple[str, str]]) -> None:
         """Let the header hooks add to the headers of an answer."""
@@ -532,17 +438,5 @@ def _encode_cookie(options: EngineOptions, sid: str) -> str:
     return "; ".join(parts)
 
 
-async def _maybe_await(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
-
-
 def _make_future() -> asyncio.Future[None]:
     return asyncio.get_running_loop().create_future()
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-
-
-def _nothing() -> None:
-    """Stand in for the listener of an abort."""

@@ -68,6 +68,11 @@ class SocketServer(Broadcasting):
         """The clock that all deadlines go by: the running loop, unless one was given."""
         return self._clock or asyncio.get_running_loop()
 
+    def use_clock(self, clock: Clock) -> None:
+        """Let all deadlines go by another clock. Raises RuntimeError if there are sessions."""
+        self.engine.use_clock(clock)
+        self._clock = clock
+
     def _session_opened(self, session: Session) -> None:
         Connection(self, session)
 

@@ -1,0 +1,372 @@
+"""A test client without sockets, and a clock that moves when it is told to.
+
+    async with TestServer(io) as server:
+        alice = await server.connect("/board", auth={"token": "t"})
+        answer = await alice.emit_with_ack("task:move", {"project": 7})
+        await server.advance(45)                      # heartbeats and deadlines happen now
+
+Knows: the server from inside, the packets that a client sends and gets.
+Does not know: TCP, HTTP, WebSocket frames: what crosses them has tests of its own.
+Every packet goes through the server's own codec, in both directions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterator
+from itertools import count
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from engineio_core.encoded_packet import EncodedPacket
+from engineio_core.errors import CloseReason
+from engineio_core.http_message import HttpRequest
+
+from .errors import AckTimeout, ConnectRefused, PeerDisconnected
+from .packet import Packet, PacketType
+
+if TYPE_CHECKING:
+    from engineio_core.session import Session
+
+    from .server import SocketServer
+
+PATIENCE: Final = 5.0  # seconds of real time that an answer may take before a test fails
+
+
+class VirtualClock:
+    """Time that stands still until `advance`; what is due happens in its order."""
+
+    def __init__(self) -> None:
+        self._now = 1000.0
+        self._order = count()
+        self._timers: list[tuple[float, int, _Timer]] = []
+
+    def time(self) -> float:
+        """Return the seconds of this clock."""
+        return self._now
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+        """Call back after what is under way now."""
+        return asyncio.get_running_loop().call_soon(callback, *args)
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> _Timer:
+        """Call back when the clock has advanced by `delay` seconds."""
+        return self.call_at(self._now + delay, callback, *args)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> _Timer:
+        """Call back when the clock has advanced to `when`."""
+        timer = _Timer(callback, args)
+        heapq.heappush(self._timers, (when, next(self._order), timer))
+        return timer
+
+    async def advance(self, seconds: float) -> None:
+        """Let that much time pass, and all happen that is due meanwhile."""
+        end = self._now + seconds
+        await settle()
+        while self._timers and self._timers[0][0] <= end:
+            when, _, timer = heapq.heappop(self._timers)
+            self._now = max(self._now, when)
+            timer.fire()
+            await settle()
+        self._now = end
+
+
+class _Timer:
+    """A callback that may be cancelled."""
+
+    __slots__ = ("_args", "_callback")
+
+    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._callback: Callable[..., object] | None = callback
+        self._args = args
+
+    def cancel(self) -> None:
+        """Make sure that the callback is not called."""
+        self._callback = None
+
+    def fire(self) -> None:
+        """Call back."""
+        if self._callback is not None:
+            self._callback(*self._args)
+
+
+async def settle() -> None:
+    """Let the loop run until what was started has come to rest, or nearly."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class TestServer:
+    """A `SocketServer` on a virtual clock, and clients for it; leaving shuts it down."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    def __init__(self, io: SocketServer) -> None:
+        self.io = io
+        self.clock = VirtualClock()
+        io.use_clock(self.clock)
+
+    async def __aenter__(self) -> TestServer:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.io.shutdown()
+        await settle()
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass for the server: heartbeats, timeouts, throttles."""
+        await self.clock.advance(seconds)
+
+    async def connect(
+        self,
+        namespace: str = "/",
+        *,
+        auth: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+        query: str = "",
+        on_connection: TestConnection | None = None,
+    ) -> TestClient:
+        """Connect a client to a namespace. Raises ConnectRefused with what the server said.
+
+        With `on_connection`, over the connection that another client has already.
+        """
+        connection = on_connection or self.open_connection(headers=headers, query=query)
+        client = TestClient(connection, namespace)
+        connection.clients[namespace] = client
+        await client.join(auth)
+        return client
+
+    def open_connection(
+        self, *, headers: dict[str, str] | None = None, query: str = ""
+    ) -> TestConnection:
+        """Open a session, and join nothing yet."""
+        path = self.io.engine.options.path.rstrip("/")
+        target = f"{path}/?EIO=4&transport=websocket{'&' + query if query else ''}"
+        lowered = {name.lower(): value for name, value in (headers or {}).items()}
+        request = HttpRequest("GET", target, lowered, remote_address="127.0.0.1")
+        return TestConnection(self.io, request)
+
+
+class TestConnection:
+    """The client's end of one session. It answers pings while `answers_pings` is true."""
+
+    __test__ = False
+
+    name = "websocket"
+
+    def __init__(self, io: SocketServer, request: HttpRequest) -> None:
+        self.clients: dict[str, TestClient] = {}
+        self.answers_pings = True
+        self.is_closed = False
+        self._parser = io.socket_options.parser
+        self._decoder = self._parser.decoder()
+        self.writable = True
+        self.session: Session = io.engine.open_session(request, lambda context: self)
+
+    # -- Transport: called by the session
+
+    def send(self, packet: EncodedPacket) -> None:
+        """Take a packet as the client would."""
+        if packet.is_binary:
+            self._receive(self._decoder.receive_binary(packet.payload))
+            return
+        text = packet.payload.decode()
+        if text == "2":
+            if self.answers_pings:
+                asyncio.get_running_loop().call_soon(self.session.receive_text, "3")
+        elif text.startswith("4"):
+            self._receive(self._decoder.receive_text(text[1:]))
+
+    def _receive(self, packet: Packet | None) -> None:
+        if packet is not None and packet.namespace in self.clients:
+            self.clients[packet.namespace].receive(packet)
+
+    def wake(self) -> None:
+        """Do nothing: see `resume`."""
+
+    def is_idle(self) -> bool:
+        """Whether a volatile event would be sent."""
+        return self.writable
+
+    def buffered_amount(self) -> int:
+        """Nothing is buffered here."""
+        return 0
+
+    def close(self, code: int | None = None, reason: str = "") -> None:
+        """The server closes."""
+        self._end()
+
+    def discard(self) -> None:
+        """The server closes at once."""
+        self._end()
+
+    def pause_reading(self) -> None:
+        """Do nothing."""
+
+    def resume_reading(self) -> None:
+        """Do nothing."""
+
+    def _end(self) -> None:
+        self.is_closed = True
+        for client in self.clients.values():
+            client.lost()
+
+    # -- what a test does
+
+    def send_text(self, text: str) -> None:
+        """Send a message as it is, right or wrong."""
+        self.session.receive_text("4" + text)
+
+    def send_packet(self, packet: Packet) -> None:
+        """Send a packet."""
+        for encoded in self._parser.encode(packet):
+            if encoded.is_binary:
+                self.session.receive_binary(encoded.payload)
+            else:
+                self.session.receive_text(encoded.payload.decode())
+
+    def pause(self) -> None:
+        """Stop taking packets: they wait in the server's outbox."""
+        self.writable = False
+
+    def resume(self) -> None:
+        """Take packets again, beginning with those that wait."""
+        self.writable = True
+        self.session.outbox_wanted()
+
+    def cut(self) -> None:
+        """Lose the connection, as the server sees it when TCP ends."""
+        self.session.transport_closed(CloseReason.TRANSPORT_CLOSE, "the test cut the connection")
+        self._end()
+
+
+class TestClient:
+    """One client in one namespace.
+
+    `received` holds the events that came and were not taken by `receive_event`, as
+    `(name, args)`; `auto_ack` answers events that ask for an ack, if set: `(name, args) -> value`.
+    """
+
+    __test__ = False
+
+    def __init__(self, connection: TestConnection, namespace: str) -> None:
+        self.connection = connection
+        self.namespace = namespace
+        self.id = ""
+        self.pid: str | None = None
+        self.last_offset: str | None = None
+        self.connected = False
+        self.received: list[tuple[str, list[Any]]] = []
+        self.auto_ack: Callable[[str, list[Any]], Any] | None = None
+        self.unanswered: list[tuple[str, list[Any], int]] = []
+        self._ack_ids = count()
+        self._acks: dict[int, asyncio.Future[list[Any]]] = {}
+        self._changed = asyncio.Event()
+        self._refusal: ConnectRefused | None = None
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def join(self, auth: dict[str, Any] | None) -> None:
+        """Send CONNECT and await the answer. Raises ConnectRefused, or PeerDisconnected."""
+        self.connection.send_packet(Packet(PacketType.CONNECT, self.namespace, auth))
+        async with asyncio.timeout(PATIENCE):
+            await self._ready
+
+    # -- what came: called by the connection
+
+    def receive(self, packet: Packet) -> None:
+        """Take a packet."""
+        kind, _, data, ack_id = packet
+        if kind is PacketType.CONNECT:
+            self.id, self.pid = data["sid"], data.get("pid")
+            self.connected = True
+            self._settle(None)
+        elif kind is PacketType.CONNECT_ERROR:
+            self._settle(ConnectRefused(data["message"], data.get("data")))
+        elif kind is PacketType.DISCONNECT:
+            self.lost()
+        elif kind is PacketType.ACK:
+            waiting = self._acks.pop(ack_id or 0, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(data)
+        else:
+            self._receive_event(data[0], data[1:], ack_id)
+        self._changed.set()
+
+    def _receive_event(self, name: str, args: list[Any], ack_id: int | None) -> None:
+        if ack_id is None and self.pid is not None and args and isinstance(args[-1], str):
+            # As the official client does: with recovery, the last string is the offset.
+            self.last_offset = args[-1]
+        self.received.append((name, args))
+        if ack_id is None:
+            return
+        if self.auto_ack is None:
+            self.unanswered.append((name, args, ack_id))
+        else:
+            self.answer(ack_id, self.auto_ack(name, args))
+
+    def lost(self) -> None:
+        """The server, or the connection, is gone."""
+        self.connected = False
+        self._settle(PeerDisconnected())
+        for waiting in self._acks.values():
+            if not waiting.done():
+                waiting.set_exception(PeerDisconnected())
+        self._acks.clear()
+        self._changed.set()
+
+    def _settle(self, error: Exception | None) -> None:
+        if self._ready.done():
+            return
+        if error is None:
+            self._ready.set_result(None)
+        else:
+            self._ready.set_exception(error)
+
+    # -- what a test does
+
+    def emit(self, event: str, *args: Any) -> None:
+        """Send an event."""
+        self.connection.send_packet(Packet(PacketType.EVENT, self.namespace, [event, *args]))
+
+    async def emit_with_ack(self, event: str, *args: Any) -> Any:
+        """Send an event and return the first argument of its ack. Raises AckTimeout."""
+        ack_id = next(self._ack_ids)
+        waiting = self._acks[ack_id] = asyncio.get_running_loop().create_future()
+        data = [event, *args]
+        self.connection.send_packet(Packet(PacketType.EVENT, self.namespace, data, ack_id))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer = await waiting
+        except TimeoutError:
+            raise AckTimeout(f"no ack for {event!r}") from None
+        return answer[0] if answer else None
+
+    def answer(self, ack_id: int, *args: Any) -> None:
+        """Answer an event that asked for an ack."""
+        self.connection.send_packet(Packet(PacketType.ACK, self.namespace, list(args), ack_id))
+
+    async def receive_event(self, name: str) -> list[Any]:
+        """Return the arguments of the next event of that name; earlier ones of others stay."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                for index, (each, args) in enumerate(self.received):
+                    if each == name:
+                        del self.received[index]
+                        return args
+                self._changed.clear()
+                await self._changed.wait()
+
+    def events(self, name: str) -> Iterator[list[Any]]:
+        """Return the arguments of all events of that name that have come so far."""
+        return (args for each, args in self.received if each == name)
+
+    def disconnect(self) -> None:
+        """Leave the namespace."""
+        self.connection.send_packet(Packet(PacketType.DISCONNECT, self.namespace))
+        self.lost()
