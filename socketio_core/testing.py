@@ -198,9 +198,10 @@ class TestConnection:
         """Nothing is buffered here."""
         return 0
 
-    def close(self, code: int | None = None, reason: str = "") -> None:
-        """The server closes."""
+    def close(self) -> bool:
+        """The server closes; there is nothing left to fetch."""
         self._end()
+        return True
 
     def discard(self) -> None:
         """The server closes at once."""
