@@ -27,6 +27,10 @@ MAX_BODY_QUEUE: Final = 256 * 1024  # bytes of a body that wait for the applicat
 LIFESPAN_TIMEOUT: Final = 60.0  # seconds for the application's startup, and for its shutdown
 
 
+class ClientLeft(OSError):
+    """The client is gone. ASGI: `send` raises an OSError then."""
+
+
 class AsgiHost:
     """Serves one ASGI application on exchanges."""
 
@@ -69,11 +73,12 @@ class _Cycle:
         "_body",
         "_chunks",
         "_exchange",
+        "_has_started",
+        "_head",
         "_is_complete",
         "_is_end_told",
         "_queued",
         "_state",
-        "_status",
         "_wakeup",
         "_writable",
     )  # fmt: skip
@@ -88,18 +93,21 @@ class _Cycle:
         self._is_end_told = False
         self._wakeup = asyncio.Event()
         # The answer
-        self._status: tuple[int, list[tuple[str, str]]] | None = None
+        self._head: tuple[int, list[tuple[str, str]]] | None = None
+        self._has_started = False
         self._writable = asyncio.Event()
         self._writable.set()
 
     async def run(self, app: AsgiApp) -> None:
         """Let the application answer; whatever it does, there is an answer."""
         exchange = self._exchange
-        exchange.on_abort = self._wakeup.set
+        exchange.on_abort = self._client_left
         exchange.on_writable = self._writable_changed
         exchange.stream_body(self)
         try:
             await app(self._scope(), self.receive, self.send)
+        except ClientLeft:
+            pass  # the application let it pass, as it may
         except Exception:
             logger.exception("the application failed on %s", exchange.request.path)
             self._give_up()
@@ -107,10 +115,15 @@ class _Cycle:
             self._give_up()
             raise
         else:
-            if not exchange.is_answered:
-                exchange.respond(HttpResponse(500))
+            if not exchange.is_finished and not exchange.is_gone:
+                logger.error(
+                    "the application did not finish its answer on %s", exchange.request.path
+                )
+                self._give_up()
 
     def _give_up(self) -> None:
+        if self._exchange.is_finished:
+            return
         if self._exchange.is_answered:
             # A head is out: the client must see that the body is not whole.
             self._exchange.destroy()
@@ -158,11 +171,11 @@ class _Cycle:
     async def receive(self) -> Message:
         """Return the next piece of the body, or the disconnect of the client."""
         while not (self._chunks or self._has_end() or self._exchange.is_gone):
-            if self._exchange.is_answered:
+            if self._exchange.is_finished:
                 return {"type": "http.disconnect"}
             self._wakeup.clear()
             await self._wakeup.wait()
-        if self._exchange.is_gone:
+        if self._exchange.is_gone or self._exchange.is_finished:
             return {"type": "http.disconnect"}
         if self._chunks:
             data = b"".join(self._chunks)
@@ -179,26 +192,37 @@ class _Cycle:
         return self._is_complete and not self._is_end_told
 
     async def send(self, message: Message) -> None:
-        """Take the head, or a piece of the body, of the answer."""
+        """Take the head, or a piece of the body, of the answer. Raises ClientLeft."""
         exchange = self._exchange
-        if message["type"] == "http.response.start":
+        if exchange.is_gone:
+            raise ClientLeft("the client left before it was answered")
+        kind = message["type"]
+        if exchange.is_finished or (kind == "http.response.start") == self._has_started:
+            raise RuntimeError(f"the application sent {kind!r} out of order")
+        if kind == "http.response.start":
             headers = [
                 (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
                 for name, value in message.get("headers", ())
             ]
-            self._status = (message["status"], headers)
+            self._head = (message["status"], headers)
+            self._has_started = True
             return
-        if message["type"] != "http.response.body":
-            raise RuntimeError(f"unexpected message {message['type']!r} of the application")
-        if self._status is not None:
-            exchange.start_stream(*self._status)
-            self._status = None
+        if kind != "http.response.body":
+            raise RuntimeError(f"unexpected message {kind!r} of the application")
+        if self._head is not None:
+            # Only now: until a piece of the body is there, a failure can still be answered.
+            head, self._head = self._head, None
+            exchange.start_stream(*head)
         exchange.write(bytes(message.get("body", b"")))
         if not message.get("more_body", False):
             exchange.finish()
             self._wakeup.set()
-        else:
+        elif not self._writable.is_set():
             await self._writable.wait()
+
+    def _client_left(self) -> None:
+        self._wakeup.set()
+        self._writable.set()
 
     def _writable_changed(self, is_writable: bool) -> None:
         if is_writable:

@@ -73,7 +73,7 @@ class CorsPolicy:
         else:
             # A cache must not give the answer for one origin to another.
             headers["Vary"] = "Origin"
-            if origin is not None and self.allows(origin):
+            if origin is not None and not has_invalid_origin(request) and self.allows(origin):
                 headers["Access-Control-Allow-Origin"] = origin
         if self._cors.credentials:
             headers["Access-Control-Allow-Credentials"] = "true"

@@ -52,15 +52,19 @@ class Carrier(Protocol):
 class Exchange:
     """One request that waits for its answer. It is what `http_message.Responder` promises.
 
-    `keep_alive` says whether the connection may serve another request when this one is done.
+    `keep_alive` says whether the connection may serve another request when this one is done,
+    `is_old` whether it is one of HTTP/1.0. An exchange `is_answered` as soon as a head is
+    written, `is_finished` when the whole answer is.
     """
 
     __slots__ = (
-        "_carrier", "_is_chunked", "_is_head", "is_answered", "is_body_read", "is_gone",
-        "keep_alive", "on_abort", "on_writable", "reader", "request",
+        "_carrier", "_has_body", "_is_chunked", "_is_old", "_left", "is_answered", "is_body_read",
+        "is_finished", "is_gone", "keep_alive", "on_abort", "on_writable", "reader", "request",
     )  # fmt: skip
 
-    def __init__(self, carrier: Carrier, request: HttpRequest, keep_alive: bool) -> None:
+    def __init__(
+        self, carrier: Carrier, request: HttpRequest, keep_alive: bool, *, is_old: bool = False
+    ) -> None:
         self.request = request
         self.keep_alive = keep_alive
         self._carrier = carrier
@@ -71,9 +75,12 @@ class Exchange:
         )
         # Answering
         self.is_answered = False
+        self.is_finished = False
         self.is_gone = False
-        self._is_head = request.method == "HEAD"
+        self._is_old = is_old
+        self._has_body = request.method != "HEAD"
         self._is_chunked = False
+        self._left: int | None = None  # of a streamed answer that has told its length
         self.on_abort: Callable[[], None] = nobody
         self.on_writable: Callable[[bool], None] = nobody
 
@@ -83,12 +90,12 @@ class Exchange:
         """Send the answer. A second one, or one to a client that left, is dropped."""
         if self.is_answered or self.is_gone:
             return
-        self.is_answered = True
+        self.is_answered = self.is_finished = True
         self.on_abort = nobody
         extra = self.request.response_headers
         try:
             data = encode_response(
-                response, extra, close=not self.keep_alive, head_only=self._is_head
+                response, extra, close=not self.keep_alive, head_only=not self._has_body
             )
         except ValueError:
             logger.exception("an answer to %s could not be sent", self.request.path)
@@ -103,10 +110,24 @@ class Exchange:
         """Send the head of an answer whose body follows in pieces. Raises ValueError."""
         if self.is_answered or self.is_gone:
             return
-        lines = list(headers)
-        has_length = any(name.lower() == "content-length" for name, _ in lines)
-        has_no_body = self._is_head or status in {204, 304}
-        self._is_chunked = not has_length and not has_no_body
+        lines: list[tuple[str, str]] = []
+        length: int | None = None
+        for name, value in headers:
+            match name.lower():
+                case "content-length":
+                    length = int(value)
+                case "connection":
+                    self.keep_alive = self.keep_alive and "close" not in value.lower()
+                    continue
+                case "transfer-encoding":
+                    continue  # how a body is framed on this connection is known here alone
+            lines.append((name, value))
+        self._has_body = self._has_body and status not in {204, 304}
+        if self._has_body:
+            self._left = length
+            self._is_chunked = length is None and not self._is_old
+            # What is neither chunked nor counted ends with the connection.
+            self.keep_alive = self.keep_alive and (length is not None or self._is_chunked)
         data = encode_stream_head(
             status, lines, chunked=self._is_chunked, close=not self.keep_alive
         )
@@ -114,14 +135,22 @@ class Exchange:
         self._carrier.write(data)
 
     def write(self, data: bytes) -> None:
-        """Send a piece of the body."""
-        if data and not self.is_gone and not self._is_head:
-            self._carrier.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        """Send a piece of the body. Raises ValueError for more than was announced."""
+        if not data or self.is_gone or self.is_finished or not self._has_body:
+            return
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                raise ValueError("the body of an answer is longer than its Content-Length")
+        self._carrier.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
 
     def finish(self) -> None:
-        """End a streamed answer."""
-        if self.is_gone:
+        """End a streamed answer. Raises ValueError for less than was announced."""
+        if self.is_gone or self.is_finished:
             return
+        if self._left:
+            raise ValueError("the body of an answer is shorter than its Content-Length")
+        self.is_finished = True
         if self._is_chunked:
             self._carrier.write(b"0\r\n\r\n")
         self.on_abort = nobody
@@ -133,6 +162,9 @@ class Exchange:
         self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]
     ) -> None:
         """Collect the body of at most `limit` bytes, then call `done`, or `too_large`."""
+        if int(self.request.headers.get("content-length", "0")) > limit:
+            too_large()  # before the client is told to go on
+            return
         self.stream_body(BodyCollector(limit, done, too_large))
 
     def stream_body(self, reader: BodyReader) -> None:
@@ -168,7 +200,7 @@ class Exchange:
 
     def upgrade(self) -> tuple[asyncio.Transport, bytes]:
         """Take TCP over: HTTP is done with it."""
-        self.is_answered = True
+        self.is_answered = self.is_finished = True
         self.on_abort = nobody
         return self._carrier.release()
 

@@ -4,7 +4,8 @@ Knows: when a session is to be pinged and when its pong is overdue.
 Does not know: transports, what a ping looks like; the clock is injected.
 
 All sessions share the same two intervals, so that a queue in order of arrival is a queue in order
-of deadline: two deques and one timer serve any number of sessions.
+of deadline: two deques and one timer serve any number of sessions. A session has one entry at a
+time; an entry that is not wanted any more lets go of its session at once.
 """
 
 from __future__ import annotations
@@ -15,11 +16,22 @@ from typing import Any, Protocol
 from .transport import Clock
 
 
+class Beat:
+    """An entry of the queues: who is due, and when."""
+
+    __slots__ = ("due", "is_pinged", "session")
+
+    def __init__(self, due: float, session: Beating, *, is_pinged: bool) -> None:
+        self.due = due
+        self.session: Beating | None = session
+        self.is_pinged = is_pinged
+
+
 class Beating(Protocol):
     """What the heartbeat asks of a session."""
 
-    beat: float
-    """When its entry in one of the queues is due; an entry with another number is stale."""
+    beat: Beat | None
+    """Its entry in one of the queues."""
 
     heard: bool
     """Set by the session when anything arrives; reset here."""
@@ -51,21 +63,29 @@ class Heartbeat:
         # One timer serves all that is due within this time, so that thousands of sessions that
         # connected one after the other do not make thousands of timers.
         self._slack = min(0.25, interval / 50, timeout / 50)
-        self._to_ping: deque[tuple[float, Beating]] = deque()
-        self._awaiting_pong: deque[tuple[float, Beating]] = deque()
+        self._to_ping: deque[Beat] = deque()
+        self._awaiting_pong: deque[Beat] = deque()
         self._timer: Any = None
 
     def start(self, session: Beating) -> None:
-        """Begin (or, on a pong, begin again) the interval of a session."""
-        due = self._clock.time() + self._interval
-        session.beat = due
-        self._to_ping.append((due, session))
+        """Begin the interval of a session."""
+        beat = Beat(self._clock.time() + self._interval, session, is_pinged=False)
+        session.beat = beat
+        self._to_ping.append(beat)
         if self._timer is None:
             self._arm()
 
+    def pong(self, session: Beating) -> None:
+        """Begin the interval again. A pong that nobody asked for changes nothing."""
+        if session.beat is not None and session.beat.is_pinged:
+            self.stop(session)
+            self.start(session)
+
     def stop(self, session: Beating) -> None:
-        """Forget a session; its entry goes when it comes due."""
-        session.beat = 0.0
+        """Forget a session; its empty entry goes when it comes due."""
+        if session.beat is not None:
+            session.beat.session = None
+            session.beat = None
 
     def close(self) -> None:
         """Stop the timer and forget everybody."""
@@ -76,7 +96,7 @@ class Heartbeat:
         self._awaiting_pong.clear()
 
     def _arm(self) -> None:
-        dues = [queue[0][0] for queue in (self._to_ping, self._awaiting_pong) if queue]
+        dues = [queue[0].due for queue in (self._to_ping, self._awaiting_pong) if queue]
         self._timer = self._clock.call_at(min(dues) + self._slack, self._tick) if dues else None
 
     def _tick(self) -> None:
@@ -84,32 +104,36 @@ class Heartbeat:
         self._timer = None
         # A loop that was held up finds pongs still unread in the kernel: give it one more timeout
         # instead of blaming the clients for it.
-        planned = min(queue[0][0] for queue in (self._to_ping, self._awaiting_pong) if queue)
+        planned = min(queue[0].due for queue in (self._to_ping, self._awaiting_pong) if queue)
         was_held_up = now - planned - self._slack > self._timeout / 2
         self._close_overdue(now, was_held_up)
         self._ping_due(now)
-        self._arm()
+        # A listener that ran meanwhile may have armed it, by opening a session.
+        if self._timer is None:
+            self._arm()
 
     def _ping_due(self, now: float) -> None:
-        queue, overdue = self._to_ping, now + self._timeout
-        while queue and queue[0][0] <= now:
-            due, session = queue.popleft()
-            if session.beat == due:
-                session.beat = overdue
+        queue = self._to_ping
+        while queue and queue[0].due <= now:
+            beat = queue.popleft()
+            if (session := beat.session) is not None:
                 session.heard = False
-                self._awaiting_pong.append((overdue, session))
+                self._await_pong(session, now)
                 session.send_ping()
 
     def _close_overdue(self, now: float, was_held_up: bool) -> None:
         queue = self._awaiting_pong
-        while queue and queue[0][0] <= now:
-            due, session = queue.popleft()
-            if session.beat != due:
+        while queue and queue[0].due <= now:
+            session = queue.popleft().session
+            if session is None:
                 continue
             if was_held_up or session.heard:
                 # Whoever sends anything is alive: one more timeout for the pong that is late.
                 session.heard = False
-                session.beat = now + self._timeout
-                queue.append((session.beat, session))
+                self._await_pong(session, now)
             else:
                 session.pong_overdue()
+
+    def _await_pong(self, session: Beating, now: float) -> None:
+        session.beat = Beat(now + self._timeout, session, is_pinged=True)
+        self._awaiting_pong.append(session.beat)

@@ -164,7 +164,7 @@ def encode_response(
 ) -> bytes:
     """Return the bytes of a response. Raises ValueError for a header that can't be sent."""
     parts = [_STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n"]
-    parts += [f"{name}: {value}\r\n" for name, value in response.headers]
+    parts += [encode_header(name, value) for name, value in response.headers]
     parts += [encode_header(name, value) for name, value in extra.items()]
     if response.status not in {204, 304}:
         parts.append(f"Content-Length: {len(response.body)}\r\n")
@@ -187,9 +187,14 @@ def encode_stream_head(
     return "".join(parts).encode("latin-1")
 
 
-def encode_header(name: str, value: str) -> str:
+def encode_header(name: object, value: object) -> str:
     """Return one header line. Raises ValueError for what would break the head."""
-    if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+    if not (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and _HEADER_NAME.fullmatch(name)
+        and _HEADER_VALUE.fullmatch(value)
+    ):
         raise ValueError(
             f"header {name!r} can't be sent: it holds characters that may not be there"
         )

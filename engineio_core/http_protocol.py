@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Final, Protocol, cast
+import re
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import h11
 
@@ -21,11 +22,17 @@ from .http_message import BadTarget, HttpRequest, HttpResponse, encode_response,
 
 if TYPE_CHECKING:
     from .options import EngineOptions
+    from .transport import Clock
     from .trusted_proxies import TrustedProxies
 
 logger = logging.getLogger("engineio_core")
 
 LINGER: Final = 2.0  # seconds that a client may take to notice the answer to a refused upload
+MIN_BODY_RATE: Final = 1000  # bytes a second, below which a body is late whatever has come
+
+# What h11 lets pass and a proxy may read in another way: lines that end without CR and LF, and
+# lines that go on on the next. RFC 9112, sections 2.2 and 5.2, allow to refuse both.
+_AMBIGUOUS_HEAD = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\n[ \t]")
 
 
 class Router(Protocol):
@@ -47,19 +54,17 @@ class HttpProtocol(asyncio.Protocol):
     """One TCP connection while it speaks HTTP."""
 
     __slots__ = (
-        "_connections", "_deadline", "_discarded", "_exchange", "_held", "_is_advancing",
-        "_is_body_paused", "_is_lingering", "_loop", "_parser", "_router", "_timer", "peer",
-        "secure", "tcp",
+        "_body_began", "_body_size", "_clock", "_connections", "_deadline", "_discarded",
+        "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_lingering",
+        "_is_writing_paused", "_parser", "_router", "_timer", "peer", "secure", "tcp",
     )  # fmt: skip
 
     tcp: asyncio.Transport
 
-    def __init__(
-        self, router: Router, loop: asyncio.AbstractEventLoop, connections: set[HttpProtocol]
-    ) -> None:
+    def __init__(self, router: Router, clock: Clock, connections: set[HttpProtocol]) -> None:
         # The connection
         self._router = router
-        self._loop = loop
+        self._clock = clock
         self._connections = connections
         self.peer = ""
         self.secure = False
@@ -67,13 +72,16 @@ class HttpProtocol(asyncio.Protocol):
         self._parser = self._make_parser()
         self._exchange: Exchange | None = None
         self._held = 0  # bytes that the parser holds and has made nothing of
+        self._body_began = 0.0
+        self._body_size = 0
         self._discarded = 0  # bytes of a body that nobody wants
         self._is_advancing = False
         self._is_body_paused = False
         self._is_lingering = False
+        self._is_writing_paused = False
         # One timer for head, body and keep-alive; when it fires it looks at the deadline
         self._deadline = math.inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Any = None
 
     def _make_parser(self) -> h11.Connection:
         limit = self._router.options.max_header_size
@@ -103,9 +111,9 @@ class HttpProtocol(asyncio.Protocol):
             self._refuse(error.error_status_hint, str(error))
             return
         self._advance()
-        if self._exchange is not None and self._held > self._router.options.max_header_size:
+        if self._held > self._router.options.max_header_size and not self._is_lingering:
             # What is pipelined behind a request waits in the kernel.
-            self.tcp.pause_reading()
+            self._pause_tcp()
 
     def eof_received(self) -> bool:
         """The client has finished: what it asked for is given up, as Node does."""
@@ -114,19 +122,24 @@ class HttpProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever is about to answer."""
         self._stop()
+        self._connections.discard(self)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_left()
 
     def pause_writing(self) -> None:
-        """Tell whoever streams an answer."""
+        """Tell whoever streams an answer; the next request has to wait."""
+        self._is_writing_paused = True
         if self._exchange is not None:
             self._exchange.on_writable(False)
 
     def resume_writing(self) -> None:
         """Tell whoever streams an answer."""
+        self._is_writing_paused = False
         if self._exchange is not None:
             self._exchange.on_writable(True)
+        self._resume_tcp()
+        self._advance()
 
     # -- reading
 
@@ -150,18 +163,28 @@ class HttpProtocol(asyncio.Protocol):
         """Handle one event of the parser; tell whether there may be another."""
         exchange = self._exchange
         if exchange is None:
+            if self._is_lingering or self._is_writing_paused or not self._held:
+                return False
+            self._check_head()
             event = self._parser.next_event()
             if isinstance(event, h11.Request):
                 self._begin(event)
                 return True
             return False
-        if exchange.is_answered and exchange.is_body_read:
+        if exchange.is_finished and exchange.is_body_read:
             return self._end_exchange(exchange)
         if exchange.is_body_read or self._is_body_paused:
             return False
         if exchange.reader is None and not exchange.is_answered:
             return False
         return self._read_body(exchange)
+
+    def _check_head(self) -> None:
+        """Refuse a head that another reader may split in another way."""
+        data, _ = self._parser.trailing_data
+        end = data.find(b"\r\n\r\n")
+        if _AMBIGUOUS_HEAD.search(data[: end + 2] if end >= 0 else data):
+            raise h11.RemoteProtocolError("ambiguous line ends in a request head")
 
     def _begin(self, event: h11.Request) -> None:
         headers = join_headers(event.headers)
@@ -182,21 +205,21 @@ class HttpProtocol(asyncio.Protocol):
         self._router.proxies.apply(request)
         is_old = event.http_version == b"1.0"
         keep_alive = not is_old and "close" not in headers.get("connection", "").lower()
-        exchange = self._exchange = Exchange(self, request, keep_alive)
+        exchange = self._exchange = Exchange(self, request, keep_alive, is_old=is_old)
         self._held = self._discarded = 0
         self._is_body_paused = False
         if exchange.is_body_read:
             self._deadline = math.inf
         else:
-            self._set_deadline(self._router.options.body_timeout)
+            self._await_body()
         self._router.route(exchange)
 
     def _read_body(self, exchange: Exchange) -> bool:
         event = self._parser.next_event()
         if isinstance(event, h11.Data):
             self._held = 0
-            if exchange.reader is not None and not exchange.is_answered:
-                self._set_deadline(self._router.options.body_timeout)
+            if exchange.reader is not None and not exchange.is_finished:
+                self._expect_body(len(event.data))
                 exchange.reader.body_data(bytes(event.data))
                 return True
             self._discarded += len(event.data)
@@ -207,13 +230,26 @@ class HttpProtocol(asyncio.Protocol):
         if isinstance(event, h11.EndOfMessage):
             exchange.is_body_read = True
             self._deadline = math.inf
-            if exchange.reader is not None and not exchange.is_answered:
+            if exchange.reader is not None and not exchange.is_finished:
                 exchange.reader.body_complete()
             return True
         if self._parser.they_are_waiting_for_100_continue and not exchange.is_answered:
             self.tcp.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self._parser.send(h11.InformationalResponse(status_code=100, headers=[]))
         return False
+
+    def _await_body(self) -> None:
+        """Begin to measure how fast a body comes."""
+        self._body_began = self._clock.time()
+        self._body_size = 0
+        self._set_deadline(self._router.options.body_timeout)
+
+    def _expect_body(self, size: int) -> None:
+        """Put the deadline off for a body that makes progress."""
+        self._body_size += size
+        late = self._body_began + self._body_size / MIN_BODY_RATE
+        timeout = self._router.options.body_timeout
+        self._set_deadline(min(timeout, late + timeout - self._clock.time()))
 
     # -- Carrier: called by the exchange
 
@@ -223,14 +259,17 @@ class HttpProtocol(asyncio.Protocol):
 
     def read_body(self) -> None:
         """Go on reading the body: somebody takes it."""
-        self._is_body_paused = False
-        self.tcp.resume_reading()
+        if self._is_body_paused:
+            self._is_body_paused = False
+            self._await_body()
+        self._resume_tcp()
         self._advance()
 
     def pause_body(self) -> None:
-        """Read nothing more of the body until `read_body`."""
+        """Read nothing more of the body until `read_body`; the client is not late meanwhile."""
         self._is_body_paused = True
-        self.tcp.pause_reading()
+        self._deadline = math.inf
+        self._pause_tcp()
 
     def exchange_answered(self) -> None:
         """Go on to the next request, if the connection can serve one."""
@@ -242,13 +281,16 @@ class HttpProtocol(asyncio.Protocol):
         ):
             self._linger()
             return
-        self._is_body_paused = False
-        self.tcp.resume_reading()
+        if self._is_body_paused:
+            self._is_body_paused = False
+            self._await_body()
+        self._resume_tcp()
         self._advance()
 
     def cut(self) -> None:
         """End the connection at once."""
         self._exchange = None
+        self._is_lingering = True
         self._stop()
         self.tcp.abort()
 
@@ -259,6 +301,7 @@ class HttpProtocol(asyncio.Protocol):
         data, _ = self._parser.trailing_data
         self._exchange = None
         self._stop()
+        self._connections.discard(self)
         return self.tcp, data
 
     # -- the end of an exchange, and of the connection
@@ -266,16 +309,14 @@ class HttpProtocol(asyncio.Protocol):
     def close_if_idle(self) -> None:
         """Close, unless a request is under way: then when it is answered."""
         if self._exchange is None:
-            self._stop()
-            self.tcp.close()
+            self._close()
         else:
             self._exchange.keep_alive = False
 
     def _end_exchange(self, exchange: Exchange) -> bool:
         self._exchange = None
         if not exchange.keep_alive or self.tcp.is_closing():
-            self._stop()
-            self.tcp.close()
+            self._close()
             return False
         if self._parser.their_state is h11.SEND_BODY:
             self._parser.next_event()  # the end of a message without a body
@@ -288,6 +329,12 @@ class HttpProtocol(asyncio.Protocol):
             self._parser.receive_data(data)
         return bool(data)
 
+    def _close(self) -> None:
+        """Close when all is written; a client that does not read it is given up in the end."""
+        self._is_lingering = True
+        self._set_deadline(self._router.options.close_timeout)
+        self.tcp.close()
+
     def _linger(self) -> None:
         """Close without a reset: a client that still uploads must be able to read its answer."""
         self._is_lingering = True
@@ -295,7 +342,7 @@ class HttpProtocol(asyncio.Protocol):
         if self.tcp.can_write_eof() and not self.tcp.is_closing():
             self.tcp.write_eof()
         self._set_deadline(LINGER)
-        self.tcp.resume_reading()
+        self._resume_tcp()
 
     def _refuse(self, status: int, why: str) -> None:
         logger.info("a request from %s was refused with %d: %s", self.peer, status, why)
@@ -306,30 +353,36 @@ class HttpProtocol(asyncio.Protocol):
             exchange.client_left()
         self._linger()
 
+    def _pause_tcp(self) -> None:
+        if not self.tcp.is_closing():  # uvloop raises there
+            self.tcp.pause_reading()
+
+    def _resume_tcp(self) -> None:
+        if not self.tcp.is_closing():
+            self.tcp.resume_reading()
+
     def _stop(self) -> None:
-        self._connections.discard(self)
         self._deadline = math.inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _set_deadline(self, seconds: float) -> None:
-        self._deadline = self._loop.time() + seconds
+        self._deadline = self._clock.time() + seconds
         if self._timer is None or self._timer.when() > self._deadline:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._look_at_deadline)
+            self._timer = self._clock.call_at(self._deadline, self._look_at_deadline)
 
     def _look_at_deadline(self) -> None:
         self._timer = None
         if self._deadline == math.inf:
             return
-        if self._deadline > self._loop.time():
-            self._timer = self._loop.call_at(self._deadline, self._look_at_deadline)
+        if self._deadline > self._clock.time():
+            self._timer = self._clock.call_at(self._deadline, self._look_at_deadline)
         elif self._is_lingering:
             self.tcp.abort()
         elif self._exchange is None and self._held == 0:
-            self._stop()
-            self.tcp.close()
+            self._close()
         else:
             self._refuse(408, "it did not arrive in time")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -134,6 +135,9 @@ def _remove_stale_socket(path: str | Path) -> None:
                     probe.connect(str(path))
                 except ConnectionRefusedError:
                     os.unlink(path)
+                else:
+                    # asyncio would silently take the path away from whoever serves it.
+                    raise OSError(errno.EADDRINUSE, "another server listens there", str(path))
 
 
 async def wait_for_signal(on_hangup: Callable[[], None]) -> str:

@@ -10,13 +10,13 @@ what is under way now has finished.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import packet as packets
 from .compression import compress, negotiate_encoding
 from .encoded_packet import EncodedPacket
 from .errors import CloseReason, ProtocolError
-from .http_message import JSON, NO_STORE, TEXT_HTML, TEXT_PLAIN, HttpResponse, Responder
+from .http_message import NO_STORE, TEXT_HTML, TEXT_PLAIN, HttpResponse, Responder
 from .payload import decode_payload, encode_payload
 from .session_state import SessionState, UpgradeState
 
@@ -31,9 +31,23 @@ logger = logging.getLogger("engineio_core")
 
 
 class PollingTransport:
-    """The polling side of one session. `session` is set right after construction."""
+    """The polling side of one session. `session` is set right after construction.
 
-    __slots__ = ("_closed", "_context", "_decorate", "_poll", "_post", "_wake_planned", "session")
+    Before a request is answered the session is brought to its new state: what the client has
+    pipelined behind the request is served while the answer is written.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_context",
+        "_decorate",
+        "_held_post",
+        "_is_reading_paused",
+        "_poll",
+        "_post",
+        "_wake_planned",
+        "session",
+    )
 
     name = "polling"
     writable = False  # every packet takes the way over the outbox, so that polls carry many
@@ -49,6 +63,8 @@ class PollingTransport:
         self._decorate = decorate
         self._poll: Responder | None = None
         self._post: Responder | None = None
+        self._held_post: Responder | None = None  # delivered; its "ok" waits, as reading is paused
+        self._is_reading_paused = False
         self._wake_planned = False
         self._closed = False
 
@@ -64,17 +80,17 @@ class PollingTransport:
         self._poll = responder
         session = self.session
         if session.state is SessionState.CLOSING and not session.has_outbox:
-            self._close_pending(b"6\x1e1")
+            # What Node answers to the first poll after an orderly close.
+            self._answer_poll([packets.NOOP_PACKET, packets.CLOSE_PACKET])
+            self._closed = True
+            session.transport_closed(CloseReason.FORCED_CLOSE, "the server closed the session")
         elif session.has_outbox or session.upgrade_state is UpgradeState.PROBED:
             self._flush()
 
     def post(self, responder: Responder) -> None:
         """Take a POST: read its body, deliver its packets, answer "ok"."""
-        if self._post is not None:
-            former, self._post = self._post, None
-            former.on_abort = _nobody
+        if self._post is not None or self._held_post is not None:
             self._break_off(ProtocolError("data request overlap from client"), responder)
-            former.destroy()
             return
         if responder.request.headers.get("content-type") == "application/octet-stream":
             # Engine.IO v4 knows no binary payloads: binary packets are base64 in text.
@@ -87,38 +103,43 @@ class PollingTransport:
 
     def _break_off(self, error: ProtocolError, responder: Responder) -> None:
         """The client broke a rule: its session ends, the request is refused."""
-        self._answer_poll([packets.CLOSE_PACKET])
         self._closed = True
         self.session.fail(error)
+        self._answer_poll([packets.CLOSE_PACKET])
         responder.respond(HttpResponse(error.status))
+        self._release_posts()
 
     def _post_complete(self, body: bytes) -> None:
         responder, self._post = self._post, None
         assert responder is not None, "a body completes once"
         session = self.session
-        status = 200
         try:
             for packet in decode_payload(body):
                 self._deliver(packet)
+                if session.state is SessionState.CLOSED:
+                    break
         except ProtocolError as error:
             # Node answers "ok" here; the protocol's suite wants 400.
-            self._answer_poll([packets.CLOSE_PACKET])
-            session.fail(error)
-            status = error.status
-        if status == 200:
-            self._respond(responder, b"ok", TEXT_HTML)
+            self._break_off(error, responder)
+            return
+        if self._is_reading_paused and session.state is SessionState.OPEN:
+            responder.on_abort = self._held_post_aborted
+            self._held_post = responder
         else:
-            responder.respond(HttpResponse(status))
+            self._respond(responder, b"ok", TEXT_HTML)
 
     def _deliver(self, packet: str | bytes) -> None:
         try:
             if isinstance(packet, bytes):
                 self.session.receive_binary(packet)
-                return
-            if packet.startswith(packets.CLOSE):
-                # Engine.IO v4: the pending GET is released with a noop, not with a close.
-                self._answer_poll([packets.NOOP_PACKET])
-            self.session.receive_text(packet)
+            elif packet.startswith(packets.CLOSE):
+                poll, self._poll = self._poll, None
+                self.session.receive_text(packet)
+                if poll is not None:
+                    # Engine.IO v4: the pending GET is released with a noop, not with a close.
+                    self._respond(poll, packets.NOOP_PACKET.payload, TEXT_PLAIN)
+            else:
+                self.session.receive_text(packet)
         except ProtocolError:
             raise
         except Exception:
@@ -128,7 +149,7 @@ class PollingTransport:
         responder, self._post = self._post, None
         assert responder is not None, "a body is found too large once"
         # The session stays open, as with Node; the official client closes it by itself.
-        responder.respond(HttpResponse(413, b'{"message":"Payload too large"}', [JSON]))
+        responder.respond(HttpResponse(413))
 
     def _poll_aborted(self) -> None:
         self._poll = None
@@ -137,6 +158,9 @@ class PollingTransport:
     def _post_aborted(self) -> None:
         self._post = None
         self._lost("data request connection closed prematurely")
+
+    def _held_post_aborted(self) -> None:
+        self._held_post = None
 
     def _lost(self, description: str) -> None:
         if not self._closed:
@@ -179,39 +203,43 @@ class PollingTransport:
         """Nothing: what waits is in the outbox."""
         return 0
 
-    def close(self, code: int | None = None, reason: str = "") -> None:
+    def close(self) -> bool:
         """Send a close packet: now if a GET is pending, else when the next comes."""
-        self._destroy_post()
-        if self._poll is not None:
-            self._close_pending(b"1")
-
-    def _close_pending(self, body: bytes) -> None:
-        poll, self._poll = self._poll, None
+        self._release_posts()
+        if self._poll is None:
+            return False
         self._closed = True
-        assert poll is not None, "somebody waits for this answer"
-        self._respond(poll, body, TEXT_PLAIN)
-        self.session.transport_closed(CloseReason.FORCED_CLOSE, "the server closed the session")
+        self._answer_poll([packets.CLOSE_PACKET])
+        return True
 
     def discard(self) -> None:
         """Let go of the pending requests; what waits is dropped."""
-        is_upgraded = self.session.transport is not self
-        self._answer_poll([packets.NOOP_PACKET if is_upgraded else packets.CLOSE_PACKET])
         self._closed = True
-        if not is_upgraded:
-            self._destroy_post()
+        if self.session.transport is self:
+            self._answer_poll([packets.CLOSE_PACKET])
+            self._release_posts()
+        else:  # it was upgraded; an upload that is under way may still end
+            self._answer_poll([packets.NOOP_PACKET])
+            self.resume_reading()
 
     def pause_reading(self) -> None:
-        """Do nothing: a client sends its next POST when the last one was answered."""
+        """Keep the answer to the next POST: a client sends another one when it has that."""
+        self._is_reading_paused = True
 
     def resume_reading(self) -> None:
-        """Do nothing."""
+        """Answer the POST that was kept waiting."""
+        self._is_reading_paused = False
+        held, self._held_post = self._held_post, None
+        if held is not None:
+            self._respond(held, b"ok", TEXT_HTML)
 
     # -- responses
 
-    def _destroy_post(self) -> None:
+    def _release_posts(self) -> None:
+        """Nobody reads any more: an upload that is under way is cut."""
+        self.resume_reading()
         post, self._post = self._post, None
         if post is not None:
-            post.on_abort = _nobody
             post.destroy()
 
     def _answer_poll(self, taken: list[EncodedPacket]) -> None:
@@ -241,7 +269,3 @@ class PollingTransport:
             headers.append(("X-XSS-Protection", "0"))
         self._decorate(request, headers)
         responder.respond(HttpResponse(200, body, headers))
-
-
-def _nobody(*_: Any) -> None:
-    """Stand in for a listener that is not wanted any more."""

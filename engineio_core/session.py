@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from . import packet as packets
 from .encoded_packet import EncodedPacket
 from .errors import CloseReason, ProtocolError, SessionClosed
-from .heartbeat import Heartbeat
+from .heartbeat import Beat, Heartbeat
 from .options import EngineOptions
 from .session_state import (
     SESSION_TRANSITIONS,
@@ -26,6 +26,7 @@ from .session_state import (
     UpgradeState,
 )
 from .transport import CandidateTransport, Clock, Transport
+from .upgrade import UpgradeCandidate
 
 logger = logging.getLogger("engineio_core")
 
@@ -59,6 +60,7 @@ class Session:
         "_candidate",
         "_closing_timer",
         "_context",
+        "_is_reading_paused",
         "_outbox",
         "_outbox_size",
         "_waiters",
@@ -95,12 +97,13 @@ class Session:
         self._outbox_size = 0
         self._waiters: list[Any] | None = None
         # Heartbeat, upgrade, end
-        self.beat = 0.0
+        self.beat: Beat | None = None
         self.heard = False
         is_polling = transport.name == "polling"
         self.upgrade_state = UpgradeState.POLLING if is_polling else UpgradeState.FINAL
         self._candidate: UpgradeCandidate | None = None
         self._closing_timer: Any = None
+        self._is_reading_paused = False
         self._context = context
 
     # -- sending
@@ -191,7 +194,7 @@ class Session:
         if self.state is SessionState.CLOSING:
             self._close_transport()
         elif self.state is OPEN:
-            self.on_drain()
+            self._tell(self.on_drain)
 
     @property
     def has_outbox(self) -> bool:
@@ -233,6 +236,9 @@ class Session:
                 self.on_text(text[1:])
             else:
                 self._receive_control(text)
+        elif text[:1] == packets.CLOSE and self.state is SessionState.CLOSING:
+            # Nobody comes any more for what is left.
+            self._fail(CloseReason.FORCED_CLOSE, "the client sent a close packet")
 
     def receive_binary(self, data: bytes) -> None:
         """Take one binary message."""
@@ -243,7 +249,7 @@ class Session:
     def _receive_control(self, text: str) -> None:
         kind = text[:1]
         if kind == packets.PONG:
-            self._context.heartbeat.start(self)
+            self._context.heartbeat.pong(self)
         elif kind == packets.CLOSE:
             # Node ignores this one over WebSocket; the protocol's suite expects an end.
             self.transport.close()
@@ -255,10 +261,12 @@ class Session:
 
     def pause_reading(self) -> None:
         """Take nothing more from this client until `resume_reading`."""
+        self._is_reading_paused = True
         self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Undo `pause_reading`."""
+        self._is_reading_paused = False
         self.transport.resume_reading()
 
     # -- heartbeat
@@ -304,8 +312,10 @@ class Session:
         former, self.transport = self.transport, transport
         self._candidate = None
         former.discard()
+        if self._is_reading_paused:
+            transport.pause_reading()
         logger.info("session %s upgraded to %s", self.sid[:6], transport.name)
-        self.on_upgrade()
+        self._tell(self.on_upgrade)
         self.outbox_wanted()
 
     # -- the end
@@ -333,10 +343,10 @@ class Session:
 
         A polling client must come for its close packet; until then the session is CLOSING.
         """
-        self._limit_closing()
-        self.transport.close()
-        if self.transport.name == "websocket":
+        if self.transport.close():
             self._end(CloseReason.FORCED_CLOSE, "the server closed the session")
+        else:
+            self._limit_closing()
 
     def _limit_closing(self) -> None:
         if self._closing_timer is None:
@@ -381,57 +391,13 @@ class Session:
         self._context.ended(self, reason, description)
         on_close = self.on_close
         self.on_text = self.on_binary = self.on_close = self.on_upgrade = self.on_drain = ignore
-        try:
-            on_close(reason, description)
-        except Exception:
-            logger.exception("the close listener of session %s failed", self.sid[:6])
+        self._tell(on_close, reason, description)
         self._outbox = None
         self._outbox_size = 0
 
-
-class UpgradeCandidate:
-    """A WebSocket that wants to carry a polling session: it may say `2probe` and `5`."""
-
-    __slots__ = ("_session", "_timer", "_transport")
-
-    def __init__(
-        self, session: Session, transport: CandidateTransport, context: SessionContext
-    ) -> None:
-        self._session = session
-        self._transport = transport
-        self._timer = context.clock.call_later(context.options.upgrade_timeout, self._give_up)
-
-    def receive_text(self, text: str) -> None:
-        """Take a packet from the candidate."""
-        if text == "2probe" and self._session.advance_upgrade(UpgradeEvent.PROBE):
-            self._transport.send(packets.PROBE_REPLY_PACKET)
-        elif text == packets.UPGRADE and self._session.advance_upgrade(UpgradeEvent.UPGRADE):
-            self._timer.cancel()
-            self._transport.listener = self._session
-            self._session.change_transport(self._transport)
-        else:
-            self._give_up()
-
-    def receive_binary(self, data: bytes) -> None:
-        """Give up: no binary message is legal before the upgrade."""
-        self._give_up()
-
-    def outbox_wanted(self) -> None:
-        """Do nothing: the outbox goes to the current transport."""
-
-    def transport_closed(self, reason: CloseReason, description: str) -> None:
-        """The WebSocket is gone; the session stays with polling."""
-        self._timer.cancel()
-        self._session.advance_upgrade(UpgradeEvent.CANDIDATE_LEFT)
-
-    def fail(self, error: ProtocolError) -> None:
-        """The WebSocket broke a rule; the session stays with polling."""
-        self.transport_closed(error.reason, error.description)
-
-    def abandon(self) -> None:
-        """Close the WebSocket: the session ends."""
-        self._give_up()
-
-    def _give_up(self) -> None:
-        self.transport_closed(CloseReason.TRANSPORT_CLOSE, "")
-        self._transport.close()
+    def _tell(self, listener: Callable[..., object], *args: object) -> None:
+        """Call a listener; what it raises is logged and goes no further."""
+        try:
+            listener(*args)
+        except Exception:
+            logger.exception("a listener of session %s failed", self.sid[:6])

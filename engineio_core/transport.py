@@ -39,8 +39,12 @@ class Transport(Protocol):
     def buffered_amount(self) -> int:
         """Return the bytes that the transport holds and the kernel has not taken."""
 
-    def close(self, code: int | None = None, reason: str = "") -> None:
-        """End in good order: tell the client, then go."""
+    def close(self) -> bool:
+        """End in good order: tell the client, then go.
+
+        Returns whether that is done; if not, the client has yet to come for it, and
+        `transport_closed` follows.
+        """
 
     def discard(self) -> None:
         """End at once; what waits is dropped."""

@@ -37,14 +37,14 @@ class TrustedProxies:
         # The last hop was written by the proxy nearest to us; each is believed while the one
         # that wrote it is trusted.
         for hop in reversed(hops[-32:]):
-            address = _plain_address(hop.get("for", ""))
-            if address is None:
-                break
-            request.remote_address = address
             if hop.get("proto", "").lower() in {"http", "https"}:
                 request.secure = hop["proto"].lower() == "https"
             if _HOST.fullmatch(hop.get("host", "")):
                 request.host = hop["host"]
+            address = _plain_address(hop.get("for", ""))
+            if address is None:
+                break
+            request.remote_address = address
             if not self._trusts(address):
                 break
 

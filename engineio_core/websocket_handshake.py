@@ -1,12 +1,12 @@
 """The opening handshake of a WebSocket, on a request that HTTP has already parsed.
 
-Knows: what `websockets` accepts, the head of a 101 and of a refusal.
+Knows: what `websockets` accepts, the head of a 101.
 Does not know: sessions, frames; TCP is written by whoever asks.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from websockets.datastructures import Headers
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
@@ -16,13 +16,16 @@ from websockets.server import ServerProtocol
 from .http_message import encode_header
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from websockets.extensions import Extension
     from websockets.typing import Subprotocol
 
     from .http_message import HttpRequest
     from .options import PerMessageDeflate
+
+
+VERSION: Final = "13"
 
 
 class Accepted(NamedTuple):
@@ -33,12 +36,12 @@ class Accepted(NamedTuple):
 
 
 class HandshakeRejected(Exception):
-    """The handshake breaks RFC 6455; `status` and `text` answer it."""
+    """The handshake breaks RFC 6455; `text` and `headers` say how."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, text: str, headers: list[tuple[str, str]]) -> None:
         super().__init__(text)
-        self.status = status
         self.text = text
+        self.headers = headers
 
 
 def accept_handshake(
@@ -62,7 +65,9 @@ def accept_handshake(
     response = protocol.accept(Request(request.target, headers))
     if response.status_code != 101:
         text = bytes(response.body or b"").decode(errors="replace").strip()
-        raise HandshakeRejected(response.status_code, text)
+        # 4.4: a server that does not speak the client's version tells which ones it speaks.
+        spoken = request.headers.get("sec-websocket-version") == VERSION
+        raise HandshakeRejected(text, [] if spoken else [("Sec-WebSocket-Version", VERSION)])
     lines = [(name, value) for name, value in response.headers.raw_items() if name not in _OMITTED]
     return Accepted(lines, protocol.extensions)
 
@@ -77,19 +82,8 @@ def _first_offered(
     return subprotocols[0] if subprotocols else None
 
 
-def encode_switch(accepted: Accepted, extra: Mapping[str, str]) -> bytes:
+def encode_switch(accepted: Accepted, extra: Iterable[tuple[str, str]]) -> bytes:
     """Return the head of the 101 response. Raises ValueError for a header that can't be sent."""
     lines = [f"{name}: {value}\r\n" for name, value in accepted.headers]
-    lines += [encode_header(name, value) for name, value in extra.items()]
+    lines += [encode_header(name, value) for name, value in extra]
     return ("HTTP/1.1 101 Switching Protocols\r\n" + "".join(lines) + "\r\n").encode("latin-1")
-
-
-def encode_rejection(status: int, phrase: str, text: str, extra: Mapping[str, Any]) -> bytes:
-    """Return a whole refusal of an upgrade, after which the connection is closed."""
-    body = text.encode()
-    lines = [encode_header(name, value) for name, value in extra.items()]
-    head = (
-        f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-type: text/html\r\n"
-        f"Content-Length: {len(body)}\r\n{''.join(lines)}\r\n"
-    )
-    return head.encode("latin-1") + body

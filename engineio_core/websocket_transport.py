@@ -53,7 +53,9 @@ class WebSocketTransport(asyncio.Protocol):
         "_closing_timer",
         "_context",
         "_deflates",
+        "_fragment_count",
         "_fragments",
+        "_is_fast",
         "_is_reading_paused",
         "_is_text",
         "_library",
@@ -65,6 +67,7 @@ class WebSocketTransport(asyncio.Protocol):
         "_receive_text",
         "_slow_bytes",
         "_tcp",
+        "_wanted",
         "writable",
     )
 
@@ -84,13 +87,15 @@ class WebSocketTransport(asyncio.Protocol):
         # Reading: the fast lane
         self._max_size = context.options.max_http_buffer_size
         self._partial: bytearray | None = None
+        self._wanted = 0  # how long `_partial` must be for the next step
         self._is_reading_paused = False
+        self._is_fast = not extensions  # may the next frame be looked at here?
         # Reading: the library's lane
         self._slow_bytes = 0  # what is still to come of a frame that began there
-        self._fragments: list[bytes] | None = None
+        self._fragments: bytearray | None = None
+        self._fragment_count = 0
         self._is_text = False
-        self._deflates = bool(extensions)
-        self._library_only = self._deflates
+        self._deflates = self._library_only = bool(extensions)
         self._library = self._make_library(extensions) if extensions else None
         # Writing
         self.writable = True
@@ -115,6 +120,8 @@ class WebSocketTransport(asyncio.Protocol):
         # hot path: benchmarks/hop_budget.py
         if self._partial is not None:
             self._partial += data
+            if len(self._partial) < self._wanted:
+                return  # a long message costs one copy, however small its pieces are
             data = bytes(self._partial)
             self._partial = None
         self._batch = []
@@ -131,7 +138,8 @@ class WebSocketTransport(asyncio.Protocol):
         except Exception:
             logger.exception("reading from a WebSocket failed")
             self._fail(ProtocolError("internal error", websocket_code=1011))
-        self._write_batch()
+        if self._batch:
+            self._write_batch()
         self._batch = None
 
     def eof_received(self) -> bool:
@@ -143,19 +151,20 @@ class WebSocketTransport(asyncio.Protocol):
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None
-        self._partial = self._fragments = None
+        self._partial = self._fragments = self._library = None
+        self._library_only = True
         if not self._closed:
-            self._closed = True
-            self.writable = False
+            self._stop()
             self._listener.transport_closed(
                 CloseReason.TRANSPORT_CLOSE, str(exc) if exc else "the connection was lost"
             )
 
     def pause_writing(self) -> None:
         """The kernel takes no more: packets go to the outbox, and reading stops too."""
-        self.writable = False
-        # A client that asks on without reading what it is answered is not listened to.
-        self._tcp.pause_reading()
+        if not self._closed:
+            self.writable = False
+            # A client that asks on without reading what it is answered is not listened to.
+            self._pause_tcp()
 
     def resume_writing(self) -> None:
         """The kernel takes packets again."""
@@ -163,8 +172,7 @@ class WebSocketTransport(asyncio.Protocol):
             return
         self.writable = True
         self._listener.outbox_wanted()
-        if self.writable and not self._is_reading_paused:
-            self._tcp.resume_reading()
+        self._go_on_reading()
 
     # -- the fast lane
 
@@ -173,7 +181,10 @@ class WebSocketTransport(asyncio.Protocol):
         position, end = 0, len(data)
         if self._slow_bytes:
             position = self._feed_frame(data, 0, self._slow_bytes)
-        while end - position >= 2 and not self._library_only:
+        while self._is_fast:
+            if end - position < 2:
+                self._wanted = 2
+                break
             first, length = data[position], data[position + 1] & 0x7F
             start = position + 6
             if length > 125:
@@ -187,14 +198,24 @@ class WebSocketTransport(asyncio.Protocol):
             ):
                 stop = start + length
                 if stop > end:
+                    self._wanted = (start if start > end else stop) - position
                     break
                 payload = apply_mask(data[start:stop], data[start - 4 : start])
                 position = stop
-                self._deliver(first == FIN_TEXT, payload)
+                try:
+                    if first == FIN_TEXT:
+                        self._receive_text(payload.decode())
+                    else:
+                        self._receive_binary(payload)
+                except ProtocolError:
+                    raise
+                except Exception as error:
+                    self._judge_failure(error, payload, first == FIN_TEXT)
                 continue
             if complaint := judge_header(first, data[position + 1]):
                 raise ProtocolError(complaint, websocket_code=1002)
             if start > end:
+                self._wanted = start - position
                 break
             position = self._feed_frame(data, position, start - position + length)
         return position
@@ -202,21 +223,27 @@ class WebSocketTransport(asyncio.Protocol):
     def _deliver(self, is_text: bool, payload: bytes) -> None:
         try:
             if is_text:
-                try:
-                    text = payload.decode()
-                except UnicodeDecodeError:
-                    # 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that
-                    # the byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST
-                    # _Fail the WebSocket Connection_."
-                    raise ProtocolError("a text is not UTF-8", websocket_code=1007) from None
-                self._receive_text(text)
+                self._receive_text(payload.decode())
             else:
                 self._receive_binary(payload)
         except ProtocolError:
             raise
-        except Exception:
-            # Nobody's bug closes a connection: the next frame is a new chance.
-            logger.exception("a listener failed")
+        except Exception as error:
+            self._judge_failure(error, payload, is_text)
+
+    @staticmethod
+    def _judge_failure(error: Exception, payload: bytes, is_text: bool) -> None:
+        """Tell a text that is no text from a listener that failed."""
+        if is_text and isinstance(error, UnicodeDecodeError):
+            try:
+                payload.decode()
+            except UnicodeDecodeError:
+                # 8.1: "When an endpoint is to interpret a byte stream as UTF-8 but finds that the
+                # byte stream is not, in fact, a valid UTF-8 stream, that endpoint MUST _Fail the
+                # WebSocket Connection_."
+                raise ProtocolError("a text is not UTF-8", websocket_code=1007) from None
+        # Nobody's bug closes a connection: the next frame is a new chance.
+        logger.error("a listener failed", exc_info=error)
 
     # -- the library's lane
 
@@ -236,49 +263,51 @@ class WebSocketTransport(asyncio.Protocol):
         library = self._library
         if library is None:
             library = self._library = self._make_library()
-        if library.state is State.CLOSED or library.parser_exc is not None:
+        if library.state is State.CLOSED or self._is_broken(library):
             return
         library.receive_data(data)
         for frame in library.events_received():
             # The server's side of the library yields nothing but frames once it is open.
             if not self._closed:
                 self._receive_frame(cast("Frame", frame))
-        error = library.parser_exc
-        if error is not None and not self._closed:
-            self._closed = True
-            self.writable = False
-            self._library_only = True
-            self._listener.fail(ProtocolError(str(error)))
+        if self._is_broken(library) and not self._closed:
+            self._stop()
+            self._listener.fail(ProtocolError(str(library.parser_exc)))
         self._write_library()
+
+    @staticmethod
+    def _is_broken(library: Protocol) -> bool:
+        return library.parser_exc is not None
 
     def _receive_frame(self, frame: Frame) -> None:
         opcode, data = frame.opcode, bytes(frame.data)
         if opcode == Opcode.CONT and self._fragments is not None:
-            self._fragments.append(data)
+            self._fragments += data
+            self._fragment_count += 1
             if frame.fin:
-                whole, self._fragments = b"".join(self._fragments), None
+                whole, self._fragments = bytes(self._fragments), None
                 self._deliver(self._is_text, whole)
-            elif len(self._fragments) > MAX_FRAGMENTS:
+            elif self._fragment_count >= MAX_FRAGMENTS:
                 raise ProtocolError("too many fragments", websocket_code=1008)
         elif opcode == Opcode.TEXT or opcode == Opcode.BINARY:
             self._is_text = opcode == Opcode.TEXT
             if frame.fin:
                 self._deliver(self._is_text, data)
             else:
-                self._fragments = [data]
+                self._fragments = bytearray(data)
+                self._fragment_count = 1
         elif opcode == Opcode.CLOSE:
-            self._closed = True
-            self.writable = False
-            self._library_only = True
+            self._stop()
             self._listener.transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
 
     def _write_library(self) -> None:
-        assert self._library is not None, "it has something to write"
-        for data in self._library.data_to_send():
-            if data:
-                self._write(data)
-            else:
-                self._shut_down()
+        library = self._library
+        if library is not None:  # else TCP was lost while a frame was delivered
+            for data in library.data_to_send():
+                if data:
+                    self._write(data)
+                else:
+                    self._shut_down()
 
     # -- Transport
 
@@ -296,6 +325,8 @@ class WebSocketTransport(asyncio.Protocol):
         rule = self._context.options.per_message_deflate
         assert rule is not None, "it was negotiated"
         assert self._library is not None, "it was negotiated"
+        if self._library.state is not State.OPEN:
+            return  # the client's close frame is among what the library has read already
         if not packet.compress or len(packet.payload) < rule.threshold:
             # RFC 7692, section 6: a message that is not compressed leaves RSV1 clear.
             self._write(packet.frame)
@@ -317,40 +348,44 @@ class WebSocketTransport(asyncio.Protocol):
         """Return the bytes written and not yet taken by the kernel."""
         return self._batch_size + self._tcp.get_write_buffer_size()
 
-    def close(self, code: int | None = None, reason: str = "") -> None:
+    def close(self) -> bool:
         """Begin the close handshake; the session counts as closed from here."""
-        if self._closed:
-            return
-        self._closed = True
-        self.writable = False
-        self._library_only = True
-        if self._library is None:
-            self._library = self._make_library()
-        self._library.send_close(code, reason)
-        self._write_library()
-        self._closing_timer = self._context.clock.call_later(
-            self._context.options.close_timeout, self._tcp.abort
-        )
-        self._tcp.resume_reading()
+        if not self._closed:
+            self._send_close(None, "")
+        return True
 
     def discard(self) -> None:
         """Close; where the client takes nothing any more, cut the connection."""
         if self._closed or self.writable:
             self.close()
         else:
-            self._closed = True
+            self._stop()
             self._tcp.abort()
 
     def pause_reading(self) -> None:
-        """Read nothing more from this client."""
-        self._is_reading_paused = True
-        self._tcp.pause_reading()
+        """Read nothing more from this client; what is here already waits as well."""
+        if not self._closed:
+            self._is_reading_paused = True
+            self._is_fast = False
+            self._pause_tcp()
 
     def resume_reading(self) -> None:
         """Read again, unless the client does not read either."""
         self._is_reading_paused = False
-        if self.writable or self._closed:
-            self._tcp.resume_reading()
+        self._go_on_reading()
+
+    def _go_on_reading(self) -> None:
+        if not self._may_read():
+            return
+        self._is_fast = not self._library_only
+        if self._partial is not None and self._batch is None:
+            self._wanted = 0
+            self.data_received(b"")
+        if self._may_read():  # still
+            self._resume_tcp()
+
+    def _may_read(self) -> bool:
+        return self.writable and not self._is_reading_paused
 
     # -- writing
 
@@ -370,31 +405,59 @@ class WebSocketTransport(asyncio.Protocol):
             self._batch = []
             self._tcp.write(batch[0] if len(batch) == 1 else b"".join(batch))
 
-    def _shut_down(self) -> None:
-        """End TCP after the close handshake, and read on so that no reset overtakes it."""
-        self._write_batch()
-        if self._tcp.can_write_eof():
-            self._tcp.write_eof()
-            if self._closing_timer is None:
-                self._closing_timer = self._context.clock.call_later(
-                    self._context.options.close_timeout, self._tcp.abort
-                )
-        else:
-            self._tcp.close()
+    # -- the end
+
+    def _stop(self) -> None:
+        """No packet goes in or out any more; what still arrives is the library's."""
+        self._closed = True
+        self.writable = False
+        self._is_fast = False
+        self._library_only = True
+        self._is_reading_paused = False
 
     def _fail(self, error: ProtocolError) -> None:
         """Close because the peer broke a rule, and tell the listener."""
-        if self._closed:
+        if not self._closed:
+            # 5.5: a control frame has 125 bytes at the most, the code takes two.
+            reason = error.description.encode()[:123].decode(errors="ignore")
+            code = error.websocket_code
+            self._send_close(code, reason if code is not None else "")
+            self._listener.fail(error)
+
+    def _send_close(self, code: int | None, reason: str) -> None:
+        self._stop()
+        if self._library is None:
+            self._library = self._make_library()
+        if code is not None:
+            self._library.fail(code, reason)
+        elif self._library.state is State.OPEN:
+            self._library.send_close()
+        self._write_library()
+        self._await_end()
+
+    def _shut_down(self) -> None:
+        """End TCP after the close handshake, and read on so that no reset overtakes it."""
+        self._write_batch()
+        if self._tcp.is_closing():
             return
-        code = error.websocket_code
-        if code is None:
-            self.close()
+        if self._tcp.can_write_eof():
+            self._tcp.write_eof()
         else:
-            self._closed = True
-            self.writable = False
-            self._library_only = True
-            if self._library is None:
-                self._library = self._make_library()
-            self._library.fail(code, error.description[:100])
-            self._write_library()
-        self._listener.fail(error)
+            self._tcp.close()
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """Give the client some time to see the close, whatever was paused."""
+        self._resume_tcp()
+        if self._closing_timer is None:
+            self._closing_timer = self._context.clock.call_later(
+                self._context.options.close_timeout, self._tcp.abort
+            )
+
+    def _pause_tcp(self) -> None:
+        if not self._tcp.is_closing():  # uvloop raises there
+            self._tcp.pause_reading()
+
+    def _resume_tcp(self) -> None:
+        if not self._tcp.is_closing():
+            self._tcp.resume_reading()

@@ -17,7 +17,7 @@ PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server")
 FLOORS: dict[int, str] = {
     0: "engineio_core: errors options",
     1: "engineio_core: websocket_frame encoded_packet packet payload",
-    2: "engineio_core: handshake transport session_state heartbeat session",
+    2: "engineio_core: handshake transport session_state heartbeat upgrade session",
     3: """engineio_core: http_message compression exchange polling_transport trusted_proxies
           websocket_handshake websocket_transport""",
     4: "engineio_core: cors http_protocol asgi_host listener admission engine __init__",

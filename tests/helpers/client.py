@@ -194,6 +194,7 @@ class PollingClient:
         self._polls = server.connect()
         self._posts = server.connect()
         self._is_polling = False
+        self._is_refused = False
 
     def poll(self, headers: Mapping[str, str] | None = None) -> Connection:
         """Send a GET on a connection of its own."""
@@ -241,8 +242,12 @@ class PollingClient:
                 return found
             self._is_polling = False
             if responses[0].status != 200:
+                self._is_refused = True
                 return found
             found += _records(responses[0].text)
+            if "1" in found:
+                self._is_refused = True
+                return found
 
     def messages(self) -> list[Message]:
         """Return the messages that have arrived."""
@@ -251,8 +256,9 @@ class PollingClient:
     @property
     def is_over(self) -> bool:
         """Whether the client can see that its session has ended."""
-        packets = self.packets()
-        return "1" in packets or self.poll().responses()[:1] != []
+        if not self._is_refused:
+            self.packets()
+        return self._is_refused
 
 
 class WebSocketClient:

@@ -1,0 +1,65 @@
+"""The way of a session from polling to WebSocket, as the new connection goes it.
+
+Knows: the two packets that are legal on it, and how long they may take.
+Does not know: frames, polls; the session's table says which step is legal when.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import packet as packets
+from .errors import CloseReason, ProtocolError
+from .session_state import UpgradeEvent
+
+if TYPE_CHECKING:
+    from .session import Session, SessionContext
+    from .transport import CandidateTransport
+
+
+class UpgradeCandidate:
+    """A WebSocket that wants to carry a polling session: it may say `2probe` and `5`."""
+
+    __slots__ = ("_session", "_timer", "_transport")
+
+    def __init__(
+        self, session: Session, transport: CandidateTransport, context: SessionContext
+    ) -> None:
+        self._session = session
+        self._transport = transport
+        self._timer = context.clock.call_later(context.options.upgrade_timeout, self._give_up)
+
+    def receive_text(self, text: str) -> None:
+        """Take a packet from the candidate."""
+        if text == "2probe" and self._session.advance_upgrade(UpgradeEvent.PROBE):
+            self._transport.send(packets.PROBE_REPLY_PACKET)
+        elif text == packets.UPGRADE and self._session.advance_upgrade(UpgradeEvent.UPGRADE):
+            self._timer.cancel()
+            self._transport.listener = self._session
+            self._session.change_transport(self._transport)
+        else:
+            self._give_up()
+
+    def receive_binary(self, data: bytes) -> None:
+        """Give up: no binary message is legal before the upgrade."""
+        self._give_up()
+
+    def outbox_wanted(self) -> None:
+        """Do nothing: the outbox goes to the current transport."""
+
+    def transport_closed(self, reason: CloseReason, description: str) -> None:
+        """The WebSocket is gone; the session stays with polling."""
+        self._timer.cancel()
+        self._session.advance_upgrade(UpgradeEvent.CANDIDATE_LEFT)
+
+    def fail(self, error: ProtocolError) -> None:
+        """The WebSocket broke a rule; the session stays with polling."""
+        self.transport_closed(error.reason, error.description)
+
+    def abandon(self) -> None:
+        """Close the WebSocket: the session ends."""
+        self._give_up()
+
+    def _give_up(self) -> None:
+        self.transport_closed(CloseReason.TRANSPORT_CLOSE, "")
+        self._transport.close()
