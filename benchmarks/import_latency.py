@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import io
 import json
 import os
 import secrets
@@ -28,7 +27,6 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from hextrackr_server.import_client import ImportClient, Progress
 from hextrackr_server.principal import TokenAuthority
 from hextrackr_server.sample import write_sample
 
@@ -124,13 +122,17 @@ def percentiles(name: str, seconds: list[float]) -> str:
 async def measured_import(url: str, token: str, file: Path, rows: int, title: str) -> None:
     """Import the file while another client asks, and print what both saw."""
     importing, asking = await connected(url, token), await connected(url, token)
-    upload = asyncio.to_thread(ImportClient(url, token).upload, file, Progress(io.StringIO()))
-    uploading = asyncio.create_task(upload, name="upload")
     done = asyncio.Event()
     trips = RoundTrips(asking)
     asker = asyncio.create_task(trips.run(done.is_set), name="asker")
-    import_id = await uploading
-    answer = await importing.emit("join-import-room", import_id)
+    # A process of its own: what it computes must not delay the client that measures.
+    command = [sys.executable, "-m", "hextrackr_server", "import", str(file)]
+    upload = await asyncio.create_subprocess_exec(
+        *command, "--url", url, "--token", token, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    name, payload = await importing.events.get()
+    assert name == "import-started", (name, payload)
+    answer = await importing.emit("join-import-room", payload["importId"])
     assert answer["success"], answer
     percentages = []
     while True:
@@ -141,6 +143,8 @@ async def measured_import(url: str, token: str, file: Path, rows: int, title: st
             break
     done.set()
     await asker
+    _, errors = await upload.communicate()
+    assert upload.returncode == 0, errors.decode()
     assert name == "import-finished", payload
     assert percentages == sorted(percentages), percentages
     summary, seconds = payload["summary"], payload["duration"] / 1000

@@ -83,8 +83,15 @@ class Application:
         )
 
     async def listen(self) -> int:
-        """Take connections; the port, which the system chooses where the settings say 0."""
-        listener = await self.io.listen(self.settings.host, self.settings.port)
+        """Take connections; the port, which the system chooses where the settings say 0.
+
+        Raises OSError if the address cannot be had; everything has ended then.
+        """
+        try:
+            listener = await self.io.listen(self.settings.host, self.settings.port)
+        except OSError:
+            await self.io.shutdown()
+            raise
         return listener.port
 
     async def serve(self, on_listening: Callable[[int], None]) -> None:

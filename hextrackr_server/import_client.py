@@ -206,4 +206,4 @@ def _chunks(file: BinaryIO, size: int, progress: Progress) -> Iterator[bytes]:
     while chunk := file.read(_CHUNK):
         yield chunk
         sent += len(chunk)
-        progress.show(100 * sent // max(1, size), "uploading", f"{sent:,} of {size:,} bytes")
+        progress.show(100 * sent // max(1, size), "uploading", f"{size:,} bytes")

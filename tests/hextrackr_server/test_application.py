@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import socket
+import subprocess
+import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +22,7 @@ from hextrackr_server.settings import Settings
 from tests.hextrackr_server.client import Client, Refused, connected
 from tests.hextrackr_server.support import SECRET, csv_text, finding_row
 
+SERVE = (sys.executable, "-m", "hextrackr_server", "serve", "--dev")
 ROWS = [finding_row(host=f"h-{number}") for number in range(50)]
 
 
@@ -330,3 +335,45 @@ async def test_browsers_of_configured_origins_may_ask_over_http(site: Site) -> N
             return allowed
 
     assert await asyncio.to_thread(ask) == "https://app.example"
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        served = subprocess.run(
+            [*SERVE, "--port", str(port), "--database", str(tmp_path / "x.db")],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert served.returncode == 1
+    assert served.stderr == (
+        f"hextrackr-server: cannot listen on 127.0.0.1 port {port}: Address already in use; "
+        "choose another --port\n"
+    )
+
+
+def test_the_development_server_says_what_to_try_and_it_works(tmp_path: Path) -> None:
+    command = [*SERVE, "--port", "0", "--database", str(tmp_path / "x.db")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            banner = "".join(iter(server.stdout.readline, "\n"))
+            advice = [server.stdout.readline() for _ in range(3)]
+            assert "admin token" in banner
+            assert "user token" in banner
+            for line in advice[1:]:
+                arguments = [sys.executable, "-m", "hextrackr_server", *line.split()[1:]]
+                tried = subprocess.run(
+                    arguments, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+                )
+                assert tried.returncode == 0, tried.stderr
+            assert "completed in" in tried.stdout
+        finally:
+            server.send_signal(signal.SIGTERM)
+            _, log = server.communicate(timeout=10)
+    assert server.returncode == 0
+    assert log.rstrip().endswith("stopping  signal=SIGTERM")
