@@ -6,7 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 export HOST PORT
 
-.PHONY: run test lint types format setup bench-import clean
+.PHONY: run test lint types format setup diagrams bench-import clean
 
 run: $(VENV)/.installed
 	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
@@ -26,6 +26,9 @@ types: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+diagrams: $(VENV)/.dev
+	$(BIN)/python scripts/state_diagrams.py
 
 bench-import: setup
 	$(BIN)/python -m benchmarks.import_latency
