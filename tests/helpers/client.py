@@ -218,10 +218,14 @@ class PollingClient:
     # -- what both kinds of client can do
 
     def send_packet(self, packet: str) -> None:
-        self._posts.request(
-            "POST", self.server.target(transport="polling", sid=self.sid), {}, packet.encode()
-        )
+        self._posts = self._request(self._posts, "POST", packet.encode())
         self._posts.responses()
+
+    def _request(self, kept: Connection, method: str, body: bytes | None = None) -> Connection:
+        connection = self.server.connect() if kept.tcp.is_over else kept
+        target = self.server.target(transport="polling", sid=self.sid)
+        connection.request(method, target, {}, body)
+        return connection
 
     def send(self, message: Message) -> None:
         """Send one message."""
@@ -234,8 +238,8 @@ class PollingClient:
         """Poll as long as something comes; return the packets, binary ones as their bytes."""
         found: list[Message] = []
         while True:
-            if not self._is_polling and not self._polls.tcp.is_closed:
-                self._polls.request("GET", self.server.target(transport="polling", sid=self.sid))
+            if not self._is_polling:
+                self._polls = self._request(self._polls, "GET")
             self._is_polling = True
             responses = self._polls.responses()
             if not responses:
