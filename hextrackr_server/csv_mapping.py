@@ -61,14 +61,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 # Of these groups a file must have one column each; a description alone identifies nothing.
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "host": (*COLUMNS["hostname"], *COLUMNS["ip_address"]),
-    "vulnerability": (
-        *COLUMNS["cve"],
-        *COLUMNS["plugin_id"],
-        "definition.name",
-        "plugin_name",
-    ),
+    "vulnerability": (*COLUMNS["cve"], *COLUMNS["plugin_id"], "definition.name", "plugin_name"),
 }
-SEVERITIES = ("Critical", "High", "Medium", "Low", "Info", "Unknown")
 _SEVERITY_WORDS = {
     "critical": "Critical",
     "high": "High",
@@ -82,6 +76,8 @@ _SEVERITY_WORDS = {
 _SEVERITY_WEIGHT = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1, "Unknown": 0}
 _FIXED_STATES = frozenset({"FIXED", "REMEDIATED", "RESOLVED", "CLOSED"})
 _LONG, _NAME, _SHORT = 10_000, 500, 255
+#: More in one row are not a report any more; each would be a finding with the row's whole text.
+MAXIMUM_ADVISORIES = 500
 
 _ADVISORY = re.compile(r"\bCVE-\d{4}-\d{4,19}(?!\d)|\bcisco-sa-[a-z0-9_-]{3,100}", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
@@ -142,7 +138,7 @@ def missing_columns(header: Sequence[str]) -> list[tuple[str, str]]:
 class RowMapper:
     """Reads the rows of one file: its header is looked up once."""
 
-    __slots__ = ("_cells_expected", "_default_vendor", "_indexes", "_names", "_scan_date", "doubts")
+    __slots__ = ("_default_vendor", "_indexes", "_names", "_scan_date", "doubts")
 
     def __init__(self, header: Sequence[str], scan_date: str, default_vendor: str = "") -> None:
         positions: dict[str, int] = {}
@@ -153,7 +149,6 @@ class RowMapper:
             for field, names in COLUMNS.items()
         }
         self._names = tuple(header)
-        self._cells_expected = len(header)
         self._scan_date = scan_date
         self._default_vendor = default_vendor
         #: What was left out of the row mapped last, as (column, message).
@@ -214,10 +209,9 @@ class RowMapper:
 
     def _check_length(self, cells: list[str]) -> None:
         # A row that is too short misses optional cells; one that is too long is shifted.
-        if len(cells) > self._cells_expected and any(cells[self._cells_expected :]):
-            raise RowRejected(
-                "", f"the row has {len(cells)} cells, the header {self._cells_expected}"
-            )
+        expected = len(self._names)
+        if len(cells) > expected and any(cells[expected:]):
+            raise RowRejected("", f"the row has {len(cells)} cells, the header {expected}")
 
     def _host(self, cells: list[str]) -> tuple[str, str]:
         ip_address = first_address(self._first(cells, "ip_address"))
@@ -230,24 +224,27 @@ class RowMapper:
         written = self._first(cells, "severity")
         severity = _SEVERITY_WORDS.get(written.lower(), "Unknown")
         if severity == "Unknown" and written:
-            self._doubt("severity", f"{_quoted(written)} is not a known severity")
+            self._doubt("severity", f"{clean(written, 40)!r} is not a known severity")
         return severity
 
     def _score(self, cells: list[str], field: str) -> float | None:
         written = self._first(cells, field)
         value = score(written)
         if value is None and written:
-            self._doubt(field, f"{_quoted(written)} is not a number; the score is left out")
+            self._doubt(field, f"{clean(written, 40)!r} is not a number; the score is left out")
         return value
 
     def _advisories(self, cells: list[str], plugin: str) -> list[str]:
         """The CVEs (or Cisco advisories) of a row, else those that its plugin's name tells."""
         written = self._first(cells, "cve")
         found = advisories_in(written)
+        if len(found) > MAXIMUM_ADVISORIES:
+            self._doubt("cve", f"of {len(found)} CVEs the first {MAXIMUM_ADVISORIES} are taken")
+            del found[MAXIMUM_ADVISORIES:]
         if not found:
             found = advisories_in(self._first(cells, "plugin_name"))[:1]
             if written:
-                self._doubt("cve", f"{_quoted(written)} is not a CVE")
+                self._doubt("cve", f"{clean(written, 40)!r} is not a CVE")
         if not found and not plugin:
             raise RowRejected(self._column("cve"), "the row names no CVE and no plugin")
         return found
@@ -288,11 +285,9 @@ def _recognisable(finding: Finding, asset_id: str) -> Finding:
         text = finding["description"] or finding["plugin_name"]
         digest = blake2b(text[:50].encode(), digest_size=8).hexdigest()
         key, tier, confidence = f"desc:{digest}|host:{host}", 4, 50
-    finding["unique_key"], finding["dedup_tier"], finding["confidence_score"] = (
-        key,
-        tier,
-        confidence,
-    )
+    finding["unique_key"] = key
+    finding["dedup_tier"] = tier
+    finding["confidence_score"] = confidence
     return finding
 
 
@@ -323,32 +318,50 @@ def clean_text(text: str) -> str:
     return _CONTROL_BUT_LINES.sub("", text[:_LONG])
 
 
-@lru_cache(maxsize=8192)
 def host_name(text: str) -> str:
     """A host's short name in lower case, or its address as it is."""
-    text = clean(text, _SHORT)
+    return _host_name(clean(text, _SHORT))
+
+
+def first_address(text: str) -> str:
+    """The first valid IPv4 or IPv6 address of a list, or nothing."""
+    return _first_address(text[:1024])
+
+
+def vendor_group(family: str) -> str:
+    """The vendor that findings are grouped by: CISCO, Palo Alto or Other."""
+    return _vendor_group(family[:_SHORT])
+
+
+def score(text: str) -> float | None:
+    """A VPR or CVSS score within 0 to 10; None for what is not a finite number."""
+    return _score(text[:_SHORT])
+
+
+def iso_date(text: str) -> str | None:
+    """The day of a timestamp as YYYY-MM-DD; None for what is not a date."""
+    return _iso_date(text[:_SHORT])
+
+
+# The same hosts, dates and scores come back in row after row. What is remembered is short:
+# the cache of a hostile file must not hold its longest cells.
+
+
+@lru_cache(maxsize=4096)
+def _host_name(text: str) -> str:
     return _address(text) or text.split(".", 1)[0].lower()
 
 
-@lru_cache(maxsize=8192)
-def first_address(text: str) -> str:
-    """The first valid IPv4 or IPv6 address of a list, or nothing."""
-    for part in re.split(r"[,;\s]+", text[:4096]):
+@lru_cache(maxsize=4096)
+def _first_address(text: str) -> str:
+    for part in re.split(r"[,;\s]+", text):
         if address := _address(part):
             return address
     return ""
 
 
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return ""
-
-
 @lru_cache(maxsize=1024)
-def vendor_group(family: str) -> str:
-    """The vendor that findings are grouped by: CISCO, Palo Alto or Other."""
+def _vendor_group(family: str) -> str:
     text = family.lower()
     if "cisco" in text:
         return "CISCO"
@@ -358,8 +371,7 @@ def vendor_group(family: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def score(text: str) -> float | None:
-    """A VPR or CVSS score within 0 to 10; None for what is not a finite number."""
+def _score(text: str) -> float | None:
     if not _NUMBER.fullmatch(text):
         return None
     value = float(text)
@@ -367,8 +379,7 @@ def score(text: str) -> float | None:
 
 
 @lru_cache(maxsize=4096)
-def iso_date(text: str) -> str | None:
-    """The day of a timestamp as YYYY-MM-DD; None for what is not a date."""
+def _iso_date(text: str) -> str | None:
     if match := _ISO_DATE.match(text):
         year, month, day = match.groups()
     elif match := _US_DATE.match(text):
@@ -381,5 +392,8 @@ def iso_date(text: str) -> str | None:
         return None
 
 
-def _quoted(text: str) -> str:
-    return repr(clean(text, 40))
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""

@@ -20,7 +20,10 @@ from hextrackr_server.errors import invalid
 # A line is read in pieces of this many characters, so that a file without line ends stays cheap.
 MAXIMUM_LINE = 1 << 20
 MAXIMUM_COLUMNS = 1000
-CHECKPOINT_ROWS = 2000
+CHECKPOINT_LINES = 5000
+
+#: Called with the number of lines so far, now and then; may raise to give up.
+Checkpoint = Callable[[int], None]
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -40,20 +43,16 @@ class CsvSource:
     row_count: int
     warning: str | None
 
-    def rows(self) -> Iterator[tuple[int, list[str] | str]]:
+    def rows(self, checkpoint: Checkpoint) -> Iterator[tuple[int, list[str] | str]]:
         """Each row that is not blank: its number, and its cells or what is wrong with it."""
         with _opened(self.path, self.encoding) as file:
-            numbered = _numbered_rows(file, self.delimiter)
+            numbered = _numbered_rows(file, self.delimiter, checkpoint)
             next(numbered)
             yield from numbered
 
 
-def inspect(path: Path, checkpoint: Callable[[int], None]) -> CsvSource:
-    """Find out a file's shape by reading all of it once.
-
-    `checkpoint(rows so far)` is called now and then, and may raise to give up.
-    Raises ServiceError for a file that has no header.
-    """
+def inspect(path: Path, checkpoint: Checkpoint) -> CsvSource:
+    """Find out a file's shape by reading all of it; ServiceError if it has no header."""
     encoding = _encoding_of(path)
     warning = None
     try:
@@ -65,22 +64,18 @@ def inspect(path: Path, checkpoint: Callable[[int], None]) -> CsvSource:
 
 
 def _inspect_as(
-    path: Path, encoding: str, checkpoint: Callable[[int], None], warning: str | None
+    path: Path, encoding: str, checkpoint: Checkpoint, warning: str | None
 ) -> CsvSource:
     with _opened(path, encoding) as file:
-        delimiter = _delimiter_of(file)
+        delimiter = _delimiter_of(_lines(file, checkpoint))
     with _opened(path, encoding) as file:
-        numbered = _numbered_rows(file, delimiter)
+        numbered = _numbered_rows(file, delimiter, checkpoint)
         _, header = next(numbered, (0, ""))
         if isinstance(header, str):
             raise invalid("The file is empty: a CSV file begins with a row of column names")
         if len(header) > MAXIMUM_COLUMNS:
             raise invalid(f"The file has {len(header)} columns; {MAXIMUM_COLUMNS} are too many")
-        count = 0
-        for _ in numbered:
-            count += 1
-            if count % CHECKPOINT_ROWS == 0:
-                checkpoint(count)
+        count = sum(1 for _ in numbered)
     names = tuple(cell.strip() for cell in header)
     return CsvSource(path, encoding, delimiter, names, count, warning)
 
@@ -110,16 +105,18 @@ def _encoding_of(path: Path) -> str:
     return "utf-8"
 
 
-def _delimiter_of(file: TextIO) -> str:
+def _delimiter_of(lines: Iterator[str]) -> str:
     """The separator that the first line uses most; spreadsheets of some countries write `;`."""
-    for line in _lines(file):
+    for line in lines:
         if line.strip():
             return max(",;\t", key=line.count)
     return ","
 
 
-def _numbered_rows(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
-    reader = csv.reader(_lines(file), delimiter=delimiter)
+def _numbered_rows(
+    file: TextIO, delimiter: str, checkpoint: Checkpoint
+) -> Iterator[tuple[int, list[str] | str]]:
+    reader = csv.reader(_lines(file, checkpoint), delimiter=delimiter)
     number = 0
     while True:
         number += 1
@@ -135,6 +132,11 @@ def _numbered_rows(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str
             yield number, cells
 
 
-def _lines(file: TextIO) -> Iterator[str]:
+def _lines(file: TextIO, checkpoint: Checkpoint) -> Iterator[str]:
+    # Lines, not rows, are counted for checkpoints: a file may be nothing but blank lines.
+    number = 0
     while line := file.readline(MAXIMUM_LINE):
         yield line
+        number += 1
+        if number % CHECKPOINT_LINES == 0:
+            checkpoint(number)

@@ -35,6 +35,7 @@ from hextrackr_server.upload_store import Upload
 logger = logging.getLogger(__name__)
 
 MAXIMUM_QUEUED = 32
+MAXIMUM_ID = 2**63 - 1
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _BASE36 = string.digits + string.ascii_lowercase
 
@@ -121,7 +122,7 @@ class ImportService:
         """
         owner = self._tracker.owner(import_id)
         job = None
-        if owner is None:
+        if owner is None and import_id <= MAXIMUM_ID:
             job = await asyncio.to_thread(self._store.job, import_id)
             owner = None if job is None else job.user_id
         if owner is None or not (owner == principal.user_id or principal.is_admin):

@@ -136,9 +136,9 @@ class _Run:
     # -- parsing
 
     def _parse(self, path: Path) -> CsvSource:
-        def checkpoint(rows: int) -> None:
+        def checkpoint(lines: int) -> None:
             self._check()
-            self._say(ImportStatus.PARSING, 0, None, 5, f"Read {rows} rows")
+            self._say(ImportStatus.PARSING, 0, None, 5, f"Read {lines} lines")
 
         self._say(ImportStatus.PARSING, 0, None, 0, "Reading the file")
         source = csv_source.inspect(path, checkpoint)
@@ -175,7 +175,7 @@ class _Run:
         """The findings of the file in chunks, each with the number of the row it ends with."""
         mapper = RowMapper(source.header, self._job.scan_date, self._job.vendor or "")
         chunk: list[Finding] = []
-        for number, cells in source.rows():
+        for number, cells in source.rows(lambda _: self._check()):
             chunk += _findings_of(mapper, number, cells, staged)
             if len(chunk) >= STAGE_CHUNK:
                 yield number, chunk

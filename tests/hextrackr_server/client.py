@@ -47,6 +47,10 @@ class Client:
         """Send an event without an ack."""
         await self._connection.send(f"42{json.dumps(event)}")
 
+    async def send(self, message: str) -> None:
+        """Send an Engine.IO message as it is."""
+        await self._connection.send(message)
+
     async def seen(self, name: str, number: int = 1) -> Any:
         """The payload of the first (second, ...) event of a name, once it has arrived."""
         async with asyncio.timeout(TIMEOUT):

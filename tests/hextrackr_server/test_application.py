@@ -283,7 +283,7 @@ async def test_events_without_an_ack_disturb_nobody(site: Site) -> None:
 async def test_a_broken_packet_closes_its_client_alone(site: Site) -> None:
     async with site.client() as other:
         async with site.client() as client:
-            await client._connection.send("42[broken")
+            await client.send("42[broken")
             await asyncio.wait_for(client.reader, 10)
         assert (await other.ask("get-vulnerability-stats"))["success"]
 

@@ -79,6 +79,13 @@ def test_a_cve_that_is_named_twice_is_one_finding() -> None:
     assert len(mapped(hostname="h", cve="CVE-2024-1111,CVE-2024-1111")) == 1
 
 
+def test_a_row_cannot_be_more_findings_than_five_hundred() -> None:
+    mapper = RowMapper(["hostname", "cve"], DAY)
+    cves = " ".join(f"CVE-2024-{number}" for number in range(1000, 9000))
+    assert len(mapper.findings(2, ["h", cves])) == 500
+    assert mapper.doubts == [("cve", "of 8000 CVEs the first 500 are taken")]
+
+
 def test_a_cve_in_the_plugins_name_is_found() -> None:
     assert (
         mapped(hostname="h", plugin_name="Kernel flaw (CVE-2023-4444)")[0]["cve"] == "CVE-2023-4444"

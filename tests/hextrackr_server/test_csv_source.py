@@ -29,7 +29,7 @@ def inspected(tmp_path: Path, content: bytes) -> CsvSource:
 def test_the_encoding_is_found_out(tmp_path: Path, content: bytes, warned: bool) -> None:
     source = inspected(tmp_path, content)
     assert source.header == ("host", "cve")
-    assert list(source.rows()) == [(2, ["münchen", "1"])]
+    assert list(source.rows(lambda _: None)) == [(2, ["münchen", "1"])]
     assert (source.warning is not None) == warned
 
 
@@ -41,14 +41,14 @@ def test_the_delimiter_is_found_out(tmp_path: Path, delimiter: str) -> None:
 
 def test_rows_are_numbered_as_in_a_spreadsheet_and_blank_ones_are_skipped(tmp_path: Path) -> None:
     source = inspected(tmp_path, b'h,c\na,"two\nlines"\n\n,,\nb,2')
-    assert list(source.rows()) == [(2, ["a", "two\nlines"]), (5, ["b", "2"])]
+    assert list(source.rows(lambda _: None)) == [(2, ["a", "two\nlines"]), (5, ["b", "2"])]
     assert source.row_count == 2
 
 
 def test_blank_lines_before_the_header_are_skipped(tmp_path: Path) -> None:
     source = inspected(tmp_path, b"\n\nh;c\na;b\n")
     assert (source.header, source.row_count) == (("h", "c"), 1)
-    assert list(source.rows()) == [(4, ["a", "b"])]
+    assert list(source.rows(lambda _: None)) == [(4, ["a", "b"])]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b",,,\n", b"\xef\xbb\xbf"])
@@ -64,7 +64,7 @@ def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
 def test_a_quote_that_is_never_closed_spoils_one_row_not_the_file(tmp_path: Path) -> None:
     lines = "".join(f"host-{number},CVE-2024-1000\n" for number in range(20_000))
     source = inspected(tmp_path, f'h,c\nx,"open\n{lines}'.encode())
-    rows = list(source.rows())
+    rows = list(source.rows(lambda _: None))
     assert len(rows) == source.row_count > 10_000
     assert isinstance(rows[0][1], str)
     assert "not readable as CSV" in rows[0][1]
@@ -72,7 +72,7 @@ def test_a_quote_that_is_never_closed_spoils_one_row_not_the_file(tmp_path: Path
 
 def test_a_file_without_line_ends_is_read_in_pieces(tmp_path: Path) -> None:
     source = inspected(tmp_path, b"h,c\n" + b"x" * 3_000_000)
-    assert all(isinstance(cells, str) for _, cells in source.rows())
+    assert all(isinstance(cells, str) for _, cells in source.rows(lambda _: None))
 
 
 def test_bytes_that_are_no_text_are_rows_of_nonsense(tmp_path: Path) -> None:
@@ -84,12 +84,13 @@ def test_too_many_columns_are_refused(tmp_path: Path) -> None:
         inspected(tmp_path, b"a," * 2000)
 
 
-def test_reading_can_be_given_up_at_a_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("filling", ["a,b\n", "\n"])
+def test_reading_can_be_given_up_at_a_checkpoint(tmp_path: Path, filling: str) -> None:
     path = tmp_path / "file.csv"
-    path.write_text("h,c\n" + "a,b\n" * 5000)
+    path.write_text("h,c\n" + filling * 9000)
 
-    def give_up(rows: int) -> None:
-        raise RuntimeError(f"enough after {rows}")
+    def give_up(lines: int) -> None:
+        raise RuntimeError(f"enough after {lines}")
 
-    with pytest.raises(RuntimeError, match="enough after 2000"):
+    with pytest.raises(RuntimeError, match="enough after 5000"):
         inspect(path, give_up)

@@ -177,6 +177,7 @@ async def test_wrong_options_are_refused_and_leave_no_file(browser: Browser) -> 
 async def test_unknown_paths_and_methods_are_refused_in_json(browser: Browser) -> None:
     assert body(await browser.get("/api/nothing"), 404)["code"] == "NOT_FOUND"
     assert body(await browser.get("/api/imports/x"), 404)["code"] == "NOT_FOUND"
+    assert body(await browser.get(f"/api/imports/{10**30}"), 404)["code"] == "NOT_FOUND"
     assert body(await browser.get("/api/imports"), 405)["code"] == "METHOD_NOT_ALLOWED"
 
 

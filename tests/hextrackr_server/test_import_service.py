@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from hextrackr_server import import_service
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.import_service import MAXIMUM_QUEUED, ImportOptions
+from hextrackr_server.import_service import ImportOptions
 from tests.hextrackr_server.support import (
     ADMIN,
     ALICE,
@@ -131,13 +132,14 @@ async def test_an_import_that_the_tracker_forgot_is_read_from_the_database(offic
             assert remembered[name] == state[name]
 
 
-async def test_more_imports_than_the_queue_holds_are_refused(office: Office) -> None:
-    office.imports._unfinished = MAXIMUM_QUEUED
+async def test_more_imports_than_the_queue_holds_are_refused(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_service, "MAXIMUM_QUEUED", 0)
     with pytest.raises(ServiceError) as refusal:
         await office.submit(GOOD)
     assert refusal.value.code is ErrorCode.CONFLICT
     assert list((office.bench.directory / "uploads").iterdir()) == []
-    office.imports._unfinished = 0
 
 
 async def test_a_session_id_may_be_chosen_and_is_used_once(office: Office) -> None:
