@@ -37,7 +37,6 @@ def register(io: SocketServer, authority: TokenAuthority) -> None:
             raise ConnectRefused(refusal.message, data=data) from refusal
         socket.data["principal"] = principal
 
-    @io.on("connection")
     async def connected(socket: Socket) -> None:
         principal = principal_of(socket)
         await socket.join([principal.room, AUTHENTICATED])
@@ -48,9 +47,11 @@ def register(io: SocketServer, authority: TokenAuthority) -> None:
             ),
         )
 
-    @io.on("disconnect")
     def disconnected(socket: Socket, reason: str) -> None:
         user = principal_of(socket).user_id
         logger.info(
             "disconnected", extra=log_setup.fields(socket=socket.id, user=user, reason=str(reason))
         )
+
+    io.on("connection", connected)
+    io.on("disconnect", disconnected)

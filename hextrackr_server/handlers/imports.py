@@ -49,7 +49,6 @@ class Inline(_Options, rename="camel", kw_only=True, tag="inline"):
 def register(io: SocketServer, imports: ImportService, uploads: UploadStore) -> None:
     """Answer the events of imports."""
 
-    @io.on("start-import")
     async def start_import(socket: Socket, payload: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             principal = principal_of(socket)
@@ -57,7 +56,6 @@ def register(io: SocketServer, imports: ImportService, uploads: UploadStore) -> 
             upload = await _upload_of(request, uploads, principal)
             return await imports.submit(upload, principal, request.options())
 
-    @io.on("join-import-room")
     async def join(socket: Socket, import_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             number, principal = parse_import_id(import_id), principal_of(socket)
@@ -66,11 +64,14 @@ def register(io: SocketServer, imports: ImportService, uploads: UploadStore) -> 
             # Looked at again after joining: what happens from here on reaches the room.
             return {"success": True, "status": await imports.status(number, principal)}
 
-    @io.on("leave-import-room")
     async def leave(socket: Socket, import_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             await socket.leave(import_room(parse_import_id(import_id)))
             return {"success": True}
+
+    io.on("start-import", start_import)
+    io.on("join-import-room", join)
+    io.on("leave-import-room", leave)
 
 
 def parse_start(payload: Any) -> FromUpload | Inline:

@@ -15,7 +15,8 @@ from socketio_core import Socket, SocketServer
 def register(io: SocketServer, statistics: StatisticsService) -> None:
     """Answer the questions of dashboards."""
 
-    @io.on("get-vulnerability-stats")
     async def get_vulnerability_stats(socket: Socket, filters: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             return {"success": True, "data": await statistics.statistics(filters)}
+
+    io.on("get-vulnerability-stats", get_vulnerability_stats)
