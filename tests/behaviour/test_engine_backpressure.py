@@ -1,0 +1,302 @@
+"""Clients that read slowly, and clients that talk too much."""
+
+from __future__ import annotations
+
+import asyncio
+
+from engineio_core import EncodedPacket, SessionState
+from tests.helpers.client import Client, Server
+from tests.helpers.wire import TEXT, client_frame, text_frame
+
+
+def stalled(transport: str, **options: int) -> tuple[Server, Client]:
+    """A client that has not read what was sent, so that the next packet must wait."""
+    server = Server(**options)
+    client = server.open(transport)
+    if transport == "websocket":
+        client.tcp.stall()
+        server.session.send_text("x" * 70_000)
+    return server, client
+
+
+def test_what_a_client_does_not_fetch_waits_and_is_counted(transport: str) -> None:
+    server, _ = stalled(transport)
+    before = server.session.buffered_amount
+    server.session.send_text("x" * 999)
+    assert server.session.buffered_amount == before + 1000
+    assert not server.session.writable
+
+
+def test_a_slow_consumer_is_closed_when_too_much_waits(transport: str) -> None:
+    server, client = stalled(transport, max_outbox_size=10_000)
+    for _ in range(10):
+        server.session.send_text("x" * 999)
+    assert server.closed == []
+    server.session.send_text("one too many")
+    assert server.reasons == ["slow consumer"]
+    assert server.session.buffered_amount == 0
+    if client.transport == "websocket":
+        assert client.tcp.is_aborted
+    else:
+        assert client.poll().response().status == 400
+
+
+def test_one_slow_consumer_does_not_hold_up_the_others(transport: str) -> None:
+    server, slow = stalled(transport, max_outbox_size=1_000)
+    quick = server.open(transport)
+    got: list[object] = []
+    for number in range(5):
+        for session in server.sessions:
+            session.send(EncodedPacket.message(f"{number}" * 500))
+        got += [text[0] for text in quick.messages()]
+    assert got == ["0", "1", "2", "3", "4"]
+    assert server.reasons == ["slow consumer"]
+    assert slow.session.state is SessionState.CLOSED
+
+
+def test_a_volatile_packet_is_dropped_when_it_would_have_to_wait(transport: str) -> None:
+    server, client = stalled(transport)
+    session = server.session
+    assert not session.send_volatile(EncodedPacket.message("dropped"))
+    session.send_text("kept")
+    assert not session.send_volatile(EncodedPacket.message("dropped"))
+    if client.transport == "websocket":
+        client.tcp.unstall()
+    assert client.messages()[-1:] == ["kept"]
+
+
+def test_a_volatile_packet_is_sent_when_it_can_leave_at_once(transport: str) -> None:
+    server = Server()
+    client = server.open(transport)
+    client.packets()
+    assert server.session.writable
+    assert server.session.send_volatile(EncodedPacket.message("seen"))
+    assert client.messages() == ["seen"]
+
+
+def test_a_second_volatile_packet_for_the_same_poll_is_dropped() -> None:
+    server = Server()
+    poll = server.open_polling().poll()
+    assert server.session.send_volatile(EncodedPacket.message("one"))
+    assert not server.session.send_volatile(EncodedPacket.message("two"))
+    assert poll.response().text == "4one"
+
+
+def test_a_volatile_group_is_sent_whole_or_not_at_all(transport: str) -> None:
+    server = Server()
+    client = server.open(transport)
+    client.packets()
+    group = (EncodedPacket.message("head"), EncodedPacket.message(b"\x01"))
+    assert server.session.send_volatile_group(group)
+    assert client.messages() == ["head", b"\x01"]
+    if client.transport == "websocket":
+        client.tcp.stall()
+        server.session.send_text("x" * 70_000)
+    else:
+        server.session.send_text("first")
+    assert not server.session.send_volatile_group(group)
+
+
+def test_a_session_that_ended_takes_no_volatile_packet(transport: str) -> None:
+    server = Server()
+    server.open(transport)
+    server.session.close(discard=True)
+    assert not server.session.send_volatile(EncodedPacket.message("late"))
+
+
+def test_what_waited_arrives_in_order_when_the_client_reads_again(transport: str) -> None:
+    server, client = stalled(transport)
+    for number in range(100):
+        server.session.send_text(str(number))
+    if client.transport == "websocket":
+        assert client.messages() == []
+        client.tcp.unstall()
+    messages = [text for text in client.messages() if len(text) < 10]
+    assert messages == [str(number) for number in range(100)]
+    assert server.session.buffered_amount == 0
+
+
+def test_a_client_that_stalls_again_and_again_gets_everything_once() -> None:
+    server = Server()
+    client = server.open_websocket()
+    got: list[str] = []
+    for round_ in range(5):
+        client.tcp.stall()
+        for number in range(4):
+            server.session.send_text(f"{round_}.{number}" + "x" * 40_000)
+        client.tcp.unstall()
+        got += [str(text).rstrip("x") for text in client.messages()]
+    assert got == [f"{round_}.{number}" for round_ in range(5) for number in range(4)]
+
+
+async def test_drain_waits_until_nothing_waits(transport: str) -> None:
+    server, client = stalled(transport)
+    session = server.session
+    if transport == "polling":
+        session.send_text("waits")
+    else:
+        session.send_text("waits")
+    waiting = asyncio.ensure_future(session.drain())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    if client.transport == "websocket":
+        client.tcp.unstall()
+    else:
+        client.poll().response()
+    await waiting
+    await session.drain()
+
+
+def test_the_drain_listener_is_told_when_nothing_waits(transport: str) -> None:
+    server, client = stalled(transport)
+    drained: list[int] = []
+    server.session.on_drain = lambda: drained.append(server.session.buffered_amount)
+    for _ in range(3):
+        server.session.send_text("waits")
+    if client.transport == "websocket":
+        client.tcp.unstall()
+    else:
+        client.poll().response()
+    assert drained == [0]
+
+
+def test_a_drain_listener_that_fails_stops_nothing(transport: str) -> None:
+    server, client = stalled(transport)
+
+    def fail() -> None:
+        raise RuntimeError("bug")
+
+    server.session.on_drain = fail
+    server.session.send_text("waits")
+    if client.transport == "websocket":
+        client.tcp.unstall()
+    assert "waits" in client.messages()
+    client.send("still heard")
+    assert server.received == ["still heard"]
+
+
+def test_a_drain_listener_may_send_the_next_piece(transport: str) -> None:
+    server, client = stalled(transport)
+    pieces = iter(["two", "three"])
+
+    def send_next() -> None:
+        if piece := next(pieces, None):
+            server.session.send_text(piece)
+
+    server.session.on_drain = send_next
+    server.session.send_text("one")
+    if client.transport == "websocket":
+        client.tcp.unstall()
+        assert client.messages()[-2:] == ["one", "two"]
+    else:
+        assert client.messages() == ["one", "two", "three"]
+
+
+# -- clients that flood
+
+
+def test_reading_stops_while_the_client_does_not_read_its_answers() -> None:
+    server = Server(echo=True)
+    client = server.open_websocket()
+    client.tcp.stall()
+    for _ in range(200):
+        client.tcp.feed(text_frame("4" + "x" * 1000))
+    assert client.tcp.is_reading_paused
+    assert len(server.received) < 100
+    assert client.tcp.unread > 100_000
+    while client.tcp.unread or client.tcp.get_write_buffer_size():
+        client.tcp.unstall()
+        client.tcp.stall()
+    client.tcp.unstall()
+    assert len(server.received) == 200
+    assert len(client.messages()) == 200
+
+
+def test_pings_of_a_client_that_does_not_read_are_not_answered_without_end() -> None:
+    server = Server()
+    client = server.open_websocket()
+    client.tcp.stall()
+    for _ in range(2000):
+        client.tcp.feed(client_frame(9, b"p" * 125))
+    assert client.tcp.is_reading_paused
+    assert client.tcp.get_write_buffer_size() < 200_000
+
+
+def test_nothing_is_delivered_while_reading_is_paused(transport: str) -> None:
+    server = Server()
+    client = server.open(transport)
+    session = server.session
+    session.on_text = lambda text: (server.received.append(text), session.pause_reading())
+    if transport == "websocket":
+        client.feed(b"".join(client_frame(TEXT, b"4%d" % number) for number in range(3)))
+        client.feed(client_frame(TEXT, b"43"))
+    else:
+        first = client.post("40")
+        assert first.responses() == [], "the client may not post again before it is answered"
+    assert server.received == ["0"]
+    for expected in (["0", "1"], ["0", "1", "2"], ["0", "1", "2", "3"]):
+        session.resume_reading()
+        server.clock.run()
+        if transport == "polling":
+            assert first.response().text == "ok"
+            first = client.post(f"4{expected[-1]}")
+        assert server.received == expected
+
+
+def test_pausing_and_resuming_may_be_repeated(transport: str) -> None:
+    server = Server()
+    client = server.open(transport)
+    for _ in range(2):
+        server.session.pause_reading()
+    for _ in range(2):
+        server.session.resume_reading()
+    client.send("heard")
+    assert server.received == ["heard"]
+
+
+def test_pausing_and_resuming_within_a_handler_changes_nothing() -> None:
+    server = Server()
+    client = server.open_websocket()
+    session = server.session
+
+    def hear(text: str) -> None:
+        server.received.append(text)
+        session.pause_reading()
+        session.resume_reading()
+
+    session.on_text = hear
+    client.feed(b"".join(client_frame(TEXT, b"4%d" % number) for number in range(50)) + b"\x81")
+    client.feed(client_frame(TEXT, b"4last")[1:])
+    assert server.received == [*(str(number) for number in range(50)), "last"]
+
+
+def test_a_post_that_overlaps_one_that_is_held_closes_the_session() -> None:
+    server = Server()
+    client = server.open_polling()
+    server.session.pause_reading()
+    held = client.post("4a")
+    assert held.responses() == []
+    assert client.post("4b").response().status == 400
+    assert held.response().text == "ok"
+    assert server.reasons == ["transport error"]
+
+
+def test_a_client_that_leaves_while_its_post_is_held_keeps_its_session() -> None:
+    server = Server()
+    client = server.open_polling()
+    server.session.pause_reading()
+    client.post("4a").tcp.lose()
+    server.session.resume_reading()
+    client.send("b")
+    assert server.received == ["a", "b"]
+
+
+def test_a_client_that_reads_nothing_is_cut_in_the_end() -> None:
+    server = Server(ping_interval=10, ping_timeout=5, max_outbox_size=10**8, keep_alive_timeout=20)
+    client = server.open_polling()
+    poll = client.poll()
+    poll.tcp.stall()
+    server.session.send_text("x" * 200_000)
+    server.clock.advance(60)
+    assert server.reasons == ["ping timeout"]
+    assert poll.tcp.is_aborted

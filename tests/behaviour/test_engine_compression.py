@@ -1,0 +1,248 @@
+"""Compression of polls (HTTP) and of WebSocket messages (permessage-deflate)."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import Any
+
+import pytest
+
+from engineio_core import EncodedPacket, HttpCompression, PerMessageDeflate
+from tests.helpers.client import Server, WebSocketClient
+from tests.helpers.wire import BINARY, CONT, DELIVERIES, TEXT, Delivery, Response, client_frame
+
+LONG = "x" * 2000
+
+
+def polled(
+    accepted: str | None, message: str = LONG, *, compress: bool = True, **options: Any
+) -> Response:
+    server = Server(**options)
+    client = server.open_polling()
+    server.session.send(EncodedPacket(b"4" + message.encode(), compress=compress))
+    return client.poll({} if accepted is None else {"Accept-Encoding": accepted}).response()
+
+
+@pytest.mark.parametrize(
+    ("accepted", "chosen"),
+    [
+        ("gzip, deflate", "gzip"),
+        ("deflate, gzip", "deflate"),
+        ("deflate", "deflate"),
+        ("gzip;q=0.5, deflate;q=0.8", "deflate"),
+        ("*", "gzip"),
+        ("GZIP", "gzip"),
+        ("br", None),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("gzip;q=nonsense", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_poll_is_compressed_as_the_client_likes_it(
+    accepted: str | None, chosen: str | None
+) -> None:
+    response = polled(accepted)
+    assert response.header("Content-Encoding") == chosen
+    assert response.header("Content-Length") == str(len(response.body))
+    decode = {"gzip": gzip.decompress, "deflate": zlib.decompress}.get(chosen or "", bytes)
+    assert decode(response.body) == b"4" + LONG.encode()
+
+
+def test_a_short_answer_is_not_compressed() -> None:
+    assert polled("gzip", "x" * 1022).header("Content-Encoding") is None
+    assert polled("gzip", "x" * 1023).header("Content-Encoding") == "gzip"
+
+
+def test_the_threshold_can_be_set() -> None:
+    options = {"http_compression": HttpCompression(threshold=0)}
+    assert polled("gzip", "x", **options).header("Content-Encoding") == "gzip"
+
+
+def test_compression_can_be_switched_off() -> None:
+    assert polled("gzip", http_compression=None).header("Content-Encoding") is None
+
+
+def test_compression_can_be_switched_off_for_a_message() -> None:
+    assert polled("gzip", compress=False).header("Content-Encoding") is None
+
+
+def test_one_compressible_message_makes_the_payload_compressible() -> None:
+    server = Server()
+    client = server.open_polling()
+    for compress in (False, True):
+        server.session.send(EncodedPacket(b"4" + LONG.encode(), compress=compress))
+    response = client.poll({"Accept-Encoding": "gzip"}).response()
+    assert response.header("Content-Encoding") == "gzip"
+
+
+# -- permessage-deflate
+
+
+class DeflateClient:
+    """A WebSocket client that has negotiated permessage-deflate."""
+
+    def __init__(self, server: Server, offer: str = "permessage-deflate") -> None:
+        connection = server.upgrade({"Sec-WebSocket-Extensions": offer})
+        self.agreed = connection.response().header("Sec-WebSocket-Extensions")
+        self.websocket = WebSocketClient(server, connection)
+        self._deflate = zlib.compressobj(wbits=-15)
+        self._inflate = zlib.decompressobj(wbits=-15)
+        self.receive()
+
+    def frame(self, data: bytes, opcode: int = TEXT, **given: Any) -> bytes:
+        deflated = self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        return client_frame(opcode, deflated[:-4], rsv=4, **given)
+
+    def receive(self) -> list[tuple[bool, bytes]]:
+        """Return what has arrived: whether it was compressed, and its payload."""
+        return [
+            (frame.rsv1, self._inflate.decompress(frame.payload + b"\x00\x00\xff\xff"))
+            if frame.rsv1
+            else (False, frame.payload)
+            for frame in self.websocket.frames()
+            if frame.opcode != 8
+        ]
+
+
+def deflating(**options: Any) -> Server:
+    return Server(echo=True, per_message_deflate=PerMessageDeflate(), **options)
+
+
+def test_deflate_is_off_unless_the_server_wants_it() -> None:
+    assert DeflateClient(Server()).agreed is None
+
+
+def test_deflate_is_off_unless_the_client_offers_it() -> None:
+    assert deflating().upgrade().response().header("Sec-WebSocket-Extensions") is None
+
+
+def test_deflated_messages_go_both_ways() -> None:
+    server = deflating()
+    client = DeflateClient(server)
+    assert client.agreed == "permessage-deflate"
+    for _ in range(2):  # the second refers to what the first has said
+        client.websocket.feed(client.frame(b"4" + LONG.encode()))
+        assert client.receive() == [(True, b"4" + LONG.encode())]
+        client.websocket.feed(client.frame(LONG.encode(), BINARY))
+        assert client.receive() == [(True, LONG.encode())]
+
+
+def test_short_messages_and_those_that_shall_not_are_sent_as_they_are() -> None:
+    server = deflating()
+    client = DeflateClient(server)
+    server.session.send_text("short")
+    server.session.send(EncodedPacket(b"4" + LONG.encode(), compress=False))
+    server.session.send_text(LONG)
+    kinds = [(is_deflated, len(payload)) for is_deflated, payload in client.receive()]
+    assert kinds == [(False, 6), (False, 2001), (True, 2001)]
+
+
+def test_plain_messages_of_the_client_are_understood_beside_deflated_ones() -> None:
+    server = deflating()
+    client = DeflateClient(server)
+    client.websocket.feed(client_frame(TEXT, b"4plain") + client.frame(b"4deflated"))
+    assert server.received == ["plain", "deflated"]
+
+
+@pytest.mark.parametrize("deliver", DELIVERIES)
+def test_deflated_messages_arrive_however_they_are_cut(deliver: Delivery) -> None:
+    server = deflating()
+    client = DeflateClient(server)
+    wire = client.frame(b"4" + LONG.encode()) + client_frame(9, b"?") + client.frame(b"4two")
+    deliver(client.websocket.feed, wire)
+    assert server.received == [LONG, "two"]
+
+
+def test_a_deflated_message_may_be_fragmented() -> None:
+    server = deflating()
+    client = DeflateClient(server)
+    deflate = zlib.compressobj(wbits=-15)
+    deflated = (deflate.compress(b"4" + LONG.encode()) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    client.websocket.feed(client_frame(TEXT, deflated[:5], fin=False, rsv=4))
+    client.websocket.feed(client_frame(CONT, deflated[5:]))
+    assert server.received == [LONG]
+
+
+def test_a_message_that_inflates_above_the_limit_is_refused_with_1009() -> None:
+    server = deflating(max_http_buffer_size=10_000)
+    client = DeflateClient(server)
+    bomb = client.frame(b"4" + b"\x00" * 50_000_000)
+    assert len(bomb) > 10_000  # refused by its length alone
+    client.websocket.feed(bomb)
+    assert client.websocket.close_code == 1009
+    other = DeflateClient(server)
+    small_bomb = other.frame(b"4" + b"\x00" * 5_000_000)
+    assert len(small_bomb) < 10_000  # refused by what it inflates to
+    other.websocket.feed(small_bomb)
+    assert other.websocket.close_code == 1009
+    assert server.received == []
+    assert server.reasons == ["transport error"] * 2
+
+
+def test_fragments_that_inflate_above_the_limit_together_are_refused() -> None:
+    server = deflating(max_http_buffer_size=10_000)
+    client = DeflateClient(server)
+    deflate = zlib.compressobj(wbits=-15)
+    for number in range(4):
+        piece = deflate.compress(b"4" * 4_000) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        opcode, rsv = (TEXT, 4) if number == 0 else (CONT, 0)
+        client.websocket.frame(opcode, piece, fin=False, rsv=rsv)
+    assert client.websocket.close_code == 1009
+
+
+@pytest.mark.parametrize("garbage", [b"\xff\xff\xff\xff", b"\x07garbage"])
+def test_what_is_not_deflated_closes_the_session(garbage: bytes) -> None:
+    server = deflating()
+    client = DeflateClient(server)
+    client.websocket.frame(TEXT, garbage, rsv=4)
+    assert server.reasons == ["transport error"]
+    assert client.websocket.close_code in {1002, 1007}
+
+
+def test_a_close_among_deflated_messages_ends_the_session_once() -> None:
+    server = deflating()
+    client = DeflateClient(server)
+    server.session.on_text = lambda text: server.session.close()
+    client.websocket.feed(client.frame(b"4bye") + client_frame(8, b"\x03\xe8"))
+    assert server.reasons == ["forced close"]
+    assert client.websocket.tcp.is_over
+
+
+def test_an_answer_behind_the_clients_close_frame_is_dropped() -> None:
+    server = deflating()
+    client = DeflateClient(server)
+    client.websocket.feed(client.frame(b"4" + LONG.encode()) + client_frame(8, b"\x03\xe8"))
+    assert server.received == [LONG]
+    assert server.reasons == ["transport close"]
+
+
+def test_the_server_may_forgo_its_context() -> None:
+    rule = PerMessageDeflate(server_no_context_takeover=True, client_no_context_takeover=True)
+    client = DeflateClient(Server(per_message_deflate=rule))
+    assert client.agreed is not None
+    assert "server_no_context_takeover" in client.agreed
+    assert "client_no_context_takeover" in client.agreed
+
+
+def test_an_impossible_offer_is_not_agreed_to() -> None:
+    connection = deflating().upgrade(
+        {"Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=7"}
+    )
+    response = connection.response()
+    assert response.status == 400 or response.header("Sec-WebSocket-Extensions") is None
+
+
+def test_an_upgraded_session_may_use_deflate() -> None:
+    server = deflating()
+    polling = server.open_polling()
+    headers = {"Sec-WebSocket-Extensions": "permessage-deflate"}
+    connection = server.upgrade(headers, sid=polling.sid)
+    assert connection.response().header("Sec-WebSocket-Extensions") == "permessage-deflate"
+    websocket = WebSocketClient(server, connection)
+    websocket.send_packet("2probe")
+    websocket.send_packet("5")
+    server.session.send_text(LONG)
+    assert [frame.rsv1 for frame in websocket.frames()] == [False, True]

@@ -1,0 +1,231 @@
+"""RFC 6455 beyond plain messages: fragments, control frames, closing, and broken frames."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.client import Server, WebSocketClient
+from tests.helpers.wire import (
+    BINARY,
+    CLOSE,
+    CONT,
+    DELIVERIES,
+    PING,
+    PONG,
+    TEXT,
+    Delivery,
+    client_frame,
+)
+
+
+def open_client(**options: int) -> tuple[Server, WebSocketClient]:
+    server = Server(echo=True, **options)
+    return server, server.open_websocket()
+
+
+@pytest.mark.parametrize("deliver", DELIVERIES)
+def test_fragments_are_joined_and_control_frames_may_come_in_between(deliver: Delivery) -> None:
+    server, client = open_client()
+    wire = b"".join([
+        client_frame(TEXT, b"4Hel", fin=False),
+        client_frame(PING, b"there?"),
+        client_frame(CONT, b"", fin=False),
+        client_frame(PONG, b"unasked"),
+        client_frame(CONT, "lo \u20ac".encode()[:-1], fin=False),
+        client_frame(CONT, "\u20ac".encode()[-1:]),
+        client_frame(BINARY, b"\x01", fin=False),
+        client_frame(CONT, b"\x02"),
+        client_frame(TEXT, b"4whole"),
+    ])  # fmt: skip
+    deliver(client.feed, wire)
+    assert server.received == ["Hello \u20ac", b"\x01\x02", "whole"]
+    assert [(frame.opcode, frame.payload) for frame in client.frames()] == [
+        (PONG, b"there?"),
+        (TEXT, "4Hello \u20ac".encode()),
+        (BINARY, b"\x01\x02"),
+        (TEXT, b"4whole"),
+    ]
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", b"x" * 125])
+def test_a_ping_is_answered_with_its_payload(payload: bytes) -> None:
+    _, client = open_client()
+    client.frame(PING, payload)
+    assert [(frame.opcode, frame.payload) for frame in client.frames()] == [(PONG, payload)]
+
+
+def test_answers_keep_the_order_of_the_questions() -> None:
+    _, client = open_client()
+    client.feed(client_frame(TEXT, b"4a") + client_frame(PING, b"p") + client_frame(TEXT, b"4b"))
+    assert [frame.payload for frame in client.frames()] == [b"4a", b"p", b"4b"]
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", 1005),
+        (b"\x03\xe8", 1000),
+        (b"\x03\xe9going away", 1001),
+        (b"\x0f\xa0", 4000),
+        (b"\x03", 1002),  # half a code
+        (b"\x03\xed", 1002),  # 1005 may not be sent
+        (b"\x00\x00", 1002),
+        (b"\x03\xe8\xff", 1007),  # the reason is not UTF-8
+    ],
+)
+def test_a_close_frame_is_answered_and_tcp_ended(payload: bytes, code: int) -> None:
+    server, client = open_client()
+    client.frame(CLOSE, payload)
+    assert client.close_code == code
+    assert client.tcp.has_written_eof
+    assert server.reasons == ["transport close" if code not in {1002, 1007} else "transport error"]
+
+
+def test_a_message_behind_a_close_frame_is_ignored() -> None:
+    server, client = open_client()
+    client.feed(client_frame(CLOSE, b"\x03\xe8") + client_frame(TEXT, b"4late"))
+    assert server.received == []
+    assert client.close_code == 1000
+
+
+def test_a_client_that_keeps_tcp_open_after_the_close_is_cut() -> None:
+    server, client = open_client(close_timeout=30)
+    client.frame(CLOSE)
+    server.clock.advance(29)
+    assert not client.tcp.is_aborted
+    server.clock.advance(1)
+    assert client.tcp.is_aborted
+
+
+@pytest.mark.parametrize(
+    ("name", "wire", "code"),
+    [
+        ("an unmasked frame", client_frame(TEXT, b"4x", masked=False), 1002),
+        ("rsv1 without an extension", client_frame(TEXT, b"4x", rsv=4), 1002),
+        ("rsv2", client_frame(TEXT, b"4x", rsv=2), 1002),
+        ("rsv3", client_frame(BINARY, b"x", rsv=1), 1002),
+        ("a reserved data opcode", client_frame(3, b"x"), 1002),
+        ("a reserved control opcode", client_frame(11, b"x"), 1002),
+        ("a fragmented ping", client_frame(PING, b"x", fin=False), 1002),
+        ("a long ping", client_frame(PING, b"x" * 126), 1002),
+        ("a continuation of nothing", client_frame(CONT, b"x"), 1002),
+        (
+            "a new message within a fragmented one",
+            client_frame(TEXT, b"4x", fin=False) + client_frame(TEXT, b"4y"),
+            1002,
+        ),
+        ("text that is not utf-8", client_frame(TEXT, b"4\xff"), 1007),
+        (
+            "fragments that are not utf-8 together",
+            client_frame(TEXT, b"4\xe2\x82", fin=False) + client_frame(CONT, b"x"),
+            1007,
+        ),
+        ("an overlong encoding", client_frame(TEXT, b"4\xc0\xaf"), 1007),
+        ("a surrogate", client_frame(TEXT, b"4\xed\xa0\x80"), 1007),
+        ("a message that is too long", client_frame(TEXT, b"4" + b"x" * 1000), 1009),
+        (
+            "fragments that are too long together",
+            client_frame(TEXT, b"4" + b"x" * 600, fin=False) + client_frame(CONT, b"x" * 600),
+            1009,
+        ),
+    ],
+)
+@pytest.mark.parametrize("deliver", DELIVERIES)
+def test_what_breaks_the_rfc_closes_the_session_with_its_code(
+    name: str, wire: bytes, code: int, deliver: Delivery
+) -> None:
+    server, client = open_client(max_http_buffer_size=1000)
+    deliver(client.feed, client_frame(TEXT, b"4fine") + wire + client_frame(TEXT, b"4late"))
+    assert client.close_code == code, name
+    assert server.reasons == ["transport error"]
+    assert server.received == ["fine"]
+    assert client.tcp.has_written_eof
+
+
+def test_a_frame_is_judged_before_its_payload_has_come() -> None:
+    for head in (
+        client_frame(TEXT, b"x" * 2000)[:14],
+        client_frame(TEXT, b"x" * 70_000)[:14],
+        client_frame(3, b"x" * 50)[:2],
+        client_frame(TEXT, b"x" * 50, masked=False)[:2],
+    ):
+        server, client = open_client(max_http_buffer_size=1000)
+        client.feed(head)
+        assert server.reasons == ["transport error"]
+        assert client.close_code in {1002, 1009}
+
+
+@pytest.mark.parametrize("length", [2**31, 2**63 - 1, 2**64 - 1])
+def test_absurd_lengths_are_refused_without_memory(length: int) -> None:
+    server, client = open_client()
+    client.feed(b"\x82\xff" + length.to_bytes(8, "big") + b"mask")
+    assert server.reasons == ["transport error"]
+
+
+def test_a_flood_of_empty_fragments_is_refused_with_1008() -> None:
+    server, client = open_client()
+    client.frame(TEXT, b"4", fin=False)
+    empty = client_frame(CONT, b"", fin=False) * 8192
+    for _ in range(17):
+        client.feed(empty)
+    assert client.close_code == 1008
+    assert server.reasons == ["transport error"]
+
+
+def test_a_close_reason_is_never_longer_than_a_control_frame() -> None:
+    server, client = open_client()
+
+    def complain(text: str) -> None:
+        from engineio_core import ProtocolError
+
+        raise ProtocolError("\u20ac" * 200, websocket_code=1002)
+
+    server.session.transport._receive_text = complain  # what a listener of the transport may raise
+    client.frame(TEXT, b"4x")
+    assert client.close_code == 1002
+    assert client.close_frame is not None
+    assert len(client.close_frame) <= 125
+    assert client.close_frame[2:].decode() == "\u20ac" * 41
+
+
+def test_the_server_masks_nothing_and_fragments_nothing() -> None:
+    _, client = open_client()
+    for length in (0, 124, 125, 65_534, 65_535, 100_000):
+        client.send("x" * length)
+        (frame,) = client.frames()
+        assert (frame.fin, len(frame.payload)) == (True, length + 1)
+
+
+def test_a_websocket_without_a_subprotocol_gets_none() -> None:
+    assert Server().upgrade().response().header("Sec-WebSocket-Protocol") is None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-WebSocket-Key": "short"},
+        {"Sec-WebSocket-Version": "8"},
+        {"Sec-WebSocket-Protocol": "a,,\x01"},
+        {"Sec-WebSocket-Extensions": "permessage-deflate; ="},
+    ],
+)
+def test_a_malformed_handshake_is_answered_400(headers: dict[str, str]) -> None:
+    from engineio_core import PerMessageDeflate
+
+    server = Server(per_message_deflate=PerMessageDeflate())
+    connection = server.upgrade(headers)
+    response = connection.response()
+    assert response.status == 400
+    assert connection.tcp.is_closed
+    assert not server.sessions
+
+
+def test_long_lists_of_extensions_and_subprotocols_take_no_time() -> None:
+    from engineio_core import PerMessageDeflate
+
+    server = Server(per_message_deflate=PerMessageDeflate(), max_header_size=64 * 1024)
+    long_list = "a" + " " * 20_000 + ",b" + ";" * 10_000
+    connection = server.upgrade(
+        {"Sec-WebSocket-Extensions": long_list, "Sec-WebSocket-Protocol": " " * 10_000 + "x"}
+    )
+    assert connection.response().status in {101, 400}
