@@ -64,9 +64,10 @@ class Admission:
         try:
             awaited = next(judgement)
         except StopIteration as end:
-            self._conclude(exchange, end.value)
+            verdict = end.value
         except HandshakeRefused as refusal:
             self._judged.refused(exchange, refusal)
+            return
         else:
             task = asyncio.get_running_loop().create_task(
                 self._await(exchange, judgement, awaited),
@@ -75,6 +76,8 @@ class Admission:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             exchange.on_abort = lambda: _cancel(task)
+            return
+        self._conclude(exchange, verdict)
 
     def close(self) -> None:
         """Answer the requests that still wait: they come too late."""

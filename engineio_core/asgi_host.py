@@ -106,11 +106,10 @@ class _Cycle:
         exchange.stream_body(self)
         try:
             await app(self._scope(), self.receive, self.send)
-        except ClientLeft:
-            pass  # the application let it pass, as it may
         except Exception:
-            logger.exception("the application failed on %s", exchange.request.path)
-            self._give_up()
+            if not exchange.is_gone:  # else it lets our ClientLeft pass, as it may, or its own
+                logger.exception("the application failed on %s", exchange.request.path)
+                self._give_up()
         except asyncio.CancelledError:
             self._give_up()
             raise

@@ -187,6 +187,8 @@ class HttpProtocol(asyncio.Protocol):
             raise h11.RemoteProtocolError("ambiguous line ends in a request head")
 
     def _begin(self, event: h11.Request) -> None:
+        if event.http_version not in {b"1.0", b"1.1"}:
+            raise h11.RemoteProtocolError("unknown version of HTTP", error_status_hint=505)
         headers = join_headers(event.headers)
         if "transfer-encoding" in headers and "content-length" in headers:
             # RFC 9112, section 6.1: it "ought to be handled as an error": this is how requests

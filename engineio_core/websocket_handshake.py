@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
@@ -60,8 +61,12 @@ def accept_handshake(
         extensions=factories, select_subprotocol=_first_offered, max_size=max_size
     )
     headers = Headers()
-    for name, value in request.headers.items():
-        headers[name] = value
+    try:
+        for name, value in request.headers.items():
+            if name in _JUDGED or name.startswith("sec-websocket-"):
+                headers[name] = value
+    except InvalidHeader as error:
+        raise HandshakeRejected(str(error), []) from None
     response = protocol.accept(Request(request.target, headers))
     if response.status_code != 101:
         text = bytes(response.body or b"").decode(errors="replace").strip()
@@ -72,6 +77,7 @@ def accept_handshake(
     return Accepted(lines, protocol.extensions)
 
 
+_JUDGED = {"connection", "upgrade"}
 # What Node's server does not send either.
 _OMITTED = {"Date", "Server"}
 

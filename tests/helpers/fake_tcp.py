@@ -8,6 +8,7 @@ from typing import Any, cast
 from .fake_clock import FakeClock
 
 HIGH_WATER = 64 * 1024
+SEGMENT = 256 * 1024  # what a loop reads at once, at the most
 
 
 class FakeTcp(asyncio.Transport):
@@ -147,9 +148,11 @@ class FakeTcp(asyncio.Transport):
         if self.is_reading_paused or self.is_closed:
             return
         if self._unread:
-            data = bytes(self._unread)
-            self._unread.clear()
+            data = bytes(self._unread[:SEGMENT])
+            del self._unread[:SEGMENT]
             self._protocol.data_received(data)
+            if self._unread:
+                self._clock.call_soon(self._read)
         if self._is_finished and not self._unread and not self.is_reading_paused:
             self._is_finished = False
             if not self._protocol.eof_received():

@@ -1,0 +1,410 @@
+"""The mounted ASGI application: what it is given, and what becomes of what it does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
+from tests.helpers.client import Connection, Server
+from tests.helpers.wire import DELIVERIES, Delivery, chunked, http_request
+
+Send = Callable[[dict[str, Any]], Any]
+Receive = Callable[[], Any]
+
+
+async def settle(server: Server) -> None:
+    """Let tasks and the fake clock go on until nothing happens any more."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+        server.clock.run()
+
+
+def serve(app: Any) -> Server:
+    server = Server()
+    server.engine.mount(app)
+    return server
+
+
+async def fetch(app: Any, wire: bytes) -> Connection:
+    server = serve(app)
+    connection = server.connect()
+    connection.feed(wire)
+    await settle(server)
+    return connection
+
+
+def start(status: int = 200, *headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+def body(data: bytes = b"", *, more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": data, "more_body": more}
+
+
+async def test_the_application_gets_every_path_that_is_not_the_engines() -> None:
+    async def hello(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"hello {request.query_params['name']}")
+
+    app = Starlette(routes=[Route("/hello", hello)])
+    server = serve(app)
+    connection = server.connect()
+    connection.feed(
+        http_request("GET", "/hello?name=J%C3%BCrgen")
+        + http_request("GET", "/missing")
+        + http_request("GET", server.target(transport="polling"))
+    )
+    await settle(server)
+    first, second, third = connection.responses()
+    assert (first.status, first.text) == (200, "hello J\u00fcrgen")
+    assert second.status == 404
+    assert third.text.startswith("0{")
+
+
+async def test_the_scope_tells_all_about_the_request() -> None:
+    scopes: list[dict[str, Any]] = []
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        scopes.append(scope)
+        await send(start(204))
+        await send(body())
+
+    wire = http_request("PUT", "/a%20b/c?x=%31&x=2", [("X-A", "1"), ("x-a", "2")], b"")
+    await fetch(app, wire)
+    (scope,) = scopes
+    assert scope["type"] == "http"
+    assert (scope["method"], scope["path"]) == ("PUT", "/a b/c")
+    assert (scope["raw_path"], scope["query_string"]) == (b"/a%20b/c", b"x=%31&x=2")
+    assert scope["client"][0] == "192.0.2.7"
+    assert (b"x-a", b"1, 2") in scope["headers"]
+    assert (scope["scheme"], scope["http_version"]) == ("http", "1.1")
+
+
+@pytest.mark.parametrize("deliver", DELIVERIES)
+@pytest.mark.parametrize("framing", ["counted", "chunked"])
+async def test_a_body_streams_in_and_out(deliver: Delivery, framing: str) -> None:
+    async def echo(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start())
+        while True:
+            message = await receive()
+            await send(body(message["body"], more=message["more_body"]))
+            if not message["more_body"]:
+                return
+
+    data = bytes(range(256)) * 4
+    wire = (
+        http_request("POST", "/echo", {}, data)
+        if framing == "counted"
+        else http_request("POST", "/echo", {"Transfer-Encoding": "chunked"}, chunked(data, 50))
+    )
+    server = serve(echo)
+    connection = server.connect()
+    deliver(connection.feed, wire + http_request("GET", "/echo"))
+    await settle(server)
+    first, second = connection.responses()
+    assert (first.body, second.body) == (data, b"")
+    assert first.header("Transfer-Encoding") == "chunked"
+
+
+async def test_an_answer_that_tells_its_length_is_not_chunked() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start(200, (b"content-length", b"4")))
+        await send(body(b"ab", more=True))
+        await send(body(b"cd"))
+
+    connection = await fetch(app, http_request("GET", "/"))
+    response = connection.response()
+    assert (response.body, response.header("Transfer-Encoding")) == (b"abcd", None)
+
+
+async def test_a_client_of_http_1_0_gets_no_chunks() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"plain"))
+
+    connection = await fetch(app, http_request("GET", "/", version="1.0"))
+    response = connection.response()
+    assert (response.body, response.header("Transfer-Encoding")) == (b"plain", None)
+    assert connection.tcp.is_closed
+
+
+async def test_head_gets_the_head_alone() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start(200, (b"content-length", b"4")))
+        await send(body(b"abcd" if scope["method"] == "GET" else b""))
+
+    connection = await fetch(app, http_request("HEAD", "/") + http_request("GET", "/"))
+    head, rest = connection.responses(head_only=True)[0], connection.tcp
+    assert head.header("content-length") == "4"
+    assert not rest.is_closed
+
+
+async def test_large_uploads_wait_for_an_application_that_is_slow() -> None:
+    go_on = asyncio.Event()
+    sizes: list[int] = []
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        more = True
+        while more:
+            await go_on.wait()
+            message = await receive()
+            sizes.append(len(message["body"]))
+            more = message["more_body"]
+        await send(start())
+        await send(body(b"thanks"))
+
+    server = serve(app)
+    connection = server.connect()
+    connection.feed(http_request("POST", "/", {"Content-Length": "3000000"}))
+    for _ in range(30):
+        connection.feed(b"x" * 100_000)
+    await settle(server)
+    assert connection.tcp.is_reading_paused
+    assert connection.tcp.unread > 2_000_000
+    server.clock.advance(120)  # the application's fault, not the client's
+    go_on.set()
+    await settle(server)
+    assert connection.response().text == "thanks"
+    assert sum(sizes) == 3_000_000
+
+
+async def test_large_downloads_wait_for_a_client_that_is_slow() -> None:
+    sent: list[int] = []
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start())
+        for number in range(100):
+            sent.append(number)
+            await send(body(b"x" * 10_000, more=True))
+        await send(body())
+
+    server = serve(app)
+    connection = server.connect()
+    connection.tcp.stall()
+    connection.feed(http_request("GET", "/"))
+    await settle(server)
+    assert len(sent) < 10
+    for _ in range(30):
+        connection.tcp.unstall()
+        connection.tcp.stall()
+        await settle(server)
+    connection.tcp.unstall()
+    assert len(connection.response().body) == 1_000_000
+
+
+async def test_a_client_that_leaves_ends_a_stream_without_end() -> None:
+    ended: list[str] = []
+
+    async def ticks() -> AsyncIterator[bytes]:
+        try:
+            while True:
+                yield b"tick\n"
+                await asyncio.sleep(0)
+        finally:
+            ended.append("ended")
+
+    async def endless(request: Request) -> StreamingResponse:
+        return StreamingResponse(ticks())
+
+    server = serve(Starlette(routes=[Route("/", endless)]))
+    connection = server.connect()
+    connection.feed(http_request("GET", "/"))
+    await settle(server)
+    assert b"tick" in connection.tcp.take()
+    connection.tcp.lose()
+    await settle(server)
+    import gc
+
+    gc.collect()
+    await settle(server)
+    assert ended == ["ended"]
+
+
+async def test_a_client_that_leaves_while_its_answer_waits_releases_the_application() -> None:
+    outcome: list[str] = []
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start())
+        try:
+            for _ in range(100):
+                await send(body(b"x" * 10_000, more=True))
+        except OSError:
+            outcome.append("left")
+            raise
+
+    server = serve(app)
+    connection = server.connect()
+    connection.tcp.stall()
+    connection.feed(http_request("GET", "/"))
+    await settle(server)
+    connection.tcp.lose()
+    await settle(server)
+    assert outcome == ["left"]
+
+
+async def test_an_application_that_waits_hears_of_a_client_that_leaves() -> None:
+    heard: list[str] = []
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            heard.append(message["type"])
+            if message["type"] == "http.disconnect":
+                return
+
+    server = serve(app)
+    connection = server.connect()
+    connection.feed(http_request("POST", "/", {"Content-Length": "10"}) + b"half")
+    await settle(server)
+    connection.tcp.lose()
+    await settle(server)
+    assert heard == ["http.request", "http.disconnect"]
+
+
+async def test_a_failure_before_the_answer_is_a_500_and_the_connection_goes_on() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start(200))
+        raise RuntimeError("bug")
+
+    connection = await fetch(app, http_request("GET", "/") * 2)
+    assert [each.status for each in connection.responses()] == [500, 500]
+
+
+async def test_a_failure_within_the_answer_cuts_the_connection() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start(200))
+        await send(body(b"half", more=True))
+        raise RuntimeError("bug")
+
+    connection = await fetch(app, http_request("GET", "/"))
+    assert connection.tcp.is_aborted
+    assert connection.responses() == [], "the client must see that it is not whole"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        [body(b"no head")],
+        [start(), start()],
+        [start(200, (b"x", b"a\r\nb"))],
+        [start(200, (b"x", b"a\r\nb")), body(b"x")],
+        [{"type": "nonsense"}],
+        [start(), {"type": "nonsense"}],
+    ],
+)
+async def test_an_application_that_breaks_the_rules_is_answered_for_with_500(
+    messages: list[dict[str, Any]],
+) -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    connection = await fetch(app, http_request("GET", "/"))
+    assert connection.response().status == 500
+
+
+@pytest.mark.parametrize("sent", [b"shrt", b"much too long"])
+async def test_an_answer_of_another_length_than_announced_cuts_the_connection(sent: bytes) -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start(200, (b"content-length", b"6")))
+        await send(body(sent))
+
+    connection = await fetch(app, http_request("GET", "/"))
+    assert connection.tcp.is_aborted
+
+
+async def test_what_is_sent_behind_the_end_is_not_written() -> None:
+    errors: list[Exception] = []
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"all"))
+        try:
+            await send(body(b"more"))
+        except RuntimeError as error:
+            errors.append(error)
+
+    connection = await fetch(app, http_request("GET", "/") * 2)
+    assert [each.body for each in connection.responses()] == [b"all", b"all"]
+    assert len(errors) == 2
+
+
+async def test_framing_headers_of_the_application_are_not_taken() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        headers = [(b"transfer-encoding", b"chunked"), (b"connection", b"close")]
+        await send(start(200, *headers))
+        await send(body(b"x"))
+
+    connection = await fetch(app, http_request("GET", "/"))
+    response = connection.response()
+    assert response.header("Transfer-Encoding") == "chunked"
+    assert response.header("Connection") == "close"
+    assert response.body == b"x"
+    assert connection.tcp.is_closed
+
+
+async def test_a_websocket_outside_of_the_engine_is_answered_404() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        raise AssertionError("never called")
+
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    connection = await fetch(app, http_request("GET", "/ws", headers))
+    assert connection.response().status == 404
+
+
+# -- lifespan, over a real listener
+
+
+async def test_the_lifespan_begins_before_and_ends_after_all_requests() -> None:
+    order: list[str] = []
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        assert scope["type"] == "lifespan"
+        while True:
+            message = await receive()
+            order.append(message["type"])
+            scope["state"]["pool"] = "open"
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+
+    from engineio_core import Engine
+
+    engine = Engine()
+    engine.mount(app)
+    await engine.listen(port=0)
+    assert order == ["lifespan.startup"]
+    await engine.shutdown()
+    assert order == ["lifespan.startup", "lifespan.shutdown"]
+
+
+async def test_a_startup_that_fails_stops_the_server_from_listening() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+    from engineio_core import Engine
+
+    engine = Engine()
+    engine.mount(app)
+    with pytest.raises(RuntimeError, match="no database"):
+        await engine.listen(port=0)
+
+
+async def test_an_application_without_a_lifespan_is_served() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+
+    from engineio_core import Engine
+
+    engine = Engine()
+    engine.mount(app)
+    await engine.listen(port=0)
+    await engine.shutdown()

@@ -1,0 +1,92 @@
+"""Options: what makes no sense is refused when the engine is made, never later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engineio_core import Engine, EngineOptions, HttpCompression, PerMessageDeflate
+
+
+def test_the_defaults_are_those_of_node() -> None:
+    options = EngineOptions()
+    assert options.path == "/engine.io"
+    assert tuple(options.transports) == ("polling", "websocket")
+    assert (options.ping_interval, options.ping_timeout) == (25.0, 20.0)
+    assert (options.upgrade_timeout, options.max_http_buffer_size) == (10.0, 1_000_000)
+    assert (options.allow_upgrades, options.add_trailing_slash) == (True, True)
+    assert options.http_compression == HttpCompression(threshold=1024)
+    assert options.per_message_deflate is None
+    assert (options.cookie, options.cors, options.allow_eio3) == (None, None, False)
+
+
+def test_an_engine_takes_options_or_their_names() -> None:
+    assert Engine(ping_interval=3).options == Engine(EngineOptions(ping_interval=3)).options
+    with pytest.raises(TypeError, match="either"):
+        Engine(EngineOptions(), ping_interval=3)
+
+
+def test_an_unknown_option_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(
+        TypeError, match=r"unknown option ping_intervall; known are .*ping_interval"
+    ):
+        Engine(ping_intervall=3)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"transports": []},
+        {"transports": ["polling", "carrier pigeon"]},
+        {"transports": "polling"},
+        {"transports": ["webtransport"]},
+        {"ping_interval": 0},
+        {"ping_interval": -1},
+        {"ping_interval": "25"},
+        {"ping_interval": True},
+        {"ping_timeout": float("nan")},
+        {"ping_timeout": float("inf")},
+        {"upgrade_timeout": 0},
+        {"header_timeout": 0},
+        {"body_timeout": 0},
+        {"keep_alive_timeout": 0},
+        {"close_timeout": 0},
+        {"handshake_timeout": 0},
+        {"max_http_buffer_size": 0},
+        {"max_http_buffer_size": 1.5},
+        {"max_outbox_size": 0},
+        {"max_header_size": -1},
+        {"max_sessions": 0},
+        {"path": "engine.io"},
+        {"trusted_proxies": ["localhost"]},
+        {"allow_eio3": True},
+    ],
+)
+def test_impossible_values_are_refused_at_construction(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        Engine(**given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (HttpCompression, {"threshold": -1}),
+        (HttpCompression, {"level": 10}),
+        (PerMessageDeflate, {"threshold": "1024"}),
+    ],
+)
+def test_impossible_rules_of_compression_are_refused(kind: Any, given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        kind(**given)
+
+
+def test_an_unknown_event_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown event 'disconnect'"):
+        Engine().on("disconnect", print)
+
+
+def test_the_public_names_are_there() -> None:
+    import engineio_core
+
+    assert all(hasattr(engineio_core, name) for name in engineio_core.__all__)
