@@ -212,11 +212,14 @@ class WebSocketTransport(asyncio.Protocol):
                 except Exception as error:
                     self._judge_failure(error, payload, first == FIN_TEXT)
                 continue
-            if complaint := judge_header(first, data[position + 1]):
-                raise ProtocolError(complaint, websocket_code=1002)
-            if start > end:
-                self._wanted = start - position
+            if start - 4 > end:
+                self._wanted = start - 4 - position
                 break
+            # The library looks at the length first: what is too long is its to refuse.
+            if length <= self._max_size - len(self._fragments or b"") and (
+                complaint := judge_header(first, data[position + 1])
+            ):
+                raise ProtocolError(complaint, websocket_code=1002)
             position = self._feed_frame(data, position, start - position + length)
         return position
 
