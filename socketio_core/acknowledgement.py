@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from itertools import count
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from engineio_core.transport import Clock
 
 from .errors import AckTimeout, PeerDisconnected
 
 logger = logging.getLogger("socketio_core")
+
+MAX_PENDING: Final = 10_000
 
 
 class AckSink(Protocol):
@@ -30,20 +31,19 @@ class AckSink(Protocol):
 
 
 class PendingAcks:
-    """The acks that one socket owes. Ids come from a counter that its namespace shares."""
+    """The acks that one socket owes; a client that never answers owes `MAX_PENDING` at most."""
 
-    __slots__ = ("_counter", "_socket_id", "_waiting")
+    __slots__ = ("_socket_id", "_waiting")
 
-    def __init__(self, counter: count[int], socket_id: str) -> None:
-        self._counter = counter
+    def __init__(self, socket_id: str) -> None:
         self._socket_id = socket_id
         self._waiting: dict[int, AckSink] = {}
 
-    def expect(self, sink: AckSink) -> int:
-        """Expect an ack for `sink`; return the id that the packet carries."""
-        ack_id = next(self._counter)
+    def expect(self, ack_id: int, sink: AckSink) -> None:
+        """Expect an ack for `sink`. Whoever has waited longest is told that it won't come."""
+        if len(self._waiting) >= MAX_PENDING:
+            self._waiting.pop(next(iter(self._waiting))).left(self._socket_id)
         self._waiting[ack_id] = sink
-        return ack_id
 
     def forget(self, sink: AckSink) -> None:
         """Expect nothing for `sink` any more: an ack that comes late is ignored."""
@@ -130,13 +130,14 @@ class BroadcastAnswers(NamedTuple):
 class BroadcastAck:
     """The acks of all sockets that a broadcast reached."""
 
-    __slots__ = ("_asked", "_future", "_missing", "_responses", "_timer")
+    __slots__ = ("_asked", "_future", "_missing", "_responses", "_settled", "_timer")
 
     def __init__(self, clock: Clock, timeout: float | None) -> None:
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._timer = clock.call_later(timeout, self._finish) if timeout is not None else None
         self._responses: list[Any] = []
         self._asked: set[str] | None = None
+        self._settled: set[str] = set()
         self._missing: set[str] = set()
 
     def acked(self, socket_id: str, data: list[Any]) -> None:
@@ -150,10 +151,9 @@ class BroadcastAck:
         self._settle(socket_id)
 
     def _settle(self, socket_id: str) -> None:
-        if self._asked is not None:
-            self._asked.discard(socket_id)
-            if not self._asked:
-                self._finish()
+        self._settled.add(socket_id)
+        if self._asked is not None and self._settled >= self._asked:
+            self._finish()
 
     def _finish(self) -> None:
         if not self._future.done():
@@ -165,7 +165,7 @@ class BroadcastAck:
         """Await until all of `asked` have answered or left, or time is up."""
         asked = list(asked)
         self._asked = set(asked)
-        if not asked:
+        if self._settled >= self._asked:
             self._finish()
         try:
             await self._future
@@ -173,5 +173,5 @@ class BroadcastAck:
             if self._timer is not None:
                 self._timer.cancel()
             forget(self)
-        still_out = self._asked | self._missing
+        still_out = (self._asked - self._settled) | self._missing
         return BroadcastAnswers(self._responses, [each for each in asked if each in still_out])

@@ -14,6 +14,8 @@ from engineio_core.encoded_packet import EncodedPacket
 RoomEvent = Literal["create", "join", "leave", "delete"]
 Encode = Callable[[list[Any], bool], tuple[EncodedPacket, ...]]
 """Turns an event's `[name, *arguments]` into its packets; the flag is `compress`."""
+EncodeAsking = Callable[[list[Any], bool], tuple[int, tuple[EncodedPacket, ...]]]
+"""As `Encode`, for an event that asks for an ack; returns its id, too."""
 
 
 class BroadcastTarget(NamedTuple):
@@ -38,10 +40,10 @@ class SavedSession(NamedTuple):
 
 
 class RestoredSession(NamedTuple):
-    """A saved session, and the events that its socket has missed, each with its offset inside."""
+    """A saved session, and the events that its socket has missed, with their offsets, encoded."""
 
     saved: SavedSession
-    missed: list[list[Any]]
+    missed: list[tuple[EncodedPacket, ...]]
 
 
 class Recipient(Protocol):
@@ -57,8 +59,8 @@ class Recipient(Protocol):
     def send_volatile(self, packets: tuple[EncodedPacket, ...]) -> None:
         """Send the packets if they can leave at once, else drop them."""
 
-    def expect_ack(self, collector: AckCollector) -> int | None:
-        """Expect an ack for `collector`; return its id, or None if no ack can come."""
+    def expect_ack(self, ack_id: int, collector: AckCollector) -> bool:
+        """Expect an ack for `collector`; False if none can come."""
 
     def notify_outgoing(self, data: list[Any]) -> None:
         """Tell the listeners of outgoing events."""
@@ -84,6 +86,9 @@ class Adapter(Protocol):
     What concerns only this server happens at once, before the call returns; the awaitable is for
     the others. Delivery on this server never waits for, nor depends on, a broker.
     """
+
+    keeps_events: bool
+    """Whether events are kept for a return: then those for one socket go by `send_direct`, too."""
 
     def add(self, recipient: Recipient, rooms: Iterable[str]) -> Awaitable[None]:
         """Put a socket in rooms; it may be in some already."""
@@ -125,8 +130,11 @@ class Adapter(Protocol):
     def restore_session(self, pid: str, offset: str | None) -> RestoredSession | None:
         """Give a session back, once: a second call with the same pid finds nothing."""
 
-    def server_side_emit(self, data: list[Any]) -> Awaitable[list[Any]]:
-        """Send an event to the other servers; await their answers."""
+    def server_side_emit(self, data: list[Any]) -> Awaitable[None]:
+        """Send an event to the other servers."""
+
+    def server_side_ask(self, data: list[Any], timeout: float | None) -> Awaitable[list[Any]]:
+        """Send an event to the other servers; return what those answer that do so in time."""
 
     def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
         """Call `listener(event, room, socket_id)` when rooms change; None for create, delete."""

@@ -35,6 +35,12 @@ def check_event(event: str) -> None:
         raise ValueError(f"{event!r} is a reserved event name, or none at all")
 
 
+def check_server_event(event: str) -> None:
+    """Raise ValueError for the name of an event that a server tells only itself."""
+    if event in {"connect", "connection", "new_namespace"}:
+        raise ValueError(f"{event!r} is a reserved event name")
+
+
 class Broadcasting:
     """What a namespace, the server and a `Broadcast` have in common."""
 
@@ -135,6 +141,20 @@ class Broadcasting:
         for socket in self._local_sockets():
             socket.disconnect(close)
         return DONE
+
+    # -- other servers
+
+    def server_side_emit(self, event: str, *args: Any) -> Awaitable[None]:
+        """Send an event to the other servers: to who listens with `on_server_event` there."""
+        namespace, _, _ = self._target()
+        check_server_event(event)
+        return namespace.adapter.server_side_emit([event, *args])
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
+        """Do as `server_side_emit`; return the answers that come in time, see `timeout`."""
+        namespace, _, timeout = self._target()
+        check_server_event(event)
+        return await namespace.adapter.server_side_ask([event, *args], timeout)
 
     def _local_sockets(self) -> list[Socket]:
         namespace, target, _ = self._target()

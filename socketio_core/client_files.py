@@ -12,11 +12,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from engineio_core.compression import compress, negotiate_encoding
+from engineio_core.compression import Encoding, compress, negotiate_encoding
+from engineio_core.cors import CorsPolicy
 from engineio_core.http_message import HttpResponse
 
 if TYPE_CHECKING:
     from engineio_core.exchange import Exchange
+    from engineio_core.options import Cors
 
 logger = logging.getLogger("socketio_core")
 
@@ -29,8 +31,15 @@ ENVIRONMENT: Final = "SOCKETIO_CLIENT_DIST"
 
 
 class _File(NamedTuple):
-    body: bytes
+    bodies: dict[str | None, bytes]
+    """By encoding; each is made when it is first asked for."""
     etag: str
+
+    def encoded(self, encoding: Encoding | None) -> bytes:
+        """Return the file in an encoding."""
+        if encoding is not None and encoding not in self.bodies:
+            self.bodies[encoding] = compress(self.bodies[None], encoding, 6)
+        return self.bodies[encoding]
 
 
 def find_bundles() -> Path | None:
@@ -53,8 +62,9 @@ def find_bundles() -> Path | None:
 class ClientFiles:
     """Serves the bundles; they are read when they are first asked for."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, cors: Cors | None) -> None:
         self._prefix = path.rstrip("/") + "/"
+        self._cors = CorsPolicy(cors) if cors is not None else None
         self._folder: Path | None = None
         self._was_sought = False
         self._files: dict[str, _File] = {}
@@ -63,11 +73,13 @@ class ClientFiles:
         """Answer a request for a bundle; False if it is for something else."""
         request = exchange.request
         name = request.path[len(self._prefix) :] if request.path.startswith(self._prefix) else ""
-        if name not in NAMES:
+        if name not in NAMES or request.method not in {"GET", "HEAD"}:
             return False
         file = self._find(name)
         if file is None:
             return False
+        if self._cors is not None:
+            self._cors.decorate(request)
         kind = "application/json" if name.endswith(".map") else "application/javascript"
         headers = [
             ("Cache-Control", "public, max-age=0"),
@@ -78,12 +90,10 @@ class ClientFiles:
             exchange.respond(HttpResponse(304, b"", headers))
             return True
         headers.append(("Content-Type", f"{kind}; charset=utf-8"))
-        body = file.body
         encoding = negotiate_encoding(request.headers.get("accept-encoding", ""))
         if encoding is not None:
-            body = compress(body, encoding, 6)
             headers.append(("Content-Encoding", encoding))
-        exchange.respond(HttpResponse(200, body, headers))
+        exchange.respond(HttpResponse(200, file.encoded(encoding), headers))
         return True
 
     def _find(self, name: str) -> _File | None:
@@ -96,7 +106,7 @@ class ClientFiles:
                 logger.info("no bundles of the client: npm install socket.io-client to serve them")
         if self._folder is None or not (self._folder / name).is_file():
             return None
-        file = _File((self._folder / name).read_bytes(), f'"{_version_of(self._folder)}"')
+        file = _File({None: (self._folder / name).read_bytes()}, f'"{_version_of(self._folder)}"')
         self._files[name] = file
         return file
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
 from .errors import AckError, PayloadInvalid
 from .handler import Handler
-from .runner import SUSPENDED, Runner
+from .runner import CANCELLED, Runner, Suspended
 
 logger = logging.getLogger("socketio_core")
 
@@ -24,9 +25,9 @@ class Reporter:
 
     def __init__(self) -> None:
         self.count = 0
-        self.listeners: list[Callable[[Exception, Any, str], Any]] = []
+        self.listeners: list[Callable[[BaseException, Any, str], Any]] = []
 
-    def report(self, error: Exception, socket: Any, event: str) -> None:
+    def report(self, error: BaseException, socket: Any, event: str) -> None:
         """Tell the listeners; without any, log a handler's bug with its traceback."""
         self.count += 1
         for listener in self.listeners:
@@ -49,8 +50,10 @@ class Dispatch:
 
     __slots__ = ("_error_ack", "_timeout", "reporter", "runner")
 
-    def __init__(self, error_ack: Callable[[Exception], Any], timeout: float | None) -> None:
-        self.runner = Runner()
+    def __init__(
+        self, runner: Runner, error_ack: Callable[[BaseException], Any], timeout: float | None
+    ) -> None:
+        self.runner = runner
         self.reporter = Reporter()
         self._error_ack = error_ack
         self._timeout = timeout
@@ -60,46 +63,54 @@ class Dispatch:
         # hot path: benchmarks/hop_budget.py
         try:
             args = data[1:]
-            if handler.parameters is not None or not handler.least <= len(args) <= handler.most:
+            if handler.is_typed or not handler.least <= len(args) <= handler.most:
                 args = handler.prepare(args)
             result = (
                 handler.function(socket, *args) if handler.takes_socket else handler.function(*args)
             )
-            if handler.is_async:
+            if result.__class__ is CoroutineType:
                 coroutine = result
                 result = self.runner.begin(coroutine)
-                if result is SUSPENDED:
-                    self._hand_over(coroutine, socket, data[0], ack)
+                if result.__class__ is Suspended:
+                    self._hand_over(result, socket, data[0], ack)
                     return
-            if ack is not None:
-                self._answer(socket, ack, result)
-        except Exception as error:
+            if ack is None:
+                return
+            if isinstance(ack, int):
+                socket.send_ack(ack, result)
+            else:
+                _share(socket, ack, result)
+        except (Exception, CANCELLED) as error:
             self.failed(error, socket, data[0], ack)
 
+    def run_coroutine(
+        self, coroutine: Coroutine[Any, Any, None], socket: HandlingSocket, event: Any
+    ) -> None:
+        """Run what precedes handlers; its errors are reported."""
+        try:
+            result = self.runner.begin(coroutine)
+            if result.__class__ is Suspended:
+                self._hand_over(result, socket, event, None)
+        except (Exception, CANCELLED) as error:
+            self.failed(error, socket, event, None)
+
     def _hand_over(
-        self, coroutine: Coroutine[Any, Any, Any], socket: HandlingSocket, event: Any, ack: Ack
+        self, suspended: Suspended, socket: HandlingSocket, event: Any, ack: Ack
     ) -> None:
         def done(result: Any, error: BaseException | None) -> None:
-            socket.handler_ended()
-            if isinstance(error, Exception):
+            try:
+                if error is None:
+                    _answer(socket, ack, result)
+            except Exception as failure:
+                error = failure
+            if error is not None and not self.runner.is_closing:
                 self.failed(error, socket, event, ack)
-            elif error is None and ack is not None:
-                try:
-                    self._answer(socket, ack, result)
-                except Exception as failure:
-                    self.failed(failure, socket, event, ack)
+            socket.handler_ended()
 
         socket.handler_suspended()
-        self.runner.hand_over(coroutine, done, f"socketio {str(event)[:40]!r}", self._timeout)
+        self.runner.hand_over(suspended, done, f"socketio {str(event)[:40]!r}", self._timeout)
 
-    def _answer(self, socket: HandlingSocket, ack: int | SharedAck, result: Any) -> None:
-        if isinstance(ack, SharedAck):
-            if ack.settles(result):
-                socket.send_ack(ack.ack_id, ack.result)
-        else:
-            socket.send_ack(ack, result)
-
-    def failed(self, error: Exception, socket: HandlingSocket, event: Any, ack: Ack) -> None:
+    def failed(self, error: BaseException, socket: HandlingSocket, event: Any, ack: Ack) -> None:
         """An event failed: the client gets an error ack if it asked for one, we get to know.
 
         An AckError is an answer, and a payload that does not fit is the client's fault: they are
@@ -108,11 +119,17 @@ class Dispatch:
         is_answer = isinstance(error, AckError | PayloadInvalid) and ack is not None
         if not is_answer:
             self.reporter.report(error, socket, str(event))
-        if ack is not None:
-            try:
-                self._answer(socket, ack, self._error_ack(error))
-            except Exception:
-                logger.exception("an error ack could not be sent")
+        if ack is None:
+            return
+        try:
+            answer = self._error_ack(error)
+            if isinstance(ack, int):
+                socket.send_ack(ack, answer)
+            elif not ack.is_answered:
+                ack.is_answered = True
+                socket.send_ack(ack.ack_id, answer)
+        except Exception:
+            logger.exception("an error ack could not be sent")
 
 
 class HandlingSocket(Protocol):
@@ -133,24 +150,32 @@ class HandlingSocket(Protocol):
 
 
 class SharedAck:
-    """One ack for several handlers: the first that returns something answers."""
+    """One ack for several handlers: the first that returns something, or fails, answers."""
 
-    __slots__ = ("_left", "ack_id", "result")
+    __slots__ = ("_left", "ack_id", "is_answered")
 
     def __init__(self, ack_id: int, handlers: int) -> None:
         self.ack_id = ack_id
+        self.is_answered = False
         self._left = handlers
-        self.result: Any = None
 
     def settles(self, result: Any) -> bool:
         """Take one handler's result; tell whether it is to be sent."""
-        if self._left <= 0:
-            return False
         self._left -= 1
-        if result is not None:
-            self._left = 0
-            self.result = result
-        return self._left == 0
+        return not self.is_answered and (result is not None or self._left == 0)
 
 
 Ack: TypeAlias = int | SharedAck | None
+
+
+def _answer(socket: HandlingSocket, ack: Ack, result: Any) -> None:
+    if isinstance(ack, int):
+        socket.send_ack(ack, result)
+    elif ack is not None:
+        _share(socket, ack, result)
+
+
+def _share(socket: HandlingSocket, ack: SharedAck, result: Any) -> None:
+    if ack.settles(result):
+        socket.send_ack(ack.ack_id, result)
+        ack.is_answered = True

@@ -72,18 +72,10 @@ class PayloadInvalid(SocketError):
 
 
 class AckTimeout(SocketError):
-    """No ack came in time; of a broadcast, `responses` came and those in `missing` did not."""
+    """No ack came in time. A broadcast does not raise it: it tells who is missing."""
 
-    def __init__(
-        self,
-        message: str = "operation has timed out",
-        *,
-        responses: Sequence[Any] = (),
-        missing: Sequence[Any] = (),
-    ) -> None:
+    def __init__(self, message: str = "operation has timed out") -> None:
         super().__init__(message)
-        self.responses = list(responses)
-        self.missing = list(missing)
 
 
 class PeerDisconnected(SocketError):

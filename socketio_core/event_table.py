@@ -6,12 +6,9 @@ Knows: names, order, handlers that serve once.  Does not know: how a handler is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from .handler import Handler
-
-LIFECYCLE: Final = ("connection", "disconnecting", "disconnect")
-"""Events that a server tells itself; a client that sends one of these names means its own."""
 
 
 def event_name(name: Any) -> str:
@@ -24,43 +21,42 @@ def event_name(name: Any) -> str:
 class EventTable:
     """Handlers by event, in the order in which they were registered."""
 
-    __slots__ = ("_once", "handlers")
+    __slots__ = ("handlers", "once")
 
     def __init__(self) -> None:
         self.handlers: dict[str, tuple[Handler, ...]] = {}
-        self._once: set[Handler] | None = None
+        self.once: set[Handler] = set()
 
     def add(self, event: str, handler: Handler, *, once: bool = False, first: bool = False) -> None:
         """Add a handler: behind the others, or `first`."""
         others = self.handlers.get(event, ())
         self.handlers[event] = (handler, *others) if first else (*others, handler)
         if once:
-            self._once = (self._once or set()) | {handler}
+            self.once.add(handler)
 
     def remove(self, event: str | None, function: Callable[..., Any] | None) -> None:
         """Remove a function's handlers, or an event's, or all."""
         for name in [event] if event is not None else list(self.handlers):
-            kept = tuple(
-                handler
-                for handler in self.handlers.get(name, ())
-                if function is not None and handler.function is not function
-            )
-            if kept:
-                self.handlers[name] = kept
-            else:
-                self.handlers.pop(name, None)
+            # A bound method is another object each time, but an equal one.
+            self._keep(name, lambda each: function is not None and each.function != function)
 
     def find(self, event: str) -> tuple[Handler, ...]:
         """Return the handlers of an event; those that serve once are gone afterwards."""
         found = self.handlers.get(event, ())
-        if found and self._once:
-            for handler in found:
-                if handler in self._once:
-                    self._once.discard(handler)
-                    self.remove(event, handler.function)
+        if self.once and not self.once.isdisjoint(found):
+            self._keep(event, lambda each: each not in self.once)
         return found
 
-    @property
-    def has_once(self) -> bool:
-        """Whether `find` has to be asked, because a handler may be due to go."""
-        return bool(self._once)
+    def _keep(self, event: str, wanted: Callable[[Handler], bool]) -> None:
+        before = self.handlers.get(event, ())
+        kept = tuple(filter(wanted, before))
+        self.once.difference_update(set(before) - set(kept))
+        if kept:
+            self.handlers[event] = kept
+        else:
+            self.handlers.pop(event, None)
+
+    def update(self, other: EventTable) -> None:
+        """Take over the handlers of another table, as they are now."""
+        self.handlers.update(other.handlers)
+        self.once |= other.once

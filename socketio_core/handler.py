@@ -1,122 +1,174 @@
 """What a handler is: a function, and what was found out about it when it was registered.
 
-Knows: signatures, payload types, coroutine functions.
+Knows: signatures, payload types.
 Does not know: who calls it, what becomes of its result; a socket is whoever is handed to it.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, Final
+from inspect import Parameter
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import ValidationError, convert
 
 from .errors import PayloadInvalid
 
 MANY: Final = 1_000_000  # what `*args` can take
-_UNCHECKED: Final = (Any, inspect.Parameter.empty, object)
 
 
 class Handler:
     """A function that is called with a socket (if `takes_socket`) and the arguments of an event."""
 
-    __slots__ = ("function", "is_async", "least", "most", "parameters", "takes_socket")
+    __slots__ = ("_checks", "_signature", "function", "is_typed", "least", "most",
+                 "takes_socket")  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], *, takes_socket: bool = True) -> None:
         """Look at the function. Raises TypeError for one that can't be a handler."""
         self.function = function
         self.takes_socket = takes_socket
-        self.is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - an object with an async __call__
-        )
-        self.least, self.most, self.parameters = _read_signature(function, takes_socket)
+        self._signature = signature = _read_signature(function, takes_socket)
+        self.least = signature.least
+        self.most = signature.most
+        self._checks = [(i, kind) for i, kind in enumerate(signature.kinds) if kind is not Any]
+        # Whether `prepare` must see all arguments, even if their number fits
+        self.is_typed = bool(self._checks) or signature.rest is not Any
 
     def prepare(self, args: list[Any]) -> list[Any]:
-        """Return the arguments as the handler wants them. Raises PayloadInvalid.
+        """Make the arguments what the handler wants them to be. Raises PayloadInvalid.
 
         More arguments than it takes are dropped, as in JavaScript.
         """
-        if len(args) < self.least:
-            missing = self.least - len(args)
-            raise PayloadInvalid(
-                f"{missing} more argument{'s' if missing > 1 else ''} expected",
-                self._missing(len(args)),
-            )
-        args = args[: self.most]
-        if self.parameters is not None:
-            for index, (name, kind) in enumerate(self.parameters[: len(args)]):
-                if kind is not None:
-                    args[index] = _convert(args[index], kind, name)
+        given = len(args)
+        if given < self.least:
+            raise self._too_few(given)
+        if given > self.most:
+            del args[self.most :]
+        index = 0
+        try:
+            for index, kind in self._checks:
+                if index < given:
+                    args[index] = convert(args[index], kind)
+            if self._signature.rest is not Any:
+                for index in range(len(self._signature.kinds), given):
+                    args[index] = convert(args[index], self._signature.rest)
+        except ValidationError as error:
+            raise self._unfit(index, error) from None
         return args
 
-    def _missing(self, given: int) -> list[dict[str, str]]:
-        names = [name for name, _ in self.parameters or ()] or [str(i) for i in range(self.least)]
-        return [{"path": name, "message": "required"} for name in names[given : self.least]]
+    def _too_few(self, given: int) -> PayloadInvalid:
+        missing = self._signature.names[given : self.least]
+        return PayloadInvalid(
+            f"{len(missing)} more argument{'s' if len(missing) > 1 else ''} expected",
+            [{"path": name, "message": "required"} for name in missing],
+        )
+
+    def _unfit(self, index: int, error: ValidationError) -> PayloadInvalid:
+        names = self._signature.names
+        name = names[min(index, len(names) - 1)]
+        message, _, path = str(error).partition(" - at `$")
+        path = f"{name}{path.rstrip('`')}" if path else name
+        return PayloadInvalid(f"{path}: {message}", [{"path": path, "message": message}])
 
 
-def _read_signature(
-    function: Callable[..., Any], takes_socket: bool
-) -> tuple[int, int, tuple[tuple[str, Any], ...] | None]:
-    """Return the least and the most arguments, and (name, type or None) of each."""
+class _Signature(NamedTuple):
+    """What there is to know of a handler's parameters."""
+
+    least: int
+    most: int
+    names: tuple[str, ...]
+    kinds: tuple[Any, ...]
+    """What each argument is checked against; Any for one that is not."""
+    rest: Any
+    """What those are checked against that `*args` takes, whose name is the last of `names`."""
+
+
+def _read_signature(function: Callable[..., Any], takes_socket: bool) -> _Signature:
     try:
-        signature = inspect.signature(function)
+        parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # a builtin that tells nothing of itself
-        return 0, MANY, None
-    parameters = list(signature.parameters.values())
+        return _Signature(0, MANY, (), (), Any)
     if takes_socket:
-        if not parameters:
-            raise TypeError(f"{_name_of(function)} takes no socket: its first parameter is one")
-        if parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
-            parameters = parameters[1:]
-    least, most = 0, 0
-    typed: list[tuple[str, Any]] = []
+        parameters = _without_socket(function, parameters)
+    least, most, rest = 0, 0, Any
+    names: list[str] = []
+    kinds: list[Any] = []
     for parameter in parameters:
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            most = MANY
-        elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-            if parameter.default is inspect.Parameter.empty:
+        if parameter.kind is Parameter.KEYWORD_ONLY:
+            if parameter.default is Parameter.empty:
                 raise TypeError(f"{_name_of(function)}: events have no keyword {parameter.name!r}")
-        elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-            most += most < MANY
-            least += parameter.default is inspect.Parameter.empty
-            typed.append((parameter.name, _resolve_type(function, parameter)))
-    has_types = any(kind is not None for _, kind in typed)
-    return least, most, tuple(typed) if typed and (has_types or least) else None
+        elif parameter.kind is Parameter.VAR_POSITIONAL:
+            most = MANY
+            names.append(parameter.name)
+            rest = _resolve_type(function, parameter)
+        elif parameter.kind is not Parameter.VAR_KEYWORD:
+            most += 1
+            least += parameter.default is Parameter.empty
+            names.append(parameter.name)
+            kinds.append(_resolve_type(function, parameter))
+    return _Signature(least, most, tuple(names), tuple(kinds), rest)
 
 
-def _resolve_type(function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Return the type that an argument is checked against; None if anything goes."""
+def _without_socket(function: Callable[..., Any], parameters: list[Parameter]) -> list[Parameter]:
+    first = parameters[0] if parameters else None
+    if first is not None and first.kind is Parameter.VAR_POSITIONAL:
+        # The socket is one of the many, so they can't have one type.
+        return [first.replace(annotation=Parameter.empty), *parameters[1:]]
+    if first is None or first.kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD}:
+        raise TypeError(f"{_name_of(function)} takes no socket: its first parameter is one")
+    return parameters[1:]
+
+
+def _resolve_type(function: Callable[..., Any], parameter: Parameter) -> Any:
+    """Return the type that an argument is checked against; Any if anything goes."""
     annotation = parameter.annotation
     if isinstance(annotation, str):
-        inner = inspect.unwrap(function)
-        inner = getattr(inner, "__func__", inner)
-        scope = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
-        try:
-            annotation = eval(annotation, getattr(inner, "__globals__", {}), dict(scope))
-        except NameError as error:
-            raise TypeError(
-                f"{_name_of(function)}: the type of {parameter.name!r} can't be resolved "
-                f"({error}); define it at the top of a module, outside of TYPE_CHECKING"
-            ) from None
-    if any(annotation is unchecked for unchecked in _UNCHECKED):
-        return None
-    kind = msgspec.inspect.type_info(annotation)
-    if isinstance(kind, msgspec.inspect.CustomType):
+        annotation = _evaluate(annotation, function, parameter.name)
+    if annotation is Parameter.empty or annotation is object or annotation is Any:
+        return Any
+    try:
+        # It asks more of a type than a check needs, but it goes through all of its parts.
+        msgspec.json.schema(annotation)
+        msgspec.json.Decoder(annotation)
+    except Exception as error:
         raise TypeError(
-            f"{_name_of(function)}: {parameter.name!r} is of a type that payloads can't be checked "
-            f"against: {annotation!r}"
-        )
+            f"{_name_of(function)}: {parameter.name!r} is of a type that payloads can't be "
+            f"checked against: {annotation!r} ({error})"
+        ) from None
     return annotation
 
 
-def _convert(value: Any, kind: Any, name: str) -> Any:
+def _evaluate(annotation: str, function: Callable[..., Any], name: str) -> Any:
+    """Return what an annotation means that is text, as all are with `annotations` imported."""
+    inner = _innermost(function)
+    variables = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
     try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        path = f"{name}{path.rstrip('`')}" if path else name
-        raise PayloadInvalid(f"{path}: {message}", [{"path": path, "message": message}]) from None
+        return eval(annotation, getattr(inner, "__globals__", {}), dict(variables))
+    except Exception as error:
+        raise TypeError(
+            f"{_name_of(function)}: the type of {name!r} can't be resolved ({error}); "
+            "define it at the top of a module, outside of TYPE_CHECKING"
+        ) from None
+
+
+def _innermost(function: Any) -> Any:
+    """Return the plain function inside of wrappers, partials, methods and callable objects."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif inspect.isfunction(function) or not inspect.isfunction(
+            getattr(type(function), "__call__", None)  # noqa: B004 - where an object keeps it
+        ):
+            return function
+        else:
+            function = type(function).__call__
 
 
 def _name_of(function: Callable[..., Any]) -> str:

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Final
+
+from engineio_core.encoded_packet import EncodedPacket
 
 from .adapter import (
     DONE,
     AckCollector,
     BroadcastTarget,
     Encode,
+    EncodeAsking,
     Recipient,
     RestoredSession,
     RoomEvent,
@@ -27,24 +30,26 @@ from .recovery import RecoveryLog
 logger = logging.getLogger("socketio_core")
 
 
+NOBODY: Final[frozenset[str]] = frozenset()
+
+
 class MemoryAdapter:
     """The rooms of one namespace on this server.
 
-    `encode(data, compress)` makes the packets of an event, `encode_with_ack(data, ack_id)` those
-    of an event that asks for an ack.
+    `encode(data, compress)` makes the packets of an event; `encode_asking(data, compress)` those
+    of one that asks for an ack, and returns its id with them.
     """
 
-    __slots__ = ("_encode", "_encode_with_ack", "_listeners", "_log", "_members", "_rooms")
+    __slots__ = ("_encode", "_encode_asking", "_listeners", "_log", "_members", "_rooms",
+                 "keeps_events")  # fmt: skip
 
     def __init__(
-        self,
-        encode: Encode,
-        encode_with_ack: Callable[[list[Any], int], Any],
-        log: RecoveryLog | None = None,
+        self, encode: Encode, encode_asking: EncodeAsking, log: RecoveryLog | None = None
     ) -> None:
         self._encode = encode
-        self._encode_with_ack = encode_with_ack
+        self._encode_asking = encode_asking
         self._log = log
+        self.keeps_events = log is not None
         # socket id -> (the socket, its rooms); room -> socket id -> the socket
         self._members: dict[str, tuple[Recipient, set[str]]] = {}
         self._rooms: dict[str, dict[str, Recipient]] = {}
@@ -144,14 +149,11 @@ class MemoryAdapter:
 
     def broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
         """Send an event to everybody in the target."""
-        log = self._log
-        if log is not None:
-            offset = log.current() if target.volatile else log.append(data, target)
-            data = [*data, offset]
         recipients = self._select(target)
-        if not recipients:
-            return  # nobody is there: nothing is encoded
-        packets = self._encode(data, target.compress)
+        log = self._log
+        if not recipients and (log is None or not log.has_sessions):
+            return  # nobody is there, or may come back: nothing is encoded
+        packets = self._encode(data, target.compress) if log is None else self._keep(data, *target)
         if target.volatile:
             for recipient in recipients:
                 recipient.send_volatile(packets)
@@ -161,39 +163,56 @@ class MemoryAdapter:
             for recipient in recipients:
                 recipient.send_packet(packet)
         else:
-            for recipient in recipients:
-                for packet in packets:
-                    recipient.send_packet(packet)
-        self._tell_outgoing(recipients, data)
-
-    def _tell_outgoing(self, recipients: list[Recipient], data: list[Any]) -> None:
-        original = data[:-1] if self._log is not None else data
+            _send_all(recipients, packets)
         for recipient in recipients:
             if recipient.listens_outgoing:
-                recipient.notify_outgoing(original)
+                recipient.notify_outgoing(data)
+
+    def _keep(
+        self,
+        data: list[Any],
+        rooms: tuple[str, ...],
+        except_: frozenset[str],
+        volatile: bool,
+        local: bool,
+        compress: bool,
+    ) -> tuple[EncodedPacket, ...]:
+        """Encode an event with its offset, and keep it unless it is volatile."""
+        log = self._log
+        assert log is not None, "there is something to keep it in"
+        if volatile:
+            return self._encode([*data, log.current()], compress)
+        packets = self._encode([*data, log.following()], compress)
+        log.append(packets, rooms, except_)
+        return packets
 
     def broadcast_with_ack(
         self, data: list[Any], target: BroadcastTarget, collector: AckCollector
     ) -> list[str]:
         """As `broadcast`, asking for acks; return the ids of those that are asked."""
-        asked: list[str] = []
-        for recipient in self._select(target):
-            ack_id = recipient.expect_ack(collector)
-            if ack_id is not None:
-                asked.append(recipient.id)
-                for packet in self._encode_with_ack(data, ack_id):
-                    recipient.send_packet(packet)
-        return asked
+        recipients = self._select(target)
+        if not recipients:
+            return []
+        ack_id, packets = self._encode_asking(data, target.compress)
+        asked = [each for each in recipients if each.expect_ack(ack_id, collector)]
+        if target.volatile:
+            for recipient in asked:
+                recipient.send_volatile(packets)
+        else:
+            _send_all(asked, packets)
+        for recipient in asked:
+            if recipient.listens_outgoing:
+                recipient.notify_outgoing(data)
+        return [recipient.id for recipient in asked]
 
     def send_direct(
         self, recipient: Recipient, data: list[Any], *, volatile: bool, compress: bool
     ) -> None:
         """Send an event to one socket; with recovery, it is kept for its return."""
-        log = self._log
-        if log is not None:
-            target = BroadcastTarget((recipient.id,))
-            data = [*data, log.current() if volatile else log.append(data, target)]
-        packets = self._encode(data, compress)
+        if self._log is None:
+            packets = self._encode(data, compress)
+        else:
+            packets = self._keep(data, (recipient.id,), NOBODY, volatile, True, compress)
         if volatile:
             recipient.send_volatile(packets)
         else:
@@ -217,7 +236,11 @@ class MemoryAdapter:
 
     # -- other servers: there are none
 
-    async def server_side_emit(self, data: list[Any]) -> list[Any]:
+    def server_side_emit(self, data: list[Any]) -> Awaitable[None]:
+        """Reach nobody: this is the only server."""
+        return DONE
+
+    async def server_side_ask(self, data: list[Any], timeout: float | None) -> list[Any]:
         """Reach nobody: this is the only server."""
         return []
 
@@ -226,3 +249,9 @@ class MemoryAdapter:
         self._members.clear()
         self._rooms.clear()
         self._listeners.clear()
+
+
+def _send_all(recipients: list[Recipient], packets: tuple[EncodedPacket, ...]) -> None:
+    for recipient in recipients:
+        for packet in packets:
+            recipient.send_packet(packet)

@@ -7,17 +7,17 @@ Does not know: connections, packets on the wire.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from .adapter import BroadcastTarget, SavedSession
+from .adapter import BroadcastTarget, RoomEvent, SavedSession
 from .broadcast import Broadcasting
 from .dispatch import Dispatch
 from .memory_adapter import MemoryAdapter
-from .packet import Packet, PacketType
 from .recovery import RecoveryLog
-from .registry import Registry
+from .registry import Registering, Registry
+from .server_peer import ServerPeer
 
 if TYPE_CHECKING:
     from engineio_core.encoded_packet import EncodedPacket
@@ -28,33 +28,40 @@ if TYPE_CHECKING:
     from .server import SocketServer
     from .socket_ import Socket
 
+LIFECYCLE: Final = frozenset({"connection", "disconnecting", "disconnect"})
 # Node keeps a session for exactly these: the others were meant.
 RECOVERABLE: Final = frozenset({
     "transport error", "transport close", "forced close", "ping timeout", "server shutting down",
-    "forced server close",
+    "forced server close", "slow consumer",
 })  # fmt: skip
 
 
-class Namespace(Registry, Broadcasting):
+class Namespace(Registering, Broadcasting):
     """A part of the server with sockets, rooms and handlers of its own."""
 
-    __slots__ = ("ack_ids", "adapter", "by_pid", "dispatch", "joining", "name", "parent", "parser",
-                 "server", "sockets")  # fmt: skip
+    __slots__ = ("ack_ids", "adapter", "by_pid", "direct", "dispatch", "joining", "name",
+                 "parent", "parser", "registry", "server", "sockets")  # fmt: skip
 
     def __init__(
         self, server: SocketServer, name: str, parent: ParentNamespace | None = None
     ) -> None:
-        super().__init__()
         self.server = server
         self.name = name
         self.parent = parent
         self.parser: Parser = server.socket_options.parser
         self.dispatch: Dispatch = server.dispatch
+        self.registry = Registry(LIFECYCLE, takes_socket=True)
+        self.direct = self.registry.direct
+        # Who is here, who is about to be, who may come back
         self.sockets: dict[str, Socket] = {}
         self.joining = 0
         self.by_pid: dict[str, Socket] = {}
+        # Ids of acks are unique in a namespace, so that a broadcast can ask everybody alike
         self.ack_ids = count()
-        self.adapter: Adapter = MemoryAdapter(self._encode, self.encode_with_ack, self._make_log())
+        self.adapter: Adapter = MemoryAdapter(self._encode, self._encode_asking, self._make_log())
+
+    def _registry(self) -> Registry:
+        return self.registry
 
     def _make_log(self) -> RecoveryLog | None:
         rules = self.server.socket_options.recovery
@@ -62,7 +69,8 @@ class Namespace(Registry, Broadcasting):
             return None
         engine = self.server.engine.options
         grace = engine.ping_interval + engine.ping_timeout
-        return RecoveryLog(rules, lambda: self.clock.time(), grace)  # noqa: PLW0108 - no loop yet
+        server = self.server
+        return RecoveryLog(rules, lambda: server.clock.time(), grace)  # noqa: PLW0108 - no loop yet
 
     @property
     def clock(self) -> Clock:
@@ -81,16 +89,38 @@ class Namespace(Registry, Broadcasting):
         """Send an event, `[name, *args]`, to a target. Called by `Broadcast`."""
         self.adapter.broadcast(data, target)
 
-    def _encode(self, data: list[Any], compress: bool) -> tuple[EncodedPacket, ...]:
-        packets = self.parser.encode_event(self.name, data)
+    def _encode(
+        self, data: list[Any], compress: bool, ack_id: int | None = None
+    ) -> tuple[EncodedPacket, ...]:
+        packets = self.parser.encode_event(self.name, data, ack_id)
         if not compress:
             for packet in packets:
                 packet.compress = False
         return packets
 
-    def encode_with_ack(self, data: list[Any], ack_id: int) -> tuple[EncodedPacket, ...]:
-        """Return the packets of an event that asks for an ack."""
-        return self.parser.encode(Packet(PacketType.EVENT, self.name, data, ack_id))
+    def _encode_asking(
+        self, data: list[Any], compress: bool
+    ) -> tuple[int, tuple[EncodedPacket, ...]]:
+        ack_id = next(self.ack_ids)
+        return ack_id, self._encode(data, compress, ack_id)
+
+    def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
+        """Call `listener(event, room, socket_id)` when rooms change here.
+
+        The events are create, join, leave and delete; the id is None for create and delete.
+        """
+        self.adapter.on_room_event(listener)
+
+    @property
+    def rooms(self) -> dict[str, set[str]]:
+        """A copy of the rooms on this server, with the ids of their sockets."""
+        return self.adapter.rooms()
+
+    def receive_server_event(
+        self, data: list[Any], answer: Callable[[Any], None] | None = None
+    ) -> None:
+        """Take an event of another server; `answer` is called once. Called by the adapter."""
+        ServerPeer(self.dispatch, answer).run(self.registry.server_events.find(data[0]), data)
 
     # -- sockets come and go: called by the connection and the socket
 
@@ -100,7 +130,6 @@ class Namespace(Registry, Broadcasting):
         self.adapter.add(socket, (socket.id,))
         if socket.pid is not None:
             self.by_pid[socket.pid] = socket
-            socket.offset = self.adapter.current_offset()
 
     def forget(self, socket: Socket) -> None:
         """Count a socket out."""
@@ -117,55 +146,80 @@ class Namespace(Registry, Broadcasting):
             saved = SavedSession(socket.pid, socket.id, rooms, socket.data, socket.offset)
             self.adapter.save_session(saved)
 
-    def unhandled(self, socket: Socket, data: list[Any], ack_id: int | None) -> None:
-        """Nobody handles this event."""
-        if self.unhandled_handler is not None:
-            self.dispatch.run(self.unhandled_handler, socket, [data[0], *data], ack_id)
-
 
 _EVERYBODY: Final = BroadcastTarget()
 
 
-class ParentNamespace(Registry):
+class ParentNamespace(Registering):
     """A pattern, or a function, that makes namespaces when clients ask for them.
 
-    What is registered here goes to each child when it is made.
+    What is registered here goes to each child when it is made: to those that are made later.
     """
 
-    __slots__ = ("_matches", "_server", "children")
+    __slots__ = ("_registered", "children", "matches")
 
-    def __init__(self, server: SocketServer, matches: Callable[[str, dict[str, Any]], Any]) -> None:
-        super().__init__()
-        self._server = server
-        self._matches = matches
-        self.children: set[Namespace] = set()
+    def __init__(self, matches: Callable[[str, dict[str, Any]], Any]) -> None:
+        self.matches = matches
+        """Whether a namespace is wanted, by name and auth: a bool, or an awaitable of one."""
+        self._registered = Registry(LIFECYCLE, takes_socket=True)
+        self.children: dict[str, Namespace] = {}
 
-    def matches(self, name: str, auth: dict[str, Any]) -> Any:
-        """Whether a namespace of this name is wanted: a bool, or an awaitable of one."""
-        return self._matches(name, auth)
+    def _registry(self) -> Registry:
+        return self._registered
+
+    def adopt(self, child: Namespace) -> None:
+        """Take in a child that is being made."""
+        child.registry.copy_from(self._registered)
+        self.children[child.name] = child
+
+    def to(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+        """Send to these rooms in all children."""
+        return self._broadcast().to(rooms)
+
+    def in_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+        """Do as `to`."""
+        return self._broadcast().to(rooms)
+
+    def except_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+        """Leave out the sockets in any of these rooms."""
+        return self._broadcast().except_(rooms)
 
     def emit(self, event: str, *args: Any) -> None:
         """Send an event to everybody in all children."""
-        for child in list(self.children):
-            child.emit(event, *args)
+        self._broadcast().emit(event, *args)
 
-    def to(self, rooms: str | list[str]) -> ChildrenBroadcast:
-        """Send to these rooms in all children."""
-        return ChildrenBroadcast([child.to(rooms) for child in self.children])
+    def _broadcast(self) -> ChildrenBroadcast:
+        return ChildrenBroadcast(list(self.children.values()))
+
+    def fetch_sockets(self) -> NoReturn:
+        """Raise RuntimeError, as there are several namespaces: ask each of `children`."""
+        raise RuntimeError("fetch_sockets() is not supported on parent namespaces")
 
 
 class ChildrenBroadcast:
-    """One event for the same rooms of several namespaces."""
+    """One event for the same audience in several namespaces."""
 
-    __slots__ = ("_operators",)
+    __slots__ = ("_parts",)
 
-    def __init__(self, operators: list[Any]) -> None:
-        self._operators = operators
+    def __init__(self, parts: list[Any]) -> None:
+        self._parts = parts
+
+    def to(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+        """Send to the sockets in these rooms, too."""
+        return ChildrenBroadcast([part.to(rooms) for part in self._parts])
+
+    def in_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+        """Do as `to`."""
+        return self.to(rooms)
+
+    def except_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+        """Leave out the sockets in any of these rooms."""
+        return ChildrenBroadcast([part.except_(rooms) for part in self._parts])
 
     def emit(self, event: str, *args: Any) -> None:
         """Send the event."""
-        for operator in self._operators:
-            operator.emit(event, *args)
+        for part in self._parts:
+            part.emit(event, *args)
 
 
 def canonical_name(name: str) -> str:

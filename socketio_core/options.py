@@ -38,7 +38,7 @@ class Recovery:
             raise ValueError("max_sessions, max_packets and max_bytes are at least 1")
 
 
-def default_error_ack(error: Exception) -> dict[str, Any]:
+def default_error_ack(error: BaseException) -> dict[str, Any]:
     """Return what a client is acked when its event failed.
 
     `{"success": False, "error": text, "code": code}`, with the `data` of an AckError, or the
@@ -70,6 +70,8 @@ class ServerOptions:
     Of ours: `serialize_handlers` (one handler at a time for each socket), `handler_timeout` (a
     handler that runs longer is cancelled; None: never), `max_pending_handlers` (of one
     connection; above it nothing more is read from it), `max_namespaces` (of one connection),
+    `max_child_namespaces` (of one parent; above it no more are made for clients),
+    `refused_timeout` (how long a client may stay that was refused and is in no namespace),
     `error_ack` (what a failed event is acked with).
     """
 
@@ -83,12 +85,15 @@ class ServerOptions:
     handler_timeout: float | None = None
     max_pending_handlers: int = 256
     max_namespaces: int = 64
-    error_ack: Callable[[Exception], Any] = default_error_ack
+    max_child_namespaces: int = 10_000
+    refused_timeout: float = 10.0
+    error_ack: Callable[[BaseException], Any] = default_error_ack
 
     def __post_init__(self) -> None:
-        if self.connect_timeout <= 0:
-            raise ValueError("connect_timeout is a number of seconds above 0")
+        if min(self.connect_timeout, self.refused_timeout) <= 0:
+            raise ValueError("connect_timeout and refused_timeout are seconds above 0")
         if self.handler_timeout is not None and self.handler_timeout <= 0:
             raise ValueError("handler_timeout is a number of seconds above 0, or None")
-        if min(self.max_pending_handlers, self.max_namespaces) < 1:
-            raise ValueError("max_pending_handlers and max_namespaces are at least 1")
+        limits = (self.max_pending_handlers, self.max_namespaces, self.max_child_namespaces)
+        if min(limits) < 1:
+            raise ValueError("max_pending_handlers and the limits of namespaces are at least 1")

@@ -10,22 +10,26 @@ events, which are not kept, repeat the current offset).
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import orjson
+from engineio_core.encoded_packet import EncodedPacket
 
-from .adapter import BroadcastTarget, RestoredSession, SavedSession
+from .adapter import RestoredSession, SavedSession
 from .options import Recovery
+
+logger = logging.getLogger("socketio_core")
 
 
 class _Entry(NamedTuple):
     number: int
     emitted_at: float
     size: int
-    data: list[Any]
+    messages: list[tuple[bytes, bool]]
+    """Each message of the packet, and whether it is binary: no frames are kept."""
     rooms: tuple[str, ...]
     except_: frozenset[str]
 
@@ -62,15 +66,26 @@ class RecoveryLog:
         """Return the offset of the last event."""
         return f"{self._origin}-{self._last}"
 
-    def append(self, data: list[Any], target: BroadcastTarget) -> str:
-        """Keep an event; return its offset."""
+    def following(self) -> str:
+        """Return the offset that the next event will have."""
+        return f"{self._origin}-{self._last + 1}"
+
+    def append(
+        self, packets: tuple[EncodedPacket, ...], rooms: tuple[str, ...], except_: frozenset[str]
+    ) -> None:
+        """Keep an event, encoded with the offset that `following` gave."""
         now = self._time()
         self._last += 1
-        size = _size_of(data)
-        self._entries.append(_Entry(self._last, now, size, data, target.rooms, target.except_))
+        size = sum(len(packet.payload) for packet in packets)
+        messages = [(packet.payload, packet.is_binary) for packet in packets]
+        self._entries.append(_Entry(self._last, now, size, messages, rooms, except_))
         self._size += size
         self._prune(now)
-        return self.current()
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether anybody may come back."""
+        return bool(self._sessions)
 
     def _prune(self, now: float) -> None:
         rules, entries = self._rules, self._entries
@@ -83,7 +98,8 @@ class RecoveryLog:
             self._size -= entry.size
             if not is_old:
                 self._lost = entry.number
-        self._expire_sessions(now)
+        if self._sessions:
+            self._expire_sessions(now)
 
     def _expire_sessions(self, now: float) -> None:
         sessions = self._sessions
@@ -114,15 +130,22 @@ class RecoveryLog:
         seen = self._number_of(saved.offset if offset is None else offset)
         if seen is None or seen < self._lost:
             return None
-        if self._rules.still_valid is not None and not self._rules.still_valid(saved.data):
+        if not self._is_valid(saved):
             return None
         rooms = frozenset(saved.rooms)
         missed = [
-            [*entry.data, f"{self._origin}-{entry.number}"]
+            tuple(EncodedPacket(payload, is_binary=binary) for payload, binary in entry.messages)
             for entry in self._entries
             if entry.number > seen and entry.is_for(rooms)
         ]
         return RestoredSession(saved, missed)
+
+    def _is_valid(self, saved: SavedSession) -> bool:
+        try:
+            return self._rules.still_valid is None or bool(self._rules.still_valid(saved.data))
+        except Exception:
+            logger.exception("still_valid failed: the session is not restored")
+            return False
 
     def _number_of(self, offset: str) -> int | None:
         origin, _, digits = offset.rpartition("-")
@@ -130,17 +153,3 @@ class RecoveryLog:
             return None
         number = int(digits)
         return number if number <= self._last else None
-
-
-def _size_of(data: list[Any]) -> int:
-    """Estimate what an event holds, in bytes: its JSON, and its binary."""
-    try:
-        return len(orjson.dumps(data, default=_binary_length))
-    except TypeError:
-        return len(repr(data))
-
-
-def _binary_length(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray | memoryview):
-        return "x" * len(value)
-    return repr(value)

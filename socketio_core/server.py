@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import fields
@@ -19,20 +20,25 @@ from engineio_core.options import EngineOptions
 from engineio_core.session import Session
 from engineio_core.transport import Clock
 
-from .adapter import BroadcastTarget
+from .adapter import BroadcastTarget, RoomEvent
 from .broadcast import Broadcasting
 from .client_files import ClientFiles
 from .connection import Connection
 from .dispatch import Dispatch
 from .namespace import Namespace, ParentNamespace, canonical_name, matcher
 from .options import ServerOptions
-from .packet import Packet, PacketType
+from .registry import Registering, Registry
+from .runner import Runner, sleep
+from .socket_ import Socket
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+ErrorListener = TypeVar("ErrorListener", bound=Callable[[BaseException, Any, str], Any])
+NamespaceListener = TypeVar("NamespaceListener", bound=Callable[[Namespace], Any])
 Match = Callable[[str, dict[str, Any]], Any]
 
+logger = logging.getLogger("socketio_core")
 
-class SocketServer(Broadcasting):
+
+class SocketServer(Registering, Broadcasting):
     """A Socket.IO server (protocol 5).
 
         io = SocketServer(cors=Cors(origins=["https://app.example"]))
@@ -52,8 +58,12 @@ class SocketServer(Broadcasting):
         own, engine = _split_options(options)
         self.socket_options = ServerOptions(**own)
         self.engine = Engine(EngineOptions(**engine), clock=clock)
-        self.dispatch = Dispatch(self.socket_options.error_ack, self.socket_options.handler_timeout)
+        self.dispatch = Dispatch(
+            Runner(self._get_clock), self.socket_options.error_ack,
+            self.socket_options.handler_timeout,
+        )  # fmt: skip
         self._clock = clock
+        self.connections: set[Connection] = set()
         self.namespaces: dict[str, Namespace] = {}
         self._parents: list[ParentNamespace] = []
         self._patterns: dict[re.Pattern[str], ParentNamespace] = {}
@@ -61,11 +71,16 @@ class SocketServer(Broadcasting):
         self.main = self._make_namespace("/", None)
         self.engine.on("connection", self._session_opened)
         if self.socket_options.serve_client:
-            self.engine.serve_files(ClientFiles(self.engine.options.path).serve)
+            self.engine.serve_files(
+                ClientFiles(self.engine.options.path, self.engine.options.cors).serve
+            )
 
     @property
     def clock(self) -> Clock:
         """The clock that all deadlines go by: the running loop, unless one was given."""
+        return self._get_clock()
+
+    def _get_clock(self) -> Clock:
         return self._clock or asyncio.get_running_loop()
 
     def use_clock(self, clock: Clock) -> None:
@@ -74,7 +89,7 @@ class SocketServer(Broadcasting):
         self._clock = clock
 
     def _session_opened(self, session: Session) -> None:
-        Connection(self, session)
+        self.connections.add(Connection(self, session))
 
     # -- namespaces
 
@@ -97,10 +112,10 @@ class SocketServer(Broadcasting):
             return namespace
         if isinstance(name, re.Pattern):
             if name not in self._patterns:
-                self._patterns[name] = ParentNamespace(self, matcher(name))
+                self._patterns[name] = ParentNamespace(matcher(name))
                 self._parents.append(self._patterns[name])
             return self._patterns[name]
-        parent = ParentNamespace(self, name)
+        parent = ParentNamespace(name)
         self._parents.append(parent)
         return parent
 
@@ -113,12 +128,14 @@ class SocketServer(Broadcasting):
     def _make_namespace(self, name: str, parent: ParentNamespace | None) -> Namespace:
         namespace = Namespace(self, name, parent)
         if parent is not None:
-            namespace.copy_registrations(parent)
-            parent.children.add(namespace)
+            parent.adopt(namespace)
         self.namespaces[name] = namespace
         if name != "/":
             for listener in self._new_namespace:
-                listener(namespace)
+                try:
+                    listener(namespace)
+                except Exception:
+                    logger.exception("a listener of new namespaces failed")
         return namespace
 
     async def namespace_for(self, name: str, auth: dict[str, Any]) -> Namespace | None:
@@ -129,9 +146,10 @@ class SocketServer(Broadcasting):
             verdict = parent.matches(name, auth)
             if inspect.isawaitable(verdict):
                 verdict = await verdict
-            if verdict:
-                # Another client may have asked for the same one meanwhile.
-                return self.namespaces.get(name) or self._make_namespace(name, parent)
+            if name in self.namespaces:  # another client has asked for it meanwhile
+                return self.namespaces[name]
+            if verdict and len(parent.children) < self.socket_options.max_child_namespaces:
+                return self._make_namespace(name, parent)
         return None
 
     def namespace_emptied(self, namespace: Namespace) -> None:
@@ -144,10 +162,10 @@ class SocketServer(Broadcasting):
             and self.namespaces.get(namespace.name) is namespace
         ):
             namespace.adapter.close()
-            namespace.parent.children.discard(namespace)
+            namespace.parent.children.pop(namespace.name, None)
             del self.namespaces[namespace.name]
 
-    def on_new_namespace(self, listener: Function) -> Function:
+    def on_new_namespace(self, listener: NamespaceListener) -> NamespaceListener:
         """Call `listener(namespace)` for each namespace that is made, but "/"."""
         self._new_namespace.append(listener)
         return listener
@@ -157,21 +175,20 @@ class SocketServer(Broadcasting):
     def _target(self) -> tuple[Namespace, BroadcastTarget, float | None]:
         return self.main._target()
 
-    def on(self, event: str, function: Function | None = None) -> Any:
-        """Register a handler of "/": see `Namespace.on`."""
-        return self.main.on(event, function)
-
-    def use(self, middleware: Function) -> Function:
-        """Register a middleware of "/": see `Namespace.use`. Other namespaces have their own."""
-        return self.main.use(middleware)
+    def _registry(self) -> Registry:
+        return self.main.registry
 
     @property
-    def sockets(self) -> dict[str, Any]:
+    def sockets(self) -> dict[str, Socket]:
         """The sockets of "/" by id."""
         return self.main.sockets
 
-    def on_error(self, listener: Function) -> Function:
-        """Call `listener(error, socket, event)` for what goes wrong in handlers.
+    def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
+        """Call `listener(event, room, socket_id)` when rooms of "/" change here."""
+        self.main.on_room_event(listener)
+
+    def on_error(self, listener: ErrorListener) -> ErrorListener:
+        """Call `listener(error, socket, event)` for what goes wrong in handlers, everywhere.
 
         It replaces the log line that there is otherwise.
         """
@@ -188,35 +205,25 @@ class SocketServer(Broadcasting):
         """Take connections; see `Engine.listen`."""
         return await self.engine.listen(host, port, **given)
 
-    async def shutdown(self, *, disconnect: bool = False, drain: float = 0.0) -> None:
+    async def shutdown(
+        self, *, disconnect: bool = False, drain: float = 0.0, grace: float = 2.0
+    ) -> None:
         """Take no more connections, let all sockets leave ("server shutting down"), and end.
 
         `disconnect` tells clients that they are disconnected: the official one does not come back
-        by itself then. `drain` spreads their leaving over that many seconds.
+        by itself then. `drain` spreads their leaving over that many seconds. Handlers that still
+        run after `grace` seconds are cancelled.
         """
         self.engine.is_closing = True
-        sessions = list(self.engine.sessions.values())
-        for index, session in enumerate(sessions):
+        connections = list(self.connections)
+        for index, connection in enumerate(connections):
             if drain > 0 and index:
-                await asyncio.sleep(drain / len(sessions))
-            self._say_goodbye(session, disconnect)
-        for namespace in list(self.namespaces.values()):
-            for socket in list(namespace.sockets.values()):
-                socket.left("server shutting down")
-        await self.dispatch.runner.close()
+                await sleep(self.clock, drain / len(connections))
+            connection.say_goodbye(disconnect)
+        for connection in list(self.connections):
+            connection.say_goodbye(disconnect)
+        await self.dispatch.runner.close(grace)
         await self.engine.shutdown()
-
-    def _say_goodbye(self, session: Session, disconnect: bool) -> None:
-        connection = getattr(session.on_text, "__self__", None)
-        if not isinstance(connection, Connection):
-            return
-        for socket in list(connection.sockets.values()):
-            if disconnect:
-                packet = Packet(PacketType.DISCONNECT, socket.namespace.name)
-                for encoded in self.socket_options.parser.encode(packet):
-                    session.send(encoded)
-            socket.left("server shutting down")
-        session.close()
 
     def run(self, host: str | None = "127.0.0.1", port: int = 3000, **given: Any) -> None:
         """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again."""

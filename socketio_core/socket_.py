@@ -7,22 +7,21 @@ A socket leaves once, in `leave`; after that it sends nothing.
 
 from __future__ import annotations
 
-import inspect
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from engineio_core.encoded_packet import EncodedPacket
 from engineio_core.session import ignore
 
+from . import incoming
 from .acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
 from .adapter import DONE, AckCollector, BroadcastTarget
 from .broadcast import Broadcast, check_event, room_names
-from .dispatch import Ack, SharedAck
 from .errors import PeerDisconnected
-from .event_table import LIFECYCLE, EventTable, event_name
 from .handler import Handler
 from .handshake import Handshake
+from .incoming import Extras
+from .registry import Function, Listening, Registry, without
 from .socket_operator import SocketOperator
 
 if TYPE_CHECKING:
@@ -31,25 +30,8 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .namespace import Namespace
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-class _Extras:
-    """What few sockets have: their own handlers, listeners, middlewares, a queue."""
-
-    __slots__ = ("any", "any_outgoing", "lifecycle", "middlewares", "queue", "running", "table")
-
-    def __init__(self) -> None:
-        self.table = EventTable()
-        self.lifecycle = EventTable()
-        self.any: list[Callable[..., Any]] = []
-        self.any_outgoing: list[Callable[..., Any]] = []
-        self.middlewares: list[Callable[[list[Any]], Any]] = []
-        self.running = 0
-        self.queue: deque[tuple[list[Any], int | None]] = deque()
-
-
-class Socket:
+class Socket(Listening):
     """One client in one namespace: what handlers are called with.
 
     `id` is public and new for each connection (unless recovered); `data` is the server's to write;
@@ -80,7 +62,7 @@ class Socket:
         # Made when first needed
         self._acks: PendingAcks | None = None
         serializes = namespace.server.socket_options.serialize_handlers
-        self._extras: _Extras | None = _Extras() if serializes else None
+        self._extras: Extras | None = Extras(serializes) if serializes else None
 
     @property
     def session(self) -> Session:
@@ -103,12 +85,17 @@ class Socket:
         `ack(*args)` is called with the client's answer, if it ever comes; to wait for it with a
         deadline, see `emit_with_ack`.
         """
-        check_event(event)
         if ack is not None:
             self._send_with_ack([event, *args], CallbackAck(ack))
             return
         data = [event, *args]
-        self.namespace.adapter.send_direct(self, data, volatile=False, compress=True)
+        namespace = self.namespace
+        if namespace.adapter.keeps_events:
+            namespace.adapter.send_direct(self, data, volatile=False, compress=True)
+        else:
+            # hot path: benchmarks/hop_budget.py
+            for packet in namespace.parser.encode_event(namespace.name, data):
+                self.send_packet(packet)
         if self._extras is not None:
             self.notify_outgoing(data)
 
@@ -133,7 +120,11 @@ class Socket:
         return await ack.result(self.acks.forget)
 
     def _send_with_ack(self, data: list[Any], sink: AckSink) -> None:
-        for packet in self.namespace.encode_with_ack(data, self.acks.expect(sink)):
+        namespace = self.namespace
+        ack_id = next(namespace.ack_ids)
+        packets = namespace.parser.encode_event(namespace.name, data, ack_id)
+        self.acks.expect(ack_id, sink)
+        for packet in packets:
             self.send_packet(packet)
         if self._extras is not None:
             self.notify_outgoing(data)
@@ -206,15 +197,19 @@ class Socket:
         namespace.forget(self)
         if self._acks is not None:
             self._acks.fail_all()
+        if self._extras is not None:
+            while self._extras.queue:
+                self._extras.queue.popleft()
+                self.event_left_queue()
         if was_connected:
             self._tell("disconnect", reason, description)
 
     def _tell(self, event: str, *args: Any) -> None:
         dispatch = self.namespace.dispatch
         data = [event, *args]
-        handlers = self.namespace.lifecycle.find(event)
+        handlers = self.namespace.registry.lifecycle.find(event)
         if self._extras is not None:
-            handlers += self._extras.lifecycle.find(event)
+            handlers += self._extras.registry.lifecycle.find(event)
         for handler in handlers:
             dispatch.run(handler, self, data, None)
 
@@ -226,70 +221,36 @@ class Socket:
             self.send_packet(packet)
         self._tell("connection")
 
-    # -- handlers of this socket alone
+    # -- handlers of this socket alone: called without it
 
-    def on(self, event: str, function: Function | None = None) -> Any:
-        """Call `function(*args)` for an event of this socket; without it, a decorator."""
-        if function is None:
-            return lambda decorated: self.on(event, decorated)
-        self._own_table(event).add(event, Handler(function, takes_socket=False))
-        return function
+    def extras(self) -> Extras:
+        """Return what few sockets have; made now if need be."""
+        if self._extras is None:
+            self._extras = Extras(serializes=False)
+        return self._extras
 
-    def once(self, event: str, function: Function | None = None) -> Any:
-        """Do as `on`, for the next event only."""
-        if function is None:
-            return lambda decorated: self.once(event, decorated)
-        self._own_table(event).add(event, Handler(function, takes_socket=False), once=True)
-        return function
-
-    def prepend(self, event: str, function: Function) -> Function:
-        """Do as `on`, before the handlers that are there."""
-        self._own_table(event).add(event, Handler(function, takes_socket=False), first=True)
-        return function
-
-    def off(self, event: str | None = None, function: Callable[..., Any] | None = None) -> None:
-        """Remove a function, an event's functions, or all."""
-        if self._extras is not None:
-            self._extras.table.remove(event, function)
-            self._extras.lifecycle.remove(event, function)
-
-    def _own_table(self, event: str) -> EventTable:
-        return self._more().lifecycle if event in LIFECYCLE else self._more().table
-
-    def on_any(self, function: Function, *, first: bool = False) -> Function:
-        """Call `function(event, *args)` for every event that comes in, before all others."""
-        listeners = self._more().any
-        listeners.insert(0 if first else len(listeners), function)
-        return function
-
-    def off_any(self, function: Callable[..., Any] | None = None) -> None:
-        """Remove a listener of `on_any`, or all."""
-        if self._extras is not None:
-            _discard(self._extras.any, function)
-
-    def on_any_outgoing(self, function: Function, *, first: bool = False) -> Function:
-        """Call `function(event, *args)` for every event that goes out, broadcasts too."""
-        listeners = self._more().any_outgoing
-        listeners.insert(0 if first else len(listeners), function)
-        return function
-
-    def off_any_outgoing(self, function: Callable[..., Any] | None = None) -> None:
-        """Remove a listener of `on_any_outgoing`, or all."""
-        if self._extras is not None:
-            _discard(self._extras.any_outgoing, function)
+    def _registry(self) -> Registry:
+        return self.extras().registry
 
     def use(self, middleware: Function) -> Function:
         """Call `middleware(event)` before the handlers; `event` is `[name, *args]`, to change.
 
-        Plain or async. An exception stops the event: it is acked or reported as a handler's.
+        As `Namespace.use_event`, for this socket.
         """
-        self._more().middlewares.append(middleware)
+        self._registry().event_middlewares.append(middleware)
         return middleware
 
-    def _more(self) -> _Extras:
-        if self._extras is None:
-            self._extras = _Extras()
-        return self._extras
+    def on_any_outgoing(self, function: Function, *, first: bool = False) -> Function:
+        """Call `function(event, *args)` for every event that goes out, broadcasts too."""
+        listeners = self.extras().any_outgoing
+        handler = Handler(function, takes_socket=False)
+        listeners.insert(0 if first else len(listeners), handler)
+        return function
+
+    def off_any_outgoing(self, function: Callable[..., Any] | None = None) -> None:
+        """Remove a listener of `on_any_outgoing`, or all."""
+        listeners = self.extras().any_outgoing
+        listeners[:] = without(listeners, function)
 
     # -- an event comes in
 
@@ -297,80 +258,27 @@ class Socket:
         """Run what is registered for an event. Called by the connection."""
         # hot path: benchmarks/hop_budget.py
         namespace = self.namespace
-        if self._extras is None and namespace.is_plain:
-            handlers = namespace.table.handlers.get(data[0])
-            if handlers is not None and len(handlers) == 1:
-                namespace.dispatch.run(handlers[0], self, data, ack_id)
-                return
-        self._receive_thoroughly(data, ack_id)
-
-    def _receive_thoroughly(self, data: list[Any], ack_id: int | None) -> None:
         extras = self._extras
-        options = self.namespace.server.socket_options
-        if extras is not None and options.serialize_handlers and extras.running:
+        if extras is None:
+            handler = namespace.direct.get(data[0])
+            if handler is not None:
+                namespace.dispatch.run(handler, self, data, ack_id)
+                return
+        elif extras.must_wait:
             extras.queue.append((data, ack_id))
             self._connection.handler_suspended()
             return
-        for listener in extras.any if extras is not None else ():
-            self._call_listener(listener, *data)
-        for listener in self.namespace.any:
-            self._call_listener(listener, self, *data)
-        for middleware in self.namespace.event_middlewares:
-            if not self._passes(middleware, data, ack_id, self, data):
-                return
-        if extras is None or not extras.middlewares:
-            self._run_handlers(data, ack_id)
-            return
-        handler = Handler(self._run_middlewares, takes_socket=False)
-        self.namespace.dispatch.run(handler, self, [data[0], data, ack_id], None)
+        incoming.receive(self, extras, data, ack_id)
 
-    def _passes(
-        self, middleware: Callable[..., Any], data: list[Any], ack: Ack, *args: Any
-    ) -> bool:
-        try:
-            middleware(*args)
-        except Exception as error:
-            self.namespace.dispatch.failed(error, self, data[0], ack)
-            return False
-        return True
-
-    async def _run_middlewares(self, data: list[Any], ack_id: int | None) -> None:
-        for middleware in list(self._more().middlewares):
-            try:
-                outcome = middleware(data)
-                if inspect.isawaitable(outcome):
-                    await outcome
-            except Exception as error:
-                self.namespace.dispatch.failed(error, self, data[0], ack_id)
-                return
-        if self.connected:
-            self._run_handlers(data, ack_id)
-
-    def _run_handlers(self, data: list[Any], ack_id: int | None) -> None:
-        namespace = self.namespace
-        name = event_name(data[0])
-        handlers = namespace.table.find(name)
-        if self._extras is not None:
-            handlers += self._extras.table.find(name)
-        if not handlers:
-            namespace.unhandled(self, data, ack_id)
-            return
-        shared = len(handlers) > 1 and ack_id is not None
-        ack: Ack = SharedAck(ack_id, len(handlers)) if shared and ack_id is not None else ack_id
-        for handler in handlers:
-            namespace.dispatch.run(handler, self, data, ack)
-
-    def _call_listener(self, listener: Callable[..., Any], *args: Any) -> None:
-        try:
-            listener(*args)
-        except Exception as error:
-            self.namespace.dispatch.reporter.report(error, self, "any")
+    def own_handlers(self, event: str) -> tuple[Handler, ...]:
+        """Return the handlers of this socket alone."""
+        return self._extras.registry.find(event) if self._extras is not None else ()
 
     # -- HandlingSocket, Recipient: what the dispatch and the adapter ask
 
     def handler_suspended(self) -> None:
         """A handler goes on later. Called by the dispatch."""
-        if self._extras is not None:
+        if self._extras is not None and self._extras.serializes:
             self._extras.running += 1
         self._connection.handler_suspended()
 
@@ -378,21 +286,21 @@ class Socket:
         """A handler that went on has ended. Called by the dispatch."""
         self._connection.handler_ended()
         extras = self._extras
-        if extras is None:
-            return
-        extras.running -= 1
-        while extras.queue and not extras.running:
-            data, ack_id = extras.queue.popleft()
-            self._connection.handler_ended()
-            if self.connected:
-                self._receive_thoroughly(data, ack_id)
+        if extras is not None:
+            if extras.serializes:
+                extras.running -= 1
+            incoming.drain(self, extras)
+
+    def event_left_queue(self) -> None:
+        """An event waits no more: it counts as a pending handler while it does."""
+        self._connection.handler_ended()
 
     def send_ack(self, ack_id: int, result: Any) -> None:
         """Answer an event: a tuple is several arguments, None is none."""
-        if result is None:
-            args = []
+        if result.__class__ is tuple:
+            args = list(result)
         else:
-            args = list(result) if result.__class__ is tuple else [result]
+            args = [] if result is None else [result]
         namespace = self.namespace
         session = self._connection.session
         for packet in namespace.parser.encode_ack(namespace.name, ack_id, args):
@@ -407,7 +315,7 @@ class Socket:
     def acks(self) -> PendingAcks:
         """The acks that the client owes."""
         if self._acks is None:
-            self._acks = PendingAcks(self.namespace.ack_ids, self.id)
+            self._acks = PendingAcks(self.id)
         return self._acks
 
     def receive_ack(self, ack_id: int, data: list[Any]) -> None:
@@ -415,10 +323,12 @@ class Socket:
         if self._acks is not None:
             self._acks.receive(ack_id, data)
 
-    def expect_ack(self, collector: AckCollector) -> int | None:
+    def expect_ack(self, ack_id: int, collector: AckCollector) -> bool:
         """Expect an ack of a broadcast."""
         sink: AckSink = collector
-        return self.acks.expect(sink) if self.connected else None
+        if self.connected:
+            self.acks.expect(ack_id, sink)
+        return self.connected
 
     @property
     def listens_outgoing(self) -> bool:
@@ -427,9 +337,6 @@ class Socket:
 
     def notify_outgoing(self, data: list[Any]) -> None:
         """Tell who listens to outgoing events."""
-        for listener in self._extras.any_outgoing if self._extras is not None else ():
-            self._call_listener(listener, *data)
-
-
-def _discard(listeners: list[Callable[..., Any]], function: Callable[..., Any] | None) -> None:
-    listeners[:] = [each for each in listeners if function is not None and each is not function]
+        if self._extras is not None:
+            for listener in tuple(self._extras.any_outgoing):
+                self.namespace.dispatch.run(listener, self, [data[0], *data], None)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .broadcast import check_event
-
 if TYPE_CHECKING:
     from .socket_ import Socket
 
@@ -50,7 +48,6 @@ class SocketOperator:
 
     def emit(self, event: str, *args: Any) -> None:
         """Send the event."""
-        check_event(event)
         socket, data = self._socket, [event, *args]
         socket.namespace.adapter.send_direct(
             socket, data, volatile=self._volatile, compress=self._compress

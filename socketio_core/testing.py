@@ -116,7 +116,10 @@ class TestServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.io.shutdown()
+        closing = asyncio.ensure_future(self.io.shutdown())
+        while not closing.done():
+            await self.advance(1)  # what still runs is given its grace
+        await closing
         await settle()
 
     async def advance(self, seconds: float) -> None:
@@ -131,13 +134,20 @@ class TestServer:
         headers: dict[str, str] | None = None,
         query: str = "",
         on_connection: TestConnection | None = None,
+        recovering: TestClient | None = None,
     ) -> TestClient:
         """Connect a client to a namespace. Raises ConnectRefused with what the server said.
 
-        With `on_connection`, over the connection that another client has already.
+        With `on_connection`, over the connection that another client has already; with
+        `recovering`, as the return of a client whose connection was cut.
         """
         connection = on_connection or self.open_connection(headers=headers, query=query)
+        if recovering is not None:
+            namespace = recovering.namespace
+            auth = {**recovering.recovery_auth(), **(auth or {})}
         client = TestClient(connection, namespace)
+        if recovering is not None:
+            client.pid, client.last_offset = recovering.pid, recovering.last_offset
         connection.clients[namespace] = client
         await client.join(auth)
         return client
@@ -269,7 +279,6 @@ class TestClient:
         self._ack_ids = count()
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
         self._changed = asyncio.Event()
-        self._refusal: ConnectRefused | None = None
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def join(self, auth: dict[str, Any] | None) -> None:
@@ -300,16 +309,19 @@ class TestClient:
         self._changed.set()
 
     def _receive_event(self, name: str, args: list[Any], ack_id: int | None) -> None:
-        if ack_id is None and self.pid is not None and args and isinstance(args[-1], str):
-            # As the official client does: with recovery, the last string is the offset.
-            self.last_offset = args[-1]
+        last = args[-1] if args else name
+        if ack_id is None and self.pid is not None and isinstance(last, str):
+            # As the official client does: with recovery, any string at the end is the offset.
+            self.last_offset = last
         self.received.append((name, args))
         if ack_id is None:
             return
         if self.auto_ack is None:
             self.unanswered.append((name, args, ack_id))
         else:
-            self.answer(ack_id, self.auto_ack(name, args))
+            # Not at once: no client answers while the server still sends.
+            answer = self.auto_ack(name, args)
+            asyncio.get_running_loop().call_soon(self.answer, ack_id, answer)
 
     def lost(self) -> None:
         """The server, or the connection, is gone."""
@@ -366,6 +378,11 @@ class TestClient:
     def events(self, name: str) -> Iterator[list[Any]]:
         """Return the arguments of all events of that name that have come so far."""
         return (args for each, args in self.received if each == name)
+
+    def recovery_auth(self) -> dict[str, Any]:
+        """Return what a client adds to its auth when it comes back."""
+        offset = {} if self.last_offset is None else {"offset": self.last_offset}
+        return {"pid": self.pid, **offset}
 
     def disconnect(self) -> None:
         """Leave the namespace."""

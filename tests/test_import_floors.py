@@ -24,8 +24,8 @@ FLOORS: dict[int, str] = {
     5: "socketio_core: errors options packet binary parser json_packet msgpack_packet",
     6: """socketio_core: adapter memory_adapter broadcast acknowledgement handler runner dispatch
           recovery handshake registry socket_operator
-          event_table socket_ namespace""",
-    7: """socketio_core: connection client_files server testing redis_adapter
+          event_table incoming socket_ server_peer namespace""",
+    7: """socketio_core: joining connection client_files server testing redis_adapter
           redis_streams_adapter cluster_adapter
           workers __init__""",
     8: """hextrackr_server: __init__ errors clock settings log_setup metrics principal rate_limiter

@@ -1,0 +1,119 @@
+"""What few sockets have: handlers of their own, listeners, a queue; and the long way of an event.
+
+Knows: the order of listeners, middlewares and handlers; which events have to wait.
+Does not know: packets, rooms, what becomes of a result: the dispatch does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, Final
+
+from .dispatch import Ack, SharedAck
+from .event_table import event_name
+from .registry import Registry
+
+if TYPE_CHECKING:
+    from .handler import Handler
+    from .socket_ import Socket
+
+Step = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A middleware, and what it is called with."""
+
+LIFECYCLE: Final = frozenset({"disconnecting", "disconnect"})
+
+
+class Extras:
+    """What few sockets have; made when it is first needed."""
+
+    __slots__ = ("any_outgoing", "is_held", "queue", "registry", "running", "serializes")
+
+    def __init__(self, serializes: bool) -> None:
+        self.registry = Registry(LIFECYCLE, takes_socket=False)
+        self.any_outgoing: list[Handler] = []
+        # Events that wait: for a middleware, or for the handler before them
+        self.serializes = serializes
+        self.is_held = False
+        self.running = 0
+        self.queue: deque[tuple[list[Any], int | None]] = deque()
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether an event that comes now has to wait."""
+        return self.is_held or (self.serializes and self.running > 0)
+
+
+def receive(socket: Socket, extras: Extras | None, data: list[Any], ack_id: int | None) -> None:
+    """Take an event to the listeners, through the middlewares, to the handlers."""
+    namespace = socket.namespace
+    shared = namespace.registry
+    listeners = (*extras.registry.any, *shared.any) if extras is not None else tuple(shared.any)
+    for listener in listeners:
+        namespace.dispatch.run(listener, socket, [data[0], *data], None)
+    chain: list[Step] = [(each, (socket, data)) for each in shared.event_middlewares]
+    if extras is not None:
+        chain += [(each, (data,)) for each in extras.registry.event_middlewares]
+    for index, (middleware, args) in enumerate(chain):
+        try:
+            outcome = middleware(*args)
+        except Exception as error:
+            namespace.dispatch.failed(error, socket, data[0], ack_id)
+            return
+        if outcome is not None and isawaitable(outcome):
+            rest = _go_on(socket, outcome, chain[index + 1 :], data, ack_id)
+            namespace.dispatch.run_coroutine(rest, socket, data[0])
+            return
+    run_handlers(socket, data, ack_id)
+
+
+async def _go_on(
+    socket: Socket,
+    outcome: Awaitable[Any],
+    chain: list[Step],
+    data: list[Any],
+    ack_id: int | None,
+) -> None:
+    """Await a middleware, run those behind it, then the handlers. Later events wait meanwhile."""
+    extras = socket.extras()
+    extras.is_held = True
+    try:
+        await outcome
+        for middleware, args in chain:
+            later = middleware(*args)
+            if isawaitable(later):
+                await later
+    except Exception as error:
+        socket.namespace.dispatch.failed(error, socket, data[0], ack_id)
+    else:
+        if socket.connected:
+            run_handlers(socket, data, ack_id)
+    finally:
+        extras.is_held = False
+
+
+def run_handlers(socket: Socket, data: list[Any], ack_id: int | None) -> None:
+    """Run the handlers of the namespace, then those of the socket."""
+    namespace = socket.namespace
+    name = event_name(data[0])
+    handlers = namespace.registry.find(name) + socket.own_handlers(name)
+    if not handlers:
+        unhandled = namespace.registry.unhandled
+        if unhandled is not None:
+            namespace.dispatch.run(unhandled, socket, [data[0], *data], ack_id)
+        return
+    ack: Ack = ack_id
+    if len(handlers) > 1 and ack_id is not None:
+        ack = SharedAck(ack_id, len(handlers))
+    for handler in handlers:
+        namespace.dispatch.run(handler, socket, data, ack)
+
+
+def drain(socket: Socket, extras: Extras) -> None:
+    """Let events go on that have waited, as far as they need not wait any more."""
+    while extras.queue and not extras.must_wait:
+        data, ack_id = extras.queue.popleft()
+        socket.event_left_queue()
+        if socket.connected:
+            receive(socket, extras, data, ack_id)

@@ -1,0 +1,143 @@
+"""One CONNECT, from its packet to its answer: a socket that is let in, or a refusal.
+
+Knows: namespaces, middlewares, recovery, the deadline of all that.
+Does not know: packets on the wire, events.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from engineio_core.session_state import SessionState
+
+from .errors import ConnectRefused
+from .handshake import Handshake
+from .packet import Packet, PacketType
+from .socket_ import Socket
+
+if TYPE_CHECKING:
+    from .adapter import RestoredSession
+    from .connection import Connection
+    from .namespace import Namespace
+    from .server import SocketServer
+
+logger = logging.getLogger("socketio_core")
+
+
+class Joining:
+    """A client that wants into a namespace; `start` begins, and sees it to its end."""
+
+    __slots__ = ("_auth", "_connection", "_name", "_namespace", "_restored", "_server", "_socket")
+
+    def __init__(
+        self, server: SocketServer, connection: Connection, name: str, auth: dict[str, Any]
+    ) -> None:
+        self._server = server
+        self._connection = connection
+        self._name = name
+        self._auth = auth
+        self._namespace: Namespace | None = None
+        self._socket: Socket | None = None
+        self._restored: RestoredSession | None = None
+
+    def start(self) -> None:
+        """Begin. What takes longer than `connect_timeout` is refused."""
+        timeout = self._server.socket_options.connect_timeout
+        self._server.dispatch.runner.start(self._run(), self._ended, "socketio connect", timeout)
+
+    async def _run(self) -> None:
+        namespace = await self._server.namespace_for(self._name, self._auth)
+        if namespace is None:
+            raise ConnectRefused("Invalid namespace")
+        self._namespace = namespace
+        namespace.joining += 1
+        self._make_socket(namespace)
+        if self._socket is None or (self._socket.recovered and self._skips_middlewares()):
+            return
+        for middleware in list(namespace.registry.middlewares):
+            outcome = middleware(self._socket)
+            if inspect.isawaitable(outcome):
+                await outcome
+
+    def _skips_middlewares(self) -> bool:
+        recovery = self._server.socket_options.recovery
+        return recovery is not None and recovery.skip_middlewares
+
+    def _make_socket(self, namespace: Namespace) -> None:
+        restored = self._restored = self._restore(namespace)
+        handshake = Handshake(self._connection.session.request, self._auth)
+        socket_id = restored.saved.socket_id if restored is not None else generate_id()
+        socket = self._socket = Socket(namespace, self._connection, socket_id, handshake)
+        if restored is not None:
+            socket.pid = restored.saved.pid
+            socket.offset = restored.saved.offset
+            socket.recovered = True
+            socket.data = restored.saved.data
+            socket.join(restored.saved.rooms)
+        elif self._server.socket_options.recovery is not None:
+            socket.pid = generate_id()
+            socket.offset = namespace.adapter.current_offset()
+
+    def _restore(self, namespace: Namespace) -> RestoredSession | None:
+        pid, offset = self._auth.get("pid"), self._auth.get("offset")
+        if self._server.socket_options.recovery is None or not isinstance(pid, str):
+            return None
+        if offset is not None and not isinstance(offset, str):
+            return None
+        former = namespace.by_pid.get(pid)
+        if former is not None:
+            # The client is back before we noticed that it was gone: its old connection is dead.
+            former.session.close(discard=True)
+        return namespace.adapter.restore_session(pid, offset)
+
+    # -- the end
+
+    def _ended(self, result: Any, error: BaseException | None) -> None:
+        connection, namespace, socket = self._connection, self._namespace, self._socket
+        connection.joining.discard(self._name)
+        is_open = connection.session.state is SessionState.OPEN
+        if error is None and is_open and namespace is not None and socket is not None:
+            missed = self._restored.missed if self._restored is not None else []
+            connection.welcome(namespace, socket, missed)
+        else:
+            if socket is not None:
+                socket.left("refused")
+            if self._restored is not None and namespace is not None and not is_open:
+                # The client was cut off again before it had its answer: it may come once more.
+                namespace.adapter.save_session(self._restored.saved)
+            if error is not None:
+                self._refuse(error)
+        if namespace is not None:
+            namespace.joining -= 1
+            self._server.namespace_emptied(namespace)
+
+    def _refuse(self, error: BaseException) -> None:
+        """Tell a client why it was refused; what is not meant for it, it does not get to know."""
+        body: dict[str, Any] = {"message": "internal error"}
+        if isinstance(error, ConnectRefused):
+            body = {"message": error.message}
+            if error.data is not None:
+                body["data"] = error.data
+        elif isinstance(error, TimeoutError):
+            body = {"message": "timeout"}
+        elif not self._server.dispatch.runner.is_closing:
+            self._server.dispatch.reporter.report(error, self._socket or self, "connection")
+        packet = Packet(PacketType.CONNECT_ERROR, self._name, body)
+        try:
+            self._connection.refuse(packet)
+        except (TypeError, ValueError):
+            logger.exception("the data of a refusal can't be sent")
+            self._connection.refuse(packet._replace(data={"message": body["message"]}))
+
+    @property
+    def id(self) -> str:
+        """What errors are reported of before there is a socket: never the secret sid."""
+        return f"(session {self._connection.session.sid[:6]})"
+
+
+def generate_id() -> str:
+    """Return 20 unguessable characters. Never the engine's sid: that one is a secret."""
+    return secrets.token_urlsafe(15)
