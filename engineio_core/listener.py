@@ -58,7 +58,10 @@ class Tls:
 
 
 class Listener:
-    """One or more listening sockets, until `close`."""
+    """One or more listening sockets, until `close`.
+
+    `port` is that of the first: what port 0 has become; 0 for a Unix socket.
+    """
 
     def __init__(
         self, server: asyncio.Server, tls: Tls | None, context: ssl.SSLContext | None
@@ -66,17 +69,13 @@ class Listener:
         self._server = server
         self._tls = tls
         self._context = context
+        address = server.sockets[0].getsockname()
+        self.port = int(address[1]) if isinstance(address, tuple) else 0
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
         """The listening sockets."""
         return tuple(self._server.sockets)
-
-    @property
-    def port(self) -> int:
-        """The port of the first socket: what port 0 has become. 0 for a Unix socket."""
-        address = self._server.sockets[0].getsockname()
-        return int(address[1]) if isinstance(address, tuple) else 0
 
     def reload_tls(self) -> None:
         """Read certificate and key again; connections that exist keep theirs.
