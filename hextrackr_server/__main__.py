@@ -1,4 +1,4 @@
-"""The command line: `hextrackr-server serve | import | token | sample`.
+"""The command line: `hextrackr-server serve | check | import | token | sample`.
 
 Knows: flags, the terminal, exit codes.  Does not know: how anything is done.
 """
@@ -44,17 +44,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
 
     serve = commands.add_parser("serve", help="run the server")
-    serve.add_argument("--host", help="address to listen on (HOST; 127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen on (PORT; 8080)")
-    serve.add_argument("--database", help="SQLite file (DATABASE; data/hextrackr.db)")
-    serve.add_argument("--log-format", choices=settings.LOG_FORMATS, help="(LOG_FORMAT; human)")
-    serve.add_argument(
-        "--dev",
-        action="store_true",
-        default=None,
-        help="loopback only, with a secret made for this start and tokens to try it",
-    )
+    _add_settings(serve)
     serve.set_defaults(command=_serve)
+
+    check = commands.add_parser("check", help="show the effective configuration, and end")
+    _add_settings(check)
+    check.set_defaults(command=_check)
 
     upload = commands.add_parser("import", help="import a CSV file and follow it to its end")
     upload.add_argument("file", type=Path, metavar="FILE.csv")
@@ -75,6 +70,26 @@ def _parser() -> argparse.ArgumentParser:
     sample.add_argument("--seed", type=int, default=1)
     sample.set_defaults(command=_sample)
     return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", help="a TOML file of settings (HEXTRACKR_CONFIG)")
+    parser.add_argument("--host", help="address to listen on (HOST; 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (PORT; 8080)")
+    parser.add_argument("--database", help="SQLite file (DATABASE; data/hextrackr.db)")
+    parser.add_argument("--log-format", choices=settings.LOG_FORMATS, help="(LOG_FORMAT; human)")
+    parser.add_argument(
+        "--dev",
+        action="store_true",
+        default=None,
+        help="loopback only, with a secret made for this start and tokens to try it",
+    )
+
+
+def _check(options: argparse.Namespace) -> int:
+    for line in settings.describe(os.environ, vars(options)):
+        print(line)
+    return 0
 
 
 def _serve(options: argparse.Namespace) -> int:

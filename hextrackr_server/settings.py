@@ -1,132 +1,192 @@
 """The settings of one server: typed, frozen, checked once.
 
-Knows: the names of the environment variables, the flags that override them, what is acceptable.
-Does not know: the parts that are configured with them.
+Knows: every setting with its names, its kind and its default; which ones go together.
+Does not know: where values are written down (`setting_sources` does), the parts configured.
 
-    JWT_SECRET        the secret that signs tokens, 32 bytes or more
-    JWT_SECRET_FILE   a file that holds it, instead
-    HOST, PORT        where to listen                       (--host, --port)
-    DATABASE          path of the SQLite file               (--database)
-    CORS_ORIGIN       origins that may connect from a browser, separated by commas
-    LOG_FORMAT        human or json                         (--log-format)
+A setting is a field of `Settings`. It is given as a flag, as HEXTRACKR_<NAME>, as the variable
+that its line names, or in a TOML file under the field's name; the first of these wins.
+What is secret may be in a file instead: the variable's name with _FILE.
 """
 
+# ruff: noqa: RUF009 - `option` is a field
 from __future__ import annotations
 
-import ipaddress
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from hextrackr_server import setting_kinds as kinds
 from hextrackr_server.errors import SettingsError
+from hextrackr_server.ingest_auth import IngestToken, parse_ingest_tokens
+from hextrackr_server.setting_kinds import MINIMUM_SECRET_BYTES, is_loopback
+from hextrackr_server.setting_sources import Sources
 
-MINIMUM_SECRET_BYTES = 32
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8080
-DEFAULT_DATABASE = "data/hextrackr.db"
+__all__ = ["LOG_FORMATS", "Settings", "describe", "is_loopback", "load", "load_secret"]
+
 LOG_FORMATS = ("human", "json")
+ALGORITHMS = ("HS256", "RS256", "EdDSA")
+DAY = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+def option(kind: kinds.Kind, default: Any, *names: str, secret: bool = False) -> Any:
+    """A field that is a setting; `names` are variables that it has beside HEXTRACKR_<FIELD>."""
+    metadata = {"kind": kind, "names": names, "secret": secret}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that may differ between two servers; the secret stays out of its repr."""
+    """Everything that may differ between two servers; secrets stay out of its repr."""
 
-    host: str
-    port: int
-    database: Path
-    jwt_secret: bytes = field(repr=False)
-    cors_origins: tuple[str, ...]
-    log_format: str
-    dev: bool
+    # where it listens, what it stores
+    host: str = option(kinds.text, "127.0.0.1", "HOST")
+    port: int = option(kinds.whole(0, 65535), 8080, "PORT")
+    database: Path = option(kinds.path, Path("data/hextrackr.db"), "DATABASE")
+    ssl_key_path: Path | None = option(kinds.path, None, "SSL_KEY_PATH")
+    ssl_cert_path: Path | None = option(kinds.path, None, "SSL_CERT_PATH")
+    trusted_proxies: tuple[str, ...] = option(kinds.networks, (), "TRUSTED_PROXIES")
+    redis_url: str | None = option(kinds.redis_url, None, "REDIS_URL", secret=True)
+    node_env: str = option(
+        kinds.one_of("production", "development", "test"), "production", "NODE_ENV"
+    )
+    dev: bool = option(kinds.switch, False)
+
+    # browsers
+    cors_origins: tuple[str, ...] = option(kinds.origins, (), "CORS_ORIGIN")
+    cors_origin_pattern: str | None = option(kinds.pattern, None, "CORS_ORIGIN_PATTERN")
+
+    # tokens
+    jwt_secret: bytes = option(kinds.secret, b"", "JWT_SECRET", secret=True)
+    jwt_public_key: bytes = option(kinds.public_key, b"", "JWT_PUBLIC_KEY", secret=True)
+    jwt_algorithms: tuple[str, ...] = option(
+        kinds.some_of(*ALGORITHMS), ("HS256",), "JWT_ALGORITHMS"
+    )
+    jwt_issuer: str | None = option(kinds.text, None, "JWT_ISSUER")
+    jwt_audience: str | None = option(kinds.text, None, "JWT_AUDIENCE")
+    jwt_leeway: float = option(kinds.seconds(0, 300), 0.0, "JWT_LEEWAY")
+
+    # cookies of express-session
+    session_secrets: tuple[bytes, ...] = option(kinds.secrets, (), "SESSION_SECRET", secret=True)
+    session_cookie: str = option(kinds.text, "hextrackr.sid", "SESSION_COOKIE")
+    sessions_database: Path = option(kinds.path, Path("data/sessions.db"), "SESSIONS_DATABASE")
+
+    # who stays connected
+    recheck_interval: float = option(kinds.seconds(1, DAY), 60.0)
+    strict_http_auth: bool = option(kinds.switch, False)
+    recovery_seconds: float = option(kinds.seconds(0, 3600), 120.0)
+    max_connections: int = option(kinds.whole(1, 1_000_000), 10_000)
+    max_connections_per_user: int = option(kinds.whole(1, 100_000), 64)
+    max_connections_per_address: int = option(kinds.whole(1, 1_000_000), 1024)
+    max_rooms: int = option(kinds.whole(4, 10_000), 64)
+
+    # how much they may ask for
+    connects_per_minute: int = option(kinds.whole(1, 1_000_000), 600)
+    events_per_minute: int = option(kinds.whole(1, 1_000_000), 600)
+    events_per_minute_of_address: int = option(kinds.whole(1, 10_000_000), 6000)
+    refusals_before_disconnect: int = option(kinds.whole(1, 100_000), 100)
+
+    # editing
+    editing_idle_seconds: float = option(kinds.seconds(10, DAY), 1800.0)
+    editing_grace_seconds: float = option(kinds.seconds(0, 120), 10.0)
+
+    # the transport
+    ping_interval: float = option(kinds.seconds(1, 60), 25.0)
+    ping_timeout: float = option(kinds.seconds(1, 120), 20.0)
+    affinity_cookie: str | None = option(kinds.text, None)
+    shutdown_disconnect: bool = option(kinds.switch, True)
+    shutdown_drain: float = option(kinds.seconds(0, 300), 0.0)
+
+    # what it tells its operators and producers
+    log_format: str = option(kinds.one_of(*LOG_FORMATS), "human", "LOG_FORMAT")
+    log_level: str = option(kinds.one_of("debug", "info", "warning", "error"), "info", "LOG_LEVEL")
+    event_log: Path | None = option(kinds.path, None)
+    metrics_token: bytes = option(kinds.secret, b"", secret=True)
+    ingest_tokens: tuple[IngestToken, ...] = option(parse_ingest_tokens, (), secret=True)
+    ingest_signed_only: bool = option(kinds.switch, False)
 
 
 def load(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from the environment, overridden by the flags that are not None.
+    """Settings from flags that are not None, the environment, and the file that they name.
 
     Raises SettingsError, with one line for the terminal, where a server must not start.
     """
-    given = {name: value for name, value in (flags or {}).items() if value is not None}
-    dev = bool(given.get("dev", False))
-    host = str(given.get("host") or environment.get("HOST") or DEFAULT_HOST)
-    if dev and not is_loopback(host):
-        raise SettingsError(
-            f"--dev serves the loopback interface only: use --host 127.0.0.1, not {host}"
-        )
-    return Settings(
-        host=host,
-        port=_port(given.get("port", environment.get("PORT") or DEFAULT_PORT)),
-        database=Path(given.get("database") or environment.get("DATABASE") or DEFAULT_DATABASE),
-        jwt_secret=secrets.token_bytes(MINIMUM_SECRET_BYTES) if dev else load_secret(environment),
-        cors_origins=_origins(environment.get("CORS_ORIGIN", "")),
-        log_format=_log_format(given.get("log_format") or environment.get("LOG_FORMAT") or "human"),
-        dev=dev,
-    )
+    settings, _ = _load(environment, flags)
+    return settings
+
+
+def describe(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> list[str]:
+    """A line for each setting: its value, and where it comes from; no secret is shown."""
+    settings, origins = _load(environment, flags)
+    return [
+        f"{each.name:<28} {_shown(each, getattr(settings, each.name)):<32} "
+        f"({origins.get(each.name, 'default')})"
+        for each in fields(Settings)
+    ]
 
 
 def load_secret(environment: Mapping[str, str]) -> bytes:
     """The configured signing secret, or a SettingsError that says how to configure one."""
-    direct, path = environment.get("JWT_SECRET"), environment.get("JWT_SECRET_FILE")
-    if direct and path:
-        raise SettingsError("JWT_SECRET and JWT_SECRET_FILE are both set: unset one of them")
-    if not direct and not path:
-        raise SettingsError(
-            f"no secret: set JWT_SECRET or JWT_SECRET_FILE, {MINIMUM_SECRET_BYTES} bytes or more, "
-            "for example from `openssl rand -hex 32`, or try --dev"
-        )
-    secret = direct.encode() if direct else _read_secret(Path(path or ""))
-    if len(secret) < MINIMUM_SECRET_BYTES:
-        raise SettingsError(
-            f"the secret has {len(secret)} bytes: use {MINIMUM_SECRET_BYTES} or more, "
-            "for example from `openssl rand -hex 32`"
-        )
+    secret: bytes = _read(Sources(environment, {}, known()), "jwt_secret") or b""
+    if not secret:
+        raise _no_secret()
     return secret
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host can be reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def known() -> dict[str, tuple[str, ...]]:
+    """The settings, each with the variables that it has beside HEXTRACKR_<FIELD>."""
+    return {each.name: each.metadata["names"] for each in fields(Settings)}
 
 
-def _read_secret(path: Path) -> bytes:
-    try:
-        # An editor ends the file with a newline that nobody means as a part of the secret.
-        return path.read_bytes().rstrip(b"\r\n")
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise SettingsError(f"JWT_SECRET_FILE {path} cannot be read: {reason}") from error
+def _load(
+    environment: Mapping[str, str], flags: Mapping[str, Any] | None
+) -> tuple[Settings, dict[str, str]]:
+    sources = Sources(environment, flags or {}, known())
+    values = {each.name: _read(sources, each.name) for each in fields(Settings)}
+    given = {name: value for name, value in values.items() if value is not None}
+    return _checked(Settings(**given)), sources.origins
 
 
-def _port(value: str | int) -> int:
-    try:
-        port = int(value)
-    except ValueError:
-        port = -1
-    if not 0 <= port <= 65535:
-        raise SettingsError(f"PORT must be a number from 0 to 65535, not {value!r}")
-    return port
+def _read(sources: Sources, name: str) -> Any:
+    """The value of a setting; None where it was not given."""
+    metadata = Settings.__dataclass_fields__[name].metadata
+    found = sources.find(name, is_secret=metadata["secret"])
+    return None if found is None else metadata["kind"](found.name, found.value)
 
 
-def _log_format(value: str) -> str:
-    if value not in LOG_FORMATS:
-        raise SettingsError(f"LOG_FORMAT must be one of {', '.join(LOG_FORMATS)}, not {value!r}")
-    return value
-
-
-def _origins(value: str) -> tuple[str, ...]:
-    origins = tuple(origin for part in value.split(",") if (origin := part.strip().rstrip("/")))
-    for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
-            # "*" too: with credentials it would let every site act for its visitors.
+def _checked(settings: Settings) -> Settings:
+    """The settings, if they go together."""
+    if settings.dev:
+        if not is_loopback(settings.host):
             raise SettingsError(
-                f"CORS_ORIGIN must list origins such as https://app.example, not {origin!r}"
+                "--dev serves the loopback interface only: use --host 127.0.0.1, "
+                f"not {settings.host}"
             )
-    return origins
+        # Whatever is configured for others, tokens of a trial are good for that trial alone.
+        fresh = secrets.token_bytes(MINIMUM_SECRET_BYTES)
+        settings = replace(settings, jwt_secret=fresh, node_env="development")
+    if not (settings.jwt_secret or settings.jwt_public_key or settings.session_secrets):
+        raise _no_secret()
+    if settings.jwt_public_key and set(settings.jwt_algorithms) == {"HS256"}:
+        raise SettingsError("JWT_PUBLIC_KEY is set: name RS256 or EdDSA in JWT_ALGORITHMS")
+    if {"RS256", "EdDSA"} & set(settings.jwt_algorithms) and not settings.jwt_public_key:
+        raise SettingsError("JWT_ALGORITHMS names RS256 or EdDSA: set JWT_PUBLIC_KEY_FILE")
+    if (settings.ssl_key_path is None) != (settings.ssl_cert_path is None):
+        raise SettingsError("SSL_KEY_PATH and SSL_CERT_PATH go together: set both, or neither")
+    return settings
+
+
+def _no_secret() -> SettingsError:
+    return SettingsError(
+        f"no secret: set JWT_SECRET or JWT_SECRET_FILE, {MINIMUM_SECRET_BYTES} bytes or more, "
+        "for example from `openssl rand -hex 32`, or try --dev"
+    )
+
+
+def _shown(which: Field[Any], value: Any) -> str:
+    if value in (None, b"", ()):
+        return "-"
+    if which.metadata["secret"]:
+        return "(secret, set)"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -28,7 +28,9 @@ FLOORS: dict[int, str] = {
     7: """socketio_core: joining connection client_files server testing redis_adapter
           redis_streams_adapter cluster_adapter
           workers __init__""",
-    8: """hextrackr_server: __init__ errors clock settings log_setup metrics principal rate_limiter
+    8: """hextrackr_server: __init__ errors clock setting_kinds ingest_auth setting_sources settings
+          idempotency session_cookie identity_service emitter event_log log_setup metrics
+          principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
           import_store upload_store sample kev progress_tracker editing_sessions maintenance
           statistics_service import_service import_client""",

@@ -157,3 +157,21 @@ def test_elsewhere_each_phase_is_a_line() -> None:
         progress.show(percent, "staging" if percent < 30 else "processing", f"at {percent}")
     progress.end()
     assert stream.getvalue() == "staging: at 10\nprocessing: at 30\n"
+
+
+def test_check_shows_the_configuration_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    assert main(["check", "--port", "9123"]) == 0
+    shown = capsys.readouterr().out
+    assert "9123" in shown
+    assert SECRET.decode() not in shown
+
+
+def test_check_refuses_what_serve_would(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEXTRACKR_PROT", "1")
+    assert main(["check"]) == 1
+    assert "did you mean HEXTRACKR_PORT?" in capsys.readouterr().err

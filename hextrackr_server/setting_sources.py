@@ -1,0 +1,103 @@
+"""Where a setting may be written down: flags, environment, secret files, one TOML file.
+
+Knows: their order, names that nobody knows.  Does not know: what a setting means.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hextrackr_server.errors import SettingsError
+
+PREFIX = "HEXTRACKR_"
+#: Variables of the command line, and the one that names the file.
+OTHERS = ("HEXTRACKR_CONFIG", "HEXTRACKR_TOKEN", "HEXTRACKR_URL")
+
+
+class Found(NamedTuple):
+    """A value as it was written down, and the name under which it was."""
+
+    name: str
+    value: Any
+
+
+class Sources:
+    """All places at once; raises SettingsError for a name that no setting has."""
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        flags: Mapping[str, Any],
+        known: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self._environment = environment
+        self._flags = {name: value for name, value in flags.items() if value is not None}
+        self._known = known
+        self._file_name = str(self._flags.get("config") or environment.get(OTHERS[0]) or "")
+        self._file = _read_toml(Path(self._file_name)) if self._file_name else {}
+        self.origins: dict[str, str] = {}
+        self._refuse_unknown()
+
+    def find(self, name: str, *, is_secret: bool = False) -> Found | None:
+        """The value that counts; an empty variable is as good as none."""
+        if name in self._flags:
+            flag = f"--{name.replace('_', '-')}"
+            return self._note(name, flag, Found(flag, self._flags[name]))
+        for variable in (PREFIX + name.upper(), *self._known[name]):
+            found = self._variable(variable, is_secret)
+            if found is not None:
+                return self._note(name, found.name, Found(variable, found.value))
+        if name in self._file:
+            return self._note(name, self._file_name, Found(name, self._file[name]))
+        return None
+
+    def _note(self, name: str, origin: str, found: Found) -> Found:
+        self.origins[name] = origin
+        return found
+
+    def _variable(self, variable: str, is_secret: bool) -> Found | None:
+        direct = self._environment.get(variable)
+        file = self._environment.get(f"{variable}_FILE") if is_secret else None
+        if direct and file:
+            raise SettingsError(f"{variable} and {variable}_FILE are both set: unset one of them")
+        if file:
+            return Found(f"{variable}_FILE", _read_secret(f"{variable}_FILE", Path(file)))
+        return Found(variable, direct) if direct else None
+
+    def _refuse_unknown(self) -> None:
+        variables = [PREFIX + name.upper() for name in self._known]
+        variables += [f"{variable}_FILE" for variable in variables]
+        for variable in self._environment:
+            if variable.startswith(PREFIX) and variable not in (*variables, *OTHERS):
+                raise _unknown("variable", variable, (*variables, *OTHERS))
+        for key in self._file:
+            if key not in self._known:
+                raise _unknown(f"key in {self._file_name}:", key, self._known)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> SettingsError:
+    near = get_close_matches(name, list(known), n=1, cutoff=0.0)
+    return SettingsError(f"there is no such {what} {name[:100]!r}: did you mean {near[0]}?")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(f"the settings file {path} cannot be read: {reason}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {path} is no TOML: {error}") from error
+
+
+def _read_secret(variable: str, path: Path) -> str:
+    try:
+        # An editor ends the file with a newline that nobody means as a part of the secret.
+        return path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise SettingsError(f"{variable} {path} cannot be read: {reason}") from error
