@@ -1,0 +1,1 @@
+"""What this server costs, measured beside its peers: `python -m benchmarks`."""

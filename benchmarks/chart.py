@@ -1,0 +1,74 @@
+"""A chart of the figures: bars of cost relative to Node, as SVG.
+
+Knows: rectangles and text.  Does not know: how anything was measured.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from .figures import Outcome
+
+ROW, BAR, LEFT, WIDTH, TOP, RIGHT = 34, 12, 330, 420, 56, 150
+LONGEST = 1.5  # times Node; what is longer is cut, and tells its number
+OURS_COLOUR, PYTHON_COLOUR, INK, FAINT = "#2b6cb0", "#b7791f", "#1a202c", "#a0aec0"
+
+
+def draw(outcomes: list[Outcome]) -> str:
+    """Return the chart: for each figure with a goal that is compared with Node."""
+    shown = [each for each in outcomes if each.goal is not None and each.base_name == "Node"]
+    height = TOP + ROW * len(shown) + 40
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + RIGHT}" '
+        f'height="{height}" font-family="sans-serif" font-size="12" fill="{INK}">',
+        '<rect width="100%" height="100%" fill="white"/>',
+        '<text x="16" y="22" font-size="15">Cost relative to socket.io on Node: CPU of the server '
+        "per message, memory per connection</text>",
+        _legend(),
+    ]
+    for index, outcome in enumerate(shown):
+        parts += _row(outcome, TOP + ROW * index)
+    node = LEFT + WIDTH / LONGEST
+    bottom = TOP + ROW * len(shown)
+    parts += [
+        f'<line x1="{node}" y1="{TOP - 6}" x2="{node}" y2="{bottom}" stroke="{INK}"/>',
+        f'<text x="{node}" y="{bottom + 16}" text-anchor="middle">Node = 1</text>',
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _legend() -> str:
+    return (
+        f'<rect x="{LEFT}" y="32" width="12" height="10" fill="{OURS_COLOUR}"/>'
+        f'<text x="{LEFT + 18}" y="41">ours</text>'
+        f'<rect x="{LEFT + 64}" y="32" width="12" height="10" fill="{PYTHON_COLOUR}"/>'
+        f'<text x="{LEFT + 82}" y="41">python-socketio</text>'
+        f'<line x1="{LEFT + 196}" y1="30" x2="{LEFT + 196}" y2="44" stroke="#c53030" '
+        f'stroke-width="2"/><text x="{LEFT + 204}" y="41">goal</text>'
+    )
+
+
+def _row(outcome: Outcome, y: int) -> list[str]:
+    assert outcome.goal is not None, "only figures with a goal are shown"
+    parts = [
+        f'<text x="{LEFT - 10}" y="{y + 15}" text-anchor="end">{escape(outcome.name)}</text>',
+        _bar(outcome.ratio, y, OURS_COLOUR),
+    ]
+    if outcome.python_socketio is not None:
+        parts.append(_bar(outcome.python_socketio / outcome.base, y + BAR, PYTHON_COLOUR))
+    goal = LEFT + WIDTH * outcome.goal / LONGEST
+    parts.append(
+        f'<line x1="{goal:.1f}" y1="{y - 2}" x2="{goal:.1f}" y2="{y + BAR + 2}" '
+        'stroke="#c53030" stroke-width="2"/>'
+    )
+    return parts
+
+
+def _bar(ratio: float, y: int, colour: str) -> str:
+    width = WIDTH * min(ratio, LONGEST) / LONGEST
+    more = " &#8594;" if ratio > LONGEST else ""
+    return (
+        f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 2}" fill="{colour}"/>'
+        f'<text x="{LEFT + width + 6:.1f}" y="{y + 9}" font-size="10">{ratio:.2f}{more}</text>'
+    )

@@ -1,0 +1,271 @@
+"""The way of one event without a network: how many calls it is, and how many microseconds.
+
+    python -m benchmarks.hop_budget [--json]
+
+From `data_received` to the handler and back to `write`, on a connection that is a sink. Calls are
+those of Python functions, as `sys.setprofile` counts them (calls into C are told beside them):
+unlike the time they are the same on every machine, and a test pins them in BUDGET.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from time import perf_counter
+from types import FrameType
+from typing import Any, NamedTuple
+
+import uvloop
+
+from . import wire
+from .servers.ours import make_server
+
+BATCHES = 7
+EVENTS = 2000
+MEMBERS = 400
+LEAVING = "leaving, 10,000 rooms on the server"
+
+# The most calls that each way may take; to be lowered whenever it becomes shorter.
+BUDGET = {
+    "event with ack, plain handler": 22,
+    "event with ack, async handler": 24,
+    "event without ack, plain handler": 11,
+    "event without ack, async handler": 13,
+    "8 events with ack in one chunk, plain handler": 18,
+    "broadcast, per delivery": 5,
+    "polling round (POST + GET)": 400,
+}
+
+
+class Hop(NamedTuple):
+    """What one way costs."""
+
+    calls: float
+    c_calls: float
+    microseconds: float
+
+
+class Sink(asyncio.Transport):
+    """A TCP connection that takes everything, and keeps what it took last."""
+
+    def __init__(self) -> None:
+        super().__init__(extra={"peername": ("127.0.0.1", 50000)})
+        self.protocol: Any = None
+        self.last = b""
+        self.writes = 0
+
+    def write(self, data: Any) -> None:
+        self.last = data
+        self.writes += 1
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+def open_http(io: Any) -> Sink:
+    """Return a connection that speaks HTTP yet."""
+    sink = Sink()
+    sink.protocol = io.engine.protocol()
+    sink.protocol.connection_made(sink)
+    return sink
+
+
+def open_socket(io: Any) -> Sink:
+    """Return a connection whose socket is in the namespace `/`."""
+    sink = open_http(io)
+    sink.protocol.data_received(wire.websocket_handshake())
+    sink.protocol.data_received(wire.CONNECT)
+    assert b"40{" in sink.last or b"42" in sink.last, sink.last
+    return sink
+
+
+class Counter:
+    """Counts calls while it is entered."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.c_calls = 0
+
+    def __enter__(self) -> Counter:
+        sys.setprofile(self._count)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(None)
+        self.c_calls -= 1  # `setprofile` itself
+        self.calls -= 1  # `__exit__` itself
+
+    def _count(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "call":
+            self.calls += 1
+        elif event == "c_call":
+            self.c_calls += 1
+
+
+def measure(once: Callable[[], Any], events: int = 1, repeat: int = EVENTS) -> Hop:
+    """Return what `once` costs, per event: `events` happen in it."""
+    for _ in range(20):
+        once()
+    with Counter() as counter:
+        once()
+    best = float("inf")
+    for _ in range(BATCHES):
+        began = perf_counter()
+        for _ in range(repeat):
+            once()
+        best = min(best, perf_counter() - began)
+    calls = counter.calls - 1 if once.__name__ == "<lambda>" else counter.calls
+    return Hop(calls / events, counter.c_calls / events, best / repeat / events * 1e6)
+
+
+def measure_event(handlers: str, name: str, ack_id: int | None, count: int = 1) -> Hop:
+    """Measure an event: one chunk, `count` frames."""
+    sink = open_socket(make_server(handlers=handlers))
+    chunk = wire.frame(wire.event(name, wire.payload(64), ack_id)) * count
+    receive = sink.protocol.data_received
+    writes = sink.writes
+    receive(chunk)
+    expected = 0 if ack_id is None else 1  # one write for a chunk, however many acks
+    assert sink.writes - writes == expected, "the server answers as it should"
+    return measure(lambda: receive(chunk), count)
+
+
+def measure_broadcast() -> Hop:
+    """Measure one delivery: what more members cost, divided by their number."""
+    chunk = wire.frame(wire.event("bcast", wire.payload(64), 1))
+    found = []
+    for members in (MEMBERS // 4, MEMBERS):
+        io = make_server()
+        sinks = [open_socket(io) for _ in range(members)]
+        receive = sinks[0].protocol.data_received
+        found.append(measure(lambda receive=receive: receive(chunk), repeat=40))  # type: ignore[misc]
+        assert all(b"update" in sink.last for sink in sinks[1:]), "all members have it"
+    few, many = found
+    more = MEMBERS - MEMBERS // 4
+    return Hop(*((b - a) / more for a, b in zip(few, many, strict=True)))
+
+
+def measure_polling() -> Hop:
+    """Measure a POST with an event, and the GET that brings its ack."""
+    io = make_server()
+    polls, posts = open_http(io), open_http(io)
+    polls.protocol.data_received(wire.polling_get())
+    sid = json.loads(polls.last.partition(b"\r\n\r\n0")[2])["sid"]
+    get = wire.polling_get(sid)
+    posts.protocol.data_received(wire.polling_post(sid, b"40"))
+    polls.protocol.data_received(get)
+    post = wire.polling_post(sid, wire.event("echo", wire.payload(64), 1))
+
+    def go_round() -> None:
+        posts.protocol.data_received(post)
+        polls.protocol.data_received(get)
+
+    go_round()
+    assert b"431[" in polls.last, polls.last
+    hop = measure(go_round, repeat=EVENTS // 10)
+    return hop._replace(calls=hop.calls - 1)
+
+
+def measure_all() -> dict[str, Hop]:
+    """Measure every way. To be called from a callback of the loop: there is no current task."""
+    return {
+        "event with ack, plain handler": measure_event("sync", "echo", 7),
+        "event with ack, async handler": measure_event("async", "echo", 7),
+        "event without ack, plain handler": measure_event("sync", "msg", None),
+        "event without ack, async handler": measure_event("async", "msg", None),
+        "8 events with ack in one chunk, plain handler": measure_event("sync", "echo", 7, 8),
+        "broadcast, per delivery": measure_broadcast(),
+        "polling round (POST + GET)": measure_polling(),
+    }
+
+
+def leave_once(rooms: int, sockets: int = 200) -> float:
+    """Return the seconds that a socket in three rooms takes to leave a server with many rooms."""
+    io = make_server()
+    open_socket(io)
+    resident = next(iter(io.sockets.values()))
+    resident.join([f"room {index}" for index in range(rooms)])
+    leaving = [open_socket(io) for _ in range(sockets)]
+    for socket in list(io.sockets.values())[1:]:
+        socket.join(["room 1", "room 2", "room 3"])
+    began = perf_counter()
+    for sink in leaving:
+        sink.protocol.connection_lost(None)
+    took = perf_counter() - began
+    assert len(io.sockets) == 1, "all but the resident have left"
+    return took / sockets
+
+
+def measure_leaving() -> tuple[float, float, list[float]]:
+    """Return microseconds with 10 rooms and with 10,000, and the ratios of neighbours."""
+
+    def take_turns() -> list[tuple[float, float]]:
+        leave_once(10)
+        return [(leave_once(10) * 1e6, leave_once(10_000) * 1e6) for _ in range(BATCHES)]
+
+    pairs = on_loop(take_turns)
+    few, many = (sorted(side)[BATCHES // 2] for side in zip(*pairs, strict=True))
+    return few, many, [b / a for a, b in pairs]
+
+
+def on_loop(function: Callable[[], Any]) -> Any:
+    """Call a function as the loop calls `data_received`: outside of any task."""
+
+    async def wait() -> Any:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+
+        def call() -> None:
+            try:
+                done.set_result(function())
+            except BaseException as error:
+                done.set_exception(error)
+
+        loop.call_soon(call)
+        return await done
+
+    return uvloop.run(wait())
+
+
+def main() -> None:
+    """Measure and tell."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--json", action="store_true", help="for programs")
+    given = parser.parse_args()
+    hops: dict[str, Hop] = on_loop(measure_all)
+    if given.json:
+        print(json.dumps({name: hop._asdict() for name, hop in hops.items()}, indent=1))
+        return
+    for name, hop in hops.items():
+        print(
+            f"{name:48} {hop.calls:6.1f} calls (of {BUDGET[name]})  {hop.c_calls:6.1f} into C  "
+            f"{hop.microseconds:7.2f} us"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The servers that are compared: one process each, the same behaviour, startable alone."""

@@ -1,0 +1,130 @@
+"""This project's server as the benchmark meets it.
+
+    python -m benchmarks.servers.ours --port P [--handlers sync|async] [--full] [--deflate]
+
+Behaviour, the same for all servers here: a socket joins room `r`; `echo(data)` acks its data;
+`msg(data)` is taken; `bcast(data)` emits `update` to the room and acks 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import signal
+from collections import Counter
+from time import monotonic
+from typing import Any
+
+from engineio_core.options import PerMessageDeflate
+from socketio_core import SocketServer
+from socketio_core.errors import AckError
+from socketio_core.options import Recovery
+from socketio_core.socket_ import Socket
+
+RATE = 1_000_000.0  # events a second and socket: the limiter counts, and lets all of them pass
+
+
+def add_plain_handlers(io: SocketServer) -> None:
+    """Register plain functions."""
+
+    @io.on("echo")
+    def echo(socket: Socket, data: Any) -> Any:
+        return data
+
+    @io.on("msg")
+    def message(socket: Socket, data: Any) -> None:
+        pass
+
+    @io.on("bcast")
+    def broadcast(socket: Socket, data: Any) -> int:
+        io.to("r").emit("update", data)
+        return 1
+
+
+def add_async_handlers(io: SocketServer) -> None:
+    """Register coroutine functions: what users write."""
+
+    @io.on("echo")
+    async def echo(socket: Socket, data: Any) -> Any:
+        return data
+
+    @io.on("msg")
+    async def message(socket: Socket, data: Any) -> None:
+        pass
+
+    @io.on("bcast")
+    async def broadcast(socket: Socket, data: Any) -> int:
+        io.to("r").emit("update", data)
+        return 1
+
+
+class Bucket:
+    """A token bucket: as many events as a socket may still send."""
+
+    __slots__ = ("filled_at", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = RATE
+        self.filled_at = monotonic()
+
+    def take(self) -> bool:
+        """Take one token; False where there is none."""
+        now = monotonic()
+        self.tokens = min(RATE, self.tokens + (now - self.filled_at) * RATE)
+        self.filled_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+def add_deployment(io: SocketServer) -> None:
+    """Add what a deployment has beside its handlers: a middleware, a rate limit, metrics."""
+    events: Counter[str] = Counter()
+
+    @io.use
+    def admit(socket: Socket) -> None:
+        socket.data["bucket"] = Bucket()
+
+    @io.main.use_event
+    def limit(socket: Socket, event: list[Any]) -> None:
+        events[event[0]] += 1
+        if not socket.data["bucket"].take():
+            raise AckError("RATE_LIMITED", "too many events")
+
+
+def make_server(*, handlers: str = "async", full: bool = False, deflate: bool = False) -> Any:
+    """Return the server, ready to listen."""
+    options: dict[str, Any] = {"ping_interval": 25, "ping_timeout": 20}
+    if full:
+        options["recovery"] = Recovery()
+    if deflate:
+        options["per_message_deflate"] = PerMessageDeflate()
+    io = SocketServer(**options)
+
+    @io.on("connection")
+    def connected(socket: Socket) -> None:
+        socket.join("r")
+
+    (add_plain_handlers if handlers == "sync" else add_async_handlers)(io)
+    if full:
+        add_deployment(io)
+    return io
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--handlers", choices=("sync", "async"), default="async")
+    parser.add_argument("--full", action="store_true", help="recovery, limits, metrics, middleware")
+    parser.add_argument("--deflate", action="store_true", help="permessage-deflate")
+    given = parser.parse_args()
+    # The benchmark asks all servers to collect garbage before it reads their memory.
+    signal.signal(signal.SIGUSR2, lambda *_: gc.collect() and None)
+    io = make_server(handlers=given.handlers, full=given.full, deflate=given.deflate)
+    io.run(port=given.port)
+
+
+if __name__ == "__main__":
+    main()

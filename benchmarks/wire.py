@@ -1,0 +1,101 @@
+"""Bytes made beforehand: handshakes, masked frames, payloads of a given size.
+
+Knows: what a client of Socket.IO sends.  Does not know: connections.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+
+HOST = b"Host: 127.0.0.1\r\n"
+# What the official client sends from Node, and what a browser does.
+PLAIN_HEADERS = (
+    HOST + b"User-Agent: node-XMLHttpRequest\r\nAccept: */*\r\nConnection: keep-alive\r\n"
+)
+BROWSER_HEADERS = HOST + (
+    b"Connection: keep-alive\r\n"
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    b"Chrome/126.0.0.0 Safari/537.36\r\n"
+    b"Accept: */*\r\nReferer: http://127.0.0.1/\r\nSec-Fetch-Dest: empty\r\n"
+    b"Sec-Fetch-Mode: cors\r\nSec-Fetch-Site: same-origin\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\n"
+)
+
+TEXT = 0x81
+BINARY = 0x82
+DEFLATED_TEXT = 0xC1
+MASK = b"\0\0\0\0"  # masking with it changes nothing, and is as legal as any other
+
+CLOSE_FRAME = b"\x88\x82" + MASK + b"\x03\xe8"
+
+
+def frame(payload: bytes, first: int = TEXT) -> bytes:
+    """Return one masked frame of a client."""
+    length = len(payload)
+    if length < 126:
+        head = bytes((first, 0x80 | length))
+    elif length < 65536:
+        head = bytes((first, 0xFE)) + length.to_bytes(2, "big")
+    else:
+        head = bytes((first, 0xFF)) + length.to_bytes(8, "big")
+    return head + MASK + payload
+
+
+def deflated_frame(payload: bytes) -> bytes:
+    """Return a frame compressed by itself, as RFC 7692, section 7.2.1 says."""
+    compressor = zlib.compressobj(wbits=-15)
+    data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return frame(data[:-4], DEFLATED_TEXT)
+
+
+CONNECT = frame(b"40")
+PONG = frame(b"3")
+PROBE = frame(b"2probe")
+UPGRADE = frame(b"5")
+
+
+def websocket_handshake(sid: str = "", *, deflate: bool = False) -> bytes:
+    """Return the request that opens a WebSocket."""
+    query = f"EIO=4&transport=websocket{'&sid=' + sid if sid else ''}".encode()
+    extensions = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+    return (
+        b"GET /socket.io/?" + query + b" HTTP/1.1\r\n" + HOST
+        + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        + (extensions if deflate else b"") + b"\r\n"
+    )  # fmt: skip
+
+
+def polling_get(sid: str = "", headers: bytes = PLAIN_HEADERS) -> bytes:
+    """Return a poll; without a sid, the request that opens a session."""
+    query = f"EIO=4&transport=polling{'&sid=' + sid if sid else ''}".encode()
+    return b"GET /socket.io/?" + query + b" HTTP/1.1\r\n" + headers + b"\r\n"
+
+
+def polling_post(sid: str, body: bytes, headers: bytes = PLAIN_HEADERS) -> bytes:
+    """Return the request that brings packets."""
+    return (
+        b"POST /socket.io/?EIO=4&transport=polling&sid=" + sid.encode() + b" HTTP/1.1\r\n"
+        + headers + b"Content-type: text/plain;charset=UTF-8\r\n"
+        + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    )  # fmt: skip
+
+
+def payload(size: int) -> bytes:
+    """Return JSON of that size: an object, as applications send."""
+    record = {"id": 417, "kind": "update", "done": False, "text": ""}
+    room = size - len(json.dumps(record, separators=(",", ":")))
+    record["text"] = ("the quick brown fox jumps over the lazy dog " * (room // 44 + 1))[:room]
+    return json.dumps(record, separators=(",", ":")).encode()
+
+
+def event(name: str, data: bytes, ack_id: int | None = None) -> bytes:
+    """Return the message of an event."""
+    return b'42%b["%b",%b]' % (b"" if ack_id is None else b"%d" % ack_id, name.encode(), data)
+
+
+def binary_event_frames(name: str, size: int, ack_id: int) -> bytes:
+    """Return the two frames of an event with one attachment."""
+    text = b'451-%d["%b",{"_placeholder":true,"num":0}]' % (ack_id, name.encode())
+    return frame(text) + frame(bytes(range(256)) * (size // 256), BINARY)
