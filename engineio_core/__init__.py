@@ -5,8 +5,9 @@
 `__all__` is the public API.
 """
 
+from .admission import ConnectionRefusal
 from .encoded_packet import EncodedPacket
-from .engine import ConnectionRefusal, Engine
+from .engine import Engine
 from .errors import (
     CloseReason,
     EngineError,

@@ -32,6 +32,18 @@ Middleware: TypeAlias = Callable[
 Judgement: TypeAlias = Generator[Awaitable[Any], Any, "str | HttpResponse | None"]
 
 
+class ConnectionRefusal:
+    """What `connection_error` is told: who asked, and why it was refused."""
+
+    __slots__ = ("code", "context", "message", "request")
+
+    def __init__(self, request: HttpRequest, error: HandshakeRefused) -> None:
+        self.request = request
+        self.code = error.refusal.code
+        self.message = error.refusal.message
+        self.context = error.context
+
+
 class Judged(Protocol):
     """Who is told what became of a request; exactly one of these is called."""
 

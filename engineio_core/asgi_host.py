@@ -70,17 +70,8 @@ class _Cycle:
     """One request and its answer, as an ASGI application sees them."""
 
     __slots__ = (
-        "_body",
-        "_chunks",
-        "_exchange",
-        "_has_started",
-        "_head",
-        "_is_complete",
-        "_is_end_told",
-        "_queued",
-        "_state",
-        "_wakeup",
-        "_writable",
+        "_body", "_chunks", "_exchange", "_has_started", "_head", "_is_complete", "_is_end_told",
+        "_queued", "_state", "_wakeup", "_writable",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, state: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeVar
 import orjson
 
 from . import errors, handshake
-from .admission import Admission, Middleware
+from .admission import Admission, ConnectionRefusal, Middleware
 from .asgi_host import AsgiApp, AsgiHost
 from .encoded_packet import EncodedPacket
 from .errors import CloseReason, HandshakeRefused
@@ -30,6 +30,7 @@ from .polling_transport import PollingTransport
 from .session import Session, SessionContext
 from .transport import Clock, Transport
 from .trusted_proxies import TrustedProxies
+from .upgrade import Deaf
 from .websocket_handshake import HandshakeRejected, accept_handshake, encode_switch
 from .websocket_transport import WebSocketTransport
 
@@ -38,18 +39,6 @@ logger = logging.getLogger("engineio_core")
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 Event = Literal["connection", "connection_error", "headers", "initial_headers"]
 EVENTS: Final = ("connection", "connection_error", "headers", "initial_headers")
-
-
-class ConnectionRefusal:
-    """What `connection_error` is told: who asked, and why it was refused."""
-
-    __slots__ = ("code", "context", "message", "request")
-
-    def __init__(self, request: HttpRequest, error: HandshakeRefused) -> None:
-        self.request = request
-        self.code = error.refusal.code
-        self.message = error.refusal.message
-        self.context = error.context
 
 
 class Engine:
@@ -280,7 +269,7 @@ class Engine:
             packets.append(EncodedPacket.message(self.options.initial_packet))
         headers: list[tuple[str, str]] = [TEXT_PLAIN, NO_STORE]
         if self.options.cookie is not None:
-            headers.append(("Set-Cookie", _encode_cookie(self.options, sid)))
+            headers.append(("Set-Cookie", handshake.encode_cookie(self.options.cookie, sid)))
         self._decorate(request, headers)
         exchange.respond(HttpResponse(200, encode_payload(packets), headers))
         self._register(session)
@@ -312,7 +301,7 @@ class Engine:
         candidate = session.admit_candidate(transport)
         if candidate is None:
             # Node: the handshake succeeds, then the connection is closed.
-            transport.listener = _Deaf()
+            transport.listener = Deaf()
             transport.close()
             return
         transport.listener = candidate
@@ -398,44 +387,6 @@ class Engine:
                 hook(*args)
             except Exception:
                 logger.exception("a listener of %r failed", event)
-
-
-class _Deaf:
-    """The listener of a WebSocket that is being closed."""
-
-    def receive_text(self, text: str) -> None:
-        """Drop it."""
-
-    def receive_binary(self, data: bytes) -> None:
-        """Drop it."""
-
-    def outbox_wanted(self) -> None:
-        """There is none."""
-
-    def transport_closed(self, reason: CloseReason, description: str) -> None:
-        """As expected."""
-
-    def fail(self, error: errors.ProtocolError) -> None:
-        """It does not matter any more."""
-
-
-def _encode_cookie(options: EngineOptions, sid: str) -> str:
-    cookie = options.cookie
-    assert cookie is not None, "there is something to encode"
-    parts = [f"{cookie.name}={sid}"]
-    if cookie.max_age is not None:
-        parts.append(f"Max-Age={cookie.max_age}")
-    if cookie.domain is not None:
-        parts.append(f"Domain={cookie.domain}")
-    if cookie.path is not None:
-        parts.append(f"Path={cookie.path}")
-    if cookie.http_only:
-        parts.append("HttpOnly")
-    if cookie.secure:
-        parts.append("Secure")
-    if cookie.same_site is not None:
-        parts.append(f"SameSite={cookie.same_site.capitalize()}")
-    return "; ".join(parts)
 
 
 def _make_future() -> asyncio.Future[None]:

@@ -20,7 +20,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .options import EngineOptions
+    from .options import Cookie, EngineOptions
 
 PROTOCOL: Final = "4"
 
@@ -65,3 +65,21 @@ def encode_open(sid: str, transport: str, options: EngineOptions) -> bytes:
         "maxPayload": options.max_http_buffer_size,
     }
     return b"0" + orjson.dumps(handshake)
+
+
+def encode_cookie(cookie: Cookie, sid: str) -> str:
+    """Return the value of a Set-Cookie header; the attributes stand in Node's order."""
+    parts = [f"{cookie.name}={sid}"]
+    if cookie.max_age is not None:
+        parts.append(f"Max-Age={cookie.max_age}")
+    if cookie.domain is not None:
+        parts.append(f"Domain={cookie.domain}")
+    if cookie.path is not None:
+        parts.append(f"Path={cookie.path}")
+    if cookie.http_only:
+        parts.append("HttpOnly")
+    if cookie.secure:
+        parts.append("Secure")
+    if cookie.same_site is not None:
+        parts.append(f"SameSite={cookie.same_site.capitalize()}")
+    return "; ".join(parts)

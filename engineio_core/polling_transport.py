@@ -38,16 +38,9 @@ class PollingTransport:
     """
 
     __slots__ = (
-        "_closed",
-        "_context",
-        "_decorate",
-        "_held_post",
-        "_is_reading_paused",
-        "_poll",
-        "_post",
-        "_wake_planned",
-        "session",
-    )
+        "_closed", "_context", "_decorate", "_held_post", "_is_reading_paused", "_poll", "_post",
+        "_wake_planned", "session",
+    )  # fmt: skip
 
     name = "polling"
     writable = False  # every packet takes the way over the outbox, so that polls carry many

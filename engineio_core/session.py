@@ -57,26 +57,10 @@ class Session:
     """
 
     __slots__ = (
-        "_candidate",
-        "_closing_timer",
-        "_context",
-        "_is_reading_paused",
-        "_outbox",
-        "_outbox_size",
-        "_waiters",
-        "beat",
-        "heard",
-        "on_binary",
-        "on_close",
-        "on_drain",
-        "on_text",
-        "on_upgrade",
-        "request",
-        "sid",
-        "state",
-        "transport",
-        "upgrade_state",
-    )
+        "_candidate", "_closing_timer", "_context", "_is_reading_paused", "_outbox", "_outbox_size",
+        "_waiters", "beat", "heard", "on_binary", "on_close", "on_drain", "on_text", "on_upgrade",
+        "request", "sid", "state", "transport", "upgrade_state",
+    )  # fmt: skip
 
     def __init__(
         self, sid: str, request: Any, transport: Transport, context: SessionContext

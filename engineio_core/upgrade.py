@@ -63,3 +63,22 @@ class UpgradeCandidate:
     def _give_up(self) -> None:
         self.transport_closed(CloseReason.TRANSPORT_CLOSE, "")
         self._transport.close()
+
+
+class Deaf:
+    """The listener of a WebSocket that is being closed."""
+
+    def receive_text(self, text: str) -> None:
+        """Drop it."""
+
+    def receive_binary(self, data: bytes) -> None:
+        """Drop it."""
+
+    def outbox_wanted(self) -> None:
+        """There is none."""
+
+    def transport_closed(self, reason: CloseReason, description: str) -> None:
+        """As expected."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """It does not matter any more."""

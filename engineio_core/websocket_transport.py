@@ -47,29 +47,11 @@ class WebSocketTransport(asyncio.Protocol):
     """One WebSocket connection, from the end of its handshake to the end of TCP."""
 
     __slots__ = (
-        "_batch",
-        "_batch_size",
-        "_closed",
-        "_closing_timer",
-        "_context",
-        "_deflates",
-        "_fragment_count",
-        "_fragments",
-        "_is_fast",
-        "_is_reading_paused",
-        "_is_text",
-        "_library",
-        "_library_only",
-        "_listener",
-        "_max_size",
-        "_partial",
-        "_receive_binary",
-        "_receive_text",
-        "_slow_bytes",
-        "_tcp",
-        "_wanted",
-        "writable",
-    )
+        "_batch", "_batch_size", "_closed", "_closing_timer", "_context", "_deflates",
+        "_fragment_count", "_fragments", "_is_fast", "_is_reading_paused", "_is_text", "_library",
+        "_library_only", "_listener", "_max_size", "_partial", "_receive_binary", "_receive_text",
+        "_slow_bytes", "_tcp", "_wanted", "writable",
+    )  # fmt: skip
 
     name = "websocket"
 
