@@ -153,8 +153,9 @@ class Engine:
         if self._asgi is not None and not self._listeners:
             await self._asgi.start_up()
         listener = await open_listener(
-            self.protocol, host, port, unix_path=unix_path, descriptor=descriptor, tls=tls
-        )
+            self.protocol, host, port, unix_path=unix_path, descriptor=descriptor, tls=tls,
+            handshake_timeout=self.options.header_timeout,
+        )  # fmt: skip
         self._listeners.append(listener)
         return listener
 

@@ -104,25 +104,32 @@ async def open_listener(
     unix_path: str | Path | None = None,
     descriptor: int | None = None,
     tls: Tls | None = None,
+    handshake_timeout: float | None = None,
 ) -> Listener:
     """Listen on a host and port (IPv4, IPv6, a name; None: all), or on one of the others.
 
     `unix_path`: a socket file; a stale one is replaced. `descriptor`: an inherited listening
-    socket, such as systemd hands over. Raises OSError if the address can't be had.
+    socket, such as systemd hands over. A TLS handshake may take `handshake_timeout` seconds (60
+    by default). Raises OSError if the address can't be had.
     """
     loop = asyncio.get_running_loop()
     context = tls.make_context() if tls is not None else None
+    timeout = handshake_timeout if tls is not None else None
     if descriptor is not None:
         inherited = socket.socket(fileno=descriptor)
         inherited.setblocking(False)
-        server = await loop.create_server(factory, sock=inherited, ssl=context, backlog=BACKLOG)
+        server = await loop.create_server(
+            factory, sock=inherited, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+        )
     elif unix_path is not None:
         _remove_stale_socket(unix_path)
         server = await loop.create_unix_server(
-            factory, str(unix_path), ssl=context, backlog=BACKLOG
+            factory, str(unix_path), ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
         )
     else:
-        server = await loop.create_server(factory, host, port, ssl=context, backlog=BACKLOG)
+        server = await loop.create_server(
+            factory, host, port, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+        )
     return Listener(server, tls, context)
 
 

@@ -299,6 +299,20 @@ def test_a_websocket_over_tls_closes_in_good_order(
     run(case())
 
 
+def test_a_tls_handshake_that_does_not_come_is_given_up(
+    run: Callable[[Any], None], tmp_path: Path
+) -> None:
+    async def case() -> None:
+        engine = echo_engine(header_timeout=0.03)
+        listener = await engine.listen(tls=own_files(tmp_path))
+        client = await connect(listener.port)
+        assert await client.end() == b""
+        await client.close()
+        await engine.shutdown()
+
+    run(case())
+
+
 def test_an_upload_that_is_refused_over_tls_can_read_why(
     run: Callable[[Any], None], tmp_path: Path
 ) -> None:

@@ -1,0 +1,20 @@
+"""The two tables: every state can be left but the last, and nothing leads back from there."""
+
+from __future__ import annotations
+
+from engineio_core.session_state import (
+    SESSION_TRANSITIONS,
+    UPGRADE_TRANSITIONS,
+    SessionState,
+    UpgradeState,
+)
+
+
+def test_every_state_has_a_row() -> None:
+    assert set(SESSION_TRANSITIONS) == set(SessionState)
+    assert set(UPGRADE_TRANSITIONS) == set(UpgradeState)
+
+
+def test_only_the_last_states_are_without_a_way_on() -> None:
+    assert [state for state, row in SESSION_TRANSITIONS.items() if not row] == [SessionState.CLOSED]
+    assert [state for state, row in UPGRADE_TRANSITIONS.items() if not row] == [UpgradeState.FINAL]
