@@ -1,0 +1,315 @@
+"""Acks, both ways: what is answered, when, and what happens if nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from socketio_core import AckError, AckTimeout, PeerDisconnected, Socket, SocketServer
+from socketio_core.acknowledgement import MAX_PENDING
+from socketio_core.testing import TestServer, settle
+from tests.socketio_core.support import TcpServer
+
+
+async def test_what_a_handler_returns_is_the_ack(transport: str) -> None:
+    io = SocketServer()
+    io.on("x", lambda socket, *args: args)
+    client = TcpServer(io).join(transport)
+    client.send('2456["x",1,"2",{"3":[false]}]')
+    assert client.messages() == ['3456[1,"2",{"3":[false]}]']
+
+
+@pytest.mark.parametrize(
+    ("returned", "wire"),
+    [
+        (None, "30[]"), (0, "30[0]"), (False, "30[false]"), ("", '30[""]'), ([], "30[[]]"),
+        ((), "30[]"), ((None,), "30[null]"), ((1, 2), "30[1,2]"), ([1, 2], "30[[1,2]]"),
+    ],
+)  # fmt: skip
+async def test_a_tuple_is_several_arguments_and_none_is_none(returned: Any, wire: str) -> None:
+    io = SocketServer()
+    io.on("x", lambda socket: returned)
+    client = TcpServer(io).join("websocket")
+    client.send('20["x"]')
+    assert client.messages() == [wire]
+
+
+async def test_an_event_without_an_ack_id_is_not_answered() -> None:
+    io = SocketServer()
+    io.on("x", lambda socket: 1)
+    client = TcpServer(io).join("websocket")
+    client.send('2["x"]')
+    assert client.messages() == []
+
+
+async def test_an_async_handler_answers_when_it_is_done() -> None:
+    io = SocketServer()
+    gate = asyncio.Event()
+
+    @io.on("x")
+    async def slow(socket: Socket) -> str:
+        await gate.wait()
+        return "done"
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = asyncio.ensure_future(client.emit_with_ack("x"))
+        await settle()
+        assert not answer.done()
+        gate.set()
+        assert await answer == "done"
+
+
+async def test_the_first_of_several_handlers_that_returns_something_answers() -> None:
+    io = SocketServer()
+    io.on("x", lambda socket: None)
+    io.on("x", lambda socket: 2)
+    io.on("x", lambda socket: 3)
+    client = TcpServer(io).join("websocket")
+    client.send('20["x"]')
+    assert client.messages() == ["30[2]"]
+
+
+async def test_several_handlers_that_return_nothing_answer_once() -> None:
+    io = SocketServer()
+    io.on("x", lambda socket: None)
+    io.on("x", lambda socket: None)
+    client = TcpServer(io).join("websocket")
+    client.send('20["x"]')
+    assert client.messages() == ["30[]"]
+
+
+async def test_an_event_of_several_handlers_is_answered_even_if_one_answers_nonsense(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    io = SocketServer()
+    io.on("x", lambda socket: object())
+    io.on("x", lambda socket: "later")
+    client = TcpServer(io).join("websocket")
+    client.send('20["x"]')
+    (answer,) = client.messages()
+    assert '"HANDLER_ERROR"' in str(answer)
+    assert "cannot be sent" in caplog.text
+
+
+async def test_the_late_ack_of_a_client_that_has_left_harms_nobody() -> None:
+    io = SocketServer()
+    gate = asyncio.Event()
+
+    @io.on("x")
+    async def slow(socket: Socket) -> str:
+        await gate.wait()
+        return "late"
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = asyncio.ensure_future(client.emit_with_ack("x"))
+        await settle()
+        client.connection.cut()
+        gate.set()
+        with pytest.raises(PeerDisconnected):
+            await answer
+
+
+async def test_an_ack_error_tells_the_client_code_message_and_data() -> None:
+    io = SocketServer()
+
+    @io.on("x")
+    def fail(socket: Socket, data: Any = None) -> None:
+        raise AckError("NOT_FOUND", "no such board", data)
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        failed = {"success": False, "error": "no such board", "code": "NOT_FOUND"}
+        assert await client.emit_with_ack("x") == failed
+        assert await client.emit_with_ack("x", {"id": 7}) == {**failed, "id": 7}
+        assert await client.emit_with_ack("x", [7]) == {**failed, "data": [7]}
+
+
+async def test_the_shape_of_error_acks_may_be_chosen() -> None:
+    io = SocketServer(error_ack=lambda error: {"oops": type(error).__name__})
+
+    @io.on("x")
+    def fail(socket: Socket) -> None:
+        raise AckError("A", "b")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("x") == {"oops": "AckError"}
+
+
+async def test_the_server_awaits_the_first_argument_of_an_ack(transport: str) -> None:
+    io = SocketServer()
+    client = TcpServer(io).join(transport)
+    (socket,) = io.sockets.values()
+    answer = asyncio.ensure_future(socket.emit_with_ack("x", 1, 2))
+    await settle()
+    assert client.messages() == ['20["x",1,2]']
+    client.send('30["yes","more"]')
+    assert await answer == "yes"
+
+
+async def test_an_ack_without_arguments_is_none() -> None:
+    io = SocketServer()
+    client = TcpServer(io).join("websocket")
+    (socket,) = io.sockets.values()
+    answer = asyncio.ensure_future(socket.emit_with_ack("x"))
+    await settle()
+    client.send("30[]")
+    assert await answer is None
+
+
+async def test_a_callback_gets_all_arguments_of_an_ack_once() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    client = TcpServer(io).join("websocket")
+    (socket,) = io.sockets.values()
+    socket.emit("x", ack=lambda *args: seen.append(args))
+    client.send("30[1,2]")
+    client.send("30[3]")
+    assert seen == [(1, 2)]
+
+
+async def test_a_callback_that_fails_closes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    io = SocketServer()
+    client = TcpServer(io).join("websocket")
+    (socket,) = io.sockets.values()
+    socket.emit("x", ack=lambda: None)
+    client.send("30[1,2]")
+    assert "the ack callback" in caplog.text
+    assert not client.is_over
+
+
+async def test_an_ack_that_does_not_come_in_time_raises() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        answer = asyncio.ensure_future(socket.timeout(5).emit_with_ack("x"))
+        await server.advance(4.9)
+        assert not answer.done()
+        await server.advance(0.2)
+        with pytest.raises(AckTimeout, match="timed out"):
+            await answer
+        client.answer(client.unanswered[0][2], "late")
+        assert len(socket.acks) == 0
+
+
+async def test_a_timeout_of_nothing_is_over_at_once() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = asyncio.ensure_future(io.sockets[client.id].timeout(0).emit_with_ack("x"))
+        await server.advance(0)
+        with pytest.raises(AckTimeout):
+            await answer
+
+
+async def test_an_ack_in_time_is_returned() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.auto_ack = lambda name, args: args[0] + 1
+        assert await io.sockets[client.id].timeout(5).emit_with_ack("x", 41) == 42
+
+
+@pytest.mark.parametrize("how", ["leave", "cut", "server"])
+async def test_a_waiting_ack_fails_as_soon_as_the_client_leaves(how: str) -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        answer = asyncio.ensure_future(socket.emit_with_ack("x"))
+        await settle()
+        if how == "leave":
+            client.disconnect()
+        elif how == "cut":
+            client.connection.cut()
+        else:
+            socket.disconnect()
+        with pytest.raises(PeerDisconnected):
+            await answer
+
+
+async def test_nobody_is_asked_who_has_left() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        client.disconnect()
+        with pytest.raises(PeerDisconnected):
+            await socket.emit_with_ack("x")
+
+
+async def test_giving_up_an_ack_forgets_it() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        answer = asyncio.ensure_future(socket.emit_with_ack("x"))
+        await settle()
+        assert len(socket.acks) == 1
+        answer.cancel()
+        await settle()
+        assert len(socket.acks) == 0
+
+
+async def test_acks_that_nobody_waits_for_are_ignored_however_many() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        for number in range(2000):
+            client.answer(number, number)
+        assert client.connected
+
+
+async def test_an_ack_of_another_socket_is_not_taken() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        asked, other = await server.connect(), await server.connect()
+        answer = asyncio.ensure_future(io.sockets[asked.id].emit_with_ack("x"))
+        await settle()
+        other.answer(asked.unanswered[0][2], "not mine to give")
+        await settle()
+        assert not answer.done()
+        asked.answer(asked.unanswered[0][2], "mine")
+        assert await answer == "mine"
+
+
+async def test_a_client_that_never_answers_owes_a_limited_number_of_acks() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        first = asyncio.ensure_future(socket.emit_with_ack("first"))
+        await settle()
+        for _ in range(MAX_PENDING):
+            socket.emit("x", ack=print)
+        assert len(socket.acks) == MAX_PENDING
+        with pytest.raises(PeerDisconnected):
+            await first
+
+
+async def test_an_ack_asked_for_before_the_connect_is_asked_after_it() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+
+    @io.use
+    def ask(socket: Socket) -> None:
+        socket.emit("who", ack=seen.append)
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.answer(client.unanswered[0][2], "me")
+    assert seen == ["me"]
+
+
+async def test_false_values_are_acked_as_they_are() -> None:
+    io = SocketServer()
+    io.on("echo", lambda socket, each: each)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        for value in (False, 0, "", []):
+            assert await client.emit_with_ack("echo", value) == value

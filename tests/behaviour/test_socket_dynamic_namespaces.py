@@ -1,0 +1,268 @@
+"""Namespaces that are made when a client asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from socketio_core import ConnectRefused, Namespace, Socket, SocketServer
+from socketio_core.testing import TestServer, settle
+
+
+async def test_a_pattern_makes_a_namespace_for_a_name_that_it_matches() -> None:
+    io = SocketServer()
+    parent = io.of(re.compile(r"/dynamic-\d+"))
+    seen: list[str] = []
+
+    @parent.use
+    def middleware(socket: Socket) -> None:
+        seen.append("middleware")
+
+    @parent.on("connection")
+    def connected(socket: Socket) -> None:
+        seen.append(socket.namespace.name)
+
+    async with TestServer(io) as server:
+        client = await server.connect("/dynamic-101")
+        io.of("/dynamic-101").emit("hello", 1)
+        assert client.received == [("hello", [1])]
+    assert seen == ["middleware", "/dynamic-101"]
+
+
+async def test_a_pattern_must_match_the_whole_name() -> None:
+    io = SocketServer()
+    io.of(re.compile(r"/org-\d+"))
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+            await server.connect("/org-1/secret")
+
+
+async def test_a_function_decides_by_name_and_auth() -> None:
+    io = SocketServer()
+    asked: list[tuple[str, Any]] = []
+
+    def wanted(name: str, auth: dict[str, Any]) -> bool:
+        asked.append((name, auth))
+        return bool(auth.get("ok"))
+
+    io.of(wanted)
+    async with TestServer(io) as server:
+        await server.connect("/dynamic-101", auth={"ok": True})
+        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+            await server.connect("/other")
+    assert asked == [("/dynamic-101", {"ok": True}), ("/other", {})]
+
+
+async def test_a_function_may_be_async() -> None:
+    io = SocketServer()
+
+    async def wanted(name: str, auth: dict[str, Any]) -> bool:
+        await asyncio.sleep(0)
+        return name == "/yes"
+
+    io.of(wanted)
+    async with TestServer(io) as server:
+        assert (await server.connect("/yes")).connected
+        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+            await server.connect("/no")
+
+
+async def test_parents_are_asked_in_their_order_until_one_agrees() -> None:
+    io = SocketServer()
+    asked: list[str] = []
+
+    def decide(label: str, verdict: bool) -> Any:
+        def wanted(name: str, auth: dict[str, Any]) -> bool:
+            asked.append(label)
+            return verdict
+
+        return wanted
+
+    io.of(decide("first", False))
+    second = io.of(decide("second", True))
+    io.of(decide("third", True))
+    async with TestServer(io) as server:
+        await server.connect("/x")
+        assert list(second.children) == ["/x"]
+    assert asked == ["first", "second"]
+
+
+async def test_a_function_that_fails_refuses_without_telling_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    io = SocketServer()
+
+    def wanted(name: str, auth: dict[str, Any]) -> bool:
+        raise KeyError("a secret")
+
+    io.of(wanted)
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused, match="internal error"):
+            await server.connect("/x")
+    assert "a secret" in caplog.text
+
+
+async def test_two_clients_that_ask_at_once_meet_in_one_namespace() -> None:
+    io = SocketServer()
+    made: list[str] = []
+
+    @io.on_new_namespace
+    def noticed(namespace: Namespace) -> None:
+        made.append(namespace.name)
+
+    async def wanted(name: str, auth: dict[str, Any]) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    io.of(wanted)
+    async with TestServer(io) as server:
+        await asyncio.gather(server.connect("/x"), server.connect("/x"))
+        assert made == ["/x"]
+        assert len(io.of("/x").sockets) == 2
+
+
+async def test_a_parent_sends_to_all_of_its_children() -> None:
+    io = SocketServer()
+    parent = io.of(re.compile(r"/dynamic-\d+"))
+    async with TestServer(io) as server:
+        one, two = await server.connect("/dynamic-1"), await server.connect("/dynamic-2")
+        other = await server.connect()
+        parent.emit("hello", 1)
+        assert one.received == two.received == [("hello", [1])]
+        assert other.received == []
+
+
+async def test_a_parent_sends_to_rooms_of_its_children() -> None:
+    io = SocketServer()
+    parent = io.of(re.compile(r"/dynamic-\d+"))
+
+    @parent.on("connection")
+    async def connected(socket: Socket) -> None:
+        if socket.handshake.auth.get("join"):
+            await socket.join("room")
+
+    async with TestServer(io) as server:
+        inside = await server.connect("/dynamic-1", auth={"join": True})
+        outside = await server.connect("/dynamic-2")
+        parent.to("room").emit("in")
+        parent.in_(["room"]).emit("in")
+        parent.except_("room").emit("out")
+        parent.to("room").except_("room").emit("never")
+        assert inside.received == [("in", []), ("in", [])]
+        assert outside.received == [("out", [])]
+
+
+def test_sockets_can_not_be_fetched_from_a_parent() -> None:
+    parent = SocketServer().of(re.compile("/x"))
+    with pytest.raises(RuntimeError, match="not supported on parent namespaces"):
+        parent.fetch_sockets()
+
+
+async def test_what_is_registered_later_goes_to_later_children_only() -> None:
+    io = SocketServer()
+    parent = io.of(re.compile(r"/d-\d"))
+    seen: list[str] = []
+    async with TestServer(io) as server:
+        first = await server.connect("/d-1")
+        parent.on("x", lambda socket: seen.append(socket.namespace.name))
+        second = await server.connect("/d-2")
+        first.emit("x")
+        second.emit("x")
+    assert seen == ["/d-2"]
+
+
+async def test_a_child_forgets_a_handler_that_served_once_and_its_sisters_do_not() -> None:
+    io = SocketServer()
+    parent = io.of(re.compile(r"/d-\d"))
+    seen: list[str] = []
+    parent.once("x", lambda socket: seen.append(socket.namespace.name))
+    async with TestServer(io) as server:
+        first, second = await server.connect("/d-1"), await server.connect("/d-2")
+        first.emit("x")
+        first.emit("x")
+        second.emit("x")
+    assert seen == ["/d-1", "/d-2"]
+
+
+async def test_a_child_made_by_name_belongs_to_its_parent() -> None:
+    io = SocketServer()
+    parent = io.of(re.compile(r"/d-\d"))
+    child = io.of("/d-7")
+    assert child.parent is parent
+    assert parent.children == {"/d-7": child}
+
+
+def test_a_pattern_has_one_parent_however_often_it_is_given() -> None:
+    io = SocketServer()
+    assert io.of(re.compile("/x")) is io.of(re.compile("/x"))
+
+
+async def test_empty_children_stay_unless_they_are_to_be_cleaned_up() -> None:
+    io = SocketServer()
+    io.of(re.compile(r"/d-\d"))
+    async with TestServer(io) as server:
+        (await server.connect("/d-1")).disconnect()
+        assert "/d-1" in io.namespaces
+
+
+async def test_an_empty_child_is_cleaned_up_and_made_again_for_the_next() -> None:
+    io = SocketServer(cleanup_empty_child_namespaces=True)
+    parent = io.of(re.compile(r"/d-\d"))
+    async with TestServer(io) as server:
+        stays = await server.connect("/d-1")
+        leaves = await server.connect("/d-1")
+        leaves.disconnect()
+        assert "/d-1" in io.namespaces
+        stays.connection.cut()
+        assert "/d-1" not in io.namespaces
+        assert not parent.children
+        assert (await server.connect("/d-1")).connected
+
+
+async def test_a_child_is_cleaned_up_when_its_only_client_is_refused() -> None:
+    io = SocketServer(cleanup_empty_child_namespaces=True)
+    parent = io.of(re.compile(r"/d-\d"))
+
+    @parent.use
+    def refuse(socket: Socket) -> None:
+        raise ConnectRefused("no")
+
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused, match="no"):
+            await server.connect("/d-1")
+        assert "/d-1" not in io.namespaces
+
+
+async def test_a_child_is_not_cleaned_up_under_a_client_that_is_about_to_join() -> None:
+    io = SocketServer(cleanup_empty_child_namespaces=True)
+    parent = io.of(re.compile(r"/d-\d"))
+    gate = asyncio.Event()
+
+    @parent.use
+    async def slow(socket: Socket) -> None:
+        if socket.handshake.auth.get("slow"):
+            await gate.wait()
+
+    async with TestServer(io) as server:
+        first = await server.connect("/d-1")
+        joining = asyncio.ensure_future(server.connect("/d-1", auth={"slow": True}))
+        await settle()
+        first.disconnect()
+        gate.set()
+        second = await joining
+        io.of("/d-1").emit("hello")
+        assert second.received == [("hello", [])]
+
+
+async def test_clients_can_not_make_any_number_of_namespaces() -> None:
+    io = SocketServer(max_child_namespaces=3)
+    io.of(re.compile(r"/d-\d"))
+    async with TestServer(io) as server:
+        for number in range(3):
+            (await server.connect(f"/d-{number}")).disconnect()
+        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+            await server.connect("/d-4")
+        assert (await server.connect("/d-0")).connected

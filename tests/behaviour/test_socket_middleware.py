@@ -1,0 +1,269 @@
+"""Middlewares: who is let in, and which events pass."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from socketio_core import AckError, ConnectRefused, Socket, SocketServer
+from socketio_core.testing import TestServer, settle
+
+
+async def test_middlewares_run_one_after_the_other_before_the_connection() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+
+    @io.use
+    async def first(socket: Socket) -> None:
+        await asyncio.sleep(0)
+        seen.append("first")
+
+    @io.use
+    def second(socket: Socket) -> None:
+        seen.append("second")
+
+    @io.on("connection")
+    def connected(socket: Socket) -> None:
+        seen.append("connection")
+
+    async with TestServer(io) as server:
+        await server.connect()
+    assert seen == ["first", "second", "connection"]
+
+
+async def test_a_refusal_reaches_the_client_with_its_data_and_ends_the_chain() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+
+    @io.use
+    def refuse(socket: Socket) -> None:
+        raise ConnectRefused("Unauthorized", data={"code": 42})
+
+    io.use(lambda socket: seen.append("never"))
+    io.on("connection", lambda socket: seen.append("never"))
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused) as refusal:
+            await server.connect()
+        assert refusal.value.message == "Unauthorized"
+        assert refusal.value.data == {"code": 42}
+        assert not io.sockets
+    assert seen == []
+
+
+async def test_a_refusal_without_data_has_none_on_the_wire() -> None:
+    io = SocketServer()
+
+    @io.use
+    def refuse(socket: Socket) -> None:
+        raise ConnectRefused("no")
+
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused) as refusal:
+            await server.connect()
+        assert refusal.value.data is None
+
+
+async def test_data_that_can_not_be_sent_does_not_keep_the_refusal_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    io = SocketServer()
+
+    @io.use
+    def refuse(socket: Socket) -> None:
+        raise ConnectRefused("no", data=object())
+
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused, match="no"):
+            await server.connect()
+    assert "the data of a refusal can't be sent" in caplog.text
+
+
+async def test_a_bug_in_a_middleware_refuses_without_telling_what_it_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    io = SocketServer()
+
+    @io.use
+    async def buggy(socket: Socket) -> None:
+        raise KeyError("a secret")
+
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused) as refusal:
+            await server.connect()
+        assert refusal.value.message == "internal error"
+    assert "a secret" in caplog.text
+
+
+async def test_the_rooms_of_a_refused_client_are_left() -> None:
+    io = SocketServer()
+
+    @io.use
+    async def refuse(socket: Socket) -> None:
+        await socket.join("room")
+        raise ConnectRefused("no")
+
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused):
+            await server.connect()
+        assert io.main.rooms == {}
+
+
+async def test_each_namespace_has_its_own_middlewares() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+    io.use(lambda socket: seen.append("/"))
+    io.of("/a").use(lambda socket: seen.append("/a"))
+    async with TestServer(io) as server:
+        await server.connect("/a")
+        assert seen == ["/a"]
+        await server.connect("/")
+        assert seen == ["/a", "/"]
+
+
+async def test_a_middleware_that_never_ends_is_given_up_after_the_connect_timeout() -> None:
+    io = SocketServer(connect_timeout=3, ping_interval=1000)
+    endings: list[str] = []
+
+    @io.use
+    async def endless(socket: Socket) -> None:
+        await socket.join("room")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            endings.append("cancelled")
+
+    async with TestServer(io) as server:
+        io.of("/other")
+        other = await server.connect("/other")  # so that the connection stays
+        joining = asyncio.ensure_future(server.connect("/", on_connection=other.connection))
+        await server.advance(2.9)
+        assert not joining.done()
+        await server.advance(0.2)
+        with pytest.raises(ConnectRefused, match="timeout"):
+            await joining
+        assert endings == ["cancelled"]
+        assert "room" not in io.main.rooms
+
+
+async def test_an_event_middleware_sees_and_may_change_every_event() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+
+    @io.use_event
+    def change(socket: Socket, event: list[Any]) -> None:
+        event.insert(1, "inserted")
+        event[0] = "renamed"
+
+    io.on("renamed", lambda socket, *args: seen.append(args))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("original", 1)
+    assert seen == [("inserted", 1)]
+
+
+async def test_a_socket_may_have_middlewares_of_its_own() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+
+    @io.on("connection")
+    def connected(socket: Socket) -> None:
+        @socket.use
+        def first(event: list[Any]) -> None:
+            event.append("first")
+
+        @socket.use
+        async def second(event: list[Any]) -> None:
+            await asyncio.sleep(0)
+            event.append("second")
+
+    io.on("x", lambda socket, *args: seen.append(args))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x")
+        await settle()
+    assert seen == [("first", "second")]
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_an_event_middleware_stops_an_event_with_an_error_that_the_client_gets(
+    waits: bool,
+) -> None:
+    io = SocketServer()
+    seen: list[str] = []
+
+    @io.use_event
+    async def limit(socket: Socket, event: list[Any]) -> None:
+        if waits:
+            await asyncio.sleep(0)
+        raise AckError("RATE_LIMITED", "slow down")
+
+    io.on("x", lambda socket: seen.append("never"))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = await client.emit_with_ack("x")
+        assert answer == {"success": False, "error": "slow down", "code": "RATE_LIMITED"}
+    assert seen == []
+
+
+async def test_an_event_that_was_stopped_without_an_ack_is_reported() -> None:
+    io = SocketServer()
+    errors: list[tuple[str, str]] = []
+
+    @io.on_error
+    def noted(error: BaseException, socket: Any, event: str) -> None:
+        errors.append((str(error), event))
+
+    @io.use_event
+    def stop(socket: Socket, event: list[Any]) -> None:
+        raise ValueError("stopped")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x")
+        assert client.connected
+    assert errors == [("stopped", "x")]
+
+
+async def test_later_events_of_a_socket_wait_while_a_middleware_is_awaited() -> None:
+    io = SocketServer()
+    seen: list[int] = []
+    gate = asyncio.Event()
+
+    @io.use_event
+    async def slow_first(socket: Socket, event: list[Any]) -> None:
+        if event[1] == 1:
+            await gate.wait()
+
+    io.on("x", lambda socket, number: seen.append(number))
+    async with TestServer(io) as server:
+        client, other = await server.connect(), await server.connect()
+        for number in (1, 2, 3):
+            client.emit("x", number)
+        other.emit("x", 100)
+        await settle()
+        assert seen == [100]
+        gate.set()
+        await settle()
+    assert seen == [100, 1, 2, 3]
+
+
+async def test_events_that_wait_are_dropped_when_their_socket_leaves() -> None:
+    io = SocketServer()
+    seen: list[int] = []
+    gate = asyncio.Event()
+
+    @io.use_event
+    async def slow(socket: Socket, event: list[Any]) -> None:
+        await gate.wait()
+
+    io.on("x", lambda socket, number: seen.append(number))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x", 1)
+        client.emit("x", 2)
+        client.disconnect()
+        gate.set()
+        await settle()
+    assert seen == []
