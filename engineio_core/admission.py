@@ -135,16 +135,18 @@ class Admission:
                 return self._cors.preflight(request)
         for middleware in self.middlewares:
             try:
-                response = middleware(request)
+                response: Any = middleware(request)
                 if inspect.isawaitable(response):
                     response = yield response
+                if response is not None and not isinstance(response, HttpResponse):
+                    raise TypeError(f"a middleware returned {type(response).__name__}")
             except HandshakeRefused:
                 raise
             except Exception as error:
                 logger.info("a middleware refused a request: %r", error)
                 context = {"name": "MIDDLEWARE_FAILURE", "error": error}
                 raise HandshakeRefused(errors.BAD_REQUEST, context) from error
-            if response is not None:
+            if isinstance(response, HttpResponse):
                 return response
         transport = self._check(request)
         if sid := request.query.get("sid"):

@@ -15,20 +15,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, Final, cast
-
-from websockets.frames import Opcode
-from websockets.protocol import Protocol, Side, State
+from typing import TYPE_CHECKING, Any, Final
 
 from .encoded_packet import EncodedPacket
 from .errors import CloseReason, ProtocolError
 from .websocket_frame import apply_mask, judge_header
+from .websocket_library import LibraryLane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from websockets.extensions import Extension
-    from websockets.frames import Frame
 
     from .session import SessionContext
     from .transport import TransportListener
@@ -37,8 +34,6 @@ logger = logging.getLogger("engineio_core")
 
 FIN_TEXT: Final = 0x81
 FIN_BINARY: Final = 0x82
-# RFC 6455 sets no limit; ws has the same one since CVE-2026-48779.
-MAX_FRAGMENTS: Final = 131_072
 # A batch that grows past this is written at once, so that TCP's back-pressure can speak.
 MAX_BATCH: Final = 64 * 1024
 
@@ -47,10 +42,10 @@ class WebSocketTransport(asyncio.Protocol):
     """One WebSocket connection, from the end of its handshake to the end of TCP."""
 
     __slots__ = (
-        "_batch", "_batch_size", "_closed", "_closing_timer", "_context", "_deflates",
-        "_fragment_count", "_fragments", "_is_fast", "_is_reading_paused", "_is_text", "_library",
-        "_library_only", "_listener", "_max_size", "_partial", "_receive_binary", "_receive_text",
-        "_slow_bytes", "_tcp", "_wanted", "writable",
+        "_batch", "_batch_size", "_closed", "_closing_timer", "_context", "_deflates", "_is_fast",
+        "_is_in_message", "_is_reading_paused", "_lane", "_library_only", "_listener", "_max_size",
+        "_partial", "_receive_binary", "_receive_text", "_slow_bytes", "_tcp", "_wanted",
+        "writable",
     )  # fmt: skip
 
     name = "websocket"
@@ -74,11 +69,9 @@ class WebSocketTransport(asyncio.Protocol):
         self._is_fast = not extensions  # may the next frame be looked at here?
         # Reading: the library's lane
         self._slow_bytes = 0  # what is still to come of a frame that began there
-        self._fragments: bytearray | None = None
-        self._fragment_count = 0
-        self._is_text = False
+        self._is_in_message = False  # fragments of one are there
         self._deflates = self._library_only = bool(extensions)
-        self._library = self._make_library(extensions) if extensions else None
+        self._lane = LibraryLane(self._max_size, extensions) if extensions else None
         # Writing
         self.writable = True
         self._batch: list[bytes] | None = None
@@ -133,7 +126,7 @@ class WebSocketTransport(asyncio.Protocol):
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None
-        self._partial = self._fragments = self._library = None
+        self._partial = self._lane = None
         self._library_only = True
         if not self._closed:
             self._stop()
@@ -176,7 +169,7 @@ class WebSocketTransport(asyncio.Protocol):
                 (first == FIN_TEXT or first == FIN_BINARY)
                 and data[position + 1] & 0x80
                 and length <= self._max_size
-                and self._fragments is None
+                and not self._is_in_message
             ):
                 stop = start + length
                 if stop > end:
@@ -189,8 +182,6 @@ class WebSocketTransport(asyncio.Protocol):
                         self._receive_text(payload.decode())
                     else:
                         self._receive_binary(payload)
-                except ProtocolError:
-                    raise
                 except Exception as error:
                     self._judge_failure(error, payload, first == FIN_TEXT)
                 continue
@@ -198,7 +189,8 @@ class WebSocketTransport(asyncio.Protocol):
                 self._wanted = start - 4 - position
                 break
             # The library looks at the length first: what is too long is its to refuse.
-            if length <= self._max_size - len(self._fragments or b"") and (
+            held = self._lane.held if self._lane else 0
+            if length <= self._max_size - held and (
                 complaint := judge_header(first, data[position + 1])
             ):
                 raise ProtocolError(complaint, websocket_code=1002)
@@ -211,14 +203,14 @@ class WebSocketTransport(asyncio.Protocol):
                 self._receive_text(payload.decode())
             else:
                 self._receive_binary(payload)
-        except ProtocolError:
-            raise
         except Exception as error:
             self._judge_failure(error, payload, is_text)
 
     @staticmethod
     def _judge_failure(error: Exception, payload: bytes, is_text: bool) -> None:
-        """Tell a text that is no text from a listener that failed."""
+        """Tell what the client has broken from a listener that failed."""
+        if isinstance(error, ProtocolError):
+            raise error
         if is_text and isinstance(error, UnicodeDecodeError):
             try:
                 payload.decode()
@@ -232,11 +224,6 @@ class WebSocketTransport(asyncio.Protocol):
 
     # -- the library's lane
 
-    def _make_library(self, extensions: Sequence[Extension] = ()) -> Protocol:
-        library = Protocol(Side.SERVER, state=State.OPEN, max_size=self._max_size)
-        library.extensions = list(extensions)
-        return library
-
     def _feed_frame(self, data: bytes, position: int, length: int) -> int:
         """Hand the library what is there of one frame; return where that ends."""
         stop = min(position + length, len(data))
@@ -245,54 +232,32 @@ class WebSocketTransport(asyncio.Protocol):
         return stop
 
     def _feed_library(self, data: bytes) -> None:
-        library = self._library
-        if library is None:
-            library = self._library = self._make_library()
-        if library.state is State.CLOSED or self._is_broken(library):
-            return
-        library.receive_data(data)
-        for frame in library.events_received():
-            # The server's side of the library yields nothing but frames once it is open.
-            if not self._closed:
-                self._receive_frame(cast("Frame", frame))
-        if self._is_broken(library) and not self._closed:
-            self._stop()
-            self._listener.fail(ProtocolError(str(library.parser_exc)))
-        self._write_library()
-
-    @staticmethod
-    def _is_broken(library: Protocol) -> bool:
-        return library.parser_exc is not None
-
-    def _receive_frame(self, frame: Frame) -> None:
-        opcode, data = frame.opcode, bytes(frame.data)
-        if opcode == Opcode.CONT and self._fragments is not None:
-            self._fragments += data
-            self._fragment_count += 1
-            if frame.fin:
-                whole, self._fragments = bytes(self._fragments), None
-                self._deliver(self._is_text, whole)
-            elif self._fragment_count >= MAX_FRAGMENTS:
-                raise ProtocolError("too many fragments", websocket_code=1008)
-        elif opcode == Opcode.TEXT or opcode == Opcode.BINARY:
-            self._is_text = opcode == Opcode.TEXT
-            if frame.fin:
-                self._deliver(self._is_text, data)
+        lane = self._get_lane()
+        for message in lane.feed(data):
+            if self._closed:
+                continue
+            if message is None:
+                self._stop()
+                self._listener.transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
             else:
-                self._fragments = bytearray(data)
-                self._fragment_count = 1
-        elif opcode == Opcode.CLOSE:
+                self._deliver(*message)
+        self._is_in_message = lane.is_in_message
+        if lane.error is not None and not self._closed:
             self._stop()
-            self._listener.transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
+            self._listener.fail(ProtocolError(lane.error))
+        self._write_lane(lane)
 
-    def _write_library(self) -> None:
-        library = self._library
-        if library is not None:  # else TCP was lost while a frame was delivered
-            for data in library.data_to_send():
-                if data:
-                    self._write(data)
-                else:
-                    self._shut_down()
+    def _get_lane(self) -> LibraryLane:
+        if self._lane is None:
+            self._lane = LibraryLane(self._max_size)
+        return self._lane
+
+    def _write_lane(self, lane: LibraryLane) -> None:
+        for data in lane.output():
+            if data:
+                self._write(data)
+            else:
+                self._shut_down()
 
     # -- Transport
 
@@ -309,18 +274,14 @@ class WebSocketTransport(asyncio.Protocol):
     def _send_deflated(self, packet: EncodedPacket) -> None:
         rule = self._context.options.per_message_deflate
         assert rule is not None, "it was negotiated"
-        assert self._library is not None, "it was negotiated"
-        if self._library.state is not State.OPEN:
-            return  # the client's close frame is among what the library has read already
         if not packet.compress or len(packet.payload) < rule.threshold:
             # RFC 7692, section 6: a message that is not compressed leaves RSV1 clear.
             self._write(packet.frame)
-        elif packet.is_binary:
-            self._library.send_binary(packet.payload)
-            self._write_library()
-        else:
-            self._library.send_text(packet.payload)
-            self._write_library()
+            return
+        lane = self._get_lane()
+        if lane.is_open:  # else the client's close frame is among what was read already
+            lane.deflate(packet)
+            self._write_lane(lane)
 
     def wake(self) -> None:
         """Do nothing: `resume_writing` fetches what waits."""
@@ -403,21 +364,14 @@ class WebSocketTransport(asyncio.Protocol):
     def _fail(self, error: ProtocolError) -> None:
         """Close because the peer broke a rule, and tell the listener."""
         if not self._closed:
-            # 5.5: a control frame has 125 bytes at the most, the code takes two.
-            reason = error.description.encode()[:123].decode(errors="ignore")
-            code = error.websocket_code
-            self._send_close(code, reason if code is not None else "")
+            self._send_close(error.websocket_code, error.description)
             self._listener.fail(error)
 
-    def _send_close(self, code: int | None, reason: str) -> None:
+    def _send_close(self, code: int | None, description: str) -> None:
         self._stop()
-        if self._library is None:
-            self._library = self._make_library()
-        if code is not None:
-            self._library.fail(code, reason)
-        elif self._library.state is State.OPEN:
-            self._library.send_close()
-        self._write_library()
+        lane = self._get_lane()
+        lane.close(code, description)
+        self._write_lane(lane)
         self._await_end()
 
     def _shut_down(self) -> None:

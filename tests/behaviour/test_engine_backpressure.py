@@ -300,3 +300,21 @@ def test_a_client_that_reads_nothing_is_cut_in_the_end() -> None:
     server.clock.advance(60)
     assert server.reasons == ["ping timeout"]
     assert poll.tcp.is_aborted
+
+
+def test_pings_get_through_among_many_large_messages(transport: str) -> None:
+    server = Server(ping_interval=0.2, ping_timeout=0.1, max_outbox_size=10**8)
+    client = server.open(transport)
+    expected, got = 0, 0
+    for _ in range(20):
+        for _ in range(5):
+            server.session.send_text(f"{expected:03}" + "x" * 65_536)
+            expected += 1
+        server.clock.advance(0.05)
+        for packet in client.packets():
+            if packet == "2":
+                client.send_packet("3")
+            elif str(packet).startswith("4"):
+                assert str(packet)[1:4] == f"{got:03}"
+                got += 1
+    assert (got, server.closed) == (100, [])

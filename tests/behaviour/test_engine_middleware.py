@@ -85,6 +85,14 @@ def test_a_middleware_may_refuse_in_the_words_of_the_protocol() -> None:
     assert (response.status, response.json) == (403, {"code": 4, "message": "not you"})
 
 
+def test_a_middleware_that_returns_something_else_refuses_the_request(transport: str) -> None:
+    server = Server()
+    server.engine.use(lambda request: request.headers.get("host"))  # type: ignore[arg-type,return-value]
+    assert knock(server, transport).response().status == 400
+    assert isinstance(server.errors[0].context["error"], TypeError)
+    assert not server.sessions
+
+
 def test_middlewares_see_every_request_of_a_session() -> None:
     server = Server()
     seen: list[str] = []
