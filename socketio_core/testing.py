@@ -56,7 +56,7 @@ class VirtualClock:
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> _Timer:
         """Call back when the clock has advanced to `when`."""
-        timer = _Timer(callback, args)
+        timer = _Timer(when, callback, args)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
@@ -75,11 +75,16 @@ class VirtualClock:
 class _Timer:
     """A callback that may be cancelled."""
 
-    __slots__ = ("_args", "_callback")
+    __slots__ = ("_args", "_callback", "_when")
 
-    def __init__(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def __init__(self, when: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._when = when
         self._callback: Callable[..., object] | None = callback
         self._args = args
+
+    def when(self) -> float:
+        """Return when it is due, as a timer of the loop does."""
+        return self._when
 
     def cancel(self) -> None:
         """Make sure that the callback is not called."""
