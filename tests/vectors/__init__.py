@@ -1,0 +1,1 @@
+"""The vectors of `spec-vectors/`, run against our codecs."""
