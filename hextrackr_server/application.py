@@ -19,7 +19,7 @@ from engineio_core.listener import wait_for_signal
 from hextrackr_server import log_setup
 from hextrackr_server.clock import LoopClock
 from hextrackr_server.database import Database
-from hextrackr_server.handlers import identity, imports, vulnerabilities
+from hextrackr_server.handlers import identity, imports, progress, vulnerabilities
 from hextrackr_server.http_api import create_http_app
 from hextrackr_server.import_service import ImportService
 from hextrackr_server.import_store import ImportStore
@@ -36,14 +36,18 @@ logger = logging.getLogger(__name__)
 
 
 class RoomEmitter:
-    """The Emitter that services are given: rooms of the namespace `/`."""
+    """The Rooms that services are given: those of the namespace `/`."""
 
     def __init__(self, io: SocketServer) -> None:
         self._io = io
 
-    def emit(self, room: str, event: str, payload: dict[str, Any]) -> None:
-        """Send an event to everyone in a room."""
+    def emit(self, room: str | tuple[str, ...], event: str, payload: dict[str, Any]) -> None:
+        """Send an event to everyone in a room, or in several, once."""
         self._io.to(room).emit(event, payload)
+
+    def keep_only(self, room: str, rooms: tuple[str, ...]) -> None:
+        """Put everyone out of a room who is in none of the others."""
+        self._io.in_(room).except_(rooms).sockets_leave(room)
 
 
 class Application:
@@ -67,10 +71,11 @@ class Application:
             ImportStore(self.database),
             Importer(self.database),
             self.tracker,
-            on_committed=self.statistics.forget,
+            on_committed=lambda *_: self.statistics.forget(),
         )
         identity.register(self.io, self.authority)
         imports.register(self.io, self.imports, self.uploads)
+        progress.register(self.io, self.imports.view)
         vulnerabilities.register(self.io, self.statistics)
         self.io.mount(
             create_http_app(

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
+from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, select, update
+from sqlalchemy.dialects.sqlite import Insert
+from sqlalchemy.dialects.sqlite import insert as insert_or_update
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hextrackr_server import schema
 from hextrackr_server.errors import SettingsError
+from hextrackr_server.migrations import MIGRATIONS, Migration
 
 # Long enough for a writer to wait out the transaction that ends a large import.
 BUSY_TIMEOUT_MS = 30_000
 
-Migration = Callable[[Connection], None]
-#: Step n brings a database of version n + 1 to version n + 2; a new one starts at the newest.
-MIGRATIONS: tuple[Migration, ...] = ()
 _WRITES = "hextrackr_writes"
 
 
@@ -94,6 +94,11 @@ class Database:
         query = select(schema.meta.c.value).where(schema.meta.c.name == "schema_version")
         value = connection.execute(query).scalar()
         return None if value is None else int(value)
+
+
+def upsert(connection: Connection, table: Table) -> Insert:
+    """An INSERT that can say `on_conflict_do_update`, in the dialect of the connection."""
+    return insert_or_update(table)
 
 
 def _lock(path: Path) -> int:

@@ -6,7 +6,7 @@ Does not know: how a refusal travels; the handlers turn it into an ack, `http_ap
     HexTrackrError
      +-- ServiceError        the caller asked for something that is not given; safe to show
      +-- SettingsError       the configuration cannot be used; one line that says what to do
-     +-- ImportInterrupted   the server stops while an import is running
+     +-- ImportInterrupted   an import is told to stop: cancelled, or the server ends
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ class ErrorCode(StrEnum):
     TOO_LARGE = "TOO_LARGE"
     IMPORT_FAILED = "IMPORT_FAILED"
     INTERRUPTED = "INTERRUPTED"
+    CANCELLED = "CANCELLED"
+    STALLED = "STALLED"
+    TIMEOUT = "TIMEOUT"
     HANDLER_ERROR = "HANDLER_ERROR"
+    SESSION_EXPIRED = "SESSION_EXPIRED"
+    RATE_LIMITED = "RATE_LIMITED"
+    UNKNOWN_EVENT = "UNKNOWN_EVENT"
+    MAINTENANCE = "MAINTENANCE"
+    UNAVAILABLE = "UNAVAILABLE"
 
 
 HTTP_STATUS: dict[ErrorCode, int] = {
@@ -41,7 +49,15 @@ HTTP_STATUS: dict[ErrorCode, int] = {
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.IMPORT_FAILED: 422,
     ErrorCode.INTERRUPTED: 503,
+    ErrorCode.CANCELLED: 409,
+    ErrorCode.STALLED: 503,
+    ErrorCode.TIMEOUT: 503,
     ErrorCode.HANDLER_ERROR: 500,
+    ErrorCode.SESSION_EXPIRED: 401,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.UNKNOWN_EVENT: 400,
+    ErrorCode.MAINTENANCE: 503,
+    ErrorCode.UNAVAILABLE: 503,
 }
 
 
@@ -86,4 +102,4 @@ class SettingsError(HexTrackrError):
 
 
 class ImportInterrupted(HexTrackrError):
-    """The server stops: the import gives up and leaves the findings as they were."""
+    """The import is told to stop: it gives up and leaves the findings as they were."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import re
 import secrets
 import string
 import threading
@@ -26,22 +25,35 @@ from hextrackr_server import log_setup
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.csv_mapping import clean, iso_date
 from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError, invalid
-from hextrackr_server.import_store import ImportJob, ImportStore
+from hextrackr_server.import_store import SCOPES, ImportJob, ImportStore
+from hextrackr_server.import_view import ImportView, check_session_id
 from hextrackr_server.importer import Importer, Progress, scan_date_of
 from hextrackr_server.principal import Principal
-from hextrackr_server.progress_tracker import ProgressTracker, percentage
+from hextrackr_server.progress_record import FINAL
+from hextrackr_server.progress_tracker import Key, ProgressTracker
 from hextrackr_server.upload_store import Upload
 
 logger = logging.getLogger(__name__)
 
 MAXIMUM_QUEUED = 32
-MAXIMUM_ID = 2**63 - 1
-_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+#: Of more changes than this, one summary is told.
+MAXIMUM_CHANGES = 50
 _BASE36 = string.digits + string.ascii_lowercase
 
 T = TypeVar("T")
 #: Brings a call to the loop's thread: `loop.call_soon_threadsafe`.
 Hop = Callable[..., object]
+#: Called with an import's number, the summary of its result, and `Importer.changes`.
+OnCommitted = Callable[[int, dict[str, Any], dict[str, Any]], None]
+
+_FAILURES: dict[ErrorCode, dict[str, Any]] = {
+    code: {"code": str(code), "message": message}
+    for code, message in (
+        (ErrorCode.CANCELLED, "The import was cancelled; nothing was changed"),
+        (ErrorCode.STALLED, "The import has not moved for ten minutes; nothing was changed"),
+        (ErrorCode.INTERRUPTED, "The server stopped before the import was done"),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,7 @@ class ImportOptions:
     vendor: str | None = None
     scan_date: str | None = None
     session_id: str | None = None
+    scope: str | None = None
 
 
 class ImportService:
@@ -61,8 +74,9 @@ class ImportService:
         store: ImportStore,
         importer: Importer,
         tracker: ProgressTracker,
-        on_committed: Callable[[], None],
+        on_committed: OnCommitted,
     ) -> None:
+        self.view = ImportView(store, tracker)
         self._store = store
         self._importer = importer
         self._tracker = tracker
@@ -70,7 +84,8 @@ class ImportService:
         self._on_committed = on_committed
         self._stop = threading.Event()
         self._queue: queue.SimpleQueue[tuple[ImportJob, Path] | None] = queue.SimpleQueue()
-        self._unfinished = 0
+        # Every import of this queue, and why it shall end early, if it shall.
+        self._wishes: dict[int, ErrorCode | None] = {}
         # Job rows have a thread of their own: they may wait for the end of an import's
         # transaction, and readers shall not wait behind them.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="hextrackr-jobs")
@@ -79,6 +94,8 @@ class ImportService:
     async def start(self) -> None:
         """Settle what a former server left unfinished, then begin to work; within the loop."""
         self._hop = asyncio.get_running_loop().call_soon_threadsafe
+        self._tracker.on_stalled = self._give_up
+        self._tracker.watch()
         interrupted = await self._in_writer(self._store.recover, epoch_ms())
         for import_id in interrupted:
             logger.warning("import was interrupted", extra=log_setup.fields(importId=import_id))
@@ -104,8 +121,15 @@ class ImportService:
         except BaseException:
             upload.path.unlink(missing_ok=True)
             raise
-        self._unfinished += 1
-        self._tracker.queue(job.import_id, job.user_id, job.filename, job.vendor)
+        self._wishes[job.import_id] = None
+        self._tracker.queue(
+            job.import_id,
+            job.user_id,
+            job.filename,
+            job.vendor,
+            session_id=job.session_id,
+            scan_date=job.scan_date,
+        )
         self._queue.put((job, upload.path))
         return {
             "success": True,
@@ -116,31 +140,34 @@ class ImportService:
         }
 
     async def status(self, import_id: int, principal: Principal) -> dict[str, Any]:
-        """Where an import is now; for its owner and for admins.
+        """Where an import is now; for its owner and for admins."""
+        return await self.view.status(import_id, principal)
 
-        Others cannot tell a foreign import from one that does not exist.
+    async def cancel(self, import_id: int, principal: Principal) -> dict[str, Any]:
+        """Let an import end before its time; for its owner and for admins.
+
+        One that waits ends at once, a running one as soon as it notices; the findings stay as
+        they were.  CONFLICT if it has ended.
         """
-        owner = self._tracker.owner(import_id)
-        job = None
-        if owner is None and import_id <= MAXIMUM_ID:
-            job = await asyncio.to_thread(self._store.job, import_id)
-            owner = None if job is None else job.user_id
-        if owner is None or not (owner == principal.user_id or principal.is_admin):
-            raise ServiceError(ErrorCode.NOT_FOUND, "There is no such import")
-        state = self._tracker.snapshot(import_id)
-        if state is not None:
-            return state
-        if job is None:  # swept between the two looks
-            job = await asyncio.to_thread(self._store.job, import_id)
-        assert job is not None
-        return _state_of(job)
+        state = await self.view.status(import_id, principal)
+        if state["status"] in FINAL:
+            raise ServiceError(ErrorCode.CONFLICT, f"The import is {state['status']} already")
+        if import_id not in self._wishes:
+            raise ServiceError(ErrorCode.CONFLICT, "The import is done elsewhere: cancel it there")
+        self._wishes[import_id] = ErrorCode.CANCELLED
+        record = self._tracker.find(import_id)
+        waits = record is not None and record.started_at is None
+        if waits:
+            self._tracker.cancel(import_id, _FAILURES[ErrorCode.CANCELLED])
+        status = "cancelled" if waits else "cancelling"
+        return {"success": True, "importId": import_id, "status": status}
 
     async def _create_job(
         self, upload: Upload, principal: Principal, options: ImportOptions
     ) -> ImportJob:
-        if self._unfinished >= MAXIMUM_QUEUED:
+        if len(self._wishes) >= MAXIMUM_QUEUED:
             raise ServiceError(
-                ErrorCode.CONFLICT, f"{self._unfinished} imports are waiting: try again later"
+                ErrorCode.CONFLICT, f"{len(self._wishes)} imports are waiting: try again later"
             )
         try:
             return await self._in_writer(
@@ -150,6 +177,7 @@ class ImportService:
                     filename=upload.filename,
                     vendor=clean(options.vendor or "", 64).strip() or None,
                     scan_date=_scan_date(options.scan_date, upload.filename),
+                    scope=_scope(options.scope),
                     created_at=epoch_ms(),
                 )
             )
@@ -168,21 +196,27 @@ class ImportService:
             job, path = entry
             self._import(job, path)
             path.unlink(missing_ok=True)
-            self._hop(self._done)
+            self._hop(self._wishes.pop, job.import_id)
 
     def _import(self, job: ImportJob, path: Path) -> None:
         def report(progress: Progress) -> None:
             self._hop(self._tracker.update, job.import_id, *progress)
 
+        def stopping() -> bool:
+            return self._stop.is_set() or self._wishes[job.import_id] is not None
+
         log_fields = {"importId": job.import_id, "user": job.user_id}
         logger.info("import started", extra=log_setup.fields(**log_fields, file=job.filename))
         try:
-            if self._stop.is_set():
+            if stopping():
                 raise ImportInterrupted
             self._hop(self._tracker.start, job.import_id)
             self._store.update_job(job.import_id, status="running", started_at=epoch_ms())
-            result = self._importer.run(job, path, report, self._stop.is_set)
-        except (ServiceError, ImportInterrupted) as error:
+            result = self._importer.run(job, path, report, stopping)
+        except ImportInterrupted:
+            wish = self._wishes[job.import_id] or ErrorCode.INTERRUPTED
+            self._fail(job, _FAILURES[wish], log_fields)
+        except ServiceError as error:
             self._fail(job, _failure_of(error), log_fields)
         except Exception:
             # The worker outlives every import; what went wrong is for the log, not for clients.
@@ -193,39 +227,48 @@ class ImportService:
         else:
             counts = result["summary"]
             logger.info("import completed", extra=log_setup.fields(**log_fields, **counts))
-            self._hop(self._on_committed)
+            self._hop(self._on_committed, job.import_id, counts, self._changes(job))
             self._hop(self._tracker.complete, job.import_id, result)
 
+    def _changes(self, job: ImportJob) -> dict[str, Any]:
+        try:
+            return self._importer.changes(job, MAXIMUM_CHANGES + 1)
+        except Exception:
+            # The import is done, whatever becomes of the news of it.
+            logger.exception("the changes of an import could not be read")
+            return {"rows": [], "topCritical": []}
+
     def _fail(self, job: ImportJob, failure: dict[str, Any], log_fields: dict[str, Any]) -> None:
+        cancelled = failure["code"] == ErrorCode.CANCELLED
         logger.warning(
-            "import failed",
+            "import cancelled" if cancelled else "import failed",
             extra=log_setup.fields(**log_fields, code=failure["code"], reason=failure["message"]),
         )
         try:
             self._store.update_job(
                 job.import_id,
-                status="failed",
+                status="cancelled" if cancelled else "failed",
                 error_code=failure["code"],
                 error_message=failure["message"],
                 finished_at=epoch_ms(),
                 result=failure,
             )
         except Exception:
-            logger.exception("a failed import could not be written down")
-        self._hop(self._tracker.fail, job.import_id, failure)
+            logger.exception("the end of an import could not be written down")
+        tell = self._tracker.cancel if cancelled else self._tracker.fail
+        self._hop(tell, job.import_id, failure)
 
-    def _done(self) -> None:
-        self._unfinished -= 1
+    def _give_up(self, key: Key) -> None:
+        """An import has stalled: its followers know, the worker learns it if it moves again."""
+        if isinstance(key, int) and key in self._wishes:
+            self._wishes[key] = ErrorCode.STALLED
 
 
 def _not_started(*_: Any) -> None:
     raise RuntimeError("the import service has not been started")
 
 
-def _failure_of(error: ServiceError | ImportInterrupted) -> dict[str, Any]:
-    if isinstance(error, ImportInterrupted):
-        message = "The server stopped before the import was done"
-        return {"code": str(ErrorCode.INTERRUPTED), "message": message}
+def _failure_of(error: ServiceError) -> dict[str, Any]:
     failure: dict[str, Any] = {"code": str(error.code), "message": error.message}
     if error.fields is not None:
         failure["fields"] = error.fields
@@ -236,12 +279,13 @@ def _session_id(wished: str | None) -> str:
     if wished is None:
         suffix = "".join(secrets.choice(_BASE36) for _ in range(9))
         return f"import-{epoch_ms()}-{suffix}"
-    if not _SESSION_ID.fullmatch(wished):
-        raise invalid(
-            "Invalid sessionId",
-            [("sessionId", "must be 1 to 128 letters, digits or . _ : -")],
-        )
-    return wished
+    return check_session_id(wished)
+
+
+def _scope(wished: str | None) -> str:
+    if wished is not None and wished not in SCOPES:
+        raise invalid("Invalid scope", [("scope", "must be one of: " + ", ".join(SCOPES))])
+    return wished or "vendor"
 
 
 def _scan_date(wished: str | None, filename: str) -> str:
@@ -251,27 +295,3 @@ def _scan_date(wished: str | None, filename: str) -> str:
     if day is None:
         raise invalid("Invalid scanDate", [("scanDate", "must be a date such as 2025-09-30")])
     return day
-
-
-def _state_of(job: ImportJob) -> dict[str, Any]:
-    """The snapshot of an import that is older than the tracker's memory."""
-    completed = job.status == "completed"
-    elapsed = (job.finished_at or epoch_ms()) - job.started_at if job.started_at else 0
-    state: dict[str, Any] = {
-        "importId": job.import_id,
-        "status": job.status,
-        "processed": job.processed,
-        "total": job.total,
-        "percentage": 100 if completed else percentage(job.processed, job.total),
-        "overall": 100 if completed else 0,
-        "elapsedTime": elapsed,
-        "timestamp": epoch_ms(),
-        "message": job.error_message or ("Import completed" if completed else ""),
-        "seq": 0,
-    }
-    result = job.result
-    if result is None and job.error_code is not None:
-        result = {"code": job.error_code, "message": job.error_message}
-    if result is not None:
-        state["result"] = result
-    return state

@@ -11,26 +11,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, case, delete, func, insert, literal, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from hextrackr_server.csv_mapping import Finding
-from hextrackr_server.database import Database
+from hextrackr_server.database import Database, upsert
 from hextrackr_server.errors import ErrorCode
 from hextrackr_server.schema import (
     FINDING_COLUMNS,
     import_jobs,
     vulnerabilities_current,
-    vulnerability_daily_totals,
     vulnerability_staging,
 )
-from hextrackr_server.vulnerability_store import open_groups
+from hextrackr_server.vulnerability_store import OPEN_STATES
 
 current, staging, jobs = vulnerabilities_current, vulnerability_staging, import_jobs
 
 NOT_PRESENT = "not_present_in_scan"
 REPORTED_FIXED = "reported_fixed"
 _TERMINAL = ("completed", "failed", "cancelled")
+
+#: What an import may resolve beside what its rows report as fixed.
+SCOPES = ("vendor", "hosts", "full", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,7 @@ class ImportJob:
     filename: str
     vendor: str | None
     scan_date: str
+    scope: str
     status: str
     total: int | None
     processed: int
@@ -74,8 +89,8 @@ class ImportStore:
     def create_job(self, **values: Any) -> ImportJob:
         """A new job in state `queued`; IntegrityError if its session id was used before."""
         with self._database.writing() as connection:
-            statement = insert(jobs).values(status="queued", scope="vendor", **values)
-            result = connection.execute(statement)
+            known = {"status": "queued", "scope": "vendor"} | values
+            result = connection.execute(insert(jobs).values(**known))
             key = result.inserted_primary_key
             assert key is not None
             return _job(connection, key[0])
@@ -84,6 +99,12 @@ class ImportStore:
         """The job of an id, or None."""
         with self._database.reading() as connection:
             found = connection.execute(select(jobs).where(jobs.c.import_id == import_id)).first()
+            return None if found is None else _job_of(found._mapping)
+
+    def job_of_session(self, session_id: str) -> ImportJob | None:
+        """The job of a session id, or None."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(jobs).where(jobs.c.session_id == session_id)).first()
             return None if found is None else _job_of(found._mapping)
 
     def update_job(self, import_id: int, **values: Any) -> None:
@@ -111,13 +132,13 @@ class ImportStore:
 
     def stage(self, import_id: int, findings: Sequence[Finding]) -> None:
         """Add findings to the staged ones; of two with one key the graver stays."""
-        statement = upsert(staging)
-        statement = statement.on_conflict_do_update(
-            index_elements=["import_id", "unique_key"],
-            set_={name: statement.excluded[name] for name in ("weight", *FINDING_COLUMNS)},
-            where=statement.excluded.weight > staging.c.weight,
-        )
         with self._database.writing() as connection:
+            statement = upsert(connection, staging)
+            statement = statement.on_conflict_do_update(
+                index_elements=["import_id", "unique_key"],
+                set_={name: statement.excluded[name] for name in ("weight", *FINDING_COLUMNS)},
+                where=statement.excluded.weight > staging.c.weight,
+            )
             connection.execute(statement, [{"import_id": import_id, **each} for each in findings])
 
     def drop_staged(self, import_id: int) -> None:
@@ -160,16 +181,17 @@ def merge_batch(
     in_batch = and_(staging.c.import_id == import_id, staging.c.id.between(first, last))
     counts = _count_batch(connection, in_batch)
     fixed = staging.c.lifecycle_state == "resolved"
-    statement = upsert(current).from_select(
-        ["import_id", "scan_date", "resolved_date", "resolution_reason", *FINDING_COLUMNS],
-        select(
-            staging.c.import_id,
-            literal(scan_date),
-            case((fixed, scan_date)),
-            case((fixed, REPORTED_FIXED)),
-            *(staging.c[name] for name in FINDING_COLUMNS),
-        ).where(in_batch),
-    )
+    values = {
+        "import_id": staging.c.import_id,
+        "scan_date": literal(scan_date),
+        "resolved_date": case((fixed, scan_date)),
+        "resolution_reason": case((fixed, REPORTED_FIXED)),
+        # One that is reported as fixed and was never known has changed nothing.
+        "changed_import_id": case((~fixed, staging.c.import_id)),
+        **{name: staging.c[name] for name in FINDING_COLUMNS},
+    }
+    rows = select(*values.values()).where(in_batch)
+    statement = upsert(connection, current).from_select(list(values), rows)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["unique_key"], set_=_merged(statement.excluded)
@@ -188,8 +210,11 @@ def _merged(new: Any) -> dict[str, Any]:
         # An export without a score does not unmake the score that an earlier one had.
         "vpr_score": func.coalesce(new.vpr_score, current.c.vpr_score),
         "cvss_score": func.coalesce(new.cvss_score, current.c.cvss_score),
-        "first_seen": func.min(new.first_seen, current.c.first_seen),
-        "last_seen": func.max(new.last_seen, current.c.last_seen),
+        "first_seen": _lesser(new.first_seen, current.c.first_seen),
+        "last_seen": _lesser(current.c.last_seen, new.last_seen, take_other=True),
+        "changed_import_id": case(
+            (fixed != was_fixed, new.import_id), else_=current.c.changed_import_id
+        ),
         "lifecycle_state": case(
             (fixed, "resolved"), (was_fixed, "reopened"), else_=current.c.lifecycle_state
         ),
@@ -200,6 +225,11 @@ def _merged(new: Any) -> dict[str, Any]:
             (fixed, func.coalesce(current.c.resolution_reason, new.resolution_reason)), else_=None
         ),
     }
+
+
+def _lesser(one: Any, other: Any, *, take_other: bool = False) -> Any:
+    """The lesser of two columns, or the other one."""
+    return case((one < other, other if take_other else one), else_=one if take_other else other)
 
 
 def _count_batch(connection: Connection, in_batch: Any) -> MergeCounts:
@@ -223,47 +253,45 @@ def _count_batch(connection: Connection, in_batch: Any) -> MergeCounts:
     return MergeCounts(staged - updated, updated, reopened, resolved, last_row or 0)
 
 
-def resolve_absent(
-    connection: Connection, import_id: int, scan_date: str, vendors: Sequence[str]
-) -> int:
-    """Resolve what an import of these vendors no longer reports; how many findings that is.
+def resolve_absent(connection: Connection, job: ImportJob, vendors: Sequence[str]) -> int:
+    """Resolve what an import no longer reports, within its scope; how many findings that is.
 
     A finding that a later scan has seen stays open: this import is older than that knowledge.
     """
+    if job.scope == "none":
+        return 0
     result = connection.execute(
         update(current)
         .where(
-            current.c.vendor.in_(vendors),
-            current.c.lifecycle_state.in_(("active", "reopened")),
-            current.c.import_id != import_id,
-            current.c.scan_date <= scan_date,
+            _in_scope(job, vendors),
+            current.c.lifecycle_state.in_(OPEN_STATES),
+            current.c.import_id != job.import_id,
+            current.c.scan_date <= job.scan_date,
         )
-        .values(lifecycle_state="resolved", resolved_date=scan_date, resolution_reason=NOT_PRESENT)
+        .values(
+            lifecycle_state="resolved",
+            resolved_date=job.scan_date,
+            resolution_reason=NOT_PRESENT,
+            changed_import_id=job.import_id,
+        )
     )
     return result.rowcount
 
 
-def write_daily_totals(
-    connection: Connection, scan_date: str, *, resolved: int, reopened: int
-) -> None:
-    """What is open now becomes the totals of the day of the scan."""
-    totals: dict[str, Any] = dict.fromkeys(
-        (column.name for column in vulnerability_daily_totals.c), 0
-    )
-    groups = open_groups().subquery()
-    query = select(
-        groups.c.severity, func.count(), func.coalesce(func.sum(groups.c.vpr_score), 0.0)
-    ).group_by(groups.c.severity)
-    for severity, count, vpr in connection.execute(query):
-        totals["total_vulnerabilities"] += count
-        totals["total_vpr"] = round(totals["total_vpr"] + vpr, 1)
-        if f"{severity.lower()}_count" in totals:
-            totals[f"{severity.lower()}_count"] = count
-            totals[f"{severity.lower()}_total_vpr"] = round(vpr, 1)
-    totals |= {"scan_date": scan_date, "resolved_count": resolved, "reopened_count": reopened}
-    same_day = vulnerability_daily_totals.c.scan_date == scan_date
-    connection.execute(delete(vulnerability_daily_totals).where(same_day))
-    connection.execute(insert(vulnerability_daily_totals).values(**totals))
+def _in_scope(job: ImportJob, vendors: Sequence[str]) -> ColumnElement[bool]:
+    """The findings that an import speaks of, be it by silence."""
+    match job.scope:
+        case "vendor":
+            return current.c.vendor.in_(vendors)
+        case "hosts":
+            mine = staging.c.import_id == job.import_id
+            addresses = select(staging.c.ip_address).where(mine, staging.c.ip_address != "")
+            return or_(
+                current.c.hostname.in_(select(staging.c.hostname).where(mine)),
+                current.c.ip_address.in_(addresses),
+            )
+        case _:
+            return true()
 
 
 def _job(connection: Connection, import_id: int) -> ImportJob:
@@ -279,6 +307,7 @@ def _job_of(row: Any) -> ImportJob:
 
 
 __all__ = [
+    "SCOPES",
     "ImportJob",
     "ImportStore",
     "MergeCounts",
@@ -288,5 +317,4 @@ __all__ = [
     "set_job",
     "staged_ids",
     "staged_vendors",
-    "write_daily_totals",
 ]

@@ -8,28 +8,32 @@ Does not know: threads, queues, sockets.  It runs wherever it is called and repo
     processing   merge them into the current findings, batch after batch  \\ one transaction:
     finalizing   resolve what is gone, daily totals, the job's result     /  all of it or nothing
 
-An import resolves only findings of the vendors that its file speaks of, and fails, changing
-nothing, when no row of the file is valid.
+An import resolves only what is within its scope: findings of the vendors that its file speaks of,
+of its hosts, all, or none.  It fails, changing nothing, when no row of the file is valid.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
-from hextrackr_server import csv_source, import_store
+from sqlalchemy import Connection
+
+from hextrackr_server import csv_source, history_store, import_store, import_summary
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.csv_mapping import Finding, RowMapper, RowRejected, iso_date, missing_columns
 from hextrackr_server.csv_source import CsvSource
 from hextrackr_server.database import Database
 from hextrackr_server.errors import ImportInterrupted, invalid
+from hextrackr_server.history_store import OpenTotal
 from hextrackr_server.import_store import ImportJob, ImportStore, MergeCounts
-from hextrackr_server.progress_tracker import ImportStatus
+from hextrackr_server.progress_record import ImportStatus
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ logger = logging.getLogger(__name__)
 STAGE_CHUNK = 500
 MERGE_BATCH = 1000
 MAXIMUM_DETAILS = 100
+MAXIMUM_TOP_CRITICAL = 20
 
 
 class Progress(NamedTuple):
@@ -106,11 +111,21 @@ class Importer:
             self._store.drop_staged(job.import_id)
             raise
 
+    def changes(self, job: ImportJob, limit: int) -> dict[str, Any]:
+        """What an import has changed, row by row up to a limit, and the worst that it brought."""
+        with self._database.reading() as connection:
+            return {
+                "rows": import_summary.changed_findings(connection, job.import_id, limit),
+                "topCritical": import_summary.top_critical(
+                    connection, job.import_id, MAXIMUM_TOP_CRITICAL
+                ),
+            }
+
 
 class _Run:
     """The state of one run."""
 
-    __slots__ = ("_database", "_job", "_report", "_stopping", "_store")
+    __slots__ = ("_database", "_job", "_report", "_started", "_stopping", "_store")
 
     def __init__(
         self,
@@ -125,6 +140,7 @@ class _Run:
         self._job = job
         self._report = report
         self._stopping = stopping
+        self._started = time.monotonic()
 
     def all_of(self, path: Path) -> dict[str, Any]:
         source = self._parse(path)
@@ -188,34 +204,69 @@ class _Run:
     def _merge(self, source: CsvSource, staged: _Staged) -> dict[str, Any]:
         total, import_id, scan_date = source.row_count, self._job.import_id, self._job.scan_date
         with self._database.writing() as connection:
+            before = history_store.open_totals(connection)
             distinct, first, last = import_store.staged_ids(connection, import_id)
             counts = MergeCounts(0, 0, 0, 0, 0)
+            keeps = history_store.keeps_snapshot_of(connection, scan_date)
             for start in range(first, last + 1, MERGE_BATCH):
                 self._check()
                 end = start + MERGE_BATCH - 1
                 batch = import_store.merge_batch(connection, import_id, scan_date, start, end)
                 counts = _sum(counts, batch)
+                if keeps:
+                    history_store.snapshot_batch(connection, import_id, scan_date, start, end)
                 share = (end - first + 1) / (last - first + 1)
                 self._say_merged(_rows_until(counts.last_row_number, source), total, share)
             self._say(ImportStatus.FINALIZING, total, total, 95, "Resolving what is gone")
             vendors = import_store.staged_vendors(connection, import_id)
-            absent = import_store.resolve_absent(connection, import_id, scan_date, vendors)
+            absent = import_store.resolve_absent(connection, self._job, vendors)
             counts = counts._replace(resolved=counts.resolved + absent)
-            import_store.write_daily_totals(
-                connection, scan_date, resolved=counts.resolved, reopened=counts.reopened
-            )
-            import_store.delete_staged(connection, import_id)
             self._check()
             result = _result(self._job, source, staged, counts, distinct, vendors)
+            result |= self._history(connection, before, result)
+            import_store.delete_staged(connection, import_id)
+            self._check()
             self._finish_job(connection, result, vendors)
         return result
+
+    def _history(
+        self, connection: Connection, before: list[OpenTotal], result: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Write down the day of the scan; what changed, for those who watch."""
+        job = self._job
+        changes = import_summary.changes_of(connection, job.import_id)
+        self._say_finalizing(result, 96, "Adding up what is open")
+        after = history_store.open_totals(connection)
+        history_store.write_daily_totals(
+            connection, job.scan_date, after, resolved=changes.resolved, reopened=changes.reopened
+        )
+        history_store.expire_snapshots(connection)
+        self._say_finalizing(result, 98, "Comparing with what was open before")
+        metadata = {
+            "sessionId": job.session_id,
+            "importId": job.import_id,
+            "filename": job.filename,
+            "vendor": job.vendor or ", ".join(result["summary"]["vendors"]),
+            "scanDate": job.scan_date,
+            "totalRows": result["totalProcessed"],
+            "processingTime": round((time.monotonic() - self._started) * 1000),
+        }
+        summary = import_summary.summarize(connection, metadata, changes, before, after)
+        return {"importSummary": summary}
+
+    def _say_finalizing(self, result: dict[str, Any], overall: int, message: str) -> None:
+        self._check()
+        rows = result["totalProcessed"]
+        self._say(ImportStatus.FINALIZING, rows, rows, overall, message)
 
     def _say_merged(self, processed: int, total: int, share: float) -> None:
         overall = 60 + int(35 * min(1.0, share))
         message = f"Merged {processed} of {total} rows"
         self._say(ImportStatus.PROCESSING, processed, total, overall, message)
 
-    def _finish_job(self, connection: Any, result: dict[str, Any], vendors: list[str]) -> None:
+    def _finish_job(
+        self, connection: Connection, result: dict[str, Any], vendors: list[str]
+    ) -> None:
         # In the transaction of the merge: the job is completed exactly when its findings count.
         import_store.set_job(
             connection,
@@ -232,7 +283,7 @@ class _Run:
 
     def _check(self) -> None:
         if self._stopping():
-            raise ImportInterrupted("the server is stopping")
+            raise ImportInterrupted("the import was told to stop")
 
     def _say(
         self, status: ImportStatus, processed: int, total: int | None, overall: int, message: str
@@ -306,6 +357,7 @@ def _result(
             "resolved": counts.resolved,
             "vendors": vendors,
             "scanDate": job.scan_date,
+            "scope": job.scope,
         },
     }
 

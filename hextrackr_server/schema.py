@@ -7,7 +7,13 @@ Does not know: queries, connections, which database it is.
     import_jobs                   one row for each import, kept for good
     vulnerability_staging         the findings of the running import
     vulnerabilities_current       every finding once, with its life: active, resolved, reopened
+    vulnerability_snapshots       what the last three scans reported, as they reported it
     vulnerability_daily_totals    what was open on the day of a scan
+    vendor_daily_totals           the same for each vendor
+    kev_status                    the CVEs that are known to be exploited
+    kev_history                   when they became so, changed, or were taken back
+    sync_metadata                 every synchronisation of such a list, and when the next one is due
+    tickets                       the tickets of HexTrackr, for reading
 """
 
 from __future__ import annotations
@@ -107,26 +113,127 @@ vulnerabilities_current = Table(
     *_finding_columns(),
     Column("resolved_date", String(10)),
     Column("resolution_reason", String(64)),
+    # The import that created, reopened or resolved it, whichever came last.
+    Column("changed_import_id", Integer),
     Index("ix_current_key", "unique_key", unique=True),
     Index("ix_current_vendor", "vendor", "lifecycle_state"),
+    Index("ix_current_cve", "cve"),
+    Index("ix_current_hostname", "hostname"),
 )
 
 FINDING_COLUMNS = tuple(column.name for column in _finding_columns())
+
+#: Of a snapshot the long texts are left out: they are those of the current finding.
+SNAPSHOT_COLUMNS = tuple(
+    name
+    for name in FINDING_COLUMNS
+    if name not in {"description", "solution", "operating_system", "lifecycle_state"}
+)
+
+vulnerability_snapshots = Table(
+    "vulnerability_snapshots",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("import_id", Integer, ForeignKey("import_jobs.import_id"), nullable=False),
+    Column("scan_date", String(10), nullable=False),
+    *(column for column in _finding_columns() if column.name in SNAPSHOT_COLUMNS),
+    Index("ix_snapshots_key", "scan_date", "unique_key", unique=True),
+)
+
+
+def _total_columns() -> list[Column[Any]]:
+    """What is counted on the day of a scan."""
+    counted: list[Column[Any]] = []
+    for severity in ("critical", "high", "medium", "low"):
+        counted.append(Column(f"{severity}_count", Integer, nullable=False))
+        counted.append(Column(f"{severity}_total_vpr", Float, nullable=False))
+    return [
+        *counted,
+        Column("total_vulnerabilities", Integer, nullable=False),
+        Column("total_vpr", Float, nullable=False),
+        Column("resolved_count", Integer, nullable=False),
+        Column("reopened_count", Integer, nullable=False),
+    ]
+
 
 vulnerability_daily_totals = Table(
     "vulnerability_daily_totals",
     metadata,
     Column("scan_date", String(10), primary_key=True),
-    Column("critical_count", Integer, nullable=False),
-    Column("critical_total_vpr", Float, nullable=False),
-    Column("high_count", Integer, nullable=False),
-    Column("high_total_vpr", Float, nullable=False),
-    Column("medium_count", Integer, nullable=False),
-    Column("medium_total_vpr", Float, nullable=False),
-    Column("low_count", Integer, nullable=False),
-    Column("low_total_vpr", Float, nullable=False),
-    Column("total_vulnerabilities", Integer, nullable=False),
-    Column("total_vpr", Float, nullable=False),
-    Column("resolved_count", Integer, nullable=False),
-    Column("reopened_count", Integer, nullable=False),
+    *_total_columns(),
+)
+
+vendor_daily_totals = Table(
+    "vendor_daily_totals",
+    metadata,
+    Column("scan_date", String(10), primary_key=True),
+    Column("vendor", String(32), primary_key=True),
+    *_total_columns(),
+)
+
+kev_status = Table(
+    "kev_status",
+    metadata,
+    Column("cve_id", String(32), primary_key=True),
+    Column("date_added", String(10), nullable=False),
+    Column("vulnerability_name", Text, nullable=False),
+    Column("vendor_project", Text, nullable=False),
+    Column("product", Text, nullable=False),
+    Column("short_description", Text, nullable=False),
+    Column("required_action", Text, nullable=False),
+    Column("due_date", String(10), nullable=False),
+    Column("known_ransomware_use", Integer, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("cwes", Text, nullable=False),
+    Column("last_synced", BigInteger, nullable=False),
+)
+
+kev_history = Table(
+    "kev_history",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("cve_id", String(32), nullable=False),
+    Column("change", String(16), nullable=False),
+    Column("catalog_version", String(64), nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Index("ix_kev_history_cve", "cve_id"),
+)
+
+sync_metadata = Table(
+    "sync_metadata",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("sync_type", String(16), nullable=False),
+    Column("sync_time", BigInteger, nullable=False),
+    Column("version", String(64)),
+    Column("record_count", Integer),
+    Column("status", String(16), nullable=False),
+    Column("error_message", Text),
+    Column("next_sync_time", BigInteger),
+    # What the source said of its answer, so that it need not be sent again.
+    Column("etag", String(255)),
+    Column("last_modified", String(64)),
+    Index("ix_sync_metadata_type", "sync_type", "id"),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("xt_number", String(16)),
+    Column("date_submitted", String(32)),
+    Column("date_due", String(32)),
+    Column("hexagon_ticket", String(64)),
+    Column("service_now_ticket", String(64)),
+    Column("location", String(255), nullable=False),
+    Column("devices", Text),
+    Column("supervisor", String(255)),
+    Column("tech", String(255)),
+    Column("status", String(64)),
+    Column("notes", Text),
+    Column("site", String(255)),
+    Column("job_type", String(64)),
+    Column("deleted", Integer, nullable=False, default=0),
+    Column("created_at", String(32)),
+    Column("updated_at", String(32)),
 )

@@ -1,6 +1,6 @@
-"""Starting an import, and watching one.
+"""Starting an import, watching one, ending it early.
 
-Knows: `start-import`, `join-import-room`, `leave-import-room` and their arguments.
+Knows: `start-import`, `cancel-import`, `join-import-room`, `leave-import-room`, their arguments.
 Does not know: files, queues, the database.
 """
 
@@ -16,7 +16,7 @@ from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.handlers.answers import principal_of, refusals_as_acks
 from hextrackr_server.import_service import ImportOptions, ImportService
 from hextrackr_server.principal import Principal
-from hextrackr_server.progress_tracker import import_room
+from hextrackr_server.progress_record import import_room
 from hextrackr_server.upload_store import Upload, UploadStore
 from socketio_core import Socket, SocketServer
 
@@ -28,9 +28,10 @@ class _Options(msgspec.Struct, rename="camel", kw_only=True, tag_field="source")
     vendor: str | None = None
     scan_date: str | None = None
     session_id: str | None = None
+    scope: str | None = None
 
     def options(self) -> ImportOptions:
-        return ImportOptions(self.vendor, self.scan_date, self.session_id)
+        return ImportOptions(self.vendor, self.scan_date, self.session_id, self.scope)
 
 
 class FromUpload(_Options, rename="camel", kw_only=True, tag="upload"):
@@ -56,6 +57,10 @@ def register(io: SocketServer, imports: ImportService, uploads: UploadStore) -> 
             upload = await _upload_of(request, uploads, principal)
             return await imports.submit(upload, principal, request.options())
 
+    async def cancel_import(socket: Socket, import_id: Any = None) -> dict[str, Any]:
+        with refusals_as_acks():
+            return await imports.cancel(parse_import_id(import_id), principal_of(socket))
+
     async def join(socket: Socket, import_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             number, principal = parse_import_id(import_id), principal_of(socket)
@@ -70,6 +75,7 @@ def register(io: SocketServer, imports: ImportService, uploads: UploadStore) -> 
             return {"success": True}
 
     io.on("start-import", start_import)
+    io.on("cancel-import", cancel_import)
     io.on("join-import-room", join)
     io.on("leave-import-room", leave)
 

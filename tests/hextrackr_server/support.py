@@ -21,7 +21,8 @@ from hextrackr_server.import_service import ImportOptions, ImportService
 from hextrackr_server.import_store import ImportJob, ImportStore
 from hextrackr_server.importer import Importer, Progress
 from hextrackr_server.principal import Principal, TokenAuthority
-from hextrackr_server.progress_tracker import FINAL, ProgressTracker
+from hextrackr_server.progress_record import FINAL
+from hextrackr_server.progress_tracker import ProgressTracker
 from hextrackr_server.schema import vulnerabilities_current, vulnerability_staging
 from hextrackr_server.upload_store import Upload, UploadStore
 
@@ -69,19 +70,29 @@ class FakeClock:
 
 
 class Recorder:
-    """An emitter that keeps what it was given."""
+    """Rooms that keep what they were given; several in one are joined by a plus."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, dict[str, Any]]] = []
+        self.kept_only: list[tuple[str, tuple[str, ...]]] = []
 
-    def emit(self, room: str, event: str, payload: dict[str, Any]) -> None:
-        self.sent.append((room, event, payload))
+    def emit(self, room: str | tuple[str, ...], event: str, payload: dict[str, Any]) -> None:
+        name = room if isinstance(room, str) else "+".join(room)
+        self.sent.append((name, event, payload))
+
+    def keep_only(self, room: str, rooms: tuple[str, ...]) -> None:
+        self.kept_only.append((room, rooms))
 
     def payloads(self, event: str) -> list[dict[str, Any]]:
         return [payload for _, name, payload in self.sent if name == event]
 
     def events(self) -> list[tuple[str, str]]:
-        return [(room, event) for room, event, _ in self.sent]
+        """What was sent by the guide's contract."""
+        return [(room, event) for room, event, _ in self.sent if not event.startswith("progress-")]
+
+    def progress_events(self) -> list[tuple[str, str]]:
+        """What was sent by the front end's contract."""
+        return [(room, event) for room, event, _ in self.sent if event.startswith("progress-")]
 
 
 def csv_text(rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER) -> str:
@@ -216,9 +227,12 @@ class Office:
         self.authority = TokenAuthority(SECRET)
         self.tracker = ProgressTracker(self.sent, LoopClock())
         self.uploads = UploadStore(bench.directory / "uploads", time.monotonic, maximum=100_000)
-        self.commits: list[None] = []
+        self.commits: list[tuple[int, dict[str, Any], dict[str, Any]]] = []
         self.imports = ImportService(
-            bench.store, bench.importer, self.tracker, lambda: self.commits.append(None)
+            bench.store,
+            bench.importer,
+            self.tracker,
+            lambda *committed: self.commits.append(committed),
         )
 
     async def upload(self, content: str, owner: Principal = ALICE) -> Upload:

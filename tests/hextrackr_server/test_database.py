@@ -6,11 +6,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from hextrackr_server.database import Database
 from hextrackr_server.errors import SettingsError
+from hextrackr_server.migrations import MIGRATIONS
 from hextrackr_server.schema import meta, vulnerability_staging
 
 
@@ -21,12 +22,42 @@ def version_of(database: Database) -> str:
 
 def test_a_new_file_has_the_newest_schema(tmp_path: Path) -> None:
     database = Database(tmp_path / "deep" / "er" / "x.db")
-    assert version_of(database) == "1"
+    assert version_of(database) == str(1 + len(MIGRATIONS))
     database.close()
 
 
+def test_a_file_of_the_first_version_has_all_tables_and_columns_afterwards(tmp_path: Path) -> None:
+    new = Database(tmp_path / "new.db")
+    old = Database(tmp_path / "old.db")
+    with old.writing() as connection:
+        connection.execute(update(meta).values(value="1"))
+        for table in ("vulnerability_snapshots", "vendor_daily_totals", "kev_status",
+                      "kev_history", "sync_metadata", "tickets"):  # fmt: skip
+            connection.execute(text(f"DROP TABLE {table}"))
+        for index in ("ix_current_cve", "ix_current_hostname"):
+            connection.execute(text(f"DROP INDEX {index}"))
+        connection.execute(
+            text("ALTER TABLE vulnerabilities_current DROP COLUMN changed_import_id")
+        )
+    old.close()
+    old = Database(tmp_path / "old.db")
+
+    def shape(database: Database) -> dict[str, set[str]]:
+        with database.reading() as connection:
+            inspector = inspect(connection)
+            return {
+                name: {column["name"] for column in inspector.get_columns(name)}
+                | {str(index["name"]) for index in inspector.get_indexes(name)}
+                for name in inspector.get_table_names()
+            }
+
+    assert shape(old) == shape(new)
+    new.close()
+    old.close()
+
+
 def test_an_older_file_is_migrated_step_by_step_and_once(tmp_path: Path) -> None:
-    Database(tmp_path / "x.db").close()
+    Database(tmp_path / "x.db", migrations=()).close()
     done: list[int] = []
 
     def second(connection: Connection) -> None:
@@ -45,7 +76,7 @@ def test_an_older_file_is_migrated_step_by_step_and_once(tmp_path: Path) -> None
 
 
 def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    Database(tmp_path / "x.db").close()
+    Database(tmp_path / "x.db", migrations=()).close()
 
     def broken(connection: Connection) -> None:
         connection.execute(text("CREATE TABLE half (id INTEGER)"))
@@ -53,7 +84,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
 
     with pytest.raises(ValueError, match="half way"):
         Database(tmp_path / "x.db", migrations=(broken,))
-    database = Database(tmp_path / "x.db")
+    database = Database(tmp_path / "x.db", migrations=())
     assert version_of(database) == "1"
     with database.reading() as connection:
         assert not connection.dialect.has_table(connection, "half")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hextrackr_server import import_service
+from hextrackr_server.database import Database
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.import_service import ImportOptions
+from hextrackr_server.import_store import ImportJob
+from hextrackr_server.importer import Importer, Progress, Report, Stopping
+from hextrackr_server.progress_record import ImportStatus
 from tests.hextrackr_server.support import (
     ADMIN,
     ALICE,
@@ -70,10 +76,10 @@ async def test_a_foreign_file_fails_with_code_and_fields(office: Office) -> None
     assert state["status"] == "failed"
     assert state["result"]["code"] == "VALIDATION_ERROR"
     assert [each["path"] for each in state["result"]["fields"]] == ["host", "vulnerability"]
-    assert [room for room, event in office.sent.events() if event == "import-failed"] == [
-        f"import-{state['importId']}",
-        "user-7",
-    ]
+    rooms = f"import-{state['importId']}+user-7"
+    assert office.sent.events()[-2:] == [(rooms, "import-failed"), (rooms, "application-error")]
+    (error,) = office.sent.payloads("application-error")
+    assert (error["code"], error["details"]["importId"]) == ("IMPORT_FAILED", state["importId"])
 
 
 async def test_an_error_of_ours_fails_the_import_and_not_the_next(office: Office) -> None:
@@ -151,7 +157,11 @@ async def test_a_session_id_may_be_chosen_and_is_used_once(office: Office) -> No
 
 @pytest.mark.parametrize(
     ("options", "path"),
-    [({"session_id": "a b"}, "sessionId"), ({"scan_date": "tomorrow"}, "scanDate")],
+    [
+        ({"session_id": "a b"}, "sessionId"),
+        ({"scan_date": "tomorrow"}, "scanDate"),
+        ({"scope": "everything"}, "scope"),
+    ],
 )
 async def test_options_are_checked(office: Office, options: dict[str, str], path: str) -> None:
     with pytest.raises(ServiceError) as refusal:
@@ -181,7 +191,126 @@ async def test_a_server_that_stops_interrupts_its_imports_and_says_so(
         assert job is not None
         assert (job.status, job.error_code) == ("failed", "INTERRUPTED")
     assert workbench.findings() == before
-    assert len(office.sent.payloads("import-failed")) == 2 * len(answers)
+    assert len(office.sent.payloads("import-failed")) == len(answers)
+
+
+class Held(Importer):
+    """An importer that waits in the middle of its work until it is let go."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.reached, self.let_go = threading.Event(), threading.Event()
+
+    def run(self, job: ImportJob, path: Path, report: Report, stopping: Stopping) -> dict[str, Any]:
+        def held(progress: Progress) -> None:
+            report(progress)
+            if progress.status is ImportStatus.PROCESSING:
+                self.reached.set()
+                self.let_go.wait(10)
+
+        return super().run(job, path, held, stopping)
+
+
+@pytest.fixture
+async def held(workbench: Workbench) -> AsyncIterator[tuple[Office, Held]]:
+    importer = workbench.importer = Held(workbench.database)
+    office = Office(workbench)
+    await office.imports.start()
+    yield office, importer
+    importer.let_go.set()
+    await office.imports.stop()
+    office.tracker.close()
+
+
+async def test_a_running_import_is_cancelled_and_leaves_everything_as_it_was(
+    held: tuple[Office, Held],
+) -> None:
+    office, importer = held
+    number = (await office.submit(GOOD))["importId"]
+    await asyncio.to_thread(importer.reached.wait, 10)
+    assert (await office.imports.cancel(number, ALICE))["status"] == "cancelling"
+    importer.let_go.set()
+    state = await office.ended(number)
+    assert (state["status"], state["result"]["code"]) == ("cancelled", "CANCELLED")
+    assert (office.bench.findings(), office.bench.staged()) == ([], 0)
+    job = office.bench.store.job(number)
+    assert job is not None
+    assert (job.status, job.error_code) == ("cancelled", "CANCELLED")
+    assert len(office.sent.payloads("import-cancelled")) == 1
+    with pytest.raises(ServiceError, match="cancelled already"):
+        await office.imports.cancel(number, ALICE)
+
+
+async def test_one_that_waits_is_cancelled_at_once_and_never_begins(
+    held: tuple[Office, Held],
+) -> None:
+    office, importer = held
+    first = (await office.submit(GOOD))["importId"]
+    second = (await office.submit(GOOD))["importId"]
+    await asyncio.to_thread(importer.reached.wait, 10)
+    assert (await office.imports.cancel(second, ADMIN))["status"] == "cancelled"
+    assert (await office.imports.status(second, ALICE))["status"] == "cancelled"
+    importer.let_go.set()
+    assert (await office.ended(first))["status"] == "completed"
+    await office.imports.stop()
+    assert len(office.sent.payloads("import-started")) == 1
+    assert list((office.bench.directory / "uploads").iterdir()) == []
+
+
+async def test_a_foreign_import_cannot_be_cancelled(held: tuple[Office, Held]) -> None:
+    office, _ = held
+    number = (await office.submit(GOOD))["importId"]
+    with pytest.raises(ServiceError) as refusal:
+        await office.imports.cancel(number, BOB)
+    assert refusal.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_an_import_that_stalled_ends_when_it_moves_again(held: tuple[Office, Held]) -> None:
+    office, importer = held
+    number = (await office.submit(GOOD))["importId"]
+    await asyncio.to_thread(importer.reached.wait, 10)
+    office.tracker.fail(number, {"code": "STALLED", "message": "it does not move"})
+    office.tracker.on_stalled(number)
+    importer.let_go.set()
+    await office.imports.stop()
+    job = office.bench.store.job(number)
+    assert job is not None
+    assert (job.status, job.error_code) == ("failed", "STALLED")
+    assert office.bench.findings() == []
+    assert len(office.sent.payloads("import-failed")) == 1
+
+
+async def test_of_a_commit_the_changes_are_told_with_their_import(office: Office) -> None:
+    number = (await office.submit(csv_text([finding_row(severity="Critical")])))["importId"]
+    await office.ended(number)
+    ((committed, summary, changes),) = office.commits
+    assert (committed, summary["inserted"]) == (number, 1)
+    assert [each["cve"] for each in changes["rows"]] == ["CVE-2024-1000"]
+    assert [each["cve"] for each in changes["topCritical"]] == ["CVE-2024-1000"]
+
+
+async def test_a_session_is_shown_in_the_front_ends_words_also_when_forgotten(
+    office: Office,
+) -> None:
+    good = await office.submit(GOOD, session_id="import-1-a")
+    bad = await office.submit("foreign\n1\n", session_id="import-1-b")
+    await office.ended(good["importId"])
+    await office.ended(bad["importId"])
+    view = office.imports.view
+    shown = [await view.session(each, ALICE) for each in ("import-1-a", "import-1-b")]
+    assert [each["status"] for each in shown] == ["completed", "error"]
+    assert shown[0]["metadata"]["importSummary"]["comparison"]["currentTotal"] == 1
+    office.tracker.close()
+    for before in shown:
+        after = await view.session(before["sessionId"], ADMIN)
+        for name in ("sessionId", "status", "message"):
+            assert after[name] == before[name]
+    again = await view.session("import-1-a", ALICE)
+    assert again["metadata"]["importSummary"] == shown[0]["metadata"]["importSummary"]
+    for stranger in (BOB,):
+        with pytest.raises(ServiceError) as refusal:
+            await view.session("import-1-a", stranger)
+        assert refusal.value.code is ErrorCode.NOT_FOUND
 
 
 async def test_the_loop_is_free_while_an_import_works(office: Office) -> None:

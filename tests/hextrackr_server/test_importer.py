@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError
 from hextrackr_server.importer import MAXIMUM_DETAILS, scan_date_of
-from hextrackr_server.progress_tracker import ImportStatus
+from hextrackr_server.progress_record import ImportStatus
 from hextrackr_server.schema import vulnerability_daily_totals
 from tests.hextrackr_server.support import HEADER, Workbench, csv_text, finding_row
 
@@ -34,6 +34,7 @@ def test_the_findings_of_a_first_import_are_open(workbench: Workbench) -> None:
         "resolved": 0,
         "vendors": ["Other"],
         "scanDate": "2025-09-30",
+        "scope": "vendor",
     }
     assert [each["lifecycle_state"] for each in workbench.findings()] == ["active", "active"]
 
