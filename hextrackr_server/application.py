@@ -7,6 +7,8 @@ This is the only module that knows both sockets and services.
 from __future__ import annotations
 
 import logging
+import re
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,23 +16,27 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from engineio_core import Cors
-from engineio_core.listener import wait_for_signal
+from engineio_core import Cookie, Cors
+from engineio_core.listener import Tls, wait_for_signal
 from hextrackr_server import log_setup
-from hextrackr_server.clock import LoopClock
+from hextrackr_server.clock import Clock, LoopClock
 from hextrackr_server.database import Database
-from hextrackr_server.handlers import identity, imports, progress, vulnerabilities
+from hextrackr_server.errors import SettingsError
+from hextrackr_server.handlers import imports, progress, vulnerabilities
+from hextrackr_server.handlers.identity import Guard
 from hextrackr_server.http_api import create_http_app
+from hextrackr_server.identity_service import IdentityService
 from hextrackr_server.import_service import ImportService
 from hextrackr_server.import_store import ImportStore
 from hextrackr_server.importer import Importer
-from hextrackr_server.principal import TokenAuthority
+from hextrackr_server.principal import TokenAuthority, TokenRules
 from hextrackr_server.progress_tracker import ProgressTracker
+from hextrackr_server.session_cookie import SessionCookies, SessionStore
 from hextrackr_server.settings import Settings
 from hextrackr_server.statistics_service import StatisticsService
 from hextrackr_server.upload_store import UploadStore
 from hextrackr_server.vulnerability_store import VulnerabilityStore
-from socketio_core import SocketServer
+from socketio_core import Recovery, SocketServer
 
 logger = logging.getLogger(__name__)
 
@@ -57,12 +63,16 @@ class Application:
     SettingsError then.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
+        self.clock = clock or LoopClock()
         self.database = Database(settings.database)
-        self.authority = TokenAuthority(settings.jwt_secret)
-        self.io = SocketServer(cors=Cors(origins=list(settings.cors_origins), credentials=True))
-        self.tracker = ProgressTracker(RoomEmitter(self.io), LoopClock())
+        self.authority = TokenAuthority(settings.jwt_secret, _token_rules(settings))
+        self.identity = _identity(settings, self.authority, self.clock)
+        self.io = _socket_server(settings, self.identity)
+        self.guard = Guard(self.io, self.identity, self.clock)
+        self.guard.register(strict_http_auth=settings.strict_http_auth)
+        self.tracker = ProgressTracker(RoomEmitter(self.io), self.clock)
         self.uploads = UploadStore(
             settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
         )
@@ -73,16 +83,16 @@ class Application:
             self.tracker,
             on_committed=lambda *_: self.statistics.forget(),
         )
-        identity.register(self.io, self.authority)
         imports.register(self.io, self.imports, self.uploads)
         progress.register(self.io, self.imports.view)
         vulnerabilities.register(self.io, self.statistics)
         self.io.mount(
             create_http_app(
-                self.authority,
+                self.identity,
                 self.imports,
                 self.uploads,
                 cors_origins=settings.cors_origins,
+                cors_origin_pattern=settings.cors_origin_pattern,
                 lifespan=self._lifespan,
             )
         )
@@ -93,7 +103,9 @@ class Application:
         Raises OSError if the address cannot be had; everything has ended then.
         """
         try:
-            listener = await self.io.listen(self.settings.host, self.settings.port)
+            listener = await self.io.listen(
+                self.settings.host, self.settings.port, tls=_tls(self.settings)
+            )
         except OSError:
             await self.io.shutdown()
             raise
@@ -102,17 +114,83 @@ class Application:
     async def serve(self, on_listening: Callable[[int], None]) -> None:
         """Listen until SIGINT or SIGTERM, then say goodbye to every client."""
         on_listening(await self.listen())
-        stopped_by = await wait_for_signal(lambda: None)
+        stopped_by = await wait_for_signal(self.io.engine.reload_tls)
         logger.info("stopping", extra=log_setup.fields(signal=stopped_by))
-        await self.io.shutdown()
+        await self.shutdown()
+
+    async def shutdown(self) -> None:
+        """Let every client go: HexTrackr's front end comes back only if it is told to leave."""
+        await self.io.shutdown(
+            disconnect=self.settings.shutdown_disconnect, drain=self.settings.shutdown_drain
+        )
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self.imports.start()
+        self.guard.start(self.settings.recheck_interval)
         try:
             yield
         finally:
+            await self.guard.stop()
             await self.imports.stop()
             self.tracker.close()
             self.uploads.close()
             self.database.close()
+
+
+def _token_rules(settings: Settings) -> TokenRules:
+    return TokenRules(
+        algorithms=settings.jwt_algorithms,
+        public_key=settings.jwt_public_key,
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+        leeway=settings.jwt_leeway,
+    )
+
+
+def _identity(settings: Settings, authority: TokenAuthority, clock: Clock) -> IdentityService:
+    if not settings.session_secrets:
+        return IdentityService(authority, clock)
+    cookies = SessionCookies(settings.session_cookie, settings.session_secrets)
+    return IdentityService(authority, clock, cookies, SessionStore(settings.sessions_database))
+
+
+def _socket_server(settings: Settings, identity: IdentityService) -> SocketServer:
+    origins: list[str | re.Pattern[str]] = list(settings.cors_origins)
+    if settings.cors_origin_pattern is not None:
+        origins.append(re.compile(settings.cors_origin_pattern))
+    recovery = None
+    if settings.recovery_seconds > 0:
+        recovery = Recovery(
+            max_disconnection_duration=settings.recovery_seconds,
+            # Who comes back proves himself again; what he missed is not for anybody else.
+            skip_middlewares=False,
+            still_valid=lambda data: identity.is_current(data["principal"]),
+        )
+    cookie = None
+    if settings.affinity_cookie is not None:
+        cookie = Cookie(name=settings.affinity_cookie, secure=settings.ssl_cert_path is not None)
+    return SocketServer(
+        cors=Cors(
+            origins=origins,
+            methods=("GET", "POST"),
+            allowed_headers=("authorization", "content-type"),
+            credentials=True,
+        ),
+        recovery=recovery,
+        cookie=cookie,
+        ping_interval=settings.ping_interval,
+        ping_timeout=settings.ping_timeout,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _tls(settings: Settings) -> Tls | None:
+    if settings.ssl_cert_path is None:
+        return None
+    try:
+        tls = Tls(certificate=settings.ssl_cert_path, key=settings.ssl_key_path)
+        tls.make_context()
+    except (ValueError, OSError, ssl.SSLError) as error:
+        raise SettingsError(f"SSL_CERT_PATH or SSL_KEY_PATH cannot be used: {error}") from error
+    return tls

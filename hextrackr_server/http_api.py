@@ -12,7 +12,7 @@ Does not know: how an import is done.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -24,12 +24,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from hextrackr_server import __version__
 from hextrackr_server.errors import HTTP_STATUS, ErrorCode, ServiceError, invalid
+from hextrackr_server.identity_service import IdentityService
 from hextrackr_server.import_service import ImportOptions, ImportService
-from hextrackr_server.principal import Principal, TokenAuthority
+from hextrackr_server.principal import Principal
 from hextrackr_server.upload_store import Upload, UploadStore, too_large
 
 logger = logging.getLogger(__name__)
@@ -43,21 +44,24 @@ Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 def create_http_app(
-    authority: TokenAuthority,
+    identity: IdentityService,
     imports: ImportService,
     uploads: UploadStore,
     *,
     cors_origins: tuple[str, ...] = (),
+    cors_origin_pattern: str | None = None,
+    more_routes: Sequence[BaseRoute] = (),
     lifespan: Lifespan | None = None,
 ) -> Starlette:
     """The ASGI app of every path that is not the sockets'."""
-    api = _HttpApi(authority, imports, uploads)
+    api = _HttpApi(identity, imports, uploads)
     middleware = []
-    if cors_origins:
+    if cors_origins or cors_origin_pattern:
         middleware.append(
             Middleware(
                 CORSMiddleware,
                 allow_origins=list(cors_origins),
+                allow_origin_regex=cors_origin_pattern,
                 allow_methods=["GET", "POST"],
                 allow_headers=["authorization", "content-type"],
                 allow_credentials=True,
@@ -69,6 +73,7 @@ def create_http_app(
             Route("/api/imports", api.start_import, methods=["POST"]),
             Route("/api/imports/upload", api.upload, methods=["POST"]),
             Route("/api/imports/{import_id:int}", api.import_status, methods=["GET"]),
+            *more_routes,
         ],
         middleware=middleware,
         exception_handlers={
@@ -84,9 +89,9 @@ class _HttpApi:
     """The endpoints over their services."""
 
     def __init__(
-        self, authority: TokenAuthority, imports: ImportService, uploads: UploadStore
+        self, identity: IdentityService, imports: ImportService, uploads: UploadStore
     ) -> None:
-        self._authority = authority
+        self._identity = identity
         self._imports = imports
         self._uploads = uploads
 
@@ -94,14 +99,14 @@ class _HttpApi:
         return JSONResponse({"status": "ok", "version": __version__})
 
     async def start_import(self, request: Request) -> Response:
-        principal = self._principal(request)
+        principal = await self._principal(request)
         upload, fields = await self._receive(request, principal)
         answer = await self._imports.submit(upload, principal, _options(fields))
         location = f"/api/imports/{answer['importId']}"
         return JSONResponse(answer, status_code=202, headers={"location": location})
 
     async def upload(self, request: Request) -> Response:
-        principal = self._principal(request)
+        principal = await self._principal(request)
         upload, _ = await self._receive(request, principal)
         self._uploads.keep(upload)
         answer = {
@@ -114,12 +119,12 @@ class _HttpApi:
         return JSONResponse(answer, status_code=201)
 
     async def import_status(self, request: Request) -> Response:
-        principal = self._principal(request)
+        principal = await self._principal(request)
         status = await self._imports.status(request.path_params["import_id"], principal)
         return JSONResponse({"success": True, "status": status})
 
-    def _principal(self, request: Request) -> Principal:
-        return self._authority.from_authorization(request.headers.get("authorization"))
+    async def _principal(self, request: Request) -> Principal:
+        return await self._identity.from_request(request.method, request.headers)
 
     async def _receive(
         self, request: Request, principal: Principal

@@ -1,7 +1,7 @@
-"""Who the server knows the client to be.
+"""Who the server knows the client to be, and the tokens that prove it.
 
-Knows: JSON Web Tokens (HS256), the bearer header, the `auth` of a CONNECT.
-Does not know: sockets, HTTP responses, rooms.
+Knows: JSON Web Tokens (HS256, RS256, EdDSA), the bearer header, the `auth` of a CONNECT.
+Does not know: sockets, HTTP responses, rooms, cookies.
 Only a verified token makes a principal; what the client says of itself beside it is compared,
 never believed.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -19,6 +19,7 @@ import jwt
 from hextrackr_server.errors import ErrorCode, ServiceError
 
 ALGORITHM = "HS256"
+#: Every role, those that may do more behind those that may do less.
 ROLES = ("user", "admin", "superadmin")
 MAXIMUM_TOKEN_LENGTH = 8192
 DEFAULT_LIFETIME = 24 * 3600.0
@@ -29,11 +30,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A client whose token was verified."""
+    """A client that has proved who it is: when, by which session, and until when it is good.
+
+    Times are seconds since 1970; None as an end is no end.
+    """
 
     user_id: str
     username: str
     role: str
+    session_id: str | None = field(default=None, compare=False, repr=False)
+    proven_at: float = field(default=0.0, compare=False, repr=False)
+    expires_at: float | None = field(default=None, compare=False, repr=False)
 
     @property
     def is_admin(self) -> bool:
@@ -46,11 +53,23 @@ class Principal:
         return f"user-{self.user_id}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRules:
+    """What a token must be to be accepted; HS256 goes by the secret, the others by the key."""
+
+    algorithms: tuple[str, ...] = (ALGORITHM,)
+    public_key: bytes = b""
+    issuer: str | None = None
+    audience: str | None = None
+    leeway: float = 0.0
+
+
 class TokenAuthority:
     """Signs tokens and turns verified ones into principals; raises ServiceError UNAUTHORIZED."""
 
-    def __init__(self, secret: bytes) -> None:
+    def __init__(self, secret: bytes, rules: TokenRules = TokenRules()) -> None:
         self._secret = secret
+        self._rules = rules
 
     def sign(
         self,
@@ -68,31 +87,42 @@ class TokenAuthority:
         if role not in ROLES:
             raise ValueError(f"a role is one of {', '.join(ROLES)}, not {role!r}")
         now = int(time.time())
-        claims = {
+        claims: dict[str, Any] = {
             "sub": user_id,
             "username": username or user_id,
             "role": role,
             "iat": now,
             "exp": now + int(lifetime),
         }
+        claims |= {"iss": self._rules.issuer} if self._rules.issuer else {}
+        claims |= {"aud": self._rules.audience} if self._rules.audience else {}
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def verify(self, token: str) -> Principal:
         """The principal of a token."""
         if len(token) > MAXIMUM_TOKEN_LENGTH:
             raise _unauthorized("Invalid token")
+        rules = self._rules
         try:
+            algorithm = jwt.get_unverified_header(token).get("alg")
+            # The key goes with the algorithm: a public key never verifies as a shared secret.
+            key = self._secret if algorithm == ALGORITHM else rules.public_key
+            if algorithm not in rules.algorithms or not key:
+                raise _unauthorized("Invalid token")
             claims = jwt.decode(
                 token,
-                self._secret,
-                algorithms=[ALGORITHM],
+                key,
+                algorithms=[algorithm],
+                issuer=rules.issuer,
+                audience=rules.audience,
+                leeway=rules.leeway,
                 options={"require": ["exp", "sub"]},
             )
         except jwt.ExpiredSignatureError as error:
             raise _unauthorized("Token expired") from error
         except (jwt.InvalidTokenError, ValueError) as error:
             raise _unauthorized("Invalid token") from error
-        return _principal_of(claims)
+        return _principal_of(claims, rules.leeway)
 
     def from_authorization(self, header: str | None) -> Principal:
         """The principal of an `Authorization: Bearer <token>` header."""
@@ -118,20 +148,59 @@ class TokenAuthority:
             principal = self.verify(token)
         else:
             raise _unauthorized("Authentication required")
-        claimed = auth.get("userId")
-        if claimed is not None and str(claimed) != principal.user_id:
-            raise _unauthorized("Unauthorized")
+        refuse_other_user(principal, auth)
         return principal
 
 
-def _principal_of(claims: Mapping[str, Any]) -> Principal:
-    user_id, role = claims["sub"], claims.get("role", "user")
-    username = claims.get("username", user_id)
+def refuse_other_user(principal: Principal, auth: Mapping[str, Any]) -> None:
+    """Refuse a client that says it is somebody else than it has proved to be."""
+    claimed = auth.get("userId")
+    if claimed is not None and str(claimed) != principal.user_id:
+        raise _unauthorized("Unauthorized")
+
+
+def principal_from(
+    user_id: Any,
+    username: Any,
+    role: str,
+    *,
+    session_id: str | None = None,
+    proven_at: float = 0.0,
+    expires_at: float | None = None,
+) -> Principal | None:
+    """A principal, if these may be its id and name; control characters are taken out."""
     if not isinstance(user_id, str) or not _USER_ID.fullmatch(user_id):
+        return None
+    if not isinstance(username, str):
+        return None
+    name = _CONTROL.sub("", username)[:128]
+    return Principal(user_id, name, role, session_id, proven_at, expires_at)
+
+
+def _principal_of(claims: Mapping[str, Any], leeway: float) -> Principal:
+    user_id = claims["sub"]
+    username = claims.get("preferred_username", claims.get("username", user_id))
+    issued = claims.get("iat")
+    principal = principal_from(
+        user_id,
+        username,
+        _role_of(claims),
+        proven_at=float(issued) if isinstance(issued, int | float) else 0.0,
+        expires_at=float(claims["exp"]) + leeway,
+    )
+    if principal is None:
         raise _unauthorized("Invalid token")
-    if role not in ROLES or not isinstance(username, str):
-        raise _unauthorized("Invalid token")
-    return Principal(user_id, _CONTROL.sub("", username)[:128], role)
+    return principal
+
+
+def _role_of(claims: Mapping[str, Any]) -> str:
+    """The claim `role`, else the highest that `roles` lists; nothing else raises a user."""
+    if "role" in claims or not isinstance(claims.get("roles"), list):
+        role = claims.get("role", "user")
+        if role not in ROLES:
+            raise _unauthorized("Invalid token")
+        return str(role)
+    return next((role for role in reversed(ROLES) if role in claims["roles"]), "user")
 
 
 def _unauthorized(message: str) -> ServiceError:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from hextrackr_server.clock import LoopClock
 from hextrackr_server.http_api import create_http_app
+from hextrackr_server.identity_service import IdentityService
 from tests.hextrackr_server.support import (
     ALICE,
     BOB,
@@ -39,8 +41,9 @@ class Browser:
 
     def __init__(self, office: Office, cors_origins: tuple[str, ...] = ()) -> None:
         self.office = office
+        identity = IdentityService(office.authority, LoopClock())
         self.app = create_http_app(
-            office.authority, office.imports, office.uploads, cors_origins=cors_origins
+            identity, office.imports, office.uploads, cors_origins=cors_origins
         )
 
     def headers(self, user: str = ALICE.user_id, **more: str) -> dict[str, str]:

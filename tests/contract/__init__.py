@@ -1,0 +1,1 @@
+"""A test for each row of the contract, named by its number."""

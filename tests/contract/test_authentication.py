@@ -1,0 +1,187 @@
+"""Authentication and namespaces: rows S40 to S50 (rate limits have a file of their own)."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.contract.support import Stage
+from tests.hextrackr_server.support import SECRET
+
+
+def claims(**changed: Any) -> dict[str, Any]:
+    given = {"sub": "7", "role": "user", "exp": int(time.time()) + 600} | changed
+    return {name: value for name, value in given.items() if value is not None}
+
+
+async def test_s040_cookie_then_bearer_header_then_auth_token_then_nobody(stage: Stage) -> None:
+    """The chain of proofs: session cookie, bearer header, `auth.token`, else refused."""
+    cookie = stage.logins.log_in("1")
+    bearer = {"authorization": f"Bearer {stage.token('2')}"}
+    token = {"token": stage.token("3")}
+    for headers, auth, user in (
+        (cookie | bearer, token, "1"),
+        (bearer, token, "2"),
+        ({}, token, "3"),
+    ):
+        client = await stage.server.connect(headers=headers, auth=auth)
+        assert stage.io.sockets[client.id].data["principal"].user_id == user
+    assert (await stage.refusal())["code"] == "UNAUTHORIZED"
+
+
+@pytest.mark.parametrize("header", ["Basic {}", "{}", "Bearer {} x", "Bearer  {}", "Bearer"])
+async def test_s041_the_scheme_is_bearer_with_exactly_one_token(stage: Stage, header: str) -> None:
+    headers = {"authorization": header.format(stage.token())}
+    assert (await stage.refusal(headers=headers))["code"] == "UNAUTHORIZED"
+    client = await stage.server.connect(headers={"authorization": f"bEARER {stage.token()}"})
+    assert client.connected
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+@pytest.mark.parametrize("authorization", [None, "Bearer forged"])
+async def test_s042_s045_a_strict_server_answers_401_on_both_transports(
+    set_up: Any, transport: str, authorization: str | None
+) -> None:
+    """Neither a missing nor a wrong token harms the server, whatever the transport."""
+    stage: Stage = await set_up(strict_http_auth=True)
+    headers = {"authorization": authorization} if authorization else {}
+    if transport == "websocket":
+        headers |= {
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+    path = f"/socket.io/?EIO=4&transport={transport}"
+    answer = await stage.ask("GET", path, headers)
+    assert answer.status == 401
+    assert answer.json()["code"] == "UNAUTHORIZED"
+    assert not stage.io.engine.sessions
+    good = {"authorization": f"Bearer {stage.token()}"}
+    assert (await stage.ask("GET", "/socket.io/?EIO=4&transport=polling", good)).status == 200
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"exp": int(time.time()) - 5},
+        {"exp": None},
+        {"nbf": int(time.time()) + 60},
+        {"iss": "somebody"},
+        {"aud": "another"},
+        {"iss": None},
+        {"aud": None},
+    ],
+)
+async def test_s043_exp_nbf_iss_and_aud_are_enforced(set_up: Any, changed: dict[str, Any]) -> None:
+    stage: Stage = await set_up(jwt_issuer="hextrackr", jwt_audience="realtime")
+    good = claims(iss="hextrackr", aud="realtime")
+    assert (await stage.server.connect(auth={"token": jwt.encode(good, SECRET)})).connected
+    bad = {name: value for name, value in (good | changed).items() if value is not None}
+    refusal = await stage.refusal(auth={"token": jwt.encode(bad, SECRET)})
+    assert refusal["code"] == "UNAUTHORIZED"
+
+
+async def test_s043_algorithms_are_an_allow_list_and_none_is_no_algorithm(set_up: Any) -> None:
+    """A public key verifies EdDSA; it is no shared secret, and `none` signs nothing."""
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    stage: Stage = await set_up(
+        jwt_algorithms=("EdDSA",), jwt_public_key=public, jwt_secret=b"", session_secrets=()
+    )
+    good = jwt.encode(claims(), private, algorithm="EdDSA")
+    assert (await stage.server.connect(auth={"token": good})).connected
+    for bad in (
+        jwt.encode(claims(), None, algorithm="none"),
+        jwt.encode(claims(), SECRET),
+        jwt.encode(claims(), Ed25519PrivateKey.generate(), algorithm="EdDSA"),
+    ):
+        assert (await stage.refusal(auth={"token": bad}))["message"] == "Invalid token"
+
+
+async def test_s043_a_socket_ends_with_its_token(stage: Stage) -> None:
+    token = stage.token(lifetime=60)
+    client = await stage.server.connect(auth={"token": token})
+    await stage.advance(30)
+    assert client.connected
+    await stage.advance(31)
+    assert not client.connected
+    (told,) = client.events("application-error")
+    assert told[0]["code"] == "SESSION_EXPIRED"
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "role"),
+    [
+        ({"preferred_username": "alice"}, "alice", "user"),
+        ({"username": "bob", "role": "admin"}, "bob", "admin"),
+        ({"role": None, "roles": ["viewer", "admin"]}, "7", "admin"),
+        ({"role": None, "roles": ["viewer"]}, "7", "user"),
+    ],
+)
+async def test_s044_claims_become_the_principal(
+    stage: Stage, given: dict[str, Any], name: str, role: str
+) -> None:
+    token = jwt.encode(claims(**given), SECRET)
+    client = await stage.server.connect(auth={"token": token})
+    principal = stage.io.sockets[client.id].data["principal"]
+    assert (principal.user_id, principal.username, principal.role) == ("7", name, role)
+
+
+async def test_s046_browsers_may_send_the_header_and_a_token_in_auth(stage: Stage) -> None:
+    headers = {
+        "origin": "https://app.example",
+        "access-control-request-method": "GET",
+        "access-control-request-headers": "authorization",
+    }
+    answer = await stage.ask("OPTIONS", "/socket.io/?EIO=4&transport=polling", headers)
+    assert answer.status == 204
+    assert "authorization" in answer.headers["access-control-allow-headers"].lower()
+    assert (await stage.client()).connected
+
+
+@pytest.mark.parametrize("namespace", ["/", "/admin", "/users"])
+async def test_s047_every_namespace_authenticates(stage: Stage, namespace: str) -> None:
+    refusal = await stage.refusal(namespace, auth={"userId": "1", "role": "superadmin"})
+    assert refusal["code"] == "UNAUTHORIZED"
+    client = await stage.client("1", "superadmin", namespace)
+    rooms = stage.io.of(namespace).sockets[client.id].rooms
+    assert rooms >= {client.id, "user-1", "authenticated"}
+
+
+@pytest.mark.parametrize(("role", "is_in"), [("user", 0), ("admin", 1), ("superadmin", 1)])
+async def test_s048_admin_is_for_admins_whatever_a_client_says(
+    stage: Stage, role: str, is_in: int
+) -> None:
+    auth = {"token": stage.token("7", role), "role": "admin"}
+    if is_in:
+        assert (await stage.server.connect("/admin", auth=auth)).connected
+    else:
+        refusal = await stage.refusal("/admin", auth=auth)
+        assert refusal == {
+            "message": "Unauthorized",
+            "code": "FORBIDDEN",
+            "type": "UnauthorizedError",
+        }
+
+
+async def test_s049_s050_users_is_a_mirror_for_those_who_are_logged_in(stage: Stage) -> None:
+    client = await stage.client("7", namespace="/users")
+    stage.io.of("/users").to("user-7").emit("hello", 1)
+    assert (await client.receive_event("hello"))[0] == 1
+    assert (await stage.refusal("/users", auth={"userId": "7"}))["code"] == "UNAUTHORIZED"
+
+
+async def test_s047_one_connection_is_one_user_in_all_its_namespaces(stage: Stage) -> None:
+    first = await stage.client("7")
+    refusal = await stage.refusal(
+        "/users", auth={"token": stage.token("8")}, on_connection=first.connection
+    )
+    assert refusal["code"] == "UNAUTHORIZED"
