@@ -288,9 +288,7 @@ async def test_a_client_cut_off_while_middlewares_run_may_come_once_more() -> No
         client.connection.cut()
         gate.clear()
         connection = server.open_connection()
-        attempt = asyncio.ensure_future(
-            server.connect(recovering=client, on_connection=connection)
-        )
+        attempt = asyncio.ensure_future(server.connect(recovering=client, on_connection=connection))
         await settle()
         connection.cut()
         gate.set()

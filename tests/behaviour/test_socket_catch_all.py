@@ -1,0 +1,136 @@
+"""Listeners for every event, in and out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from socketio_core import Socket, SocketServer
+from socketio_core.testing import TestServer, settle
+
+
+async def test_a_catch_all_listener_hears_every_event_before_its_handlers() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    io.on("x", lambda socket, *args: seen.append("handler"))
+
+    @io.on_any
+    def every(socket: Socket, event: str, *args: Any) -> None:
+        seen.append((event, args))
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x", 1)
+        client.emit("without a handler")
+    assert seen == [("x", (1,)), "handler", ("without a handler", ())]
+
+
+async def test_a_socket_has_catch_all_listeners_of_its_own() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+
+    @io.on("connection")
+    def connected(socket: Socket) -> None:
+        socket.on_any(lambda event, *args: seen.append(("second", event, args)))
+        socket.on_any(lambda event, *args: seen.append(("first", event)), first=True)
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x", 1)
+    assert seen == [("first", "x"), ("second", "x", (1,))]
+
+
+async def test_a_catch_all_listener_may_be_async_and_may_fail() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+    errors: list[str] = []
+    io.on_error(lambda error, socket, event: errors.append(str(error)))
+
+    @io.on_any
+    async def every(socket: Socket, event: str) -> None:
+        await asyncio.sleep(0)
+        seen.append(event)
+        raise ValueError("no")
+
+    io.on("x", lambda socket: "answer")
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("x") == "answer"
+        await settle()
+    assert seen == ["x"]
+    assert errors == ["no"]
+
+
+async def test_catch_all_listeners_can_be_taken_away() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+
+    def one(event: str) -> None:
+        seen.append("one")
+
+    def two(event: str) -> None:
+        seen.append("two")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        socket.off_any()
+        socket.on_any(one)
+        socket.on_any(two)
+        client.emit("x")
+        socket.off_any(one)
+        client.emit("x")
+        socket.off_any()
+        client.emit("x")
+    assert seen == ["one", "two", "two"]
+
+
+async def test_outgoing_events_are_heard_whether_emitted_or_broadcast() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    async with TestServer(io) as server:
+        client, other = await server.connect(), await server.connect()
+        socket = io.sockets[client.id]
+        socket.on_any_outgoing(lambda *args: seen.append(args))
+        socket.emit("emit", 1)
+        socket.volatile.emit("volatile")
+        io.emit("broadcast", b"binary")
+        io.to(other.id).emit("not to it")
+        socket.emit("with ack", ack=print)
+        asking = asyncio.ensure_future(io.timeout(1).emit_with_ack("asked"))
+        await server.advance(2)
+        await asking
+    assert seen == [
+        ("emit", 1), ("volatile",), ("broadcast", b"binary"), ("with ack",), ("asked",),
+    ]  # fmt: skip
+
+
+async def test_acks_are_no_outgoing_events() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    io.on("x", lambda socket: 1)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        io.sockets[client.id].on_any_outgoing(lambda *args: seen.append(args))
+        await client.emit_with_ack("x")
+    assert seen == []
+
+
+async def test_outgoing_listeners_can_come_first_and_be_taken_away() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+
+    def one(event: str) -> None:
+        seen.append("one")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        socket.on_any_outgoing(lambda event: seen.append("two"))
+        socket.on_any_outgoing(one, first=True)
+        socket.emit("x")
+        socket.off_any_outgoing(one)
+        socket.emit("x")
+        socket.off_any_outgoing()
+        socket.emit("x")
+    assert seen == ["one", "two", "two"]

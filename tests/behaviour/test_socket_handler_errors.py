@@ -1,0 +1,178 @@
+"""Errors in handlers: caught, reported with what they happened to, and closing nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from socketio_core import AckError, Socket, SocketServer
+from socketio_core.testing import TestServer, settle
+
+
+@pytest.mark.parametrize("waits", [None, False, True])
+async def test_a_handler_that_fails_is_reported_and_its_client_stays(waits: bool | None) -> None:
+    io = SocketServer()
+    errors: list[tuple[str, str, str]] = []
+
+    @io.on_error
+    def noted(error: BaseException, socket: Socket, event: str) -> None:
+        errors.append((str(error), socket.id, event))
+
+    if waits is None:
+
+        @io.on("x")
+        def fail(socket: Socket) -> None:
+            raise ValueError("oops")
+    else:
+
+        @io.on("x")
+        async def fail_later(socket: Socket) -> None:
+            if waits:
+                await asyncio.sleep(0)
+            raise ValueError("oops")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = await client.emit_with_ack("x")
+        assert answer == {"success": False, "error": "internal error", "code": "HANDLER_ERROR"}
+        client.emit("x")
+        await settle()
+        assert client.connected
+        assert errors == [("oops", client.id, "x")] * 2
+        assert io.dispatch.reporter.count == 2
+
+
+async def test_without_a_listener_an_error_is_logged_with_its_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    io = SocketServer()
+    io.on("x", lambda socket: 1 / 0)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x")
+        assert f"the handler of 'x' failed for socket {client.id}" in caplog.text
+        assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_listener_of_errors_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    io = SocketServer()
+    seen: list[str] = []
+
+    @io.on_error
+    def fails(error: BaseException, socket: Any, event: str) -> None:
+        raise RuntimeError("worse")
+
+    io.on_error(lambda error, socket, event: seen.append(event))
+    io.on("x", lambda socket: 1 / 0)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x")
+        assert client.connected
+    assert "a listener of errors failed" in caplog.text
+    assert seen == ["x"]
+
+
+@pytest.mark.parametrize("event", ["connection", "disconnecting", "disconnect"])
+async def test_an_error_in_a_lifecycle_handler_harms_nobody(event: str) -> None:
+    io = SocketServer()
+    seen: list[str] = []
+    errors: list[str] = []
+    io.on_error(lambda error, socket, name: errors.append(name))
+    io.on(event, lambda socket, *args: 1 / 0)
+    io.on(event, lambda socket, *args: seen.append("second"))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert client.connected
+        client.disconnect()
+        assert not io.sockets
+        assert io.main.rooms == {}
+    assert errors == [event]
+    assert seen == ["second"]
+
+
+async def test_an_ack_error_that_no_ack_takes_is_reported() -> None:
+    io = SocketServer()
+    errors: list[BaseException] = []
+    io.on_error(lambda error, socket, event: errors.append(error))
+
+    @io.on("x")
+    def fail(socket: Socket) -> None:
+        raise AckError("NO", "no")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        await client.emit_with_ack("x")
+        assert errors == []
+        client.emit("x")
+        assert [str(error) for error in errors] == ["no"]
+
+
+async def test_an_answer_that_can_not_be_sent_becomes_an_error_ack(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    io = SocketServer()
+
+    @io.on("now")
+    def now(socket: Socket) -> object:
+        return object()
+
+    @io.on("later")
+    async def later(socket: Socket) -> object:
+        await asyncio.sleep(0)
+        return object()
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        for name in ("now", "later"):
+            assert (await client.emit_with_ack(name))["code"] == "HANDLER_ERROR"
+    assert caplog.text.count("cannot be sent") >= 2
+
+
+async def test_an_error_ack_that_can_not_be_sent_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    io = SocketServer(error_ack=lambda error: object())
+    io.on("x", lambda socket: 1 / 0)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.connection.send_text('20["x"]')
+        assert client.connected
+    assert "an error ack could not be sent" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["plain", "first step", "later"])
+async def test_a_cancelled_handler_is_an_error_like_others(how: str) -> None:
+    io = SocketServer()
+    errors: list[BaseException] = []
+    io.on_error(lambda error, socket, event: errors.append(error))
+    if how == "plain":
+
+        @io.on("x")
+        def plain(socket: Socket) -> None:
+            raise asyncio.CancelledError
+    else:
+
+        @io.on("x")
+        async def handler(socket: Socket) -> None:
+            if how == "later":
+                await asyncio.sleep(0)
+            raise asyncio.CancelledError
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert (await client.emit_with_ack("x"))["code"] == "HANDLER_ERROR"
+        assert client.connected
+    assert [type(error) for error in errors] == [asyncio.CancelledError]
+
+
+async def test_one_client_that_makes_handlers_fail_does_not_touch_the_others() -> None:
+    io = SocketServer()
+    io.on_error(lambda error, socket, event: None)
+    io.on("x", lambda socket, value: 1 // value)
+    async with TestServer(io) as server:
+        bad, good = await server.connect(), await server.connect()
+        for _ in range(100):
+            bad.emit("x", 0)
+        assert await good.emit_with_ack("x", 1) == 1

@@ -1,0 +1,263 @@
+"""Order: handlers start in the order of their packets, and one at a time if that is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import Any
+
+import pytest
+
+from socketio_core import Socket, SocketServer
+from socketio_core.testing import TestServer, settle
+from tests.socketio_core.support import TcpServer
+
+
+async def test_handlers_start_in_the_order_of_their_events() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+
+    @io.on("slow")
+    async def slow(socket: Socket, number: int) -> None:
+        seen.append(number)
+        await asyncio.sleep(0)
+        seen.append(f"end {number}")
+
+    @io.on("quick")
+    def quick(socket: Socket, number: int) -> None:
+        seen.append(number)
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        for number in range(0, 6, 2):
+            client.emit("slow", number)
+            client.emit("quick", number + 1)
+        assert seen == [0, 1, 2, 3, 4, 5], "each has run up to its first await"
+        await settle()
+    assert seen[6:] == ["end 0", "end 2", "end 4"]
+
+
+async def test_the_connection_handler_starts_before_any_event_handler() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+    io.on("connection", lambda socket: seen.append("connection"))
+    io.on("x", lambda socket: seen.append("x"))
+    client = TcpServer(io).open("polling")
+    client.send_packet('40\x1e42["x"]')
+    assert seen == ["connection", "x"]
+
+
+async def test_handlers_run_at_the_same_time_unless_they_are_serialised() -> None:
+    for serialise, most in ((False, 3), (True, 1)):
+        io = SocketServer(serialize_handlers=serialise)
+        running: list[int] = []
+        peak: list[int] = []
+
+        @io.on("x")
+        async def handler(socket: Socket, running: Any = running, peak: Any = peak) -> None:
+            running.append(1)
+            peak.append(len(running))
+            await asyncio.sleep(0)
+            running.pop()
+
+        async with TestServer(io) as server:
+            client = await server.connect()
+            for _ in range(3):
+                client.emit("x")
+            await settle()
+        assert max(peak) == most
+
+
+async def test_serialised_handlers_keep_the_order_and_answer_all_acks() -> None:
+    io = SocketServer(serialize_handlers=True)
+    seen: list[Any] = []
+
+    @io.on("x")
+    async def handler(socket: Socket, number: int) -> int:
+        seen.append(number)
+        for _ in range(3 - number):
+            await asyncio.sleep(0)
+        seen.append(f"end {number}")
+        return number
+
+    async with TestServer(io) as server:
+        client, other = await server.connect(), await server.connect()
+        answers = await asyncio.gather(
+            *(client.emit_with_ack("x", number) for number in range(3)),
+            other.emit_with_ack("x", 3),
+        )
+    assert answers == [0, 1, 2, 3]
+    mine = [each for each in seen if each not in {3, "end 3"}]
+    assert mine == [0, "end 0", 1, "end 1", 2, "end 2"]
+
+
+async def test_a_serialised_socket_that_leaves_drops_what_waits() -> None:
+    io = SocketServer(serialize_handlers=True)
+    seen: list[int] = []
+    gate = asyncio.Event()
+
+    @io.on("x")
+    async def handler(socket: Socket, number: int) -> None:
+        seen.append(number)
+        await gate.wait()
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        for number in range(3):
+            client.emit("x", number)
+        client.disconnect()
+        gate.set()
+        await settle()
+    assert seen == [0]
+
+
+async def test_a_handler_may_ask_its_own_client_while_it_is_serialised() -> None:
+    io = SocketServer(serialize_handlers=True)
+
+    @io.on("x")
+    async def handler(socket: Socket) -> Any:
+        return await socket.emit_with_ack("sure?")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.auto_ack = lambda name, args: "yes"
+        assert await client.emit_with_ack("x") == "yes"
+
+
+async def test_a_connection_with_too_many_handlers_running_is_not_read() -> None:
+    io = SocketServer(max_pending_handlers=3)
+    seen: list[int] = []
+    gate = asyncio.Event()
+
+    @io.on("x")
+    async def handler(socket: Socket, number: int) -> None:
+        seen.append(number)
+        await gate.wait()
+
+    tcp = TcpServer(io)
+    client, other = tcp.join("websocket"), tcp.join("websocket")
+    for number in range(10):
+        client.send(f'2["x",{number}]')
+    other.send('2["x",100]')
+    assert seen == [0, 1, 2, 100]
+    gate.set()
+    for _ in range(10):
+        await settle()
+        tcp.clock.run()
+    assert sorted(seen) == [*range(10), 100]
+    await io.shutdown(grace=0)
+
+
+async def test_a_handler_that_runs_too_long_is_cancelled_and_answered() -> None:
+    io = SocketServer(handler_timeout=5)
+    ended: list[str] = []
+    errors: list[BaseException] = []
+    io.on_error(lambda error, socket, event: errors.append(error))
+
+    @io.on("x")
+    async def endless(socket: Socket) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = asyncio.ensure_future(client.emit_with_ack("x"))
+        await server.advance(4.9)
+        assert ended == []
+        await server.advance(0.2)
+        assert (await answer)["code"] == "HANDLER_ERROR"
+        assert ended == ["cancelled"]
+        assert client.connected
+    assert [type(error) for error in errors] == [TimeoutError]
+
+
+async def test_a_handler_that_is_quick_enough_is_left_alone_by_its_deadline() -> None:
+    io = SocketServer(handler_timeout=5)
+
+    @io.on("x")
+    async def quick(socket: Socket) -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("x") == "done"
+        await server.advance(10)
+        assert client.connected
+
+
+async def test_a_handler_that_starts_another_in_its_first_step_goes_on_by_itself() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+    gate = asyncio.Event()
+
+    @io.on("disconnect")
+    async def disconnected(socket: Socket) -> None:
+        async with asyncio.timeout(5):
+            await gate.wait()
+        seen.append("disconnect")
+
+    @io.on("bye")
+    async def bye(socket: Socket) -> None:
+        async with asyncio.timeout(5):
+            socket.disconnect()
+            await asyncio.sleep(0)
+            seen.append("bye")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("bye")
+        await settle()
+        gate.set()
+        await settle()
+    assert seen == ["bye", "disconnect"]
+
+
+async def test_what_a_handler_sets_for_itself_is_nobody_elses() -> None:
+    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+    io = SocketServer()
+
+    @io.on("login")
+    async def login(socket: Socket) -> str:
+        token = user.set("alice")
+        await asyncio.sleep(0)
+        assert user.get() == "alice"
+        user.reset(token)  # raises in another context than that of `set`
+        return user.get()
+
+    @io.on("quick login")
+    async def quick(socket: Socket) -> None:
+        user.set("mallory")
+
+    @io.on("who")
+    async def who(socket: Socket) -> str:
+        return user.get()
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("login") == "nobody"
+        client.emit("quick login")
+        assert await client.emit_with_ack("who") == "nobody"
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_handler_has_a_task_of_its_own_from_its_first_step(waits: bool) -> None:
+    io = SocketServer()
+    tasks: list[Any] = []
+
+    @io.on("x")
+    async def handler(socket: Socket) -> None:
+        tasks.append(asyncio.current_task())
+        async with asyncio.timeout(1), asyncio.TaskGroup() as group:
+            if waits:
+                group.create_task(asyncio.sleep(0))
+        tasks.append(asyncio.current_task())
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x")
+        await settle()
+        assert asyncio.current_task() not in tasks
+        assert tasks[0] is tasks[1] is not None

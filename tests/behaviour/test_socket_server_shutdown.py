@@ -1,0 +1,153 @@
+"""The end of a server: everybody leaves in good order, and nothing runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+
+import pytest
+
+from socketio_core import Socket, SocketServer
+from socketio_core.testing import TestServer, settle
+from tests.socketio_core.support import Journal, TcpServer, join
+
+
+async def test_all_sockets_leave_and_no_disconnect_packet_is_sent(transport: str) -> None:
+    io = SocketServer()
+    root, other = Journal(io), Journal(io, "/a")
+    client = TcpServer(io).join(transport)
+    join(client, "/a")
+    await io.shutdown()
+    assert root.reasons == other.reasons == ["server shutting down"]
+    assert "1" not in [p[1:] for p in client.packets() if str(p).startswith("4")]
+    assert client.is_over
+    assert not io.connections
+
+
+async def test_clients_can_be_told_that_they_are_disconnected() -> None:
+    io = SocketServer()
+    io.of("/a")
+    async with TestServer(io) as server:
+        client = await server.connect()
+        other = await server.connect("/a", on_connection=client.connection)
+        told: list[str] = []
+        client.lost = lambda: told.append("root")  # type: ignore[method-assign]
+        other.lost = lambda: told.append("a")  # type: ignore[method-assign]
+        await io.shutdown(disconnect=True)
+    assert told[:2] == ["root", "a"]
+
+
+async def test_the_port_is_free_again() -> None:
+    io = SocketServer()
+    listener = await io.listen("127.0.0.1", 0)
+    port = listener.port
+    await io.shutdown()
+    with sockets.socket() as probe:
+        probe.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+
+
+async def test_a_server_that_never_listened_shuts_down_and_so_does_one_that_has() -> None:
+    io = SocketServer()
+    await io.shutdown()
+    await io.shutdown()
+
+
+async def test_nobody_is_let_in_while_the_server_shuts_down() -> None:
+    io = SocketServer()
+    tcp = TcpServer(io)
+    tcp.join("websocket")
+    tcp.join("websocket")
+    shutting = asyncio.ensure_future(io.shutdown(drain=10))
+    await settle()
+    assert not shutting.done()
+    assert tcp.get(transport="polling").response().status == 503
+    tcp.clock.advance(60)
+    await shutting
+
+
+async def test_leaving_can_be_spread_over_a_time() -> None:
+    io = SocketServer()
+    left: list[float] = []
+    async with TestServer(io) as server:
+        io.on("disconnect", lambda socket: left.append(server.clock.time()))
+        for _ in range(5):
+            await server.connect()
+        start = server.clock.time()
+        shutting = asyncio.ensure_future(io.shutdown(drain=10))
+        await server.advance(20)
+        await shutting
+        assert [when - start for when in left] == [0, 2, 4, 6, 8]
+
+
+async def test_handlers_are_given_a_time_to_end() -> None:
+    io = SocketServer()
+    ended: list[str] = []
+
+    @io.on("disconnect")
+    async def disconnected(socket: Socket) -> None:
+        await asyncio.sleep(0.01)
+        ended.append("saved")
+
+    async with TestServer(io) as server:
+        await server.connect()
+        await asyncio.gather(io.shutdown(), asyncio.sleep(0.03))
+    assert ended == ["saved"]
+
+
+async def test_handlers_that_do_not_end_are_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    io = SocketServer()
+    ended: list[str] = []
+
+    @io.on("x")
+    async def endless(socket: Socket) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cancelled")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x")
+        await settle()
+    assert ended == ["cancelled"]
+    assert "failed" not in caplog.text
+
+
+async def test_a_handler_may_shut_the_server_down() -> None:
+    io = SocketServer()
+    done = asyncio.Event()
+
+    @io.on("stop")
+    async def stop(socket: Socket) -> None:
+        await io.shutdown()
+        done.set()
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("stop")
+        await asyncio.wait_for(done.wait(), 1)
+        assert not io.connections
+
+
+async def test_a_waiting_ack_fails_when_the_server_shuts_down() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        asking = asyncio.ensure_future(io.sockets[client.id].emit_with_ack("x"))
+        await settle()
+        await io.shutdown()
+        (error,) = await asyncio.gather(asking, return_exceptions=True)
+        assert "disconnected" in str(error)
+
+
+async def test_a_server_may_serve_again_after_its_end() -> None:
+    io = SocketServer()
+    for _ in range(2):
+        listener = await io.listen("127.0.0.1", 0)
+        assert listener.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+        await io.shutdown()

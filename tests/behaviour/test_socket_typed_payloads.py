@@ -1,0 +1,297 @@
+"""Typed payloads: what does not fit never reaches the handler."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+
+import msgspec
+import pytest
+
+from socketio_core import Socket, SocketServer
+from socketio_core.testing import TestServer
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+class Move(msgspec.Struct):
+    project: int
+    to: str = "top"
+    tags: list[str] = []
+
+
+class Cat(msgspec.Struct, tag="cat"):
+    lives: int
+
+
+class Dog(msgspec.Struct, tag="dog"):
+    name: str
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+class Range(TypedDict):
+    start: int
+    end: int
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+async def ask(handler: Callable[..., Any], *args: Any) -> Any:
+    io = SocketServer()
+    io.on("x", handler)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        return await client.emit_with_ack("x", *args)
+
+
+def takes_struct(socket: Socket, payload: Move) -> Any:
+    assert isinstance(payload, Move)
+    return payload
+
+
+def takes_dataclass(socket: Socket, point: Point) -> Any:
+    assert isinstance(point, Point)
+    return [point.x, point.y]
+
+
+def takes_dict(socket: Socket, given: Range) -> Any:
+    return given["end"]
+
+
+def takes_builtin(socket: Socket, number: int, text: str, flag: bool, many: list[int]) -> Any:
+    return [number, text, flag, many]
+
+
+def takes_bytes(socket: Socket, data: bytes) -> Any:
+    return data
+
+
+def takes_optional(socket: Socket, text: str | None, number: int = 7) -> Any:
+    return [text, number]
+
+
+def takes_union(socket: Socket, pet: Cat | Dog) -> Any:
+    return type(pet).__name__
+
+
+def takes_literal(socket: Socket, role: Literal["admin", "user"], colour: Colour) -> Any:
+    return [role, colour.name]
+
+
+def takes_rest(socket: Socket, first: str, *numbers: int) -> Any:
+    return [first, sum(numbers)]
+
+
+def takes_limits(socket: Socket, percent: Annotated[int, msgspec.Meta(ge=0, le=100)]) -> Any:
+    return percent
+
+
+def takes_time(socket: Socket, when: datetime) -> Any:
+    return when.year
+
+
+def takes_anything(socket: Socket, value: Any, other: object, third: dict[str, Any]) -> Any:
+    return [value, other, third]
+
+
+GOOD: list[tuple[Callable[..., Any], list[Any], Any]] = [
+    (takes_struct, [{"project": 7}], {"project": 7, "to": "top", "tags": []}),
+    (takes_struct, [{"project": 7, "extra": 1}], {"project": 7, "to": "top", "tags": []}),
+    (takes_dataclass, [{"x": 1}], [1, 0]),
+    (takes_dict, [{"start": 1, "end": 2}], 2),
+    (takes_builtin, [1, "a", True, [1]], [1, "a", True, [1]]),
+    (takes_bytes, [b"\x01"], b"\x01"),
+    (takes_optional, [None], [None, 7]),
+    (takes_optional, ["a", 1], ["a", 1]),
+    (takes_union, [{"type": "dog", "name": "Rex"}], "Dog"),
+    (takes_literal, ["admin", "red"], ["admin", "RED"]),
+    (takes_rest, ["a", 1, 2, 3], ["a", 6]),
+    (takes_rest, ["a"], ["a", 0]),
+    (takes_limits, [100], 100),
+    (takes_time, ["2026-01-02T03:04:05Z"], 2026),
+    (takes_anything, [[1], None, {"a": b"x"}], [[1], None, {"a": b"x"}]),
+]
+
+BAD: list[tuple[Callable[..., Any], list[Any], str]] = [
+    (takes_struct, [{"project": "seven"}], "payload.project"),
+    (takes_struct, [{}], "payload"),
+    (takes_struct, [{"project": 1, "tags": ["a", 2]}], "payload.tags[1]"),
+    (takes_struct, [None], "payload"),
+    (takes_dataclass, [{"x": 1, "y": "2"}], "point.y"),
+    (takes_dict, [{"start": 1}], "given"),
+    (takes_builtin, [1, "a", 1, [1]], "flag"),
+    (takes_builtin, ["1", "a", True, [1]], "number"),
+    (takes_builtin, [1, "a", True, [1, "x"]], "many[1]"),
+    (takes_bytes, [{"_placeholder": True}], "data"),
+    (takes_optional, [1], "text"),
+    (takes_union, [{"type": "cow"}], "pet.type"),
+    (takes_literal, ["root", "red"], "role"),
+    (takes_rest, ["a", 1, "2"], "numbers"),
+    (takes_limits, [101], "percent"),
+]
+
+
+@pytest.mark.parametrize(("handler", "args", "expected"), GOOD)
+async def test_what_fits_reaches_the_handler_as_its_type(
+    handler: Callable[..., Any], args: list[Any], expected: Any
+) -> None:
+    assert await ask(handler, *args) == expected
+
+
+@pytest.mark.parametrize(("handler", "args", "path"), BAD)
+async def test_what_does_not_fit_is_answered_with_the_path_of_the_fault(
+    handler: Callable[..., Any], args: list[Any], path: str
+) -> None:
+    answer = await ask(handler, *args)
+    assert answer["success"] is False
+    assert answer["code"] == "VALIDATION_ERROR"
+    (field,) = answer["fields"]
+    assert field["path"] == path
+    assert answer["error"] == f"{path}: {field['message']}"
+
+
+async def test_arguments_that_are_missing_are_named() -> None:
+    answer = await ask(takes_builtin, 1, "a")
+    assert answer["error"] == "2 more arguments expected"
+    assert [each["path"] for each in answer["fields"]] == ["flag", "many"]
+
+
+async def test_an_event_that_does_not_fit_and_wants_no_ack_is_reported() -> None:
+    io = SocketServer()
+    errors: list[tuple[str, str]] = []
+    io.on_error(lambda error, socket, event: errors.append((type(error).__name__, event)))
+    io.on("x", takes_struct)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x", "nonsense")
+        assert client.connected
+    assert errors == [("PayloadInvalid", "x")]
+
+
+async def test_a_method_a_partial_and_a_callable_object_are_checked_too() -> None:
+    class Board:
+        def move(self, socket: Socket, payload: Move) -> Any:
+            return payload.project
+
+        async def __call__(self, socket: Socket, payload: Move) -> Any:
+            return payload.project
+
+    def with_extra(extra: str, socket: Socket, payload: Move) -> Any:
+        return payload.project
+
+    for handler in (Board().move, Board(), functools.partial(with_extra, "extra")):
+        assert await ask(handler, {"project": 3}) == 3
+        assert (await ask(handler, {"project": "3"}))["code"] == "VALIDATION_ERROR"
+
+
+async def test_a_decorated_handler_is_checked_by_what_it_wraps() -> None:
+    def logged(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapper(*args: Any) -> Any:
+            return function(*args)
+
+        return wrapper
+
+    @logged
+    async def move(socket: Socket, payload: Move) -> Any:
+        return payload.project
+
+    assert await ask(move, {"project": 3}) == 3
+    assert (await ask(move, {}))["code"] == "VALIDATION_ERROR"
+
+
+async def test_a_type_of_the_enclosing_function_can_be_resolved() -> None:
+    class Local(msgspec.Struct):
+        a: int
+
+    def handler(socket: Socket, payload: Local) -> Any:
+        assert isinstance(payload, Local)
+        return payload.a
+
+    assert await ask(handler, {"a": 1}) == 1
+
+
+def test_a_type_that_is_only_there_for_the_type_checker_is_refused_at_once() -> None:
+    def handler(socket: Socket, amount: Decimal) -> None:
+        pass
+
+    with pytest.raises(TypeError, match=r"the type of 'amount' can't be resolved .*TYPE_CHECKING"):
+        SocketServer().on("x", handler)
+
+
+class Custom:
+    pass
+
+
+class Untagged(msgspec.Struct):
+    a: int
+
+
+class UntaggedToo(msgspec.Struct):
+    b: int
+
+
+@pytest.mark.parametrize(
+    "kind", [Custom, list[Custom], dict[str, Custom], Untagged | UntaggedToo, Socket]
+)
+def test_a_type_that_nothing_can_be_checked_against_is_refused_at_once(kind: Any) -> None:
+    def handler(socket: Socket, payload: Any) -> None:
+        pass
+
+    handler.__annotations__["payload"] = kind
+    with pytest.raises(TypeError, match="payloads can't be checked against"):
+        SocketServer().on("x", handler)
+
+
+def test_a_function_that_takes_no_socket_is_refused() -> None:
+    def nothing() -> None:
+        pass
+
+    def keyword(*, socket: Socket) -> None:
+        pass
+
+    for function in (nothing, keyword):
+        with pytest.raises(TypeError, match="takes no socket"):
+            SocketServer().on("x", function)
+
+
+def test_a_function_that_wants_a_keyword_is_refused() -> None:
+    def handler(socket: Socket, *, deep: bool) -> None:
+        pass
+
+    with pytest.raises(TypeError, match="events have no keyword 'deep'"):
+        SocketServer().on("x", handler)
+
+
+async def test_a_handler_of_one_socket_is_checked_as_well() -> None:
+    io = SocketServer()
+
+    def move(payload: Move) -> int:
+        return payload.project
+
+    @io.on("connection")
+    def connected(socket: Socket) -> None:
+        socket.on("x", move)
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("x", {"project": 1}) == 1
+        assert (await client.emit_with_ack("x", 1))["code"] == "VALIDATION_ERROR"
+
+
+async def test_a_builtin_may_be_a_handler() -> None:
+    seen: list[Any] = []
+    await ask(seen.append)
+    assert len(seen) == 1
