@@ -47,6 +47,7 @@ class Heartbeat:
     """Pings every `interval` seconds after the last pong, waits `timeout` seconds for the next."""
 
     __slots__ = (
+        "_armed_for",
         "_awaiting_pong",
         "_clock",
         "_interval",
@@ -66,13 +67,16 @@ class Heartbeat:
         self._to_ping: deque[Beat] = deque()
         self._awaiting_pong: deque[Beat] = deque()
         self._timer: Any = None
+        self._armed_for = 0.0
 
     def start(self, session: Beating) -> None:
         """Begin the interval of a session."""
         beat = Beat(self._clock.time() + self._interval, session, is_pinged=False)
         session.beat = beat
         self._to_ping.append(beat)
-        if self._timer is None:
+        # Where the timeout is longer than the interval, the timer may stand for a pong that is
+        # due later than this ping.
+        if self._timer is None or beat.due < self._armed_for:
             self._arm()
 
     def pong(self, session: Beating) -> None:
@@ -96,8 +100,13 @@ class Heartbeat:
         self._awaiting_pong.clear()
 
     def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         dues = [queue[0].due for queue in (self._to_ping, self._awaiting_pong) if queue]
-        self._timer = self._clock.call_at(min(dues) + self._slack, self._tick) if dues else None
+        if dues:
+            self._armed_for = min(dues)
+            self._timer = self._clock.call_at(self._armed_for + self._slack, self._tick)
 
     def _tick(self) -> None:
         now = self._clock.time()

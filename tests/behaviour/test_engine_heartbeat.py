@@ -33,6 +33,18 @@ def test_a_client_that_answers_is_pinged_again_and_again(transport: str) -> None
     assert server.closed == []
 
 
+def test_a_timeout_that_is_longer_than_the_interval_delays_no_ping(transport: str) -> None:
+    server = Server(ping_interval=1, ping_timeout=10)
+    client = server.open(transport)
+    client.packets()
+    for _ in range(5):
+        server.clock.advance(1.05)
+        assert client.packets() == ["2"]
+        client.send_packet("3")
+    server.clock.advance(12)
+    assert server.reasons == ["ping timeout"]
+
+
 def test_a_client_that_does_not_answer_is_closed_with_ping_timeout(transport: str) -> None:
     server, client = open_client(transport)
     server.clock.advance(INTERVAL + SLACK)
