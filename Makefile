@@ -6,15 +6,20 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 export HOST PORT
 
-.PHONY: run test lint types format setup diagrams bench-import clean
+.PHONY: run test lint types format setup peers diagrams bench bench-full bench-import clean
 
 run: $(VENV)/.installed
 	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
 
-test: setup lint types
+test: setup peers lint types
 	$(BIN)/python -m pytest
 
 setup: $(VENV)/.dev tests/interop/node_modules/.installed
+
+# What the benchmarks compare with.
+peers: $(VENV)/.dev
+	@scripts/check-node
+	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -29,6 +34,12 @@ format: $(VENV)/.dev
 
 diagrams: $(VENV)/.dev
 	$(BIN)/python scripts/state_diagrams.py
+
+bench: peers
+	$(BIN)/python -m benchmarks
+
+bench-full: peers
+	$(BIN)/python -m benchmarks --full
 
 bench-import: setup
 	$(BIN)/python -m benchmarks.import_latency
