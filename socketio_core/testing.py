@@ -288,6 +288,8 @@ class TestClient:
 
     async def join(self, auth: dict[str, Any] | None) -> None:
         """Send CONNECT and await the answer. Raises ConnectRefused, or PeerDisconnected."""
+        if self.connection.is_closed:
+            raise PeerDisconnected
         self.connection.send_packet(Packet(PacketType.CONNECT, self.namespace, auth))
         async with asyncio.timeout(PATIENCE):
             await self._ready

@@ -1,0 +1,117 @@
+"""The test client and its clock: what users test their own handlers with."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from socketio_core import MsgpackParser, PeerDisconnected, Recovery, Socket, SocketServer
+from socketio_core.testing import TestServer
+
+
+async def test_an_event_is_awaited_and_others_stay_in_their_order() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        waiting = asyncio.ensure_future(client.receive_event("b"))
+        io.emit("a", 1)
+        io.emit("b", 2)
+        io.emit("a", 3)
+        assert await waiting == [2]
+        assert await client.receive_event("a") == [1]
+        assert list(client.events("a")) == [[3]]
+
+
+async def test_time_passes_when_it_is_told_to() -> None:
+    io = SocketServer(ping_interval=25, ping_timeout=20)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        await server.advance(1000)
+        assert client.connected, "the client answers pings"
+        client.connection.answers_pings = False
+        await server.advance(19)
+        assert client.connected
+        await server.advance(60)
+        assert not client.connected
+
+
+async def test_a_paused_client_gets_what_waited_when_it_goes_on() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.connection.pause()
+        io.emit("x", 1)
+        io.volatile.emit("lost")
+        assert client.received == []
+        client.connection.resume()
+        assert client.received == [("x", [1])]
+
+
+async def test_acks_are_answered_by_hand_or_by_a_function() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        asking = asyncio.ensure_future(socket.emit_with_ack("x", 1))
+        assert await client.receive_event("x") == [1]
+        ((name, args, ack_id),) = client.unanswered
+        assert (name, args) == ("x", [1])
+        client.answer(ack_id, "by hand")
+        assert await asking == "by hand"
+        client.auto_ack = lambda name, args: f"{name} {args}"
+        assert await socket.emit_with_ack("x", 2) == "x [2]"
+
+
+async def test_what_waits_for_an_ack_hears_of_the_end() -> None:
+    io = SocketServer()
+    io.on("x", lambda socket: socket.disconnect())
+    async with TestServer(io) as server:
+        client = await server.connect()
+
+        @io.on("y")
+        async def y(socket: Socket) -> None:
+            socket.session.close()
+            await asyncio.Event().wait()
+
+        with pytest.raises(PeerDisconnected):
+            await client.emit_with_ack("y")
+        with pytest.raises(PeerDisconnected):
+            await server.connect(on_connection=client.connection)
+
+
+async def test_a_cut_connection_and_a_return_can_be_played() -> None:
+    io = SocketServer(recovery=Recovery())
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.connection.cut()
+        assert not client.connected
+        io.emit("missed")
+        again = await server.connect(recovering=client)
+        assert again.id == client.id
+        assert [name for name, _ in again.received] == ["missed"]
+
+
+async def test_every_parser_of_the_server_is_spoken() -> None:
+    io = SocketServer(parser=MsgpackParser())
+    io.on("echo", lambda socket, value: value)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("echo", {"a": b"\x01"}) == {"a": b"\x01"}
+
+
+async def test_the_clock_can_not_be_changed_under_sessions() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        await server.connect()
+        with pytest.raises(RuntimeError, match="clock"):
+            TestServer(io)
+
+
+async def test_leaving_ends_everything() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+    assert not client.connected
+    assert not io.connections
+    assert not io.dispatch.runner.tasks

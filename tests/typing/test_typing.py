@@ -1,0 +1,71 @@
+"""The API is typed for its users: mypy accepts what is right, and finds what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from socketio_core import ConnectRefused
+from socketio_core.testing import TestServer, settle
+
+from . import typed_example
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+
+
+def check(file: Path) -> str:
+    """Run mypy as the user of an installed package would."""
+    command = [
+        sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent",
+        "--no-error-summary", "--hide-error-context", str(file.relative_to(ROOT)),
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert not done.stderr, done.stderr
+    return done.stdout
+
+
+def test_a_typed_program_passes_the_strict_checks() -> None:
+    assert check(HERE / "typed_example.py") == ""
+
+
+def test_mistakes_are_found_where_they_are() -> None:
+    found = {
+        int(line)
+        for line in re.findall(r"wrong_example\.py:(\d+): error", check(HERE / "wrong_example.py"))
+    }
+    lines = (HERE / "wrong_example.py").read_text().splitlines()
+    expected = {number for number, line in enumerate(lines, 1) if line.endswith("# error")}
+    # The fault of a decorated function is told at its decorator.
+    assert {
+        number + 1 if lines[number - 1].startswith("@") else number for number in found
+    } == expected
+
+
+async def test_the_typed_program_does_what_it_says() -> None:
+    io = typed_example.io
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectRefused, match="Unauthorized"):
+            await server.connect("/board")
+        alice = await server.connect("/board", auth={"token": "t"})
+        other = await server.connect("/board", auth={"token": "t"})
+        payload = {"project": 7, "task": 1, "column": "done"}
+        await other.emit_with_ack("task:move", payload)
+        moved = await alice.emit_with_ack("task:move", payload)
+        assert moved == {"task": 1, "column": "done"}
+        assert (await other.receive_event("task:moved"))[0] == moved
+        alice.auto_ack = lambda name, args: "yes"
+        assert await alice.emit_with_ack("confirm") == "yes"
+        voting = asyncio.ensure_future(typed_example.vote(7, {"q": "?"}))
+        await settle()
+        await server.advance(4)
+        assert await voting == (["yes"], [other.id])
+        alice.disconnect()
+        assert (await other.receive_event("left"))[:2] == ["alice", "client namespace disconnect"]
+        member = await server.connect("/org-1")
+        assert await member.emit_with_ack("say", "hello") == 5

@@ -1,0 +1,129 @@
+"""A board that several people edit, as a user of this library writes it: all of it is typed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from socketio_core import (
+    AckError,
+    AckTimeout,
+    BroadcastAnswers,
+    ConnectRefused,
+    Cors,
+    Namespace,
+    PeerDisconnected,
+    Recovery,
+    Socket,
+    SocketServer,
+    event,
+)
+
+
+class MoveTask(msgspec.Struct):
+    project: int
+    task: int
+    column: str
+
+
+class Moved(msgspec.Struct):
+    task: int
+    column: str
+
+
+class Users:
+    async def from_token(self, token: str) -> str | None:
+        return {"t": "alice"}.get(token)
+
+
+users = Users()
+
+io = SocketServer(
+    cors=Cors(origins=["https://app.example"]),
+    recovery=Recovery(max_disconnection_duration=120),
+)
+board = io.of("/board")
+organisations = io.of(re.compile(r"/org-\d+"))
+
+
+@board.use
+async def authenticate(socket: Socket) -> None:
+    user = await users.from_token(socket.handshake.auth.get("token", ""))
+    if user is None:
+        raise ConnectRefused("Unauthorized", data={"code": "UNAUTHORIZED"})
+    socket.data["user"] = user
+
+
+@board.use_event
+def limit(socket: Socket, event: list[Any]) -> None:
+    if len(event) > 10:
+        raise AckError("TOO_MANY", "too many arguments")
+
+
+@board.on("connection")
+async def connected(socket: Socket) -> None:
+    await socket.join("lobby")
+
+
+@board.on("task:move")
+async def move(socket: Socket, payload: MoveTask) -> Moved:
+    moved = Moved(payload.task, payload.column)
+    await socket.join(f"project:{payload.project}")
+    socket.to(f"project:{payload.project}").emit("task:moved", moved)
+    return moved
+
+
+@board.on("disconnecting")
+def leaving(socket: Socket, reason: str) -> None:
+    socket.to(socket.rooms).emit("left", socket.data["user"], reason)
+
+
+@board.on("confirm")
+async def confirm(socket: Socket) -> str:
+    try:
+        answer: str = await socket.timeout(5).emit_with_ack("confirm", {"q": "sure?"})
+    except (AckTimeout, PeerDisconnected):
+        return "nobody answered"
+    return answer
+
+
+async def vote(project: int, ballot: dict[str, str]) -> tuple[list[Any], list[str]]:
+    answers: BroadcastAnswers = (
+        await board.to(f"project:{project}").timeout(3).emit_with_ack("vote", ballot)
+    )
+    return answers.responses, answers.missing
+
+
+class Chat:
+    @event("say")
+    async def say(self, socket: Socket, text: str) -> int:
+        socket.broadcast.emit("said", text)
+        return len(text)
+
+
+organisations.register(Chat())
+
+
+@io.on_error
+def failed(error: BaseException, socket: Socket, event: str) -> None:
+    print(f"{event} of {socket.id}: {error}")
+
+
+@io.on_new_namespace
+def made(namespace: Namespace) -> None:
+    namespace.emit("welcome")
+
+
+# A decorated function is what it was: each of these lines is checked by its type.
+async def as_before(socket: Socket) -> None:
+    moved: Moved = await move(socket, MoveTask(1, 2, "done"))
+    text: str = await confirm(socket)
+    leaving(socket, moved.column + text)
+    limit(socket, ["x"])
+    await authenticate(socket)
+
+
+if __name__ == "__main__":
+    io.run(port=3000)
