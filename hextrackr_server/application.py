@@ -6,6 +6,7 @@ This is the only module that knows both sockets and services.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import ssl
@@ -113,8 +114,13 @@ class Application:
 
     async def serve(self, on_listening: Callable[[int], None]) -> None:
         """Listen until SIGINT or SIGTERM, then say goodbye to every client."""
-        on_listening(await self.listen())
-        stopped_by = await wait_for_signal(self.io.engine.reload_tls)
+        # Before the port is told: whoever hears of it may stop the server at once.
+        stopping = asyncio.create_task(wait_for_signal(self.io.engine.reload_tls), name="signals")
+        try:
+            on_listening(await self.listen())
+            stopped_by = await stopping
+        finally:
+            stopping.cancel()
         logger.info("stopping", extra=log_setup.fields(signal=stopped_by))
         await self.shutdown()
 

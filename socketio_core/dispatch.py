@@ -39,6 +39,9 @@ class Reporter:
             return
         if isinstance(error, PayloadInvalid):
             logger.info("event %.100r of socket %s does not fit: %s", event, socket.id, error)
+        elif isinstance(error, AckError):
+            # Meant for the client, which has asked for no ack: no bug of ours.
+            logger.info("event %.100r of socket %s was refused: %s", event, socket.id, error)
         else:
             logger.error(
                 "the handler of %.100r failed for socket %s", event, socket.id, exc_info=error
