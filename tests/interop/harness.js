@@ -1,6 +1,6 @@
 "use strict";
 // Plays named cases against a server, one after another, and prints a line of JSON for each:
-// {"name": "…"} if it held, {"name": "…", "error": "…"} if not.
+// {"name": "…", "data": what the case returned} if it held, {"name": "…", "error": "…"} if not.
 const assert = require("node:assert/strict");
 
 const CASE_LIMIT = 5_000;
@@ -91,8 +91,7 @@ const play = async (makeTable, version = 4) => {
       timer = setTimeout(() => reject(new Error(`not done in ${CASE_LIMIT} ms`)), CASE_LIMIT);
     });
     try {
-      await Promise.race([play(table), limit]);
-      report({ name });
+      report({ name, data: await Promise.race([play(table), limit]) });
     } catch (error) {
       const data = error.data === undefined ? "" : ` ${JSON.stringify(error.data)}`;
       report({ name, error: `${error.stack}${data}` });

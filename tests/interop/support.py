@@ -119,3 +119,8 @@ class Played:
         error = self._lines[name].get("error")
         if error is not None:
             pytest.fail(error, pytrace=False)
+
+    def data(self, name: str) -> Any:
+        """Return what a case returned; it must have held."""
+        self.expect(name)
+        return self._lines[name]["data"]

@@ -170,12 +170,28 @@ def test_a_client_that_has_seen_no_event_yet_misses_none(
     assert len(seen["connects"]) == 2
 
 
-@every_way
+def cut_recoveries() -> list[Any]:
+    """Return where a recovery is cut: over which transport, before which bytes."""
+    places = {"the connect": CONNECT, "the first": b'"number",11', "the last": b'"number",13'}
+    twice = pytest.mark.xfail(
+        reason="the official client keeps what comes before its CONNECT even if the CONNECT "
+        "never comes: over WebSocket, what was missed must be written after it"
+    )
+    return [
+        pytest.param(
+            transports,
+            where,
+            id=f"{transports}, before {name}",
+            marks=[twice] if transports == "websocket" and name != "the first" else [],
+        )
+        for transports in ("polling", "websocket", "polling,websocket")
+        for name, where in places.items()
+    ]
+
+
+@pytest.mark.parametrize(("transports", "where"), cut_recoveries())
 @pytest.mark.parametrize("ending", list(Ending))
 @pytest.mark.parametrize("has_seen", [True, False], ids=["after an event", "before any event"])
-@pytest.mark.parametrize(
-    "where", [CONNECT, b'"number",11', b'"number",13'], ids=["the connect", "the first", "the last"]
-)
 def test_a_recovery_that_is_cut_short_can_be_made_again(
     play: Play, transports: str, ending: Ending, has_seen: bool, where: bytes
 ) -> None:
@@ -198,8 +214,12 @@ def test_a_recovery_that_is_cut_short_can_be_made_again(
     play.expect_all(play.run(transports, plot))
 
 
+@pytest.mark.xfail(
+    reason="while middlewares run for a returned client, its session is neither saved nor found "
+    "by its pid: cut off then, it comes back as somebody new"
+)
 @every_way
-@pytest.mark.parametrize("play", [{"skip_middlewares": False}], indirect=True)
+@pytest.mark.parametrize("play", [{"skip_middlewares": False}], indirect=True, ids=[""])
 def test_a_recovery_that_is_cut_in_a_middleware_can_be_made_again(
     play: Play, transports: str
 ) -> None:

@@ -1,0 +1,93 @@
+"""The program `hextrackr-server` as its users run it: a process, flags, what it prints.
+
+Knows: how it is started, when it listens, how it is stopped.  Does not know: what it is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROGRAM = Path(sys.executable).with_name("hextrackr-server")
+SECRET = "0123456789abcdef" * 4
+TIMEOUT = 30.0
+_CONFIGURATION = re.compile(
+    r"JWT_.*|HEXTRACKR_.*|HOST|PORT|DATABASE|CORS_ORIGIN|LOG_FORMAT", re.IGNORECASE
+)
+
+
+def environment(**values: str) -> dict[str, str]:
+    """Return this process's environment without any configuration of the server, but `values`."""
+    inherited = {k: v for k, v in os.environ.items() if not _CONFIGURATION.fullmatch(k)}
+    return inherited | values
+
+
+def run(
+    *arguments: str, cwd: Path, secret: str | None = SECRET, **values: str
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    if secret is not None:
+        values["JWT_SECRET"] = secret
+    return subprocess.run(
+        [PROGRAM, *arguments],
+        cwd=cwd,
+        env=environment(**values),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+
+
+def token(cwd: Path, user: str, role: str = "user") -> str:
+    """Sign a token with the server's secret, on the command line."""
+    signed = run("token", "--user", user, "--role", role, cwd=cwd)
+    assert signed.returncode == 0, signed.stderr
+    return signed.stdout.strip()
+
+
+class Server:
+    """A server that listens."""
+
+    def __init__(self, process: subprocess.Popen[str], database: Path, banner: str) -> None:
+        found = re.search(r"http://127\.0\.0\.1:\d+", banner)
+        assert found is not None, banner
+        self.url = found[0]
+        self.database = database
+        self._process = process
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Stop it: its exit code, and its log."""
+        self._process.send_signal(number)
+        _, log = self._process.communicate(timeout=TIMEOUT)
+        return self._process.returncode, log
+
+
+@contextmanager
+def served(directory: Path) -> Iterator[Server]:
+    """Run a server with a database of its own, on a free port."""
+    database = directory / "hextrackr.db"
+    process = subprocess.Popen(
+        [PROGRAM, "serve", "--port", "0", "--database", str(database)],
+        cwd=directory,
+        env=environment(JWT_SECRET=SECRET, PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        server = None
+        try:
+            server = Server(process, database, process.stdout.readline())
+            yield server
+        finally:
+            if process.poll() is None:
+                process.terminate() if server else process.kill()
+                process.communicate(timeout=TIMEOUT)

@@ -1,0 +1,95 @@
+"""The commands as a user types them, one after the other, against a running server."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from . import program
+from .program import Server
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with program.served(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def test_a_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    for name in ("one.csv", "two.csv"):
+        written = program.run("sample", "--rows", "50", "--seed", "7", name, cwd=tmp_path)
+        assert (written.returncode, written.stderr) == (0, "")
+        assert written.stdout == f"wrote {name}: 50 rows, seed 7\n"
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+
+
+def test_a_sample_is_imported_with_a_token_from_the_command_line(
+    server: Server, tmp_path: Path
+) -> None:
+    program.run("sample", "--rows", "200", "sample.csv", cwd=tmp_path)
+    token = program.token(tmp_path, "7")
+    first = program.run(
+        "import", "sample.csv", "--url", server.url, "--token", token, cwd=tmp_path, secret=None
+    )
+    assert first.returncode == 0, first.stderr
+    assert "completed in" in first.stdout
+    assert "200   (1 rejected)" in first.stdout
+    # The second time the address and the token come from the environment, and nothing is new.
+    second = program.run(
+        "import", "sample.csv", cwd=tmp_path, HEXTRACKR_URL=server.url, HEXTRACKR_TOKEN=token
+    )
+    assert second.returncode == 0, second.stderr
+    assert "inserted           0" in second.stdout
+
+
+def test_a_foreign_file_fails_with_the_columns_that_it_misses(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "foreign.csv").write_text("Location,Devices\nhere,2\n")
+    token = program.token(tmp_path, "7")
+    failed = program.run(
+        "import", "foreign.csv", "--url", server.url, "--token", token, cwd=tmp_path
+    )
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert "host: one of these columns is needed: asset.name" in failed.stderr
+    assert "vulnerability: one of these columns is needed" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_token_of_another_secret_is_refused(server: Server, tmp_path: Path) -> None:
+    program.run("sample", "--rows", "5", "sample.csv", cwd=tmp_path)
+    signed = program.run("token", "--user", "7", cwd=tmp_path, secret="x" * 32)
+    arguments = ("import", "sample.csv", "--url", server.url, "--token", signed.stdout.strip())
+    refused = program.run(*arguments, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith(
+        "hextrackr-server: the server refuses the token"
+    )
+
+
+@pytest.mark.parametrize("secret", [None, "", "x" * 31])
+def test_without_a_good_secret_the_server_refuses_to_start_in_one_line(
+    tmp_path: Path, secret: str | None
+) -> None:
+    refused = program.run("serve", "--port", "0", cwd=tmp_path, secret=secret)
+    assert refused.returncode == 1
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("hextrackr-server: ")
+    assert "32" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_stopped_ends_well(tmp_path: Path, number: signal.Signals) -> None:
+    with program.served(tmp_path) as server:
+        exit_code, log = server.stop(number)
+    assert exit_code == 0
+    assert "Traceback" not in log
+    assert "stopping" in log
