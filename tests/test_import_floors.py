@@ -37,6 +37,7 @@ FLOORS: dict[int, str] = {
           statistics_service import_service import_client""",
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
+          handlers.failures handlers.limits handlers.observation metrics_api
           http_api application __main__""",
 }
 # Pure logic: it is given its clock and its transport, and is tested without a loop.
