@@ -311,5 +311,6 @@ async def test_false_values_are_acked_as_they_are() -> None:
     io.on("echo", lambda socket, each: each)
     async with TestServer(io) as server:
         client = await server.connect()
-        for value in (False, 0, "", []):
+        values: list[Any] = [False, 0, "", []]
+        for value in values:
             assert await client.emit_with_ack("echo", value) == value

@@ -154,7 +154,7 @@ async def test_everybody_is_asked_and_the_answers_are_collected() -> None:
     async with TestServer(io) as server:
         for number in range(3):
             client = await server.connect()
-            client.auto_ack = lambda name, args, number=number: number  # type: ignore[misc]
+            client.auto_ack = lambda name, args, number=number: number
         answers = await io.timeout(5).emit_with_ack("x")
         assert sorted(answers.responses) == [0, 1, 2]
         assert answers.missing == []

@@ -1,0 +1,107 @@
+"""A chat with rooms, its page included.
+
+    npm install socket.io-client        # once: the page loads its bundle from this server
+    python examples/chat.py --port 3000
+
+Then open http://127.0.0.1:3000 in two windows.
+"""
+
+import argparse
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from socketio_core import AckError, Socket, SocketServer
+
+PAGE = """<!doctype html>
+<meta charset="utf-8"><title>Chat</title>
+<style>body { font: 16px sans-serif; max-width: 40em; margin: 2em auto }</style>
+<form id="join"><input name="name" placeholder="Your name" required>
+<input name="room" value="lobby" required> <button>Join</button></form>
+<ul id="log"></ul>
+<form id="say" hidden><input name="text" autocomplete="off" autofocus> <button>Say</button></form>
+<script src="/socket.io/socket.io.min.js"></script>
+<script>
+const [join, say, log] = ["join", "say", "log"].map((id) => document.getElementById(id));
+const socket = io();
+const show = (text) => {
+  log.appendChild(document.createElement("li")).textContent = text;
+};
+join.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const answer = await socket.emitWithAck("join", Object.fromEntries(new FormData(join)));
+  if (answer.success === false) return show(answer.error);
+  join.hidden = true;
+  say.hidden = false;
+  show(`Here are: ${answer.members.join(", ")}`);
+});
+say.addEventListener("submit", (event) => {
+  event.preventDefault();
+  socket.emit("say", say.elements.text.value);
+  say.reset();
+});
+socket.on("said", (name, text) => show(`${name}: ${text}`));
+socket.on("came", (name) => show(`${name} came`));
+socket.on("went", (name) => show(`${name} went`));
+</script>
+"""
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Join(msgspec.Struct):
+    name: str
+    room: str
+
+
+def make_server() -> SocketServer:
+    io = SocketServer()
+    io.mount(serve_page)
+
+    @io.on("join")
+    async def join(socket: Socket, wish: Join) -> dict[str, list[str]]:
+        others = await io.to(f"chat:{wish.room}").fetch_sockets()
+        names = [other.data["name"] for other in others]
+        if "name" in socket.data or wish.name in names:
+            raise AckError("NAME_TAKEN", f"there is a {wish.name} already")
+        socket.data.update(name=wish.name, room=f"chat:{wish.room}")
+        await socket.join(socket.data["room"])
+        socket.to(socket.data["room"]).emit("came", wish.name)
+        return {"members": [*names, wish.name]}
+
+    @io.on("say")
+    def say(socket: Socket, text: str) -> None:
+        if "room" in socket.data:
+            io.to(socket.data["room"]).emit("said", socket.data["name"], text)
+
+    @io.on("disconnect")
+    def left(socket: Socket, reason: str) -> None:
+        if "room" in socket.data:
+            io.to(socket.data["room"]).emit("went", socket.data["name"])
+
+    return io
+
+
+async def serve_page(scope: dict[str, Any], receive: Any, send: Send) -> None:
+    """Answer "/" with the page: any ASGI application may stand here."""
+    if scope["type"] != "http":
+        raise NotImplementedError("this application has no startup")
+    found = scope["path"] == "/"
+    headers = [(b"content-type", b"text/html; charset=utf-8")]
+    await send({
+        "type": "http.response.start", "status": 200 if found else 404, "headers": headers,
+    })  # fmt: skip
+    await send({"type": "http.response.body", "body": PAGE.encode() if found else b"not found"})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=3000)
+    options = parser.parse_args()
+    make_server().run(options.host, options.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""A FastAPI application beside Socket.IO, in one process and on one port.
+
+    pip install fastapi
+    python examples/fastapi_app.py --port 3000
+    curl -X POST 'http://127.0.0.1:3000/orders/7/ship'
+
+FastAPI gets every path that is not Socket.IO's. Its routes and the handlers share the same loop,
+so that a route may emit, and a handler may await whatever a route may.
+"""
+
+import argparse
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, HTTPException
+
+from socketio_core import AckError, Socket, SocketServer
+
+io = SocketServer()
+orders: dict[int, str] = {}
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Run before the first request and after the last: open and close a database here."""
+    orders.update({7: "packed", 8: "packed"})
+    yield
+    orders.clear()
+
+
+app = FastAPI(lifespan=lifespan)
+io.mount(app)
+
+
+@app.get("/orders/{number}")
+async def get_order(number: int) -> dict[str, str]:
+    if number not in orders:
+        raise HTTPException(404, "no such order")
+    return {"state": orders[number]}
+
+
+@app.post("/orders/{number}/ship")
+async def ship(number: int) -> dict[str, int]:
+    await get_order(number)
+    orders[number] = "shipped"
+    watchers = await io.to(f"order:{number}").fetch_sockets()
+    io.to(f"order:{number}").emit("order:changed", number, "shipped")
+    return {"told": len(watchers)}
+
+
+@io.on("order:watch")
+async def watch(socket: Socket, number: int) -> str:
+    if number not in orders:
+        raise AckError("NOT_FOUND", "no such order")
+    await socket.join(f"order:{number}")
+    return orders[number]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=3000)
+    options = parser.parse_args()
+    io.run(options.host, options.port)
+
+
+if __name__ == "__main__":
+    main()
