@@ -84,9 +84,11 @@ class Registry:
 
     def find(self, event: str) -> tuple[Handler, ...]:
         """Return the handlers of an event; those that serve once are gone afterwards."""
-        found = self.table.find(event)
-        if not self.direct:
-            self.refresh()
+        table = self.table
+        if not table.once:
+            return table.handlers.get(event, ())
+        found = table.find(event)
+        self.refresh()
         return found
 
     def refresh(self) -> None:

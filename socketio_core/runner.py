@@ -73,7 +73,7 @@ class Runner:
         return _Spare(loop, self._context.copy())
 
     def _give_back(self, spare: _Spare) -> None:
-        if spare.context == spare.pristine:
+        if spare.context == self._context:
             self._spares.append(spare)
         else:
             # It set a context variable, which is nobody else's business.
@@ -169,12 +169,11 @@ def _nothing(result: Any, error: BaseException | None) -> None:
 class _Spare:
     """A task that waits for work."""
 
-    __slots__ = ("_has_expired", "context", "is_over", "loop", "pristine", "task", "work")
+    __slots__ = ("_has_expired", "context", "is_over", "loop", "task", "work")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
         self.loop = loop
         self.context = context
-        self.pristine = context.copy()
         self.work: asyncio.Future[Suspended] = loop.create_future()
         self.task = loop.create_task(self._run(), name="socketio spare", context=context)
         self._has_expired = False
