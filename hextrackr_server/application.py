@@ -26,6 +26,7 @@ from hextrackr_server.errors import SettingsError
 from hextrackr_server.handlers import imports, progress, vulnerabilities
 from hextrackr_server.handlers.identity import Guard
 from hextrackr_server.http_api import create_http_app
+from hextrackr_server.http_front_end import front_end_routes
 from hextrackr_server.identity_service import IdentityService
 from hextrackr_server.import_service import ImportService
 from hextrackr_server.import_store import ImportStore
@@ -94,6 +95,7 @@ class Application:
                 self.uploads,
                 cors_origins=settings.cors_origins,
                 cors_origin_pattern=settings.cors_origin_pattern,
+                more_routes=front_end_routes(self.identity, self.imports, self.uploads),
                 lifespan=self._lifespan,
             )
         )

@@ -23,7 +23,7 @@ from hextrackr_server.errors import SettingsError
 from hextrackr_server.migrations import MIGRATIONS, Migration
 
 # Long enough for a writer to wait out the transaction that ends a large import.
-BUSY_TIMEOUT_MS = 30_000
+BUSY_TIMEOUT_MS = 600_000
 
 _WRITES = "hextrackr_writes"
 

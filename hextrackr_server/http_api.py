@@ -1,44 +1,39 @@
 """What the server answers over HTTP, beside the sockets.
 
-Knows: Starlette, the paths, how a file arrives in a request, the JSON of a refusal.
+Knows: Starlette, the paths, the JSON of a refusal.
 Does not know: how an import is done.
 
-    POST /api/imports           a file: multipart field csvFile or file, or the body itself; starts
-    POST /api/imports/upload    the same, stored until `start-import` names its uploadId
-    GET  /api/imports/{id}      where an import is
+    POST /api/imports                a file: a form's csvFile or file, or the body itself; starts
+    POST /api/imports/upload         the same, stored until `start-import` names its uploadId
+    GET  /api/imports/{id}           where an import is
+    POST /api/imports/{id}/cancel    end it early
     GET  /health                whether the server lives; the one path without a token
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from hextrackr_server import __version__
-from hextrackr_server.errors import HTTP_STATUS, ErrorCode, ServiceError, invalid
+from hextrackr_server.errors import HTTP_STATUS, ErrorCode, ServiceError
+from hextrackr_server.http_uploads import UploadReceiver, import_options
 from hextrackr_server.identity_service import IdentityService
-from hextrackr_server.import_service import ImportOptions, ImportService
+from hextrackr_server.import_service import ImportService
 from hextrackr_server.principal import Principal
-from hextrackr_server.upload_store import Upload, UploadStore, too_large
+from hextrackr_server.upload_store import UploadStore
 
 logger = logging.getLogger(__name__)
-
-FILE_FIELDS = ("csvFile", "file")
-_ENVELOPE_BYTES = 64 * 1024
-_PART_BYTES = 4096
-_READ_BYTES = 256 * 1024
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
@@ -73,6 +68,7 @@ def create_http_app(
             Route("/api/imports", api.start_import, methods=["POST"]),
             Route("/api/imports/upload", api.upload, methods=["POST"]),
             Route("/api/imports/{import_id:int}", api.import_status, methods=["GET"]),
+            Route("/api/imports/{import_id:int}/cancel", api.cancel_import, methods=["POST"]),
             *more_routes,
         ],
         middleware=middleware,
@@ -94,20 +90,21 @@ class _HttpApi:
         self._identity = identity
         self._imports = imports
         self._uploads = uploads
+        self._receiver = UploadReceiver(uploads)
 
     async def health(self, _: Request) -> Response:
         return JSONResponse({"status": "ok", "version": __version__})
 
     async def start_import(self, request: Request) -> Response:
         principal = await self._principal(request)
-        upload, fields = await self._receive(request, principal)
-        answer = await self._imports.submit(upload, principal, _options(fields))
+        upload, fields = await self._receiver.receive(request, principal)
+        answer = await self._imports.submit(upload, principal, import_options(fields))
         location = f"/api/imports/{answer['importId']}"
         return JSONResponse(answer, status_code=202, headers={"location": location})
 
     async def upload(self, request: Request) -> Response:
         principal = await self._principal(request)
-        upload, _ = await self._receive(request, principal)
+        upload, _ = await self._receiver.receive(request, principal)
         self._uploads.keep(upload)
         answer = {
             "success": True,
@@ -123,92 +120,13 @@ class _HttpApi:
         status = await self._imports.status(request.path_params["import_id"], principal)
         return JSONResponse({"success": True, "status": status})
 
+    async def cancel_import(self, request: Request) -> Response:
+        principal = await self._principal(request)
+        answer = await self._imports.cancel(request.path_params["import_id"], principal)
+        return JSONResponse(answer, status_code=202)
+
     async def _principal(self, request: Request) -> Principal:
         return await self._identity.from_request(request.method, request.headers)
-
-    async def _receive(
-        self, request: Request, principal: Principal
-    ) -> tuple[Upload, Mapping[str, str]]:
-        """Store the file of a request; with it the fields that came beside it."""
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._uploads.maximum + _ENVELOPE_BYTES:
-            raise too_large(self._uploads.maximum)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "multipart/form-data":
-            return await self._receive_form(request, principal)
-        filename = request.query_params.get("filename", "upload.csv")
-        try:
-            upload = await self._uploads.receive(request.stream(), filename, principal)
-        except ClientDisconnect as error:
-            raise invalid("The upload ended before its end") from error
-        return upload, request.query_params
-
-    async def _receive_form(
-        self, request: Request, principal: Principal
-    ) -> tuple[Upload, Mapping[str, str]]:
-        parser = _FormParser(request, self._uploads.maximum + _ENVELOPE_BYTES)
-        try:
-            form = await parser.parse()
-        except _TooLarge as error:
-            raise too_large(self._uploads.maximum) from error
-        except MultiPartException as error:
-            raise invalid(f"The form cannot be read: {error.message}") from error
-        try:
-            file = next((form[name] for name in FILE_FIELDS if name in form), None)
-            if not isinstance(file, UploadFile):
-                message = "must be a file; its field is called " + " or ".join(FILE_FIELDS)
-                raise invalid("There is no file in the form", [(FILE_FIELDS[0], message)])
-            upload = await self._uploads.receive(_read(file), file.filename or "", principal)
-        finally:
-            await form.close()
-        return upload, {name: value for name, value in form.items() if isinstance(value, str)}
-
-
-class _TooLarge(MultiPartException):
-    """Raised through the form's parser, which closes its files for this class only."""
-
-
-class _FormParser(MultiPartParser):
-    """Starlette's parser, for one file, with a cap, that notices a form without an end."""
-
-    def __init__(self, request: Request, maximum: int) -> None:
-        super().__init__(
-            request.headers,
-            self._capped(request, maximum),
-            max_files=1,
-            max_fields=10,
-            max_part_size=_PART_BYTES,
-        )
-        self._ended = False
-
-    def on_end(self) -> None:
-        self._ended = True
-
-    async def _capped(self, request: Request, maximum: int) -> AsyncGenerator[bytes, None]:
-        size = 0
-        try:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > maximum:
-                    raise _TooLarge("too large")
-                yield chunk
-        except ClientDisconnect as error:
-            raise MultiPartException("it ended before its end") from error
-        if not self._ended:
-            raise MultiPartException("it has no end")
-
-
-async def _read(file: UploadFile) -> AsyncIterator[bytes]:
-    while chunk := await file.read(_READ_BYTES):
-        yield chunk
-
-
-def _options(fields: Mapping[str, str]) -> ImportOptions:
-    return ImportOptions(
-        vendor=fields.get("vendor") or None,
-        scan_date=fields.get("scanDate") or None,
-        session_id=fields.get("sessionId") or None,
-    )
 
 
 def _service_error(_: Request, error: Exception) -> Response:

@@ -38,7 +38,7 @@ FLOORS: dict[int, str] = {
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
           handlers.failures handlers.limits handlers.observation metrics_api
-          http_api application __main__""",
+          http_api http_uploads http_front_end application __main__""",
 }
 # Pure logic: it is given its clock and its transport, and is tested without a loop.
 WITHOUT_ASYNCIO = {0, 1, 2, 5, 6}

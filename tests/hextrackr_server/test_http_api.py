@@ -41,9 +41,9 @@ class Browser:
 
     def __init__(self, office: Office, cors_origins: tuple[str, ...] = ()) -> None:
         self.office = office
-        identity = IdentityService(office.authority, LoopClock())
+        self.identity = IdentityService(office.authority, LoopClock())
         self.app = create_http_app(
-            identity, office.imports, office.uploads, cors_origins=cors_origins
+            self.identity, office.imports, office.uploads, cors_origins=cors_origins
         )
 
     def headers(self, user: str = ALICE.user_id, **more: str) -> dict[str, str]:

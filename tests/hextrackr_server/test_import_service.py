@@ -199,12 +199,13 @@ class Held(Importer):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
+        self.phase = ImportStatus.PARSING
         self.reached, self.let_go = threading.Event(), threading.Event()
 
     def run(self, job: ImportJob, path: Path, report: Report, stopping: Stopping) -> dict[str, Any]:
         def held(progress: Progress) -> None:
             report(progress)
-            if progress.status is ImportStatus.PROCESSING:
+            if progress.status is self.phase:
                 self.reached.set()
                 self.let_go.wait(10)
 
@@ -226,6 +227,7 @@ async def test_a_running_import_is_cancelled_and_leaves_everything_as_it_was(
     held: tuple[Office, Held],
 ) -> None:
     office, importer = held
+    importer.phase = ImportStatus.PROCESSING
     number = (await office.submit(GOOD))["importId"]
     await asyncio.to_thread(importer.reached.wait, 10)
     assert (await office.imports.cancel(number, ALICE))["status"] == "cancelling"
