@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from sqlalchemy import select
 from starlette.applications import Starlette
 
 from engineio_core import Cookie, Cors
@@ -22,17 +23,33 @@ from engineio_core.listener import Tls, wait_for_signal
 from hextrackr_server import log_setup
 from hextrackr_server.clock import Clock, LoopClock
 from hextrackr_server.database import Database
+from hextrackr_server.editing_sessions import EditingSessions
 from hextrackr_server.errors import SettingsError
-from hextrackr_server.handlers import imports, progress, vulnerabilities
-from hextrackr_server.handlers.identity import Guard
+from hextrackr_server.event_log import EventLog
+from hextrackr_server.handlers import (
+    admin,
+    editing,
+    imports,
+    limits,
+    observation,
+    progress,
+    vulnerabilities,
+)
+from hextrackr_server.handlers.failures import Failures
+from hextrackr_server.handlers.identity import AUTHENTICATED, Guard, namespaces
 from hextrackr_server.http_api import create_http_app
 from hextrackr_server.http_front_end import front_end_routes
 from hextrackr_server.identity_service import IdentityService
 from hextrackr_server.import_service import ImportService
 from hextrackr_server.import_store import ImportStore
 from hextrackr_server.importer import Importer
+from hextrackr_server.maintenance import Maintenance
+from hextrackr_server.metrics import Metrics
+from hextrackr_server.metrics_api import metrics_routes
+from hextrackr_server.notifications import Notifications
 from hextrackr_server.principal import TokenAuthority, TokenRules
 from hextrackr_server.progress_tracker import ProgressTracker
+from hextrackr_server.rate_limiter import LimitRules, RateLimiter
 from hextrackr_server.session_cookie import SessionCookies, SessionStore
 from hextrackr_server.settings import Settings
 from hextrackr_server.statistics_service import StatisticsService
@@ -44,7 +61,7 @@ logger = logging.getLogger(__name__)
 
 
 class RoomEmitter:
-    """The Rooms that services are given: those of the namespace `/`."""
+    """The Rooms and the Announcer that services are given; rooms are those of `/`."""
 
     def __init__(self, io: SocketServer) -> None:
         self._io = io
@@ -56,6 +73,23 @@ class RoomEmitter:
     def keep_only(self, room: str, rooms: tuple[str, ...]) -> None:
         """Put everyone out of a room who is in none of the others."""
         self._io.in_(room).except_(rooms).sockets_leave(room)
+
+    def to_user(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
+        """Send an event to all sockets of a user."""
+        self._io.to(f"user-{user_id}").emit(event, payload)
+
+    def to_all(self, event: str, payload: dict[str, Any]) -> None:
+        """Send an event to everybody who is logged in."""
+        self._io.to(AUTHENTICATED).emit(event, payload)
+
+    def to_others(self, socket_id: str, event: str, payload: dict[str, Any]) -> None:
+        """Send an event to everybody who is logged in, but to one socket."""
+        self._io.to(AUTHENTICATED).except_(socket_id).emit(event, payload)
+
+    def everywhere(self, event: str, payload: dict[str, Any]) -> None:
+        """Send an event to everybody in every namespace."""
+        for namespace in namespaces(self._io):
+            namespace.to(AUTHENTICATED).emit(event, payload)
 
 
 class Application:
@@ -71,10 +105,25 @@ class Application:
         self.database = Database(settings.database)
         self.authority = TokenAuthority(settings.jwt_secret, _token_rules(settings))
         self.identity = _identity(settings, self.authority, self.clock)
-        self.io = _socket_server(settings, self.identity)
-        self.guard = Guard(self.io, self.identity, self.clock)
+        self.metrics = Metrics(self.clock)
+        self.limiter = RateLimiter(_limit_rules(settings), self.clock.monotonic)
+        failures = Failures(self.clock, self.limiter, self.metrics)
+        self.io = _socket_server(settings, self.identity, failures)
+        self.guard = Guard(self.io, self.identity, self.metrics, self.clock)
         self.guard.register(strict_http_auth=settings.strict_http_auth)
-        self.tracker = ProgressTracker(RoomEmitter(self.io), self.clock)
+        rooms = RoomEmitter(self.io)
+        self.notifications = Notifications(rooms, self.clock)
+        self.maintenance = Maintenance(rooms, self.notifications, self.clock)
+        self.editing = EditingSessions(
+            rooms,
+            self.clock,
+            idle_seconds=settings.editing_idle_seconds,
+            grace_seconds=settings.editing_grace_seconds,
+        )
+        self.event_log = None
+        if settings.event_log is not None:
+            self.event_log = EventLog(settings.event_log, self.clock.monotonic)
+        self.tracker = ProgressTracker(rooms, self.clock)
         self.uploads = UploadStore(
             settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
         )
@@ -88,6 +137,13 @@ class Application:
         imports.register(self.io, self.imports, self.uploads)
         progress.register(self.io, self.imports.view)
         vulnerabilities.register(self.io, self.statistics)
+        editing.register(self.io, self.editing)
+        admin.register(self.io, self.maintenance, self.notifications)
+        # Behind all others: it counts the events that there are.
+        failures.register(self.io)
+        limits.register(self.io, self.limiter, self.guard)
+        observation.register(self.io, self.metrics, self.event_log)
+        self._add_gauges()
         self.io.mount(
             create_http_app(
                 self.identity,
@@ -95,7 +151,10 @@ class Application:
                 self.uploads,
                 cors_origins=settings.cors_origins,
                 cors_origin_pattern=settings.cors_origin_pattern,
-                more_routes=front_end_routes(self.identity, self.imports, self.uploads),
+                more_routes=[
+                    *front_end_routes(self.identity, self.imports, self.uploads),
+                    *metrics_routes(self.metrics, self._check_database, settings.metrics_token),
+                ],
                 lifespan=self._lifespan,
             )
         )
@@ -132,6 +191,16 @@ class Application:
             disconnect=self.settings.shutdown_disconnect, drain=self.settings.shutdown_drain
         )
 
+    def _check_database(self) -> None:
+        with self.database.reading() as connection:
+            connection.execute(select(1))
+
+    def _add_gauges(self) -> None:
+        self.metrics.gauge("events_total", lambda: self.limiter.allowed)
+        self.metrics.gauge("events_refused_total", lambda: self.limiter.refused)
+        self.metrics.gauge("editors", lambda: len(self.editing))
+        self.metrics.gauge("maintenance", lambda: self.maintenance.is_active)
+
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self.imports.start()
@@ -140,6 +209,10 @@ class Application:
             yield
         finally:
             await self.guard.stop()
+            self.editing.close()
+            self.maintenance.close()
+            if self.event_log is not None:
+                self.event_log.close()
             await self.imports.stop()
             self.tracker.close()
             self.uploads.close()
@@ -163,7 +236,20 @@ def _identity(settings: Settings, authority: TokenAuthority, clock: Clock) -> Id
     return IdentityService(authority, clock, cookies, SessionStore(settings.sessions_database))
 
 
-def _socket_server(settings: Settings, identity: IdentityService) -> SocketServer:
+def _limit_rules(settings: Settings) -> LimitRules:
+    return LimitRules(
+        events_per_minute=settings.events_per_minute,
+        events_per_minute_of_address=settings.events_per_minute_of_address,
+        connects_per_minute=settings.connects_per_minute,
+        refusals_before_disconnect=settings.refusals_before_disconnect,
+        connections_per_user=settings.max_connections_per_user,
+        connections_per_address=settings.max_connections_per_address,
+    )
+
+
+def _socket_server(
+    settings: Settings, identity: IdentityService, failures: Failures
+) -> SocketServer:
     origins: list[str | re.Pattern[str]] = list(settings.cors_origins)
     if settings.cors_origin_pattern is not None:
         origins.append(re.compile(settings.cors_origin_pattern))
@@ -190,6 +276,8 @@ def _socket_server(settings: Settings, identity: IdentityService) -> SocketServe
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
         trusted_proxies=settings.trusted_proxies,
+        max_sessions=settings.max_connections,
+        error_ack=failures.ack,
     )
 
 

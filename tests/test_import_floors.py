@@ -25,11 +25,11 @@ FLOORS: dict[int, str] = {
     6: """socketio_core: adapter memory_adapter broadcast acknowledgement handler runner dispatch
           recovery handshake registry socket_operator
           event_table incoming socket_ server_peer namespace""",
-    7: """socketio_core: joining connection client_files server testing redis_adapter
+    7: """socketio_core: keywords joining connection client_files server testing redis_adapter
           redis_streams_adapter cluster_adapter
           workers __init__""",
     8: """hextrackr_server: __init__ errors clock setting_kinds ingest_auth setting_sources settings
-          idempotency session_cookie identity_service emitter event_log log_setup metrics
+          idempotency session_cookie identity_service emitter event_log log_setup metrics notifications
           principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
           import_store upload_store sample kev progress_tracker editing_sessions maintenance
@@ -37,6 +37,7 @@ FLOORS: dict[int, str] = {
           statistics_service import_service import_client""",
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
+          handlers.failures handlers.limits handlers.observation metrics_api ingest_api
           handlers.failures handlers.limits handlers.observation metrics_api
           http_api http_uploads http_front_end application __main__""",
 }

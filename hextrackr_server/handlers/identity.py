@@ -17,6 +17,7 @@ from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.handlers.answers import principal_of
 from hextrackr_server.identity_service import IdentityService
+from hextrackr_server.metrics import Metrics
 from hextrackr_server.principal import Principal
 from socketio_core import ConnectRefused, Namespace, Socket, SocketServer
 
@@ -31,8 +32,11 @@ NAMESPACES = ("/", "/admin", "/users")
 class Guard:
     """Lets clients in, and puts them out when they are not who they were any more."""
 
-    def __init__(self, io: SocketServer, identity: IdentityService, clock: Clock) -> None:
+    def __init__(
+        self, io: SocketServer, identity: IdentityService, metrics: Metrics, clock: Clock
+    ) -> None:
         self._io = io
+        self._metrics = metrics
         self._identity = identity
         self._clock = clock
         self._ends: dict[Socket, Timer] = {}
@@ -45,7 +49,7 @@ class Guard:
             namespace = self._io.of(name)
             namespace.use(self.authenticate)
             if name == "/admin":
-                namespace.use(_admins_only)
+                namespace.use(self._admins_only)
             namespace.on("connection", self._connected)
             namespace.on("disconnect", self._disconnected)
         self._io.engine.use(self._same_login)
@@ -62,10 +66,29 @@ class Guard:
             if known != principal.user_id:
                 raise ServiceError(ErrorCode.UNAUTHORIZED, "Unauthorized")
         except ServiceError as refusal:
-            raise refused(refusal, socket) from refusal
+            raise self.refused(refusal, socket) from refusal
         state["user_id"] = principal.user_id
         state["session_id"] = principal.session_id
         socket.data["principal"] = principal
+
+    def _admins_only(self, socket: Socket) -> None:
+        if not principal_of(socket).is_admin:
+            raise self.refused(ServiceError(ErrorCode.FORBIDDEN, "Unauthorized"), socket)
+
+    def refused(self, refusal: ServiceError, socket: Socket) -> ConnectRefused:
+        """What a client is told that is not let in: `{message, data: {code, type}}`."""
+        self._metrics.error("connect")
+        logger.info(
+            "connection refused",
+            extra=log_setup.fields(
+                address=socket.handshake.address,
+                namespace=socket.namespace.name,
+                code=str(refusal.code),
+                reason=refusal.message,
+            ),
+        )
+        data = {"code": str(refusal.code), "type": "UnauthorizedError"}
+        return ConnectRefused(refusal.message, data=data)
 
     async def _connected(self, socket: Socket) -> None:
         principal = principal_of(socket)
@@ -160,26 +183,6 @@ class Guard:
 
     def _sockets(self) -> Iterable[Socket]:
         return [each for name in NAMESPACES for each in self._io.of(name).sockets.values()]
-
-
-def refused(refusal: ServiceError, socket: Socket) -> ConnectRefused:
-    """What a client is told that is not let in: `{message, data: {code, type}}`."""
-    logger.info(
-        "connection refused",
-        extra=log_setup.fields(
-            address=socket.handshake.address,
-            namespace=socket.namespace.name,
-            code=str(refusal.code),
-            reason=refusal.message,
-        ),
-    )
-    data = {"code": str(refusal.code), "type": "UnauthorizedError"}
-    return ConnectRefused(refusal.message, data=data)
-
-
-def _admins_only(socket: Socket) -> None:
-    if not principal_of(socket).is_admin:
-        raise refused(ServiceError(ErrorCode.FORBIDDEN, "Unauthorized"), socket)
 
 
 def namespaces(io: SocketServer) -> list[Namespace]:

@@ -1,0 +1,24 @@
+"""How services reach clients: who is meant, never which sockets they are.
+
+Knows: the seam.  Does not know: sockets, namespaces.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Announcer(Protocol):
+    """Brings events to everybody who is logged in; must not raise because of one receiver."""
+
+    def to_user(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
+        """To all sockets of a user."""
+
+    def to_all(self, event: str, payload: dict[str, Any]) -> None:
+        """To everybody in the namespace `/`."""
+
+    def to_others(self, socket_id: str, event: str, payload: dict[str, Any]) -> None:
+        """To everybody in the namespace `/` but one socket."""
+
+    def everywhere(self, event: str, payload: dict[str, Any]) -> None:
+        """To everybody in every namespace."""

@@ -1,0 +1,153 @@
+"""When the system is maintained: announced, begun and ended by the clock.
+
+Knows: windows of time, `maintenance-scheduled`, what those hear who come later.
+Does not know: sockets, who may schedule.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hextrackr_server.clock import Clock, Timer
+from hextrackr_server.emitter import Announcer
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.notifications import Notifications, check_message
+from hextrackr_server.principal import Principal
+
+MAXIMUM_DURATION_MS = 7 * 24 * 3600 * 1000
+MAXIMUM_AHEAD_MS = 366 * 24 * 3600 * 1000
+LATE_MS = 60_000
+MAXIMUM_WINDOWS = 16
+
+
+@dataclass(slots=True)
+class Window:
+    """One maintenance, planned or in force."""
+
+    id: str
+    start_ms: int
+    duration_ms: int
+    message: str | None
+    by: str
+    is_active: bool = False
+    timers: list[Timer] = field(default_factory=list)
+
+
+class Maintenance:
+    """The maintenances that are ahead or in force; used on the loop's thread."""
+
+    def __init__(self, announcer: Announcer, notifications: Notifications, clock: Clock) -> None:
+        self._announcer = announcer
+        self._notifications = notifications
+        self._clock = clock
+        self._windows: dict[str, Window] = {}
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the system is being maintained now."""
+        return any(window.is_active for window in self._windows.values())
+
+    def schedule(self, start: Any, duration: Any, message: Any, by: str) -> str:
+        """Announce a maintenance everywhere; `start` is ms since 1970 or ISO, `duration` ms."""
+        now = self._clock.epoch_ms()
+        start_ms = _start(start, now)
+        if message is not None:
+            message = check_message(message)
+        if len(self._windows) >= MAXIMUM_WINDOWS:
+            raise ServiceError(ErrorCode.CONFLICT, f"{MAXIMUM_WINDOWS} maintenances are planned")
+        window = Window(secrets.token_hex(8), start_ms, _duration(duration), message, by)
+        self._windows[window.id] = window
+        self._announcer.everywhere("maintenance-scheduled", self._payload(window))
+        self._later(window, window.start_ms, self._begin)
+        self._later(window, window.start_ms + window.duration_ms, self._end)
+        return window.id
+
+    def cancel(self, window_id: Any) -> None:
+        """End a maintenance, or give it up before it begins."""
+        window = self._windows.get(window_id) if isinstance(window_id, str) else None
+        if window is None:
+            raise ServiceError(ErrorCode.NOT_FOUND, "There is no such maintenance")
+        self._end(window)
+
+    def notices(self) -> list[dict[str, Any]]:
+        """What those are told who come later: the same that the others heard."""
+        return [self._payload(window) for window in self._windows.values()]
+
+    def refuse_work(self, principal: Principal) -> None:
+        """Raise MAINTENANCE where a user would begin something while the system is maintained."""
+        if self.is_active and not principal.is_admin:
+            raise ServiceError(ErrorCode.MAINTENANCE, "The system is being maintained")
+
+    def close(self) -> None:
+        """Forget all, timers included."""
+        for window in self._windows.values():
+            _cancel(window)
+        self._windows.clear()
+
+    def _later(self, window: Window, at_ms: int, call: Callable[[Window], None]) -> None:
+        seconds = max(0, at_ms - self._clock.epoch_ms()) / 1000
+        window.timers.append(self._clock.call_later(seconds, lambda: call(window)))
+
+    def _begin(self, window: Window) -> None:
+        window.is_active = True
+        self._notifications.system("maintenance-started", window.message or "Maintenance begins")
+
+    def _end(self, window: Window) -> None:
+        _cancel(window)
+        del self._windows[window.id]
+        if window.is_active:
+            self._notifications.system("maintenance-ended", "Maintenance has ended")
+        else:
+            self._notifications.system("maintenance-cancelled", "Maintenance is cancelled")
+
+    def _payload(self, window: Window) -> dict[str, Any]:
+        payload: dict[str, Any] = {
+            "id": window.id,
+            "startTime": window.start_ms,
+            "duration": window.duration_ms,
+            "scheduledBy": window.by,
+            "isActive": window.is_active,
+            "timestamp": self._clock.epoch_ms(),
+        }
+        if window.message is not None:
+            payload["message"] = window.message
+        return payload
+
+
+def _cancel(window: Window) -> None:
+    for timer in window.timers:
+        timer.cancel()
+
+
+def _start(given: Any, now: int) -> int:
+    start = given
+    if isinstance(given, str):
+        try:
+            moment = datetime.fromisoformat(given)
+        except ValueError:
+            moment = None
+        if moment is not None:
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            start = round(aware.timestamp() * 1000)
+    if isinstance(start, float) and start.is_integer():
+        start = int(start)
+    if not isinstance(start, int) or isinstance(start, bool):
+        raise invalid(
+            "Invalid maintenance", [("startTime", "must be ms since 1970 or an ISO time")]
+        )
+    if not now - LATE_MS <= start <= now + MAXIMUM_AHEAD_MS:
+        raise invalid("Invalid maintenance", [("startTime", "must be ahead, by a year at most")])
+    return start
+
+
+def _duration(given: Any) -> int:
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    is_number = isinstance(given, int) and not isinstance(given, bool)
+    if not is_number or not 0 < given <= MAXIMUM_DURATION_MS:
+        raise invalid("Invalid maintenance", [("duration", "must be 1 ms to 7 days, in ms")])
+    return int(given)

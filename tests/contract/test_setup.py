@@ -1,0 +1,259 @@
+"""Server set-up and sessions: rows S5 to S8 and S13 to S28."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hextrackr_server import settings
+from hextrackr_server.errors import SettingsError
+from socketio_core.testing import settle
+from tests.contract.support import SESSION_SECRET, Stage
+from tests.hextrackr_server.support import SECRET
+
+POLLING = "/socket.io/?EIO=4&transport=polling"
+
+
+async def open_polling(stage: Stage, headers: dict[str, str] | None = None) -> str:
+    answer = await stage.ask("GET", POLLING, headers)
+    assert answer.status == 200
+    return str(json.loads(answer.body[1:])["sid"])
+
+
+async def test_s005_it_listens_with_its_authentication_in_place(stage: Stage) -> None:
+    """The path is `/socket.io/`, health is beside it, and nobody gets in before auth is there."""
+    assert (await stage.ask("GET", "/health")).json()["status"] == "ok"
+    sid = await open_polling(stage)
+    await stage.ask("POST", f"{POLLING}&sid={sid}", body=b"40")
+    answer = await stage.ask("GET", f"{POLLING}&sid={sid}")
+    assert answer.body.startswith(b"44")
+    assert not stage.io.sockets
+
+
+async def test_s006_origins_are_a_list_or_a_pattern_matched_exactly(set_up: Any) -> None:
+    stage: Stage = await set_up(
+        cors_origins=("https://a.example", "https://b.example:8443"),
+        cors_origin_pattern=r"https://[a-z]+\.c\.example",
+    )
+    for origin, allowed in (
+        ("https://a.example", True),
+        ("https://b.example:8443", True),
+        ("https://x.c.example", True),
+        ("https://a.example.evil", False),
+        ("https://x.c.example.evil", False),
+        ("http://a.example", False),
+    ):
+        answer = await stage.ask("GET", POLLING, {"origin": origin})
+        assert (answer.headers.get("access-control-allow-origin") == origin) is allowed, origin
+        assert "origin" in answer.headers["vary"].lower()
+
+
+async def test_s006_a_websocket_of_a_foreign_origin_is_refused(stage: Stage) -> None:
+    upgrade = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "origin": "https://evil.example",
+    }
+    path = "/socket.io/?EIO=4&transport=websocket"
+    assert (await stage.ask("GET", path, upgrade)).status == 400
+
+
+async def test_s007_a_preflight_names_methods_and_headers(stage: Stage) -> None:
+    headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
+    answer = await stage.ask("OPTIONS", POLLING, headers)
+    assert answer.status == 204
+    assert answer.headers["access-control-allow-methods"] == "GET,POST"
+    assert "content-type" in answer.headers["access-control-allow-headers"]
+
+
+async def test_s008_credentials_are_allowed_to_named_origins_alone(stage: Stage) -> None:
+    answer = await stage.ask("GET", POLLING, {"origin": "https://app.example"})
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    with pytest.raises(SettingsError, match="CORS_ORIGIN"):
+        settings.load({"JWT_SECRET": SECRET.decode(), "CORS_ORIGIN": "*"})
+
+
+def test_s013_a_session_secret_has_32_bytes_and_may_rotate() -> None:
+    with pytest.raises(SettingsError, match="SESSION_SECRET"):
+        settings.load({"SESSION_SECRET": "short"})
+    chosen = settings.load({"SESSION_SECRET": "n" * 32 + "," + "o" * 32})
+    assert chosen.session_secrets == (b"n" * 32, b"o" * 32)
+
+
+async def test_s013_a_cookie_of_the_old_secret_is_still_good(set_up: Any) -> None:
+    stage: Stage = await set_up(session_secrets=(b"new" * 11, SESSION_SECRET))
+    assert (await stage.server.connect(headers=stage.logins.log_in())).connected
+
+
+async def test_s014_nothing_is_written_into_the_store_of_sessions(stage: Stage) -> None:
+    headers = stage.logins.log_in()
+    before = stage.logins.path.read_bytes()
+    await stage.server.connect(headers=headers)
+    answer = await stage.ask("GET", POLLING, headers)
+    assert "set-cookie" not in answer.headers
+    assert stage.logins.path.read_bytes() == before
+
+
+def test_s015_nothing_is_less_secure_without_node_env() -> None:
+    """Security does not depend on NODE_ENV: only `--dev` loosens, on loopback, and says so."""
+    chosen = settings.load({"JWT_SECRET": SECRET.decode(), "NODE_ENV": "development"})
+    assert chosen == settings.load({"JWT_SECRET": SECRET.decode()}, {"node_env": "development"})
+    assert not chosen.dev
+    with pytest.raises(SettingsError, match="loopback"):
+        settings.load({}, {"dev": True, "host": "0.0.0.0"})
+
+
+async def test_s016_a_socket_ends_with_its_session(stage: Stage) -> None:
+    """Live sockets are looked at again: an expired session ends them, a prolonged one does not."""
+    short = await stage.server.connect(headers=stage.logins.log_in("1", lifetime=30))
+    prolonged = await stage.server.connect(headers=stage.logins.log_in("2", lifetime=30))
+    stage.logins.log_in("2", lifetime=9000)
+    await stage.advance(31)
+    await stage.settled(lambda: not short.connected)
+    assert prolonged.connected
+
+
+async def test_s016_a_logout_ends_sockets_within_the_interval(stage: Stage) -> None:
+    client = await stage.server.connect(headers=stage.logins.log_in("1"))
+    other = await stage.server.connect(headers=stage.logins.log_in("2"))
+    stage.logins.log_out("1")
+    await stage.advance(60)
+    await stage.settled(lambda: not client.connected)
+    assert next(client.events("application-error"))[0]["code"] == "SESSION_EXPIRED"
+    assert other.connected
+
+
+async def test_s016_a_role_that_was_taken_away_ends_sockets(stage: Stage) -> None:
+    client = await stage.server.connect("/admin", headers=stage.logins.log_in("1", "admin"))
+    stage.logins.log_in("1", "user")
+    await stage.advance(60)
+    await stage.settled(lambda: not client.connected)
+
+
+async def test_s016_a_store_that_cannot_be_read_ends_nobody(stage: Stage) -> None:
+    headers = stage.logins.log_in("1")
+    client = await stage.server.connect(headers=headers)
+    stage.logins.path.rename(stage.logins.path.with_name("away"))
+    await stage.advance(60)
+    assert (await stage.refusal(headers=headers))["code"] == "UNAVAILABLE"
+    assert client.connected
+
+
+@pytest.mark.parametrize("query", ["", "&sid="])
+async def test_s017_an_empty_sid_is_a_handshake(set_up: Any, query: str) -> None:
+    stage: Stage = await set_up(strict_http_auth=True)
+    assert (await stage.ask("GET", POLLING + query)).status == 401
+    assert (await stage.ask("GET", POLLING + query, stage.logins.log_in())).status == 200
+
+
+async def test_s017_later_requests_belong_to_the_same_login(stage: Stage) -> None:
+    mine, other = stage.logins.log_in("1"), stage.logins.log_in("2")
+    sid = await open_polling(stage, mine)
+    path = f"{POLLING}&sid={sid}"
+    assert (await stage.ask("POST", path, mine, b"40")).status == 200
+    assert (await stage.ask("GET", path, mine)).body.startswith(b"40")
+    for stolen in (other, {}, {"cookie": "hextrackr.sid=forged"}):
+        assert (await stage.ask("POST", path, stolen, b'42["x"]')).status == 403
+    assert (await stage.ask("POST", path, mine, b'42["x"]')).status == 200
+
+
+async def test_s018_the_cookies_name_secret_and_store_are_settings(set_up: Any) -> None:
+    stage: Stage = await set_up(session_cookie="connect.sid")
+    headers = stage.logins.log_in()
+    assert (await stage.refusal(headers=headers))["code"] == "UNAUTHORIZED"
+    renamed = {"cookie": headers["cookie"].replace("hextrackr.sid", "connect.sid")}
+    assert (await stage.server.connect(headers=renamed)).connected
+
+
+@pytest.mark.parametrize(
+    ("session", "lifetime"), [({}, 600), ({"userId": ""}, 600), ({"userId": "7"}, -5)]
+)
+async def test_s019_a_cookie_alone_is_no_login(
+    stage: Stage, session: dict[str, Any], lifetime: float
+) -> None:
+    headers = stage.logins.add("anonymous", lifetime=lifetime, **session)
+    assert (await stage.refusal(headers=headers))["code"] == "SESSION_EXPIRED"
+    # beside a token it does no harm
+    client = await stage.server.connect(headers=headers, auth={"token": stage.token("9")})
+    assert stage.io.sockets[client.id].data["principal"].user_id == "9"
+
+
+async def test_s020_who_is_refused_learns_why(stage: Stage) -> None:
+    refusal = await stage.refusal()
+    assert refusal == {
+        "message": "Authentication required",
+        "code": "UNAUTHORIZED",
+        "type": "UnauthorizedError",
+    }
+
+
+async def test_s021_connections_are_seen(stage: Stage) -> None:
+    client = await stage.client()
+    assert stage.io.sockets[client.id].connected
+
+
+async def test_s022_a_user_id_that_a_client_claims_is_compared_never_believed(
+    stage: Stage,
+) -> None:
+    for headers, auth in (
+        ({}, {"token": stage.token("7"), "userId": "8"}),
+        (stage.logins.log_in("7"), {"userId": "8"}),
+    ):
+        refusal = await stage.refusal(headers=headers, auth=auth)
+        assert (refusal["message"], refusal["code"]) == ("Unauthorized", "UNAUTHORIZED")
+    assert (await stage.client("7", userId="7")).connected
+
+
+async def test_s023_a_role_that_a_client_claims_gains_nothing(stage: Stage) -> None:
+    client = await stage.client("7", role="user")
+    assert not stage.io.sockets[client.id].data["principal"].is_admin
+    spoofed = await stage.server.connect(
+        headers=stage.logins.log_in("7"), auth={"role": "superadmin"}
+    )
+    assert stage.io.sockets[spoofed.id].data["principal"].role == "user"
+
+
+async def test_s024_the_principal_is_the_sockets_data_and_survives_recovery(stage: Stage) -> None:
+    client = await stage.client("7")
+    stage.io.to("user-7").emit("something")
+    await client.receive_event("something")
+    client.connection.cut()
+    back = await stage.server.connect(
+        auth={"token": stage.token("7"), "pid": client.pid, "offset": client.last_offset}
+    )
+    socket = stage.io.sockets[back.id]
+    assert socket.recovered
+    assert socket.data["principal"].user_id == "7"
+
+
+async def test_s025_user_rooms_are_joined_by_the_server_alone(stage: Stage) -> None:
+    client = await stage.client("7")
+    for event in ("join", "join-room", "subscribe"):
+        client.emit(event, "user-8")
+    await settle()
+    rooms = stage.io.sockets[client.id].rooms
+    assert "user-7" in rooms
+    assert "user-8" not in rooms
+
+
+async def test_s026_s027_a_client_that_leaves_leaves_nothing_behind(stage: Stage) -> None:
+    client = await stage.client("7")
+    await client.emit_with_ack("start-editing", "ticket", "1")
+    client.disconnect()
+    await settle()
+    assert not stage.io.sockets
+    other = await stage.client("8")
+    answer = await other.emit_with_ack("start-editing", "ticket", "1")
+    assert [each["userId"] for each in answer["currentEditors"]] == ["8"]
+
+
+async def test_s028_refused_requests_are_counted(stage: Stage) -> None:
+    """The client-only `connect_error` is no event here; the engine tells what it refuses."""
+    assert (await stage.ask("GET", "/socket.io/?EIO=3&transport=polling")).status == 400
+    metrics = (await stage.ask("GET", "/socket-metrics")).json()
+    assert metrics["errors"] == 1, metrics
+    assert metrics["errorsByType"] == {"handshake": 1}
