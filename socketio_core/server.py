@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from engineio_core.asgi_host import AsgiApp
 from engineio_core.engine import Engine
@@ -25,6 +25,7 @@ from .broadcast import Broadcasting
 from .client_files import ClientFiles
 from .connection import Connection
 from .dispatch import Dispatch
+from .keywords import Keywords
 from .namespace import Namespace, ParentNamespace, canonical_name, matcher
 from .options import ServerOptions
 from .registry import Registering, Registry
@@ -54,8 +55,8 @@ class SocketServer(Registering, Broadcasting):
     those of the namespace "/".
     """
 
-    def __init__(self, *, clock: Clock | None = None, **options: Any) -> None:
-        own, engine = _split_options(options)
+    def __init__(self, *, clock: Clock | None = None, **options: Unpack[Keywords]) -> None:
+        own, engine = _split_options({**options})
         self.socket_options = ServerOptions(**own)
         self.engine = Engine(EngineOptions(**engine), clock=clock)
         self.dispatch = Dispatch(

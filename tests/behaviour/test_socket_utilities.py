@@ -145,7 +145,7 @@ async def test_the_session_of_a_socket_tells_of_its_transport_and_buffers() -> N
 
 def test_an_unknown_option_is_refused_and_the_known_ones_are_named() -> None:
     with pytest.raises(TypeError, match=r"unknown option pingInterval; known are .*ping_interval"):
-        SocketServer(pingInterval=25)
+        SocketServer(pingInterval=25)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("options", [

@@ -6,11 +6,14 @@ import asyncio
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from socketio_core import ConnectRefused
+from engineio_core.options import EngineOptions
+from socketio_core import ConnectRefused, ServerOptions
+from socketio_core.keywords import Keywords
 from socketio_core.testing import TestServer, settle
 
 from . import typed_example
@@ -45,6 +48,13 @@ def test_mistakes_are_found_where_they_are() -> None:
     assert {
         number + 1 if lines[number - 1].startswith("@") else number for number in found
     } == expected
+
+
+def test_the_keywords_of_the_server_are_the_fields_of_its_options() -> None:
+    every = [*fields(ServerOptions), *fields(EngineOptions)]
+    expected = {field.name: str(field.type) for field in every}
+    given = {name: kind.__forward_arg__ for name, kind in Keywords.__annotations__.items()}
+    assert given == expected, "socketio_core/keywords.py has fallen behind"
 
 
 async def test_the_typed_program_does_what_it_says() -> None:

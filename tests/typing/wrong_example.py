@@ -24,3 +24,7 @@ async def wrong(socket: Socket) -> None:
     socket.join(7)  # error
     socket.emit_to_everybody("x")  # error
     print(number)
+
+
+SocketServer(pingInterval=25)  # error
+SocketServer(ping_interval="25")  # error
