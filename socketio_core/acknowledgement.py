@@ -71,11 +71,12 @@ class PendingAcks:
 class SingleAck:
     """The ack of one socket, to be awaited once with `result`."""
 
-    __slots__ = ("_future", "_timer")
+    __slots__ = ("_clock", "_future", "_timeout")
 
     def __init__(self, clock: Clock, timeout: float | None) -> None:
+        self._clock = clock
+        self._timeout = timeout
         self._future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._timer = clock.call_later(timeout, self._expire) if timeout is not None else None
 
     def acked(self, socket_id: str, data: list[Any]) -> None:
         """The socket answered: the result is its first argument."""
@@ -93,11 +94,14 @@ class SingleAck:
 
     async def result(self, forget: Callable[[AckSink], None]) -> Any:
         """Await the answer. Raises AckTimeout or PeerDisconnected; forgets in any case."""
+        timer = None
+        if self._timeout is not None:
+            timer = self._clock.call_later(self._timeout, self._expire)
         try:
             return await self._future
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            if timer is not None:
+                timer.cancel()
             forget(self)
 
 
@@ -130,11 +134,13 @@ class BroadcastAnswers(NamedTuple):
 class BroadcastAck:
     """The acks of all sockets that a broadcast reached."""
 
-    __slots__ = ("_asked", "_future", "_missing", "_responses", "_settled", "_timer")
+    __slots__ = ("_asked", "_clock", "_future", "_missing", "_responses", "_settled",
+                 "_timeout")  # fmt: skip
 
     def __init__(self, clock: Clock, timeout: float | None) -> None:
+        self._clock = clock
+        self._timeout = timeout
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._timer = clock.call_later(timeout, self._finish) if timeout is not None else None
         self._responses: list[Any] = []
         self._asked: set[str] | None = None
         self._settled: set[str] = set()
@@ -167,11 +173,14 @@ class BroadcastAck:
         self._asked = set(asked)
         if self._settled >= self._asked:
             self._finish()
+        timer = None
+        if self._timeout is not None:
+            timer = self._clock.call_later(self._timeout, self._finish)
         try:
             await self._future
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
+            if timer is not None:
+                timer.cancel()
             forget(self)
         still_out = (self._asked - self._settled) | self._missing
         return BroadcastAnswers(self._responses, [each for each in asked if each in still_out])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engineio_core.errors import CloseReason
 from engineio_core.session import Session
+from engineio_core.session_state import SessionState
 
 from .errors import PacketError
 from .joining import Joining
@@ -54,7 +55,8 @@ class Connection:
 
     def _limit_idling(self, seconds: float) -> None:
         self._stop_limit()
-        self._timer = self._server.clock.call_later(seconds, self._nothing_joined)
+        if self.session.state is SessionState.OPEN:
+            self._timer = self._server.clock.call_later(seconds, self._nothing_joined)
 
     def _stop_limit(self) -> None:
         if self._timer is not None:

@@ -314,3 +314,17 @@ async def test_false_values_are_acked_as_they_are() -> None:
         values: list[Any] = [False, 0, "", []]
         for value in values:
             assert await client.emit_with_ack("echo", value) == value
+
+
+async def test_asking_with_what_can_not_be_sent_leaves_nothing_behind() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        with pytest.raises(TypeError, match="cannot be sent"):
+            await socket.timeout(1).emit_with_ack("x", object())
+        with pytest.raises(TypeError, match="cannot be sent"):
+            await io.timeout(1).emit_with_ack("x", object())
+        assert len(socket.acks) == 0
+        await server.advance(2)
+        assert client.connected

@@ -83,3 +83,15 @@ async def test_a_middleware_that_never_ends_does_not_keep_the_connection() -> No
     assert not stays(client, 11)
     await settle()
     await io.shutdown(grace=0)
+
+
+async def test_a_connection_that_has_ended_leaves_no_timer_behind() -> None:
+    io = make()
+    io.of("/a")
+    io.on("disconnect", lambda socket, reason: io.of("/a").disconnect_sockets())
+    client = TcpServer(io).join("websocket")
+    join(client, "/a")
+    client.send_packet("1")
+    client.server.clock.advance(40)
+    assert not io.connections
+    assert client.server.clock.pending <= 1, "the heartbeat's own"
