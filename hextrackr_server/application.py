@@ -53,7 +53,9 @@ from hextrackr_server.rate_limiter import LimitRules, RateLimiter
 from hextrackr_server.session_cookie import SessionCookies, SessionStore
 from hextrackr_server.settings import Settings
 from hextrackr_server.statistics_service import StatisticsService
+from hextrackr_server.update_batcher import UpdateBatcher
 from hextrackr_server.upload_store import UploadStore
+from hextrackr_server.vulnerability_events import VulnerabilityEvents
 from hextrackr_server.vulnerability_store import VulnerabilityStore
 from socketio_core import Recovery, SocketServer
 
@@ -124,6 +126,8 @@ class Application:
         if settings.event_log is not None:
             self.event_log = EventLog(settings.event_log, self.clock.monotonic)
         self.tracker = ProgressTracker(rooms, self.clock)
+        self.batcher = UpdateBatcher(rooms, self.clock)
+        self.vulnerabilities = VulnerabilityEvents(rooms, self.batcher, self.clock, AUTHENTICATED)
         self.uploads = UploadStore(
             settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
         )
@@ -132,7 +136,7 @@ class Application:
             ImportStore(self.database),
             Importer(self.database),
             self.tracker,
-            on_committed=lambda *_: self.statistics.forget(),
+            on_committed=self._committed,
         )
         imports.register(self.io, self.imports, self.uploads)
         progress.register(self.io, self.imports.view)
@@ -187,9 +191,14 @@ class Application:
 
     async def shutdown(self) -> None:
         """Let every client go: HexTrackr's front end comes back only if it is told to leave."""
+        self.batcher.close()
         await self.io.shutdown(
             disconnect=self.settings.shutdown_disconnect, drain=self.settings.shutdown_drain
         )
+
+    def _committed(self, import_id: int, summary: dict[str, Any], changes: dict[str, Any]) -> None:
+        self.statistics.forget()
+        self.vulnerabilities.import_committed(import_id, summary, changes)
 
     def _check_database(self) -> None:
         with self.database.reading() as connection:
@@ -215,6 +224,7 @@ class Application:
                 self.event_log.close()
             await self.imports.stop()
             self.tracker.close()
+            self.batcher.close()
             self.uploads.close()
             self.database.close()
 

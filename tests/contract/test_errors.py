@@ -1,0 +1,155 @@
+"""Errors: rows S75 to S86."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from socketio_core import Socket
+from socketio_core.testing import TestClient, settle
+from tests.contract.support import Stage
+from tests.hextrackr_server.support import csv_text, finding_row
+
+
+async def told(client: TestClient) -> dict[str, Any]:
+    (payload, *_) = await client.receive_event("application-error")
+    assert isinstance(payload, dict)
+    return payload
+
+
+async def test_s075_a_refused_connection_has_a_code_and_a_type(stage: Stage) -> None:
+    """`error.data.code` and `error.data.type` exist, for every way to be refused."""
+    expired = stage.logins.log_in("7", lifetime=-5)
+    for namespace, auth, headers, code in (
+        ("/", {}, {}, "UNAUTHORIZED"),
+        ("/", {}, expired, "SESSION_EXPIRED"),
+        ("/admin", {"token": stage.token()}, {}, "FORBIDDEN"),
+    ):
+        refusal = await stage.refusal(namespace, auth=auth, headers=headers)
+        assert (refusal["code"], refusal["type"]) == (code, "UnauthorizedError")
+
+
+async def test_s076_nothing_is_ever_emitted_as_error(stage: Stage) -> None:
+    client = await stage.client()
+    for event in ("nothing-like-this", "start-import", "join-import-room", "error"):
+        client.emit(event)
+    await settle()
+    names = {name for name, _ in client.received}
+    assert names == {"application-error"}
+
+
+async def test_s077_application_error_says_what_and_of_which_event(stage: Stage) -> None:
+    client = await stage.client()
+    client.emit("join-import-room", 999)
+    error = await told(client)
+    assert error == {
+        "code": "NOT_FOUND",
+        "message": "There is no such import",
+        "event": "join-import-room",
+        "timestamp": stage.clock.epoch_ms(),
+    }
+
+
+async def test_s078_a_failed_import_is_told_with_its_code(stage: Stage) -> None:
+    client = await stage.client()
+    payload = {"source": "inline", "filename": "x.csv", "csv": "Location,Devices\n1,2\n"}
+    assert (await client.emit_with_ack("start-import", payload))["success"]
+    failed = (await client.receive_event("import-failed"))[0]
+    assert failed["code"] == "VALIDATION_ERROR"
+    assert failed["fields"]
+
+
+@pytest.mark.parametrize("arguments", [(), (None,), ({"source": "inline"},), ("x", 2, 3), ([[]],)])
+async def test_s079_a_validation_error_always_has_fields(
+    stage: Stage, arguments: tuple[Any, ...]
+) -> None:
+    client = await stage.client()
+    client.emit("start-import", *arguments)
+    error = await told(client)
+    assert error["code"] == "VALIDATION_ERROR"
+    assert all(set(each) == {"path", "message"} for each in error["fields"])
+    assert error["fields"]
+    answer = await client.emit_with_ack("start-import", *arguments)
+    assert (answer["code"], answer["fields"]) == ("VALIDATION_ERROR", error["fields"])
+
+
+def break_down(socket: Socket) -> None:
+    raise RuntimeError("password=hunter2 in /etc/secret")
+
+
+async def test_s080_s083_s084_a_bug_is_told_by_an_id_that_the_log_has(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No internal text leaks, with an ack or without one; the id leads to the traceback."""
+    stage.io.on("break", break_down)
+    client = await stage.client()
+    with caplog.at_level(logging.ERROR):
+        client.emit("break")
+        error = await told(client)
+        answer = await client.emit_with_ack("break")
+    assert set(error) == {"code", "message", "event", "errorId", "timestamp"}
+    assert error["message"] == "An error occurred processing your request"
+    assert (error["code"], error["event"]) == ("HANDLER_ERROR", "break")
+    assert answer == {
+        "success": False,
+        "error": "An error occurred processing your request",
+        "code": "HANDLER_ERROR",
+        "errorId": answer["errorId"],
+    }
+    await settle()
+    assert list(client.events("application-error")) == []  # the ack was the answer
+    logged = [record.__dict__["fields"]["errorId"] for record in caplog.records]
+    assert logged == [error["errorId"], answer["errorId"]]
+    assert client.connected
+
+
+async def test_s084_a_bug_behind_an_await_is_told_as_well(stage: Stage) -> None:
+    async def break_later(socket: Socket) -> None:
+        await settle()
+        raise RuntimeError("late")
+
+    stage.io.on("break", break_later)
+    client = await stage.client()
+    client.emit("break")
+    assert (await told(client))["code"] == "HANDLER_ERROR"
+    assert (await client.emit_with_ack("break"))["code"] == "HANDLER_ERROR"
+
+
+@pytest.mark.parametrize("namespace", ["/", "/admin", "/users"])
+@pytest.mark.parametrize("event", ["nothing-like-this", "__proto__", 5, "x" * 500])
+async def test_s081_an_unknown_event_is_answered(stage: Stage, namespace: str, event: Any) -> None:
+    client = await stage.client("1", "admin", namespace)
+    answer = await client.emit_with_ack(event, {"a": 1})
+    assert (answer["success"], answer["code"]) == (False, "UNKNOWN_EVENT")
+    client.emit(event)
+    error = await told(client)
+    assert error["code"] == "UNKNOWN_EVENT"
+    assert error["event"] == str(event)[:64]
+
+
+@pytest.mark.parametrize("event", ["error", "reconnect"])
+async def test_s082_what_a_client_calls_error_is_an_event_like_any_other(
+    stage: Stage, event: str
+) -> None:
+    client, other = await stage.client("7"), await stage.client("8")
+    assert (await client.emit_with_ack(event, "forged"))["code"] == "UNKNOWN_EVENT"
+    assert stage.application.metrics.snapshot()["errors"] == 0
+    assert other.received == []
+
+
+async def test_s085_start_import_has_a_contract(stage: Stage) -> None:
+    client = await stage.client()
+    payload = {"source": "inline", "filename": "x.csv", "csv": csv_text([finding_row()])}
+    answer = await client.emit_with_ack("start-import", payload)
+    assert set(answer) == {"success", "importId", "sessionId", "status", "totalRecords"}
+    assert isinstance(answer["importId"], int)
+    assert (await client.receive_event("import-finished"))[0]["status"] == "completed"
+
+
+async def test_s086_get_data_gives_nothing_that_is_not_on_its_list(stage: Stage) -> None:
+    client = await stage.client()
+    answer = await client.emit_with_ack("get-data", {"resource": "sqlite_master"})
+    assert not answer["success"]
+    assert answer["code"] in {"VALIDATION_ERROR", "UNKNOWN_EVENT"}

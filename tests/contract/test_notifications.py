@@ -1,0 +1,204 @@
+"""Notifications, announcements and maintenance: rows S64, S65 and S70 to S74."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hextrackr_server.errors import ServiceError
+from socketio_core.testing import settle
+from tests.contract.support import Stage
+
+
+async def everybody(stage: Stage) -> dict[str, Any]:
+    """A client in each namespace, each on a connection of its own."""
+    return {name: await stage.client("1", "admin", name) for name in ("/", "/admin", "/users")}
+
+
+async def test_s064_a_system_notification_reaches_who_is_logged_in(stage: Stage) -> None:
+    client = await stage.client()
+    anonymous = stage.server.open_connection()
+    stage.application.notifications.system("warning", "Disk is full")
+    (payload, *_) = await client.receive_event("system-notification")
+    assert payload.pop("id")
+    assert payload == {
+        "type": "warning",
+        "message": "Disk is full",
+        "timestamp": stage.clock.epoch_ms(),
+    }
+    assert not anonymous.clients
+
+
+async def test_s065_a_user_notification_reaches_all_sockets_of_its_user(stage: Stage) -> None:
+    mine, also_mine, other = [await stage.client(user) for user in ("7", "7", "8")]
+    number = stage.application.notifications.user("7", "import", "Done", {"importId": 5})
+    for client in (mine, also_mine):
+        (payload, *_) = await client.receive_event("user-notification")
+        assert payload == {
+            "id": number,
+            "type": "import",
+            "message": "Done",
+            "data": {"importId": 5},
+            "timestamp": stage.clock.epoch_ms(),
+        }
+    await settle()
+    assert other.received == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"), [(None, "x"), ("a b", "x"), ("x", ""), ("x", " "), ("x", "x" * 2001)]
+)
+async def test_s064_s065_a_notification_has_a_type_and_a_text(
+    stage: Stage, kind: Any, message: Any
+) -> None:
+    with pytest.raises(ServiceError):
+        stage.application.notifications.system(kind, message)
+
+
+async def test_s070_s071_maintenance_begins_and_ends_by_the_clock(stage: Stage) -> None:
+    clients = await everybody(stage)
+    admin, user = clients["/admin"], await stage.client("7")
+    start = stage.clock.epoch_ms() + 60_000
+    payload = {"startTime": start, "duration": 120_000, "message": "New disks"}
+    answer = await admin.emit_with_ack("system-maintenance", payload)
+    assert answer["success"]
+    maintenance = stage.application.maintenance
+    assert not maintenance.is_active
+    await stage.advance(61)
+    assert maintenance.is_active
+    started = (await user.receive_event("system-notification"))[0]
+    assert (started["type"], started["message"]) == ("maintenance-started", "New disks")
+    await stage.advance(120)
+    assert not maintenance.is_active
+    assert (await user.receive_event("system-notification"))[0]["type"] == "maintenance-ended"
+    assert maintenance.notices() == []
+
+
+async def test_s071_late_joiners_learn_what_is_ahead_and_in_force(stage: Stage) -> None:
+    admin = await stage.client("1", "admin", "/admin")
+    start = stage.clock.epoch_ms() + 60_000
+    await admin.emit_with_ack("system-maintenance", {"startTime": start, "duration": 60_000})
+    for is_active in (False, True):
+        for namespace in ("/", "/users"):
+            late = await stage.client("7", namespace=namespace)
+            notice = (await late.receive_event("maintenance-scheduled"))[0]
+            assert (notice["startTime"], notice["isActive"]) == (start, is_active)
+        await stage.advance(61)
+    await stage.advance(60)
+    later = await stage.client("7")
+    assert later.received == []
+
+
+async def test_s071_maintenance_may_be_cancelled(stage: Stage) -> None:
+    admin, user = await stage.client("1", "admin", "/admin"), await stage.client("7")
+    payload = {"startTime": stage.clock.epoch_ms(), "duration": 60_000}
+    answer = await admin.emit_with_ack("system-maintenance", payload)
+    await stage.advance(1)
+    assert (await admin.emit_with_ack("cancel-maintenance", answer["id"]))["success"]
+    await user.receive_event("system-notification")
+    assert (await user.receive_event("system-notification"))[0]["type"] == "maintenance-ended"
+    again = await admin.emit_with_ack("cancel-maintenance", answer["id"])
+    assert again["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("payload", "path"),
+    [
+        (None, ""),
+        ("soon", ""),
+        ({}, "startTime"),
+        ({"startTime": "soon", "duration": 5}, "startTime"),
+        ({"startTime": True, "duration": 5}, "startTime"),
+        ({"startTime": 5, "duration": 5}, "startTime"),
+        ({"startTime": 2**60, "duration": 5}, "startTime"),
+        ({"startTime": "NOW", "duration": 0}, "duration"),
+        ({"startTime": "NOW", "duration": 8 * 86_400_000}, "duration"),
+        ({"startTime": "NOW", "duration": "1h"}, "duration"),
+        ({"startTime": "NOW", "duration": 5, "message": 5}, "message"),
+    ],
+)
+async def test_s070_what_is_no_maintenance_is_refused_by_field(
+    stage: Stage, payload: Any, path: str
+) -> None:
+    admin = await stage.client("1", "admin", "/admin")
+    if isinstance(payload, dict) and payload.get("startTime") == "NOW":
+        payload |= {"startTime": stage.clock.epoch_ms()}
+    answer = await admin.emit_with_ack("system-maintenance", payload)
+    assert answer["code"] == "VALIDATION_ERROR"
+    assert answer["fields"][0]["path"] == path
+    assert stage.application.maintenance.notices() == []
+
+
+async def test_s070_a_start_may_be_an_iso_time_and_the_ack_may_be_missing(stage: Stage) -> None:
+    admin = await stage.client("1", "admin", "/admin")
+    admin.emit("system-maintenance", {"startTime": "2099-01-01T00:00:00Z", "duration": 5})
+    error = (await admin.receive_event("application-error"))[0]
+    assert error["fields"][0]["path"] == "startTime"  # more than a year ahead
+    admin.emit("system-maintenance")
+    assert (await admin.receive_event("application-error"))[0]["code"] == "VALIDATION_ERROR"
+
+
+async def test_s072_maintenance_is_announced_in_every_namespace(stage: Stage) -> None:
+    clients = await everybody(stage)
+    start = stage.clock.epoch_ms() + 60_000
+    payload = {"startTime": start, "duration": 120_000, "message": "New disks"}
+    answer = await clients["/admin"].emit_with_ack("system-maintenance", payload)
+    for client in clients.values():
+        (notice, *_) = await client.receive_event("maintenance-scheduled")
+        assert notice == {
+            "id": answer["id"],
+            "startTime": start,
+            "duration": 120_000,
+            "message": "New disks",
+            "scheduledBy": "1",
+            "isActive": False,
+            "timestamp": stage.clock.epoch_ms(),
+        }
+
+
+async def test_s073_s074_an_announcement_reaches_every_namespace(stage: Stage) -> None:
+    clients = await everybody(stage)
+    answer = await clients["/admin"].emit_with_ack(
+        "broadcast-announcement", {"message": "Hello\x1b all", "priority": "high"}
+    )
+    assert answer["success"]
+    for client in clients.values():
+        (payload, *_) = await client.receive_event("system-announcement")
+        assert payload == {
+            "id": answer["id"],
+            "message": "Hello all",
+            "priority": "high",
+            "from": "1",
+            "timestamp": stage.clock.epoch_ms(),
+        }
+
+
+@pytest.mark.parametrize(
+    ("payload", "path"),
+    [
+        (None, ""),
+        ({}, "message"),
+        ({"message": ""}, "message"),
+        ({"message": "x" * 2001}, "message"),
+        ({"message": {"html": 1}}, "message"),
+        ({"message": "x", "priority": "urgent"}, "priority"),
+        ({"message": "x", "priority": ["low"]}, "priority"),
+    ],
+)
+async def test_s073_what_is_no_announcement_is_refused_by_field(
+    stage: Stage, payload: Any, path: str
+) -> None:
+    admin = await stage.client("1", "admin", "/admin")
+    answer = await admin.emit_with_ack("broadcast-announcement", payload)
+    assert answer["fields"][0]["path"] == path
+    admin.emit("broadcast-announcement", payload)
+    assert (await admin.receive_event("application-error"))[0]["code"] == "VALIDATION_ERROR"
+
+
+async def test_s070_s073_elsewhere_these_events_do_not_exist(stage: Stage) -> None:
+    for namespace in ("/", "/users"):
+        client = await stage.client("1", "admin", namespace)
+        for event in ("system-maintenance", "broadcast-announcement", "cancel-maintenance"):
+            answer = await client.emit_with_ack(event, {"message": "x"})
+            assert answer["code"] == "UNKNOWN_EVENT"

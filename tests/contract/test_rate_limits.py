@@ -1,0 +1,151 @@
+"""Rate limits: rows S51 to S55."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hextrackr_server.rate_limiter import Bucket, Buckets, LimitRules, RateLimiter
+from socketio_core.testing import settle
+from tests.contract.support import Stage
+
+SMALL = LimitRules(events_per_minute=8, events_per_minute_of_address=40)
+
+
+class Time:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def test_s051_the_limiter_is_a_plain_class_with_its_clock_injected(time: Time) -> None:
+    limiter = RateLimiter(SMALL, time)
+    assert type(limiter).__mro__ == (RateLimiter, object)
+
+
+def test_s052_a_bucket_gives_so_many_at_once_and_as_many_in_a_minute() -> None:
+    bucket = Bucket(60, 0.0, burst=3)
+    assert [bucket.take(0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 1.0]
+    assert bucket.take(0.5) == 0.5
+    assert bucket.take(1.0) == 0.0
+    assert [bucket.take(1000.0) == 0.0 for _ in range(4)] == [True, True, True, False]
+
+
+def test_s053_names_that_nobody_knows_share_one_bucket(time: Time) -> None:
+    limiter = RateLimiter(SMALL, time)
+    limiter.know(["known"])
+    limits = limiter.enter("7", "1.2.3.4")
+    allowed = [limiter.check(limits, f"made-up-{number}") == 0 for number in range(100)]
+    assert allowed.count(True) == 2  # a quarter of what a socket may
+    assert limits.events == {}
+    assert limiter.check(limits, "known") == 0
+
+
+def test_s053_a_new_connection_is_no_new_beginning(time: Time) -> None:
+    """Principal and address have buckets that outlive sockets."""
+    limiter = RateLimiter(SMALL, time)
+    limiter.know(["known"])
+
+    def spend(user: str, address: str) -> int:
+        limits = limiter.enter(user, address)
+        return [limiter.check(limits, "known") == 0 for _ in range(20)].count(True)
+
+    assert [spend("7", "a") for _ in range(4)] == [8, 8, 0, 0]
+    assert [spend(str(user), "a") for user in range(10, 14)] == [8, 8, 8, 0]
+
+
+def test_s053_what_is_remembered_is_bounded() -> None:
+    buckets = Buckets(60, maximum=3)
+    kept = [buckets.of(key, 0.0) for key in "abc"]
+    assert buckets.of("a", 0.0) is kept[0]
+    buckets.of("d", 0.0)
+    assert len(buckets) == 3
+    assert buckets.of("b", 0.0) is not kept[1]
+
+
+def test_s053_connections_are_forgotten_when_they_end(time: Time) -> None:
+    limiter = RateLimiter(LimitRules(connections_per_user=2), time)
+    limiter.opened("7", "a")
+    limiter.opened("7", "b")
+    assert not limiter.has_room("7", "c")
+    assert limiter.has_room("8", "a")
+    limiter.closed("7", "a")
+    limiter.closed("7", "b")
+    assert limiter.has_room("7", "c")
+    assert not limiter._open
+
+
+async def test_s054_events_have_rates_of_their_own(set_up: Any) -> None:
+    stage: Stage = await set_up()
+    client = await stage.client()
+    answers = [await client.emit_with_ack("join-import-room", 999) for _ in range(121)]
+    assert [each["code"] for each in answers[:120]] == ["NOT_FOUND"] * 120
+    assert answers[120]["code"] == "RATE_LIMITED"
+    assert (await client.emit_with_ack("stop-editing", "ticket", 1))["success"]
+
+
+async def test_s055_who_is_refused_is_told_when_to_try_again(set_up: Any) -> None:
+    stage: Stage = await set_up(events_per_minute=4)
+    client = await stage.client()
+    answers = [await client.emit_with_ack("stop-editing", "ticket", 1) for _ in range(5)]
+    assert [each["success"] for each in answers] == [True] * 4 + [False]
+    assert answers[4] == {
+        "success": False,
+        "error": "Rate limit exceeded",
+        "code": "RATE_LIMITED",
+        "retryAfterMs": 15_000,
+    }
+    await stage.advance(15)
+    assert (await client.emit_with_ack("stop-editing", "ticket", 1))["success"]
+
+
+async def test_s055_without_an_ack_it_is_an_application_error_itself_limited(set_up: Any) -> None:
+    stage: Stage = await set_up(events_per_minute=4)
+    client = await stage.client()
+    for _ in range(40):
+        client.emit("stop-editing", "ticket", 1)
+    await settle()
+    told = [args[0] for args in client.events("application-error")]
+    assert len(told) == 5
+    assert told[0]["code"] == "RATE_LIMITED"
+    assert told[0]["event"] == "stop-editing"
+    assert told[0]["retryAfterMs"] > 0
+
+
+async def test_s055_who_does_not_slow_down_is_disconnected(set_up: Any) -> None:
+    stage: Stage = await set_up(events_per_minute=4, refusals_before_disconnect=10)
+    client, other = await stage.client("7"), await stage.client("8")
+    for _ in range(14):
+        client.emit("stop-editing", "ticket", 1)
+    await settle()
+    assert client.connected
+    client.emit("stop-editing", "ticket", 1)
+    await settle()
+    assert not client.connected
+    assert other.connected
+
+
+async def test_s053_connections_are_limited_by_user(set_up: Any) -> None:
+    stage: Stage = await set_up(max_connections_per_user=2)
+    first = await stage.client("7")
+    await stage.client("7")
+    refusal = await stage.refusal(auth={"token": stage.token("7")})
+    assert refusal["code"] == "RATE_LIMITED"
+    first.disconnect()
+    assert (await stage.client("7")).connected
+
+
+async def test_s053_handshakes_are_limited_by_address(set_up: Any) -> None:
+    stage: Stage = await set_up(connects_per_minute=2)
+    path = "/socket.io/?EIO=4&transport=polling"
+    answers = [await stage.ask("GET", path) for _ in range(3)]
+    assert [each.status for each in answers] == [200, 200, 429]
+    assert answers[2].headers["retry-after"] == "30"
+    assert answers[2].json()["retryAfterMs"] == 30_000
