@@ -32,12 +32,13 @@ from hextrackr_server.principal import Principal
 from hextrackr_server.progress_record import FINAL
 from hextrackr_server.progress_tracker import Key, ProgressTracker
 from hextrackr_server.upload_store import Upload
+from hextrackr_server.vulnerability_events import THRESHOLD
 
 logger = logging.getLogger(__name__)
 
 MAXIMUM_QUEUED = 32
-#: Of more changes than this, one summary is told.
-MAXIMUM_CHANGES = 50
+# Of more changes only a summary is told: one more than that shows that there are more.
+_CHANGES_READ = THRESHOLD + 1
 _BASE36 = string.digits + string.ascii_lowercase
 
 T = TypeVar("T")
@@ -232,7 +233,7 @@ class ImportService:
 
     def _changes(self, job: ImportJob) -> dict[str, Any]:
         try:
-            return self._importer.changes(job, MAXIMUM_CHANGES + 1)
+            return self._importer.changes(job, _CHANGES_READ)
         except Exception:
             # The import is done, whatever becomes of the news of it.
             logger.exception("the changes of an import could not be read")

@@ -197,7 +197,7 @@ async def test_an_http_upload_tells_its_users_sockets(site: Site) -> None:
         answer = await site.upload("/api/imports?filename=s.csv", csv_text(ROWS))
         assert (await mine.seen("import-finished"))["importId"] == answer["importId"]
         await others.ask("leave-import-room", 1)
-        assert others.events == []
+        assert {name for name, _ in others.events} <= {"vulnerability-change"}
 
 
 async def test_who_has_left_the_room_hears_no_more_of_it(site: Site) -> None:
@@ -227,7 +227,7 @@ async def test_a_foreign_import_cannot_be_watched_but_by_admins(site: Site) -> N
         assert await other.ask("join-import-room", 999) == refused
         assert (await admin.ask("join-import-room", number))["success"]
         await owner.seen("import-finished")
-        assert other.events == []
+        assert {name for name, _ in other.events} <= {"vulnerability-change"}
 
 
 # -- what is not as it should be
