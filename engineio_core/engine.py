@@ -26,7 +26,7 @@ from .http_protocol import HttpProtocol
 from .listener import Listener, Tls, open_listener, run, wait_for_signal
 from .options import EngineOptions, build_options
 from .payload import encode_payload
-from .polling_transport import PollingTransport
+from .polling_transport import PollingTransport, calm_old_browsers
 from .session import Session, SessionContext
 from .transport import Clock, Transport
 from .trusted_proxies import TrustedProxies
@@ -271,6 +271,7 @@ class Engine:
         headers: list[tuple[str, str]] = [TEXT_PLAIN, NO_STORE]
         if self.options.cookie is not None:
             headers.append(("Set-Cookie", handshake.encode_cookie(self.options.cookie, sid)))
+        calm_old_browsers(request, headers)
         self._decorate(request, headers)
         exchange.respond(HttpResponse(200, encode_payload(packets), headers))
         self._register(session)

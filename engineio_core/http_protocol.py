@@ -180,9 +180,12 @@ class HttpProtocol(asyncio.Protocol):
         return self._read_body(exchange)
 
     def _check_head(self) -> None:
-        """Refuse a head that another reader may split in another way."""
+        """Refuse a head that is too long, or that another reader may split in another way."""
         data, _ = self._parser.trailing_data
         end = data.find(b"\r\n\r\n")
+        if end > self._router.options.max_header_size:
+            # h11 measures only what has no end yet: a head that comes in one read would pass.
+            raise h11.RemoteProtocolError("the request head is too long", error_status_hint=431)
         if _AMBIGUOUS_HEAD.search(data[: end + 2] if end >= 0 else data):
             raise h11.RemoteProtocolError("ambiguous line ends in a request head")
 

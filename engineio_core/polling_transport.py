@@ -256,9 +256,13 @@ class PollingTransport:
             if encoding is not None:
                 body = compress(body, encoding, rule.level)
                 headers.append(("Content-Encoding", encoding))
-        agent = request.headers.get("user-agent", "")
-        if ";MSIE" in agent or "Trident/" in agent:
-            # As Node does: old Internet Explorers rewrite answers that look like scripts.
-            headers.append(("X-XSS-Protection", "0"))
+        calm_old_browsers(request, headers)
         self._decorate(request, headers)
         responder.respond(HttpResponse(200, body, headers))
+
+
+def calm_old_browsers(request: HttpRequest, headers: list[tuple[str, str]]) -> None:
+    """Keep old Internet Explorers from rewriting answers that look like scripts, as Node does."""
+    agent = request.headers.get("user-agent", "")
+    if ";MSIE" in agent or "Trident/" in agent:
+        headers.append(("X-XSS-Protection", "0"))
