@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import select
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from engineio_core import Cookie, Cors
 from engineio_core.listener import Tls, wait_for_signal
@@ -39,10 +40,15 @@ from hextrackr_server.handlers.failures import Failures
 from hextrackr_server.handlers.identity import AUTHENTICATED, Guard, namespaces
 from hextrackr_server.http_api import create_http_app
 from hextrackr_server.http_front_end import front_end_routes
+from hextrackr_server.idempotency import IdempotencyKeys
 from hextrackr_server.identity_service import IdentityService
 from hextrackr_server.import_service import ImportService
 from hextrackr_server.import_store import ImportStore
 from hextrackr_server.importer import Importer
+from hextrackr_server.ingest_api import ingest_routes
+from hextrackr_server.ingest_auth import IngestAuthority
+from hextrackr_server.ingest_paths import IngestPaths
+from hextrackr_server.ingest_service import IngestService
 from hextrackr_server.maintenance import Maintenance
 from hextrackr_server.metrics import Metrics
 from hextrackr_server.metrics_api import metrics_routes
@@ -58,6 +64,7 @@ from hextrackr_server.upload_store import UploadStore
 from hextrackr_server.vulnerability_events import VulnerabilityEvents
 from hextrackr_server.vulnerability_store import VulnerabilityStore
 from socketio_core import Recovery, SocketServer
+from socketio_core.adapter import BroadcastTarget
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +99,22 @@ class RoomEmitter:
         """Send an event to everybody in every namespace."""
         for namespace in namespaces(self._io):
             namespace.to(AUTHENTICATED).emit(event, payload)
+
+    def relay(
+        self,
+        namespace: str,
+        rooms: tuple[str, ...],
+        except_: tuple[str, ...],
+        event: str,
+        args: list[Any],
+        *,
+        volatile: bool,
+    ) -> int:
+        """Send an event of a producer; how many sockets it goes to."""
+        place = self._io.of(namespace)
+        target = place.to(rooms).except_(except_) if except_ else place.to(rooms)
+        (target.volatile if volatile else target).emit(event, *args)
+        return len(place.adapter.sockets(BroadcastTarget(rooms, frozenset(except_))))
 
 
 class Application:
@@ -158,6 +181,7 @@ class Application:
                 more_routes=[
                     *front_end_routes(self.identity, self.imports, self.uploads),
                     *metrics_routes(self.metrics, self._check_database, settings.metrics_token),
+                    *self._ingest_routes(rooms),
                 ],
                 lifespan=self._lifespan,
             )
@@ -199,6 +223,22 @@ class Application:
     def _committed(self, import_id: int, summary: dict[str, Any], changes: dict[str, Any]) -> None:
         self.statistics.forget()
         self.vulnerabilities.import_committed(import_id, summary, changes)
+
+    def _ingest_routes(self, rooms: RoomEmitter) -> list[Route]:
+        settings, clock = self.settings, self.clock
+        paths = IngestPaths(
+            IngestService(rooms, self.tracker, clock),
+            self.notifications,
+            self.maintenance,
+            self.guard,
+            self.vulnerabilities,
+            rooms,
+            clock,
+        )
+        authority = IngestAuthority(
+            settings.ingest_tokens, clock, signed_only=settings.ingest_signed_only
+        )
+        return ingest_routes(authority, IdempotencyKeys(clock.monotonic), paths.paths())
 
     def _check_database(self) -> None:
         with self.database.reading() as connection:

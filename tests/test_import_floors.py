@@ -29,7 +29,7 @@ FLOORS: dict[int, str] = {
           redis_streams_adapter cluster_adapter
           workers __init__""",
     8: """hextrackr_server: __init__ errors clock setting_kinds ingest_auth setting_sources settings
-          idempotency session_cookie identity_service emitter event_log log_setup metrics
+          idempotency session_cookie ingest_service identity_service emitter event_log log_setup metrics
           notifications principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
           import_store upload_store sample kev progress_tracker editing_sessions maintenance
@@ -39,7 +39,7 @@ FLOORS: dict[int, str] = {
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
           handlers.failures handlers.limits handlers.observation metrics_api ingest_api
-          handlers.failures handlers.limits handlers.observation metrics_api
+          ingest_paths
           http_api http_uploads http_front_end http_kev application __main__""",
 }
 # Pure logic: it is given its clock and its transport, and is tested without a loop.

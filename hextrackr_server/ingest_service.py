@@ -1,0 +1,278 @@
+"""What producers elsewhere report, brought to those whom it concerns.
+
+Knows: the shapes of reports, the events that may be passed on, which scope each needs.
+Does not know: HTTP, how a producer proves itself, sockets: it speaks through a Relay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from hextrackr_server.clock import Clock
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.ingest_auth import IngestToken, require
+from hextrackr_server.progress_record import ImportStatus
+from hextrackr_server.progress_tracker import ProgressTracker
+
+NAMESPACES = ("/", "/admin", "/users")
+#: What may be passed on as it is, and the scope that it needs; progress is never passed on as it
+#: is, but told by the tracker, which can answer those who come later.
+EVENT_SCOPES: Mapping[str, str] = {
+    "progress-update": "progress",
+    "progress-complete": "progress",
+    "progress-error": "progress",
+    "progress-status": "progress",
+    "user-notification": "notify",
+    "vulnerability-notification": "notify",
+    "system-notification": "broadcast",
+    "system-announcement": "broadcast",
+    "vulnerability-change": "broadcast",
+    "vulnerability-updated": "broadcast",
+    "kev-sync-update": "broadcast",
+    "batch-updates": "broadcast",
+}
+MAXIMUM_ROOMS = 64
+MAXIMUM_SESSIONS = 10_000
+#: Numbers below are those of this server's own imports.
+FIRST_FOREIGN_IMPORT = 1_000_000_000
+_ROOM = re.compile(r"(?:authenticated|(?:user|vulnerability|import)-[A-Za-z0-9._:@+-]{1,128})")
+_PROGRESS_ROOM = re.compile(r"progress-([A-Za-z0-9._:-]{1,128})")
+_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_OPERATIONS = {
+    "progress-update": "progress",
+    "progress-status": "progress",
+    "progress-complete": "complete",
+    "progress-error": "error",
+}
+
+Body = dict[str, Any]
+
+
+class Relay(Protocol):
+    """Who passes events on."""
+
+    def relay(
+        self,
+        namespace: str,
+        rooms: tuple[str, ...],
+        except_: tuple[str, ...],
+        event: str,
+        args: list[Any],
+        *,
+        volatile: bool,
+    ) -> int:
+        """Send to rooms but those in others; how many sockets that are."""
+
+
+class IngestService:
+    """Takes reports; raises ServiceError for what is not one."""
+
+    def __init__(self, relay: Relay, tracker: ProgressTracker, clock: Clock) -> None:
+        self._relay = relay
+        self._tracker = tracker
+        self._clock = clock
+        self._sequences: OrderedDict[str, int] = OrderedDict()
+
+    def emit(self, producer: IngestToken, body: Body) -> Body:
+        """Pass an event on: to `authenticated`, where no rooms are named."""
+        event, args = body.get("event"), body.get("args", [])
+        scope = EVENT_SCOPES.get(event) if isinstance(event, str) else None
+        if scope is None or not isinstance(event, str):
+            known = ", ".join(EVENT_SCOPES)
+            raise invalid("Invalid event", [("event", f"must be one of {known}")])
+        require(producer, scope)
+        if not isinstance(args, list) or len(args) > 8:
+            raise invalid("Invalid event", [("args", "must be a list of 8 at most")])
+        if event in _OPERATIONS:
+            return self._emit_progress(event, body.get("rooms"), args)
+        namespace = body.get("namespace", "/")
+        if namespace not in NAMESPACES:
+            raise invalid("Invalid event", [("namespace", f"must be one of {NAMESPACES}")])
+        delivered = self._relay.relay(
+            namespace,
+            _rooms("rooms", body.get("rooms")) or ("authenticated",),
+            _rooms("except", body.get("except")),
+            event,
+            args,
+            volatile=body.get("volatile") is True,
+        )
+        return {"delivered": delivered}
+
+    def _emit_progress(self, event: str, rooms: Any, args: list[Any]) -> Body:
+        """What Express tells a session's room is what it reports of that session."""
+        room = rooms[0] if isinstance(rooms, list) and len(rooms) == 1 else None
+        match = _PROGRESS_ROOM.fullmatch(room) if isinstance(room, str) else None
+        if match is None:
+            raise invalid("Invalid event", [("rooms", "must be one room: progress-<sessionId>")])
+        report = args[0] if args and isinstance(args[0], dict) else {}
+        return self.progress(match[1], report | {"op": _OPERATIONS[event]})
+
+    # -- by session id: HexTrackr's own contract
+
+    def progress(self, session_id: str, body: Body) -> Body:
+        """Note how far a session is; one that is not known begins. Old news are ignored."""
+        if not _SESSION_ID.fullmatch(session_id):
+            raise invalid("Invalid sessionId", [("sessionId", "1 to 128 letters, digits, . _ : -")])
+        operation = body.get("op")
+        if operation not in {"create", "progress", "complete", "error"}:
+            raise invalid("Invalid op", [("op", "must be create, progress, complete or error")])
+        metadata = _mapping("metadata", body.get("metadata"))
+        if self._is_old(session_id, body.get("seq")):
+            return {"ignored": True}
+        known = self._tracker.find(session_id)
+        if known is not None and known.import_id is not None and operation == "create":
+            raise ServiceError(ErrorCode.CONFLICT, "This session is an import of this server")
+        if known is None or (operation == "create" and known.finished_at is not None):
+            owner = body.get("ownerUserId")
+            self._open(session_id, None if owner is None else str(owner), metadata)
+        message = _message(body.get("message"))
+        if operation == "progress":
+            share = _number("progress", body.get("progress"), 100)
+            status = ImportStatus.PROCESSING
+            self._tracker.update(
+                session_id, status, round(share), 100, round(share), message, metadata
+            )
+        elif operation == "complete":
+            result = metadata | {"message": message or "Completed"}
+            if "importSummary" in body:
+                result["importSummary"] = body["importSummary"]
+            self._tracker.complete(session_id, result)
+        elif operation == "error":
+            self._tracker.fail(session_id, _failure(body, message))
+        return {"sessionId": session_id}
+
+    def _open(self, session_id: str, owner: str | None, metadata: Body) -> None:
+        try:
+            self._tracker.open(session_id, owner, metadata)
+        except ValueError as error:
+            raise ServiceError(ErrorCode.CONFLICT, "This session exists already") from error
+
+    def _is_old(self, session_id: str, sequence: Any) -> bool:
+        if sequence is None:
+            return False
+        number = _whole("seq", sequence)
+        if number <= self._sequences.get(session_id, -1):
+            return True
+        self._sequences[session_id] = number
+        self._sequences.move_to_end(session_id)
+        if len(self._sequences) > MAXIMUM_SESSIONS:
+            self._sequences.popitem(last=False)
+        return False
+
+    # -- by number: the guide's contract
+
+    def start_import(self, body: Body) -> Body:
+        """A producer begins an import in a user's name; its number is given, or made here."""
+        user, number = body.get("userId"), body.get("importId")
+        if not isinstance(user, str) or not 0 < len(user) <= 128:
+            raise invalid("Invalid import", [("userId", "must be the id of a user")])
+        if number is None:
+            number = self._clock.epoch_ms()
+            while self._tracker.find(number) is not None:
+                number += 1
+        if _whole("importId", number) < FIRST_FOREIGN_IMPORT:
+            text = f"must be {FIRST_FOREIGN_IMPORT} or more, or left out: others are this server's"
+            raise invalid("Invalid import", [("importId", text)])
+        session_id = body.get("sessionId") or f"import-{number}"
+        filename, vendor = body.get("filename", ""), body.get("vendor")
+        texts = (session_id, filename, vendor or "")
+        if not all(isinstance(each, str) and len(each) <= 255 for each in texts):
+            raise invalid("Invalid import", [("filename", "sessionId, filename, vendor are texts")])
+        if not _SESSION_ID.fullmatch(session_id):
+            raise invalid("Invalid sessionId", [("sessionId", "1 to 128 letters, digits, . _ : -")])
+        try:
+            self._tracker.queue(number, user, filename, vendor, session_id=session_id)
+        except ValueError as error:
+            raise ServiceError(ErrorCode.CONFLICT, "This import exists already") from error
+        self._tracker.start(number)
+        return {"importId": number, "sessionId": session_id}
+
+    def update_import(self, number: int, body: Body) -> Body:
+        """How far a producer's import is."""
+        self._foreign(number)
+        status = body.get("status", "processing")
+        if status not in {"starting", "parsing", "staging", "processing", "finalizing"}:
+            raise invalid("Invalid status", [("status", "must be that of a running import")])
+        processed = _whole("processed", body.get("processed"))
+        total = None if body.get("total") is None else _whole("total", body["total"])
+        overall = round(processed / total * 100) if total else 0
+        message = _message(body.get("message"))
+        self._tracker.update(number, ImportStatus(status), processed, total, overall, message)
+        return {"importId": number}
+
+    def complete_import(self, number: int, body: Body) -> Body:
+        """A producer's import is done."""
+        self._foreign(number)
+        result = {
+            "totalProcessed": _whole("processed", body.get("processed")),
+            "errors": _whole("errors", body.get("errors", 0)),
+            "summary": _mapping("summary", body.get("summary")),
+        }
+        self._tracker.complete(number, result)
+        return {"importId": number}
+
+    def fail_import(self, number: int, body: Body) -> Body:
+        """A producer's import has failed."""
+        self._foreign(number)
+        self._tracker.fail(number, _failure(body, _message(body.get("message"))))
+        return {"importId": number}
+
+    def _foreign(self, number: int) -> None:
+        if number < FIRST_FOREIGN_IMPORT or self._tracker.find(number) is None:
+            raise ServiceError(ErrorCode.NOT_FOUND, "There is no such import of a producer")
+
+
+def _rooms(path: str, given: Any) -> tuple[str, ...]:
+    rooms = [] if given is None else given
+    if not isinstance(rooms, list) or len(rooms) > MAXIMUM_ROOMS:
+        raise invalid("Invalid event", [(path, f"must be a list of {MAXIMUM_ROOMS} rooms at most")])
+    for room in rooms:
+        if not isinstance(room, str) or not _ROOM.fullmatch(room):
+            raise invalid("Invalid event", [(path, "names a room that producers cannot reach")])
+    return tuple(rooms)
+
+
+def _mapping(path: str, given: Any) -> Body:
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise invalid(f"Invalid {path}", [(path, "must be an object")])
+    return dict(given)
+
+
+def _message(given: Any) -> str:
+    if given is not None and not isinstance(given, str):
+        raise invalid("Invalid message", [("message", "must be a text")])
+    return (given or "")[:2000]
+
+
+def _number(path: str, given: Any, most: float) -> float:
+    if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given <= most:
+        raise invalid(f"Invalid {path}", [(path, f"must be a number from 0 to {most:g}")])
+    return float(given)
+
+
+def _whole(path: str, given: Any) -> int:
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**53:
+        raise invalid(f"Invalid {path}", [(path, "must be a whole number")])
+    return given
+
+
+def _failure(body: Body, message: str) -> Body:
+    error = body.get("error")
+    if isinstance(error, dict):
+        body = error | {name: body[name] for name in ("code", "details") if name in body}
+        message = message or _message(error.get("message"))
+    code = body.get("code")
+    known = isinstance(code, str) and _CODE.fullmatch(code)
+    failure = {"code": code if known else "IMPORT_FAILED", "message": message or "Import failed"}
+    details = body.get("details")
+    return failure | ({"details": details} if isinstance(details, dict) else {})
+
+
+#: A report: whoever sends it, what the path names, the body.
+Report = Callable[[IngestToken, Mapping[str, Any], Body], Body]
