@@ -1,4 +1,4 @@
-"""The command line: `hextrackr-server serve | check | import | token | sample`.
+"""The command line: `hextrackr-server serve | check | import | kev-sync | token | sample`.
 
 Knows: flags, the terminal, exit codes.  Does not know: how anything is done.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from hextrackr_server import __version__, log_setup, settings
 from hextrackr_server.errors import HexTrackrError, SettingsError
 from hextrackr_server.import_client import import_file
+from hextrackr_server.kev_fetcher import KevFetcher
 from hextrackr_server.principal import ROLES, TokenAuthority
 from hextrackr_server.sample import write_sample
 
@@ -56,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     upload.add_argument("--url", help=f"the server (HEXTRACKR_URL; {DEFAULT_URL})")
     upload.add_argument("--token", help="a token (HEXTRACKR_TOKEN)")
     upload.set_defaults(command=_import)
+
+    kev = commands.add_parser("kev-sync", help="synchronise the known exploited vulnerabilities")
+    kev.add_argument("--file", type=Path, help="a catalog instead of the configured source")
+    kev.add_argument("--force", action="store_true", help="believe a catalog that shrinks")
+    kev.add_argument("--database", help="SQLite file (DATABASE; data/hextrackr.db)")
+    kev.add_argument("--url", help="a running server, which has the database open")
+    kev.add_argument("--token", help="an admin's token for it (HEXTRACKR_TOKEN)")
+    kev.set_defaults(command=_kev_sync)
 
     token = commands.add_parser("token", help="sign a token with the configured secret")
     token.add_argument("--user", required=True, help="the user's id")
@@ -149,6 +158,22 @@ def _import(options: argparse.Namespace) -> int:
         raise SettingsError("no token: give one with --token or HEXTRACKR_TOKEN")
     url = options.url or os.environ.get("HEXTRACKR_URL") or DEFAULT_URL
     return import_file(options.file, url, token)
+
+
+def _kev_sync(options: argparse.Namespace) -> int:
+    from hextrackr_server import kev_command  # noqa: PLC0415 - other commands need no database
+
+    if options.url:
+        token = options.token or os.environ.get("HEXTRACKR_TOKEN")
+        if not token:
+            raise SettingsError("no token: give one with --token or HEXTRACKR_TOKEN")
+        return kev_command.synchronise_server(options.url, token, options.file, force=options.force)
+    names = ("database", "kev_url", "kev_hosts", "kev_file")
+    chosen = settings.load_some(os.environ, {"database": options.database}, *names)
+    source = options.file or chosen["kev_file"]
+    if source is None:
+        source = KevFetcher(chosen["kev_url"], chosen["kev_hosts"])
+    return kev_command.synchronise_database(chosen["database"], source, force=options.force)
 
 
 def _token(options: argparse.Namespace) -> int:

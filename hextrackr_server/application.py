@@ -40,6 +40,7 @@ from hextrackr_server.handlers.failures import Failures
 from hextrackr_server.handlers.identity import AUTHENTICATED, Guard, namespaces
 from hextrackr_server.http_api import create_http_app
 from hextrackr_server.http_front_end import front_end_routes
+from hextrackr_server.http_kev import kev_routes
 from hextrackr_server.idempotency import IdempotencyKeys
 from hextrackr_server.identity_service import IdentityService
 from hextrackr_server.import_service import ImportService
@@ -49,6 +50,9 @@ from hextrackr_server.ingest_api import ingest_routes
 from hextrackr_server.ingest_auth import IngestAuthority
 from hextrackr_server.ingest_paths import IngestPaths
 from hextrackr_server.ingest_service import IngestService
+from hextrackr_server.kev import KevService
+from hextrackr_server.kev_fetcher import KevFetcher
+from hextrackr_server.kev_store import KevStore
 from hextrackr_server.maintenance import Maintenance
 from hextrackr_server.metrics import Metrics
 from hextrackr_server.metrics_api import metrics_routes
@@ -161,6 +165,16 @@ class Application:
             self.tracker,
             on_committed=self._committed,
         )
+        self.kev = KevService(
+            KevStore(self.database),
+            settings.kev_file or KevFetcher(settings.kev_url, settings.kev_hosts),
+            rooms,
+            self.vulnerabilities,
+            self.clock,
+            everybody=AUTHENTICATED,
+            interval=settings.kev_interval,
+            on_changed=self.statistics.forget,
+        )
         imports.register(self.io, self.imports, self.uploads)
         progress.register(self.io, self.imports.view)
         vulnerabilities.register(self.io, self.statistics)
@@ -180,6 +194,7 @@ class Application:
                 cors_origin_pattern=settings.cors_origin_pattern,
                 more_routes=[
                     *front_end_routes(self.identity, self.imports, self.uploads),
+                    *kev_routes(self.identity, self.kev),
                     *metrics_routes(self.metrics, self._check_database, settings.metrics_token),
                     *self._ingest_routes(rooms),
                 ],
@@ -253,6 +268,7 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self.imports.start()
+        await self.kev.start()
         self.guard.start(self.settings.recheck_interval)
         try:
             yield
@@ -262,6 +278,7 @@ class Application:
             self.maintenance.close()
             if self.event_log is not None:
                 self.event_log.close()
+            await self.kev.stop()
             await self.imports.stop()
             self.tracker.close()
             self.batcher.close()

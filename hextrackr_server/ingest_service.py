@@ -137,13 +137,20 @@ class IngestService:
                 session_id, status, round(share), 100, round(share), message, metadata
             )
         elif operation == "complete":
-            result = metadata | {"message": message or "Completed"}
+            self._tracker.update(session_id, *self._place(session_id), message, metadata)
+            result = {"message": message or "Completed"}
             if "importSummary" in body:
                 result["importSummary"] = body["importSummary"]
             self._tracker.complete(session_id, result)
         elif operation == "error":
             self._tracker.fail(session_id, _failure(body, message))
         return {"sessionId": session_id}
+
+    def _place(self, session_id: str) -> tuple[ImportStatus, int, int | None, int]:
+        """Where a session is, to add to its metadata alone."""
+        record = self._tracker.find(session_id)
+        assert record is not None
+        return record.status, record.processed, record.total, record.overall
 
     def _open(self, session_id: str, owner: str | None, metadata: Body) -> None:
         try:

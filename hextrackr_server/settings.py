@@ -20,6 +20,7 @@ from typing import Any
 from hextrackr_server import setting_kinds as kinds
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.ingest_auth import IngestToken, parse_ingest_tokens
+from hextrackr_server.kev_fetcher import CISA_HOSTS, CISA_URL
 from hextrackr_server.setting_kinds import MINIMUM_SECRET_BYTES, is_loopback
 from hextrackr_server.setting_sources import Sources
 
@@ -91,6 +92,12 @@ class Settings:
     editing_idle_seconds: float = option(kinds.seconds(10, DAY), 1800.0)
     editing_grace_seconds: float = option(kinds.seconds(0, 120), 10.0)
 
+    # known exploited vulnerabilities: a file or else a URL; an interval of 0 is never
+    kev_url: str = option(kinds.text, CISA_URL)
+    kev_hosts: tuple[str, ...] = option(kinds.listed, CISA_HOSTS)
+    kev_file: Path | None = option(kinds.path, None)
+    kev_interval: float = option(kinds.seconds(0, 30 * DAY), 0.0)
+
     # the transport
     ping_interval: float = option(kinds.seconds(1, 60), 25.0)
     ping_timeout: float = option(kinds.seconds(1, 120), 20.0)
@@ -132,6 +139,18 @@ def load_secret(environment: Mapping[str, str]) -> bytes:
     if not secret:
         raise _no_secret()
     return secret
+
+
+def load_some(
+    environment: Mapping[str, str], flags: Mapping[str, Any], *names: str
+) -> dict[str, Any]:
+    """A few settings, for commands that need no others."""
+    sources = Sources(environment, flags, known())
+    defaults = Settings.__dataclass_fields__
+    values = {name: _read(sources, name) for name in names}
+    return {
+        name: defaults[name].default if value is None else value for name, value in values.items()
+    }
 
 
 def known() -> dict[str, tuple[str, ...]]:

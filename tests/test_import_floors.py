@@ -29,12 +29,12 @@ FLOORS: dict[int, str] = {
           redis_streams_adapter cluster_adapter
           workers __init__""",
     8: """hextrackr_server: __init__ errors clock setting_kinds ingest_auth setting_sources settings
-          idempotency session_cookie ingest_service identity_service emitter event_log log_setup metrics
-          notifications principal rate_limiter
+          idempotency session_cookie ingest_service identity_service emitter event_log log_setup
+          metrics notifications principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
           import_store upload_store sample kev progress_tracker editing_sessions maintenance
           migrations history_store import_summary import_view progress_record external_imports
-          vulnerability_events kev_feed kev_fetcher kev_store query_store query_service
+          vulnerability_events kev_feed kev_fetcher kev_store kev_command query_store query_service
           statistics_service import_service import_client""",
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
