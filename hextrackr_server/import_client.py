@@ -69,6 +69,16 @@ class ImportClient:
             progress.show(status["overall"], status["status"], status["message"])
             time.sleep(POLL_SECONDS)
 
+    def synchronise_kev(self, body: bytes | None, *, force: bool) -> dict[str, Any]:
+        """Let the server synchronise KEV, from a catalog if there is one; what came of it."""
+        content = body or b""
+        return self._request(
+            "POST",
+            "/api/kev/sync" + ("?force=true" if force else ""),
+            body=iter([content]),
+            headers={"content-type": "application/json", "content-length": str(len(content))},
+        )
+
     def _request(
         self,
         method: str,

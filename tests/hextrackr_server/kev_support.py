@@ -1,0 +1,98 @@
+"""What the tests of KEV share: generated catalogs, a source on loopback.
+
+Knows: the feed's shape, HTTP.  Does not know: the services.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+HOSTS = ("127.0.0.1",)
+
+
+def item(cve: str = "CVE-2024-1000", **changed: Any) -> dict[str, Any]:
+    return {
+        "cveID": cve,
+        "vendorProject": "Acme",
+        "product": "Router",
+        "vulnerabilityName": "Acme Router Overflow",
+        "dateAdded": "2025-01-02",
+        "shortDescription": "An overflow. ",
+        "requiredAction": "Apply updates.",
+        "dueDate": "2025-01-23",
+        "knownRansomwareCampaignUse": "Unknown",
+        "notes": "",
+        "cwes": ["CWE-121"],
+    } | changed
+
+
+def feed(*items: dict[str, Any], **changed: Any) -> bytes:
+    given = {
+        "title": "A catalog",
+        "catalogVersion": "2025.09.30",
+        "dateReleased": "2025-09-30T00:00:00.000Z",
+        "count": len(items),
+        "vulnerabilities": list(items),
+    } | changed
+    return json.dumps(given).encode()
+
+
+def many(count: int, first: int = 1000) -> list[dict[str, Any]]:
+    return [item(f"CVE-2024-{first + number}") for number in range(count)]
+
+
+class Source(ThreadingHTTPServer):
+    """Answers as it is told; remembers what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[dict[str, str]] = []
+        self.answers: list[Callable[[BaseHTTPRequestHandler], None]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/feed.json"
+
+    def answer(
+        self, body: bytes = b"", status: int = 200, length: int | None = None, **headers: str
+    ) -> None:
+        """The next answer; the last one is given again and again."""
+
+        def give(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(status)
+            for name, value in headers.items():
+                handler.send_header(name.replace("_", "-"), value)
+            handler.send_header("content-length", str(len(body) if length is None else length))
+            handler.end_headers()
+            handler.wfile.write(body)
+
+        self.answers.append(give)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        source = self.server
+        assert isinstance(source, Source)
+        source.asked.append({name.lower(): value for name, value in self.headers.items()})
+        give = source.answers.pop(0) if len(source.answers) > 1 else source.answers[0]
+        give(self)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
+        """Be silent."""
+
+
+@contextmanager
+def running_source() -> Iterator[Source]:
+    with Source() as source:
+        thread = threading.Thread(target=source.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield source
+        source.shutdown()
+        thread.join()
