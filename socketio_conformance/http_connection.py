@@ -1,0 +1,197 @@
+"""One TCP connection, and HTTP on it as a client writes it, broken on purpose where asked to.
+
+Knows: requests as bytes, responses as h11 reads them, that a connection may just end.
+Does not know: dialogues, frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import h11
+
+_ENDED = (ConnectionError, OSError)
+
+
+class Response(NamedTuple):
+    """A whole response; lines of the same name are joined by a comma."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def decoded(self) -> Response:
+        """Return the response with its body as it was before it was compressed."""
+        encoding = self.headers.get("content-encoding", "")
+        if encoding not in {"gzip", "deflate"}:
+            return self
+        # 32: either of the two formats.
+        return self._replace(body=zlib.decompress(self.body, zlib.MAX_WBITS | 32))
+
+
+class Cut(Exception):
+    """The connection ended before the response did."""
+
+
+class Address(NamedTuple):
+    """Where the server is."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Address:
+        """Take a URL apart. Raises ValueError."""
+        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"not a URL that can be played: {url}")
+        return cls(parts.hostname, parts.port or 80)
+
+    @property
+    def host_header(self) -> str:
+        """The value of a Host header."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class HttpConnection:
+    """A connection that is written to at will, and read one response at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._rest = b""
+        self._answer: asyncio.Task[Response] | None = None
+
+    @classmethod
+    async def open(cls, address: Address) -> HttpConnection:
+        """Connect. Raises OSError."""
+        return cls(*await asyncio.open_connection(address.host, address.port))
+
+    def write(self, data: bytes) -> None:
+        """Write bytes; that the server is gone is found when its answer is read."""
+        self._writer.write(data)
+
+    def expect(self, method: str, target: str, *, upgrades: bool = False) -> None:
+        """Begin to read the response to a request of this kind."""
+        self._answer = asyncio.create_task(self._read(method, target, upgrades))
+
+    async def response(self) -> Response:
+        """Return the response. Raises Cut. May be cancelled, and called again."""
+        assert self._answer is not None, "a request was made"
+        return await asyncio.shield(self._answer)
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a response is there, or cannot come any more."""
+        return self._answer is not None and self._answer.done()
+
+    async def _read(self, method: str, target: str, upgrades: bool) -> Response:
+        parser = h11.Connection(h11.CLIENT)
+        headers = [("Host", "host")]
+        if upgrades:
+            headers += [("Upgrade", "websocket"), ("Connection", "Upgrade")]
+        parser.send(h11.Request(method=method, target=target, headers=headers))
+        parser.send(h11.EndOfMessage())
+        if self._rest:
+            parser.receive_data(self._rest)
+        head: h11.Response | h11.InformationalResponse | None = None
+        body = b""
+        is_over = False
+        while True:
+            try:
+                event = parser.next_event()
+            except h11.RemoteProtocolError as error:
+                raise Cut("the connection ended" if is_over else f"no HTTP: {error}") from None
+            if isinstance(event, h11.Response):
+                head = event
+            elif isinstance(event, h11.InformationalResponse) and event.status_code == 101:
+                head = event
+                break
+            elif isinstance(event, h11.Data):
+                body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                break
+            elif isinstance(event, h11.ConnectionClosed):
+                raise Cut("the connection ended")
+            elif event is h11.NEED_DATA:
+                data = await self._read_some()
+                is_over = not data
+                parser.receive_data(data)
+        self._rest = parser.trailing_data[0]
+        assert head is not None, "a message has a head"
+        return Response(head.status_code, _join(head), body)
+
+    async def _read_some(self) -> bytes:
+        try:
+            return await self._reader.read(65536)
+        except _ENDED:
+            return b""
+
+    def detach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
+        """Give TCP away, with the bytes that came behind the response."""
+        return self._reader, self._writer, self._rest
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._answer is not None:
+            self._answer.cancel()
+        self._writer.transport.abort()
+
+    def close(self) -> None:
+        """End the connection; an answer that nobody awaited is dropped."""
+        answer = self._answer
+        if answer is not None and not answer.cancelled():
+            answer.add_done_callback(_look)
+            answer.cancel()
+        self._writer.transport.abort()
+
+
+def _look(task: asyncio.Task[Response]) -> None:
+    """Take notice of how a read ended, so that asyncio does not complain."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _join(head: h11.Response | h11.InformationalResponse) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for raw_name, raw_value in head.headers:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
+def encode_request(
+    method: str,
+    target: str,
+    host: str,
+    headers: Mapping[str, str | None],
+    body: bytes | None = None,
+    *,
+    chunk_size: int | None = None,
+    length: int | None = None,
+) -> bytes:
+    """Return a request; its body whole or in chunks. `length` is announced, whatever is true.
+
+    A header that is None is not sent, not even if it would be by itself.
+    """
+    lines: dict[str, str | None] = {"Host": host}
+    payload = body or b""
+    if chunk_size is not None:
+        lines["Transfer-Encoding"] = "chunked"
+        payload = _chunked(payload, chunk_size)
+    elif body is not None or length is not None:
+        lines["Content-Length"] = str(len(payload) if length is None else length)
+    names = {name.lower() for name in headers}
+    lines = {name: value for name, value in lines.items() if name.lower() not in names}
+    head = [f"{method} {target} HTTP/1.1"]
+    head += [f"{k}: {v}" for k, v in {**lines, **headers}.items() if v is not None]
+    return "\r\n".join([*head, "", ""]).encode("latin-1") + payload
+
+
+def _chunked(body: bytes, size: int) -> bytes:
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"

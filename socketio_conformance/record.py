@@ -1,0 +1,255 @@
+"""Stands between a client and a server, and writes their session down as a dialogue's skeleton.
+
+Knows: how to forward bytes unchanged, and to read both directions beside that.
+Does not know: what any of it means; patterns are for the writer to put in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import re
+import sys
+from contextlib import suppress
+from typing import Any
+
+import h11
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+
+from .http_connection import Address
+
+Step = dict[str, Any]
+
+_SID = re.compile(r'"sid":"([^"]+)"')
+# What every client sends, and what the player sends by itself.
+_OWN_HEADERS = {
+    *("host", "connection", "upgrade", "user-agent", "accept", "accept-encoding"),
+    *("accept-language", "content-length", "transfer-encoding", "sec-websocket-key"),
+    *("sec-websocket-version", "sec-websocket-extensions"),
+}
+
+
+class Notebook:
+    """The steps in the order in which they happened, sids replaced by captures."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._sids: dict[str, str] = {}
+        self._count = 0
+
+    def name(self, kind: str) -> str:
+        """Return a name for one more request or WebSocket."""
+        self._count += 1
+        return f"{kind}{self._count}"
+
+    def add(self, step: Step) -> None:
+        """Write a step down; sids that are known by now are replaced."""
+        self.steps.append(step)
+
+    def learn(self, packet: str) -> Any:
+        """Return the pattern of a packet: JSON with its sid captured, or the text."""
+        found = _SID.search(packet)
+        if found is None or packet[:1] not in {"0", "4"}:
+            return packet
+        prefix = packet[: packet.index("{")]
+        value = json.loads(packet[len(prefix) :])
+        capture = f"sid{len(self._sids) or ''}"
+        self._sids[value["sid"]] = capture
+        value["sid"] = {"$capture": capture}
+        return {"prefix": prefix, "json": value}
+
+    def dialogue(self, name: str) -> str:
+        """Return the case, as it stands in a file of dialogues."""
+        steps = json.dumps(self.steps, ensure_ascii=False)
+        for sid, capture in self._sids.items():
+            steps = steps.replace(sid, f"${{{capture}}}")
+        rows = ",\n".join(f"    {json.dumps(s, ensure_ascii=False)}" for s in json.loads(steps))
+        return (
+            f'{{\n  "name": "{name}",\n  "group": "",\n  "steps": [\n{rows}\n  ],\n'
+            '  "source": "observed: "\n}\n'
+        )
+
+
+class Ear:
+    """Hears one connection, both ways."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self._notebook = notebook
+        self._from_client = h11.Connection(h11.SERVER)
+        self._from_server = h11.Connection(h11.CLIENT)
+        self._request: h11.Request | None = None
+        self._name = ""
+        self._body = b""
+        self._answer = b""
+        self._head: h11.Response | None = None
+        self._frames: dict[str, Protocol] = {}
+
+    def client_said(self, data: bytes) -> None:
+        """Hear bytes of the client."""
+        if self._frames:
+            self._hear_frames("send", data)
+            return
+        self._from_client.receive_data(data)
+        while isinstance(event := self._from_client.next_event(), h11.Event):
+            if isinstance(event, h11.Request):
+                self._request, self._body = event, b""
+            elif isinstance(event, h11.Data):
+                self._body += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                self._write_request()
+
+    def server_said(self, data: bytes) -> None:
+        """Hear bytes of the server."""
+        if self._frames:
+            self._hear_frames("receive", data)
+            return
+        self._from_server.receive_data(data)
+        while isinstance(event := self._from_server.next_event(), h11.Event):
+            if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
+                self._switch()
+                return
+            if isinstance(event, h11.Response):
+                self._head, self._answer = event, b""
+            elif isinstance(event, h11.Data):
+                self._answer += bytes(event.data)
+            elif isinstance(event, h11.EndOfMessage):
+                self._write_response()
+                return
+
+    def _write_request(self) -> None:
+        request = self._request
+        assert request is not None, "its head came before its end"
+        headers = {
+            key.decode(): value.decode("latin-1")
+            for key, value in request.headers
+            if key.decode() not in _OWN_HEADERS
+        }
+        upgrades = (b"upgrade", b"websocket") in [(k, v.lower()) for k, v in request.headers]
+        method, target = request.method.decode(), request.target.decode()
+        path, _, query = target.partition("?")
+        self._name = self._notebook.name("ws" if upgrades else "r")
+        step: Step = {"websocket" if upgrades else "request": self._name}
+        if method != "GET":
+            step["method"] = method
+        if path not in {"/engine.io/", "/socket.io/"}:
+            step["path"] = path
+        step["query"] = query
+        if headers:
+            step["headers"] = headers
+        if self._body:
+            step["body"] = _text_or_base64(self._body)
+        self._notebook.add(step)
+        own = [(b"host", b"x")]
+        if upgrades:
+            own += [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
+        self._from_server.send(h11.Request(method=method, target=target, headers=own))
+        self._from_server.send(h11.EndOfMessage())
+
+    def _write_response(self) -> None:
+        assert self._head is not None, "its head came before its end"
+        step: Step = {"response": self._name, "status": self._head.status_code}
+        content_type = dict(self._head.headers).get(b"content-type", b"")
+        text = _text_or_base64(self._answer)
+        if isinstance(text, str) and content_type.startswith(b"text/plain"):
+            step["payload"] = [self._notebook.learn(each) for each in text.split("\x1e")]
+        elif self._answer:
+            step["body"] = text
+        self._notebook.add(step)
+        self._from_server.start_next_cycle()
+        self._from_client.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+        self._from_client.send(h11.EndOfMessage())
+        with suppress(h11.LocalProtocolError):
+            self._from_client.start_next_cycle()
+
+    def _switch(self) -> None:
+        self._frames = {
+            "send": Protocol(Side.SERVER, state=State.OPEN, max_size=None),
+            "receive": Protocol(Side.CLIENT, state=State.OPEN, max_size=None),
+        }
+        for verb, parser in (("receive", self._from_server), ("send", self._from_client)):
+            rest = parser.trailing_data[0]
+            if rest:
+                self._hear_frames(verb, rest)
+
+    def _hear_frames(self, verb: str, data: bytes) -> None:
+        protocol = self._frames[verb]
+        protocol.receive_data(data)
+        for frame in protocol.events_received():
+            if isinstance(frame, Frame):
+                self._write_frame(verb, frame)
+        protocol.data_to_send()
+
+    def _write_frame(self, verb: str, frame: Frame) -> None:
+        data = bytes(frame.data)
+        message: Any
+        if frame.opcode is Opcode.CLOSE:
+            code = int.from_bytes(data[:2], "big") if data else 1005
+            verb = "close" if verb == "send" else "closed"
+            self._notebook.add({verb: self._name, "code": code})
+            return
+        if frame.opcode is Opcode.TEXT:
+            text = data.decode()
+            message = self._notebook.learn(text) if verb == "receive" else text
+        elif frame.opcode is Opcode.BINARY:
+            message = {"$base64": base64.b64encode(data).decode()}
+        else:
+            return
+        self._notebook.add({verb: self._name, "messages": [message]})
+
+
+def _text_or_base64(data: bytes) -> Any:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"$base64": base64.b64encode(data).decode()}
+
+
+async def record(options: argparse.Namespace) -> int:
+    """Listen until the time is over, or until it is interrupted; print the dialogue."""
+    address = Address.of(options.url)
+    notebook = Notebook()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None, "a connection is served by a task"
+        tasks.add(task)
+        await _forward(reader, writer, address, Ear(notebook))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", options.port)
+    port = server.sockets[0].getsockname()[1]
+    sys.stderr.write(f"recording: connect a client to http://127.0.0.1:{port}\n")
+    try:
+        await asyncio.sleep(options.seconds)
+    except asyncio.CancelledError:
+        pass
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+    sys.stdout.write(notebook.dialogue(options.name))
+    return 0
+
+
+async def _forward(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: Address, ear: Ear
+) -> None:
+    server_reader, server_writer = await asyncio.open_connection(address.host, address.port)
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_up: bool) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                (ear.client_said if is_up else ear.server_said)(data)
+                sink.write(data)
+        sink.close()
+
+    try:
+        await asyncio.gather(pump(reader, server_writer, True), pump(server_reader, writer, False))
+    except asyncio.CancelledError:
+        pass
+    finally:
+        writer.close()
+        server_writer.close()

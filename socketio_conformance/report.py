@@ -1,0 +1,131 @@
+"""Results for people and for programs.
+
+Knows: how results are written as text, JSON and JUnit's XML, and shown while they come.
+Does not know: how they came about.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO
+from xml.etree import ElementTree
+
+from .player import describe
+from .session import Outcome, Result, Summary
+
+
+class Progress:
+    """One line that tells how far it is; only where somebody looks at it."""
+
+    def __init__(self, total: int, out: TextIO = sys.stderr) -> None:
+        self._total = total
+        self._out = out
+        self._is_shown = out.isatty()
+        self._done = self._failed = 0
+
+    def __call__(self, result: Result) -> None:
+        """Take notice of a result."""
+        self._done += 1
+        self._failed += result.outcome is Outcome.FAILED
+        if self._is_shown:
+            line = f"{self._done}/{self._total}, {self._failed} failed  {result.dialogue.name}"
+            self._out.write(f"\r\x1b[K{line[:78]}")
+            self._out.flush()
+
+    def clear(self) -> None:
+        """Make room for the report."""
+        if self._is_shown:
+            self._out.write("\r\x1b[K")
+
+
+def text(summary: Summary) -> str:
+    """Return the report for people; the last line has the two numbers alone."""
+    lines: list[str] = []
+    for result in _sorted(summary):
+        if result.outcome is Outcome.FAILED:
+            lines += [*_failure(result), ""]
+    lines += _remarks(summary)
+    passed = summary.count(Outcome.PASSED) + summary.count(Outcome.DIFFERS)
+    lines.append(f"{passed} passed, {summary.count(Outcome.FAILED)} failed")
+    return "\n".join(lines)
+
+
+def _sorted(summary: Summary) -> list[Result]:
+    return sorted(summary.results, key=lambda each: (each.dialogue.subject, each.dialogue.name))
+
+
+def _failure(result: Result) -> Iterator[str]:
+    failure = result.failure
+    assert failure is not None, "it failed"
+    yield f"FAILED {result.dialogue.name} ({result.dialogue.subject}, {result.dialogue.group})"
+    yield f"  step {failure.number}: {describe(failure.step)}"
+    yield f"  expected  {failure.expected}"
+    yield f"  observed  {failure.observed}"
+    yield f"  source    {result.dialogue.source}"
+
+
+def _remarks(summary: Summary) -> Iterator[str]:
+    differing = [each for each in _sorted(summary) if each.outcome is Outcome.DIFFERS]
+    for result in differing:
+        yield f"differs, as known: {result.dialogue.name}: {result.dialogue.node_differs}"
+    if differing:
+        yield f"{len(differing)} of those that passed differ as the vectors say"
+    for reason, count in sorted(summary.left_out.items()):
+        yield f"{count} dialogues not played: they need {reason}"
+
+
+def stale_marks(summary: Summary) -> list[str]:
+    """Return the dialogues that Node passes although they are marked as different."""
+    return sorted(
+        result.dialogue.name
+        for result in summary.results
+        if result.outcome is Outcome.PASSED and result.dialogue.node_differs is not None
+    )
+
+
+def as_json(summary: Summary) -> str:
+    """Return the report for programs."""
+    cases: list[dict[str, Any]] = []
+    for result in _sorted(summary):
+        case: dict[str, Any] = {
+            "name": result.dialogue.name,
+            "subject": result.dialogue.subject,
+            "group": result.dialogue.group,
+            "outcome": result.outcome.value,
+            "seconds": round(result.seconds, 3),
+            "source": result.dialogue.source,
+        }
+        if result.failure is not None:
+            case["failure"] = result.failure._asdict()
+        cases.append(case)
+    counts = {outcome.value: summary.count(outcome) for outcome in Outcome}
+    report = {**counts, "not_played": dict(summary.left_out), "cases": cases}
+    return json.dumps(report, ensure_ascii=False, indent=1) + "\n"
+
+
+def as_junit(summary: Summary) -> str:
+    """Return the report in the form that continuous integration reads."""
+    suite = ElementTree.Element(
+        "testsuite",
+        name="socketio-conformance",
+        tests=str(len(summary.results)),
+        failures=str(summary.count(Outcome.FAILED)),
+        time=f"{sum(each.seconds for each in summary.results):.3f}",
+    )
+    for result in _sorted(summary):
+        dialogue = result.dialogue
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=f"{dialogue.subject}.{dialogue.group}",
+            name=dialogue.name,
+            time=f"{result.seconds:.3f}",
+        )
+        if result.outcome is Outcome.FAILED:
+            lines = list(_failure(result))
+            ElementTree.SubElement(case, "failure", message=lines[2].strip()).text = "\n".join(
+                lines
+            )
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

@@ -1,0 +1,122 @@
+"""Plays many dialogues at once, and keeps what became of each.
+
+Knows: which dialogue is for which endpoint, how many run at a time, what an outcome counts for.
+Does not know: steps, how a report looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import NamedTuple
+
+from .dialogue import Dialogue
+from .player import Failure, Player
+from .probe import Endpoint
+
+# No dialogue takes longer: its waits and deadlines add up to less.
+LIMIT = 30.0
+
+
+class Outcome(Enum):
+    """What became of a dialogue."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    DIFFERS = "differs"  # as the dialogue says that the official server does
+
+
+class Result(NamedTuple):
+    """One dialogue, played with one server."""
+
+    dialogue: Dialogue
+    endpoint: Endpoint
+    outcome: Outcome
+    seconds: float
+    failure: Failure | None
+
+
+class Summary(NamedTuple):
+    """All results, and how many dialogues could not be played for want of what."""
+
+    results: list[Result]
+    left_out: Counter[str]
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many dialogues came out so."""
+        return sum(result.outcome is outcome for result in self.results)
+
+
+class Plan(NamedTuple):
+    """What is to be played, and how."""
+
+    pairs: list[tuple[Dialogue, Endpoint]]
+    left_out: Counter[str]
+    may_differ: bool
+    jobs: int
+    fail_fast: bool
+
+
+def make_plan(
+    dialogues: Iterable[Dialogue],
+    endpoints: list[Endpoint],
+    *,
+    may_differ: bool = False,
+    jobs: int = 16,
+    fail_fast: bool = False,
+) -> Plan:
+    """Give each dialogue the first endpoint that can play it; `may_differ` for Node's servers."""
+    pairs = []
+    left_out: Counter[str] = Counter()
+    for dialogue in dialogues:
+        reasons = []
+        for endpoint in endpoints:
+            reason = endpoint.lacks(dialogue)
+            if reason is None:
+                pairs.append((dialogue, endpoint))
+                break
+            reasons.append(reason)
+        else:
+            # The reason of an endpoint of the right protocol says more than that of another.
+            reasons.sort(key=lambda each: each.startswith("a server of"))
+            left_out[reasons[0]] += 1
+    return Plan(pairs, left_out, may_differ, jobs, fail_fast)
+
+
+async def play(plan: Plan, watch: Callable[[Result], None] = lambda _: None) -> Summary:
+    """Play all; `watch` is called with each result as it comes."""
+    gate = asyncio.Semaphore(plan.jobs)
+    results: list[Result] = []
+    is_over = False
+
+    async def one(dialogue: Dialogue, endpoint: Endpoint) -> None:
+        nonlocal is_over
+        async with gate:
+            if is_over:
+                return
+            result = await _play_one(dialogue, endpoint, plan.may_differ)
+            results.append(result)
+            watch(result)
+            is_over = plan.fail_fast and result.outcome is Outcome.FAILED
+
+    async with asyncio.TaskGroup() as group:
+        for dialogue, endpoint in plan.pairs:
+            group.create_task(one(dialogue, endpoint), name=dialogue.name)
+    return Summary(results, plan.left_out)
+
+
+async def _play_one(dialogue: Dialogue, endpoint: Endpoint, may_differ: bool) -> Result:
+    began = time.monotonic()
+    try:
+        player = Player(endpoint.address, endpoint.path)
+        failure = await asyncio.wait_for(player.play(dialogue), LIMIT)
+    except TimeoutError:
+        failure = Failure(0, {}, f"the dialogue to end within {LIMIT:g} s", "it did not")
+    outcome = Outcome.PASSED
+    if failure is not None:
+        is_known = may_differ and dialogue.node_differs is not None
+        outcome = Outcome.DIFFERS if is_known else Outcome.FAILED
+    return Result(dialogue, endpoint, outcome, time.monotonic() - began, failure)

@@ -1,0 +1,167 @@
+"""A WebSocket as a client sees it: any frames out, all messages in, queued.
+
+Knows: frames, right or wrong ones, and how a connection may end.
+Does not know: dialogues, packets, how it was opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any, NamedTuple
+
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Protocol, Side, State
+
+from .patterns import Captures, Message, Pong, expand
+
+OPCODES = {"continuation": 0, "text": 1, "binary": 2, "close": 8, "ping": 9, "pong": 10}
+# No close frame came: RFC 6455, section 7.1.5. An empty one is 1005.
+ABNORMAL = 1006
+
+
+class Closed(NamedTuple):
+    """How a connection ended."""
+
+    code: int
+    reason: str
+
+
+class WebSocketConnection:
+    """Reads on its own, so that two messages in one segment are two messages."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rest: bytes
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._protocol = Protocol(Side.CLIENT, state=State.OPEN, max_size=None)
+        self._fragments: list[bytes] = []
+        self._is_text = False
+        self._received: asyncio.Queue[Message | Closed] = asyncio.Queue()
+        self._task = asyncio.create_task(self._read(rest))
+
+    # -- out
+
+    def send(self, data: bytes) -> None:
+        """Write bytes: frames, or what shall pass for some."""
+        self._writer.write(data)
+
+    def close(self, code: int | None) -> None:
+        """Begin the close handshake."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(code)
+            self._flush()
+
+    def drop(self) -> None:
+        """End TCP at once."""
+        self._task.cancel()
+        self._writer.transport.abort()
+
+    # -- in
+
+    async def receive(self) -> Message | Closed:
+        """Return the next message, or how the connection ended."""
+        return await self._received.get()
+
+    def left_over(self) -> list[Message]:
+        """Return what arrived and nobody expected."""
+        left: list[Message] = []
+        while not self._received.empty():
+            message = self._received.get_nowait()
+            if not isinstance(message, Closed):
+                left.append(message)
+        return left
+
+    async def _read(self, rest: bytes) -> None:
+        data = rest
+        try:
+            while True:
+                if data:
+                    self._take(data)
+                data = await self._reader.read(65536)
+                if not data:
+                    break
+        except OSError:
+            pass
+        self._protocol.receive_eof()
+        self._writer.close()
+        self._received.put_nowait(self._ended())
+
+    def _take(self, data: bytes) -> None:
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if isinstance(event, Frame):
+                self._take_frame(event)
+        if self._protocol.parser_exc is not None:
+            self._received.put_nowait(self._ended())
+        self._flush()
+
+    def _take_frame(self, frame: Frame) -> None:
+        data = bytes(frame.data)
+        if frame.opcode is Opcode.PONG:
+            self._received.put_nowait(Pong(data))
+        elif frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
+            if frame.opcode is not Opcode.CONT:
+                self._is_text = frame.opcode is Opcode.TEXT
+            self._fragments.append(data)
+            if frame.fin:
+                whole = b"".join(self._fragments)
+                self._fragments = []
+                self._received.put_nowait(whole.decode() if self._is_text else whole)
+        elif frame.opcode is Opcode.CLOSE:
+            self._received.put_nowait(self._ended())
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:
+                self._writer.write(data)
+            elif not self._writer.is_closing() and self._writer.can_write_eof():
+                self._writer.write_eof()
+
+    def _ended(self) -> Closed:
+        if self._protocol.parser_exc is not None:
+            return Closed(ABNORMAL, f"the server broke RFC 6455: {self._protocol.parser_exc}")
+        received = self._protocol.close_rcvd
+        if received is None:
+            return Closed(ABNORMAL, "TCP ended without a close frame")
+        return Closed(received.code, received.reason)
+
+
+def encode_outgoing(message: Any, captures: Captures) -> bytes:
+    """Return the bytes of what a dialogue sends."""
+    if isinstance(message, dict) and "hex" in message:
+        return bytes.fromhex(message["hex"])
+    if isinstance(message, dict) and "frame" in message:
+        data = expand(message.get("data", ""), captures)
+        return encode_frame(
+            OPCODES[message["frame"]],
+            data.encode() if isinstance(data, str) else data,
+            fin=message.get("fin", True),
+            rsv=message.get("rsv", 0),
+            masked=message.get("masked", True),
+        )
+    data = expand(message, captures)
+    if isinstance(data, str):
+        return encode_frame(OPCODES["text"], data.encode())
+    return encode_frame(OPCODES["binary"], data)
+
+
+def encode_frame(
+    opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0, masked: bool = True
+) -> bytes:
+    """Return one frame, as a client writes it unless told otherwise."""
+    length, bit = len(payload), 0x80 if masked else 0
+    head = bytes(((0x80 if fin else 0) | rsv << 4 | opcode,))
+    if length < 126:
+        head += bytes((bit | length,))
+    elif length < 65536:
+        head += bytes((bit | 126,)) + length.to_bytes(2, "big")
+    else:
+        head += bytes((bit | 127,)) + length.to_bytes(8, "big")
+    if not masked:
+        return head + payload
+    mask = os.urandom(4)
+    repeated = (mask * (length // 4 + 1))[:length]
+    number = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
+    return head + mask + number.to_bytes(length, "big")

@@ -1,0 +1,91 @@
+"""Echo servers as processes of their own, and servers that say what a test wants them to.
+
+Knows: how the examples are started, and that they have to end.  Does not know: dialogues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from socketio_conformance.http_connection import Address
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+
+
+@contextmanager
+def example(name: str, *arguments: str) -> Iterator[str]:
+    """Run one of the examples on a free port; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "examples" / name), "--port", str(port), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        _await_server(process, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def _await_server(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            pytest.fail(f"the example ended with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), 1.0).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("the example does not take connections")
+
+
+@asynccontextmanager
+async def says(*answers: bytes, then_ends: bool = False) -> AsyncIterator[Address]:
+    """Serve one canned answer after the other, each when something has come in."""
+    left = list(answers)
+    writers: list[asyncio.StreamWriter] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        while left and await reader.read(65536):
+            writer.write(left.pop(0))
+        if then_ends:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
+    finally:
+        for writer in writers:
+            writer.close()
+        server.close()
+        await server.wait_closed()
+
+
+def ok(body: str, *headers: str) -> bytes:
+    """Return a response."""
+    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body.encode())}", *headers, "", body]
+    return "\r\n".join(lines).encode()
+
+
+SWITCH = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: x\r\n\r\n"
+)
+
+
+def frame(text: str, opcode: int = 1) -> bytes:
+    """Return a short frame of a server."""
+    return bytes((0x80 | opcode, len(text.encode()))) + text.encode()

@@ -1,0 +1,76 @@
+"""The dialogues are playable: enough of them, each said once, no step that hangs in the air."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from socketio_conformance.dialogue import BadDialogue, Dialogue, load, verb_of
+
+DIALOGUES = load()
+OPENING = {"request", "websocket"}
+# What needs no connection that was opened before.
+FREE = {*OPENING, "post", "poll", "wait"}
+
+
+def test_there_are_enough_dialogues() -> None:
+    assert len(DIALOGUES) >= 150
+
+
+def test_every_group_has_more_than_one_dialogue() -> None:
+    groups = [dialogue.group for dialogue in DIALOGUES]
+    assert {group for group in groups if groups.count(group) == 1} == set()
+
+
+@pytest.mark.parametrize("dialogue", [pytest.param(each, id=each.name) for each in DIALOGUES])
+def test_a_dialogue_hangs_together(dialogue: Dialogue) -> None:
+    opened: set[str] = set()
+    captured: set[str] = set()
+    expects = False
+    for step in dialogue.steps:
+        verb = verb_of(step)
+        if verb in OPENING:
+            opened.add(step[verb])
+        elif verb not in FREE:
+            assert step[verb] in opened, f"{step}: nothing of that name was opened"
+        assert uses(step) <= captured | captures(step), f"{step}: uses what was not captured"
+        captured |= captures(step)
+        expects = expects or verb in {"response", "receive", "closed", "cut", "poll", "silent"}
+        expects = expects or "expect" in step
+    assert expects, "it expects nothing"
+
+
+def uses(value: Any) -> set[str]:
+    if isinstance(value, str):
+        return set(re.findall(r"\$\{([a-z_0-9]+)\}", value))
+    if isinstance(value, dict):
+        return {name for each in value.values() for name in uses(each)}
+    return {name for each in value for name in uses(each)} if isinstance(value, list) else set()
+
+
+def captures(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$capture"]} if "$capture" in value else set()
+        return own | {name for each in value.values() for name in captures(each)}
+    if isinstance(value, list):
+        return {name for each in value for name in captures(each)}
+    return set()
+
+
+def test_a_step_with_two_verbs_is_refused() -> None:
+    with pytest.raises(BadDialogue):
+        verb_of({"send": "ws", "receive": "ws", "messages": []})
+
+
+def test_an_unknown_prelude_is_refused(tmp_path: Path) -> None:
+    for name, cases in (
+        ("engineio", '[{"name":"a","group":"g","begin":"x","steps":[{"wait":1}],"source":"s"}]'),
+        ("socketio", "[]"),
+    ):
+        text = f'{{"subject":"{name}.dialogue","cases":{cases}}}'
+        (tmp_path / f"{name}-dialogue.json").write_text(text)
+    with pytest.raises(BadDialogue, match="no prelude"):
+        load(tmp_path)

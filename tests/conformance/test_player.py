@@ -1,0 +1,173 @@
+"""The player sees what a server does wrong, says what it saw, and never waits for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from socketio_conformance.dialogue import Dialogue, Step
+from socketio_conformance.http_connection import Address
+from socketio_conformance.player import Failure, Player
+
+from .support import SWITCH, frame, ok, says
+
+REQUEST: Step = {"request": "r", "query": "EIO=4"}
+WEBSOCKET: Step = {"websocket": "w"}
+
+
+async def play(address: Address, *steps: Step) -> Failure | None:
+    dialogue = Dialogue("test", "engineio", "group", frozenset(), steps, "source", None)
+    return await Player(address, "/engine.io/").play(dialogue)
+
+
+async def failure(address: Address, *steps: Step) -> Failure:
+    failed = await play(address, *steps)
+    assert failed is not None
+    return failed
+
+
+async def test_what_fits_passes() -> None:
+    async with says(ok("4hello\x1e2", "X-One: 1")) as server:
+        expect = {
+            "status": 200,
+            "headers": {"x-one": "1", "x-two": None},
+            "payload": ["4hello", "2"],
+        }
+        assert await play(server, {**REQUEST, "expect": expect}) is None
+
+
+@pytest.mark.parametrize(
+    ("expect", "observed"),
+    [
+        ({"status": 400}, 'came 200 "4hello"'),
+        ({"status": [400, 500]}, 'came 200 "4hello"'),
+        ({"headers": {"x-one": "2"}}, "came '1'"),
+        ({"headers": {"x-one": None}}, "came '1'"),
+        ({"headers": {"x-two": "1"}}, "there is none"),
+        ({"body": "4hell"}, 'came 200 "4hello"'),
+        ({"payload": ["4hello", "2"]}, 'came 200 "4hello"'),
+        ({"payload": ["4other"]}, 'came 200 "4hello"'),
+        ({"json": {}}, 'came 200 "4hello"'),
+    ],
+)
+async def test_another_response_fails(expect: Step, observed: str) -> None:
+    async with says(ok("4hello", "X-One: 1")) as server:
+        failed = await failure(server, {**REQUEST, "expect": expect})
+        assert (failed.number, failed.observed) == (1, observed)
+
+
+async def test_no_response_fails_within_its_deadline() -> None:
+    async with says(b"") as server:
+        failed = await failure(server, REQUEST, {"response": "r", "within": 0.05})
+        assert (failed.number, failed.observed) == (2, "nothing came")
+
+
+async def test_a_connection_that_is_cut_fails_unless_it_may_be() -> None:
+    async with says(b"", then_ends=True) as server:
+        failed = await failure(server, REQUEST, {"response": "r"})
+        assert failed.observed == "the connection ended"
+    async with says(b"", then_ends=True) as server:
+        assert await play(server, REQUEST, {"response": "r", "or_cut": True}) is None
+    async with says(b"", then_ends=True) as server:
+        assert await play(server, REQUEST, {"cut": "r"}) is None
+
+
+async def test_half_a_response_is_none() -> None:
+    async with says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", then_ends=True) as server:
+        assert (
+            await failure(server, REQUEST, {"response": "r"})
+        ).observed == "the connection ended"
+
+
+async def test_a_response_that_should_not_come_fails() -> None:
+    async with says(ok("1")) as server:
+        failed = await failure(server, REQUEST, {"pending": "r", "for": 0.2})
+        assert failed.observed == 'came 200 "1"'
+    async with says(ok("1")) as server:
+        assert (await failure(server, REQUEST, {"cut": "r"})).observed == 'came 200 "1"'
+
+
+async def test_a_response_that_stays_away_is_pending_and_can_still_come() -> None:
+    async with says(b"", ok("late")) as server:
+        steps: list[Step] = [
+            REQUEST,
+            {"pending": "r", "for": 0.05},
+            {"more": "r", "data": "x"},
+            {"response": "r", "body": "late"},
+        ]
+        assert await play(server, *steps) is None
+
+
+async def test_a_poll_collects_packets_and_wants_no_more_than_expected() -> None:
+    async with says(ok("4a"), ok("4b\x1e4c")) as server:
+        assert await play(server, {"poll": "x", "packets": ["4a", "4b", "4c"]}) is None
+    async with says(ok("4a"), ok("4b\x1e4c")) as server:
+        failed = await failure(server, {"poll": "x", "packets": ["4a", "4b"]})
+        assert failed.observed == 'came "4a" "4b" "4c"'
+
+
+async def test_two_frames_in_one_segment_are_two_messages() -> None:
+    async with says(SWITCH + frame("a") + frame("b")) as server:
+        assert await play(server, WEBSOCKET, {"receive": "w", "messages": ["a", "b"]}) is None
+
+
+async def test_a_message_that_nobody_expected_fails() -> None:
+    async with says(SWITCH + frame("a") + frame("b")) as server:
+        steps: list[Step] = [WEBSOCKET, {"receive": "w", "messages": ["a"]}, {"wait": 0.05}]
+        assert (await failure(server, *steps)).observed == 'came "b"'
+
+
+@pytest.mark.parametrize(
+    ("sent", "step", "observed"),
+    [
+        (frame("b"), {"receive": "w", "messages": ["a"]}, 'came "b": not "a"'),
+        (b"", {"receive": "w", "messages": ["a"], "within": 0.05}, "nothing came"),
+        (frame("b"), {"silent": "w", "for": 0.2}, 'came "b"'),
+        (frame("b"), {"closed": "w"}, 'came "b"'),
+        (b"", {"closed": "w", "within": 0.05}, "it is still open"),
+        (b"\x88\x02\x03\xe9", {"closed": "w", "code": 1000}, "it was closed with 1001"),
+        (b"\x88\x00", {"closed": "w", "code": [1000, 1006]}, "it was closed with 1005"),
+        (b"\x88\x00", {"receive": "w", "messages": ["a"]}, "it was closed with 1005"),
+        (b"\x88\x00", {"silent": "w", "for": 0.2}, "it was closed with 1005"),
+    ],
+)
+async def test_other_frames_fail(sent: bytes, step: Step, observed: str) -> None:
+    async with says(SWITCH + sent) as server:
+        assert (await failure(server, WEBSOCKET, step)).observed == observed
+
+
+async def test_a_close_without_a_frame_is_1006() -> None:
+    async with says(SWITCH, then_ends=True) as server:
+        assert await play(server, WEBSOCKET, {"closed": "w", "code": 1006}) is None
+
+
+async def test_a_masked_frame_of_a_server_is_a_fault() -> None:
+    async with says(SWITCH + b"\x81\x81\0\0\0\0a") as server:
+        failed = await failure(server, WEBSOCKET, {"receive": "w", "messages": ["a"]})
+        assert "the server broke RFC 6455" in failed.observed
+
+
+async def test_a_refused_websocket_is_no_websocket() -> None:
+    refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"
+    async with says(refusal) as server:
+        assert (await failure(server, WEBSOCKET)).observed == 'came 400 "no"'
+    async with says(refusal) as server:
+        step: dict[str, Any] = {**WEBSOCKET, "expect": {"status": 400, "body": "no"}}
+        assert await play(server, step) is None
+
+
+async def test_what_is_captured_is_put_in() -> None:
+    async with says(ok('0{"sid":"abc"}'), ok("4abc")) as server:
+        opened = {"prefix": "0", "json": {"sid": {"$capture": "sid"}}}
+        steps: list[Step] = [
+            {**REQUEST, "expect": {"payload": [opened]}},
+            {"request": "s", "expect": {"body": "4${sid}"}},
+        ]
+        assert await play(server, *steps) is None
+
+
+async def test_a_value_that_was_not_captured_is_a_fault_of_the_dialogue() -> None:
+    async with says(ok("")) as server:
+        failed = await failure(server, {"request": "r", "query": "${nobody}"})
+        assert "nothing was captured as 'nobody'" in failed.observed

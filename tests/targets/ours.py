@@ -1,0 +1,226 @@
+"""This project's servers with the profiles of `spec-vectors/README.md`, each on its own port.
+
+    python tests/targets/ours.py
+
+Prints the ports as one line of JSON; ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from typing import Any
+
+from engineio_core import Engine, Session
+from socketio_core import (
+    AckTimeout,
+    ConnectRefused,
+    Cookie,
+    Cors,
+    Namespace,
+    Recovery,
+    Socket,
+    SocketServer,
+)
+
+LONG = {"ping_interval": 25.0, "ping_timeout": 20.0}
+SHORT = {"ping_interval": 0.3, "ping_timeout": 0.2}
+Reasons = dict[str, str]
+
+
+def engine_echo(**options: Any) -> Engine:
+    engine = Engine(path="/engine.io", cors=Cors(origins="*"), cookie=Cookie(), **options)
+    reasons: Reasons = {}
+
+    @engine.on("initial_headers")
+    def add_profile(headers: dict[str, str], request: Any) -> None:
+        headers["x-echo-profile"] = "extended"
+
+    @engine.on("connection")
+    def connected(session: Session) -> None:
+        session.on_binary = session.send_binary
+        session.on_text = lambda text: receive(session, text, reasons)
+        session.on_close = lambda reason, _: remember(reasons, session.sid, str(reason))
+
+    return engine
+
+
+def receive(session: Session, text: str, reasons: Reasons) -> None:
+    command, _, argument = text.partition(" ")
+    if command == "!close":
+        session.send_text("bye")
+        session.close()
+    elif command == "!burst":
+        for number in range(int(argument)):
+            session.send_text(str(number))
+    elif command == "!large":
+        session.send_text("x" * int(argument))
+    elif command == "!reason":
+        session.send_text(reasons.get(argument, "none"))
+    else:
+        session.send_text(text)
+
+
+def remember(reasons: Reasons, key: str, reason: str) -> None:
+    reasons[key] = reason
+    if len(reasons) > 1000:
+        del reasons[next(iter(reasons))]
+
+
+def echo(namespace: Any, io: SocketServer, reasons: Reasons) -> None:
+    @namespace.on("connection")
+    def connected(socket: Socket) -> None:
+        socket.emit("auth", socket.handshake.auth)
+
+    @namespace.on("disconnect")
+    def disconnected(socket: Socket, reason: str) -> None:
+        remember(reasons, socket.id, reason)
+
+    @namespace.on("message")
+    def message(socket: Socket, *args: Any) -> None:
+        socket.emit("message-back", *args)
+
+    @namespace.on("message-with-ack")
+    def message_with_ack(socket: Socket, *args: Any) -> tuple[Any, ...]:
+        return args
+
+    @namespace.on("emit-with-ack")
+    def emit_with_ack(socket: Socket, *args: Any) -> None:
+        def answered(*answer: Any) -> None:
+            socket.emit("emit-with-ack", *answer)
+
+        socket.emit("emit-with-ack", *args, ack=answered)
+
+    extend_rooms(namespace)
+    extend_sockets(namespace, reasons)
+
+
+def extend_rooms(namespace: Any) -> None:
+    @namespace.on("join")
+    async def join(socket: Socket, room: str) -> tuple[()]:
+        await socket.join(room)
+        return ()
+
+    @namespace.on("leave")
+    async def leave(socket: Socket, room: str) -> tuple[()]:
+        await socket.leave(room)
+        return ()
+
+    @namespace.on("to-room")
+    def to_room(socket: Socket, room: str, *args: Any) -> None:
+        socket.namespace.to(room).emit("room", *args)
+
+    @namespace.on("to-others")
+    def to_others(socket: Socket, room: str, *args: Any) -> None:
+        socket.to(room).emit("others", *args)
+
+    @namespace.on("except-room")
+    def except_room(socket: Socket, room: str, hidden: str, *args: Any) -> None:
+        socket.namespace.to(room).except_(hidden).emit("room", *args)
+
+    @namespace.on("ask-room")
+    async def ask_room(socket: Socket, room: str, *args: Any) -> None:
+        answers = await socket.namespace.to(room).timeout(0.5).emit_with_ack("question", *args)
+        socket.emit("answers", "timeout" if answers.missing else "complete", answers.responses)
+
+
+def extend_sockets(namespace: Any, reasons: Reasons) -> None:
+    @namespace.on("ask-slowly")
+    async def ask_slowly(socket: Socket, *args: Any) -> None:
+        try:
+            answer = await socket.timeout(0.1).emit_with_ack("question", *args)
+        except AckTimeout:
+            socket.emit("answer", "timeout")
+        else:
+            socket.emit("answer", "complete", answer)
+
+    @namespace.on("volatile-after")
+    def volatile_after(socket: Socket) -> None:
+        socket.emit("regular")
+        socket.volatile.emit("volatile")
+
+    @namespace.on("volatile-alone")
+    async def volatile_alone(socket: Socket) -> None:
+        await asyncio.sleep(0)
+        socket.volatile.emit("volatile", 1)
+
+    @namespace.on("disconnect-me")
+    def disconnect_me(socket: Socket, close: bool) -> None:
+        socket.disconnect(close)
+
+    @namespace.on("reason-of")
+    def reason_of(socket: Socket, socket_id: str) -> str:
+        return reasons.get(socket_id, "none")
+
+    @namespace.on("set-data")
+    def set_data(socket: Socket, value: Any) -> tuple[()]:
+        socket.data["value"] = value
+        return ()
+
+    @namespace.on("get-data")
+    def get_data(socket: Socket) -> tuple[Any, bool]:
+        return socket.data.get("value"), socket.recovered
+
+    @namespace.on("handshake")
+    def handshake(socket: Socket) -> dict[str, Any]:
+        known = socket.handshake
+        return {
+            "auth": known.auth,
+            "probe": known.query.get("probe"),
+            "header": known.headers.get("x-probe"),
+            "xdomain": known.xdomain,
+        }
+
+
+def socket_echo(**options: Any) -> SocketServer:
+    io = SocketServer(cors=Cors(origins="*"), connect_timeout=1.0, **options)
+    reasons: Reasons = {}
+
+    @io.engine.on("initial_headers")
+    def add_profile(headers: dict[str, str], request: Any) -> None:
+        headers["x-echo-profile"] = "extended"
+
+    refusing, slow = io.of("/refusing"), io.of("/slow")
+
+    @refusing.use
+    def refuse(socket: Socket) -> None:
+        auth = socket.handshake.auth
+        if auth.get("token") != "secret":
+            data = {"code": "E1", "retry": False} if auth.get("verbose") else None
+            raise ConnectRefused("not authorized", data)
+
+    @slow.use
+    async def wait(socket: Socket) -> None:
+        await asyncio.sleep(0.2)
+
+    namespaces: list[Namespace] = [io.of("/"), io.of("/custom"), refusing, slow]
+    for each in (*namespaces, io.of(re.compile(r"/dynamic-\d+"))):
+        echo(each, io, reasons)
+    return io
+
+
+async def main() -> None:
+    servers: dict[str, Engine | SocketServer] = {
+        "engineio": engine_echo(**LONG),
+        "engineio-short": engine_echo(**SHORT, upgrade_timeout=0.5),
+        "socketio": socket_echo(**LONG),
+        "socketio-short": socket_echo(**SHORT),
+        "recovery": socket_echo(**LONG, recovery=Recovery()),
+    }
+    ports = {}
+    for name, server in servers.items():
+        listener = await server.listen("127.0.0.1", 0)
+        ports[name] = listener.port
+    sys.stdout.write(json.dumps(ports) + "\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    for server in servers.values():
+        await server.shutdown()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main())
