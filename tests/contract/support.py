@@ -23,6 +23,7 @@ from tests.hextrackr_server.support import SECRET, FakeClock
 
 SESSION_SECRET = b"fedcba9876543210fedcba9876543210"
 TIMEOUT = 10.0
+POLLING = "/socket.io/?EIO=4&transport=polling"
 
 
 class StageClock(FakeClock):
@@ -161,8 +162,10 @@ class Stage:
         path: str,
         headers: dict[str, str] | None = None,
         body: bytes | dict[str, Any] = b"",
+        *,
+        only_head: bool = False,
     ) -> Answer:
-        """Ask over HTTP."""
+        """Ask over HTTP; with `only_head`, do not wait for the body."""
         if isinstance(body, dict):
             body = json.dumps(body).encode()
         lines = {"host": f"127.0.0.1:{self.port}", "connection": "close"} | (headers or {})
@@ -172,9 +175,15 @@ class Stage:
         async with asyncio.timeout(TIMEOUT):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-            raw = await reader.read()
+            raw = await (reader.readuntil(b"\r\n\r\n") if only_head else reader.read())
             writer.close()
         return Answer(raw)
+
+    async def open_polling(self, headers: dict[str, str] | None = None) -> str:
+        """Open a session by polling; its sid."""
+        answer = await self.ask("GET", POLLING, headers)
+        assert answer.status == 200, answer.body
+        return str(json.loads(answer.body[1:])["sid"])
 
     async def settled(self, condition: Any) -> None:
         """Wait, as long as a thread may need, until something is so."""

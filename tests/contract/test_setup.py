@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,22 +9,14 @@ import pytest
 from hextrackr_server import settings
 from hextrackr_server.errors import SettingsError
 from socketio_core.testing import settle
-from tests.contract.support import SESSION_SECRET, Stage
+from tests.contract.support import POLLING, SESSION_SECRET, Stage
 from tests.hextrackr_server.support import SECRET
-
-POLLING = "/socket.io/?EIO=4&transport=polling"
-
-
-async def open_polling(stage: Stage, headers: dict[str, str] | None = None) -> str:
-    answer = await stage.ask("GET", POLLING, headers)
-    assert answer.status == 200
-    return str(json.loads(answer.body[1:])["sid"])
 
 
 async def test_s005_it_listens_with_its_authentication_in_place(stage: Stage) -> None:
     """The path is `/socket.io/`, health is beside it, and nobody gets in before auth is there."""
     assert (await stage.ask("GET", "/health")).json()["status"] == "ok"
-    sid = await open_polling(stage)
+    sid = await stage.open_polling()
     await stage.ask("POST", f"{POLLING}&sid={sid}", body=b"40")
     answer = await stage.ask("GET", f"{POLLING}&sid={sid}")
     assert answer.body.startswith(b"44")
@@ -152,7 +143,7 @@ async def test_s017_an_empty_sid_is_a_handshake(set_up: Any, query: str) -> None
 
 async def test_s017_later_requests_belong_to_the_same_login(stage: Stage) -> None:
     mine, other = stage.logins.log_in("1"), stage.logins.log_in("2")
-    sid = await open_polling(stage, mine)
+    sid = await stage.open_polling(mine)
     path = f"{POLLING}&sid={sid}"
     assert (await stage.ask("POST", path, mine, b"40")).status == 200
     assert (await stage.ask("GET", path, mine)).body.startswith(b"40")

@@ -1,0 +1,140 @@
+"""The client's side: rows S29 to S39."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from socketio_core.testing import settle
+from tests.contract.support import POLLING, Stage
+
+UPGRADE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+async def test_s029_the_guides_auth_object_is_accepted_its_role_ignored(stage: Stage) -> None:
+    client = await stage.server.connect(
+        headers=stage.logins.log_in("7"), auth={"userId": "7", "role": "admin"}
+    )
+    assert stage.io.sockets[client.id].data["principal"].role == "user"
+
+
+async def test_s030_websocket_alone_and_polling_alone_are_handshakes(stage: Stage) -> None:
+    assert (await stage.ask("GET", POLLING)).status == 200
+    assert (await stage.ask("GET", "/socket.io/?EIO=4&transport=unknown")).status == 400
+    answer = await stage.ask(
+        "GET", "/socket.io/?EIO=4&transport=websocket", UPGRADE, only_head=True
+    )
+    assert answer.status == 101
+
+
+async def test_s031_s034_at_shutdown_clients_are_told_to_leave_or_not(set_up: Any) -> None:
+    """`shutdown_disconnect` says which clients come back: HexTrackr's own, or the library's."""
+    stage: Stage = await set_up()
+    client = await stage.client()
+    packets: list[str] = []
+    receive = client.connection.send
+    client.connection.send = lambda packet: (  # type: ignore[method-assign]
+        packets.append(packet.payload.decode()),
+        receive(packet),
+    )[1]
+    await stage.application.shutdown()
+    assert "41" in packets
+
+
+async def test_s032_a_handshake_is_answered_while_the_store_is_slow_to_answer(
+    stage: Stage,
+) -> None:
+    """A store that cannot be read refuses at once: nothing waits for five seconds."""
+    stage.logins.path.unlink()
+    headers = {"cookie": f"hextrackr.sid={stage.logins.cookies.sign('sid-7')}"}
+    assert (await stage.refusal(headers=headers))["code"] == "UNAVAILABLE"
+
+
+async def test_s033_socket_ids_are_public_and_new_for_each_connection(stage: Stage) -> None:
+    first, second = await stage.client("7"), await stage.client("7")
+    assert first.id != second.id
+    assert first.id not in stage.io.engine.sessions
+
+
+async def test_s035_a_refusal_is_a_connect_error_with_message_and_data(stage: Stage) -> None:
+    path = f"{POLLING}&sid={await stage.open_polling()}"
+    await stage.ask("POST", path, body=b"40")
+    answer = await stage.ask("GET", path)
+    assert answer.body.startswith(b'44{"message":"Authentication required","data":{"code":')
+
+
+async def test_s036_s038_what_was_missed_is_replayed_with_rooms_and_data(stage: Stage) -> None:
+    client = await stage.client("7")
+    stage.application.notifications.user("7", "x", "before")
+    await client.receive_event("user-notification")
+    client.connection.cut()
+    stage.application.notifications.user("7", "x", "missed")
+    stage.application.notifications.user("8", "x", "not mine")
+    back = await stage.server.connect(
+        auth={"token": stage.token("7"), "pid": client.pid, "offset": client.last_offset}
+    )
+    assert (back.id, back.pid) == (client.id, client.pid)
+    missed = [args[0]["message"] for args in back.events("user-notification")]
+    assert missed == ["missed"]
+    assert "user-7" in stage.io.sockets[back.id].rooms
+
+
+@pytest.mark.parametrize(("after", "is_same"), [(100, True), (121, False)])
+async def test_s037_a_state_is_kept_for_two_minutes(
+    stage: Stage, after: float, is_same: bool
+) -> None:
+    client = await stage.client("7")
+    client.connection.cut()
+    await stage.advance(after)
+    back = await stage.server.connect(auth={"token": stage.token("7"), "pid": client.pid})
+    assert (back.id == client.id) is is_same
+
+
+async def test_s038_a_revoked_principal_is_never_restored(stage: Stage) -> None:
+    client = await stage.server.connect(headers=stage.logins.log_in("7"))
+    client.connection.cut()
+    stage.application.guard.revoke(user_id="7")
+    await stage.advance(1)
+    back = await stage.server.connect(headers=stage.logins.log_in("7"), auth={"pid": client.pid})
+    assert back.id != client.id
+    assert not stage.io.sockets[back.id].recovered
+
+
+async def test_s038_who_has_logged_out_is_not_restored(stage: Stage) -> None:
+    headers = stage.logins.log_in("7")
+    client = await stage.server.connect(headers=headers)
+    client.connection.cut()
+    stage.logins.log_out("7")
+    refusal = await stage.refusal(headers=headers, auth={"pid": client.pid})
+    assert refusal["code"] == "SESSION_EXPIRED"
+    assert not stage.io.sockets
+
+
+async def test_s038_a_state_is_restored_to_nobody_else(stage: Stage) -> None:
+    client = await stage.client("7")
+    client.connection.cut()
+    stage.application.notifications.user("7", "x", "private")
+    auth = {"token": stage.token("8"), "pid": client.pid}
+    assert (await stage.refusal(auth=auth))["code"] == "UNAUTHORIZED"
+
+
+async def test_s038_who_was_an_admin_is_not_restored_as_one(stage: Stage) -> None:
+    client = await stage.client("1", "admin", "/admin")
+    client.connection.cut()
+    auth = {"token": stage.token("1", "user"), "pid": client.pid}
+    assert (await stage.refusal("/admin", auth=auth))["code"] == "FORBIDDEN"
+
+
+async def test_s039_a_new_connection_is_told_nothing_that_it_did_not_ask_for(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    await settle()
+    assert client.received == []
+    assert (await client.emit_with_ack("get-vulnerability-stats"))["success"]
