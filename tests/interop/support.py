@@ -40,19 +40,32 @@ class LoopThread:
     """A thread with uvloop; leaving ends it, and fails if something went wrong unheard."""
 
     def __init__(self) -> None:
-        self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="server", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._begun = threading.Event()
+        self._end: asyncio.Event
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
         self._unheard: list[dict[str, Any]] = []
 
-    def __enter__(self) -> LoopThread:
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._stay())
+
+    async def _stay(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda _, context: self._unheard.append(context))
+        self._end = asyncio.Event()
+        self._begun.set()
+        await self._end.wait()
+
+    def __enter__(self) -> LoopThread:
         self._thread.start()
+        assert self._begun.wait(TIMEOUT)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(TIMEOUT)
-        self._loop.close()
+        assert not self._thread.is_alive(), "the event loop does not end"
         assert not self._unheard, self._unheard
 
     def run(self, work: Coroutine[Any, Any, Result], timeout: float = TIMEOUT) -> Result:
