@@ -59,6 +59,8 @@ from hextrackr_server.metrics_api import metrics_routes
 from hextrackr_server.notifications import Notifications
 from hextrackr_server.principal import TokenAuthority, TokenRules
 from hextrackr_server.progress_tracker import ProgressTracker
+from hextrackr_server.query_service import QueryService
+from hextrackr_server.query_store import QueryStore
 from hextrackr_server.rate_limiter import LimitRules, RateLimiter
 from hextrackr_server.session_cookie import SessionCookies, SessionStore
 from hextrackr_server.settings import Settings
@@ -177,7 +179,8 @@ class Application:
         )
         imports.register(self.io, self.imports, self.uploads)
         progress.register(self.io, self.imports.view)
-        vulnerabilities.register(self.io, self.statistics)
+        queries = QueryService(QueryStore(self.database), self.imports.view)
+        vulnerabilities.register(self.io, self.statistics, queries)
         editing.register(self.io, self.editing)
         admin.register(self.io, self.maintenance, self.notifications)
         # Behind all others: it counts the events that there are.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +18,18 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, insert, 
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as insert_or_update
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hextrackr_server import schema
-from hextrackr_server.errors import SettingsError
+from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
 from hextrackr_server.migrations import MIGRATIONS, Migration
 
 # Long enough for a writer to wait out the transaction that ends a large import.
 BUSY_TIMEOUT_MS = 600_000
 
+# Steps of SQLite's machine between two looks at the time: a millisecond or so.
+_LOOK_EVERY = 50_000
 _WRITES = "hextrackr_writes"
 
 
@@ -49,10 +54,17 @@ class Database:
             raise
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database, whatever is written meanwhile."""
+    def reading(self, seconds: float | None = None) -> Iterator[Connection]:
+        """A transaction that sees one state of the database, whatever is written meanwhile.
+
+        With a limit it raises ServiceError TIMEOUT when its statements take longer than that.
+        """
         with self._engine.connect() as connection, connection.begin():
-            yield connection
+            if seconds is None:
+                yield connection
+            else:
+                with _limited(connection, seconds):
+                    yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -99,6 +111,25 @@ class Database:
 def upsert(connection: Connection, table: Table) -> Insert:
     """An INSERT that can say `on_conflict_do_update`, in the dialect of the connection."""
     return insert_or_update(table)
+
+
+@contextmanager
+def _limited(connection: Connection, seconds: float) -> Iterator[None]:
+    """Stop statements that go on for too long."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    deadline = time.monotonic() + seconds
+    driver.set_progress_handler(lambda: time.monotonic() > deadline, _LOOK_EVERY)
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+            raise
+        raise ServiceError(
+            ErrorCode.TIMEOUT, "The answer takes too long to find: narrow the question"
+        ) from error
+    finally:
+        driver.set_progress_handler(None, 0)
 
 
 def _lock(path: Path) -> int:

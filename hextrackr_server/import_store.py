@@ -31,11 +31,11 @@ from hextrackr_server.database import Database, upsert
 from hextrackr_server.errors import ErrorCode
 from hextrackr_server.schema import (
     FINDING_COLUMNS,
+    OPEN_STATES,
     import_jobs,
     vulnerabilities_current,
     vulnerability_staging,
 )
-from hextrackr_server.vulnerability_store import OPEN_STATES
 
 current, staging, jobs = vulnerabilities_current, vulnerability_staging, import_jobs
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
 
 from hextrackr_server.history_store import OpenTotal
-from hextrackr_server.schema import vulnerabilities_current
-from hextrackr_server.vulnerability_store import OPEN_STATES, TREND_SEVERITIES
+from hextrackr_server.schema import OPEN_STATES, vulnerabilities_current
+from hextrackr_server.vulnerability_store import TREND_SEVERITIES
 
 current = vulnerabilities_current
 other = vulnerabilities_current.alias("other")

@@ -14,13 +14,13 @@ from sqlalchemy import Connection, delete, func, insert, select
 from hextrackr_server.database import Database, upsert
 from hextrackr_server.kev_feed import Catalog, KevEntry, KevError
 from hextrackr_server.schema import (
+    OPEN_STATES,
     import_jobs,
     kev_history,
     kev_status,
     sync_metadata,
     vulnerabilities_current,
 )
-from hextrackr_server.vulnerability_store import OPEN_STATES
 
 current, kev = vulnerabilities_current, kev_status
 

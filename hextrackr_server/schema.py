@@ -35,6 +35,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+#: The states of a finding that is there; the other one is `resolved`.
+OPEN_STATES = ("active", "reopened")
+
 meta = Table(
     "meta",
     metadata,

@@ -1,22 +1,29 @@
 """Questions about the findings.
 
-Knows: `get-vulnerability-stats` and its arguments.  Does not know: SQL, caching.
+Knows: `get-vulnerability-stats`, `get-data` and their arguments.
+Does not know: SQL, caching, which resources there are.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from hextrackr_server.handlers.answers import refusals_as_acks
+from hextrackr_server.handlers.answers import principal_of, refusals_as_acks
+from hextrackr_server.query_service import QueryService
 from hextrackr_server.statistics_service import StatisticsService
 from socketio_core import Socket, SocketServer
 
 
-def register(io: SocketServer, statistics: StatisticsService) -> None:
+def register(io: SocketServer, statistics: StatisticsService, queries: QueryService) -> None:
     """Answer the questions of dashboards."""
 
     async def get_vulnerability_stats(socket: Socket, filters: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             return {"success": True, "data": await statistics.statistics(filters)}
 
+    async def get_data(socket: Socket, question: Any = None) -> dict[str, Any]:
+        with refusals_as_acks():
+            return {"success": True, **await queries.answer(question, principal_of(socket))}
+
     io.on("get-vulnerability-stats", get_vulnerability_stats)
+    io.on("get-data", get_data)

@@ -1,0 +1,149 @@
+"""`get-data`, checked: which resources may be read, by whom, with which filters.
+
+Knows: the shape of a question and of its answer.  Does not know: sockets, SQL.
+
+    vulnerabilities, resolved    filters as get-vulnerability-stats has them
+    devices                      the same
+    vulnerability, import        one, by id
+    imports                      one's own, all for admins; filters status, vendor
+    kev                          filters search, matched
+    tickets                      filters search, status
+    trends                       filters vendor, startDate, endDate
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from hextrackr_server.csv_mapping import iso_date
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.import_view import ImportView
+from hextrackr_server.principal import Principal
+from hextrackr_server.query_store import QueryStore, Question
+from hextrackr_server.vulnerability_store import MAXIMUM_SEARCH, Filters, parse_filters
+
+MAXIMUM_LIMIT = 500
+MAXIMUM_PAGE = 100_000
+MAXIMUM_ID = 2**31 - 1
+
+Resource = Literal[
+    "vulnerabilities", "vulnerability", "resolved", "devices", "imports", "import", "kev",
+    "tickets", "trends",
+]  # fmt: skip
+_KINDS: Mapping[str, Mapping[str, str]] = {
+    "imports": {"status": "text", "vendor": "text"},
+    "kev": {"search": "text", "matched": "switch"},
+    "tickets": {"search": "text", "status": "text"},
+    "trends": {"vendor": "text", "startDate": "date", "endDate": "date"},
+}
+_NAMED_FIELD = re.compile(r"`\$\.(\w+)")
+
+
+class _Asked(msgspec.Struct):
+    resource: Resource
+    id: int | str | None = None
+    filters: dict[str, Any] | None = None
+    page: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_PAGE)] = 1
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_LIMIT)] = 50
+    sort: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+class QueryService:
+    """Answers questions in threads."""
+
+    def __init__(self, store: QueryStore, imports: ImportView) -> None:
+        self._store = store
+        self._imports = imports
+
+    async def answer(self, payload: Any, principal: Principal) -> dict[str, Any]:
+        """`{data, pagination?}`; ServiceError VALIDATION_ERROR, NOT_FOUND or TIMEOUT."""
+        asked = _parse(payload)
+        match asked.resource:
+            case "import":
+                return {"data": await self._imports.status(_id(asked), principal)}
+            case "vulnerability":
+                found = await asyncio.to_thread(self._store.vulnerability, _id(asked))
+                if found is None:
+                    raise ServiceError(ErrorCode.NOT_FOUND, "There is no such vulnerability")
+                return {"data": found}
+            case _:
+                return await self._page(asked, principal)
+
+    async def _page(self, asked: _Asked, principal: Principal) -> dict[str, Any]:
+        question = Question(
+            asked.resource,
+            _filters(asked),
+            asked.page,
+            asked.limit,
+            asked.sort,
+            None if principal.is_admin else principal.user_id,
+        )
+        page = await asyncio.to_thread(self._store.page, question)
+        pagination = {
+            "page": asked.page,
+            "limit": asked.limit,
+            "total": page.total,
+            "pages": math.ceil(page.total / asked.limit),
+        }
+        return {"data": page.rows, "pagination": pagination}
+
+
+def _parse(payload: Any) -> _Asked:
+    try:
+        return msgspec.convert(payload, _Asked)
+    except msgspec.ValidationError as error:
+        named = _NAMED_FIELD.search(str(error))
+        path = named.group(1) if named else "resource"
+        raise invalid("Invalid question", [(path, str(error))]) from error
+
+
+def _id(asked: _Asked) -> int:
+    given = asked.id
+    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,10}", given):
+        given = int(given)
+    if not isinstance(given, int) or not 0 < given <= MAXIMUM_ID:
+        raise invalid("Invalid question", [("id", "must be the number of what is wanted")])
+    return given
+
+
+def _filters(asked: _Asked) -> Filters:
+    kinds = _KINDS.get(asked.resource)
+    if kinds is None:
+        return parse_filters(asked.filters)
+    parsed: dict[str, Any] = {}
+    problems = []
+    for name, value in (asked.filters or {}).items():
+        if value is None or value == "":
+            continue
+        try:
+            parsed[name] = _filter(kinds.get(name), value)
+        except ValueError as error:
+            problems.append((name[:64], str(error)))
+    if problems:
+        raise invalid("Invalid filters", problems)
+    return tuple(sorted(parsed.items()))
+
+
+def _filter(kind: str | None, value: Any) -> Any:
+    match kind:
+        case "text":
+            if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
+                raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
+            return value
+        case "switch":
+            if not isinstance(value, bool):
+                raise ValueError("must be true or false")
+            return value
+        case "date":
+            day = iso_date(value) if isinstance(value, str) else None
+            if day is None:
+                raise ValueError("must be a date such as 2025-09-30")
+            return day
+        case _:
+            raise ValueError("is not a known filter")
