@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import re
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import h11
@@ -29,10 +28,6 @@ logger = logging.getLogger("engineio_core")
 
 LINGER: Final = 2.0  # seconds that a client may take to notice the answer to a refused upload
 MIN_BODY_RATE: Final = 1000  # bytes a second, below which a body is late whatever has come
-
-# What h11 lets pass and a proxy may read in another way: lines that end without CR and LF, and
-# lines that go on on the next. RFC 9112, sections 2.2 and 5.2, allow to refuse both.
-_AMBIGUOUS_HEAD = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\n[ \t]")
 
 
 class Router(Protocol):
@@ -54,8 +49,8 @@ class HttpProtocol(asyncio.Protocol):
     """One TCP connection while it speaks HTTP."""
 
     __slots__ = (
-        "_body_began", "_body_size", "_clock", "_connections", "_deadline", "_discarded",
-        "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_lingering",
+        "_body_began", "_body_size", "_checked", "_clock", "_connections", "_deadline",
+        "_discarded", "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_lingering",
         "_is_writing_paused", "_parser", "_router", "_timer", "peer", "secure", "tcp",
     )  # fmt: skip
 
@@ -72,6 +67,7 @@ class HttpProtocol(asyncio.Protocol):
         self._parser = self._make_parser()
         self._exchange: Exchange | None = None
         self._held = 0  # bytes that the parser holds and has made nothing of
+        self._checked = 0  # bytes of a head that were looked at
         self._body_began = 0.0
         self._body_size = 0
         self._discarded = 0  # bytes of a body that nobody wants
@@ -182,11 +178,13 @@ class HttpProtocol(asyncio.Protocol):
     def _check_head(self) -> None:
         """Refuse a head that is too long, or that another reader may split in another way."""
         data, _ = self._parser.trailing_data
-        end = data.find(b"\r\n\r\n")
+        # Each byte is looked at once, however small the pieces are that a head comes in.
+        known, self._checked = self._checked, len(data)
+        end = data.find(b"\r\n\r\n", max(known - 3, 0))
         if end > self._router.options.max_header_size:
             # h11 measures only what has no end yet: a head that comes in one read would pass.
             raise h11.RemoteProtocolError("the request head is too long", error_status_hint=431)
-        if _AMBIGUOUS_HEAD.search(data[: end + 2] if end >= 0 else data):
+        if _is_ambiguous(data, known, end + 2 if end >= 0 else len(data)):
             raise h11.RemoteProtocolError("ambiguous line ends in a request head")
 
     def _begin(self, event: h11.Request) -> None:
@@ -211,7 +209,7 @@ class HttpProtocol(asyncio.Protocol):
         is_old = event.http_version == b"1.0"
         keep_alive = not is_old and "close" not in headers.get("connection", "").lower()
         exchange = self._exchange = Exchange(self, request, keep_alive, is_old=is_old)
-        self._held = self._discarded = 0
+        self._held = self._checked = self._discarded = 0
         self._is_body_paused = False
         if exchange.is_body_read:
             self._deadline = math.inf
@@ -391,3 +389,18 @@ class HttpProtocol(asyncio.Protocol):
             self._close()
         else:
             self._refuse(408, "it did not arrive in time")
+
+
+def _is_ambiguous(head: bytes, known: int, stop: int) -> bool:
+    """Tell whether a head, of which `known` bytes are judged, holds more than plain lines.
+
+    h11 lets lines pass that end without CR and LF, or go on on the next; a proxy may read those
+    in another way. RFC 9112, sections 2.2 and 5.2, allow to refuse both.
+    """
+    start = known - 1 if head[known - 1 : known] == b"\r" else known
+    lines = head.count(b"\r\n", start, stop)
+    carriage_returns = head.count(b"\r", start, stop) - head.endswith(b"\r", start, stop)
+    if head.count(b"\n", start, stop) != lines or carriage_returns != lines:
+        return True
+    before = max(known - 1, 0)
+    return head.find(b"\n ", before, stop) >= 0 or head.find(b"\n\t", before, stop) >= 0

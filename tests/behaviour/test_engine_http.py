@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from engineio_core import HttpResponse
@@ -295,6 +297,16 @@ def test_a_head_that_is_too_large_is_refused() -> None:
         connection.feed(b"X-%d: %b\r\n" % (number, b"y" * 100))
     assert connection.response().status == 431
     assert connection.tcp.is_over
+
+
+@pytest.mark.parametrize("lines", [b"X: " + b"a" * 15_000, b"a:b\r\n" * 3000])
+def test_a_head_that_comes_byte_by_byte_costs_little(lines: bytes) -> None:
+    connection = Server().connect()
+    began = time.process_time()
+    for byte in b"GET / HTTP/1.1\r\nHost: x\r\n" + lines:
+        connection.feed(bytes((byte,)))
+    assert time.process_time() - began < 1.5
+    assert connection.responses() == []
 
 
 def test_a_request_line_without_end_is_refused() -> None:
