@@ -63,16 +63,17 @@ class MemoryAdapter:
         member = self._members.get(socket_id)
         if member is None:
             member = self._members[socket_id] = (recipient, set())
-        for room in rooms:
-            if room in member[1]:
-                continue
-            member[1].add(room)
-            sockets = self._rooms.get(room)
-            if sockets is None:
-                sockets = self._rooms[room] = {}
-                self._tell("create", room, None)
-            sockets[socket_id] = recipient
-            self._tell("join", room, socket_id)
+        new = [room for room in dict.fromkeys(rooms) if room not in member[1]]
+        member[1].update(new)
+        created = [room for room in new if room not in self._rooms]
+        for room in new:
+            self._rooms.setdefault(room, {})[socket_id] = recipient
+        # Told when all is done: a listener may change rooms, too, or let the socket leave.
+        if self._listeners:
+            for room in new:
+                if room in created:
+                    self._tell("create", room, None)
+                self._tell("join", room, socket_id)
         return DONE
 
     def remove(self, socket_id: str, room: str) -> Awaitable[None]:
@@ -80,24 +81,29 @@ class MemoryAdapter:
         member = self._members.get(socket_id)
         if member is not None and room in member[1]:
             member[1].remove(room)
-            self._leave(socket_id, room)
+            self._leave(socket_id, (room,))
         return DONE
 
     def remove_all(self, socket_id: str) -> Awaitable[None]:
         """Take a socket out of all its rooms."""
         member = self._members.pop(socket_id, None)
         if member is not None:
-            for room in member[1]:
-                self._leave(socket_id, room)
+            self._leave(socket_id, member[1])
         return DONE
 
-    def _leave(self, socket_id: str, room: str) -> None:
-        sockets = self._rooms[room]
-        del sockets[socket_id]
-        self._tell("leave", room, socket_id)
-        if not sockets:
-            del self._rooms[room]
-            self._tell("delete", room, None)
+    def _leave(self, socket_id: str, left: Iterable[str]) -> None:
+        deleted = set()
+        for room in left:
+            sockets = self._rooms[room]
+            del sockets[socket_id]
+            if not sockets:
+                del self._rooms[room]
+                deleted.add(room)
+        if self._listeners:
+            for room in left:
+                self._tell("leave", room, socket_id)
+                if room in deleted:
+                    self._tell("delete", room, None)
 
     def rooms_of(self, socket_id: str) -> set[str]:
         """Return a copy of the rooms of a socket."""

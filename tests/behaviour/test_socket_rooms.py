@@ -141,3 +141,39 @@ async def test_a_room_that_is_no_string_is_refused(rooms: Any) -> None:
         client = await server.connect()
         with pytest.raises(TypeError):
             io.sockets[client.id].join(rooms)
+
+
+async def test_a_listener_of_rooms_may_let_others_leave() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        for _ in range(3):
+            await server.connect()
+        owner, *_ = io.sockets.values()
+        io.in_([*io.sockets]).sockets_join("room")
+        told: list[str] = []
+
+        @io.on_room_event
+        def room_changed(event: str, room: str, socket_id: str | None) -> None:
+            if room == "room":
+                told.append(event)
+                if event == "leave":
+                    io.in_("room").disconnect_sockets()
+
+        owner.disconnect()
+        assert (io.sockets, io.main.rooms) == ({}, {})
+        assert (told.count("leave"), told.count("delete")) == (3, 1)
+
+
+async def test_a_socket_that_a_listener_of_rooms_throws_out_is_in_no_room() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        await server.connect()
+        (socket,) = io.sockets.values()
+
+        @io.on_room_event
+        def room_changed(event: str, room: str, socket_id: str | None) -> None:
+            if (event, room) == ("join", "full"):
+                socket.disconnect()
+
+        socket.join(["full", "b", "c"])
+        assert (io.sockets, io.main.rooms) == ({}, {})
