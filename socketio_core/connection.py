@@ -166,12 +166,16 @@ class Connection:
         for packets in missed:
             for packet in packets:
                 self.session.send(packet)
-        namespace.admit(socket)
+        # What is sent may be more than may wait for this client: that ends the session, and its
+        # sockets have left then. A listener of room events may end it as well.
+        if not socket.has_left:
+            namespace.admit(socket)
         reply = {"sid": socket.id}
         if socket.pid is not None:
             reply["pid"] = socket.pid
         self._send(Packet(PacketType.CONNECT, namespace.name, reply))
-        socket.admitted()
+        if not socket.has_left:
+            socket.admitted()
 
     def refuse(self, packet: Packet) -> None:
         """Send a CONNECT_ERROR. Raises ValueError or TypeError for data that can't be sent."""

@@ -39,8 +39,8 @@ class Socket(Listening):
     """
 
     __slots__ = (
-        "_acks", "_connection", "_extras", "connected", "data", "handshake", "id", "namespace",
-        "offset", "pid", "recovered", "send_packet",
+        "_acks", "_connection", "_extras", "_is_leaving", "connected", "data", "handshake", "id",
+        "namespace", "offset", "pid", "recovered", "send_packet",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class Socket(Listening):
         self.handshake = handshake
         self.data: dict[str, Any] = {}
         self.connected = False
+        self._is_leaving = False
         # Recovery
         self.recovered = False
         self.pid: str | None = None
@@ -165,7 +166,7 @@ class Socket(Listening):
 
     def join(self, rooms: str | Iterable[str]) -> Awaitable[None]:
         """Join rooms: here at once; await it to be sure of the other servers."""
-        if self.send_packet is ignore:
+        if self.has_left:
             return DONE
         return self.namespace.adapter.add(self, room_names(rooms))
 
@@ -184,10 +185,11 @@ class Socket(Listening):
 
     def left(self, reason: str, description: str = "") -> None:
         """Leave the namespace. Called by the connection, the server, or `disconnect`."""
+        if self._is_leaving:
+            return
+        self._is_leaving = True
         namespace = self.namespace
         was_connected = self.connected
-        if self.send_packet is ignore:
-            return
         if was_connected:
             self._tell("disconnecting", reason, description)
             namespace.keep_for_return(self, reason)
@@ -204,6 +206,11 @@ class Socket(Listening):
         if was_connected:
             self._tell("disconnect", reason, description)
 
+    @property
+    def has_left(self) -> bool:
+        """Whether it is out of the namespace, for good."""
+        return self.send_packet is ignore
+
     def _tell(self, event: str, *args: Any) -> None:
         dispatch = self.namespace.dispatch
         data = [event, *args]
@@ -219,7 +226,8 @@ class Socket(Listening):
         self.connected = True
         for packet in early.__self__:  # type: ignore[attr-defined]  # it is a list's `append`
             self.send_packet(packet)
-        self._tell("connection")
+        if not self.has_left:
+            self._tell("connection")
 
     # -- handlers of this socket alone: called without it
 

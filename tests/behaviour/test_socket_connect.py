@@ -189,3 +189,20 @@ async def test_a_flood_of_connects_leaves_nothing_behind() -> None:
         (session,) = io.connections
         assert not session.joining
         assert list(io.namespaces) == ["/"]
+
+
+async def test_a_client_that_is_cut_by_what_it_is_sent_first_is_never_connected() -> None:
+    io = SocketServer(max_outbox_size=1000)
+    connected: list[Socket] = []
+    io.on("connection", connected.append)
+
+    @io.use
+    def greet(socket: Socket) -> None:
+        for _ in range(5):
+            socket.emit("news", "x" * 400)
+
+    client = TcpServer(io).open("polling")
+    client.send("0")
+    assert client.is_over
+    assert connected == []
+    assert (io.sockets, io.main.rooms, io.main.joining) == ({}, {}, 0)

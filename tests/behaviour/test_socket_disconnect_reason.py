@@ -210,3 +210,28 @@ async def test_a_client_disconnected_as_it_connects_gets_its_connect_first() -> 
     connected, disconnected = client.messages()
     assert str(connected).startswith('0{"sid"')
     assert disconnected == "1"
+
+
+async def test_a_socket_leaves_once_though_its_handler_disconnects_it_again(
+    transport: str,
+) -> None:
+    io = SocketServer()
+    told: list[str] = []
+
+    @io.on("disconnecting")
+    def disconnecting(socket: Socket, reason: str) -> None:
+        told.append(f"disconnecting: {reason}")
+        socket.disconnect(close=True)
+        socket.join("late")
+
+    @io.on("disconnect")
+    def disconnected(socket: Socket, reason: str) -> None:
+        told.append(f"disconnect: {reason}")
+        socket.disconnect()
+        socket.join("later")
+
+    client = TcpServer(io).join(transport)
+    client.send("1")
+    reason = "client namespace disconnect"
+    assert told == [f"disconnecting: {reason}", f"disconnect: {reason}"]
+    assert (io.sockets, io.main.rooms) == ({}, {})

@@ -9,7 +9,7 @@ import pytest
 
 from socketio_core import ConnectRefused, Recovery, Socket, SocketServer
 from socketio_core.testing import TestClient, TestServer, settle
-from tests.socketio_core.support import TcpServer
+from tests.socketio_core.support import Journal, TcpServer, join
 
 
 def make(**rules: Any) -> SocketServer:
@@ -522,3 +522,19 @@ async def test_listeners_of_outgoing_events_see_no_offsets() -> None:
 def test_limits_that_make_no_sense_are_refused(rules: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Recovery(**rules)
+
+
+async def test_whoever_has_missed_more_than_may_wait_leaves_nothing_behind() -> None:
+    io = SocketServer(recovery=Recovery(), max_outbox_size=1000)
+    journal = Journal(io)
+    tcp = TcpServer(io)
+    client = tcp.open("polling")
+    pid = join(client)["pid"]
+    tcp.session.close(discard=True)
+    for _ in range(10):
+        io.emit("x", "y" * 300)
+    again = tcp.open("polling")
+    again.send(f'0{{"pid":"{pid}"}}')
+    assert again.is_over
+    assert (io.sockets, io.main.rooms, io.main.by_pid, io.main.joining) == ({}, {}, {}, 0)
+    assert journal.reasons == ["forced close"]  # of the first connection
