@@ -3,7 +3,7 @@
 // {sample, another, tiny, header, foreign} are paths of CSV files, {user, other, admin} are tokens.
 const { readFileSync } = require("node:fs");
 const { io } = require("socket.io-client");
-const { Table, assert, check, next, play } = require("./harness");
+const { Table, assert, check, next, play, until } = require("./harness");
 
 const [url, transports, filesGiven, tokensGiven] = process.argv.slice(2);
 const files = JSON.parse(filesGiven);
@@ -170,6 +170,7 @@ check("the import of somebody else can be watched by admins alone", async (t) =>
 check("a broken packet closes its client alone", async (t) => {
   const going = await t.connect();
   const broken = await t.connect();
+  await until(() => broken.io.engine.transport.name === options.transports.at(-1));
   const left = next(broken, "disconnect");
   broken.io.engine.write("2[broken");
   assert.match((await left)[0], /^transport (close|error)$/);

@@ -450,6 +450,7 @@ check("a connection that the server closes ends all of its namespaces", async (t
   const main = await t.connect();
   const board = t.beside(main, "/static");
   await connected(board);
+  await upgraded(main);
   const ends = Promise.all([next(main, "disconnect"), next(board, "disconnect")]);
   main.emit("close-me");
   assert.deepEqual((await ends).map(([reason]) => reason), ["io server disconnect", "io server disconnect"]);
@@ -485,6 +486,7 @@ check("a client that loses its connection comes back with what it wanted to say"
 check("a broken packet closes its client alone", async (t) => {
   const other = await t.connect();
   const socket = await t.connect();
+  await upgraded(socket);
   const left = next(socket, "disconnect");
   socket.io.engine.write("2[broken");
   assert.match((await left)[0], /^transport (close|error)$/);
@@ -494,6 +496,7 @@ check("a broken packet closes its client alone", async (t) => {
 check("a message that is too large closes its client alone", async (t) => {
   const other = await t.connect();
   const socket = await t.connect();
+  await upgraded(socket);
   const left = next(socket, "disconnect");
   socket.emit("echo", "x".repeat(1_100_000));
   assert.match((await left)[0], /^transport (close|error)$/);
