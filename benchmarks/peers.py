@@ -13,9 +13,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -83,7 +85,9 @@ class Server:
 
     peer: Peer
     port: int = 0
-    _process: subprocess.Popen[str] = field(init=False)
+    _process: subprocess.Popen[bytes] = field(init=False)
+    # A file, since a pipe that nobody reads would stop a server that says much.
+    _said: IO[bytes] = field(init=False, default_factory=tempfile.TemporaryFile)
 
     def __enter__(self) -> Server:
         """Start it and wait until it takes connections. Raises PeerMissing if it does not."""
@@ -95,9 +99,10 @@ class Server:
         command[where:where] = [*self.peer.port_flag, str(self.port)]
         try:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=self._said
             )
         except OSError as error:
+            self._said.close()
             raise PeerMissing(f"{self.peer.name}: {error}; {HOW_TO_INSTALL}") from None
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -110,8 +115,9 @@ class Server:
                 break
             time.sleep(0.02)
         has_ended = self._process.poll() is not None
+        self._said.seek(0)
+        said = self._said.read().decode(errors="replace").strip()
         self.stop()
-        said = self._process.stderr.read().strip() if self._process.stderr else ""
         what = "ended at once" if has_ended else "takes no connections"
         raise PeerMissing(f"{self.peer.name} {what}; {HOW_TO_INSTALL}\n{said[-2000:]}")
 
@@ -128,6 +134,7 @@ class Server:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        self._said.close()
 
     def cpu_seconds(self) -> float:
         """Return the processor time, user and system, of all its threads so far."""

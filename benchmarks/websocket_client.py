@@ -115,7 +115,8 @@ class WebSocketClient(asyncio.Protocol):
             return payload
         if self._inflater is None:
             self._inflater = zlib.decompressobj(wbits=-15)
-        return self._inflater.decompress(payload + b"\0\0\xff\xff")
+        text: bytes = self._inflater.decompress(payload + b"\0\0\xff\xff")
+        return text
 
     def _open(self, text: bytes) -> None:
         """Take what the server says before the socket is connected."""
