@@ -10,6 +10,7 @@ what is under way now has finished.
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from . import packet as packets
@@ -21,7 +22,7 @@ from .payload import decode_payload, encode_payload
 from .session_state import SessionState, UpgradeState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .http_message import HttpRequest
     from .session import Session, SessionContext
@@ -39,7 +40,7 @@ class PollingTransport:
 
     __slots__ = (
         "_closed", "_context", "_decorate", "_held_post", "_is_reading_paused", "_poll", "_post",
-        "_wake_planned", "session",
+        "_undelivered", "_wake_planned", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -56,7 +57,9 @@ class PollingTransport:
         self._decorate = decorate
         self._poll: Responder | None = None
         self._post: Responder | None = None
-        self._held_post: Responder | None = None  # delivered; its "ok" waits, as reading is paused
+        # Reading was paused: a POST whose "ok" waits, and those of its packets that wait, too
+        self._held_post: Responder | None = None
+        self._undelivered: Iterator[str | bytes] | None = None
         self._is_reading_paused = False
         self._wake_planned = False
         self._closed = False
@@ -105,21 +108,31 @@ class PollingTransport:
     def _post_complete(self, body: bytes) -> None:
         responder, self._post = self._post, None
         assert responder is not None, "a body completes once"
+        self._deliver_all(responder, decode_payload(body))
+
+    def _deliver_all(self, responder: Responder, payload: Iterator[str | bytes]) -> None:
+        """Deliver the packets of a POST and answer it; while reading is paused, all that waits."""
         session = self.session
         try:
-            for packet in decode_payload(body):
+            packet = next(payload, None)
+            while packet is not None:
                 self._deliver(packet)
                 if session.state is SessionState.CLOSED:
                     break
+                packet = next(payload, None)
+                if self._is_reading_paused and session.state is SessionState.OPEN:
+                    self._hold(responder, None if packet is None else chain((packet,), payload))
+                    return
         except ProtocolError as error:
             # Node answers "ok" here; the protocol's suite wants 400.
             self._break_off(error, responder)
             return
-        if self._is_reading_paused and session.state is SessionState.OPEN:
-            responder.on_abort = self._held_post_aborted
-            self._held_post = responder
-        else:
-            self._respond(responder, b"ok", TEXT_HTML)
+        self._respond(responder, b"ok", TEXT_HTML)
+
+    def _hold(self, responder: Responder, rest: Iterator[str | bytes] | None) -> None:
+        self._held_post = responder
+        self._undelivered = rest
+        responder.on_abort = self._held_post_aborted if rest is None else self._post_aborted
 
     def _deliver(self, packet: str | bytes) -> None:
         try:
@@ -149,7 +162,7 @@ class PollingTransport:
         self._lost("poll connection closed prematurely")
 
     def _post_aborted(self) -> None:
-        self._post = None
+        self._post = self._held_post = self._undelivered = None
         self._lost("data request connection closed prematurely")
 
     def _held_post_aborted(self) -> None:
@@ -216,15 +229,16 @@ class PollingTransport:
             self.resume_reading()
 
     def pause_reading(self) -> None:
-        """Keep the answer to the next POST: a client sends another one when it has that."""
+        """Keep a POST, and its answer: a client sends another one when it has that."""
         self._is_reading_paused = True
 
     def resume_reading(self) -> None:
-        """Answer the POST that was kept waiting."""
+        """Go on with the POST that was kept waiting."""
         self._is_reading_paused = False
         held, self._held_post = self._held_post, None
+        rest, self._undelivered = self._undelivered, None
         if held is not None:
-            self._respond(held, b"ok", TEXT_HTML)
+            self._deliver_all(held, rest or iter(()))
 
     # -- responses
 

@@ -33,8 +33,8 @@ MAX_REMEMBERED: Final = 64  # namespaces that a client has left
 class Connection:
     """What Node calls a client: the sockets that share one session."""
 
-    __slots__ = ("_decoder", "_left", "_server", "_suspended", "_timer", "_was_refused",
-                 "joining", "session", "sockets")  # fmt: skip
+    __slots__ = ("_decoder", "_is_paused", "_left", "_server", "_suspended", "_timer",
+                 "_was_refused", "joining", "session", "sockets")  # fmt: skip
 
     def __init__(self, server: SocketServer, session: Session) -> None:
         self._server = server
@@ -44,6 +44,7 @@ class Connection:
         self._decoder = server.socket_options.parser.decoder()
         self._left: set[str] | None = None
         self._suspended = 0
+        self._is_paused = False
         self._timer: Any = None
         self._was_refused = False
         session.on_text = self.receive_text
@@ -227,11 +228,16 @@ class Connection:
     def handler_suspended(self) -> None:
         """One more handler goes on later: above the limit, nothing more is read."""
         self._suspended += 1
-        if self._suspended == self._server.socket_options.max_pending_handlers:
+        limit = self._server.socket_options.max_pending_handlers
+        if self._suspended >= limit and not self._is_paused:
+            self._is_paused = True
             self.session.pause_reading()
 
     def handler_ended(self) -> None:
-        """One handler has ended."""
-        if self._suspended == self._server.socket_options.max_pending_handlers:
-            self.session.resume_reading()
+        """One handler has ended: when half of them have, reading goes on."""
         self._suspended -= 1
+        # Not at once: what was read already is taken up again each time.
+        enough = self._server.socket_options.max_pending_handlers // 2
+        if self._is_paused and self._suspended <= enough:
+            self._is_paused = False
+            self.session.resume_reading()

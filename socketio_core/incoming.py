@@ -114,6 +114,7 @@ def drain(socket: Socket, extras: Extras) -> None:
     """Let events go on that have waited, as far as they need not wait any more."""
     while extras.queue and not extras.must_wait:
         data, ack_id = extras.queue.popleft()
-        socket.event_left_queue()
         if socket.connected:
             receive(socket, extras, data, ack_id)
+        # Behind it: more may be read now, and must not come first.
+        socket.event_left_queue()

@@ -272,7 +272,7 @@ class Socket(Listening):
             if handler is not None:
                 namespace.dispatch.run(handler, self, data, ack_id)
                 return
-        elif extras.must_wait:
+        elif extras.must_wait or extras.queue:
             extras.queue.append((data, ack_id))
             self._connection.handler_suspended()
             return
@@ -292,12 +292,12 @@ class Socket(Listening):
 
     def handler_ended(self) -> None:
         """A handler that went on has ended. Called by the dispatch."""
-        self._connection.handler_ended()
         extras = self._extras
         if extras is not None:
             if extras.serializes:
                 extras.running -= 1
             incoming.drain(self, extras)
+        self._connection.handler_ended()
 
     def event_left_queue(self) -> None:
         """An event waits no more: it counts as a pending handler while it does."""

@@ -318,3 +318,49 @@ def test_pings_get_through_among_many_large_messages(transport: str) -> None:
                 assert str(packet)[1:4] == f"{got:03}"
                 got += 1
     assert (got, server.closed) == (100, [])
+
+
+def test_a_post_is_delivered_as_far_as_it_is_wanted() -> None:
+    server = Server()
+    client = server.open_polling()
+    session = server.session
+    session.on_text = lambda text: (server.received.append(text), session.pause_reading())
+    held = client.post("4a\x1e4b\x1e4c")
+    assert (server.received, held.responses()) == (["a"], [])
+    session.resume_reading()
+    session.resume_reading()
+    assert (server.received, held.responses()) == (["a", "b", "c"], [])
+    session.resume_reading()
+    assert held.response().text == "ok"
+
+
+def test_a_client_that_leaves_while_its_packets_wait_has_left() -> None:
+    server = Server()
+    client = server.open_polling()
+    session = server.session
+    session.on_text = lambda text: (server.received.append(text), session.pause_reading())
+    client.post("4a\x1e4b").tcp.lose()
+    assert server.received == ["a"]
+    assert server.reasons == ["transport error"]
+
+
+def test_a_broken_packet_that_waited_ends_the_session() -> None:
+    server = Server()
+    client = server.open_polling()
+    session = server.session
+    session.on_text = lambda text: (server.received.append(text), session.pause_reading())
+    held = client.post("4a\x1e4b\x1ex")
+    session.resume_reading()
+    assert held.response().status == 400
+    assert server.reasons == ["parse error"]
+
+
+def test_a_session_that_closes_drops_the_packets_that_wait() -> None:
+    server = Server()
+    client = server.open_polling()
+    session = server.session
+    session.on_text = lambda text: (server.received.append(text), session.pause_reading())
+    held = client.post("4a\x1e4b\x1e4c")
+    session.close(discard=True)
+    assert server.received == ["a"]
+    assert held.response().text == "ok"

@@ -10,6 +10,8 @@ import pytest
 
 from socketio_core import Socket, SocketServer
 from socketio_core.testing import TestServer, settle
+from tests.helpers.client import PollingClient, WebSocketClient
+from tests.helpers.wire import text_frame
 from tests.socketio_core.support import TcpServer
 
 
@@ -261,3 +263,57 @@ async def test_a_handler_has_a_task_of_its_own_from_its_first_step(waits: bool) 
         await settle()
         assert asyncio.current_task() not in tasks
         assert tasks[0] is tasks[1] is not None
+
+
+@pytest.mark.parametrize("serializes", [False, True])
+async def test_what_comes_in_one_go_runs_in_order_and_no_more_at_once_than_may(
+    transport: str, serializes: bool
+) -> None:
+    io = SocketServer(max_pending_handlers=4, serialize_handlers=serializes)
+    seen: list[int] = []
+    running = most = 0
+
+    @io.on("x")
+    async def handler(socket: Socket, number: int) -> None:
+        nonlocal running, most
+        seen.append(number)
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+
+    tcp = TcpServer(io)
+    client = tcp.join(transport)
+    packets = [f'42["x",{number}]' for number in range(50)]
+    if isinstance(client, PollingClient):
+        held = client.post("\x1e".join(packets))
+    else:
+        client.feed(b"".join(map(text_frame, packets)))
+    for _ in range(200):
+        await settle()
+        tcp.clock.run()
+    assert seen == list(range(50))
+    assert most == (1 if serializes else 4)
+    if isinstance(client, PollingClient):
+        assert held.response().text == "ok"
+    await io.shutdown(grace=0)
+
+
+async def test_events_that_wait_for_a_middleware_run_before_those_that_come_later() -> None:
+    io = SocketServer(max_pending_handlers=3)
+    seen: list[int] = []
+
+    @io.use_event
+    async def middleware(socket: Socket, event: list[Any]) -> None:
+        await asyncio.sleep(0)
+
+    io.on("x", lambda socket, number: seen.append(number))
+    tcp = TcpServer(io)
+    client = tcp.join("websocket")
+    assert isinstance(client, WebSocketClient)
+    client.feed(b"".join(text_frame(f'42["x",{number}]') for number in range(20)))
+    for _ in range(100):
+        await settle()
+        tcp.clock.run()
+    assert seen == list(range(20))
+    await io.shutdown(grace=0)
