@@ -314,8 +314,10 @@ class Session:
             return
         self.state = follower
         self._context.heartbeat.stop(self)
-        if self._candidate is not None:
+        if self._candidate is not None and self.upgrade_state is UpgradeState.CANDIDATE:
             self._candidate.abandon()
+        # One that was probed stays: the client has stopped to poll, and fetches what is left,
+        # the close included, over the new transport.
         if self._outbox:
             self._limit_closing()
             self.transport.wake()

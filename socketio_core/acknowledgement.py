@@ -33,21 +33,26 @@ class AckSink(Protocol):
 class PendingAcks:
     """The acks that one socket owes; a client that never answers owes `MAX_PENDING` at most."""
 
-    __slots__ = ("_socket_id", "_waiting")
+    __slots__ = ("_ids", "_socket_id", "_waiting")
 
     def __init__(self, socket_id: str) -> None:
         self._socket_id = socket_id
         self._waiting: dict[int, AckSink] = {}
+        self._ids: dict[AckSink, int] = {}  # so that nobody has to be looked for
 
     def expect(self, ack_id: int, sink: AckSink) -> None:
         """Expect an ack for `sink`. Whoever has waited longest is told that it won't come."""
         if len(self._waiting) >= MAX_PENDING:
-            self._waiting.pop(next(iter(self._waiting))).left(self._socket_id)
+            oldest = self._waiting.pop(next(iter(self._waiting)))
+            del self._ids[oldest]
+            oldest.left(self._socket_id)
         self._waiting[ack_id] = sink
+        self._ids[sink] = ack_id
 
     def forget(self, sink: AckSink) -> None:
         """Expect nothing for `sink` any more: an ack that comes late is ignored."""
-        for ack_id in [each for each, waiting in self._waiting.items() if waiting is sink]:
+        ack_id = self._ids.pop(sink, None)
+        if ack_id is not None:
             del self._waiting[ack_id]
 
     def receive(self, ack_id: int, data: list[Any]) -> bool:
@@ -55,12 +60,14 @@ class PendingAcks:
         sink = self._waiting.pop(ack_id, None)
         if sink is None:
             return False
+        del self._ids[sink]
         sink.acked(self._socket_id, data)
         return True
 
     def fail_all(self) -> None:
         """The socket has left: nothing comes any more."""
         waiting, self._waiting = self._waiting, {}
+        self._ids.clear()
         for sink in waiting.values():
             sink.left(self._socket_id)
 

@@ -87,17 +87,42 @@ class Joining:
             return None
         if offset is not None and not isinstance(offset, str):
             return None
-        former = namespace.by_pid.get(pid)
-        if former is not None:
-            # The client is back before we noticed that it was gone: its old connection is dead.
+        # The client is back before we noticed that it was gone: its old connection is dead.
+        former, returning = namespace.by_pid.get(pid), namespace.returning.get(pid)
+        if returning is not None:
+            returning._withdraw()
+        elif former is not None:
             former.session.close(discard=True)
-        return namespace.adapter.restore_session(pid, offset)
+        restored = namespace.adapter.restore_session(pid, offset)
+        if restored is not None:
+            namespace.returning[pid] = self
+        return restored
+
+    def _withdraw(self) -> None:
+        """Give up while middlewares run: the client is back once more, elsewhere."""
+        if self._socket is not None:
+            self._socket.left("refused")
+        self._save_again()
+        self._connection.session.close(discard=True)
+
+    def _save_again(self) -> None:
+        """Keep what was restored: the client was cut off before it had its answer."""
+        restored, self._restored = self._restored, None
+        if restored is not None and self._namespace is not None:
+            self._namespace.adapter.save_session(restored.saved)
 
     # -- the end
 
     def _ended(self, result: Any, error: BaseException | None) -> None:
         connection, namespace, socket = self._connection, self._namespace, self._socket
         connection.joining.discard(self._name)
+        if (
+            namespace is not None
+            and socket is not None
+            and socket.pid is not None
+            and (namespace.returning.get(socket.pid) is self)
+        ):
+            del namespace.returning[socket.pid]
         is_open = connection.session.state is SessionState.OPEN
         if error is None and is_open and namespace is not None and socket is not None:
             missed = self._restored.missed if self._restored is not None else []
@@ -105,9 +130,8 @@ class Joining:
         else:
             if socket is not None:
                 socket.left("refused")
-            if self._restored is not None and namespace is not None and not is_open:
-                # The client was cut off again before it had its answer: it may come once more.
-                namespace.adapter.save_session(self._restored.saved)
+            if not is_open:
+                self._save_again()
             if error is not None:
                 self._refuse(error)
         if namespace is not None:

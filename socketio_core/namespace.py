@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engineio_core.transport import Clock
 
     from .adapter import Adapter
+    from .joining import Joining
     from .parser import Parser
     from .server import SocketServer
     from .socket_ import Socket
@@ -40,7 +41,7 @@ class Namespace(Registering, Broadcasting):
     """A part of the server with sockets, rooms and handlers of its own."""
 
     __slots__ = ("ack_ids", "adapter", "by_pid", "direct", "dispatch", "joining", "name",
-                 "parent", "parser", "registry", "server", "sockets")  # fmt: skip
+                 "parent", "parser", "registry", "returning", "server", "sockets")  # fmt: skip
 
     def __init__(
         self, server: SocketServer, name: str, parent: ParentNamespace | None = None
@@ -56,6 +57,7 @@ class Namespace(Registering, Broadcasting):
         self.sockets: dict[str, Socket] = {}
         self.joining = 0
         self.by_pid: dict[str, Socket] = {}
+        self.returning: dict[str, Joining] = {}
         # Ids of acks are unique in a namespace, so that a broadcast can ask everybody alike
         self.ack_ids = count()
         self.adapter: Adapter = MemoryAdapter(self._encode, self._encode_asking, self._make_log())

@@ -341,3 +341,26 @@ def test_another_engine_on_another_path_is_not_disturbed() -> None:
     websocket = upgraded(two)
     websocket.send("fine")
     assert websocket.messages() == ["fine"]
+
+
+def test_a_close_reaches_a_client_that_has_stopped_to_poll_for_its_upgrade() -> None:
+    server = Server()
+    client = server.open_polling()
+    candidate = client.upgrade()
+    candidate.send_packet("2probe")
+    server.session.send_text("last words")
+    server.session.close()
+    candidate.send_packet("5")
+    assert candidate.packets() == ["3probe", "4last words"]
+    assert candidate.is_over
+    assert server.reasons == ["forced close"]
+
+
+def test_a_close_during_an_upgrade_reaches_a_client_that_polls_on() -> None:
+    server = Server()
+    client = server.open_polling()
+    candidate = client.upgrade()
+    candidate.send_packet("2probe")
+    server.session.close()
+    assert client.packets() == ["6", "1"]
+    assert server.reasons == ["forced close"]
