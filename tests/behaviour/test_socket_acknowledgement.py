@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -328,3 +329,19 @@ async def test_asking_with_what_can_not_be_sent_leaves_nothing_behind() -> None:
         assert len(socket.acks) == 0
         await server.advance(2)
         assert client.connected
+
+
+async def test_thousands_of_acks_cost_each_what_one_costs() -> None:
+    io = SocketServer()
+    tcp = TcpServer(io)
+    client = tcp.join("websocket")
+    (socket,) = io.sockets.values()
+    asking = [asyncio.ensure_future(socket.emit_with_ack("x")) for _ in range(8000)]
+    await settle()
+    client.messages()
+    for ack_id in range(8000):
+        client.send(f"3{ack_id}[{ack_id}]")
+    began = time.process_time()
+    assert await asyncio.gather(*asking) == list(range(8000))
+    assert time.process_time() - began < 0.5
+    assert len(socket.acks) == 0
