@@ -19,7 +19,7 @@ FLOORS: dict[int, str] = {
     1: "engineio_core: websocket_frame encoded_packet packet payload",
     2: "engineio_core: handshake transport session_state heartbeat upgrade session",
     3: """engineio_core: http_message compression exchange polling_transport trusted_proxies
-          websocket_handshake websocket_library websocket_transport""",
+          websocket_handshake websocket_library websocket_transport http_head""",
     4: "engineio_core: cors http_protocol asgi_host listener admission engine __init__",
     5: "socketio_core: errors options packet binary parser json_packet msgpack_packet",
     6: """socketio_core: adapter memory_adapter broadcast acknowledgement handler runner dispatch
@@ -33,7 +33,7 @@ FLOORS: dict[int, str] = {
           metrics notifications principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
           import_store upload_store sample kev progress_tracker editing_sessions maintenance
-          migrations history_store import_summary import_view progress_record external_imports
+          migrations history_store import_summary import_view progress_record
           vulnerability_events kev_feed kev_fetcher kev_store kev_command query_store query_service
           statistics_service import_service import_client""",
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities

@@ -1,0 +1,296 @@
+"""The life of an import as it is told: rows S112 to S120."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hextrackr_server.application import Application
+from hextrackr_server.database import Database
+from hextrackr_server.import_store import ImportStore
+from hextrackr_server.importer import Importer
+from hextrackr_server.progress_record import ImportStatus
+from socketio_core.testing import TestClient
+from tests.contract.imports import FOREIGN, GOOD, finished, names, payload, reached, start
+from tests.contract.support import Stage
+from tests.hextrackr_server.support import csv_text, finding_row
+
+
+def findings(stage: Stage) -> dict[str, str]:
+    """The state of each finding, by host."""
+    with stage.application.database.reading() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT hostname, lifecycle_state FROM vulnerabilities_current"
+        )
+        return {row[0]: row[1] for row in rows}
+
+
+async def test_s112_an_import_is_a_row_in_the_database(stage: Stage) -> None:
+    client = await stage.client()
+    number = (await finished(client))["importId"]
+    job = ImportStore(stage.application.database).job(number)
+    assert job is not None
+    assert (job.user_id, job.status, job.total, job.processed) == ("7", "completed", 20, 20)
+
+
+async def test_s113_import_started_goes_to_the_starters_sockets(stage: Stage) -> None:
+    first, second = await stage.client("7"), await stage.client("7")
+    other = await stage.client("8")
+    answer = await start(first, vendor="cisco")
+    assert set(answer) == {"success", "importId", "sessionId", "status", "totalRecords"}
+    for client in (first, second):
+        started = await payload(client, "import-started")
+        assert (started["importId"], started["filename"], started["vendor"]) == (
+            answer["importId"],
+            "scan.csv",
+            "cisco",
+        )
+        assert {"totalRecords", "timestamp"} <= set(started)
+    await payload(first, "import-finished")
+    assert "import-started" not in names(other)
+
+
+async def test_s113_the_id_of_a_session_is_used_once(stage: Stage) -> None:
+    client = await stage.client()
+    await finished(client, sessionId="import-1-a")
+    again = await start(client, sessionId="import-1-a")
+    assert (again["success"], again["code"]) == (False, "CONFLICT")
+
+
+async def test_s114_progress_is_throttled_and_its_last_word_is_never_lost(stage: Stage) -> None:
+    client = await stage.client()
+    tracker = stage.application.tracker
+    tracker.queue(70, "7", "scan.csv", None, session_id="s-70")
+    await client.emit_with_ack("join-import-room", 70)
+    await client.emit_with_ack("join-progress", "s-70")
+    for processed in range(1, 101):
+        tracker.update(70, ImportStatus.PROCESSING, processed, 100, processed, "")
+    await reached(stage, client)
+    assert [args[0]["processed"] for args in client.events("import-progress")] == [1]
+    await stage.advance(0.1)
+    assert [args[0]["processed"] for args in client.events("import-progress")] == [1, 100]
+    assert [args[0]["current"] for args in client.events("progress-update")] == [1, 100]
+
+
+async def test_s115_the_states_are_a_closed_set_and_final_ones_are_final(stage: Stage) -> None:
+    assert {str(each) for each in ImportStatus} == {
+        "queued",
+        "starting",
+        "parsing",
+        "staging",
+        "processing",
+        "finalizing",
+        "completed",
+        "failed",
+        "cancelled",
+    }
+    client = await stage.client()
+    number = (await finished(client))["importId"]
+    stage.application.tracker.fail(number, {"code": "X", "message": "late"})
+    stage.application.tracker.update(number, ImportStatus.STAGING, 0, 1, 0, "")
+    status = (await client.emit_with_ack("join-import-room", number))["status"]
+    assert status["status"] == "completed"
+
+
+async def test_s116_time_and_pace_are_told(stage: Stage) -> None:
+    client = await stage.client()
+    tracker = stage.application.tracker
+    tracker.queue(71, "7", "scan.csv", None, session_id="s-71")
+    tracker.start(71)
+    await client.emit_with_ack("join-import-room", 71)
+    stage.clock.advance(2)
+    tracker.update(71, ImportStatus.PROCESSING, 50, 100, 50, "")
+    told = await payload(client, "import-progress")
+    assert (told["elapsedTime"], told["etaMs"], told["rate"]) == (2000, 2000, 25.0)
+
+
+async def test_s117_s118_the_end_goes_to_the_room_and_to_the_user_once_each(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    header_and_rows = csv_text([finding_row(), ["", "", "", "", "Low"]])
+    answer = await start(client, header_and_rows)
+    await client.emit_with_ack("join-import-room", answer["importId"])
+    done = await payload(client, "import-finished")
+    assert (done["status"], done["totalProcessed"], done["errors"]) == ("completed", 2, 1)
+    assert done["errorDetails"][0]["row"] == 3
+    assert {"importId", "duration", "summary", "timestamp"} <= set(done)
+    await reached(stage, client)
+    assert names(client).count("import-completed") <= 1
+    assert "import-finished" not in names(client)
+
+
+async def test_s119_what_ended_can_be_asked_for_and_what_stalls_fails(stage: Stage) -> None:
+    client = await stage.client()
+    tracker = stage.application.tracker
+    tracker.queue(72, "7", "scan.csv", None, session_id="s-72")
+    tracker.start(72)
+    for _ in range(12):
+        await stage.advance(60)
+    failed = await payload(client, "import-failed")
+    assert (failed["importId"], failed["code"]) == (72, "STALLED")
+    assert (await client.emit_with_ack("join-import-room", 72))["status"]["status"] == "failed"
+
+
+async def test_s120_a_failure_is_told_with_code_and_reason(stage: Stage) -> None:
+    client = await stage.client()
+    number = (await start(client, FOREIGN))["importId"]
+    failed = await payload(client, "import-failed")
+    expected = {"status": "failed", "code": "VALIDATION_ERROR", "importId": number}
+    assert expected.items() <= failed.items()
+    assert {"message", "processed", "total", "duration", "timestamp", "fields"} <= set(failed)
+    error = await payload(client, "application-error")
+    assert (error["code"], error["details"]["importId"]) == ("IMPORT_FAILED", number)
+
+
+class HeldImporter(Importer):
+    """Begins only when it is let go."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.go = False
+
+    def run(self, job: Any, path: Path, report: Any, stopping: Any) -> dict[str, Any]:
+        end = time.monotonic() + 10
+        while not (self.go or stopping()) and time.monotonic() < end:
+            time.sleep(0.002)
+        return super().run(job, path, report, stopping)
+
+
+@pytest.fixture
+def held(stage: Stage) -> HeldImporter:
+    importer = HeldImporter(stage.application.database)
+    stage.application.imports._importer = importer
+    return importer
+
+
+async def test_s120_cancel_import_ends_it_for_everybody(stage: Stage, held: HeldImporter) -> None:
+    client, stranger = await stage.client("7"), await stage.client("8")
+    admin = await stage.client("1", "admin")
+    running, waiting, other = [(await start(client))["importId"] for _ in range(3)]
+    await payload(client, "import-started")
+    for number in (running, waiting):
+        assert (await stranger.emit_with_ack("cancel-import", number))["code"] == "NOT_FOUND"
+    assert (await client.emit_with_ack("cancel-import", waiting))["status"] == "cancelled"
+    assert (await payload(client, "import-cancelled"))["importId"] == waiting
+    assert (await client.emit_with_ack("cancel-import", str(running)))["success"]
+    cancelled = await payload(client, "import-cancelled")
+    assert (cancelled["importId"], cancelled["status"], cancelled["code"]) == (
+        running,
+        "cancelled",
+        "CANCELLED",
+    )
+    headers = {"authorization": f"Bearer {stage.token('1', 'admin')}"}
+    answer = await stage.ask("POST", f"/api/imports/{other}/cancel", headers)
+    assert answer.status == 202
+    assert (await payload(client, "import-cancelled"))["importId"] == other
+    again = await admin.emit_with_ack("cancel-import", running)
+    assert (again["success"], again["code"]) == (False, "CONFLICT")
+    assert findings(stage) == {}
+
+
+async def test_s120_the_front_ends_cancel_button_works(stage: Stage, held: HeldImporter) -> None:
+    client = await stage.client()
+    client.emit("join-progress", "import-1-c")
+    await start(client, sessionId="import-1-c")
+    headers = {"authorization": f"Bearer {stage.token()}", "content-type": "application/json"}
+    path, body = "/api/vulnerabilities/import-cancel", {"sessionId": "import-1-c"}
+    assert (await stage.ask("POST", path, headers, body)).json()["success"]
+    assert (await payload(client, "progress-status"))["status"] == "error"
+    progress = await stage.ask("GET", "/api/import/progress/import-1-c", headers)
+    assert progress.json()["status"] == "cancelled"
+
+
+async def test_s113_imports_started_at_once_are_done_one_after_the_other(stage: Stage) -> None:
+    client = await stage.client()
+    answers = await asyncio.gather(*(start(client) for _ in range(5)))
+    numbers = [answer["importId"] for answer in answers]
+    assert len(set(numbers)) == 5
+    ended = [(await payload(client, "import-finished"))["importId"] for _ in numbers]
+    started = [(await payload(client, "import-started"))["importId"] for _ in numbers]
+    assert ended == started == sorted(numbers)
+    assert len(findings(stage)) == 20
+
+
+@pytest.mark.parametrize("scope", ["vendor", "hosts", "full", "none"])
+@pytest.mark.parametrize("content", [csv_text([]), "", csv_text([["", "", "", "", "High"]] * 3)])
+async def test_s120_a_file_without_a_valid_row_resolves_nothing(
+    stage: Stage, content: str, scope: str
+) -> None:
+    """Header only, empty, nothing valid: it fails, whatever its scope, and nothing is changed."""
+    client = await stage.client()
+    await finished(client)
+    before = findings(stage)
+    await start(client, content, scope=scope)
+    assert (await payload(client, "import-failed"))["code"] == "VALIDATION_ERROR"
+    assert findings(stage) == before
+    assert set(before.values()) == {"active"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "resolved"), [("vendor", 19), ("hosts", 0), ("full", 19), ("none", 0)]
+)
+async def test_s120_a_partial_file_resolves_within_its_scope(
+    stage: Stage, scope: str, resolved: int
+) -> None:
+    client = await stage.client()
+    await finished(client)
+    done = await finished(client, csv_text([finding_row(host="h-0")]), scope=scope)
+    assert (done["summary"]["resolved"], done["summary"]["scope"]) == (resolved, scope)
+
+
+CRASH = """
+import os, sys
+from pathlib import Path
+from hextrackr_server.database import Database
+from hextrackr_server.import_store import ImportStore
+from hextrackr_server.importer import Importer
+
+database = Database(Path(sys.argv[1]))
+store = ImportStore(database)
+job = store.create_job(session_id="import-1-crash", user_id="7", filename="scan.csv", vendor=None,
+                       scan_date="2025-09-30", created_at=0)
+store.update_job(job.import_id, status="running", started_at=1)
+
+def report(progress):
+    if progress.status == "processing":
+        os._exit(9)
+
+Importer(database).run(job, Path(sys.argv[2]), report, lambda: False)
+"""
+
+
+async def crashed(database: Path) -> None:
+    """A server dies between staging and finalizing."""
+    file = database.with_name("crash.csv")
+    file.write_text(GOOD)
+    command = [sys.executable, "-c", CRASH, str(database), str(file)]
+    process = await asyncio.create_subprocess_exec(*command)
+    assert await asyncio.wait_for(process.wait(), 20) == 9
+    opened = Database(database)
+    with opened.reading() as connection:
+        count = connection.exec_driver_sql("SELECT count(*) FROM vulnerability_staging")
+        assert count.scalar_one() == 20
+    opened.close()
+
+
+async def test_s112_what_a_crash_left_is_marked_at_the_next_start(tmp_path: Path) -> None:
+    """Between stage and finalize: the job is INTERRUPTED, nothing staged, nothing changed."""
+    await crashed(tmp_path / "stage.db")
+    async with Stage(tmp_path) as stage:
+        client: TestClient = await stage.client()
+        status = (await client.emit_with_ack("join-import-room", 1))["status"]
+        assert (status["status"], status["result"]["code"]) == ("failed", "INTERRUPTED")
+        assert findings(stage) == {}
+        application: Application = stage.application
+        with application.database.reading() as connection:
+            count = connection.exec_driver_sql("SELECT count(*) FROM vulnerability_staging")
+            assert count.scalar_one() == 0
+        progress = await client.emit_with_ack("join-progress", "import-1-crash")
+        assert progress["status"]["status"] == "error"
+        assert (await finished(client))["summary"]["inserted"] == 20

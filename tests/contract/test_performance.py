@@ -1,0 +1,110 @@
+"""Scaling, batching, cleaning up: rows S87 to S95."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hextrackr_server import settings
+from hextrackr_server.errors import SettingsError
+from hextrackr_server.progress_tracker import KEEP_SECONDS, WATCH_SECONDS
+from hextrackr_server.update_batcher import INTERVAL_SECONDS, UpdateBatcher
+from tests.contract.imports import finished, payload, reached, start
+from tests.contract.support import Stage
+from tests.hextrackr_server.support import SECRET, FakeClock, Recorder
+
+
+async def test_s087_an_adapter_is_a_seam_and_this_one_is_in_memory(stage: Stage) -> None:
+    """Not applicable: one server has one adapter, in memory; a Redis adapter takes its place.
+
+    What is kept in maps here (imports, editing, limits) belongs to the server that does the work.
+    """
+    client = await stage.client()
+    assert stage.io.main.adapter.rooms_of(client.id) >= {"authenticated", "user-7"}
+
+
+def test_s088_redis_url_is_checked_at_the_start() -> None:
+    """Not applicable beyond its check: without a Redis adapter no client of Redis can fail."""
+    environment = {"JWT_SECRET": SECRET.decode(), "REDIS_URL": "http://cache"}
+    with pytest.raises(SettingsError, match="REDIS_URL"):
+        settings.load(environment)
+    environment["REDIS_URL"] = "redis://cache:6379/0"
+    assert settings.load(environment).redis_url == "redis://cache:6379/0"
+
+
+def test_s089_s092_the_batcher_takes_its_emitter_and_its_interval() -> None:
+    """An emitter is injected; the interval is half a second unless another is given."""
+    clock, sent = FakeClock(), Recorder()
+    assert INTERVAL_SECONDS == 0.5
+    batcher = UpdateBatcher(sent, clock, interval=2.0)
+    batcher.add("room", "changed", 1)
+    clock.advance(1.9)
+    assert sent.sent == []
+    clock.advance(0.1)
+    assert sent.sent == [("room", "batch-updates", {"changed": [1]})]
+
+
+def test_s090_a_batch_is_bounded_and_its_types_are_plain_names() -> None:
+    clock, sent = FakeClock(), Recorder()
+    batcher = UpdateBatcher(sent, clock, maximum_updates=3, maximum_bytes=50)
+    for number in range(4):
+        batcher.add("room", "x", number)
+    batcher.add("room", "x", "y" * 60)
+    assert [each[2]["x"] for each in sent.sent] == [[0, 1, 2], [3], ["y" * 60]]
+    for name in ("__proto__", "constructor", ""):
+        with pytest.raises(ValueError, match="no type"):
+            batcher.add("room", name, 1)
+
+
+async def test_s091_batch_updates_are_lists_by_type(stage: Stage) -> None:
+    client = await stage.client()
+    stage.application.batcher.add("user-7", "changed", {"id": 1})
+    stage.application.batcher.add("user-7", "changed", {"id": 2})
+    stage.application.batcher.add("user-7", "created", {"id": 3})
+    await stage.advance(0.5)
+    assert await payload(client, "batch-updates") == {
+        "changed": [{"id": 1}, {"id": 2}],
+        "created": [{"id": 3}],
+    }
+
+
+async def test_s091_what_waits_is_sent_before_the_server_says_goodbye(stage: Stage) -> None:
+    client = await stage.client()
+    stage.application.batcher.add("user-7", "changed", {"id": 1})
+    await stage.application.shutdown()
+    assert await payload(client, "batch-updates") == {"changed": [{"id": 1}]}
+
+
+async def test_s093_s094_records_of_imports_go_by_state_and_age(stage: Stage) -> None:
+    """An hour after its end the record is gone; its row in the database still answers."""
+    client = await stage.client()
+    number = (await finished(client))["importId"]
+    tracker = stage.application.tracker
+    await stage.advance(KEEP_SECONDS - 2 * WATCH_SECONDS)
+    assert tracker.find(number) is not None
+    for _ in range(4):
+        await stage.advance(WATCH_SECONDS)
+    assert tracker.find(number) is None
+    status = (await client.emit_with_ack("join-import-room", number))["status"]
+    assert (status["status"], status["percentage"]) == ("completed", 100)
+
+
+async def test_s095_the_sweep_ends_with_the_server(stage: Stage) -> None:
+    client = await stage.client()
+    await finished(client)
+    await stage.application.shutdown()
+    await asyncio.sleep(0)
+    waiting = [timer for timer in stage.clock.timers if timer.callback is not None]
+    assert waiting == []
+
+
+async def test_s093_an_upload_that_nobody_starts_is_deleted(stage: Stage) -> None:
+    headers = {"authorization": f"Bearer {stage.token()}", "content-type": "text/csv"}
+    for _ in range(12):
+        await stage.ask("POST", "/api/imports/upload", headers, body=b"hostname,cve\n")
+    client = await stage.client()
+    await start(client)
+    await reached(stage, client)
+    kept = list((stage.directory / "stage.db.uploads").glob("*.csv"))
+    assert len(kept) <= 11

@@ -1,0 +1,230 @@
+"""Rooms of imports, and progress in them: rows S56 to S63; joins of the front end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hextrackr_server.handlers import progress as progress_handlers
+from hextrackr_server.progress_record import ImportStatus, percentage
+from tests.contract.imports import FOREIGN, finished, names, payload, reached, start
+from tests.contract.support import Stage
+
+
+async def test_s056_who_follows_an_import_is_known_from_its_room_alone(stage: Stage) -> None:
+    """There is no second map that could leak: a socket that leaves is out of the room."""
+    client = await stage.client()
+    number = (await finished(client))["importId"]
+    await client.emit_with_ack("join-import-room", number)
+    adapter = stage.io.main.adapter
+    room = f"import-{number}"
+    assert [s.id for s in await stage.io.in_(room).fetch_sockets()] == [client.id]
+    client.disconnect()
+    await asyncio.sleep(0)
+    assert await stage.io.in_(room).fetch_sockets() == []
+    assert adapter.rooms_of(client.id) == set()
+
+
+async def test_s057_join_import_room_takes_numbers_and_digits_with_or_without_an_ack(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    number = (await finished(client))["importId"]
+    for given in (number, str(number), number):
+        assert (await client.emit_with_ack("join-import-room", given))["success"]
+    odd: Any
+    for odd in (None, {}, [], "x", -1, True, 1.5, "9" * 200, {"toString": "x"}):
+        client.emit("join-import-room", odd)
+        refused = await client.emit_with_ack("join-import-room", odd)
+        assert (refused["success"], refused["code"]) == (False, "VALIDATION_ERROR")
+    assert client.connected
+
+
+async def test_s057_a_socket_follows_so_many_sessions_at_most(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_handlers, "MAXIMUM_ROOMS", 2)
+    client = await stage.client()
+    for session in ("one", "two", "two"):
+        assert (await client.emit_with_ack("join-progress", session))["success"]
+    assert (await client.emit_with_ack("join-progress", "three"))["code"] == "CONFLICT"
+    await client.emit_with_ack("leave-progress", "one")
+    assert (await client.emit_with_ack("join-progress", "three"))["success"]
+
+
+async def test_s058_foreign_and_unknown_imports_look_the_same(stage: Stage) -> None:
+    owner, stranger = await stage.client("7"), await stage.client("8")
+    admin = await stage.client("1", "admin")
+    number = (await finished(owner))["importId"]
+    foreign = await stranger.emit_with_ack("join-import-room", number)
+    assert foreign == await stranger.emit_with_ack("join-import-room", 99_999)
+    assert (foreign["success"], foreign["code"]) == (False, "NOT_FOUND")
+    assert (await admin.emit_with_ack("join-import-room", number))["success"]
+
+
+async def test_s058_a_spoofed_owner_gains_nothing(stage: Stage) -> None:
+    """Neither a claimed user id nor a claimed role opens another user's import."""
+    owner = await stage.client("7")
+    number = (await finished(owner, sessionId="import-1-mine"))["importId"]
+    liar = await stage.client("8", role="user")
+    for event, given in (
+        ("join-import-room", {"importId": number, "userId": "7", "role": "admin"}),
+        ("join-import-room", number),
+        ("join-progress", "import-1-mine"),
+        ("cancel-import", number),
+        ("get-data", {"resource": "import", "id": number, "userId": "7"}),
+    ):
+        assert (await liar.emit_with_ack(event, given))["success"] is False, event
+    started = await start(liar, userId="7")
+    assert stage.application.tracker.find(started["importId"]).user_id == "8"  # type: ignore[union-attr]
+    assert (await stage.refusal(auth={"userId": "7", "role": "admin"}))["code"] == "UNAUTHORIZED"
+    refused = await stage.refusal(auth={"token": stage.token("8"), "userId": "7"})
+    assert refused["code"] == "UNAUTHORIZED"
+
+
+async def test_s059_rooms_are_named_by_the_server(stage: Stage) -> None:
+    """Nobody joins `user-…` or `authenticated` by a name of his own."""
+    client = await stage.client("8")
+    before = stage.io.sockets[client.id].rooms
+    for event in ("join-import-room", "join-progress", "join", "subscribe"):
+        client.emit(event, "user-7")
+    await reached(stage, client)
+    after = stage.io.sockets[client.id].rooms
+    assert after - before <= {"progress-user-7"}
+
+
+async def test_s060_the_ack_of_a_join_is_a_snapshot_with_its_sequence(stage: Stage) -> None:
+    client = await stage.client()
+    number = (await finished(client))["importId"]
+    status = (await client.emit_with_ack("join-import-room", number))["status"]
+    expected = {"importId", "status", "processed", "total", "percentage", "elapsedTime"}
+    assert expected | {"timestamp", "message", "result", "seq"} <= set(status)
+    assert (status["status"], status["percentage"], status["processed"]) == ("completed", 100, 20)
+
+
+async def test_s061_leaving_is_acknowledged_and_harmless(stage: Stage) -> None:
+    client = await stage.client()
+    client.emit("leave-import-room", 5)
+    for _ in range(2):
+        assert await client.emit_with_ack("leave-import-room", 5) == {"success": True}
+    assert await client.emit_with_ack("leave-progress", "never-joined") == {"success": True}
+
+
+async def test_s062_import_progress_is_flat_and_nested_at_once(stage: Stage) -> None:
+    client = await stage.client()
+    tracker = stage.application.tracker
+    tracker.queue(77, "7", "scan.csv", None, session_id="s-77")
+    tracker.start(77)
+    assert (await client.emit_with_ack("join-import-room", 77))["success"]
+    tracker.update(77, ImportStatus.PROCESSING, 3, 8, 70, "going")
+    told = await payload(client, "import-progress")
+    nested = told["progress"]
+    assert set(nested) == {"processed", "total", "percentage", "status", "timestamp"}
+    assert nested == {name: told[name] for name in nested}
+    assert (told["importId"], told["percentage"]) == (77, 38)
+
+
+@pytest.mark.parametrize(
+    ("processed", "total", "share"),
+    [(1, 0, 0), (5, None, 0), (-5, 10, 0), (20, 10, 100), (1, 3, 33)],
+)
+def test_s063_a_percentage_is_a_whole_number_from_0_to_100(
+    processed: int, total: int | None, share: int
+) -> None:
+    assert percentage(processed, total) == share
+
+
+async def test_s063_percentages_never_fall(stage: Stage) -> None:
+    client = await stage.client()
+    tracker = stage.application.tracker
+    tracker.queue(78, "7", "scan.csv", None, session_id="s-78")
+    await client.emit_with_ack("join-import-room", 78)
+    for processed, total in ((5, 10), (2, 10), (6, 0), (7, 10), (3, 1000)):
+        tracker.update(78, ImportStatus.PROCESSING, processed, total, 50, "")
+        await stage.advance(0.2)
+    told = [args[0]["percentage"] for args in client.events("import-progress")]
+    assert told == sorted(told)
+    assert all(isinstance(each, int) for each in told)
+
+
+# -- the front end's rooms
+
+
+async def test_s001_s060_a_session_is_joined_before_it_exists(stage: Stage) -> None:
+    client = await stage.client()
+    session = "import-1735088423891-a3b2c1d4e"
+    answer = await client.emit_with_ack("join-progress", session)
+    assert answer == {"success": True, "status": None}
+    await start(client, sessionId=session)
+    complete = await payload(client, "progress-complete")
+    assert (complete["progress"], complete["status"]) == (100, "completed")
+    assert set(complete["metadata"]["importSummary"]) == {
+        "sessionId",
+        "importMetadata",
+        "cveDiscovery",
+        "severityImpact",
+        "hostImpact",
+        "comparison",
+    }
+    client.emit("join-progress", session)
+    status = await payload(client, "progress-status")
+    assert set(status) == {"sessionId", "progress", "status", "message", "metadata"}
+    assert status["status"] == "completed"
+
+
+async def test_s058_who_waited_for_anothers_session_is_put_out_when_it_begins(
+    stage: Stage,
+) -> None:
+    owner, stranger = await stage.client("7"), await stage.client("8")
+    admin = await stage.client("1", "admin")
+    for client in (owner, stranger, admin):
+        assert (await client.emit_with_ack("join-progress", "import-1-x"))["success"]
+    await start(owner, sessionId="import-1-x")
+    for client in (owner, admin):
+        assert (await payload(client, "progress-complete"))["sessionId"] == "import-1-x"
+    await reached(stage, stranger)
+    assert not [name for name in names(stranger) if name.startswith("progress-")]
+    assert (await stranger.emit_with_ack("join-progress", "import-1-x"))["code"] == "NOT_FOUND"
+
+
+async def test_s120_after_an_error_the_front_end_gets_the_status_that_it_shows(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    client.emit("join-progress", "import-1-bad")
+    await start(client, FOREIGN, sessionId="import-1-bad")
+    error = await payload(client, "progress-error")
+    status = await payload(client, "progress-status")
+    assert (error["error"]["code"], status["status"]) == ("VALIDATION_ERROR", "error")
+    assert status["message"] == error["message"]
+
+
+async def test_s001_ping_is_answered_with_pong(stage: Stage) -> None:
+    client = await stage.client()
+    client.emit("ping")
+    await client.receive_event("pong")
+
+
+@pytest.mark.parametrize("given", [None, "", "a b", "x" * 129, 5, {}, ["x"], "ä", "../x"])
+async def test_s057_what_is_no_session_id_is_refused(stage: Stage, given: Any) -> None:
+    client = await stage.client()
+    for event in ("join-progress", "leave-progress"):
+        client.emit(event, given)
+        assert (await client.emit_with_ack(event, given))["code"] == "VALIDATION_ERROR"
+
+
+async def test_s060_a_session_is_polled_over_http_for_as_long_as_anybody_asks(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    await finished(client, sessionId="import-1-poll")
+    await stage.advance(7200)
+    headers = {"authorization": f"Bearer {stage.token()}"}
+    answer = await stage.ask("GET", "/api/import/progress/import-1-poll", headers)
+    assert (answer.status, answer.json()["status"], answer.json()["progress"]) == (
+        200,
+        "completed",
+        100,
+    )
