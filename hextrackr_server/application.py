@@ -13,13 +13,15 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from secrets import token_urlsafe
 from typing import Any
 
 from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from engineio_core import Cookie, Cors
+from engineio_core import Cors
+from engineio_core.http_message import HttpRequest
 from engineio_core.listener import Tls, wait_for_signal
 from hextrackr_server import log_setup
 from hextrackr_server.clock import Clock, LoopClock
@@ -331,10 +333,7 @@ def _socket_server(
             skip_middlewares=False,
             still_valid=lambda data: identity.is_current(data["principal"]),
         )
-    cookie = None
-    if settings.affinity_cookie is not None:
-        cookie = Cookie(name=settings.affinity_cookie, secure=settings.ssl_cert_path is not None)
-    return SocketServer(
+    io = SocketServer(
         cors=Cors(
             origins=origins,
             methods=("GET", "POST"),
@@ -342,13 +341,27 @@ def _socket_server(
             credentials=True,
         ),
         recovery=recovery,
-        cookie=cookie,
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
         trusted_proxies=settings.trusted_proxies,
         max_sessions=settings.max_connections,
         error_ack=failures.ack,
     )
+    if settings.affinity_cookie is not None:
+        _keep_clients_apart(io, settings.affinity_cookie)
+    return io
+
+
+def _keep_clients_apart(io: SocketServer, name: str) -> None:
+    """Give each client a cookie that a balancer can go by: a random one, that grants nothing."""
+
+    def add_cookie(headers: dict[str, str], request: HttpRequest) -> None:
+        if f"{name}=" not in request.headers.get("cookie", ""):
+            secure = "; Secure" if request.secure else ""
+            value = f"{name}={token_urlsafe(12)}; Path=/; HttpOnly; SameSite=Lax{secure}"
+            headers["Set-Cookie"] = value
+
+    io.engine.on("initial_headers", add_cookie)
 
 
 def _tls(settings: Settings) -> Tls | None:

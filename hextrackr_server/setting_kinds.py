@@ -35,6 +35,13 @@ def text(name: str, given: Any) -> str:
     return given
 
 
+def cookie_name(name: str, given: Any) -> str:
+    """What a cookie may be called."""
+    if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given):
+        raise SettingsError(f"{name} must be 1 to 64 letters, digits or . _ -, not {given!r}")
+    return given
+
+
 def path(name: str, given: Any) -> Path:
     """The path of a file or directory."""
     return Path(text(name, given))

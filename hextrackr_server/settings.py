@@ -70,7 +70,7 @@ class Settings:
 
     # cookies of express-session
     session_secrets: tuple[bytes, ...] = option(kinds.secrets, (), "SESSION_SECRET", secret=True)
-    session_cookie: str = option(kinds.text, "hextrackr.sid", "SESSION_COOKIE")
+    session_cookie: str = option(kinds.cookie_name, "hextrackr.sid", "SESSION_COOKIE")
     sessions_database: Path = option(kinds.path, Path("data/sessions.db"), "SESSIONS_DATABASE")
 
     # who stays connected
@@ -101,7 +101,7 @@ class Settings:
     # the transport
     ping_interval: float = option(kinds.seconds(1, 60), 25.0)
     ping_timeout: float = option(kinds.seconds(1, 120), 20.0)
-    affinity_cookie: str | None = option(kinds.text, None)
+    affinity_cookie: str | None = option(kinds.cookie_name, None)
     shutdown_disconnect: bool = option(kinds.switch, True)
     shutdown_drain: float = option(kinds.seconds(0, 300), 0.0)
 

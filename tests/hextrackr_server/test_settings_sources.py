@@ -70,6 +70,7 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
         ("TRUSTED_PROXIES", "10.0.0.0/33", "must list networks"),
         ("CORS_ORIGIN_PATTERN", "(", "no regular expression"),
         ("REDIS_URL", "http://redis", "redis://"),
+        ("SESSION_COOKIE", "a;b", "must be 1 to 64 letters"),
         ("NODE_ENV", "prod", "must be one of"),
         ("SESSION_SECRET", "short", "has 5 bytes"),
         ("JWT_PUBLIC_KEY", "x", "public key in PEM"),

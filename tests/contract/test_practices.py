@@ -1,0 +1,156 @@
+"""Best practices and implicit items: rows S133 to S138 and S141 to S144."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hextrackr_server import settings
+from hextrackr_server.errors import SettingsError
+from hextrackr_server.handlers.identity import NAMESPACES
+from socketio_core.testing import settle
+from tests.contract.support import POLLING, Stage
+from tests.hextrackr_server.support import SECRET
+
+LIFECYCLE = {"connection", "disconnecting", "disconnect"}
+
+
+def events_of(stage: Stage, namespace: str) -> list[str]:
+    return [
+        name
+        for name in stage.io.of(namespace).registry.table.handlers
+        if name not in LIFECYCLE and name != "ping"
+    ]
+
+
+async def test_s133_there_is_no_namespace_without_a_guard(stage: Stage) -> None:
+    assert set(stage.io.namespaces) == set(NAMESPACES)
+    for namespace in NAMESPACES:
+        assert (await stage.refusal(namespace))["code"] == "UNAUTHORIZED"
+    assert (await stage.refusal("/made-up"))["message"] == "Invalid namespace"
+
+
+async def test_s134_all_means_those_who_are_logged_in(stage: Stage) -> None:
+    """Who has only a connection, or was cut off, hears nothing of what goes to all."""
+    client = await stage.client("7")
+    silent = stage.server.open_connection()
+    heard: list[Any] = []
+    silent.send = heard.append  # type: ignore[method-assign]
+    stage.application.notifications.announce("hello", None, "x")
+    stage.application.notifications.system("x", "hello")
+    stage.application.vulnerabilities.updated(5, {"severity": "High"})
+    await client.receive_event("system-announcement")
+    await settle()
+    assert heard == []
+
+
+@pytest.mark.parametrize("arguments", [(), (None,), ({},), ([],), ("x" * 10_000,), (1, 2, 3, 4)])
+async def test_s135_no_event_with_any_arguments_harms_the_server(
+    stage: Stage, arguments: tuple[Any, ...]
+) -> None:
+    for namespace in NAMESPACES:
+        client = await stage.client("1", "admin", namespace)
+        for event in [*events_of(stage, namespace), "unknown"]:
+            client.emit(event, *arguments)
+            answer = await client.emit_with_ack(event, *arguments)
+            assert isinstance(answer["success"], bool), event
+        assert client.connected
+    assert "handler" not in stage.application.metrics.errors
+
+
+async def test_s136_what_one_client_may_use_is_bounded(set_up: Any) -> None:
+    """Rooms, payloads, namespaces, pending work: each has a limit."""
+    stage: Stage = await set_up()
+    client = await stage.client("7")
+    answers = [
+        await client.emit_with_ack("join-progress", f"session-{number}") for number in range(40)
+    ]
+    assert any(not answer["success"] for answer in answers)
+    assert len(stage.io.sockets[client.id].rooms) <= 64
+    sid = await stage.open_polling()
+    answer = await stage.ask("POST", f"{POLLING}&sid={sid}", body=b"4" * 1_000_001)
+    assert answer.status == 413
+    assert stage.io.socket_options.max_pending_handlers <= 256
+
+
+async def test_s137_nothing_is_left_of_those_who_have_gone(stage: Stage) -> None:
+    """Sockets, rooms, editors, limits and timers end with their clients."""
+    for number in range(20):
+        client = await stage.client(str(number))
+        await client.emit_with_ack("start-editing", "ticket", number)
+        client.disconnect()
+    await settle()
+    application = stage.application
+    assert not stage.io.sockets
+    assert not stage.io.main.adapter.rooms()
+    assert len(application.editing) == 0
+    assert not application.guard._ends
+    assert not application.limiter._open
+
+
+async def test_s138_every_event_that_a_client_may_send_is_acked(stage: Stage) -> None:
+    for namespace in NAMESPACES:
+        client = await stage.client("1", "admin", namespace)
+        for event in events_of(stage, namespace):
+            assert "success" in await client.emit_with_ack(event), event
+
+
+async def test_s141_without_websockets_there_is_polling_and_http(stage: Stage) -> None:
+    headers = stage.logins.log_in("7")
+    path = f"{POLLING}&sid={await stage.open_polling(headers)}"
+    await stage.ask("POST", path, headers, b"40")
+    assert (await stage.ask("GET", path, headers)).body.startswith(b"40")
+    await stage.ask("POST", path, headers, b'420["stop-editing","ticket","1"]')
+    assert (await stage.ask("GET", path, headers)).body == b'430[{"success":true}]'
+    progress = await stage.ask("GET", "/api/import/progress/unknown", headers)
+    assert progress.status == 404
+
+
+async def test_s141_at_shutdown_clients_leave_one_after_another(set_up: Any) -> None:
+    stage: Stage = await set_up(shutdown_drain=0.02)
+    clients = [await stage.client(str(number)) for number in range(4)]
+    stopping = asyncio.create_task(stage.application.shutdown())
+    await settle()
+    assert [client.connected for client in clients].count(True) == 3
+    await stage.advance(1)
+    await stopping
+    assert not any(client.connected for client in clients)
+
+
+def test_s142_a_server_beyond_this_machine_may_have_tls_and_dev_stays_here() -> None:
+    with pytest.raises(SettingsError, match="loopback"):
+        settings.load({}, {"dev": True, "host": "192.0.2.1"})
+    with pytest.raises(SettingsError, match="go together"):
+        settings.load({"JWT_SECRET": SECRET.decode(), "SSL_CERT_PATH": "/x"})
+
+
+async def test_s143_the_protocol_is_socketio_5_over_engineio_4(stage: Stage) -> None:
+    for version, status in (("4", 200), ("3", 400), ("5", 400)):
+        answer = await stage.ask("GET", f"/socket.io/?EIO={version}&transport=polling")
+        assert answer.status == status
+    assert answer.json()["code"] == 5
+
+
+def test_s144_the_guides_variables_are_read_and_ours_come_first() -> None:
+    environment = {
+        "CORS_ORIGIN": "https://a.example",
+        "SESSION_SECRET": "s" * 32,
+        "NODE_ENV": "production",
+        "JWT_SECRET": SECRET.decode(),
+        "REDIS_URL": "redis://127.0.0.1:6379/1",
+        "SSL_KEY_PATH": "/etc/key.pem",
+        "SSL_CERT_PATH": "/etc/cert.pem",
+        "PORT": "9000",
+        "HEXTRACKR_PORT": "9001",
+    }
+    chosen = settings.load(environment)
+    assert chosen.cors_origins == ("https://a.example",)
+    assert chosen.session_secrets == (b"s" * 32,)
+    assert chosen.redis_url == "redis://127.0.0.1:6379/1"
+    assert (str(chosen.ssl_key_path), str(chosen.ssl_cert_path)) == (
+        "/etc/key.pem",
+        "/etc/cert.pem",
+    )
+    assert chosen.port == 9001

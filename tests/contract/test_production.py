@@ -1,0 +1,298 @@
+"""Production: rows S96 to S111."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import logging
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from hextrackr_server import log_setup, settings
+from hextrackr_server.errors import SettingsError
+from hextrackr_server.event_log import EventLog
+from socketio_core.testing import settle
+from tests.contract.support import POLLING, Stage
+from tests.hextrackr_server.support import SECRET, FakeClock
+
+TOKEN = b"m" * 32
+
+
+def certificate(directory: Path, name: str) -> tuple[Path, Path]:
+    """A certificate that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    cert_path, key_path = directory / "cert.pem", directory / "key.pem"
+    cert_path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return cert_path, key_path
+
+
+async def peer_name(port: int, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> str:
+    """The name in the certificate that a server shows."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = version
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    parsed = x509.load_der_x509_certificate(shown)
+    return str(parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+
+
+async def test_s096_tls_from_paths_read_again_on_demand(set_up: Any, tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path, "old")
+    stage: Stage = await set_up(ssl_cert_path=cert, ssl_key_path=key)
+    assert await peer_name(stage.port) == "old"
+    certificate(tmp_path, "new")
+    stage.io.engine.reload_tls()
+    assert await peer_name(stage.port) == "new"
+
+
+async def test_s096_files_that_are_no_certificate_are_told(tmp_path: Path, set_up: Any) -> None:
+    cert, key = certificate(tmp_path, "x")
+    cert.write_text("nothing")
+    with pytest.raises(SettingsError, match="SSL_CERT_PATH"):
+        await set_up(ssl_cert_path=cert, ssl_key_path=key)
+    with pytest.raises(SettingsError, match="go together"):
+        settings.load({"JWT_SECRET": SECRET.decode(), "SSL_KEY_PATH": str(key)})
+
+
+def test_s097_what_is_no_setting_is_refused_by_its_nearest_name(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("secure = true\n")
+    with pytest.raises(SettingsError, match="no such key"):
+        settings.load({"JWT_SECRET": SECRET.decode()}, {"config": str(file)})
+
+
+async def test_s098_without_an_origin_only_the_own_host_is_served(set_up: Any) -> None:
+    stage: Stage = await set_up(cors_origins=())
+    foreign = await stage.ask("GET", POLLING, {"origin": "https://app.example"})
+    assert "access-control-allow-origin" not in foreign.headers
+    assert (await stage.ask("GET", POLLING, {"origin": stage.url})).status == 200
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_s099_s100_an_affinity_cookie_is_an_option_for_both_transports(
+    set_up: Any, transport: str
+) -> None:
+    stage: Stage = await set_up(affinity_cookie="io")
+    headers = {}
+    if transport == "websocket":
+        headers = {
+            "connection": "Upgrade",
+            "upgrade": "websocket",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+    path = f"/socket.io/?EIO=4&transport={transport}"
+    answer = await stage.ask("GET", path, headers, only_head=True)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("io=")
+    assert "HttpOnly" in cookie
+    assert "samesite=lax" in cookie.lower()
+
+
+async def test_s099_no_cookie_is_set_unless_it_is_wanted(stage: Stage) -> None:
+    assert "set-cookie" not in (await stage.ask("GET", POLLING)).headers
+
+
+@pytest.mark.parametrize(
+    ("proxies", "address"), [((), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")]
+)
+async def test_s101_addresses_of_trusted_proxies_alone_are_believed(
+    set_up: Any, proxies: tuple[str, ...], address: str
+) -> None:
+    stage: Stage = await set_up(trusted_proxies=proxies)
+    sid = await stage.open_polling({"x-forwarded-for": "203.0.113.9"})
+    assert stage.io.engine.sessions[sid].request.remote_address == address
+
+
+def test_s102_logs_are_json_lines_if_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "hello\n%s", ("you",), None)
+    line = log_setup.JsonFormatter().format(record)
+    assert json.loads(line)["message"] == "hello\\nyou"
+    assert "\n" not in line
+
+
+async def test_s103_s105_events_are_logged_by_name_never_by_content(
+    set_up: Any, tmp_path: Path
+) -> None:
+    stage: Stage = await set_up(event_log=tmp_path / "logs" / "socket-events.log")
+    client = await stage.client("7")
+    client.emit("start-editing", "ticket", "TOP-SECRET")
+    client.emit("evil\nname\x1b[31m" + "x" * 500, "TOP-SECRET")
+    await settle()
+    stage.application.notifications.user("7", "x", "TOP-SECRET")
+    await settle()
+    text = (tmp_path / "logs" / "socket-events.log").read_text()
+    assert "TOP-SECRET" not in text
+    lines = [json.loads(line) for line in text.splitlines()]
+    seen = [(line["direction"], line["event"][:13]) for line in lines]
+    assert ("in", "start-editing") in seen
+    assert ("in", "evil\\nname\\u") in [(kind, name[:12]) for kind, name in seen]
+    assert ("out", "user-notifica") in seen
+    assert all(line["userId"] == "7" and line["socketId"] == client.id for line in lines)
+    assert all(len(line["event"]) < 100 for line in lines)
+
+
+def test_s105_the_event_log_is_bounded_in_lines_and_says_how_many_it_left_out(
+    tmp_path: Path,
+) -> None:
+    clock, path = FakeClock(), tmp_path / "events.log"
+    log = EventLog(path, clock.monotonic, per_minute=3)
+    for _ in range(10):
+        log.note("in", "x", "s", "u")
+    clock.advance(60)
+    log.note("in", "y", "s", "u")
+    log.close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["x", "x", "x", "y"]
+    assert lines[-1]["notWritten"] == 7
+
+
+def test_s103_a_log_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="event log"):
+        EventLog(tmp_path / "file" / "events.log", FakeClock().monotonic)
+
+
+async def test_s104_a_connection_is_logged_with_its_address_and_agent_escaped(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        await stage.server.connect(
+            auth={"token": stage.token("7")}, headers={"user-agent": "evil\x1b[2J" + "x" * 5000}
+        )
+        await settle()
+    (record,) = [each for each in caplog.records if each.getMessage() == "connected"]
+    fields = record.__dict__["fields"]
+    assert (fields["user"], fields["address"]) == ("7", "127.0.0.1")
+    assert len(fields["userAgent"]) <= 256
+    assert "\x1b" not in log_setup.HumanFormatter().format(record)
+
+
+async def metrics(stage: Stage, **headers: str) -> dict[str, Any]:
+    answer = await stage.ask("GET", "/socket-metrics", headers)
+    assert answer.status == 200
+    return dict(answer.json())
+
+
+async def test_s106_s111_the_four_numbers_of_the_guide_and_more(stage: Stage) -> None:
+    await stage.client()
+    shown = await metrics(stage)
+    guide = ("totalConnections", "activeConnections", "reconnections", "errors")
+    assert [shown[name] for name in guide] == [1, 1, 0, 0]
+    assert shown["memoryBytes"] > 0
+
+
+async def test_s107_s108_totals_grow_and_what_is_active_is_read(stage: Stage) -> None:
+    first = await stage.client()
+    await stage.client(namespace="/users")
+    first.disconnect()
+    await settle()
+    shown = await metrics(stage)
+    assert (shown["totalConnections"], shown["activeConnections"]) == (2, 1)
+
+
+async def test_s109_reconnections_are_counted_not_told(stage: Stage) -> None:
+    """Recovered, or the same user from the same place within a minute; never by an event."""
+    client = await stage.client("7")
+    client.emit("reconnect")
+    await settle()
+    assert (await metrics(stage))["reconnections"] == 0
+    client.connection.cut()
+    client = await stage.client("7", pid=client.pid)
+    assert (await metrics(stage))["reconnections"] == 1
+    client.connection.cut()
+    client = await stage.client("7")
+    assert (await metrics(stage))["reconnections"] == 2
+    client.disconnect()
+    client = await stage.client("7")
+    client.connection.cut()
+    await stage.advance(61)
+    await stage.client("7")
+    assert (await metrics(stage))["reconnections"] == 2
+
+
+async def test_s110_errors_are_counted_by_type(stage: Stage) -> None:
+    def fail() -> None:
+        raise RuntimeError("broken")
+
+    stage.io.on("break", lambda socket: fail())
+    client = await stage.client()
+    client.emit("error")
+    client.emit("break")
+    await settle()
+    await stage.refusal()
+    client.connection.send_text("2[broken")
+    await settle()
+    shown = await metrics(stage)
+    assert shown["errorsByType"] == {"handler": 1, "connect": 1, "packet": 1}
+    assert shown["errors"] == 3
+
+
+@pytest.mark.parametrize("path", ["/socket-metrics", "/metrics"])
+async def test_s111_numbers_are_for_this_machine_or_for_a_token(set_up: Any, path: str) -> None:
+    stage: Stage = await set_up(metrics_token=TOKEN)
+    assert (await stage.ask("GET", path)).status == 200
+    passed_on = {"x-forwarded-for": "127.0.0.1"}
+    assert (await stage.ask("GET", path, passed_on)).status == 401
+    for token, status in ((TOKEN.decode(), 200), ("wrong", 401), ("", 401)):
+        headers = passed_on | {"authorization": f"Bearer {token}"}
+        assert (await stage.ask("GET", path, headers)).status == status
+
+
+async def test_s111_without_a_token_nobody_else_sees_numbers(stage: Stage) -> None:
+    headers = {"x-real-ip": "203.0.113.9", "authorization": "Bearer "}
+    assert (await stage.ask("GET", "/metrics", headers)).status == 401
+
+
+async def test_s111_prometheus_reads_the_same_numbers(stage: Stage) -> None:
+    client = await stage.client()
+    await client.emit_with_ack("stop-editing", "ticket", 1)
+    await stage.refusal()
+    answer = await stage.ask("GET", "/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = answer.body.decode().splitlines()
+    assert "hextrackr_connections_total 1" in lines
+    assert "# TYPE hextrackr_connections_total counter" in lines
+    assert "hextrackr_connections 1" in lines
+    assert 'hextrackr_errors_total{type="connect"} 1' in lines
+    assert "hextrackr_events_total 1" in lines
+
+
+async def test_s111_ready_tells_whether_the_database_answers(stage: Stage) -> None:
+    assert (await stage.ask("GET", "/ready")).json() == {"status": "ready", "database": "ok"}
+    stage.application.database._engine.dispose()
+    path = stage.directory / "stage.db"
+    path.unlink()
+    path.mkdir()
+    answer = await stage.ask("GET", "/ready")
+    assert (answer.status, answer.json()["database"]) == (503, "failed")
+    path.rmdir()
