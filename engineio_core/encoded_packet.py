@@ -11,6 +11,10 @@ from binascii import b2a_base64
 
 from .websocket_frame import BINARY, TEXT, encode_frame
 
+# The heads of short frames, by length: making one costs as much as the rest of the frame.
+_TEXT_HEADS = [bytes((0x80 | TEXT, length)) for length in range(126)]
+_BINARY_HEADS = [bytes((0x80 | BINARY, length)) for length in range(126)]
+
 
 class EncodedPacket:
     """A packet of Engine.IO: `payload` is `b"4hello"` for text, the bare bytes for binary."""
@@ -36,7 +40,11 @@ class EncodedPacket:
         """The unmasked WebSocket frame."""
         frame = self._frame
         if frame is None:
-            frame = encode_frame(BINARY if self.is_binary else TEXT, self.payload)
+            payload = self.payload
+            if len(payload) < 126:
+                frame = (_BINARY_HEADS if self.is_binary else _TEXT_HEADS)[len(payload)] + payload
+            else:
+                frame = encode_frame(BINARY if self.is_binary else TEXT, payload)
             self._frame = frame
         return frame
 

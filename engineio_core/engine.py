@@ -171,6 +171,9 @@ class Engine:
         for listener in listeners:
             listener.close()
         self.close()
+        # uvloop writes when an iteration ends: the farewells must leave before the loop does.
+        for _ in range(2):
+            await asyncio.sleep(0)
         if self._asgi is not None:
             await self._asgi.shut_down()
 

@@ -3,8 +3,9 @@
 Knows: h11 (for reading only), keep-alive, pipelining, limits, deadlines.
 Does not know: what the requests are about: a `Router` is told of each.
 
-Answers are written by hand, since h11's writing costs more than all the rest of a poll. A parser
-serves one request; the next one begins with the bytes that the last one left.
+Two lanes, as for WebSocket: a usual request that is there as a whole is read by `http_head`;
+everything else goes to h11, which judges it. Answers are written by hand. A parser serves one
+request; the next one begins with the bytes that the last one left.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import h11
 
 from .exchange import Exchange
+from .http_head import read_head
 from .http_message import BadTarget, HttpRequest, HttpResponse, encode_response, join_headers
 
 if TYPE_CHECKING:
@@ -49,9 +51,10 @@ class HttpProtocol(asyncio.Protocol):
     """One TCP connection while it speaks HTTP."""
 
     __slots__ = (
-        "_body_began", "_body_size", "_checked", "_clock", "_connections", "_deadline",
+        "_body", "_body_began", "_body_size", "_checked", "_clock", "_connections", "_deadline",
         "_discarded", "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_lingering",
-        "_is_writing_paused", "_parser", "_router", "_timer", "peer", "secure", "tcp",
+        "_is_tcp_paused", "_is_writing_paused", "_parser", "_router", "_timer", "_unread",
+        "peer", "secure", "tcp",
     )  # fmt: skip
 
     tcp: asyncio.Transport
@@ -64,9 +67,11 @@ class HttpProtocol(asyncio.Protocol):
         self.peer = ""
         self.secure = False
         # Reading
-        self._parser = self._make_parser()
+        self._parser: h11.Connection | None = None  # while the slow lane has the request
+        self._unread = b""  # what has come, and no lane has taken
+        self._body: bytes | None = None  # of a request of the fast lane, until somebody takes it
         self._exchange: Exchange | None = None
-        self._held = 0  # bytes that the parser holds and has made nothing of
+        self._held = 0  # bytes, here or in the parser, of which nothing was made
         self._checked = 0  # bytes of a head that were looked at
         self._body_began = 0.0
         self._body_size = 0
@@ -74,6 +79,7 @@ class HttpProtocol(asyncio.Protocol):
         self._is_advancing = False
         self._is_body_paused = False
         self._is_lingering = False
+        self._is_tcp_paused = False
         self._is_writing_paused = False
         # One timer for head, body and keep-alive; when it fires it looks at the deadline
         self._deadline = math.inf
@@ -98,15 +104,19 @@ class HttpProtocol(asyncio.Protocol):
         """Take bytes. Nothing escapes from here."""
         if self._is_lingering:
             return
-        if self._exchange is None and self._held == 0:
-            self._set_deadline(self._router.options.header_timeout)
+        is_new = self._exchange is None and self._held == 0
         self._held += len(data)
-        try:
-            self._parser.receive_data(data)
-        except h11.RemoteProtocolError as error:
-            self._refuse(error.error_status_hint, str(error))
-            return
+        if self._parser is None:
+            self._unread = self._unread + data if self._unread else data
+        else:
+            try:
+                self._parser.receive_data(data)
+            except h11.RemoteProtocolError as error:
+                self._refuse(error.error_status_hint, str(error))
+                return
         self._advance()
+        if is_new and self._exchange is None and self._held and not self._is_lingering:
+            self._set_deadline(self._router.options.header_timeout)
         if self._held > self._router.options.max_header_size and not self._is_lingering:
             # What is pipelined behind a request waits in the kernel.
             self._pause_tcp()
@@ -161,12 +171,7 @@ class HttpProtocol(asyncio.Protocol):
         if exchange is None:
             if self._is_lingering or self._is_writing_paused or not self._held:
                 return False
-            self._check_head()
-            event = self._parser.next_event()
-            if isinstance(event, h11.Request):
-                self._begin(event)
-                return True
-            return False
+            return self._begin_fast() or self._begin_slowly()
         if exchange.is_finished and exchange.is_body_read:
             return self._end_exchange(exchange)
         if exchange.is_body_read or self._is_body_paused:
@@ -175,9 +180,43 @@ class HttpProtocol(asyncio.Protocol):
             return False
         return self._read_body(exchange)
 
-    def _check_head(self) -> None:
+    def _begin_fast(self) -> bool:
+        """Take a usual request, if it is there as a whole; tell whether it was."""
+        if self._parser is not None:
+            return False
+        data = self._unread
+        head = read_head(data, self._router.options.max_header_size)
+        if head is None:
+            return False
+        method, target, headers, end, length = head
+        stop = end + length
+        if stop > len(data):
+            return False
+        self._unread = data[stop:]
+        self._held = len(self._unread)
+        self._body = data[end:stop] if "content-length" in headers else None
+        keep_alive = "close" not in headers.get("connection", "").lower()
+        self._deadline = math.inf
+        self._route(method, target, headers, keep_alive=keep_alive, is_old=False)
+        return True
+
+    def _begin_slowly(self) -> bool:
+        """Let h11 read the head; tell whether it is complete."""
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = self._make_parser()
+            data, self._unread = self._unread, b""
+            parser.receive_data(data)
+        self._check_head(parser)
+        event = parser.next_event()
+        if isinstance(event, h11.Request):
+            self._begin(event)
+            return True
+        return False
+
+    def _check_head(self, parser: h11.Connection) -> None:
         """Refuse a head that is too long, or that another reader may split in another way."""
-        data, _ = self._parser.trailing_data
+        data, _ = parser.trailing_data
         # Each byte is looked at once, however small the pieces are that a head comes in.
         known, self._checked = self._checked, len(data)
         end = data.find(b"\r\n\r\n", max(known - 3, 0))
@@ -195,10 +234,24 @@ class HttpProtocol(asyncio.Protocol):
             # RFC 9112, section 6.1: it "ought to be handled as an error": this is how requests
             # are smuggled past a proxy.
             raise h11.RemoteProtocolError("both Transfer-Encoding and Content-Length")
+        is_old = event.http_version == b"1.0"
+        keep_alive = not is_old and "close" not in headers.get("connection", "").lower()
+        method, target = event.method.decode("ascii"), event.target.decode("latin-1")
+        self._held = 0
+        if "content-length" in headers or "transfer-encoding" in headers:
+            self._await_body()
+        else:
+            self._deadline = math.inf
+        self._route(method, target, headers, keep_alive=keep_alive, is_old=is_old)
+
+    def _route(
+        self, method: str, target: str, headers: dict[str, str], *, keep_alive: bool, is_old: bool
+    ) -> None:
+        """Begin the exchange of a request."""
         try:
             request = HttpRequest(
-                event.method.decode("ascii"),
-                event.target.decode("latin-1"),
+                method,
+                target,
                 headers,
                 remote_address=self.peer,
                 secure=self.secure,
@@ -206,19 +259,22 @@ class HttpProtocol(asyncio.Protocol):
         except BadTarget as error:
             raise h11.RemoteProtocolError(str(error)) from None
         self._router.proxies.apply(request)
-        is_old = event.http_version == b"1.0"
-        keep_alive = not is_old and "close" not in headers.get("connection", "").lower()
         exchange = self._exchange = Exchange(self, request, keep_alive, is_old=is_old)
-        self._held = self._checked = self._discarded = 0
+        self._checked = self._discarded = 0
         self._is_body_paused = False
-        if exchange.is_body_read:
-            self._deadline = math.inf
-        else:
-            self._await_body()
         self._router.route(exchange)
 
     def _read_body(self, exchange: Exchange) -> bool:
-        event = self._parser.next_event()
+        parser = self._parser
+        if parser is None:
+            body, self._body = self._body, None
+            exchange.is_body_read = True
+            if exchange.reader is not None and not exchange.is_finished:
+                if body:
+                    exchange.reader.body_data(body)
+                exchange.reader.body_complete()
+            return True
+        event = parser.next_event()
         if isinstance(event, h11.Data):
             self._held = 0
             if exchange.reader is not None and not exchange.is_finished:
@@ -236,9 +292,9 @@ class HttpProtocol(asyncio.Protocol):
             if exchange.reader is not None and not exchange.is_finished:
                 exchange.reader.body_complete()
             return True
-        if self._parser.they_are_waiting_for_100_continue and not exchange.is_answered:
+        if parser.they_are_waiting_for_100_continue and not exchange.is_answered:
             self.tcp.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._parser.send(h11.InformationalResponse(status_code=100, headers=[]))
+            parser.send(h11.InformationalResponse(status_code=100, headers=[]))
         return False
 
     def _await_body(self) -> None:
@@ -279,7 +335,8 @@ class HttpProtocol(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
-        if self._parser.they_are_waiting_for_100_continue or (
+        parser = self._parser
+        if (parser is not None and parser.they_are_waiting_for_100_continue) or (
             not exchange.keep_alive and not exchange.is_body_read
         ):
             self._linger()
@@ -299,9 +356,12 @@ class HttpProtocol(asyncio.Protocol):
 
     def release(self) -> tuple[asyncio.Transport, bytes]:
         """Give TCP away, with the bytes that came behind the request."""
-        # h11 stops behind a request that asks for an upgrade; what follows is not HTTP.
-        self._parser.next_event()
-        data, _ = self._parser.trailing_data
+        data = self._unread
+        if self._parser is not None:
+            # h11 stops behind a request that asks for an upgrade; what follows is not HTTP.
+            self._parser.next_event()
+            data, _ = self._parser.trailing_data
+        self._unread, self._held = b"", 0
         self._exchange = None
         self._stop()
         self._connections.discard(self)
@@ -321,15 +381,16 @@ class HttpProtocol(asyncio.Protocol):
         if not exchange.keep_alive or self.tcp.is_closing():
             self._close()
             return False
-        if self._parser.their_state is h11.SEND_BODY:
-            self._parser.next_event()  # the end of a message without a body
-        data, _ = self._parser.trailing_data
-        self._parser = self._make_parser()
+        parser = self._parser
+        if parser is not None:
+            if parser.their_state is h11.SEND_BODY:
+                parser.next_event()  # the end of a message without a body
+            self._unread, _ = parser.trailing_data
+            self._parser = None
+        data = self._unread
         self._held = len(data)
         options = self._router.options
         self._set_deadline(options.header_timeout if data else options.keep_alive_timeout)
-        if data:
-            self._parser.receive_data(data)
         return bool(data)
 
     def _close(self) -> None:
@@ -358,10 +419,12 @@ class HttpProtocol(asyncio.Protocol):
 
     def _pause_tcp(self) -> None:
         if not self.tcp.is_closing():  # uvloop raises there
+            self._is_tcp_paused = True
             self.tcp.pause_reading()
 
     def _resume_tcp(self) -> None:
-        if not self.tcp.is_closing():
+        if self._is_tcp_paused and not self.tcp.is_closing():
+            self._is_tcp_paused = False
             self.tcp.resume_reading()
 
     def _stop(self) -> None:

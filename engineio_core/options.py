@@ -44,6 +44,25 @@ def _within(name: str, value: Any, least: int, most: int) -> None:
         raise ValueError(f"{name} is a whole number from {least} to {most}, not {value!r}")
 
 
+def one_of(name: str, value: Any, kind: type) -> None:
+    """Raise TypeError if an option that is an object of its own, or None, is anything else."""
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} is a {kind.__name__}(...) or None, not {value!r}")
+
+
+def _networks(name: str, value: Any) -> None:
+    if isinstance(value, str):
+        raise ValueError(f"{name} is a collection of networks, not {value!r}")
+    for network in value:
+        try:
+            if network != "unix":
+                ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(
+                f'{name} has networks like "10.0.0.0/8", and "unix": {error}'
+            ) from None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cors:
     """Which other origins may talk to this server.
@@ -200,9 +219,9 @@ class EngineOptions:
             _positive(name, getattr(self, name))
         for name in ("max_http_buffer_size", "max_outbox_size", "max_header_size", "max_sessions"):
             _at_least(name, getattr(self, name), 1)
-        for proxy in self.trusted_proxies:
-            if proxy != "unix":
-                ipaddress.ip_network(proxy)
+        for name, kind in _OBJECTS.items():
+            one_of(name, getattr(self, name), kind)
+        _networks("trusted_proxies", self.trusted_proxies)
 
 
 _DURATIONS: Final = (
@@ -215,6 +234,12 @@ _DURATIONS: Final = (
     "body_timeout",
     "keep_alive_timeout",
 )
+_OBJECTS: Final[dict[str, type]] = {
+    "http_compression": HttpCompression,
+    "per_message_deflate": PerMessageDeflate,
+    "cookie": Cookie,
+    "cors": Cors,
+}
 
 
 def build_options(kind: type[Options], given: Mapping[str, Any]) -> Options:

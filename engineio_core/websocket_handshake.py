@@ -6,6 +6,9 @@ Does not know: sessions, frames; TCP is written by whoever asks.
 
 from __future__ import annotations
 
+import re
+from binascii import b2a_base64
+from hashlib import sha1
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from websockets.datastructures import Headers
@@ -49,6 +52,8 @@ def accept_handshake(
     request: HttpRequest, deflate: PerMessageDeflate | None, max_size: int
 ) -> Accepted:
     """Accept the handshake of `request`. Raises HandshakeRejected."""
+    if deflate is None and (accepted := _accept_usual(request)) is not None:
+        return accepted
     factories = []
     if deflate is not None:
         factories.append(
@@ -77,6 +82,27 @@ def accept_handshake(
     return Accepted(lines, protocol.extensions)
 
 
+def _accept_usual(request: HttpRequest) -> Accepted | None:
+    """Accept what nearly all clients send; None for what the library is to judge."""
+    headers = request.headers
+    key = headers.get("sec-websocket-key", "")
+    if not (
+        headers.get("upgrade", "").lower() == "websocket"
+        and headers.get("connection", "").lower() in _USUAL_CONNECTIONS
+        and headers.get("sec-websocket-version") == VERSION
+        and "sec-websocket-protocol" not in headers
+        and _KEY.fullmatch(key)
+    ):
+        return None
+    # 4.2.2: the SHA-1 of the key and this GUID, base64-encoded.
+    digest = sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    accept = b2a_base64(digest, newline=False).decode()
+    lines = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
+    return Accepted(lines, ())
+
+
+_USUAL_CONNECTIONS: Final = ("upgrade", "keep-alive, upgrade")
+_KEY: Final = re.compile(r"[+/0-9A-Za-z]{21}[AQgw]==")  # 16 bytes in base64
 _JUDGED = {"connection", "upgrade"}
 # What Node's server does not send either.
 _OMITTED = {"Date", "Server"}

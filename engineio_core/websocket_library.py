@@ -118,3 +118,37 @@ class LibraryLane:
             self._protocol.fail(code, reason)
         elif self.is_open:
             self._protocol.send_close()
+
+
+class EndedLane(LibraryLane):
+    """The lane of a connection whose close handshake is over: it takes and says nothing."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """Make it without a protocol: it is for all connections."""
+        self._fragments = None
+
+    @property
+    def is_open(self) -> bool:
+        """No."""
+        return False
+
+    @property
+    def error(self) -> str | None:
+        """None."""
+        return None
+
+    def feed(self, data: bytes) -> Iterator[Message | None]:
+        """Drop it."""
+        return iter(())
+
+    def output(self) -> list[bytes]:
+        """Nothing."""
+        return []
+
+    def deflate(self, packet: EncodedPacket) -> None:
+        """Drop it."""
+
+    def close(self, code: int | None, description: str) -> None:
+        """It is closed."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .encoded_packet import EncodedPacket
 from .errors import CloseReason, ProtocolError
 from .websocket_frame import apply_mask, judge_header
-from .websocket_library import LibraryLane
+from .websocket_library import EndedLane, LibraryLane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,13 @@ logger = logging.getLogger("engineio_core")
 
 FIN_TEXT: Final = 0x81
 FIN_BINARY: Final = 0x82
+FIN_CLOSE: Final = 0x88
+_SHORT: Final = (6, 8)
+_USUAL_CODES: Final = (b"", b"\x03\xe8", b"\x03\xe9")  # none, normal, going away
+ENDED: Final = EndedLane()
 # A batch that grows past this is written at once, so that TCP's back-pressure can speak.
 MAX_BATCH: Final = 64 * 1024
+SLICE: Final = 1024
 
 
 class WebSocketTransport(asyncio.Protocol):
@@ -105,17 +110,18 @@ class WebSocketTransport(asyncio.Protocol):
             if consumed < len(data):
                 rest = data[consumed:]
                 if self._library_only:
-                    self._feed_library(rest)
-                else:
+                    rest = self._feed_slices(rest)
+                if rest:
                     self._partial = bytearray(rest)
         except ProtocolError as error:
             self._fail(error)
         except Exception:
             logger.exception("reading from a WebSocket failed")
             self._fail(ProtocolError("internal error", websocket_code=1011))
-        if self._batch:
-            self._write_batch()
-        self._batch = None
+        batch, self._batch = self._batch, None
+        if batch:
+            self._batch_size = 0
+            self._tcp.write(batch[0] if len(batch) == 1 else b"".join(batch))
 
     def eof_received(self) -> bool:
         """Close: a WebSocket does not live half."""
@@ -154,6 +160,7 @@ class WebSocketTransport(asyncio.Protocol):
     def _split(self, data: bytes) -> int:
         """Deliver the whole frames in `data`; return how many bytes they took."""
         position, end = 0, len(data)
+        max_size = self._max_size
         if self._slow_bytes:
             position = self._feed_frame(data, 0, self._slow_bytes)
         while self._is_fast:
@@ -168,7 +175,7 @@ class WebSocketTransport(asyncio.Protocol):
             if (
                 (first == FIN_TEXT or first == FIN_BINARY)
                 and data[position + 1] & 0x80
-                and length <= self._max_size
+                and length <= max_size
                 and not self._is_in_message
             ):
                 stop = start + length
@@ -179,7 +186,10 @@ class WebSocketTransport(asyncio.Protocol):
                 position = stop
                 try:
                     if first == FIN_TEXT:
-                        self._receive_text(payload.decode())
+                        # Bound first: the interpreter is quicker at an attribute and a call
+                        # than at what looks like a method and is none.
+                        receive_text = self._receive_text
+                        receive_text(payload.decode())
                     else:
                         self._receive_binary(payload)
                 except Exception as error:
@@ -188,6 +198,8 @@ class WebSocketTransport(asyncio.Protocol):
             if start - 4 > end:
                 self._wanted = start - 4 - position
                 break
+            if first == FIN_CLOSE and self._answers_close(data[position : start + length]):
+                return end
             # The library looks at the length first: what is too long is its to refuse.
             held = self._lane.held if self._lane else 0
             if length <= self._max_size - held and (
@@ -196,6 +208,22 @@ class WebSocketTransport(asyncio.Protocol):
                 raise ProtocolError(complaint, websocket_code=1002)
             position = self._feed_frame(data, position, start - position + length)
         return position
+
+    def _answers_close(self, frame: bytes) -> bool:
+        """End in good order, if this is how nearly all clients close; tell whether it is."""
+        if self._is_in_message or len(frame) not in _SHORT or frame[1] != 0x80 | len(frame) - 6:
+            return False
+        code = apply_mask(frame[6:], frame[2:6])
+        if code not in _USUAL_CODES:
+            return False
+        self._lane = ENDED
+        self._stop()
+        self._listener.transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
+        # 5.5.1: "When sending a Close frame in response, the endpoint typically echos the status
+        # code it received."
+        self._write(bytes((FIN_CLOSE, len(code))) + code)
+        self._shut_down()
+        return True
 
     def _deliver(self, is_text: bool, payload: bytes) -> None:
         try:
@@ -230,6 +258,19 @@ class WebSocketTransport(asyncio.Protocol):
         self._slow_bytes = length - (stop - position)
         self._feed_library(data[position:stop])
         return stop
+
+    def _feed_slices(self, data: bytes) -> bytes:
+        """Hand the library a chunk, slice by slice; return what waits, as reading is paused.
+
+        All messages of a slice are inflated before the first is delivered, and a byte may become
+        a thousand.
+        """
+        position, end = 0, len(data)
+        while position < end and not self._is_reading_paused:
+            self._feed_library(data[position : position + SLICE])
+            position += SLICE
+        self._wanted = 0
+        return data[position:]
 
     def _feed_library(self, data: bytes) -> None:
         lane = self._get_lane()
@@ -266,10 +307,16 @@ class WebSocketTransport(asyncio.Protocol):
         # hot path: benchmarks/hop_budget.py
         if self._deflates:
             self._send_deflated(packet)
-        elif self._batch is None:
+            return
+        batch = self._batch
+        if batch is None:
             self._tcp.write(packet.frame)
-        else:
-            self._write(packet.frame)
+            return
+        frame = packet.frame
+        batch.append(frame)
+        self._batch_size += len(frame)
+        if self._batch_size > MAX_BATCH:
+            self._write_batch()
 
     def _send_deflated(self, packet: EncodedPacket) -> None:
         rule = self._context.options.per_message_deflate

@@ -492,9 +492,12 @@ def test_garbage_behind_an_upgrade_leaves_the_session_with_polling() -> None:
 
 
 def test_a_message_in_the_segment_of_the_handshake_is_delivered() -> None:
-    server = Server()
-    server.upgrade(tail=text_frame("4early") + client_frame(2, b"\x00"))
+    server = Server(echo=True)
+    connection = server.upgrade(tail=text_frame("4early") + client_frame(2, b"\x00"))
     assert server.received == ["early", b"\x00"]
+    # Nothing of it is taken for another request: what is written is the 101, then frames.
+    assert connection.response().status == 101
+    assert [frame.payload[:1] for frame in connection.frames()] == [b"0", b"4", b"\x00"]
 
 
 @pytest.mark.parametrize("missing", ["Sec-WebSocket-Key", "Sec-WebSocket-Version", "Connection"])
