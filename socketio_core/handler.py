@@ -134,9 +134,11 @@ def _resolve_type(function: Callable[..., Any], parameter: Parameter) -> Any:
         msgspec.json.schema(annotation)
         msgspec.json.Decoder(annotation)
     except Exception as error:
+        # Its last words say what is wrong; those before, what somebody could do who calls msgspec.
+        why = str(error).rpartition("\n\n")[2]
         raise TypeError(
             f"{_name_of(function)}: {parameter.name!r} is of a type that payloads can't be "
-            f"checked against: {annotation!r} ({error})"
+            f"checked against: {annotation!r} ({why})"
         ) from None
     return annotation
 

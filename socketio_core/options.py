@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from engineio_core.options import one_of
+
 from .errors import AckError, PayloadInvalid
 from .packet import JsonParser
 from .parser import Parser
@@ -90,6 +92,9 @@ class ServerOptions:
     error_ack: Callable[[BaseException], Any] = default_error_ack
 
     def __post_init__(self) -> None:
+        one_of("recovery", self.recovery, Recovery)
+        if isinstance(self.parser, type) or not hasattr(self.parser, "decoder"):
+            raise TypeError(f"parser is an object like MsgpackParser(), not {self.parser!r}")
         if min(self.connect_timeout, self.refused_timeout) <= 0:
             raise ValueError("connect_timeout and refused_timeout are seconds above 0")
         if self.handler_timeout is not None and self.handler_timeout <= 0:

@@ -60,12 +60,34 @@ def test_an_unknown_option_is_refused_with_the_known_ones() -> None:
         {"max_sessions": 0},
         {"path": "engine.io"},
         {"trusted_proxies": ["localhost"]},
+        {"trusted_proxies": "10.0.0.1"},
         {"allow_eio3": True},
     ],
 )
 def test_impossible_values_are_refused_at_construction(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Engine(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"cors": "*"}, r"cors is a Cors\(...\) or None, not '\*'"),
+        ({"cookie": "io"}, r"cookie is a Cookie\(...\) or None"),
+        ({"http_compression": True}, r"http_compression is a HttpCompression\(...\) or None"),
+        ({"per_message_deflate": True}, "per_message_deflate is a PerMessageDeflate"),
+    ],
+)
+def test_what_is_no_such_object_is_refused_at_construction(
+    given: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(TypeError, match=text):
+        Engine(**given)
+
+
+def test_a_network_that_is_none_is_named_with_its_option() -> None:
+    with pytest.raises(ValueError, match=r"trusted_proxies has networks like .*host bits"):
+        Engine(trusted_proxies=["10.0.0.1/8"])
 
 
 @pytest.mark.parametrize(

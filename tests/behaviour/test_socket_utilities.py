@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from socketio_core import Socket, SocketServer
+from socketio_core import MsgpackParser, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 
 
@@ -154,4 +154,15 @@ def test_an_unknown_option_is_refused_and_the_known_ones_are_named() -> None:
 ])  # fmt: skip
 def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
+        SocketServer(**options)
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ({"recovery": True}, r"recovery is a Recovery\(...\) or None, not True"),
+    ({"parser": "msgpack"}, r"parser is an object like MsgpackParser\(\), not 'msgpack'"),
+    ({"parser": MsgpackParser}, "parser is an object like"),
+    ({"cors": "*"}, "cors is a Cors"),
+])  # fmt: skip
+def test_what_is_no_such_object_is_refused(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(TypeError, match=text):
         SocketServer(**options)
