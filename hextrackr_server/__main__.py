@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from hextrackr_server.import_client import import_file
 from hextrackr_server.kev_fetcher import KevFetcher
 from hextrackr_server.principal import ROLES, TokenAuthority
 from hextrackr_server.sample import write_sample
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 # A thread that computes gives way to the event loop after so many seconds (default: 0.005).
@@ -103,7 +106,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     chosen = settings.load(os.environ, vars(options))
-    log_setup.configure(chosen.log_format)
+    log_setup.configure(chosen.log_format, logging.getLevelName(chosen.log_level.upper()))
+    if chosen.redis_url is not None:
+        logger.warning("REDIS_URL is set, but this server is alone: no adapter uses it yet")
     # Late: the other commands start faster without the server.
     import uvloop  # noqa: PLC0415
 

@@ -168,6 +168,7 @@ class Application:
             Importer(self.database),
             self.tracker,
             on_committed=self._committed,
+            admit=self.maintenance.refuse_work,
         )
         self.kev = KevService(
             KevStore(self.database),
@@ -179,7 +180,7 @@ class Application:
             interval=settings.kev_interval,
             on_changed=self.statistics.forget,
         )
-        imports.register(self.io, self.imports, self.uploads)
+        imports.register(self.io, self.imports, self.uploads, settings.max_rooms)
         progress.register(self.io, self.imports.view)
         queries = QueryService(QueryStore(self.database), self.imports.view)
         vulnerabilities.register(self.io, self.statistics, queries)

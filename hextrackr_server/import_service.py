@@ -76,7 +76,10 @@ class ImportService:
         importer: Importer,
         tracker: ProgressTracker,
         on_committed: OnCommitted,
+        admit: Callable[[Principal], None] = lambda _: None,
     ) -> None:
+        """`admit` raises a ServiceError for those who may not begin an import now."""
+        self._admit = admit
         self.view = ImportView(store, tracker)
         self._store = store
         self._importer = importer
@@ -118,6 +121,7 @@ class ImportService:
         Raises ServiceError, and deletes the file, where it cannot be queued.
         """
         try:
+            self._admit(principal)
             job = await self._create_job(upload, principal, options)
         except BaseException:
             upload.path.unlink(missing_ok=True)

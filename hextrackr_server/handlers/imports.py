@@ -47,7 +47,12 @@ class Inline(_Options, rename="camel", kw_only=True, tag="inline"):
     csv: str
 
 
-def register(io: SocketServer, imports: ImportService, uploads: UploadStore) -> None:
+def register(
+    io: SocketServer,
+    imports: ImportService,
+    uploads: UploadStore,
+    maximum_rooms: int = MAXIMUM_ROOMS,
+) -> None:
     """Answer the events of imports."""
 
     async def start_import(socket: Socket, payload: Any = None) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def register(io: SocketServer, imports: ImportService, uploads: UploadStore) -> 
         with refusals_as_acks():
             number, principal = parse_import_id(import_id), principal_of(socket)
             await imports.status(number, principal)
-            await _join(socket, import_room(number))
+            await _join(socket, import_room(number), maximum_rooms)
             # Looked at again after joining: what happens from here on reaches the room.
             return {"success": True, "status": await imports.status(number, principal)}
 
@@ -111,9 +116,9 @@ async def _encoded(text: str) -> AsyncIterator[bytes]:  # noqa: RUF029 -- a stre
     yield text.encode("utf-8", "replace")
 
 
-async def _join(socket: Socket, room: str) -> None:
-    if room not in socket.rooms and len(socket.rooms) >= MAXIMUM_ROOMS:
+async def _join(socket: Socket, room: str, maximum: int) -> None:
+    if room not in socket.rooms and len(socket.rooms) >= maximum:
         raise ServiceError(
-            ErrorCode.CONFLICT, f"A socket follows {MAXIMUM_ROOMS} imports at most: leave some"
+            ErrorCode.CONFLICT, f"A socket is in {maximum} rooms at most: leave some"
         )
     await socket.join(room)

@@ -9,6 +9,7 @@ import pytest
 from hextrackr_server.errors import ServiceError
 from socketio_core.testing import settle
 from tests.contract.support import Stage
+from tests.hextrackr_server.support import csv_text, finding_row
 
 
 async def everybody(stage: Stage) -> dict[str, Any]:
@@ -88,6 +89,18 @@ async def test_s071_late_joiners_learn_what_is_ahead_and_in_force(stage: Stage) 
     await stage.advance(60)
     later = await stage.client("7")
     assert later.received == []
+
+
+async def test_s071_while_the_system_is_maintained_users_begin_no_import(stage: Stage) -> None:
+    start = stage.clock.epoch_ms()
+    stage.application.maintenance.schedule(start, 60_000, None, "1")
+    await stage.advance(1)
+    payload = {"source": "inline", "filename": "x.csv", "csv": csv_text([finding_row()])}
+    user, admin = await stage.client("7"), await stage.client("1", "admin")
+    assert (await user.emit_with_ack("start-import", payload))["code"] == "MAINTENANCE"
+    assert (await admin.emit_with_ack("start-import", payload))["success"]
+    await stage.advance(60)
+    assert (await user.emit_with_ack("start-import", payload))["success"]
 
 
 async def test_s071_maintenance_may_be_cancelled(stage: Stage) -> None:
