@@ -492,13 +492,19 @@ def test_garbage_behind_an_upgrade_leaves_the_session_with_polling() -> None:
 
 
 def test_a_message_in_the_segment_of_the_handshake_is_delivered() -> None:
-    server = Server(echo=True)
-    connection = server.upgrade(tail=text_frame("4early") + client_frame(2, b"\x00"))
+    server = Server()
+    server.upgrade(tail=text_frame("4early") + client_frame(2, b"\x00"))
     assert server.received == ["early", b"\x00"]
-    # Nothing of it is taken for another request, now or later: a 101 is written, then frames.
+
+
+def test_nothing_behind_an_upgrade_is_taken_for_another_request() -> None:
+    server = Server(echo=True)
+    # The line ends, and a mask that hides nothing, make it look like a request to a careless eye.
+    connection = server.upgrade(tail=b"\x81\x83\x00\x00\x00\x004\n\n")
     server.clock.advance(server.engine.options.header_timeout + 1)
     assert connection.response().status == 101
-    assert [frame.payload[:1] for frame in connection.frames()] == [b"0", b"4", b"\x00"]
+    assert [frame.payload[:3] for frame in connection.frames()] == [b'0{"', b"4\n\n"]
+    assert server.closed == []
 
 
 @pytest.mark.parametrize("missing", ["Sec-WebSocket-Key", "Sec-WebSocket-Version", "Connection"])
