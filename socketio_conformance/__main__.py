@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .dialogue import FOLDER, BadDialogue, Dialogue, load
 from .probe import NoServer, probe
 from .record import record
 from .session import Outcome, Summary, make_plan, play
+from .target import TargetFailed, running
 
 # The official servers: what the vectors say they do otherwise is not held against them.
 PROFILES = ("echo", "node-echo")
@@ -29,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         return asyncio.run(_play(_playing().parse_args(given)))
     except KeyboardInterrupt:
         return 130
-    except (NoServer, BadDialogue, ValueError, OSError) as error:
+    except (NoServer, TargetFailed, BadDialogue, ValueError, OSError) as error:
         sys.stderr.write(f"socketio-conformance: {error}\n")
         return 2
 
@@ -40,7 +42,12 @@ def _playing() -> argparse.ArgumentParser:
         description="Hold a server of the echo profile against the dialogues of spec-vectors.",
         epilog="socketio-conformance record URL: turn a session into the skeleton of a dialogue",
     )
-    parser.add_argument("urls", nargs="+", metavar="URL", help="http://HOST:PORT")
+    parser.add_argument("urls", nargs="*", metavar="URL", help="http://HOST:PORT")
+    parser.add_argument(
+        "--run",
+        metavar="COMMAND",
+        help="start this target (see spec-vectors/README.md), and play its servers too",
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -70,8 +77,18 @@ def _recording() -> argparse.ArgumentParser:
 
 
 async def _play(options: argparse.Namespace) -> int:
+    if options.run is None:
+        return await _play_urls(options, options.urls)
+    async with running(shlex.split(options.run), Path.cwd()) as target:
+        sys.stdout.write(f"{target.server}\n")
+        return await _play_urls(options, [*options.urls, *target.urls])
+
+
+async def _play_urls(options: argparse.Namespace, urls: list[str]) -> int:
+    if not urls:
+        raise ValueError("name a URL, or a target to run")
     dialogues = _choose(load(options.vectors), options.only)
-    endpoints = [endpoint for url in options.urls for endpoint in await probe(url)]
+    endpoints = [endpoint for url in urls for endpoint in await probe(url)]
     plan = make_plan(
         dialogues,
         endpoints,

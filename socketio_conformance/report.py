@@ -72,6 +72,9 @@ def _remarks(summary: Summary) -> Iterator[str]:
         yield f"differs, as known: {result.dialogue.name}: {result.dialogue.node_differs}"
     if differing:
         yield f"{len(differing)} of those that passed differ as the vectors say"
+    for result in _sorted(summary):
+        if result.is_second and result.outcome is not Outcome.FAILED:
+            yield f"passed only when it was played again, alone: {result.dialogue.name}"
     for reason, count in sorted(summary.left_out.items()):
         yield f"{count} dialogues not played: they need {reason}"
 

@@ -1,5 +1,5 @@
 // The official servers with the profiles of spec-vectors/README.md, each on a port of its own.
-// Prints the ports as one line of JSON; ends when its standard input does.
+// Prints its name and the ports as one line of JSON; ends when its standard input does.
 "use strict";
 
 const { createServer } = require("http");
@@ -115,7 +115,8 @@ async function main() {
     "socketio-short": await socketEcho(SHORT),
     "recovery": await socketEcho({ ...LONG, connectionStateRecovery: {} }),
   };
-  console.log(JSON.stringify(ports));
+  const version = (name) => `${name} ${require(`./node_modules/${name}/package.json`).version}`;
+  console.log(JSON.stringify({ server: `${version("socket.io")}, ${version("engine.io")}`, ports }));
 }
 
 process.stdin.on("end", () => process.exit(0)).resume();

@@ -2,7 +2,7 @@
 
     python tests/targets/ours.py
 
-Prints the ports as one line of JSON; ends when its standard input does.
+Prints its name and the ports as one line of JSON; ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ async def main() -> None:
     for name, server in servers.items():
         listener = await server.listen("127.0.0.1", 0)
         ports[name] = listener.port
-    sys.stdout.write(json.dumps(ports) + "\n")
+    sys.stdout.write(json.dumps({"server": "this project", "ports": ports}) + "\n")
     sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
     for server in servers.values():

@@ -1,0 +1,183 @@
+"""Count the faults that the conformance kit finds: one at a time, in a copy of our servers.
+
+    python scripts/mutants.py [--only WORD] [--workers N]
+
+The faults are data: `tests/conformance/mutants.toml` names for each a file, a text that stands
+there once, the text that takes its place, and what that breaks. A fault counts as caught if a
+dialogue fails, and fails again when it is played alone. The exit status is 1 below the goal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from socketio_conformance.dialogue import Dialogue, load  # noqa: E402
+from socketio_conformance.probe import Endpoint, NoServer, probe  # noqa: E402
+from socketio_conformance.session import Outcome, Plan, make_plan, play  # noqa: E402
+from socketio_conformance.target import TargetFailed, running  # noqa: E402
+
+DATA = ROOT / "tests" / "conformance" / "mutants.toml"
+TARGET = Path("tests") / "targets" / "ours.py"
+PACKAGES = ("engineio_core", "socketio_core")
+GOAL = 0.95
+PLAY_WITHIN = 120.0
+
+
+class Mutant(NamedTuple):
+    """One fault."""
+
+    file: str
+    breaks: str
+    old: str
+    new: str
+
+
+class Verdict(NamedTuple):
+    """What became of it: by what it was caught, or None."""
+
+    mutant: Mutant
+    caught_by: str | None
+
+
+class CannotRun(Exception):
+    """The measurement itself is broken."""
+
+
+def read_mutants(only: str) -> list[Mutant]:
+    """Read the faults. Raises CannotRun where the code is not what they were written for."""
+    mutants = [Mutant(**each) for each in tomllib.loads(DATA.read_text())["mutant"]]
+    complaints = []
+    for mutant in mutants:
+        count = (ROOT / mutant.file).read_text().count(mutant.old)
+        if count != 1:
+            complaints.append(
+                f"{mutant.file}: {mutant.breaks}: its text stands there {count} times"
+            )
+    if complaints:
+        raise CannotRun("the code has changed, the faults have not:\n" + "\n".join(complaints))
+    return [each for each in mutants if only in each.file or only in each.breaks]
+
+
+class Copy:
+    """A copy of the packages, with one fault in it at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for package in PACKAGES:
+            shutil.copytree(
+                ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        (folder / TARGET).parent.mkdir(parents=True)
+        shutil.copy(ROOT / TARGET, folder / TARGET)
+
+    @asynccontextmanager
+    async def serving(self, mutant: Mutant | None) -> AsyncIterator[list[str]]:
+        """Run the target with this fault; the URLs of its servers."""
+        original = ""
+        if mutant is not None:
+            path = self.folder / mutant.file
+            original = path.read_text()
+            path.write_text(original.replace(mutant.old, mutant.new))
+        try:
+            command = [sys.executable, str(self.folder / TARGET)]
+            environment = {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+            async with running(command, self.folder, environment) as target:
+                yield target.urls
+        finally:
+            if mutant is not None:
+                path.write_text(original)
+
+
+async def judge(copy: Copy, mutant: Mutant | None, dialogues: list[Dialogue]) -> str | None:
+    """Return the dialogue that finds the fault, or None. Raises CannotRun."""
+    async with copy.serving(mutant) as urls:
+        try:
+            endpoints = [endpoint for url in urls for endpoint in await probe(url)]
+        except (NoServer, KeyError, ValueError):
+            return "the probe"
+        plan = make_plan(dialogues, endpoints, jobs=12, fail_fast=True)
+        if plan.left_out:
+            return "the probe: features are missing"
+        return await _find(plan, endpoints)
+
+
+async def _find(plan: Plan, endpoints: list[Endpoint]) -> str | None:
+    """Play until something fails twice: what fails once may be the load of the machine."""
+    while plan.pairs:
+        summary = await play(plan)
+        failed = [each.dialogue for each in summary.results if each.outcome is Outcome.FAILED]
+        if not failed:
+            return None
+        again = await play(make_plan(failed, endpoints, jobs=1))
+        for result in again.results:
+            if result.outcome is Outcome.FAILED:
+                return result.dialogue.name
+        played = {each.dialogue.name for each in summary.results}
+        plan = plan._replace(pairs=[pair for pair in plan.pairs if pair[0].name not in played])
+    return None
+
+
+async def _work(
+    queue: asyncio.Queue[Mutant], copy: Copy, dialogues: list[Dialogue], verdicts: list[Verdict]
+) -> None:
+    while not queue.empty():
+        mutant = queue.get_nowait()
+        try:
+            caught_by = await asyncio.wait_for(judge(copy, mutant, dialogues), PLAY_WITHIN)
+        except TimeoutError:
+            caught_by = "time: it took too long"
+        verdicts.append(Verdict(mutant, caught_by))
+        mark = f"caught by {caught_by}" if caught_by is not None else "SURVIVED"
+        sys.stdout.write(f"{mutant.file}: {mutant.breaks}: {mark}\n")
+        sys.stdout.flush()
+
+
+async def measure(mutants: list[Mutant], workers: int) -> list[Verdict]:
+    """Judge all faults. Raises CannotRun if the kit fails without any."""
+    dialogues = load()
+    queue: asyncio.Queue[Mutant] = asyncio.Queue()
+    for mutant in mutants:
+        queue.put_nowait(mutant)
+    verdicts: list[Verdict] = []
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [Copy(Path(folder) / str(number)) for number in range(workers)]
+        found = await judge(copies[0], None, dialogues)
+        if found is not None:
+            raise CannotRun(f"the kit finds a fault where there is none: {found}")
+        await asyncio.gather(*(_work(queue, copy, dialogues, verdicts) for copy in copies))
+    return verdicts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--only", default="", metavar="WORD", help="in the file, or what it breaks")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    try:
+        verdicts = asyncio.run(measure(read_mutants(options.only), options.workers))
+    except (CannotRun, TargetFailed) as error:
+        sys.stderr.write(f"mutants: {error}\n")
+        return 2
+    survivors = [verdict.mutant for verdict in verdicts if verdict.caught_by is None]
+    for mutant in survivors:
+        sys.stdout.write(f"survived: {mutant.file}: {mutant.breaks}\n")
+    caught = len(verdicts) - len(survivors)
+    share = caught / len(verdicts) if verdicts else 0.0
+    sys.stdout.write(f"{caught} of {len(verdicts)} faults caught: {share:.1%}\n")
+    return 0 if share >= GOAL else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""`python -m socketio_conformance.peers`: plays several servers, and writes `PEERS.md` anew.
+
+Knows: the targets of this project's tests, and how their results stand side by side.
+Does not know: why a server does as it does; the table says what came, and judges nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from .dialogue import FOLDER, Dialogue, load
+from .probe import NoServer, probe
+from .session import Outcome, Result, Summary, make_plan, play
+from .target import TargetFailed, running
+
+ROOT = FOLDER.parent
+TARGETS = ROOT / "tests" / "targets"
+DOCUMENT = FOLDER / "PEERS.md"
+PEERS_PYTHON = ROOT / "benchmarks" / ".venv" / "peers" / "bin" / "python"
+
+_HEAD = """# Servers, held against the dialogues
+
+Written by `python -m socketio_conformance.peers`. A cell says how many dialogues of a group
+went as written, of how many were played; where a server lacks what a dialogue needs, it was not
+played. The official servers differ where the vectors say so: that is counted as gone otherwise, and
+listed below with its reason. What others do differently may be a choice of theirs: nothing is said
+of right and wrong.
+"""
+
+
+class Played(NamedTuple):
+    """One server, and what came of it."""
+
+    server: str
+    summary: Summary
+
+
+def commands() -> list[list[str]]:
+    """Return how the targets are started. Raises TargetFailed for what is not installed."""
+    node = shutil.which("node")
+    if node is None or not (TARGETS / "node_modules" / "socket.io").is_dir():
+        raise TargetFailed("Node's servers are not installed: npm ci in tests/targets")
+    python = Path(os.environ.get("PEERS_PYTHON", PEERS_PYTHON))
+    if not python.exists():
+        raise TargetFailed("python-socketio is not installed: run benchmarks/setup")
+    return [
+        [sys.executable, str(TARGETS / "ours.py")],
+        [node, str(TARGETS / "node_target.js")],
+        [str(python), str(TARGETS / "python_socketio_target.py")],
+    ]
+
+
+async def play_all(dialogues: list[Dialogue]) -> list[Played]:
+    """Play every target, one after the other. Raises TargetFailed or NoServer."""
+    played = []
+    for command in commands():
+        async with running(command, ROOT, {"PYTHONPATH": str(ROOT)}) as target:
+            endpoints = [endpoint for url in target.urls for endpoint in await probe(url)]
+            summary = await play(make_plan(dialogues, endpoints, jobs=8))
+            played.append(Played(target.server, summary))
+    return played
+
+
+def render(dialogues: list[Dialogue], played: list[Played]) -> str:
+    """Return the document."""
+    rows = [f"| | {' | '.join(each.server for each in played)} |", "|---" * (len(played) + 1) + "|"]
+    groups = sorted({(dialogue.subject, dialogue.group) for dialogue in dialogues})
+    for group in groups:
+        cells = [_cell([r for r in each.summary.results if _group(r) == group]) for each in played]
+        rows.append(f"| {group[0]}, {group[1]} | {' | '.join(cells)} |")
+    totals = [_cell(each.summary.results) for each in played]
+    rows.append(f"| all | {' | '.join(totals)} |")
+    parts = [_HEAD, "\n".join(rows), *(_details(each) for each in played)]
+    return "\n".join(parts)
+
+
+def _group(result: Result) -> tuple[str, str]:
+    return result.dialogue.subject, result.dialogue.group
+
+
+def _cell(results: list[Result]) -> str:
+    passed = sum(result.outcome is Outcome.PASSED for result in results)
+    return f"{passed} / {len(results)}" if results else "-"
+
+
+def _details(played: Played) -> str:
+    results = sorted(played.summary.results, key=lambda each: each.dialogue.name)
+    others = [each for each in results if each.outcome is not Outcome.PASSED]
+    lines = [f"\n## {played.server}\n"]
+    for reason, count in sorted(played.summary.left_out.items()):
+        lines.append(f"Not played for want of {reason}: {count}.\n")
+    lines.append("Went otherwise than written:\n" if others else "All went as written.")
+    for result in others:
+        known = result.dialogue.node_differs
+        is_node = played.server.startswith("socket.io")
+        lines.append(f"* `{result.dialogue.name}`" + (f": {known}" if known and is_node else ""))
+    return "\n".join([*lines, ""])
+
+
+def main() -> int:
+    """Run the command; 1 if the official servers differ where nothing says so."""
+    dialogues = load()
+    try:
+        played = asyncio.run(play_all(dialogues))
+    except (TargetFailed, NoServer) as error:
+        sys.stderr.write(f"peers: {error}\n")
+        return 2
+    DOCUMENT.write_text(render(dialogues, played), encoding="utf-8")
+    unmarked = 0
+    for each in played:
+        failed = [r for r in each.summary.results if r.outcome is not Outcome.PASSED]
+        sys.stdout.write(f"{each.server}: {_cell(each.summary.results)} as written\n")
+        if each.server.startswith("socket.io"):
+            unmarked += sum(result.dialogue.node_differs is None for result in failed)
+    sys.stdout.write(f"wrote {DOCUMENT.relative_to(ROOT)}\n")
+    return 1 if unmarked else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""The command: what it prints, what it writes, how it ends; and what it records."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from socketio_conformance.__main__ import main
+from socketio_conformance.dialogue import Dialogue
+from socketio_conformance.http_connection import Address
+from socketio_conformance.player import Player
+
+from .support import ROOT, example
+
+LONG = ("--ping-interval", "25", "--ping-timeout", "20")
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[str]:
+    with example("engineio_echo.py", *LONG) as url:
+        yield url
+
+
+def vectors(folder: Path, *cases: object) -> list[str]:
+    """Write files of dialogues; the arguments that have them played."""
+    file = {"subject": "engineio.dialogue", "cases": cases}
+    (folder / "engineio-dialogue.json").write_text(json.dumps(file))
+    empty = {"subject": "socketio.dialogue", "cases": []}
+    (folder / "socketio-dialogue.json").write_text(json.dumps(empty))
+    return ["--vectors", str(folder)]
+
+
+def case(name: str, status: int, **more: object) -> dict[str, object]:
+    step = {"request": "r", "query": "transport=no", "expect": {"status": status}}
+    return {"name": name, "group": "g", "steps": [step], "source": "a document, 1", **more}
+
+
+def test_the_last_line_has_the_numbers(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([engine, *vectors(tmp_path, case("a", 400), case("b", 400))]) == 0
+    assert capsys.readouterr().out == "2 passed, 0 failed\n"
+
+
+def test_a_failure_is_shown_with_its_step_and_its_source(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--json", str(tmp_path / "r.json"), "--junit", str(tmp_path / "r.xml")]
+    assert main([engine, *files, *vectors(tmp_path, case("good", 400), case("bad", 200))]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "FAILED bad (engineio, g)"
+    assert lines[1].startswith('  step 1: {"request": "r"')
+    assert lines[2] == "  expected  status 200"
+    assert lines[3].startswith("  observed  came 400 ")
+    assert lines[4] == "  source    a document, 1"
+    assert lines[-1] == "1 passed, 1 failed"
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert (report["passed"], report["failed"]) == (1, 1)
+    assert [each["name"] for each in report["cases"]] == ["bad", "good"]
+    suite = ElementTree.fromstring((tmp_path / "r.xml").read_text())
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+
+
+def test_what_node_does_otherwise_is_held_against_others_alone(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [engine, *vectors(tmp_path, case("a", 200, node_differs="it does otherwise"))]
+    assert main(arguments) == 1
+    assert main([*arguments, "--profile", "node-echo"]) == 0
+    assert "differs, as known: a: it does otherwise" in capsys.readouterr().out
+
+
+def test_what_a_target_lacks_is_told(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = case("b", 400, needs=["extended"])
+    assert main([engine, *vectors(tmp_path, case("a", 400), more)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["1 dialogues not played: they need extended", "1 passed, 0 failed"]
+    assert main([engine, *vectors(tmp_path, more)]) == 2
+
+
+def test_a_target_is_started_and_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = f"{sys.executable} {ROOT / 'tests' / 'targets' / 'ours.py'}"
+    files = vectors(tmp_path, case("a", 400), case("b", 400, needs=["extended"]))
+    assert main(["--run", command, *files]) == 0
+    assert capsys.readouterr().out == "this project\n2 passed, 0 failed\n"
+    assert main(["--run", f"{sys.executable} -c pass", *files]) == 2
+    assert main(files) == 2
+
+
+def test_only_a_group_or_a_name(
+    engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = vectors(tmp_path, case("a", 400), case("b", 200, group="other"))
+    assert main([engine, *files, "--only", "g"]) == 0
+    assert main([engine, *files, "--only", "a"]) == 0
+    assert main([engine, *files, "--only", "engineio"]) == 1
+    assert main([engine, *files, "--only", "nobody"]) == 2
+    assert "nobody" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://127.0.0.1:1", "http://"])
+def test_a_url_without_a_server_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([url]) == 2
+    assert capsys.readouterr().err.startswith("socketio-conformance: ")
+
+
+async def test_a_session_is_recorded_and_can_be_played_again(engine: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "socketio_conformance", "record", engine, "--seconds", "2"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    line = (await process.stderr.readline()).decode()
+    proxy = Address.of(line.split()[-1])
+    opened = {"prefix": "0", "json": {"sid": {"$capture": "sid"}, **WHATEVER}}
+    steps = (
+        {"request": "r", "query": "EIO=4&transport=polling", "expect": {"payload": [opened]}},
+        {"post": "${sid}", "packets": ["4hello"]},
+        {"poll": "${sid}", "packets": ["4hello"]},
+        {"websocket": "w", "query": "EIO=4&transport=websocket&sid=${sid}"},
+        {"send": "w", "messages": ["2probe"]},
+        {"receive": "w", "messages": ["3probe"]},
+        {"send": "w", "messages": ["5", {"$base64": "AQI="}]},
+        {"receive": "w", "messages": [{"$base64": "AQI="}]},
+        {"close": "w", "code": 1000},
+        {"closed": "w", "code": 1000},
+    )
+    dialogue = Dialogue("spoken", "engineio", "g", frozenset(), steps, "", None)
+    assert await Player(proxy, "/engine.io/").play(dialogue) is None
+    output, _ = await process.communicate()
+    recorded = json.loads(output)
+    assert recorded["name"] == "recorded"
+    assert '"${sid}' in json.dumps(recorded) or "sid=${sid}" in json.dumps(recorded)
+    again = Dialogue("again", "engineio", "g", frozenset(), tuple(recorded["steps"]), "", None)
+    assert await Player(Address.of(engine), "/engine.io/").play(again) is None
+
+
+WHATEVER = {
+    "upgrades": ["websocket"],
+    "pingInterval": 25000,
+    "pingTimeout": 20000,
+    "maxPayload": 1000000,
+}
