@@ -129,10 +129,10 @@ class Listening:
         """Call `function(socket, *args)` for an event; without it, a decorator.
 
         Plain or async; what it returns is the ack; its annotations are checked before it is
-        called. `connection`, `disconnecting` and `disconnect` are the server's own events; the
-        latter two have the reason and its description as arguments. Functions registered with a
-        socket are called without it. Raises TypeError for a function that can't be a handler,
-        ValueError for a reserved name.
+        called. `connection` (or `connect`), `disconnecting` and `disconnect` are the server's own
+        events; the latter two have the reason and its description as arguments. Functions
+        registered with a socket are called without it. Raises TypeError for a function that can't
+        be a handler, ValueError for a reserved name.
         """
         if function is None:
             return lambda decorated: self.on(event, decorated)

@@ -50,9 +50,9 @@ class SocketServer(Registering, Broadcasting):
 
         io.run(port=3000)
 
-    Takes the fields of `ServerOptions` and of `EngineOptions` as keywords (`path` is
-    "/socket.io" here); an unknown one raises a TypeError. `on`, `use`, `emit` and the like are
-    those of the namespace "/".
+    Takes the fields of `socketio_core.ServerOptions` and of `engineio_core.EngineOptions` as
+    keywords (`path` is "/socket.io" here); an unknown one raises a TypeError. `on`, `use`, `emit`
+    and the like are those of the namespace "/".
     """
 
     def __init__(self, *, clock: Clock | None = None, **options: Unpack[Keywords]) -> None:
@@ -203,7 +203,7 @@ class SocketServer(Registering, Broadcasting):
         self.engine.mount(app)
 
     async def listen(self, host: str | None = "127.0.0.1", port: int = 0, **given: Any) -> Listener:
-        """Take connections; see `Engine.listen`."""
+        """Take connections; `unix_path`, `descriptor` and `tls` are those of `Engine.listen`."""
         return await self.engine.listen(host, port, **given)
 
     async def shutdown(
@@ -227,7 +227,11 @@ class SocketServer(Registering, Broadcasting):
         await self.engine.shutdown()
 
     def run(self, host: str | None = "127.0.0.1", port: int = 3000, **given: Any) -> None:
-        """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again."""
+        """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again.
+
+        Takes what `listen` takes. It prints nothing: see the loggers `socketio_core` and
+        `engineio_core`.
+        """
         run(self._serve(host, port, **given))
 
     async def _serve(self, host: str | None, port: int, **given: Any) -> None:
