@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 AUTHENTICATED = "authenticated"
 #: `/users` has no events of its own; whoever is in it is in the rooms of its user there.
 NAMESPACES = ("/", "/admin", "/users")
+#: A connection that was refused so often is closed.
+MAXIMUM_REFUSALS = 10
 
 
 class Guard:
@@ -68,7 +70,8 @@ class Guard:
         except ServiceError as refusal:
             raise self.refused(refusal, socket) from refusal
         state["user_id"] = principal.user_id
-        state["session_id"] = principal.session_id
+        if principal.session_id is not None:
+            state["session_id"] = principal.session_id
         socket.data["principal"] = principal
 
     def _admins_only(self, socket: Socket) -> None:
@@ -87,6 +90,11 @@ class Guard:
                 reason=refusal.message,
             ),
         )
+        state = socket.session.request.state
+        state["refusals"] = state.get("refusals", 0) + 1
+        if state["refusals"] >= MAXIMUM_REFUSALS:
+            # Behind the answer: who guesses begins anew, and handshakes are limited.
+            asyncio.get_running_loop().call_soon(socket.session.close)
         data = {"code": str(refusal.code), "type": "UnauthorizedError"}
         return ConnectRefused(refusal.message, data=data)
 

@@ -75,6 +75,15 @@ async def test_s136_what_one_client_may_use_is_bounded(set_up: Any) -> None:
     assert stage.io.socket_options.max_pending_handlers <= 256
 
 
+async def test_s136_a_connection_that_guesses_is_closed(stage: Stage) -> None:
+    connection = stage.server.open_connection()
+    for _ in range(10):
+        assert not connection.is_closed
+        await stage.refusal(auth={"token": "guess"}, on_connection=connection)
+    await settle()
+    assert connection.is_closed
+
+
 async def test_s137_nothing_is_left_of_those_who_have_gone(stage: Stage) -> None:
     """Sockets, rooms, editors, limits and timers end with their clients."""
     for number in range(20):
