@@ -195,7 +195,7 @@ def describe_machine() -> dict[str, str]:
             str(PEERS_PYTHON), "-c",
             "import importlib.metadata as m; print(m.version('python-socketio'))",
         ),
-        "commit": _first_line("git", "rev-parse", "--short=12", "HEAD"),
+        "commit": _first_line("git", "describe", "--always", "--dirty", "--abbrev=12"),
     }  # fmt: skip
 
 

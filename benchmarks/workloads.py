@@ -242,7 +242,8 @@ class EventsWithoutAck(ClosedLoop):
 class Broadcasts(ClosedLoop):
     """`bcast` to all members; the next one goes when all have it, and its ack has come.
 
-    A message is a delivery; its latency is counted from the sending of `bcast`.
+    A message is a delivery; its latency is counted from the sending of `bcast`. Whole broadcasts
+    are measured, two at least.
     """
 
     def __init__(self, members: int, size: int = 64) -> None:
@@ -251,6 +252,7 @@ class Broadcasts(ClosedLoop):
         self._sent_at = 0.0
         self._missing = 0
         self._turn = 0
+        self._done: asyncio.Future[None] | None = None
 
     async def prepare(self, server: Server) -> None:
         """Connect."""
@@ -258,27 +260,39 @@ class Broadcasts(ClosedLoop):
         for client in self.clients:
             client.on_answers = self._answered
 
-    def begin(self) -> None:
-        """Send the first one."""
-        self.busy = 1
-        self._send()
+    async def measure(self, server: Server, seconds: float) -> Sample:
+        """Broadcast for that long."""
+        await self._broadcast_for(WARM_UP, least=1)
+        tally = self.tally
+        tally.latencies.clear()
+        counted, cpu, began = tally.messages, server.cpu_seconds(), perf_counter()
+        await self._broadcast_for(seconds, least=2)
+        messages, cpu = tally.messages - counted, server.cpu_seconds() - cpu
+        return _summarise(tally, messages, perf_counter() - began, cpu)
 
-    def _send(self) -> None:
-        self._missing = len(self.clients) + 1
-        self._turn = (self._turn + 1) % len(self.clients)
-        self._sent_at = perf_counter()
-        self.clients[self._turn].tcp.write(self._frame)
+    async def _broadcast_for(self, seconds: float, least: int) -> None:
+        end = perf_counter() + seconds
+        sent = 0
+        while sent < least or perf_counter() < end:
+            sent += 1
+            self._missing = len(self.clients) + 1
+            self._done = asyncio.get_running_loop().create_future()
+            self._turn = (self._turn + 1) % len(self.clients)
+            self._sent_at = perf_counter()
+            self.clients[self._turn].tcp.write(self._frame)
+            try:
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await self._done
+            except TimeoutError:
+                raise ServerFailed(f"{self._missing} deliveries did not come") from None
 
     def _answered(self, count: int, now: float) -> None:
         tally = self.tally
         tally.messages += count
         tally.latencies.append(now - self._sent_at)
         self._missing -= count
-        if self._missing == 0:
-            if tally.is_running:
-                self._send()
-            else:
-                self.busy = 0
+        if self._missing == 0 and self._done is not None and not self._done.done():
+            self._done.set_result(None)
 
 
 class PollingRounds:
