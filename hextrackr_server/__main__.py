@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hextrackr_server import __version__, log_setup, settings
 from hextrackr_server.errors import HexTrackrError, SettingsError
@@ -21,6 +22,9 @@ from hextrackr_server.principal import ROLES, TokenAuthority
 from hextrackr_server.sample import write_sample
 
 logger = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from hextrackr_server.application import Application
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 # A thread that computes gives way to the event loop after so many seconds (default: 0.005).
@@ -122,7 +126,7 @@ def _serve(options: argparse.Namespace) -> int:
     gc.freeze()
 
     def listening(port: int) -> None:
-        print(_banner(chosen, port, application.authority), flush=True)
+        print(_banner(chosen, port, application), flush=True)
 
     try:
         uvloop.run(application.serve(listening))
@@ -134,17 +138,18 @@ def _serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _banner(chosen: settings.Settings, port: int, authority: TokenAuthority) -> str:
+def _banner(chosen: settings.Settings, port: int, application: Application) -> str:
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     url = f"http://{host}:{port}"
     if not chosen.dev:
-        return f"HexTrackr listens at {url}, database {chosen.database}"
+        return f"HexTrackr listens at {url}, database {application.database}"
     program = sys.argv[0] if Path(sys.argv[0]).name == "hextrackr-server" else "hextrackr-server"
+    authority = application.authority
     admin = authority.sign("admin", role="admin")
     return "\n".join(
         (
             f"HexTrackr listens at {url}  (development: this machine only)",
-            f"  database     {chosen.database}",
+            f"  database     {application.database}",
             "  tokens       signed with a secret made for this start, valid until it ends",
             f"  admin token  {admin}",
             f"  user token   {authority.sign('user', role='user')}",
@@ -173,12 +178,13 @@ def _kev_sync(options: argparse.Namespace) -> int:
         if not token:
             raise SettingsError("no token: give one with --token or HEXTRACKR_TOKEN")
         return kev_command.synchronise_server(options.url, token, options.file, force=options.force)
-    names = ("database", "kev_url", "kev_hosts", "kev_file")
+    names = ("database", "database_url", "kev_url", "kev_hosts", "kev_file")
     chosen = settings.load_some(os.environ, {"database": options.database}, *names)
     source = options.file or chosen["kev_file"]
     if source is None:
         source = KevFetcher(chosen["kev_url"], chosen["kev_hosts"])
-    return kev_command.synchronise_database(chosen["database"], source, force=options.force)
+    target = (None if options.database else chosen["database_url"]) or chosen["database"]
+    return kev_command.synchronise_database(target, source, force=options.force)
 
 
 def _token(options: argparse.Namespace) -> int:

@@ -135,7 +135,7 @@ class Application:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or LoopClock()
-        self.database = Database(settings.database)
+        self.database = Database(settings.database_url or settings.database)
         self.authority = TokenAuthority(settings.jwt_secret, _token_rules(settings))
         self.identity = _identity(settings, self.authority, self.clock)
         self.metrics = Metrics(self.clock)

@@ -29,9 +29,9 @@ class _Silence:
         """Tell nobody."""
 
 
-def synchronise_database(path: Path, source: KevFetcher | Path, *, force: bool) -> int:
+def synchronise_database(target: Path | str, source: KevFetcher | Path, *, force: bool) -> int:
     """Synchronise a database, and print what came of it; the exit code."""
-    database = Database(path)
+    database = Database(target)
     try:
         result = asyncio.run(_synchronise(database, source, force))
     except ServiceError as error:

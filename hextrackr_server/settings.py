@@ -45,6 +45,8 @@ class Settings:
     host: str = option(kinds.text, "127.0.0.1", "HOST")
     port: int = option(kinds.whole(0, 65535), 8080, "PORT")
     database: Path = option(kinds.path, Path("data/hextrackr.db"), "DATABASE")
+    # PostgreSQL instead of the file, beside which uploads are still kept
+    database_url: str | None = option(kinds.text, None, "DATABASE_URL", secret=True)
     ssl_key_path: Path | None = option(kinds.path, None, "SSL_KEY_PATH")
     ssl_cert_path: Path | None = option(kinds.path, None, "SSL_CERT_PATH")
     trusted_proxies: tuple[str, ...] = option(kinds.networks, (), "TRUSTED_PROXIES")

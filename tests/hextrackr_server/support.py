@@ -110,9 +110,9 @@ def finding_row(
 class Workbench:
     """A database with an importer, for imports without a server."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, url: str | None = None) -> None:
         self.directory = directory
-        self.database = Database(directory / "test.db")
+        self.database = Database(url or directory / "test.db")
         self.store = ImportStore(self.database)
         self.importer = Importer(self.database)
         self.progress: list[Progress] = []

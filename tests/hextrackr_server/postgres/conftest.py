@@ -1,0 +1,53 @@
+"""The workbench of these tests is a database of PostgreSQL.
+
+Knows: how a database is emptied between two tests.  Does not know: what is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from hextrackr_server.database import Database
+from hextrackr_server.schema import metadata
+from tests.hextrackr_server.postgres.server import running_postgres
+from tests.hextrackr_server.support import Workbench
+
+TABLES = ", ".join(name for name in metadata.tables if name != "meta")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    with running_postgres() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres(postgres: str) -> str:
+    """A database without a table."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    return postgres
+
+
+@pytest.fixture(scope="module")
+def made_postgres(postgres: str) -> str:
+    """A database that has its tables: to make them takes longer than most tests."""
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+    Database(postgres).close()
+    return postgres
+
+
+@pytest.fixture
+def workbench(tmp_path: Path, made_postgres: str) -> Iterator[Workbench]:
+    with psycopg.connect(made_postgres, autocommit=True) as connection:
+        connection.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
+    bench = Workbench(tmp_path, made_postgres)
+    yield bench
+    bench.database.close()

@@ -1,0 +1,141 @@
+"""One database of PostgreSQL, one server, one writer."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, insert, select, text, update
+
+from hextrackr_server.database import Database
+from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
+from hextrackr_server.migrations import MIGRATIONS
+from hextrackr_server.schema import meta
+from tests.contract.imports import finished
+from tests.contract.support import Stage
+from tests.hextrackr_server.kev_support import feed, item
+
+VALUE = select(meta.c.value).where(meta.c.name == "a")
+
+
+def version_of(database: Database) -> str:
+    with database.reading() as connection:
+        return str(connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version")))
+
+
+def test_a_new_database_has_the_newest_schema(empty_postgres: str) -> None:
+    database = Database(empty_postgres)
+    assert version_of(database) == str(1 + len(MIGRATIONS))
+    database.close()
+
+
+def test_one_of_the_first_version_is_migrated(empty_postgres: str) -> None:
+    database = Database(empty_postgres)
+    with database.writing() as connection:
+        connection.execute(update(meta).values(value="1"))
+        for table in ("vulnerability_snapshots", "vendor_daily_totals", "kev_status",
+                      "kev_history", "sync_metadata", "tickets"):  # fmt: skip
+            connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(
+            text("ALTER TABLE vulnerabilities_current DROP COLUMN changed_import_id")
+        )
+    database.close()
+    database = Database(empty_postgres)
+    assert version_of(database) == str(1 + len(MIGRATIONS))
+    with database.reading() as connection:
+        connection.execute(text("SELECT changed_import_id FROM vulnerabilities_current"))
+        connection.execute(text("SELECT * FROM kev_history"))
+    database.close()
+
+
+def test_a_migration_that_fails_leaves_it_as_it_was(empty_postgres: str) -> None:
+    Database(empty_postgres, migrations=()).close()
+
+    def broken(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE half (id INTEGER)"))
+        raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        Database(empty_postgres, migrations=(broken,))
+    database = Database(empty_postgres, migrations=())
+    assert version_of(database) == "1"
+    with database.reading() as connection:
+        assert not connection.dialect.has_table(connection, "half")
+    database.close()
+
+
+def test_a_second_server_is_refused_until_the_first_has_closed(empty_postgres: str) -> None:
+    first = Database(empty_postgres)
+    with pytest.raises(SettingsError, match="in use by another server"):
+        Database(empty_postgres)
+    first.close()
+    Database(empty_postgres).close()
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
+    with pytest.raises(SettingsError, match="cannot be opened") as refusal:
+        Database("postgresql://user:secret@127.0.0.1:9/none")
+    assert "secret" not in str(refusal.value)
+
+
+def test_readers_see_one_state_while_a_writer_writes(empty_postgres: str) -> None:
+    database = Database(empty_postgres)
+    with database.reading() as reader:
+        assert reader.scalar(VALUE) is None
+        with database.writing() as writer:
+            writer.execute(insert(meta).values(name="a", value="b"))
+        assert reader.scalar(VALUE) is None
+    with database.reading() as reader:
+        assert reader.scalar(VALUE) == "b"
+    database.close()
+
+
+def test_a_second_writer_waits_and_then_sees_what_the_first_wrote(empty_postgres: str) -> None:
+    database = Database(empty_postgres)
+    seen: list[str | None] = []
+
+    def write() -> None:
+        with database.writing() as connection:
+            seen.append(connection.scalar(VALUE))
+
+    with database.writing() as connection:
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join(0.03)
+        connection.execute(insert(meta).values(name="a", value="b"))
+    thread.join()
+    assert seen == ["b"]
+    database.close()
+
+
+def test_a_statement_that_takes_too_long_is_stopped(empty_postgres: str) -> None:
+    database = Database(empty_postgres)
+    with pytest.raises(ServiceError) as refusal, database.reading(0.01) as connection:
+        connection.execute(text("SELECT pg_sleep(5)"))
+    assert refusal.value.code is ErrorCode.TIMEOUT
+    with database.reading() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    database.close()
+
+
+def test_a_url_of_another_database_is_refused() -> None:
+    with pytest.raises(SettingsError, match="must be like postgresql://"):
+        Database("mysql://user@host/name")
+
+
+async def test_a_whole_server_works_on_it(empty_postgres: str, tmp_path: Path) -> None:
+    async with Stage(tmp_path, database_url=empty_postgres) as stage:
+        client = await stage.client()
+        assert (await finished(client))["summary"]["inserted"] == 20
+        statistics = await client.emit_with_ack("get-vulnerability-stats")
+        assert statistics["data"]["totals"]["findings"] == 20
+        for resource in ("vulnerabilities", "devices", "imports", "trends", "kev", "tickets"):
+            answer = await client.emit_with_ack("get-data", {"resource": resource})
+            numbers = [v for row in answer["data"] for k, v in row.items() if k.endswith("Count")]
+            assert all(isinstance(number, int) for number in numbers), resource
+        headers = {"authorization": f"Bearer {stage.token('1', 'admin')}"}
+        synced = await stage.ask("POST", "/api/kev/sync", headers, feed(item("CVE-2024-1000")))
+        assert synced.json()["matchedCount"] == 1
+        assert (await stage.ask("GET", "/ready")).status == 200
+    assert not (tmp_path / "stage.db").exists()

@@ -1,0 +1,3 @@
+"""The same tests, against PostgreSQL."""
+
+from tests.hextrackr_server.test_kev import *  # noqa: F403
