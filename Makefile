@@ -6,7 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 export HOST PORT
 
-.PHONY: run test lint types format setup peers diagrams bench bench-full bench-import clean
+.PHONY: run test lint types format setup peers diagrams conformance conformance-peers mutants bench bench-full bench-import clean
 
 run: $(VENV)/.installed
 	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
@@ -14,11 +14,12 @@ run: $(VENV)/.installed
 test: setup peers lint types
 	$(BIN)/python -m pytest
 
+# What the tests need beside Python: the official clients, and a PostgreSQL server to start.
 setup: $(VENV)/.dev tests/interop/node_modules/.installed
+	@scripts/check-postgres
 
-# What the benchmarks compare with.
-peers: $(VENV)/.dev
-	@scripts/check-node
+# The servers that ours is compared with.
+peers: $(VENV)/.dev tests/targets/node_modules/.installed
 	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup
 
 lint: $(VENV)/.dev
@@ -34,6 +35,16 @@ format: $(VENV)/.dev
 
 diagrams: $(VENV)/.dev
 	$(BIN)/python scripts/state_diagrams.py
+
+# All dialogues against our own servers; `conformance-peers` writes spec-vectors/PEERS.md anew.
+conformance: peers
+	$(BIN)/python -m socketio_conformance --start "$(BIN)/python tests/targets/ours.py"
+
+conformance-peers: peers
+	$(BIN)/python -m socketio_conformance.peers
+
+mutants: peers
+	$(BIN)/python scripts/mutants.py
 
 bench: peers
 	$(BIN)/python -m benchmarks
@@ -54,10 +65,10 @@ $(VENV)/.dev: $(VENV)/.installed
 	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-tests/interop/node_modules/.installed: tests/interop/package.json tests/interop/package-lock.json
+%/node_modules/.installed: %/package.json %/package-lock.json
 	@scripts/check-node
-	@cd tests/interop && npm ci --silent --no-audit --no-fund
+	@cd $* && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 clean:
-	rm -rf $(VENV) tests/interop/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) benchmarks/.venv tests/*/node_modules benchmarks/node_modules .mypy_cache .ruff_cache .pytest_cache
