@@ -38,7 +38,7 @@ diagrams: $(VENV)/.dev
 
 # All dialogues against our own servers; `conformance-peers` writes spec-vectors/PEERS.md anew.
 conformance: peers
-	$(BIN)/python -m socketio_conformance --start "$(BIN)/python tests/targets/ours.py"
+	$(BIN)/python -m socketio_conformance --run "$(BIN)/python tests/targets/ours.py"
 
 conformance-peers: peers
 	$(BIN)/python -m socketio_conformance.peers

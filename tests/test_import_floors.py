@@ -34,7 +34,8 @@ FLOORS: dict[int, str] = {
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
           import_store upload_store sample kev progress_tracker editing_sessions maintenance
           migrations history_store import_summary import_view progress_record
-          vulnerability_events kev_feed kev_fetcher kev_store kev_command database_backends query_store query_service
+          vulnerability_events kev_feed kev_fetcher kev_store kev_command database_backends
+          query_store query_service
           statistics_service import_service import_client""",
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
