@@ -10,7 +10,16 @@ import pytest
 
 from engineio_core import EncodedPacket, HttpCompression, PerMessageDeflate
 from tests.helpers.client import Server, WebSocketClient
-from tests.helpers.wire import BINARY, CONT, DELIVERIES, TEXT, Delivery, Response, client_frame
+from tests.helpers.wire import (
+    BINARY,
+    CONT,
+    DELIVERIES,
+    TEXT,
+    Delivery,
+    Response,
+    client_frame,
+    text_frame,
+)
 
 LONG = "x" * 2000
 
@@ -246,3 +255,19 @@ def test_an_upgraded_session_may_use_deflate() -> None:
     websocket.send_packet("5")
     server.session.send_text(LONG)
     assert [frame.rsv1 for frame in websocket.frames()] == [False, True]
+
+
+def test_what_is_inflated_is_delivered_before_more_is() -> None:
+    server = Server(per_message_deflate=PerMessageDeflate())
+    connection = server.upgrade({"Sec-WebSocket-Extensions": "permessage-deflate"})
+    assert connection.response().status == 101
+    session = server.session
+    session.on_text = lambda text: (server.received.append(text), session.pause_reading())
+    connection.feed(text_frame("4x") * 1000)
+    first = len(server.received)
+    assert first < 200
+    while len(server.received) < 1000:
+        before = len(server.received)
+        session.resume_reading()
+        assert before < len(server.received) <= before + 200
+    assert server.received == ["x"] * 1000

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 
 import pytest
 
 from engineio_core import HttpResponse
-from engineio_core.exchange import Exchange
+from engineio_core.exchange import BodyCollector, Exchange
 from tests.helpers.client import Server
 from tests.helpers.wire import DELIVERIES, Delivery, chunked, http_request
 
@@ -481,3 +482,16 @@ def test_whoever_serves_files_is_asked_first_below_the_path() -> None:
     connection.request("GET", "/engine.io/client.js")
     assert connection.response().body == b"//js"
     server.open_polling()
+
+
+def test_a_body_in_thousands_of_pieces_takes_no_more_memory_than_its_size() -> None:
+    kept: list[bytes] = []
+    collector = BodyCollector(200_000, kept.append, lambda: None)
+    tracemalloc.start()
+    for number in range(50_000):
+        collector.body_data(number.to_bytes(2, "big"))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 300_000
+    collector.body_complete()
+    assert kept == [b"".join(number.to_bytes(2, "big") for number in range(50_000))]
