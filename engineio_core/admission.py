@@ -103,7 +103,8 @@ class Admission:
             async with asyncio.timeout(self._options.handshake_timeout):
                 verdict = await _drive(judgement, awaited)
             exchange.on_abort = _nothing
-            self._conclude(exchange, verdict)
+            if not exchange.is_gone:  # a middleware may have gone on although it was cancelled
+                self._conclude(exchange, verdict)
         except HandshakeRefused as refusal:
             self._judged.refused(exchange, refusal)
         except TimeoutError as error:

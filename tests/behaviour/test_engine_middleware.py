@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -335,3 +336,25 @@ def test_a_hook_that_fails_changes_nothing(transport: str) -> None:
         server.engine.on(event, fail)
     assert knock(server, transport).response().status == greeted(transport)
     assert knock(server, "polling", EIO="1").response().status == 400
+
+
+@pytest.mark.parametrize("asked", ["polling", "websocket"])
+async def test_a_client_that_left_gets_no_session_from_a_middleware_that_goes_on(
+    asked: str,
+) -> None:
+    server = Server()
+
+    @server.engine.use
+    async def stubborn(request: HttpRequest) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    if asked == "polling":
+        connection = server.get(transport="polling")
+    else:
+        connection = server.upgrade()
+    await asyncio.sleep(0)
+    connection.tcp.lose()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert server.engine.sessions == {}
