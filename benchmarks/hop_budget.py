@@ -33,11 +33,11 @@ LEAVING = "leaving, 10,000 rooms on the server"
 # The most calls that each way may take; to be lowered whenever it becomes shorter.
 BUDGET = {
     "event with ack, plain handler": 15,
-    "event with ack, async handler": 18,
+    "event with ack, async handler": 16,
     "event without ack, plain handler": 8,
-    "event without ack, async handler": 11,
+    "event without ack, async handler": 9,
     "8 events with ack in one chunk, plain handler": 12.5,
-    "broadcast, per delivery": 5,
+    "broadcast, per delivery": 4,
     "polling round (POST + GET)": 130,
 }
 

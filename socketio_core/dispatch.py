@@ -66,11 +66,10 @@ class Dispatch:
         # hot path: benchmarks/hop_budget.py
         try:
             args = data[1:]
-            if handler.is_typed or not handler.least <= len(args) <= handler.most:
+            if len(data) != handler.length:
                 args = handler.prepare(args)
-            result = (
-                handler.function(socket, *args) if handler.takes_socket else handler.function(*args)
-            )
+            function = handler.function
+            result = function(socket, *args) if handler.takes_socket else function(*args)
             if result.__class__ is CoroutineType:
                 coroutine = result
                 result = self.runner.begin(coroutine)

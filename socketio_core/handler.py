@@ -23,7 +23,7 @@ MANY: Final = 1_000_000  # what `*args` can take
 class Handler:
     """A function that is called with a socket (if `takes_socket`) and the arguments of an event."""
 
-    __slots__ = ("_checks", "_signature", "function", "is_typed", "least", "most",
+    __slots__ = ("_checks", "_signature", "function", "is_typed", "least", "length", "most",
                  "takes_socket")  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], *, takes_socket: bool = True) -> None:
@@ -36,6 +36,9 @@ class Handler:
         self._checks = [(i, kind) for i, kind in enumerate(signature.kinds) if kind is not Any]
         # Whether `prepare` must see all arguments, even if their number fits
         self.is_typed = bool(self._checks) or signature.rest is not Any
+        # How long an event, `[name, *args]`, is whose arguments can be taken as they are; -1: see
+        # `prepare` for each
+        self.length = 1 + self.least if self.least == self.most and not self.is_typed else -1
 
     def prepare(self, args: list[Any]) -> list[Any]:
         """Make the arguments what the handler wants them to be. Raises PayloadInvalid.

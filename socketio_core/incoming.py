@@ -49,11 +49,11 @@ def receive(socket: Socket, extras: Extras | None, data: list[Any], ack_id: int 
     """Take an event to the listeners, through the middlewares, to the handlers."""
     namespace = socket.namespace
     shared = namespace.registry
-    listeners = (*extras.registry.any, *shared.any) if extras is not None else tuple(shared.any)
-    for listener in listeners:
+    listeners = shared.any if extras is None else (*extras.registry.any, *shared.any)
+    for listener in tuple(listeners) if listeners else ():
         namespace.dispatch.run(listener, socket, [data[0], *data], None)
     chain: list[Step] = [(each, (socket, data)) for each in shared.event_middlewares]
-    if extras is not None:
+    if extras is not None and extras.registry.event_middlewares:
         chain += [(each, (data,)) for each in extras.registry.event_middlewares]
     for index, (middleware, args) in enumerate(chain):
         try:
@@ -96,7 +96,7 @@ async def _go_on(
 def run_handlers(socket: Socket, data: list[Any], ack_id: int | None) -> None:
     """Run the handlers of the namespace, then those of the socket."""
     namespace = socket.namespace
-    name = event_name(data[0])
+    name = data[0] if data[0].__class__ is str else event_name(data[0])
     handlers = namespace.registry.find(name) + socket.own_handlers(name)
     if not handlers:
         unhandled = namespace.registry.unhandled

@@ -51,20 +51,28 @@ class Runner:
         spare = self._take_spare(loop) if not self._spares else self._spares.pop()
         if spare.loop is not loop or spare.is_over:
             spare = self._take_spare(loop)
-        current = current_task(loop)
-        if current is not None:
-            _leave_task(loop, current)
-        _enter_task(loop, spare.task)
+        task, context = spare.task, spare.context
+        current = None
         try:
-            yielded = spare.context.run(coroutine.send, None)
+            _enter_task(loop, task)
+        except RuntimeError:  # another task is under way: it is put aside
+            current = current_task(loop)
+            assert current is not None, "it is why"
+            _leave_task(loop, current)
+            _enter_task(loop, task)
+        try:
+            yielded = context.run(coroutine.send, None)
         except StopIteration as stop:
-            self._give_back(spare)
+            if context == self._context:
+                self._spares.append(spare)
+            else:
+                self._give_back(spare)
             return stop.value
         except BaseException:
             self._give_back(spare)
             raise
         finally:
-            _leave_task(loop, spare.task)
+            _leave_task(loop, task)
             if current is not None:
                 _enter_task(loop, current)
         return Suspended(coroutine, yielded, spare)

@@ -40,7 +40,7 @@ class Socket(Listening):
 
     __slots__ = (
         "_acks", "_connection", "_extras", "_is_leaving", "connected", "data", "handshake", "id",
-        "namespace", "offset", "pid", "recovered", "send_packet",
+        "listens_outgoing", "namespace", "offset", "pid", "recovered", "send_packet",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +60,7 @@ class Socket(Listening):
         self._connection = connection
         early: list[EncodedPacket] = []
         self.send_packet: Callable[[EncodedPacket], None] = early.append
+        self.listens_outgoing = False  # whether anybody does: a broadcast asks for each member
         # Made when first needed
         self._acks: PendingAcks | None = None
         serializes = namespace.server.socket_options.serialize_handlers
@@ -253,12 +254,14 @@ class Socket(Listening):
         listeners = self.extras().any_outgoing
         handler = Handler(function, takes_socket=False)
         listeners.insert(0 if first else len(listeners), handler)
+        self.listens_outgoing = True
         return function
 
     def off_any_outgoing(self, function: Callable[..., Any] | None = None) -> None:
         """Remove a listener of `on_any_outgoing`, or all."""
         listeners = self.extras().any_outgoing
         listeners[:] = without(listeners, function)
+        self.listens_outgoing = bool(listeners)
 
     # -- an event comes in
 
@@ -337,11 +340,6 @@ class Socket(Listening):
         if self.connected:
             self.acks.expect(ack_id, sink)
         return self.connected
-
-    @property
-    def listens_outgoing(self) -> bool:
-        """Whether anybody listens to outgoing events."""
-        return self._extras is not None and bool(self._extras.any_outgoing)
 
     def notify_outgoing(self, data: list[Any]) -> None:
         """Tell who listens to outgoing events."""
