@@ -52,20 +52,36 @@ def receive(socket: Socket, extras: Extras | None, data: list[Any], ack_id: int 
     listeners = shared.any if extras is None else (*extras.registry.any, *shared.any)
     for listener in tuple(listeners) if listeners else ():
         namespace.dispatch.run(listener, socket, [data[0], *data], None)
-    chain: list[Step] = [(each, (socket, data)) for each in shared.event_middlewares]
-    if extras is not None and extras.registry.event_middlewares:
-        chain += [(each, (data,)) for each in extras.registry.event_middlewares]
-    for index, (middleware, args) in enumerate(chain):
-        try:
-            outcome = middleware(*args)
-        except Exception as error:
-            namespace.dispatch.failed(error, socket, data[0], ack_id)
-            return
-        if outcome is not None and isawaitable(outcome):
-            rest = _go_on(socket, outcome, chain[index + 1 :], data, ack_id)
-            namespace.dispatch.run_coroutine(rest, socket, data[0])
-            return
+    # hot path where a server limits or counts its events: most middlewares are plain functions.
+    passed = 0
+    try:
+        for middleware in shared.event_middlewares:
+            outcome = middleware(socket, data)
+            passed += 1
+            if outcome is not None and isawaitable(outcome):
+                _hold(socket, outcome, passed, data, ack_id)
+                return
+        for middleware in extras.registry.event_middlewares if extras is not None else ():
+            outcome = middleware(data)
+            passed += 1
+            if outcome is not None and isawaitable(outcome):
+                _hold(socket, outcome, passed, data, ack_id)
+                return
+    except Exception as error:
+        namespace.dispatch.failed(error, socket, data[0], ack_id)
+        return
     run_handlers(socket, data, ack_id)
+
+
+def _hold(
+    socket: Socket, outcome: Awaitable[Any], passed: int, data: list[Any], ack_id: int | None
+) -> None:
+    """Go on behind a middleware that has to be awaited; `passed` counts it, too."""
+    namespace = socket.namespace
+    chain: list[Step] = [(each, (socket, data)) for each in namespace.registry.event_middlewares]
+    chain += [(each, (data,)) for each in socket.extras().registry.event_middlewares]
+    rest = _go_on(socket, outcome, chain[passed:], data, ack_id)
+    namespace.dispatch.run_coroutine(rest, socket, data[0])
 
 
 async def _go_on(
@@ -98,14 +114,15 @@ def run_handlers(socket: Socket, data: list[Any], ack_id: int | None) -> None:
     namespace = socket.namespace
     name = data[0] if data[0].__class__ is str else event_name(data[0])
     handlers = namespace.registry.find(name) + socket.own_handlers(name)
+    if len(handlers) == 1:
+        namespace.dispatch.run(handlers[0], socket, data, ack_id)
+        return
     if not handlers:
         unhandled = namespace.registry.unhandled
         if unhandled is not None:
             namespace.dispatch.run(unhandled, socket, [data[0], *data], ack_id)
         return
-    ack: Ack = ack_id
-    if len(handlers) > 1 and ack_id is not None:
-        ack = SharedAck(ack_id, len(handlers))
+    ack: Ack = None if ack_id is None else SharedAck(ack_id, len(handlers))
     for handler in handlers:
         namespace.dispatch.run(handler, socket, data, ack)
 
