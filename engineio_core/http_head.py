@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from .http_message import MAX_HEADER_LINES
+
 # One regular expression judges the whole head: token names, values without controls, no folding,
 # every line with its CR and LF. The quantifiers are possessive: it is linear, whatever comes.
 _HEAD: Final = re.compile(
@@ -39,7 +41,10 @@ def read_head(data: bytes, limit: int) -> Head | None:
         return None
     method, target, lines = match.groups()
     headers: dict[str, str] = {}
-    for line in lines[:-2].split("\r\n"):
+    parts = lines[:-2].split("\r\n")
+    if len(parts) > MAX_HEADER_LINES:
+        return None
+    for line in parts:
         name, _, value = line.partition(":")
         name = name.lower()
         if name in headers:

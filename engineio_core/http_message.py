@@ -26,6 +26,11 @@ _STATUS_LINES: Final = {
 }
 
 
+# What is kept of a request lasts as long as its session, and small pieces cost most.
+MAX_QUERY_PARTS: Final = 128
+MAX_HEADER_LINES: Final = 128
+
+
 class BadTarget(ValueError):
     """A request target that is none."""
 
@@ -134,9 +139,15 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def parse_query(query: str) -> dict[str, str]:
-    """Parse a query string; the last of equal keys wins, bad escapes are kept as they are."""
+    """Parse a query string; the last of equal keys wins, bad escapes are kept as they are.
+
+    Raises BadTarget for one of more than MAX_QUERY_PARTS: they are kept as long as the session.
+    """
     values: dict[str, str] = {}
-    for part in query.split("&"):
+    parts = query.split("&", MAX_QUERY_PARTS)
+    if len(parts) > MAX_QUERY_PARTS:
+        raise BadTarget(f"a query has at most {MAX_QUERY_PARTS} parts")
+    for part in parts:
         if part:
             key, _, value = part.partition("=")
             if "%" in part or "+" in part:

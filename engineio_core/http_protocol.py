@@ -19,7 +19,14 @@ import h11
 
 from .exchange import Exchange
 from .http_head import read_head
-from .http_message import BadTarget, HttpRequest, HttpResponse, encode_response, join_headers
+from .http_message import (
+    MAX_HEADER_LINES,
+    BadTarget,
+    HttpRequest,
+    HttpResponse,
+    encode_response,
+    join_headers,
+)
 
 if TYPE_CHECKING:
     from .options import EngineOptions
@@ -229,6 +236,8 @@ class HttpProtocol(asyncio.Protocol):
     def _begin(self, event: h11.Request) -> None:
         if event.http_version not in {b"1.0", b"1.1"}:
             raise h11.RemoteProtocolError("unknown version of HTTP", error_status_hint=505)
+        if len(event.headers) > MAX_HEADER_LINES:
+            raise h11.RemoteProtocolError("too many header lines", error_status_hint=431)
         headers = join_headers(event.headers)
         if "transfer-encoding" in headers and "content-length" in headers:
             # RFC 9112, section 6.1: it "ought to be handled as an error": this is how requests

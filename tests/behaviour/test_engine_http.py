@@ -495,3 +495,18 @@ def test_a_body_in_thousands_of_pieces_takes_no_more_memory_than_its_size() -> N
     assert held < 300_000
     collector.body_complete()
     assert kept == [b"".join(number.to_bytes(2, "big") for number in range(50_000))]
+
+
+def test_more_header_lines_than_a_client_needs_are_refused() -> None:
+    server = Server()
+    headers = {f"x-{number}": "" for number in range(200)}
+    response = server.get(headers, transport="polling").response()
+    assert response.status == 431
+    assert server.engine.sessions == {}
+
+
+def test_more_query_parts_than_a_client_needs_are_refused() -> None:
+    server = Server()
+    query = {f"x{number}": "" for number in range(200)}
+    assert server.get(transport="polling", **query).response().status == 400
+    assert server.engine.sessions == {}
