@@ -16,7 +16,7 @@ authority = TokenAuthority(SECRET)
 
 
 def signed(secret: bytes = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
-    defaults: dict[str, Any] = {"sub": "7", "role": "user", "exp": int(time.time()) + 60}
+    defaults: dict[str, Any] = {"sub": "7", "role": "user", "exp": int(time.time()) + 7200}
     kept = {name: value for name, value in (defaults | claims).items() if value is not None}
     return jwt.encode(kept, secret, algorithm=algorithm)
 
@@ -47,7 +47,7 @@ def test_a_token_without_role_and_name_is_a_user_called_by_its_id() -> None:
         signed(role="root"),
         signed(role=["admin"]),
         signed(username=5),
-        signed(nbf=int(time.time()) + 60),
+        signed(nbf=int(time.time()) + 3600),
         signed(username="x" * 9000),
         "é.è.ê",
     ],
