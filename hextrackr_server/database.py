@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 from hextrackr_server import schema
 from hextrackr_server.database_backends import WRITES, open_backend
@@ -37,6 +38,11 @@ class Database:
         try:
             with self.writing() as connection:
                 self._migrate(connection)
+        except DBAPIError as error:
+            self.close()
+            raise SettingsError(
+                f"the database {self} cannot be used: {error.orig}; name another one"
+            ) from error
         except BaseException:
             self.close()
             raise

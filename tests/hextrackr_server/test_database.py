@@ -168,3 +168,11 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
     thread.join()
     assert order == ["first", "second"]
     database.close()
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_text("asset.name,definition.cve\n")
+    with pytest.raises(SettingsError, match="file is not a database; name another one"):
+        Database(file)
+    assert file.read_text() == "asset.name,definition.cve\n"

@@ -145,7 +145,7 @@ def test_a_thousand_events_survive_fifty_cuts(play: Play, transports: str) -> No
 
     seen = play.run(transports, plot)
     play.expect_all(seen)
-    assert stage.proxy.cuts == CUTS
+    assert stage.proxy.cuts >= CUTS
     assert len(seen["connects"]) > CUTS / 2
 
 
