@@ -84,6 +84,7 @@ class Bench:
                         sample = await works[contender.name].measure(server, self._effort.seconds)
                         results[contender.name].append(sample)
         for work in works.values():
+            # What was measured stands, whether or not its server still takes a farewell.
             with contextlib.suppress(Exception):
                 await work.finish()
         gc.unfreeze()
