@@ -19,6 +19,9 @@ from engineio_core.transport import Clock
 CANCELLED: Final = asyncio.CancelledError
 """What a coroutine raises that was cancelled: it is no `Exception`, and must not get lost."""
 
+FINISHED: Final = object()
+"""What a driver yields when a coroutine has ended in its first step."""
+
 Done = Callable[[Any, BaseException | None], None]
 
 
@@ -41,17 +44,24 @@ class Runner:
         self.is_closing = False
         self.tasks: set[asyncio.Task[None]] = set()
 
+    def enter_loop(self) -> None:
+        """Forget the spares of another loop than the running one. Called when a client comes.
+
+        Not with each event: before Python 3.12, asking which loop runs costs a system call.
+        """
+        if self._spares and self._spares[0].loop is not get_running_loop():
+            self._spares.clear()
+
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run the first step. Returns the result, or a `Suspended`: then `hand_over` must follow.
 
         Raises what the coroutine raises.
         """
         # hot path: benchmarks/hop_budget.py
-        loop = get_running_loop()
-        spare = self._take_spare(loop) if not self._spares else self._spares.pop()
-        if spare.loop is not loop or spare.is_over:
-            spare = self._take_spare(loop)
-        task, context = spare.task, spare.context
+        spare = self._spares.pop() if self._spares else self._take_spare()
+        if spare.is_over:
+            spare = self._take_spare()
+        loop, task = spare.loop, spare.task
         current = None
         try:
             _enter_task(loop, task)
@@ -61,24 +71,27 @@ class Runner:
             _leave_task(loop, current)
             _enter_task(loop, task)
         try:
-            yielded = context.run(coroutine.send, None)
-        except StopIteration as stop:
-            if context == self._context:
-                self._spares.append(spare)
-            else:
-                self._give_back(spare)
-            return stop.value
+            yielded = spare.run(spare.send, coroutine)
         except BaseException:
+            spare.make_driver()  # the exception has ended it
             self._give_back(spare)
             raise
         finally:
             _leave_task(loop, task)
             if current is not None:
                 _enter_task(loop, current)
-        return Suspended(coroutine, yielded, spare)
+        if yielded is not FINISHED:
+            spare.is_lent = True
+            return Suspended(yielded, spare)
+        if spare.context == self._context:
+            self._spares.append(spare)
+        else:
+            self._give_back(spare)
+        result, spare.result = spare.result, None
+        return result
 
-    def _take_spare(self, loop: asyncio.AbstractEventLoop) -> _Spare:
-        return _Spare(loop, self._context.copy())
+    def _take_spare(self) -> _Spare:
+        return _Spare(get_running_loop(), self._context.copy())
 
     def _give_back(self, spare: _Spare) -> None:
         if spare.context == self._context:
@@ -95,6 +108,11 @@ class Runner:
         After `timeout` seconds it is cancelled; the error is a TimeoutError then.
         """
         spare = suspended.spare
+        if spare.work.done():
+            # Its task was cancelled with all others, as `asyncio.run` does at its end.
+            spare.driver.close()
+            done(None, CANCELLED())
+            return
         spare.task.set_name(name)
         self.tasks.add(spare.task)
         spare.task.add_done_callback(self.tasks.discard)
@@ -160,10 +178,9 @@ def _wake(waiter: asyncio.Future[None]) -> None:
 class Suspended:
     """A coroutine that has suspended in its first step, and what follows it."""
 
-    __slots__ = ("coroutine", "done", "spare", "timer", "yielded")
+    __slots__ = ("done", "spare", "timer", "yielded")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], yielded: Any, spare: _Spare) -> None:
-        self.coroutine = coroutine
+    def __init__(self, yielded: Any, spare: _Spare) -> None:
         self.yielded = yielded
         self.spare = spare
         self.done: Done = _nothing
@@ -177,15 +194,26 @@ def _nothing(result: Any, error: BaseException | None) -> None:
 class _Spare:
     """A task that waits for work."""
 
-    __slots__ = ("_has_expired", "context", "is_over", "loop", "task", "work")
+    __slots__ = ("_has_expired", "context", "driver", "is_lent", "is_over", "loop", "result",
+                 "run", "send", "task", "work")  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
         self.loop = loop
         self.context = context
+        self.run = context.run
+        self.result: Any = None
         self.work: asyncio.Future[Suspended] = loop.create_future()
         self.task = loop.create_task(self._run(), name="socketio spare", context=context)
         self._has_expired = False
+        self.is_lent = False  # it runs a coroutine that has suspended
         self.is_over = False
+        self.make_driver()
+
+    def make_driver(self) -> None:
+        """Make what runs the first steps of coroutines."""
+        self.driver = _drive(self)
+        self.send = self.driver.send
+        self.send(None)
 
     def expire(self) -> None:
         """Time is up."""
@@ -205,7 +233,7 @@ class _Spare:
         error: BaseException | None = None
         result: Any = None
         try:
-            result = await _resume(work.coroutine, work.yielded)
+            result = await _resume(self.driver, work.yielded)
         except CANCELLED as cancelled:
             error = TimeoutError("it ran too long") if self._has_expired else cancelled
         except Exception as failure:
@@ -216,16 +244,32 @@ class _Spare:
 
 
 @types.coroutine
-def _resume(coroutine: Coroutine[Any, Any, Any], yielded: Any) -> Generator[Any, Any, Any]:
+def _drive(spare: _Spare) -> Generator[Any, Any, Any]:
+    """Run coroutines one after the other; return what one returns that had suspended.
+
+    A coroutine that is sent to directly ends with an exception, which costs as much as the rest
+    of its first step; one that is awaited does not.
+    """
+    coroutine = yield FINISHED
+    while True:
+        result = yield from coroutine
+        if spare.is_lent:
+            return result
+        spare.result = result
+        coroutine = yield FINISHED
+
+
+@types.coroutine
+def _resume(driver: Generator[Any, Any, Any], yielded: Any) -> Generator[Any, Any, Any]:
     """Go on with a coroutine that has run its first step elsewhere and yielded this."""
     while True:
         try:
             yield yielded
         except BaseException as error:
             try:
-                yielded = coroutine.throw(error)
+                yielded = driver.throw(error)
             except StopIteration as stop:
                 return stop.value
         else:
             # A task resumes a coroutine by sending None: the result is read from the future.
-            return (yield from coroutine)
+            return (yield from driver)
