@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 
+from msgspec import Struct
+
 from .websocket_frame import BINARY, TEXT, encode_frame
 
 # The heads of short frames, by length: making one costs as much as the rest of the frame.
@@ -16,17 +18,18 @@ _TEXT_HEADS = [bytes((0x80 | TEXT, length)) for length in range(126)]
 _BINARY_HEADS = [bytes((0x80 | BINARY, length)) for length in range(126)]
 
 
-class EncodedPacket:
-    """A packet of Engine.IO: `payload` is `b"4hello"` for text, the bare bytes for binary."""
+class EncodedPacket(Struct, eq=False, gc=False):
+    """A packet of Engine.IO: `payload` is `b"4hello"` for text, the bare bytes for binary.
 
-    __slots__ = ("_frame", "_polling", "compress", "is_binary", "payload")
+    A Struct since one is made for every message that goes out: it has no `__init__` in Python.
+    """
 
-    def __init__(self, payload: bytes, *, is_binary: bool = False, compress: bool = True) -> None:
-        self.payload = payload
-        self.is_binary = is_binary
-        self.compress = compress
-        self._frame: bytes | None = None
-        self._polling: bytes | None = None
+    payload: bytes
+    is_binary: bool = False
+    compress: bool = True
+    made_frame: bytes | None = None
+    """The frame, once it was asked for: who sends looks here first, and saves a call."""
+    made_record: bytes | None = None
 
     @classmethod
     def message(cls, data: str | bytes | bytearray | memoryview) -> EncodedPacket:
@@ -38,14 +41,14 @@ class EncodedPacket:
     @property
     def frame(self) -> bytes:
         """The unmasked WebSocket frame."""
-        frame = self._frame
+        frame = self.made_frame
         if frame is None:
             payload = self.payload
             if len(payload) < 126:
                 frame = (_BINARY_HEADS if self.is_binary else _TEXT_HEADS)[len(payload)] + payload
             else:
                 frame = encode_frame(BINARY if self.is_binary else TEXT, payload)
-            self._frame = frame
+            self.made_frame = frame
         return frame
 
     @property
@@ -54,9 +57,9 @@ class EncodedPacket:
         if not self.is_binary:
             return self.payload
         # Engine.IO v4, Payload: binary is base64-encoded behind the letter "b".
-        if self._polling is None:
-            self._polling = b"b" + b2a_base64(self.payload, newline=False)
-        return self._polling
+        if self.made_record is None:
+            self.made_record = b"b" + b2a_base64(self.payload, newline=False)
+        return self.made_record
 
     def __repr__(self) -> str:
         return f"EncodedPacket({self.payload[:40]!r}, is_binary={self.is_binary})"

@@ -140,12 +140,12 @@ class PollingTransport:
                 self.session.receive_binary(packet)
             elif packet.startswith(packets.CLOSE):
                 poll, self._poll = self._poll, None
-                self.session.receive_text(packet)
+                self.session.receive_text(packet.encode())
                 if poll is not None:
                     # Engine.IO v4: the pending GET is released with a noop, not with a close.
                     self._respond(poll, packets.NOOP_PACKET.payload, TEXT_PLAIN)
             else:
-                self.session.receive_text(packet)
+                self.session.receive_text(packet.encode())
         except ProtocolError:
             raise
         except Exception:

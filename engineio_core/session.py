@@ -31,6 +31,7 @@ from .upgrade import UpgradeCandidate
 logger = logging.getLogger("engineio_core")
 
 OPEN = SessionState.OPEN
+MESSAGE = ord(packets.MESSAGE)
 
 
 class SessionContext(NamedTuple):
@@ -54,12 +55,16 @@ class Session:
     cares, `on_upgrade()` and `on_drain()`. They are plain functions, called from the read loop:
     they do not block, and an exception in one is logged and closes nothing. `sid` is a secret
     between server and client: never show it to others. `request` is the handshake's.
+
+    Where `on_packet(bytes)` is set, it is called instead of `on_text`, with the whole packet as
+    it came: the digit 4, and behind it what should be UTF-8 and was not looked at. It may raise
+    the UnicodeDecodeError of what is not, which is the client's fault then.
     """
 
     __slots__ = (
         "_candidate", "_closing_timer", "_context", "_is_reading_paused", "_outbox", "_outbox_size",
-        "_waiters", "beat", "heard", "on_binary", "on_close", "on_drain", "on_text", "on_upgrade",
-        "request", "sid", "state", "transport", "upgrade_state",
+        "_waiters", "beat", "heard", "on_binary", "on_close", "on_drain", "on_packet", "on_text",
+        "on_upgrade", "request", "sid", "state", "transport", "upgrade_state",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +77,7 @@ class Session:
         self.state = OPEN
         # Who listens
         self.on_text: Callable[[str], Any] = ignore
+        self.on_packet: Callable[[bytes], Any] | None = None
         self.on_binary: Callable[[bytes], Any] = ignore
         self.on_close: Callable[[CloseReason, str], Any] = ignore
         self.on_upgrade: Callable[[], Any] = ignore
@@ -211,19 +217,22 @@ class Session:
 
     # -- receiving: called by the transport
 
-    def receive_text(self, text: str) -> None:
+    def receive_text(self, packet: bytes) -> None:
         """Take one packet in text form. Raises ProtocolError for what is none."""
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
             self.heard = True
-            if text and text[0] == "4":
+            if packet and packet[0] == MESSAGE:
                 # Bound first: the interpreter is quicker at an attribute and a call than at what
                 # looks like a method and is none.
-                on_text = self.on_text
-                on_text(text[1:])
+                on_packet = self.on_packet
+                if on_packet is not None:
+                    on_packet(packet)
+                else:
+                    self.on_text(packet[1:].decode())
             else:
-                self._receive_control(text)
-        elif text[:1] == packets.CLOSE and self.state is SessionState.CLOSING:
+                self._receive_control(packet.decode())
+        elif packet[:1] == b"1" and self.state is SessionState.CLOSING:
             # Nobody comes any more for what is left.
             self._fail(CloseReason.FORCED_CLOSE, "the client sent a close packet")
 
@@ -380,6 +389,7 @@ class Session:
         self._context.ended(self, reason, description)
         on_close = self.on_close
         self.on_text = self.on_binary = self.on_close = self.on_upgrade = self.on_drain = ignore
+        self.on_packet = None
         self._tell(on_close, reason, description)
         self._outbox = None
         self._outbox_size = 0

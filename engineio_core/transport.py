@@ -59,8 +59,11 @@ class Transport(Protocol):
 class TransportListener(Protocol):
     """Who hears what arrives on a transport: a session, or a candidate for one."""
 
-    def receive_text(self, text: str) -> None:
-        """Take one packet in text form, type digit first. May raise ProtocolError."""
+    def receive_text(self, packet: bytes) -> None:
+        """Take one packet in text form, type digit first, not decoded yet.
+
+        May raise ProtocolError, or the UnicodeDecodeError of what is not UTF-8.
+        """
 
     def receive_binary(self, data: bytes) -> None:
         """Take one binary message."""

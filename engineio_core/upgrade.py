@@ -29,11 +29,11 @@ class UpgradeCandidate:
         self._transport = transport
         self._timer = context.clock.call_later(context.options.upgrade_timeout, self._give_up)
 
-    def receive_text(self, text: str) -> None:
+    def receive_text(self, packet: bytes) -> None:
         """Take a packet from the candidate."""
-        if text == "2probe" and self._session.advance_upgrade(UpgradeEvent.PROBE):
+        if packet == b"2probe" and self._session.advance_upgrade(UpgradeEvent.PROBE):
             self._transport.send(packets.PROBE_REPLY_PACKET)
-        elif text == packets.UPGRADE and self._session.advance_upgrade(UpgradeEvent.UPGRADE):
+        elif packet == b"5" and self._session.advance_upgrade(UpgradeEvent.UPGRADE):
             self._timer.cancel()
             self._transport.listener = self._session
             self._session.change_transport(self._transport)
@@ -68,7 +68,7 @@ class UpgradeCandidate:
 class Deaf:
     """The listener of a WebSocket that is being closed."""
 
-    def receive_text(self, text: str) -> None:
+    def receive_text(self, packet: bytes) -> None:
         """Drop it."""
 
     def receive_binary(self, data: bytes) -> None:

@@ -160,24 +160,19 @@ class WebSocketTransport(asyncio.Protocol):
     def _split(self, data: bytes) -> int:
         """Deliver the whole frames in `data`; return how many bytes they took."""
         position, end = 0, len(data)
-        max_size = self._max_size
         if self._slow_bytes:
             position = self._feed_frame(data, 0, self._slow_bytes)
+        limit = -1 if self._is_in_message else self._max_size
         while self._is_fast:
             if end - position < 2:
                 self._wanted = 2
                 break
-            first, length = data[position], data[position + 1] & 0x7F
+            first, length = data[position], data[position + 1] - 0x80  # below 0: not masked
             start = position + 6
             if length > 125:
                 start += 2 if length == 126 else 8
                 length = int.from_bytes(data[position + 2 : start - 4], "big")
-            if (
-                (first == FIN_TEXT or first == FIN_BINARY)
-                and data[position + 1] & 0x80
-                and length <= max_size
-                and not self._is_in_message
-            ):
+            if (first == FIN_TEXT or first == FIN_BINARY) and 0 <= length <= limit:
                 stop = start + length
                 if stop > end:
                     self._wanted = (start if start > end else stop) - position
@@ -189,7 +184,7 @@ class WebSocketTransport(asyncio.Protocol):
                         # Bound first: the interpreter is quicker at an attribute and a call
                         # than at what looks like a method and is none.
                         receive_text = self._receive_text
-                        receive_text(payload.decode())
+                        receive_text(payload)
                     else:
                         self._receive_binary(payload)
                 except Exception as error:
@@ -207,6 +202,7 @@ class WebSocketTransport(asyncio.Protocol):
             ):
                 raise ProtocolError(complaint, websocket_code=1002)
             position = self._feed_frame(data, position, start - position + length)
+            limit = -1 if self._is_in_message else self._max_size
         return position
 
     def _answers_close(self, frame: bytes) -> bool:
@@ -228,7 +224,7 @@ class WebSocketTransport(asyncio.Protocol):
     def _deliver(self, is_text: bool, payload: bytes) -> None:
         try:
             if is_text:
-                self._receive_text(payload.decode())
+                self._receive_text(payload)
             else:
                 self._receive_binary(payload)
         except Exception as error:
@@ -308,11 +304,11 @@ class WebSocketTransport(asyncio.Protocol):
         if self._deflates:
             self._send_deflated(packet)
             return
+        frame = packet.made_frame or packet.frame
         batch = self._batch
         if batch is None:
-            self._tcp.write(packet.frame)
+            self._tcp.write(frame)
             return
-        frame = packet.frame
         batch.append(frame)
         self._batch_size += len(frame)
         if self._batch_size > MAX_BATCH:

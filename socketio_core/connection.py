@@ -16,6 +16,7 @@ from engineio_core.session_state import SessionState
 from .errors import PacketError
 from .joining import Joining
 from .packet import Packet, PacketType
+from .parser import Decoded
 
 if TYPE_CHECKING:
     from engineio_core.encoded_packet import EncodedPacket
@@ -33,11 +34,12 @@ MAX_REMEMBERED: Final = 64  # namespaces that a client has left
 class Connection:
     """What Node calls a client: the sockets that share one session."""
 
-    __slots__ = ("_decoder", "_is_paused", "_left", "_server", "_suspended", "_timer",
-                 "_was_refused", "joining", "session", "sockets")  # fmt: skip
+    __slots__ = ("_decoder", "_is_paused", "_left", "_run_handler", "_server", "_suspended",
+                 "_timer", "_was_refused", "joining", "session", "sockets")  # fmt: skip
 
     def __init__(self, server: SocketServer, session: Session) -> None:
         self._server = server
+        self._run_handler = server.run_handler
         self.session = session
         self.sockets: dict[str, Socket] = {}
         self.joining: set[str] = set()
@@ -47,7 +49,7 @@ class Connection:
         self._is_paused = False
         self._timer: Any = None
         self._was_refused = False
-        session.on_text = self.receive_text
+        session.on_packet = self.receive_text
         session.on_binary = self.receive_binary
         session.on_close = self._session_closed
         self._limit_idling(server.socket_options.connect_timeout)
@@ -71,11 +73,11 @@ class Connection:
 
     # -- packets come in: called by the session
 
-    def receive_text(self, text: str) -> None:
-        """Take a message."""
+    def receive_text(self, message: bytes) -> None:
+        """Take a message, as the session got it."""
         # hot path: benchmarks/hop_budget.py
         try:
-            packet = self._decoder.receive_text(text)
+            packet = self._decoder.receive_text(message)
         except PacketError as error:
             self._broken(error)
             return
@@ -84,7 +86,12 @@ class Connection:
         kind, name, data, ack_id = packet
         socket = self.sockets.get(name)
         if kind is EVENT and socket is not None:
-            socket.receive_event(data, ack_id)
+            handler = socket.direct.get(data[0])
+            if handler is not None:
+                run_handler = self._run_handler
+                run_handler(handler, socket, data, ack_id)
+            else:
+                socket.receive_event(data, ack_id)
         else:
             self._receive_rare(packet, socket)
 
@@ -96,9 +103,9 @@ class Connection:
             self._broken(error)
             return
         if packet is not None:
-            self._receive_rare(packet, self.sockets.get(packet.namespace))
+            self._receive_rare(packet, self.sockets.get(packet[1]))
 
-    def _receive_rare(self, packet: Packet, socket: Socket | None) -> None:
+    def _receive_rare(self, packet: Decoded, socket: Socket | None) -> None:
         kind, name, data, ack_id = packet
         if kind is PacketType.CONNECT:
             self._connect(name, data or {})

@@ -65,11 +65,11 @@ class Dispatch:
         """Call a handler with the arguments of an event; answer its ack with what it returns."""
         # hot path: benchmarks/hop_budget.py
         try:
-            args = data[1:]
-            if len(data) != handler.length:
-                args = handler.prepare(args)
-            function = handler.function
-            result = function(socket, *args) if handler.takes_socket else function(*args)
+            if handler.given == 1 and len(data) == 2:
+                # Nearly all events. Unpacking a list of arguments costs twice as much as the call.
+                result = handler.function(socket, data[1])
+            else:
+                result = handler.call(socket, data)
             if result.__class__ is CoroutineType:
                 coroutine = result
                 result = self.runner.begin(coroutine)

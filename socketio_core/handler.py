@@ -23,7 +23,7 @@ MANY: Final = 1_000_000  # what `*args` can take
 class Handler:
     """A function that is called with a socket (if `takes_socket`) and the arguments of an event."""
 
-    __slots__ = ("_checks", "_signature", "function", "is_typed", "least", "length", "most",
+    __slots__ = ("_checks", "_signature", "function", "given", "is_typed", "least", "most",
                  "takes_socket")  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], *, takes_socket: bool = True) -> None:
@@ -36,9 +36,19 @@ class Handler:
         self._checks = [(i, kind) for i, kind in enumerate(signature.kinds) if kind is not Any]
         # Whether `prepare` must see all arguments, even if their number fits
         self.is_typed = bool(self._checks) or signature.rest is not Any
-        # How long an event, `[name, *args]`, is whose arguments can be taken as they are; -1: see
-        # `prepare` for each
-        self.length = 1 + self.least if self.least == self.most and not self.is_typed else -1
+        # How many arguments are taken as they are, behind the socket; -1: see `prepare` for each
+        takes_as_given = takes_socket and self.least == self.most and not self.is_typed
+        self.given = self.least if takes_as_given else -1
+
+    def call(self, socket: Any, data: list[Any]) -> Any:
+        """Call the function with the arguments of an event, `[name, *args]`, as it wants them.
+
+        Raises PayloadInvalid, and what the function raises.
+        """
+        args = data[1:]
+        if len(args) != self.given:
+            args = self.prepare(args)
+        return self.function(socket, *args) if self.takes_socket else self.function(*args)
 
     def prepare(self, args: list[Any]) -> list[Any]:
         """Make the arguments what the handler wants them to be. Raises PayloadInvalid.

@@ -47,12 +47,13 @@ class Extras:
 
 def receive(socket: Socket, extras: Extras | None, data: list[Any], ack_id: int | None) -> None:
     """Take an event to the listeners, through the middlewares, to the handlers."""
+    # hot path where a server limits or counts its events: most middlewares are plain functions.
     namespace = socket.namespace
     shared = namespace.registry
     listeners = shared.any if extras is None else (*extras.registry.any, *shared.any)
-    for listener in tuple(listeners) if listeners else ():
-        namespace.dispatch.run(listener, socket, [data[0], *data], None)
-    # hot path where a server limits or counts its events: most middlewares are plain functions.
+    if listeners:
+        for listener in tuple(listeners):
+            namespace.dispatch.run(listener, socket, [data[0], *data], None)
     passed = 0
     try:
         for middleware in shared.event_middlewares:
@@ -61,12 +62,18 @@ def receive(socket: Socket, extras: Extras | None, data: list[Any], ack_id: int 
             if outcome is not None and isawaitable(outcome):
                 _hold(socket, outcome, passed, data, ack_id)
                 return
-        for middleware in extras.registry.event_middlewares if extras is not None else ():
-            outcome = middleware(data)
-            passed += 1
-            if outcome is not None and isawaitable(outcome):
-                _hold(socket, outcome, passed, data, ack_id)
+        if extras is None:
+            handler = shared.single.get(data[0])
+            if handler is not None:
+                namespace.dispatch.run(handler, socket, data, ack_id)
                 return
+        else:
+            for middleware in extras.registry.event_middlewares:
+                outcome = middleware(data)
+                passed += 1
+                if outcome is not None and isawaitable(outcome):
+                    _hold(socket, outcome, passed, data, ack_id)
+                    return
     except Exception as error:
         namespace.dispatch.failed(error, socket, data[0], ack_id)
         return

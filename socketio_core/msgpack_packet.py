@@ -100,7 +100,7 @@ class MsgpackDecoder:
 
     __slots__ = ()
 
-    def receive_text(self, text: str) -> Packet | None:
+    def receive_text(self, message: bytes) -> Packet | None:
         """Refuse it: every packet is a binary message."""
         raise PacketError("unexpected_text", "got text where packets are binary")
 

@@ -40,7 +40,7 @@ RECOVERABLE: Final = frozenset({
 class Namespace(Registering, Broadcasting):
     """A part of the server with sockets, rooms and handlers of its own."""
 
-    __slots__ = ("ack_ids", "adapter", "by_pid", "direct", "dispatch", "joining", "name",
+    __slots__ = ("ack_ids", "adapter", "by_pid", "dispatch", "joining", "name",
                  "parent", "parser", "registry", "returning", "server", "sockets")  # fmt: skip
 
     def __init__(
@@ -52,7 +52,6 @@ class Namespace(Registering, Broadcasting):
         self.parser: Parser = server.socket_options.parser
         self.dispatch: Dispatch = server.dispatch
         self.registry = Registry(LIFECYCLE, takes_socket=True)
-        self.direct = self.registry.direct
         # Who is here, who is about to be, who may come back
         self.sockets: dict[str, Socket] = {}
         self.joining = 0

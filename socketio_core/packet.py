@@ -28,6 +28,7 @@ from .parser import (
     MAX_ACK_ID_DIGITS,
     MAX_NAMESPACE_LENGTH,
     RESERVED_EVENTS,
+    Decoded,
     Decoder,
     Packet,
     PacketType,
@@ -43,9 +44,9 @@ __all__ = ["Decoder", "JsonDecoder", "JsonParser", "Packet", "PacketType", "Pars
 
 _dumps = orjson.dumps
 _loads = orjson.loads
-_new = tuple.__new__  # a NamedTuple's own constructor costs half as much again
 _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
-_ACK_ID_END = 1 + MAX_ACK_ID_DIGITS + 1
+_EVENT_DIGIT = ord("2")
+_ACK_ID_END = 2 + MAX_ACK_ID_DIGITS + 1
 _LONGEST_INT = len(str(-(2**63)))
 _ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 _TYPE_OF_LETTER = {str(int(kind)): kind for kind in PacketType}
@@ -177,7 +178,7 @@ class JsonDecoder:
         self._limits = limits
         self._reconstruction: _Reconstruction | None = None
 
-    def receive_text(self, text: str) -> Packet | None:
+    def receive_text(self, message: bytes) -> Decoded | None:
         """Return the packet, or None if its attachments are still to come."""
         if self._reconstruction is not None:
             self.close()
@@ -185,27 +186,22 @@ class JsonDecoder:
                 "text_while_reconstructing", "got plaintext data when reconstructing a packet"
             )
         # hot path: codec. An event of "/" has nothing but an ack id before its array.
-        if text[:2] == "2[":
-            start = 1
+        if message[:3] == b"42[":
+            start = 2
             ack_id = None
         else:
-            start = text.find("[")
-            digits = text[1:start]
-            if not (
-                1 < start < _ACK_ID_END
-                and text[0] == "2"
-                and digits.isdecimal()
-                and digits.isascii()
-            ):
-                return self._receive_any(text)
+            start = message.find(b"[", 2, _ACK_ID_END)
+            digits = message[2:start]
+            if start < 0 or message[1] != _EVENT_DIGIT or not digits.isdigit():
+                return self._receive_any(message[1:].decode())
             ack_id = int(digits)
         try:
-            data = _loads(text[start:])
+            data = _loads(message[start:])
         except ValueError:
-            data = _load_leniently(text[start:])
+            data = _load_leniently(message[start:].decode())
         if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
             check_received_data(EVENT, data)
-        return _new(Packet, (EVENT, "/", data, ack_id))
+        return EVENT, "/", data, ack_id
 
     def receive_binary(self, data: bytes) -> Packet | None:
         """Take one attachment; return the packet with the last of them."""
@@ -242,7 +238,7 @@ class JsonDecoder:
         ack_id = None
         if text[position : position + 1] in _DIGITS:
             ack_id, position = _read_ack_id(text, position)
-        packet = _new(Packet, (kind, namespace, _read_data(kind, text[position:]), ack_id))
+        packet = Packet(kind, namespace, _read_data(kind, text[position:]), ack_id)
         if attachments == 0:
             # "50-" is complete at once: Node's parser refuses it by now, and once waited in vain.
             return packet

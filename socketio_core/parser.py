@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from math import isfinite
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 from engineio_core.encoded_packet import EncodedPacket
 
@@ -37,13 +37,21 @@ class Packet(NamedTuple):
     ack_id: int | None = None
 
 
+Decoded: TypeAlias = tuple[PacketType, str, Any, int | None]
+"""A `Packet`, or its bare fields: what costs less where it is made once a message."""
+
+
 class Decoder(Protocol):
     """What one connection feeds with the messages it receives."""
 
-    def receive_text(self, text: str) -> Packet | None:
-        """Return the packet that the message completes, if any; raise `PacketError`."""
+    def receive_text(self, message: bytes) -> Decoded | None:
+        """Return the packet that the message completes, if any; raise `PacketError`.
 
-    def receive_binary(self, data: bytes) -> Packet | None:
+        The message is as Engine.IO has it: UTF-8 behind the digit 4. What is not UTF-8 raises
+        UnicodeDecodeError.
+        """
+
+    def receive_binary(self, data: bytes) -> Decoded | None:
         """As `receive_text`; the bytes may end up in the packet."""
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ class Registry:
     """
 
     __slots__ = ("_lifecycle_events", "any", "direct", "event_middlewares", "lifecycle",
-                 "middlewares", "server_events", "table", "takes_socket",
+                 "middlewares", "server_events", "single", "table", "takes_socket",
                  "unhandled")  # fmt: skip
 
     def __init__(self, lifecycle: frozenset[str], *, takes_socket: bool) -> None:
@@ -54,7 +54,9 @@ class Registry:
         self.unhandled: Handler | None = None
         self.middlewares: list[Callable[[Socket], Any]] = []
         self.event_middlewares: list[Callable[..., Any]] = []
-        # The handlers of events that need nothing else: the way of most
+        # The handlers of events that have just one; and of those that need nothing else, which is
+        # the way of most
+        self.single: dict[Any, Handler] = {}
         self.direct: dict[Any, Handler] = {}
 
     def add(self, event: str, function: Callable[..., Any], **order: bool) -> None:
@@ -93,11 +95,13 @@ class Registry:
 
     def refresh(self) -> None:
         """Work out again which events need nothing but their one handler."""
+        self.single.clear()
         self.direct.clear()
-        if not (self.any or self.event_middlewares or self.table.once):
-            for name, handlers in self.table.handlers.items():
-                if len(handlers) == 1:
-                    self.direct[name] = handlers[0]
+        if not self.table.once:
+            handlers = self.table.handlers
+            self.single.update({name: each[0] for name, each in handlers.items() if len(each) == 1})
+            if not (self.any or self.event_middlewares):
+                self.direct.update(self.single)
 
     def copy_from(self, other: Registry) -> None:
         """Take over what is registered with `other`, as it is now."""

@@ -63,6 +63,7 @@ class SocketServer(Registering, Broadcasting):
             Runner(self._get_clock), self.socket_options.error_ack,
             self.socket_options.handler_timeout,
         )  # fmt: skip
+        self.run_handler = self.dispatch.run  # one bound method for all connections
         self._clock = clock
         self.connections: set[Connection] = set()
         self.namespaces: dict[str, Namespace] = {}
@@ -90,6 +91,7 @@ class SocketServer(Registering, Broadcasting):
         self._clock = clock
 
     def _session_opened(self, session: Session) -> None:
+        self.dispatch.runner.enter_loop()
         self.connections.add(Connection(self, session))
 
     # -- namespaces

@@ -7,8 +7,9 @@ A socket leaves once, in `leave`; after that it sends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 from engineio_core.encoded_packet import EncodedPacket
 from engineio_core.session import ignore
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .connection import Connection
     from .namespace import Namespace
 
+NOTHING: Final[Mapping[Any, Handler]] = MappingProxyType({})
+
 
 class Socket(Listening):
     """One client in one namespace: what handlers are called with.
@@ -39,8 +42,9 @@ class Socket(Listening):
     """
 
     __slots__ = (
-        "_acks", "_connection", "_extras", "_is_leaving", "connected", "data", "handshake", "id",
-        "listens_outgoing", "namespace", "offset", "pid", "recovered", "send_packet",
+        "_acks", "_connection", "_extras", "_is_leaving", "connected", "data", "direct",
+        "handshake", "id", "listens_outgoing", "namespace", "offset", "pid", "recovered",
+        "send_packet",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +69,8 @@ class Socket(Listening):
         self._acks: PendingAcks | None = None
         serializes = namespace.server.socket_options.serialize_handlers
         self._extras: Extras | None = Extras(serializes) if serializes else None
+        # Handlers of events that need nothing else; none for a socket that has extras
+        self.direct: Mapping[Any, Handler] = NOTHING if serializes else namespace.registry.direct
 
     @property
     def session(self) -> Session:
@@ -236,6 +242,7 @@ class Socket(Listening):
         """Return what few sockets have; made now if need be."""
         if self._extras is None:
             self._extras = Extras(serializes=False)
+            self.direct = NOTHING
         return self._extras
 
     def _registry(self) -> Registry:
@@ -266,16 +273,12 @@ class Socket(Listening):
     # -- an event comes in
 
     def receive_event(self, data: list[Any], ack_id: int | None) -> None:
-        """Run what is registered for an event. Called by the connection."""
-        # hot path: benchmarks/hop_budget.py
-        namespace = self.namespace
+        """Run what is registered for an event. Called by the connection.
+
+        Which does by itself what is left to do for an event in `direct`.
+        """
         extras = self._extras
-        if extras is None:
-            handler = namespace.direct.get(data[0])
-            if handler is not None:
-                namespace.dispatch.run(handler, self, data, ack_id)
-                return
-        elif extras.must_wait or extras.queue:
+        if extras is not None and (extras.must_wait or extras.queue):
             extras.queue.append((data, ack_id))
             self._connection.handler_suspended()
             return

@@ -25,6 +25,7 @@ from engineio_core.http_message import HttpRequest
 
 from .errors import AckTimeout, ConnectRefused, PeerDisconnected
 from .packet import Packet, PacketType
+from .parser import Decoded
 
 if TYPE_CHECKING:
     from engineio_core.session import Session
@@ -191,16 +192,15 @@ class TestConnection:
         if packet.is_binary:
             self._receive(self._decoder.receive_binary(packet.payload))
             return
-        text = packet.payload.decode()
-        if text == "2":
+        if packet.payload == b"2":
             if self.answers_pings:
-                asyncio.get_running_loop().call_soon(self.session.receive_text, "3")
-        elif text.startswith("4"):
-            self._receive(self._decoder.receive_text(text[1:]))
+                asyncio.get_running_loop().call_soon(self.session.receive_text, b"3")
+        elif packet.payload.startswith(b"4"):
+            self._receive(self._decoder.receive_text(packet.payload))
 
-    def _receive(self, packet: Packet | None) -> None:
-        if packet is not None and packet.namespace in self.clients:
-            self.clients[packet.namespace].receive(packet)
+    def _receive(self, packet: Decoded | None) -> None:
+        if packet is not None and packet[1] in self.clients:
+            self.clients[packet[1]].receive(Packet(*packet))
 
     def wake(self) -> None:
         """Do nothing: see `resume`."""
@@ -237,7 +237,7 @@ class TestConnection:
 
     def send_text(self, text: str) -> None:
         """Send a message as it is, right or wrong."""
-        self.session.receive_text("4" + text)
+        self.session.receive_text(b"4" + text.encode())
 
     def send_packet(self, packet: Packet) -> None:
         """Send a packet."""
@@ -245,7 +245,7 @@ class TestConnection:
             if encoded.is_binary:
                 self.session.receive_binary(encoded.payload)
             else:
-                self.session.receive_text(encoded.payload.decode())
+                self.session.receive_text(encoded.payload)
 
     def pause(self) -> None:
         """Stop taking packets: they wait in the server's outbox."""

@@ -40,8 +40,8 @@ class Recorder:
         self.messages: list[str | bytes] = []
         self.ends = 0
 
-    def receive_text(self, text: str) -> None:
-        self.messages.append(text)
+    def receive_text(self, packet: bytes) -> None:
+        self.messages.append(packet.decode())
 
     def receive_binary(self, data: bytes) -> None:
         self.messages.append(data)

@@ -22,7 +22,7 @@ from socketio_core.errors import (
     SocketError,
 )
 from socketio_core.packet import JsonParser, Packet, PacketType
-from socketio_core.parser import ACK_ID_LIMIT, is_event_name, is_namespace
+from socketio_core.parser import ACK_ID_LIMIT, Decoded, Decoder, is_event_name, is_namespace
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = PacketType
 
@@ -41,8 +41,13 @@ def encode_data(*data: Any) -> Any:
     return json.loads(text_of(parser.encode_event("/", ["event", *data])).removeprefix("42"))[1:]
 
 
+def receive(decoder: Decoder, text: str) -> Decoded | None:
+    return decoder.receive_text(b"4" + text.encode())
+
+
 def decode(text: str) -> Packet | None:
-    return parser.decoder().receive_text(text)
+    decoded = receive(parser.decoder(), text)
+    return decoded and Packet(*decoded)
 
 
 # -- events and acks
@@ -237,7 +242,7 @@ def test_data_that_the_type_cannot_carry_is_not_sent(kind: PacketType, data: Any
 
 def test_a_binary_packet_comes_out_as_the_plain_type_with_bytes_inside() -> None:
     decoder = parser.decoder()
-    assert decoder.receive_text('61-/a,5[{"_placeholder":true,"num":0}]') is None
+    assert receive(decoder, '61-/a,5[{"_placeholder":true,"num":0}]') is None
     packet = decoder.receive_binary(b"1")
     assert packet == Packet(ACK, "/a", [b"1"], 5)
     assert packet is not None
@@ -247,40 +252,39 @@ def test_a_binary_packet_comes_out_as_the_plain_type_with_bytes_inside() -> None
 def test_a_packet_may_follow_a_binary_one() -> None:
     decoder = parser.decoder()
     for data in (b"1", b"2"):
-        assert decoder.receive_text('51-["x",{"_placeholder":true,"num":0}]') is None
+        assert receive(decoder, '51-["x",{"_placeholder":true,"num":0}]') is None
         assert decoder.receive_binary(data) == Packet(EVENT, "/", ["x", data])
-        assert decoder.receive_text('2["y"]') == Packet(EVENT, "/", ["y"])
+        assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
 
 
 def test_a_packet_that_announces_no_attachments_is_complete_at_once() -> None:
     decoder = parser.decoder()
-    assert decoder.receive_text('50-["x"]') == Packet(EVENT, "/", ["x"])
-    assert decoder.receive_text('2["y"]') == Packet(EVENT, "/", ["y"])
+    assert receive(decoder, '50-["x"]') == Packet(EVENT, "/", ["x"])
+    assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
 
 
 def test_closing_lets_go_of_a_packet_that_waits() -> None:
     decoder = parser.decoder()
-    decoder.receive_text('51-["x",{"_placeholder":true,"num":0}]')
+    receive(decoder, '51-["x",{"_placeholder":true,"num":0}]')
     decoder.close()
-    assert decoder.receive_text('2["y"]') == Packet(EVENT, "/", ["y"])
+    assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
 
 
 @pytest.mark.parametrize("first", [[], [b""]])
 def test_nothing_is_held_after_an_error(first: list[bytes]) -> None:
     for last in ('2["y"]', b"123456", b""):
         decoder = JsonParser(max_attachment_bytes=5).decoder()
-        decoder.receive_text(f'5{len(first) + 1}-["x",{{"_placeholder":true,"num":7}}]')
+        receive(decoder, f'5{len(first) + 1}-["x",{{"_placeholder":true,"num":7}}]')
         for message in first:
             assert decoder.receive_binary(message) is None
-        receive: Any = decoder.receive_text if isinstance(last, str) else decoder.receive_binary
         with pytest.raises(PacketError):
-            receive(last)
-        assert decoder.receive_text('2["y"]') == Packet(EVENT, "/", ["y"])
+            receive(decoder, last) if isinstance(last, str) else decoder.receive_binary(last)
+        assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
 
 
 def test_attachments_may_be_as_large_as_the_limit_says() -> None:
     decoder = JsonParser(max_attachment_bytes=5).decoder()
-    decoder.receive_text('52-["x"]')
+    receive(decoder, '52-["x"]')
     assert decoder.receive_binary(b"123") is None
     assert decoder.receive_binary(b"45") == Packet(EVENT, "/", ["x"])
 
@@ -320,7 +324,7 @@ def test_an_endless_integer_is_refused_with_and_without_a_lone_surrogate() -> No
 
 
 def test_a_decoder_of_another_connection_waits_for_nothing() -> None:
-    parser.decoder().receive_text('51-["x"]')
+    receive(parser.decoder(), '51-["x"]')
     with pytest.raises(PacketError):
         parser.decoder().receive_binary(b"1")
 

@@ -170,8 +170,8 @@ class Listener(Deaf):
     def __init__(self) -> None:
         self.heard: list[str | bytes] = []
 
-    def receive_text(self, text: str) -> None:
-        self.heard.append(text)
+    def receive_text(self, packet: bytes) -> None:
+        self.heard.append(packet.decode())
 
     def receive_binary(self, data: bytes) -> None:
         self.heard.append(data)
