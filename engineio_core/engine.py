@@ -292,6 +292,7 @@ class Engine:
         if self.options.initial_packet is not None:
             session.send(EncodedPacket.message(self.options.initial_packet))
         self._register(session)
+        transport.flush()
         if rest:
             transport.data_received(rest)
 
@@ -307,14 +308,19 @@ class Engine:
         if candidate is None:
             # Node: the handshake succeeds, then the connection is closed.
             transport.listener = Deaf()
+            transport.flush()
             transport.close()
             return
         transport.listener = candidate
+        transport.flush()
         if rest:
             transport.data_received(rest)
 
     def _accept(self, exchange: Exchange) -> tuple[WebSocketTransport, bytes] | None:
-        """Answer the opening handshake; None where it is no good, and has been refused."""
+        """Answer the opening handshake; None where it is no good, and has been refused.
+
+        The answer leaves with what is sent before the transport is flushed.
+        """
         request = exchange.request
         try:
             if not exchange.is_body_read:
@@ -335,9 +341,8 @@ class Engine:
             self.answered(exchange, HttpResponse(500))
             return None
         tcp, rest = exchange.upgrade()
-        transport = WebSocketTransport(tcp, self._session_context(), accepted.extensions)
+        transport = WebSocketTransport(tcp, self._session_context(), accepted.extensions, head)
         tcp.set_protocol(transport)
-        tcp.write(head)
         tcp.resume_reading()
         return transport, rest
 

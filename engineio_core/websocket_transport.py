@@ -60,7 +60,9 @@ class WebSocketTransport(asyncio.Protocol):
         tcp: asyncio.Transport,
         context: SessionContext,
         extensions: Sequence[Extension] = (),
+        head: bytes = b"",
     ) -> None:
+        """Make it; the head of the handshake's answer leaves with the first `flush`."""
         # The connection
         self._tcp = tcp
         self._context = context
@@ -79,8 +81,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._lane = LibraryLane(self._max_size, extensions) if extensions else None
         # Writing
         self.writable = True
-        self._batch: list[bytes] | None = None
-        self._batch_size = 0
+        self._batch: list[bytes] | None = [head] if head else None
+        self._batch_size = len(head)
 
     @property
     def listener(self) -> TransportListener:
@@ -122,6 +124,11 @@ class WebSocketTransport(asyncio.Protocol):
         if batch:
             self._batch_size = 0
             self._tcp.write(batch[0] if len(batch) == 1 else b"".join(batch))
+
+    def flush(self) -> None:
+        """Write what was gathered since the handshake; from here on packets leave at once."""
+        self._write_batch()
+        self._batch = None
 
     def eof_received(self) -> bool:
         """Close: a WebSocket does not live half."""
@@ -218,7 +225,13 @@ class WebSocketTransport(asyncio.Protocol):
         # 5.5.1: "When sending a Close frame in response, the endpoint typically echos the status
         # code it received."
         self._write(bytes((FIN_CLOSE, len(code))) + code)
-        self._shut_down()
+        self._write_batch()
+        if self._tcp.can_write_eof() and not self._tcp.get_write_buffer_size():
+            # 5.5.1: "The server MUST close the underlying TCP connection immediately": nothing
+            # that a client may send comes behind its close frame, nothing of ours is on its way.
+            self._tcp.close()
+        else:
+            self._shut_down()
         return True
 
     def _deliver(self, is_text: bool, payload: bytes) -> None:

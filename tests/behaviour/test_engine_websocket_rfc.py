@@ -77,7 +77,7 @@ def test_a_close_frame_is_answered_and_tcp_ended(payload: bytes, code: int) -> N
     server, client = open_client()
     client.frame(CLOSE, payload)
     assert client.close_code == code
-    assert client.tcp.has_written_eof
+    assert client.tcp.is_over
     assert server.reasons == ["transport close" if code not in {1002, 1007} else "transport error"]
 
 
@@ -88,9 +88,29 @@ def test_a_message_behind_a_close_frame_is_ignored() -> None:
     assert client.close_code == 1000
 
 
-def test_a_client_that_keeps_tcp_open_after_the_close_is_cut() -> None:
-    server, client = open_client(close_timeout=30)
+def test_tcp_is_closed_at_once_behind_a_usual_close() -> None:
+    server, client = open_client()
     client.frame(CLOSE)
+    assert client.tcp.is_closed
+    assert client.close_code == 1005
+    server.clock.run()
+    assert server.reasons == ["transport close"]
+
+
+def test_a_client_that_does_not_read_what_was_sent_before_the_close_is_cut() -> None:
+    server, client = open_client(close_timeout=30)
+    client.tcp.stall()
+    server.session.send_text("never read")
+    client.frame(CLOSE)
+    server.clock.advance(29)
+    assert not client.tcp.is_aborted
+    server.clock.advance(1)
+    assert client.tcp.is_aborted
+
+
+def test_a_client_that_keeps_tcp_open_after_an_unusual_close_is_cut() -> None:
+    server, client = open_client(close_timeout=30)
+    client.frame(CLOSE, b"\x0f\xa0")
     server.clock.advance(29)
     assert not client.tcp.is_aborted
     server.clock.advance(1)
