@@ -36,6 +36,7 @@ BUDGET = {
     "event with ack, async handler": 16,
     "event without ack, plain handler": 8,
     "event without ack, async handler": 9,
+    "event without ack, async handler (--full)": 13,
     "8 events with ack in one chunk, plain handler": 12.5,
     "broadcast, per delivery": 4,
     "polling round (POST + GET)": 130,
@@ -153,9 +154,11 @@ def _measure(once: Callable[[], Any], events: int, repeat: int) -> Hop:
     return Hop(calls / events, counter.c_calls / events, microseconds)
 
 
-def measure_event(handlers: str, name: str, ack_id: int | None, count: int = 1) -> Hop:
+def measure_event(
+    handlers: str, name: str, ack_id: int | None, count: int = 1, *, full: bool = False
+) -> Hop:
     """Measure an event: one chunk, `count` frames."""
-    sink = open_socket(make_server(handlers=handlers))
+    sink = open_socket(make_server(handlers=handlers, full=full))
     chunk = wire.frame(wire.event(name, wire.payload(64), ack_id)) * count
     receive = sink.protocol.data_received
     writes = sink.writes
@@ -208,6 +211,7 @@ def measure_all() -> dict[str, Hop]:
         "event with ack, async handler": measure_event("async", "echo", 7),
         "event without ack, plain handler": measure_event("sync", "msg", None),
         "event without ack, async handler": measure_event("async", "msg", None),
+        "event without ack, async handler (--full)": measure_event("async", "msg", None, full=True),
         "8 events with ack in one chunk, plain handler": measure_event("sync", "echo", 7, 8),
         "broadcast, per delivery": measure_broadcast(),
         "polling round (POST + GET)": measure_polling(),

@@ -14,6 +14,7 @@ from engineio_core.session import Session
 from engineio_core.session_state import SessionState
 
 from .errors import PacketError
+from .incoming import receive, take
 from .joining import Joining
 from .packet import Packet, PacketType
 from .parser import Decoded
@@ -90,8 +91,10 @@ class Connection:
             if handler is not None:
                 run_handler = self._run_handler
                 run_handler(handler, socket, data, ack_id)
+            elif socket.extras is None:
+                take(socket, data, ack_id)
             else:
-                socket.receive_event(data, ack_id)
+                receive(socket, data, ack_id)
         else:
             self._receive_rare(packet, socket)
 
@@ -115,7 +118,7 @@ class Connection:
             if self._left is None or name not in self._left:
                 self._violate(f"a packet for {name[:64]!r}, which was not joined")
         elif kind is EVENT:
-            socket.receive_event(data, ack_id)
+            receive(socket, data, ack_id)
         elif kind is PacketType.ACK:
             if ack_id is not None:
                 socket.receive_ack(ack_id, data)

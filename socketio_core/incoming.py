@@ -45,11 +45,22 @@ class Extras:
         return self.is_held or (self.serializes and self.running > 0)
 
 
-def receive(socket: Socket, extras: Extras | None, data: list[Any], ack_id: int | None) -> None:
+def receive(socket: Socket, data: list[Any], ack_id: int | None) -> None:
+    """Take an event, now or when those before it are done."""
+    extras = socket.extras
+    if extras is not None and (extras.must_wait or extras.queue):
+        extras.queue.append((data, ack_id))
+        socket.event_queued()
+    else:
+        take(socket, data, ack_id)
+
+
+def take(socket: Socket, data: list[Any], ack_id: int | None) -> None:
     """Take an event to the listeners, through the middlewares, to the handlers."""
     # hot path where a server limits or counts its events: most middlewares are plain functions.
     namespace = socket.namespace
     shared = namespace.registry
+    extras = socket.extras
     listeners = shared.any if extras is None else (*extras.registry.any, *shared.any)
     if listeners:
         for listener in tuple(listeners):
@@ -86,7 +97,7 @@ def _hold(
     """Go on behind a middleware that has to be awaited; `passed` counts it, too."""
     namespace = socket.namespace
     chain: list[Step] = [(each, (socket, data)) for each in namespace.registry.event_middlewares]
-    chain += [(each, (data,)) for each in socket.extras().registry.event_middlewares]
+    chain += [(each, (data,)) for each in socket.need_extras().registry.event_middlewares]
     rest = _go_on(socket, outcome, chain[passed:], data, ack_id)
     namespace.dispatch.run_coroutine(rest, socket, data[0])
 
@@ -99,7 +110,7 @@ async def _go_on(
     ack_id: int | None,
 ) -> None:
     """Await a middleware, run those behind it, then the handlers. Later events wait meanwhile."""
-    extras = socket.extras()
+    extras = socket.need_extras()
     extras.is_held = True
     try:
         await outcome
@@ -139,6 +150,6 @@ def drain(socket: Socket, extras: Extras) -> None:
     while extras.queue and not extras.must_wait:
         data, ack_id = extras.queue.popleft()
         if socket.connected:
-            receive(socket, extras, data, ack_id)
+            take(socket, data, ack_id)
         # Behind it: more may be read now, and must not come first.
         socket.event_left_queue()

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 from engineio_core.encoded_packet import EncodedPacket
 from engineio_core.session import ignore
 
-from . import incoming
 from .acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
 from .adapter import DONE, AckCollector, BroadcastTarget
 from .broadcast import Broadcast, check_event, room_names
 from .errors import PeerDisconnected
 from .handler import Handler
 from .handshake import Handshake
-from .incoming import Extras
+from .incoming import Extras, drain
 from .registry import Function, Listening, Registry, without
 from .socket_operator import SocketOperator
 
@@ -42,7 +41,7 @@ class Socket(Listening):
     """
 
     __slots__ = (
-        "_acks", "_connection", "_extras", "_is_leaving", "connected", "data", "direct",
+        "_acks", "_connection", "_is_leaving", "connected", "data", "direct", "extras",
         "handshake", "id", "listens_outgoing", "namespace", "offset", "pid", "recovered",
         "send_packet",
     )  # fmt: skip
@@ -68,7 +67,7 @@ class Socket(Listening):
         # Made when first needed
         self._acks: PendingAcks | None = None
         serializes = namespace.server.socket_options.serialize_handlers
-        self._extras: Extras | None = Extras(serializes) if serializes else None
+        self.extras: Extras | None = Extras(serializes) if serializes else None
         # Handlers of events that need nothing else; none for a socket that has extras
         self.direct: Mapping[Any, Handler] = NOTHING if serializes else namespace.registry.direct
 
@@ -104,7 +103,7 @@ class Socket(Listening):
             # hot path: benchmarks/hop_budget.py
             for packet in namespace.parser.encode_event(namespace.name, data):
                 self.send_packet(packet)
-        if self._extras is not None:
+        if self.extras is not None:
             self.notify_outgoing(data)
 
     def send(self, *args: Any) -> None:
@@ -134,7 +133,7 @@ class Socket(Listening):
         self.acks.expect(ack_id, sink)
         for packet in packets:
             self.send_packet(packet)
-        if self._extras is not None:
+        if self.extras is not None:
             self.notify_outgoing(data)
 
     @property
@@ -206,9 +205,9 @@ class Socket(Listening):
         namespace.forget(self)
         if self._acks is not None:
             self._acks.fail_all()
-        if self._extras is not None:
-            while self._extras.queue:
-                self._extras.queue.popleft()
+        if self.extras is not None:
+            while self.extras.queue:
+                self.extras.queue.popleft()
                 self.event_left_queue()
         if was_connected:
             self._tell("disconnect", reason, description)
@@ -222,8 +221,8 @@ class Socket(Listening):
         dispatch = self.namespace.dispatch
         data = [event, *args]
         handlers = self.namespace.registry.lifecycle.find(event)
-        if self._extras is not None:
-            handlers += self._extras.registry.lifecycle.find(event)
+        if self.extras is not None:
+            handlers += self.extras.registry.lifecycle.find(event)
         for handler in handlers:
             dispatch.run(handler, self, data, None)
 
@@ -238,15 +237,15 @@ class Socket(Listening):
 
     # -- handlers of this socket alone: called without it
 
-    def extras(self) -> Extras:
+    def need_extras(self) -> Extras:
         """Return what few sockets have; made now if need be."""
-        if self._extras is None:
-            self._extras = Extras(serializes=False)
+        if self.extras is None:
+            self.extras = Extras(serializes=False)
             self.direct = NOTHING
-        return self._extras
+        return self.extras
 
     def _registry(self) -> Registry:
-        return self.extras().registry
+        return self.need_extras().registry
 
     def use(self, middleware: Function) -> Function:
         """Call `middleware(event)` before the handlers; `event` is `[name, *args]`, to change.
@@ -258,7 +257,7 @@ class Socket(Listening):
 
     def on_any_outgoing(self, function: Function, *, first: bool = False) -> Function:
         """Call `function(event, *args)` for every event that goes out, broadcasts too."""
-        listeners = self.extras().any_outgoing
+        listeners = self.need_extras().any_outgoing
         handler = Handler(function, takes_socket=False)
         listeners.insert(0 if first else len(listeners), handler)
         self.listens_outgoing = True
@@ -266,47 +265,39 @@ class Socket(Listening):
 
     def off_any_outgoing(self, function: Callable[..., Any] | None = None) -> None:
         """Remove a listener of `on_any_outgoing`, or all."""
-        listeners = self.extras().any_outgoing
+        listeners = self.need_extras().any_outgoing
         listeners[:] = without(listeners, function)
         self.listens_outgoing = bool(listeners)
 
-    # -- an event comes in
-
-    def receive_event(self, data: list[Any], ack_id: int | None) -> None:
-        """Run what is registered for an event. Called by the connection.
-
-        Which does by itself what is left to do for an event in `direct`.
-        """
-        extras = self._extras
-        if extras is not None and (extras.must_wait or extras.queue):
-            extras.queue.append((data, ack_id))
-            self._connection.handler_suspended()
-            return
-        incoming.receive(self, extras, data, ack_id)
+    # -- an event comes in: see `incoming`
 
     def own_handlers(self, event: str) -> tuple[Handler, ...]:
         """Return the handlers of this socket alone."""
-        return self._extras.registry.find(event) if self._extras is not None else ()
+        return self.extras.registry.find(event) if self.extras is not None else ()
 
     # -- HandlingSocket, Recipient: what the dispatch and the adapter ask
 
     def handler_suspended(self) -> None:
         """A handler goes on later. Called by the dispatch."""
-        if self._extras is not None and self._extras.serializes:
-            self._extras.running += 1
+        if self.extras is not None and self.extras.serializes:
+            self.extras.running += 1
         self._connection.handler_suspended()
 
     def handler_ended(self) -> None:
         """A handler that went on has ended. Called by the dispatch."""
-        extras = self._extras
+        extras = self.extras
         if extras is not None:
             if extras.serializes:
                 extras.running -= 1
-            incoming.drain(self, extras)
+            drain(self, extras)
         self._connection.handler_ended()
 
+    def event_queued(self) -> None:
+        """An event waits: it counts as a pending handler while it does."""
+        self._connection.handler_suspended()
+
     def event_left_queue(self) -> None:
-        """An event waits no more: it counts as a pending handler while it does."""
+        """An event waits no more."""
         self._connection.handler_ended()
 
     def send_ack(self, ack_id: int, result: Any) -> None:
@@ -346,6 +337,6 @@ class Socket(Listening):
 
     def notify_outgoing(self, data: list[Any]) -> None:
         """Tell who listens to outgoing events."""
-        if self._extras is not None:
-            for listener in tuple(self._extras.any_outgoing):
+        if self.extras is not None:
+            for listener in tuple(self.extras.any_outgoing):
                 self.namespace.dispatch.run(listener, self, [data[0], *data], None)

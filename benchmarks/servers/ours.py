@@ -21,7 +21,9 @@ from socketio_core.errors import AckError
 from socketio_core.options import Recovery
 from socketio_core.socket_ import Socket
 
-RATE = 1_000_000.0  # events a second and socket: the limiter counts, and lets all of them pass
+# The limiter counts, and lets all events of a socket pass: a million a second, as many at once.
+TOKEN_SECONDS = 1e-6
+BURST_SECONDS = 1.0
 
 
 def add_plain_handlers(io: SocketServer) -> None:
@@ -59,22 +61,22 @@ def add_async_handlers(io: SocketServer) -> None:
 
 
 class Bucket:
-    """A token bucket: as many events as a socket may still send."""
+    """A token bucket, kept as the time at which it will be full again."""
 
-    __slots__ = ("filled_at", "tokens")
+    __slots__ = ("full_at",)
 
     def __init__(self) -> None:
-        self.tokens = RATE
-        self.filled_at = monotonic()
+        self.full_at = monotonic()
 
     def take(self) -> bool:
         """Take one token; False where there is none."""
         now = monotonic()
-        self.tokens = min(RATE, self.tokens + (now - self.filled_at) * RATE)
-        self.filled_at = now
-        if self.tokens < 1:
+        full_at = self.full_at
+        if full_at < now:
+            full_at = now
+        elif full_at - now > BURST_SECONDS:
             return False
-        self.tokens -= 1
+        self.full_at = full_at + TOKEN_SECONDS
         return True
 
 
