@@ -21,6 +21,7 @@ from typing import IO
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
+OUR_PYTHON = BENCHMARKS / ".venv" / "ours" / "bin" / "python"
 PEERS_PYTHON = BENCHMARKS / ".venv" / "peers" / "bin" / "python"
 PYTHON_313 = BENCHMARKS / ".venv" / "3.13" / "bin" / "python"
 START_SECONDS = 20.0
@@ -50,9 +51,9 @@ class Peer:
 
 
 _OURS = ("-m", "benchmarks.servers.ours")
-OURS_ASYNC = Peer("ours, async handler", (sys.executable, *_OURS))
-OURS_SYNC = Peer("ours, plain handler", (sys.executable, *_OURS, "--handlers", "sync"))
-OURS_FULL = Peer("ours, --full", (sys.executable, *_OURS, "--full"))
+OURS_ASYNC = Peer("ours, async handler", (str(OUR_PYTHON), *_OURS))
+OURS_SYNC = Peer("ours, plain handler", (str(OUR_PYTHON), *_OURS, "--handlers", "sync"))
+OURS_FULL = Peer("ours, --full", (str(OUR_PYTHON), *_OURS, "--full"))
 OURS_313 = Peer("ours on Python 3.13", (str(PYTHON_313), *_OURS))
 # `--expose-gc`: so that garbage is collected before memory is read. The port comes first there.
 NODE = Peer(
@@ -77,6 +78,8 @@ def check_installed() -> None:
         raise PeerMissing(f"socket.io is not installed: {HOW_TO_INSTALL}")
     if not PEERS_PYTHON.exists():
         raise PeerMissing(f"python-socketio is not installed: {HOW_TO_INSTALL}")
+    if not OUR_PYTHON.exists():
+        raise PeerMissing(f"this project's server has no Python to run on: {HOW_TO_INSTALL}")
 
 
 @dataclass
@@ -188,7 +191,7 @@ def describe_machine() -> dict[str, str]:
         "cpu": model,
         "cores": str(os.cpu_count()),
         "kernel": os.uname().release,
-        "python": sys.version.split()[0],
+        "python": _first_line(str(OUR_PYTHON), "-c", _WHICH_PYTHON),
         "node": _first_line("node", "--version"),
         "socket.io": _first_line("node", "-p", "require('socket.io/package.json').version"),
         "python-socketio": _first_line(
@@ -197,6 +200,12 @@ def describe_machine() -> dict[str, str]:
         ),
         "commit": _first_line("git", "describe", "--always", "--dirty", "--abbrev=12"),
     }  # fmt: skip
+
+
+_WHICH_PYTHON = """
+import platform, sys
+print(platform.python_version(), "of Debian" if sys.base_prefix == "/usr" else sys.base_prefix)
+"""
 
 
 def _first_line(*command: str) -> str:
