@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .encoded_packet import EncodedPacket
 from .errors import CloseReason, ProtocolError
+from .upgrade import Deaf
 from .websocket_frame import apply_mask, judge_header
 from .websocket_library import EndedLane, LibraryLane
 
@@ -38,6 +39,7 @@ FIN_CLOSE: Final = 0x88
 _SHORT: Final = (6, 8)
 _USUAL_CODES: Final = (b"", b"\x03\xe8", b"\x03\xe9")  # none, normal, going away
 ENDED: Final = EndedLane()
+NOBODY: Final = Deaf()
 # A batch that grows past this is written at once, so that TCP's back-pressure can speak.
 MAX_BATCH: Final = 64 * 1024
 SLICE: Final = 1024
@@ -146,6 +148,9 @@ class WebSocketTransport(asyncio.Protocol):
             self._listener.transport_closed(
                 CloseReason.TRANSPORT_CLOSE, str(exc) if exc else "the connection was lost"
             )
+        # Nothing comes any more. The session is let go of, so that both are freed now, and not
+        # when cycles are looked for.
+        self.listener = NOBODY
 
     def pause_writing(self) -> None:
         """The kernel takes no more: packets go to the outbox, and reading stops too."""

@@ -63,17 +63,22 @@ class MemoryAdapter:
         member = self._members.get(socket_id)
         if member is None:
             member = self._members[socket_id] = (recipient, set())
-        new = [room for room in dict.fromkeys(rooms) if room not in member[1]]
-        member[1].update(new)
-        created = [room for room in new if room not in self._rooms]
-        for room in new:
-            self._rooms.setdefault(room, {})[socket_id] = recipient
+        joined = member[1]
+        events: list[tuple[RoomEvent, str, str | None]] = []
+        for room in rooms:
+            if room in joined:
+                continue
+            joined.add(room)
+            sockets = self._rooms.get(room)
+            if sockets is None:
+                sockets = self._rooms[room] = {}
+                events.append(("create", room, None))
+            sockets[socket_id] = recipient
+            events.append(("join", room, socket_id))
         # Told when all is done: a listener may change rooms, too, or let the socket leave.
         if self._listeners:
-            for room in new:
-                if room in created:
-                    self._tell("create", room, None)
-                self._tell("join", room, socket_id)
+            for event in events:
+                self._tell(*event)
         return DONE
 
     def remove(self, socket_id: str, room: str) -> Awaitable[None]:

@@ -1,4 +1,6 @@
-"""The floor: what the kernel and uvloop take, whoever answers.  python -m benchmarks.servers.bare --port P
+"""The floor: what the kernel and uvloop take, whoever answers.
+
+    python -m benchmarks.servers.bare --port P
 
 No server at all: it knows by heart what the benchmark's clients send, and looks up what it writes.
 It speaks WebSocket, `echo` and `bcast`, as far as the load generator does. No server on uvloop can
@@ -14,9 +16,8 @@ from typing import Any, cast
 
 import uvloop
 
+from benchmarks import wire
 from engineio_core.websocket_frame import TEXT, encode_frame
-
-from .. import wire
 
 OPEN = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

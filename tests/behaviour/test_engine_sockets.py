@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import socket
@@ -16,6 +17,7 @@ import pytest
 import uvloop
 
 from engineio_core import Engine, EngineOptions, Session, Tls
+from engineio_core.websocket_transport import WebSocketTransport
 from tests.helpers.wire import (
     BINARY,
     CLOSE,
@@ -483,12 +485,32 @@ def test_the_tcp_of_a_websocket_forgets_http(run: Callable[[Any], None]) -> None
         client = await connect(listener.port)
         await client.upgrade()
         await client.frame()
-        import gc
-
         gc.collect()
         assert not [each for each in gc.get_objects() if isinstance(each, HttpProtocol)]
         await client.close()
         await engine.shutdown()
+
+    run(case())
+
+
+def test_a_websocket_that_has_ended_is_freed_without_a_search_for_cycles(
+    run: Callable[[Any], None],
+) -> None:
+    async def case() -> None:
+        engine = echo_engine()
+        listener = await engine.listen()
+        gc.collect()
+        gc.disable()
+        try:
+            client = await connect(listener.port)
+            await client.upgrade()
+            await client.frame()
+            await client.close()
+            await engine.shutdown()
+            kinds = (Session, WebSocketTransport)
+            assert not [each for each in gc.get_objects() if isinstance(each, kinds)]
+        finally:
+            gc.enable()
 
     run(case())
 
