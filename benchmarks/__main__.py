@@ -66,7 +66,7 @@ def judge_leaving() -> Outcome:
     ordered = sorted(ratios)
     return Outcome(
         name=LEAVING, unit="us", ours=many, base_name="10 rooms", base=few, python_socketio=None,
-        ratio=ordered[len(ordered) // 2], least=ordered[0], most=ordered[-1],
+        floor=None, ratio=ordered[len(ordered) // 2], least=ordered[0], most=ordered[-1],
         goal=NO_GROWTH_OF_LEAVING,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ class Outcome:
     base_name: str
     base: float
     python_socketio: float | None
+    floor: float | None
     ratio: float
     least: float
     most: float
@@ -50,7 +51,7 @@ def evaluate(figure: Figure, results: Results) -> Outcome | None:
         return None
     # Those of one round are neighbours: what disturbed one has most likely disturbed the other.
     ratios = [mine.cost / theirs.cost for mine, theirs in zip(ours, base, strict=False)]
-    other = measured.get("python-socketio")
+    other, floor = measured.get("python-socketio"), measured.get("floor")
     return Outcome(
         name=figure.name,
         unit="B" if figure.experiment == MEMORY else "us",
@@ -58,6 +59,7 @@ def evaluate(figure: Figure, results: Results) -> Outcome | None:
         base_name=figure.base,
         base=cost_of(base),
         python_socketio=cost_of(other) if other else None,
+        floor=cost_of(floor) if floor else None,
         ratio=median(ratios),
         least=min(ratios),
         most=max(ratios),

@@ -54,6 +54,7 @@ OURS_ASYNC = Peer("ours, async handler", (str(OUR_PYTHON), *_OURS))
 OURS_SYNC = Peer("ours, plain handler", (str(OUR_PYTHON), *_OURS, "--handlers", "sync"))
 OURS_FULL = Peer("ours, --full", (str(OUR_PYTHON), *_OURS, "--full"))
 OURS_313 = Peer("ours on Python 3.13", (str(PYTHON_313), *_OURS))
+FLOOR = Peer("the floor", (str(OUR_PYTHON), "-m", "benchmarks.servers.bare"))
 # `--expose-gc`: so that garbage is collected before memory is read. The port comes first there.
 NODE = Peer(
     "socket.io on Node",

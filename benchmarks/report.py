@@ -14,7 +14,7 @@ from .figures import Outcome, cost_of, plain
 from .measure import Effort, Results
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-HEADS = ("figure", "ours", "Node", "python-socketio", "ratio", "goal", "")
+HEADS = ("figure", "ours", "Node", "python-socketio", "floor", "ratio", "goal", "")
 
 
 def _cost(value: float | None, unit: str) -> str:
@@ -35,6 +35,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
         _cost(outcome.ours, outcome.unit),
         base,
         _cost(outcome.python_socketio, outcome.unit),
+        _cost(outcome.floor, outcome.unit),
         f"{outcome.ratio:.2f} ({outcome.least:.2f}-{outcome.most:.2f})",
         "-" if outcome.goal is None else f"{outcome.goal:.2f}",
         outcome.verdict,
@@ -76,7 +77,8 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
     lines += [
         "",
         "CPU of the server process per message (user and system), memory per connection; the "
-        "ratio is to Node, the median of rounds taken in turns, with the least and the most. "
+        "ratio is to Node, the median of rounds taken in turns, with the least and the most. The "
+        "floor is what the kernel and uvloop take: a program that knows its answers by heart. "
         f"Measured by `{command}` on {machine['cores']} cores ({machine['cpu']}), Linux "
         f"{machine['kernel']}, Python {machine['python']}, Node {machine['node']}, socket.io "
         f"{machine['socket.io']}, python-socketio {machine['python-socketio']}; commit "
