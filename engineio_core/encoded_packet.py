@@ -8,14 +8,16 @@ A broadcast hands the same object to every session, so that each form is made at
 from __future__ import annotations
 
 from binascii import b2a_base64
+from typing import Final
 
 from msgspec import Struct
 
 from .websocket_frame import BINARY, TEXT, encode_frame
 
+LONGEST_SHORT: Final = 125
 # The heads of short frames, by length: making one costs as much as the rest of the frame.
-_TEXT_HEADS = [bytes((0x80 | TEXT, length)) for length in range(126)]
-_BINARY_HEADS = [bytes((0x80 | BINARY, length)) for length in range(126)]
+TEXT_HEADS: Final = [bytes((0x80 | TEXT, length)) for length in range(LONGEST_SHORT + 1)]
+BINARY_HEADS: Final = [bytes((0x80 | BINARY, length)) for length in range(LONGEST_SHORT + 1)]
 
 
 class EncodedPacket(Struct, eq=False, gc=False):
@@ -44,8 +46,8 @@ class EncodedPacket(Struct, eq=False, gc=False):
         frame = self.made_frame
         if frame is None:
             payload = self.payload
-            if len(payload) < 126:
-                frame = (_BINARY_HEADS if self.is_binary else _TEXT_HEADS)[len(payload)] + payload
+            if len(payload) <= LONGEST_SHORT:
+                frame = (BINARY_HEADS if self.is_binary else TEXT_HEADS)[len(payload)] + payload
             else:
                 frame = encode_frame(BINARY if self.is_binary else TEXT, payload)
             self.made_frame = frame

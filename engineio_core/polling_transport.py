@@ -179,6 +179,10 @@ class PollingTransport:
         """Never called: `writable` is False."""
         raise AssertionError("a packet for a poll waits in the outbox")
 
+    def send_bare(self, packet: bytes) -> None:
+        """Never called, either."""
+        raise AssertionError("a packet for a poll waits in the outbox")
+
     def wake(self) -> None:
         """Answer the pending GET, if there is one, after what is under way now."""
         if self._poll is not None and not self._wake_planned:

@@ -30,6 +30,9 @@ class Transport(Protocol):
     def send(self, packet: EncodedPacket) -> None:
         """Send one packet now. The packet may be kept, and is never changed."""
 
+    def send_bare(self, packet: bytes) -> None:
+        """Send one text packet now, given as its bytes, digit first."""
+
     def wake(self) -> None:
         """Fetch from the session's outbox as soon as possible: something was put there."""
 

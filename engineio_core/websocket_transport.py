@@ -17,7 +17,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from .encoded_packet import EncodedPacket
+from .encoded_packet import LONGEST_SHORT, TEXT_HEADS, EncodedPacket
 from .errors import CloseReason, ProtocolError
 from .upgrade import Deaf
 from .websocket_frame import apply_mask, judge_header
@@ -331,6 +331,14 @@ class WebSocketTransport(asyncio.Protocol):
         self._batch_size += len(frame)
         if self._batch_size > MAX_BATCH:
             self._write_batch()
+
+    def send_bare(self, packet: bytes) -> None:
+        """Send one text packet, given as its bytes: it needs no object, nor to be kept."""
+        # hot path: benchmarks/hop_budget.py
+        if self._deflates or len(packet) > LONGEST_SHORT:
+            self.send(EncodedPacket(packet))
+        else:
+            self._write(TEXT_HEADS[len(packet)] + packet)
 
     def _send_deflated(self, packet: EncodedPacket) -> None:
         rule = self._context.options.per_message_deflate

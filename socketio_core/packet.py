@@ -81,7 +81,8 @@ class JsonParser:
         if kind is ACK:
             if ack_id is None:
                 raise ValueError("an ACK needs the id of what it answers")
-            return self.encode_ack(namespace, ack_id, data)
+            encoded = self.encode_ack(namespace, ack_id, data)
+            return (EncodedPacket(encoded),) if isinstance(encoded, bytes) else encoded
         header = b"4%d%b" % (kind, _address(namespace, ack_id))
         if data is None:
             return (EncodedPacket(header),)
@@ -108,7 +109,7 @@ class JsonParser:
 
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
-    ) -> tuple[EncodedPacket, ...]:
+    ) -> bytes | tuple[EncodedPacket, ...]:
         """Encode an ACK: as `encode`, without the cost of a `Packet`."""
         # hot path: codec
         try:
@@ -116,7 +117,7 @@ class JsonParser:
         except TypeError:
             return self._encode_any(ACK, namespace, data, ack_id)
         if namespace == "/" and 0 <= ack_id < ACK_ID_LIMIT:
-            return (EncodedPacket(b"43%d%b" % (ack_id, payload)),)
+            return b"43%d%b" % (ack_id, payload)
         return (EncodedPacket(b"43" + _address(namespace, ack_id) + payload),)
 
     def _encode_any(

@@ -77,8 +77,11 @@ class Parser(Protocol):
 
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
-    ) -> tuple[EncodedPacket, ...]:
-        """Encode an ACK: as `encode`, without the cost of a `Packet`."""
+    ) -> bytes | tuple[EncodedPacket, ...]:
+        """Encode an ACK: as `encode`, without the cost of a `Packet`.
+
+        Since an ACK goes to one client, a lone text message may be its bare bytes.
+        """
 
     def decoder(self) -> Decoder:
         """Return a decoder for one more connection."""

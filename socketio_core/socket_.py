@@ -308,8 +308,12 @@ class Socket(Listening):
             args = [] if result is None else [result]
         namespace = self.namespace
         session = self._connection.session
-        for packet in namespace.parser.encode_ack(namespace.name, ack_id, args):
-            session.send(packet)
+        encoded = namespace.parser.encode_ack(namespace.name, ack_id, args)
+        if isinstance(encoded, bytes):
+            session.send_bare(encoded)
+        else:
+            for packet in encoded:
+                session.send(packet)
 
     def send_volatile(self, packets: tuple[EncodedPacket, ...]) -> None:
         """Send packets if they can leave at once, else drop them."""

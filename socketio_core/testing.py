@@ -198,6 +198,10 @@ class TestConnection:
         elif packet.payload.startswith(b"4"):
             self._receive(self._decoder.receive_text(packet.payload))
 
+    def send_bare(self, packet: bytes) -> None:
+        """Take a text packet as the client would."""
+        self.send(EncodedPacket(packet))
+
     def _receive(self, packet: Decoded | None) -> None:
         if packet is not None and packet[1] in self.clients:
             self.clients[packet[1]].receive(Packet(*packet))

@@ -29,8 +29,10 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = Packe
 parser = JsonParser()
 
 
-def text_of(messages: tuple[EncodedPacket, ...]) -> str:
+def text_of(messages: bytes | tuple[EncodedPacket, ...]) -> str:
     """The text of a packet that is one message."""
+    if isinstance(messages, bytes):
+        return messages.decode()
     (message,) = messages
     assert not message.is_binary
     return message.payload.decode()
