@@ -99,9 +99,11 @@ class RoomEmitter:
         """Send an event to everybody who is logged in."""
         self._io.to(AUTHENTICATED).emit(event, payload)
 
-    def to_others(self, socket_id: str, event: str, payload: dict[str, Any]) -> None:
-        """Send an event to everybody who is logged in, but to one socket."""
-        self._io.to(AUTHENTICATED).except_(socket_id).emit(event, payload)
+    def to_others(
+        self, socket_id: str, event: str, payload: dict[str, Any], room: str | None = None
+    ) -> None:
+        """Send an event to everybody who is logged in, or is in a room, but to one socket."""
+        self._io.to(room or AUTHENTICATED).except_(socket_id).emit(event, payload)
 
     def everywhere(self, event: str, payload: dict[str, Any]) -> None:
         """Send an event to everybody in every namespace."""
@@ -152,6 +154,7 @@ class Application:
             self.clock,
             idle_seconds=settings.editing_idle_seconds,
             grace_seconds=settings.editing_grace_seconds,
+            watchers_only=settings.presence_scope == "watchers",
         )
         self.event_log = None
         if settings.event_log is not None:
@@ -182,9 +185,9 @@ class Application:
         )
         imports.register(self.io, self.imports, self.uploads, settings.max_rooms)
         progress.register(self.io, self.imports.view)
-        queries = QueryService(QueryStore(self.database), self.imports.view)
+        queries = QueryService(QueryStore(self.database), self.imports.view, self.editing)
         vulnerabilities.register(self.io, self.statistics, queries)
-        editing.register(self.io, self.editing)
+        editing.register(self.io, self.editing, settings.max_rooms)
         admin.register(self.io, self.maintenance, self.notifications)
         # Behind all others: it counts the events that there are.
         failures.register(self.io)

@@ -1,12 +1,14 @@
 """Who edits what, so that two do not do it at once unknowingly.
 
-Knows: editors by resource and by socket, idleness, the grace of those who may come back.
-Does not know: sockets, permissions.  A user edits as long as one of his sockets does: others
-hear of the first and of the last.
+Knows: editors by resource and by socket, idleness, the grace of those who may come back, the
+rooms of those who watch a resource.
+Does not know: sockets, permissions, who is in a room.  A user edits as long as one of his sockets
+does: others hear of the first and of the last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from hextrackr_server.clock import Clock, Timer
@@ -41,12 +43,23 @@ class EditingSessions:
     """The editors of all resources; used on the loop's thread."""
 
     def __init__(
-        self, announcer: Announcer, clock: Clock, *, idle_seconds: float, grace_seconds: float
+        self,
+        announcer: Announcer,
+        clock: Clock,
+        *,
+        idle_seconds: float,
+        grace_seconds: float,
+        watchers_only: bool = False,
     ) -> None:
+        """With `watchers_only` those are told who watch the resource, else all who are logged in.
+
+        Who edits a resource watches it.
+        """
         self._announcer = announcer
         self._clock = clock
         self._idle = idle_seconds
         self._grace = grace_seconds
+        self._watchers_only = watchers_only
         self._editors: dict[Key, dict[str, _Editor]] = {}
         self._keys_of: dict[str, set[Key]] = {}
         self._leaving: dict[str, Timer] = {}
@@ -63,7 +76,7 @@ class EditingSessions:
         editors = self._editors.get(key, {})
         if socket_id in editors:
             editors[socket_id].seen_at = self._clock.monotonic()
-            return self.editors(key, socket_id)
+            return _users(self._editors[key], socket_id)
         keys = self._keys_of.get(socket_id, set())
         if len(keys) >= MAXIMUM_PER_SOCKET or len(self) >= MAXIMUM_EDITORS:
             raise ServiceError(ErrorCode.CONFLICT, "Too much is being edited: stop something first")
@@ -74,7 +87,15 @@ class EditingSessions:
         self._sweep_later()
         if is_first:
             self._tell("user-started-editing", key, editor, socket_id)
-        return self.editors(key, socket_id)
+        return _users(self._editors[key], socket_id)
+
+    def current(self, socket_id: str, resource_type: Any, resource_id: Any) -> list[dict[str, Any]]:
+        """All who edit a resource now, for a socket that watches it."""
+        return _users(self._editors.get(_key(resource_type, resource_id), {}), socket_id)
+
+    def is_editing(self, socket_id: str, resource_type: Any, resource_id: Any) -> bool:
+        """Whether a socket edits a resource."""
+        return _key(resource_type, resource_id) in self._keys_of.get(socket_id, ())
 
     def stop(self, socket_id: str, resource_type: Any, resource_id: Any) -> None:
         """A socket edits no more; harmless where it did not."""
@@ -96,21 +117,19 @@ class EditingSessions:
         if timer is not None:
             timer.cancel()
 
-    def editors(self, key: Key, own_socket: str) -> list[dict[str, Any]]:
-        """Who edits, each user once, the first first; of sockets only one's own is named."""
-        found: dict[str, dict[str, Any]] = {}
-        for socket_id, editor in self._editors.get(key, {}).items():
-            entry = found.setdefault(
-                editor.user_id,
-                {
-                    "userId": editor.user_id,
-                    "username": editor.username,
-                    "startTime": editor.start_time,
-                },
-            )
-            if socket_id == own_socket:
-                entry["socketId"] = socket_id
-        return list(found.values())
+    def visible(self, rooms: Collection[str]) -> list[dict[str, Any]]:
+        """Who edits what, as far as a socket in these rooms hears of it; no socket is named.
+
+        Each user once for each resource: `{resourceType, resourceId, userId, username, startTime}`.
+        """
+        found: list[dict[str, Any]] = []
+        for key, editors in self._editors.items():
+            if self._watchers_only and _room(key) not in rooms:
+                continue
+            resource_id = next(iter(editors.values())).resource_id
+            resource = {"resourceType": key[0], "resourceId": resource_id}
+            found += [resource | user for user in _users(editors)]
+        return found
 
     def close(self) -> None:
         """Forget all, timers included."""
@@ -148,7 +167,8 @@ class EditingSessions:
             "user": {"id": editor.user_id, "username": editor.username},
             "timestamp": self._clock.epoch_ms(),
         }
-        self._announcer.to_others(socket_id, event, payload)
+        room = _room(key) if self._watchers_only else None
+        self._announcer.to_others(socket_id, event, payload, room)
 
     def _sweep_later(self) -> None:
         if self._sweep is None:
@@ -168,6 +188,33 @@ class EditingSessions:
             self._remove(socket_id, key)
         if self._editors:
             self._sweep_later()
+
+
+def resource_room(resource_type: Any, resource_id: Any) -> str:
+    """The room of those who watch a resource; ServiceError for what is none."""
+    return _room(_key(resource_type, resource_id))
+
+
+def _room(key: Key) -> str:
+    # No type has a dash in it: the id may have whatever it likes.
+    return f"resource-{key[0]}-{key[1]}"
+
+
+def _users(editors: dict[str, _Editor], own_socket: str | None = None) -> list[dict[str, Any]]:
+    """Who edits, each user once, the first first; of sockets only one's own is named."""
+    found: dict[str, dict[str, Any]] = {}
+    for socket_id, editor in editors.items():
+        entry = found.setdefault(
+            editor.user_id,
+            {
+                "userId": editor.user_id,
+                "username": editor.username,
+                "startTime": editor.start_time,
+            },
+        )
+        if socket_id == own_socket:
+            entry["socketId"] = socket_id
+    return list(found.values())
 
 
 def _edits(editors: dict[str, _Editor], user_id: str) -> bool:

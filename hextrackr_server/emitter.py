@@ -17,8 +17,10 @@ class Announcer(Protocol):
     def to_all(self, event: str, payload: dict[str, Any]) -> None:
         """To everybody in the namespace `/`."""
 
-    def to_others(self, socket_id: str, event: str, payload: dict[str, Any]) -> None:
-        """To everybody in the namespace `/` but one socket."""
+    def to_others(
+        self, socket_id: str, event: str, payload: dict[str, Any], room: str | None = None
+    ) -> None:
+        """To everybody in the namespace `/`, or in a room of it, but one socket."""
 
     def everywhere(self, event: str, payload: dict[str, Any]) -> None:
         """To everybody in every namespace."""

@@ -9,6 +9,7 @@ Knows: the shape of a question and of its answer.  Does not know: sockets, SQL.
     kev                          filters search, matched
     tickets                      filters search, status
     trends                       filters vendor, startDate, endDate
+    editors                      who edits what now; filters resourceType, resourceId
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from hextrackr_server.csv_mapping import iso_date
+from hextrackr_server.editing_sessions import RESOURCE_TYPES, EditingSessions
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.import_view import ImportView
 from hextrackr_server.principal import Principal
-from hextrackr_server.query_store import QueryStore, Question
+from hextrackr_server.query_store import Page, QueryStore, Question
 from hextrackr_server.vulnerability_store import MAXIMUM_SEARCH, Filters, parse_filters
 
 MAXIMUM_LIMIT = 500
@@ -34,14 +36,16 @@ MAXIMUM_ID = 2**31 - 1
 
 Resource = Literal[
     "vulnerabilities", "vulnerability", "resolved", "devices", "imports", "import", "kev",
-    "tickets", "trends",
+    "tickets", "trends", "editors",
 ]  # fmt: skip
 _KINDS: Mapping[str, Mapping[str, str]] = {
     "imports": {"status": "text", "vendor": "text"},
     "kev": {"search": "text", "matched": "switch"},
     "tickets": {"search": "text", "status": "text"},
     "trends": {"vendor": "text", "startDate": "date", "endDate": "date"},
+    "editors": {"resourceType": "type", "resourceId": "id"},
 }
+_EDITOR_COLUMNS = ("resourceId", "resourceType", "startTime", "userId", "username")
 _NAMED_FIELD = re.compile(r"`\$\.(\w+)")
 
 
@@ -55,14 +59,20 @@ class _Asked(msgspec.Struct):
 
 
 class QueryService:
-    """Answers questions in threads."""
+    """Answers questions: those to the database in threads."""
 
-    def __init__(self, store: QueryStore, imports: ImportView) -> None:
+    def __init__(self, store: QueryStore, imports: ImportView, editing: EditingSessions) -> None:
         self._store = store
         self._imports = imports
+        self._editing = editing
 
-    async def answer(self, payload: Any, principal: Principal) -> dict[str, Any]:
-        """`{data, pagination?}`; ServiceError VALIDATION_ERROR, NOT_FOUND or TIMEOUT."""
+    async def answer(
+        self, payload: Any, principal: Principal, rooms: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """`{data, pagination?}`; ServiceError VALIDATION_ERROR, NOT_FOUND or TIMEOUT.
+
+        `rooms` are those of whoever asks: editors are shown as far as he hears of them.
+        """
         asked = _parse(payload)
         match asked.resource:
             case "import":
@@ -72,6 +82,9 @@ class QueryService:
                 if found is None:
                     raise ServiceError(ErrorCode.NOT_FOUND, "There is no such vulnerability")
                 return {"data": found}
+            case "editors":
+                page = _editors(self._editing.visible(rooms), asked)
+                return {"data": page.rows, "pagination": _pagination(asked, page.total)}
             case _:
                 return await self._page(asked, principal)
 
@@ -85,13 +98,33 @@ class QueryService:
             None if principal.is_admin else principal.user_id,
         )
         page = await asyncio.to_thread(self._store.page, question)
-        pagination = {
-            "page": asked.page,
-            "limit": asked.limit,
-            "total": page.total,
-            "pages": math.ceil(page.total / asked.limit),
-        }
-        return {"data": page.rows, "pagination": pagination}
+        return {"data": page.rows, "pagination": _pagination(asked, page.total)}
+
+
+def _pagination(asked: _Asked, total: int) -> dict[str, int]:
+    return {
+        "page": asked.page,
+        "limit": asked.limit,
+        "total": total,
+        "pages": math.ceil(total / asked.limit),
+    }
+
+
+def _editors(editors: list[dict[str, Any]], asked: _Asked) -> Page:
+    """A page of those who edit: of one type or resource, if that was asked; the latest first."""
+    sort = asked.sort or "-startTime"
+    column = sort.removeprefix("-")
+    if column not in _EDITOR_COLUMNS:
+        known = ", ".join(_EDITOR_COLUMNS)
+        raise invalid("Invalid sort", [("sort", f"must be one of: {known}")])
+    wanted = _filters(asked)
+    found = [
+        editor for editor in editors if all(str(editor[name]) == value for name, value in wanted)
+    ]
+    # Ids may be numbers beside texts, which have no order among them.
+    found.sort(key=lambda editor: str(editor[column]), reverse=sort.startswith("-"))
+    first = (asked.page - 1) * asked.limit
+    return Page(found[first : first + asked.limit], len(found))
 
 
 def _parse(payload: Any) -> _Asked:
@@ -136,6 +169,15 @@ def _filter(kind: str | None, value: Any) -> Any:
             if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
                 raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
             return value
+        case "type":
+            if not isinstance(value, str) or value not in RESOURCE_TYPES:
+                raise ValueError("must be one of " + ", ".join(sorted(RESOURCE_TYPES)))
+            return value
+        case "id":
+            is_number = isinstance(value, int) and not isinstance(value, bool)
+            if not is_number and not isinstance(value, str):
+                raise ValueError("must be a number or a text")
+            return str(value)
         case "switch":
             if not isinstance(value, bool):
                 raise ValueError("must be true or false")

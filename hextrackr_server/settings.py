@@ -27,6 +27,7 @@ from hextrackr_server.setting_sources import Sources
 __all__ = ["LOG_FORMATS", "Settings", "describe", "is_loopback", "load", "load_secret"]
 
 LOG_FORMATS = ("human", "json")
+PRESENCE_SCOPES = ("everyone", "watchers")
 ALGORITHMS = ("HS256", "RS256", "EdDSA")
 DAY = 24 * 3600.0
 
@@ -90,7 +91,8 @@ class Settings:
     events_per_minute_of_address: int = option(kinds.whole(1, 10_000_000), 6000)
     refusals_before_disconnect: int = option(kinds.whole(1, 100_000), 100)
 
-    # editing
+    # editing: who hears of editors, everyone who is logged in or those who watch the resource
+    presence_scope: str = option(kinds.one_of(*PRESENCE_SCOPES), "everyone")
     editing_idle_seconds: float = option(kinds.seconds(10, DAY), 1800.0)
     editing_grace_seconds: float = option(kinds.seconds(0, 120), 10.0)
 

@@ -1,14 +1,15 @@
 """Who edits what, as clients say it.
 
-Knows: `start-editing`, `stop-editing`, sockets that go and come back.
-Does not know: who is told.
+Knows: `start-editing`, `stop-editing`, `watch-resource`, `unwatch-resource`, the room of those who
+watch a resource, sockets that go and come back.  Does not know: who is told.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from hextrackr_server.editing_sessions import EditingSessions
+from hextrackr_server.editing_sessions import EditingSessions, resource_room
+from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.handlers.answers import principal_of, refusals_as_acks
 from socketio_core import Socket, SocketServer
 
@@ -16,17 +17,48 @@ from socketio_core import Socket, SocketServer
 _FINAL = frozenset({"client namespace disconnect", "server namespace disconnect"})
 
 
-def register(io: SocketServer, editing: EditingSessions) -> None:
-    """Answer the events of editors."""
+def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> None:
+    """Answer the events of editors and of those who watch."""
 
-    def start(socket: Socket, resource_type: Any = None, resource_id: Any = None) -> dict[str, Any]:
+    async def start(
+        socket: Socket, resource_type: Any = None, resource_id: Any = None
+    ) -> dict[str, Any]:
         with refusals_as_acks():
+            room = resource_room(resource_type, resource_id)
+            _check_rooms(socket, room, maximum_rooms)
             editors = editing.start(socket.id, principal_of(socket), resource_type, resource_id)
+            await socket.join(room)
             return {"success": True, "currentEditors": editors}
 
-    def stop(socket: Socket, resource_type: Any = None, resource_id: Any = None) -> dict[str, Any]:
+    async def stop(
+        socket: Socket, resource_type: Any = None, resource_id: Any = None
+    ) -> dict[str, Any]:
         with refusals_as_acks():
+            room = resource_room(resource_type, resource_id)
             editing.stop(socket.id, resource_type, resource_id)
+            if room not in _watched(socket):
+                await socket.leave(room)
+            return {"success": True}
+
+    async def watch(
+        socket: Socket, resource_type: Any = None, resource_id: Any = None
+    ) -> dict[str, Any]:
+        with refusals_as_acks():
+            room = resource_room(resource_type, resource_id)
+            _check_rooms(socket, room, maximum_rooms)
+            await socket.join(room)
+            _watched(socket).add(room)
+            editors = editing.current(socket.id, resource_type, resource_id)
+            return {"success": True, "currentEditors": editors}
+
+    async def unwatch(
+        socket: Socket, resource_type: Any = None, resource_id: Any = None
+    ) -> dict[str, Any]:
+        with refusals_as_acks():
+            room = resource_room(resource_type, resource_id)
+            _watched(socket).discard(room)
+            if not editing.is_editing(socket.id, resource_type, resource_id):
+                await socket.leave(room)
             return {"success": True}
 
     def connected(socket: Socket) -> None:
@@ -38,5 +70,20 @@ def register(io: SocketServer, editing: EditingSessions) -> None:
 
     io.on("start-editing", start)
     io.on("stop-editing", stop)
+    io.on("watch-resource", watch)
+    io.on("unwatch-resource", unwatch)
     io.on("connection", connected)
     io.on("disconnect", disconnected)
+
+
+def _watched(socket: Socket) -> set[str]:
+    """The rooms that a socket is in by `watch-resource`, whatever it edits."""
+    watched: set[str] = socket.data.setdefault("watched", set())
+    return watched
+
+
+def _check_rooms(socket: Socket, room: str, maximum: int) -> None:
+    if room not in socket.rooms and len(socket.rooms) >= maximum:
+        raise ServiceError(
+            ErrorCode.CONFLICT, f"A socket is in {maximum} rooms at most: leave some"
+        )

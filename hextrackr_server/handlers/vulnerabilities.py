@@ -23,7 +23,8 @@ def register(io: SocketServer, statistics: StatisticsService, queries: QueryServ
 
     async def get_data(socket: Socket, question: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
-            return {"success": True, **await queries.answer(question, principal_of(socket))}
+            answer = await queries.answer(question, principal_of(socket), socket.rooms)
+            return {"success": True, **answer}
 
     io.on("get-vulnerability-stats", get_vulnerability_stats)
     io.on("get-data", get_data)

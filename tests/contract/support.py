@@ -43,7 +43,9 @@ class Logins:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.cookies = SessionCookies("hextrackr.sid", [SESSION_SECRET])
-        self._write("CREATE TABLE sessions (sid TEXT PRIMARY KEY, sess JSON, expire TEXT)")
+        self._write(
+            "CREATE TABLE IF NOT EXISTS sessions (sid TEXT PRIMARY KEY, sess JSON, expire TEXT)"
+        )
 
     def _write(self, statement: str, *values: Any) -> None:
         with closing(sqlite3.connect(self.path)) as connection, connection:

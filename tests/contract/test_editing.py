@@ -56,7 +56,7 @@ async def test_s126_a_resource_has_a_known_type_and_an_id(
     stage: Stage, kind: Any, number: Any, path: str
 ) -> None:
     client = await stage.client()
-    for event in ("start-editing", "stop-editing"):
+    for event in ("start-editing", "stop-editing", "watch-resource", "unwatch-resource"):
         answer = await client.emit_with_ack(event, kind, number)
         assert (answer["code"], answer["fields"][0]["path"]) == ("VALIDATION_ERROR", path)
 
@@ -97,6 +97,111 @@ async def test_s127_others_hear_of_the_first_socket_of_a_user(stage: Stage) -> N
         "timestamp": stage.clock.epoch_ms(),
     }
     assert events(first, "started") == []
+
+
+@pytest.fixture
+async def scoped(set_up: Any) -> Stage:
+    """A stage whose presence is for those who watch."""
+    stage: Stage = await set_up(presence_scope="watchers", max_rooms=6)
+    return stage
+
+
+async def watch(client: TestClient, kind: Any = "ticket", number: Any = "5") -> dict[str, Any]:
+    answer = await client.emit_with_ack("watch-resource", kind, number)
+    assert isinstance(answer, dict)
+    return answer
+
+
+async def test_s127_s134_in_the_scope_of_watchers_only_they_hear_of_editors(scoped: Stage) -> None:
+    editor, watcher, elsewhere, other = [
+        await scoped.client(user) for user in ("7", "8", "9", "10")
+    ]
+    assert await watch(watcher) == {"success": True, "currentEditors": []}
+    assert (await watch(elsewhere, "device"))["success"]
+    await start(editor)
+    await editor.emit_with_ack("stop-editing", "ticket", "5")
+    assert [len(events(watcher, name)) for name in ("started", "stopped")] == [1, 1]
+    for client in (editor, elsewhere, other):
+        assert client.received == []
+
+
+async def test_s127_who_edits_watches_until_he_stops(scoped: Stage) -> None:
+    first, second = await scoped.client("7"), await scoped.client("8")
+    await start(first, "ticket", 5)
+    await start(second, "ticket", "5")
+    assert len(events(first, "started")) == 1
+    await first.emit_with_ack("stop-editing", "ticket", 5)
+    await second.emit_with_ack("stop-editing", "ticket", 5)
+    assert events(first, "stopped") == []
+    assert len(events(second, "stopped")) == 1
+
+
+async def test_s127_watching_goes_on_where_editing_ends_and_the_other_way_round(
+    scoped: Stage,
+) -> None:
+    client, other = await scoped.client("7"), await scoped.client("8")
+    await watch(client)
+    await start(client)
+    await client.emit_with_ack("stop-editing", "ticket", "5")
+    await start(other)
+    assert len(events(client, "started")) == 1
+    await start(client)
+    assert await client.emit_with_ack("unwatch-resource", "ticket", "5") == {"success": True}
+    await other.emit_with_ack("stop-editing", "ticket", "5")
+    assert len(events(client, "stopped")) == 1
+    await client.emit_with_ack("stop-editing", "ticket", "5")
+    await start(other)
+    assert len(events(client, "started")) == 1
+
+
+async def test_s127_who_watches_learns_who_edits_already(stage: Stage) -> None:
+    editor, watcher = await stage.client("7"), await stage.client("8")
+    await start(editor)
+    (found,) = (await watch(watcher))["currentEditors"]
+    assert (found["userId"], "socketId" in found) == ("7", False)
+
+
+async def test_s126_a_socket_watches_as_many_resources_as_it_may_have_rooms(scoped: Stage) -> None:
+    client = await scoped.client("7")
+    free = 6 - len(scoped.io.sockets[client.id].rooms)
+    for number in range(free):
+        assert (await watch(client, "device", number))["success"]
+    for attempt in (watch, start):
+        assert (await attempt(client, "device", free))["code"] == "CONFLICT"
+    assert len(scoped.application.editing) == 0
+    assert (await watch(client, "device", 0))["success"]
+    await client.emit_with_ack("unwatch-resource", "device", 0)
+    assert (await watch(client, "device", free))["success"]
+
+
+async def test_s132_watchers_hear_of_who_was_cut_off_and_watch_on_when_they_come_back(
+    scoped: Stage,
+) -> None:
+    editor, watcher = await scoped.client("7"), await scoped.client("8")
+    await watch(watcher)
+    await start(editor)
+    watcher.connection.cut()
+    editor.connection.cut()
+    back = await scoped.client("8", pid=watcher.pid)
+    await scoped.advance(11)
+    assert len(events(back, "stopped")) == 1
+
+
+@pytest.mark.parametrize(("scope", "seen"), [("everyone", ["5", "6"]), ("watchers", ["6"])])
+async def test_s086_s128_get_data_shows_the_editors_that_one_hears_of(
+    set_up: Any, scope: str, seen: list[str]
+) -> None:
+    """Who edits what now: no socket is named, and watchers see what they watch."""
+    stage: Stage = await set_up(presence_scope=scope)
+    editor, asker = await stage.client("7"), await stage.client("1", "admin")
+    await start(editor, "ticket", "5")
+    await start(editor, "ticket", "6")
+    await watch(asker, "ticket", "6")
+    question = {"resource": "editors", "sort": "resourceId"}
+    answer = await asker.emit_with_ack("get-data", question)
+    assert [each["resourceId"] for each in answer["data"]] == seen
+    assert answer["pagination"]["total"] == len(seen)
+    assert editor.id not in str(answer)
 
 
 async def test_s128_current_editors_are_users_and_only_ones_own_socket_is_named(

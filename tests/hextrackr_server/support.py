@@ -95,6 +95,20 @@ class Recorder:
         return [(room, event) for room, event, _ in self.sent if event.startswith("progress-")]
 
 
+class Nobody:
+    """An Announcer that nobody hears."""
+
+    def to_user(self, user_id: str, event: str, payload: dict[str, Any]) -> None: ...
+
+    def to_all(self, event: str, payload: dict[str, Any]) -> None: ...
+
+    def to_others(
+        self, socket_id: str, event: str, payload: dict[str, Any], room: str | None = None
+    ) -> None: ...
+
+    def everywhere(self, event: str, payload: dict[str, Any]) -> None: ...
+
+
 def csv_text(rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])

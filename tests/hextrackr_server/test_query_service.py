@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from hextrackr_server.editing_sessions import EditingSessions, resource_room
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.import_view import ImportView
 from hextrackr_server.kev_feed import parse_catalog
@@ -18,7 +19,15 @@ from hextrackr_server.query_store import QueryStore
 from hextrackr_server.schema import tickets
 from hextrackr_server.vulnerability_store import VulnerabilityStore, parse_filters
 from tests.hextrackr_server.kev_support import feed, item
-from tests.hextrackr_server.support import ADMIN, ALICE, BOB, FakeClock, Recorder, Workbench
+from tests.hextrackr_server.support import (
+    ADMIN,
+    ALICE,
+    BOB,
+    FakeClock,
+    Nobody,
+    Recorder,
+    Workbench,
+)
 
 HEADER = ("hostname", "cve", "plugin_id", "vendor", "severity", "vpr", "solution")
 ROWS = [
@@ -32,8 +41,19 @@ ROWS = [
 class Desk:
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
-        tracker = ProgressTracker(Recorder(), FakeClock())
-        self.service = QueryService(QueryStore(bench.database), ImportView(bench.store, tracker))
+        self.clock = FakeClock()
+        self.editing = self.editors()
+        self.service = self.queries(self.editing)
+
+    def editors(self, *, watchers_only: bool = False) -> EditingSessions:
+        return EditingSessions(
+            Nobody(), self.clock, idle_seconds=60, grace_seconds=0, watchers_only=watchers_only
+        )
+
+    def queries(self, editing: EditingSessions) -> QueryService:
+        tracker = ProgressTracker(Recorder(), self.clock)
+        view = ImportView(self.bench.store, tracker)
+        return QueryService(QueryStore(self.bench.database), view, editing)
 
     async def ask(self, resource: str, principal: Principal = ALICE, **more: Any) -> dict[str, Any]:
         return await self.service.answer({"resource": resource} | more, principal)
@@ -179,6 +199,53 @@ async def test_tickets_that_are_not_deleted_can_be_read(desk: Desk) -> None:
     assert await desk.rows("tickets", "id", filters={"status": "Closed"}) == []
 
 
+async def test_editors_come_in_pages_each_user_once_and_without_sockets(desk: Desk) -> None:
+    desk.editing.start("a1", ALICE, "ticket", 5)
+    desk.editing.start("a2", ALICE, "ticket", "5")
+    desk.clock.advance(1)
+    desk.editing.start("b1", BOB, "ticket", 5)
+    desk.clock.advance(1)
+    desk.editing.start("b1", BOB, "device", "web-1")
+    now = desk.clock.epoch_ms()
+    answer = await desk.ask("editors", limit=2)
+    assert answer == {
+        "data": [
+            {"resourceType": "device", "resourceId": "web-1"}
+            | {"userId": "8", "username": "bob", "startTime": now},
+            {"resourceType": "ticket", "resourceId": 5}
+            | {"userId": "8", "username": "bob", "startTime": now - 1000},
+        ],
+        "pagination": {"page": 1, "limit": 2, "total": 3, "pages": 2},
+    }
+    assert await desk.rows("editors", "userId", limit=2, page=2) == ["7"]
+    assert await desk.rows("editors", "userId", sort="userId") == ["7", "8", "8"]
+
+
+async def test_editors_are_filtered_by_resource(desk: Desk) -> None:
+    desk.editing.start("a1", ALICE, "ticket", 5)
+    desk.editing.start("b1", BOB, "device", 5)
+    for number in (5, "5"):
+        filters = {"resourceType": "ticket", "resourceId": number}
+        assert await desk.rows("editors", "userId", filters=filters) == ["7"]
+    assert await desk.rows("editors", "userId", filters={"resourceId": 5}, sort="userId") == [
+        "7",
+        "8",
+    ]
+    assert await desk.rows("editors", "userId", filters={"resourceId": 6}) == []
+
+
+async def test_with_presence_for_watchers_only_they_see_who_edits(desk: Desk) -> None:
+    editing = desk.editors(watchers_only=True)
+    editing.start("a1", ALICE, "ticket", 5)
+    editing.start("a1", ALICE, "ticket", 6)
+    queries = desk.queries(editing)
+    for principal in (BOB, ADMIN):
+        answer = await queries.answer({"resource": "editors"}, principal, {"b1", "authenticated"})
+        assert answer["data"] == []
+    answer = await queries.answer({"resource": "editors"}, BOB, {resource_room("ticket", 6)})
+    assert [each["resourceId"] for each in answer["data"]] == [6]
+
+
 @pytest.mark.parametrize(
     ("payload", "path"),
     [
@@ -200,6 +267,11 @@ async def test_tickets_that_are_not_deleted_can_be_read(desk: Desk) -> None:
         ({"resource": "vulnerability", "id": "1 OR 1"}, "id"),
         ({"resource": "import", "id": {}}, "id"),
         ({"resource": "import", "id": 10**20}, "id"),
+        ({"resource": "editors", "filters": {"resourceType": "user"}}, "resourceType"),
+        ({"resource": "editors", "filters": {"resourceType": ["ticket"]}}, "resourceType"),
+        ({"resource": "editors", "filters": {"resourceId": True}}, "resourceId"),
+        ({"resource": "editors", "filters": {"userId": "7"}}, "userId"),
+        ({"resource": "editors", "sort": "socketId"}, "sort"),
     ],
 )
 async def test_what_is_no_question_is_refused_by_field(desk: Desk, payload: Any, path: str) -> None:
