@@ -24,6 +24,7 @@ from engineio_core import Cors
 from engineio_core.http_message import HttpRequest
 from engineio_core.listener import Tls, wait_for_signal
 from hextrackr_server import log_setup
+from hextrackr_server.background_writer import BackgroundWriter
 from hextrackr_server.clock import Clock, LoopClock
 from hextrackr_server.database import Database
 from hextrackr_server.editing_sessions import EditingSessions
@@ -56,6 +57,7 @@ from hextrackr_server.kev import KevService
 from hextrackr_server.kev_fetcher import KevFetcher
 from hextrackr_server.kev_store import KevStore
 from hextrackr_server.maintenance import Maintenance
+from hextrackr_server.maintenance_store import MaintenanceStore
 from hextrackr_server.metrics import Metrics
 from hextrackr_server.metrics_api import metrics_routes
 from hextrackr_server.notifications import Notifications
@@ -148,7 +150,10 @@ class Application:
         self.guard.register(strict_http_auth=settings.strict_http_auth)
         rooms = RoomEmitter(self.io)
         self.notifications = Notifications(rooms, self.clock)
-        self.maintenance = Maintenance(rooms, self.notifications, self.clock)
+        self.writer = BackgroundWriter()
+        self.maintenance = Maintenance(
+            MaintenanceStore(self.database), self.writer, rooms, self.notifications, self.clock
+        )
         self.editing = EditingSessions(
             rooms,
             self.clock,
@@ -276,6 +281,7 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        await self.maintenance.restore()
         await self.imports.start()
         await self.kev.start()
         self.guard.start(self.settings.recheck_interval)
@@ -292,6 +298,7 @@ class Application:
             self.tracker.close()
             self.batcher.close()
             self.uploads.close()
+            await self.writer.close()
             self.database.close()
 
 

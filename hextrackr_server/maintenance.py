@@ -1,7 +1,7 @@
 """When the system is maintained: announced, begun and ended by the clock.
 
-Knows: windows of time, `maintenance-scheduled`, what those hear who come later.
-Does not know: sockets, who may schedule.
+Knows: windows of time, `maintenance-scheduled`, what those hear who come later, that windows
+outlive the server.  Does not know: sockets, who may schedule, tables.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from hextrackr_server.background_writer import BackgroundWriter
 from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.emitter import Announcer
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.maintenance_store import MaintenanceStore, Planned
 from hextrackr_server.notifications import Notifications, check_message
 from hextrackr_server.principal import Principal
 
@@ -40,11 +42,26 @@ class Window:
 class Maintenance:
     """The maintenances that are ahead or in force; used on the loop's thread."""
 
-    def __init__(self, announcer: Announcer, notifications: Notifications, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: MaintenanceStore,
+        writer: BackgroundWriter,
+        announcer: Announcer,
+        notifications: Notifications,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._writer = writer
         self._announcer = announcer
         self._notifications = notifications
         self._clock = clock
         self._windows: dict[str, Window] = {}
+
+    async def restore(self) -> None:
+        """Take up what was planned before the server stopped; one in force is in force again."""
+        now = self._clock.epoch_ms()
+        for planned in await self._writer.run(self._store.load, now):
+            self._take_up(Window(*planned, is_active=planned.start_ms <= now))
 
     @property
     def is_active(self) -> bool:
@@ -59,11 +76,11 @@ class Maintenance:
             message = check_message(message)
         if len(self._windows) >= MAXIMUM_WINDOWS:
             raise ServiceError(ErrorCode.CONFLICT, f"{MAXIMUM_WINDOWS} maintenances are planned")
-        window = Window(secrets.token_hex(8), start_ms, _duration(duration), message, by)
-        self._windows[window.id] = window
+        planned = Planned(secrets.token_hex(8), start_ms, _duration(duration), message, by)
+        window = Window(*planned)
+        self._take_up(window)
+        self._writer.soon(self._store.add, planned)
         self._announcer.everywhere("maintenance-scheduled", self._payload(window))
-        self._later(window, window.start_ms, self._begin)
-        self._later(window, window.start_ms + window.duration_ms, self._end)
         return window.id
 
     def cancel(self, window_id: Any) -> None:
@@ -83,10 +100,16 @@ class Maintenance:
             raise ServiceError(ErrorCode.MAINTENANCE, "The system is being maintained")
 
     def close(self) -> None:
-        """Forget all, timers included."""
+        """Do nothing more; what is planned is kept for the next start."""
         for window in self._windows.values():
             _cancel(window)
         self._windows.clear()
+
+    def _take_up(self, window: Window) -> None:
+        self._windows[window.id] = window
+        if not window.is_active:
+            self._later(window, window.start_ms, self._begin)
+        self._later(window, window.start_ms + window.duration_ms, self._end)
 
     def _later(self, window: Window, at_ms: int, call: Callable[[Window], None]) -> None:
         seconds = max(0, at_ms - self._clock.epoch_ms()) / 1000
@@ -99,6 +122,7 @@ class Maintenance:
     def _end(self, window: Window) -> None:
         _cancel(window)
         del self._windows[window.id]
+        self._writer.soon(self._store.remove, window.id)
         if window.is_active:
             self._notifications.system("maintenance-ended", "Maintenance has ended")
         else:

@@ -33,5 +33,11 @@ def add_history_and_kev(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=tables)
 
 
+def add_maintenance_and_notifications(connection: Connection) -> None:
+    """Version 3: maintenances and notifications that outlive the server."""
+    tables = (schema.maintenance_windows, schema.user_notifications)
+    schema.metadata.create_all(connection, tables=tables)
+
+
 #: Step n brings a database of version n + 1 to version n + 2; a new one starts at the newest.
-MIGRATIONS: tuple[Migration, ...] = (add_history_and_kev,)
+MIGRATIONS: tuple[Migration, ...] = (add_history_and_kev, add_maintenance_and_notifications)

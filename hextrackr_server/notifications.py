@@ -17,7 +17,8 @@ from hextrackr_server.errors import invalid
 PRIORITIES = ("low", "normal", "high", "critical")
 MAXIMUM_MESSAGE = 2000
 _TYPE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What steers a terminal, and halves of characters, which are no text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Notifications:

@@ -14,6 +14,8 @@ Does not know: queries, connections, which database it is.
     kev_history                   when they became so, changed, or were taken back
     sync_metadata                 every synchronisation of such a list, and when the next one is due
     tickets                       the tickets of HexTrackr, for reading
+    maintenance_windows           the maintenances that are planned or in force
+    user_notifications            what users were told and have not acknowledged yet
 """
 
 from __future__ import annotations
@@ -239,4 +241,28 @@ tickets = Table(
     Column("deleted", Integer, nullable=False, default=0),
     Column("created_at", String(32)),
     Column("updated_at", String(32)),
+)
+
+maintenance_windows = Table(
+    "maintenance_windows",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("start_ms", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("message", Text),
+    Column("scheduled_by", Text, nullable=False),
+)
+
+user_notifications = Table(
+    "user_notifications",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(16), nullable=False, unique=True),
+    Column("user_id", String(128), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_user_notifications_user", "user_id", "number"),
+    Index("ix_user_notifications_age", "created_at"),
+    # Numbers are not used again: how far two are apart bounds how many there are.
+    sqlite_autoincrement=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +114,48 @@ async def test_s071_maintenance_may_be_cancelled(stage: Stage) -> None:
     assert (await user.receive_event("system-notification"))[0]["type"] == "maintenance-ended"
     again = await admin.emit_with_ack("cancel-maintenance", answer["id"])
     assert again["code"] == "NOT_FOUND"
+
+
+def restarted(directory: Path, after: float, **settings: Any) -> Stage:
+    """The server once more, so many seconds after it was started first; not listening yet."""
+    stage = Stage(directory, **settings)
+    stage.clock.advance(after)
+    return stage
+
+
+async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
+    """One that is in force is in force again, one that is ahead begins, one that is over is gone"""
+    async with Stage(tmp_path) as stage:
+        now = stage.clock.epoch_ms()
+        admin = await stage.client("1", "admin", "/admin")
+        for start, duration, message in (
+            (0, 60_000, "over by then"),
+            (60_000, 600_000, "in force by then"),
+            (900_000, 60_000, "ahead"),
+        ):
+            plan = {"startTime": now + start, "duration": duration, "message": message}
+            assert (await admin.emit_with_ack("system-maintenance", plan))["success"]
+        given_up = {"startTime": now + 900_000, "duration": 60_000}
+        number = (await admin.emit_with_ack("system-maintenance", given_up))["id"]
+        await admin.emit_with_ack("cancel-maintenance", number)
+    async with restarted(tmp_path, 120) as stage:
+        assert stage.application.maintenance.is_active
+        late = await stage.client("7")
+        notices = [args[0] for args in late.events("maintenance-scheduled")]
+        assert [(each["message"], each["isActive"]) for each in notices] == [
+            ("in force by then", True),
+            ("ahead", False),
+        ]
+        assert (notices[0]["scheduledBy"], notices[0]["duration"]) == ("1", 600_000)
+        payload = {"source": "inline", "filename": "x.csv", "csv": csv_text([finding_row()])}
+        assert (await late.emit_with_ack("start-import", payload))["code"] == "MAINTENANCE"
+        await stage.advance(541)
+        await stage.advance(240)
+        kinds = [args[0]["type"] for args in late.events("system-notification")]
+        assert kinds == ["maintenance-ended", "maintenance-started"]
+        await stage.advance(60)
+    async with restarted(tmp_path, 0) as stage:
+        assert stage.application.maintenance.notices() == []
 
 
 @pytest.mark.parametrize(

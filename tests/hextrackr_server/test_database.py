@@ -32,7 +32,8 @@ def test_a_file_of_the_first_version_has_all_tables_and_columns_afterwards(tmp_p
     with old.writing() as connection:
         connection.execute(update(meta).values(value="1"))
         for table in ("vulnerability_snapshots", "vendor_daily_totals", "kev_status",
-                      "kev_history", "sync_metadata", "tickets"):  # fmt: skip
+                      "kev_history", "sync_metadata", "tickets", "maintenance_windows",
+                      "user_notifications"):  # fmt: skip
             connection.execute(text(f"DROP TABLE {table}"))
         for index in ("ix_current_cve", "ix_current_hostname"):
             connection.execute(text(f"DROP INDEX {index}"))

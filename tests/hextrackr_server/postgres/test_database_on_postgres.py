@@ -35,7 +35,8 @@ def test_one_of_the_first_version_is_migrated(empty_postgres: str) -> None:
     with database.writing() as connection:
         connection.execute(update(meta).values(value="1"))
         for table in ("vulnerability_snapshots", "vendor_daily_totals", "kev_status",
-                      "kev_history", "sync_metadata", "tickets"):  # fmt: skip
+                      "kev_history", "sync_metadata", "tickets", "maintenance_windows",
+                      "user_notifications"):  # fmt: skip
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(
             text("ALTER TABLE vulnerabilities_current DROP COLUMN changed_import_id")
@@ -46,6 +47,7 @@ def test_one_of_the_first_version_is_migrated(empty_postgres: str) -> None:
     with database.reading() as connection:
         connection.execute(text("SELECT changed_import_id FROM vulnerabilities_current"))
         connection.execute(text("SELECT * FROM kev_history"))
+        connection.execute(text("SELECT * FROM maintenance_windows, user_notifications"))
     database.close()
 
 
