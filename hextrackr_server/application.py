@@ -35,6 +35,7 @@ from hextrackr_server.handlers import (
     editing,
     imports,
     limits,
+    notifications,
     observation,
     progress,
     vulnerabilities,
@@ -60,6 +61,8 @@ from hextrackr_server.maintenance import Maintenance
 from hextrackr_server.maintenance_store import MaintenanceStore
 from hextrackr_server.metrics import Metrics
 from hextrackr_server.metrics_api import metrics_routes
+from hextrackr_server.notification_delivery import NotificationDelivery
+from hextrackr_server.notification_store import NotificationStore
 from hextrackr_server.notifications import Notifications
 from hextrackr_server.principal import TokenAuthority, TokenRules
 from hextrackr_server.progress_tracker import ProgressTracker
@@ -112,6 +115,13 @@ class RoomEmitter:
         for namespace in namespaces(self._io):
             namespace.to(AUTHENTICATED).emit(event, payload)
 
+    async def ask_user(
+        self, user_id: str, event: str, payload: dict[str, Any], seconds: float
+    ) -> bool:
+        """Send an event to all sockets of a user; whether one of them has acked in time."""
+        user = self._io.to(f"user-{user_id}").timeout(seconds)
+        return bool((await user.emit_with_ack(event, payload)).responses)
+
     def relay(
         self,
         namespace: str,
@@ -149,8 +159,9 @@ class Application:
         self.guard = Guard(self.io, self.identity, self.metrics, self.clock)
         self.guard.register(strict_http_auth=settings.strict_http_auth)
         rooms = RoomEmitter(self.io)
-        self.notifications = Notifications(rooms, self.clock)
         self.writer = BackgroundWriter()
+        self.delivery = self._make_delivery(rooms) if settings.notification_acks else None
+        self.notifications = Notifications(rooms, self.clock, self.delivery)
         self.maintenance = Maintenance(
             MaintenanceStore(self.database), self.writer, rooms, self.notifications, self.clock
         )
@@ -193,6 +204,8 @@ class Application:
         queries = QueryService(QueryStore(self.database), self.imports.view, self.editing)
         vulnerabilities.register(self.io, self.statistics, queries)
         editing.register(self.io, self.editing, settings.max_rooms)
+        if self.delivery is not None:
+            notifications.register(self.io, self.delivery)
         admin.register(self.io, self.maintenance, self.notifications)
         # Behind all others: it counts the events that there are.
         failures.register(self.io)
@@ -269,6 +282,22 @@ class Application:
         )
         return ingest_routes(authority, IdempotencyKeys(clock.monotonic), paths.paths())
 
+    def _make_delivery(self, rooms: RoomEmitter) -> NotificationDelivery:
+        settings = self.settings
+        store = NotificationStore(
+            self.database,
+            per_user=settings.notifications_kept,
+            seconds=settings.notifications_kept_seconds,
+        )
+        return NotificationDelivery(
+            store,
+            self.writer,
+            rooms,
+            self.clock,
+            timeout=settings.notification_timeout,
+            attempts=settings.notification_attempts,
+        )
+
     def _check_database(self) -> None:
         with self.database.reading() as connection:
             connection.execute(select(1))
@@ -277,11 +306,15 @@ class Application:
         self.metrics.gauge("events_total", lambda: self.limiter.allowed)
         self.metrics.gauge("events_refused_total", lambda: self.limiter.refused)
         self.metrics.gauge("editors", lambda: len(self.editing))
+        if (delivery := self.delivery) is not None:
+            self.metrics.gauge("notifications_under_way", lambda: len(delivery))
         self.metrics.gauge("maintenance", lambda: self.maintenance.is_active)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self.maintenance.restore()
+        if self.delivery is not None:
+            self.delivery.start()
         await self.imports.start()
         await self.kev.start()
         self.guard.start(self.settings.recheck_interval)
@@ -298,6 +331,8 @@ class Application:
             self.tracker.close()
             self.batcher.close()
             self.uploads.close()
+            if self.delivery is not None:
+                await self.delivery.stop()
             await self.writer.close()
             self.database.close()
 

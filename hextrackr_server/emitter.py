@@ -24,3 +24,15 @@ class Announcer(Protocol):
 
     def everywhere(self, event: str, payload: dict[str, Any]) -> None:
         """To everybody in every namespace."""
+
+
+class Asker(Protocol):
+    """Asks users, and waits for what their clients answer."""
+
+    async def ask_user(
+        self, user_id: str, event: str, payload: dict[str, Any], seconds: float
+    ) -> bool:
+        """Send to all sockets of a user; whether one of them has acked in that time.
+
+        It does not take longer than that, and no time where he has no socket.
+        """

@@ -13,6 +13,7 @@ from typing import Any
 from hextrackr_server.clock import Clock
 from hextrackr_server.emitter import Announcer
 from hextrackr_server.errors import invalid
+from hextrackr_server.notification_delivery import EVENT, NotificationDelivery
 
 PRIORITIES = ("low", "normal", "high", "critical")
 MAXIMUM_MESSAGE = 2000
@@ -22,11 +23,17 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Notifications:
-    """Checks messages and sends them; each has an id."""
+    """Checks messages and sends them; each has an id.
 
-    def __init__(self, announcer: Announcer, clock: Clock) -> None:
+    With a delivery, what is for one user is brought until it is acknowledged, else sent once.
+    """
+
+    def __init__(
+        self, announcer: Announcer, clock: Clock, delivery: NotificationDelivery | None = None
+    ) -> None:
         self._announcer = announcer
         self._clock = clock
+        self._delivery = delivery
 
     def system(self, kind: Any, message: Any) -> str:
         """Tell everybody in `/` of something."""
@@ -39,7 +46,10 @@ class Notifications:
         payload = self._payload({"type": check_type(kind), "message": check_message(message)})
         if data is not None:
             payload["data"] = data
-        self._announcer.to_user(user_id, "user-notification", payload)
+        if self._delivery is None:
+            self._announcer.to_user(user_id, EVENT, payload)
+        else:
+            self._delivery.send(user_id, payload)
         return str(payload["id"])
 
     def announce(self, message: Any, priority: Any, sender: str) -> str:

@@ -80,7 +80,7 @@ class TokenAuthority:
         lifetime: float = DEFAULT_LIFETIME,
     ) -> str:
         """A token for a user; ValueError where no server would accept it."""
-        if not _USER_ID.fullmatch(user_id):
+        if not is_user_id(user_id):
             raise ValueError(
                 f"a user id has 1 to 128 letters, digits or . _ @ : + -, not {user_id!r}"
             )
@@ -159,6 +159,11 @@ def refuse_other_user(principal: Principal, auth: Mapping[str, Any]) -> None:
         raise _unauthorized("Unauthorized")
 
 
+def is_user_id(text: str) -> bool:
+    """Whether a user may have this id."""
+    return _USER_ID.fullmatch(text) is not None
+
+
 def principal_from(
     user_id: Any,
     username: Any,
@@ -169,7 +174,7 @@ def principal_from(
     expires_at: float | None = None,
 ) -> Principal | None:
     """A principal, if these may be its id and name; control characters are taken out."""
-    if not isinstance(user_id, str) or not _USER_ID.fullmatch(user_id):
+    if not isinstance(user_id, str) or not is_user_id(user_id):
         return None
     if not isinstance(username, str):
         return None

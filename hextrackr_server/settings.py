@@ -96,6 +96,13 @@ class Settings:
     editing_idle_seconds: float = option(kinds.seconds(10, DAY), 1800.0)
     editing_grace_seconds: float = option(kinds.seconds(0, 120), 10.0)
 
+    # notifications to one user: sent once, or else kept and brought again until he acknowledges
+    notification_acks: bool = option(kinds.switch, False)
+    notification_timeout: float = option(kinds.seconds(0.1, 300), 10.0)
+    notification_attempts: int = option(kinds.whole(1, 20), 3)
+    notifications_kept: int = option(kinds.whole(1, 10_000), 100)
+    notifications_kept_seconds: float = option(kinds.seconds(60, 366 * DAY), 7 * DAY)
+
     # known exploited vulnerabilities: a file or else a URL; an interval of 0 is never
     kev_url: str = option(kinds.text, CISA_URL)
     kev_hosts: tuple[str, ...] = option(kinds.listed, CISA_HOSTS)

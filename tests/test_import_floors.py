@@ -36,12 +36,12 @@ FLOORS: dict[int, str] = {
           migrations history_store import_summary import_view progress_record
           vulnerability_events kev_feed kev_fetcher kev_store kev_command database_backends
           query_store query_service
-          background_writer maintenance_store
+          background_writer maintenance_store notification_store notification_delivery
           statistics_service import_service import_client""",
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
           handlers.failures handlers.limits handlers.observation metrics_api ingest_api
-          ingest_paths
+          handlers.notifications ingest_paths
           http_api http_uploads http_front_end http_kev application __main__""",
 }
 # Pure logic: it is given its clock and its transport, and is tested without a loop.

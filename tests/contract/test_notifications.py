@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hextrackr_server.errors import ServiceError
-from socketio_core.testing import settle
+from socketio_core.testing import TestClient, settle
 from tests.contract.support import Stage
 from tests.hextrackr_server.support import csv_text, finding_row
 
@@ -16,6 +18,13 @@ from tests.hextrackr_server.support import csv_text, finding_row
 async def everybody(stage: Stage) -> dict[str, Any]:
     """A client in each namespace, each on a connection of its own."""
     return {name: await stage.client("1", "admin", name) for name in ("/", "/admin", "/users")}
+
+
+def restarted(directory: Path, after: float, **settings: Any) -> Stage:
+    """The server once more, so many seconds after it was started first; not listening yet."""
+    stage = Stage(directory, **settings)
+    stage.clock.advance(after)
+    return stage
 
 
 async def test_s064_a_system_notification_reaches_who_is_logged_in(stage: Stage) -> None:
@@ -46,6 +55,148 @@ async def test_s065_a_user_notification_reaches_all_sockets_of_its_user(stage: S
         }
     await settle()
     assert other.received == []
+
+
+def told(client: TestClient) -> list[str]:
+    """The messages that a client was told, doubles included."""
+    return [args[0]["message"] for args in client.events("user-notification")]
+
+
+def acking(client: TestClient) -> TestClient:
+    """A client that acknowledges whatever it is told, and was told."""
+    client.auto_ack = lambda name, args: None
+    for _, _, ack_id in client.unanswered:
+        client.answer(ack_id)
+    return client
+
+
+async def kept(stage: Stage, user: str = "7") -> list[str]:
+    """What is kept for a user, once all that was to be written is written."""
+    delivery = stage.application.delivery
+    assert delivery is not None
+    found = await stage.application.writer.run(
+        delivery._store.waiting, user, stage.clock.epoch_ms()
+    )
+    return [json.loads(each.payload)["message"] for each in found]
+
+
+async def test_s065_s138_one_ack_is_enough_for_all_sockets_of_a_user(set_up: Any) -> None:
+    stage: Stage = await set_up(notification_acks=True)
+    silent, mine, other = [await stage.client(user) for user in ("7", "7", "8")]
+    acking(mine)
+    number = stage.application.notifications.user("7", "import", "Done", {"importId": 5})
+    assert await kept(stage) == ["Done"]
+    for client in (silent, mine):
+        assert (await client.receive_event("user-notification"))[0] == {
+            "id": number,
+            "type": "import",
+            "message": "Done",
+            "data": {"importId": 5},
+            "timestamp": stage.clock.epoch_ms(),
+        }
+    await stage.advance(60)
+    assert await kept(stage) == []
+    back = await stage.client("7")
+    await settle()
+    assert silent.received == mine.received == back.received == other.received == []
+
+
+async def test_s065_s138_who_does_not_ack_is_told_a_few_times_and_again_when_he_comes_back(
+    set_up: Any,
+) -> None:
+    """Each time with the same id, by which a client drops doubles."""
+    stage: Stage = await set_up(
+        notification_acks=True, notification_timeout=2.0, notification_attempts=3
+    )
+    silent = await stage.client("7")
+    stage.application.notifications.user("7", "x", "hello")
+    for seconds, times in ((0, 1), (1.9, 1), (0.2, 2), (2, 3), (60, 3)):
+        await stage.advance(seconds)
+        assert told(silent) == ["hello"] * times
+    back = acking(await stage.client("7"))
+    payload = (await back.receive_event("user-notification"))[0]
+    assert [args[0] for args in silent.events("user-notification")] == [payload] * 4
+    await stage.advance(2)
+    assert await kept(stage) == []
+
+
+async def test_s065_s138_what_came_while_a_user_was_away_awaits_him_over_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with Stage(tmp_path, notification_acks=True) as stage:
+        for message in ("first", "second"):
+            stage.application.notifications.user("7", "x", message)
+        stage.application.notifications.user("8", "x", "for another")
+    async with restarted(tmp_path, 60, notification_acks=True) as stage:
+        client = acking(await stage.client("7"))
+        for message in ("first", "second"):
+            assert (await client.receive_event("user-notification"))[0]["message"] == message
+        await settle()
+        assert (await kept(stage), await kept(stage, "8")) == ([], ["for another"])
+
+
+async def test_s138_who_is_cut_off_before_his_ack_is_told_on_his_next_socket(set_up: Any) -> None:
+    stage: Stage = await set_up(notification_acks=True)
+    client = await stage.client("7")
+    stage.application.notifications.user("7", "x", "hello")
+    await settle()
+    assert told(client) == ["hello"]
+    client.connection.cut()
+    back = acking(await stage.client("7", pid=client.pid))
+    assert (await back.receive_event("user-notification"))[0]["message"] == "hello"
+    await settle()
+    assert await kept(stage) == []
+
+
+async def test_s065_what_is_kept_for_a_user_is_bounded_in_number_and_age(set_up: Any) -> None:
+    stage: Stage = await set_up(
+        notification_acks=True, notifications_kept=3, notifications_kept_seconds=600.0
+    )
+    for number in range(5):
+        stage.application.notifications.user("7", "x", str(number))
+    stage.application.notifications.user("8", "x", "for another")
+    assert await kept(stage) == ["2", "3", "4"]
+    await stage.advance(300)
+    stage.application.notifications.user("7", "x", "5")
+    await stage.advance(301)
+    assert (await kept(stage), await kept(stage, "8")) == (["5"], [])
+
+
+@pytest.mark.parametrize(
+    ("user", "data", "path"),
+    [
+        ("a b", None, "userId"),
+        ("x" * 129, None, "userId"),
+        ("7", "x" * 65_536, "data"),
+        ("7", "\ud800", "data"),
+        ("7", 2**70, "data"),
+    ],
+)
+async def test_s065_what_cannot_be_kept_is_refused_by_field(
+    set_up: Any, user: str, data: Any, path: str
+) -> None:
+    stage: Stage = await set_up(notification_acks=True)
+    with pytest.raises(ServiceError) as refusal:
+        stage.application.notifications.user(user, "x", "hello", data)
+    assert refusal.value.fields is not None
+    assert refusal.value.fields[0]["path"] == path
+    assert await kept(stage, user) == []
+
+
+async def test_s138_at_shutdown_nothing_is_left_running_and_what_was_not_acked_is_kept(
+    set_up: Any, tmp_path: Path
+) -> None:
+    stage: Stage = await set_up(notification_acks=True)
+    silent, answering = await stage.client("7"), acking(await stage.client("8"))
+    for user in ("7", "8", "9"):
+        stage.application.notifications.user(user, "x", "hello")
+    await settle()
+    assert told(silent) == told(answering) == ["hello"]
+    await stage.application.shutdown()
+    names = [task.get_name() for task in asyncio.all_tasks()]
+    assert "hextrackr notification" not in names
+    async with restarted(tmp_path, 1, notification_acks=True) as stage:
+        assert [await kept(stage, user) for user in ("7", "8", "9")] == [["hello"], [], ["hello"]]
 
 
 @pytest.mark.parametrize(
@@ -114,13 +265,6 @@ async def test_s071_maintenance_may_be_cancelled(stage: Stage) -> None:
     assert (await user.receive_event("system-notification"))[0]["type"] == "maintenance-ended"
     again = await admin.emit_with_ack("cancel-maintenance", answer["id"])
     assert again["code"] == "NOT_FOUND"
-
-
-def restarted(directory: Path, after: float, **settings: Any) -> Stage:
-    """The server once more, so many seconds after it was started first; not listening yet."""
-    stage = Stage(directory, **settings)
-    stage.clock.advance(after)
-    return stage
 
 
 async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
