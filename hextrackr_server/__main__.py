@@ -11,10 +11,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hextrackr_server import __version__, log_setup, settings
+from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import HexTrackrError, SettingsError
 from hextrackr_server.import_client import import_file
 from hextrackr_server.kev_fetcher import KevFetcher
@@ -105,7 +107,23 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _check(options: argparse.Namespace) -> int:
     for line in settings.describe(os.environ, vars(options)):
         print(line)
+    print(f"\nnext KEV sync: {_next_kev(settings.load(os.environ, vars(options)), epoch_ms())}")
     return 0
+
+
+def _next_kev(chosen: settings.Settings, now_ms: int) -> str:
+    """When KEV is synchronised next, as far as settings tell."""
+    times = []
+    if chosen.kev_time is not None:
+        moment = datetime.fromtimestamp(chosen.kev_time.next_after(now_ms) / 1000, UTC)
+        local = moment.astimezone(chosen.kev_time.zone)
+        times.append(f"{local:%Y-%m-%d %H:%M} {chosen.kev_time.zone.key} ({moment:%H:%M} UTC)")
+    if chosen.kev_interval:
+        times.append(f"{chosen.kev_interval:g} seconds after the last one")
+    if not times:
+        return "never by itself: set HEXTRACKR_KEV_TIME or HEXTRACKR_KEV_INTERVAL"
+    missed = "one that was missed is made up for a minute after the start"
+    return f"{', or '.join(times)}; {missed}"
 
 
 def _serve(options: argparse.Namespace) -> int:

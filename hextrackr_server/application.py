@@ -197,6 +197,7 @@ class Application:
             self.clock,
             everybody=AUTHENTICATED,
             interval=settings.kev_interval,
+            daily=settings.kev_time,
             on_changed=self.statistics.forget,
         )
         imports.register(self.io, self.imports, self.uploads, settings.max_rooms)

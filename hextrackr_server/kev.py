@@ -19,6 +19,7 @@ from typing import Any
 
 from hextrackr_server import log_setup
 from hextrackr_server.clock import Clock, Timer
+from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.kev_feed import KevError, parse_catalog
 from hextrackr_server.kev_fetcher import Fetched, KevFetcher, read_file
@@ -30,8 +31,10 @@ logger = logging.getLogger(__name__)
 
 FIRST_AFTER_SECONDS = 60.0
 STOP_SECONDS = 5.0
-#: Servers that were started together shall not ask together.
+#: Servers that were started together shall not ask together, unless they are told a time of day.
 JITTER = 0.05
+#: A timer does not see that the clock is set, or that the machine slept: so often it looks.
+LOOK_SECONDS = 3600.0
 
 
 class KevService:
@@ -47,9 +50,13 @@ class KevService:
         *,
         everybody: str,
         interval: float = 0.0,
+        daily: DailyTime | None = None,
         on_changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`interval` in seconds, 0 for never by itself; `everybody` is the room that is told."""
+        """`interval` in seconds, `daily` a time of day; with neither it is never done by itself.
+
+        With both, whichever comes first.  `everybody` is the room that is told.
+        """
         self._store = store
         self._source = source
         self._emitter = emitter
@@ -57,6 +64,7 @@ class KevService:
         self._clock = clock
         self._everybody = everybody
         self._interval = interval
+        self._daily = daily
         self._on_changed = on_changed
         self._running = False
         self._timer: Timer | None = None
@@ -67,30 +75,49 @@ class KevService:
 
     async def start(self) -> None:
         """Begin to synchronise by schedule; a restart does not begin it anew."""
-        if not self._interval:
+        if not self._is_scheduled:
             return
         last = await asyncio.to_thread(self._store.last_sync)
-        due = 0.0
-        if last is not None:
-            due = self._interval - (self._clock.epoch_ms() - last.sync_time) / 1000
-        self._schedule(max(FIRST_AFTER_SECONDS, due))
+        first = self._clock.epoch_ms() + round(FIRST_AFTER_SECONDS * 1000)
+        # One that was missed while the server was down is made up for.
+        self._schedule(first if last is None else max(first, self._next_after(last.sync_time)))
 
     async def stop(self) -> None:
         """Synchronise no more; one that runs has a moment to end by itself."""
-        self._interval = 0.0
+        self._interval, self._daily = 0.0, None
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=STOP_SECONDS)
             self._task.cancel()
 
-    def _schedule(self, seconds: float) -> None:
-        seconds *= 1 + random.uniform(0, JITTER)
-        self._next_ms = self._clock.epoch_ms() + round(seconds * 1000)
-        self._timer = self._clock.call_later(seconds, self._due)
+    @property
+    def _is_scheduled(self) -> bool:
+        return bool(self._interval) or self._daily is not None
 
-    def _due(self) -> None:
-        self._task = asyncio.create_task(self._by_schedule(), name="kev sync")
+    def _next_after(self, epoch_ms: int) -> int:
+        """When it is due after it was done, or was due, at a time."""
+        times = []
+        if self._interval:
+            times.append(epoch_ms + round(self._interval * 1000))
+        if self._daily is not None:
+            times.append(self._daily.next_after(epoch_ms))
+        return min(times)
+
+    def _schedule(self, due_ms: int) -> None:
+        if self._daily is None:
+            due_ms += round((due_ms - self._clock.epoch_ms()) * random.uniform(0, JITTER))
+        self._next_ms = due_ms
+        self._look(due_ms)
+
+    def _look(self, due_ms: int) -> None:
+        left = (due_ms - self._clock.epoch_ms()) / 1000
+        if left > 0:
+            self._timer = self._clock.call_later(
+                min(left, LOOK_SECONDS), lambda: self._look(due_ms)
+            )
+        else:
+            self._task = asyncio.create_task(self._by_schedule(), name="kev sync")
 
     async def _by_schedule(self) -> None:
         try:
@@ -101,8 +128,8 @@ class KevService:
             # The schedule outlives whatever happens within it.
             logger.exception("kev sync broke")
         finally:
-            if self._interval:
-                self._schedule(self._interval)
+            if self._is_scheduled:
+                self._schedule(self._next_after(self._clock.epoch_ms()))
 
     # -- one synchronisation
 
@@ -227,7 +254,7 @@ class KevService:
 
     async def _log(self, status: str, fetched: Fetched, **values: Any) -> None:
         now_ms = self._clock.epoch_ms()
-        after = now_ms + round(self._interval * 1000) if self._interval else None
+        after = self._next_after(now_ms) if self._is_scheduled else None
         values |= {"etag": fetched.etag, "last_modified": fetched.last_modified}
         await asyncio.to_thread(
             lambda: self._store.log_sync(status, now_ms, next_sync_time=after, **values)

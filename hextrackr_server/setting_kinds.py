@@ -1,6 +1,7 @@
 """How the value of one setting is read: from text, or from a value of a TOML file.
 
-Knows: numbers, durations, switches, lists, origins, secrets, networks; how to say what is wrong.
+Knows: numbers, durations, times of day, switches, lists, origins, secrets, networks; how to say
+what is wrong.
 Does not know: which settings there are, where a value came from.
 Each kind is a function `(name, given) -> value` that raises SettingsError; what is secret is
 never repeated in its text.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import SettingsError
 
 MINIMUM_SECRET_BYTES = 32
@@ -87,6 +89,16 @@ def seconds(least: float, most: float) -> Kind:
         return number
 
     return parse
+
+
+def time_of_day(name: str, given: Any) -> DailyTime:
+    """A time of day in a zone."""
+    try:
+        return DailyTime.parse(text(name, given))
+    except ValueError as error:
+        raise SettingsError(
+            f"{name} must be a time with a zone such as 06:30 Europe/Berlin: {error}"
+        ) from error
 
 
 def one_of(*choices: str) -> Kind:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hextrackr_server import setting_kinds as kinds
+from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.ingest_auth import IngestToken, parse_ingest_tokens
 from hextrackr_server.kev_fetcher import CISA_HOSTS, CISA_URL
@@ -103,11 +104,13 @@ class Settings:
     notifications_kept: int = option(kinds.whole(1, 10_000), 100)
     notifications_kept_seconds: float = option(kinds.seconds(60, 366 * DAY), 7 * DAY)
 
-    # known exploited vulnerabilities: a file or else a URL; an interval of 0 is never
+    # known exploited vulnerabilities: a file or else a URL; every so many seconds (0: never), at a
+    # time of day such as 06:30 Europe/Berlin, or whichever of both comes first
     kev_url: str = option(kinds.text, CISA_URL)
     kev_hosts: tuple[str, ...] = option(kinds.listed, CISA_HOSTS)
     kev_file: Path | None = option(kinds.path, None)
     kev_interval: float = option(kinds.seconds(0, 30 * DAY), 0.0)
+    kev_time: DailyTime | None = option(kinds.time_of_day, None)
 
     # the transport
     ping_interval: float = option(kinds.seconds(1, 60), 25.0)

@@ -30,7 +30,7 @@ FLOORS: dict[int, str] = {
           workers __init__""",
     8: """hextrackr_server: __init__ errors clock setting_kinds ingest_auth setting_sources settings
           idempotency session_cookie ingest_service identity_service emitter event_log log_setup
-          metrics notifications principal rate_limiter
+          daily_time metrics notifications principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
           import_store upload_store sample kev progress_tracker editing_sessions maintenance
           migrations history_store import_summary import_view progress_record

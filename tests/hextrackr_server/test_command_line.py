@@ -169,6 +169,32 @@ def test_check_shows_the_configuration_without_secrets(
     assert SECRET.decode() not in shown
 
 
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "never by itself: set HEXTRACKR_KEV_TIME or"),
+        ({"KEV_INTERVAL": "3600"}, "3600 seconds after the last one; one that was missed"),
+        ({"KEV_TIME": "6:30 Europe/Berlin"}, "2026-03-30 06:30 Europe/Berlin (04:30 UTC);"),
+        (
+            {"KEV_TIME": "06:30 UTC", "KEV_INTERVAL": "60"},
+            "2026-03-29 06:30 UTC (06:30 UTC), or 60 seconds after the last one;",
+        ),
+    ],
+)
+def test_check_shows_when_kev_is_synchronised_next(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str],
+    words: str,
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    monkeypatch.setattr("hextrackr_server.__main__.epoch_ms", lambda: 1_774_764_000_000)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"HEXTRACKR_{name}", value)
+    assert main(["check"]) == 0
+    assert f"next KEV sync: {words}" in capsys.readouterr().out
+
+
 def test_check_refuses_what_serve_would(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

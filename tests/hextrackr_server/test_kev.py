@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.kev import KevService
 from hextrackr_server.kev_feed import KevError, parse_catalog
@@ -27,7 +28,13 @@ DAY = 86_400.0
 class Desk:
     """A service over a workbench, with a source that is a file or on loopback."""
 
-    def __init__(self, bench: Workbench, source: KevFetcher | Path, interval: float = 0.0) -> None:
+    def __init__(
+        self,
+        bench: Workbench,
+        source: KevFetcher | Path,
+        interval: float = 0.0,
+        daily: DailyTime | None = None,
+    ) -> None:
         self.bench = bench
         self.clock, self.sent = FakeClock(), Recorder()
         self.store = KevStore(bench.database)
@@ -41,6 +48,7 @@ class Desk:
             self.clock,
             everybody="authenticated",
             interval=interval,
+            daily=daily,
             on_changed=self._changed,
         )
 
@@ -265,3 +273,70 @@ async def test_a_restart_does_not_begin_the_interval_anew(workbench: Workbench) 
     await second.kev.stop()
     second.clock.advance(DAY)
     assert second.stages() == []
+
+
+# The clock of these tests begins at 19:23:20 UTC.
+
+
+@pytest.fixture
+def evening(workbench: Workbench) -> Desk:
+    """A service with a catalog that was synchronised, and a time of day: 21:30 in Berlin."""
+    path = workbench.directory / "kev.json"
+    path.write_bytes(feed(item()))
+    return Desk(workbench, path, daily=DailyTime.parse("21:30 Europe/Berlin"))
+
+
+async def test_it_is_done_at_a_time_of_day_once(evening: Desk) -> None:
+    await evening.kev.sync(body=feed(item()))
+    await evening.kev.start()
+    await by_schedule(evening, 399)
+    assert evening.stages().count("completed") == 1
+    await by_schedule(evening, 1)
+    assert evening.stages().count("completed") == 2
+    assert evening.log()[-1]["next_sync_time"] == evening.clock.epoch_ms() + DAY * 1000
+    assert (await evening.kev.status())["nextSync"] == evening.clock.epoch_ms() + DAY * 1000
+    for _ in range(23):
+        await by_schedule(evening, 3600)
+    assert evening.stages().count("completed") == 2
+    await by_schedule(evening, 3600)
+    assert evening.stages().count("completed") == 3
+    await evening.kev.stop()
+    await by_schedule(evening, DAY)
+    assert evening.stages().count("completed") == 3
+
+
+async def test_a_time_of_day_that_was_missed_is_made_up_for_after_the_start(evening: Desk) -> None:
+    await evening.kev.sync(body=feed(item()))
+    evening.clock.advance(401)
+    await evening.kev.start()
+    await by_schedule(evening, 59)
+    assert evening.stages().count("completed") == 1
+    await by_schedule(evening, 1)
+    assert evening.stages().count("completed") == 2
+    assert (await evening.kev.status())["nextSync"] == evening.clock.epoch_ms() + (DAY - 61) * 1000
+    await evening.kev.stop()
+
+
+async def test_with_an_interval_and_a_time_of_day_whichever_comes_first(
+    workbench: Workbench,
+) -> None:
+    path = workbench.directory / "kev.json"
+    path.write_bytes(feed(item()))
+    desk = Desk(workbench, path, interval=300.0, daily=DailyTime.parse("19:30 UTC"))
+    await desk.kev.sync()
+    await desk.kev.start()
+    for seconds, times in ((299, 1), (1, 2), (99, 2), (1, 3), (299, 3), (1, 4)):
+        await by_schedule(desk, seconds)
+        assert desk.stages().count("completed") == times
+    await desk.kev.stop()
+
+
+async def test_a_clock_that_is_set_back_does_not_make_it_early(evening: Desk) -> None:
+    await evening.kev.sync(body=feed(item()))
+    await evening.kev.start()
+    evening.clock.epoch_ms = lambda at=evening.clock.epoch_ms: at() - 60_000  # type: ignore[method-assign, misc]
+    await by_schedule(evening, 400)
+    assert evening.stages().count("completed") == 1
+    await by_schedule(evening, 60)
+    assert evening.stages().count("completed") == 2
+    await evening.kev.stop()

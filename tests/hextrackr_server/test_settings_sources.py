@@ -80,6 +80,11 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
         ("HEXTRACKR_INGEST_TOKENS", "express:fly:" + SECRET, "name:scopes:secret"),
         ("HEXTRACKR_INGEST_TOKENS", "express:notify:short", "has 5 bytes"),
         ("HOST", "a\nb", "a text on one line"),
+        ("HEXTRACKR_KEV_TIME", "06:30", "such as 06:30 Europe/Berlin: '06:30' is no time with"),
+        ("HEXTRACKR_KEV_TIME", "24:00 UTC", "is no time with a zone"),
+        ("HEXTRACKR_KEV_TIME", "06:30 Europe/Atlantis", "there is no zone 'Europe/Atlantis'"),
+        ("HEXTRACKR_KEV_TIME", "06:30 ../../etc/passwd", "there is no zone"),
+        ("HEXTRACKR_KEV_TIME", "06:30 Europe", "there is no zone 'Europe'"),
     ],
 )
 def test_impossible_values_are_refused_by_name(variable: str, value: str, words: str) -> None:
