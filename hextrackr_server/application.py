@@ -81,6 +81,9 @@ from socketio_core.adapter import BroadcastTarget
 
 logger = logging.getLogger(__name__)
 
+#: An import notices within this time that it shall end, unless its result is being written.
+INTERRUPT_SECONDS = 2.0
+
 
 class RoomEmitter:
     """The Rooms and the Announcer that services are given; rooms are those of `/`."""
@@ -257,11 +260,15 @@ class Application:
         await self.shutdown()
 
     async def shutdown(self) -> None:
-        """Let every client go: HexTrackr's front end comes back only if it is told to leave."""
+        """Let every client go: HexTrackr's front end comes back only if it is told to leave.
+
+        Those who follow an import hear before that it was interrupted.
+        """
+        drain, begun = self.settings.shutdown_drain, self.clock.monotonic()
+        await self.imports.interrupt(max(drain, INTERRUPT_SECONDS))
         self.batcher.close()
-        await self.io.shutdown(
-            disconnect=self.settings.shutdown_disconnect, drain=self.settings.shutdown_drain
-        )
+        drain = max(0.0, drain - (self.clock.monotonic() - begun))
+        await self.io.shutdown(disconnect=self.settings.shutdown_disconnect, drain=drain)
 
     def _committed(self, import_id: int, summary: dict[str, Any], changes: dict[str, Any]) -> None:
         self.statistics.forget()

@@ -105,12 +105,20 @@ class ImportService:
             logger.warning("import was interrupted", extra=log_setup.fields(importId=import_id))
         self._worker.start()
 
-    async def stop(self) -> None:
-        """Interrupt the running import, leave the findings as they were, end the threads."""
+    async def interrupt(self, seconds: float | None = None) -> None:
+        """End all imports, running and waiting, and let their followers know; take no more.
+
+        The findings stay as they were.  One that is being written is done first: it is awaited for
+        so many seconds.
+        """
         self._stop.set()
         self._queue.put(None)
         if self._worker.ident is not None:
-            await asyncio.to_thread(self._worker.join)
+            await asyncio.to_thread(self._worker.join, seconds)
+
+    async def stop(self) -> None:
+        """Interrupt all imports, and end the threads."""
+        await self.interrupt()
         await asyncio.to_thread(self._writer.shutdown)
 
     async def submit(
@@ -121,6 +129,8 @@ class ImportService:
         Raises ServiceError, and deletes the file, where it cannot be queued.
         """
         try:
+            if self._stop.is_set():
+                raise ServiceError(ErrorCode.UNAVAILABLE, "The server stops: try again later")
             self._admit(principal)
             job = await self._create_job(upload, principal, options)
         except BaseException:

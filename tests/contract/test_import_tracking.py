@@ -30,6 +30,16 @@ def findings(stage: Stage) -> dict[str, str]:
         return {row[0]: row[1] for row in rows}
 
 
+def job_codes(directory: Path) -> list[str | None]:
+    """Why each import failed, read when the server has stopped."""
+    database = Database(directory / "stage.db")
+    with database.reading() as connection:
+        query = "SELECT error_code FROM import_jobs ORDER BY import_id"
+        codes = [row[0] for row in connection.exec_driver_sql(query)]
+    database.close()
+    return codes
+
+
 async def test_s112_an_import_is_a_row_in_the_database(stage: Stage) -> None:
     client = await stage.client()
     number = (await finished(client))["importId"]
@@ -192,6 +202,77 @@ async def test_s120_cancel_import_ends_it_for_everybody(stage: Stage, held: Held
     again = await admin.emit_with_ack("cancel-import", running)
     assert (again["success"], again["code"]) == (False, "CONFLICT")
     assert findings(stage) == {}
+
+
+def watch_goodbye(client: TestClient) -> list[tuple[bool, str]]:
+    """What a client hears from now on, and whether it was still connected then."""
+    heard: list[tuple[bool, str]] = []
+    receive = client.receive
+
+    def note(packet: Any) -> None:
+        connected = client.connected
+        receive(packet)
+        kind = "goodbye" if connected and not client.connected else str((packet[2] or [""])[0])
+        heard.append((connected, kind))
+
+    client.receive = note  # type: ignore[method-assign]
+    return heard
+
+
+async def test_s120_s141_at_shutdown_followers_hear_of_the_interruption_before_the_goodbye(
+    stage: Stage, held: HeldImporter
+) -> None:
+    """In both contracts, for what runs and for what waits; the findings stay as they were."""
+    client, follower = await stage.client("7"), await stage.client("1", "admin")
+    follower.emit("join-progress", "import-1-x")
+    running = (await start(client, sessionId="import-1-x"))["importId"]
+    waiting = (await start(client))["importId"]
+    await payload(client, "import-started")
+    heard, followed = watch_goodbye(client), watch_goodbye(follower)
+    await stage.application.shutdown()
+    failed = [await payload(client, "import-failed") for _ in range(2)]
+    assert [(each["importId"], each["code"]) for each in failed] == [
+        (running, "INTERRUPTED"),
+        (waiting, "INTERRUPTED"),
+    ]
+    error = await payload(follower, "progress-error")
+    assert (error["sessionId"], error["status"]) == ("import-1-x", "error")
+    assert heard[-1] == followed[-1] == (True, "goodbye")
+    assert job_codes(stage.directory) == ["INTERRUPTED", "INTERRUPTED"]
+
+
+async def test_s120_s141_while_the_server_stops_no_import_begins(set_up: Any) -> None:
+    stage: Stage = await set_up(shutdown_drain=10.0)
+    clients = [await stage.client(user) for user in ("7", "8")]
+    stopping = asyncio.create_task(stage.application.shutdown())
+    await stage.settled(lambda: not all(client.connected for client in clients))
+    (left,) = [client for client in clients if client.connected]
+    assert (await start(left))["code"] == "UNAVAILABLE"
+    await stage.advance(10)
+    await stopping
+    assert not left.connected
+    assert list((stage.directory / "stage.db.uploads").glob("*")) == []
+
+
+async def test_s120_s141_a_result_that_is_being_written_keeps_nobody_for_long(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stubborn(HeldImporter):
+        def run(self, job: Any, path: Path, report: Any, stopping: Any) -> dict[str, Any]:
+            return super().run(job, path, report, lambda: False)
+
+    monkeypatch.setattr("hextrackr_server.application.INTERRUPT_SECONDS", 0.01)
+    importer = Stubborn(stage.application.database)
+    stage.application.imports._importer = importer
+    client = await stage.client("7")
+    await start(client)
+    await payload(client, "import-started")
+    stopping = asyncio.create_task(stage.application.shutdown())
+    await stage.settled(lambda: not client.connected)
+    assert "import-failed" not in names(client)
+    importer.go = True
+    await stopping
+    assert job_codes(stage.directory) == [None]
 
 
 async def test_s120_the_front_ends_cancel_button_works(stage: Stage, held: HeldImporter) -> None:

@@ -118,12 +118,13 @@ async def test_s141_without_websockets_there_is_polling_and_http(stage: Stage) -
 
 
 async def test_s141_at_shutdown_clients_leave_one_after_another(set_up: Any) -> None:
-    stage: Stage = await set_up(shutdown_drain=0.02)
+    stage: Stage = await set_up(shutdown_drain=2.0)
     clients = [await stage.client(str(number)) for number in range(4)]
     stopping = asyncio.create_task(stage.application.shutdown())
-    await settle()
-    assert [client.connected for client in clients].count(True) == 3
-    await stage.advance(1)
+    await stage.settled(lambda: not all(client.connected for client in clients))
+    for left in (3, 2, 1):
+        assert [client.connected for client in clients].count(True) == left
+        await stage.advance(0.5)
     await stopping
     assert not any(client.connected for client in clients)
 
