@@ -262,8 +262,10 @@ class Application:
     async def shutdown(self) -> None:
         """Let every client go: HexTrackr's front end comes back only if it is told to leave.
 
-        Those who follow an import hear before that it was interrupted.
+        Before that all hear that the server stops, and those who follow an import that it was
+        interrupted.
         """
+        self.notifications.system("server-stopping", "The server stops: it may be back soon")
         drain, begun = self.settings.shutdown_drain, self.clock.monotonic()
         await self.imports.interrupt(max(drain, INTERRUPT_SECONDS))
         self.batcher.close()

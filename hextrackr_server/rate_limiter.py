@@ -19,6 +19,7 @@ EVENT_RATES: Mapping[str, int] = {
     "join-import-room": 120,
     "join-progress": 120,
     "start-editing": 120,
+    "watch-resource": 120,
     "system-maintenance": 30,
     "broadcast-announcement": 30,
 }

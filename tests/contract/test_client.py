@@ -47,6 +47,13 @@ async def test_s031_s034_at_shutdown_clients_are_told_to_leave_or_not(set_up: An
     assert "41" in packets
 
 
+async def test_s031_clients_hear_that_the_server_stops_before_they_are_let_go(stage: Stage) -> None:
+    client = await stage.client()
+    await stage.application.shutdown()
+    assert not client.connected
+    assert (await client.receive_event("system-notification"))[0]["type"] == "server-stopping"
+
+
 async def test_s032_a_handshake_is_answered_while_the_store_is_slow_to_answer(
     stage: Stage,
 ) -> None:
