@@ -83,6 +83,8 @@ logger = logging.getLogger(__name__)
 
 #: An import notices within this time that it shall end, unless its result is being written.
 INTERRUPT_SECONDS = 2.0
+#: Who polls has this long to come again before the goodbye: a second, looked at now and then.
+FETCH_LOOKS, FETCH_LOOK_SECONDS = 50, 0.02
 
 
 class RoomEmitter:
@@ -269,8 +271,19 @@ class Application:
         drain, begun = self.settings.shutdown_drain, self.clock.monotonic()
         await self.imports.interrupt(max(drain, INTERRUPT_SECONDS))
         self.batcher.close()
+        await self._fetched()
         drain = max(0.0, drain - (self.clock.monotonic() - begun))
         await self.io.shutdown(disconnect=self.settings.shutdown_disconnect, drain=drain)
+
+    async def _fetched(self) -> None:
+        """Wait a moment for clients that poll to come for what they were told, and to come again.
+
+        Only a poll that waits brings them the goodbye.
+        """
+        for _ in range(FETCH_LOOKS):
+            if all(session.writable for session in self.io.engine.sessions.values()):
+                return
+            await asyncio.sleep(FETCH_LOOK_SECONDS)
 
     def _committed(self, import_id: int, summary: dict[str, Any], changes: dict[str, Any]) -> None:
         self.statistics.forget()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -52,6 +53,20 @@ async def test_s031_clients_hear_that_the_server_stops_before_they_are_let_go(st
     await stage.application.shutdown()
     assert not client.connected
     assert (await client.receive_event("system-notification"))[0]["type"] == "server-stopping"
+
+
+async def test_s031_s034_who_polls_is_told_to_leave_as_well(stage: Stage) -> None:
+    headers = {"authorization": f"Bearer {stage.token('7')}"}
+    path = f"{POLLING}&sid={await stage.open_polling(headers)}"
+    await stage.ask("POST", path, headers, b"40")
+    assert (await stage.ask("GET", path, headers)).body.startswith(b"40")
+    poll = asyncio.create_task(stage.ask("GET", path, headers))
+    session = next(iter(stage.io.engine.sessions.values()))
+    await stage.settled(lambda: session.writable)
+    stopping = asyncio.create_task(stage.application.shutdown())
+    assert b"server-stopping" in (await poll).body
+    assert (await stage.ask("GET", path, headers)).body.startswith(b"41")
+    await stopping
 
 
 async def test_s032_a_handshake_is_answered_while_the_store_is_slow_to_answer(
