@@ -225,6 +225,8 @@ class SocketServer(Registering, Broadcasting):
             connection.say_goodbye(disconnect)
         for connection in list(self.connections):
             connection.say_goodbye(disconnect)
+        # A poll is answered after what is under way: let it take what its client was told last.
+        await asyncio.sleep(0)
         await self.dispatch.runner.close(grace)
         await self.engine.shutdown()
 

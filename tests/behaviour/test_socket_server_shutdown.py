@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket as sockets
 
 import pytest
@@ -35,6 +36,40 @@ async def test_clients_can_be_told_that_they_are_disconnected() -> None:
         other.lost = lambda: told.append("a")  # type: ignore[method-assign]
         await io.shutdown(disconnect=True)
     assert told[:2] == ["root", "a"]
+
+
+async def test_a_poll_that_waits_brings_the_farewell() -> None:
+    io = SocketServer()
+    seen: asyncio.Queue[str] = asyncio.Queue()
+    io.engine.use(lambda request: seen.put_nowait(request.method))
+
+    @io.use
+    async def admit(socket: Socket) -> None:
+        await asyncio.sleep(0)  # no task is left that the shutdown would wait for
+
+    listener = await io.listen("127.0.0.1", 0)
+    target = "/socket.io/?EIO=4&transport=polling"
+
+    async def request(target: str, body: bytes = b"") -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        method = "POST" if body else "GET"
+        head = f"{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        _, _, length = (await reader.readuntil(b"\r\n\r\n")).partition(b"Content-Length: ")
+        answer = await reader.readexactly(int(length.split()[0]))
+        writer.close()
+        return answer
+
+    opened = await request(target)
+    target += "&sid=" + json.loads(opened[1:])["sid"]
+    await request(target, b"40")
+    await request(target)
+    waiting = asyncio.ensure_future(request(target))
+    for _ in range(4):
+        await seen.get()  # the last of them is the poll that waits
+    io.emit("bye")
+    await io.shutdown(disconnect=True)
+    assert await asyncio.wait_for(waiting, 1) == b'42["bye"]\x1e41'
 
 
 async def test_the_port_is_free_again() -> None:
