@@ -47,6 +47,7 @@ from hextrackr_server.http_front_end import front_end_routes
 from hextrackr_server.http_kev import kev_routes
 from hextrackr_server.idempotency import IdempotencyKeys
 from hextrackr_server.identity_service import IdentityService
+from hextrackr_server.import_inbox import ImportInbox
 from hextrackr_server.import_service import ImportService
 from hextrackr_server.import_store import ImportStore
 from hextrackr_server.importer import Importer
@@ -154,6 +155,7 @@ class Application:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self.clock = clock or LoopClock()
+        inbox = ImportInbox(settings.import_inbox)
         self.database = Database(settings.database_url or settings.database)
         self.authority = TokenAuthority(settings.jwt_secret, _token_rules(settings))
         self.identity = _identity(settings, self.authority, self.clock)
@@ -205,7 +207,7 @@ class Application:
             daily=settings.kev_time,
             on_changed=self.statistics.forget,
         )
-        imports.register(self.io, self.imports, self.uploads, settings.max_rooms)
+        imports.register(self.io, self.imports, self.uploads, inbox, settings.max_rooms)
         progress.register(self.io, self.imports.view)
         queries = QueryService(QueryStore(self.database), self.imports.view, self.editing)
         vulnerabilities.register(self.io, self.statistics, queries)
@@ -292,7 +294,7 @@ class Application:
     def _ingest_routes(self, rooms: RoomEmitter) -> list[Route]:
         settings, clock = self.settings, self.clock
         paths = IngestPaths(
-            IngestService(rooms, self.tracker, clock),
+            IngestService(rooms, self.tracker),
             self.notifications,
             self.maintenance,
             self.guard,

@@ -37,6 +37,8 @@ from hextrackr_server.vulnerability_events import THRESHOLD
 logger = logging.getLogger(__name__)
 
 MAXIMUM_QUEUED = 32
+#: Of one user, at a time.
+MAXIMUM_EXTERNAL = 10
 # Of more changes only a summary is told: one more than that shows that there are more.
 _CHANGES_READ = THRESHOLD + 1
 _BASE36 = string.digits + string.ascii_lowercase
@@ -54,6 +56,10 @@ _FAILURES: dict[ErrorCode, dict[str, Any]] = {
         (ErrorCode.STALLED, "The import has not moved for ten minutes; nothing was changed"),
         (ErrorCode.INTERRUPTED, "The server stopped before the import was done"),
     )
+}
+_CANCELLED_HERE = {
+    "code": str(ErrorCode.CANCELLED),
+    "message": "The import was cancelled; what was done elsewhere until then is not undone here",
 }
 
 
@@ -137,22 +143,44 @@ class ImportService:
             upload.path.unlink(missing_ok=True)
             raise
         self._wishes[job.import_id] = None
-        self._tracker.queue(
-            job.import_id,
-            job.user_id,
-            job.filename,
-            job.vendor,
-            session_id=job.session_id,
-            scan_date=job.scan_date,
-        )
         self._queue.put((job, upload.path))
-        return {
-            "success": True,
-            "importId": job.import_id,
-            "sessionId": job.session_id,
-            "status": "queued",
-            "totalRecords": None,
-        }
+        return _accepted(job.import_id, job.session_id, None)
+
+    async def submit_external(
+        self,
+        principal: Principal,
+        options: ImportOptions,
+        filename: str = "",
+        total: int | None = None,
+    ) -> dict[str, Any]:
+        """Begin an import that is done elsewhere; the answer to its starter.
+
+        A producer reports how far it is; nothing of it is done or stored here.
+        """
+        self._admit(principal)
+        session_id = _session_id(options.session_id)
+        if await asyncio.to_thread(self._store.job_of_session, session_id) is not None:
+            raise _session_exists()
+        if self._tracker.external_imports_of(principal.user_id) >= MAXIMUM_EXTERNAL:
+            raise ServiceError(
+                ErrorCode.CONFLICT,
+                f"{MAXIMUM_EXTERNAL} imports of yours are under way elsewhere: end or cancel some",
+            )
+        number = self._tracker.free_number()
+        try:
+            self._tracker.queue(
+                number,
+                principal.user_id,
+                clean(filename, 255),
+                _vendor(options.vendor),
+                session_id=session_id,
+                scan_date=_scan_date(options.scan_date, filename),
+                total=total,
+            )
+        except ValueError as error:
+            raise _session_exists() from error
+        self._tracker.start(number)
+        return _accepted(number, session_id, total)
 
     async def status(self, import_id: int, principal: Principal) -> dict[str, Any]:
         """Where an import is now; for its owner and for admins."""
@@ -161,20 +189,23 @@ class ImportService:
     async def cancel(self, import_id: int, principal: Principal) -> dict[str, Any]:
         """Let an import end before its time; for its owner and for admins.
 
-        One that waits ends at once, a running one as soon as it notices; the findings stay as
-        they were.  CONFLICT if it has ended.
+        One that waits, or is done elsewhere, ends at once, a running one as soon as it notices; the
+        findings stay as they were.  CONFLICT if it has ended.
         """
         state = await self.view.status(import_id, principal)
         if state["status"] in FINAL:
             raise ServiceError(ErrorCode.CONFLICT, f"The import is {state['status']} already")
-        if import_id not in self._wishes:
-            raise ServiceError(ErrorCode.CONFLICT, "The import is done elsewhere: cancel it there")
-        self._wishes[import_id] = ErrorCode.CANCELLED
         record = self._tracker.find(import_id)
-        waits = record is not None and record.started_at is None
-        if waits:
-            self._tracker.cancel(import_id, _FAILURES[ErrorCode.CANCELLED])
-        status = "cancelled" if waits else "cancelling"
+        if record is None or not (record.is_external or import_id in self._wishes):
+            raise ServiceError(ErrorCode.CONFLICT, "The import is ending already")
+        if record.is_external:
+            # Its producer learns it with the answer to its next report.
+            self._tracker.cancel(import_id, _CANCELLED_HERE)
+        else:
+            self._wishes[import_id] = ErrorCode.CANCELLED
+            if record.started_at is None:
+                self._tracker.cancel(import_id, _FAILURES[ErrorCode.CANCELLED])
+        status = "cancelled" if record.status in FINAL else "cancelling"
         return {"success": True, "importId": import_id, "status": status}
 
     async def _create_job(
@@ -184,22 +215,38 @@ class ImportService:
             raise ServiceError(
                 ErrorCode.CONFLICT, f"{len(self._wishes)} imports are waiting: try again later"
             )
+        session_id = _session_id(options.session_id)
+        if self._tracker.find(session_id) is not None:
+            raise _session_exists()
         try:
-            return await self._in_writer(
+            job = await self._in_writer(
                 lambda: self._store.create_job(
-                    session_id=_session_id(options.session_id),
+                    session_id=session_id,
                     user_id=principal.user_id,
                     filename=upload.filename,
-                    vendor=clean(options.vendor or "", 64).strip() or None,
+                    vendor=_vendor(options.vendor),
                     scan_date=_scan_date(options.scan_date, upload.filename),
                     scope=_scope(options.scope),
                     created_at=epoch_ms(),
                 )
             )
         except IntegrityError as error:
-            raise ServiceError(
-                ErrorCode.CONFLICT, "An import with this sessionId exists already"
-            ) from error
+            raise _session_exists() from error
+        try:
+            self._tracker.queue(
+                job.import_id,
+                job.user_id,
+                job.filename,
+                job.vendor,
+                session_id=job.session_id,
+                scan_date=job.scan_date,
+            )
+        except ValueError as error:
+            # Somebody else's began while the job was written down.
+            refusal = _session_exists()
+            await self._in_writer(self._store.end_job, job.import_id, _failure_of(refusal))
+            raise refusal from error
+        return job
 
     async def _in_writer(self, call: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
@@ -260,14 +307,7 @@ class ImportService:
             extra=log_setup.fields(**log_fields, code=failure["code"], reason=failure["message"]),
         )
         try:
-            self._store.update_job(
-                job.import_id,
-                status="cancelled" if cancelled else "failed",
-                error_code=failure["code"],
-                error_message=failure["message"],
-                finished_at=epoch_ms(),
-                result=failure,
-            )
+            self._store.end_job(job.import_id, failure)
         except Exception:
             logger.exception("the end of an import could not be written down")
         tell = self._tracker.cancel if cancelled else self._tracker.fail
@@ -288,6 +328,25 @@ def _failure_of(error: ServiceError) -> dict[str, Any]:
     if error.fields is not None:
         failure["fields"] = error.fields
     return failure
+
+
+def _accepted(import_id: int, session_id: str, total: int | None) -> dict[str, Any]:
+    """The answer to whoever starts an import."""
+    return {
+        "success": True,
+        "importId": import_id,
+        "sessionId": session_id,
+        "status": "queued",
+        "totalRecords": total,
+    }
+
+
+def _session_exists() -> ServiceError:
+    return ServiceError(ErrorCode.CONFLICT, "An import with this sessionId exists already")
+
+
+def _vendor(wished: str | None) -> str | None:
+    return clean(wished or "", 64).strip() or None
 
 
 def _session_id(wished: str | None) -> str:

@@ -7,7 +7,7 @@ Does not know: CSV, threads, progress.  Set-based: a batch is one statement, how
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
     update,
 )
 
+from hextrackr_server.clock import epoch_ms
 from hextrackr_server.csv_mapping import Finding
 from hextrackr_server.database import Database, upsert
 from hextrackr_server.errors import ErrorCode
@@ -111,6 +112,18 @@ class ImportStore:
         """Write down how far a job has come."""
         with self._database.writing() as connection:
             set_job(connection, import_id, **values)
+
+    def end_job(self, import_id: int, failure: Mapping[str, Any]) -> None:
+        """Write down why a job ended before its work was done: a code and a message."""
+        cancelled = failure["code"] == ErrorCode.CANCELLED
+        self.update_job(
+            import_id,
+            status="cancelled" if cancelled else "failed",
+            error_code=failure["code"],
+            error_message=failure["message"],
+            finished_at=epoch_ms(),
+            result=failure,
+        )
 
     def recover(self, now_ms: int) -> list[int]:
         """Mark the jobs that a former server left unfinished; drop what they had staged."""

@@ -6,7 +6,7 @@ Knows: Starlette, the paths and the scope that each needs.  Does not know: what 
     POST   progress/{sessionId}            how far a session is                    progress
     POST   imports                         an import begins                        progress
     PATCH  imports/{id}                    how far it is                           progress
-    POST   imports/{id}/complete, fail     how it ended                            progress
+    POST   imports/{id}/complete, fail, cancel   how it ended                      progress
     POST   notifications                   to everybody                            broadcast
     POST   users/{userId}/notifications    to one user                             notify
     POST   announcements, maintenance      what administrators may announce        admin

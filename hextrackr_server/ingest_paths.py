@@ -78,6 +78,12 @@ class IngestPaths:
                 "progress",
                 lambda _, params, body: service.fail_import(params["number"], body),
             ),
+            Path(
+                "POST",
+                "imports/{number:int}/cancel",
+                "progress",
+                lambda _, params, body: service.cancel_import(params["number"], body),
+            ),
             Path("POST", "notifications", "broadcast", self._notify_all),
             Path("POST", "users/{user_id}/notifications", "notify", self._notify_user),
             Path("POST", "announcements", "admin", self._announce),

@@ -11,10 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from hextrackr_server.clock import Clock
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.ingest_auth import IngestToken, require
-from hextrackr_server.progress_record import ImportStatus
+from hextrackr_server.progress_record import FIRST_EXTERNAL_IMPORT, ImportStatus, Record
 from hextrackr_server.progress_tracker import ProgressTracker
 
 NAMESPACES = ("/", "/admin", "/users")
@@ -36,8 +35,6 @@ EVENT_SCOPES: Mapping[str, str] = {
 }
 MAXIMUM_ROOMS = 64
 MAXIMUM_SESSIONS = 10_000
-#: Numbers below are those of this server's own imports.
-FIRST_FOREIGN_IMPORT = 1_000_000_000
 _ROOM = re.compile(r"(?:authenticated|(?:user|vulnerability|import)-[A-Za-z0-9._:@+-]{1,128})")
 _PROGRESS_ROOM = re.compile(r"progress-([A-Za-z0-9._:-]{1,128})")
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -71,10 +68,9 @@ class Relay(Protocol):
 class IngestService:
     """Takes reports; raises ServiceError for what is not one."""
 
-    def __init__(self, relay: Relay, tracker: ProgressTracker, clock: Clock) -> None:
+    def __init__(self, relay: Relay, tracker: ProgressTracker) -> None:
         self._relay = relay
         self._tracker = tracker
-        self._clock = clock
         self._sequences: OrderedDict[str, int] = OrderedDict()
 
     def emit(self, producer: IngestToken, body: Body) -> Body:
@@ -178,11 +174,9 @@ class IngestService:
         if not isinstance(user, str) or not 0 < len(user) <= 128:
             raise invalid("Invalid import", [("userId", "must be the id of a user")])
         if number is None:
-            number = self._clock.epoch_ms()
-            while self._tracker.find(number) is not None:
-                number += 1
-        if _whole("importId", number) < FIRST_FOREIGN_IMPORT:
-            text = f"must be {FIRST_FOREIGN_IMPORT} or more, or left out: others are this server's"
+            number = self._tracker.free_number()
+        if _whole("importId", number) < FIRST_EXTERNAL_IMPORT:
+            text = f"must be {FIRST_EXTERNAL_IMPORT} or more, or left out: others are this server's"
             raise invalid("Invalid import", [("importId", text)])
         session_id = body.get("sessionId") or f"import-{number}"
         filename, vendor = body.get("filename", ""), body.get("vendor")
@@ -191,8 +185,9 @@ class IngestService:
             raise invalid("Invalid import", [("filename", "sessionId, filename, vendor are texts")])
         if not _SESSION_ID.fullmatch(session_id):
             raise invalid("Invalid sessionId", [("sessionId", "1 to 128 letters, digits, . _ : -")])
+        total = _optional_whole("totalRecords", body.get("totalRecords"))
         try:
-            self._tracker.queue(number, user, filename, vendor, session_id=session_id)
+            self._tracker.queue(number, user, filename, vendor, session_id=session_id, total=total)
         except ValueError as error:
             raise ServiceError(ErrorCode.CONFLICT, "This import exists already") from error
         self._tracker.start(number)
@@ -200,37 +195,53 @@ class IngestService:
 
     def update_import(self, number: int, body: Body) -> Body:
         """How far a producer's import is."""
-        self._foreign(number)
+        record = self._external(number)
         status = body.get("status", "processing")
         if status not in {"starting", "parsing", "staging", "processing", "finalizing"}:
             raise invalid("Invalid status", [("status", "must be that of a running import")])
         processed = _whole("processed", body.get("processed"))
-        total = None if body.get("total") is None else _whole("total", body["total"])
+        total = _optional_whole("total", body.get("total"))
+        if total is None:
+            total = record.total
         overall = round(processed / total * 100) if total else 0
         message = _message(body.get("message"))
         self._tracker.update(number, ImportStatus(status), processed, total, overall, message)
-        return {"importId": number}
+        return _state(record)
 
     def complete_import(self, number: int, body: Body) -> Body:
         """A producer's import is done."""
-        self._foreign(number)
+        record = self._external(number)
         result = {
             "totalProcessed": _whole("processed", body.get("processed")),
             "errors": _whole("errors", body.get("errors", 0)),
             "summary": _mapping("summary", body.get("summary")),
         }
         self._tracker.complete(number, result)
-        return {"importId": number}
+        return _state(record)
 
     def fail_import(self, number: int, body: Body) -> Body:
         """A producer's import has failed."""
-        self._foreign(number)
+        record = self._external(number)
         self._tracker.fail(number, _failure(body, _message(body.get("message"))))
-        return {"importId": number}
+        return _state(record)
 
-    def _foreign(self, number: int) -> None:
-        if number < FIRST_FOREIGN_IMPORT or self._tracker.find(number) is None:
+    def cancel_import(self, number: int, body: Body) -> Body:
+        """A producer's import was cancelled where it is done."""
+        record = self._external(number)
+        message = _message(body.get("message")) or "The import was cancelled"
+        self._tracker.cancel(number, {"code": str(ErrorCode.CANCELLED), "message": message})
+        return _state(record)
+
+    def _external(self, number: int) -> Record:
+        record = self._tracker.find(number)
+        if record is None or not record.is_external:
             raise ServiceError(ErrorCode.NOT_FOUND, "There is no such import of a producer")
+        return record
+
+
+def _state(record: Record) -> Body:
+    """What a producer learns: one whose import has ended otherwise, cancelled perhaps, may stop."""
+    return {"importId": record.import_id, "status": str(record.status)}
 
 
 def _rooms(path: str, given: Any) -> tuple[str, ...]:
@@ -267,6 +278,10 @@ def _whole(path: str, given: Any) -> int:
     if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**53:
         raise invalid(f"Invalid {path}", [(path, "must be a whole number")])
     return given
+
+
+def _optional_whole(path: str, given: Any) -> int | None:
+    return None if given is None else _whole(path, given)
 
 
 def _failure(body: Body, message: str) -> Body:

@@ -15,6 +15,8 @@ from typing import Any
 
 from hextrackr_server.clock import Timer
 
+#: From here on imports are done elsewhere; numbers below are those of this server's own.
+FIRST_EXTERNAL_IMPORT = 1_000_000_000
 #: The front end shows an end for these alone, whatever else a status may be.
 _STATUS_OF_MODAL = {"completed": "completed", "failed": "error", "cancelled": "error"}
 
@@ -97,6 +99,7 @@ class Record:
         user_id: str | None,
         filename: str = "",
         vendor: str | None = None,
+        total: int | None = None,
     ) -> None:
         # whose it is; a producer elsewhere may follow a session that has no number
         self.session_id = session_id
@@ -107,7 +110,7 @@ class Record:
         # how far it has come
         self.status = ImportStatus.QUEUED
         self.processed = 0
-        self.total: int | None = None
+        self.total = total
         self.percentage = 0
         self.overall = 0
         self.message = "Waiting for its turn"
@@ -121,6 +124,11 @@ class Record:
         self.emitted_at = float("-inf")
         self.sequence = 0
         self.timer: Timer | None = None
+
+    @property
+    def is_external(self) -> bool:
+        """Whether a producer does it, and reports: this server has a number for it only."""
+        return self.import_id is not None and self.import_id >= FIRST_EXTERNAL_IMPORT
 
     @property
     def rooms(self) -> tuple[str, ...]:

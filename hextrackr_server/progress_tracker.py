@@ -23,6 +23,7 @@ from typing import Any, Protocol
 from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.progress_record import (
     FINAL,
+    FIRST_EXTERNAL_IMPORT,
     ImportStatus,
     Record,
     import_room,
@@ -87,9 +88,10 @@ class ProgressTracker:
         *,
         session_id: str,
         scan_date: str | None = None,
+        total: int | None = None,
     ) -> None:
         """Begin to follow an import; ValueError if it, or its session, is followed already."""
-        record = Record(session_id, import_id, user_id, filename, vendor)
+        record = Record(session_id, import_id, user_id, filename, vendor, total)
         self._follow(
             record,
             {
@@ -202,6 +204,20 @@ class ProgressTracker:
             self._stop(record, ImportStatus.CANCELLED, failure)
 
     # -- called for those who ask
+
+    def free_number(self) -> int:
+        """A number for an import that is done elsewhere."""
+        number = max(FIRST_EXTERNAL_IMPORT, self._clock.epoch_ms())
+        while number in self._records:
+            number += 1
+        return number
+
+    def external_imports_of(self, user_id: str) -> int:
+        """How many imports of a user are done elsewhere and have not ended."""
+        return sum(
+            record.is_external and record.user_id == user_id and record.status not in FINAL
+            for record in self._all()
+        )
 
     def find(self, key: Key) -> Record | None:
         """The record of an import; None if it is not followed. For reading."""

@@ -49,6 +49,8 @@ class Settings:
     database: Path = option(kinds.path, Path("data/hextrackr.db"), "DATABASE")
     # PostgreSQL instead of the file, beside which uploads are still kept
     database_url: str | None = option(kinds.text, None, "DATABASE_URL", secret=True)
+    # the folder out of which administrators import files by path
+    import_inbox: Path | None = option(kinds.path, None)
     ssl_key_path: Path | None = option(kinds.path, None, "SSL_KEY_PATH")
     ssl_cert_path: Path | None = option(kinds.path, None, "SSL_CERT_PATH")
     trusted_proxies: tuple[str, ...] = option(kinds.networks, (), "TRUSTED_PROXIES")

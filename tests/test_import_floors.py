@@ -32,7 +32,8 @@ FLOORS: dict[int, str] = {
           idempotency session_cookie ingest_service identity_service emitter event_log log_setup
           daily_time metrics notifications principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
-          import_store upload_store sample kev progress_tracker editing_sessions maintenance
+          import_store import_inbox inline_rows upload_store sample kev progress_tracker
+          editing_sessions maintenance
           migrations history_store import_summary import_view progress_record
           vulnerability_events kev_feed kev_fetcher kev_store kev_command database_backends
           query_store query_service

@@ -2,26 +2,43 @@
 
 Knows: `start-import`, `cancel-import`, `join-import-room`, `leave-import-room`, their arguments.
 Does not know: files, queues, the database.
+
+`start-import` takes an object with one of these sources, and vendor, scanDate, sessionId, scope:
+
+    {source: "upload", uploadId}                 a file that was uploaded before
+    {source: "inline", filename, csv}            a small file that comes with the event
+    {source: "inline", filename, rows: [{}]}     the same as objects, named as columns are
+    {source: "path", path}                       a file in the inbox of the server; admins only
+    {source: "external", totalRecords, filename} work that is done elsewhere, and reported
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from pathlib import PurePath
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.handlers.answers import principal_of, refusals_as_acks
+from hextrackr_server.import_inbox import ImportInbox
 from hextrackr_server.import_service import ImportOptions, ImportService
+from hextrackr_server.inline_rows import Cell, rows_as_csv
 from hextrackr_server.principal import Principal
 from hextrackr_server.progress_record import import_room
 from hextrackr_server.upload_store import Upload, UploadStore
 from socketio_core import Socket, SocketServer
 
 MAXIMUM_ROOMS = 64
-_NAMED_FIELD = re.compile(r"(?:field `|`\$\.)(\w+)`")
+MAXIMUM_ROWS = 10_000
+MAXIMUM_RECORDS = 2**53 - 1
+#: For a file of the inbox to be copied: a disk that hangs must not hold its import for ever.
+READ_SECONDS = 120.0
+_READ_BYTES = 256 * 1024
+_NAMED_FIELD = re.compile(r"(?:field `|`\$\.)(\w+(?:\[\d+\])?)")
 
 
 class _Options(msgspec.Struct, rename="camel", kw_only=True, tag_field="source"):
@@ -41,16 +58,36 @@ class FromUpload(_Options, rename="camel", kw_only=True, tag="upload"):
 
 
 class Inline(_Options, rename="camel", kw_only=True, tag="inline"):
-    """An import of a small file that comes with the event."""
+    """An import of a small file that comes with the event, as text or as its rows."""
 
     filename: str
-    csv: str
+    csv: str | None = None
+    rows: Annotated[list[dict[str, Cell]], msgspec.Meta(min_length=1, max_length=MAXIMUM_ROWS)] | (
+        None
+    ) = None
+
+
+class FromPath(_Options, rename="camel", kw_only=True, tag="path"):
+    """An import of a file in the inbox."""
+
+    path: str
+
+
+class External(_Options, rename="camel", kw_only=True, tag="external"):
+    """An import that is done elsewhere."""
+
+    total_records: Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_RECORDS)] | None = None
+    filename: str = ""
+
+
+Request: TypeAlias = FromUpload | Inline | FromPath | External
 
 
 def register(
     io: SocketServer,
     imports: ImportService,
     uploads: UploadStore,
+    inbox: ImportInbox,
     maximum_rooms: int = MAXIMUM_ROOMS,
 ) -> None:
     """Answer the events of imports."""
@@ -59,8 +96,13 @@ def register(
         with refusals_as_acks():
             principal = principal_of(socket)
             request = parse_start(payload)
-            upload = await _upload_of(request, uploads, principal)
-            return await imports.submit(upload, principal, request.options())
+            options = request.options()
+            if isinstance(request, External):
+                return await imports.submit_external(
+                    principal, options, request.filename, request.total_records
+                )
+            upload = await _upload_of(request, uploads, inbox, principal)
+            return await imports.submit(upload, principal, options)
 
     async def cancel_import(socket: Socket, import_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
@@ -85,14 +127,18 @@ def register(
     io.on("leave-import-room", leave)
 
 
-def parse_start(payload: Any) -> FromUpload | Inline:
+def parse_start(payload: Any) -> Request:
     """What to import, from the payload of `start-import`; ServiceError naming what is wrong."""
     try:
-        return msgspec.convert(payload, FromUpload | Inline)
+        request: Request = msgspec.convert(payload, Request)
     except msgspec.ValidationError as error:
         named = _NAMED_FIELD.findall(str(error))
         path = named[-1] if named else "source"
         raise invalid("Invalid import request", [(path, str(error))]) from error
+    if isinstance(request, Inline) and (request.csv is None) == (request.rows is None):
+        message = "must be there, or else rows: one of the two"
+        raise invalid("Invalid import request", [("csv", message)])
+    return request
 
 
 def parse_import_id(given: Any) -> int:
@@ -105,15 +151,46 @@ def parse_import_id(given: Any) -> int:
 
 
 async def _upload_of(
-    request: FromUpload | Inline, uploads: UploadStore, principal: Principal
+    request: FromUpload | Inline | FromPath,
+    uploads: UploadStore,
+    inbox: ImportInbox,
+    principal: Principal,
 ) -> Upload:
     if isinstance(request, FromUpload):
         return uploads.take(request.upload_id, principal)
-    return await uploads.receive(_encoded(request.csv), request.filename, principal)
+    if isinstance(request, FromPath):
+        return await _copy_of(request.path, uploads, inbox, principal)
+    if request.rows is not None:
+        chunks = rows_as_csv(request.rows)
+    else:
+        chunks = iter(((request.csv or "").encode("utf-8", "replace"),))
+    return await uploads.receive(_in_thread(chunks), request.filename, principal)
 
 
-async def _encoded(text: str) -> AsyncIterator[bytes]:  # noqa: RUF029 -- a stream of one chunk
-    yield text.encode("utf-8", "replace")
+async def _copy_of(
+    path: str, uploads: UploadStore, inbox: ImportInbox, principal: Principal
+) -> Upload:
+    """A file of the inbox as if it had been uploaded: an import deletes what it has read."""
+    if not principal.is_admin:
+        raise ServiceError(ErrorCode.FORBIDDEN, "Only administrators import files by path")
+
+    def read() -> Iterator[bytes]:
+        with inbox.open(path) as file:
+            while chunk := file.read(_READ_BYTES):
+                yield chunk
+
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await uploads.receive(_in_thread(read()), PurePath(path).name, principal)
+    except TimeoutError as error:
+        message = f"The file could not be read within {READ_SECONDS:g} seconds"
+        raise ServiceError(ErrorCode.TIMEOUT, message) from error
+
+
+async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """What takes a while to be read or made, without holding up the loop."""
+    while chunk := await asyncio.to_thread(next, chunks, b""):
+        yield chunk
 
 
 async def _join(socket: Socket, room: str, maximum: int) -> None:

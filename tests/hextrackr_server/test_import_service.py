@@ -155,6 +155,26 @@ async def test_a_session_id_may_be_chosen_and_is_used_once(office: Office) -> No
     assert refusal.value.code is ErrorCode.CONFLICT
 
 
+async def test_a_session_that_begins_elsewhere_meanwhile_is_not_taken_over(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = office.bench.store.create_job
+
+    def overtaken(**values: Any) -> ImportJob:
+        office.tracker.open("import-1-abc", BOB.user_id)
+        return create(**values)
+
+    monkeypatch.setattr(office.bench.store, "create_job", overtaken)
+    with pytest.raises(ServiceError) as refusal:
+        await office.submit(GOOD, session_id="import-1-abc")
+    assert refusal.value.code is ErrorCode.CONFLICT
+    job = office.bench.store.job_of_session("import-1-abc")
+    assert job is not None
+    assert (job.status, job.error_code) == ("failed", "CONFLICT")
+    assert office.imports._wishes == {}
+    assert list((office.bench.directory / "uploads").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("options", "path"),
     [
