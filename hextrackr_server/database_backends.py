@@ -29,8 +29,10 @@ BUSY_TIMEOUT_MS = 600_000
 #: The execution option of a transaction that writes.
 WRITES = "hextrackr_writes"
 
-# Steps of SQLite's machine between two looks at the time: a millisecond or so.
-_LOOK_EVERY = 50_000
+# Steps of SQLite's machine between two looks at the time: ten milliseconds or so. Each look waits
+# for the interpreter, which an import is busy with: looking more often made questions take twice
+# as long.
+_LOOK_EVERY = 500_000
 # Two numbers that nobody else is likely to lock: who serves a database, who writes to it.
 _SERVER_LOCK, _WRITER_LOCK = 4_854_201, 4_854_202
 _QUERY_CANCELED = "57014"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from hextrackr_server import database_backends
 from hextrackr_server.editing_sessions import EditingSessions, resource_room
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.import_view import ImportView
@@ -281,7 +282,11 @@ async def test_what_is_no_question_is_refused_by_field(desk: Desk, payload: Any,
     assert refusal.value.fields[0]["path"] == path
 
 
-async def test_a_question_that_takes_too_long_is_stopped(desk: Desk) -> None:
+async def test_a_question_that_takes_too_long_is_stopped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The question is short, and so is the time between two looks at the clock.
+    monkeypatch.setattr(database_backends, "_LOOK_EVERY", 1000)
     rows = [[f"h-{number}", "CVE-2024-5555", "13", "X", "Low", "1", ""] for number in range(3000)]
     desk.bench.import_rows(rows, HEADER)
     hurried = QueryStore(desk.bench.database, limit=0.0)
