@@ -116,13 +116,22 @@ class Finding(TypedDict):
     weight: int
 
 
-class RowRejected(Exception):
-    """A row that reports nothing usable: which column is to blame, and why."""
+#: What a row speaks of: a column of findings, and its value there.
+Mention = tuple[str, str]
 
-    def __init__(self, column: str, message: str) -> None:
+
+class RowRejected(Exception):
+    """A row that reports nothing usable: which column is to blame, and why.
+
+    What can be read of it narrows down the findings that it may have meant: those that have one of
+    the values in `mentions`. Without any it may have meant every finding.
+    """
+
+    def __init__(self, column: str, message: str, mentions: Sequence[Mention] = ()) -> None:
         super().__init__(message)
         self.column = column
         self.message = message
+        self.mentions = [mention for mention in mentions if mention[1]]
 
 
 def missing_columns(header: Sequence[str]) -> list[tuple[str, str]]:
@@ -163,7 +172,11 @@ class RowMapper:
         vpr_score = self._score(cells, "vpr_score")
         plugin_id = clean(self._first(cells, "plugin_id"), _SHORT)
         plugin_name = clean(self._first(cells, "plugin_name"), _NAME)
-        advisories = self._advisories(cells, plugin_id or plugin_name)
+        advisories = self._advisories(cells)
+        if not (advisories or plugin_id or plugin_name):
+            mentions = [("hostname", hostname), ("ip_address", ip_address)]
+            message = "the row names no CVE and no plugin"
+            raise RowRejected(self._column("cve"), message, mentions)
         description = clean_text(self._first(cells, "description"))
         state = clean(self._first(cells, "state"), 64) or "ACTIVE"
         fixed = state.upper() in _FIXED_STATES
@@ -217,7 +230,9 @@ class RowMapper:
         ip_address = first_address(self._first(cells, "ip_address"))
         hostname = host_name(self._first(cells, "hostname")) or ip_address
         if not hostname:
-            raise RowRejected(self._column("hostname"), "the row names no host")
+            mentions = [("cve", each) for each in self._advisories(cells)]
+            mentions.append(("plugin_id", clean(self._first(cells, "plugin_id"), _SHORT)))
+            raise RowRejected(self._column("hostname"), "the row names no host", mentions)
         return hostname, ip_address
 
     def _severity(self, cells: list[str]) -> str:
@@ -234,7 +249,7 @@ class RowMapper:
             self._doubt(field, f"{clean(written, 40)!r} is not a number; the score is left out")
         return value
 
-    def _advisories(self, cells: list[str], plugin: str) -> list[str]:
+    def _advisories(self, cells: list[str]) -> list[str]:
         """The CVEs (or Cisco advisories) of a row, else those that its plugin's name tells."""
         written = self._first(cells, "cve")
         found = advisories_in(written)
@@ -245,8 +260,6 @@ class RowMapper:
             found = advisories_in(self._first(cells, "plugin_name"))[:1]
             if written:
                 self._doubt("cve", f"{clean(written, 40)!r} is not a CVE")
-        if not found and not plugin:
-            raise RowRejected(self._column("cve"), "the row names no CVE and no plugin")
         return found
 
     def _doubt(self, field: str, message: str) -> None:

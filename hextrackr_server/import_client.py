@@ -195,6 +195,8 @@ def report(status: dict[str, Any]) -> Iterator[str]:
     yield f"  findings   {summary['findings']:>9,}   ({summary['duplicates']:,} duplicates merged)"
     for name in ("inserted", "updated", "reopened", "resolved"):
         yield f"  {name:<10} {summary[name]:>9,}"
+    if withheld := summary.get("withheld"):
+        yield f"  withheld   {withheld:>9,}   (not resolved: rejected rows may have meant them)"
     yield f"  vendors    {escape(', '.join(summary['vendors']))}"
     yield f"  scan date  {escape(summary['scanDate'])}"
     yield from _problems("Rejected rows", result["errors"], result["errorDetails"])

@@ -7,16 +7,18 @@ Does not know: CSV, threads, progress.  Set-based: a batch is one statement, how
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     and_,
     case,
     delete,
+    false,
     func,
     insert,
     literal,
@@ -27,18 +29,24 @@ from sqlalchemy import (
 )
 
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.csv_mapping import Finding
+from hextrackr_server.csv_mapping import Finding, Mention
 from hextrackr_server.database import Database, upsert
 from hextrackr_server.errors import ErrorCode
 from hextrackr_server.schema import (
     FINDING_COLUMNS,
     OPEN_STATES,
     import_jobs,
+    import_rejections,
     vulnerabilities_current,
     vulnerability_staging,
 )
 
 current, staging, jobs = vulnerabilities_current, vulnerability_staging, import_jobs
+rejections = import_rejections
+
+#: The mention of a row that may have meant every finding.
+ANYTHING: Mention = ("anything", "")
+_MENTIONED = ("hostname", "ip_address", "cve", "plugin_id")
 
 NOT_PRESENT = "not_present_in_scan"
 REPORTED_FIXED = "reported_fixed"
@@ -141,6 +149,7 @@ class ImportStore:
                 )
             )
             connection.execute(delete(staging))
+            connection.execute(delete(rejections))
             return list(found)
 
     def stage(self, import_id: int, findings: Sequence[Finding]) -> None:
@@ -154,8 +163,14 @@ class ImportStore:
             )
             connection.execute(statement, [{"import_id": import_id, **each} for each in findings])
 
+    def reject(self, import_id: int, mentions: Collection[Mention]) -> None:
+        """Remember what rejected rows may have meant."""
+        rows = [{"import_id": import_id, "kind": kind, "value": value} for kind, value in mentions]
+        with self._database.writing() as connection:
+            connection.execute(upsert(connection, rejections).on_conflict_do_nothing(), rows)
+
     def drop_staged(self, import_id: int) -> None:
-        """Forget the staged findings of an import."""
+        """Forget what an import has staged."""
         with self._database.writing() as connection:
             delete_staged(connection, import_id)
 
@@ -168,8 +183,9 @@ def set_job(connection: Connection, import_id: int, **values: Any) -> None:
 
 
 def delete_staged(connection: Connection, import_id: int) -> None:
-    """Forget the staged findings of an import, within a transaction."""
+    """Forget what an import has staged, within a transaction."""
     connection.execute(delete(staging).where(staging.c.import_id == import_id))
+    connection.execute(delete(rejections).where(rejections.c.import_id == import_id))
 
 
 def staged_ids(connection: Connection, import_id: int) -> tuple[int, int, int]:
@@ -270,17 +286,11 @@ def resolve_absent(connection: Connection, job: ImportJob, vendors: Sequence[str
     """Resolve what an import no longer reports, within its scope; how many findings that is.
 
     A finding that a later scan has seen stays open: this import is older than that knowledge.
+    So does one that a rejected row may have meant: `count_absent` tells how many these are.
     """
-    if job.scope == "none":
-        return 0
     result = connection.execute(
         update(current)
-        .where(
-            _in_scope(job, vendors),
-            current.c.lifecycle_state.in_(OPEN_STATES),
-            current.c.import_id != job.import_id,
-            current.c.scan_date <= job.scan_date,
-        )
+        .where(_absent(job, vendors), ~_meant_by_rejected(job))
         .values(
             lifecycle_state="resolved",
             resolved_date=job.scan_date,
@@ -291,9 +301,40 @@ def resolve_absent(connection: Connection, job: ImportJob, vendors: Sequence[str
     return result.rowcount
 
 
+def count_absent(connection: Connection, job: ImportJob, vendors: Sequence[str]) -> int:
+    """How many open findings an import does not report, within its scope."""
+    query = select(func.count()).select_from(current).where(_absent(job, vendors))
+    return connection.scalar(query) or 0
+
+
+def _absent(job: ImportJob, vendors: Sequence[str]) -> ColumnElement[bool]:
+    """The open findings that an import says nothing of, where its silence means something."""
+    return and_(
+        _in_scope(job, vendors),
+        current.c.lifecycle_state.in_(OPEN_STATES),
+        current.c.import_id != job.import_id,
+        current.c.scan_date <= job.scan_date,
+    )
+
+
+def _meant_by_rejected(job: ImportJob) -> ColumnElement[bool]:
+    """The findings that a rejected row may have meant."""
+
+    def values(kind: str) -> Select[Any]:
+        mine = (rejections.c.import_id == job.import_id, rejections.c.kind == kind)
+        return select(rejections.c.value).where(*mine)
+
+    return or_(
+        values(ANYTHING[0]).exists(),
+        *(current.c[kind].in_(values(kind)) for kind in _MENTIONED),
+    )
+
+
 def _in_scope(job: ImportJob, vendors: Sequence[str]) -> ColumnElement[bool]:
     """The findings that an import speaks of, be it by silence."""
     match job.scope:
+        case "none":
+            return false()
         case "vendor":
             return current.c.vendor.in_(vendors)
         case "hosts":
@@ -320,10 +361,12 @@ def _job_of(row: Any) -> ImportJob:
 
 
 __all__ = [
+    "ANYTHING",
     "SCOPES",
     "ImportJob",
     "ImportStore",
     "MergeCounts",
+    "count_absent",
     "delete_staged",
     "merge_batch",
     "resolve_absent",

@@ -10,6 +10,10 @@ Does not know: threads, queues, sockets.  It runs wherever it is called and repo
 
 An import resolves only what is within its scope: findings of the vendors that its file speaks of,
 of its hosts, all, or none.  It fails, changing nothing, when no row of the file is valid.
+
+A rejected row is not silence.  What it may have meant stays as it is: the findings of the host that
+it names; where it names none, those of its CVEs and its plugin; where it cannot be read, or names
+nothing at all, every finding.  The summary counts as `withheld` what was not resolved for this.
 """
 
 from __future__ import annotations
@@ -17,8 +21,8 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -27,7 +31,14 @@ from sqlalchemy import Connection
 
 from hextrackr_server import csv_source, history_store, import_store, import_summary
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.csv_mapping import Finding, RowMapper, RowRejected, iso_date, missing_columns
+from hextrackr_server.csv_mapping import (
+    Finding,
+    Mention,
+    RowMapper,
+    RowRejected,
+    iso_date,
+    missing_columns,
+)
 from hextrackr_server.csv_source import CsvSource
 from hextrackr_server.database import Database
 from hextrackr_server.errors import ImportInterrupted, invalid
@@ -88,7 +99,15 @@ class _Staged:
 
     errors: Problems
     warnings: Problems
+    # What rejected rows may have meant, until it is written down with the next chunk.
+    mentions: set[Mention] = field(default_factory=set)
     findings: int = 0
+    withheld: int = 0
+
+    def reject(self, number: int, column: str, message: str, mentions: Sequence[Mention]) -> None:
+        """Count a row as an error, and keep what it may have meant."""
+        self.errors.add(number, column, message)
+        self.mentions.update(mentions or (import_store.ANYTHING,))
 
 
 class Importer:
@@ -175,7 +194,11 @@ class _Run:
             staged.warnings.add(1, "", source.warning)
         for row_number, chunk in self._chunks(source, staged):
             self._check()
-            self._store.stage(self._job.import_id, chunk)
+            if chunk:
+                self._store.stage(self._job.import_id, chunk)
+            if staged.mentions:
+                self._store.reject(self._job.import_id, staged.mentions)
+            staged.mentions.clear()
             staged.findings += len(chunk)
             done = _rows_until(row_number, source)
             self._say(
@@ -193,10 +216,10 @@ class _Run:
         chunk: list[Finding] = []
         for number, cells in source.rows(lambda _: self._check()):
             chunk += _findings_of(mapper, number, cells, staged)
-            if len(chunk) >= STAGE_CHUNK:
+            if len(chunk) + len(staged.mentions) >= STAGE_CHUNK:
                 yield number, chunk
                 chunk = []
-        if chunk:
+        if chunk or staged.mentions:
             yield source.row_count + 1, chunk
 
     # -- processing and finalizing
@@ -221,6 +244,8 @@ class _Run:
             vendors = import_store.staged_vendors(connection, import_id)
             absent = import_store.resolve_absent(connection, self._job, vendors)
             counts = counts._replace(resolved=counts.resolved + absent)
+            if staged.errors.count:
+                staged.withheld = import_store.count_absent(connection, self._job, vendors)
             self._check()
             result = _result(self._job, source, staged, counts, distinct, vendors)
             result |= self._history(connection, before, result)
@@ -302,12 +327,12 @@ def _findings_of(
 ) -> list[Finding]:
     """The findings of a row; none, and one error more, where the row is bad."""
     if isinstance(cells, str):
-        staged.errors.add(number, "", cells)
+        staged.reject(number, "", cells, ())
         return []
     try:
         findings = mapper.findings(number, cells)
     except RowRejected as rejected:
-        staged.errors.add(number, rejected.column, rejected.message)
+        staged.reject(number, rejected.column, rejected.message, rejected.mentions)
         return []
     for column, message in mapper.doubts:
         staged.warnings.add(number, column, message)
@@ -355,6 +380,7 @@ def _result(
             "updated": counts.updated,
             "reopened": counts.reopened,
             "resolved": counts.resolved,
+            "withheld": staged.withheld,
             "vendors": vendors,
             "scanDate": job.scan_date,
             "scope": job.scope,

@@ -39,5 +39,14 @@ def add_maintenance_and_notifications(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=tables)
 
 
+def add_rejections(connection: Connection) -> None:
+    """Version 4: what rejected rows may have meant."""
+    schema.import_rejections.create(connection, checkfirst=True)
+
+
 #: Step n brings a database of version n + 1 to version n + 2; a new one starts at the newest.
-MIGRATIONS: tuple[Migration, ...] = (add_history_and_kev, add_maintenance_and_notifications)
+MIGRATIONS: tuple[Migration, ...] = (
+    add_history_and_kev,
+    add_maintenance_and_notifications,
+    add_rejections,
+)

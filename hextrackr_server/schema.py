@@ -6,6 +6,7 @@ Does not know: queries, connections, which database it is.
     meta                          the version of this schema
     import_jobs                   one row for each import, kept for good
     vulnerability_staging         the findings of the running import
+    import_rejections             what the rows may have meant that it rejected
     vulnerabilities_current       every finding once, with its life: active, resolved, reopened
     vulnerability_snapshots       what the last three scans reported, as they reported it
     vulnerability_daily_totals    what was open on the day of a scan
@@ -107,6 +108,15 @@ vulnerability_staging = Table(
     Column("weight", Integer, nullable=False),
     *_finding_columns(),
     Index("ix_staging_key", "import_id", "unique_key", unique=True),
+)
+
+import_rejections = Table(
+    "import_rejections",
+    metadata,
+    Column("import_id", Integer, ForeignKey("import_jobs.import_id"), primary_key=True),
+    # A column of the current findings, or what stands for all of them.
+    Column("kind", String(16), primary_key=True),
+    Column("value", String(255), primary_key=True),
 )
 
 vulnerabilities_current = Table(

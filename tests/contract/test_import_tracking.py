@@ -327,6 +327,17 @@ async def test_s120_a_partial_file_resolves_within_its_scope(
     assert (done["summary"]["resolved"], done["summary"]["scope"]) == (resolved, scope)
 
 
+async def test_s117_what_a_rejected_row_may_have_meant_stays_open_and_is_told(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    await finished(client)
+    rejected = ["h-1", "", "", "pending", "High"]
+    done = await finished(client, csv_text([finding_row(host="h-0"), rejected]), scope="full")
+    assert (done["summary"]["resolved"], done["summary"]["withheld"]) == (18, 1)
+    assert findings(stage)["h-1"] == "active"
+
+
 CRASH = """
 import os, sys
 from pathlib import Path

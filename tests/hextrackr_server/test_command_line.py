@@ -33,6 +33,7 @@ STATUS = {
             "updated": 0,
             "reopened": 0,
             "resolved": 0,
+            "withheld": 7,
             "vendors": ["CISCO"],
             "scanDate": "2025-09-30",
         },
@@ -129,6 +130,8 @@ def test_the_summary_counts_rows_findings_and_rejected_rows() -> None:
     lines = list(report(STATUS))
     assert lines[0] == "Import 5 completed in 2.3 s"
     assert "  rows          20,000   (12 rejected)" in lines
+    withheld = "  withheld           7   (not resolved: rejected rows may have meant them)"
+    assert withheld in lines
     assert "Rejected rows: 12, the first 10:" in lines
     assert lines[-1] == "  row 11: asset.name: the row names no\\u001b host"
 

@@ -105,19 +105,26 @@ def test_a_plugin_without_a_cve_is_a_finding() -> None:
 
 def test_a_row_without_a_host_is_rejected_at_its_column() -> None:
     with pytest.raises(RowRejected, match="names no host") as rejected:
-        mapped(asset__name=" ", cve="CVE-2024-1000")
+        mapped(asset__name=" ", cve="CVE-2024-1000, CVE-2024-2000", plugin_id="13")
     assert rejected.value.column == "asset.name"
+    assert rejected.value.mentions == [
+        ("cve", "CVE-2024-1000"),
+        ("cve", "CVE-2024-2000"),
+        ("plugin_id", "13"),
+    ]
 
 
 def test_a_row_without_a_cve_or_plugin_is_rejected() -> None:
-    with pytest.raises(RowRejected, match="no CVE and no plugin"):
-        mapped(hostname="h", definition__cve="pending")
+    with pytest.raises(RowRejected, match="no CVE and no plugin") as rejected:
+        mapped(hostname="H.example", definition__cve="pending")
+    assert rejected.value.mentions == [("hostname", "h")]
 
 
 def test_a_row_that_is_longer_than_the_header_is_rejected() -> None:
     mapper = RowMapper(["hostname", "cve"], DAY)
-    with pytest.raises(RowRejected, match="the row has 3 cells, the header 2"):
+    with pytest.raises(RowRejected, match="the row has 3 cells, the header 2") as rejected:
         mapper.findings(2, ["h", "CVE-2024-1000", "surplus"])
+    assert rejected.value.mentions == []
 
 
 def test_empty_cells_beyond_the_header_and_missing_ones_do_no_harm() -> None:

@@ -33,7 +33,7 @@ def test_a_file_of_the_first_version_has_all_tables_and_columns_afterwards(tmp_p
         connection.execute(update(meta).values(value="1"))
         for table in ("vulnerability_snapshots", "vendor_daily_totals", "kev_status",
                       "kev_history", "sync_metadata", "tickets", "maintenance_windows",
-                      "user_notifications"):  # fmt: skip
+                      "user_notifications", "import_rejections"):  # fmt: skip
             connection.execute(text(f"DROP TABLE {table}"))
         for index in ("ix_current_cve", "ix_current_hostname"):
             connection.execute(text(f"DROP INDEX {index}"))

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select
 
 from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError
-from hextrackr_server.importer import MAXIMUM_DETAILS, scan_date_of
+from hextrackr_server.import_store import ImportStore
+from hextrackr_server.importer import MAXIMUM_DETAILS, STAGE_CHUNK, scan_date_of
 from hextrackr_server.progress_record import ImportStatus
-from hextrackr_server.schema import vulnerability_daily_totals
+from hextrackr_server.schema import import_rejections, vulnerability_daily_totals
 from tests.hextrackr_server.support import HEADER, Workbench, csv_text, finding_row
 
 VENDOR_HEADER = ("hostname", "cve", "vendor", "severity")
@@ -32,6 +33,7 @@ def test_the_findings_of_a_first_import_are_open(workbench: Workbench) -> None:
         "updated": 0,
         "reopened": 0,
         "resolved": 0,
+        "withheld": 0,
         "vendors": ["Other"],
         "scanDate": "2025-09-30",
         "scope": "vendor",
@@ -137,6 +139,94 @@ def test_a_bad_row_is_reported_with_its_number_and_the_rest_is_imported(
         {"row": 3, "column": "asset.name", "message": "the row names no host"}
     ]
     assert len(workbench.findings()) == 2
+
+
+# What is open before: two findings on one host, one on another, one of another vendor.
+WIDE_HEADER = ("hostname", "ip_address", "cve", "plugin_id", "vendor")
+KNOWN = [
+    ["web-1", "10.0.0.1", "CVE-2024-1111", "11", "Cisco"],
+    ["web-1", "10.0.0.1", "CVE-2024-2222", "12", "Cisco"],
+    ["web-2", "10.0.0.2", "CVE-2024-2222", "12", "Cisco"],
+    ["fw-1", "10.0.0.3", "CVE-2024-3333", "13", "Palo Alto"],
+]
+# What is seen again: nothing that was known, one host of it, its vendor.
+SEEN = [["web-1", "10.0.0.1", "CVE-2024-9999", "19", "Cisco"]]
+ALL = {f"{row[0]} {row[2]}" for row in KNOWN}
+OF_VENDOR, OF_HOST = ALL - {"fw-1 CVE-2024-3333"}, {each for each in ALL if "web-1" in each}
+
+
+@pytest.mark.parametrize(
+    ("scope", "meant"), [("vendor", OF_VENDOR), ("hosts", OF_HOST), ("full", ALL), ("none", set())]
+)
+@pytest.mark.parametrize(
+    ("rejected", "spared"),
+    [
+        # It names its host: whatever is known of that host may be what it meant.
+        (["web-1", "", "pending", "", "Cisco"], OF_HOST),
+        (["", "10.0.0.2", "", "", ""], {"web-2 CVE-2024-2222"}),
+        (["WEB-9.example", "10.0.0.3", "", "", ""], {"fw-1 CVE-2024-3333"}),
+        (["web-9", "", "", "", "Cisco"], set()),
+        # It names no host: what it says of the vulnerability may be meant of every host.
+        (["", "", "cve-2024-2222", "", ""], {"web-1 CVE-2024-2222", "web-2 CVE-2024-2222"}),
+        (["", "", "", "13", "Cisco"], {"fw-1 CVE-2024-3333"}),
+        (["", "", "CVE-2024-1111, CVE-2024-3333", "", ""],
+         {"web-1 CVE-2024-1111", "fw-1 CVE-2024-3333"}),
+        (["", "", "CVE-2024-8888", "18", ""], set()),
+        # It names nothing, or cannot be read: it may have meant anything.
+        (["", "", "", "", "Cisco"], ALL),
+        (["web-9", "", "CVE-2024-8888", "18", "Cisco", "surplus"], ALL),
+    ],
+)  # fmt: skip
+def test_what_a_rejected_row_may_have_meant_does_not_count_as_absent(
+    workbench: Workbench, scope: str, meant: set[str], rejected: list[str], spared: set[str]
+) -> None:
+    workbench.import_rows(KNOWN, WIDE_HEADER)
+    result = workbench.import_rows([*SEEN, rejected], WIDE_HEADER, scope=scope)
+    resolved = {
+        f"{each['hostname']} {each['cve']}"
+        for each in workbench.findings()
+        if each["lifecycle_state"] == "resolved"
+    }
+    assert resolved == meant - spared
+    assert result["errors"] == 1
+    summary = summary_of(result)
+    assert (summary["resolved"], summary["withheld"]) == (len(resolved), len(meant & spared))
+
+
+def test_a_row_that_is_no_csv_may_have_meant_anything(workbench: Workbench) -> None:
+    workbench.import_rows(KNOWN, WIDE_HEADER)
+    unreadable = "x" * 200_000 + "\n"
+    result = workbench.run(csv_text(SEEN, WIDE_HEADER) + unreadable, scope="full")
+    assert "not readable as CSV" in result["errorDetails"][0]["message"]
+    assert summary_of(result)["withheld"] == len(KNOWN)
+
+
+def test_what_was_withheld_is_resolved_by_the_next_import_without_that_row(
+    workbench: Workbench,
+) -> None:
+    workbench.import_rows(KNOWN, WIDE_HEADER)
+    workbench.import_rows([*SEEN, [""] * 4 + ["Cisco"]], WIDE_HEADER)
+    assert summary_of(workbench.import_rows(SEEN, WIDE_HEADER))["resolved"] == len(OF_VENDOR)
+
+
+def test_many_rejected_rows_are_written_down_in_pieces_and_forgotten_at_the_end(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    reject = ImportStore.reject
+
+    def noting(store: ImportStore, import_id: int, mentions: set[tuple[str, str]]) -> None:
+        sizes.append(len(mentions))
+        reject(store, import_id, mentions)
+
+    monkeypatch.setattr(ImportStore, "reject", noting)
+    workbench.import_rows([finding_row(host=f"h-{n}") for n in range(3000)])
+    bad = [[f"h-{n}", "", "", "", ""] for n in range(2999)]
+    result = workbench.import_rows([*bad, *bad, finding_row(host="h-3000")])
+    assert summary_of(result) | {"resolved": 1, "withheld": 2999} == summary_of(result)
+    assert max(sizes) == STAGE_CHUNK
+    with workbench.database.reading() as connection:
+        assert connection.execute(select(import_rejections)).all() == []
 
 
 def test_all_bad_rows_are_counted_and_the_first_hundred_kept(workbench: Workbench) -> None:
