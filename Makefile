@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8080
+ROWS ?= 20000
 export HOST PORT
 
 .PHONY: run test lint types format setup peers diagrams conformance conformance-peers mutants bench bench-full bench-import clean
@@ -53,7 +54,7 @@ bench-full: peers
 	$(BIN)/python -m benchmarks --full
 
 bench-import: setup
-	$(BIN)/python -m benchmarks.import_latency
+	$(BIN)/python -m benchmarks.import_latency --rows $(ROWS)
 
 $(VENV)/.installed: pyproject.toml
 	@scripts/check-python $(PYTHON)
