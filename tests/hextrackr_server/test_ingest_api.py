@@ -221,9 +221,11 @@ async def test_old_news_are_ignored(producer: Producer) -> None:
 
 async def test_an_import_elsewhere_is_watched_in_both_contracts(producer: Producer) -> None:
     owner = await producer.stage.client("7")
-    begun = await producer.accepted("imports", {"userId": "7", "filename": "x.csv"})
+    body = {"userId": "7", "filename": "x.csv", "totalRecords": 8}
+    begun = await producer.accepted("imports", body)
     number, session = begun["importId"], begun["sessionId"]
-    assert (await owner.receive_event("import-started"))[0]["importId"] == number
+    started = (await owner.receive_event("import-started"))[0]
+    assert (started["importId"], started["totalRecords"]) == (number, 8)
     assert (await owner.emit_with_ack("join-import-room", number))["success"]
     owner.emit("join-progress", session)
     await settle()
