@@ -230,7 +230,10 @@ class RowMapper:
         ip_address = first_address(self._first(cells, "ip_address"))
         hostname = host_name(self._first(cells, "hostname")) or ip_address
         if not hostname:
-            mentions = [("cve", each) for each in self._advisories(cells)]
+            # All of them, however many: what is left out here would count as absent.
+            named = advisories_in(self._first(cells, "cve"))
+            named = named or advisories_in(self._first(cells, "plugin_name"))
+            mentions = [("cve", each) for each in named]
             mentions.append(("plugin_id", clean(self._first(cells, "plugin_id"), _SHORT)))
             raise RowRejected(self._column("hostname"), "the row names no host", mentions)
         return hostname, ip_address

@@ -6,6 +6,7 @@ import pytest
 
 from hextrackr_server.csv_mapping import (
     COLUMNS,
+    MAXIMUM_ADVISORIES,
     Finding,
     RowMapper,
     RowRejected,
@@ -112,6 +113,13 @@ def test_a_row_without_a_host_is_rejected_at_its_column() -> None:
         ("cve", "CVE-2024-2000"),
         ("plugin_id", "13"),
     ]
+
+
+def test_a_row_without_a_host_mentions_more_cves_than_a_row_may_report() -> None:
+    many = [f"CVE-2024-{number}" for number in range(1000, 1000 + MAXIMUM_ADVISORIES + 1)]
+    with pytest.raises(RowRejected) as rejected:
+        mapped(asset__name="", cve=" ".join(many))
+    assert rejected.value.mentions == [("cve", each) for each in many]
 
 
 def test_a_row_without_a_cve_or_plugin_is_rejected() -> None:
