@@ -179,9 +179,8 @@ class Application:
             grace_seconds=settings.editing_grace_seconds,
             watchers_only=settings.presence_scope == "watchers",
         )
-        self.event_log = None
-        if settings.event_log is not None:
-            self.event_log = EventLog(settings.event_log, self.clock.monotonic)
+        path, now = settings.event_log, self.clock.monotonic
+        self.event_log = None if path is None else EventLog(path, now)
         self.tracker = ProgressTracker(rooms, self.clock)
         self.batcher = UpdateBatcher(rooms, self.clock)
         self.vulnerabilities = VulnerabilityEvents(rooms, self.batcher, self.clock, AUTHENTICATED)
