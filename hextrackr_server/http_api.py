@@ -27,6 +27,7 @@ from starlette.routing import BaseRoute, Route
 
 from hextrackr_server import __version__
 from hextrackr_server.errors import HTTP_STATUS, ErrorCode, ServiceError
+from hextrackr_server.http_numbers import NUMBER
 from hextrackr_server.http_uploads import UploadReceiver, import_options
 from hextrackr_server.identity_service import IdentityService
 from hextrackr_server.import_service import ImportService
@@ -67,8 +68,10 @@ def create_http_app(
             Route("/health", api.health, methods=["GET"]),
             Route("/api/imports", api.start_import, methods=["POST"]),
             Route("/api/imports/upload", api.upload, methods=["POST"]),
-            Route("/api/imports/{import_id:int}", api.import_status, methods=["GET"]),
-            Route("/api/imports/{import_id:int}/cancel", api.cancel_import, methods=["POST"]),
+            Route(f"/api/imports/{{import_id:{NUMBER}}}", api.import_status, methods=["GET"]),
+            Route(
+                f"/api/imports/{{import_id:{NUMBER}}}/cancel", api.cancel_import, methods=["POST"]
+            ),
             *more_routes,
         ],
         middleware=middleware,

@@ -10,7 +10,7 @@ Knows: their fields and answers.  Does not know: how an import is done; sockets.
 from __future__ import annotations
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -72,7 +72,7 @@ class _FrontEnd:
         principal = await self._principal(request)
         try:
             asked = msgspec.json.decode(await small_body(request), type=_Cancel)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             problem = ("sessionId", "must be the session id of an import")
             raise invalid("Invalid cancel request", [problem]) from error
         import_id = await self._imports.view.import_of_session(asked.session_id, principal)
@@ -93,10 +93,13 @@ class _FrontEnd:
 
 
 async def small_body(request: Request, maximum: int = MAXIMUM_BODY) -> bytes:
-    """The body of a request that has no business being large; TOO_LARGE."""
+    """The body of a request that has no business being large; TOO_LARGE, VALIDATION_ERROR."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > maximum:
-            raise ServiceError(ErrorCode.TOO_LARGE, f"The body is larger than {maximum} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > maximum:
+                raise ServiceError(ErrorCode.TOO_LARGE, f"The body is larger than {maximum} bytes")
+    except ClientDisconnect as error:
+        raise invalid("The body ended before its end") from error
     return bytes(body)

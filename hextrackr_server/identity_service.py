@@ -10,8 +10,8 @@ import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
+from engineio_core.cors import is_same_host
 from hextrackr_server import log_setup
 from hextrackr_server.clock import Clock
 from hextrackr_server.errors import ErrorCode, ServiceError
@@ -160,5 +160,5 @@ def _refuse_other_site(method: str, headers: Mapping[str, str]) -> None:
     if method in _SAFE_METHODS or origin is None:
         return
     host = headers.get("x-forwarded-host") or headers.get("host", "")
-    if urlsplit(origin).hostname != urlsplit(f"//{host}").hostname:
+    if not is_same_host(origin, host):
         raise ServiceError(ErrorCode.FORBIDDEN, "Another site may not ask in a user's name")

@@ -22,12 +22,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hextrackr_server import log_setup
-from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.errors import invalid
+from hextrackr_server.http_front_end import small_body
 from hextrackr_server.idempotency import IdempotencyKeys
 from hextrackr_server.ingest_auth import IngestAuthority, require
 from hextrackr_server.ingest_service import Report
@@ -59,7 +60,7 @@ def ingest_routes(
 
 def _endpoint(authority: IngestAuthority, keys: IdempotencyKeys, path: Path) -> Any:
     async def answer(request: Request) -> Response:
-        content = await _read(request)
+        content = await small_body(request, MAXIMUM_BYTES)
         producer = authority.verify(request.headers, content)
         if path.scope is not None:
             require(producer, path.scope)
@@ -76,18 +77,6 @@ def _endpoint(authority: IngestAuthority, keys: IdempotencyKeys, path: Path) -> 
         return JSONResponse(result, status_code=202)
 
     return answer
-
-
-async def _read(request: Request) -> bytes:
-    content = bytearray()
-    try:
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > MAXIMUM_BYTES:
-                raise ServiceError(ErrorCode.TOO_LARGE, "The body is larger than 1 MB")
-    except ClientDisconnect as error:
-        raise invalid("The body ended before its end") from error
-    return bytes(content)
 
 
 def _parse(content: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from hextrackr_server.clock import Clock
 from hextrackr_server.emitter import Announcer
 from hextrackr_server.errors import invalid
 from hextrackr_server.handlers.identity import Guard
+from hextrackr_server.http_numbers import NUMBER
 from hextrackr_server.ingest_api import Path
 from hextrackr_server.ingest_auth import IngestToken
 from hextrackr_server.ingest_service import IngestService
@@ -62,19 +63,19 @@ class IngestPaths:
             Path("POST", "imports", "progress", lambda _, __, body: service.start_import(body)),
             Path(
                 "PATCH",
-                "imports/{number:int}",
+                f"imports/{{number:{NUMBER}}}",
                 "progress",
                 lambda _, params, body: service.update_import(params["number"], body),
             ),
             Path(
                 "POST",
-                "imports/{number:int}/complete",
+                f"imports/{{number:{NUMBER}}}/complete",
                 "progress",
                 lambda _, params, body: service.complete_import(params["number"], body),
             ),
             Path(
                 "POST",
-                "imports/{number:int}/fail",
+                f"imports/{{number:{NUMBER}}}/fail",
                 "progress",
                 lambda _, params, body: service.fail_import(params["number"], body),
             ),

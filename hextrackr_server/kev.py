@@ -19,6 +19,7 @@ from typing import Any
 
 from hextrackr_server import log_setup
 from hextrackr_server.clock import Clock, Timer
+from hextrackr_server.csv_mapping import clean
 from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.kev_feed import KevError, parse_catalog
@@ -281,7 +282,7 @@ class KevService:
 
     async def entry(self, cve: str) -> dict[str, Any]:
         """What is known of a CVE; NOT_FOUND."""
-        found = await asyncio.to_thread(self._store.entry, cve.upper())
+        found = await asyncio.to_thread(self._store.entry, clean(cve.upper(), 32))
         if found is None:
             raise ServiceError(ErrorCode.NOT_FOUND, "This CVE is not known to be exploited")
         return found

@@ -72,7 +72,7 @@ def parse_catalog(body: bytes) -> Catalog:
     """The catalog of a feed; KevError where any part of it is not as it must be."""
     try:
         feed = _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise KevError(f"the catalog is not of the known shape: {error}") from error
     items = feed.vulnerabilities
     if feed.count != len(items):

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from hextrackr_server.csv_mapping import iso_date
+from hextrackr_server.csv_mapping import clean, iso_date
 from hextrackr_server.editing_sessions import RESOURCE_TYPES, EditingSessions
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.import_view import ImportView
@@ -168,7 +168,8 @@ def _filter(kind: str | None, value: Any) -> Any:
         case "text":
             if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
                 raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
-            return value
+            # What no finding can hold, no database need be asked for.
+            return clean(value, MAXIMUM_SEARCH)
         case "type":
             if not isinstance(value, str) or value not in RESOURCE_TYPES:
                 raise ValueError("must be one of " + ", ".join(sorted(RESOURCE_TYPES)))

@@ -43,7 +43,7 @@ FLOORS: dict[int, str] = {
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
           handlers.failures handlers.limits handlers.observation metrics_api ingest_api
           handlers.notifications ingest_paths
-          http_api http_uploads http_front_end http_kev application __main__""",
+          http_api http_numbers http_uploads http_front_end http_kev application __main__""",
 }
 # Pure logic: it is given its clock and its transport, and is tested without a loop.
 WITHOUT_ASYNCIO = {0, 1, 2, 5, 6}

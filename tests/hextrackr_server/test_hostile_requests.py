@@ -1,0 +1,74 @@
+"""What only somebody who means no good sends: it is refused as wrong, and breaks nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.support import Stage
+
+DEEP = b'{"x": ' + b"[" * 16_000
+MANY_DIGITS = "9" * 5000
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Stage]:
+    async with Stage(tmp_path) as stage:
+        yield stage
+    broken = [each.message for each in caplog.records if each.levelno >= logging.ERROR]
+    assert broken == []
+
+
+def bearer(stage: Stage, role: str = "user") -> dict[str, str]:
+    return {"authorization": f"Bearer {stage.token('7', role)}"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", f"/api/imports/{MANY_DIGITS}"),
+        ("POST", f"/api/imports/{MANY_DIGITS}/cancel"),
+        ("PATCH", f"/ingest/v1/imports/{MANY_DIGITS}"),
+        ("POST", f"/ingest/v1/imports/{MANY_DIGITS}/fail"),
+    ],
+)
+async def test_a_number_that_is_too_long_to_be_read_names_nothing(
+    stage: Stage, method: str, path: str
+) -> None:
+    assert (await stage.ask(method, path)).status == 404
+
+
+@pytest.mark.parametrize("origin", ["http://[", "null", "http://[::1]x", "//"])
+async def test_an_origin_that_is_no_address_is_another_site(stage: Stage, origin: str) -> None:
+    headers = stage.logins.log_in("7") | {"origin": origin}
+    assert (await stage.ask("POST", "/api/kev/sync", headers)).json()["code"] == "FORBIDDEN"
+
+
+@pytest.mark.parametrize(
+    ("path", "role", "status"),
+    [("/api/vulnerabilities/import-cancel", "user", 400), ("/api/kev/sync", "admin", 503)],
+)
+async def test_json_too_deep_to_be_read_is_refused(
+    stage: Stage, path: str, role: str, status: int
+) -> None:
+    assert (await stage.ask("POST", path, bearer(stage, role), DEEP)).status == status
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"resource": "vulnerabilities", "filters": {"search": "\ud800"}},
+        {"resource": "vulnerabilities", "filters": {"hostname": "a\0"}},
+        {"resource": "kev", "filters": {"search": "\udfff"}},
+        {"resource": "imports", "filters": {"vendor": "\ud800"}},
+    ],
+)
+async def test_what_no_finding_can_hold_is_not_found(
+    stage: Stage, question: dict[str, Any]
+) -> None:
+    client = await stage.client()
+    assert (await client.emit_with_ack("get-data", question))["data"] == []
