@@ -17,7 +17,8 @@ from typing import TextIO
 
 from hextrackr_server.errors import invalid
 
-# A line is read in pieces of this many characters, so that a file without line ends stays cheap.
+# A line is read in pieces of this many characters, so that a file without line ends stays cheap;
+# no row is longer, however many lines its quotes span.
 MAXIMUM_LINE = 1 << 20
 MAXIMUM_COLUMNS = 1000
 CHECKPOINT_LINES = 5000
@@ -67,7 +68,7 @@ def _inspect_as(
     path: Path, encoding: str, checkpoint: Checkpoint, warning: str | None
 ) -> CsvSource:
     with _opened(path, encoding) as file:
-        delimiter = _delimiter_of(_lines(file, checkpoint))
+        delimiter = _delimiter_of(_Lines(file, checkpoint))
     with _opened(path, encoding) as file:
         numbered = _numbered_rows(file, delimiter, checkpoint)
         _, header = next(numbered, (0, ""))
@@ -116,10 +117,12 @@ def _delimiter_of(lines: Iterator[str]) -> str:
 def _numbered_rows(
     file: TextIO, delimiter: str, checkpoint: Checkpoint
 ) -> Iterator[tuple[int, list[str] | str]]:
-    reader = csv.reader(_lines(file, checkpoint), delimiter=delimiter)
+    lines = _Lines(file, checkpoint)
+    reader = csv.reader(lines, delimiter=delimiter)
     number = 0
     while True:
         number += 1
+        lines.row_size = 0
         try:
             cells = next(reader)
         except StopIteration:
@@ -132,11 +135,29 @@ def _numbered_rows(
             yield number, cells
 
 
-def _lines(file: TextIO, checkpoint: Checkpoint) -> Iterator[str]:
-    # Lines, not rows, are counted for checkpoints: a file may be nothing but blank lines.
-    number = 0
-    while line := file.readline(MAXIMUM_LINE):
-        yield line
-        number += 1
-        if number % CHECKPOINT_LINES == 0:
-            checkpoint(number)
+class _Lines:
+    """The lines of a file, long ones in pieces; it goes on after the csv.Error of a long row."""
+
+    __slots__ = ("_checkpoint", "_file", "_number", "row_size")
+
+    def __init__(self, file: TextIO, checkpoint: Checkpoint) -> None:
+        self._file = file
+        self._checkpoint = checkpoint
+        # Lines, not rows, are counted for checkpoints: a file may be nothing but blank lines.
+        self._number = 0
+        self.row_size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAXIMUM_LINE)
+        if not line:
+            raise StopIteration
+        self._number += 1
+        if self._number % CHECKPOINT_LINES == 0:
+            self._checkpoint(self._number)
+        self.row_size += len(line)
+        if self.row_size > MAXIMUM_LINE:
+            raise csv.Error(f"the row is longer than {MAXIMUM_LINE} characters")
+        return line
