@@ -52,6 +52,10 @@ logger = logging.getLogger(__name__)
 STAGE_CHUNK = 500
 MERGE_BATCH = 1000
 MAXIMUM_DETAILS = 100
+# A row is told once for each of its CVEs: a small file must not fill a disk.
+MAXIMUM_GROWTH = 20
+GROWTH_THAT_IS_FREE = 64 * 1024 * 1024
+_BYTES_BESIDE_TEXT = 500
 MAXIMUM_TOP_CRITICAL = 20
 
 
@@ -102,7 +106,14 @@ class _Staged:
     # What rejected rows may have meant, until it is written down with the next chunk.
     mentions: set[Mention] = field(default_factory=set)
     findings: int = 0
+    size: int = 0
     withheld: int = 0
+
+    def add(self, chunk: list[Finding]) -> None:
+        """Count findings, and about how many bytes they take."""
+        self.findings += len(chunk)
+        self.size += len(chunk) * _BYTES_BESIDE_TEXT
+        self.size += sum(len(each["description"]) + len(each["solution"]) for each in chunk)
 
     def reject(self, number: int, column: str, message: str, mentions: Sequence[Mention]) -> None:
         """Count a row as an error, and keep what it may have meant."""
@@ -192,14 +203,17 @@ class _Run:
         staged = _Staged(Problems(), Problems())
         if source.warning:
             staged.warnings.add(1, "", source.warning)
+        most = max(GROWTH_THAT_IS_FREE, MAXIMUM_GROWTH * source.path.stat().st_size)
         for row_number, chunk in self._chunks(source, staged):
             self._check()
+            staged.add(chunk)
+            if staged.size > most:
+                raise _too_much(row_number, most)
             if chunk:
                 self._store.stage(self._job.import_id, chunk)
             if staged.mentions:
                 self._store.reject(self._job.import_id, staged.mentions)
             staged.mentions.clear()
-            staged.findings += len(chunk)
             done = _rows_until(row_number, source)
             self._say(
                 ImportStatus.STAGING,
@@ -345,6 +359,13 @@ def _nothing_valid(source: CsvSource, staged: _Staged) -> Exception:
         for each in staged.errors.details[:10]
     ]
     return invalid(f"None of the {source.row_count} rows is valid; nothing was changed", problems)
+
+
+def _too_much(row_number: int, most: int) -> Exception:
+    megabytes = most // (1024 * 1024)
+    problem = ("cve", "each CVE of a row is a finding with the row's texts: split the file")
+    message = f"Up to row {row_number} there are more than {megabytes} MB of findings in the file"
+    return invalid(f"{message}; nothing was changed", [problem])
 
 
 def _sum(one: MergeCounts, other: MergeCounts) -> MergeCounts:

@@ -71,7 +71,7 @@ def test_a_quote_that_is_never_closed_spoils_one_row_not_the_file(tmp_path: Path
 
 
 def test_quotes_that_span_lines_without_end_make_no_row_without_end(tmp_path: Path) -> None:
-    content = 'h,c\n' + '"ab\n",' * 500_000 + 'x"\n"a\nb",c\n'
+    content = "h,c\n" + '"ab\n",' * 500_000 + 'x"\n"a\nb",c\n'
     rows = [cells for _, cells in inspected(tmp_path, content.encode()).rows(lambda _: None)]
     assert max(len(cells) for cells in rows if isinstance(cells, list)) < 300_000
     assert any("longer than" in cells for cells in rows if isinstance(cells, str))

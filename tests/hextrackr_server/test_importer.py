@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
+from hextrackr_server import importer
 from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError
 from hextrackr_server.import_store import ImportStore
 from hextrackr_server.importer import MAXIMUM_DETAILS, STAGE_CHUNK, scan_date_of
@@ -276,6 +277,20 @@ def test_a_file_without_a_valid_row_changes_nothing(workbench: Workbench) -> Non
     assert "None of the 3 rows is valid" in refusal.message
     assert refusal.fields is not None
     assert refusal.fields[0]["path"] == "row 2, asset.name"
+
+
+def test_a_file_whose_findings_would_outgrow_it_by_far_changes_nothing(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "GROWTH_THAT_IS_FREE", 100_000)
+    many = " ".join(f"CVE-2024-{number}" for number in range(10_000, 10_500))
+    header = ("hostname", "cve", "definition.description")
+    with pytest.raises(ServiceError, match="Up to row 2 there are more than") as refused:
+        workbench.import_rows([["sw-1", many, "text " * 1000]], header)
+    assert refused.value.code is ErrorCode.VALIDATION_ERROR
+    assert (workbench.findings(), workbench.staged()) == ([], 0)
+    workbench.import_rows([["sw-1", many[:1400], "short"]], header)
+    assert len(workbench.findings()) == 93
 
 
 @pytest.mark.parametrize("phase", list(ImportStatus)[2:6])
