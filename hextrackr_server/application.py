@@ -162,7 +162,7 @@ class Application:
         self.metrics = Metrics(self.clock)
         self.limiter = RateLimiter(_limit_rules(settings), self.clock.monotonic)
         failures = Failures(self.clock, self.limiter, self.metrics)
-        self.io = _socket_server(settings, self.identity, failures)
+        self.io = _socket_server(settings, self._may_return, failures)
         self.guard = Guard(self.io, self.identity, self.metrics, self.clock)
         self.guard.register(strict_http_auth=settings.strict_http_auth)
         rooms = RoomEmitter(self.io)
@@ -286,6 +286,10 @@ class Application:
                 return
             await asyncio.sleep(FETCH_LOOK_SECONDS)
 
+    def _may_return(self, data: dict[str, Any]) -> bool:
+        is_current = self.identity.is_current(data["principal"])
+        return is_current and progress.may_return(data, self.imports.view)
+
     def _committed(self, import_id: int, summary: dict[str, Any], changes: dict[str, Any]) -> None:
         self.statistics.forget()
         self.vulnerabilities.import_committed(import_id, summary, changes)
@@ -390,7 +394,7 @@ def _limit_rules(settings: Settings) -> LimitRules:
 
 
 def _socket_server(
-    settings: Settings, identity: IdentityService, failures: Failures
+    settings: Settings, may_return: Callable[[dict[str, Any]], bool], failures: Failures
 ) -> SocketServer:
     origins: list[str | re.Pattern[str]] = list(settings.cors_origins)
     if settings.cors_origin_pattern is not None:
@@ -401,7 +405,7 @@ def _socket_server(
             max_disconnection_duration=settings.recovery_seconds,
             # Who comes back proves himself again; what he missed is not for anybody else.
             skip_middlewares=False,
-            still_valid=lambda data: identity.is_current(data["principal"]),
+            still_valid=may_return,
         )
     io = SocketServer(
         cors=Cors(

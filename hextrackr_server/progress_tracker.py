@@ -344,6 +344,9 @@ class ProgressTracker:
             # Whoever joined before there was an owner to compare with.
             allowed = (record.user_room, ADMINISTRATORS)
             self._rooms.keep_only(progress_room(record.session_id), allowed)
+            if record.import_id is not None:
+                # A producer may use a number again.
+                self._rooms.keep_only(import_room(record.import_id), allowed)
 
     def _forget(self, record: Record) -> None:
         del self._records[record.session_id]

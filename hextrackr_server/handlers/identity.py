@@ -67,6 +67,10 @@ class Guard:
             known = former.user_id if former else state.get("user_id", principal.user_id)
             if known != principal.user_id:
                 raise ServiceError(ErrorCode.UNAUTHORIZED, "Unauthorized")
+            if former is not None and former.role != principal.role:
+                # What is given back was joined in the former role.
+                text = "The role has changed: connect again"
+                raise ServiceError(ErrorCode.FORBIDDEN, text)
         except ServiceError as refusal:
             raise self.refused(refusal, socket) from refusal
         state["user_id"] = principal.user_id

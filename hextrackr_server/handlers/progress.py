@@ -53,10 +53,28 @@ def register(io: SocketServer, view: ImportView) -> None:
     def ping(socket: Socket) -> None:
         socket.emit("pong")
 
+    def disconnecting(socket: Socket) -> None:
+        rooms = [room for room in socket.rooms if room.startswith(_PREFIX)]
+        socket.data["sessions"] = [room.removeprefix(_PREFIX) for room in rooms]
+
     io.on("connection", connected)
+    io.on("disconnecting", disconnecting)
     io.on("join-progress", join)
     io.on("leave-progress", leave)
     io.on("ping", ping)
+
+
+def may_return(data: dict[str, Any], view: ImportView) -> bool:
+    """Whether the state of a socket that was cut off may be given back, rooms and all.
+
+    A session that it followed may have begun meanwhile, as somebody else's.
+    """
+    try:
+        for session_id in data.get("sessions", ()):
+            view.check_followed(session_id, data["principal"])
+    except ServiceError:
+        return False
+    return True
 
 
 async def _join(socket: Socket, room: str) -> None:

@@ -128,6 +128,44 @@ async def test_s038_a_revoked_principal_is_never_restored(stage: Stage) -> None:
     assert not stage.io.sockets[back.id].recovered
 
 
+async def test_s038_who_is_no_admin_any_more_is_not_given_back_an_admins_rooms(
+    stage: Stage,
+) -> None:
+    client = await stage.client("1", "admin")
+    client.connection.cut()
+    auth = {"token": stage.token("1"), "pid": client.pid}
+    assert (await stage.refusal(auth=auth))["code"] == "FORBIDDEN"
+    back = await stage.server.connect(auth=auth)
+    assert back.id != client.id
+    await settle()
+    assert "administrators" not in stage.io.sockets[back.id].rooms
+
+
+async def test_s038_a_session_that_began_as_anothers_meanwhile_is_not_given_back(
+    stage: Stage,
+) -> None:
+    early = await stage.client("8")
+    assert (await early.emit_with_ack("join-progress", "session-of-7"))["success"]
+    early.connection.cut()
+    stage.application.tracker.queue(1, "7", "scan.csv", None, session_id="session-of-7")
+    stage.application.tracker.start("session-of-7")
+    await stage.advance(1)
+    back = await stage.server.connect(auth={"token": stage.token("8")}, recovering=early)
+    await settle()
+    assert "progress-session-of-7" not in stage.io.sockets[back.id].rooms
+    assert list(back.events("progress-update")) == []
+
+
+async def test_s038_a_session_of_ones_own_is_given_back(stage: Stage) -> None:
+    early = await stage.client("7")
+    assert (await early.emit_with_ack("join-progress", "session-of-7"))["success"]
+    early.connection.cut()
+    stage.application.tracker.queue(1, "7", "scan.csv", None, session_id="session-of-7")
+    back = await stage.server.connect(auth={"token": stage.token("7")}, recovering=early)
+    assert back.id == early.id
+    assert "progress-session-of-7" in stage.io.sockets[back.id].rooms
+
+
 async def test_s038_who_has_logged_out_is_not_restored(stage: Stage) -> None:
     headers = stage.logins.log_in("7")
     client = await stage.server.connect(headers=headers)
