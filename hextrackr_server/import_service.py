@@ -13,6 +13,7 @@ import queue
 import secrets
 import string
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 MAXIMUM_QUEUED = 32
 #: Of one user, at a time.
 MAXIMUM_EXTERNAL = 10
+# Nobody fills the queue alone.
+MAXIMUM_QUEUED_OF_USER = 16
 # Of more changes only a summary is told: one more than that shows that there are more.
 _CHANGES_READ = THRESHOLD + 1
 _BASE36 = string.digits + string.ascii_lowercase
@@ -96,6 +99,8 @@ class ImportService:
         self._queue: queue.SimpleQueue[tuple[ImportJob, Path] | None] = queue.SimpleQueue()
         # Every import of this queue, and why it shall end early, if it shall.
         self._wishes: dict[int, ErrorCode | None] = {}
+        # How many of them each user has; one that is about to be queued counts.
+        self._places: Counter[str] = Counter()
         # Job rows have a thread of their own: they may wait for the end of an import's
         # transaction, and readers shall not wait behind them.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="hextrackr-jobs")
@@ -138,11 +143,16 @@ class ImportService:
             if self._stop.is_set():
                 raise ServiceError(ErrorCode.UNAVAILABLE, "The server stops: try again later")
             self._admit(principal)
-            job = await self._create_job(upload, principal, options)
+            self._take_place(principal.user_id)
+            try:
+                job = await self._create_job(upload, principal, options)
+                await self._follow(job)
+            except BaseException:
+                self._leave_place(principal.user_id)
+                raise
         except BaseException:
             upload.path.unlink(missing_ok=True)
             raise
-        self._wishes[job.import_id] = None
         self._queue.put((job, upload.path))
         return _accepted(job.import_id, job.session_id, None)
 
@@ -211,15 +221,11 @@ class ImportService:
     async def _create_job(
         self, upload: Upload, principal: Principal, options: ImportOptions
     ) -> ImportJob:
-        if len(self._wishes) >= MAXIMUM_QUEUED:
-            raise ServiceError(
-                ErrorCode.CONFLICT, f"{len(self._wishes)} imports are waiting: try again later"
-            )
         session_id = _session_id(options.session_id)
         if self._tracker.find(session_id) is not None:
             raise _session_exists()
         try:
-            job = await self._in_writer(
+            return await self._in_writer(
                 lambda: self._store.create_job(
                     session_id=session_id,
                     user_id=principal.user_id,
@@ -232,6 +238,8 @@ class ImportService:
             )
         except IntegrityError as error:
             raise _session_exists() from error
+
+    async def _follow(self, job: ImportJob) -> None:
         try:
             self._tracker.queue(
                 job.import_id,
@@ -246,7 +254,24 @@ class ImportService:
             refusal = _session_exists()
             await self._in_writer(self._store.end_job, job.import_id, _failure_of(refusal))
             raise refusal from error
-        return job
+        self._wishes[job.import_id] = None
+
+    def _take_place(self, user_id: str) -> None:
+        """Reserve a place in the queue, before anything is awaited."""
+        own, waiting = self._places[user_id], self._places.total()
+        if waiting >= MAXIMUM_QUEUED or own >= MAXIMUM_QUEUED_OF_USER:
+            what = f"{waiting} imports" if waiting >= MAXIMUM_QUEUED else f"{own} of your imports"
+            raise ServiceError(ErrorCode.CONFLICT, f"{what} are waiting: try again later")
+        self._places[user_id] += 1
+
+    def _leave_place(self, user_id: str) -> None:
+        self._places[user_id] -= 1
+        if not self._places[user_id]:
+            del self._places[user_id]
+
+    def _settle(self, job: ImportJob) -> None:
+        del self._wishes[job.import_id]
+        self._leave_place(job.user_id)
 
     async def _in_writer(self, call: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
@@ -258,7 +283,7 @@ class ImportService:
             job, path = entry
             self._import(job, path)
             path.unlink(missing_ok=True)
-            self._hop(self._wishes.pop, job.import_id)
+            self._hop(self._settle, job)
 
     def _import(self, job: ImportJob, path: Path) -> None:
         def report(progress: Progress) -> None:

@@ -148,6 +148,28 @@ async def test_more_imports_than_the_queue_holds_are_refused(
     assert list((office.bench.directory / "uploads").iterdir()) == []
 
 
+async def test_nobody_fills_the_queue_alone_however_many_he_sends_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_service, "MAXIMUM_QUEUED_OF_USER", 2)
+    asked = [office.submit(GOOD) for _ in range(5)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [each for each in answers if isinstance(each, ServiceError)]
+    assert [each.code for each in refused] == [ErrorCode.CONFLICT] * 3
+    await office.ended((await office.submit(GOOD, BOB))["importId"])
+    await office.ended((await office.submit(GOOD))["importId"])
+
+
+async def test_a_session_that_a_producer_reports_of_is_no_imports(office: Office) -> None:
+    office.tracker.open("import-1-abc", None)
+    with pytest.raises(ServiceError) as refusal:
+        await office.submit(GOOD, session_id="import-1-abc")
+    assert refusal.value.code is ErrorCode.CONFLICT
+    assert list((office.bench.directory / "uploads").iterdir()) == []
+    assert (await office.imports.status(1, ALICE))["status"] == "failed"
+    assert not office.imports._places
+
+
 async def test_a_session_id_may_be_chosen_and_is_used_once(office: Office) -> None:
     assert (await office.submit(GOOD, session_id="import-1-abc"))["sessionId"] == "import-1-abc"
     with pytest.raises(ServiceError) as refusal:
