@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/ingest/v1/"
 MAXIMUM_BYTES = 1_000_000
+MAXIMUM_DEPTH = 64
 
 
 class Path(NamedTuple):
@@ -80,14 +82,41 @@ def _endpoint(authority: IngestAuthority, keys: IdempotencyKeys, path: Path) -> 
 
 
 def _parse(content: bytes) -> dict[str, Any]:
+    """An object that can be sent on: what a report holds is told to clients, maybe much later."""
     try:
-        body = json.loads(content, parse_constant=_refuse_constant)
+        body = json.loads(
+            content,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+            parse_constant=_parse_float,
+        )
     except (ValueError, RecursionError) as error:
-        raise invalid("The body is no JSON", [("", "must be a JSON object")]) from error
+        problem = ("", "must be a JSON object; its numbers must be finite, and have 64 bits")
+        raise invalid("The body is no JSON", [problem]) from error
     if not isinstance(body, dict):
         raise invalid("The body is no JSON object", [("", "must be a JSON object")])
+    if not _is_shallow(body, MAXIMUM_DEPTH):
+        raise invalid("The body is too deep", [("", f"may have {MAXIMUM_DEPTH} levels")])
     return body
 
 
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+def _parse_int(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("too large")
+    return number
+
+
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in value)

@@ -6,6 +6,7 @@ Does not know: HTTP, how a producer proves itself, sockets: it speaks through a 
 
 from __future__ import annotations
 
+import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ EVENT_SCOPES: Mapping[str, str] = {
     "user-notification": "notify",
     "vulnerability-notification": "notify",
     "system-notification": "broadcast",
-    "system-announcement": "broadcast",
+    "system-announcement": "admin",
     "vulnerability-change": "broadcast",
     "vulnerability-updated": "broadcast",
     "kev-sync-update": "broadcast",
@@ -35,6 +36,10 @@ EVENT_SCOPES: Mapping[str, str] = {
 }
 MAXIMUM_ROOMS = 64
 MAXIMUM_SESSIONS = 10_000
+#: Sessions that are followed at once, and what is kept of each.
+MAXIMUM_FOLLOWED = 2000
+MAXIMUM_METADATA = 64 * 1024
+MAXIMUM_SUMMARY = 256 * 1024
 _ROOM = re.compile(r"(?:authenticated|(?:user|vulnerability|import)-[A-Za-z0-9._:@+-]{1,128})")
 _PROGRESS_ROOM = re.compile(r"progress-([A-Za-z0-9._:-]{1,128})")
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -85,12 +90,15 @@ class IngestService:
             raise invalid("Invalid event", [("args", "must be a list of 8 at most")])
         if event in _OPERATIONS:
             return self._emit_progress(event, body.get("rooms"), args)
+        rooms = _rooms("rooms", body.get("rooms")) or ("authenticated",)
+        if scope == "notify" and not all(room.startswith("user-") for room in rooms):
+            require(producer, "broadcast")
         namespace = body.get("namespace", "/")
         if namespace not in NAMESPACES:
             raise invalid("Invalid event", [("namespace", f"must be one of {NAMESPACES}")])
         delivered = self._relay.relay(
             namespace,
-            _rooms("rooms", body.get("rooms")) or ("authenticated",),
+            rooms,
             _rooms("except", body.get("except")),
             event,
             args,
@@ -117,14 +125,20 @@ class IngestService:
         if operation not in {"create", "progress", "complete", "error"}:
             raise invalid("Invalid op", [("op", "must be create, progress, complete or error")])
         metadata = _mapping("metadata", body.get("metadata"))
-        if self._is_old(session_id, body.get("seq")):
+        _check_size("importSummary", body.get("importSummary"), MAXIMUM_SUMMARY)
+        sequence = body.get("seq")
+        if self._is_old(session_id, sequence):
             return {"ignored": True}
         known = self._tracker.find(session_id)
-        if known is not None and known.import_id is not None and operation == "create":
+        number = None if known is None else known.import_id
+        # A producer's import may go on by its session, this server's own only by itself.
+        if number is not None and (operation == "create" or number < FIRST_EXTERNAL_IMPORT):
             raise ServiceError(ErrorCode.CONFLICT, "This session is an import of this server")
         if known is None or (operation == "create" and known.finished_at is not None):
             owner = body.get("ownerUserId")
-            self._open(session_id, None if owner is None else str(owner), metadata)
+            self._open(session_id, None if owner is None else _user("ownerUserId", owner), metadata)
+        else:
+            _check_size("metadata", known.metadata | metadata, MAXIMUM_METADATA)
         message = _message(body.get("message"))
         if operation == "progress":
             share = _number("progress", body.get("progress"), 100)
@@ -140,6 +154,7 @@ class IngestService:
             self._tracker.complete(session_id, result)
         elif operation == "error":
             self._tracker.fail(session_id, _failure(body, message))
+        self._note(session_id, sequence)
         return {"sessionId": session_id}
 
     def _place(self, session_id: str) -> tuple[ImportStatus, int, int | None, int]:
@@ -149,30 +164,39 @@ class IngestService:
         return record.status, record.processed, record.total, record.overall
 
     def _open(self, session_id: str, owner: str | None, metadata: Body) -> None:
+        _check_size("metadata", metadata, MAXIMUM_METADATA)
+        self._refuse_too_many()
         try:
             self._tracker.open(session_id, owner, metadata)
         except ValueError as error:
             raise ServiceError(ErrorCode.CONFLICT, "This session exists already") from error
 
+    def _refuse_too_many(self) -> None:
+        if len(self._tracker) >= MAXIMUM_FOLLOWED:
+            self._tracker.sweep()
+        if len(self._tracker) >= MAXIMUM_FOLLOWED:
+            text = f"{MAXIMUM_FOLLOWED} sessions are followed already: let some end"
+            raise ServiceError(ErrorCode.RATE_LIMITED, text)
+
     def _is_old(self, session_id: str, sequence: Any) -> bool:
         if sequence is None:
             return False
-        number = _whole("seq", sequence)
-        if number <= self._sequences.get(session_id, -1):
-            return True
-        self._sequences[session_id] = number
+        return _whole("seq", sequence) <= self._sequences.get(session_id, -1)
+
+    def _note(self, session_id: str, sequence: int | None) -> None:
+        """Remember what was done: what was refused may come again."""
+        if sequence is None:
+            return
+        self._sequences[session_id] = sequence
         self._sequences.move_to_end(session_id)
         if len(self._sequences) > MAXIMUM_SESSIONS:
             self._sequences.popitem(last=False)
-        return False
 
     # -- by number: the guide's contract
 
     def start_import(self, body: Body) -> Body:
         """A producer begins an import in a user's name; its number is given, or made here."""
-        user, number = body.get("userId"), body.get("importId")
-        if not isinstance(user, str) or not 0 < len(user) <= 128:
-            raise invalid("Invalid import", [("userId", "must be the id of a user")])
+        user, number = _user("userId", body.get("userId")), body.get("importId")
         if number is None:
             number = self._tracker.free_number()
         if _whole("importId", number) < FIRST_EXTERNAL_IMPORT:
@@ -186,6 +210,7 @@ class IngestService:
         if not _SESSION_ID.fullmatch(session_id):
             raise invalid("Invalid sessionId", [("sessionId", "1 to 128 letters, digits, . _ : -")])
         total = _optional_whole("totalRecords", body.get("totalRecords"))
+        self._refuse_too_many()
         try:
             self._tracker.queue(number, user, filename, vendor, session_id=session_id, total=total)
         except ValueError as error:
@@ -252,6 +277,17 @@ def _rooms(path: str, given: Any) -> tuple[str, ...]:
         if not isinstance(room, str) or not _ROOM.fullmatch(room):
             raise invalid("Invalid event", [(path, "names a room that producers cannot reach")])
     return tuple(rooms)
+
+
+def _user(path: str, given: Any) -> str:
+    if not isinstance(given, str) or not 0 < len(given) <= 128:
+        raise invalid(f"Invalid {path}", [(path, "must be the id of a user")])
+    return given
+
+
+def _check_size(path: str, given: Any, most: int) -> None:
+    if len(json.dumps(given)) > most:
+        raise invalid(f"Invalid {path}", [(path, f"may have {most} characters as JSON")])
 
 
 def _mapping(path: str, given: Any) -> Body:

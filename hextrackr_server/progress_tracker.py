@@ -77,6 +77,9 @@ class ProgressTracker:
         self._watch: Timer | None = None
         self.on_stalled = on_stalled
 
+    def __len__(self) -> int:
+        return len(self._all())
+
     # -- called for whoever does the import, in this order
 
     def queue(

@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 
+from hextrackr_server import ingest_service
 from hextrackr_server.ingest_auth import SCOPES, IngestToken
 from socketio_core.testing import settle
 from tests.contract.support import Answer, Stage
 
 FULL = IngestToken("express", frozenset(SCOPES), b"f" * 32)
 NARROW = IngestToken("cron", frozenset({"notify"}), b"n" * 32)
+LOUD = IngestToken("ci", frozenset({"broadcast"}), b"l" * 32)
+BIG = "x" * 300_000
 
 
 class Producer:
@@ -55,7 +58,7 @@ class Producer:
 
 @pytest.fixture
 async def producer(tmp_path: Path) -> AsyncIterator[Producer]:
-    async with Stage(tmp_path, ingest_tokens=(FULL, NARROW)) as stage:
+    async with Stage(tmp_path, ingest_tokens=(FULL, NARROW, LOUD)) as stage:
         yield Producer(stage)
 
 
@@ -122,7 +125,14 @@ async def test_bearers_may_be_refused_altogether(tmp_path: Path) -> None:
 # -- how they may report
 
 
-@pytest.mark.parametrize("body", [b"", b"x", b"[]", b"null", b'{"a": NaN}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"x", b"[]", b"null", b'{"a": NaN}', b"[" * 100_000, b'{"a": 1e999}',
+        b'{"a": %d}' % 10**30, b'{"a": ' + b"9" * 5000 + b"}",
+        b'{"a": %b}' % (b"[" * 99 + b"]" * 99),
+    ],
+)  # fmt: skip
 async def test_what_is_no_object_is_refused(producer: Producer, body: bytes) -> None:
     answer = await producer.send("notifications", body)
     assert (answer.status, answer.json()["code"]) == (400, "VALIDATION_ERROR")
@@ -188,6 +198,20 @@ async def test_what_may_not_be_emitted_is_refused_by_field(
     assert (answer.status, answer.json()["fields"][0]["path"]) == (400, path)
 
 
+async def test_who_may_notify_reaches_single_users_only(producer: Producer) -> None:
+    body: dict[str, Any] = {"event": "user-notification", "args": [1]}
+    for rooms in ([], ["authenticated"], ["user-7", "import-5"]):
+        answer = await producer.send("emit", body | {"rooms": rooms}, token=NARROW)
+        assert (answer.status, answer.json()["code"]) == (403, "FORBIDDEN")
+    await producer.accepted("emit", body | {"rooms": ["user-7"]}, token=NARROW)
+
+
+async def test_an_announcement_needs_one_scope_on_every_path(producer: Producer) -> None:
+    body = {"event": "system-announcement", "args": [1]}
+    assert (await producer.send("emit", body, token=LOUD)).status == 403
+    assert (await producer.send("announcements", {"message": "x"}, token=LOUD)).status == 403
+
+
 # -- progress
 
 
@@ -217,6 +241,46 @@ async def test_old_news_are_ignored(producer: Producer) -> None:
     record = producer.stage.application.tracker.find("s")
     assert record is not None
     assert record.overall == 50
+
+
+async def test_a_report_that_was_refused_may_come_again(producer: Producer) -> None:
+    path = "progress/s"
+    wrong = {"op": "progress", "progress": "x", "seq": 2}
+    assert (await producer.send(path, wrong)).status == 400
+    answer = await producer.accepted(path, wrong | {"progress": 50})
+    assert answer == {"success": True, "sessionId": "s"}
+
+
+async def test_what_is_kept_of_a_session_is_bounded(producer: Producer) -> None:
+    path, report = "progress/s", {"op": "progress", "progress": 1}
+    for number in range(6):
+        metadata = {f"key-{number}": "x" * 10_000}
+        await producer.accepted(path, report | {"metadata": metadata})
+    for field, value in (("metadata", {"key-7": "x" * 10_000}), ("importSummary", [BIG])):
+        answer = await producer.send(path, {"op": "complete", field: value})
+        assert (answer.status, answer.json()["fields"][0]["path"]) == (400, field)
+    assert (await producer.send("progress/t", report | {"metadata": {"a": BIG}})).status == 400
+    assert producer.stage.application.tracker.find("t") is None
+
+
+async def test_sessions_that_are_followed_are_bounded(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_service, "MAXIMUM_FOLLOWED", 3)
+    for number in range(3):
+        await producer.accepted(f"progress/s-{number}", {"op": "create"})
+    for path, body in (("progress/s-4", {"op": "create"}), ("imports", {"userId": "7"})):
+        answer = await producer.send(path, body)
+        assert (answer.status, answer.json()["code"]) == (429, "RATE_LIMITED")
+    await producer.accepted("progress/s-1", {"op": "complete"})
+    await producer.stage.advance(3601)
+    await producer.accepted("progress/s-4", {"op": "create"})
+
+
+@pytest.mark.parametrize("owner", [7, {"a": 1}, "", "x" * 129])
+async def test_an_owner_is_the_id_of_a_user(producer: Producer, owner: Any) -> None:
+    answer = await producer.send("progress/s", {"op": "create", "ownerUserId": owner})
+    assert (answer.status, answer.json()["fields"][0]["path"]) == (400, "ownerUserId")
 
 
 async def test_an_import_elsewhere_is_watched_in_both_contracts(producer: Producer) -> None:
@@ -254,6 +318,14 @@ async def test_this_servers_own_imports_are_not_a_producers(producer: Producer) 
     assert (await producer.send("imports", {"userId": "7", "importId": 5})).status == 400
     answer = await producer.send("imports/5", {"processed": 1}, method="PATCH")
     assert (answer.status, answer.json()["code"]) == (404, "NOT_FOUND")
+    tracker = producer.stage.application.tracker
+    tracker.queue(5, "7", "scan.csv", None, session_id="own")
+    for operation in ("create", "progress", "complete", "error"):
+        answer = await producer.send("progress/own", {"op": operation, "progress": 1})
+        assert (answer.status, answer.json()["code"]) == (409, "CONFLICT")
+    record = tracker.find(5)
+    assert record is not None
+    assert record.status == "queued"
 
 
 # -- messages, maintenance, revocation, data
