@@ -69,6 +69,7 @@ from hextrackr_server.principal import TokenAuthority, TokenRules
 from hextrackr_server.progress_tracker import ProgressTracker
 from hextrackr_server.query_service import QueryService
 from hextrackr_server.query_store import QueryStore
+from hextrackr_server.question_turns import QuestionTurns
 from hextrackr_server.rate_limiter import LimitRules, RateLimiter
 from hextrackr_server.session_cookie import SessionCookies, SessionStore
 from hextrackr_server.settings import Settings
@@ -187,7 +188,10 @@ class Application:
         self.uploads = UploadStore(
             settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
         )
-        self.statistics = StatisticsService(VulnerabilityStore(self.database), time.monotonic)
+        self.turns = QuestionTurns()
+        self.statistics = StatisticsService(
+            VulnerabilityStore(self.database), self.turns, time.monotonic
+        )
         self.imports = ImportService(
             ImportStore(self.database),
             Importer(self.database),
@@ -208,8 +212,11 @@ class Application:
         )
         imports.register(self.io, self.imports, self.uploads, inbox, settings.max_rooms)
         progress.register(self.io, self.imports.view)
-        queries = QueryService(QueryStore(self.database), self.imports.view, self.editing)
-        vulnerabilities.register(self.io, self.statistics, queries)
+        vulnerabilities.register(
+            self.io,
+            self.statistics,
+            QueryService(QueryStore(self.database), self.imports.view, self.editing, self.turns),
+        )
         editing.register(self.io, self.editing, settings.max_rooms)
         if self.delivery is not None:
             notifications.register(self.io, self.delivery)
@@ -359,6 +366,7 @@ class Application:
             self.tracker.close()
             self.batcher.close()
             self.uploads.close()
+            self.turns.close()
             if self.delivery is not None:
                 await self.delivery.stop()
             await self.writer.close()

@@ -14,7 +14,6 @@ Knows: the shape of a question and of its answer.  Does not know: sockets, SQL.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -28,6 +27,7 @@ from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.import_view import ImportView
 from hextrackr_server.principal import Principal
 from hextrackr_server.query_store import Page, QueryStore, Question
+from hextrackr_server.question_turns import QuestionTurns
 from hextrackr_server.vulnerability_store import MAXIMUM_SEARCH, Filters, parse_filters
 
 MAXIMUM_LIMIT = 500
@@ -59,17 +59,24 @@ class _Asked(msgspec.Struct):
 
 
 class QueryService:
-    """Answers questions: those to the database in threads."""
+    """Answers questions: those to the database in threads, those of each user in turn."""
 
-    def __init__(self, store: QueryStore, imports: ImportView, editing: EditingSessions) -> None:
+    def __init__(
+        self,
+        store: QueryStore,
+        imports: ImportView,
+        editing: EditingSessions,
+        turns: QuestionTurns,
+    ) -> None:
         self._store = store
         self._imports = imports
         self._editing = editing
+        self._turns = turns
 
     async def answer(
         self, payload: Any, principal: Principal, rooms: Collection[str] = ()
     ) -> dict[str, Any]:
-        """`{data, pagination?}`; ServiceError VALIDATION_ERROR, NOT_FOUND or TIMEOUT.
+        """`{data, pagination?}`; VALIDATION_ERROR, NOT_FOUND, TIMEOUT or RATE_LIMITED.
 
         `rooms` are those of whoever asks: editors are shown as far as he hears of them.
         """
@@ -78,7 +85,8 @@ class QueryService:
             case "import":
                 return {"data": await self._imports.status(_id(asked), principal)}
             case "vulnerability":
-                found = await asyncio.to_thread(self._store.vulnerability, _id(asked))
+                find, user = self._store.vulnerability, principal.user_id
+                found = await self._turns.ask(user, find, _id(asked))
                 if found is None:
                     raise ServiceError(ErrorCode.NOT_FOUND, "There is no such vulnerability")
                 return {"data": found}
@@ -97,7 +105,7 @@ class QueryService:
             asked.sort,
             None if principal.is_admin else principal.user_id,
         )
-        page = await asyncio.to_thread(self._store.page, question)
+        page = await self._turns.ask(principal.user_id, self._store.page, question)
         return {"data": page.rows, "pagination": _pagination(asked, page.total)}
 
 

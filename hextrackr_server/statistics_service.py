@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hextrackr_server.clock import epoch_ms
+from hextrackr_server.question_turns import QuestionTurns
 from hextrackr_server.vulnerability_store import Filters, VulnerabilityStore, parse_filters
 
 GOOD_FOR_SECONDS = 5.0
@@ -28,19 +29,22 @@ class _Answer:
 
 
 class StatisticsService:
-    """Answers questions in threads, one query for all who ask the same; on the loop's thread."""
+    """Answers questions, with one query for all who ask the same; on the loop's thread."""
 
-    def __init__(self, store: VulnerabilityStore, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, store: VulnerabilityStore, turns: QuestionTurns, clock: Callable[[], float]
+    ) -> None:
         self._store = store
+        self._turns = turns
         self._clock = clock
         self._answers: dict[Filters, _Answer] = {}
 
-    async def statistics(self, filters: Any = None) -> dict[str, Any]:
+    async def statistics(self, filters: Any = None, user_id: str = "") -> dict[str, Any]:
         """The statistics of the open findings; ServiceError for unknown filters."""
         question = parse_filters(filters)
         answer = self._answers.get(question)
         if answer is None or self._is_stale(answer):
-            task = asyncio.create_task(self._query(question), name="statistics")
+            task = asyncio.create_task(self._query(question, user_id), name="statistics")
             answer = _Answer(task, self._clock())
             self._remember(question, answer)
         # Shielded: one client that leaves must not take the answer from the others.
@@ -50,8 +54,10 @@ class StatisticsService:
         """The findings have changed: every answer is old."""
         self._answers.clear()
 
-    async def _query(self, question: Filters) -> dict[str, Any]:
-        data = await asyncio.to_thread(self._store.statistics, question)
+    async def _query(self, question: Filters, user_id: str) -> dict[str, Any]:
+        # What all dashboards ask waits behind nobody's other questions.
+        line = user_id if question else ""
+        data = await self._turns.ask(line, self._store.statistics, question)
         return data | {"generatedAt": epoch_ms()}
 
     def _is_stale(self, answer: _Answer) -> bool:

@@ -36,7 +36,7 @@ FLOORS: dict[int, str] = {
           editing_sessions maintenance
           migrations history_store import_summary import_view progress_record
           vulnerability_events kev_feed kev_fetcher kev_store kev_command database_backends
-          query_store query_service
+          query_store query_service question_turns
           background_writer maintenance_store notification_store notification_delivery
           statistics_service import_service import_client""",
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities

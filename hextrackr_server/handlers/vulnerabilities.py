@@ -19,7 +19,8 @@ def register(io: SocketServer, statistics: StatisticsService, queries: QueryServ
 
     async def get_vulnerability_stats(socket: Socket, filters: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
-            return {"success": True, "data": await statistics.statistics(filters)}
+            user = principal_of(socket).user_id
+            return {"success": True, "data": await statistics.statistics(filters, user)}
 
     async def get_data(socket: Socket, question: Any = None) -> dict[str, Any]:
         with refusals_as_acks():

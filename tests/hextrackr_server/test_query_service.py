@@ -17,6 +17,7 @@ from hextrackr_server.principal import Principal
 from hextrackr_server.progress_tracker import ProgressTracker
 from hextrackr_server.query_service import QueryService
 from hextrackr_server.query_store import QueryStore
+from hextrackr_server.question_turns import QuestionTurns
 from hextrackr_server.schema import tickets
 from hextrackr_server.vulnerability_store import VulnerabilityStore, parse_filters
 from tests.hextrackr_server.kev_support import feed, item
@@ -54,7 +55,7 @@ class Desk:
     def queries(self, editing: EditingSessions) -> QueryService:
         tracker = ProgressTracker(Recorder(), self.clock)
         view = ImportView(self.bench.store, tracker)
-        return QueryService(QueryStore(self.bench.database), view, editing)
+        return QueryService(QueryStore(self.bench.database), view, editing, QuestionTurns())
 
     async def ask(self, resource: str, principal: Principal = ALICE, **more: Any) -> dict[str, Any]:
         return await self.service.answer({"resource": resource} | more, principal)

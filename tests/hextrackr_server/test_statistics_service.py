@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from hextrackr_server.errors import ServiceError
+from hextrackr_server.question_turns import QuestionTurns
 from hextrackr_server.statistics_service import MAXIMUM_ANSWERS, StatisticsService
 from hextrackr_server.vulnerability_store import VulnerabilityStore
 from tests.hextrackr_server.support import FakeClock, Workbench, finding_row
@@ -16,7 +17,8 @@ from tests.hextrackr_server.support import FakeClock, Workbench, finding_row
 class Desk:
     def __init__(self, bench: Workbench) -> None:
         self.clock = FakeClock()
-        self.service = StatisticsService(VulnerabilityStore(bench.database), self.clock.monotonic)
+        store = VulnerabilityStore(bench.database)
+        self.service = StatisticsService(store, QuestionTurns(), self.clock.monotonic)
         self.transactions = 0
         event.listen(bench.database._engine, "begin", self._count)
 
