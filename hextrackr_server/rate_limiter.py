@@ -2,7 +2,8 @@
 
 Knows: rates, bursts, how many connections there are.  Does not know: sockets, answers.
 The clock is injected.  Whatever a client names has one bucket where nothing is known by that
-name, so its names cost nothing; who has been away for longest is forgotten first.
+name, so its names cost nothing; who has been away for longest is forgotten first.  An address of
+IPv6 is the network that a customer is given: he has as many addresses as he likes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any
 
 MAXIMUM_BUCKETS = 50_000
@@ -101,6 +103,17 @@ class LimitRules:
     connections_per_address: int = 1024
 
 
+def place_of(address: str) -> str:
+    """What limits of an address go by: itself, or the network that it was given with."""
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    return str(found.ipv4_mapped or f"{IPv6Address(int(found) >> 64 << 64)}/64")
+
+
 class RateLimiter:
     """Judges events and connections; one for the whole server."""
 
@@ -125,7 +138,7 @@ class RateLimiter:
     def enter(self, user_id: str, address: str) -> SocketLimits:
         """The limits of a new socket; those of its user and address it shares."""
         now = self._now()
-        user, place = self._users.of(user_id, now), self._addresses.of(address, now)
+        user, place = self._users.of(user_id, now), self._addresses.of(place_of(address), now)
         return SocketLimits(self._rules, user, place, now)
 
     def check(self, limits: SocketLimits, event: Any) -> float:
@@ -165,24 +178,24 @@ class RateLimiter:
     def handshake(self, address: str) -> float:
         """Count a handshake: 0.0, or the seconds until there may be one again."""
         now = self._now()
-        return self._connects.of(address, now).take(now)
+        return self._connects.of(place_of(address), now).take(now)
 
     def has_room(self, user_id: str, address: str) -> bool:
         """Whether one more socket of a user, from an address, may be there."""
         rules = self._rules
         return (
             self._open["user", user_id] < rules.connections_per_user
-            and self._open["address", address] < rules.connections_per_address
+            and self._open["address", place_of(address)] < rules.connections_per_address
         )
 
     def opened(self, user_id: str, address: str) -> None:
         """A socket is there."""
         self._open["user", user_id] += 1
-        self._open["address", address] += 1
+        self._open["address", place_of(address)] += 1
 
     def closed(self, user_id: str, address: str) -> None:
         """A socket is gone."""
-        for key in (("user", user_id), ("address", address)):
+        for key in (("user", user_id), ("address", place_of(address))):
             self._open[key] -= 1
             if self._open[key] <= 0:
                 del self._open[key]

@@ -70,6 +70,30 @@ def test_s053_what_is_remembered_is_bounded() -> None:
     assert buckets.of("b", 0.0) is not kept[1]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "are_one"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("unix", "not:an:address", False),
+    ],
+)
+def test_s053_an_address_of_ipv6_is_the_network_that_a_customer_has(
+    time: Time, one: str, other: str, are_one: bool
+) -> None:
+    limiter = RateLimiter(LimitRules(connects_per_minute=1, connections_per_address=1), time)
+    assert limiter.handshake(one) == 0.0
+    assert (limiter.handshake(other) > 0) is are_one
+    limiter.opened("7", one)
+    assert limiter.has_room("8", other) is not are_one
+    limiter.closed("7", one)
+    assert limiter.has_room("8", other)
+
+
 def test_s053_connections_are_forgotten_when_they_end(time: Time) -> None:
     limiter = RateLimiter(LimitRules(connections_per_user=2), time)
     limiter.opened("7", "a")
