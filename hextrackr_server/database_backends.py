@@ -61,6 +61,7 @@ class SqliteBackend:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = _lock_file(path)
+        _create_for_us_alone(path)
         self.engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=8)
         event.listen(self.engine, "connect", self._prepare)
         event.listen(self.engine, "begin", self._begin)
@@ -183,6 +184,12 @@ def open_backend(target: Path | str) -> Backend:
 def _takes_too_long() -> ServiceError:
     message = "The answer takes too long to find: narrow the question"
     return ServiceError(ErrorCode.TIMEOUT, message)
+
+
+def _create_for_us_alone(path: Path) -> None:
+    """A new file that no other user of this machine can read; SQLite's others go by it."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _lock_file(path: Path) -> int:

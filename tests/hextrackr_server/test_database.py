@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -23,6 +24,17 @@ def version_of(database: Database) -> str:
 def test_a_new_file_has_the_newest_schema(tmp_path: Path) -> None:
     database = Database(tmp_path / "deep" / "er" / "x.db")
     assert version_of(database) == str(1 + len(MIGRATIONS))
+    database.close()
+
+
+def test_no_other_user_of_the_machine_can_read_a_new_file(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        database = Database(tmp_path / "x.db")
+    finally:
+        os.umask(umask)
+    found = {each.name: each.stat().st_mode & 0o077 for each in tmp_path.glob("x.db*")}
+    assert found == dict.fromkeys(("x.db", "x.db-wal", "x.db-shm", "x.db.lock"), 0)
     database.close()
 
 
