@@ -35,6 +35,12 @@ class UploadReceiver:
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > self._uploads.maximum + _ENVELOPE_BYTES:
             raise too_large(self._uploads.maximum)
+        with self._uploads.arriving(principal):
+            return await self._receive(request, principal)
+
+    async def _receive(
+        self, request: Request, principal: Principal
+    ) -> tuple[Upload, Mapping[str, str]]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
             return await self._receive_form(request, principal)

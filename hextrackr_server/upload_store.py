@@ -11,7 +11,9 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,6 +24,8 @@ from hextrackr_server.principal import Principal
 MAXIMUM_BYTES = 100 * 1024 * 1024
 KEEP_SECONDS = 3600.0
 MAXIMUM_WAITING_PER_USER = 10
+#: Uploads of a user that arrive at the same time; each may be as slow as it is large.
+MAXIMUM_ARRIVING_PER_USER = 4
 # Disk writes leave the loop's thread; in pieces of this size that is worth the hop.
 _WRITE_BYTES = 256 * 1024
 
@@ -51,7 +55,23 @@ class UploadStore:
         self._directory = directory
         self._clock = clock
         self._waiting: dict[str, Upload] = {}
+        self._arriving: Counter[str] = Counter()
         self.maximum = maximum
+
+    @contextmanager
+    def arriving(self, owner: Principal) -> Iterator[None]:
+        """While an upload of a user arrives; RATE_LIMITED if too many do."""
+        user = owner.user_id
+        if self._arriving[user] >= MAXIMUM_ARRIVING_PER_USER:
+            text = f"{self._arriving[user]} uploads arrive already: let one end first"
+            raise ServiceError(ErrorCode.RATE_LIMITED, text)
+        self._arriving[user] += 1
+        try:
+            yield
+        finally:
+            self._arriving[user] -= 1
+            if not self._arriving[user]:
+                del self._arriving[user]
 
     async def receive(
         self, chunks: AsyncIterator[bytes], filename: str, owner: Principal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hextrackr_server.clock import LoopClock
 from hextrackr_server.http_api import create_http_app
 from hextrackr_server.identity_service import IdentityService
+from hextrackr_server.upload_store import MAXIMUM_ARRIVING_PER_USER
 from tests.hextrackr_server.support import (
     ALICE,
     BOB,
@@ -105,6 +107,24 @@ async def test_a_file_in_a_form_is_imported_with_the_fields_beside_it(
     (found,) = browser.office.bench.findings()
     assert (found["scan_date"], found["vendor"]) == ("2025-01-02", "CISCO")
     assert browser.office.sent.payloads("import-started")[0]["filename"] == "scan.csv"
+
+
+async def test_uploads_of_one_user_that_never_arrive_keep_no_more_from_arriving_than_his(
+    browser: Browser,
+) -> None:
+    def endless() -> asyncio.Task[Response]:
+        asked = request(browser.app, "POST", "/api/imports", headers=browser.headers(), chunks=())
+        return asyncio.create_task(asked)
+
+    arriving = [endless() for _ in range(MAXIMUM_ARRIVING_PER_USER)]
+    await asyncio.sleep(0)
+    assert body(await browser.post("/api/imports", GOOD), 429)["code"] == "RATE_LIMITED"
+    headers = browser.headers(BOB.user_id)
+    body(await request(browser.app, "POST", "/api/imports", headers=headers, chunks=[GOOD]), 202)
+    for task in arriving:
+        task.cancel()
+    await asyncio.wait(arriving)
+    body(await browser.post("/api/imports", GOOD), 202)
 
 
 async def test_an_upload_waits_until_it_is_started(browser: Browser) -> None:
