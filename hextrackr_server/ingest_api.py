@@ -62,6 +62,7 @@ def ingest_routes(
 
 def _endpoint(authority: IngestAuthority, keys: IdempotencyKeys, path: Path) -> Any:
     async def answer(request: Request) -> Response:
+        authority.from_head(request.headers)
         content = await small_body(request, MAXIMUM_BYTES)
         producer = authority.verify(request.headers, content)
         if path.scope is not None:

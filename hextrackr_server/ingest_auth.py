@@ -43,38 +43,52 @@ class IngestAuthority:
         self._tokens = tuple(tokens)
         self._clock = clock
         self._signed_only = signed_only
-        self._seen: OrderedDict[str, int] = OrderedDict()
+        # By producer: the signatures that came, each with its moment, and the latest forgotten one.
+        self._seen: dict[str, OrderedDict[str, int]] = {each.name: OrderedDict() for each in tokens}
+        self._forgotten = dict.fromkeys(self._seen, 0)
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> IngestToken:
         """The producer of a request."""
+        return self.from_head(headers) or self._signed(headers[SIGNATURE_HEADER], body)
+
+    def from_head(self, headers: Mapping[str, str]) -> IngestToken | None:
+        """The producer, if the head proves it; None where the body has to.
+
+        The bodies of strangers need not be read then, but for those who pretend to sign.
+        """
         signature = headers.get(SIGNATURE_HEADER)
-        if signature is not None:
-            return self._signed(signature, body)
+        if signature is not None and self._tokens:
+            self._parts(signature)
+            return None
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if self._signed_only or scheme.lower() != "bearer" or not given:
             raise _unauthorized()
         return self._find(lambda token: token.secret, given.encode())
 
-    def _signed(self, header: str, body: bytes) -> IngestToken:
+    def _parts(self, header: str) -> tuple[str, str]:
+        """When a request was signed, and the signature; UNAUTHORIZED if that is not now."""
         match = _SIGNATURE.fullmatch(header)
-        now = self._clock.epoch_ms()
-        if match is None or abs(now - int(match[1])) > WINDOW_MS:
+        if match is None or abs(self._clock.epoch_ms() - int(match[1])) > WINDOW_MS:
             raise _unauthorized()
-        signed = match[1].encode() + b"." + body
-        token = self._find(lambda each: signature_of(each.secret, signed), match[2].encode())
-        self._refuse_replay(match[2], now)
+        return match[1], match[2]
+
+    def _signed(self, header: str, body: bytes) -> IngestToken:
+        moment, signature = self._parts(header)
+        signed = moment.encode() + b"." + body
+        token = self._find(lambda each: signature_of(each.secret, signed), signature.encode())
+        self._refuse_replay(token.name, signature, int(moment))
         return token
 
-    def _refuse_replay(self, signature: str, now: int) -> None:
+    def _refuse_replay(self, producer: str, signature: str, moment: int) -> None:
         """A signature is good once: whoever has heard it must not be able to say it again."""
-        while self._seen and (
-            next(iter(self._seen.values())) < now - 2 * WINDOW_MS
-            or len(self._seen) >= MAXIMUM_REMEMBERED
-        ):
-            self._seen.popitem(last=False)
-        if signature in self._seen:
+        seen, oldest = self._seen[producer], self._clock.epoch_ms() - WINDOW_MS
+        while seen and (len(seen) >= MAXIMUM_REMEMBERED or next(iter(seen.values())) < oldest):
+            _, forgotten = seen.popitem(last=False)
+            # It is not good again, and neither is anything that is as old.
+            self._forgotten[producer] = max(forgotten, self._forgotten[producer])
+        if signature in seen or moment <= self._forgotten[producer]:
             raise _unauthorized()
-        self._seen[signature] = now
+        seen[signature] = moment
 
     def _find(self, expected: Any, given: bytes) -> IngestToken:
         found = None

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server import ingest_service
-from hextrackr_server.ingest_auth import SCOPES, IngestToken
+from hextrackr_server import ingest_auth, ingest_service
+from hextrackr_server.ingest_auth import SCOPES, SIGNATURE_HEADER, IngestToken
 from socketio_core.testing import settle
 from tests.contract.support import Answer, Stage
 
@@ -112,6 +112,29 @@ async def test_a_signature_that_is_wrong_proves_nothing(producer: Producer, wron
         "form": {"X_HexTrackr_Signature": "v1=0"},
     }[wrong]
     assert (await producer.send("notifications", body, token=None, **headers)).status == 401
+
+
+async def test_a_signature_stays_used_however_many_follow_it(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_auth, "MAXIMUM_REMEMBERED", 3)
+    body = json.dumps({"type": "x", "message": "y"}).encode()
+    first = producer.signed(body)
+    for number in range(5):
+        headers = producer.signed(body, at=number)
+        await producer.accepted("notifications", body, token=None, **headers)
+    assert (await producer.send("notifications", body, token=None, **first)).status == 401
+    late = producer.signed(body, at=-1, key=LOUD.secret)
+    await producer.accepted("notifications", body, token=None, **late)
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer x"}, {SIGNATURE_HEADER: "v1=0"}])
+async def test_the_body_of_a_stranger_is_not_waited_for(
+    producer: Producer, headers: dict[str, str]
+) -> None:
+    headers = headers | {"content-length": "500000"}
+    answer = await producer.stage.ask("POST", "/ingest/v1/emit", headers, only_head=True)
+    assert answer.status == 401
 
 
 async def test_bearers_may_be_refused_altogether(tmp_path: Path) -> None:
