@@ -16,6 +16,8 @@ from typing import Any, TextIO
 MAXIMUM_LENGTH = 2000
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_SEPARATOR = re.compile(r'[\s"=]')
+
 
 def configure(log_format: str, level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send every record of the process to a stream (standard error), in one of the formats."""
@@ -52,7 +54,7 @@ class HumanFormatter(logging.Formatter):
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         name = record.name.rpartition(".")[2]
         line = f"{clock} {record.levelname:<7} {name}: {escape(record.getMessage())}"
-        pairs = [f"{name}={escape(str(value), 256)}" for name, value in _fields_of(record).items()]
+        pairs = [f"{name}={_quoted(str(value))}" for name, value in _fields_of(record).items()]
         if pairs:
             line += "  " + " ".join(pairs)
         if record.exc_info:
@@ -77,6 +79,12 @@ class JsonFormatter(logging.Formatter):
             entry["exception"] = self.formatException(record.exc_info)
         # ASCII only: a terminal that shows the file sees no control character either.
         return json.dumps(entry, default=str, ensure_ascii=True)
+
+
+def _quoted(text: str) -> str:
+    """A value that cannot pass for two of them."""
+    text = escape(text, 256)
+    return '"' + text.replace('"', "'") + '"' if _SEPARATOR.search(text) else text
 
 
 def _fields_of(record: logging.LogRecord) -> dict[str, Any]:

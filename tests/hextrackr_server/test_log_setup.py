@@ -33,6 +33,11 @@ def test_a_line_for_people_has_level_name_message_and_fields() -> None:
     assert line.endswith("INFO    test: import started  importId=5\n")
 
 
+def test_a_value_cannot_pass_for_more_fields_than_one() -> None:
+    line = logged("human", "import started", file='x.csv" user=admin', user="7")
+    assert line.endswith("""  file="x.csv' user=admin" user=7\n""")
+
+
 def test_a_line_for_machines_is_one_json_object() -> None:
     entry = json.loads(logged("json", "import started", importId=5))
     assert entry["message"] == "import started"
