@@ -118,9 +118,10 @@ def read_file(path: Path, maximum: int = MAXIMUM_BYTES) -> bytes:
         with path.open("rb") as file:
             body = file.read(maximum + 1)
     except OSError as error:
-        raise KevError(f"{path} cannot be read: {error.strerror or error}") from error
+        # Everybody is told: of the machine's directories they need not know.
+        raise KevError(f"{path.name} cannot be read: {error.strerror or error}") from error
     if len(body) > maximum:
-        raise KevError(f"{path} is larger than {maximum} bytes")
+        raise KevError(f"{path.name} is larger than {maximum} bytes")
     return body
 
 
