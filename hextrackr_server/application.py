@@ -28,7 +28,7 @@ from hextrackr_server.background_writer import BackgroundWriter
 from hextrackr_server.clock import Clock, LoopClock
 from hextrackr_server.database import Database
 from hextrackr_server.editing_sessions import EditingSessions
-from hextrackr_server.errors import SettingsError
+from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
 from hextrackr_server.event_log import EventLog
 from hextrackr_server.handlers import (
     admin,
@@ -65,7 +65,7 @@ from hextrackr_server.metrics_api import metrics_routes
 from hextrackr_server.notification_delivery import NotificationDelivery
 from hextrackr_server.notification_store import NotificationStore
 from hextrackr_server.notifications import Notifications
-from hextrackr_server.principal import TokenAuthority, TokenRules
+from hextrackr_server.principal import Principal, TokenAuthority, TokenRules
 from hextrackr_server.progress_tracker import ProgressTracker
 from hextrackr_server.query_service import QueryService
 from hextrackr_server.query_store import QueryStore
@@ -159,9 +159,9 @@ class Application:
         inbox = ImportInbox(settings.import_inbox)
         self.database = Database(settings.database_url or settings.database)
         self.authority = TokenAuthority(settings.jwt_secret, _token_rules(settings))
-        self.identity = _identity(settings, self.authority, self.clock)
         self.metrics = Metrics(self.clock)
         self.limiter = RateLimiter(_limit_rules(settings), self.clock.monotonic)
+        self.identity = self._identity()
         failures = Failures(self.clock, self.limiter, self.metrics)
         self.io = _socket_server(settings, self._may_return, failures)
         self.guard = Guard(self.io, self.identity, self.metrics, self.clock)
@@ -293,6 +293,17 @@ class Application:
                 return
             await asyncio.sleep(FETCH_LOOK_SECONDS)
 
+    def _identity(self) -> IdentityService:
+        settings, cookies, store = self.settings, None, None
+        if settings.session_secrets:
+            cookies = SessionCookies(settings.session_cookie, settings.session_secrets)
+            store = SessionStore(settings.sessions_database)
+        return IdentityService(self.authority, self.clock, cookies, store, self._limit_requests)
+
+    def _limit_requests(self, principal: Principal) -> None:
+        if self.limiter.request(principal.user_id):
+            raise ServiceError(ErrorCode.RATE_LIMITED, limits.TOO_MANY)
+
     def _may_return(self, data: dict[str, Any]) -> bool:
         is_current = self.identity.is_current(data["principal"])
         return is_current and progress.may_return(data, self.imports.view)
@@ -381,13 +392,6 @@ def _token_rules(settings: Settings) -> TokenRules:
         audience=settings.jwt_audience,
         leeway=settings.jwt_leeway,
     )
-
-
-def _identity(settings: Settings, authority: TokenAuthority, clock: Clock) -> IdentityService:
-    if not settings.session_secrets:
-        return IdentityService(authority, clock)
-    cookies = SessionCookies(settings.session_cookie, settings.session_secrets)
-    return IdentityService(authority, clock, cookies, SessionStore(settings.sessions_database))
 
 
 def _limit_rules(settings: Settings) -> LimitRules:

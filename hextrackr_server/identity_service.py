@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from engineio_core.cors import is_same_host
@@ -21,6 +22,7 @@ from hextrackr_server.session_cookie import SessionCookies, SessionStore, StoreU
 logger = logging.getLogger(__name__)
 
 MAXIMUM_REVOKED = 100_000
+LOGIN_THREADS = 2
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -33,7 +35,12 @@ class IdentityService:
         clock: Clock,
         cookies: SessionCookies | None = None,
         store: SessionStore | None = None,
+        limit: Callable[[Principal], None] = lambda _: None,
     ) -> None:
+        """`limit` raises RATE_LIMITED for whoever asks too often over HTTP."""
+        self._limit = limit
+        # Of their own: whatever keeps other threads busy, people can log in.
+        self._threads = ThreadPoolExecutor(LOGIN_THREADS, thread_name_prefix="hextrackr-login")
         self._authority = authority
         self._clock = clock
         self._cookies = cookies
@@ -63,10 +70,12 @@ class IdentityService:
         """The principal of an HTTP request: its bearer header, else its session cookie."""
         if not headers.get("authorization") and self.session_id(headers) is not None:
             _refuse_other_site(method, headers)
-            return await self.from_handshake(headers, {})
-        principal = self._authority.from_authorization(headers.get("authorization"))
+            principal = await self.from_handshake(headers, {})
+        else:
+            principal = self._authority.from_authorization(headers.get("authorization"))
         if self.is_revoked(principal):
             raise ServiceError(ErrorCode.UNAUTHORIZED, "This login was revoked: log in again")
+        self._limit(principal)
         return principal
 
     def session_id(self, headers: Mapping[str, str]) -> str | None:
@@ -88,7 +97,8 @@ class IdentityService:
     async def _look_up(self, session_id: str) -> Principal | None:
         if self._store is None or session_id in self._revoked_sessions:
             return None
-        return await asyncio.to_thread(self._store.find, session_id, self._now())
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._store.find, session_id, self._now())
 
     # -- whether it still is
 

@@ -158,6 +158,11 @@ class RateLimiter:
             self.allowed += 1
         return wait
 
+    def request(self, user_id: str) -> float:
+        """Count a request over HTTP as an event of its user: 0.0, or the seconds to wait."""
+        now = self._now()
+        return self._users.of(user_id, now).take(now)
+
     def is_answered(self, limits: SocketLimits) -> bool:
         """Whether a refusal is told where no answer was asked for."""
         return not limits.answers.take(self._now())

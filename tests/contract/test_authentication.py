@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jwt
@@ -32,6 +35,17 @@ async def test_s040_cookie_then_bearer_header_then_auth_token_then_nobody(stage:
         client = await stage.server.connect(headers=headers, auth=auth)
         assert stage.io.sockets[client.id].data["principal"].user_id == user
     assert (await stage.refusal())["code"] == "UNAUTHORIZED"
+
+
+async def test_s040_people_log_in_whatever_keeps_other_threads_busy(stage: Stage) -> None:
+    loop, may_end = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    busy = loop.run_in_executor(None, may_end.wait, 10)
+    async with asyncio.timeout(5):
+        client = await stage.server.connect(headers=stage.logins.log_in("7"))
+    assert client.connected
+    may_end.set()
+    assert await busy
 
 
 @pytest.mark.parametrize("header", ["Basic {}", "{}", "Bearer {} x", "Bearer  {}", "Bearer"])

@@ -173,3 +173,14 @@ async def test_s053_handshakes_are_limited_by_address(set_up: Any) -> None:
     assert [each.status for each in answers] == [200, 200, 429]
     assert answers[2].headers["retry-after"] == "30"
     assert answers[2].json()["retryAfterMs"] == 30_000
+
+
+async def test_s053_requests_over_http_count_as_events_of_their_user(set_up: Any) -> None:
+    stage: Stage = await set_up(events_per_minute=2)
+    mine, other = ({"authorization": f"Bearer {stage.token(user)}"} for user in ("7", "8"))
+    answers = [await stage.ask("GET", "/api/kev/stats", mine) for _ in range(5)]
+    assert [each.status for each in answers] == [200] * 4 + [429]
+    assert answers[-1].json()["code"] == "RATE_LIMITED"
+    assert (await stage.ask("GET", "/api/kev/stats", other)).status == 200
+    await stage.advance(15)
+    assert (await stage.ask("GET", "/api/kev/stats", mine)).status == 200
