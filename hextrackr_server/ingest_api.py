@@ -17,10 +17,11 @@ Knows: Starlette, the paths and the scope that each needs.  Does not know: what 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -28,7 +29,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hextrackr_server import log_setup
-from hextrackr_server.errors import invalid
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.http_front_end import small_body
 from hextrackr_server.idempotency import IdempotencyKeys
 from hextrackr_server.ingest_auth import IngestAuthority, require
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/ingest/v1/"
 MAXIMUM_BYTES = 1_000_000
+#: Bodies that are read at the same time to find out who sends them.
+MAXIMUM_UNPROVEN = 32
 MAXIMUM_DEPTH = 64
 
 
@@ -54,16 +57,30 @@ def ingest_routes(
     authority: IngestAuthority, keys: IdempotencyKeys, paths: list[Path]
 ) -> list[Route]:
     """The routes; without a producer configured every one of them answers 401."""
+    unproven = asyncio.Semaphore(MAXIMUM_UNPROVEN)
+
+    async def read(request: Request) -> bytes:
+        if authority.from_head(request.headers) is not None:
+            return await small_body(request, MAXIMUM_BYTES)
+        if unproven.locked():
+            raise ServiceError(ErrorCode.RATE_LIMITED, "Too many signed reports at once")
+        async with unproven:
+            return await small_body(request, MAXIMUM_BYTES)
+
     return [
-        Route(PREFIX + each.path, _endpoint(authority, keys, each), methods=[each.method])
+        Route(PREFIX + each.path, _endpoint(authority, keys, each, read), methods=[each.method])
         for each in paths
     ]
 
 
-def _endpoint(authority: IngestAuthority, keys: IdempotencyKeys, path: Path) -> Any:
+def _endpoint(
+    authority: IngestAuthority,
+    keys: IdempotencyKeys,
+    path: Path,
+    read: Callable[[Request], Awaitable[bytes]],
+) -> Any:
     async def answer(request: Request) -> Response:
-        authority.from_head(request.headers)
-        content = await small_body(request, MAXIMUM_BYTES)
+        content = await read(request)
         producer = authority.verify(request.headers, content)
         if path.scope is not None:
             require(producer, path.scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server import ingest_auth, ingest_service
+from hextrackr_server import ingest_api, ingest_auth, ingest_service
 from hextrackr_server.ingest_auth import SCOPES, SIGNATURE_HEADER, IngestToken
 from socketio_core.testing import settle
 from tests.contract.support import Answer, Stage
@@ -135,6 +136,28 @@ async def test_the_body_of_a_stranger_is_not_waited_for(
     headers = headers | {"content-length": "500000"}
     answer = await producer.stage.ask("POST", "/ingest/v1/emit", headers, only_head=True)
     assert answer.status == 401
+
+
+async def test_few_bodies_are_read_before_it_is_known_whose_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_api, "MAXIMUM_UNPROVEN", 1)
+    async with Stage(tmp_path, ingest_tokens=(FULL,)) as stage:
+        producer, body = Producer(stage), b'{"type": "x", "message": "y"}'
+        signed = producer.signed(body, key=b"no producer's")
+        lines = [f"{name.replace('_', '-')}: {value}" for name, value in signed.items()]
+        head = ["POST /ingest/v1/emit HTTP/1.1", "host: x", "content-length: 9", *lines]
+        _, stranger = await asyncio.open_connection("127.0.0.1", stage.port)
+        stranger.write("\r\n".join([*head, "", "{"]).encode())
+        # The stranger is read when the server comes to it.
+        for number in range(1000):
+            headers = producer.signed(body, at=number)
+            answer = await producer.send("notifications", body, token=None, **headers)
+            if answer.status != 202:
+                break
+        assert (answer.status, answer.json()["code"]) == (429, "RATE_LIMITED")
+        await producer.accepted("notifications", body)
+        stranger.close()
 
 
 async def test_bearers_may_be_refused_altogether(tmp_path: Path) -> None:
