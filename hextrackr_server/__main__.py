@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hextrackr_server import __version__, log_setup, settings
+from hextrackr_server import __version__, log_setup, open_files, settings
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import HexTrackrError, SettingsError
 from hextrackr_server.import_client import import_file
@@ -136,6 +136,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     from hextrackr_server.application import Application  # noqa: PLC0415
 
+    open_files.allow(chosen.max_connections)
     application = Application(chosen)
     sys.setswitchinterval(SWITCH_INTERVAL)
     # What is loaded now stays for good: without looking at it again and again the garbage

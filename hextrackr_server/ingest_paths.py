@@ -81,7 +81,7 @@ class IngestPaths:
             ),
             Path(
                 "POST",
-                "imports/{number:int}/cancel",
+                f"imports/{{number:{NUMBER}}}/cancel",
                 "progress",
                 lambda _, params, body: service.cancel_import(params["number"], body),
             ),

@@ -30,7 +30,7 @@ FLOORS: dict[int, str] = {
           workers __init__""",
     8: """hextrackr_server: __init__ errors clock setting_kinds ingest_auth setting_sources settings
           idempotency session_cookie ingest_service identity_service emitter event_log log_setup
-          daily_time metrics notifications principal rate_limiter
+          daily_time metrics open_files notifications principal rate_limiter
           update_batcher schema database vulnerability_store csv_mapping csv_source importer
           import_store import_inbox inline_rows upload_store sample kev progress_tracker
           editing_sessions maintenance
@@ -42,7 +42,7 @@ FLOORS: dict[int, str] = {
     9: """hextrackr_server: handlers.__init__ handlers.imports handlers.vulnerabilities
           handlers.editing handlers.admin handlers.progress handlers.answers handlers.identity
           handlers.failures handlers.limits handlers.observation metrics_api ingest_api
-          handlers.notifications ingest_paths
+          handlers.notifications handlers.rooms ingest_paths
           http_api http_numbers http_uploads http_front_end http_kev application __main__""",
 }
 # Pure logic: it is given its clock and its transport, and is tested without a loop.

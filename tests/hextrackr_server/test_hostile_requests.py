@@ -34,6 +34,7 @@ def bearer(stage: Stage, role: str = "user") -> dict[str, str]:
         ("POST", f"/api/imports/{MANY_DIGITS}/cancel"),
         ("PATCH", f"/ingest/v1/imports/{MANY_DIGITS}"),
         ("POST", f"/ingest/v1/imports/{MANY_DIGITS}/fail"),
+        ("POST", f"/ingest/v1/imports/{MANY_DIGITS}/cancel"),
     ],
 )
 async def test_a_number_that_is_too_long_to_be_read_names_nothing(
