@@ -5,6 +5,7 @@ Knows: rounds, servers that run.  Does not know: goals, reports.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 from .experiments import IDLE_CONNECTIONS, Contender, Experiment
 from .peers import Server
 from .workloads import Sample, Work, measure_memory
+
+CALM_SECONDS = 0.1
+CALM_LOOKS = 100
 
 Results = dict[str, dict[str, list[Sample]]]
 Say = Callable[[str], None]
@@ -88,6 +92,16 @@ class Bench:
             with contextlib.suppress(Exception):
                 await work.finish()
         gc.unfreeze()
+        await self._calm()
+
+    async def _calm(self) -> None:
+        """Wait until no server is busy with farewells, which what comes next is not to pay for."""
+        for _ in range(CALM_LOOKS):
+            before = [server.cpu_seconds() for server in self._servers.values()]
+            await asyncio.sleep(CALM_SECONDS)
+            after = [server.cpu_seconds() for server in self._servers.values()]
+            if all(b - a < CALM_SECONDS / 10 for a, b in zip(before, after, strict=True)):
+                return
 
     async def _prepare(self, experiment: Experiment, contender: Contender) -> Work:
         make_work = contender.make_work or experiment.make_work
