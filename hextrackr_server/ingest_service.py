@@ -142,10 +142,13 @@ class IngestService:
         message = _message(body.get("message"))
         if operation == "progress":
             share = _number("progress", body.get("progress"), 100)
-            status = ImportStatus.PROCESSING
+            # An import has records; a session has nothing but its share.
+            total = (known.total if number is not None and known is not None else None) or 100
+            processed = round(share / 100 * total)
             self._tracker.update(
-                session_id, status, round(share), 100, round(share), message, metadata
-            )
+                session_id, ImportStatus.PROCESSING, processed, total, round(share), message,
+                metadata,
+            )  # fmt: skip
         elif operation == "complete":
             self._tracker.update(session_id, *self._place(session_id), message, metadata)
             result = {"message": message or "Completed"}

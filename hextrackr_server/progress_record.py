@@ -85,6 +85,7 @@ class Record:
         "session_id",
         "started_at",
         "status",
+        "step",
         "timer",
         "total",
         "touched_at",
@@ -122,6 +123,7 @@ class Record:
         self.touched_at = 0.0
         # what was told
         self.emitted_at = float("-inf")
+        self.step: tuple[ImportStatus, int] | None = None
         self.sequence = 0
         self.timer: Timer | None = None
 

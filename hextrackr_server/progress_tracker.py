@@ -5,7 +5,8 @@ Does not know: sockets, threads, the database.  It is called on one thread, and 
 Rooms.
 
     import-started                       to the user who started it
-    import-progress                      to the room of the import, at most every 100 ms
+    import-progress                      to the room of the import, at most every 100 ms; of each
+                                         state, and of each tenth, once to the user, too
     import-completed, import-finished    to the room of the import, to the user: the same object
     import-failed, import-cancelled      to both; after a failure also application-error
 
@@ -32,6 +33,8 @@ from hextrackr_server.progress_record import (
 )
 
 THROTTLE_SECONDS = 0.1
+#: Percents that are one step for the owner's other sockets.
+COARSE = 10
 KEEP_SECONDS = 3600.0
 #: However many imports end, those that ended within this time can still be asked for.
 KEEP_AT_LEAST_SECONDS = 60.0
@@ -305,7 +308,11 @@ class ProgressTracker:
             # The guide describes this event twice, flat and nested: clients of both read this one.
             nested = ("processed", "total", "percentage", "status", "timestamp")
             state["progress"] = {name: state[name] for name in nested}
-            self._rooms.emit(import_room(record.import_id), "import-progress", state)
+            step = (record.status, record.overall // COARSE)
+            # One emission: who is in both rooms hears it once.
+            rooms = record.rooms if step != record.step else (import_room(record.import_id),)
+            record.step = step
+            self._rooms.emit(rooms, "import-progress", state)
         update = record.progress_update(now, epoch_ms)
         self._rooms.emit(progress_room(record.session_id), "progress-update", update)
 

@@ -87,6 +87,17 @@ async def test_s114_progress_is_throttled_and_its_last_word_is_never_lost(stage:
     assert [args[0]["current"] for args in client.events("progress-update")] == [1, 100]
 
 
+async def test_s114_other_pages_of_the_starter_see_coarse_steps(stage: Stage) -> None:
+    client = await stage.client()
+    tracker = stage.application.tracker
+    tracker.queue(70, "7", "scan.csv", None, session_id="s-70")
+    for processed in range(100):
+        tracker.update(70, ImportStatus.PROCESSING, processed, 100, processed, "")
+        await stage.advance(0.1)
+    seen = [args[0]["processed"] for args in client.events("import-progress")]
+    assert seen == list(range(0, 100, 10))
+
+
 async def test_s115_the_states_are_a_closed_set_and_final_ones_are_final(stage: Stage) -> None:
     assert {str(each) for each in ImportStatus} == {
         "queued",

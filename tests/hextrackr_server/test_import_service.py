@@ -45,7 +45,7 @@ async def test_owner_and_room_hear_of_an_import_from_start_to_end(office: Office
     await office.ended(number)
     events = office.sent.events()
     assert events[0] == ("user-7", "import-started")
-    assert events[1] == (f"import-{number}", "import-progress")
+    assert events[1] == (f"import-{number}+user-7", "import-progress")
     assert events[-2:] == [(f"import-{number}", "import-completed"), ("user-7", "import-finished")]
     assert office.sent.payloads("import-started")[0]["vendor"] == "cisco"
     assert office.sent.payloads("import-progress")[-1]["percentage"] == 100

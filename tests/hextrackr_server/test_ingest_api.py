@@ -342,6 +342,11 @@ async def test_an_import_elsewhere_is_watched_in_both_contracts(producer: Produc
     await producer.accepted(f"imports/{number}", {"processed": 5, "total": 10}, method="PATCH")
     assert (await owner.receive_event("import-progress"))[0]["percentage"] == 50
     assert (await owner.receive_event("progress-update"))[0]["progress"] == 50
+    # By its session alone a share is told; the records are still those of the import.
+    await producer.accepted(f"progress/{session}", {"op": "progress", "progress": 80})
+    await producer.stage.advance(0.1)
+    progress = (await owner.receive_event("import-progress"))[0]
+    assert (progress["processed"], progress["total"], progress["percentage"]) == (8, 10, 80)
     done = {"processed": 10, "errors": 1, "summary": {"inserted": 9}}
     await producer.accepted(f"imports/{number}/complete", done)
     finished = (await owner.receive_event("import-finished"))[0]

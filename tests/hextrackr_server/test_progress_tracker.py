@@ -89,7 +89,7 @@ def test_progress_goes_to_the_room_flat_and_nested(bench: Bench) -> None:
     bench.clock.advance(1.5)
     bench.update(4)
     (payload,) = bench.sent.payloads("import-progress")
-    assert bench.sent.events()[-1] == ("import-5", "import-progress")
+    assert bench.sent.events()[-1] == ("import-5+user-7", "import-progress")
     timestamp = bench.clock.epoch_ms()
     assert payload == {
         "importId": 5,
@@ -126,6 +126,18 @@ def test_a_burst_is_told_at_its_beginning_and_at_its_end(bench: Bench) -> None:
     assert len(bench.sent.payloads("import-progress")) == 2
 
 
+def test_the_user_hears_of_each_state_and_of_each_tenth_once(bench: Bench) -> None:
+    for share in range(100):
+        bench.update(share, total=100, overall=share)
+        bench.clock.advance(0.1)
+    bench.tracker.update(5, ImportStatus.FINALIZING, 99, 100, 99, "nearly")
+    rooms = [room for room, event in bench.sent.events() if event == "import-progress"]
+    assert len(rooms) == 101
+    assert [number for number, room in enumerate(rooms) if room == "import-5+user-7"] == [
+        *range(0, 100, 10), 100,
+    ]  # fmt: skip
+
+
 def test_steady_progress_is_told_ten_times_a_second(bench: Bench) -> None:
     for processed in range(1000):
         bench.update(processed, total=1000)
@@ -139,7 +151,7 @@ def test_what_waits_to_be_told_is_told_before_the_end(bench: Bench) -> None:
     bench.update(9)
     bench.tracker.complete(5, RESULT)
     assert bench.sent.events()[1:] == [
-        ("import-5", "import-progress"),
+        ("import-5+user-7", "import-progress"),
         ("import-5", "import-progress"),
         ("import-5", "import-completed"),
         ("user-7", "import-finished"),
