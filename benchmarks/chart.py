@@ -11,7 +11,8 @@ from .figures import Outcome
 
 ROW, BAR, LEFT, WIDTH, TOP, RIGHT = 34, 12, 330, 420, 56, 150
 LONGEST = 1.5  # times Node; what is longer is cut, and tells its number
-OURS_COLOUR, PYTHON_COLOUR, INK, FAINT = "#2b6cb0", "#b7791f", "#1a202c", "#a0aec0"
+OURS_COLOUR, FLOOR_COLOUR, PYTHON_COLOUR = "#2b6cb0", "#1a365d", "#b7791f"
+INK = "#1a202c"
 
 
 def draw(outcomes: list[Outcome]) -> str:
@@ -42,10 +43,12 @@ def _legend() -> str:
     return (
         f'<rect x="{LEFT}" y="32" width="12" height="10" fill="{OURS_COLOUR}"/>'
         f'<text x="{LEFT + 18}" y="41">ours</text>'
-        f'<rect x="{LEFT + 64}" y="32" width="12" height="10" fill="{PYTHON_COLOUR}"/>'
-        f'<text x="{LEFT + 82}" y="41">python-socketio</text>'
-        f'<line x1="{LEFT + 196}" y1="30" x2="{LEFT + 196}" y2="44" stroke="#c53030" '
-        f'stroke-width="2"/><text x="{LEFT + 204}" y="41">goal</text>'
+        f'<rect x="{LEFT + 64}" y="32" width="12" height="10" fill="{FLOOR_COLOUR}"/>'
+        f'<text x="{LEFT + 82}" y="41">the floor in it</text>'
+        f'<rect x="{LEFT + 176}" y="32" width="12" height="10" fill="{PYTHON_COLOUR}"/>'
+        f'<text x="{LEFT + 194}" y="41">python-socketio</text>'
+        f'<line x1="{LEFT + 308}" y1="30" x2="{LEFT + 308}" y2="44" stroke="#c53030" '
+        f'stroke-width="2"/><text x="{LEFT + 316}" y="41">goal</text>'
     )
 
 
@@ -53,8 +56,14 @@ def _row(outcome: Outcome, y: int) -> list[str]:
     assert outcome.goal is not None, "only figures with a goal are shown"
     parts = [
         f'<text x="{LEFT - 10}" y="{y + 15}" text-anchor="end">{escape(outcome.name)}</text>',
-        _bar(outcome.ratio, y, OURS_COLOUR),
+        _bar(outcome.ratio, y, OURS_COLOUR, outcome.goal),
     ]
+    if outcome.floor is not None:
+        width = WIDTH * outcome.floor / outcome.base / LONGEST
+        parts.append(
+            f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 2}" '
+            f'fill="{FLOOR_COLOUR}"/>'
+        )
     if outcome.python_socketio is not None:
         parts.append(_bar(outcome.python_socketio / outcome.base, y + BAR, PYTHON_COLOUR))
     goal = LEFT + WIDTH * outcome.goal / LONGEST
@@ -65,10 +74,12 @@ def _row(outcome: Outcome, y: int) -> list[str]:
     return parts
 
 
-def _bar(ratio: float, y: int, colour: str) -> str:
+def _bar(ratio: float, y: int, colour: str, goal: float = 0.0) -> str:
     width = WIDTH * min(ratio, LONGEST) / LONGEST
     more = " &#8594;" if ratio > LONGEST else ""
+    # The number stands behind a goal that is near.
+    end = max(width, WIDTH * goal / LONGEST) if goal < ratio + 0.12 else width
     return (
         f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 2}" fill="{colour}"/>'
-        f'<text x="{LEFT + width + 6:.1f}" y="{y + 9}" font-size="10">{ratio:.2f}{more}</text>'
+        f'<text x="{LEFT + end + 6:.1f}" y="{y + 9}" font-size="10">{ratio:.2f}{more}</text>'
     )
