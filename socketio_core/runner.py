@@ -108,18 +108,15 @@ class Runner:
         After `timeout` seconds it is cancelled; the error is a TimeoutError then.
         """
         spare = suspended.spare
-        if spare.work.done():
-            # Its task was cancelled with all others, as `asyncio.run` does at its end.
-            spare.driver.close()
-            done(None, CANCELLED())
-            return
         spare.task.set_name(name)
         self.tasks.add(spare.task)
         spare.task.add_done_callback(self.tasks.discard)
         suspended.done = done
         if timeout is not None:
             suspended.timer = self._clock().call_later(timeout, spare.expire)
-        spare.work.set_result(suspended)
+        spare.work = suspended
+        if not spare.called.done():  # else its task was cancelled, and wakes for that
+            spare.called.set_result(None)
 
     def start(
         self,
@@ -194,16 +191,20 @@ def _nothing(result: Any, error: BaseException | None) -> None:
 class _Spare:
     """A task that waits for work."""
 
-    __slots__ = ("_has_expired", "context", "driver", "is_lent", "is_over", "loop", "result",
-                 "run", "send", "task", "work")  # fmt: skip
+    __slots__ = ("_has_expired", "called", "context", "driver", "is_lent", "is_over", "loop",
+                 "result", "run", "send", "task", "work")  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
         self.loop = loop
         self.context = context
         self.run = context.run
         self.result: Any = None
-        self.work: asyncio.Future[Suspended] = loop.create_future()
-        self.task = loop.create_task(self._run(), name="socketio spare", context=context)
+        self.called: asyncio.Future[None] = loop.create_future()
+        self.work: Suspended | None = None
+        # Begun here: what is cancelled before it has begun would see nothing of `_run`.
+        life = self._run()
+        life.send(None)
+        self.task = loop.create_task(life, name="socketio spare", context=context)
         self._has_expired = False
         self.is_lent = False  # it runs a coroutine that has suspended
         self.is_over = False
@@ -222,14 +223,18 @@ class _Spare:
 
     async def _run(self) -> None:
         try:
-            work = await self.work
+            await _begun()
+            await self.called
         except CANCELLED:
             self.is_over = True
-            if not self.work.done() or self.work.cancelled():
-                raise  # nothing was handed over
-            work = self.work.result()
-            # The coroutine must hear of it: it is asked to cancel again, where it waits.
-            self.task.cancel()
+            if self.work is not None:
+                # The coroutine must hear of it, where it waits, and once: others count, too.
+                self.task.uncancel()
+                self.task.cancel()
+        work, self.work = self.work, None
+        if work is None:
+            self.driver.close()  # nothing was handed over
+            return
         error: BaseException | None = None
         result: Any = None
         try:
@@ -241,6 +246,12 @@ class _Spare:
         if work.timer is not None:
             work.timer.cancel()
         work.done(result, error)
+        error = None  # its traceback holds this frame
+
+
+@types.coroutine
+def _begun() -> Generator[None, None, None]:
+    yield
 
 
 @types.coroutine

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 from typing import Any
 
 import pytest
@@ -165,6 +167,80 @@ async def test_a_cancelled_handler_is_an_error_like_others(how: str) -> None:
         assert (await client.emit_with_ack("x"))["code"] == "HANDLER_ERROR"
         assert client.connected
     assert [type(error) for error in errors] == [asyncio.CancelledError]
+
+
+@pytest.mark.parametrize("serializes", [False, True])
+async def test_a_handler_that_cancels_itself_in_its_first_step_hears_of_it(
+    serializes: bool,
+) -> None:
+    io = SocketServer(serialize_handlers=serializes)
+
+    @io.on("x")
+    async def cancel_and_clean_up(socket: Socket) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)  # what is to be done at the end may wait, too
+        return f"cleaned up, {task.cancelling()} request"
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        # Those that come in one go are begun by tasks that have not run yet.
+        asked = [asyncio.ensure_future(client.emit_with_ack("x")) for _ in range(3)]
+        await settle()
+        assert [each.result() for each in asked] == ["cleaned up, 1 request"] * 3
+        assert not io.dispatch.runner.tasks
+
+
+async def test_a_deadline_that_has_passed_in_the_first_step_is_a_timeout() -> None:
+    io = SocketServer()
+
+    @io.on("x")
+    async def too_late(socket: Socket) -> str:
+        try:
+            async with asyncio.timeout(-1):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return "timeout"
+        return "no timeout"
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        for _ in range(2):
+            await settle()  # so that the task that is lent waits already
+            assert await client.emit_with_ack("x") == "timeout"
+
+
+@pytest.mark.parametrize("what", ["sets a variable", "waits", "waits and fails"])
+async def test_handlers_leave_no_cycles_behind(what: str) -> None:
+    io = SocketServer()
+    io.on_error(lambda error, socket, event: None)
+    variable = contextvars.ContextVar[object]("variable")
+
+    @io.on("x")
+    async def handler(socket: Socket) -> None:
+        if what == "sets a variable":
+            variable.set(object())
+            return
+        await asyncio.sleep(0)
+        if what == "waits and fails":
+            raise ValueError("oops")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        await settle()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(10):
+                client.emit("x")
+                await settle()
+            assert gc.collect() < 10
+        finally:
+            gc.enable()
 
 
 async def test_one_client_that_makes_handlers_fail_does_not_touch_the_others() -> None:
