@@ -263,10 +263,9 @@ def _drive(spare: _Spare) -> Generator[Any, Any, Any]:
     """
     coroutine = yield FINISHED
     while True:
-        result = yield from coroutine
+        spare.result = yield from coroutine
         if spare.is_lent:
-            return result
-        spare.result = result
+            return spare.result
         coroutine = yield FINISHED
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -252,3 +253,22 @@ async def test_one_client_that_makes_handlers_fail_does_not_touch_the_others() -
         for _ in range(100):
             bad.emit("x", 0)
         assert await good.emit_with_ack("x", 1) == 1
+
+
+async def test_the_answer_of_a_handler_is_freed_when_it_was_sent() -> None:
+    class Answer(list[int]):
+        """Something that can be watched."""
+
+    answers: list[weakref.ref[Answer]] = []
+    io = SocketServer()
+
+    @io.on("x")
+    async def answer(socket: Socket) -> Answer:
+        answer = Answer([1])
+        answers.append(weakref.ref(answer))
+        return answer
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("x") == [1]
+        assert answers[0]() is None
