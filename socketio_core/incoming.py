@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .dispatch import Ack, SharedAck
 from .event_table import event_name
 from .registry import Registry
+from .runner import CANCELLED
 
 if TYPE_CHECKING:
     from .handler import Handler
@@ -73,10 +74,13 @@ def take(socket: Socket, data: list[Any], ack_id: int | None) -> None:
             if outcome is not None and isawaitable(outcome):
                 _hold(socket, outcome, passed, data, ack_id)
                 return
+        extras = socket.extras  # a listener or a middleware may have given it some
         if extras is None:
             handler = shared.single.get(data[0])
             if handler is not None:
-                namespace.dispatch.run(handler, socket, data, ack_id)
+                # Node: an event whose socket has left meanwhile is ignored.
+                if socket.connected:
+                    namespace.dispatch.run(handler, socket, data, ack_id)
                 return
         else:
             for middleware in extras.registry.event_middlewares:
@@ -85,10 +89,11 @@ def take(socket: Socket, data: list[Any], ack_id: int | None) -> None:
                 if outcome is not None and isawaitable(outcome):
                     _hold(socket, outcome, passed, data, ack_id)
                     return
-    except Exception as error:
+    except (Exception, CANCELLED) as error:
         namespace.dispatch.failed(error, socket, data[0], ack_id)
         return
-    run_handlers(socket, data, ack_id)
+    if socket.connected:
+        run_handlers(socket, data, ack_id)
 
 
 def _hold(

@@ -267,3 +267,62 @@ async def test_events_that_wait_are_dropped_when_their_socket_leaves() -> None:
         gate.set()
         await settle()
     assert seen == []
+
+
+@pytest.mark.parametrize("who", ["a middleware", "a listener"])
+@pytest.mark.parametrize("what", ["a handler", "a middleware"])
+async def test_what_a_socket_is_given_while_an_event_passes_has_that_event(
+    who: str, what: str
+) -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+
+    def give(socket: Socket) -> None:
+        if what == "a handler":
+            socket.on("x", lambda number: seen.append(("own", number)))
+        else:
+            socket.use(lambda event: seen.append(("own", event[1])))
+
+    if who == "a middleware":
+        io.use_event(lambda socket, event: give(socket) if event[1] == 1 else None)
+    else:
+        io.on_any(lambda socket, event, number: give(socket) if number == 1 else None)
+    io.on("x", lambda socket, number: seen.append(number))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x", 1)
+        client.emit("x", 2)
+    assert sorted(map(str, seen)) == ["('own', 1)", "('own', 2)", "1", "2"]
+
+
+@pytest.mark.parametrize("handlers", [1, 2])
+@pytest.mark.parametrize("who", ["a middleware", "a listener"])
+async def test_an_event_whose_socket_has_left_on_its_way_is_dropped(
+    who: str, handlers: int
+) -> None:
+    io = SocketServer()
+    seen: list[str] = []
+    if who == "a middleware":
+        io.use_event(lambda socket, event: socket.disconnect())
+    else:
+        io.on_any(lambda socket, event: socket.disconnect())
+    for _ in range(handlers):
+        io.on("x", lambda socket: seen.append("never"))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x")
+        assert not client.connected
+    assert seen == []
+
+
+async def test_a_middleware_that_is_cancelled_stops_an_event_as_any_error_does() -> None:
+    io = SocketServer()
+
+    @io.use_event
+    def cancelled(socket: Socket, event: list[Any]) -> None:
+        raise asyncio.CancelledError
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert (await client.emit_with_ack("x"))["code"] == "HANDLER_ERROR"
+        assert client.connected
