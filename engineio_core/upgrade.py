@@ -38,6 +38,7 @@ class UpgradeCandidate:
             self._transport.listener = self._session
             self._session.change_transport(self._transport)
         else:
+            packet.decode()  # what is not UTF-8 is the worse fault
             self._give_up()
 
     def receive_binary(self, data: bytes) -> None:

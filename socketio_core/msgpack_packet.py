@@ -102,6 +102,7 @@ class MsgpackDecoder:
 
     def receive_text(self, message: bytes) -> Packet | None:
         """Refuse it: every packet is a binary message."""
+        message.decode()  # what is not UTF-8 is the worse fault
         raise PacketError("unexpected_text", "got text where packets are binary")
 
     def receive_binary(self, data: bytes) -> Packet | None:

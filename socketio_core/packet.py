@@ -183,6 +183,7 @@ class JsonDecoder:
         """Return the packet, or None if its attachments are still to come."""
         if self._reconstruction is not None:
             self.close()
+            message.decode()  # what is not UTF-8 is the worse fault
             raise PacketError(
                 "text_while_reconstructing", "got plaintext data when reconstructing a packet"
             )

@@ -364,3 +364,17 @@ def test_a_close_during_an_upgrade_reaches_a_client_that_polls_on() -> None:
     server.session.close()
     assert client.packets() == ["6", "1"]
     assert server.reasons == ["forced close"]
+
+
+@pytest.mark.parametrize("probes", [False, True])
+def test_a_candidate_that_sends_no_utf_8_is_told_so_and_the_session_goes_on(probes: bool) -> None:
+    server = Server()
+    client = server.open_polling()
+    candidate = client.upgrade()
+    if probes:
+        candidate.send_packet("2probe")
+    candidate.frame(TEXT, b"2\xff")
+    assert candidate.close_code == 1007
+    assert server.reasons == []
+    client.send("still here")
+    assert server.received == ["still here"]

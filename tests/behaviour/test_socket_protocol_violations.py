@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from socketio_core import MsgpackParser, Socket, SocketServer
+from socketio_core import JsonParser, MsgpackParser, Socket, SocketServer
+from tests.helpers.wire import TEXT
 from tests.socketio_core.support import Journal, TcpServer, join
 
 BROKEN = [
@@ -159,3 +161,14 @@ async def test_text_is_no_messagepack() -> None:
     client = TcpServer(io).open("websocket")
     client.send("0")
     assert client.is_over
+
+
+@pytest.mark.parametrize("parser", [JsonParser(), MsgpackParser()], ids=lambda parser: parser.name)
+async def test_text_that_is_not_utf_8_is_told_so_even_where_no_text_may_come(parser: Any) -> None:
+    tcp = TcpServer(SocketServer(parser=parser))
+    client = tcp.open_websocket()
+    if parser.name == "json":
+        join(client)
+        client.send('51-["x",{"_placeholder":true,"num":0}]')
+    client.frame(TEXT, b"4\xff")
+    assert client.close_code == 1007
