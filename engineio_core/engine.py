@@ -291,8 +291,8 @@ class Engine:
         session.send(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
         if self.options.initial_packet is not None:
             session.send(EncodedPacket.message(self.options.initial_packet))
-        self._register(session)
         transport.flush()
+        self._register(session)
         if rest:
             transport.data_received(rest)
 

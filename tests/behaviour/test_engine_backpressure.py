@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from engineio_core import EncodedPacket, SessionState
+from engineio_core import EncodedPacket, Session, SessionState
 from tests.helpers.client import Client, Server
 from tests.helpers.wire import TEXT, client_frame, text_frame
 
@@ -72,6 +72,21 @@ def test_a_volatile_packet_is_sent_when_it_can_leave_at_once(transport: str) -> 
     assert server.session.writable
     assert server.session.send_volatile(EncodedPacket.message("seen"))
     assert client.messages() == ["seen"]
+
+
+def test_a_websocket_can_take_a_volatile_packet_as_soon_as_it_is_open() -> None:
+    server = Server()
+    sent: list[bool] = []
+
+    def greet(session: Session) -> None:
+        sent.append(session.writable)
+        sent.append(session.send_volatile(EncodedPacket.message("seen")))
+
+    server.engine.on("connection", greet)
+    connection = server.upgrade()
+    assert sent == [True, True]
+    assert connection.response().status == 101
+    assert [frame.payload[:5] for frame in connection.frames()][1:] == [b"4seen"]
 
 
 def test_a_second_volatile_packet_for_the_same_poll_is_dropped() -> None:
