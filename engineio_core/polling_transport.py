@@ -10,6 +10,7 @@ what is under way now has finished.
 from __future__ import annotations
 
 import logging
+from asyncio import CancelledError
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -148,7 +149,7 @@ class PollingTransport:
                 self.session.receive_text(packet.encode())
         except ProtocolError:
             raise
-        except Exception:
+        except (Exception, CancelledError):
             logger.exception("a listener of session %s failed", self.session.sid[:6])
 
     def _post_too_large(self) -> None:

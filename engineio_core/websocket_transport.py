@@ -199,7 +199,7 @@ class WebSocketTransport(asyncio.Protocol):
                         receive_text(payload)
                     else:
                         self._receive_binary(payload)
-                except Exception as error:
+                except (Exception, asyncio.CancelledError) as error:
                     self._judge_failure(error, payload, first == FIN_TEXT)
                 continue
             if start - 4 > end:
@@ -245,11 +245,11 @@ class WebSocketTransport(asyncio.Protocol):
                 self._receive_text(payload)
             else:
                 self._receive_binary(payload)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             self._judge_failure(error, payload, is_text)
 
     @staticmethod
-    def _judge_failure(error: Exception, payload: bytes, is_text: bool) -> None:
+    def _judge_failure(error: BaseException, payload: bytes, is_text: bool) -> None:
         """Tell what the client has broken from a listener that failed."""
         if isinstance(error, ProtocolError):
             raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import base64
 
 import pytest
@@ -246,6 +247,22 @@ def test_a_listener_that_fails_closes_nothing(transport: str) -> None:
     for text in ("good", "bad", "good again"):
         client.send(text)
     assert heard == ["good", "good again"]
+    assert server.closed == []
+
+
+def test_a_listener_that_meets_a_cancelled_future_fails_as_others_do(transport: str) -> None:
+    server = Server()
+    client = server.open(transport)
+
+    def answer(text: str) -> None:
+        server.session.send_text(text)
+        if text == "bad":
+            raise asyncio.CancelledError
+
+    server.session.on_text = answer
+    for text in ("bad", "good"):
+        client.send(text)
+        assert client.messages() == [text]
     assert server.closed == []
 
 
