@@ -6,7 +6,7 @@ Knows: their order, names that nobody knows.  Does not know: what a setting mean
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,15 +73,26 @@ class Sources:
         variables += [f"{variable}_FILE" for variable in variables]
         for variable in self._environment:
             if variable.startswith(PREFIX) and variable not in (*variables, *OTHERS):
-                raise _unknown("variable", variable, (*variables, *OTHERS))
+                names = [each.removeprefix(PREFIX) for each in (*variables, *OTHERS)]
+                near = get_close_matches(variable.removeprefix(PREFIX), names, n=1)
+                raise _unknown("variable", variable, [PREFIX + each for each in near])
         for key in self._file:
             if key not in self._known:
-                raise _unknown(f"key in {self._file_name}:", key, self._known)
+                raise _unknown(f"key in {self._file_name}:", key, self._near_keys(key))
+
+    def _near_keys(self, key: str) -> list[str]:
+        """The key that was meant, perhaps by the name of one of its variables."""
+        names = {name: name for name in self._known}
+        names |= {other.lower(): name for name, others in self._known.items() for other in others}
+        near = get_close_matches(key.lower().removeprefix(PREFIX.lower()), names, n=1)
+        return [names[each] for each in near]
 
 
-def _unknown(what: str, name: str, known: Iterable[str]) -> SettingsError:
-    near = get_close_matches(name, list(known), n=1, cutoff=0.0)
-    return SettingsError(f"there is no such {what} {name[:100]!r}: did you mean {near[0]}?")
+def _unknown(what: str, name: str, near: list[str]) -> SettingsError:
+    hint = "take it away, and `hextrackr-server check` lists all settings"
+    if near:
+        hint = f"did you mean {near[0]}?"
+    return SettingsError(f"there is no such {what} {name[:100]!r}: {hint}")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

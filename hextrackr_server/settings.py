@@ -11,6 +11,7 @@ What is secret may be in a file instead: the variable's name with _FILE.
 # ruff: noqa: RUF009 - `option` is a field
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
@@ -135,13 +136,18 @@ def load(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None)
 
     Raises SettingsError, with one line for the terminal, where a server must not start.
     """
-    settings, _ = _load(environment, flags)
-    return settings
+    settings, _ = _read_all(environment, flags)
+    return _checked(settings)
 
 
 def describe(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> list[str]:
-    """A line for each setting: its value, and where it comes from; no secret is shown."""
-    settings, origins = _load(environment, flags)
+    """A line for each setting: its value, and where it comes from; no secret is shown.
+
+    Settings that do not go together are shown as they are; `load` says what is wrong with them.
+    """
+    settings, origins = _read_all(environment, flags)
+    with contextlib.suppress(SettingsError):
+        settings = _checked(settings)
     return [
         f"{each.name:<28} {_shown(each, getattr(settings, each.name)):<32} "
         f"({origins.get(each.name, 'default')})"
@@ -174,13 +180,13 @@ def known() -> dict[str, tuple[str, ...]]:
     return {each.name: each.metadata["names"] for each in fields(Settings)}
 
 
-def _load(
+def _read_all(
     environment: Mapping[str, str], flags: Mapping[str, Any] | None
 ) -> tuple[Settings, dict[str, str]]:
     sources = Sources(environment, flags or {}, known())
     values = {each.name: _read(sources, each.name) for each in fields(Settings)}
     given = {name: value for name, value in values.items() if value is not None}
-    return _checked(Settings(**given)), sources.origins
+    return Settings(**given), sources.origins
 
 
 def _read(sources: Sources, name: str) -> Any:

@@ -48,6 +48,32 @@ def test_an_unknown_key_is_refused_with_the_nearest_known(tmp_path: Path) -> Non
         settings.load({"JWT_SECRET": SECRET}, {"config": str(file)})
 
 
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("PORT", "port"),
+        ("HEXTRACKR_IMPORT_INBOX", "import_inbox"),
+        ("CORS_ORIGIN", "cors_origins"),
+        ("session_secret", "session_secrets"),
+    ],
+)
+def test_a_key_named_as_a_variable_is_refused_with_the_key(
+    tmp_path: Path, key: str, near: str
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(f"{key} = 5\n")
+    with pytest.raises(SettingsError, match=f"did you mean {near}\\?"):
+        settings.load({"JWT_SECRET": SECRET}, {"config": str(file)})
+
+
+def test_what_is_near_no_setting_is_refused_without_a_guess(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[server]\nport = 5\n")
+    for environment, flags in (({}, {"config": str(file)}), ({"HEXTRACKR_ZZZZZZ": "x"}, {})):
+        with pytest.raises(SettingsError, match="take it away, and `hextrackr-server check`"):
+            settings.load({"JWT_SECRET": SECRET} | environment, flags)
+
+
 @pytest.mark.parametrize("content", [None, "port = ", b"\xff"])
 def test_a_file_that_cannot_be_read_is_told_in_one_line(
     tmp_path: Path, content: str | bytes | None
@@ -116,6 +142,10 @@ def test_what_is_described_names_its_origin_and_no_secret() -> None:
     assert any(line.startswith("port ") and " 9 " in line and "(--port)" in line for line in lines)
     assert any(line.startswith("jwt_secret ") and "(JWT_SECRET)" in line for line in lines)
     assert len(lines) == len(settings.known())
+
+
+def test_settings_that_do_not_go_together_are_described_all_the_same() -> None:
+    assert len(settings.describe({"SSL_KEY_PATH": "key.pem"})) == len(settings.known())
 
 
 def test_development_ignores_the_configured_secret() -> None:
