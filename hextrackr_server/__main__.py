@@ -6,9 +6,11 @@ Knows: flags, the terminal, exit codes.  Does not know: how anything is done.
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,8 +31,13 @@ if TYPE_CHECKING:
     from hextrackr_server.application import Application
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+#: Of a token: ten years.
+MAXIMUM_HOURS = 87_600
 # A thread that computes gives way to the event loop after so many seconds (default: 0.005).
 SWITCH_INTERVAL = 0.001
+_HOW_TO_SET = """\
+Give a setting as a variable, HEXTRACKR_<NAME> in capitals, or under its name in a TOML file
+(--config FILE); what is secret may be in a file that HEXTRACKR_<NAME>_FILE names."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -107,6 +114,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def _check(options: argparse.Namespace) -> int:
     for line in settings.describe(os.environ, vars(options)):
         print(line)
+    print(f"\n{_HOW_TO_SET}", flush=True)
     print(f"\nnext KEV sync: {_next_kev(settings.load(os.environ, vars(options)), epoch_ms())}")
     return 0
 
@@ -150,16 +158,21 @@ def _serve(options: argparse.Namespace) -> int:
     try:
         uvloop.run(application.serve(listening))
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        no_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        if no_host:
+            reason, other = "this machine has no such address", "--host"
+        else:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            other = "--port"
         raise SettingsError(
-            f"cannot listen on {chosen.host} port {chosen.port}: {reason}; choose another --port"
+            f"cannot listen on {chosen.host} port {chosen.port}: {reason}; choose another {other}"
         ) from error
     return 0
 
 
 def _banner(chosen: settings.Settings, port: int, application: Application) -> str:
     host = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
-    url = f"http://{host}:{port}"
+    url = f"{'https' if chosen.ssl_cert_path else 'http'}://{host}:{port}"
     if not chosen.dev:
         return f"HexTrackr listens at {url}, database {application.database}"
     program = sys.argv[0] if Path(sys.argv[0]).name == "hextrackr-server" else "hextrackr-server"
@@ -207,6 +220,8 @@ def _kev_sync(options: argparse.Namespace) -> int:
 
 
 def _token(options: argparse.Namespace) -> int:
+    if not 0 < options.hours <= MAXIMUM_HOURS:
+        raise SettingsError(f"--hours must be more than 0, and {MAXIMUM_HOURS} at most")
     authority = TokenAuthority(settings.load_secret(os.environ))
     try:
         signed = authority.sign(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import socket
+from collections.abc import Coroutine
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from hextrackr_server.__main__ import main
+from hextrackr_server import settings
+from hextrackr_server.__main__ import _banner, main
+from hextrackr_server.application import Application
 from hextrackr_server.import_client import ClientError, ImportClient, Progress, report
 from hextrackr_server.principal import Principal, TokenAuthority
 from tests.hextrackr_server.support import SECRET
@@ -196,6 +203,56 @@ def test_check_shows_when_kev_is_synchronised_next(
         monkeypatch.setenv(f"HEXTRACKR_{name}", value)
     assert main(["check"]) == 0
     assert f"next KEV sync: {words}" in capsys.readouterr().out
+
+
+def test_check_shows_all_settings_before_it_asks_for_a_secret(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check"]) == 1
+    printed = capsys.readouterr()
+    assert "presence_scope " in printed.out
+    assert "HEXTRACKR_<NAME>" in printed.out
+    assert "set JWT_SECRET" in printed.err
+
+
+@pytest.mark.parametrize("hours", ["-1", "0", "nan", "1e9"])
+def test_a_token_that_is_never_valid_or_always_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hours: str
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    assert main(["token", "--user", "alice", "--hours", hours]) == 1
+    assert "--hours must be more than 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_an_address_of_others_is_told_by_its_flag(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    host: str,
+) -> None:
+    code = errno.EADDRNOTAVAIL
+    refusal = socket.gaierror(-2, "x") if "invalid" in host else OSError(code, "x")
+
+    def refused(serving: Coroutine[None, None, None]) -> None:
+        serving.close()
+        raise refusal
+
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    monkeypatch.setattr("uvloop.run", refused)
+    database = str(tmp_path / "x.db")
+    assert main(["serve", "--host", host, "--port", "9123", "--database", database]) == 1
+    assert capsys.readouterr().err == (
+        f"hextrackr-server: cannot listen on {host} port 9123: this machine has no such address; "
+        "choose another --host\n"
+    )
+
+
+def test_where_it_listens_is_told_with_the_scheme_it_speaks() -> None:
+    environment = {"JWT_SECRET": SECRET.decode(), "SSL_KEY_PATH": "k", "SSL_CERT_PATH": "c"}
+    application = cast("Application", SimpleNamespace(database="x.db"))
+    told = _banner(settings.load(environment), 8443, application)
+    assert told.startswith("HexTrackr listens at https://127.0.0.1:8443,")
 
 
 def test_check_refuses_what_serve_would(
