@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -141,7 +141,10 @@ def _parse(payload: Any) -> _Asked:
     except msgspec.ValidationError as error:
         named = _NAMED_FIELD.search(str(error))
         path = named.group(1) if named else "resource"
-        raise invalid("Invalid question", [(path, str(error))]) from error
+        text = str(error)
+        if path == "resource":
+            text = "must be one of " + ", ".join(get_args(Resource))
+        raise invalid("Invalid question", [(path, text)]) from error
 
 
 def _id(asked: _Asked) -> int:
@@ -163,7 +166,9 @@ def _filters(asked: _Asked) -> Filters:
         if value is None or value == "":
             continue
         try:
-            parsed[name] = _filter(kinds.get(name), value)
+            if name not in kinds:
+                raise ValueError("is not a known filter: these are " + ", ".join(kinds))
+            parsed[name] = _filter(kinds[name], value)
         except ValueError as error:
             problems.append((name[:64], str(error)))
     if problems:
@@ -171,7 +176,7 @@ def _filters(asked: _Asked) -> Filters:
     return tuple(sorted(parsed.items()))
 
 
-def _filter(kind: str | None, value: Any) -> Any:
+def _filter(kind: str, value: Any) -> Any:
     match kind:
         case "text":
             if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
@@ -191,10 +196,8 @@ def _filter(kind: str | None, value: Any) -> Any:
             if not isinstance(value, bool):
                 raise ValueError("must be true or false")
             return value
-        case "date":
+        case _:
             day = iso_date(value) if isinstance(value, str) else None
             if day is None:
                 raise ValueError("must be a date such as 2025-09-30")
             return day
-        case _:
-            raise ValueError("is not a known filter")

@@ -134,7 +134,10 @@ def parse_start(payload: Any) -> Request:
     except msgspec.ValidationError as error:
         named = _NAMED_FIELD.findall(str(error))
         path = named[-1] if named else "source"
-        raise invalid("Invalid import request", [(path, str(error))]) from error
+        text = str(error)
+        if path == "source":
+            text = "must be one of upload, inline, path, external"
+        raise invalid("Invalid import request", [(path, text)]) from error
     if isinstance(request, Inline) and (request.csv is None) == (request.rows is None):
         message = "must be there, or else rows: one of the two"
         raise invalid("Invalid import request", [("csv", message)])

@@ -275,7 +275,23 @@ async def test_what_cannot_be_started_is_refused_by_field(
 async def test_unknown_filters_are_refused_by_name(site: Site) -> None:
     async with site.client() as client:
         answer = await client.ask("get-vulnerability-stats", {"filters": {"owner": "me"}})
-        assert answer["fields"] == [{"path": "owner", "message": "is not a known filter"}]
+        filters = {"severity": "high", "isKev": True, "vendor": "CISCO", "hostname": "web-1"}
+        filters |= {"search": "ssh", "scanDate": "2025-09-30", "since": "2025-09-30"}
+        text = "is not a known filter: these are " + ", ".join(filters)
+        assert answer["fields"] == [{"path": "owner", "message": text}]
+        assert (await client.ask("get-vulnerability-stats", filters))["success"]
+
+
+async def test_what_is_chosen_among_few_is_refused_with_those(site: Site) -> None:
+    async with site.client() as client:
+        answer = await client.ask("start-import", {"source": "file"})
+        text = "must be one of upload, inline, path, external"
+        assert answer["fields"] == [{"path": "source", "message": text}]
+        answer = await client.ask("get-data", {"resource": "hosts"})
+        assert answer["fields"][0]["message"].startswith("must be one of vulnerabilities, ")
+        answer = await client.ask("get-data", {"resource": "kev", "filters": {"cve": "x"}})
+        text = "is not a known filter: these are search, matched"
+        assert answer["fields"] == [{"path": "cve", "message": text}]
 
 
 async def test_events_without_an_ack_disturb_nobody(site: Site) -> None:
