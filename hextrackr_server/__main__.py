@@ -72,6 +72,15 @@ def _parser() -> argparse.ArgumentParser:
     upload.add_argument("file", type=Path, metavar="FILE.csv")
     upload.add_argument("--url", help=f"the server (HEXTRACKR_URL; {DEFAULT_URL})")
     upload.add_argument("--token", help="a token (HEXTRACKR_TOKEN)")
+    upload.add_argument(
+        "--scope",
+        help="which findings that the file does not name are resolved: those of its vendors "
+        "(vendor, the default), of its hosts (hosts), all (full), or none",
+    )
+    upload.add_argument("--vendor", help="whose findings these are, where the file does not say")
+    upload.add_argument(
+        "--scan-date", help="such as 2025-09-30 (that in the file's name, or today)"
+    )
     upload.set_defaults(command=_import)
 
     kev = commands.add_parser("kev-sync", help="synchronise the known exploited vulnerabilities")
@@ -158,16 +167,17 @@ def _serve(options: argparse.Namespace) -> int:
     try:
         uvloop.run(application.serve(listening))
     except OSError as error:
-        no_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
-        if no_host:
-            reason, other = "this machine has no such address", "--host"
-        else:
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            other = "--port"
-        raise SettingsError(
-            f"cannot listen on {chosen.host} port {chosen.port}: {reason}; choose another {other}"
-        ) from error
+        where = f"cannot listen on {chosen.host} port {chosen.port}"
+        raise SettingsError(f"{where}: {_why_not(error)}") from error
     return 0
+
+
+def _why_not(error: OSError) -> str:
+    """What keeps it from listening, and what to do about it."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address; choose another --host"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"{reason}; choose another --port"
 
 
 def _banner(chosen: settings.Settings, port: int, application: Application) -> str:
@@ -199,7 +209,9 @@ def _import(options: argparse.Namespace) -> int:
     if not token:
         raise SettingsError("no token: give one with --token or HEXTRACKR_TOKEN")
     url = options.url or os.environ.get("HEXTRACKR_URL") or DEFAULT_URL
-    return import_file(options.file, url, token)
+    given = {"scope": options.scope, "vendor": options.vendor, "scanDate": options.scan_date}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return import_file(options.file, url, token, chosen)
 
 
 def _kev_sync(options: argparse.Namespace) -> int:

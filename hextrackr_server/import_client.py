@@ -11,10 +11,10 @@ import http.client
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from hextrackr_server.errors import HexTrackrError
 from hextrackr_server.log_setup import escape
@@ -44,14 +44,15 @@ class ImportClient:
         self._parts = parts
         self._headers = {"authorization": f"Bearer {token}"}
 
-    def upload(self, path: Path, progress: Progress) -> int:
-        """Send a file; the id of its import."""
+    def upload(self, path: Path, progress: Progress, options: Mapping[str, str]) -> int:
+        """Send a file, with options as `POST /api/imports` has them; the id of its import."""
+        query = urlencode({"filename": path.name, **options})
         try:
             size = path.stat().st_size
             with path.open("rb") as file:
                 answer = self._request(
                     "POST",
-                    f"/api/imports?filename={quote(path.name)}",
+                    f"/api/imports?{query}",
                     body=_chunks(file, size, progress),
                     headers={"content-type": "text/csv", "content-length": str(size)},
                 )
@@ -134,7 +135,10 @@ class ImportClient:
                 "give a valid one with --token or HEXTRACKR_TOKEN"
             )
         if status >= 400:
-            raise ClientError(f"the server refuses: {answer.get('error')} ({answer.get('code')})")
+            text = f"the server refuses: {answer.get('error')} ({answer.get('code')})"
+            for problem in answer.get("fields", []):
+                text += f"\n  {escape(problem['path'])}: {escape(problem['message'])}"
+            raise ClientError(text)
         return answer
 
 
@@ -165,12 +169,12 @@ class Progress:
             self._stream.flush()
 
 
-def import_file(path: Path, url: str, token: str) -> int:
+def import_file(path: Path, url: str, token: str, options: Mapping[str, str]) -> int:
     """Import a file and print what became of it; the exit code: 0, or 1 where it failed."""
     progress = Progress()
     try:
         client = ImportClient(url, token)
-        import_id = client.upload(path, progress)
+        import_id = client.upload(path, progress, options)
         status = client.follow(import_id, progress)
     finally:
         progress.end()

@@ -47,6 +47,29 @@ def test_a_sample_is_imported_with_a_token_from_the_command_line(
     assert "inserted           0" in second.stdout
 
 
+def test_an_import_says_from_the_command_line_what_it_may_resolve(
+    server: Server, tmp_path: Path
+) -> None:
+    token = program.token(tmp_path, "7")
+
+    def imported(file: str, rows: str, *options: str) -> tuple[str, str]:
+        (tmp_path / file).write_text(f"hostname,cve\n{rows}\n")
+        given = (file, "--url", server.url, "--token", token, "--vendor", "Palo Alto", *options)
+        done = program.run("import", *given, cwd=tmp_path)
+        return done.stdout, done.stderr
+
+    imported("two.csv", "fw-1,CVE-2024-1000\nfw-2,CVE-2024-1000")
+    options = ("--scope", "none", "--scan-date", "2025-09-30")
+    shown, _ = imported("one.csv", "fw-3,CVE-2024-1000", *options)
+    assert "resolved           0" in shown
+    assert "vendors    Palo Alto" in shown
+    assert "scan date  2025-09-30" in shown
+    shown, _ = imported("one.csv", "fw-3,CVE-2024-1000")
+    assert "resolved           2" in shown
+    _, refused = imported("one.csv", "fw-3,CVE-2024-1000", "--scope", "half")
+    assert "scope: must be one of: vendor, hosts, full, none" in refused
+
+
 def test_a_foreign_file_fails_with_the_columns_that_it_misses(
     server: Server, tmp_path: Path
 ) -> None:
