@@ -7,7 +7,7 @@ Does not know: how an import is done.
     POST /api/imports/upload         the same, stored until `start-import` names its uploadId
     GET  /api/imports/{id}           where an import is
     POST /api/imports/{id}/cancel    end it early
-    GET  /health                whether the server lives; the one path without a token
+    GET  /health                     whether the server lives, without a token
 """
 
 from __future__ import annotations
