@@ -7,10 +7,18 @@ Does not know: servers; what a step does.
 from __future__ import annotations
 
 import json
+import sysconfig
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FOLDER = Path(__file__).parent.parent / "spec-vectors"
+
+def vectors_folder(clone: Path, prefix: Path) -> Path:
+    """Where the vectors are: in the clone, or where `pip install` has put them."""
+    folder = clone / "spec-vectors"
+    return folder if folder.is_dir() else prefix / "share" / "socketio-conformance"
+
+
+FOLDER = vectors_folder(Path(__file__).parent.parent, Path(sysconfig.get_path("data")))
 FILES = ("engineio-dialogue.json", "socketio-dialogue.json")
 VERBS = {
     *("request", "more", "response", "pending", "cut", "abort", "post", "poll"),

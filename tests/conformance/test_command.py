@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from socketio_conformance.__main__ import main
-from socketio_conformance.dialogue import Dialogue
+from socketio_conformance.dialogue import FILES, FOLDER, Dialogue, vectors_folder
 from socketio_conformance.http_connection import Address
 from socketio_conformance.player import Player
 
@@ -25,6 +26,15 @@ LONG = ("--ping-interval", "25", "--ping-timeout", "20")
 def engine() -> Iterator[str]:
     with example("engineio_echo.py", *LONG) as url:
         yield url
+
+
+def test_the_vectors_are_in_the_clone_or_else_where_they_are_installed(tmp_path: Path) -> None:
+    assert FOLDER == ROOT / "spec-vectors"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    [(where, patterns)] = project["tool"]["setuptools"]["data-files"].items()
+    assert vectors_folder(tmp_path / "site-packages", tmp_path) == tmp_path / where
+    installed = {path.name for pattern in patterns for path in ROOT.glob(pattern)}
+    assert installed >= set(FILES)
 
 
 def vectors(folder: Path, *cases: object) -> list[str]:
