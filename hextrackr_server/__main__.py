@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,8 +146,8 @@ def _next_kev(chosen: settings.Settings, now_ms: int) -> str:
 def _serve(options: argparse.Namespace) -> int:
     chosen = settings.load(os.environ, vars(options))
     log_setup.configure(chosen.log_format, logging.getLevelName(chosen.log_level.upper()))
-    if chosen.redis_url is not None:
-        logger.warning("REDIS_URL is set, but this server is alone: no adapter uses it yet")
+    for warning in _warnings(chosen):
+        logger.warning(warning)
     # Late: the other commands start faster without the server.
     import uvloop  # noqa: PLC0415
 
@@ -170,6 +170,18 @@ def _serve(options: argparse.Namespace) -> int:
         where = f"cannot listen on {chosen.host} port {chosen.port}"
         raise SettingsError(f"{where}: {_why_not(error)}") from error
     return 0
+
+
+def _warnings(chosen: settings.Settings) -> Iterator[str]:
+    """What is no reason not to start, but may not be meant."""
+    if chosen.redis_url is not None:
+        yield "REDIS_URL is set, but this server is alone: no adapter uses it yet"
+    store = chosen.sessions_database
+    if chosen.session_secrets and not store.is_file():
+        yield (
+            f"there is no store of sessions at {store}: until there is, nobody gets in by cookie; "
+            "HEXTRACKR_SESSIONS_DATABASE names it"
+        )
 
 
 def _why_not(error: OSError) -> str:

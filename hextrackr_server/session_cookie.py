@@ -80,6 +80,7 @@ class SessionStore:
     """HexTrackr's `sessions.db`, opened read-only for each look.  It blocks: use a thread."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._address = f"file:{quote(str(path.absolute()))}?mode=ro"
 
     def find(self, session_id: str, now: float) -> Principal | None:
@@ -90,7 +91,8 @@ class SessionStore:
             ) as connection:
                 row = connection.execute(_QUERY, (session_id, int(now))).fetchone()
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"the store of sessions cannot be read: {error}") from error
+            text = f"the store of sessions {self._path} cannot be read: {error}"
+            raise StoreUnavailable(text) from error
         return None if row is None else _principal_of(session_id, row, now)
 
 

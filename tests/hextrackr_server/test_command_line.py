@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from hextrackr_server import settings
-from hextrackr_server.__main__ import _banner, _why_not, main
+from hextrackr_server.__main__ import _banner, _warnings, _why_not, main
 from hextrackr_server.application import Application
 from hextrackr_server.import_client import ClientError, ImportClient, Progress, report
 from hextrackr_server.principal import Principal, TokenAuthority
@@ -226,6 +226,15 @@ def test_a_token_that_is_never_valid_or_always_is_refused(
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "x"), OSError(errno.EADDRNOTAVAIL, "x")])
 def test_an_address_of_others_is_told_by_its_flag(error: OSError) -> None:
     assert _why_not(error) == "this machine has no such address; choose another --host"
+
+
+def test_a_store_of_sessions_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
+    store = tmp_path / "sessions.db"
+    environment = {"SESSION_SECRET": SECRET.decode(), "SESSIONS_DATABASE": str(store)}
+    [warning] = _warnings(settings.load(environment))
+    assert f"no store of sessions at {store}" in warning
+    store.touch()
+    assert list(_warnings(settings.load(environment))) == []
 
 
 def test_where_it_listens_is_told_with_the_scheme_it_speaks() -> None:

@@ -111,7 +111,7 @@ def test_the_store_is_never_written_nor_made(tmp_path: Path, path: Path) -> None
     before = path.read_bytes()
     SessionStore(path).find("good", NOW)
     assert path.read_bytes() == before
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match=str(tmp_path)):
         SessionStore(tmp_path / "missing.db").find("good", NOW)
     assert not (tmp_path / "missing.db").exists()
 
