@@ -176,6 +176,8 @@ class RowMapper:
         if not (advisories or plugin_id or plugin_name):
             mentions = [("hostname", hostname), ("ip_address", ip_address)]
             message = "the row names no CVE and no plugin"
+            if given := clean(self._first(cells, "cve"), 40):
+                message = f"{given!r} is no CVE such as CVE-2024-1000, and the row names no plugin"
             raise RowRejected(self._column("cve"), message, mentions)
         description = clean_text(self._first(cells, "description"))
         state = clean(self._first(cells, "state"), 64) or "ACTIVE"

@@ -122,9 +122,14 @@ def test_a_row_without_a_host_mentions_more_cves_than_a_row_may_report() -> None
     assert rejected.value.mentions == [("cve", each) for each in many]
 
 
+def test_what_is_no_cve_is_told_where_the_row_names_no_plugin() -> None:
+    with pytest.raises(RowRejected, match="'CVE-1' is no CVE such as CVE-2024-1000"):
+        mapped(hostname="h", cve="CVE-1")
+
+
 def test_a_row_without_a_cve_or_plugin_is_rejected() -> None:
     with pytest.raises(RowRejected, match="no CVE and no plugin") as rejected:
-        mapped(hostname="H.example", definition__cve="pending")
+        mapped(hostname="H.example", definition__cve="")
     assert rejected.value.mentions == [("hostname", "h")]
 
 
