@@ -16,7 +16,7 @@ from . import wire
 MESSAGE = ord("4")
 PING = ord("2")
 OPEN_SECONDS = 30.0
-CLOSE = 0x88
+CLOSE, PING_FRAME, PONG_FRAME = 0x88, 0x89, 0x8A
 SHORTEST_ANSWER = 12  # bytes of a compressed one
 
 
@@ -134,6 +134,8 @@ class WebSocketClient(asyncio.Protocol):
     def _receive_rare(self, first: int, payload: bytes) -> None:
         if first == wire.TEXT and payload[0] == PING:
             self.tcp.write(wire.PONG)
+        elif first == PING_FRAME:  # uvicorn's, each 20 seconds
+            self.tcp.write(wire.frame(payload, PONG_FRAME))
         elif first == CLOSE:
             if not self._closing:
                 self._fail(f"the server closed: {payload!r}")
