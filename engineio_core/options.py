@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -24,17 +25,20 @@ AllowRequest: TypeAlias = (
 GenerateId: TypeAlias = "Callable[[HttpRequest], str | Awaitable[str]]"
 
 TRANSPORTS: Final = ("polling", "websocket")
+LONGEST_BEAT: Final = 3600.0
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _COOKIE_ATTRIBUTE = re.compile(r"[\x20-\x3A\x3C-\x7E]*")  # RFC 6265: no controls, no ";"
 
 
-def _positive(name: str, value: Any) -> None:
+def positive(name: str, value: Any) -> None:
+    """Raise ValueError for an option that is no number of seconds."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
         raise ValueError(f"{name} is a number of seconds above 0, not {value!r}")
 
 
-def _at_least(name: str, value: Any, least: int) -> None:
+def at_least(name: str, value: Any, least: int) -> None:
+    """Raise ValueError for an option that is no whole number, or too small a one."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} is a whole number of at least {least}, not {value!r}")
 
@@ -113,7 +117,7 @@ class HttpCompression:
     level: int = 6
 
     def __post_init__(self) -> None:
-        _at_least("threshold", self.threshold, 0)
+        at_least("threshold", self.threshold, 0)
         _within("level", self.level, 0, 9)
 
 
@@ -129,7 +133,7 @@ class PerMessageDeflate:
     client_no_context_takeover: bool = False
 
     def __post_init__(self) -> None:
-        _at_least("threshold", self.threshold, 0)
+        at_least("threshold", self.threshold, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,9 +220,14 @@ class EngineOptions:
         if not self.path.startswith("/"):
             raise ValueError(f'path begins with "/": {self.path!r}')
         for name in _DURATIONS:
-            _positive(name, getattr(self, name))
+            positive(name, getattr(self, name))
+        for name in ("ping_interval", "ping_timeout"):
+            if (seconds := getattr(self, name)) > LONGEST_BEAT:
+                # Node's options are in milliseconds.
+                most = f"{name} is in seconds, {LONGEST_BEAT:g} at most"
+                raise ValueError(f"{most}: did you mean {seconds / 1000:g}?")
         for name in ("max_http_buffer_size", "max_outbox_size", "max_header_size", "max_sessions"):
-            _at_least(name, getattr(self, name), 1)
+            at_least(name, getattr(self, name), 1)
         for name, kind in _OBJECTS.items():
             one_of(name, getattr(self, name), kind)
         _networks("trusted_proxies", self.trusted_proxies)
@@ -245,8 +254,16 @@ _OBJECTS: Final[dict[str, type]] = {
 def build_options(kind: type[Options], given: Mapping[str, Any]) -> Options:
     """Make options of `kind`; an unknown name raises a TypeError that lists the known ones."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass by contract
-    if unknown := sorted(set(given) - known):
-        raise TypeError(
-            f"unknown option {', '.join(unknown)}; known are {', '.join(sorted(known))}"
-        )
+    refuse_unknown(given, known)
     return kind(**given)
+
+
+def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
+    """Raise TypeError for names that no option has: it says what was meant, or which there are."""
+    for name in given:
+        if name not in known:
+            # Node's are written in another way: pingInterval is ping_interval.
+            spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+            near = get_close_matches(spelled, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            raise TypeError(f"unknown option {name}: {hint}")

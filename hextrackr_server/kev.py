@@ -138,7 +138,8 @@ class KevService:
         """Synchronise from the source, or from the bytes of a catalog; what came of it.
 
         `force` believes a catalog that has lost many entries, and one that has not changed.
-        ServiceError CONFLICT while another one runs, UNAVAILABLE where it failed.
+        ServiceError CONFLICT while another one runs, UNAVAILABLE where it failed, VALIDATION_ERROR
+        where the given bytes are no catalog.
         """
         if self._running:
             raise ServiceError(ErrorCode.CONFLICT, "A synchronisation is running already")
@@ -148,7 +149,9 @@ class KevService:
             result = await self._sync(force, body)
         except KevError as error:
             await self._failed(str(error))
-            raise ServiceError(ErrorCode.UNAVAILABLE, f"KEV: {error}") from error
+            # A catalog that was given is the giver's; the source's is nobody's fault who asks.
+            code = ErrorCode.UNAVAILABLE if body is None else ErrorCode.VALIDATION_ERROR
+            raise ServiceError(code, f"KEV: {error}") from error
         except Exception:
             await self._failed("the server could not store the catalog")
             raise

@@ -20,6 +20,7 @@ from hextrackr_server.maintenance_store import MaintenanceStore, Planned
 from hextrackr_server.notifications import Notifications, check_message
 from hextrackr_server.principal import Principal
 
+MINIMUM_DURATION_MS = 1000  # who writes less means seconds, or minutes
 MAXIMUM_DURATION_MS = 7 * 24 * 3600 * 1000
 MAXIMUM_AHEAD_MS = 366 * 24 * 3600 * 1000
 LATE_MS = 60_000
@@ -172,6 +173,7 @@ def _duration(given: Any) -> int:
     if isinstance(given, float) and given.is_integer():
         given = int(given)
     is_number = isinstance(given, int) and not isinstance(given, bool)
-    if not is_number or not 0 < given <= MAXIMUM_DURATION_MS:
-        raise invalid("Invalid maintenance", [("duration", "must be 1 ms to 7 days, in ms")])
+    if not is_number or not MINIMUM_DURATION_MS <= given <= MAXIMUM_DURATION_MS:
+        text = f"is in milliseconds: must be {MINIMUM_DURATION_MS} to {MAXIMUM_DURATION_MS}"
+        raise invalid("Invalid maintenance", [("duration", text)])
     return int(given)

@@ -5,6 +5,7 @@
 `__all__` is the public API.
 """
 
+from engineio_core.listener import Tls
 from engineio_core.options import Cookie, Cors, HttpCompression, PerMessageDeflate
 
 from .acknowledgement import BroadcastAnswers
@@ -50,5 +51,6 @@ __all__ = [
     "Socket",
     "SocketError",
     "SocketServer",
+    "Tls",
     "event",
 ]

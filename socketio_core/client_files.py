@@ -28,6 +28,10 @@ NAMES: Final = frozenset(
     for ending in ("", ".map")
 )
 ENVIRONMENT: Final = "SOCKETIO_CLIENT_DIST"
+MISSING: Final = (
+    b"There is no such bundle of the client here: npm install socket.io-client where the server "
+    b"is started, or name its folder dist by SOCKETIO_CLIENT_DIST.\n"
+)
 
 
 class _File(NamedTuple):
@@ -77,7 +81,8 @@ class ClientFiles:
             return False
         file = self._find(name)
         if file is None:
-            return False
+            exchange.respond(HttpResponse(404, MISSING, [("Content-Type", "text/plain")]))
+            return True
         if self._cors is not None:
             self._cors.decorate(request)
         kind = "application/json" if name.endswith(".map") else "application/javascript"

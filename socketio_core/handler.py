@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from inspect import Parameter
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,7 @@ from msgspec import ValidationError, convert
 from .errors import PayloadInvalid
 
 MANY: Final = 1_000_000  # what `*args` can take
+_MISSING_FIELD: Final = re.compile("Object missing required field `(.+)`")
 
 
 class Handler:
@@ -84,6 +86,8 @@ class Handler:
         name = names[min(index, len(names) - 1)]
         message, _, path = str(error).partition(" - at `$")
         path = f"{name}{path.rstrip('`')}" if path else name
+        if missing := _MISSING_FIELD.fullmatch(message):
+            path = f"{path}.{missing[1]}"
         return PayloadInvalid(f"{path}: {message}", [{"path": path, "message": message}])
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engineio_core.options import one_of
+from engineio_core.options import at_least, one_of, positive
 
 from .errors import AckError, PayloadInvalid
 from .packet import JsonParser
@@ -34,10 +34,9 @@ class Recovery:
     still_valid: Callable[[dict[str, Any]], bool] | None = None
 
     def __post_init__(self) -> None:
-        if self.max_disconnection_duration <= 0:
-            raise ValueError("max_disconnection_duration is a number of seconds above 0")
-        if min(self.max_sessions, self.max_packets, self.max_bytes) < 1:
-            raise ValueError("max_sessions, max_packets and max_bytes are at least 1")
+        positive("max_disconnection_duration", self.max_disconnection_duration)
+        for name in ("max_sessions", "max_packets", "max_bytes"):
+            at_least(name, getattr(self, name), 1)
 
 
 def default_error_ack(error: BaseException) -> dict[str, Any]:
@@ -64,6 +63,8 @@ def default_error_ack(error: BaseException) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """Every option of a Socket.IO server; those of `EngineOptions` are given beside them.
+
+    Durations are seconds.
 
     From Node's server: `connect_timeout` (a client that has joined no namespace by then is
     closed), `serve_client` (the official client's bundles, below the path), `parser`,
@@ -95,10 +96,8 @@ class ServerOptions:
         one_of("recovery", self.recovery, Recovery)
         if isinstance(self.parser, type) or not hasattr(self.parser, "decoder"):
             raise TypeError(f"parser is an object like MsgpackParser(), not {self.parser!r}")
-        if min(self.connect_timeout, self.refused_timeout) <= 0:
-            raise ValueError("connect_timeout and refused_timeout are seconds above 0")
-        if self.handler_timeout is not None and self.handler_timeout <= 0:
-            raise ValueError("handler_timeout is a number of seconds above 0, or None")
-        limits = (self.max_pending_handlers, self.max_namespaces, self.max_child_namespaces)
-        if min(limits) < 1:
-            raise ValueError("max_pending_handlers and the limits of namespaces are at least 1")
+        for name in ("connect_timeout", "refused_timeout", "handler_timeout"):
+            if (seconds := getattr(self, name)) is not None or name != "handler_timeout":
+                positive(name, seconds)
+        for name in ("max_pending_handlers", "max_namespaces", "max_child_namespaces"):
+            at_least(name, getattr(self, name), 1)

@@ -76,6 +76,8 @@ class Registry:
         self.refresh()
 
     def _table(self, event: str) -> tuple[EventTable, str]:
+        if not isinstance(event, str):
+            raise TypeError(f"the name of an event is a string, not {event!r}")
         if event == "connect" and "connection" in self._lifecycle_events:
             event = "connection"
         if event in self._lifecycle_events:
@@ -210,7 +212,7 @@ class Registering(Listening):
         Plain or async; to refuse, raise ConnectRefused: its message and data reach the client.
         A namespace has its own; those of "/" are not run for others.
         """
-        self._registry().middlewares.append(middleware)
+        self._registry().middlewares.append(_callable(middleware))
         return middleware
 
     def use_event(self, middleware: EventMiddleware) -> EventMiddleware:
@@ -221,7 +223,7 @@ class Registering(Listening):
         later events of that socket wait.
         """
         registry = self._registry()
-        registry.event_middlewares.append(middleware)
+        registry.event_middlewares.append(_callable(middleware))
         registry.refresh()
         return middleware
 
@@ -244,6 +246,12 @@ class Registering(Listening):
             return lambda decorated: self.on_server_event(event, decorated)
         self._registry().server_events.add(event, Handler(function, takes_socket=False))
         return function
+
+
+def _callable(middleware: Function) -> Function:
+    if not callable(middleware):
+        raise TypeError(f"a middleware is a function, not {middleware!r}")
+    return middleware
 
 
 def without(listeners: list[Handler], function: Callable[..., Any] | None) -> list[Handler]:

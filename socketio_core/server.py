@@ -16,7 +16,7 @@ from typing import Any, TypeVar, Unpack, overload
 from engineio_core.asgi_host import AsgiApp
 from engineio_core.engine import Engine
 from engineio_core.listener import Listener, run, wait_for_signal
-from engineio_core.options import EngineOptions
+from engineio_core.options import EngineOptions, refuse_unknown
 from engineio_core.session import Session
 from engineio_core.transport import Clock
 
@@ -248,9 +248,7 @@ def _split_options(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     """Tell the options of the server from those of the engine. Raises TypeError for others."""
     own = {field.name for field in fields(ServerOptions)}
     engine = {field.name for field in fields(EngineOptions)}
-    if unknown := sorted(set(given) - own - engine):
-        known = ", ".join(sorted(own | engine))
-        raise TypeError(f"unknown option {', '.join(unknown)}; known are {known}")
+    refuse_unknown(given, own | engine)
     return (
         {name: value for name, value in given.items() if name in own},
         {"path": "/socket.io"} | {name: value for name, value in given.items() if name in engine},

@@ -359,7 +359,12 @@ class TestClient:
         self.connection.send_packet(Packet(PacketType.EVENT, self.namespace, [event, *args]))
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        """Send an event and return the first argument of its ack. Raises AckTimeout."""
+        """Send an event and return the first argument of its ack.
+
+        Raises AckTimeout; PeerDisconnected if the client has left, or leaves before.
+        """
+        if not self.connected:
+            raise PeerDisconnected
         ack_id = next(self._ack_ids)
         waiting = self._acks[ack_id] = asyncio.get_running_loop().create_future()
         data = [event, *args]
@@ -376,15 +381,22 @@ class TestClient:
         self.connection.send_packet(Packet(PacketType.ACK, self.namespace, list(args), ack_id))
 
     async def receive_event(self, name: str) -> list[Any]:
-        """Return the arguments of the next event of that name; earlier ones of others stay."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                for index, (each, args) in enumerate(self.received):
-                    if each == name:
-                        del self.received[index]
-                        return args
-                self._changed.clear()
-                await self._changed.wait()
+        """Return the arguments of the next event of that name; earlier ones of others stay.
+
+        Raises TimeoutError, with what came instead.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while True:
+                    for index, (each, args) in enumerate(self.received):
+                        if each == name:
+                            del self.received[index]
+                            return args
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            others = ", ".join(repr(each) for each, _ in self.received) or "nothing"
+            raise TimeoutError(f"no event {name!r} came; {others} did") from None
 
     def events(self, name: str) -> Iterator[list[Any]]:
         """Return the arguments of all events of that name that have come so far."""

@@ -27,11 +27,17 @@ def test_an_engine_takes_options_or_their_names() -> None:
         Engine(EngineOptions(), ping_interval=3)
 
 
-def test_an_unknown_option_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(
-        TypeError, match=r"unknown option ping_intervall; known are .*ping_interval"
-    ):
+def test_an_unknown_option_is_refused_with_what_was_meant_or_with_the_known_ones() -> None:
+    with pytest.raises(TypeError, match=r"unknown option ping_intervall: did you mean ping_int"):
         Engine(ping_intervall=3)
+    with pytest.raises(TypeError, match=r"unknown option foo: known are .*ping_interval, ping_"):
+        Engine(foo=3)
+
+
+@pytest.mark.parametrize("name", ["ping_interval", "ping_timeout"])
+def test_a_heartbeat_in_milliseconds_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is in seconds, .* did you mean 25?"):
+        Engine(**{name: 25_000})
 
 
 @pytest.mark.parametrize(

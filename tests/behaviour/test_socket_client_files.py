@@ -124,14 +124,16 @@ def test_a_post_does_not_fetch_a_bundle() -> None:
     assert fetch(SocketServer(), "/socket.io/socket.io.js", method="POST").status == 400
 
 
-def test_without_the_package_the_engine_answers(
+def test_without_the_package_the_answer_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.setenv("SOCKETIO_CLIENT_DIST", str(empty))
     with caplog.at_level("INFO"):
-        assert fetch(SocketServer(), "/socket.io/socket.io.js").status == 400
+        answer = fetch(SocketServer(), "/socket.io/socket.io.js")
+    assert answer.status == 404
+    assert b"npm install socket.io-client" in answer.body
 
 
 def test_the_folder_can_be_named(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -335,3 +335,12 @@ async def test_events_before_and_after_an_upgrade_reach_the_same_socket() -> Non
     io.emit("y")
     await settle()
     assert '2["y"]' in websocket.messages()
+
+
+@pytest.mark.parametrize("register", [
+    lambda io: io.on(5, print), lambda io: io.once(None, print), lambda io: io.off(b"x"),
+    lambda io: io.use(3), lambda io: io.main.use_event("x"),
+])  # fmt: skip
+def test_what_can_never_be_called_is_refused_when_it_is_registered(register: Any) -> None:
+    with pytest.raises(TypeError, match=r"is a string, not|is a function, not"):
+        register(SocketServer())

@@ -6,7 +6,14 @@ import asyncio
 
 import pytest
 
-from socketio_core import MsgpackParser, PeerDisconnected, Recovery, Socket, SocketServer
+from socketio_core import (
+    MsgpackParser,
+    PeerDisconnected,
+    Recovery,
+    Socket,
+    SocketServer,
+    testing,
+)
 from socketio_core.testing import TestServer
 
 
@@ -21,6 +28,29 @@ async def test_an_event_is_awaited_and_others_stay_in_their_order() -> None:
         assert await waiting == [2]
         assert await client.receive_event("a") == [1]
         assert list(client.events("a")) == [[3]]
+
+
+async def test_an_event_that_does_not_come_is_missed_with_those_that_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(testing, "PATIENCE", 0.01)
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        with pytest.raises(TimeoutError, match="no event 'b' came; nothing did"):
+            await client.receive_event("b")
+        io.emit("a")
+        with pytest.raises(TimeoutError, match="no event 'b' came; 'a' did"):
+            await client.receive_event("b")
+
+
+async def test_a_client_that_has_left_asks_nothing() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.disconnect()
+        with pytest.raises(PeerDisconnected):
+            await client.emit_with_ack("x")
 
 
 async def test_time_passes_when_it_is_told_to() -> None:

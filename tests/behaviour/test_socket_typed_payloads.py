@@ -126,11 +126,11 @@ GOOD: list[tuple[Callable[..., Any], list[Any], Any]] = [
 
 BAD: list[tuple[Callable[..., Any], list[Any], str]] = [
     (takes_struct, [{"project": "seven"}], "payload.project"),
-    (takes_struct, [{}], "payload"),
+    (takes_struct, [{}], "payload.project"),
     (takes_struct, [{"project": 1, "tags": ["a", 2]}], "payload.tags[1]"),
     (takes_struct, [None], "payload"),
     (takes_dataclass, [{"x": 1, "y": "2"}], "point.y"),
-    (takes_dict, [{"start": 1}], "given"),
+    (takes_dict, [{"start": 1}], "given.end"),
     (takes_builtin, [1, "a", 1, [1]], "flag"),
     (takes_builtin, ["1", "a", True, [1]], "number"),
     (takes_builtin, [1, "a", True, [1, "x"]], "many[1]"),

@@ -143,14 +143,21 @@ async def test_the_session_of_a_socket_tells_of_its_transport_and_buffers() -> N
         await draining
 
 
-def test_an_unknown_option_is_refused_and_the_known_ones_are_named() -> None:
-    with pytest.raises(TypeError, match=r"unknown option pingInterval; known are .*ping_interval"):
-        SocketServer(pingInterval=25)  # type: ignore[call-arg]
+@pytest.mark.parametrize(("name", "meant"), [
+    ("pingInterval", "ping_interval"), ("maxHttpBufferSize", "max_http_buffer_size"),
+    ("connectTimeout", "connect_timeout"), ("perMessageDeflate", "per_message_deflate"),
+])  # fmt: skip
+def test_an_option_as_node_spells_it_is_refused_with_how_it_is_spelled_here(
+    name: str, meant: str
+) -> None:
+    with pytest.raises(TypeError, match=f"unknown option {name}: did you mean {meant}?"):
+        SocketServer(**{name: 25})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("options", [
     {"connect_timeout": 0}, {"refused_timeout": 0}, {"handler_timeout": 0},
     {"max_pending_handlers": 0}, {"max_namespaces": 0}, {"max_child_namespaces": 0},
+    {"max_namespaces": "5"}, {"connect_timeout": "45"}, {"handler_timeout": True},
 ])  # fmt: skip
 def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):

@@ -106,7 +106,7 @@ async def test_s124_a_failure_is_told_and_changes_nothing(stage: Stage) -> None:
     await stage.ask("POST", "/api/kev/sync", headers, feed(*many(10)))
     for body, reason in ((b"<html>", "known shape"), (feed(*many(5)), "lost 5 of 10")):
         answer = await stage.ask("POST", "/api/kev/sync", headers, body)
-        assert (answer.status, answer.json()["code"]) == (503, "UNAVAILABLE")
+        assert (answer.status, answer.json()["code"]) == (400, "VALIDATION_ERROR")
         assert reason in answer.json()["error"]
     await reached(stage, client)
     failed = [a[0] for a in client.events("kev-sync-update") if a[0]["status"] == "failed"]
