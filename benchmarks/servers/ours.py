@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import gc
 import signal
-from collections import Counter
+from collections import defaultdict
 from time import monotonic
 from typing import Any
 
@@ -82,7 +82,7 @@ class Bucket:
 
 def add_deployment(io: SocketServer) -> None:
     """Add what a deployment has beside its handlers: a middleware, a rate limit, metrics."""
-    events: Counter[str] = Counter()
+    events: defaultdict[str, int] = defaultdict(int)
 
     @io.use
     def admit(socket: Socket) -> None:
