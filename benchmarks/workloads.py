@@ -322,10 +322,9 @@ class PollingRounds:
         messages, cpu = tally.messages - counted, server.cpu_seconds() - cpu
         took = perf_counter() - began
         tally.is_running = False
-        sample = _summarise(tally, messages, took, cpu)
         async with asyncio.timeout(DRAIN_SECONDS):
-            await rounds
-        return sample
+            await rounds  # raises what went wrong in one of them
+        return _summarise(tally, messages, took, cpu)
 
     async def _go_round(self, index: int, tally: Tally) -> None:
         client = self._clients[index]
