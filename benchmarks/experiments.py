@@ -83,7 +83,7 @@ def _of(*peers: Peer) -> tuple[Contender, ...]:
 
 
 _PYTHON = _of(PYTHON_SOCKETIO)
-_PYTHON_AND_FLOOR = _of(PYTHON_SOCKETIO, FLOOR)
+_FLOOR = _of(FLOOR)
 _BOTH_HANDLERS = _of(OURS_SYNC, OURS_ASYNC, NODE)
 _ONE_HANDLER = _of(OURS_ASYNC, NODE)
 _LEAN_AND_FULL = _of(OURS_FULL, OURS_ASYNC)
@@ -109,13 +109,13 @@ MEMORY = "memory per idle connection"
 GROWTH = "event with ack, 50 of 5,000 connections busy"
 
 EXPERIMENTS = (
-    Experiment(ACK_8, lambda: EventsWithAck(50, 8), _BOTH_HANDLERS, _PYTHON_AND_FLOOR),
-    Experiment(ACK_1, lambda: EventsWithAck(50, 1), _BOTH_HANDLERS, _PYTHON_AND_FLOOR),
-    Experiment(NO_ACK, EventsWithoutAck, _BOTH_HANDLERS, _PYTHON_AND_FLOOR),
-    Experiment(BROADCAST_500, lambda: Broadcasts(500), _ONE_HANDLER, _PYTHON_AND_FLOOR),
-    Experiment(BROADCAST_2000, lambda: Broadcasts(2000), _ONE_HANDLER, _PYTHON_AND_FLOOR),
+    Experiment(ACK_8, lambda: EventsWithAck(50, 8), _BOTH_HANDLERS + _FLOOR, _PYTHON),
+    Experiment(ACK_1, lambda: EventsWithAck(50, 1), _BOTH_HANDLERS + _FLOOR, _PYTHON),
+    Experiment(NO_ACK, EventsWithoutAck, _BOTH_HANDLERS + _FLOOR, _PYTHON),
+    Experiment(BROADCAST_500, lambda: Broadcasts(500), _ONE_HANDLER + _FLOOR, _PYTHON),
+    Experiment(BROADCAST_2000, lambda: Broadcasts(2000), _ONE_HANDLER + _FLOOR, _PYTHON),
     Experiment(POLLING, PollingRounds, _ONE_HANDLER, _PYTHON),
-    Experiment(CONNECT, Connects, _ONE_HANDLER, _PYTHON_AND_FLOOR),
+    Experiment(CONNECT, Connects, _ONE_HANDLER + _FLOOR, _PYTHON),
     Experiment(CONNECT_UPGRADE, lambda: Connects(by_polling=True), _ONE_HANDLER, _PYTHON),
     Experiment(MEMORY, None, _ONE_HANDLER, _PYTHON),
     Experiment(
