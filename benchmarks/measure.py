@@ -52,8 +52,12 @@ class Bench:
         """Stop all servers."""
         self._stack.close()
 
+    @staticmethod
+    def _key(contender: Contender) -> tuple[str, ...]:
+        return (*contender.peer.command, contender.instance)
+
     def _server(self, contender: Contender) -> Server:
-        key = (*contender.peer.command, contender.instance)
+        key = self._key(contender)
         if key not in self._servers:
             self._servers[key] = self._stack.enter_context(Server(contender.peer))
         return self._servers[key]
@@ -92,6 +96,10 @@ class Bench:
             with contextlib.suppress(Exception):
                 await work.finish()
         gc.unfreeze()
+        for contender in experiment.extra:
+            # Some are busy with farewells for long: nobody else is to pay for that.
+            if (server := self._servers.pop(self._key(contender), None)) is not None:
+                server.stop()
         await self._calm()
 
     async def _calm(self) -> None:
