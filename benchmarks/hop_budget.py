@@ -36,7 +36,7 @@ BUDGET = {
     "event with ack, async handler": 15,
     "event without ack, plain handler": 7,
     "event without ack, async handler": 9,
-    "event without ack, async handler (--full)": 12,
+    "event without ack, async handler (--full)": 11,
     "8 events with ack in one chunk, plain handler": 10.5,
     "broadcast, per delivery": 3,
     "polling round (POST + GET)": 126,

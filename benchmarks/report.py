@@ -80,8 +80,8 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
         "ratio is to Node, the median of rounds taken in turns, with the least and the most. The "
         "floor is what the kernel and uvloop take: a program that knows its answers by heart. "
         f"Measured by `{command}` on {machine['cores']} cores ({machine['cpu']}), Linux "
-        f"{machine['kernel']}, Python {machine['python']} (the quickest here), Node {machine['node']}, socket.io "
-        f"{machine['socket.io']}, python-socketio {machine['python-socketio']}; commit "
+        f"{machine['kernel']}, Python {machine['python']} (the quickest here), "
+        f"Node {machine['node']}, socket.io {machine['socket.io']}, python-socketio {machine['python-socketio']}; commit "
         f"{machine['commit']}.",
     ]
     return "\n".join(lines)

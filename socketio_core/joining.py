@@ -45,6 +45,16 @@ class Joining:
 
     def start(self) -> None:
         """Begin. What takes longer than `connect_timeout` is refused."""
+        namespace = self._server.namespaces.get(self._name)
+        if namespace is not None and not namespace.registry.middlewares:
+            # There is nothing to wait for, and so no need of a coroutine.
+            try:
+                self._enter(namespace)
+            except Exception as error:
+                self._ended(None, error)
+            else:
+                self._ended(None, None)
+            return
         timeout = self._server.socket_options.connect_timeout
         self._server.dispatch.runner.start(self._run(), self._ended, "socketio connect", timeout)
 
@@ -52,15 +62,18 @@ class Joining:
         namespace = await self._server.namespace_for(self._name, self._auth)
         if namespace is None:
             raise ConnectRefused("Invalid namespace")
-        self._namespace = namespace
-        namespace.joining += 1
-        self._make_socket(namespace)
+        self._enter(namespace)
         if self._socket is None or (self._socket.recovered and self._skips_middlewares()):
             return
         for middleware in list(namespace.registry.middlewares):
             outcome = middleware(self._socket)
             if inspect.isawaitable(outcome):
                 await outcome
+
+    def _enter(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        namespace.joining += 1
+        self._make_socket(namespace)
 
     def _skips_middlewares(self) -> bool:
         recovery = self._server.socket_options.recovery

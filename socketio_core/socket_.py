@@ -218,13 +218,11 @@ class Socket(Listening):
         return self.send_packet is ignore
 
     def _tell(self, event: str, *args: Any) -> None:
-        dispatch = self.namespace.dispatch
-        data = [event, *args]
         handlers = self.namespace.registry.lifecycle.find(event)
         if self.extras is not None:
             handlers += self.extras.registry.lifecycle.find(event)
         for handler in handlers:
-            dispatch.run(handler, self, data, None)
+            self.namespace.dispatch.run(handler, self, [event, *args], None)
 
     def admitted(self) -> None:
         """Begin: the client has got its CONNECT. Called by the connection."""

@@ -60,39 +60,25 @@ def add_async_handlers(io: SocketServer) -> None:
         return 1
 
 
-class Bucket:
-    """A token bucket, kept as the time at which it will be full again."""
-
-    __slots__ = ("full_at",)
-
-    def __init__(self) -> None:
-        self.full_at = monotonic()
-
-    def take(self) -> bool:
-        """Take one token; False where there is none."""
-        now = monotonic()
-        full_at = self.full_at
-        if full_at < now:
-            full_at = now
-        elif full_at - now > BURST_SECONDS:
-            return False
-        self.full_at = full_at + TOKEN_SECONDS
-        return True
-
-
 def add_deployment(io: SocketServer) -> None:
     """Add what a deployment has beside its handlers: a middleware, a rate limit, metrics."""
     events: defaultdict[str, int] = defaultdict(int)
 
     @io.use
     def admit(socket: Socket) -> None:
-        socket.data["bucket"] = Bucket()
+        socket.data["full_at"] = monotonic()
 
     @io.main.use_event
     def limit(socket: Socket, event: list[Any]) -> None:
         events[event[0]] += 1
-        if not socket.data["bucket"].take():
+        # A bucket of tokens, kept as the time at which it will be full again.
+        data, now = socket.data, monotonic()
+        full_at = data["full_at"]
+        if full_at < now:
+            full_at = now
+        elif full_at - now > BURST_SECONDS:
             raise AckError("RATE_LIMITED", "too many events")
+        data["full_at"] = full_at + TOKEN_SECONDS
 
 
 def make_server(*, handlers: str = "async", full: bool = False, deflate: bool = False) -> Any:
