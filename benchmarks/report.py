@@ -81,8 +81,8 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
         "floor is what the kernel and uvloop take: a program that knows its answers by heart. "
         f"Measured by `{command}` on {machine['cores']} cores ({machine['cpu']}), Linux "
         f"{machine['kernel']}, Python {machine['python']} (the quickest here), "
-        f"Node {machine['node']}, socket.io {machine['socket.io']}, python-socketio {machine['python-socketio']}; commit "
-        f"{machine['commit']}.",
+        f"Node {machine['node']}, socket.io {machine['socket.io']}, "
+        f"python-socketio {machine['python-socketio']}; commit {machine['commit']}.",
     ]
     return "\n".join(lines)
 
