@@ -268,6 +268,7 @@ class KevService:
 
     async def status(self) -> dict[str, Any]:
         """What there is, and when it was and will be synchronised."""
+        is_running = self._running  # when it was asked
         last = await asyncio.to_thread(self._store.last_sync)
         statistics = await self.statistics()
         return {
@@ -276,7 +277,7 @@ class KevService:
             "lastSync": None if last is None else last.sync_time,
             "nextSync": self._next_ms,
             "catalogVersion": None if last is None else last.version,
-            "syncInProgress": self._running,
+            "syncInProgress": is_running,
         }
 
     async def statistics(self) -> dict[str, int]:

@@ -186,10 +186,10 @@ async def test_a_forced_one_asks_for_all_of_it(workbench: Workbench, source: Sou
 async def test_one_at_a_time(desk: Desk) -> None:
     first = asyncio.create_task(desk.kev.sync(body=feed(*many(300))))
     await asyncio.sleep(0)
-    assert (await desk.kev.status())["syncInProgress"]
     with pytest.raises(ServiceError) as refusal:
         await desk.kev.sync(body=feed(item()))
     assert refusal.value.code is ErrorCode.CONFLICT
+    assert (await desk.kev.status())["syncInProgress"]
     assert (await first)["totalKevs"] == 300
     assert (await desk.kev.sync(body=feed(*many(300))))["newEntries"] == 0
 
