@@ -96,8 +96,9 @@ class ServerOptions:
         one_of("recovery", self.recovery, Recovery)
         if isinstance(self.parser, type) or not hasattr(self.parser, "decoder"):
             raise TypeError(f"parser is an object like MsgpackParser(), not {self.parser!r}")
-        for name in ("connect_timeout", "refused_timeout", "handler_timeout"):
-            if (seconds := getattr(self, name)) is not None or name != "handler_timeout":
-                positive(name, seconds)
+        positive("connect_timeout", self.connect_timeout)
+        positive("refused_timeout", self.refused_timeout)
+        if self.handler_timeout is not None:
+            positive("handler_timeout", self.handler_timeout)
         for name in ("max_pending_handlers", "max_namespaces", "max_child_namespaces"):
             at_least(name, getattr(self, name), 1)

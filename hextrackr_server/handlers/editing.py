@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from hextrackr_server.editing_sessions import EditingSessions, resource_room
-from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.handlers.answers import principal_of, refusals_as_acks
+from hextrackr_server.handlers.rooms import check_rooms
 from socketio_core import Socket, SocketServer
 
 #: Whoever goes so does not come back as the same socket.
@@ -25,7 +25,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
     ) -> dict[str, Any]:
         with refusals_as_acks():
             room = resource_room(resource_type, resource_id)
-            _check_rooms(socket, room, maximum_rooms)
+            check_rooms(socket, room, maximum_rooms)
             editors = editing.start(socket.id, principal_of(socket), resource_type, resource_id)
             await socket.join(room)
             return {"success": True, "currentEditors": editors}
@@ -45,7 +45,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
     ) -> dict[str, Any]:
         with refusals_as_acks():
             room = resource_room(resource_type, resource_id)
-            _check_rooms(socket, room, maximum_rooms)
+            check_rooms(socket, room, maximum_rooms)
             await socket.join(room)
             _watched(socket).add(room)
             editors = editing.current(socket.id, resource_type, resource_id)
@@ -80,10 +80,3 @@ def _watched(socket: Socket) -> set[str]:
     """The rooms that a socket is in by `watch-resource`, whatever it edits."""
     watched: set[str] = socket.data.setdefault("watched", set())
     return watched
-
-
-def _check_rooms(socket: Socket, room: str, maximum: int) -> None:
-    if room not in socket.rooms and len(socket.rooms) >= maximum:
-        raise ServiceError(
-            ErrorCode.CONFLICT, f"A socket is in {maximum} rooms at most: leave some"
-        )

@@ -24,6 +24,7 @@ import msgspec
 
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.handlers.answers import principal_of, refusals_as_acks
+from hextrackr_server.handlers.rooms import check_rooms
 from hextrackr_server.import_inbox import ImportInbox
 from hextrackr_server.import_service import ImportOptions, ImportService
 from hextrackr_server.inline_rows import Cell, rows_as_csv
@@ -197,8 +198,5 @@ async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _join(socket: Socket, room: str, maximum: int) -> None:
-    if room not in socket.rooms and len(socket.rooms) >= maximum:
-        raise ServiceError(
-            ErrorCode.CONFLICT, f"A socket is in {maximum} rooms at most: leave some"
-        )
+    check_rooms(socket, room, maximum)
     await socket.join(room)

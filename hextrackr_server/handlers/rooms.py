@@ -1,4 +1,4 @@
-"""Everybody in a room, and how services reach them.
+"""Everybody in a room, how services reach them, and how many rooms a socket may be in.
 
 Knows: the server's namespaces and rooms.  Does not know: services, what is sent.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.handlers.identity import AUTHENTICATED, namespaces
-from socketio_core import SocketServer
+from socketio_core import Socket, SocketServer
 from socketio_core.adapter import BroadcastTarget
 
 
@@ -67,3 +68,11 @@ class RoomEmitter:
         target = place.to(rooms).except_(except_) if except_ else place.to(rooms)
         (target.volatile if volatile else target).emit(event, *args)
         return len(place.adapter.sockets(BroadcastTarget(rooms, frozenset(except_))))
+
+
+def check_rooms(socket: Socket, room: str, maximum: int) -> None:
+    """Raise ServiceError CONFLICT where one more room is too many for a socket."""
+    if room not in socket.rooms and len(socket.rooms) >= maximum:
+        raise ServiceError(
+            ErrorCode.CONFLICT, f"A socket is in {maximum} rooms at most: leave some"
+        )
