@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server import import_service
+from hextrackr_server import csv_source, import_service
 from hextrackr_server.database import Database
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.import_service import ImportOptions
@@ -218,11 +218,19 @@ async def test_a_scan_date_may_be_told(office: Office) -> None:
 
 
 async def test_a_server_that_stops_interrupts_its_imports_and_says_so(
-    workbench: Workbench,
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workbench.import_rows([finding_row(cve="CVE-2024-9999")])
     before = workbench.findings()
     office = Office(workbench)
+    inspect = csv_source.inspect
+
+    def held(path: Path, checkpoint: csv_source.Checkpoint) -> csv_source.CsvSource:
+        # A quick machine would end the first before the last is queued.
+        assert office.imports._stop.wait(10)
+        return inspect(path, checkpoint)
+
+    monkeypatch.setattr(csv_source, "inspect", held)
     await office.imports.start()
     rows = [finding_row(host=f"h-{number}") for number in range(3000)]
     answers = [await office.submit(csv_text(rows)[:99_000]) for _ in range(3)]
