@@ -30,8 +30,8 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from hextrackr_server.principal import TokenAuthority
-from hextrackr_server.sample import write_sample
+from hextrackr_server.cli.sample import write_sample
+from hextrackr_server.security.principal import TokenAuthority
 
 SERVER_START_SECONDS = 20.0
 IDLE_SECONDS = 1.0

@@ -5,21 +5,21 @@
 `__all__` is the public API.
 """
 
-from .admission import ConnectionRefusal
-from .encoded_packet import EncodedPacket
-from .engine import Engine
-from .errors import (
+from engineio_core.admission import ConnectionRefusal
+from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.engine import Engine
+from engineio_core.errors import (
     CloseReason,
     EngineError,
     HandshakeRefused,
     ProtocolError,
     SessionClosed,
 )
-from .http_message import HttpRequest, HttpResponse
-from .listener import Listener, Tls
-from .options import Cookie, Cors, EngineOptions, HttpCompression, PerMessageDeflate
-from .session import Session
-from .session_state import SessionState
+from engineio_core.http.listener import Listener, Tls
+from engineio_core.http.message import HttpRequest, HttpResponse
+from engineio_core.options import Cookie, Cors, EngineOptions, HttpCompression, PerMessageDeflate
+from engineio_core.session import Session
+from engineio_core.session_state import SessionState
 
 __all__ = [
     "CloseReason",

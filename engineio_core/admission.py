@@ -14,13 +14,13 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, Protocol, TypeAlias
 
-from . import errors, handshake
-from .cors import CorsPolicy, has_invalid_origin
-from .errors import HandshakeRefused
-from .exchange import Exchange
-from .http_message import HttpRequest, HttpResponse
-from .options import EngineOptions
-from .session import Session
+from engineio_core import errors, handshake
+from engineio_core.errors import HandshakeRefused
+from engineio_core.http.cors import CorsPolicy, has_invalid_origin
+from engineio_core.http.exchange import Exchange
+from engineio_core.http.message import HttpRequest, HttpResponse
+from engineio_core.options import EngineOptions
+from engineio_core.session import Session
 
 logger = logging.getLogger("engineio_core")
 

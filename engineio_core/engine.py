@@ -14,25 +14,36 @@ from typing import Any, Final, Literal, TypeVar
 
 import orjson
 
-from . import errors, handshake
-from .admission import Admission, ConnectionRefusal, Middleware
-from .asgi_host import AsgiApp, AsgiHost
-from .encoded_packet import EncodedPacket
-from .errors import CloseReason, HandshakeRefused
-from .exchange import Exchange
-from .heartbeat import Heartbeat
-from .http_message import JSON, NO_STORE, TEXT_HTML, TEXT_PLAIN, HttpRequest, HttpResponse
-from .http_protocol import HttpProtocol
-from .listener import Listener, Tls, open_listener, run, wait_for_signal
-from .options import EngineOptions, build_options
-from .payload import encode_payload
-from .polling_transport import PollingTransport, calm_old_browsers
-from .session import Session, SessionContext
-from .transport import Clock, Transport
-from .trusted_proxies import TrustedProxies
-from .upgrade import Deaf
-from .websocket_handshake import HandshakeRejected, accept_handshake, encode_switch
-from .websocket_transport import WebSocketTransport
+from engineio_core import errors, handshake
+from engineio_core.admission import Admission, ConnectionRefusal, Middleware
+from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.payload import encode_payload
+from engineio_core.errors import CloseReason, HandshakeRefused
+from engineio_core.heartbeat import Heartbeat
+from engineio_core.http.asgi_host import AsgiApp, AsgiHost
+from engineio_core.http.connection import HttpProtocol
+from engineio_core.http.exchange import Exchange
+from engineio_core.http.listener import Listener, Tls, open_listener, run, wait_for_signal
+from engineio_core.http.message import (
+    JSON,
+    NO_STORE,
+    TEXT_HTML,
+    TEXT_PLAIN,
+    HttpRequest,
+    HttpResponse,
+)
+from engineio_core.http.trusted_proxies import TrustedProxies
+from engineio_core.options import EngineOptions, build_options
+from engineio_core.session import Session, SessionContext
+from engineio_core.transports.interface import Clock, Transport
+from engineio_core.transports.polling import PollingTransport, calm_old_browsers
+from engineio_core.transports.websocket import WebSocketTransport
+from engineio_core.transports.websocket_handshake import (
+    HandshakeRejected,
+    accept_handshake,
+    encode_switch,
+)
+from engineio_core.upgrade import Deaf
 
 logger = logging.getLogger("engineio_core")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from .errors import (
+from engineio_core.errors import (
     BAD_HANDSHAKE_METHOD,
     BAD_REQUEST,
     UNKNOWN_TRANSPORT,
@@ -20,7 +20,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from .options import Cookie, EngineOptions
+    from engineio_core.options import Cookie, EngineOptions
 
 PROTOCOL: Final = "4"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Protocol
 
-from .transport import Clock
+from engineio_core.transports.interface import Clock
 
 
 class Beat:

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from .http_message import HttpRequest
+    from engineio_core.http.message import HttpRequest
 
 Options = TypeVar("Options")
 Origin: TypeAlias = "str | re.Pattern[str]"

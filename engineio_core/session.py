@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import packet as packets
-from .encoded_packet import EncodedPacket
-from .errors import CloseReason, ProtocolError, SessionClosed
-from .heartbeat import Beat, Heartbeat
-from .options import EngineOptions
-from .session_state import (
+from engineio_core.codec import packet as packets
+from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.errors import CloseReason, ProtocolError, SessionClosed
+from engineio_core.heartbeat import Beat, Heartbeat
+from engineio_core.options import EngineOptions
+from engineio_core.session_state import (
     SESSION_TRANSITIONS,
     UPGRADE_TRANSITIONS,
     SessionEvent,
@@ -25,8 +25,8 @@ from .session_state import (
     UpgradeEvent,
     UpgradeState,
 )
-from .transport import CandidateTransport, Clock, Transport
-from .upgrade import UpgradeCandidate
+from engineio_core.transports.interface import CandidateTransport, Clock, Transport
+from engineio_core.upgrade import UpgradeCandidate
 
 logger = logging.getLogger("engineio_core")
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import packet as packets
-from .errors import CloseReason, ProtocolError
-from .session_state import UpgradeEvent
+from engineio_core.codec import packet as packets
+from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.session_state import UpgradeEvent
 
 if TYPE_CHECKING:
-    from .session import Session, SessionContext
-    from .transport import CandidateTransport
+    from engineio_core.session import Session, SessionContext
+    from engineio_core.transports.interface import CandidateTransport
 
 
 class UpgradeCandidate:

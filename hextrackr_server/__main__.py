@@ -17,13 +17,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hextrackr_server import __version__, log_setup, open_files, settings
+from hextrackr_server import __version__
+from hextrackr_server.cli import open_files
+from hextrackr_server.cli.import_command import import_file
+from hextrackr_server.cli.sample import write_sample
 from hextrackr_server.clock import epoch_ms
+from hextrackr_server.config import settings
 from hextrackr_server.errors import HexTrackrError, SettingsError
-from hextrackr_server.import_client import import_file
-from hextrackr_server.kev_fetcher import KevFetcher
-from hextrackr_server.principal import ROLES, TokenAuthority
-from hextrackr_server.sample import write_sample
+from hextrackr_server.kev.fetcher import KevFetcher
+from hextrackr_server.security.principal import ROLES, TokenAuthority
+from hextrackr_server.telemetry import log_setup
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +230,7 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _kev_sync(options: argparse.Namespace) -> int:
-    from hextrackr_server import kev_command  # noqa: PLC0415 - other commands need no database
+    from hextrackr_server.cli import kev_command  # noqa: PLC0415 - other commands need no database
 
     if options.url:
         token = options.token or os.environ.get("HEXTRACKR_TOKEN")

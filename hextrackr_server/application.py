@@ -21,16 +21,47 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from engineio_core import Cors
-from engineio_core.http_message import HttpRequest
-from engineio_core.listener import Tls, wait_for_signal
-from hextrackr_server import log_setup
-from hextrackr_server.background_writer import BackgroundWriter
+from engineio_core.http.listener import Tls, wait_for_signal
+from engineio_core.http.message import HttpRequest
 from hextrackr_server.clock import Clock, LoopClock
-from hextrackr_server.database import Database
-from hextrackr_server.editing_sessions import EditingSessions
+from hextrackr_server.collaboration.delivery import NotificationDelivery
+from hextrackr_server.collaboration.maintenance import Maintenance
+from hextrackr_server.collaboration.maintenance_store import MaintenanceStore
+from hextrackr_server.collaboration.notification_store import NotificationStore
+from hextrackr_server.collaboration.notifications import Notifications
+from hextrackr_server.collaboration.presence import EditingSessions
+from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
-from hextrackr_server.event_log import EventLog
-from hextrackr_server.handlers import (
+from hextrackr_server.findings.batcher import UpdateBatcher
+from hextrackr_server.findings.events import VulnerabilityEvents
+from hextrackr_server.findings.queries import QueryService
+from hextrackr_server.findings.query_executor import QuestionTurns
+from hextrackr_server.findings.query_store import QueryStore
+from hextrackr_server.findings.statistics import StatisticsService
+from hextrackr_server.findings.store import VulnerabilityStore
+from hextrackr_server.http.app import create_http_app
+from hextrackr_server.http.frontend_routes import front_end_routes
+from hextrackr_server.http.ingest.endpoints import IngestPaths
+from hextrackr_server.http.ingest.routes import ingest_routes
+from hextrackr_server.http.ingest.service import IngestService
+from hextrackr_server.http.kev_routes import kev_routes
+from hextrackr_server.http.metrics_routes import metrics_routes
+from hextrackr_server.imports.inbox import ImportInbox
+from hextrackr_server.imports.pipeline import Importer
+from hextrackr_server.imports.progress_tracker import ProgressTracker
+from hextrackr_server.imports.service import ImportService
+from hextrackr_server.imports.store import ImportStore
+from hextrackr_server.imports.uploads import UploadStore
+from hextrackr_server.kev.fetcher import KevFetcher
+from hextrackr_server.kev.service import KevService
+from hextrackr_server.kev.store import KevStore
+from hextrackr_server.security.idempotency import IdempotencyKeys
+from hextrackr_server.security.identity import IdentityService
+from hextrackr_server.security.principal import Principal, TokenAuthority, TokenRules
+from hextrackr_server.security.producer_tokens import IngestAuthority
+from hextrackr_server.security.rate_limiter import LimitRules, RateLimiter
+from hextrackr_server.security.session_cookie import SessionCookies, SessionStore
+from hextrackr_server.sockets import (
     admin,
     editing,
     imports,
@@ -40,45 +71,14 @@ from hextrackr_server.handlers import (
     progress,
     vulnerabilities,
 )
-from hextrackr_server.handlers.failures import Failures
-from hextrackr_server.handlers.identity import AUTHENTICATED, Guard
-from hextrackr_server.handlers.rooms import RoomEmitter
-from hextrackr_server.http_api import create_http_app
-from hextrackr_server.http_front_end import front_end_routes
-from hextrackr_server.http_kev import kev_routes
-from hextrackr_server.idempotency import IdempotencyKeys
-from hextrackr_server.identity_service import IdentityService
-from hextrackr_server.import_inbox import ImportInbox
-from hextrackr_server.import_service import ImportService
-from hextrackr_server.import_store import ImportStore
-from hextrackr_server.importer import Importer
-from hextrackr_server.ingest_api import ingest_routes
-from hextrackr_server.ingest_auth import IngestAuthority
-from hextrackr_server.ingest_paths import IngestPaths
-from hextrackr_server.ingest_service import IngestService
-from hextrackr_server.kev import KevService
-from hextrackr_server.kev_fetcher import KevFetcher
-from hextrackr_server.kev_store import KevStore
-from hextrackr_server.maintenance import Maintenance
-from hextrackr_server.maintenance_store import MaintenanceStore
-from hextrackr_server.metrics import Metrics
-from hextrackr_server.metrics_api import metrics_routes
-from hextrackr_server.notification_delivery import NotificationDelivery
-from hextrackr_server.notification_store import NotificationStore
-from hextrackr_server.notifications import Notifications
-from hextrackr_server.principal import Principal, TokenAuthority, TokenRules
-from hextrackr_server.progress_tracker import ProgressTracker
-from hextrackr_server.query_service import QueryService
-from hextrackr_server.query_store import QueryStore
-from hextrackr_server.question_turns import QuestionTurns
-from hextrackr_server.rate_limiter import LimitRules, RateLimiter
-from hextrackr_server.session_cookie import SessionCookies, SessionStore
-from hextrackr_server.settings import Settings
-from hextrackr_server.statistics_service import StatisticsService
-from hextrackr_server.update_batcher import UpdateBatcher
-from hextrackr_server.upload_store import UploadStore
-from hextrackr_server.vulnerability_events import VulnerabilityEvents
-from hextrackr_server.vulnerability_store import VulnerabilityStore
+from hextrackr_server.sockets.authenticator import AUTHENTICATED, Guard
+from hextrackr_server.sockets.emitter import RoomEmitter
+from hextrackr_server.sockets.error_reporter import Failures
+from hextrackr_server.storage.background_writer import BackgroundWriter
+from hextrackr_server.storage.database import Database
+from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.event_log import EventLog
+from hextrackr_server.telemetry.metrics import Metrics
 from socketio_core import Recovery, SocketServer
 
 logger = logging.getLogger(__name__)

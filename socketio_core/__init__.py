@@ -5,12 +5,13 @@
 `__all__` is the public API.
 """
 
-from engineio_core.listener import Tls
+from engineio_core.http.listener import Tls
 from engineio_core.options import Cookie, Cors, HttpCompression, PerMessageDeflate
-
-from .acknowledgement import BroadcastAnswers
-from .broadcast import Broadcast
-from .errors import (
+from socketio_core.acknowledgement import BroadcastAnswers
+from socketio_core.broadcast import Broadcast
+from socketio_core.codec.json_codec import JsonParser
+from socketio_core.codec.msgpack_codec import MsgpackParser
+from socketio_core.errors import (
     AckError,
     AckTimeout,
     ConnectRefused,
@@ -19,14 +20,12 @@ from .errors import (
     PeerDisconnected,
     SocketError,
 )
-from .handshake import Handshake
-from .msgpack_packet import MsgpackParser
-from .namespace import Namespace, ParentNamespace
-from .options import Recovery, ServerOptions
-from .packet import JsonParser
-from .registry import event
-from .server import SocketServer
-from .socket_ import Socket
+from socketio_core.handlers.registry import event
+from socketio_core.handshake import Handshake
+from socketio_core.namespace import Namespace, ParentNamespace
+from socketio_core.options import Recovery, ServerOptions
+from socketio_core.server import SocketServer
+from socketio_core.socket import Socket
 
 __all__ = [
     "AckError",

@@ -11,9 +11,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
-from engineio_core.transport import Clock
-
-from .errors import AckTimeout, PeerDisconnected
+from engineio_core.transports.interface import Clock
+from socketio_core.errors import AckTimeout, PeerDisconnected
 
 logger = logging.getLogger("socketio_core")
 

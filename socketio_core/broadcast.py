@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from .acknowledgement import BroadcastAck, BroadcastAnswers
-from .adapter import DONE, BroadcastTarget
-from .parser import is_event_name
+from socketio_core.acknowledgement import BroadcastAck, BroadcastAnswers
+from socketio_core.adapters.interface import DONE, BroadcastTarget
+from socketio_core.codec.packet import is_event_name
 
 if TYPE_CHECKING:
-    from .namespace import Namespace
-    from .socket_ import Socket
+    from socketio_core.namespace import Namespace
+    from socketio_core.socket import Socket
 
 
 def room_names(rooms: str | Iterable[str]) -> tuple[str, ...]:

@@ -12,12 +12,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from engineio_core.compression import Encoding, compress, negotiate_encoding
-from engineio_core.cors import CorsPolicy
-from engineio_core.http_message import HttpResponse
+from engineio_core.http.compression import Encoding, compress, negotiate_encoding
+from engineio_core.http.cors import CorsPolicy
+from engineio_core.http.message import HttpResponse
 
 if TYPE_CHECKING:
-    from engineio_core.exchange import Exchange
+    from engineio_core.http.exchange import Exchange
     from engineio_core.options import Cors
 
 logger = logging.getLogger("socketio_core")

@@ -12,19 +12,17 @@ from typing import TYPE_CHECKING, Any, Final
 from engineio_core.errors import CloseReason
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
-
-from .errors import PacketError
-from .incoming import receive, take
-from .joining import Joining
-from .packet import Packet, PacketType
-from .parser import Decoded
+from socketio_core.codec.json_codec import Packet, PacketType
+from socketio_core.codec.packet import Decoded
+from socketio_core.connect import Joining
+from socketio_core.errors import PacketError
+from socketio_core.handlers.pipeline import receive, take
 
 if TYPE_CHECKING:
-    from engineio_core.encoded_packet import EncodedPacket
-
-    from .namespace import Namespace
-    from .server import SocketServer
-    from .socket_ import Socket
+    from engineio_core.codec.encoded_packet import EncodedPacket
+    from socketio_core.namespace import Namespace
+    from socketio_core.server import SocketServer
+    from socketio_core.socket import Socket
 
 logger = logging.getLogger("socketio_core")
 

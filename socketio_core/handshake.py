@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engineio_core.http_message import HttpRequest
+    from engineio_core.http.message import HttpRequest
 
 
 class Handshake:

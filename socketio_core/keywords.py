@@ -16,9 +16,8 @@ from engineio_core.options import (
     HttpCompression,
     PerMessageDeflate,
 )
-
-from .options import Recovery
-from .parser import Parser
+from socketio_core.codec.packet import Parser
+from socketio_core.options import Recovery
 
 
 class Keywords(TypedDict, total=False):

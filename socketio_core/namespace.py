@@ -11,23 +11,22 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from .adapter import BroadcastTarget, RoomEvent, SavedSession
-from .broadcast import Broadcasting
-from .dispatch import Dispatch
-from .memory_adapter import MemoryAdapter
-from .recovery import RecoveryLog
-from .registry import Registering, Registry
-from .server_peer import ServerPeer
+from socketio_core.adapters.interface import BroadcastTarget, RoomEvent, SavedSession
+from socketio_core.adapters.memory import MemoryAdapter
+from socketio_core.adapters.recovery import RecoveryLog
+from socketio_core.broadcast import Broadcasting
+from socketio_core.handlers.dispatch import Dispatch
+from socketio_core.handlers.registry import Registering, Registry
+from socketio_core.server_peer import ServerPeer
 
 if TYPE_CHECKING:
-    from engineio_core.encoded_packet import EncodedPacket
-    from engineio_core.transport import Clock
-
-    from .adapter import Adapter
-    from .joining import Joining
-    from .parser import Parser
-    from .server import SocketServer
-    from .socket_ import Socket
+    from engineio_core.codec.encoded_packet import EncodedPacket
+    from engineio_core.transports.interface import Clock
+    from socketio_core.adapters.interface import Adapter
+    from socketio_core.codec.packet import Parser
+    from socketio_core.connect import Joining
+    from socketio_core.server import SocketServer
+    from socketio_core.socket import Socket
 
 LIFECYCLE: Final = frozenset({"connection", "disconnecting", "disconnect"})
 # Node keeps a session for exactly these: the others were meant.

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engineio_core.options import at_least, one_of, positive
-
-from .errors import AckError, PayloadInvalid
-from .packet import JsonParser
-from .parser import Parser
+from socketio_core.codec.json_codec import JsonParser
+from socketio_core.codec.packet import Parser
+from socketio_core.errors import AckError, PayloadInvalid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,24 +13,23 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar, Unpack, overload
 
-from engineio_core.asgi_host import AsgiApp
 from engineio_core.engine import Engine
-from engineio_core.listener import Listener, run, wait_for_signal
+from engineio_core.http.asgi_host import AsgiApp
+from engineio_core.http.listener import Listener, run, wait_for_signal
 from engineio_core.options import EngineOptions, refuse_unknown
 from engineio_core.session import Session
-from engineio_core.transport import Clock
-
-from .adapter import BroadcastTarget, RoomEvent
-from .broadcast import Broadcasting
-from .client_files import ClientFiles
-from .connection import Connection
-from .dispatch import Dispatch
-from .keywords import Keywords
-from .namespace import Namespace, ParentNamespace, canonical_name, matcher
-from .options import ServerOptions
-from .registry import Registering, Registry
-from .runner import Runner, sleep
-from .socket_ import Socket
+from engineio_core.transports.interface import Clock
+from socketio_core.adapters.interface import BroadcastTarget, RoomEvent
+from socketio_core.broadcast import Broadcasting
+from socketio_core.client_files import ClientFiles
+from socketio_core.connection import Connection
+from socketio_core.handlers.dispatch import Dispatch
+from socketio_core.handlers.registry import Registering, Registry
+from socketio_core.handlers.runner import Runner, sleep
+from socketio_core.keywords import Keywords
+from socketio_core.namespace import Namespace, ParentNamespace, canonical_name, matcher
+from socketio_core.options import ServerOptions
+from socketio_core.socket import Socket
 
 ErrorListener = TypeVar("ErrorListener", bound=Callable[[BaseException, Any, str], Any])
 NamespaceListener = TypeVar("NamespaceListener", bound=Callable[[Namespace], Any])

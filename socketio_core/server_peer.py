@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from .dispatch import Ack, Dispatch, SharedAck
-from .handler import Handler
+from socketio_core.handlers.dispatch import Ack, Dispatch, SharedAck
+from socketio_core.handlers.handler import Handler
 
 NO_ID: Final = 0  # the dispatch wants an id for an ack; whoever answers needs none
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .socket_ import Socket
+    from socketio_core.socket import Socket
 
 
 class SocketOperator:

@@ -19,18 +19,16 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from engineio_core.encoded_packet import EncodedPacket
+from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason
-from engineio_core.http_message import HttpRequest
-
-from .errors import AckTimeout, ConnectRefused, PeerDisconnected
-from .packet import Packet, PacketType
-from .parser import Decoded
+from engineio_core.http.message import HttpRequest
+from socketio_core.codec.json_codec import Packet, PacketType
+from socketio_core.codec.packet import Decoded
+from socketio_core.errors import AckTimeout, ConnectRefused, PeerDisconnected
 
 if TYPE_CHECKING:
     from engineio_core.session import Session
-
-    from .server import SocketServer
+    from socketio_core.server import SocketServer
 
 PATIENCE: Final = 5.0  # seconds of real time that an answer may take before a test fails
 

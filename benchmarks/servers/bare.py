@@ -17,7 +17,7 @@ from typing import Any, cast
 import uvloop
 
 from benchmarks import wire
-from engineio_core.websocket_frame import TEXT, encode_frame
+from engineio_core.codec.websocket_frame import TEXT, encode_frame
 
 OPEN = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -19,7 +19,7 @@ from engineio_core.options import PerMessageDeflate
 from socketio_core import SocketServer
 from socketio_core.errors import AckError
 from socketio_core.options import Recovery
-from socketio_core.socket_ import Socket
+from socketio_core.socket import Socket
 
 # The limiter counts, and lets all events of a socket pass: a million a second, as many at once.
 TOKEN_SECONDS = 1e-6

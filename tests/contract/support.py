@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hextrackr_server.application import Application
-from hextrackr_server.session_cookie import SessionCookies
-from hextrackr_server.settings import Settings
+from hextrackr_server.config.settings import Settings
+from hextrackr_server.security.session_cookie import SessionCookies
 from socketio_core import ConnectRefused
 from socketio_core.testing import TestClient, TestConnection, TestServer, settle
 from tests.hextrackr_server.support import SECRET, FakeClock

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server import import_service
-from hextrackr_server.handlers import imports
-from hextrackr_server.import_store import ImportStore
-from hextrackr_server.ingest_auth import IngestToken
+from hextrackr_server.imports import service as import_service
+from hextrackr_server.imports.store import ImportStore
+from hextrackr_server.security.producer_tokens import IngestToken
+from hextrackr_server.sockets import imports
 from socketio_core.testing import TestClient
 from tests.contract.imports import GOOD, finished, names, payload, reached, start
 from tests.contract.support import Answer, Stage

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from hextrackr_server.application import Application
-from hextrackr_server.database import Database
-from hextrackr_server.import_store import ImportStore
-from hextrackr_server.importer import Importer
-from hextrackr_server.progress_record import ImportStatus
+from hextrackr_server.imports.pipeline import Importer
+from hextrackr_server.imports.progress_record import ImportStatus
+from hextrackr_server.imports.store import ImportStore
+from hextrackr_server.storage.database import Database
 from socketio_core.testing import TestClient
 from tests.contract.imports import FOREIGN, GOOD, finished, names, payload, reached, start
 from tests.contract.support import Stage
@@ -352,9 +352,9 @@ async def test_s117_what_a_rejected_row_may_have_meant_stays_open_and_is_told(
 CRASH = """
 import os, sys
 from pathlib import Path
-from hextrackr_server.database import Database
-from hextrackr_server.import_store import ImportStore
-from hextrackr_server.importer import Importer
+from hextrackr_server.storage.database import Database
+from hextrackr_server.imports.store import ImportStore
+from hextrackr_server.imports.pipeline import Importer
 
 database = Database(Path(sys.argv[1]))
 store = ImportStore(database)

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from hextrackr_server import settings
+from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
-from hextrackr_server.progress_tracker import KEEP_SECONDS, WATCH_SECONDS
-from hextrackr_server.update_batcher import INTERVAL_SECONDS, UpdateBatcher
+from hextrackr_server.findings.batcher import INTERVAL_SECONDS, UpdateBatcher
+from hextrackr_server.imports.progress_tracker import KEEP_SECONDS, WATCH_SECONDS
 from tests.contract.imports import finished, payload, reached, start
 from tests.contract.support import Stage
 from tests.hextrackr_server.support import SECRET, FakeClock, Recorder

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server import settings
+from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
-from hextrackr_server.handlers.identity import NAMESPACES
+from hextrackr_server.sockets.authenticator import NAMESPACES
 from socketio_core.testing import settle
 from tests.contract.support import POLLING, Stage
 from tests.hextrackr_server.support import SECRET

@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from hextrackr_server import log_setup, settings
+from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
-from hextrackr_server.event_log import EventLog
+from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.event_log import EventLog
 from socketio_core.testing import settle
 from tests.contract.support import POLLING, Stage
 from tests.hextrackr_server.support import SECRET, FakeClock

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hextrackr_server.errors import ServiceError
-from hextrackr_server.vulnerability_events import Change
+from hextrackr_server.findings.events import Change
 from tests.contract.imports import finished, names, payload, reached
 from tests.contract.support import Stage
 from tests.hextrackr_server.kev_support import feed, item, many

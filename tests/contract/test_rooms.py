@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server.handlers import progress as progress_handlers
-from hextrackr_server.progress_record import ImportStatus, percentage
+from hextrackr_server.imports.progress_record import ImportStatus, percentage
+from hextrackr_server.sockets import progress as progress_handlers
 from tests.contract.imports import FOREIGN, finished, names, payload, reached, start
 from tests.contract.support import Stage
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server import settings
+from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
 from socketio_core.testing import settle
 from tests.contract.support import POLLING, SESSION_SECRET, Stage

@@ -16,15 +16,15 @@ from typing import Any
 from sqlalchemy import select
 
 from hextrackr_server.clock import LoopClock
-from hextrackr_server.database import Database
-from hextrackr_server.import_service import ImportOptions, ImportService
-from hextrackr_server.import_store import ImportJob, ImportStore
-from hextrackr_server.importer import Importer, Progress
-from hextrackr_server.principal import Principal, TokenAuthority
-from hextrackr_server.progress_record import FINAL
-from hextrackr_server.progress_tracker import ProgressTracker
-from hextrackr_server.schema import vulnerabilities_current, vulnerability_staging
-from hextrackr_server.upload_store import Upload, UploadStore
+from hextrackr_server.imports.pipeline import Importer, Progress
+from hextrackr_server.imports.progress_record import FINAL
+from hextrackr_server.imports.progress_tracker import ProgressTracker
+from hextrackr_server.imports.service import ImportOptions, ImportService
+from hextrackr_server.imports.store import ImportJob, ImportStore
+from hextrackr_server.imports.uploads import Upload, UploadStore
+from hextrackr_server.security.principal import Principal, TokenAuthority
+from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.schema import vulnerabilities_current, vulnerability_staging
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 ALICE = Principal("7", "alice", "user")

@@ -17,8 +17,8 @@ import pytest
 
 from hextrackr_server import __main__ as command_line
 from hextrackr_server.application import Application
-from hextrackr_server.sample import write_sample
-from hextrackr_server.settings import Settings
+from hextrackr_server.cli.sample import write_sample
+from hextrackr_server.config.settings import Settings
 from tests.hextrackr_server.client import Client, Refused, connected
 from tests.hextrackr_server.support import SECRET, csv_text, finding_row
 

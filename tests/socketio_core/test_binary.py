@@ -1,213 +1,152 @@
-"""Placeholders and attachments, and the plain forms of values."""
+"""Binary in events and acks: placeholders in the text, attachments behind it."""
 
 from __future__ import annotations
 
-import uuid
-from collections import OrderedDict, namedtuple
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal
-from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
-import msgspec
 import pytest
 
-from socketio_core.binary import (
-    MAX_DEPTH,
-    Attachments,
-    convert_value,
-    reconstruct,
-    to_plain,
-)
-from socketio_core.errors import PacketError
+from socketio_core import JsonParser, MsgpackParser, Socket, SocketServer
+from socketio_core.testing import TestServer
+from tests.socketio_core.support import Journal, TcpServer
 
-PLACEHOLDER = {"_placeholder": True, "num": 0}
+MIXED: list[Any] = [
+    b"\x00\xff", b"", {"a": b"1", "b": [b"2", {"c": b"3"}], "n": None}, [b"x", 1, "t"],
+]  # fmt: skip
 
 
-class Colour(Enum):
-    RED = "red"
+@pytest.mark.parametrize("value", MIXED, ids=repr)
+@pytest.mark.parametrize("parser", [JsonParser(), MsgpackParser()], ids=["json", "msgpack"])
+async def test_binary_arrives_both_ways_wherever_it_stands(parser: Any, value: Any) -> None:
+    io = SocketServer(parser=parser)
+    io.on("echo", lambda socket, each: each)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("echo", value) == value
+        io.emit("x", value, 1)
+        io.sockets[client.id].emit("x", value, 1)
+        assert client.received == [("x", [value, 1])] * 2
 
 
-class Row(msgspec.Struct):
-    id: int
-    file: Any = None
+async def test_attachments_follow_their_text_in_the_order_of_their_numbers(
+    transport: str,
+) -> None:
+    io = SocketServer()
+    client = TcpServer(io).join(transport)
+    io.emit("x", b"first", {"deep": [b"second"]})
+    assert client.messages() == [
+        '52-["x",{"_placeholder":true,"num":0},{"deep":[{"_placeholder":true,"num":1}]}]',
+        b"first",
+        b"second",
+    ]
 
 
-@dataclass
-class Point:
-    x: int
-    inner: Any = None
+async def test_two_attachments_of_a_client_are_put_in_place(transport: str) -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    io.on("message", lambda socket, *args: seen.append(args))
+    client = TcpServer(io).join(transport)
+    client.send('52-["message",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
+    client.send(b"\x01\x02\x03")
+    assert seen == []
+    client.send(b"\x04\x05\x06")
+    assert seen == [(b"\x01\x02\x03", b"\x04\x05\x06")]
 
 
-def plain(value: Any) -> Any:
-    return to_plain(value, convert_value)
+async def test_an_ack_with_binary_is_a_binary_ack(transport: str) -> None:
+    io = SocketServer()
+    io.on("x", lambda socket, *args: args)
+    client = TcpServer(io).join(transport)
+    client.send('51-789["x",{"_placeholder":true,"num":0}]')
+    client.send(b"\x01")
+    assert client.messages() == ['61-789[{"_placeholder":true,"num":0}]', b"\x01"]
 
 
-def nested(levels: int) -> Any:
-    value: Any = []
-    for _ in range(levels - 1):
-        value = {"a": value} if levels % 2 else [value]
-    return value
+async def test_a_client_may_ack_with_binary() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.auto_ack = lambda name, args: {"answer": b"\x07"}
+        assert await io.sockets[client.id].emit_with_ack("x", b"\x01") == {"answer": b"\x07"}
 
 
-# -- attachments
+async def test_bytes_like_values_are_sent_as_bytes() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        io.emit("x", bytearray(b"ab"), memoryview(b"cd"))
+        assert client.received == [("x", [b"ab", b"cd"])]
 
 
-def test_attachments_are_numbered_in_the_order_in_which_they_stand() -> None:
-    collector = Attachments(10)
-    tree = to_plain({"b": [b"1", {"c": bytearray(b"2")}], "a": memoryview(b"3")}, collector.convert)
-    placeholders = [{"_placeholder": True, "num": number} for number in range(3)]
-    assert tree == {"b": [placeholders[0], {"c": placeholders[1]}], "a": placeholders[2]}
-    assert collector.found == [b"1", b"2", b"3"]
+async def test_what_is_sent_is_not_changed() -> None:
+    io = SocketServer()
+    value = {"a": b"1", "l": [b"2"]}
+    async with TestServer(io) as server:
+        await server.connect()
+        io.emit("x", value)
+        assert value == {"a": b"1", "l": [b"2"]}
 
 
-def test_binary_inside_of_objects_is_found() -> None:
-    collector = Attachments(10)
-    data = [Row(1, b"1"), Point(2, [b"2"]), (b"3",)]
-    assert to_plain(data, collector.convert)[0] == {"id": 1, "file": PLACEHOLDER}
-    assert collector.found == [b"1", b"2", b"3"]
+async def test_more_attachments_than_clients_take_fail_where_they_were_sent() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        with pytest.raises(ValueError, match="at most 10 attachments"):
+            io.sockets[client.id].emit("x", [b"x"] * 11)
+        io.sockets[client.id].emit("x", [b"x"] * 10)
+        assert len(client.received) == 1
 
 
-def test_one_attachment_too_many_is_refused() -> None:
-    with pytest.raises(ValueError, match="at most 1 attachments"):
-        to_plain([b"1", b"2"], Attachments(1).convert)
+async def test_a_client_that_announces_too_many_attachments_is_closed(transport: str) -> None:
+    io = SocketServer(parser=JsonParser(max_attachments=2))
+    journal = Journal(io)
+    client = TcpServer(io).join(transport)
+    client.send('53-["x"]')
+    assert client.is_over
+    assert journal.reasons == ["forced close"]
+    assert journal.descriptions == ["too many attachments"]
 
 
-def test_reconstruction_puts_attachments_where_their_placeholders_stand() -> None:
-    tree = ["x", PLACEHOLDER, {"a": [PLACEHOLDER], "b": {"_placeholder": True, "num": 1}}, [], {}]
-    reconstruct(tree, [b"0", b"1"])
-    assert tree == ["x", b"0", {"a": [b"0"], "b": b"1"}, [], {}]
+async def test_attachments_that_are_too_large_together_close_the_client() -> None:
+    io = SocketServer(parser=JsonParser(max_attachment_bytes=10))
+    journal = Journal(io)
+    client = TcpServer(io).join("websocket")
+    client.send('52-["x",{"_placeholder":true,"num":0}]')
+    client.send(b"123456")
+    client.send(b"123456")
+    assert client.is_over
+    assert journal.descriptions == ["too many bytes in attachments"]
 
 
-def test_what_only_resembles_a_placeholder_stays() -> None:
-    tree = [{"_placeholder": 1, "num": 0}, {"_placeholder": "true", "num": 0}, {"num": 0}]
-    before = [dict(item) for item in tree]
-    reconstruct(tree, [b"0"])
-    assert tree == before
+async def test_a_packet_that_waits_for_attachments_does_not_outlive_its_client() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    io.on("x", lambda socket, *args: seen.append(args))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.connection.send_text('51-["x",{"_placeholder":true,"num":0}]')
+        client.connection.cut()
+        client.connection.session.receive_binary(b"late")
+    assert seen == []
 
 
-@pytest.mark.parametrize("number", [1, -1, 0.0, True, False, None, "0", "splice", [0], 2**70])
-def test_a_placeholder_that_is_no_index_is_refused(number: Any) -> None:
-    with pytest.raises(PacketError) as caught:
-        reconstruct([{"_placeholder": True, "num": number}], [b"0"])
-    assert caught.value.slug == "illegal_attachments"
+async def test_a_placeholder_in_a_packet_without_binary_is_an_object() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    io.on("x", lambda socket, value: seen.append(value))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.connection.send_text('2["x",{"_placeholder":true,"num":0}]')
+    assert seen == [{"_placeholder": True, "num": 0}]
 
 
-def test_a_placeholder_without_a_number_is_refused() -> None:
-    with pytest.raises(PacketError):
-        reconstruct([{"_placeholder": True}], [b"0"])
-
-
-def test_depth_does_not_trouble_reconstruction() -> None:
-    tree: list[Any] = [PLACEHOLDER]
-    for _ in range(10_000):
-        tree = [tree]
-    reconstruct(tree, [b"0"])
-    for _ in range(10_000):
-        (tree,) = tree
-    assert tree == [b"0"]
-
-
-# -- plain forms
-
-
-@pytest.mark.parametrize(
-    ("moment", "text"),
-    [
-        (datetime(1970, 1, 1, tzinfo=UTC), "1970-01-01T00:00:00.000Z"),
-        (datetime(2024, 2, 29, 12, 30, 15, 123999, tzinfo=UTC), "2024-02-29T12:30:15.123Z"),
-        (datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))), "2023-12-31T23:00:00.000Z"),
-        (datetime(2024, 1, 1), "2024-01-01T00:00:00.000Z"),
-        (date(2024, 1, 1), "2024-01-01"),
-        (time(1, 2, 3), "01:02:03"),
-    ],
-)
-def test_times_are_written_as_javascript_writes_a_date(moment: Any, text: str) -> None:
-    assert plain([moment]) == [text]
-
-
-def test_a_moment_beyond_the_calendar_is_refused() -> None:
-    with pytest.raises(ValueError, match="lies beyond the calendar"):
-        plain(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))))
-
-
-@pytest.mark.parametrize(
-    ("value", "form"),
-    [
-        ((1, 2), [1, 2]),
-        ({1}, [1]),
-        (frozenset([1]), [1]),
-        (namedtuple("Pair", "a b")(1, 2), [1, 2]),
-        (Colour.RED, "red"),
-        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
-        (Decimal("1.50"), "1.50"),
-        (Row(1, datetime(2024, 1, 1)), {"id": 1, "file": "2024-01-01T00:00:00.000Z"}),
-        (Point(1, Point(2)), {"x": 1, "inner": {"x": 2, "inner": None}}),
-        (OrderedDict(a=1), {"a": 1}),
-        (StrEnum("Name", ["A"]).A, "a"),
-        (IntEnum("Number", ["A"]).A, 1),
-        (float("nan"), None),
-        (True, True),
-        (None, None),
-    ],
-)
-def test_values_have_plain_forms(value: Any, form: Any) -> None:
-    result = plain([value])[0]
-    assert result == form
-    assert type(result) is type(form)
-
-
-def test_keys_become_strings() -> None:
-    keys = {2: "a", 1.5: "b", None: "c", True: "d", Colour.RED: "e", "\ud800": "f"}
-    assert plain(keys) == {
-        "2": "a",
-        "1.5": "b",
-        "null": "c",
-        "true": "d",
-        "red": "e",
-        "\ud800": "f",
-    }
-
-
-def test_a_key_without_a_plain_form_is_refused() -> None:
-    with pytest.raises(TypeError, match="a key of type tuple cannot be sent"):
-        plain({(1, 2): 3})
-
-
-@pytest.mark.parametrize(
-    "value", [object(), iter([]), b"1", bytearray(), Row(1, object()), Row(1, {(1,): 2})]
-)
-def test_a_value_without_a_plain_form_is_refused(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"a value of type \w+ cannot be sent"):
-        plain(value)
-
-
-def test_an_integer_beyond_64_bits_is_refused_wherever_it_stands() -> None:
-    with pytest.raises(ValueError, match="beyond 64 bits"):
-        plain(Row(2**64))
-
-
-@pytest.mark.parametrize("levels", [MAX_DEPTH, MAX_DEPTH - 1])
-def test_data_may_be_as_deep_as_the_limit(levels: int) -> None:
-    assert plain(nested(levels)) == nested(levels)
-
-
-@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, MAX_DEPTH + 2])
-def test_deeper_data_is_refused(levels: int) -> None:
-    with pytest.raises(ValueError, match="nested deeper than 254"):
-        plain(nested(levels))
-
-
-def test_circular_objects_are_refused() -> None:
-    point = Point(1)
-    point.inner = point
-    with pytest.raises(ValueError, match="circular"):
-        plain(point)
-
-
-def test_the_copy_shares_no_container_with_what_was_given() -> None:
-    data = {"a": [1, {"b": []}]}
-    copy = plain(data)
-    copy["a"][1]["b"].append(2)
-    assert data == {"a": [1, {"b": []}]}
+async def test_volatile_attachments_stay_together_or_are_dropped_together() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket: Socket = io.sockets[client.id]
+        client.connection.pause()
+        socket.volatile.emit("x", b"1", b"2")
+        client.connection.resume()
+        socket.volatile.emit("y", b"1", b"2")
+        assert client.received == [("y", [b"1", b"2"])]

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from engineio_core import Cors, packet
-from engineio_core.encoded_packet import EncodedPacket
+from engineio_core import Cors
+from engineio_core.codec import packet
+from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.packet import TYPES
+from engineio_core.codec.payload import decode_payload, encode_payload
+from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame
 from engineio_core.errors import CloseReason, ProtocolError
-from engineio_core.packet import TYPES
-from engineio_core.payload import decode_payload, encode_payload
+from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.upgrade import Deaf
-from engineio_core.websocket_frame import BINARY, TEXT, encode_frame
-from engineio_core.websocket_transport import WebSocketTransport
 from tests.helpers.client import Server, WebSocketClient
 from tests.helpers.wire import PONG
 

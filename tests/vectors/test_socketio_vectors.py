@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from engineio_core.encoded_packet import EncodedPacket
+from engineio_core.codec.encoded_packet import EncodedPacket
+from socketio_core.codec.json_codec import Decoder, JsonParser, Packet, PacketType, Parser
+from socketio_core.codec.msgpack_codec import MsgpackParser
+from socketio_core.codec.packet import Decoded
 from socketio_core.errors import PacketError
-from socketio_core.msgpack_packet import MsgpackParser
-from socketio_core.packet import Decoder, JsonParser, Packet, PacketType, Parser
-from socketio_core.parser import Decoded
 
 FOLDER = Path(__file__).parents[2] / "spec-vectors"
 FILES = {

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
-from hextrackr_server.database import Database
 from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
-from hextrackr_server.migrations import MIGRATIONS
-from hextrackr_server.schema import meta
+from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.migrations import MIGRATIONS
+from hextrackr_server.storage.schema import meta
 from tests.contract.imports import finished
 from tests.contract.support import Stage
 from tests.hextrackr_server.kev_support import feed, item

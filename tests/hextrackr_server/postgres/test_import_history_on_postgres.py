@@ -1,3 +1,3 @@
 """The same tests, against PostgreSQL."""
 
-from tests.hextrackr_server.test_import_history import *  # noqa: F403
+from tests.hextrackr_server.imports.test_history import *  # noqa: F403

@@ -1,3 +1,3 @@
 """The same tests, against PostgreSQL."""
 
-from tests.hextrackr_server.test_kev import *  # noqa: F403
+from tests.hextrackr_server.kev.test_service import *  # noqa: F403

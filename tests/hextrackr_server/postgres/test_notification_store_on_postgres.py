@@ -1,3 +1,3 @@
 """The same tests, against PostgreSQL."""
 
-from tests.hextrackr_server.test_notification_store import *  # noqa: F403
+from tests.hextrackr_server.collaboration.test_notification_store import *  # noqa: F403

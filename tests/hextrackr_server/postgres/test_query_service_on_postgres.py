@@ -1,3 +1,3 @@
 """The same tests, against PostgreSQL."""
 
-from tests.hextrackr_server.test_query_service import *  # noqa: F403
+from tests.hextrackr_server.findings.test_queries import *  # noqa: F403

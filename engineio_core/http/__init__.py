@@ -1,0 +1,1 @@
+"""HTTP/1.1 for Engine.IO: connections, messages, CORS, compression, proxies and listeners."""

@@ -1,0 +1,281 @@
+"""A mounted ASGI application: it gets every path that is not the engine's.
+
+Knows: ASGI 3's http and lifespan scopes, streaming both ways, back-pressure.
+Does not know: routing, the engine; WebSockets of the application are not served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
+
+from engineio_core.http.exchange import Exchange
+from engineio_core.http.message import HttpResponse
+
+logger = logging.getLogger("engineio_core")
+
+Message: TypeAlias = MutableMapping[str, Any]
+AsgiApp: TypeAlias = Callable[
+    [Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
+]
+
+MAX_BODY_QUEUE: Final = 256 * 1024  # bytes of a body that wait for the application
+LIFESPAN_TIMEOUT: Final = 60.0  # seconds for the application's startup, and for its shutdown
+
+
+class ClientLeft(OSError):
+    """The client is gone. ASGI: `send` raises an OSError then."""
+
+
+class AsgiHost:
+    """Serves one ASGI application on exchanges."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lifespan: _Lifespan | None = None
+        self._state: dict[str, Any] = {}
+
+    def serve(self, exchange: Exchange) -> None:
+        """Answer one request."""
+        cycle = _Cycle(exchange, self._state)
+        task = asyncio.get_running_loop().create_task(
+            cycle.run(self._app), name=f"asgi {exchange.request.method} {exchange.request.path}"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def start_up(self) -> None:
+        """Run the application's startup. Raises RuntimeError if it failed."""
+        self._lifespan = _Lifespan(self._app, self._state)
+        await self._lifespan.start_up()
+
+    async def shut_down(self) -> None:
+        """Cancel what still runs after a moment, then run the application's shutdown."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=5)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._lifespan is not None:
+            await self._lifespan.shut_down()
+            self._lifespan = None
+
+
+class _Cycle:
+    """One request and its answer, as an ASGI application sees them."""
+
+    __slots__ = (
+        "_body", "_chunks", "_exchange", "_has_started", "_head", "_is_complete", "_is_end_told",
+        "_queued", "_state", "_wakeup", "_writable",
+    )  # fmt: skip
+
+    def __init__(self, exchange: Exchange, state: dict[str, Any]) -> None:
+        self._exchange = exchange
+        self._state = state
+        # The request's body
+        self._chunks: deque[bytes] = deque()
+        self._queued = 0
+        self._is_complete = False
+        self._is_end_told = False
+        self._wakeup = asyncio.Event()
+        # The answer
+        self._head: tuple[int, list[tuple[str, str]]] | None = None
+        self._has_started = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    async def run(self, app: AsgiApp) -> None:
+        """Let the application answer; whatever it does, there is an answer."""
+        exchange = self._exchange
+        exchange.on_abort = self._client_left
+        exchange.on_writable = self._writable_changed
+        exchange.stream_body(self)
+        try:
+            await app(self._scope(), self.receive, self.send)
+        except Exception:
+            if not exchange.is_gone:  # else it lets our ClientLeft pass, as it may, or its own
+                logger.exception("the application failed on %s", exchange.request.path)
+                self._give_up()
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
+        else:
+            if not exchange.is_finished and not exchange.is_gone:
+                logger.error(
+                    "the application did not finish its answer on %s", exchange.request.path
+                )
+                self._give_up()
+
+    def _give_up(self) -> None:
+        if self._exchange.is_finished:
+            return
+        if self._exchange.is_answered:
+            # A head is out: the client must see that the body is not whole.
+            self._exchange.destroy()
+        else:
+            self._exchange.respond(HttpResponse(500, b"Internal Server Error"))
+
+    def _scope(self) -> dict[str, Any]:
+        request = self._exchange.request
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": "1.1",
+            "method": request.method,
+            "scheme": "https" if request.secure else "http",
+            "path": unquote(request.path),
+            "raw_path": request.path.encode("latin-1"),
+            "query_string": request.query_string.encode("latin-1"),
+            "root_path": "",
+            "headers": [
+                (name.encode("ascii"), value.encode("latin-1"))
+                for name, value in request.headers.items()
+            ],
+            "client": (request.remote_address, 0),
+            "server": None,
+            "state": self._state.copy(),
+        }
+
+    # -- BodyReader
+
+    def body_data(self, data: bytes) -> None:
+        """Queue it for the application; above a limit the client has to wait."""
+        self._chunks.append(data)
+        self._queued += len(data)
+        if self._queued > MAX_BODY_QUEUE:
+            self._exchange.pause_body()
+        self._wakeup.set()
+
+    def body_complete(self) -> None:
+        """Tell the application."""
+        self._is_complete = True
+        self._wakeup.set()
+
+    # -- what the application awaits
+
+    async def receive(self) -> Message:
+        """Return the next piece of the body, or the disconnect of the client."""
+        while not (self._chunks or self._has_end() or self._exchange.is_gone):
+            if self._exchange.is_finished:
+                return {"type": "http.disconnect"}
+            self._wakeup.clear()
+            await self._wakeup.wait()
+        if self._exchange.is_gone or self._exchange.is_finished:
+            return {"type": "http.disconnect"}
+        if self._chunks:
+            data = b"".join(self._chunks)
+            self._chunks.clear()
+            was_full = self._queued > MAX_BODY_QUEUE
+            self._queued = 0
+            if was_full:
+                self._exchange.resume_body()
+            return {"type": "http.request", "body": data, "more_body": True}
+        self._is_end_told = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    def _has_end(self) -> bool:
+        return self._is_complete and not self._is_end_told
+
+    async def send(self, message: Message) -> None:
+        """Take the head, or a piece of the body, of the answer. Raises ClientLeft."""
+        exchange = self._exchange
+        if exchange.is_gone:
+            raise ClientLeft("the client left before it was answered")
+        kind = message["type"]
+        if exchange.is_finished or (kind == "http.response.start") == self._has_started:
+            raise RuntimeError(f"the application sent {kind!r} out of order")
+        if kind == "http.response.start":
+            headers = [
+                (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
+                for name, value in message.get("headers", ())
+            ]
+            self._head = (message["status"], headers)
+            self._has_started = True
+            return
+        if kind != "http.response.body":
+            raise RuntimeError(f"unexpected message {kind!r} of the application")
+        if self._head is not None:
+            # Only now: until a piece of the body is there, a failure can still be answered.
+            head, self._head = self._head, None
+            exchange.start_stream(*head)
+        exchange.write(bytes(message.get("body", b"")))
+        if not message.get("more_body", False):
+            exchange.finish()
+            self._wakeup.set()
+        elif not self._writable.is_set():
+            await self._writable.wait()
+
+    def _client_left(self) -> None:
+        self._wakeup.set()
+        self._writable.set()
+
+    def _writable_changed(self, is_writable: bool) -> None:
+        if is_writable:
+            self._writable.set()
+        else:
+            self._writable.clear()
+
+
+class _Lifespan:
+    """The lifespan task of an application."""
+
+    def __init__(self, app: AsgiApp, state: dict[str, Any]) -> None:
+        self._app = app
+        self._state = state
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start_up(self) -> None:
+        self._messages.put_nowait({"type": "lifespan.startup"})
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="asgi lifespan")
+        async with asyncio.timeout(LIFESPAN_TIMEOUT):
+            await self._started
+
+    async def shut_down(self) -> None:
+        if self._task is None or self._task.done():
+            return
+        self._messages.put_nowait({"type": "lifespan.shutdown"})
+        try:
+            async with asyncio.timeout(LIFESPAN_TIMEOUT):
+                await self._ended
+        except (TimeoutError, RuntimeError):
+            logger.exception("the application did not shut down in order")
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": self._state,
+        }
+        try:
+            await self._app(scope, self._messages.get, self._send)
+        except Exception as error:
+            # ASGI: "If an exception is raised when calling the application callable with a
+            # lifespan.startup message or a scope of type lifespan, the server must continue but
+            # not send any lifespan events."
+            logger.debug("the application has no lifespan: %r", error)
+        finally:
+            for future in (self._started, self._ended):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _send(self, message: Message) -> None:
+        kind = message["type"]
+        future = self._started if kind.startswith("lifespan.startup") else self._ended
+        if future.done():
+            return
+        if kind.endswith(".failed"):
+            future.set_exception(
+                RuntimeError(message.get("message") or f"{kind} of the application")
+            )
+        else:
+            future.set_result(None)

@@ -1,0 +1,91 @@
+"""The client's address, scheme and host as seen through the proxies that are trusted.
+
+Knows: X-Forwarded-For, -Proto, -Host and Forwarded (RFC 7239).  Does not know: connections.
+A header is believed only where the peer is trusted, and only as far as each hop is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engineio_core.http.message import HttpRequest
+
+_HOST = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
+
+
+class TrustedProxies:
+    """Networks in CIDR notation whose forwarding headers are believed; "unix" names the sockets."""
+
+    def __init__(self, networks: Collection[str] = ()) -> None:
+        self._trusts_unix = "unix" in networks
+        self._networks = [ipaddress.ip_network(text) for text in networks if text != "unix"]
+        self._is_empty = not networks
+
+    def apply(self, request: HttpRequest) -> None:
+        """Set the request's `remote_address`, `secure` and `host` to the client's."""
+        if self._is_empty or not self._trusts(request.remote_address):
+            return
+        if "forwarded" in request.headers:
+            hops = _parse_forwarded(request.headers["forwarded"])
+        else:
+            hops = _parse_x_forwarded(request.headers)
+        # The last hop was written by the proxy nearest to us; each is believed while the one
+        # that wrote it is trusted.
+        for hop in reversed(hops[-32:]):
+            if hop.get("proto", "").lower() in {"http", "https"}:
+                request.secure = hop["proto"].lower() == "https"
+            if _HOST.fullmatch(hop.get("host", "")):
+                request.host = hop["host"]
+            address = _plain_address(hop.get("for", ""))
+            if address is None:
+                break
+            request.remote_address = address
+            if not self._trusts(address):
+                break
+
+    def _trusts(self, address: str) -> bool:
+        if address == "unix":
+            return self._trusts_unix
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+            parsed = parsed.ipv4_mapped
+        return any(parsed in network for network in self._networks)
+
+
+def _parse_forwarded(value: str) -> list[dict[str, str]]:
+    # Split and never searched: a pattern for all of it takes quadratic time on blanks.
+    hops: list[dict[str, str]] = []
+    for element in value.split(","):
+        pairs = [pair.partition("=") for pair in element.split(";")]
+        hops.append({name.strip().lower(): text.strip().strip('"') for name, _, text in pairs})
+    return hops
+
+
+def _parse_x_forwarded(headers: dict[str, str]) -> list[dict[str, str]]:
+    addresses = [part.strip() for part in headers.get("x-forwarded-for", "").split(",")]
+    protocols = [part.strip() for part in headers.get("x-forwarded-proto", "").split(",")]
+    host = headers.get("x-forwarded-host", "").rpartition(",")[2].strip()
+    return [
+        # Proxies write one protocol for all, or one a hop: the last is the nearest one's word.
+        {"for": address, "proto": protocols[-1], "host": host}
+        for address in addresses
+    ]
+
+
+def _plain_address(text: str) -> str | None:
+    """Return the address of `192.0.2.1:80`, `[2001:db8::1]:80` or a bare one; None for others."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Transports of a session: HTTP long-polling and WebSocket."""

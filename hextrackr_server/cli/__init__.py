@@ -1,0 +1,1 @@
+"""Commands of the `hextrackr-server` console script, one module each."""

@@ -1,0 +1,1 @@
+"""Presence of editors, notifications and maintenance."""

@@ -1,0 +1,179 @@
+"""When the system is maintained: announced, begun and ended by the clock.
+
+Knows: windows of time, `maintenance-scheduled`, what those hear who come later, that windows
+outlive the server.  Does not know: sockets, who may schedule, tables.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from hextrackr_server.clock import Clock, Timer
+from hextrackr_server.collaboration.maintenance_store import MaintenanceStore, Planned
+from hextrackr_server.collaboration.notifications import Notifications, check_message
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.rooms import Announcer
+from hextrackr_server.security.principal import Principal
+from hextrackr_server.storage.background_writer import BackgroundWriter
+
+MINIMUM_DURATION_MS = 1000  # who writes less means seconds, or minutes
+MAXIMUM_DURATION_MS = 7 * 24 * 3600 * 1000
+MAXIMUM_AHEAD_MS = 366 * 24 * 3600 * 1000
+LATE_MS = 60_000
+MAXIMUM_WINDOWS = 16
+
+
+@dataclass(slots=True)
+class Window:
+    """One maintenance, planned or in force."""
+
+    id: str
+    start_ms: int
+    duration_ms: int
+    message: str | None
+    by: str
+    is_active: bool = False
+    timers: list[Timer] = field(default_factory=list)
+
+
+class Maintenance:
+    """The maintenances that are ahead or in force; used on the loop's thread."""
+
+    def __init__(
+        self,
+        store: MaintenanceStore,
+        writer: BackgroundWriter,
+        announcer: Announcer,
+        notifications: Notifications,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._announcer = announcer
+        self._notifications = notifications
+        self._clock = clock
+        self._windows: dict[str, Window] = {}
+
+    async def restore(self) -> None:
+        """Take up what was planned before the server stopped; one in force is in force again."""
+        now = self._clock.epoch_ms()
+        for planned in await self._writer.run(self._store.load, now):
+            self._take_up(Window(*planned, is_active=planned.start_ms <= now))
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the system is being maintained now."""
+        return any(window.is_active for window in self._windows.values())
+
+    def schedule(self, start: Any, duration: Any, message: Any, by: str) -> str:
+        """Announce a maintenance everywhere; `start` is ms since 1970 or ISO, `duration` ms."""
+        now = self._clock.epoch_ms()
+        start_ms = _start(start, now)
+        if message is not None:
+            message = check_message(message)
+        if len(self._windows) >= MAXIMUM_WINDOWS:
+            raise ServiceError(ErrorCode.CONFLICT, f"{MAXIMUM_WINDOWS} maintenances are planned")
+        planned = Planned(secrets.token_hex(8), start_ms, _duration(duration), message, by)
+        window = Window(*planned)
+        self._take_up(window)
+        self._writer.soon(self._store.add, planned)
+        self._announcer.everywhere("maintenance-scheduled", self._payload(window))
+        return window.id
+
+    def cancel(self, window_id: Any) -> None:
+        """End a maintenance, or give it up before it begins."""
+        window = self._windows.get(window_id) if isinstance(window_id, str) else None
+        if window is None:
+            raise ServiceError(ErrorCode.NOT_FOUND, "There is no such maintenance")
+        self._end(window)
+
+    def notices(self) -> list[dict[str, Any]]:
+        """What those are told who come later: the same that the others heard."""
+        return [self._payload(window) for window in self._windows.values()]
+
+    def refuse_work(self, principal: Principal) -> None:
+        """Raise MAINTENANCE where a user would begin something while the system is maintained."""
+        if self.is_active and not principal.is_admin:
+            raise ServiceError(ErrorCode.MAINTENANCE, "The system is being maintained")
+
+    def close(self) -> None:
+        """Do nothing more; what is planned is kept for the next start."""
+        for window in self._windows.values():
+            _cancel(window)
+        self._windows.clear()
+
+    def _take_up(self, window: Window) -> None:
+        self._windows[window.id] = window
+        if not window.is_active:
+            self._later(window, window.start_ms, self._begin)
+        self._later(window, window.start_ms + window.duration_ms, self._end)
+
+    def _later(self, window: Window, at_ms: int, call: Callable[[Window], None]) -> None:
+        seconds = max(0, at_ms - self._clock.epoch_ms()) / 1000
+        window.timers.append(self._clock.call_later(seconds, lambda: call(window)))
+
+    def _begin(self, window: Window) -> None:
+        window.is_active = True
+        self._notifications.system("maintenance-started", window.message or "Maintenance begins")
+
+    def _end(self, window: Window) -> None:
+        _cancel(window)
+        del self._windows[window.id]
+        self._writer.soon(self._store.remove, window.id)
+        if window.is_active:
+            self._notifications.system("maintenance-ended", "Maintenance has ended")
+        else:
+            self._notifications.system("maintenance-cancelled", "Maintenance is cancelled")
+
+    def _payload(self, window: Window) -> dict[str, Any]:
+        payload: dict[str, Any] = {
+            "id": window.id,
+            "startTime": window.start_ms,
+            "duration": window.duration_ms,
+            "scheduledBy": window.by,
+            "isActive": window.is_active,
+            "timestamp": self._clock.epoch_ms(),
+        }
+        if window.message is not None:
+            payload["message"] = window.message
+        return payload
+
+
+def _cancel(window: Window) -> None:
+    for timer in window.timers:
+        timer.cancel()
+
+
+def _start(given: Any, now: int) -> int:
+    start = given
+    if isinstance(given, str):
+        try:
+            moment = datetime.fromisoformat(given)
+        except ValueError:
+            moment = None
+        if moment is not None:
+            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            start = round(aware.timestamp() * 1000)
+    if isinstance(start, float) and start.is_integer():
+        start = int(start)
+    if not isinstance(start, int) or isinstance(start, bool):
+        raise invalid(
+            "Invalid maintenance", [("startTime", "must be ms since 1970 or an ISO time")]
+        )
+    if not now - LATE_MS <= start <= now + MAXIMUM_AHEAD_MS:
+        raise invalid("Invalid maintenance", [("startTime", "must be ahead, by a year at most")])
+    return start
+
+
+def _duration(given: Any) -> int:
+    if isinstance(given, float) and given.is_integer():
+        given = int(given)
+    is_number = isinstance(given, int) and not isinstance(given, bool)
+    if not is_number or not MINIMUM_DURATION_MS <= given <= MAXIMUM_DURATION_MS:
+        text = f"is in milliseconds: must be {MINIMUM_DURATION_MS} to {MAXIMUM_DURATION_MS}"
+        raise invalid("Invalid maintenance", [("duration", text)])
+    return int(given)

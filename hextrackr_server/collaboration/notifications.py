@@ -1,0 +1,84 @@
+"""Messages to one user or to all.
+
+Knows: `system-notification`, `user-notification`, `system-announcement` and their bounds.
+Does not know: sockets, who may send them.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+
+from hextrackr_server.clock import Clock
+from hextrackr_server.collaboration.delivery import EVENT, NotificationDelivery
+from hextrackr_server.errors import invalid
+from hextrackr_server.rooms import Announcer
+
+PRIORITIES = ("low", "normal", "high", "critical")
+MAXIMUM_MESSAGE = 2000
+_TYPE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+# What steers a terminal, and halves of characters, which are no text.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class Notifications:
+    """Checks messages and sends them; each has an id.
+
+    With a delivery, what is for one user is brought until it is acknowledged, else sent once.
+    """
+
+    def __init__(
+        self, announcer: Announcer, clock: Clock, delivery: NotificationDelivery | None = None
+    ) -> None:
+        self._announcer = announcer
+        self._clock = clock
+        self._delivery = delivery
+
+    def system(self, kind: Any, message: Any) -> str:
+        """Tell everybody in `/` of something."""
+        payload = self._payload({"type": check_type(kind), "message": check_message(message)})
+        self._announcer.to_all("system-notification", payload)
+        return str(payload["id"])
+
+    def user(self, user_id: str, kind: Any, message: Any, data: Any = None) -> str:
+        """Tell one user of something."""
+        payload = self._payload({"type": check_type(kind), "message": check_message(message)})
+        if data is not None:
+            payload["data"] = data
+        if self._delivery is None:
+            self._announcer.to_user(user_id, EVENT, payload)
+        else:
+            self._delivery.send(user_id, payload)
+        return str(payload["id"])
+
+    def announce(self, message: Any, priority: Any, sender: str) -> str:
+        """Tell everybody in every namespace; a message without a priority is a normal one."""
+        if priority is None:
+            priority = "normal"
+        if priority not in PRIORITIES:
+            text = f"must be one of {', '.join(PRIORITIES)}"
+            raise invalid("Invalid announcement", [("priority", text)])
+        payload = self._payload({"message": check_message(message), "priority": priority})
+        payload["from"] = sender
+        self._announcer.everywhere("system-announcement", payload)
+        return str(payload["id"])
+
+    def _payload(self, content: dict[str, Any]) -> dict[str, Any]:
+        return {"id": secrets.token_hex(8), **content, "timestamp": self._clock.epoch_ms()}
+
+
+def check_message(message: Any, path: str = "message") -> str:
+    """A text for people: 1 to 2000 characters, none of which steers a terminal."""
+    if not isinstance(message, str) or not 0 < len(message.strip()) <= MAXIMUM_MESSAGE:
+        raise invalid(
+            "Invalid message", [(path, f"must be a text of 1 to {MAXIMUM_MESSAGE} characters")]
+        )
+    return _CONTROL.sub("", message)
+
+
+def check_type(kind: Any) -> str:
+    """A word that clients tell messages apart by."""
+    if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
+        raise invalid("Invalid type", [("type", "must be 1 to 64 letters, digits or . _ : -")])
+    return kind

@@ -1,0 +1,238 @@
+"""Who edits what, so that two do not do it at once unknowingly.
+
+Knows: editors by resource and by socket, idleness, the grace of those who may come back, the
+rooms of those who watch a resource.
+Does not know: sockets, permissions, who is in a room.  A user edits as long as one of his sockets
+does: others hear of the first and of the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from hextrackr_server.clock import Clock, Timer
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.rooms import Announcer
+from hextrackr_server.security.principal import Principal
+
+RESOURCE_TYPES = frozenset({"ticket", "vulnerability", "device", "import", "template"})
+MAXIMUM_ID_LENGTH = 128
+MAXIMUM_PER_SOCKET = 20
+MAXIMUM_EDITORS = 10_000
+SWEEP_SECONDS = 30.0
+
+Key = tuple[str, str]
+
+
+class _Editor:
+    """One socket that edits one resource."""
+
+    __slots__ = ("resource_id", "seen_at", "start_time", "user_id", "username")
+
+    def __init__(self, principal: Principal, resource_id: str | int, clock: Clock) -> None:
+        self.user_id = principal.user_id
+        self.username = principal.username
+        # As it was given: a client that compares it with a number finds a number.
+        self.resource_id = resource_id
+        self.start_time = clock.epoch_ms()
+        self.seen_at = clock.monotonic()
+
+
+class EditingSessions:
+    """The editors of all resources; used on the loop's thread."""
+
+    def __init__(
+        self,
+        announcer: Announcer,
+        clock: Clock,
+        *,
+        idle_seconds: float,
+        grace_seconds: float,
+        watchers_only: bool = False,
+    ) -> None:
+        """With `watchers_only` those are told who watch the resource, else all who are logged in.
+
+        Who edits a resource watches it.
+        """
+        self._announcer = announcer
+        self._clock = clock
+        self._idle = idle_seconds
+        self._grace = grace_seconds
+        self._watchers_only = watchers_only
+        self._editors: dict[Key, dict[str, _Editor]] = {}
+        self._keys_of: dict[str, set[Key]] = {}
+        self._leaving: dict[str, Timer] = {}
+        self._sweep: Timer | None = None
+
+    def __len__(self) -> int:
+        return sum(len(keys) for keys in self._keys_of.values())
+
+    def start(
+        self, socket_id: str, principal: Principal, resource_type: Any, resource_id: Any
+    ) -> list[dict[str, Any]]:
+        """A socket edits, or says that it still does; all who edit the resource now."""
+        key = _key(resource_type, resource_id)
+        editors = self._editors.get(key, {})
+        if socket_id in editors:
+            editors[socket_id].seen_at = self._clock.monotonic()
+            return _users(self._editors[key], socket_id)
+        keys = self._keys_of.get(socket_id, set())
+        if len(keys) >= MAXIMUM_PER_SOCKET or len(self) >= MAXIMUM_EDITORS:
+            raise ServiceError(ErrorCode.CONFLICT, "Too much is being edited: stop something first")
+        editor = _Editor(principal, resource_id, self._clock)
+        is_first = not _edits(editors, principal.user_id)
+        self._editors.setdefault(key, editors)[socket_id] = editor
+        self._keys_of.setdefault(socket_id, keys).add(key)
+        self._sweep_later()
+        if is_first:
+            self._tell("user-started-editing", key, editor, socket_id)
+        return _users(self._editors[key], socket_id)
+
+    def current(self, socket_id: str, resource_type: Any, resource_id: Any) -> list[dict[str, Any]]:
+        """All who edit a resource now, for a socket that watches it."""
+        return _users(self._editors.get(_key(resource_type, resource_id), {}), socket_id)
+
+    def is_editing(self, socket_id: str, resource_type: Any, resource_id: Any) -> bool:
+        """Whether a socket edits a resource."""
+        return _key(resource_type, resource_id) in self._keys_of.get(socket_id, ())
+
+    def stop(self, socket_id: str, resource_type: Any, resource_id: Any) -> None:
+        """A socket edits no more; harmless where it did not."""
+        self._remove(socket_id, _key(resource_type, resource_id))
+
+    def lost(self, socket_id: str, *, may_return: bool) -> None:
+        """A socket is gone: its editing ends, at once or when it has not come back in time."""
+        if socket_id not in self._keys_of:
+            return
+        if may_return and self._grace > 0:
+            timer = self._clock.call_later(self._grace, lambda: self._leave(socket_id))
+            self._leaving[socket_id] = timer
+        else:
+            self._leave(socket_id)
+
+    def returned(self, socket_id: str) -> None:
+        """A socket is back: it edits what it did."""
+        timer = self._leaving.pop(socket_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def visible(self, rooms: Collection[str]) -> list[dict[str, Any]]:
+        """Who edits what, as far as a socket in these rooms hears of it; no socket is named.
+
+        Each user once for each resource: `{resourceType, resourceId, userId, username, startTime}`.
+        """
+        found: list[dict[str, Any]] = []
+        for key, editors in self._editors.items():
+            if self._watchers_only and _room(key) not in rooms:
+                continue
+            resource_id = next(iter(editors.values())).resource_id
+            resource = {"resourceType": key[0], "resourceId": resource_id}
+            found += [resource | user for user in _users(editors)]
+        return found
+
+    def close(self) -> None:
+        """Forget all, timers included."""
+        for timer in (*self._leaving.values(), *([self._sweep] if self._sweep else [])):
+            timer.cancel()
+        self._leaving.clear()
+        self._editors.clear()
+        self._keys_of.clear()
+        self._sweep = None
+
+    def _leave(self, socket_id: str) -> None:
+        self._leaving.pop(socket_id, None)
+        for key in list(self._keys_of.get(socket_id, ())):
+            self._remove(socket_id, key)
+
+    def _remove(self, socket_id: str, key: Key) -> None:
+        editors = self._editors.get(key, {})
+        editor = editors.pop(socket_id, None)
+        if editor is None:
+            return
+        keys = self._keys_of[socket_id]
+        keys.discard(key)
+        if not keys:
+            del self._keys_of[socket_id]
+        if not editors:
+            del self._editors[key]
+        if not _edits(editors, editor.user_id):
+            self._tell("user-stopped-editing", key, editor, socket_id)
+
+    def _tell(self, event: str, key: Key, editor: _Editor, socket_id: str) -> None:
+        payload = {
+            "resourceType": key[0],
+            "resourceId": editor.resource_id,
+            "userId": editor.user_id,
+            "user": {"id": editor.user_id, "username": editor.username},
+            "timestamp": self._clock.epoch_ms(),
+        }
+        room = _room(key) if self._watchers_only else None
+        self._announcer.to_others(socket_id, event, payload, room)
+
+    def _sweep_later(self) -> None:
+        if self._sweep is None:
+            self._sweep = self._clock.call_later(min(SWEEP_SECONDS, self._idle), self._end_idle)
+
+    def _end_idle(self) -> None:
+        """Nobody edits for ever: a tab that is forgotten must not keep others away."""
+        self._sweep = None
+        limit = self._clock.monotonic() - self._idle
+        idle = [
+            (socket_id, key)
+            for key, editors in self._editors.items()
+            for socket_id, editor in editors.items()
+            if editor.seen_at <= limit
+        ]
+        for socket_id, key in idle:
+            self._remove(socket_id, key)
+        if self._editors:
+            self._sweep_later()
+
+
+def resource_room(resource_type: Any, resource_id: Any) -> str:
+    """The room of those who watch a resource; ServiceError for what is none."""
+    return _room(_key(resource_type, resource_id))
+
+
+def _room(key: Key) -> str:
+    # No type has a dash in it: the id may have whatever it likes.
+    return f"resource-{key[0]}-{key[1]}"
+
+
+def _users(editors: dict[str, _Editor], own_socket: str | None = None) -> list[dict[str, Any]]:
+    """Who edits, each user once, the first first; of sockets only one's own is named."""
+    found: dict[str, dict[str, Any]] = {}
+    for socket_id, editor in editors.items():
+        entry = found.setdefault(
+            editor.user_id,
+            {
+                "userId": editor.user_id,
+                "username": editor.username,
+                "startTime": editor.start_time,
+            },
+        )
+        if socket_id == own_socket:
+            entry["socketId"] = socket_id
+    return list(found.values())
+
+
+def _edits(editors: dict[str, _Editor], user_id: str) -> bool:
+    return any(each.user_id == user_id for each in editors.values())
+
+
+def _key(resource_type: Any, resource_id: Any) -> Key:
+    """The resource, whatever separators are in its id."""
+    problems = []
+    if not isinstance(resource_type, str) or resource_type not in RESOURCE_TYPES:
+        known = ", ".join(sorted(RESOURCE_TYPES))
+        problems.append(("resourceType", f"must be one of {known}"))
+    is_number = isinstance(resource_id, int) and not isinstance(resource_id, bool)
+    is_text = isinstance(resource_id, str) and resource_id.isprintable()
+    if not (is_number or is_text) or not 0 < len(str(resource_id)) <= MAXIMUM_ID_LENGTH:
+        problems.append(
+            ("resourceId", f"must be a number, or a text of 1 to {MAXIMUM_ID_LENGTH} characters")
+        )
+    if problems:
+        raise invalid("Invalid resource", problems)
+    return resource_type, str(resource_id)

@@ -1,0 +1,1 @@
+"""Settings: their names, defaults, parsers and sources."""

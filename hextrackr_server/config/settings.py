@@ -1,0 +1,233 @@
+"""The settings of one server: typed, frozen, checked once.
+
+Knows: every setting with its names, its kind and its default; which ones go together.
+Does not know: where values are written down (`setting_sources` does), the parts configured.
+
+A setting is a field of `Settings`. It is given as a flag, as HEXTRACKR_<NAME>, as the variable
+that its line names, or in a TOML file under the field's name; the first of these wins.
+What is secret may be in a file instead: the variable's name with _FILE.
+"""
+
+# ruff: noqa: RUF009 - `option` is a field
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hextrackr_server.config import parsers as kinds
+from hextrackr_server.config.parsers import MINIMUM_SECRET_BYTES, is_loopback
+from hextrackr_server.config.sources import Sources
+from hextrackr_server.daily_time import DailyTime
+from hextrackr_server.errors import SettingsError
+from hextrackr_server.kev.fetcher import CISA_HOSTS, CISA_URL
+from hextrackr_server.security.producer_tokens import IngestToken, parse_ingest_tokens
+
+__all__ = ["LOG_FORMATS", "Settings", "describe", "is_loopback", "load", "load_secret"]
+
+LOG_FORMATS = ("human", "json")
+PRESENCE_SCOPES = ("everyone", "watchers")
+ALGORITHMS = ("HS256", "RS256", "EdDSA")
+DAY = 24 * 3600.0
+
+
+def option(kind: kinds.Kind, default: Any, *names: str, secret: bool = False) -> Any:
+    """A field that is a setting; `names` are variables that it has beside HEXTRACKR_<FIELD>."""
+    metadata = {"kind": kind, "names": names, "secret": secret}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that may differ between two servers; secrets stay out of its repr."""
+
+    # where it listens, what it stores
+    host: str = option(kinds.text, "127.0.0.1", "HOST")
+    port: int = option(kinds.whole(0, 65535), 8080, "PORT")
+    database: Path = option(kinds.path, Path("data/hextrackr.db"), "DATABASE")
+    # PostgreSQL instead of the file, beside which uploads are still kept
+    database_url: str | None = option(kinds.text, None, "DATABASE_URL", secret=True)
+    # the folder out of which administrators import files by path
+    import_inbox: Path | None = option(kinds.path, None)
+    ssl_key_path: Path | None = option(kinds.path, None, "SSL_KEY_PATH")
+    ssl_cert_path: Path | None = option(kinds.path, None, "SSL_CERT_PATH")
+    trusted_proxies: tuple[str, ...] = option(kinds.networks, (), "TRUSTED_PROXIES")
+    redis_url: str | None = option(kinds.redis_url, None, "REDIS_URL", secret=True)
+    node_env: str = option(
+        kinds.one_of("production", "development", "test"), "production", "NODE_ENV"
+    )
+    dev: bool = option(kinds.switch, False)
+
+    # browsers
+    cors_origins: tuple[str, ...] = option(kinds.origins, (), "CORS_ORIGIN")
+    cors_origin_pattern: str | None = option(kinds.pattern, None, "CORS_ORIGIN_PATTERN")
+
+    # tokens
+    jwt_secret: bytes = option(kinds.secret, b"", "JWT_SECRET", secret=True)
+    jwt_public_key: bytes = option(kinds.public_key, b"", "JWT_PUBLIC_KEY", secret=True)
+    jwt_algorithms: tuple[str, ...] = option(
+        kinds.some_of(*ALGORITHMS), ("HS256",), "JWT_ALGORITHMS"
+    )
+    jwt_issuer: str | None = option(kinds.text, None, "JWT_ISSUER")
+    jwt_audience: str | None = option(kinds.text, None, "JWT_AUDIENCE")
+    jwt_leeway: float = option(kinds.seconds(0, 300), 0.0, "JWT_LEEWAY")
+
+    # cookies of express-session
+    session_secrets: tuple[bytes, ...] = option(kinds.secrets, (), "SESSION_SECRET", secret=True)
+    session_cookie: str = option(kinds.cookie_name, "hextrackr.sid", "SESSION_COOKIE")
+    sessions_database: Path = option(kinds.path, Path("data/sessions.db"), "SESSIONS_DATABASE")
+
+    # who stays connected
+    recheck_interval: float = option(kinds.seconds(1, DAY), 60.0)
+    strict_http_auth: bool = option(kinds.switch, False)
+    recovery_seconds: float = option(kinds.seconds(0, 3600), 120.0)
+    max_connections: int = option(kinds.whole(1, 1_000_000), 10_000)
+    max_connections_per_user: int = option(kinds.whole(1, 100_000), 64)
+    max_connections_per_address: int = option(kinds.whole(1, 1_000_000), 1024)
+    max_rooms: int = option(kinds.whole(4, 10_000), 64)
+
+    # how much they may ask for
+    connects_per_minute: int = option(kinds.whole(1, 1_000_000), 600)
+    events_per_minute: int = option(kinds.whole(1, 1_000_000), 600)
+    events_per_minute_of_address: int = option(kinds.whole(1, 10_000_000), 6000)
+    refusals_before_disconnect: int = option(kinds.whole(1, 100_000), 100)
+
+    # editing: who hears of editors, everyone who is logged in or those who watch the resource
+    presence_scope: str = option(kinds.one_of(*PRESENCE_SCOPES), "everyone")
+    editing_idle_seconds: float = option(kinds.seconds(10, DAY), 1800.0)
+    editing_grace_seconds: float = option(kinds.seconds(0, 120), 10.0)
+
+    # notifications to one user: sent once, or else kept and brought again until he acknowledges
+    notification_acks: bool = option(kinds.switch, False)
+    notification_timeout: float = option(kinds.seconds(0.1, 300), 10.0)
+    notification_attempts: int = option(kinds.whole(1, 20), 3)
+    notifications_kept: int = option(kinds.whole(1, 10_000), 100)
+    notifications_kept_seconds: float = option(kinds.seconds(60, 366 * DAY), 7 * DAY)
+
+    # known exploited vulnerabilities: a file or else a URL; every so many seconds (0: never), at a
+    # time of day such as 06:30 Europe/Berlin, or whichever of both comes first
+    kev_url: str = option(kinds.text, CISA_URL)
+    kev_hosts: tuple[str, ...] = option(kinds.listed, CISA_HOSTS)
+    kev_file: Path | None = option(kinds.path, None)
+    kev_interval: float = option(kinds.seconds(0, 30 * DAY), 0.0)
+    kev_time: DailyTime | None = option(kinds.time_of_day, None)
+
+    # the transport
+    ping_interval: float = option(kinds.seconds(1, 60), 25.0)
+    ping_timeout: float = option(kinds.seconds(1, 120), 20.0)
+    affinity_cookie: str | None = option(kinds.cookie_name, None)
+    shutdown_disconnect: bool = option(kinds.switch, True)
+    shutdown_drain: float = option(kinds.seconds(0, 300), 0.0)
+
+    # what it tells its operators and producers
+    log_format: str = option(kinds.one_of(*LOG_FORMATS), "human", "LOG_FORMAT")
+    log_level: str = option(kinds.one_of("debug", "info", "warning", "error"), "info", "LOG_LEVEL")
+    event_log: Path | None = option(kinds.path, None)
+    metrics_token: bytes = option(kinds.secret, b"", secret=True)
+    ingest_tokens: tuple[IngestToken, ...] = option(parse_ingest_tokens, (), secret=True)
+    ingest_signed_only: bool = option(kinds.switch, False)
+
+
+def load(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from flags that are not None, the environment, and the file that they name.
+
+    Raises SettingsError, with one line for the terminal, where a server must not start.
+    """
+    settings, _ = _read_all(environment, flags)
+    return _checked(settings)
+
+
+def describe(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> list[str]:
+    """A line for each setting: its value, and where it comes from; no secret is shown.
+
+    Settings that do not go together are shown as they are; `load` says what is wrong with them.
+    """
+    settings, origins = _read_all(environment, flags)
+    with contextlib.suppress(SettingsError):
+        settings = _checked(settings)
+    return [
+        f"{each.name:<28} {_shown(each, getattr(settings, each.name)):<32} "
+        f"({origins.get(each.name, 'default')})"
+        for each in fields(Settings)
+    ]
+
+
+def load_secret(environment: Mapping[str, str]) -> bytes:
+    """The configured signing secret, or a SettingsError that says how to configure one."""
+    secret: bytes = _read(Sources(environment, {}, known()), "jwt_secret") or b""
+    if not secret:
+        raise _no_secret()
+    return secret
+
+
+def load_some(
+    environment: Mapping[str, str], flags: Mapping[str, Any], *names: str
+) -> dict[str, Any]:
+    """A few settings, for commands that need no others."""
+    sources = Sources(environment, flags, known())
+    defaults = Settings.__dataclass_fields__
+    values = {name: _read(sources, name) for name in names}
+    return {
+        name: defaults[name].default if value is None else value for name, value in values.items()
+    }
+
+
+def known() -> dict[str, tuple[str, ...]]:
+    """The settings, each with the variables that it has beside HEXTRACKR_<FIELD>."""
+    return {each.name: each.metadata["names"] for each in fields(Settings)}
+
+
+def _read_all(
+    environment: Mapping[str, str], flags: Mapping[str, Any] | None
+) -> tuple[Settings, dict[str, str]]:
+    sources = Sources(environment, flags or {}, known())
+    values = {each.name: _read(sources, each.name) for each in fields(Settings)}
+    given = {name: value for name, value in values.items() if value is not None}
+    return Settings(**given), sources.origins
+
+
+def _read(sources: Sources, name: str) -> Any:
+    """The value of a setting; None where it was not given."""
+    metadata = Settings.__dataclass_fields__[name].metadata
+    found = sources.find(name, is_secret=metadata["secret"])
+    return None if found is None else metadata["kind"](found.name, found.value)
+
+
+def _checked(settings: Settings) -> Settings:
+    """The settings, if they go together."""
+    if settings.dev:
+        if not is_loopback(settings.host):
+            raise SettingsError(
+                "--dev serves the loopback interface only: use --host 127.0.0.1, "
+                f"not {settings.host}"
+            )
+        # Whatever is configured for others, tokens of a trial are good for that trial alone.
+        fresh = secrets.token_bytes(MINIMUM_SECRET_BYTES)
+        settings = replace(settings, jwt_secret=fresh, node_env="development")
+    if not (settings.jwt_secret or settings.jwt_public_key or settings.session_secrets):
+        raise _no_secret()
+    if settings.jwt_public_key and set(settings.jwt_algorithms) == {"HS256"}:
+        raise SettingsError("JWT_PUBLIC_KEY is set: name RS256 or EdDSA in JWT_ALGORITHMS")
+    if {"RS256", "EdDSA"} & set(settings.jwt_algorithms) and not settings.jwt_public_key:
+        raise SettingsError("JWT_ALGORITHMS names RS256 or EdDSA: set JWT_PUBLIC_KEY_FILE")
+    if (settings.ssl_key_path is None) != (settings.ssl_cert_path is None):
+        raise SettingsError("SSL_KEY_PATH and SSL_CERT_PATH go together: set both, or neither")
+    return settings
+
+
+def _no_secret() -> SettingsError:
+    return SettingsError(
+        f"no secret: set JWT_SECRET or JWT_SECRET_FILE, {MINIMUM_SECRET_BYTES} bytes or more, "
+        "for example from `openssl rand -hex 32`, or try --dev"
+    )
+
+
+def _shown(which: Field[Any], value: Any) -> str:
+    if value in (None, b"", ()):
+        return "-"
+    if which.metadata["secret"]:
+        return "(secret, set)"
+    return ", ".join(value) if isinstance(value, tuple) else str(value)

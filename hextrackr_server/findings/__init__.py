@@ -1,0 +1,1 @@
+"""Stored findings: queries, statistics, history and change events."""

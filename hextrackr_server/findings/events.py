@@ -1,0 +1,132 @@
+"""What clients are told of vulnerabilities that have changed.
+
+Knows: `vulnerability-change`, `vulnerability-updated`, `vulnerability-notification`; when many
+changes become one summary.  Does not know: sockets, the database.
+
+    up to 50 changes     each is told to everybody who is logged in, and to the users it affects
+    more                 one summary is told at once, the changes follow in `batch-updates`
+    an import            one summary; its changes, where they are few, follow in `batch-updates`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hextrackr_server.clock import Clock
+from hextrackr_server.errors import invalid
+from hextrackr_server.findings.batcher import UpdateBatcher
+from hextrackr_server.imports.progress_tracker import Emitter
+
+CHANGE_TYPES = ("created", "updated", "deleted", "status_changed")
+#: More changes than this at once are summed up.
+THRESHOLD = 50
+MAXIMUM_AFFECTED_USERS = 100
+
+#: What may be told of a vulnerability; nothing else leaves the server, whoever reports it.
+PUBLIC_KEYS = frozenset({
+    "id", "hostname", "ip_address", "cve", "severity", "vpr_score", "cvss_score", "plugin_id",
+    "plugin_name", "vendor", "first_seen", "last_seen", "scan_date", "state", "lifecycle_state",
+    "resolved_date", "resolution_reason", "status", "isKev", "dueDate",
+    "knownRansomwareCampaignUse", "hosts", "countsDelta",
+})  # fmt: skip
+_TYPE_OF_STATE = {"active": "created", "reopened": "status_changed", "resolved": "status_changed"}
+
+
+class Change(NamedTuple):
+    """One change of one vulnerability, and the users who are told of it in person."""
+
+    type: str
+    data: dict[str, Any]
+    affected_users: tuple[str, ...] = ()
+
+
+class VulnerabilityEvents:
+    """Tells of changes; `everybody` is the room of all who are logged in."""
+
+    def __init__(
+        self, emitter: Emitter, batcher: UpdateBatcher, clock: Clock, everybody: str
+    ) -> None:
+        self._emitter = emitter
+        self._batcher = batcher
+        self._clock = clock
+        self._everybody = everybody
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Tell of changes; ServiceError, and nothing is told, where one is malformed."""
+        checked = [_checked(index, change) for index, change in enumerate(changes)]
+        if len(checked) > THRESHOLD:
+            self._summarize({name: _count(checked, name) for name in CHANGE_TYPES})
+            for change in checked:
+                self._batcher.add(self._everybody, "vulnerability-change", self._payload(change))
+            return
+        for change in checked:
+            payload = self._payload(change)
+            self._emitter.emit(self._everybody, "vulnerability-change", payload)
+            if change.type in {"updated", "status_changed"} and "id" in change.data:
+                self.updated(change.data["id"], change.data)
+            if change.affected_users:
+                # One broadcast to all their rooms: who is in several hears it once.
+                rooms = tuple(f"user-{user}" for user in change.affected_users)
+                notification = payload | {"personalized": True}
+                self._emitter.emit(rooms, "vulnerability-notification", notification)
+
+    def updated(self, vulnerability_id: int | str, data: Mapping[str, Any]) -> None:
+        """Tell those who show a vulnerability what it is now."""
+        payload = {
+            "id": vulnerability_id,
+            "data": _public(data),
+            "timestamp": self._clock.epoch_ms(),
+        }
+        self._emitter.emit(self._everybody, "vulnerability-updated", payload)
+
+    def import_committed(
+        self, import_id: int, summary: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> None:
+        """Tell what an import changed; `changes` has rows, up to one too many, and the worst."""
+        self._summarize(
+            {
+                "importId": import_id,
+                "created": summary["inserted"],
+                "updated": summary["updated"],
+                "resolved": summary["resolved"],
+                "reopened": summary["reopened"],
+                "topCritical": [_public(row) for row in changes["topCritical"]],
+            }
+        )
+        rows = changes["rows"]
+        if len(rows) <= THRESHOLD:
+            for row in rows:
+                change = Change(_TYPE_OF_STATE[row["lifecycle_state"]], _public(row))
+                self._batcher.add(self._everybody, "vulnerability-change", self._payload(change))
+
+    def _summarize(self, counts: Mapping[str, Any]) -> None:
+        payload = self._payload(Change("updated", {"summary": True, **counts}))
+        self._emitter.emit(self._everybody, "vulnerability-change", payload)
+
+    def _payload(self, change: Change) -> dict[str, Any]:
+        return {"type": change.type, "data": change.data, "timestamp": self._clock.epoch_ms()}
+
+
+def _checked(index: int, change: Change) -> Change:
+    problems = []
+    if change.type not in CHANGE_TYPES:
+        problems.append(("type", "must be one of: " + ", ".join(CHANGE_TYPES)))
+    if change.type == "deleted" and "id" not in change.data:
+        problems.append(("data.id", "is what a deleted vulnerability is known by"))
+    if len(change.affected_users) > MAXIMUM_AFFECTED_USERS:
+        problems.append(("affectedUsers", f"{MAXIMUM_AFFECTED_USERS} at most"))
+    if problems:
+        named = [(f"changes[{index}].{path}", message) for path, message in problems]
+        raise invalid("Invalid changes", named)
+    data = {"id": change.data["id"]} if change.type == "deleted" else _public(change.data)
+    users = tuple(dict.fromkeys(change.affected_users))
+    return Change(change.type, data, users)
+
+
+def _public(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name in PUBLIC_KEYS}
+
+
+def _count(changes: Sequence[Change], change_type: str) -> int:
+    return sum(change.type == change_type for change in changes)

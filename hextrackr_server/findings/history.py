@@ -1,0 +1,132 @@
+"""What is kept of every scan: totals of its day for good, its findings for a while.
+
+Knows: the tables of snapshots and daily totals.
+Does not know: imports, transactions, progress.  Everything happens in a transaction of the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Table, delete, func, insert, literal, select
+
+from hextrackr_server.findings.store import open_groups
+from hextrackr_server.storage.database import upsert
+from hextrackr_server.storage.schema import (
+    SNAPSHOT_COLUMNS,
+    vendor_daily_totals,
+    vulnerability_daily_totals,
+    vulnerability_snapshots,
+    vulnerability_staging,
+)
+
+snapshots, staging = vulnerability_snapshots, vulnerability_staging
+
+KEPT_SCANS = 3
+
+
+class OpenTotal(NamedTuple):
+    """How many vulnerabilities of a vendor and severity are open, and their VPR."""
+
+    vendor: str
+    severity: str
+    number: int
+    vpr: float
+
+
+def open_totals(connection: Connection) -> list[OpenTotal]:
+    """What is open now, added up."""
+    groups = open_groups().subquery()
+    query = select(
+        groups.c.vendor,
+        groups.c.severity,
+        func.count(),
+        func.coalesce(func.sum(groups.c.vpr_score), 0.0),
+    ).group_by(groups.c.vendor, groups.c.severity)
+    return [OpenTotal(*row) for row in connection.execute(query)]
+
+
+def write_daily_totals(
+    connection: Connection,
+    scan_date: str,
+    totals: Sequence[OpenTotal],
+    *,
+    resolved: Mapping[str, int],
+    reopened: Mapping[str, int],
+) -> None:
+    """What is open now becomes the totals of the day of the scan, for all and for each vendor.
+
+    What imports of that day resolved and reopened, by vendor, adds up.
+    """
+    _write(connection, vulnerability_daily_totals, {"scan_date": scan_date}, totals,
+           sum(resolved.values()), sum(reopened.values()))  # fmt: skip
+    for vendor in sorted({total.vendor for total in totals} | set(resolved) | set(reopened)):
+        key = {"scan_date": scan_date, "vendor": vendor}
+        mine = [total for total in totals if total.vendor == vendor]
+        _write(connection, vendor_daily_totals, key, mine,
+               resolved.get(vendor, 0), reopened.get(vendor, 0))  # fmt: skip
+
+
+def _write(
+    connection: Connection,
+    table: Table,
+    key: Mapping[str, str],
+    totals: Iterable[OpenTotal],
+    resolved: int,
+    reopened: int,
+) -> None:
+    values: dict[str, Any] = {column.name: 0 for column in table.c} | dict(key)
+    for total in totals:
+        values["total_vulnerabilities"] += total.number
+        values["total_vpr"] = round(values["total_vpr"] + total.vpr, 1)
+        severity = total.severity.lower()
+        if f"{severity}_count" in values:
+            values[f"{severity}_count"] += total.number
+            vpr = values[f"{severity}_total_vpr"] + total.vpr
+            values[f"{severity}_total_vpr"] = round(vpr, 1)
+    same = [table.c[name] == value for name, value in key.items()]
+    former = connection.execute(
+        select(table.c.resolved_count, table.c.reopened_count).where(*same)
+    ).first()
+    values["resolved_count"] = resolved + (former[0] if former else 0)
+    values["reopened_count"] = reopened + (former[1] if former else 0)
+    connection.execute(delete(table).where(*same))
+    connection.execute(insert(table).values(**values))
+
+
+def keeps_snapshot_of(connection: Connection, scan_date: str) -> bool:
+    """Whether a scan of that day is among the last three."""
+    newer = select(func.count(snapshots.c.scan_date.distinct())).where(
+        snapshots.c.scan_date > scan_date
+    )
+    return int(connection.scalar(newer) or 0) < KEPT_SCANS
+
+
+def snapshot_batch(
+    connection: Connection, import_id: int, scan_date: str, first: int, last: int
+) -> None:
+    """Keep the staged findings of an id range as what the scan of that day reported."""
+    rows = select(
+        staging.c.import_id, literal(scan_date), *(staging.c[name] for name in SNAPSHOT_COLUMNS)
+    ).where(staging.c.import_id == import_id, staging.c.id.between(first, last))
+    names = ["import_id", "scan_date", *SNAPSHOT_COLUMNS]
+    statement = upsert(connection, snapshots).from_select(names, rows)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["scan_date", "unique_key"],
+            set_={
+                name: statement.excluded[name]
+                for name in ("import_id", *SNAPSHOT_COLUMNS)
+                if name != "unique_key"
+            },
+        )
+    )
+
+
+def expire_snapshots(connection: Connection) -> None:
+    """Forget the snapshots of all but the last three scan days."""
+    days = select(snapshots.c.scan_date).distinct().order_by(snapshots.c.scan_date.desc())
+    kept = connection.scalars(days.limit(KEPT_SCANS)).all()
+    if len(kept) == KEPT_SCANS:
+        connection.execute(delete(snapshots).where(snapshots.c.scan_date < kept[-1]))

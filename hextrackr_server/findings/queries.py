@@ -1,0 +1,203 @@
+"""`get-data`, checked: which resources may be read, by whom, with which filters.
+
+Knows: the shape of a question and of its answer.  Does not know: sockets, SQL.
+
+    vulnerabilities, resolved    filters as get-vulnerability-stats has them
+    devices                      the same
+    vulnerability, import        one, by id
+    imports                      one's own, all for admins; filters status, vendor
+    kev                          filters search, matched
+    tickets                      filters search, status
+    trends                       filters vendor, startDate, endDate
+    editors                      who edits what now; filters resourceType, resourceId
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+
+from hextrackr_server.collaboration.presence import RESOURCE_TYPES, EditingSessions
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.findings.query_executor import QuestionTurns
+from hextrackr_server.findings.query_store import Page, QueryStore, Question
+from hextrackr_server.findings.store import MAXIMUM_SEARCH, Filters, parse_filters
+from hextrackr_server.imports.csv_mapping import clean, iso_date
+from hextrackr_server.imports.status import ImportView
+from hextrackr_server.security.principal import Principal
+
+MAXIMUM_LIMIT = 500
+MAXIMUM_PAGE = 100_000
+MAXIMUM_ID = 2**31 - 1
+
+Resource = Literal[
+    "vulnerabilities", "vulnerability", "resolved", "devices", "imports", "import", "kev",
+    "tickets", "trends", "editors",
+]  # fmt: skip
+_KINDS: Mapping[str, Mapping[str, str]] = {
+    "imports": {"status": "text", "vendor": "text"},
+    "kev": {"search": "text", "matched": "switch"},
+    "tickets": {"search": "text", "status": "text"},
+    "trends": {"vendor": "text", "startDate": "date", "endDate": "date"},
+    "editors": {"resourceType": "type", "resourceId": "id"},
+}
+_EDITOR_COLUMNS = ("resourceId", "resourceType", "startTime", "userId", "username")
+_NAMED_FIELD = re.compile(r"`\$\.(\w+)")
+
+
+class _Asked(msgspec.Struct):
+    resource: Resource
+    id: int | str | None = None
+    filters: dict[str, Any] | None = None
+    page: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_PAGE)] = 1
+    limit: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_LIMIT)] = 50
+    sort: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+class QueryService:
+    """Answers questions: those to the database in threads, those of each user in turn."""
+
+    def __init__(
+        self,
+        store: QueryStore,
+        imports: ImportView,
+        editing: EditingSessions,
+        turns: QuestionTurns,
+    ) -> None:
+        self._store = store
+        self._imports = imports
+        self._editing = editing
+        self._turns = turns
+
+    async def answer(
+        self, payload: Any, principal: Principal, rooms: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """`{data, pagination?}`; VALIDATION_ERROR, NOT_FOUND, TIMEOUT or RATE_LIMITED.
+
+        `rooms` are those of whoever asks: editors are shown as far as he hears of them.
+        """
+        asked = _parse(payload)
+        match asked.resource:
+            case "import":
+                return {"data": await self._imports.status(_id(asked), principal)}
+            case "vulnerability":
+                find, user = self._store.vulnerability, principal.user_id
+                found = await self._turns.ask(user, find, _id(asked))
+                if found is None:
+                    raise ServiceError(ErrorCode.NOT_FOUND, "There is no such vulnerability")
+                return {"data": found}
+            case "editors":
+                page = _editors(self._editing.visible(rooms), asked)
+                return {"data": page.rows, "pagination": _pagination(asked, page.total)}
+            case _:
+                return await self._page(asked, principal)
+
+    async def _page(self, asked: _Asked, principal: Principal) -> dict[str, Any]:
+        question = Question(
+            asked.resource,
+            _filters(asked),
+            asked.page,
+            asked.limit,
+            asked.sort,
+            None if principal.is_admin else principal.user_id,
+        )
+        page = await self._turns.ask(principal.user_id, self._store.page, question)
+        return {"data": page.rows, "pagination": _pagination(asked, page.total)}
+
+
+def _pagination(asked: _Asked, total: int) -> dict[str, int]:
+    return {
+        "page": asked.page,
+        "limit": asked.limit,
+        "total": total,
+        "pages": math.ceil(total / asked.limit),
+    }
+
+
+def _editors(editors: list[dict[str, Any]], asked: _Asked) -> Page:
+    """A page of those who edit: of one type or resource, if that was asked; the latest first."""
+    sort = asked.sort or "-startTime"
+    column = sort.removeprefix("-")
+    if column not in _EDITOR_COLUMNS:
+        known = ", ".join(_EDITOR_COLUMNS)
+        raise invalid("Invalid sort", [("sort", f"must be one of: {known}")])
+    wanted = _filters(asked)
+    found = [
+        editor for editor in editors if all(str(editor[name]) == value for name, value in wanted)
+    ]
+    # Ids may be numbers beside texts, which have no order among them.
+    found.sort(key=lambda editor: str(editor[column]), reverse=sort.startswith("-"))
+    first = (asked.page - 1) * asked.limit
+    return Page(found[first : first + asked.limit], len(found))
+
+
+def _parse(payload: Any) -> _Asked:
+    try:
+        return msgspec.convert(payload, _Asked)
+    except msgspec.ValidationError as error:
+        named = _NAMED_FIELD.search(str(error))
+        path = named.group(1) if named else "resource"
+        text = str(error)
+        if path == "resource":
+            text = "must be one of " + ", ".join(get_args(Resource))
+        raise invalid("Invalid question", [(path, text)]) from error
+
+
+def _id(asked: _Asked) -> int:
+    given = asked.id
+    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,10}", given):
+        given = int(given)
+    if not isinstance(given, int) or not 0 < given <= MAXIMUM_ID:
+        raise invalid("Invalid question", [("id", "must be the number of what is wanted")])
+    return given
+
+
+def _filters(asked: _Asked) -> Filters:
+    kinds = _KINDS.get(asked.resource)
+    if kinds is None:
+        return parse_filters(asked.filters)
+    parsed: dict[str, Any] = {}
+    problems = []
+    for name, value in (asked.filters or {}).items():
+        if value is None or value == "":
+            continue
+        try:
+            if name not in kinds:
+                raise ValueError("is not a known filter: these are " + ", ".join(kinds))
+            parsed[name] = _filter(kinds[name], value)
+        except ValueError as error:
+            problems.append((name[:64], str(error)))
+    if problems:
+        raise invalid("Invalid filters", problems)
+    return tuple(sorted(parsed.items()))
+
+
+def _filter(kind: str, value: Any) -> Any:
+    match kind:
+        case "text":
+            if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
+                raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
+            # What no finding can hold, no database need be asked for.
+            return clean(value, MAXIMUM_SEARCH)
+        case "type":
+            if not isinstance(value, str) or value not in RESOURCE_TYPES:
+                raise ValueError("must be one of " + ", ".join(sorted(RESOURCE_TYPES)))
+            return value
+        case "id":
+            is_number = isinstance(value, int) and not isinstance(value, bool)
+            if not is_number and not isinstance(value, str):
+                raise ValueError("must be a number or a text")
+            return str(value)
+        case "switch":
+            if not isinstance(value, bool):
+                raise ValueError("must be true or false")
+            return value
+        case _:
+            day = iso_date(value) if isinstance(value, str) else None
+            if day is None:
+                raise ValueError("must be a date such as 2025-09-30")
+            return day

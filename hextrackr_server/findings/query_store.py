@@ -1,0 +1,264 @@
+"""The lists that clients may read, page by page.
+
+Knows: which resources there are, their columns, how they may be sorted.
+Does not know: who asks, sockets.  Everything here blocks, and stops after a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select
+
+from hextrackr_server.errors import invalid
+from hextrackr_server.findings.store import Filters, conditions, is_kev
+from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.schema import (
+    OPEN_STATES,
+    import_jobs,
+    kev_status,
+    tickets,
+    vendor_daily_totals,
+    vulnerabilities_current,
+    vulnerability_daily_totals,
+)
+
+current, jobs, kev = vulnerabilities_current, import_jobs, kev_status
+
+LIMIT_SECONDS = 10.0
+_SEVERITIES = ("Critical", "High", "Medium", "Low")
+_LISTED = (
+    "id", "hostname", "ip_address", "cve", "severity", "vpr_score", "cvss_score", "plugin_id",
+    "plugin_name", "vendor", "vulnerability_date", "first_seen", "last_seen", "scan_date", "state",
+    "lifecycle_state", "resolved_date", "resolution_reason",
+)  # fmt: skip
+_DETAILS = ("description", "solution", "operating_system", "import_id")
+_JOB = (
+    "import_id", "session_id", "user_id", "filename", "vendor", "scan_date", "scope", "status",
+    "total", "processed", "errors", "error_code", "error_message", "created_at", "started_at",
+    "finished_at",
+)  # fmt: skip
+_RANK = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1}
+
+
+class Question(NamedTuple):
+    """What of a resource is wanted: checked, but for the names of columns to sort by."""
+
+    resource: str
+    filters: Filters = ()
+    page: int = 1
+    limit: int = 50
+    sort: str | None = None
+    #: Whose imports are shown; None for everybody's.
+    user_id: str | None = None
+
+
+class Page(NamedTuple):
+    """The rows of a page, and how many there are on all pages."""
+
+    rows: list[dict[str, Any]]
+    total: int
+
+
+class QueryStore:
+    """Answers from one state of the database; ServiceError TIMEOUT, or for a foreign column."""
+
+    def __init__(self, database: Database, limit: float = LIMIT_SECONDS) -> None:
+        self._database = database
+        self._limit = limit
+
+    def page(self, question: Question) -> Page:
+        """A page of a resource."""
+        with self._database.reading(self._limit) as connection:
+            return _PAGES[question.resource](connection, question)
+
+    def vulnerability(self, vulnerability_id: int) -> dict[str, Any] | None:
+        """All that is known of a finding; None if there is none with that id."""
+        query = _vulnerabilities(*_DETAILS).where(current.c.id == vulnerability_id)
+        with self._database.reading(self._limit) as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else _finding(row)
+
+
+def _page(
+    connection: Connection,
+    question: Question,
+    query: Select[Any],
+    sortable: Mapping[str, ColumnElement[Any]],
+    default: str,
+    tie: ColumnElement[Any],
+) -> tuple[list[Any], int]:
+    """The rows of a page: sorted by one of the columns, `-` before its name for descending."""
+    name = question.sort or default
+    column = sortable.get(name.removeprefix("-"))
+    if column is None:
+        raise invalid("Invalid sort", [("sort", "must be one of: " + ", ".join(sorted(sortable)))])
+    total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
+    # Databases differ in where they put what is not known: here it always comes last.
+    by_column = (column.desc() if name.startswith("-") else column.asc()).nulls_last()
+    ordered = query.order_by(by_column, tie)
+    rows = connection.execute(
+        ordered.limit(question.limit).offset((question.page - 1) * question.limit)
+    )
+    return list(rows.mappings()), total
+
+
+# -- findings
+
+
+def _vulnerabilities(*more: str) -> Select[Any]:
+    return select(
+        *(current.c[name] for name in (*_LISTED, *more)),
+        kev.c.due_date.label("kev_due_date"),
+        kev.c.known_ransomware_use,
+        kev.c.required_action.label("kev_required_action"),
+    ).outerjoin(kev, kev.c.cve_id == current.c.cve)
+
+
+def _finding(row: Any) -> dict[str, Any]:
+    """A finding as HexTrackr's REST has it."""
+    return dict(row) | {"isKev": "No" if row["kev_due_date"] is None else "Yes"}
+
+
+def _findings(connection: Connection, question: Question, states: tuple[str, ...]) -> Page:
+    query = _vulnerabilities().where(
+        current.c.lifecycle_state.in_(states), *conditions(question.filters)
+    )
+    sortable: dict[str, ColumnElement[Any]] = {name: current.c[name] for name in _LISTED}
+    sortable["severity"] = case(_RANK, value=current.c.severity, else_=0)
+    default = "-vpr_score" if states == OPEN_STATES else "-resolved_date"
+    rows, total = _page(connection, question, query, sortable, default, current.c.id)
+    return Page([_finding(row) for row in rows], total)
+
+
+def _open(connection: Connection, question: Question) -> Page:
+    return _findings(connection, question, OPEN_STATES)
+
+
+def _resolved(connection: Connection, question: Question) -> Page:
+    return _findings(connection, question, ("resolved",))
+
+
+def _devices(connection: Connection, question: Question) -> Page:
+    """Hosts with what is open on them, counted as the statistics count: plugins, not CVEs."""
+    plugin = func.coalesce(
+        func.nullif(current.c.plugin_id, ""), func.substr(current.c.description, 1, 100)
+    )
+    exploited = case((is_kev(), 1), else_=0)
+    groups = (
+        select(
+            current.c.hostname,
+            current.c.severity,
+            func.max(current.c.vpr_score).label("vpr"),
+            func.max(exploited).label("kev"),
+        )
+        .where(current.c.lifecycle_state.in_(OPEN_STATES), *conditions(question.filters))
+        .group_by(current.c.hostname, current.c.severity, plugin)
+        .subquery()
+    )
+    vpr = func.coalesce(func.sum(groups.c.vpr), 0.0)
+    columns: dict[str, ColumnElement[Any]] = {
+        "hostname": groups.c.hostname,
+        "totalCount": func.count(),
+        "totalVPR": vpr,
+    }
+    for severity in _SEVERITIES:
+        mine = groups.c.severity == severity
+        columns[f"{severity.lower()}Count"] = func.count(case((mine, 1)))
+        columns[f"{severity.lower()}VPR"] = func.coalesce(func.sum(case((mine, groups.c.vpr))), 0.0)
+    columns["hasKev"] = func.max(groups.c.kev)
+    query = select(*(column.label(name) for name, column in columns.items()))
+    query = query.group_by(groups.c.hostname)
+    rows, total = _page(connection, question, query, columns, "-totalVPR", groups.c.hostname)
+    return Page([_device(row) for row in rows], total)
+
+
+def _device(row: Any) -> dict[str, Any]:
+    device = {
+        name: round(value, 1) if name.endswith("VPR") else value for name, value in row.items()
+    }
+    return device | {"hasKev": bool(row["hasKev"])}
+
+
+# -- the others
+
+
+def _imports(connection: Connection, question: Question) -> Page:
+    query = select(*(jobs.c[name] for name in _JOB))
+    if question.user_id is not None:
+        query = query.where(jobs.c.user_id == question.user_id)
+    for name, value in question.filters:
+        query = query.where(jobs.c[name] == value)
+    sortable = {name: jobs.c[name] for name in _JOB}
+    rows, total = _page(
+        connection, question, query, sortable, "-import_id", jobs.c.import_id.desc()
+    )
+    return Page([dict(row) for row in rows], total)
+
+
+def _kev(connection: Connection, question: Question) -> Page:
+    is_open = current.c.lifecycle_state.in_(OPEN_STATES)
+    matched = kev.c.cve_id.in_(select(current.c.cve).where(is_open))
+    query = select(kev, case((matched, 1), else_=0).label("matched"))
+    for name, value in question.filters:
+        if name == "search":
+            found = ("cve_id", "vulnerability_name", "vendor_project", "product")
+            query = query.where(
+                or_(*(kev.c[each].icontains(value, autoescape=True) for each in found))
+            )
+        elif name == "matched":
+            query = query.where(matched if value else ~matched)
+    sortable = {column.name: column for column in kev.c}
+    rows, total = _page(connection, question, query, sortable, "-date_added", kev.c.cve_id)
+    return Page([dict(row) | {"matched": bool(row["matched"])} for row in rows], total)
+
+
+def _tickets(connection: Connection, question: Question) -> Page:
+    query = select(*(column for column in tickets.c if column.name != "deleted"))
+    query = query.where(tickets.c.deleted == 0)
+    for name, value in question.filters:
+        if name == "status":
+            query = query.where(tickets.c.status == value)
+        elif name == "search":
+            found = ("xt_number", "hexagon_ticket", "service_now_ticket", "location", "devices")
+            query = query.where(
+                or_(*(tickets.c[each].icontains(value, autoescape=True) for each in found))
+            )
+    sortable = {column.name: column for column in tickets.c}
+    rows, total = _page(connection, question, query, sortable, "-date_submitted", tickets.c.id)
+    return Page([dict(row) for row in rows], total)
+
+
+def _trends(connection: Connection, question: Question) -> Page:
+    filters = dict(question.filters)
+    vendor = filters.get("vendor")
+    table = vulnerability_daily_totals if vendor is None else vendor_daily_totals
+    within = [] if vendor is None else [vendor_daily_totals.c.vendor == vendor]
+    if "startDate" in filters:
+        within.append(table.c.scan_date >= filters["startDate"])
+    if "endDate" in filters:
+        within.append(table.c.scan_date <= filters["endDate"])
+    query = select(table).where(*within)
+    sortable = {"date": table.c.scan_date}
+    rows, total = _page(connection, question, query, sortable, "date", table.c.scan_date)
+    return Page([_trend(row) for row in rows], total)
+
+
+def _trend(row: Any) -> dict[str, Any]:
+    day: dict[str, Any] = {"date": row["scan_date"]}
+    for severity in _SEVERITIES:
+        name = severity.lower()
+        day[severity] = {"count": row[f"{name}_count"], "total_vpr": row[f"{name}_total_vpr"]}
+    return day | {"resolved": row["resolved_count"], "reopened": row["reopened_count"]}
+
+
+_PAGES: Mapping[str, Callable[[Connection, Question], Page]] = {
+    "vulnerabilities": _open,
+    "resolved": _resolved,
+    "devices": _devices,
+    "imports": _imports,
+    "kev": _kev,
+    "tickets": _tickets,
+    "trends": _trends,
+}

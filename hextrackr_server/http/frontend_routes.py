@@ -1,0 +1,105 @@
+"""The paths that HexTrackr's own front end asks for around an import.
+
+Knows: their fields and answers.  Does not know: how an import is done; sockets.
+
+    POST /api/vulnerabilities/import-staging    a form: csvFile, vendor, scanDate, sessionId
+    POST /api/vulnerabilities/import-cancel     {sessionId}
+    GET  /api/import/progress/{sessionId}       for those whose socket does not work
+"""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.http.uploads import UploadReceiver, import_options
+from hextrackr_server.imports.service import ImportService
+from hextrackr_server.imports.uploads import UploadStore
+from hextrackr_server.security.identity import IdentityService
+from hextrackr_server.security.principal import Principal
+
+MAXIMUM_BODY = 16 * 1024
+
+
+class _Cancel(msgspec.Struct, rename="camel"):
+    session_id: str
+
+
+def front_end_routes(
+    identity: IdentityService, imports: ImportService, uploads: UploadStore
+) -> list[Route]:
+    """The routes, for `create_http_app`."""
+    api = _FrontEnd(identity, imports, uploads)
+    return [
+        Route("/api/vulnerabilities/import-staging", api.import_staging, methods=["POST"]),
+        Route("/api/vulnerabilities/import-cancel", api.import_cancel, methods=["POST"]),
+        Route("/api/import/progress/{session_id}", api.progress, methods=["GET"]),
+    ]
+
+
+class _FrontEnd:
+    """The endpoints over their services."""
+
+    def __init__(
+        self, identity: IdentityService, imports: ImportService, uploads: UploadStore
+    ) -> None:
+        self._identity = identity
+        self._imports = imports
+        self._receiver = UploadReceiver(uploads)
+
+    async def import_staging(self, request: Request) -> Response:
+        principal = await self._principal(request)
+        upload, fields = await self._receiver.receive(request, principal)
+        answer = await self._imports.submit(upload, principal, import_options(fields))
+        session = await self._imports.view.session(answer["sessionId"], principal)
+        known = session["metadata"]
+        return JSONResponse(
+            {
+                "success": True,
+                "sessionId": answer["sessionId"],
+                "importId": answer["importId"],
+                "message": "CSV import started",
+                "filename": known["filename"],
+                "vendor": known["vendor"],
+                "scanDate": known["scanDate"],
+            }
+        )
+
+    async def import_cancel(self, request: Request) -> Response:
+        principal = await self._principal(request)
+        try:
+            asked = msgspec.json.decode(await small_body(request), type=_Cancel)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            problem = ("sessionId", "must be the session id of an import")
+            raise invalid("Invalid cancel request", [problem]) from error
+        import_id = await self._imports.view.import_of_session(asked.session_id, principal)
+        return JSONResponse(await self._imports.cancel(import_id, principal))
+
+    async def progress(self, request: Request) -> Response:
+        principal = await self._principal(request)
+        try:
+            session = await self._imports.view.session(request.path_params["session_id"], principal)
+        except ServiceError as refusal:
+            if refusal.code is not ErrorCode.NOT_FOUND:
+                raise
+            raise ServiceError(ErrorCode.NOT_FOUND, "Session not found") from refusal
+        return JSONResponse({"success": True, **session})
+
+    async def _principal(self, request: Request) -> Principal:
+        return await self._identity.from_request(request.method, request.headers)
+
+
+async def small_body(request: Request, maximum: int = MAXIMUM_BODY) -> bytes:
+    """The body of a request that has no business being large; TOO_LARGE, VALIDATION_ERROR."""
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > maximum:
+                raise ServiceError(ErrorCode.TOO_LARGE, f"The body is larger than {maximum} bytes")
+    except ClientDisconnect as error:
+        raise invalid("The body ended before its end") from error
+    return bytes(body)

@@ -1,0 +1,1 @@
+"""HTTP endpoints for producers that report progress and changes."""

@@ -1,0 +1,158 @@
+"""Which report each ingest path leads to.
+
+Knows: every service that producers may move.  Does not know: HTTP, tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hextrackr_server.clock import Clock
+from hextrackr_server.collaboration.maintenance import Maintenance
+from hextrackr_server.collaboration.notifications import Notifications
+from hextrackr_server.errors import invalid
+from hextrackr_server.findings.events import Change, VulnerabilityEvents
+from hextrackr_server.http.converters import NUMBER
+from hextrackr_server.http.ingest.routes import Path
+from hextrackr_server.http.ingest.service import IngestService
+from hextrackr_server.rooms import Announcer
+from hextrackr_server.security.producer_tokens import IngestToken
+from hextrackr_server.sockets.authenticator import Guard
+
+KEV_STATES = ("started", "fetching", "processing", "completed", "failed", "skipped")
+_KEV_NUMBERS = ("newEntries", "total", "matchedCount")
+MAXIMUM_CHANGES = 1000
+
+Params = Mapping[str, Any]
+Body = dict[str, Any]
+
+
+class IngestPaths:
+    """The reports of all paths, over their services."""
+
+    def __init__(
+        self,
+        service: IngestService,
+        notifications: Notifications,
+        maintenance: Maintenance,
+        guard: Guard,
+        changes: VulnerabilityEvents,
+        announcer: Announcer,
+        clock: Clock,
+    ) -> None:
+        self._service = service
+        self._notifications = notifications
+        self._maintenance = maintenance
+        self._guard = guard
+        self._changes = changes
+        self._announcer = announcer
+        self._clock = clock
+
+    def paths(self) -> list[Path]:
+        """All of them."""
+        service = self._service
+        return [
+            Path("POST", "emit", None, lambda who, _, body: service.emit(who, body)),
+            Path(
+                "POST",
+                "progress/{session_id}",
+                "progress",
+                lambda _, params, body: service.progress(params["session_id"], body),
+            ),
+            Path("POST", "imports", "progress", lambda _, __, body: service.start_import(body)),
+            Path(
+                "PATCH",
+                f"imports/{{number:{NUMBER}}}",
+                "progress",
+                lambda _, params, body: service.update_import(params["number"], body),
+            ),
+            Path(
+                "POST",
+                f"imports/{{number:{NUMBER}}}/complete",
+                "progress",
+                lambda _, params, body: service.complete_import(params["number"], body),
+            ),
+            Path(
+                "POST",
+                f"imports/{{number:{NUMBER}}}/fail",
+                "progress",
+                lambda _, params, body: service.fail_import(params["number"], body),
+            ),
+            Path(
+                "POST",
+                f"imports/{{number:{NUMBER}}}/cancel",
+                "progress",
+                lambda _, params, body: service.cancel_import(params["number"], body),
+            ),
+            Path("POST", "notifications", "broadcast", self._notify_all),
+            Path("POST", "users/{user_id}/notifications", "notify", self._notify_user),
+            Path("POST", "announcements", "admin", self._announce),
+            Path("POST", "maintenance", "admin", self._maintain),
+            Path("POST", "sessions/revoke", "admin", self._revoke),
+            Path("POST", "vulnerabilities/changes", "broadcast", self._change),
+            Path("POST", "kev/sync", "broadcast", self._kev),
+        ]
+
+    def _notify_all(self, _: IngestToken, __: Params, body: Body) -> Body:
+        return {"id": self._notifications.system(body.get("type"), body.get("message"))}
+
+    def _notify_user(self, _: IngestToken, params: Params, body: Body) -> Body:
+        number = self._notifications.user(
+            params["user_id"], body.get("type"), body.get("message"), body.get("data")
+        )
+        return {"id": number}
+
+    def _announce(self, producer: IngestToken, _: Params, body: Body) -> Body:
+        number = self._notifications.announce(
+            body.get("message"), body.get("priority"), producer.name
+        )
+        return {"id": number}
+
+    def _maintain(self, producer: IngestToken, _: Params, body: Body) -> Body:
+        number = self._maintenance.schedule(
+            body.get("startTime"), body.get("duration"), body.get("message"), producer.name
+        )
+        return {"id": number}
+
+    def _revoke(self, _: IngestToken, __: Params, body: Body) -> Body:
+        session, user = body.get("sessionId"), body.get("userId")
+        if not isinstance(session or user, str) or not isinstance(user or session, str):
+            raise invalid("Invalid revocation", [("sessionId", "sessionId or userId is needed")])
+        return {"disconnected": self._guard.revoke(session_id=session, user_id=user)}
+
+    def _change(self, _: IngestToken, __: Params, body: Body) -> Body:
+        given = body.get("changes")
+        if not isinstance(given, list) or not 0 < len(given) <= MAXIMUM_CHANGES:
+            text = f"must be a list of 1 to {MAXIMUM_CHANGES}"
+            raise invalid("Invalid changes", [("changes", text)])
+        changes = [_change_of(index, each) for index, each in enumerate(given)]
+        self._changes.publish(changes)
+        return {"accepted": len(changes)}
+
+    def _kev(self, _: IngestToken, __: Params, body: Body) -> Body:
+        status = body.get("status")
+        if status not in KEV_STATES:
+            known = ", ".join(KEV_STATES)
+            raise invalid("Invalid status", [("status", f"must be one of {known}")])
+        numbers = {"processedCount": body.get("processed", body.get("processedCount", 0))}
+        numbers |= {name: body[name] for name in _KEV_NUMBERS if name in body}
+        for name, value in numbers.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise invalid(f"Invalid {name}", [(name, "must be a whole number")])
+        payload = {"status": status, "newEntries": 0, **numbers}
+        for name in ("catalogVersion", "error"):
+            if isinstance(body.get(name), str):
+                payload[name] = body[name][:500]
+        payload["timestamp"] = self._clock.epoch_ms()
+        self._announcer.to_all("kev-sync-update", payload)
+        return {}
+
+
+def _change_of(index: int, given: Any) -> Change:
+    data = given.get("data") if isinstance(given, dict) else None
+    users = given.get("affectedUsers", []) if isinstance(given, dict) else None
+    if not isinstance(data, dict) or not isinstance(users, list):
+        text = "must be {type, data, affectedUsers?}"
+        raise invalid("Invalid changes", [(f"changes[{index}]", text)])
+    return Change(given.get("type", ""), data, tuple(str(user) for user in users))

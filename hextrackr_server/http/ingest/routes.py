@@ -1,0 +1,140 @@
+"""Where producers report: `/ingest/v1/*`.
+
+Knows: Starlette, the paths and the scope that each needs.  Does not know: what a report does.
+
+    POST   emit                            an event, as Express would emit it      (by event)
+    POST   progress/{sessionId}            how far a session is                    progress
+    POST   imports                         an import begins                        progress
+    PATCH  imports/{id}                    how far it is                           progress
+    POST   imports/{id}/complete, fail, cancel   how it ended                      progress
+    POST   notifications                   to everybody                            broadcast
+    POST   users/{userId}/notifications    to one user                             notify
+    POST   announcements, maintenance      what administrators may announce        admin
+    POST   sessions/revoke                 cut what a session or a user has open   admin
+    POST   vulnerabilities/changes         what has changed                        broadcast
+    POST   kev/sync                        how a synchronisation goes              broadcast
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.http.frontend_routes import small_body
+from hextrackr_server.http.ingest.service import Report
+from hextrackr_server.security.idempotency import IdempotencyKeys
+from hextrackr_server.security.producer_tokens import IngestAuthority, require
+from hextrackr_server.telemetry import log_setup
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/ingest/v1/"
+MAXIMUM_BYTES = 1_000_000
+#: Bodies that are read at the same time to find out who sends them.
+MAXIMUM_UNPROVEN = 32
+MAXIMUM_DEPTH = 64
+
+
+class Path(NamedTuple):
+    """One path: how it is asked, the scope that it needs (None: the report looks), what it does."""
+
+    method: str
+    path: str
+    scope: str | None
+    report: Report
+
+
+def ingest_routes(
+    authority: IngestAuthority, keys: IdempotencyKeys, paths: list[Path]
+) -> list[Route]:
+    """The routes; without a producer configured every one of them answers 401."""
+    unproven = asyncio.Semaphore(MAXIMUM_UNPROVEN)
+
+    async def read(request: Request) -> bytes:
+        if authority.from_head(request.headers) is not None:
+            return await small_body(request, MAXIMUM_BYTES)
+        if unproven.locked():
+            raise ServiceError(ErrorCode.RATE_LIMITED, "Too many signed reports at once")
+        async with unproven:
+            return await small_body(request, MAXIMUM_BYTES)
+
+    return [
+        Route(PREFIX + each.path, _endpoint(authority, keys, each, read), methods=[each.method])
+        for each in paths
+    ]
+
+
+def _endpoint(
+    authority: IngestAuthority,
+    keys: IdempotencyKeys,
+    path: Path,
+    read: Callable[[Request], Awaitable[bytes]],
+) -> Any:
+    async def answer(request: Request) -> Response:
+        content = await read(request)
+        producer = authority.verify(request.headers, content)
+        if path.scope is not None:
+            require(producer, path.scope)
+        body = _parse(content)
+        params: Mapping[str, Any] = request.path_params
+
+        def do() -> dict[str, Any]:
+            return {"success": True} | path.report(producer, params, body)
+
+        key = request.headers.get("idempotency-key")
+        asked = f"{path.method} {request.url.path}\n".encode() + content
+        result = keys.once(producer.name, key, asked, do)
+        logger.debug("ingest", extra=log_setup.fields(producer=producer.name, path=path.path))
+        return JSONResponse(result, status_code=202)
+
+    return answer
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    """An object that can be sent on: what a report holds is told to clients, maybe much later."""
+    try:
+        body = json.loads(
+            content,
+            parse_int=_parse_int,
+            parse_float=_parse_float,
+            parse_constant=_parse_float,
+        )
+    except (ValueError, RecursionError) as error:
+        problem = ("", "must be a JSON object; its numbers must be finite, and have 64 bits")
+        raise invalid("The body is no JSON", [problem]) from error
+    if not isinstance(body, dict):
+        raise invalid("The body is no JSON object", [("", "must be a JSON object")])
+    if not _is_shallow(body, MAXIMUM_DEPTH):
+        raise invalid("The body is too deep", [("", f"may have {MAXIMUM_DEPTH} levels")])
+    return body
+
+
+def _parse_int(text: str) -> int:
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("too large")
+    return number
+
+
+def _parse_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _is_shallow(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return True
+    return levels > 0 and all(_is_shallow(each, levels - 1) for each in value)

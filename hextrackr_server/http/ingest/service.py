@@ -1,0 +1,339 @@
+"""What producers elsewhere report, brought to those whom it concerns.
+
+Knows: the shapes of reports, the events that may be passed on, which scope each needs.
+Does not know: HTTP, how a producer proves itself, sockets: it speaks through a Relay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.imports.progress_record import FIRST_EXTERNAL_IMPORT, ImportStatus, Record
+from hextrackr_server.imports.progress_tracker import ProgressTracker
+from hextrackr_server.security.producer_tokens import IngestToken, require
+
+NAMESPACES = ("/", "/admin", "/users")
+#: What may be passed on as it is, and the scope that it needs; progress is never passed on as it
+#: is, but told by the tracker, which can answer those who come later.
+EVENT_SCOPES: Mapping[str, str] = {
+    "progress-update": "progress",
+    "progress-complete": "progress",
+    "progress-error": "progress",
+    "progress-status": "progress",
+    "user-notification": "notify",
+    "vulnerability-notification": "notify",
+    "system-notification": "broadcast",
+    "system-announcement": "admin",
+    "vulnerability-change": "broadcast",
+    "vulnerability-updated": "broadcast",
+    "kev-sync-update": "broadcast",
+    "batch-updates": "broadcast",
+}
+MAXIMUM_ROOMS = 64
+MAXIMUM_SESSIONS = 10_000
+#: Sessions that are followed at once, and what is kept of each.
+MAXIMUM_FOLLOWED = 2000
+MAXIMUM_METADATA = 64 * 1024
+MAXIMUM_SUMMARY = 256 * 1024
+_ROOM = re.compile(r"(?:authenticated|(?:user|vulnerability|import)-[A-Za-z0-9._:@+-]{1,128})")
+_PROGRESS_ROOM = re.compile(r"progress-([A-Za-z0-9._:-]{1,128})")
+_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_OPERATIONS = {
+    "progress-update": "progress",
+    "progress-status": "progress",
+    "progress-complete": "complete",
+    "progress-error": "error",
+}
+
+Body = dict[str, Any]
+
+
+class Relay(Protocol):
+    """Who passes events on."""
+
+    def relay(
+        self,
+        namespace: str,
+        rooms: tuple[str, ...],
+        except_: tuple[str, ...],
+        event: str,
+        args: list[Any],
+        *,
+        volatile: bool,
+    ) -> int:
+        """Send to rooms but those in others; how many sockets that are."""
+
+
+class IngestService:
+    """Takes reports; raises ServiceError for what is not one."""
+
+    def __init__(self, relay: Relay, tracker: ProgressTracker) -> None:
+        self._relay = relay
+        self._tracker = tracker
+        self._sequences: OrderedDict[str, int] = OrderedDict()
+
+    def emit(self, producer: IngestToken, body: Body) -> Body:
+        """Pass an event on: to `authenticated`, where no rooms are named."""
+        event, args = body.get("event"), body.get("args", [])
+        scope = EVENT_SCOPES.get(event) if isinstance(event, str) else None
+        if scope is None or not isinstance(event, str):
+            known = ", ".join(EVENT_SCOPES)
+            raise invalid("Invalid event", [("event", f"must be one of {known}")])
+        require(producer, scope)
+        if not isinstance(args, list) or len(args) > 8:
+            raise invalid("Invalid event", [("args", "must be a list of 8 at most")])
+        if event in _OPERATIONS:
+            return self._emit_progress(event, body.get("rooms"), args)
+        rooms = _rooms("rooms", body.get("rooms")) or ("authenticated",)
+        if scope == "notify" and not all(room.startswith("user-") for room in rooms):
+            require(producer, "broadcast")
+        namespace = body.get("namespace", "/")
+        if namespace not in NAMESPACES:
+            raise invalid("Invalid event", [("namespace", f"must be one of {NAMESPACES}")])
+        delivered = self._relay.relay(
+            namespace,
+            rooms,
+            _rooms("except", body.get("except")),
+            event,
+            args,
+            volatile=body.get("volatile") is True,
+        )
+        return {"delivered": delivered}
+
+    def _emit_progress(self, event: str, rooms: Any, args: list[Any]) -> Body:
+        """What Express tells a session's room is what it reports of that session."""
+        room = rooms[0] if isinstance(rooms, list) and len(rooms) == 1 else None
+        match = _PROGRESS_ROOM.fullmatch(room) if isinstance(room, str) else None
+        if match is None:
+            raise invalid("Invalid event", [("rooms", "must be one room: progress-<sessionId>")])
+        report = args[0] if args and isinstance(args[0], dict) else {}
+        return self.progress(match[1], report | {"op": _OPERATIONS[event]})
+
+    # -- by session id: HexTrackr's own contract
+
+    def progress(self, session_id: str, body: Body) -> Body:
+        """Note how far a session is; one that is not known begins. Old news are ignored."""
+        if not _SESSION_ID.fullmatch(session_id):
+            raise invalid("Invalid sessionId", [("sessionId", "1 to 128 letters, digits, . _ : -")])
+        operation = body.get("op")
+        if operation not in {"create", "progress", "complete", "error"}:
+            raise invalid("Invalid op", [("op", "must be create, progress, complete or error")])
+        metadata = _mapping("metadata", body.get("metadata"))
+        _check_size("importSummary", body.get("importSummary"), MAXIMUM_SUMMARY)
+        sequence = body.get("seq")
+        if self._is_old(session_id, sequence):
+            return {"ignored": True}
+        known = self._tracker.find(session_id)
+        number = None if known is None else known.import_id
+        # A producer's import may go on by its session, this server's own only by itself.
+        if number is not None and (operation == "create" or number < FIRST_EXTERNAL_IMPORT):
+            raise ServiceError(ErrorCode.CONFLICT, "This session is an import of this server")
+        if known is None or (operation == "create" and known.finished_at is not None):
+            owner = body.get("ownerUserId")
+            self._open(session_id, None if owner is None else _user("ownerUserId", owner), metadata)
+        else:
+            _check_size("metadata", known.metadata | metadata, MAXIMUM_METADATA)
+        message = _message(body.get("message"))
+        if operation == "progress":
+            share = _number("progress", body.get("progress"), 100)
+            # An import has records; a session has nothing but its share.
+            total = (known.total if number is not None and known is not None else None) or 100
+            processed = round(share / 100 * total)
+            self._tracker.update(
+                session_id, ImportStatus.PROCESSING, processed, total, round(share), message,
+                metadata,
+            )  # fmt: skip
+        elif operation == "complete":
+            self._tracker.update(session_id, *self._place(session_id), message, metadata)
+            result = {"message": message or "Completed"}
+            if "importSummary" in body:
+                result["importSummary"] = body["importSummary"]
+            self._tracker.complete(session_id, result)
+        elif operation == "error":
+            self._tracker.fail(session_id, _failure(body, message))
+        self._note(session_id, sequence)
+        return {"sessionId": session_id}
+
+    def _place(self, session_id: str) -> tuple[ImportStatus, int, int | None, int]:
+        """Where a session is, to add to its metadata alone."""
+        record = self._tracker.find(session_id)
+        assert record is not None
+        return record.status, record.processed, record.total, record.overall
+
+    def _open(self, session_id: str, owner: str | None, metadata: Body) -> None:
+        _check_size("metadata", metadata, MAXIMUM_METADATA)
+        self._refuse_too_many()
+        try:
+            self._tracker.open(session_id, owner, metadata)
+        except ValueError as error:
+            raise ServiceError(ErrorCode.CONFLICT, "This session exists already") from error
+
+    def _refuse_too_many(self) -> None:
+        if len(self._tracker) >= MAXIMUM_FOLLOWED:
+            self._tracker.sweep()
+        if len(self._tracker) >= MAXIMUM_FOLLOWED:
+            text = f"{MAXIMUM_FOLLOWED} sessions are followed already: let some end"
+            raise ServiceError(ErrorCode.RATE_LIMITED, text)
+
+    def _is_old(self, session_id: str, sequence: Any) -> bool:
+        if sequence is None:
+            return False
+        return _whole("seq", sequence) <= self._sequences.get(session_id, -1)
+
+    def _note(self, session_id: str, sequence: int | None) -> None:
+        """Remember what was done: what was refused may come again."""
+        if sequence is None:
+            return
+        self._sequences[session_id] = sequence
+        self._sequences.move_to_end(session_id)
+        if len(self._sequences) > MAXIMUM_SESSIONS:
+            self._sequences.popitem(last=False)
+
+    # -- by number: the guide's contract
+
+    def start_import(self, body: Body) -> Body:
+        """A producer begins an import in a user's name; its number is given, or made here."""
+        user, number = _user("userId", body.get("userId")), body.get("importId")
+        if number is None:
+            number = self._tracker.free_number()
+        if _whole("importId", number) < FIRST_EXTERNAL_IMPORT:
+            text = f"must be {FIRST_EXTERNAL_IMPORT} or more, or left out: others are this server's"
+            raise invalid("Invalid import", [("importId", text)])
+        session_id = body.get("sessionId") or f"import-{number}"
+        filename, vendor = body.get("filename", ""), body.get("vendor")
+        texts = (session_id, filename, vendor or "")
+        if not all(isinstance(each, str) and len(each) <= 255 for each in texts):
+            raise invalid("Invalid import", [("filename", "sessionId, filename, vendor are texts")])
+        if not _SESSION_ID.fullmatch(session_id):
+            raise invalid("Invalid sessionId", [("sessionId", "1 to 128 letters, digits, . _ : -")])
+        total = _optional_whole("totalRecords", body.get("totalRecords"))
+        self._refuse_too_many()
+        try:
+            self._tracker.queue(number, user, filename, vendor, session_id=session_id, total=total)
+        except ValueError as error:
+            raise ServiceError(ErrorCode.CONFLICT, "This import exists already") from error
+        self._tracker.start(number)
+        return {"importId": number, "sessionId": session_id}
+
+    def update_import(self, number: int, body: Body) -> Body:
+        """How far a producer's import is."""
+        record = self._external(number)
+        status = body.get("status", "processing")
+        if status not in {"starting", "parsing", "staging", "processing", "finalizing"}:
+            raise invalid("Invalid status", [("status", "must be that of a running import")])
+        processed = _whole("processed", body.get("processed"))
+        total = _optional_whole("total", body.get("total"))
+        if total is None:
+            total = record.total
+        overall = round(processed / total * 100) if total else 0
+        message = _message(body.get("message"))
+        self._tracker.update(number, ImportStatus(status), processed, total, overall, message)
+        return _state(record)
+
+    def complete_import(self, number: int, body: Body) -> Body:
+        """A producer's import is done."""
+        record = self._external(number)
+        result = {
+            "totalProcessed": _whole("processed", body.get("processed")),
+            "errors": _whole("errors", body.get("errors", 0)),
+            "summary": _mapping("summary", body.get("summary")),
+        }
+        self._tracker.complete(number, result)
+        return _state(record)
+
+    def fail_import(self, number: int, body: Body) -> Body:
+        """A producer's import has failed."""
+        record = self._external(number)
+        self._tracker.fail(number, _failure(body, _message(body.get("message"))))
+        return _state(record)
+
+    def cancel_import(self, number: int, body: Body) -> Body:
+        """A producer's import was cancelled where it is done."""
+        record = self._external(number)
+        message = _message(body.get("message")) or "The import was cancelled"
+        self._tracker.cancel(number, {"code": str(ErrorCode.CANCELLED), "message": message})
+        return _state(record)
+
+    def _external(self, number: int) -> Record:
+        record = self._tracker.find(number)
+        if record is None or not record.is_external:
+            raise ServiceError(ErrorCode.NOT_FOUND, "There is no such import of a producer")
+        return record
+
+
+def _state(record: Record) -> Body:
+    """What a producer learns: one whose import has ended otherwise, cancelled perhaps, may stop."""
+    return {"importId": record.import_id, "status": str(record.status)}
+
+
+def _rooms(path: str, given: Any) -> tuple[str, ...]:
+    rooms = [] if given is None else given
+    if not isinstance(rooms, list) or len(rooms) > MAXIMUM_ROOMS:
+        raise invalid("Invalid event", [(path, f"must be a list of {MAXIMUM_ROOMS} rooms at most")])
+    for room in rooms:
+        if not isinstance(room, str) or not _ROOM.fullmatch(room):
+            raise invalid("Invalid event", [(path, "names a room that producers cannot reach")])
+    return tuple(rooms)
+
+
+def _user(path: str, given: Any) -> str:
+    if not isinstance(given, str) or not 0 < len(given) <= 128:
+        raise invalid(f"Invalid {path}", [(path, "must be the id of a user")])
+    return given
+
+
+def _check_size(path: str, given: Any, most: int) -> None:
+    if len(json.dumps(given)) > most:
+        raise invalid(f"Invalid {path}", [(path, f"may have {most} characters as JSON")])
+
+
+def _mapping(path: str, given: Any) -> Body:
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        raise invalid(f"Invalid {path}", [(path, "must be an object")])
+    return dict(given)
+
+
+def _message(given: Any) -> str:
+    if given is not None and not isinstance(given, str):
+        raise invalid("Invalid message", [("message", "must be a text")])
+    return (given or "")[:2000]
+
+
+def _number(path: str, given: Any, most: float) -> float:
+    if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given <= most:
+        raise invalid(f"Invalid {path}", [(path, f"must be a number from 0 to {most:g}")])
+    return float(given)
+
+
+def _whole(path: str, given: Any) -> int:
+    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**53:
+        raise invalid(f"Invalid {path}", [(path, "must be a whole number")])
+    return given
+
+
+def _optional_whole(path: str, given: Any) -> int | None:
+    return None if given is None else _whole(path, given)
+
+
+def _failure(body: Body, message: str) -> Body:
+    error = body.get("error")
+    if isinstance(error, dict):
+        body = error | {name: body[name] for name in ("code", "details") if name in body}
+        message = message or _message(error.get("message"))
+    code = body.get("code")
+    known = isinstance(code, str) and _CODE.fullmatch(code)
+    failure = {"code": code if known else "IMPORT_FAILED", "message": message or "Import failed"}
+    details = body.get("details")
+    return failure | ({"details": details} if isinstance(details, dict) else {})
+
+
+#: A report: whoever sends it, what the path names, the body.
+Report = Callable[[IngestToken, Mapping[str, Any], Body], Body]

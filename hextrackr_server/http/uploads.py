@@ -1,0 +1,121 @@
+"""How a file arrives in a request.
+
+Knows: multipart forms, bodies, how large they may be.  Does not know: paths, what is done with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from hextrackr_server.errors import invalid
+from hextrackr_server.imports.service import ImportOptions
+from hextrackr_server.imports.uploads import Upload, UploadStore, too_large
+from hextrackr_server.security.principal import Principal
+
+FILE_FIELDS = ("csvFile", "file")
+_ENVELOPE_BYTES = 64 * 1024
+_PART_BYTES = 4096
+_READ_BYTES = 256 * 1024
+
+
+class UploadReceiver:
+    """Takes the file of a request to the store of uploads."""
+
+    def __init__(self, uploads: UploadStore) -> None:
+        self._uploads = uploads
+
+    async def receive(
+        self, request: Request, principal: Principal
+    ) -> tuple[Upload, Mapping[str, str]]:
+        """Store the file of a request; with it the fields that came beside it."""
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > self._uploads.maximum + _ENVELOPE_BYTES:
+            raise too_large(self._uploads.maximum)
+        with self._uploads.arriving(principal):
+            return await self._receive(request, principal)
+
+    async def _receive(
+        self, request: Request, principal: Principal
+    ) -> tuple[Upload, Mapping[str, str]]:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == "multipart/form-data":
+            return await self._receive_form(request, principal)
+        filename = request.query_params.get("filename", "upload.csv")
+        try:
+            upload = await self._uploads.receive(request.stream(), filename, principal)
+        except ClientDisconnect as error:
+            raise invalid("The upload ended before its end") from error
+        return upload, request.query_params
+
+    async def _receive_form(
+        self, request: Request, principal: Principal
+    ) -> tuple[Upload, Mapping[str, str]]:
+        parser = _FormParser(request, self._uploads.maximum + _ENVELOPE_BYTES)
+        try:
+            form = await parser.parse()
+        except _TooLarge as error:
+            raise too_large(self._uploads.maximum) from error
+        except MultiPartException as error:
+            raise invalid(f"The form cannot be read: {error.message}") from error
+        try:
+            file = next((form[name] for name in FILE_FIELDS if name in form), None)
+            if not isinstance(file, UploadFile):
+                message = "must be a file; its field is called " + " or ".join(FILE_FIELDS)
+                raise invalid("There is no file in the form", [(FILE_FIELDS[0], message)])
+            upload = await self._uploads.receive(_read(file), file.filename or "", principal)
+        finally:
+            await form.close()
+        return upload, {name: value for name, value in form.items() if isinstance(value, str)}
+
+
+class _TooLarge(MultiPartException):
+    """Raised through the form's parser, which closes its files for this class only."""
+
+
+class _FormParser(MultiPartParser):
+    """Starlette's parser, for one file, with a cap, that notices a form without an end."""
+
+    def __init__(self, request: Request, maximum: int) -> None:
+        super().__init__(
+            request.headers,
+            self._capped(request, maximum),
+            max_files=1,
+            max_fields=10,
+            max_part_size=_PART_BYTES,
+        )
+        self._ended = False
+
+    def on_end(self) -> None:
+        self._ended = True
+
+    async def _capped(self, request: Request, maximum: int) -> AsyncGenerator[bytes, None]:
+        size = 0
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > maximum:
+                    raise _TooLarge("too large")
+                yield chunk
+        except ClientDisconnect as error:
+            raise MultiPartException("it ended before its end") from error
+        if not self._ended:
+            raise MultiPartException("it has no end")
+
+
+async def _read(file: UploadFile) -> AsyncIterator[bytes]:
+    while chunk := await file.read(_READ_BYTES):
+        yield chunk
+
+
+def import_options(fields: Mapping[str, str]) -> ImportOptions:
+    """What the fields of a form, or of a query, say about an import."""
+    return ImportOptions(
+        vendor=fields.get("vendor") or None,
+        scan_date=fields.get("scanDate") or None,
+        session_id=fields.get("sessionId") or None,
+        scope=fields.get("scope") or None,
+    )

@@ -1,0 +1,1 @@
+"""Import of scanner exports: reading, mapping, staging, merging and progress."""

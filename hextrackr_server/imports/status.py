@@ -1,0 +1,161 @@
+"""Where imports are, for those who may know it.
+
+Knows: who may see an import, that an import which the tracker has forgotten is in the database.
+Does not know: sockets, HTTP, how an import is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from hextrackr_server.clock import epoch_ms
+from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.imports.progress_record import percentage, session_state, status_for_modal
+from hextrackr_server.imports.progress_tracker import ProgressTracker, completed_metadata
+from hextrackr_server.imports.store import ImportJob, ImportStore
+from hextrackr_server.security.principal import Principal
+
+MAXIMUM_ID = 2**63 - 1
+_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class ImportView:
+    """Answers for owners and admins; others cannot tell a foreign import from one there is not."""
+
+    def __init__(self, store: ImportStore, tracker: ProgressTracker) -> None:
+        self._store = store
+        self._tracker = tracker
+
+    async def status(self, import_id: int, principal: Principal) -> dict[str, Any]:
+        """Where an import is now, by its number; ServiceError NOT_FOUND."""
+        record = self._tracker.find(import_id)
+        if record is not None:
+            _check_owner(record.user_id, principal)
+            state = self._tracker.snapshot(import_id)
+            assert state is not None
+            return state
+        job = None
+        if import_id <= MAXIMUM_ID:
+            job = await asyncio.to_thread(self._store.job, import_id)
+        if job is None:
+            raise _not_found()
+        _check_owner(job.user_id, principal)
+        return _state_of(job)
+
+    async def session(self, session_id: str, principal: Principal) -> dict[str, Any]:
+        """Where an import is now, by its session id, in the front end's words; NOT_FOUND."""
+        check_session_id(session_id)
+        record = self._tracker.find(session_id)
+        if record is not None:
+            _check_owner(record.user_id, principal)
+            return record.session_status()
+        job = await self._job(session_id)
+        if job is None:
+            raise _not_found()
+        _check_owner(job.user_id, principal)
+        return _session_of(job)
+
+    def check_followed(self, session_id: str, principal: Principal) -> None:
+        """NOT_FOUND for a session that runs, or ended lately, and is somebody else's."""
+        record = self._tracker.find(session_id)
+        if record is not None:
+            _check_owner(record.user_id, principal)
+
+    async def progress_status(self, session_id: str, principal: Principal) -> dict[str, Any] | None:
+        """The payload of `progress-status`; None for a session that there is not, or not yet."""
+        record = self._tracker.find(session_id)
+        if record is not None:
+            _check_owner(record.user_id, principal)
+            return record.progress_status()
+        job = await self._job(session_id)
+        if job is None:
+            return None
+        _check_owner(job.user_id, principal)
+        state = _session_of(job)
+        return state | {"status": status_for_modal(job.status)}
+
+    async def import_of_session(self, session_id: str, principal: Principal) -> int:
+        """The number of a session's import; NOT_FOUND where it has none."""
+        check_session_id(session_id)
+        job = await self._job(session_id)
+        if job is None:
+            raise _not_found()
+        _check_owner(job.user_id, principal)
+        return job.import_id
+
+    async def _job(self, session_id: str) -> ImportJob | None:
+        return await asyncio.to_thread(self._store.job_of_session, session_id)
+
+
+def check_session_id(given: Any) -> str:
+    """A session id as browsers make them up; VALIDATION_ERROR for anything else."""
+    if not isinstance(given, str) or not _SESSION_ID.fullmatch(given):
+        raise invalid(
+            "Invalid sessionId",
+            [("sessionId", "must be 1 to 128 letters, digits or . _ : -")],
+        )
+    return given
+
+
+def _check_owner(owner: str | None, principal: Principal) -> None:
+    if owner is not None and owner != principal.user_id and not principal.is_admin:
+        raise _not_found()
+
+
+def _not_found() -> ServiceError:
+    return ServiceError(ErrorCode.NOT_FOUND, "There is no such import")
+
+
+def _state_of(job: ImportJob) -> dict[str, Any]:
+    """The snapshot of an import that is older than the tracker's memory."""
+    completed = job.status == "completed"
+    elapsed = (job.finished_at or epoch_ms()) - job.started_at if job.started_at else 0
+    state: dict[str, Any] = {
+        "importId": job.import_id,
+        "sessionId": job.session_id,
+        "status": job.status,
+        "processed": job.processed,
+        "total": job.total,
+        "percentage": 100 if completed else percentage(job.processed, job.total),
+        "overall": 100 if completed else 0,
+        "elapsedTime": elapsed,
+        "etaMs": None,
+        "rate": round(job.processed / elapsed * 1000, 1) if elapsed else 0.0,
+        "timestamp": epoch_ms(),
+        "message": _message_of(job),
+        "seq": 0,
+    }
+    result = job.result
+    if result is None and job.error_code is not None:
+        result = {"code": job.error_code, "message": job.error_message}
+    if result is not None:
+        state["result"] = {name: value for name, value in result.items() if name != "importSummary"}
+    return state
+
+
+def _session_of(job: ImportJob) -> dict[str, Any]:
+    """The same in the words of `progress-*`."""
+    completed = job.status == "completed"
+    metadata = {
+        "operation": "csv-import",
+        "importId": job.import_id,
+        "filename": job.filename,
+        "vendor": job.vendor,
+        "scanDate": job.scan_date,
+        "message": _message_of(job),
+    }
+    if completed:
+        metadata |= completed_metadata(job.result or {})
+    return {
+        "sessionId": job.session_id,
+        "progress": 100 if completed else 0,
+        "status": session_state(job.status),
+        "message": metadata["message"],
+        "metadata": metadata,
+    }
+
+
+def _message_of(job: ImportJob) -> str:
+    return job.error_message or ("Import completed" if job.status == "completed" else "")

@@ -1,0 +1,1 @@
+"""CISA's catalog of known exploited vulnerabilities: fetching, storing and matching."""

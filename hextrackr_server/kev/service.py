@@ -1,0 +1,309 @@
+"""Which CVEs are known to be exploited: kept up to date, and told.
+
+Knows: when to synchronise, one at a time, what is told of it.
+Does not know: sockets, HTTP, SQL.  On the loop's thread, but for what it hands to threads.
+
+    kev-sync-update         started, fetching, processing, then completed, failed or skipped
+    vulnerability-change    status_changed, for what is open here and became known as exploited
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hextrackr_server.clock import Clock, Timer
+from hextrackr_server.daily_time import DailyTime
+from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.findings.events import Change, VulnerabilityEvents
+from hextrackr_server.imports.csv_mapping import clean
+from hextrackr_server.imports.progress_tracker import Emitter
+from hextrackr_server.kev.catalog import KevError, parse_catalog
+from hextrackr_server.kev.fetcher import Fetched, KevFetcher, read_file
+from hextrackr_server.kev.store import Difference, KevStore
+from hextrackr_server.telemetry import log_setup
+
+logger = logging.getLogger(__name__)
+
+FIRST_AFTER_SECONDS = 60.0
+STOP_SECONDS = 5.0
+#: Servers that were started together shall not ask together, unless they are told a time of day.
+JITTER = 0.05
+#: A timer does not see that the clock is set, or that the machine slept: so often it looks.
+LOOK_SECONDS = 3600.0
+
+
+class KevService:
+    """Synchronises from a source: a URL, or a file for machines without a network."""
+
+    def __init__(
+        self,
+        store: KevStore,
+        source: KevFetcher | Path,
+        emitter: Emitter,
+        events: VulnerabilityEvents,
+        clock: Clock,
+        *,
+        everybody: str,
+        interval: float = 0.0,
+        daily: DailyTime | None = None,
+        on_changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`interval` in seconds, `daily` a time of day; with neither it is never done by itself.
+
+        With both, whichever comes first.  `everybody` is the room that is told.
+        """
+        self._store = store
+        self._source = source
+        self._emitter = emitter
+        self._events = events
+        self._clock = clock
+        self._everybody = everybody
+        self._interval = interval
+        self._daily = daily
+        self._on_changed = on_changed
+        self._running = False
+        self._timer: Timer | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._next_ms: int | None = None
+
+    # -- the schedule
+
+    async def start(self) -> None:
+        """Begin to synchronise by schedule; a restart does not begin it anew."""
+        if not self._is_scheduled:
+            return
+        last = await asyncio.to_thread(self._store.last_sync)
+        first = self._clock.epoch_ms() + round(FIRST_AFTER_SECONDS * 1000)
+        # One that was missed while the server was down is made up for.
+        self._schedule(first if last is None else max(first, self._next_after(last.sync_time)))
+
+    async def stop(self) -> None:
+        """Synchronise no more; one that runs has a moment to end by itself."""
+        self._interval, self._daily = 0.0, None
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=STOP_SECONDS)
+            self._task.cancel()
+
+    @property
+    def _is_scheduled(self) -> bool:
+        return bool(self._interval) or self._daily is not None
+
+    def _next_after(self, epoch_ms: int) -> int:
+        """When it is due after it was done, or was due, at a time."""
+        times = []
+        if self._interval:
+            times.append(epoch_ms + round(self._interval * 1000))
+        if self._daily is not None:
+            times.append(self._daily.next_after(epoch_ms))
+        return min(times)
+
+    def _schedule(self, due_ms: int) -> None:
+        if self._daily is None:
+            due_ms += round((due_ms - self._clock.epoch_ms()) * random.uniform(0, JITTER))
+        self._next_ms = due_ms
+        self._look(due_ms)
+
+    def _look(self, due_ms: int) -> None:
+        left = (due_ms - self._clock.epoch_ms()) / 1000
+        if left > 0:
+            self._timer = self._clock.call_later(
+                min(left, LOOK_SECONDS), lambda: self._look(due_ms)
+            )
+        else:
+            self._task = asyncio.create_task(self._by_schedule(), name="kev sync")
+
+    async def _by_schedule(self) -> None:
+        try:
+            await self.sync()
+        except ServiceError as refusal:
+            logger.warning("kev sync refused", extra=log_setup.fields(reason=refusal.message))
+        except Exception:
+            # The schedule outlives whatever happens within it.
+            logger.exception("kev sync broke")
+        finally:
+            if self._is_scheduled:
+                self._schedule(self._next_after(self._clock.epoch_ms()))
+
+    # -- one synchronisation
+
+    async def sync(self, *, force: bool = False, body: bytes | None = None) -> dict[str, Any]:
+        """Synchronise from the source, or from the bytes of a catalog; what came of it.
+
+        `force` believes a catalog that has lost many entries, and one that has not changed.
+        ServiceError CONFLICT while another one runs, UNAVAILABLE where it failed, VALIDATION_ERROR
+        where the given bytes are no catalog.
+        """
+        if self._running:
+            raise ServiceError(ErrorCode.CONFLICT, "A synchronisation is running already")
+        self._running = True
+        self._tell("started")
+        try:
+            result = await self._sync(force, body)
+        except KevError as error:
+            await self._failed(str(error))
+            # A catalog that was given is the giver's; the source's is nobody's fault who asks.
+            code = ErrorCode.UNAVAILABLE if body is None else ErrorCode.VALIDATION_ERROR
+            raise ServiceError(code, f"KEV: {error}") from error
+        except Exception:
+            await self._failed("the server could not store the catalog")
+            raise
+        finally:
+            self._running = False
+        return result
+
+    async def _sync(self, force: bool, body: bytes | None) -> dict[str, Any]:
+        fetched = Fetched(body, None, None)
+        if body is None:
+            self._tell("fetching")
+            fetched = await asyncio.to_thread(self._fetch, force)
+        if fetched.body is None:
+            return await self._unchanged(fetched)
+        catalog = await asyncio.to_thread(parse_catalog, fetched.body)
+        total = len(catalog.entries)
+        hop = asyncio.get_running_loop().call_soon_threadsafe
+
+        def progress(done: int) -> None:
+            hop(self._processing, done, total, catalog.version)
+
+        now_ms = self._clock.epoch_ms()
+        difference = await asyncio.to_thread(
+            self._store.apply, catalog, now_ms, force=force, progress=progress
+        )
+        await self._log("completed", fetched, version=catalog.version, record_count=total)
+        self._on_changed()
+        await self._tell_of_exploited(difference)
+        statistics = await asyncio.to_thread(self._store.statistics, self._today())
+        matched = statistics["matched_kevs"]
+        self._tell(
+            "completed",
+            processed=total,
+            new=len(difference.new),
+            total=total,
+            matchedCount=matched,
+            catalogVersion=catalog.version,
+        )
+        logger.info(
+            "kev synchronised",
+            extra=log_setup.fields(total=total, new=len(difference.new), matched=matched),
+        )
+        return {
+            "success": True,
+            "totalKevs": total,
+            "matchedCount": matched,
+            "lastSync": now_ms,
+            "catalogVersion": catalog.version,
+            "newEntries": len(difference.new),
+            "changedEntries": len(difference.changed),
+            "removedEntries": len(difference.removed),
+        }
+
+    def _fetch(self, force: bool) -> Fetched:
+        if isinstance(self._source, Path):
+            return Fetched(read_file(self._source), None, None)
+        last = None if force else self._store.last_sync()
+        if last is None:
+            return self._source.fetch()
+        return self._source.fetch(last.etag, last.last_modified)
+
+    async def _unchanged(self, fetched: Fetched) -> dict[str, Any]:
+        last = await asyncio.to_thread(self._store.last_sync)
+        version = None if last is None else last.version
+        statistics = await asyncio.to_thread(self._store.statistics, self._today())
+        total, matched = statistics["total_kevs"], statistics["matched_kevs"]
+        await self._log("completed", fetched, version=version, record_count=total)
+        self._tell("skipped", total=total, matchedCount=matched, catalogVersion=version)
+        return {
+            "success": True,
+            "skipped": True,
+            "totalKevs": total,
+            "matchedCount": matched,
+            "lastSync": self._clock.epoch_ms(),
+            "catalogVersion": version,
+            "newEntries": 0,
+        }
+
+    async def _tell_of_exploited(self, difference: Difference) -> None:
+        matches = await asyncio.to_thread(self._store.matches, difference.new)
+        self._events.publish(
+            [
+                Change(
+                    "status_changed",
+                    {
+                        "cve": match.cve,
+                        "isKev": True,
+                        "dueDate": match.due_date,
+                        "knownRansomwareCampaignUse": match.known_ransomware_use,
+                        "hosts": match.hosts,
+                    },
+                    match.users,
+                )
+                for match in matches
+            ]
+        )
+
+    async def _failed(self, reason: str) -> None:
+        self._tell("failed", error=reason)
+        logger.warning("kev sync failed", extra=log_setup.fields(reason=reason))
+        await asyncio.to_thread(
+            self._store.log_sync, "failed", self._clock.epoch_ms(), error_message=reason
+        )
+
+    async def _log(self, status: str, fetched: Fetched, **values: Any) -> None:
+        now_ms = self._clock.epoch_ms()
+        after = self._next_after(now_ms) if self._is_scheduled else None
+        values |= {"etag": fetched.etag, "last_modified": fetched.last_modified}
+        await asyncio.to_thread(
+            lambda: self._store.log_sync(status, now_ms, next_sync_time=after, **values)
+        )
+
+    # -- for those who ask
+
+    async def status(self) -> dict[str, Any]:
+        """What there is, and when it was and will be synchronised."""
+        is_running = self._running  # when it was asked
+        last = await asyncio.to_thread(self._store.last_sync)
+        statistics = await self.statistics()
+        return {
+            "totalKevs": statistics["total_kevs"],
+            "matchedCount": statistics["matched_kevs"],
+            "lastSync": None if last is None else last.sync_time,
+            "nextSync": self._next_ms,
+            "catalogVersion": None if last is None else last.version,
+            "syncInProgress": is_running,
+        }
+
+    async def statistics(self) -> dict[str, int]:
+        """The four numbers of KEV."""
+        return await asyncio.to_thread(self._store.statistics, self._today())
+
+    async def entry(self, cve: str) -> dict[str, Any]:
+        """What is known of a CVE; NOT_FOUND."""
+        found = await asyncio.to_thread(self._store.entry, clean(cve.upper(), 32))
+        if found is None:
+            raise ServiceError(ErrorCode.NOT_FOUND, "This CVE is not known to be exploited")
+        return found
+
+    # -- telling
+
+    def _processing(self, done: int, total: int, version: str) -> None:
+        self._tell("processing", processed=done, total=total, catalogVersion=version)
+
+    def _tell(self, status: str, processed: int = 0, new: int = 0, **more: Any) -> None:
+        payload = {
+            "status": status,
+            "processedCount": processed,
+            "newEntries": new,
+            "timestamp": self._clock.epoch_ms(),
+        }
+        self._emitter.emit(self._everybody, "kev-sync-update", payload | more)
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self._clock.epoch_ms() / 1000, UTC).date().isoformat()

@@ -1,0 +1,231 @@
+"""The known exploited vulnerabilities in the database, and which of them are open here.
+
+Knows: the tables of KEV, the log of synchronisations.
+Does not know: feeds, events, threads.  Everything here blocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from hextrackr_server.kev.catalog import Catalog, KevEntry, KevError
+from hextrackr_server.storage.database import Database, upsert
+from hextrackr_server.storage.schema import (
+    OPEN_STATES,
+    import_jobs,
+    kev_history,
+    kev_status,
+    sync_metadata,
+    vulnerabilities_current,
+)
+
+current, kev = vulnerabilities_current, kev_status
+
+#: A catalog that has lost more of its entries than this is not believed.
+MAXIMUM_LOSS = 0.2
+CHUNK = 250
+MAXIMUM_USERS = 100
+_COMPARED = tuple(name for name in KevEntry._fields if name != "cve_id")
+
+
+class Difference(NamedTuple):
+    """What a catalog changed: CVEs that are new, that read differently, that are gone."""
+
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+class Match(NamedTuple):
+    """An exploited CVE that is open here: on how many hosts, and whose imports found it."""
+
+    cve: str
+    due_date: str
+    known_ransomware_use: bool
+    hosts: int
+    users: tuple[str, ...]
+
+
+class LastSync(NamedTuple):
+    """The last synchronisation that succeeded."""
+
+    sync_time: int
+    version: str | None
+    etag: str | None
+    last_modified: str | None
+    next_sync_time: int | None
+
+
+class KevStore:
+    """KEV's side of the database; every method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def apply(
+        self,
+        catalog: Catalog,
+        now_ms: int,
+        *,
+        force: bool = False,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Difference:
+        """Make the table what a catalog says; KevError, and nothing is changed, if it shrinks.
+
+        `progress` is called with the number of entries so far, every 250.
+        """
+        with self._database.writing() as connection:
+            known = _known(connection)
+            difference = _difference(known, catalog)
+            if not force and len(difference.removed) > MAXIMUM_LOSS * len(known):
+                raise KevError(
+                    f"the catalog has lost {len(difference.removed)} of {len(known)} entries: "
+                    "force it if that is right"
+                )
+            _write_entries(connection, catalog, now_ms, progress)
+            for chunk in _chunks(difference.removed):
+                connection.execute(delete(kev).where(kev.c.cve_id.in_(chunk)))
+            _remember(connection, difference, catalog.version, now_ms)
+        return difference
+
+    def matches(self, cves: Iterable[str]) -> list[Match]:
+        """Which of some CVEs are open here."""
+        found = []
+        with self._database.reading() as connection:
+            for chunk in _chunks(sorted(cves)):
+                found += _matches(connection, chunk)
+        return found
+
+    def log_sync(self, status: str, now_ms: int, **values: Any) -> None:
+        """Write down how a synchronisation went."""
+        with self._database.writing() as connection:
+            row = {"sync_type": "kev", "sync_time": now_ms, "status": status} | values
+            connection.execute(insert(sync_metadata).values(**row))
+
+    def last_sync(self) -> LastSync | None:
+        """The last synchronisation that succeeded, if there was one."""
+        log = sync_metadata
+        query = (
+            select(*(log.c[name] for name in LastSync._fields))
+            .where(log.c.sync_type == "kev", log.c.status == "completed")
+            .order_by(log.c.id.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else LastSync(*row)
+
+    def statistics(self, today: str) -> dict[str, int]:
+        """How many there are, how many of them are open here, how many are overdue."""
+        with self._database.reading() as connection:
+            return kev_statistics(connection, today)
+
+    def entry(self, cve: str) -> dict[str, Any] | None:
+        """What is known of a CVE; None if it is not known to be exploited."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(kev).where(kev.c.cve_id == cve)).mappings().first()
+        return None if row is None else dict(row)
+
+
+def kev_statistics(connection: Connection, today: str) -> dict[str, int]:
+    """The four numbers of KEV, within a transaction."""
+    is_open = current.c.lifecycle_state.in_(OPEN_STATES)
+    matched = kev.c.cve_id.in_(select(current.c.cve).where(is_open))
+    totals = connection.execute(
+        select(func.count(), func.coalesce(func.sum(kev.c.known_ransomware_use), 0)).select_from(
+            kev
+        )
+    ).one()
+    open_here = select(func.count()).select_from(kev).where(matched)
+    return {
+        "total_kevs": totals[0],
+        "ransomware_kevs": totals[1],
+        "matched_kevs": connection.scalar(open_here) or 0,
+        "overdue_kevs": connection.scalar(open_here.where(kev.c.due_date < today)) or 0,
+    }
+
+
+def _known(connection: Connection) -> dict[str, tuple[Any, ...]]:
+    query = select(kev.c.cve_id, *(kev.c[name] for name in _COMPARED))
+    return {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+
+
+def _difference(known: dict[str, tuple[Any, ...]], catalog: Catalog) -> Difference:
+    entries = catalog.entries
+    return Difference(
+        new=tuple(cve for cve in entries if cve not in known),
+        changed=tuple(
+            cve
+            for cve, entry in entries.items()
+            if cve in known and known[cve] != tuple(getattr(entry, name) for name in _COMPARED)
+        ),
+        removed=tuple(cve for cve in known if cve not in entries),
+    )
+
+
+def _write_entries(
+    connection: Connection, catalog: Catalog, now_ms: int, progress: Callable[[int], None]
+) -> None:
+    statement = upsert(connection, kev)
+    statement = statement.on_conflict_do_update(
+        index_elements=["cve_id"],
+        set_={name: statement.excluded[name] for name in (*_COMPARED, "last_synced")},
+    )
+    done = 0
+    for chunk in _chunks(list(catalog.entries.values())):
+        rows = [entry._asdict() | {"last_synced": now_ms} for entry in chunk]
+        connection.execute(statement, rows)
+        done += len(rows)
+        progress(done)
+
+
+def _remember(connection: Connection, difference: Difference, version: str, now_ms: int) -> None:
+    rows = [
+        {"cve_id": cve, "change": change, "catalog_version": version, "changed_at": now_ms}
+        for change, cves in (
+            ("added", difference.new),
+            ("changed", difference.changed),
+            ("removed", difference.removed),
+        )
+        for cve in cves
+    ]
+    if rows:
+        connection.execute(insert(kev_history), rows)
+
+
+def _matches(connection: Connection, cves: Sequence[str]) -> list[Match]:
+    open_here = (current.c.cve.in_(cves), current.c.lifecycle_state.in_(OPEN_STATES))
+    query = (
+        select(
+            kev.c.cve_id,
+            kev.c.due_date,
+            kev.c.known_ransomware_use,
+            func.count(current.c.hostname.distinct()),
+        )
+        .join(current, current.c.cve == kev.c.cve_id)
+        .where(*open_here)
+        .group_by(kev.c.cve_id, kev.c.due_date, kev.c.known_ransomware_use)
+        .order_by(kev.c.cve_id)
+    )
+    owners: dict[str, list[str]] = {}
+    whose = (
+        select(current.c.cve, import_jobs.c.user_id)
+        .join(import_jobs, import_jobs.c.import_id == current.c.import_id)
+        .where(*open_here)
+        .distinct()
+        .order_by(import_jobs.c.user_id)
+    )
+    for cve, user in connection.execute(whose):
+        owners.setdefault(cve, []).append(user)
+    return [
+        Match(cve, due, bool(ransomware), hosts, tuple(owners.get(cve, ())[:MAXIMUM_USERS]))
+        for cve, due, ransomware, hosts in connection.execute(query)
+    ]
+
+
+def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]

@@ -1,0 +1,1 @@
+"""Authentication, producer tokens, rate limits and idempotency keys."""

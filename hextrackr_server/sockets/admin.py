@@ -1,0 +1,70 @@
+"""What administrators tell everybody, and what those hear who come later.
+
+Knows: `system-maintenance`, `cancel-maintenance`, `broadcast-announcement` of `/admin`.
+Does not know: times, timers.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from hextrackr_server.collaboration.maintenance import Maintenance
+from hextrackr_server.collaboration.notifications import Notifications
+from hextrackr_server.errors import invalid
+from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
+from hextrackr_server.sockets.authenticator import namespaces
+from hextrackr_server.telemetry import log_setup
+from socketio_core import Socket, SocketServer
+
+logger = logging.getLogger(__name__)
+
+
+def register(io: SocketServer, maintenance: Maintenance, notifications: Notifications) -> None:
+    """Answer the events of `/admin`; tell every newcomer of the maintenances ahead."""
+
+    def schedule(socket: Socket, payload: Any = None) -> dict[str, Any]:
+        with refusals_as_acks():
+            given, user = _object(payload), principal_of(socket).user_id
+            number = maintenance.schedule(
+                given.get("startTime"), given.get("duration"), given.get("message"), user
+            )
+            _audit("maintenance scheduled", socket, number)
+            return {"success": True, "id": number}
+
+    def cancel(socket: Socket, number: Any = None) -> dict[str, Any]:
+        with refusals_as_acks():
+            maintenance.cancel(number)
+            _audit("maintenance cancelled", socket, str(number))
+            return {"success": True}
+
+    def announce(socket: Socket, payload: Any = None) -> dict[str, Any]:
+        with refusals_as_acks():
+            given, sender = _object(payload), principal_of(socket).username
+            number = notifications.announce(given.get("message"), given.get("priority"), sender)
+            _audit("announcement sent", socket, number)
+            return {"success": True, "id": number}
+
+    def connected(socket: Socket) -> None:
+        for notice in maintenance.notices():
+            socket.emit("maintenance-scheduled", notice)
+
+    admin = io.of("/admin")
+    admin.on("system-maintenance", schedule)
+    admin.on("cancel-maintenance", cancel)
+    admin.on("broadcast-announcement", announce)
+    for namespace in namespaces(io):
+        namespace.on("connection", connected)
+
+
+def _object(payload: Any) -> dict[str, Any]:
+    if not isinstance(payload, dict):
+        raise invalid("Invalid payload", [("", "must be an object")])
+    return payload
+
+
+def _audit(what: str, socket: Socket, number: str) -> None:
+    user = principal_of(socket).user_id
+    logger.info(
+        what, extra=log_setup.fields(id=number, user=user, address=socket.handshake.address)
+    )

@@ -1,0 +1,202 @@
+"""Who may connect, the rooms that come with it, and how long it lasts.
+
+Knows: the middlewares of namespaces, CONNECT_ERROR, the rooms `user-<id>` and `authenticated`.
+Does not know: how a cookie or a token is verified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterable
+
+from engineio_core.http.message import JSON, HttpRequest, HttpResponse
+from hextrackr_server.clock import Clock, Timer
+from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.security.identity import IdentityService
+from hextrackr_server.security.principal import Principal
+from hextrackr_server.sockets.answers import principal_of
+from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.metrics import Metrics
+from socketio_core import ConnectRefused, Namespace, Socket, SocketServer
+
+logger = logging.getLogger(__name__)
+
+#: Everyone who is connected; "all" never means anyone else.
+AUTHENTICATED = "authenticated"
+#: `/users` has no events of its own; whoever is in it is in the rooms of its user there.
+NAMESPACES = ("/", "/admin", "/users")
+#: A connection that was refused so often is closed.
+MAXIMUM_REFUSALS = 10
+
+
+class Guard:
+    """Lets clients in, and puts them out when they are not who they were any more."""
+
+    def __init__(
+        self, io: SocketServer, identity: IdentityService, metrics: Metrics, clock: Clock
+    ) -> None:
+        self._io = io
+        self._metrics = metrics
+        self._identity = identity
+        self._clock = clock
+        self._ends: dict[Socket, Timer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweep: Timer | None = None
+
+    def register(self, *, strict_http_auth: bool) -> None:
+        """Guard every namespace; with `strict_http_auth`, the handshake too."""
+        for name in NAMESPACES:
+            namespace = self._io.of(name)
+            namespace.use(self.authenticate)
+            if name == "/admin":
+                namespace.use(self._admins_only)
+            namespace.on("connection", self._connected)
+            namespace.on("disconnect", self._disconnected)
+        self._io.engine.use(self._same_login)
+        if strict_http_auth:
+            self._io.engine.use(self._check_handshake)
+
+    async def authenticate(self, socket: Socket) -> None:
+        """Know the client, or refuse it; one that is restored must be who it was."""
+        handshake, former = socket.handshake, socket.data.get("principal")
+        state = socket.session.request.state
+        try:
+            principal = await self._identity.from_handshake(handshake.headers, handshake.auth)
+            known = former.user_id if former else state.get("user_id", principal.user_id)
+            if known != principal.user_id:
+                raise ServiceError(ErrorCode.UNAUTHORIZED, "Unauthorized")
+            if former is not None and former.role != principal.role:
+                # What is given back was joined in the former role.
+                text = "The role has changed: connect again"
+                raise ServiceError(ErrorCode.FORBIDDEN, text)
+        except ServiceError as refusal:
+            raise self.refused(refusal, socket) from refusal
+        state["user_id"] = principal.user_id
+        if principal.session_id is not None:
+            state["session_id"] = principal.session_id
+        socket.data["principal"] = principal
+
+    def _admins_only(self, socket: Socket) -> None:
+        if not principal_of(socket).is_admin:
+            raise self.refused(ServiceError(ErrorCode.FORBIDDEN, "Unauthorized"), socket)
+
+    def refused(self, refusal: ServiceError, socket: Socket) -> ConnectRefused:
+        """What a client is told that is not let in: `{message, data: {code, type}}`."""
+        self._metrics.error("connect")
+        logger.info(
+            "connection refused",
+            extra=log_setup.fields(
+                address=socket.handshake.address,
+                namespace=socket.namespace.name,
+                code=str(refusal.code),
+                reason=refusal.message,
+            ),
+        )
+        state = socket.session.request.state
+        state["refusals"] = state.get("refusals", 0) + 1
+        if state["refusals"] >= MAXIMUM_REFUSALS:
+            # Behind the answer: who guesses begins anew, and handshakes are limited.
+            asyncio.get_running_loop().call_soon(socket.session.close)
+        data = {"code": str(refusal.code), "type": "UnauthorizedError"}
+        return ConnectRefused(refusal.message, data=data)
+
+    async def _connected(self, socket: Socket) -> None:
+        principal = principal_of(socket)
+        self._end_in_time(socket, principal)
+        await socket.join([principal.room, AUTHENTICATED])
+
+    def _disconnected(self, socket: Socket) -> None:
+        timer = self._ends.pop(socket, None)
+        if timer is not None:
+            timer.cancel()
+
+    # -- requests of the engine
+
+    def _same_login(self, request: HttpRequest) -> HttpResponse | None:
+        """Refuse to go on with a session in the name of another login: a sid is not enough."""
+        session = self._io.engine.sessions.get(request.query.get("sid", ""))
+        if session is None:
+            return None
+        login = session.request.state.get("session_id")
+        if login is None or self._identity.session_id(request.headers) == login:
+            return None
+        return HttpResponse(403, b'{"code":4,"message":"Forbidden"}', [JSON])
+
+    async def _check_handshake(self, request: HttpRequest) -> HttpResponse | None:
+        """Answer 401 where a session would begin without a login: an empty sid is none."""
+        if request.query.get("sid"):
+            return None
+        try:
+            await self._identity.from_handshake(request.headers, {})
+        except ServiceError as refusal:
+            headers = [JSON, ("WWW-Authenticate", "Bearer")]
+            return HttpResponse(401, json.dumps(refusal.body()).encode(), headers)
+        return None
+
+    # -- the end of a login
+
+    def start(self, interval: float) -> None:
+        """Look again, every so many seconds, whether everybody is who he was."""
+
+        def sweep() -> None:
+            self._sweep = self._clock.call_later(interval, sweep)
+            self._look_again(list(self._sockets()))
+
+        self._sweep = self._clock.call_later(interval, sweep)
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for timer in self._ends.values():
+            timer.cancel()
+        self._ends.clear()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def revoke(self, *, session_id: str | None = None, user_id: str | None = None) -> int:
+        """Cut what is connected by a session, or in a user's name; how many sockets that were."""
+        self._identity.revoke(session_id=session_id, user_id=user_id)
+        return self._cut(self._identity.is_revoked, "This login was revoked: log in again")
+
+    def _end_in_time(self, socket: Socket, principal: Principal) -> None:
+        left = self._identity.seconds_left(principal)
+        if left is None:
+            return
+        # A session may have been prolonged meanwhile, so it is looked at before it is cut.
+        timer = self._clock.call_later(left, lambda: self._look_again([socket]))
+        self._ends[socket] = timer
+
+    def _look_again(self, sockets: list[Socket]) -> None:
+        principals = [principal_of(each) for each in sockets]
+
+        async def look() -> None:
+            gone = {id(each) for each in await self._identity.recheck(principals)}
+            if gone:
+                self._cut(lambda each: id(each) in gone, "The session is over: log in again")
+
+        task = asyncio.get_running_loop().create_task(look(), name="hextrackr recheck")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _cut(self, applies: Callable[[Principal], bool], message: str) -> int:
+        """Disconnect sockets, with all others of their connection; the client is told why."""
+        cut = [each for each in self._sockets() if applies(principal_of(each))]
+        for socket in cut:
+            logger.info(
+                "login ended",
+                extra=log_setup.fields(socket=socket.id, user=principal_of(socket).user_id),
+            )
+            body = {"code": ErrorCode.SESSION_EXPIRED, "message": message}
+            socket.emit("application-error", body | {"timestamp": self._clock.epoch_ms()})
+            socket.disconnect(close=True)
+        return len(cut)
+
+    def _sockets(self) -> Iterable[Socket]:
+        return [each for name in NAMESPACES for each in self._io.of(name).sockets.values()]
+
+
+def namespaces(io: SocketServer) -> list[Namespace]:
+    """The namespaces that the application has."""
+    return [io.of(name) for name in NAMESPACES]

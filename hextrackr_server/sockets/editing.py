@@ -1,0 +1,82 @@
+"""Who edits what, as clients say it.
+
+Knows: `start-editing`, `stop-editing`, `watch-resource`, `unwatch-resource`, the room of those who
+watch a resource, sockets that go and come back.  Does not know: who is told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hextrackr_server.collaboration.presence import EditingSessions, resource_room
+from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
+from hextrackr_server.sockets.emitter import check_rooms
+from socketio_core import Socket, SocketServer
+
+#: Whoever goes so does not come back as the same socket.
+_FINAL = frozenset({"client namespace disconnect", "server namespace disconnect"})
+
+
+def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> None:
+    """Answer the events of editors and of those who watch."""
+
+    async def start(
+        socket: Socket, resource_type: Any = None, resource_id: Any = None
+    ) -> dict[str, Any]:
+        with refusals_as_acks():
+            room = resource_room(resource_type, resource_id)
+            check_rooms(socket, room, maximum_rooms)
+            editors = editing.start(socket.id, principal_of(socket), resource_type, resource_id)
+            await socket.join(room)
+            return {"success": True, "currentEditors": editors}
+
+    async def stop(
+        socket: Socket, resource_type: Any = None, resource_id: Any = None
+    ) -> dict[str, Any]:
+        with refusals_as_acks():
+            room = resource_room(resource_type, resource_id)
+            editing.stop(socket.id, resource_type, resource_id)
+            if room not in _watched(socket):
+                await socket.leave(room)
+            return {"success": True}
+
+    async def watch(
+        socket: Socket, resource_type: Any = None, resource_id: Any = None
+    ) -> dict[str, Any]:
+        with refusals_as_acks():
+            room = resource_room(resource_type, resource_id)
+            check_rooms(socket, room, maximum_rooms)
+            await socket.join(room)
+            _watched(socket).add(room)
+            editors = editing.current(socket.id, resource_type, resource_id)
+            return {"success": True, "currentEditors": editors}
+
+    async def unwatch(
+        socket: Socket, resource_type: Any = None, resource_id: Any = None
+    ) -> dict[str, Any]:
+        with refusals_as_acks():
+            room = resource_room(resource_type, resource_id)
+            _watched(socket).discard(room)
+            if not editing.is_editing(socket.id, resource_type, resource_id):
+                await socket.leave(room)
+            return {"success": True}
+
+    def connected(socket: Socket) -> None:
+        if socket.recovered:
+            editing.returned(socket.id)
+
+    def disconnected(socket: Socket, reason: str) -> None:
+        editing.lost(socket.id, may_return=socket.pid is not None and reason not in _FINAL)
+
+    io.on("start-editing", start)
+    io.on("stop-editing", stop)
+    io.on("watch-resource", watch)
+    io.on("unwatch-resource", unwatch)
+    io.on("connection", connected)
+    io.on("disconnect", disconnected)
+
+
+def _watched(socket: Socket) -> set[str]:
+    """The rooms that a socket is in by `watch-resource`, whatever it edits."""
+    watched: set[str] = socket.data.setdefault("watched", set())
+    return watched

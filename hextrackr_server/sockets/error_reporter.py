@@ -1,0 +1,113 @@
+"""What a client hears of an event that failed, and what the log does.
+
+Knows: error acks, `application-error`, UNKNOWN_EVENT.  Does not know: any event that exists.
+Whoever asked for an ack is answered there; all others get `application-error`.  Texts are shown
+that were written for clients; of any other error they get an id that the log has, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import Any, NamedTuple
+
+from hextrackr_server.clock import Clock
+from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.security.rate_limiter import RateLimiter
+from hextrackr_server.sockets.authenticator import namespaces
+from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.metrics import Metrics
+from socketio_core import AckError, PayloadInvalid, Socket, SocketServer
+
+logger = logging.getLogger(__name__)
+
+MAXIMUM_NAME = 64
+BROKEN = "An error occurred processing your request"
+
+
+class _Failure(NamedTuple):
+    """An event that failed: `error` is held, so that its identity stays its own."""
+
+    error: BaseException
+    socket: Any
+    event: str
+    error_id: str
+
+
+class Failures:
+    """Turns what handlers raise into answers."""
+
+    def __init__(self, clock: Clock, limiter: RateLimiter, metrics: Metrics) -> None:
+        self._clock = clock
+        self._limiter = limiter
+        self._metrics = metrics
+        self._unanswered: dict[int, _Failure] = {}
+
+    def register(self, io: SocketServer) -> None:
+        """Hear of all errors, and of events that nobody handles."""
+        io.on_error(self.report)
+        for namespace in namespaces(io):
+            namespace.on_unhandled(_unknown)
+
+    def ack(self, error: BaseException) -> dict[str, Any]:
+        """The answer to an event that failed: `{success: false, error, code, ...}`."""
+        failure = self._unanswered.pop(id(error), None)
+        body = _body_of(error)
+        body["error"] = body.pop("message")
+        if failure is not None and failure.error_id:
+            body["errorId"] = failure.error_id
+        return {"success": False} | body
+
+    def report(self, error: BaseException, socket: Any, event: str) -> None:
+        """Log an error; where no ack takes it, it is told as an event."""
+        is_answer = isinstance(error, AckError | PayloadInvalid | ServiceError)
+        error_id = "" if is_answer else secrets.token_hex(4)
+        if not is_answer:
+            self._metrics.error("handler")
+            logger.error(
+                "a handler broke",
+                exc_info=error,
+                extra=log_setup.fields(event=event, socket=socket.id, errorId=error_id),
+            )
+        self._unanswered[id(error)] = _Failure(error, socket, event, error_id)
+        # An ack, if one was asked for, is sent within this call of ours: `ack` takes it then.
+        asyncio.get_running_loop().call_soon(self._tell, id(error))
+
+    def _tell(self, key: int) -> None:
+        failure = self._unanswered.pop(key, None)
+        if failure is None or not isinstance(failure.socket, Socket):
+            return
+        socket, body = failure.socket, _body_of(failure.error)
+        if not socket.connected:
+            return
+        limits = socket.data["limits"]
+        if body["code"] == ErrorCode.RATE_LIMITED and not self._limiter.is_answered(limits):
+            return
+        body |= {"event": failure.event[:MAXIMUM_NAME], "timestamp": self._clock.epoch_ms()}
+        if failure.error_id:
+            body["errorId"] = failure.error_id
+        socket.emit("application-error", body)
+
+
+def _unknown(socket: Socket, event: Any) -> None:
+    raise AckError(str(ErrorCode.UNKNOWN_EVENT), "There is no such event")
+
+
+def _body_of(error: BaseException) -> dict[str, Any]:
+    """`{code, message, fields?, details?}`, in words that are meant for clients."""
+    body: dict[str, Any] = {"code": str(ErrorCode.HANDLER_ERROR), "message": BROKEN}
+    if isinstance(error, AckError):
+        more = error.data if isinstance(error.data, dict) else {"details": error.data}
+        body = {"code": error.code, "message": error.message} | more
+    elif isinstance(error, ServiceError):
+        body = {"code": str(error.code), "message": error.message, "fields": error.fields}
+    elif isinstance(error, PayloadInvalid):
+        body = {
+            "code": str(ErrorCode.VALIDATION_ERROR),
+            "message": error.message,
+            "fields": error.fields,
+        }
+    if body["code"] == ErrorCode.VALIDATION_ERROR:
+        body["fields"] = body.get("fields") or []
+    return {name: value for name, value in body.items() if value is not None}

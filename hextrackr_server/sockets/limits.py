@@ -1,0 +1,87 @@
+"""Where limits are asked, and what a client hears that is above one.
+
+Knows: middlewares, the code RATE_LIMITED, `retryAfterMs`.  Does not know: rates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from typing import Any
+
+from engineio_core.http.message import JSON, HttpRequest, HttpResponse
+from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.security.rate_limiter import RateLimiter, SocketLimits
+from hextrackr_server.sockets.answers import principal_of
+from hextrackr_server.sockets.authenticator import Guard, namespaces
+from hextrackr_server.telemetry import log_setup
+from socketio_core import AckError, Socket, SocketServer
+
+logger = logging.getLogger(__name__)
+
+TOO_MANY = "Rate limit exceeded"
+
+
+def register(io: SocketServer, limiter: RateLimiter, guard: Guard) -> None:
+    """Limit handshakes, connections and events; called after all events are registered."""
+
+    def limit_handshakes(request: HttpRequest) -> HttpResponse | None:
+        if request.query.get("sid"):
+            return None
+        wait = limiter.handshake(request.remote_address)
+        if not wait:
+            return None
+        body = ServiceError(ErrorCode.RATE_LIMITED, TOO_MANY).body() | {"retryAfterMs": _ms(wait)}
+        headers = [JSON, ("Retry-After", str(math.ceil(wait)))]
+        return HttpResponse(429, json.dumps(body).encode(), headers)
+
+    def enter(socket: Socket) -> None:
+        # The last middleware, and a plain one: nobody comes in between it and `opened`.
+        user, address = principal_of(socket).user_id, socket.handshake.address
+        if not limiter.has_room(user, address):
+            refusal = ServiceError(ErrorCode.RATE_LIMITED, "Too many connections")
+            raise guard.refused(refusal, socket)
+        if "limits" not in socket.data:
+            socket.data["limits"] = limiter.enter(user, address)
+
+    def opened(socket: Socket) -> None:
+        limiter.opened(principal_of(socket).user_id, socket.handshake.address)
+
+    def closed(socket: Socket) -> None:
+        limiter.closed(principal_of(socket).user_id, socket.handshake.address)
+
+    def limit_events(socket: Socket, event: list[Any]) -> None:
+        # hot path
+        limits = socket.data["limits"]
+        wait = limiter.check(limits, event[0])
+        if wait:
+            _refuse(socket, limiter, limits, wait)
+
+    io.engine.use(limit_handshakes)
+    for namespace in namespaces(io):
+        namespace.use(enter)
+        namespace.on("connection", opened)
+        namespace.on("disconnect", closed)
+        namespace.use_event(limit_events)
+        limiter.know(list(namespace.registry.table.handlers))
+
+
+def _refuse(socket: Socket, limiter: RateLimiter, limits: SocketLimits, wait: float) -> None:
+    if limiter.is_abusive(limits):
+        logger.warning(
+            "a client that does not slow down is disconnected",
+            extra=log_setup.fields(
+                socket=socket.id,
+                user=principal_of(socket).user_id,
+                address=socket.handshake.address,
+            ),
+        )
+        # The answer goes first.
+        asyncio.get_running_loop().call_soon(socket.disconnect, True)
+    raise AckError(str(ErrorCode.RATE_LIMITED), TOO_MANY, data={"retryAfterMs": _ms(wait)})
+
+
+def _ms(seconds: float) -> int:
+    return math.ceil(seconds * 1000)

@@ -1,0 +1,1 @@
+"""Database access: backends, schema, migrations and the background writer."""

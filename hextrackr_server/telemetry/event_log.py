@@ -1,0 +1,63 @@
+"""A file with a line for each event that comes or goes: who, what, when; never what it said.
+
+Knows: a rotating file, how many lines a second are enough.  Does not know: sockets.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from hextrackr_server.errors import SettingsError
+from hextrackr_server.security.rate_limiter import Bucket
+from hextrackr_server.telemetry import log_setup
+
+MAXIMUM_BYTES = 10 * 1024 * 1024
+KEPT_FILES = 5
+LINES_PER_MINUTE = 60_000
+MAXIMUM_NAME = 64
+
+
+class EventLog:
+    """Writes JSON lines; above a rate they are counted instead, and the count is told."""
+
+    def __init__(
+        self, path: Path, now: Callable[[], float], per_minute: float = LINES_PER_MINUTE
+    ) -> None:
+        """Open the file; SettingsError where that cannot be."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._handler = RotatingFileHandler(
+                path, maxBytes=MAXIMUM_BYTES, backupCount=KEPT_FILES, encoding="utf-8"
+            )
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise SettingsError(f"the event log {path} cannot be written: {reason}") from error
+        self._handler.setFormatter(log_setup.JsonFormatter())
+        self._logger = logging.Logger("hextrackr.events", logging.INFO)
+        self._logger.addHandler(self._handler)
+        self._now = now
+        self._bucket = Bucket(per_minute, now())
+        self._dropped = 0
+
+    def note(self, direction: str, event: Any, socket_id: str, user_id: str) -> None:
+        """Write down an event by its name: no payload is ever given to this."""
+        if self._bucket.take(self._now()):
+            self._dropped += 1
+            return
+        fields: dict[str, Any] = {
+            "direction": direction,
+            "event": log_setup.escape(str(event), MAXIMUM_NAME),
+            "socketId": socket_id,
+            "userId": user_id,
+        }
+        if self._dropped:
+            fields["notWritten"], self._dropped = self._dropped, 0
+        self._logger.info("Socket event", extra=log_setup.fields(**fields))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._handler.close()

@@ -1,0 +1,1 @@
+"""Adapters: rooms, broadcasting and connection state recovery."""

@@ -1,0 +1,352 @@
+"""The codec that every client speaks: a packet is a line of text, its attachments follow it.
+
+Knows: the grammar of packets (Socket.IO protocol, revision 5) and the limits set to a peer.
+Does not know: connections, sockets, rooms, handlers; what becomes of an error.
+A parser is shared by a server; a decoder belongs to one connection, since attachments arrive
+after their packet.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import isfinite
+from typing import Any
+
+import orjson
+
+from engineio_core.codec.encoded_packet import EncodedPacket
+from socketio_core.codec.attachments import (
+    BINARY_TYPES,
+    Attachments,
+    convert_value,
+    reconstruct,
+    to_plain,
+)
+from socketio_core.codec.packet import (
+    ACK,
+    ACK_ID_LIMIT,
+    BINARY_ACK,
+    BINARY_EVENT,
+    EVENT,
+    MAX_ACK_ID_DIGITS,
+    MAX_NAMESPACE_LENGTH,
+    RESERVED_EVENTS,
+    Decoded,
+    Decoder,
+    Packet,
+    PacketType,
+    Parser,
+    check_address,
+    check_data_to_send,
+    check_received_data,
+    is_namespace,
+    refuse_payload,
+)
+from socketio_core.errors import PacketError
+
+__all__ = ["Decoder", "JsonDecoder", "JsonParser", "Packet", "PacketType", "Parser"]
+
+_dumps = orjson.dumps
+_loads = orjson.loads
+_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
+_EVENT_DIGIT = ord("2")
+_ACK_ID_END = 2 + MAX_ACK_ID_DIGITS + 1
+_LONGEST_INT = len(str(-(2**63)))
+_ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+_TYPE_OF_LETTER = {str(int(kind)): kind for kind in PacketType}
+_DIGITS = frozenset("0123456789")
+
+
+class JsonParser:
+    """The default codec of Socket.IO."""
+
+    __slots__ = ("max_attachment_bytes", "max_attachments", "name")
+
+    def __init__(self, max_attachments: int = 10, max_attachment_bytes: int = 10_000_000) -> None:
+        """Take the limits of one packet.
+
+        The bytes default to what ten messages of Engine.IO's default size can hold.
+        """
+        self.name = "json"
+        self.max_attachments = max_attachments
+        self.max_attachment_bytes = max_attachment_bytes
+
+    def decoder(self) -> JsonDecoder:
+        """Return a decoder for one more connection."""
+        return JsonDecoder(self)
+
+    def encode(self, packet: Packet) -> tuple[EncodedPacket, ...]:
+        """Return the text message of a packet, and its attachments behind it."""
+        kind, namespace, data, ack_id = packet
+        if kind is not EVENT or data.__class__ is not list:
+            check_data_to_send(kind, data)  # which encode_event does to a list by itself
+        if kind is EVENT:
+            return self.encode_event(namespace, data, ack_id)
+        if kind is ACK:
+            if ack_id is None:
+                raise ValueError("an ACK needs the id of what it answers")
+            encoded = self.encode_ack(namespace, ack_id, data)
+            return (EncodedPacket(encoded),) if isinstance(encoded, bytes) else encoded
+        header = b"4%d%b" % (kind, _address(namespace, ack_id))
+        if data is None:
+            return (EncodedPacket(header),)
+        try:
+            payload = _dumps(data, _convert_binary_too, _ANY_KEY)
+        except TypeError:
+            payload = _dump_thoroughly(data, _convert_binary_too)
+        return (EncodedPacket(header + payload),)
+
+    def encode_event(
+        self, namespace: str, data: list[Any] | tuple[Any, ...], ack_id: int | None = None
+    ) -> tuple[EncodedPacket, ...]:
+        """Encode an EVENT: as `encode`, without the cost of a `Packet`."""
+        # hot path: codec
+        if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
+            check_data_to_send(EVENT, data)
+        try:
+            payload = _dumps(data, convert_value, _PLAIN)
+        except TypeError:
+            return self._encode_any(EVENT, namespace, data, ack_id)
+        if ack_id is None and namespace == "/":
+            return (EncodedPacket(b"42" + payload),)
+        return (EncodedPacket(b"42" + _address(namespace, ack_id) + payload),)
+
+    def encode_ack(
+        self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
+    ) -> bytes | tuple[EncodedPacket, ...]:
+        """Encode an ACK: as `encode`, without the cost of a `Packet`."""
+        # hot path: codec
+        try:
+            payload = _dumps(data, convert_value, _PLAIN)
+        except TypeError:
+            return self._encode_any(ACK, namespace, data, ack_id)
+        if namespace == "/" and 0 <= ack_id < ACK_ID_LIMIT:
+            return b"43%d%b" % (ack_id, payload)
+        return (EncodedPacket(b"43" + _address(namespace, ack_id) + payload),)
+
+    def _encode_any(
+        self,
+        kind: PacketType,
+        namespace: str,
+        data: list[Any] | tuple[Any, ...],
+        ack_id: int | None,
+    ) -> tuple[EncodedPacket, ...]:
+        """Encode what holds binary, keys that are no strings, or what orjson cannot write."""
+        collector = Attachments(self.max_attachments)
+        try:
+            # orjson asks for each value in the order of the text: depth first, keys as they stand.
+            payload = _dumps(data, collector.convert, _ANY_KEY)
+        except TypeError:
+            collector = Attachments(self.max_attachments)
+            payload = _dump_thoroughly(data, collector.convert)
+        address = _address(namespace, ack_id)
+        attachments = collector.found
+        if not attachments:
+            return (EncodedPacket(b"4%d%b%b" % (kind, address, payload)),)
+        binary_kind = BINARY_EVENT if kind is EVENT else BINARY_ACK
+        text = b"4%d%d-%b%b" % (binary_kind, len(attachments), address, payload)
+        return (EncodedPacket(text), *(EncodedPacket(a, is_binary=True) for a in attachments))
+
+
+def _address(namespace: str, ack_id: int | None) -> bytes:
+    """Return what stands between the type and the payload."""
+    check_address(namespace, ack_id)
+    address = "" if namespace == "/" else namespace + ","
+    return (address if ack_id is None else f"{address}{ack_id:d}").encode()
+
+
+def _convert_binary_too(value: Any) -> Any:
+    # Node: only events and acks have attachments; elsewhere binary becomes what a Buffer's
+    # `toJSON` returns.
+    if isinstance(value, BINARY_TYPES):
+        return {"type": "Buffer", "data": list(bytes(value))}
+    return convert_value(value)
+
+
+_write_json = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")
+).encode
+
+
+def _dump_thoroughly(data: Any, convert: Callable[[Any], Any]) -> bytes:
+    """Encode strings with lone surrogates, which orjson refuses; or say what cannot be sent."""
+    # JSON.stringify escapes a lone surrogate as "\\ud800", which is what the error handler writes.
+    return _write_json(to_plain(data, convert)).encode("utf-8", "backslashreplace")
+
+
+class JsonDecoder:
+    """Reads the messages of one connection; after a `PacketError` the connection is to close."""
+
+    __slots__ = ("_limits", "_reconstruction")
+
+    def __init__(self, limits: JsonParser) -> None:
+        self._limits = limits
+        self._reconstruction: _Reconstruction | None = None
+
+    def receive_text(self, message: bytes) -> Decoded | None:
+        """Return the packet, or None if its attachments are still to come."""
+        if self._reconstruction is not None:
+            self.close()
+            message.decode()  # what is not UTF-8 is the worse fault
+            raise PacketError(
+                "text_while_reconstructing", "got plaintext data when reconstructing a packet"
+            )
+        # hot path: codec. An event of "/" has nothing but an ack id before its array.
+        if message[:3] == b"42[":
+            start = 2
+            ack_id = None
+        else:
+            start = message.find(b"[", 2, _ACK_ID_END)
+            digits = message[2:start]
+            if start < 0 or message[1] != _EVENT_DIGIT or not digits.isdigit():
+                return self._receive_any(message[1:].decode())
+            ack_id = int(digits)
+        try:
+            data = _loads(message[start:])
+        except ValueError:
+            data = _load_leniently(message[start:].decode())
+        if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
+            check_received_data(EVENT, data)
+        return EVENT, "/", data, ack_id
+
+    def receive_binary(self, data: bytes) -> Packet | None:
+        """Take one attachment; return the packet with the last of them."""
+        reconstruction = self._reconstruction
+        if reconstruction is None:
+            raise PacketError(
+                "binary_when_not_reconstructing",
+                "got binary data when not reconstructing a packet",
+            )
+        self._reconstruction = None
+        if not reconstruction.add(data):
+            self._reconstruction = reconstruction
+            return None
+        return reconstruction.packet()
+
+    def close(self) -> None:
+        """Let go of a packet that waits for attachments."""
+        self._reconstruction = None
+
+    def _receive_any(self, text: str) -> Packet | None:
+        """Read any packet whatever: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`."""
+        letter = text[:1]
+        kind = _TYPE_OF_LETTER.get(letter)
+        if kind is None:
+            raise PacketError("unknown_packet_type", f"unknown packet type {letter}")
+        attachments = 0
+        position = 1
+        if kind >= BINARY_EVENT:
+            attachments, position = self._read_attachments(text)
+            kind = EVENT if kind is BINARY_EVENT else ACK
+        namespace = "/"
+        if text[position : position + 1] == "/":
+            namespace, position = _read_namespace(text, position)
+        ack_id = None
+        if text[position : position + 1] in _DIGITS:
+            ack_id, position = _read_ack_id(text, position)
+        packet = Packet(kind, namespace, _read_data(kind, text[position:]), ack_id)
+        if attachments == 0:
+            # "50-" is complete at once: Node's parser refuses it by now, and once waited in vain.
+            return packet
+        self._reconstruction = _Reconstruction(
+            packet, attachments, self._limits.max_attachment_bytes
+        )
+        return None
+
+    def _read_attachments(self, text: str) -> tuple[int, int]:
+        # The search is bounded, as CVE-2020-36049 teaches; no limit has more digits than this.
+        end = text.find("-", 1, 1 + MAX_ACK_ID_DIGITS)
+        digits = text[1 : max(end, 1)]
+        if not (digits.isdecimal() and digits.isascii()):
+            raise PacketError("illegal_attachments", "Illegal attachments")
+        # CVE-2026-33151: a packet may announce ten, unless the server says otherwise.
+        if int(digits) > self._limits.max_attachments:
+            raise PacketError("too_many_attachments", "too many attachments")
+        return int(digits), end + 1
+
+
+class _Reconstruction:
+    """A packet that waits for its attachments; both their number and their size are bounded."""
+
+    __slots__ = ("_attachments", "_missing", "_packet", "_room")
+
+    def __init__(self, packet: Packet, missing: int, room: int) -> None:
+        self._packet = packet
+        self._missing = missing
+        self._room = room
+        self._attachments: list[bytes] = []
+
+    def add(self, data: bytes) -> bool:
+        """Take one more; return whether it was the last."""
+        self._room -= len(data)
+        if self._room < 0:
+            raise PacketError("attachments_too_large", "too many bytes in attachments")
+        self._attachments.append(data)
+        self._missing -= 1
+        return self._missing == 0
+
+    def packet(self) -> Packet:
+        """Return the packet with its attachments in place."""
+        reconstruct(self._packet.data, self._attachments)
+        return self._packet
+
+
+def _read_namespace(text: str, position: int) -> tuple[str, int]:
+    end = text.find(",", position, position + MAX_NAMESPACE_LENGTH + 1)
+    namespace = text[position:] if end < 0 else text[position:end]
+    if not is_namespace(namespace):
+        raise PacketError("invalid_namespace", "invalid namespace")
+    # Node: without a comma, everything to the end is the namespace ("0/admin").
+    return namespace, position + len(namespace) + 1
+
+
+def _read_ack_id(text: str, position: int) -> tuple[int, int]:
+    end = position + 1
+    while text[end : end + 1] in _DIGITS:
+        end += 1
+        # Node takes any number of digits, and blanks; both come back as something else.
+        if end - position > MAX_ACK_ID_DIGITS:
+            raise PacketError("invalid_ack_id", "invalid ack id")
+    return int(text[position:end]), end
+
+
+def _read_data(kind: PacketType, payload: str) -> Any:
+    if payload:
+        try:
+            data = _loads(payload)
+        except ValueError:
+            data = _load_leniently(payload)
+        check_received_data(kind, data)
+        return data
+    if kind is EVENT:
+        refuse_payload()  # Node lets an event without a name pass, and nobody hears of it
+    return [] if kind is ACK else None
+
+
+def _load_leniently(payload: str) -> Any:
+    """Parse what orjson refused: `JSON.parse` takes lone surrogates, and so must we."""
+    if "\\u" not in payload:
+        refuse_payload()
+    try:
+        return json.loads(
+            payload, parse_constant=_finite, parse_float=_finite, parse_int=_parse_int
+        )
+    except (ValueError, RecursionError):
+        refuse_payload()
+
+
+def _finite(literal: str) -> float:
+    # json would take "NaN" and "Infinity", and make infinity of 1e999 as `JSON.parse` does:
+    # neither has a form in the JSON that we send.
+    number = float(literal)
+    if not isfinite(number):
+        raise ValueError(literal)
+    return number
+
+
+def _parse_int(literal: str) -> int | float:
+    # As orjson: beyond 64 bits it becomes a float, which every number of JavaScript is.
+    if len(literal) <= _LONGEST_INT and -(2**63) <= (number := int(literal)) < 2**64:
+        return number
+    return _finite(literal)

@@ -1,0 +1,178 @@
+"""The MessagePack codec: a packet is one binary message, with its binary values inside.
+
+Knows: how `socket.io-msgpack-parser` and the notepack beneath it write packets and values.
+Does not know: the text codec's grammar; connections, sockets, rooms, handlers.
+The rules for what may stand in a packet are those of the text codec, and so are the slugs.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from engineio_core.codec.encoded_packet import EncodedPacket
+from socketio_core.codec.attachments import BINARY_TYPES, convert_value, to_plain, to_utc
+from socketio_core.codec.packet import (
+    ACK,
+    ACK_ID_LIMIT,
+    EVENT,
+    Packet,
+    PacketType,
+    check_address,
+    check_data_to_send,
+    check_received_data,
+    is_namespace,
+    refuse_payload,
+)
+from socketio_core.errors import PacketError
+
+__all__ = ["MsgpackDecoder", "MsgpackParser"]
+
+# notepack's own extension: of one byte it is `undefined`, of eight a Date in milliseconds. But an
+# ArrayBuffer that Node sends has the same code, behind the header of a variable length.
+_NOTEPACK = 0
+_VARIABLE_LENGTH = 0xC7
+_SMALL_ARRAY_BUFFERS = (b"\xc7\x01\x00", b"\xc7\x08\x00")
+# A close look is some forty times as slow, so the peer must not choose how long it takes.
+_MAX_EXACT_DEPTH = 16
+_MAX_EXACT_SIZE = 65_536
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_LEAVES = frozenset({*BINARY_TYPES, msgspec.msgpack.Ext})
+_TYPES = tuple(PacketType)[:5]  # binary needs no types of its own
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class MsgpackParser:
+    """The codec of clients that are made with `socket.io-msgpack-parser` 3.x."""
+
+    __slots__ = ("name",)
+
+    def __init__(self) -> None:
+        self.name = "msgpack"
+
+    def decoder(self) -> MsgpackDecoder:
+        """Return a decoder for one more connection."""
+        return MsgpackDecoder()
+
+    def encode(self, packet: Packet) -> tuple[EncodedPacket, ...]:
+        """Return the one message of a packet."""
+        kind, namespace, data, ack_id = packet
+        check_data_to_send(kind, data)
+        check_address(namespace, ack_id)
+        # Keys in the order in which Node's server happens to write them.
+        body: dict[str, Any] = {"type": int(kind)}
+        if data is not None:
+            # Left to itself, msgspec writes a datetime in a way that notepack 2 cannot read.
+            body["data"] = to_plain(data, _convert, _LEAVES)
+        if ack_id is not None:
+            body["id"] = ack_id
+        elif kind is ACK:
+            raise ValueError("an ACK needs the id of what it answers")
+        body["nsp"] = namespace
+        return (EncodedPacket(_pack(body), is_binary=True),)
+
+    def encode_event(
+        self, namespace: str, data: list[Any] | tuple[Any, ...], ack_id: int | None = None
+    ) -> tuple[EncodedPacket, ...]:
+        """Encode an EVENT."""
+        return self.encode(Packet(EVENT, namespace, data, ack_id))
+
+    def encode_ack(
+        self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
+    ) -> tuple[EncodedPacket, ...]:
+        """Encode an ACK."""
+        return self.encode(Packet(ACK, namespace, data, ack_id))
+
+
+def _convert(value: Any) -> Any:
+    if isinstance(value, datetime):
+        milliseconds = (to_utc(value) - _EPOCH) // _MILLISECOND
+        return msgspec.msgpack.Ext(_NOTEPACK, milliseconds.to_bytes(8, "big", signed=True))
+    return convert_value(value)
+
+
+class MsgpackDecoder:
+    """Reads the messages of one connection; nothing is kept between them."""
+
+    __slots__ = ()
+
+    def receive_text(self, message: bytes) -> Packet | None:
+        """Refuse it: every packet is a binary message."""
+        message.decode()  # what is not UTF-8 is the worse fault
+        raise PacketError("unexpected_text", "got text where packets are binary")
+
+    def receive_binary(self, data: bytes) -> Packet | None:
+        """Return the packet."""
+        message = _unpack(data)
+        # The type is an integer, which True only resembles.
+        number = message.get("type")
+        if type(number) is not int or not 0 <= number < len(_TYPES):
+            raise PacketError("unknown_packet_type", "invalid packet type")
+        kind = _TYPES[number]
+        namespace = message.get("nsp")
+        if not isinstance(namespace, str) or not is_namespace(namespace):
+            raise PacketError("invalid_namespace", "invalid namespace")
+        ack_id = message.get("id")
+        if ack_id is not None and (type(ack_id) is not int or not 0 <= ack_id < ACK_ID_LIMIT):
+            raise PacketError("invalid_ack_id", "invalid packet id")
+        # Official clients write `undefined` for what is absent, others nil: neither is a value.
+        payload = message.get("data")
+        if payload is not None:
+            check_received_data(kind, payload)
+        elif kind is EVENT:
+            refuse_payload()
+        elif kind is ACK:
+            payload = []
+        return Packet(kind, namespace, payload, ack_id)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _read_extension(code: int, data: memoryview) -> Any:
+    content = bytes(data)
+    if code != _NOTEPACK:
+        return [code, content]  # as notepack gives what it does not know
+    if len(content) == 1:
+        return None
+    if len(content) == 8:
+        return _EPOCH + int.from_bytes(content, "big", signed=True) * _MILLISECOND
+    return content
+
+
+_decode = msgspec.msgpack.Decoder(ext_hook=_read_extension).decode
+_decode_list = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_map = msgspec.msgpack.Decoder(dict[Any, msgspec.Raw]).decode
+
+
+def _unpack(data: bytes) -> dict[Any, Any]:
+    try:
+        if len(data) <= _MAX_EXACT_SIZE and any(map(data.__contains__, _SMALL_ARRAY_BUFFERS)):
+            message = _unpack_exactly(data)
+        else:
+            message = _decode(data)
+    except (ValueError, OverflowError, RecursionError):
+        refuse_payload()
+    if not isinstance(message, dict):
+        refuse_payload()
+    return message
+
+
+def _unpack_exactly(data: bytes | msgspec.Raw, depth: int = _MAX_EXACT_DEPTH) -> Any:
+    """Tell a small ArrayBuffer from `undefined` and from a Date, which msgspec's hook cannot.
+
+    Each level reads its part again. Below the last one, and in long messages, what looks like
+    `undefined` or a Date is taken for it.
+    """
+    view = memoryview(data)
+    head = view[0]
+    if head == _VARIABLE_LENGTH and view[2] == _NOTEPACK:
+        return bytes(view[3:])
+    if depth and (0x80 <= head <= 0x8F or head in (0xDE, 0xDF)):
+        return {key: _unpack_exactly(item, depth - 1) for key, item in _decode_map(data).items()}
+    if depth and (0x90 <= head <= 0x9F or head in (0xDC, 0xDD)):
+        return [_unpack_exactly(item, depth - 1) for item in _decode_list(data)]
+    return _decode(data)

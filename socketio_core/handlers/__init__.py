@@ -1,0 +1,1 @@
+"""Event handlers: registration, dispatch and the event pipeline."""

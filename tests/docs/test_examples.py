@@ -1,0 +1,103 @@
+"""The examples do what their first lines promise."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from socketio_core.testing import TestServer
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"examples_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def fetch(port: int, target: str, method: str = "GET") -> tuple[int, bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        f"{method} {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+        "Content-Length: 0\r\n\r\n".encode()
+    )
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), body
+
+
+async def test_the_chat_lets_people_of_a_room_talk() -> None:
+    io = load("chat").make_server()
+    async with TestServer(io) as server:
+        alice, bob, eve = [await server.connect() for _ in range(3)]
+        room = {"room": "lobby"}
+        assert await alice.emit_with_ack("join", {"name": "alice", **room}) == {
+            "members": ["alice"]
+        }
+        assert await bob.emit_with_ack("join", {"name": "bob", **room}) == {
+            "members": ["alice", "bob"]
+        }
+        taken = await eve.emit_with_ack("join", {"name": "bob", **room})
+        assert taken["code"] == "NAME_TAKEN"
+        assert (await eve.emit_with_ack("join", {"name": 7}))["code"] == "VALIDATION_ERROR"
+        eve.emit("say", "not heard")
+        bob.emit("say", "hello")
+        bob.disconnect()
+        assert [name for name, _ in alice.received] == ["came", "said", "went"]
+        assert await alice.receive_event("said") == ["bob", "hello"]
+
+
+async def test_the_chat_has_a_page() -> None:
+    io = load("chat").make_server()
+    listener = await io.listen("127.0.0.1", 0)
+    status, body = await fetch(listener.port, "/")
+    assert status == 200
+    assert b"/socket.io/socket.io.min.js" in body
+    assert (await fetch(listener.port, "/other"))[0] == 404
+    await io.shutdown()
+
+
+async def test_a_fastapi_application_and_socket_io_share_a_port() -> None:
+    # Fails without fastapi, on purpose: a promise that nobody checks is none.
+    example: Any = load("fastapi_app")
+    io = example.io
+    listener = await io.listen("127.0.0.1", 0)
+    try:
+        status, body = await fetch(listener.port, "/orders/7")
+        assert (status, json.loads(body)) == (200, {"state": "packed"})
+        status, body = await fetch(listener.port, "/socket.io/?EIO=4&transport=polling")
+        assert status == 200
+        sid = json.loads(body[1:])["sid"]
+        assert (await fetch(listener.port, "/orders/9"))[0] == 404
+        status, body = await fetch(listener.port, "/orders/7/ship", "POST")
+        assert (status, json.loads(body)) == (200, {"told": 0})
+        assert sid in io.engine.sessions
+    finally:
+        await io.shutdown()
+    assert not example.orders, "the application has heard of the end"
+
+
+async def test_the_echo_server_echoes_in_both_namespaces() -> None:
+    example = load("socketio_echo")
+    io = example.SocketServer()
+    for name in ("/", "/custom"):
+        example.echo(io.of(name))
+    async with TestServer(io) as server:
+        for name, auth in (("/", None), ("/custom", {"token": 1})):
+            client = await server.connect(name, auth=auth)
+            assert await client.receive_event("auth") == [auth or {}]
+            client.emit("message", 1, b"\x01")
+            assert await client.receive_event("message-back") == [1, b"\x01"]
+            assert await client.emit_with_ack("message-with-ack", 1) == 1
+            client.auto_ack = lambda event, args: args[0]
+            client.emit("emit-with-ack", 5)
+            assert await client.receive_event("emit-with-ack") == [5]
+            assert await client.receive_event("emit-with-ack") == [5]

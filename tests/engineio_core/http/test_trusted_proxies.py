@@ -1,0 +1,115 @@
+"""Whose word about the client's address, scheme and host is believed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engineio_core import HttpRequest
+from engineio_core.http.trusted_proxies import TrustedProxies
+
+LOCAL = ["127.0.0.0/8", "10.0.0.0/8", "::1/128"]
+
+
+def seen(
+    headers: dict[str, str], trusted: list[str], *, peer: str = "127.0.0.1"
+) -> tuple[str, bool, str]:
+    request = HttpRequest("GET", "/", {"host": "inner", **headers}, remote_address=peer)
+    TrustedProxies(trusted).apply(request)
+    return request.remote_address, request.secure, request.host
+
+
+X_FORWARDED = {
+    "x-forwarded-for": "198.51.100.9",
+    "x-forwarded-proto": "https",
+    "x-forwarded-host": "app.example",
+}
+
+
+def test_nobody_is_believed_by_default() -> None:
+    assert seen(X_FORWARDED, []) == ("127.0.0.1", False, "inner")
+
+
+def test_a_peer_that_is_not_trusted_is_not_believed() -> None:
+    assert seen(X_FORWARDED, LOCAL, peer="203.0.113.5") == ("203.0.113.5", False, "inner")
+
+
+def test_a_trusted_peer_is_believed() -> None:
+    assert seen(X_FORWARDED, LOCAL) == ("198.51.100.9", True, "app.example")
+
+
+@pytest.mark.parametrize("peer", ["::1", "::ffff:127.0.0.1", "10.9.8.7"])
+def test_peers_are_recognised_in_every_spelling(peer: str) -> None:
+    assert seen(X_FORWARDED, LOCAL, peer=peer)[0] == "198.51.100.9"
+
+
+@pytest.mark.parametrize(
+    ("chain", "client"),
+    [
+        ("198.51.100.9", "198.51.100.9"),
+        ("6.6.6.6, 198.51.100.9", "198.51.100.9"),  # the first was written by the client
+        ("198.51.100.9, 10.0.0.1", "198.51.100.9"),
+        ("6.6.6.6, 198.51.100.9, 10.0.0.2, 10.0.0.1", "198.51.100.9"),
+        ("10.0.0.2, 10.0.0.1", "10.0.0.2"),
+        ("198.51.100.9:4711", "198.51.100.9"),
+        ("[2001:db8::1]:4711", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("nonsense", "127.0.0.1"),
+        ("198.51.100.9, nonsense", "127.0.0.1"),
+        ("", "127.0.0.1"),
+    ],
+)
+def test_a_chain_is_believed_as_far_as_it_is_trusted(chain: str, client: str) -> None:
+    assert seen({"x-forwarded-for": chain}, LOCAL)[0] == client
+
+
+def test_a_scheme_without_an_address_is_believed() -> None:
+    assert seen({"x-forwarded-proto": "https"}, LOCAL) == ("127.0.0.1", True, "inner")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (
+            'for="[2001:db8::17]:4711";proto=https;host=app.example',
+            ("2001:db8::17", True, "app.example"),
+        ),
+        ("For=198.51.100.9;Proto=HTTP", ("198.51.100.9", False, "inner")),
+        ("for=6.6.6.6, for=198.51.100.9;proto=https", ("198.51.100.9", True, "inner")),
+        ("for=_hidden;proto=https", ("127.0.0.1", True, "inner")),
+        ("for=unknown", ("127.0.0.1", False, "inner")),
+        ("for=198.51.100.9;host=a b", ("198.51.100.9", False, "inner")),
+        (";;;===,,,", ("127.0.0.1", False, "inner")),
+    ],
+)
+def test_the_forwarded_header_is_understood(value: str, expected: tuple[Any, ...]) -> None:
+    assert seen({"forwarded": value}, LOCAL) == expected
+
+
+def test_the_forwarded_header_is_preferred() -> None:
+    assert seen({"forwarded": "for=192.0.2.1", **X_FORWARDED}, LOCAL)[0] == "192.0.2.1"
+
+
+def test_a_unix_socket_is_trusted_by_its_name() -> None:
+    assert seen(X_FORWARDED, ["unix"], peer="unix")[0] == "198.51.100.9"
+    assert seen(X_FORWARDED, LOCAL, peer="unix")[0] == "unix"
+
+
+def test_a_host_with_strange_characters_is_not_believed() -> None:
+    assert seen({**X_FORWARDED, "x-forwarded-host": "a/b@c"}, LOCAL)[2] == "inner"
+
+
+def test_chains_of_any_length_are_read() -> None:
+    assert seen({"x-forwarded-for": "10.0.0.1, " * 5000 + "10.0.0.1"}, LOCAL)[0] == "10.0.0.1"
+    assert seen({"forwarded": "for=10.0.0.1;" * 5000}, LOCAL)[0] == "10.0.0.1"
+
+
+@pytest.mark.parametrize("junk", [" " * 16_000, "a" * 16_000, "\t=" * 8000, 'a="' * 5000])
+def test_junk_in_front_of_a_forwarded_header_is_passed_over(junk: str) -> None:
+    assert seen({"forwarded": f"{junk}, for=192.0.2.1"}, LOCAL)[0] == "192.0.2.1"
+
+
+def test_a_network_that_is_none_is_refused_at_construction() -> None:
+    with pytest.raises(ValueError):
+        TrustedProxies(["10.0.0.0/40"])

@@ -1,0 +1,70 @@
+"""The server as a process: it starts, serves, and ends by itself when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.wire import (
+    CLOSE,
+    WEBSOCKET_HEADERS,
+    http_request,
+    parse_frames,
+    parse_responses,
+    text_frame,
+)
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "engineio_echo.py"
+
+
+async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionError:
+                await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_the_echo_example_serves_and_ends_in_good_order(number: signal.Signals) -> None:
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(EXAMPLE), "--port", str(port), "--ping-interval", "5",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        reader, writer = await connect(port)
+        target = "/engine.io/?EIO=4&transport=websocket"
+        writer.write(http_request("GET", target, WEBSOCKET_HEADERS) + text_frame("4hello"))
+        async with asyncio.timeout(10):
+            data = b""
+            while b"4hello" not in data:
+                data += await reader.read(65536)
+        (response,), frames = parse_responses(data)
+        assert response.status == 101
+        assert [frame.payload[:1] for frame in parse_frames(frames)[0]] == [b"0", b"4"]
+        process.send_signal(signal.SIGHUP)  # nothing to load again; and no reason to end
+        await asyncio.sleep(0.02)
+        process.send_signal(number)
+        async with asyncio.timeout(10):
+            farewell = await reader.read()
+            _, errors = await process.communicate()
+        assert [frame.opcode for frame in parse_frames(farewell)[0]] == [CLOSE]
+        assert (process.returncode, errors) == (0, b"")
+        writer.close()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

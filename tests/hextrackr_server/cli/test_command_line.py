@@ -1,0 +1,252 @@
+"""The commands, as far as they need no server."""
+
+from __future__ import annotations
+
+import errno
+import io
+import socket
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from hextrackr_server.__main__ import _banner, _warnings, _why_not, main
+from hextrackr_server.application import Application
+from hextrackr_server.cli.import_command import ClientError, ImportClient, Progress, report
+from hextrackr_server.config import settings
+from hextrackr_server.security.principal import Principal, TokenAuthority
+from tests.hextrackr_server.support import SECRET
+
+STATUS = {
+    "importId": 5,
+    "status": "completed",
+    "elapsedTime": 2340,
+    "message": "Import completed",
+    "result": {
+        "errors": 12,
+        "errorDetails": [
+            {"row": n, "column": "asset.name", "message": "the row names no\x1b host"}
+            for n in range(2, 14)
+        ],
+        "warnings": 0,
+        "warningDetails": [],
+        "summary": {
+            "rows": 20000,
+            "findings": 34431,
+            "duplicates": 254,
+            "inserted": 34431,
+            "updated": 0,
+            "reopened": 0,
+            "resolved": 0,
+            "withheld": 7,
+            "vendors": ["CISCO"],
+            "scanDate": "2025-09-30",
+        },
+    },
+}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "JWT_SECRET",
+        "JWT_SECRET_FILE",
+        "HEXTRACKR_TOKEN",
+        "HEXTRACKR_URL",
+        "HOST",
+        "PORT",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_token_is_signed_with_the_configured_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    assert main(["token", "--user", "7", "--role", "admin", "--username", "alice"]) == 0
+    token = capsys.readouterr().out.strip()
+    assert TokenAuthority(SECRET).verify(token) == Principal("7", "alice", "admin")
+
+
+def test_without_a_secret_no_token_is_signed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "--user", "7"]) == 1
+    assert "set JWT_SECRET" in capsys.readouterr().err
+
+
+def test_without_a_secret_the_server_says_so_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["serve", "--database", str(tmp_path / "x.db")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("hextrackr-server: no secret: set JWT_SECRET")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_user_id_is_refused_before_signing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    assert main(["token", "--user", "a b"]) == 1
+    assert "a user id has" in capsys.readouterr().err
+
+
+def test_a_sample_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sample", "--rows", "10", "--seed", "3", str(tmp_path / "s.csv")]) == 0
+    assert "10 rows, seed 3" in capsys.readouterr().out
+    assert main(["sample", "--rows", "10", str(tmp_path / "none" / "s.csv")]) == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_an_import_needs_a_token(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "x.csv"]) == 1
+    assert "--token or HEXTRACKR_TOKEN" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", "/nowhere/x.csv", "--token", "t"]) == 1
+    assert "/nowhere/x.csv cannot be read" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, unused_tcp_port: int
+) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("x")
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    assert main(["import", str(file), "--url", url, "--token", "t"]) == 1
+    assert f"no server answers at {url}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "token"), [("127.0.0.1:80", "t"), ("ftp://x", "t"), ("http://x", "é\n")]
+)
+def test_what_cannot_be_an_address_or_token_is_told(url: str, token: str) -> None:
+    with pytest.raises(ClientError):
+        ImportClient(url, token)
+
+
+def test_the_summary_counts_rows_findings_and_rejected_rows() -> None:
+    lines = list(report(STATUS))
+    assert lines[0] == "Import 5 completed in 2.3 s"
+    assert "  rows          20,000   (12 rejected)" in lines
+    withheld = "  withheld           7   (not resolved: rejected rows may have meant them)"
+    assert withheld in lines
+    assert "Rejected rows: 12, the first 10:" in lines
+    assert lines[-1] == "  row 11: asset.name: the row names no\\u001b host"
+
+
+def test_a_failure_is_told_with_what_the_file_misses() -> None:
+    result = {"code": "X", "message": "foreign", "fields": [{"path": "host", "message": "needed"}]}
+    failed = {"importId": 5, "status": "failed", "message": "", "result": result}
+    assert list(report(failed)) == ["Import 5 failed: foreign", "  host: needed"]
+
+
+def test_a_terminal_shows_a_bar_and_clears_it() -> None:
+    terminal = Terminal()
+    progress = Progress(terminal)
+    progress.show(50, "staging", "Staged 5 of 10 rows")
+    progress.end()
+    assert (
+        "[###############---------------]  50%  staging: Staged 5 of 10 rows" in terminal.getvalue()
+    )
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_elsewhere_each_phase_is_a_line() -> None:
+    stream = io.StringIO()
+    progress = Progress(stream)
+    for percent in (10, 20, 30):
+        progress.show(percent, "staging" if percent < 30 else "processing", f"at {percent}")
+    progress.end()
+    assert stream.getvalue() == "staging: at 10\nprocessing: at 30\n"
+
+
+def test_check_shows_the_configuration_without_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    assert main(["check", "--port", "9123"]) == 0
+    shown = capsys.readouterr().out
+    assert "9123" in shown
+    assert SECRET.decode() not in shown
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, "never by itself: set HEXTRACKR_KEV_TIME or"),
+        ({"KEV_INTERVAL": "3600"}, "3600 seconds after the last one; one that was missed"),
+        ({"KEV_TIME": "6:30 Europe/Berlin"}, "2026-03-30 06:30 Europe/Berlin (04:30 UTC);"),
+        (
+            {"KEV_TIME": "06:30 UTC", "KEV_INTERVAL": "60"},
+            "2026-03-29 06:30 UTC (06:30 UTC), or 60 seconds after the last one;",
+        ),
+    ],
+)
+def test_check_shows_when_kev_is_synchronised_next(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str],
+    words: str,
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    monkeypatch.setattr("hextrackr_server.__main__.epoch_ms", lambda: 1_774_764_000_000)
+    for name, value in environment.items():
+        monkeypatch.setenv(f"HEXTRACKR_{name}", value)
+    assert main(["check"]) == 0
+    assert f"next KEV sync: {words}" in capsys.readouterr().out
+
+
+def test_check_shows_all_settings_before_it_asks_for_a_secret(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check"]) == 1
+    printed = capsys.readouterr()
+    assert "presence_scope " in printed.out
+    assert "HEXTRACKR_<NAME>" in printed.out
+    assert "set JWT_SECRET" in printed.err
+
+
+@pytest.mark.parametrize("hours", ["-1", "0", "nan", "1e9"])
+def test_a_token_that_is_never_valid_or_always_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hours: str
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    assert main(["token", "--user", "alice", "--hours", hours]) == 1
+    assert "--hours must be more than 0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [socket.gaierror(-2, "x"), OSError(errno.EADDRNOTAVAIL, "x")])
+def test_an_address_of_others_is_told_by_its_flag(error: OSError) -> None:
+    assert _why_not(error) == "this machine has no such address; choose another --host"
+
+
+def test_a_store_of_sessions_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
+    store = tmp_path / "sessions.db"
+    environment = {"SESSION_SECRET": SECRET.decode(), "SESSIONS_DATABASE": str(store)}
+    [warning] = _warnings(settings.load(environment))
+    assert f"no store of sessions at {store}" in warning
+    store.touch()
+    assert list(_warnings(settings.load(environment))) == []
+
+
+def test_where_it_listens_is_told_with_the_scheme_it_speaks() -> None:
+    environment = {"JWT_SECRET": SECRET.decode(), "SSL_KEY_PATH": "k", "SSL_CERT_PATH": "c"}
+    application = cast("Application", SimpleNamespace(database="x.db"))
+    told = _banner(settings.load(environment), 8443, application)
+    assert told.startswith("HexTrackr listens at https://127.0.0.1:8443,")
+
+
+def test_check_refuses_what_serve_would(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HEXTRACKR_PROT", "1")
+    assert main(["check"]) == 1
+    assert "did you mean HEXTRACKR_PORT?" in capsys.readouterr().err

@@ -1,0 +1,47 @@
+"""How many connections a process may have: asked of the system, and given back."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+
+import pytest
+
+from hextrackr_server.cli.open_files import BESIDE_CONNECTIONS, allow
+
+FEW = 512
+
+
+@pytest.fixture(autouse=True)
+def few() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FEW, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def soft_limit() -> int:
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def test_a_limit_that_is_high_enough_stays(caplog: pytest.LogCaptureFixture) -> None:
+    assert allow(FEW - BESIDE_CONNECTIONS)
+    assert soft_limit() == FEW
+    assert caplog.text == ""
+
+
+def test_a_limit_that_is_too_low_is_raised() -> None:
+    assert allow(FEW)
+    assert soft_limit() == FEW + BESIDE_CONNECTIONS
+
+
+def test_what_the_system_does_not_allow_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (FEW, FEW))
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    assert not allow(10_000)
+    assert asked == [(FEW, FEW)]
+    assert "only 512 files may be open, too few for 10000 connections" in caplog.text
+    monkeypatch.undo()

@@ -1,0 +1,152 @@
+"""Where settings come from, and what is said of those that cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hextrackr_server.config import settings
+from hextrackr_server.errors import SettingsError
+
+SECRET = "s" * 32
+
+
+def test_flags_come_first_then_our_variables_the_guides_and_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('port = 1\nhost = "::1"\nmax_rooms = 9\ncors_origins = ["https://a.example"]\n')
+    environment = {
+        "JWT_SECRET": SECRET,
+        "HEXTRACKR_CONFIG": str(file),
+        "PORT": "2",
+        "HOST": "127.0.0.2",
+        "HEXTRACKR_PORT": "3",
+    }
+    chosen = settings.load(environment)
+    assert (chosen.port, chosen.host, chosen.max_rooms) == (3, "127.0.0.2", 9)
+    assert chosen.cors_origins == ("https://a.example",)
+    assert settings.load(environment, {"port": 4}).port == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("HEXTRACKR_PROT", "HEXTRACKR_PORT"),
+        ("HEXTRACKR_JWT_SECRT", "HEXTRACKR_JWT_SECRET"),
+        ("HEXTRACKR_JWT_SECRETFILE", "HEXTRACKR_JWT_SECRET_FILE"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest_known(name: str, near: str) -> None:
+    with pytest.raises(SettingsError, match=f"did you mean {near}"):
+        settings.load({"JWT_SECRET": SECRET, name: "x"})
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_known(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("ping_intervall = 5\n")
+    with pytest.raises(SettingsError, match="did you mean ping_interval"):
+        settings.load({"JWT_SECRET": SECRET}, {"config": str(file)})
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("PORT", "port"),
+        ("HEXTRACKR_IMPORT_INBOX", "import_inbox"),
+        ("CORS_ORIGIN", "cors_origins"),
+        ("session_secret", "session_secrets"),
+    ],
+)
+def test_a_key_named_as_a_variable_is_refused_with_the_key(
+    tmp_path: Path, key: str, near: str
+) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(f"{key} = 5\n")
+    with pytest.raises(SettingsError, match=f"did you mean {near}\\?"):
+        settings.load({"JWT_SECRET": SECRET}, {"config": str(file)})
+
+
+def test_what_is_near_no_setting_is_refused_without_a_guess(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[server]\nport = 5\n")
+    for environment, flags in (({}, {"config": str(file)}), ({"HEXTRACKR_ZZZZZZ": "x"}, {})):
+        with pytest.raises(SettingsError, match="take it away, and `hextrackr-server check`"):
+            settings.load({"JWT_SECRET": SECRET} | environment, flags)
+
+
+@pytest.mark.parametrize("content", [None, "port = ", b"\xff"])
+def test_a_file_that_cannot_be_read_is_told_in_one_line(
+    tmp_path: Path, content: str | bytes | None
+) -> None:
+    file = tmp_path / "settings.toml"
+    if content is not None:
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(SettingsError, match="the settings file") as refusal:
+        settings.load({"JWT_SECRET": SECRET}, {"config": str(file)})
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("HEXTRACKR_STRICT_HTTP_AUTH", "perhaps", "must be true or false"),
+        ("HEXTRACKR_PING_INTERVAL", "90", "from 1 to 60"),
+        ("HEXTRACKR_PING_INTERVAL", "nan", "from 1 to 60"),
+        ("HEXTRACKR_MAX_ROOMS", "3", "from 4 to 10000"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33", "must list networks"),
+        ("CORS_ORIGIN_PATTERN", "(", "no regular expression"),
+        ("REDIS_URL", "http://redis", "redis://"),
+        ("SESSION_COOKIE", "a;b", "must be 1 to 64 letters"),
+        ("NODE_ENV", "prod", "must be one of"),
+        ("SESSION_SECRET", "short", "has 5 bytes"),
+        ("JWT_PUBLIC_KEY", "x", "public key in PEM"),
+        ("JWT_ALGORITHMS", "none", "must list some of"),
+        ("JWT_ALGORITHMS", "RS256", "set JWT_PUBLIC_KEY_FILE"),
+        ("SSL_KEY_PATH", "/x", "go together"),
+        ("HEXTRACKR_INGEST_TOKENS", "express:fly:" + SECRET, "name:scopes:secret"),
+        ("HEXTRACKR_INGEST_TOKENS", "express:notify:short", "has 5 bytes"),
+        ("HOST", "a\nb", "a text on one line"),
+        ("HEXTRACKR_KEV_TIME", "06:30", "such as 06:30 Europe/Berlin: '06:30' is no time with"),
+        ("HEXTRACKR_KEV_TIME", "24:00 UTC", "is no time with a zone"),
+        ("HEXTRACKR_KEV_TIME", "06:30 Europe/Atlantis", "there is no zone 'Europe/Atlantis'"),
+        ("HEXTRACKR_KEV_TIME", "06:30 ../../etc/passwd", "there is no zone"),
+        ("HEXTRACKR_KEV_TIME", "06:30 Europe", "there is no zone 'Europe'"),
+    ],
+)
+def test_impossible_values_are_refused_by_name(variable: str, value: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words) as refusal:
+        settings.load({"JWT_SECRET": SECRET, variable: value})
+    assert "\n" not in str(refusal.value)
+    assert SECRET not in str(refusal.value)
+
+
+def test_secrets_rotate_as_a_list_and_may_be_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{'a' * 32},{'b' * 32}\n")
+    chosen = settings.load({"SESSION_SECRET_FILE": str(file)})
+    assert chosen.session_secrets == (b"a" * 32, b"b" * 32)
+    assert chosen.jwt_secret == b""
+
+
+def test_what_is_described_names_its_origin_and_no_secret() -> None:
+    environment = {
+        "JWT_SECRET": SECRET,
+        "REDIS_URL": "redis://:password@127.0.0.1:6379",
+        "HEXTRACKR_INGEST_TOKENS": "express:notify:" + "t" * 32,
+    }
+    lines = settings.describe(environment, {"port": 9})
+    shown = "\n".join(lines)
+    assert SECRET not in shown
+    assert "password" not in shown
+    assert "t" * 32 not in shown
+    assert any(line.startswith("port ") and " 9 " in line and "(--port)" in line for line in lines)
+    assert any(line.startswith("jwt_secret ") and "(JWT_SECRET)" in line for line in lines)
+    assert len(lines) == len(settings.known())
+
+
+def test_settings_that_do_not_go_together_are_described_all_the_same() -> None:
+    assert len(settings.describe({"SSL_KEY_PATH": "key.pem"})) == len(settings.known())
+
+
+def test_development_ignores_the_configured_secret() -> None:
+    assert settings.load({"JWT_SECRET": SECRET}, {"dev": True}).jwt_secret != SECRET.encode()

@@ -1,0 +1,126 @@
+"""Who is told what of vulnerabilities that have changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hextrackr_server.errors import ServiceError
+from hextrackr_server.findings.batcher import UpdateBatcher
+from hextrackr_server.findings.events import THRESHOLD, Change, VulnerabilityEvents
+from tests.hextrackr_server.support import FakeClock, Recorder
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock, self.sent = FakeClock(), Recorder()
+        batcher = UpdateBatcher(self.sent, self.clock)
+        self.events = VulnerabilityEvents(self.sent, batcher, self.clock, "authenticated")
+
+    def batched(self) -> list[dict[str, Any]]:
+        self.clock.advance(1)
+        return [
+            each
+            for payload in self.sent.payloads("batch-updates")
+            for each in payload["vulnerability-change"]
+        ]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_change_is_told_to_everybody_and_in_person_to_whom_it_affects(bench: Bench) -> None:
+    bench.events.publish([Change("created", {"id": 5, "cve": "CVE-2024-1"}, ("7", "8", "7"))])
+    payload = {
+        "type": "created",
+        "data": {"id": 5, "cve": "CVE-2024-1"},
+        "timestamp": bench.clock.epoch_ms(),
+    }
+    assert bench.sent.sent == [
+        ("authenticated", "vulnerability-change", payload),
+        ("user-7+user-8", "vulnerability-notification", payload | {"personalized": True}),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["updated", "status_changed"])
+def test_who_shows_a_vulnerability_is_told_what_it_is_now(bench: Bench, kind: str) -> None:
+    bench.events.publish([Change(kind, {"id": 5, "state": "FIXED"})])
+    assert bench.sent.sent[-1] == (
+        "authenticated",
+        "vulnerability-updated",
+        {"id": 5, "data": {"id": 5, "state": "FIXED"}, "timestamp": bench.clock.epoch_ms()},
+    )
+
+
+def test_only_what_is_public_leaves_the_server(bench: Bench) -> None:
+    bench.events.publish([Change("created", {"id": 5, "raw_csv_row": "x", "__proto__": {}})])
+    assert bench.sent.payloads("vulnerability-change")[0]["data"] == {"id": 5}
+
+
+def test_of_what_is_deleted_nothing_but_its_id_is_told(bench: Bench) -> None:
+    bench.events.publish([Change("deleted", {"id": 5, "cve": "CVE-2024-1"})])
+    assert bench.sent.payloads("vulnerability-change")[0]["data"] == {"id": 5}
+
+
+def test_many_changes_are_summed_up_and_follow_in_a_batch(bench: Bench) -> None:
+    changes = [Change("created", {"id": number}) for number in range(THRESHOLD)]
+    bench.events.publish([*changes, Change("deleted", {"id": 99})])
+    (summary,) = bench.sent.payloads("vulnerability-change")
+    assert (summary["type"], summary["data"]) == (
+        "updated",
+        {"summary": True, "created": 50, "updated": 0, "deleted": 1, "status_changed": 0},
+    )
+    assert [each["data"]["id"] for each in bench.batched()] == [*range(THRESHOLD), 99]
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (Change("exploded", {}), "changes[1].type"),
+        (Change("deleted", {}), "changes[1].data.id"),
+        (Change("created", {}, tuple(map(str, range(101)))), "changes[1].affectedUsers"),
+    ],
+)
+def test_one_malformed_change_and_none_is_told(bench: Bench, change: Change, path: str) -> None:
+    with pytest.raises(ServiceError) as refusal:
+        bench.events.publish([Change("created", {"id": 1}), change])
+    assert refusal.value.fields is not None
+    assert refusal.value.fields[0]["path"] == path
+    assert bench.sent.sent == []
+
+
+SUMMARY = {"inserted": 1, "updated": 2, "resolved": 1, "reopened": 1}
+
+
+def row(number: int, state: str) -> dict[str, Any]:
+    return {"id": number, "lifecycle_state": state, "cve": "CVE-2024-1", "secret": "x"}
+
+
+def test_an_import_is_told_as_a_summary_and_its_few_changes_in_a_batch(bench: Bench) -> None:
+    rows = [row(1, "active"), row(2, "resolved"), row(3, "reopened")]
+    bench.events.import_committed(9, SUMMARY, {"rows": rows, "topCritical": rows[:1]})
+    (summary,) = bench.sent.payloads("vulnerability-change")
+    assert summary["data"] == {
+        "summary": True,
+        "importId": 9,
+        "created": 1,
+        "updated": 2,
+        "resolved": 1,
+        "reopened": 1,
+        "topCritical": [{"id": 1, "lifecycle_state": "active", "cve": "CVE-2024-1"}],
+    }
+    assert [(each["type"], each["data"]["id"]) for each in bench.batched()] == [
+        ("created", 1),
+        ("status_changed", 2),
+        ("status_changed", 3),
+    ]
+
+
+def test_of_an_import_with_many_changes_the_summary_is_all(bench: Bench) -> None:
+    rows = [row(number, "active") for number in range(THRESHOLD + 1)]
+    bench.events.import_committed(9, SUMMARY, {"rows": rows, "topCritical": []})
+    assert len(bench.sent.payloads("vulnerability-change")) == 1
+    assert bench.batched() == []

@@ -1,0 +1,300 @@
+"""The lists that clients may read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from hextrackr_server.collaboration.presence import EditingSessions, resource_room
+from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.findings.queries import QueryService
+from hextrackr_server.findings.query_executor import QuestionTurns
+from hextrackr_server.findings.query_store import QueryStore
+from hextrackr_server.findings.store import VulnerabilityStore, parse_filters
+from hextrackr_server.imports.progress_tracker import ProgressTracker
+from hextrackr_server.imports.status import ImportView
+from hextrackr_server.kev.catalog import parse_catalog
+from hextrackr_server.kev.store import KevStore
+from hextrackr_server.security.principal import Principal
+from hextrackr_server.storage import backends as database_backends
+from hextrackr_server.storage.schema import tickets
+from tests.hextrackr_server.kev_support import feed, item
+from tests.hextrackr_server.support import (
+    ADMIN,
+    ALICE,
+    BOB,
+    FakeClock,
+    Nobody,
+    Recorder,
+    Workbench,
+)
+
+HEADER = ("hostname", "cve", "plugin_id", "vendor", "severity", "vpr", "solution")
+ROWS = [
+    ["sw-1", "CVE-2024-1111 CVE-2024-2222", "10", "CISCO", "Critical", "9.5", "Upgrade"],
+    ["sw-2", "CVE-2024-1111", "10", "CISCO", "Critical", "9.1", ""],
+    ["sw-2", "CVE-2024-3333", "11", "CISCO", "Low", "", ""],
+    ["db-1", "CVE-2024-4444", "12", "Oracle", "High", "7.0", ""],
+]
+
+
+class Desk:
+    def __init__(self, bench: Workbench) -> None:
+        self.bench = bench
+        self.clock = FakeClock()
+        self.editing = self.editors()
+        self.service = self.queries(self.editing)
+
+    def editors(self, *, watchers_only: bool = False) -> EditingSessions:
+        return EditingSessions(
+            Nobody(), self.clock, idle_seconds=60, grace_seconds=0, watchers_only=watchers_only
+        )
+
+    def queries(self, editing: EditingSessions) -> QueryService:
+        tracker = ProgressTracker(Recorder(), self.clock)
+        view = ImportView(self.bench.store, tracker)
+        return QueryService(QueryStore(self.bench.database), view, editing, QuestionTurns())
+
+    async def ask(self, resource: str, principal: Principal = ALICE, **more: Any) -> dict[str, Any]:
+        return await self.service.answer({"resource": resource} | more, principal)
+
+    async def rows(self, resource: str, name: str, **more: Any) -> list[Any]:
+        return [row[name] for row in (await self.ask(resource, **more))["data"]]
+
+
+@pytest.fixture
+def desk(workbench: Workbench) -> Desk:
+    workbench.import_rows(ROWS, HEADER, user_id=ALICE.user_id)
+    KevStore(workbench.database).apply(parse_catalog(feed(item("CVE-2024-1111"))), 0)
+    return Desk(workbench)
+
+
+async def test_vulnerabilities_come_in_pages_the_gravest_first(desk: Desk) -> None:
+    answer = await desk.ask("vulnerabilities", page=2, limit=2)
+    assert answer["pagination"] == {"page": 2, "limit": 2, "total": 5, "pages": 3}
+    assert [row["vpr_score"] for row in answer["data"]] == [9.1, 7.0]
+    exploited = answer["data"][0]
+    assert (exploited["isKev"], exploited["kev_due_date"]) == ("Yes", "2025-01-23")
+    assert (exploited["known_ransomware_use"], answer["data"][1]["isKev"]) == (0, "No")
+    assert "description" not in exploited
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        ({"isKev": True}, 2),
+        ({"isKev": False}, 3),
+        ({"severity": "KEV"}, 2),
+        ({"severity": ["kev", "High"]}, 3),
+        ({"vendor": "CISCO", "search": "sw-2"}, 2),
+        (None, 5),
+    ],
+)
+async def test_vulnerabilities_and_statistics_have_the_same_filters(
+    desk: Desk, filters: Any, count: int
+) -> None:
+    answer = await desk.ask("vulnerabilities", filters=filters)
+    assert answer["pagination"]["total"] == count
+    statistics = VulnerabilityStore(desk.bench.database).statistics(parse_filters(filters))
+    assert statistics["totals"]["findings"] == count
+
+
+async def test_statistics_have_the_four_numbers_of_kev(desk: Desk) -> None:
+    assert VulnerabilityStore(desk.bench.database).statistics()["kev"] == {
+        "total_kevs": 1,
+        "ransomware_kevs": 0,
+        "matched_kevs": 1,
+        "overdue_kevs": 1,
+    }
+
+
+async def test_sorting_is_by_known_columns(desk: Desk) -> None:
+    assert await desk.rows("vulnerabilities", "cve", sort="cve", limit=2) == ["CVE-2024-1111"] * 2
+    severities = await desk.rows("vulnerabilities", "severity", sort="severity")
+    assert severities == ["Low", "High", "Critical", "Critical", "Critical"]
+    for sort in ("secret", "id; DROP TABLE x", "--id", "hostname,cve"):
+        with pytest.raises(ServiceError) as refusal:
+            await desk.ask("vulnerabilities", sort=sort)
+        assert refusal.value.fields is not None
+        assert refusal.value.fields[0]["path"] == "sort"
+
+
+async def test_one_vulnerability_comes_with_its_details(desk: Desk) -> None:
+    (first,) = (await desk.ask("vulnerabilities", limit=1))["data"]
+    found = (await desk.ask("vulnerability", id=str(first["id"])))["data"]
+    assert (found["cve"], found["solution"]) == (first["cve"], "Upgrade")
+    with pytest.raises(ServiceError) as refusal:
+        await desk.ask("vulnerability", id=9999)
+    assert refusal.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_devices_are_added_up_by_severity(desk: Desk) -> None:
+    devices = (await desk.ask("devices"))["data"]
+    assert [each["hostname"] for each in devices] == ["sw-1", "sw-2", "db-1"]
+    assert devices[1] == {
+        "hostname": "sw-2",
+        "totalCount": 2,
+        "totalVPR": 9.1,
+        "criticalCount": 1,
+        "criticalVPR": 9.1,
+        "highCount": 0,
+        "highVPR": 0.0,
+        "mediumCount": 0,
+        "mediumVPR": 0.0,
+        "lowCount": 1,
+        "lowVPR": 0.0,
+        "hasKev": True,
+    }
+    assert await desk.rows("devices", "hostname", sort="hostname") == ["db-1", "sw-1", "sw-2"]
+
+
+async def test_imports_are_shown_to_their_owner_and_to_admins(desk: Desk) -> None:
+    assert await desk.rows("imports", "import_id") == [1]
+    assert await desk.rows("imports", "import_id", principal=BOB) == []
+    assert await desk.rows("imports", "import_id", principal=ADMIN) == [1]
+    assert await desk.rows("imports", "status", filters={"status": "failed"}) == []
+    assert (await desk.ask("import", id=1))["data"]["status"] == "completed"
+    with pytest.raises(ServiceError) as refusal:
+        await desk.ask("import", BOB, id=1)
+    assert refusal.value.code is ErrorCode.NOT_FOUND
+
+
+async def test_what_is_resolved_is_a_list_of_its_own(desk: Desk) -> None:
+    desk.bench.import_rows(ROWS[3:], HEADER, scope="full", scan_date="2025-10-07")
+    assert await desk.rows("vulnerabilities", "cve") == ["CVE-2024-4444"]
+    assert len(await desk.rows("resolved", "cve")) == 4
+    assert await desk.rows("resolved", "cve", filters={"hostname": "sw-1"}, sort="cve") == [
+        "CVE-2024-1111",
+        "CVE-2024-2222",
+    ]
+
+
+async def test_trends_are_days_for_all_or_for_a_vendor(desk: Desk) -> None:
+    desk.bench.import_rows(ROWS[1:], HEADER, scan_date="2025-10-07")
+    days = (await desk.ask("trends"))["data"]
+    assert [day["date"] for day in days] == ["2025-09-30", "2025-10-07"]
+    assert days[0]["Critical"] == {"count": 2, "total_vpr": 18.6}
+    assert (days[1]["Critical"]["count"], days[1]["resolved"]) == (1, 2)
+    later = {"vendor": "CISCO", "startDate": "2025-10-01", "endDate": "2025-10-31"}
+    (day,) = (await desk.ask("trends", filters=later))["data"]
+    assert (day["High"]["count"], day["Low"]["count"]) == (0, 1)
+
+
+async def test_the_catalog_can_be_searched(desk: Desk) -> None:
+    assert await desk.rows("kev", "matched") == [True]
+    assert await desk.rows("kev", "cve_id", filters={"search": "acme", "matched": False}) == []
+    assert await desk.rows("kev", "cve_id", filters={"search": "acme"}) == ["CVE-2024-1111"]
+
+
+async def test_tickets_that_are_not_deleted_can_be_read(desk: Desk) -> None:
+    with desk.bench.database.writing() as connection:
+        for number, deleted in ((1, 0), (2, 1)):
+            connection.execute(
+                insert(tickets).values(
+                    id=f"t-{number}", location="Berlin", status="Open", deleted=deleted
+                )
+            )
+    assert await desk.rows("tickets", "id") == ["t-1"]
+    assert await desk.rows("tickets", "id", filters={"search": "berl", "status": "Open"}) == ["t-1"]
+    assert await desk.rows("tickets", "id", filters={"status": "Closed"}) == []
+
+
+async def test_editors_come_in_pages_each_user_once_and_without_sockets(desk: Desk) -> None:
+    desk.editing.start("a1", ALICE, "ticket", 5)
+    desk.editing.start("a2", ALICE, "ticket", "5")
+    desk.clock.advance(1)
+    desk.editing.start("b1", BOB, "ticket", 5)
+    desk.clock.advance(1)
+    desk.editing.start("b1", BOB, "device", "web-1")
+    now = desk.clock.epoch_ms()
+    answer = await desk.ask("editors", limit=2)
+    assert answer == {
+        "data": [
+            {"resourceType": "device", "resourceId": "web-1"}
+            | {"userId": "8", "username": "bob", "startTime": now},
+            {"resourceType": "ticket", "resourceId": 5}
+            | {"userId": "8", "username": "bob", "startTime": now - 1000},
+        ],
+        "pagination": {"page": 1, "limit": 2, "total": 3, "pages": 2},
+    }
+    assert await desk.rows("editors", "userId", limit=2, page=2) == ["7"]
+    assert await desk.rows("editors", "userId", sort="userId") == ["7", "8", "8"]
+
+
+async def test_editors_are_filtered_by_resource(desk: Desk) -> None:
+    desk.editing.start("a1", ALICE, "ticket", 5)
+    desk.editing.start("b1", BOB, "device", 5)
+    for number in (5, "5"):
+        filters = {"resourceType": "ticket", "resourceId": number}
+        assert await desk.rows("editors", "userId", filters=filters) == ["7"]
+    assert await desk.rows("editors", "userId", filters={"resourceId": 5}, sort="userId") == [
+        "7",
+        "8",
+    ]
+    assert await desk.rows("editors", "userId", filters={"resourceId": 6}) == []
+
+
+async def test_with_presence_for_watchers_only_they_see_who_edits(desk: Desk) -> None:
+    editing = desk.editors(watchers_only=True)
+    editing.start("a1", ALICE, "ticket", 5)
+    editing.start("a1", ALICE, "ticket", 6)
+    queries = desk.queries(editing)
+    for principal in (BOB, ADMIN):
+        answer = await queries.answer({"resource": "editors"}, principal, {"b1", "authenticated"})
+        assert answer["data"] == []
+    answer = await queries.answer({"resource": "editors"}, BOB, {resource_room("ticket", 6)})
+    assert [each["resourceId"] for each in answer["data"]] == [6]
+
+
+@pytest.mark.parametrize(
+    ("payload", "path"),
+    [
+        (None, "resource"),
+        ([], "resource"),
+        ({}, "resource"),
+        ({"resource": "users"}, "resource"),
+        ({"resource": "kev", "page": 0}, "page"),
+        ({"resource": "kev", "limit": 501}, "limit"),
+        ({"resource": "kev", "limit": "all"}, "limit"),
+        ({"resource": "kev", "sort": "x" * 65}, "sort"),
+        ({"resource": "kev", "filters": []}, "filters"),
+        ({"resource": "kev", "filters": {"owner": 1}}, "owner"),
+        ({"resource": "kev", "filters": {"matched": 1}}, "matched"),
+        ({"resource": "imports", "filters": {"user_id": "8"}}, "user_id"),
+        ({"resource": "trends", "filters": {"startDate": "soon"}}, "startDate"),
+        ({"resource": "vulnerabilities", "filters": {"isKev": "yes"}}, "isKev"),
+        ({"resource": "vulnerability"}, "id"),
+        ({"resource": "vulnerability", "id": "1 OR 1"}, "id"),
+        ({"resource": "import", "id": {}}, "id"),
+        ({"resource": "import", "id": 10**20}, "id"),
+        ({"resource": "editors", "filters": {"resourceType": "user"}}, "resourceType"),
+        ({"resource": "editors", "filters": {"resourceType": ["ticket"]}}, "resourceType"),
+        ({"resource": "editors", "filters": {"resourceId": True}}, "resourceId"),
+        ({"resource": "editors", "filters": {"userId": "7"}}, "userId"),
+        ({"resource": "editors", "sort": "socketId"}, "sort"),
+    ],
+)
+async def test_what_is_no_question_is_refused_by_field(desk: Desk, payload: Any, path: str) -> None:
+    with pytest.raises(ServiceError) as refusal:
+        await desk.service.answer(payload, ALICE)
+    assert refusal.value.fields is not None
+    assert refusal.value.fields[0]["path"] == path
+
+
+async def test_a_question_that_takes_too_long_is_stopped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The question is short, and so is the time between two looks at the clock.
+    monkeypatch.setattr(database_backends, "_LOOK_EVERY", 1000)
+    rows = [[f"h-{number}", "CVE-2024-5555", "13", "X", "Low", "1", ""] for number in range(3000)]
+    desk.bench.import_rows(rows, HEADER)
+    hurried = QueryStore(desk.bench.database, limit=0.0)
+    desk.service._store = hurried
+    with pytest.raises(ServiceError) as refusal:
+        await desk.ask("devices", filters={"search": "no such thing"})
+    assert refusal.value.code is ErrorCode.TIMEOUT
+    with pytest.raises(ServiceError, match="takes too long"):
+        VulnerabilityStore(desk.bench.database, limit=0.0).statistics()
+    assert VulnerabilityStore(desk.bench.database).statistics()["totals"]["devices"] > 3000

@@ -1,0 +1,428 @@
+"""What producers may report, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hextrackr_server.http.ingest import routes as ingest_api
+from hextrackr_server.http.ingest import service as ingest_service
+from hextrackr_server.security import producer_tokens as ingest_auth
+from hextrackr_server.security.producer_tokens import SCOPES, SIGNATURE_HEADER, IngestToken
+from socketio_core.testing import settle
+from tests.contract.support import Answer, Stage
+
+FULL = IngestToken("express", frozenset(SCOPES), b"f" * 32)
+NARROW = IngestToken("cron", frozenset({"notify"}), b"n" * 32)
+LOUD = IngestToken("ci", frozenset({"broadcast"}), b"l" * 32)
+BIG = "x" * 300_000
+
+
+class Producer:
+    """Reports to a stage."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+
+    async def send(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        method: str = "POST",
+        token: IngestToken | None = FULL,
+        **headers: str,
+    ) -> Answer:
+        content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            given["authorization"] = f"Bearer {token.secret.decode()}"
+        return await self.stage.ask(method, f"/ingest/v1/{path}", given, content)
+
+    async def accepted(self, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+        answer = await self.send(path, body, **more)
+        assert answer.status == 202, answer.body
+        parsed = answer.json()
+        assert parsed["success"]
+        return dict(parsed)
+
+    def signed(self, body: bytes, *, at: int = 0, key: bytes = FULL.secret) -> dict[str, str]:
+        moment = str(self.stage.clock.epoch_ms() + at)
+        value = hmac.new(key, f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+        return {"X_HexTrackr_Signature": f"t={moment},v1={value}"}
+
+
+@pytest.fixture
+async def producer(tmp_path: Path) -> AsyncIterator[Producer]:
+    async with Stage(tmp_path, ingest_tokens=(FULL, NARROW, LOUD)) as stage:
+        yield Producer(stage)
+
+
+# -- who may report
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Basic " + "f" * 32, "Bearer "])
+async def test_who_is_no_producer_is_refused(producer: Producer, authorization: str | None) -> None:
+    more = {"authorization": authorization} if authorization else {}
+    answer = await producer.send("emit", {}, token=None, **more)
+    assert (answer.status, answer.json()["code"]) == (401, "UNAUTHORIZED")
+
+
+async def test_a_users_token_is_no_producers(producer: Producer) -> None:
+    header = f"Bearer {producer.stage.token('1', 'superadmin')}"
+    answer = await producer.send("notifications", {}, token=None, authorization=header)
+    assert answer.status == 401
+
+
+async def test_a_server_without_producers_takes_no_reports(tmp_path: Path) -> None:
+    async with Stage(tmp_path) as stage:
+        assert (await Producer(stage).send("notifications")).status == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["notifications", "announcements", "maintenance", "sessions/revoke", "imports", "progress/x"],
+)
+async def test_a_producer_does_what_its_scopes_allow(producer: Producer, path: str) -> None:
+    answer = await producer.send(path, {}, token=NARROW)
+    assert (answer.status, answer.json()["code"]) == (403, "FORBIDDEN")
+    for event in ("progress-update", "system-notification"):
+        assert (await producer.send("emit", {"event": event}, token=NARROW)).status == 403
+
+
+async def test_a_signature_proves_a_producer_once(producer: Producer) -> None:
+    body = json.dumps({"type": "x", "message": "y"}).encode()
+    headers = producer.signed(body)
+    await producer.accepted("notifications", body, token=None, **headers)
+    assert (await producer.send("notifications", body, token=None, **headers)).status == 401
+
+
+@pytest.mark.parametrize("wrong", ["old", "early", "key", "body", "form"])
+async def test_a_signature_that_is_wrong_proves_nothing(producer: Producer, wrong: str) -> None:
+    body = b'{"type": "x", "message": "y"}'
+    headers = {
+        "old": producer.signed(body, at=-301_000),
+        "early": producer.signed(body, at=301_000),
+        "key": producer.signed(body, key=b"x" * 32),
+        "body": producer.signed(body + b" "),
+        "form": {"X_HexTrackr_Signature": "v1=0"},
+    }[wrong]
+    assert (await producer.send("notifications", body, token=None, **headers)).status == 401
+
+
+async def test_a_signature_stays_used_however_many_follow_it(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_auth, "MAXIMUM_REMEMBERED", 3)
+    body = json.dumps({"type": "x", "message": "y"}).encode()
+    first = producer.signed(body)
+    for number in range(5):
+        headers = producer.signed(body, at=number)
+        await producer.accepted("notifications", body, token=None, **headers)
+    assert (await producer.send("notifications", body, token=None, **first)).status == 401
+    late = producer.signed(body, at=-1, key=LOUD.secret)
+    await producer.accepted("notifications", body, token=None, **late)
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer x"}, {SIGNATURE_HEADER: "v1=0"}])
+async def test_the_body_of_a_stranger_is_not_waited_for(
+    producer: Producer, headers: dict[str, str]
+) -> None:
+    headers = headers | {"content-length": "500000"}
+    answer = await producer.stage.ask("POST", "/ingest/v1/emit", headers, only_head=True)
+    assert answer.status == 401
+
+
+async def test_few_bodies_are_read_before_it_is_known_whose_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_api, "MAXIMUM_UNPROVEN", 1)
+    async with Stage(tmp_path, ingest_tokens=(FULL,)) as stage:
+        producer, body = Producer(stage), b'{"type": "x", "message": "y"}'
+        signed = producer.signed(body, key=b"no producer's")
+        lines = [f"{name.replace('_', '-')}: {value}" for name, value in signed.items()]
+        head = ["POST /ingest/v1/emit HTTP/1.1", "host: x", "content-length: 9", *lines]
+        _, stranger = await asyncio.open_connection("127.0.0.1", stage.port)
+        stranger.write("\r\n".join([*head, "", "{"]).encode())
+        # The stranger is read when the server comes to it.
+        for number in range(1000):
+            headers = producer.signed(body, at=number)
+            answer = await producer.send("notifications", body, token=None, **headers)
+            if answer.status != 202:
+                break
+        assert (answer.status, answer.json()["code"]) == (429, "RATE_LIMITED")
+        await producer.accepted("notifications", body)
+        stranger.close()
+
+
+async def test_bearers_may_be_refused_altogether(tmp_path: Path) -> None:
+    async with Stage(tmp_path, ingest_tokens=(FULL,), ingest_signed_only=True) as stage:
+        producer = Producer(stage)
+        body = b'{"type": "x", "message": "y"}'
+        assert (await producer.send("notifications", body)).status == 401
+        await producer.accepted("notifications", body, token=None, **producer.signed(body))
+
+
+# -- how they may report
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"x", b"[]", b"null", b'{"a": NaN}', b"[" * 100_000, b'{"a": 1e999}',
+        b'{"a": %d}' % 10**30, b'{"a": ' + b"9" * 5000 + b"}",
+        b'{"a": %b}' % (b"[" * 99 + b"]" * 99),
+    ],
+)  # fmt: skip
+async def test_what_is_no_object_is_refused(producer: Producer, body: bytes) -> None:
+    answer = await producer.send("notifications", body)
+    assert (answer.status, answer.json()["code"]) == (400, "VALIDATION_ERROR")
+
+
+async def test_what_is_too_large_is_refused(producer: Producer) -> None:
+    answer = await producer.send("notifications", b" " * 1_000_001)
+    assert (answer.status, answer.json()["code"]) == (413, "TOO_LARGE")
+
+
+async def test_what_is_sent_twice_is_done_once(producer: Producer) -> None:
+    client = await producer.stage.client()
+    body = {"type": "x", "message": "once"}
+    answers = [
+        await producer.accepted("notifications", body, idempotency_key="k-1") for _ in range(2)
+    ]
+    assert answers[0] == answers[1]
+    await settle()
+    assert len(list(client.events("system-notification"))) == 1
+    other = await producer.send("notifications", body | {"type": "z"}, idempotency_key="k-1")
+    assert (other.status, other.json()["code"]) == (409, "CONFLICT")
+    await producer.stage.advance(601)
+    again = await producer.accepted("notifications", body, idempotency_key="k-1")
+    assert again != answers[0]
+
+
+# -- events as Express emits them
+
+
+async def test_an_event_reaches_its_rooms_but_not_others(producer: Producer) -> None:
+    mine, other = await producer.stage.client("7"), await producer.stage.client("8")
+    body = {"event": "user-notification", "rooms": ["user-7"], "args": [{"message": "hi"}]}
+    assert (await producer.accepted("emit", body))["delivered"] == 1
+    assert (await mine.receive_event("user-notification"))[0] == {"message": "hi"}
+    all_but = {"event": "system-announcement", "except": ["user-7"], "args": [1]}
+    assert (await producer.accepted("emit", all_but))["delivered"] == 1
+    assert (await other.receive_event("system-announcement"))[0] == 1
+    assert mine.received == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        ({"event": "connect"}, "event"),
+        ({"event": "start-import"}, "event"),
+        ({"event": None}, "event"),
+        ({"event": ["x"]}, "event"),
+        ({"args": {}}, "args"),
+        ({"args": [0] * 9}, "args"),
+        ({"rooms": "user-7"}, "rooms"),
+        ({"rooms": ["administrators"]}, "rooms"),
+        ({"rooms": ["user-7\n"]}, "rooms"),
+        ({"rooms": ["user-7"] * 65}, "rooms"),
+        ({"except": [5]}, "except"),
+        ({"namespace": "/other"}, "namespace"),
+        ({"event": "progress-update", "rooms": ["user-7"]}, "rooms"),
+    ],
+)
+async def test_what_may_not_be_emitted_is_refused_by_field(
+    producer: Producer, changed: dict[str, Any], path: str
+) -> None:
+    answer = await producer.send("emit", {"event": "system-notification"} | changed)
+    assert (answer.status, answer.json()["fields"][0]["path"]) == (400, path)
+
+
+async def test_who_may_notify_reaches_single_users_only(producer: Producer) -> None:
+    body: dict[str, Any] = {"event": "user-notification", "args": [1]}
+    for rooms in ([], ["authenticated"], ["user-7", "import-5"]):
+        answer = await producer.send("emit", body | {"rooms": rooms}, token=NARROW)
+        assert (answer.status, answer.json()["code"]) == (403, "FORBIDDEN")
+    await producer.accepted("emit", body | {"rooms": ["user-7"]}, token=NARROW)
+
+
+async def test_an_announcement_needs_one_scope_on_every_path(producer: Producer) -> None:
+    body = {"event": "system-announcement", "args": [1]}
+    assert (await producer.send("emit", body, token=LOUD)).status == 403
+    assert (await producer.send("announcements", {"message": "x"}, token=LOUD)).status == 403
+
+
+# -- progress
+
+
+async def test_progress_of_a_session_is_told_and_remembered(producer: Producer) -> None:
+    client = await producer.stage.client()
+    client.emit("join-progress", "import-1-abc")
+    await settle()
+    path = "progress/import-1-abc"
+    await producer.accepted(path, {"op": "create", "metadata": {"filename": "x.csv"}})
+    await producer.accepted(path, {"op": "progress", "progress": 40.4, "message": "going"})
+    update = (await client.receive_event("progress-update"))[0]
+    assert (update["sessionId"], update["progress"]) == ("import-1-abc", 40)
+    assert update["metadata"]["filename"] == "x.csv"
+    late = await producer.stage.client("8")
+    late.emit("join-progress", "import-1-abc")
+    assert (await late.receive_event("progress-status"))[0]["progress"] == 40
+    await producer.accepted(path, {"op": "complete", "metadata": {"rows": 5}})
+    complete = (await client.receive_event("progress-complete"))[0]
+    assert (complete["status"], complete["progress"]) == ("completed", 100)
+
+
+async def test_old_news_are_ignored(producer: Producer) -> None:
+    path = "progress/s"
+    await producer.accepted(path, {"op": "progress", "progress": 50, "seq": 2})
+    answer = await producer.accepted(path, {"op": "progress", "progress": 90, "seq": 1})
+    assert answer["ignored"]
+    record = producer.stage.application.tracker.find("s")
+    assert record is not None
+    assert record.overall == 50
+
+
+async def test_a_report_that_was_refused_may_come_again(producer: Producer) -> None:
+    path = "progress/s"
+    wrong = {"op": "progress", "progress": "x", "seq": 2}
+    assert (await producer.send(path, wrong)).status == 400
+    answer = await producer.accepted(path, wrong | {"progress": 50})
+    assert answer == {"success": True, "sessionId": "s"}
+
+
+async def test_what_is_kept_of_a_session_is_bounded(producer: Producer) -> None:
+    path, report = "progress/s", {"op": "progress", "progress": 1}
+    for number in range(6):
+        metadata = {f"key-{number}": "x" * 10_000}
+        await producer.accepted(path, report | {"metadata": metadata})
+    for field, value in (("metadata", {"key-7": "x" * 10_000}), ("importSummary", [BIG])):
+        answer = await producer.send(path, {"op": "complete", field: value})
+        assert (answer.status, answer.json()["fields"][0]["path"]) == (400, field)
+    assert (await producer.send("progress/t", report | {"metadata": {"a": BIG}})).status == 400
+    assert producer.stage.application.tracker.find("t") is None
+
+
+async def test_sessions_that_are_followed_are_bounded(
+    producer: Producer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest_service, "MAXIMUM_FOLLOWED", 3)
+    for number in range(3):
+        await producer.accepted(f"progress/s-{number}", {"op": "create"})
+    for path, body in (("progress/s-4", {"op": "create"}), ("imports", {"userId": "7"})):
+        answer = await producer.send(path, body)
+        assert (answer.status, answer.json()["code"]) == (429, "RATE_LIMITED")
+    await producer.accepted("progress/s-1", {"op": "complete"})
+    await producer.stage.advance(3601)
+    await producer.accepted("progress/s-4", {"op": "create"})
+
+
+@pytest.mark.parametrize("owner", [7, {"a": 1}, "", "x" * 129])
+async def test_an_owner_is_the_id_of_a_user(producer: Producer, owner: Any) -> None:
+    answer = await producer.send("progress/s", {"op": "create", "ownerUserId": owner})
+    assert (answer.status, answer.json()["fields"][0]["path"]) == (400, "ownerUserId")
+
+
+async def test_an_import_elsewhere_is_watched_in_both_contracts(producer: Producer) -> None:
+    owner = await producer.stage.client("7")
+    body = {"userId": "7", "filename": "x.csv", "totalRecords": 8}
+    begun = await producer.accepted("imports", body)
+    number, session = begun["importId"], begun["sessionId"]
+    started = (await owner.receive_event("import-started"))[0]
+    assert (started["importId"], started["totalRecords"]) == (number, 8)
+    assert (await owner.emit_with_ack("join-import-room", number))["success"]
+    owner.emit("join-progress", session)
+    await settle()
+    await producer.accepted(f"imports/{number}", {"processed": 5, "total": 10}, method="PATCH")
+    assert (await owner.receive_event("import-progress"))[0]["percentage"] == 50
+    assert (await owner.receive_event("progress-update"))[0]["progress"] == 50
+    # By its session alone a share is told; the records are still those of the import.
+    await producer.accepted(f"progress/{session}", {"op": "progress", "progress": 80})
+    await producer.stage.advance(0.1)
+    progress = (await owner.receive_event("import-progress"))[0]
+    assert (progress["processed"], progress["total"], progress["percentage"]) == (8, 10, 80)
+    done = {"processed": 10, "errors": 1, "summary": {"inserted": 9}}
+    await producer.accepted(f"imports/{number}/complete", done)
+    finished = (await owner.receive_event("import-finished"))[0]
+    assert (finished["totalProcessed"], finished["errors"]) == (10, 1)
+    assert finished["summary"] == {"inserted": 9}
+    await owner.receive_event("progress-complete")
+
+
+async def test_an_import_elsewhere_may_fail(producer: Producer) -> None:
+    owner = await producer.stage.client("7")
+    number = (await producer.accepted("imports", {"userId": "7"}))["importId"]
+    failure = {"code": "DISK_FULL", "message": "No space"}
+    await producer.accepted(f"imports/{number}/fail", failure)
+    failed = (await owner.receive_event("import-failed"))[0]
+    assert (failed["code"], failed["message"]) == ("DISK_FULL", "No space")
+    assert (await owner.receive_event("application-error"))[0]["code"] == "IMPORT_FAILED"
+
+
+async def test_this_servers_own_imports_are_not_a_producers(producer: Producer) -> None:
+    assert (await producer.send("imports", {"userId": "7", "importId": 5})).status == 400
+    answer = await producer.send("imports/5", {"processed": 1}, method="PATCH")
+    assert (answer.status, answer.json()["code"]) == (404, "NOT_FOUND")
+    tracker = producer.stage.application.tracker
+    tracker.queue(5, "7", "scan.csv", None, session_id="own")
+    for operation in ("create", "progress", "complete", "error"):
+        answer = await producer.send("progress/own", {"op": operation, "progress": 1})
+        assert (answer.status, answer.json()["code"]) == (409, "CONFLICT")
+    record = tracker.find(5)
+    assert record is not None
+    assert record.status == "queued"
+
+
+# -- messages, maintenance, revocation, data
+
+
+async def test_messages_reach_whom_they_are_for(producer: Producer) -> None:
+    mine, admin = (
+        await producer.stage.client("7"),
+        await producer.stage.client("1", "admin", "/admin"),
+    )
+    message = {"type": "x", "message": "hello"}
+    await producer.accepted("users/7/notifications", message, token=NARROW)
+    assert (await mine.receive_event("user-notification"))[0]["message"] == "hello"
+    await producer.accepted("announcements", {"message": "all", "priority": "low"})
+    announced = (await admin.receive_event("system-announcement"))[0]
+    assert (announced["message"], announced["from"]) == ("all", "express")
+    start = producer.stage.clock.epoch_ms()
+    await producer.accepted("maintenance", {"startTime": start, "duration": 5000})
+    assert (await admin.receive_event("maintenance-scheduled"))[0]["scheduledBy"] == "express"
+
+
+async def test_a_logout_that_is_reported_cuts_its_sockets_at_once(producer: Producer) -> None:
+    stage = producer.stage
+    headers = stage.logins.log_in("7")
+    client = await stage.server.connect(headers=headers)
+    other = await stage.server.connect(headers=stage.logins.log_in("8"))
+    answer = await producer.accepted("sessions/revoke", {"sessionId": "sid-7"})
+    assert answer["disconnected"] == 1
+    assert not client.connected
+    assert other.connected
+    assert (await stage.refusal(headers=headers))["code"] == "SESSION_EXPIRED"
+    assert (await producer.accepted("sessions/revoke", {"userId": "8"}))["disconnected"] == 1
+    assert not other.connected
+    assert (await producer.send("sessions/revoke", {})).status == 400
+
+
+async def test_changes_and_kev_reach_the_dashboards(producer: Producer) -> None:
+    client = await producer.stage.client()
+    change = {"type": "updated", "data": {"id": 5, "severity": "High"}}
+    await producer.accepted("vulnerabilities/changes", {"changes": [change]})
+    assert (await client.receive_event("vulnerability-change"))[0]["type"] == "updated"
+    await producer.accepted("kev/sync", {"status": "completed", "processed": 9, "newEntries": 2})
+    sync = (await client.receive_event("kev-sync-update"))[0]
+    assert (sync["status"], sync["processedCount"], sync["newEntries"]) == ("completed", 9, 2)
+    for body in ({"changes": []}, {"changes": [5]}, {"changes": [{"type": "x", "data": {}}]}):
+        assert (await producer.send("vulnerabilities/changes", body)).status == 400
+    assert (await producer.send("kev/sync", {"status": "done"})).status == 400

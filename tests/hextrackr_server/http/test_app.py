@@ -1,0 +1,211 @@
+"""What the server answers over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from hextrackr_server.clock import LoopClock
+from hextrackr_server.http.app import create_http_app
+from hextrackr_server.imports.uploads import MAXIMUM_ARRIVING_PER_USER
+from hextrackr_server.security.identity import IdentityService
+from tests.hextrackr_server.support import (
+    ALICE,
+    BOB,
+    Office,
+    Response,
+    csv_text,
+    finding_row,
+    request,
+)
+
+GOOD = csv_text([finding_row()]).encode()
+BOUNDARY = "frontier"
+
+
+def form(field: str, content: bytes, filename: str = "scan.csv", **fields: str) -> bytes:
+    parts = [
+        f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    head = (
+        f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{field}"; filename="{filename}"\r\n'
+    )
+    parts += [head.encode(), b"content-type: text/csv\r\n\r\n", content, b"\r\n"]
+    return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
+
+
+class Browser:
+    """Asks the app of an office in the name of a user."""
+
+    def __init__(self, office: Office, cors_origins: tuple[str, ...] = ()) -> None:
+        self.office = office
+        self.identity = IdentityService(office.authority, LoopClock())
+        self.app = create_http_app(
+            self.identity, office.imports, office.uploads, cors_origins=cors_origins
+        )
+
+    def headers(self, user: str = ALICE.user_id, **more: str) -> dict[str, str]:
+        token = self.office.authority.sign(user)
+        return {"authorization": f"Bearer {token}"} | {
+            name.replace("_", "-"): value for name, value in more.items()
+        }
+
+    async def post(
+        self, path: str, *chunks: bytes, content_type: str = "text/csv", **more: str
+    ) -> Response:
+        headers = self.headers(content_type=content_type, **more)
+        return await request(self.app, "POST", path, headers=headers, chunks=chunks or (b"",))
+
+    async def post_form(self, path: str, *chunks: bytes) -> Response:
+        return await self.post(
+            path, *chunks, content_type=f"multipart/form-data; boundary={BOUNDARY}"
+        )
+
+    async def get(self, path: str, user: str = ALICE.user_id) -> Response:
+        return await request(self.app, "GET", path, headers=self.headers(user))
+
+
+@pytest.fixture
+def browser(office: Office) -> Browser:
+    return Browser(office)
+
+
+def body(response: Response, status: int) -> dict[str, Any]:
+    assert response.status == status, response.body
+    assert response.headers["content-type"] == "application/json"
+    parsed = json.loads(response.body)
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+async def test_health_needs_no_token(browser: Browser) -> None:
+    answer = body(await request(browser.app, "GET", "/health"), 200)
+    assert answer["status"] == "ok"
+
+
+async def test_a_csv_body_is_imported(browser: Browser) -> None:
+    response = await browser.post("/api/imports?filename=x.csv", GOOD[:10], GOOD[10:])
+    answer = body(response, 202)
+    assert response.headers["location"] == f"/api/imports/{answer['importId']}"
+    await browser.office.ended(answer["importId"])
+    status = body(await browser.get(response.headers["location"]), 200)["status"]
+    assert (status["status"], status["result"]["summary"]["inserted"]) == ("completed", 1)
+
+
+@pytest.mark.parametrize("field", ["csvFile", "file"])
+async def test_a_file_in_a_form_is_imported_with_the_fields_beside_it(
+    browser: Browser, field: str
+) -> None:
+    content = form(field, GOOD, vendor="cisco", scanDate="2025-01-02", sessionId="import-1-x")
+    answer = body(await browser.post_form("/api/imports", content[:100], content[100:]), 202)
+    assert answer["sessionId"] == "import-1-x"
+    await browser.office.ended(answer["importId"])
+    (found,) = browser.office.bench.findings()
+    assert (found["scan_date"], found["vendor"]) == ("2025-01-02", "CISCO")
+    assert browser.office.sent.payloads("import-started")[0]["filename"] == "scan.csv"
+
+
+async def test_uploads_of_one_user_that_never_arrive_keep_no_more_from_arriving_than_his(
+    browser: Browser,
+) -> None:
+    def endless() -> asyncio.Task[Response]:
+        asked = request(browser.app, "POST", "/api/imports", headers=browser.headers(), chunks=())
+        return asyncio.create_task(asked)
+
+    arriving = [endless() for _ in range(MAXIMUM_ARRIVING_PER_USER)]
+    await asyncio.sleep(0)
+    assert body(await browser.post("/api/imports", GOOD), 429)["code"] == "RATE_LIMITED"
+    headers = browser.headers(BOB.user_id)
+    body(await request(browser.app, "POST", "/api/imports", headers=headers, chunks=[GOOD]), 202)
+    for task in arriving:
+        task.cancel()
+    await asyncio.wait(arriving)
+    body(await browser.post("/api/imports", GOOD), 202)
+
+
+async def test_an_upload_waits_until_it_is_started(browser: Browser) -> None:
+    answer = body(await browser.post_form("/api/imports/upload", form("file", GOOD)), 201)
+    assert (answer["filename"], answer["size"]) == ("scan.csv", len(GOOD))
+    upload = browser.office.uploads.take(answer["uploadId"], ALICE)
+    assert upload.path.read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("path", ["/api/imports", "/api/imports/upload"])
+@pytest.mark.parametrize("header", [None, "Basic x", "Bearer forged.forged.forged"])
+async def test_without_a_valid_token_nothing_is_stored(
+    browser: Browser, path: str, header: str | None
+) -> None:
+    headers = {"content-type": "text/csv"} | ({"authorization": header} if header else {})
+    response = await request(browser.app, "POST", path, headers=headers, chunks=(GOOD,))
+    answer = body(response, 401)
+    assert (answer["success"], answer["code"]) == (False, "UNAUTHORIZED")
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert list((browser.office.bench.directory / "uploads").iterdir()) == []
+
+
+async def test_an_import_is_shown_to_its_owner_only(browser: Browser) -> None:
+    number = body(await browser.post("/api/imports", GOOD), 202)["importId"]
+    body(await browser.get(f"/api/imports/{number}"), 200)
+    assert (
+        body(await browser.get(f"/api/imports/{number}", BOB.user_id), 404)["code"] == "NOT_FOUND"
+    )
+    body(await request(browser.app, "GET", f"/api/imports/{number}"), 401)
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("kind", ["body", "form"])
+async def test_a_file_that_is_too_large_is_refused(
+    browser: Browser, kind: str, announced: bool
+) -> None:
+    content = b"x" * 200_000
+    more = {"content_length": str(len(content))} if announced else {}
+    content_type = "text/csv"
+    if kind == "form":
+        content, content_type = form("file", content), f"multipart/form-data; boundary={BOUNDARY}"
+    pieces = [content[start : start + 50_000] for start in range(0, len(content), 50_000)]
+    response = await browser.post("/api/imports", *pieces, content_type=content_type, **more)
+    assert body(response, 413)["code"] == "TOO_LARGE"
+    assert list((browser.office.bench.directory / "uploads").iterdir()) == []
+
+
+async def test_a_form_without_a_file_is_refused_by_field(browser: Browser) -> None:
+    for content in (
+        form("other", GOOD),
+        form("x", b"").replace(b'name="x"; filename', b'name="file"; x'),
+    ):
+        answer = body(await browser.post_form("/api/imports", content), 400)
+        assert answer["fields"][0]["path"] == "csvFile"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"nonsense", b"--frontier\r\nbad\r\n", form("file", GOOD)[:-30]]
+)
+async def test_a_form_that_cannot_be_read_is_refused(browser: Browser, content: bytes) -> None:
+    answer = body(await browser.post_form("/api/imports", content), 400)
+    assert answer["code"] == "VALIDATION_ERROR"
+
+
+async def test_wrong_options_are_refused_and_leave_no_file(browser: Browser) -> None:
+    answer = body(await browser.post("/api/imports?scanDate=soon", GOOD), 400)
+    assert answer["fields"] == [
+        {"path": "scanDate", "message": "must be a date such as 2025-09-30"}
+    ]
+    assert list((browser.office.bench.directory / "uploads").iterdir()) == []
+
+
+async def test_unknown_paths_and_methods_are_refused_in_json(browser: Browser) -> None:
+    assert body(await browser.get("/api/nothing"), 404)["code"] == "NOT_FOUND"
+    assert body(await browser.get("/api/imports/x"), 404)["code"] == "NOT_FOUND"
+    assert body(await browser.get(f"/api/imports/{10**30}"), 404)["code"] == "NOT_FOUND"
+    assert body(await browser.get("/api/imports"), 405)["code"] == "METHOD_NOT_ALLOWED"
+
+
+async def test_configured_origins_may_ask_from_a_browser(office: Office) -> None:
+    browser = Browser(office, cors_origins=("https://app.example",))
+    for origin, allowed in (("https://app.example", True), ("https://evil.example", False)):
+        response = await request(browser.app, "GET", "/health", headers={"origin": origin})
+        assert (response.headers.get("access-control-allow-origin") == origin) is allowed

@@ -1,0 +1,111 @@
+"""The paths that HexTrackr's own front end asks for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hextrackr_server.http.app import create_http_app
+from hextrackr_server.http.frontend_routes import front_end_routes
+from tests.hextrackr_server.http.test_app import BOUNDARY, GOOD, Browser, body, form
+from tests.hextrackr_server.support import ALICE, BOB, Office, Response, request
+
+SESSION = "import-1735088423891-a3b2c1d4e"
+
+
+class FrontEnd(Browser):
+    """A browser that asks the front end's paths."""
+
+    def __init__(self, office: Office) -> None:
+        super().__init__(office)
+        routes = front_end_routes(self.identity, office.imports, office.uploads)
+        self.app = create_http_app(
+            self.identity, office.imports, office.uploads, more_routes=routes
+        )
+
+    async def upload(self, **fields: str) -> Response:
+        content = form("csvFile", GOOD, **({"vendor": "cisco", "sessionId": SESSION} | fields))
+        return await self.post_form("/api/vulnerabilities/import-staging", content)
+
+    async def cancel(self, given: Any, user: str = ALICE.user_id) -> Response:
+        headers = self.headers(user, content_type="application/json")
+        path = "/api/vulnerabilities/import-cancel"
+        chunks = (given if isinstance(given, bytes) else json.dumps(given).encode(),)
+        return await request(self.app, "POST", path, headers=headers, chunks=chunks)
+
+
+@pytest.fixture
+def front_end(office: Office) -> FrontEnd:
+    return FrontEnd(office)
+
+
+async def test_an_upload_starts_and_can_be_polled_until_it_is_completed(
+    front_end: FrontEnd,
+) -> None:
+    answer = body(await front_end.upload(scanDate="2025-09-30"), 200)
+    assert answer == {
+        "success": True,
+        "sessionId": SESSION,
+        "importId": answer["importId"],
+        "message": "CSV import started",
+        "filename": "scan.csv",
+        "vendor": "cisco",
+        "scanDate": "2025-09-30",
+    }
+    await front_end.office.ended(answer["importId"])
+    progress = body(await front_end.get(f"/api/import/progress/{SESSION}"), 200)
+    assert (progress["success"], progress["status"], progress["progress"]) == (
+        True,
+        "completed",
+        100,
+    )
+    assert progress["metadata"]["importSummary"]["sessionId"] == SESSION
+
+
+@pytest.mark.parametrize("session", [SESSION, "never-there"])
+async def test_foreign_and_unknown_sessions_are_not_found(
+    front_end: FrontEnd, session: str
+) -> None:
+    await front_end.upload()
+    answer = body(await front_end.get(f"/api/import/progress/{session}", BOB.user_id), 404)
+    assert (answer["success"], answer["error"]) == (False, "Session not found")
+
+
+async def test_what_is_no_session_id_is_refused(front_end: FrontEnd) -> None:
+    body(await front_end.get("/api/import/progress/" + "x" * 200), 400)
+
+
+async def test_an_import_that_has_ended_cannot_be_cancelled_by_its_session(
+    front_end: FrontEnd,
+) -> None:
+    answer = body(await front_end.upload(), 200)
+    await front_end.office.ended(answer["importId"])
+    assert body(await front_end.cancel({"sessionId": SESSION}), 409)["code"] == "CONFLICT"
+    body(await front_end.cancel({"sessionId": SESSION}, BOB.user_id), 404)
+
+
+@pytest.mark.parametrize("given", [{}, [], {"sessionId": 5}, {"sessionId": ""}, b"{", b""])
+async def test_a_cancel_without_a_session_id_is_refused_by_field(
+    front_end: FrontEnd, given: Any
+) -> None:
+    assert body(await front_end.cancel(given), 400)["fields"][0]["path"] == "sessionId"
+
+
+async def test_a_large_cancel_is_refused(front_end: FrontEnd) -> None:
+    body(await front_end.cancel(b"x" * 20_000), 413)
+
+
+async def test_an_unknown_scope_is_refused_by_field(front_end: FrontEnd) -> None:
+    assert body(await front_end.upload(scope="all"), 400)["fields"][0]["path"] == "scope"
+
+
+async def test_without_a_token_nothing_is_told(front_end: FrontEnd) -> None:
+    for method, path in (
+        ("GET", f"/api/import/progress/{SESSION}"),
+        ("POST", "/api/vulnerabilities/import-cancel"),
+        ("POST", "/api/vulnerabilities/import-staging"),
+    ):
+        headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+        body(await request(front_end.app, method, path, headers=headers), 401)

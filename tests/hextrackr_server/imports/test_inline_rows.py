@@ -1,0 +1,65 @@
+"""Objects become the CSV file that they could have been."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.imports.inline_rows import CHUNK_ROWS, rows_as_csv
+from tests.hextrackr_server.support import Workbench
+
+
+def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(b"".join(rows_as_csv(rows)).decode(), newline="")))
+
+
+def test_the_columns_are_those_that_any_object_has() -> None:
+    rows = [{"hostname": "a", "cve": "x"}, {"cve": "y", "severity": "Low"}]
+    assert table(rows) == [["hostname", "cve", "severity"], ["a", "x", ""], ["", "y", "Low"]]
+
+
+def test_names_that_differ_in_case_are_one_column_and_unknown_ones_none() -> None:
+    rows = [{"Hostname": "a", "CVE": "x", "owner": "me"}, {"hostname": "b", "cve": "y"}]
+    assert table(rows) == [["hostname", "cve"], ["a", "x"], ["b", "y"]]
+
+
+def test_values_are_written_as_they_would_be_in_a_file() -> None:
+    rows = [{"hostname": 'a,"b"\nc', "plugin_id": 1001, "vpr": 7.5, "state": None, "cvss": True}]
+    header, cells = table(rows)
+    assert dict(zip(header, cells, strict=True)) == {
+        "hostname": 'a,"b"\nc',
+        "plugin_id": "1001",
+        "vpr": "7.5",
+        "state": "",
+        "cvss": "True",
+    }
+
+
+def test_many_rows_come_in_pieces() -> None:
+    rows = [{"hostname": f"h-{number}", "cve": "x"} for number in range(2 * CHUNK_ROWS + 1)]
+    assert len(list(rows_as_csv(rows))) == 3
+    assert [row[0] for row in table(rows)[1:]] == [row["hostname"] for row in rows]
+
+
+def test_a_value_too_long_for_any_column_costs_neither_row_nor_number(
+    workbench: Workbench,
+) -> None:
+    rows = [{"hostname": "a", "cve": "CVE-2024-1000", "description": "x\n" * 200_000}, {"cve": "y"}]
+    result = workbench.run(b"".join(rows_as_csv(rows)))
+    assert [each["row"] for each in result["errorDetails"]] == [3]
+    assert len(workbench.findings()[0]["description"]) == 10_000
+
+
+@pytest.mark.parametrize("rows", [[{}], [{"hostname": "a"}], [{"owner": "me"}]])
+def test_objects_that_are_no_findings_are_refused_with_what_they_lack(
+    rows: list[dict[str, Any]],
+) -> None:
+    with pytest.raises(ServiceError) as refusal:
+        table(rows)
+    assert refusal.value.code is ErrorCode.VALIDATION_ERROR
+    assert refusal.value.fields is not None
+    assert "one of these columns is needed" in refusal.value.fields[0]["message"]

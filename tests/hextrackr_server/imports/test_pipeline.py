@@ -1,0 +1,367 @@
+"""What an import does to the findings."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError
+from hextrackr_server.imports import pipeline as importer
+from hextrackr_server.imports.pipeline import MAXIMUM_DETAILS, STAGE_CHUNK, scan_date_of
+from hextrackr_server.imports.progress_record import ImportStatus
+from hextrackr_server.imports.store import ImportStore
+from hextrackr_server.storage.schema import import_rejections, vulnerability_daily_totals
+from tests.hextrackr_server.support import HEADER, Workbench, csv_text, finding_row
+
+VENDOR_HEADER = ("hostname", "cve", "vendor", "severity")
+
+
+def summary_of(result: dict[str, object]) -> dict[str, object]:
+    summary = result["summary"]
+    assert isinstance(summary, dict)
+    return summary
+
+
+def test_the_findings_of_a_first_import_are_open(workbench: Workbench) -> None:
+    result = workbench.import_rows([finding_row(), finding_row(host="web-2")])
+    assert summary_of(result) == {
+        "rows": 2,
+        "findings": 2,
+        "duplicates": 0,
+        "inserted": 2,
+        "updated": 0,
+        "reopened": 0,
+        "resolved": 0,
+        "withheld": 0,
+        "vendors": ["Other"],
+        "scanDate": "2025-09-30",
+        "scope": "vendor",
+    }
+    assert [each["lifecycle_state"] for each in workbench.findings()] == ["active", "active"]
+
+
+def test_the_counts_of_the_result_are_those_of_the_database(workbench: Workbench) -> None:
+    rows = [finding_row(host=f"h-{n}", cve="CVE-2024-1000, CVE-2024-2000") for n in range(700)]
+    result = workbench.import_rows(rows + rows[:5])
+    assert summary_of(result)["inserted"] == len(workbench.findings()) == 1400
+    assert summary_of(result)["duplicates"] == 10
+    assert result["totalProcessed"] == 705
+
+
+def test_the_same_file_again_changes_nothing_but_counts_updates(workbench: Workbench) -> None:
+    rows = [finding_row(), finding_row(host="web-2")]
+    workbench.import_rows(rows)
+    before = workbench.findings()
+    summary = summary_of(workbench.import_rows(rows))
+    after = workbench.findings()
+    assert (summary["inserted"], summary["updated"], summary["resolved"]) == (0, 2, 0)
+    assert [each | {"import_id": 0} for each in before] == [
+        each | {"import_id": 0} for each in after
+    ]
+
+
+def test_a_finding_that_is_gone_is_resolved(workbench: Workbench) -> None:
+    workbench.import_rows([finding_row(cve="CVE-2024-1111"), finding_row(cve="CVE-2024-2222")])
+    result = workbench.import_rows([finding_row(cve="CVE-2024-1111")], scan_date="2025-10-07")
+    assert summary_of(result)["resolved"] == 1
+    gone = workbench.finding("CVE-2024-2222")
+    assert gone["lifecycle_state"] == "resolved"
+    assert gone["resolved_date"] == "2025-10-07"
+    assert gone["resolution_reason"] == "not_present_in_scan"
+
+
+def test_a_finding_that_comes_back_is_reopened_and_no_longer_dated_as_resolved(
+    workbench: Workbench,
+) -> None:
+    both = [finding_row(cve="CVE-2024-1111"), finding_row(cve="CVE-2024-2222")]
+    workbench.import_rows(both)
+    workbench.import_rows(both[:1])
+    result = workbench.import_rows(both)
+    assert summary_of(result)["reopened"] == 1
+    back = workbench.finding("CVE-2024-2222")
+    assert (back["lifecycle_state"], back["resolved_date"]) == ("reopened", None)
+    assert back["resolution_reason"] is None
+    assert summary_of(workbench.import_rows(both))["reopened"] == 0
+
+
+def test_an_import_resolves_only_what_its_vendors_had(workbench: Workbench) -> None:
+    cisco, palo = (
+        ["sw-1", "CVE-2024-1111", "CISCO", "High"],
+        ["fw-1", "CVE-2024-2222", "Palo Alto", "Low"],
+    )
+    workbench.import_rows([cisco, palo], VENDOR_HEADER)
+    result = workbench.import_rows([["sw-2", "CVE-2024-3333", "CISCO", "High"]], VENDOR_HEADER)
+    assert summary_of(result)["resolved"] == 1
+    assert workbench.finding("CVE-2024-1111")["lifecycle_state"] == "resolved"
+    assert workbench.finding("CVE-2024-2222")["lifecycle_state"] == "active"
+
+
+def test_an_older_scan_does_not_resolve_what_a_later_one_saw(workbench: Workbench) -> None:
+    workbench.import_rows([finding_row(cve="CVE-2024-1111")], scan_date="2025-09-30")
+    workbench.import_rows([finding_row(cve="CVE-2024-2222")], scan_date="2025-09-01")
+    assert workbench.finding("CVE-2024-1111")["lifecycle_state"] == "active"
+
+
+def test_a_row_that_reports_a_repair_resolves_its_finding(workbench: Workbench) -> None:
+    header = ("hostname", "cve", "state")
+    workbench.import_rows([["h", "CVE-2024-1111", "Open"], ["h", "CVE-2024-2222", "Open"]], header)
+    rows = [["h", "CVE-2024-1111", "Fixed"], ["h", "CVE-2024-2222", "Open"]]
+    assert summary_of(workbench.import_rows(rows, header))["resolved"] == 1
+    assert workbench.finding("CVE-2024-1111")["resolution_reason"] == "reported_fixed"
+    assert summary_of(workbench.import_rows(rows, header))["resolved"] == 0
+
+
+def test_of_two_rows_for_one_finding_the_graver_stays(workbench: Workbench) -> None:
+    rows = [finding_row(severity=each) for each in ("Low", "Critical", "Medium")]
+    workbench.import_rows(rows)
+    assert [each["severity"] for each in workbench.findings()] == ["Critical"]
+
+
+def test_what_was_first_seen_earlier_stays_so_and_a_missing_score_unmakes_none(
+    workbench: Workbench,
+) -> None:
+    header = ("hostname", "cve", "first_seen", "last_seen", "VPR")
+    workbench.import_rows([["h", "CVE-2024-1111", "2025-01-01", "2025-09-01", "7.5"]], header)
+    workbench.import_rows([["h", "CVE-2024-1111", "2025-02-01", "2025-09-30", ""]], header)
+    finding = workbench.finding("CVE-2024-1111")
+    assert (finding["first_seen"], finding["last_seen"]) == ("2025-01-01", "2025-09-30")
+    assert finding["vpr_score"] == 7.5
+
+
+def test_a_bad_row_is_reported_with_its_number_and_the_rest_is_imported(
+    workbench: Workbench,
+) -> None:
+    rows = [finding_row(), ["", "", "1", "CVE-2024-1111", "Low"], finding_row(host="web-2")]
+    result = workbench.import_rows(rows)
+    assert result["errors"] == 1
+    assert result["errorDetails"] == [
+        {"row": 3, "column": "asset.name", "message": "the row names no host"}
+    ]
+    assert len(workbench.findings()) == 2
+
+
+# What is open before: two findings on one host, one on another, one of another vendor.
+WIDE_HEADER = ("hostname", "ip_address", "cve", "plugin_id", "vendor")
+KNOWN = [
+    ["web-1", "10.0.0.1", "CVE-2024-1111", "11", "Cisco"],
+    ["web-1", "10.0.0.1", "CVE-2024-2222", "12", "Cisco"],
+    ["web-2", "10.0.0.2", "CVE-2024-2222", "12", "Cisco"],
+    ["fw-1", "10.0.0.3", "CVE-2024-3333", "13", "Palo Alto"],
+]
+# What is seen again: nothing that was known, one host of it, its vendor.
+SEEN = [["web-1", "10.0.0.1", "CVE-2024-9999", "19", "Cisco"]]
+ALL = {f"{row[0]} {row[2]}" for row in KNOWN}
+OF_VENDOR, OF_HOST = ALL - {"fw-1 CVE-2024-3333"}, {each for each in ALL if "web-1" in each}
+
+
+@pytest.mark.parametrize(
+    ("scope", "meant"), [("vendor", OF_VENDOR), ("hosts", OF_HOST), ("full", ALL), ("none", set())]
+)
+@pytest.mark.parametrize(
+    ("rejected", "spared"),
+    [
+        # It names its host: whatever is known of that host may be what it meant.
+        (["web-1", "", "pending", "", "Cisco"], OF_HOST),
+        (["", "10.0.0.2", "", "", ""], {"web-2 CVE-2024-2222"}),
+        (["WEB-9.example", "10.0.0.3", "", "", ""], {"fw-1 CVE-2024-3333"}),
+        (["web-9", "", "", "", "Cisco"], set()),
+        # It names no host: what it says of the vulnerability may be meant of every host.
+        (["", "", "cve-2024-2222", "", ""], {"web-1 CVE-2024-2222", "web-2 CVE-2024-2222"}),
+        (["", "", "", "13", "Cisco"], {"fw-1 CVE-2024-3333"}),
+        (["", "", "CVE-2024-1111, CVE-2024-3333", "", ""],
+         {"web-1 CVE-2024-1111", "fw-1 CVE-2024-3333"}),
+        (["", "", "CVE-2024-8888", "18", ""], set()),
+        # It names nothing, or cannot be read: it may have meant anything.
+        (["", "", "", "", "Cisco"], ALL),
+        (["web-9", "", "CVE-2024-8888", "18", "Cisco", "surplus"], ALL),
+    ],
+)  # fmt: skip
+def test_what_a_rejected_row_may_have_meant_does_not_count_as_absent(
+    workbench: Workbench, scope: str, meant: set[str], rejected: list[str], spared: set[str]
+) -> None:
+    workbench.import_rows(KNOWN, WIDE_HEADER)
+    result = workbench.import_rows([*SEEN, rejected], WIDE_HEADER, scope=scope)
+    resolved = {
+        f"{each['hostname']} {each['cve']}"
+        for each in workbench.findings()
+        if each["lifecycle_state"] == "resolved"
+    }
+    assert resolved == meant - spared
+    assert result["errors"] == 1
+    summary = summary_of(result)
+    assert (summary["resolved"], summary["withheld"]) == (len(resolved), len(meant & spared))
+
+
+def test_a_row_that_is_no_csv_may_have_meant_anything(workbench: Workbench) -> None:
+    workbench.import_rows(KNOWN, WIDE_HEADER)
+    unreadable = "x" * 200_000 + "\n"
+    result = workbench.run(csv_text(SEEN, WIDE_HEADER) + unreadable, scope="full")
+    assert "not readable as CSV" in result["errorDetails"][0]["message"]
+    assert summary_of(result)["withheld"] == len(KNOWN)
+
+
+def test_what_was_withheld_is_resolved_by_the_next_import_without_that_row(
+    workbench: Workbench,
+) -> None:
+    workbench.import_rows(KNOWN, WIDE_HEADER)
+    workbench.import_rows([*SEEN, [""] * 4 + ["Cisco"]], WIDE_HEADER)
+    assert summary_of(workbench.import_rows(SEEN, WIDE_HEADER))["resolved"] == len(OF_VENDOR)
+
+
+def test_many_rejected_rows_are_written_down_in_pieces_and_forgotten_at_the_end(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    reject = ImportStore.reject
+
+    def noting(store: ImportStore, import_id: int, mentions: set[tuple[str, str]]) -> None:
+        sizes.append(len(mentions))
+        reject(store, import_id, mentions)
+
+    monkeypatch.setattr(ImportStore, "reject", noting)
+    workbench.import_rows([finding_row(host=f"h-{n}") for n in range(3000)])
+    bad = [[f"h-{n}", "", "", "", ""] for n in range(2999)]
+    result = workbench.import_rows([*bad, *bad, finding_row(host="h-3000")])
+    assert summary_of(result) | {"resolved": 1, "withheld": 2999} == summary_of(result)
+    assert max(sizes) == STAGE_CHUNK
+    with workbench.database.reading() as connection:
+        assert connection.execute(select(import_rejections)).all() == []
+
+
+def test_all_bad_rows_are_counted_and_the_first_hundred_kept(workbench: Workbench) -> None:
+    bad = [["", "", "", "", "High"] for _ in range(250)]
+    result = workbench.import_rows([*bad, finding_row()])
+    assert result["errors"] == 250
+    assert len(result["errorDetails"]) == MAXIMUM_DETAILS
+    assert result["errorDetails"][0]["row"] == 2
+
+
+def test_a_value_that_is_left_out_costs_no_row(workbench: Workbench) -> None:
+    header = ("hostname", "cve", "VPR")
+    result = workbench.import_rows([["h", "CVE-2024-1111", "high"]], header)
+    assert (result["errors"], result["warnings"]) == (0, 1)
+    assert result["warningDetails"][0]["column"] == "VPR"
+
+
+def refused(workbench: Workbench, content: str | bytes) -> ServiceError:
+    """Import a file that must fail, and see that it changed nothing."""
+    workbench.import_rows([finding_row(cve="CVE-2024-9999")])
+    before = workbench.findings()
+    with pytest.raises(ServiceError) as refusal:
+        workbench.run(content)
+    assert workbench.findings() == before
+    assert workbench.staged() == 0
+    assert refusal.value.code is ErrorCode.VALIDATION_ERROR
+    return refusal.value
+
+
+def test_a_header_only_file_changes_nothing(workbench: Workbench) -> None:
+    assert "no rows" in refused(workbench, csv_text([])).message
+
+
+def test_an_empty_file_changes_nothing(workbench: Workbench) -> None:
+    assert "empty" in refused(workbench, "").message
+
+
+def test_a_foreign_file_fails_with_the_columns_that_it_misses(workbench: Workbench) -> None:
+    refusal = refused(workbench, "Date Submitted,Location,Devices,Status\n1,2,3,4\n")
+    assert "no host and no vulnerability column" in refusal.message
+    assert refusal.fields is not None
+    assert [each["path"] for each in refusal.fields] == ["host", "vulnerability"]
+
+
+def test_a_file_without_a_valid_row_changes_nothing(workbench: Workbench) -> None:
+    refusal = refused(workbench, csv_text([["", "", "", "CVE-2024-1111", "Low"]] * 3))
+    assert "None of the 3 rows is valid" in refusal.message
+    assert refusal.fields is not None
+    assert refusal.fields[0]["path"] == "row 2, asset.name"
+
+
+def test_a_file_whose_findings_would_outgrow_it_by_far_changes_nothing(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "GROWTH_THAT_IS_FREE", 100_000)
+    many = " ".join(f"CVE-2024-{number}" for number in range(10_000, 10_500))
+    header = ("hostname", "cve", "definition.description")
+    with pytest.raises(ServiceError, match="Up to row 2 there are more than") as refused:
+        workbench.import_rows([["sw-1", many, "text " * 1000]], header)
+    assert refused.value.code is ErrorCode.VALIDATION_ERROR
+    assert (workbench.findings(), workbench.staged()) == ([], 0)
+    workbench.import_rows([["sw-1", many[:1400], "short"]], header)
+    assert len(workbench.findings()) == 93
+
+
+@pytest.mark.parametrize("phase", list(ImportStatus)[2:6])
+def test_an_import_that_is_interrupted_changes_nothing(
+    workbench: Workbench, phase: ImportStatus
+) -> None:
+    workbench.import_rows([finding_row(cve="CVE-2024-9999")])
+    before = workbench.findings()
+    workbench.progress.clear()
+    rows = [finding_row(host=f"h-{number}") for number in range(2500)]
+    with pytest.raises(ImportInterrupted):
+        workbench.run(
+            csv_text(rows), stopping=lambda: any(p.status is phase for p in workbench.progress)
+        )
+    assert workbench.findings() == before
+    assert workbench.staged() == 0
+
+
+def test_progress_runs_through_the_phases_and_never_backwards(workbench: Workbench) -> None:
+    workbench.import_rows([finding_row(host=f"h-{number}") for number in range(2500)])
+    progress = workbench.progress
+    phases = list(dict.fromkeys(each.status for each in progress))
+    assert phases == ["parsing", "staging", "processing", "finalizing"]
+    assert [each.overall for each in progress] == sorted(each.overall for each in progress)
+    assert [each.processed for each in progress] == sorted(each.processed for each in progress)
+    assert progress[-1].processed == progress[-1].total == 2500
+    assert len([each for each in progress if each.status == "processing"]) == 3
+
+
+def test_the_job_is_completed_with_its_result(workbench: Workbench) -> None:
+    result = workbench.import_rows([finding_row()])
+    job = workbench.store.job(1)
+    assert job is not None
+    assert (job.status, job.total, job.processed, job.vendor) == ("completed", 1, 1, "Other")
+    assert job.result == result
+
+
+def test_the_totals_of_the_day_are_what_is_open_after_the_import(workbench: Workbench) -> None:
+    header = (*HEADER, "VPR")
+    rows = [
+        [*finding_row(host=f"h-{n}", severity=s), "2.5"]
+        for n, s in enumerate(("High", "High", "Low"))
+    ]
+    workbench.import_rows(rows, header)
+    workbench.import_rows(rows[:2], header)
+    with workbench.database.reading() as connection:
+        (totals,) = connection.execute(select(vulnerability_daily_totals)).mappings().all()
+    assert (totals["high_count"], totals["high_total_vpr"], totals["low_count"]) == (2, 5.0, 0)
+    assert (totals["total_vulnerabilities"], totals["resolved_count"]) == (2, 1)
+
+
+def test_jobs_of_a_former_server_are_marked_and_their_staging_dropped(workbench: Workbench) -> None:
+    running = workbench.job(session_id="x")
+    workbench.store.update_job(running.import_id, status="running")
+    workbench.import_rows([finding_row()])
+    assert workbench.store.recover(5) == [running.import_id]
+    job = workbench.store.job(running.import_id)
+    assert job is not None
+    assert (job.status, job.error_code, job.finished_at) == ("failed", "INTERRUPTED", 5)
+    assert workbench.staged() == 0
+    assert workbench.store.recover(6) == []
+
+
+@pytest.mark.parametrize(
+    ("filename", "day"),
+    [
+        ("scan-2025-09-12.csv", "2025-09-12"),
+        ("scan_09_12_2025.csv", "2025-09-12"),
+        ("scan-2025-13-45.csv", "2025-01-02"),
+        ("v2_scan.csv", "2025-01-02"),
+    ],
+)
+def test_the_day_of_a_scan_is_in_the_files_name_or_today(filename: str, day: str) -> None:
+    assert scan_date_of(filename, datetime(2025, 1, 2, tzinfo=UTC)) == day

@@ -1,0 +1,146 @@
+"""What is a catalog, and how it is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hextrackr_server.kev.catalog import KevError, parse_catalog
+from hextrackr_server.kev.fetcher import ATTEMPTS, KevFetcher, read_file
+from tests.hextrackr_server.kev_support import HOSTS, Source, feed, item, running_source
+
+
+def test_a_catalog_is_read_with_all_that_it_says() -> None:
+    given = item(" cve-2024-1000 ", knownRansomwareCampaignUse="Known", cwes=["CWE-1", "CWE-2"])
+    catalog = parse_catalog(feed(given, item("CVE-2024-2000", forensicTriage="Yes")))
+    assert catalog.version == "2025.09.30"
+    entry = catalog.entries["CVE-2024-1000"]
+    assert (entry.known_ransomware_use, entry.cwes) == (1, "CWE-1,CWE-2")
+    assert entry.short_description == "An overflow."
+    assert (entry.date_added, entry.due_date) == ("2025-01-02", "2025-01-23")
+
+
+def test_what_is_optional_may_be_missing() -> None:
+    short = item()
+    for name in ("knownRansomwareCampaignUse", "notes", "cwes"):
+        del short[name]
+    entry = parse_catalog(feed(short)).entries["CVE-2024-1000"]
+    assert (entry.known_ransomware_use, entry.notes, entry.cwes) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "known shape"),
+        (b"<html>", "known shape"),
+        (b"[]", "known shape"),
+        (b"\xff\xfe", "known shape"),
+        (b'{"vulnerabilities": []}', "known shape"),
+        (feed(), "0 entries"),
+        (feed(item(), count=2), "announces 2 entries and has 1"),
+        (feed(item("CVE-1-1")), "entry 1: 'CVE-1-1' is not a CVE"),
+        (feed(item("<script>")), "not a CVE"),
+        (feed(item(), item()), "in the catalog twice"),
+        (feed(item(dueDate="soon")), "dueDate 'soon' is not a date"),
+        (feed(item(product=5)), "known shape"),
+        (feed({"cveID": "CVE-2024-1000"}), "known shape"),
+    ],
+)
+def test_what_is_no_catalog_is_refused_with_the_reason(body: bytes, reason: str) -> None:
+    with pytest.raises(KevError, match=reason):
+        parse_catalog(body)
+
+
+# -- fetching
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    with running_source() as running:
+        yield running
+
+
+def fetcher(source: Source, waits: list[float] | None = None, **options: Any) -> KevFetcher:
+    noted = waits if waits is not None else []
+    return KevFetcher(source.url, HOSTS, wait=noted.append, **options)
+
+
+def test_the_catalog_comes_with_what_makes_the_next_question_cheap(source: Source) -> None:
+    source.answer(b"body", etag='"v1"', last_modified="Tue, 30 Sep 2025 00:00:00 GMT")
+    assert fetcher(source).fetch() == (b"body", '"v1"', "Tue, 30 Sep 2025 00:00:00 GMT")
+
+
+def test_one_that_has_not_changed_is_not_sent_again(source: Source) -> None:
+    source.answer(status=304)
+    assert fetcher(source).fetch('"v1"', "yesterday") == (None, '"v1"', "yesterday")
+    assert source.asked[0]["if-none-match"] == '"v1"'
+    assert source.asked[0]["if-modified-since"] == "yesterday"
+
+
+def test_a_source_that_stumbles_is_asked_again_and_later(source: Source) -> None:
+    waits: list[float] = []
+    source.answer(status=503)
+    source.answer(b"cut", length=10)
+    source.answer(b"body")
+    assert fetcher(source, waits).fetch().body == b"body"
+    assert waits == [1.0, 2.0]
+
+
+def test_after_three_attempts_it_is_given_up(source: Source) -> None:
+    source.answer(status=500)
+    with pytest.raises(KevError, match="answered 500"):
+        fetcher(source).fetch()
+    assert len(source.asked) == ATTEMPTS
+
+
+def test_a_refusal_is_not_asked_again(source: Source) -> None:
+    source.answer(status=403)
+    with pytest.raises(KevError, match="answered 403"):
+        fetcher(source).fetch()
+    assert len(source.asked) == 1
+
+
+def test_an_answer_that_is_too_large_is_not_read_to_its_end(source: Source) -> None:
+    source.answer(b"x" * 1000)
+    with pytest.raises(KevError, match="larger than 500 bytes"):
+        fetcher(source, maximum=500).fetch()
+
+
+def test_a_source_that_does_not_answer_in_time_is_given_up(source: Source) -> None:
+    waits: list[float] = []
+    source.answers.append(lambda handler: handler.rfile.read(1) and None)
+    with pytest.raises(KevError, match="timed out"):
+        fetcher(source, waits, timeout=0.03).fetch()
+    assert len(waits) == ATTEMPTS - 1
+
+
+def test_nobody_else_is_asked_not_even_by_a_redirect(source: Source) -> None:
+    source.answer(status=302, location="http://169.254.169.254/latest/")
+    with pytest.raises(KevError, match=r"169\.254\.169\.254 is not among the hosts"):
+        fetcher(source).fetch()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/feed", "file:///etc/passwd", "https://127.0.0.1@evil.example/"]
+)
+def test_a_url_of_another_host_is_refused(url: str) -> None:
+    with pytest.raises(KevError, match="not among the hosts"):
+        KevFetcher(url, HOSTS).fetch()
+
+
+def test_a_host_elsewhere_is_asked_over_https_only() -> None:
+    with pytest.raises(KevError, match="https only"):
+        KevFetcher("http://feeds.example/x", ("feeds.example",)).fetch()
+
+
+def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
+    path = tmp_path / "kev.json"
+    with pytest.raises(KevError, match="No such file"):
+        read_file(path)
+    path.write_bytes(b"x" * 100)
+    assert read_file(path) == b"x" * 100
+    with pytest.raises(KevError, match="larger than 99 bytes"):
+        read_file(path, maximum=99)

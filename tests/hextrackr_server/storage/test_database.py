@@ -1,0 +1,191 @@
+"""One file, one server, one writer."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, insert, inspect, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from hextrackr_server.errors import SettingsError
+from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.migrations import MIGRATIONS
+from hextrackr_server.storage.schema import meta, vulnerability_staging
+
+
+def version_of(database: Database) -> str:
+    with database.reading() as connection:
+        return str(connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version")))
+
+
+def test_a_new_file_has_the_newest_schema(tmp_path: Path) -> None:
+    database = Database(tmp_path / "deep" / "er" / "x.db")
+    assert version_of(database) == str(1 + len(MIGRATIONS))
+    database.close()
+
+
+def test_no_other_user_of_the_machine_can_read_a_new_file(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        database = Database(tmp_path / "x.db")
+    finally:
+        os.umask(umask)
+    found = {each.name: each.stat().st_mode & 0o077 for each in tmp_path.glob("x.db*")}
+    assert found == dict.fromkeys(("x.db", "x.db-wal", "x.db-shm", "x.db.lock"), 0)
+    database.close()
+
+
+def test_a_file_of_the_first_version_has_all_tables_and_columns_afterwards(tmp_path: Path) -> None:
+    new = Database(tmp_path / "new.db")
+    old = Database(tmp_path / "old.db")
+    with old.writing() as connection:
+        connection.execute(update(meta).values(value="1"))
+        for table in ("vulnerability_snapshots", "vendor_daily_totals", "kev_status",
+                      "kev_history", "sync_metadata", "tickets", "maintenance_windows",
+                      "user_notifications", "import_rejections"):  # fmt: skip
+            connection.execute(text(f"DROP TABLE {table}"))
+        for index in ("ix_current_cve", "ix_current_hostname"):
+            connection.execute(text(f"DROP INDEX {index}"))
+        connection.execute(
+            text("ALTER TABLE vulnerabilities_current DROP COLUMN changed_import_id")
+        )
+    old.close()
+    old = Database(tmp_path / "old.db")
+
+    def shape(database: Database) -> dict[str, set[str]]:
+        with database.reading() as connection:
+            inspector = inspect(connection)
+            return {
+                name: {column["name"] for column in inspector.get_columns(name)}
+                | {str(index["name"]) for index in inspector.get_indexes(name)}
+                for name in inspector.get_table_names()
+            }
+
+    assert shape(old) == shape(new)
+    new.close()
+    old.close()
+
+
+def test_an_older_file_is_migrated_step_by_step_and_once(tmp_path: Path) -> None:
+    Database(tmp_path / "x.db", migrations=()).close()
+    done: list[int] = []
+
+    def second(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE second (id INTEGER)"))
+        done.append(2)
+
+    def third(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE third (id INTEGER)"))
+        done.append(3)
+
+    for _ in range(2):
+        database = Database(tmp_path / "x.db", migrations=(second, third))
+        assert version_of(database) == "3"
+        database.close()
+    assert done == [2, 3]
+
+
+def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    Database(tmp_path / "x.db", migrations=()).close()
+
+    def broken(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE half (id INTEGER)"))
+        raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        Database(tmp_path / "x.db", migrations=(broken,))
+    database = Database(tmp_path / "x.db", migrations=())
+    assert version_of(database) == "1"
+    with database.reading() as connection:
+        assert not connection.dialect.has_table(connection, "half")
+    database.close()
+
+
+def test_a_file_of_a_newer_server_is_refused(tmp_path: Path) -> None:
+    database = Database(tmp_path / "x.db")
+    with database.writing() as connection:
+        connection.execute(update(meta).values(value="99"))
+    database.close()
+    with pytest.raises(SettingsError, match="newer server"):
+        Database(tmp_path / "x.db")
+
+
+def test_a_second_server_is_refused_until_the_first_has_closed(tmp_path: Path) -> None:
+    first = Database(tmp_path / "x.db")
+    with pytest.raises(SettingsError, match="in use by another server"):
+        Database(tmp_path / "x.db")
+    first.close()
+    Database(tmp_path / "x.db").close()
+
+
+def test_a_path_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="cannot be opened"):
+        Database(tmp_path / "file" / "x.db")
+
+
+def test_a_block_that_raises_writes_nothing(tmp_path: Path) -> None:
+    database = Database(tmp_path / "x.db")
+
+    def write_half() -> None:
+        with database.writing() as connection:
+            connection.execute(insert(meta).values(name="a", value="b"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    with database.reading() as connection:
+        assert connection.scalar(select(meta.c.value).where(meta.c.name == "a")) is None
+    database.close()
+
+
+def test_foreign_keys_are_enforced(tmp_path: Path) -> None:
+    database = Database(tmp_path / "x.db")
+    columns = {c.name: "" for c in vulnerability_staging.c if not c.nullable and c.name != "id"}
+    numbers = dict.fromkeys(
+        ("import_id", "row_number", "weight", "dedup_tier", "confidence_score"), 1
+    )
+    with pytest.raises(IntegrityError), database.writing() as connection:
+        connection.execute(insert(vulnerability_staging).values(**(columns | numbers)))
+    database.close()
+
+
+def test_readers_see_one_state_while_a_writer_writes(tmp_path: Path) -> None:
+    database = Database(tmp_path / "x.db")
+    query = select(meta.c.value).where(meta.c.name == "a")
+    with database.writing() as writer:
+        writer.execute(insert(meta).values(name="a", value="b"))
+        with database.reading() as reader:
+            assert reader.scalar(query) is None
+    with database.reading() as reader:
+        assert reader.scalar(query) == "b"
+    database.close()
+
+
+def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+    database = Database(tmp_path / "x.db")
+    order: list[str] = []
+
+    def write() -> None:
+        with database.writing():
+            order.append("second")
+
+    with database.writing():
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join(0.03)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+    database.close()
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "export.csv"
+    file.write_text("asset.name,definition.cve\n")
+    with pytest.raises(SettingsError, match="file is not a database; name another one"):
+        Database(file)
+    assert file.read_text() == "asset.name,definition.cve\n"

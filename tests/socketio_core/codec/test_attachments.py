@@ -1,0 +1,213 @@
+"""Placeholders and attachments, and the plain forms of values."""
+
+from __future__ import annotations
+
+import uuid
+from collections import OrderedDict, namedtuple
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum, StrEnum
+from typing import Any
+
+import msgspec
+import pytest
+
+from socketio_core.codec.attachments import (
+    MAX_DEPTH,
+    Attachments,
+    convert_value,
+    reconstruct,
+    to_plain,
+)
+from socketio_core.errors import PacketError
+
+PLACEHOLDER = {"_placeholder": True, "num": 0}
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Row(msgspec.Struct):
+    id: int
+    file: Any = None
+
+
+@dataclass
+class Point:
+    x: int
+    inner: Any = None
+
+
+def plain(value: Any) -> Any:
+    return to_plain(value, convert_value)
+
+
+def nested(levels: int) -> Any:
+    value: Any = []
+    for _ in range(levels - 1):
+        value = {"a": value} if levels % 2 else [value]
+    return value
+
+
+# -- attachments
+
+
+def test_attachments_are_numbered_in_the_order_in_which_they_stand() -> None:
+    collector = Attachments(10)
+    tree = to_plain({"b": [b"1", {"c": bytearray(b"2")}], "a": memoryview(b"3")}, collector.convert)
+    placeholders = [{"_placeholder": True, "num": number} for number in range(3)]
+    assert tree == {"b": [placeholders[0], {"c": placeholders[1]}], "a": placeholders[2]}
+    assert collector.found == [b"1", b"2", b"3"]
+
+
+def test_binary_inside_of_objects_is_found() -> None:
+    collector = Attachments(10)
+    data = [Row(1, b"1"), Point(2, [b"2"]), (b"3",)]
+    assert to_plain(data, collector.convert)[0] == {"id": 1, "file": PLACEHOLDER}
+    assert collector.found == [b"1", b"2", b"3"]
+
+
+def test_one_attachment_too_many_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most 1 attachments"):
+        to_plain([b"1", b"2"], Attachments(1).convert)
+
+
+def test_reconstruction_puts_attachments_where_their_placeholders_stand() -> None:
+    tree = ["x", PLACEHOLDER, {"a": [PLACEHOLDER], "b": {"_placeholder": True, "num": 1}}, [], {}]
+    reconstruct(tree, [b"0", b"1"])
+    assert tree == ["x", b"0", {"a": [b"0"], "b": b"1"}, [], {}]
+
+
+def test_what_only_resembles_a_placeholder_stays() -> None:
+    tree = [{"_placeholder": 1, "num": 0}, {"_placeholder": "true", "num": 0}, {"num": 0}]
+    before = [dict(item) for item in tree]
+    reconstruct(tree, [b"0"])
+    assert tree == before
+
+
+@pytest.mark.parametrize("number", [1, -1, 0.0, True, False, None, "0", "splice", [0], 2**70])
+def test_a_placeholder_that_is_no_index_is_refused(number: Any) -> None:
+    with pytest.raises(PacketError) as caught:
+        reconstruct([{"_placeholder": True, "num": number}], [b"0"])
+    assert caught.value.slug == "illegal_attachments"
+
+
+def test_a_placeholder_without_a_number_is_refused() -> None:
+    with pytest.raises(PacketError):
+        reconstruct([{"_placeholder": True}], [b"0"])
+
+
+def test_depth_does_not_trouble_reconstruction() -> None:
+    tree: list[Any] = [PLACEHOLDER]
+    for _ in range(10_000):
+        tree = [tree]
+    reconstruct(tree, [b"0"])
+    for _ in range(10_000):
+        (tree,) = tree
+    assert tree == [b"0"]
+
+
+# -- plain forms
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), "1970-01-01T00:00:00.000Z"),
+        (datetime(2024, 2, 29, 12, 30, 15, 123999, tzinfo=UTC), "2024-02-29T12:30:15.123Z"),
+        (datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))), "2023-12-31T23:00:00.000Z"),
+        (datetime(2024, 1, 1), "2024-01-01T00:00:00.000Z"),
+        (date(2024, 1, 1), "2024-01-01"),
+        (time(1, 2, 3), "01:02:03"),
+    ],
+)
+def test_times_are_written_as_javascript_writes_a_date(moment: Any, text: str) -> None:
+    assert plain([moment]) == [text]
+
+
+def test_a_moment_beyond_the_calendar_is_refused() -> None:
+    with pytest.raises(ValueError, match="lies beyond the calendar"):
+        plain(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))))
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ((1, 2), [1, 2]),
+        ({1}, [1]),
+        (frozenset([1]), [1]),
+        (namedtuple("Pair", "a b")(1, 2), [1, 2]),
+        (Colour.RED, "red"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (Decimal("1.50"), "1.50"),
+        (Row(1, datetime(2024, 1, 1)), {"id": 1, "file": "2024-01-01T00:00:00.000Z"}),
+        (Point(1, Point(2)), {"x": 1, "inner": {"x": 2, "inner": None}}),
+        (OrderedDict(a=1), {"a": 1}),
+        (StrEnum("Name", ["A"]).A, "a"),
+        (IntEnum("Number", ["A"]).A, 1),
+        (float("nan"), None),
+        (True, True),
+        (None, None),
+    ],
+)
+def test_values_have_plain_forms(value: Any, form: Any) -> None:
+    result = plain([value])[0]
+    assert result == form
+    assert type(result) is type(form)
+
+
+def test_keys_become_strings() -> None:
+    keys = {2: "a", 1.5: "b", None: "c", True: "d", Colour.RED: "e", "\ud800": "f"}
+    assert plain(keys) == {
+        "2": "a",
+        "1.5": "b",
+        "null": "c",
+        "true": "d",
+        "red": "e",
+        "\ud800": "f",
+    }
+
+
+def test_a_key_without_a_plain_form_is_refused() -> None:
+    with pytest.raises(TypeError, match="a key of type tuple cannot be sent"):
+        plain({(1, 2): 3})
+
+
+@pytest.mark.parametrize(
+    "value", [object(), iter([]), b"1", bytearray(), Row(1, object()), Row(1, {(1,): 2})]
+)
+def test_a_value_without_a_plain_form_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"a value of type \w+ cannot be sent"):
+        plain(value)
+
+
+def test_an_integer_beyond_64_bits_is_refused_wherever_it_stands() -> None:
+    with pytest.raises(ValueError, match="beyond 64 bits"):
+        plain(Row(2**64))
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH, MAX_DEPTH - 1])
+def test_data_may_be_as_deep_as_the_limit(levels: int) -> None:
+    assert plain(nested(levels)) == nested(levels)
+
+
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, MAX_DEPTH + 2])
+def test_deeper_data_is_refused(levels: int) -> None:
+    with pytest.raises(ValueError, match="nested deeper than 254"):
+        plain(nested(levels))
+
+
+def test_circular_objects_are_refused() -> None:
+    point = Point(1)
+    point.inner = point
+    with pytest.raises(ValueError, match="circular"):
+        plain(point)
+
+
+def test_the_copy_shares_no_container_with_what_was_given() -> None:
+    data = {"a": [1, {"b": []}]}
+    copy = plain(data)
+    copy["a"][1]["b"].append(2)
+    assert data == {"a": [1, {"b": []}]}

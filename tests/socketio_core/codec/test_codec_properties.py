@@ -1,0 +1,208 @@
+"""What holds for every packet and for every message, whoever made it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from socketio_core.codec.attachments import Attachments, reconstruct, to_plain
+from socketio_core.codec.json_codec import Decoder, JsonParser, Packet, PacketType, Parser
+from socketio_core.codec.msgpack_codec import MsgpackParser
+from socketio_core.codec.packet import (
+    ACK_ID_LIMIT,
+    RESERVED_EVENTS,
+    Decoded,
+    is_event_name,
+    is_namespace,
+)
+from socketio_core.errors import PacketError
+
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, *_ = PacketType
+JSON = JsonParser(max_attachments=100)
+MSGPACK = MsgpackParser()
+
+# Lone surrogates exist in JavaScript's strings, hence in JSON, but not in MessagePack.
+any_text = st.text(st.characters(exclude_categories=()))
+utf8_text = st.text(st.characters(codec="utf-8"))
+binary = st.binary(max_size=20)
+integers = st.integers(-(2**63), 2**64 - 1)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def trees(text: st.SearchStrategy[str], *leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Whatever an event may carry, but for objects that claim to be placeholders."""
+    scalars = st.one_of(st.none(), st.booleans(), integers, floats, text, *leaves)
+    keys = text.filter(lambda key: key != "_placeholder")
+    return st.recursive(
+        scalars,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
+        max_leaves=20,
+    )
+
+
+@st.composite
+def packets(
+    draw: st.DrawFn, text: st.SearchStrategy[str], values: st.SearchStrategy[Any]
+) -> Packet:
+    kind = draw(st.sampled_from([CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR]))
+    namespace = draw(st.just("/") | utf8_text.map(lambda name: "/" + name).filter(is_namespace))
+    ack_id = draw(st.none() | st.integers(0, ACK_ID_LIMIT - 1))
+    arguments = st.lists(values, max_size=4)
+    # Only events and acks carry binary as binary in every codec.
+    objects = st.dictionaries(text, trees(text), max_size=4)
+    data: Any = None
+    match kind:
+        case PacketType.CONNECT:
+            data = draw(st.none() | objects)
+        case PacketType.CONNECT_ERROR:
+            data = draw(text | objects)
+        case PacketType.EVENT:
+            names = (text | integers | floats).filter(is_event_name)
+            data = [draw(names), *draw(arguments)]
+        case PacketType.ACK:
+            ack_id = ack_id or 0
+            data = draw(arguments)
+        case _:
+            pass
+    return Packet(kind, namespace, data, ack_id)
+
+
+def transmit(parser: Parser, packet: Packet) -> Packet | None:
+    """What a peer receives, who must not get anything before the last message."""
+    decoder = parser.decoder()
+    received = None
+    for message in parser.encode(packet):
+        assert received is None
+        if message.is_binary:
+            received = decoder.receive_binary(message.payload)
+        else:
+            received = decoder.receive_text(message.payload)
+    return received
+
+
+@given(packets(any_text, trees(any_text, binary)))
+def test_a_packet_arrives_as_it_was_sent(packet: Packet) -> None:
+    assert transmit(JSON, packet) == packet
+
+
+@given(packets(utf8_text, trees(utf8_text, binary)))
+def test_a_packet_arrives_over_msgpack_as_it_was_sent(packet: Packet) -> None:
+    assert transmit(MSGPACK, packet) == packet
+
+
+@given(packets(utf8_text, trees(utf8_text, binary)))
+def test_encoding_changes_nothing(packet: Packet) -> None:
+    before = copy.deepcopy(packet)
+    JSON.encode(packet)
+    MSGPACK.encode(packet)
+    assert packet == before
+
+
+@given(packets(any_text, trees(any_text, binary)))
+def test_no_packet_breaks_a_polling_payload(packet: Packet) -> None:
+    # Engine.IO v4, Payload: the packets are separated by U+001E.
+    assert b"\x1e" not in JSON.encode(packet)[0].payload
+
+
+@given(trees(any_text, binary))
+def test_attachments_return_to_their_places(tree: Any) -> None:
+    collector = Attachments(100)
+    holder = [to_plain(tree, collector.convert)]
+    json.dumps(holder)
+    reconstruct(holder, collector.found)
+    assert holder == [tree]
+
+
+# -- whatever comes in
+
+
+def feed(decoder: Decoder, message: str | bytes) -> Decoded | None:
+    if isinstance(message, str):
+        # What is not UTF-8 on the wire, too.
+        return decoder.receive_text(b"4" + message.encode(errors="surrogatepass"))
+    return decoder.receive_binary(message)
+
+
+def check_received(decoded: Decoded | None) -> None:
+    """A handler may rely on this, whatever the peer sends."""
+    if decoded is None:
+        return
+    packet = Packet(*decoded)
+    assert packet.type in {CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR}
+    assert is_namespace(packet.namespace)
+    assert packet.ack_id is None or 0 <= packet.ack_id < ACK_ID_LIMIT
+    match packet.type:
+        case PacketType.EVENT:
+            assert is_event_name(packet.data[0])
+            assert packet.data[0] not in RESERVED_EVENTS
+        case PacketType.ACK:
+            assert type(packet.data) is list
+        case PacketType.CONNECT:
+            assert packet.data is None or type(packet.data) is dict
+        case PacketType.DISCONNECT:
+            assert packet.data is None
+
+
+# Text that looks like packets gets farther than text at random.
+fragments = st.one_of(
+    st.sampled_from('0123456/,-[]{}" \ud800٣'),
+    st.sampled_from(["51-", "52-", "50-", "/a", "/a,", "00", "null", "NaN", "[]", "{}"]),
+    st.sampled_from(['["x"]', '["connect"]', '["\\ud800"]', '["\\ud800",-1e999]']),
+    st.just('["x",{"_placeholder":true,"num":0}]'),
+)
+texts = any_text | st.lists(fragments, max_size=6).map("".join)
+
+
+@given(texts)
+@example("2")
+@example("2[")
+@example("5")
+@example("51-")
+@example('2["\\u0000' + "[" * 5000)
+def test_text_is_a_packet_or_an_error(text: str) -> None:
+    with suppress(PacketError, UnicodeDecodeError):
+        check_received(feed(JSON.decoder(), text))
+
+
+@given(st.lists(texts | binary, max_size=6))
+def test_a_sequence_of_messages_is_packets_until_an_error(messages: list[str | bytes]) -> None:
+    decoder = JSON.decoder()
+    with suppress(PacketError, UnicodeDecodeError):
+        for message in messages:
+            check_received(feed(decoder, message))
+
+
+msgpack_values = trees(
+    utf8_text,
+    binary,
+    st.datetimes(datetime(1, 1, 2), datetime(9999, 1, 1), timezones=st.just(UTC)),
+    st.builds(msgspec.msgpack.Ext, st.integers(-128, 127), binary),
+)
+almost_packets = st.dictionaries(
+    st.sampled_from(["type", "nsp", "data", "id", "options"]),
+    st.integers(-1, 6) | st.just("/") | st.just(["x"]) | st.lists(msgpack_values, max_size=3),
+)
+
+
+@given(binary | (almost_packets | msgpack_values).map(msgspec.msgpack.encode), st.data())
+def test_binary_is_a_packet_of_msgpack_or_an_error(message: bytes, data: st.DataObject) -> None:
+    if message and data.draw(st.booleans()):
+        position = data.draw(st.integers(0, len(message) - 1))
+        message = message[:position] + data.draw(st.binary(max_size=4)) + message[position + 1 :]
+    with suppress(PacketError):
+        check_received(MSGPACK.decoder().receive_binary(message))
+
+
+@pytest.mark.parametrize("letter", "0123456")
+@given(st.text(st.sampled_from('0123456789/,-[]{}":tx \\ud8'), max_size=30))
+def test_every_type_of_packet_stands_up_to_nonsense(letter: str, rest: str) -> None:
+    with suppress(PacketError):
+        check_received(feed(JSON.decoder(), letter + rest))

@@ -1,0 +1,354 @@
+"""The text codec, and the rules that all codecs share; the vectors show what is on the wire."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from enum import IntEnum, StrEnum
+from typing import Any
+
+import pytest
+
+from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.errors import CloseReason, ProtocolError
+from socketio_core.codec.json_codec import JsonParser, Packet, PacketType
+from socketio_core.codec.packet import ACK_ID_LIMIT, Decoded, Decoder, is_event_name, is_namespace
+from socketio_core.errors import (
+    AckError,
+    AckTimeout,
+    ConnectRefused,
+    PacketError,
+    PayloadInvalid,
+    PeerDisconnected,
+    SocketError,
+)
+
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = PacketType
+
+parser = JsonParser()
+
+
+def text_of(messages: bytes | tuple[EncodedPacket, ...]) -> str:
+    """The text of a packet that is one message."""
+    if isinstance(messages, bytes):
+        return messages.decode()
+    (message,) = messages
+    assert not message.is_binary
+    return message.payload.decode()
+
+
+def encode_data(*data: Any) -> Any:
+    """What a client makes of an event's data."""
+    return json.loads(text_of(parser.encode_event("/", ["event", *data])).removeprefix("42"))[1:]
+
+
+def receive(decoder: Decoder, text: str) -> Decoded | None:
+    return decoder.receive_text(b"4" + text.encode())
+
+
+def decode(text: str) -> Packet | None:
+    decoded = receive(parser.decoder(), text)
+    return decoded and Packet(*decoded)
+
+
+# -- events and acks
+
+
+def test_an_event_is_encoded_behind_the_message_type_of_engine_io() -> None:
+    assert text_of(parser.encode(Packet(EVENT, "/", ["x", 1]))) == '42["x",1]'
+
+
+def test_a_tuple_of_data_is_as_good_as_a_list() -> None:
+    assert text_of(parser.encode(Packet(EVENT, "/", ("x", 1)))) == '42["x",1]'
+    assert text_of(parser.encode_ack("/", 3, (1,))) == "433[1]"
+
+
+def test_the_short_ways_encode_as_the_packet_does() -> None:
+    for namespace in ("/", "/admin"):
+        for ack_id in (None, 0, 7):
+            packet = Packet(EVENT, namespace, ["x", {"a": b"1"}], ack_id)
+            [short, *_] = parser.encode_event(namespace, packet.data, ack_id)
+            [long, *_] = parser.encode(packet)
+            assert short.payload == long.payload
+        packet = Packet(ACK, namespace, [1], 7)
+        assert text_of(parser.encode_ack(namespace, 7, [1])) == text_of(parser.encode(packet))
+
+
+def test_attachments_follow_their_packet_as_binary_messages() -> None:
+    text, *attachments = parser.encode(Packet(EVENT, "/a", ["x", b"1", [bytearray(b"2")]], 5))
+    assert text.payload.startswith(b'452-/a,5["x",{')
+    assert [(part.payload, part.is_binary) for part in attachments] == [(b"1", True), (b"2", True)]
+
+
+def test_an_ack_may_carry_attachments() -> None:
+    text, attachment = parser.encode_ack("/", 5, [memoryview(b"12")])
+    assert text.payload == b'461-5[{"_placeholder":true,"num":0}]'
+    assert attachment.payload == b"12"
+
+
+def test_an_attachment_keeps_the_bytes_it_was_sent_with() -> None:
+    buffer = bytearray(b"before")
+    _, attachment = parser.encode_event("/", ["x", buffer])
+    buffer[:] = b"after!"
+    assert attachment.payload == b"before"
+
+
+def test_encoding_leaves_the_data_as_it_was() -> None:
+    data = ["x", {"b": b"1", 2: [b"2"]}, "\ud800"]
+    parser.encode_event("/", data)
+    assert data == ["x", {"b": b"1", 2: [b"2"]}, "\ud800"]
+
+
+# -- values that JSON has no form for
+
+
+def test_numbers_that_are_not_finite_become_null() -> None:
+    assert encode_data(float("nan"), float("inf"), [-float("inf")]) == [None, None, [None]]
+    assert encode_data("\ud800", float("nan"), 1.5) == ["\ud800", None, 1.5]
+
+
+def test_keys_that_are_no_strings_become_strings_as_in_javascript() -> None:
+    assert encode_data({2: 2, None: 3, True: 4}) == [{"2": 2, "null": 3, "true": 4}]
+    assert encode_data({1: "\ud800", None: 3}) == [{"1": "\ud800", "null": 3}]
+
+
+def test_a_lone_surrogate_goes_out_as_an_escape_and_its_neighbours_as_they_are() -> None:
+    text = text_of(parser.encode_event("/", ["é", "\\\ud800", {"\udfff": "\x1e"}]))
+    assert text == '42["é","\\\\\\ud800",{"\\udfff":"\\u001e"}]'
+
+
+def test_the_greatest_integers_of_64_bits_are_sent_and_those_beyond_refused() -> None:
+    assert encode_data(2**64 - 1, -(2**63)) == [2**64 - 1, -(2**63)]
+    for number in (2**64, -(2**63) - 1):
+        with pytest.raises(ValueError, match="an integer beyond 64 bits cannot be sent"):
+            parser.encode_event("/", ["x", number])
+
+
+def test_circular_data_is_refused() -> None:
+    data: list[Any] = ["x"]
+    data.append(data)
+    with pytest.raises(ValueError, match="the data is circular, or nested deeper than 254 levels"):
+        parser.encode_event("/", data)
+
+
+def test_a_value_that_means_nothing_on_the_wire_is_refused() -> None:
+    with pytest.raises(TypeError, match="a value of type object cannot be sent"):
+        parser.encode_event("/", ["x", object()])
+
+
+def test_an_eleventh_attachment_is_refused_where_it_is_sent() -> None:
+    assert len(parser.encode_event("/", ["x", *[b""] * 10])) == 11
+    with pytest.raises(ValueError, match="an event carries at most 10 attachments"):
+        parser.encode_event("/", ["x", *[b""] * 11])
+    assert len(JsonParser(max_attachments=11).encode_event("/", ["x", *[b""] * 11])) == 12
+
+
+def test_binary_outside_of_events_and_acks_is_written_as_node_writes_a_buffer() -> None:
+    packet = Packet(CONNECT_ERROR, "/", {"message": "no", "data": [bytearray(b"\1"), "\ud800"]})
+    assert text_of(parser.encode(packet)) == (
+        '44{"message":"no","data":[{"type":"Buffer","data":[1]},"\\ud800"]}'
+    )
+
+
+def test_other_values_have_the_same_form_in_every_packet() -> None:
+    day = date(2024, 1, 1)
+    assert text_of(parser.encode(Packet(CONNECT, "/", {"at": day}))) == '40{"at":"2024-01-01"}'
+    assert encode_data(day) == ["2024-01-01"]
+
+
+# -- what is refused on both sides
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"],
+)
+def test_a_reserved_name_is_refused_on_both_sides(name: str) -> None:
+    with pytest.raises(ValueError, match="not the name of an event, or a reserved one"):
+        parser.encode_event("/", [name])
+    with pytest.raises(PacketError):
+        decode(f'2["{name}"]')
+
+
+@pytest.mark.parametrize("data", [[], [None], [True], [float("nan")], [float("inf")], [{}], [[]]])
+def test_an_event_without_a_proper_name_is_not_sent(data: list[Any]) -> None:
+    with pytest.raises(ValueError, match="not the name of an event"):
+        parser.encode(Packet(EVENT, "/", data))
+
+
+def test_an_event_may_be_named_by_a_member_of_an_enumeration() -> None:
+    class Name(StrEnum):
+        MOVED = "moved"
+
+    class Code(IntEnum):
+        MOVED = 4
+
+    assert text_of(parser.encode_event("/", [Name.MOVED])) == '42["moved"]'
+    assert text_of(parser.encode_event("/", [Code.MOVED])) == "42[4]"
+
+
+def test_names_of_events_are_strings_and_finite_numbers() -> None:
+    assert all(map(is_event_name, ["", "message", 0, -1, 1.5]))
+    assert not any(map(is_event_name, ["connect", None, True, float("nan"), b"x", ("x",)]))
+
+
+def test_names_of_namespaces_fit_into_every_header() -> None:
+    assert all(map(is_namespace, ["/", "/a", "/a/b?c=[d]", "/" + "n" * 511]))
+    assert not any(map(is_namespace, ["", "a", "/a,b", "/a\x1eb", "/" + "n" * 512]))
+
+
+@pytest.mark.parametrize("namespace", ["", "admin", "/a,b", "/a\x1eb", "/" + "n" * 512])
+def test_nothing_is_sent_to_what_cannot_be_a_namespace(namespace: str) -> None:
+    for kind, data in ((CONNECT, None), (EVENT, ["x"])):
+        with pytest.raises(ValueError, match="not the name of a namespace"):
+            parser.encode(Packet(kind, namespace, data))
+
+
+@pytest.mark.parametrize("ack_id", [-1, ACK_ID_LIMIT])
+def test_an_ack_id_that_no_decoder_takes_is_not_sent(ack_id: int) -> None:
+    with pytest.raises(ValueError, match="an ack id has up to 15 digits"):
+        parser.encode_event("/", ["x"], ack_id)
+    with pytest.raises(ValueError, match="an ack id has up to 15 digits"):
+        parser.encode_ack("/", ack_id, [])
+
+
+def test_an_ack_must_say_what_it_answers() -> None:
+    with pytest.raises(ValueError, match="an ACK needs the id of what it answers"):
+        parser.encode(Packet(ACK, "/", []))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (EVENT, None),
+        (EVENT, "x"),
+        (EVENT, {"x": 1}),
+        (ACK, None),
+        (ACK, "x"),
+        (CONNECT, []),
+        (CONNECT, "x"),
+        (DISCONNECT, {}),
+        (CONNECT_ERROR, []),
+        (BINARY_EVENT, ["x"]),
+        (BINARY_ACK, None),
+    ],
+)
+def test_data_that_the_type_cannot_carry_is_not_sent(kind: PacketType, data: Any) -> None:
+    with pytest.raises(ValueError, match=r"must be a list|cannot carry|send EVENT or ACK"):
+        parser.encode(Packet(kind, "/", data, 1))
+
+
+# -- decoding
+
+
+def test_a_binary_packet_comes_out_as_the_plain_type_with_bytes_inside() -> None:
+    decoder = parser.decoder()
+    assert receive(decoder, '61-/a,5[{"_placeholder":true,"num":0}]') is None
+    packet = decoder.receive_binary(b"1")
+    assert packet == Packet(ACK, "/a", [b"1"], 5)
+    assert packet is not None
+    assert packet.type is ACK
+
+
+def test_a_packet_may_follow_a_binary_one() -> None:
+    decoder = parser.decoder()
+    for data in (b"1", b"2"):
+        assert receive(decoder, '51-["x",{"_placeholder":true,"num":0}]') is None
+        assert decoder.receive_binary(data) == Packet(EVENT, "/", ["x", data])
+        assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
+
+
+def test_a_packet_that_announces_no_attachments_is_complete_at_once() -> None:
+    decoder = parser.decoder()
+    assert receive(decoder, '50-["x"]') == Packet(EVENT, "/", ["x"])
+    assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
+
+
+def test_closing_lets_go_of_a_packet_that_waits() -> None:
+    decoder = parser.decoder()
+    receive(decoder, '51-["x",{"_placeholder":true,"num":0}]')
+    decoder.close()
+    assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
+
+
+@pytest.mark.parametrize("first", [[], [b""]])
+def test_nothing_is_held_after_an_error(first: list[bytes]) -> None:
+    for last in ('2["y"]', b"123456", b""):
+        decoder = JsonParser(max_attachment_bytes=5).decoder()
+        receive(decoder, f'5{len(first) + 1}-["x",{{"_placeholder":true,"num":7}}]')
+        for message in first:
+            assert decoder.receive_binary(message) is None
+        with pytest.raises(PacketError):
+            receive(decoder, last) if isinstance(last, str) else decoder.receive_binary(last)
+        assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
+
+
+def test_attachments_may_be_as_large_as_the_limit_says() -> None:
+    decoder = JsonParser(max_attachment_bytes=5).decoder()
+    receive(decoder, '52-["x"]')
+    assert decoder.receive_binary(b"123") is None
+    assert decoder.receive_binary(b"45") == Packet(EVENT, "/", ["x"])
+
+
+@pytest.mark.parametrize("text", ['2["x",{}{}', '2["\\u0041",{}', '2["\\ud800",{}', "2[", '2["x"'])
+def test_json_that_nobody_can_read_is_refused(text: str) -> None:
+    for nested in ("", "[" * 100_000, '[{"a":' * 50_000):
+        with pytest.raises(PacketError) as caught:
+            decode(text.replace("{}", nested or "{"))
+        assert caught.value.slug == "invalid_payload"
+
+
+def test_what_is_nested_as_deep_as_may_be_sent_is_decoded() -> None:
+    data = json.loads("[" * 253 + "]" * 253)
+    assert decode(text_of(parser.encode_event("/", ["x", data]))[1:]) == Packet(
+        EVENT, "/", ["x", data]
+    )
+    with pytest.raises(ValueError, match="nested deeper"):
+        parser.encode_event("/", ["x", [data]])
+
+
+def test_integers_beside_a_lone_surrogate_are_those_without_one() -> None:
+    numbers = "0,-1,18446744073709551615,18446744073709551616,-9223372036854775809,1.5"
+    plain = decode(f'2["x",{numbers}]')
+    lenient = decode(f'2["\\ud800",{numbers}]')
+    assert plain is not None
+    assert lenient is not None
+    assert plain.data[1:] == lenient.data[1:]
+    assert [type(n) for n in plain.data[1:]] == [type(n) for n in lenient.data[1:]]
+
+
+def test_an_endless_integer_is_refused_with_and_without_a_lone_surrogate() -> None:
+    digits = "1" * (sys.get_int_max_str_digits() + 1)
+    for name in ("x", "\\ud800"):
+        with pytest.raises(PacketError):
+            decode(f'2["{name}",{digits}]')
+
+
+def test_a_decoder_of_another_connection_waits_for_nothing() -> None:
+    receive(parser.decoder(), '51-["x"]')
+    with pytest.raises(PacketError):
+        parser.decoder().receive_binary(b"1")
+
+
+# -- errors
+
+
+def test_a_packet_error_closes_the_connection_as_node_does() -> None:
+    with pytest.raises(ProtocolError, match="unknown packet type 9") as caught:
+        decode("9")
+    assert caught.value.reason is CloseReason.FORCED_CLOSE
+
+
+def test_every_error_of_user_code_and_of_acks_is_a_socket_error() -> None:
+    refused = ConnectRefused("no", {"code": 1})
+    failed = AckError("E1", "no", [1])
+    invalid = PayloadInvalid("no", [{"path": "$.a", "message": "missing"}])
+    late = AckTimeout()
+    gone = PeerDisconnected()
+    assert all(isinstance(e, SocketError) for e in (refused, failed, invalid, late, gone))
+    assert (str(refused), refused.message, refused.data) == ("no", "no", {"code": 1})
+    assert (str(failed), failed.code, failed.message, failed.data) == ("no", "E1", "no", [1])
+    assert (invalid.message, invalid.fields) == ("no", [{"path": "$.a", "message": "missing"}])
+    assert str(late) == "operation has timed out"
+    assert str(gone) == "socket has been disconnected"

@@ -1,0 +1,177 @@
+"""The MessagePack codec; what its messages look like is in the vectors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+
+from socketio_core.codec.json_codec import Packet, PacketType
+from socketio_core.codec.msgpack_codec import MsgpackParser
+from socketio_core.codec.packet import ACK_ID_LIMIT
+from socketio_core.errors import PacketError
+
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = PacketType
+
+parser = MsgpackParser()
+
+
+def wire(packet: Packet) -> bytes:
+    (message,) = parser.encode(packet)
+    assert message.is_binary
+    return message.payload
+
+
+def decode(data: bytes) -> Packet | None:
+    return parser.decoder().receive_binary(data)
+
+
+def event(hexadecimal: str) -> bytes:
+    """An event "x" with one argument, whose bytes are given."""
+    return b"\x83\xa4type\x02\xa4data\x92\xa1x" + bytes.fromhex(hexadecimal) + b"\xa3nsp\xa1/"
+
+
+def argument(hexadecimal: str) -> Any:
+    packet = decode(event(hexadecimal))
+    assert packet is not None
+    return packet.data[1]
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        Packet(CONNECT, "/", None),
+        Packet(CONNECT, "/admin", {"token": b"1"}),
+        Packet(DISCONNECT, "/admin"),
+        Packet(EVENT, "/", ["x", 1, -0.5, None, True, "é", b"1", {"a": [b"2"]}]),
+        Packet(EVENT, "/admin", [1.5], 7),
+        Packet(ACK, "/", [], 0),
+        Packet(CONNECT_ERROR, "/", "no"),
+        Packet(CONNECT_ERROR, "/", {"message": "no"}),
+    ],
+)
+def test_what_is_encoded_is_decoded(packet: Packet) -> None:
+    assert decode(wire(packet)) == packet
+
+
+def test_the_short_ways_encode_as_the_packet_does() -> None:
+    (message,) = parser.encode_event("/a", ["x", b"1"], 3)
+    assert message.payload == wire(Packet(EVENT, "/a", ["x", b"1"], 3))
+    (message,) = parser.encode_ack("/a", 3, (1,))
+    assert message.payload == wire(Packet(ACK, "/a", [1], 3))
+
+
+def test_moments_keep_their_milliseconds() -> None:
+    moment = datetime(2024, 1, 1, 12, 0, 0, 123999, tzinfo=timezone(timedelta(hours=2)))
+    expected = datetime(2024, 1, 1, 10, 0, 0, 123000, tzinfo=UTC)
+    assert decode(wire(Packet(EVENT, "/", ["x", {"at": moment}]))) == Packet(
+        EVENT, "/", ["x", {"at": expected}]
+    )
+
+
+def test_values_have_the_plain_forms_that_json_gives_them() -> None:
+    packet = Packet(EVENT, "/", ("x", {1: (2, 3)}, float("nan"), bytearray(b"1"), memoryview(b"2")))
+    assert decode(wire(packet)) == Packet(EVENT, "/", ["x", {"1": [2, 3]}, None, b"1", b"2"])
+
+
+def test_an_extension_may_be_sent() -> None:
+    extension = msgspec.msgpack.Ext(5, b"1")
+    assert decode(wire(Packet(EVENT, "/", ["x", extension]))) == Packet(
+        EVENT, "/", ["x", [5, b"1"]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("packet", "text"),
+    [
+        (Packet(EVENT, "/", ["connect"]), "reserved"),
+        (Packet(EVENT, "/", []), "not the name of an event"),
+        (Packet(EVENT, "/", None), "must be a list"),
+        (Packet(EVENT, "a", ["x"]), "not the name of a namespace"),
+        (Packet(EVENT, "/", ["x"], -1), "an ack id has"),
+        (Packet(EVENT, "/", ["x"], ACK_ID_LIMIT), "an ack id has"),
+        (Packet(ACK, "/", []), "an ACK needs"),
+        (Packet(CONNECT, "/", []), "cannot carry"),
+        (Packet(BINARY_EVENT, "/", ["x"]), "send EVENT or ACK"),
+        (Packet(EVENT, "/", ["x", 2**64]), "beyond 64 bits"),
+        (Packet(EVENT, "/", ["x", "\ud800"]), "surrogates"),
+    ],
+)
+def test_what_cannot_be_decoded_is_not_sent(packet: Packet, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        parser.encode(packet)
+
+
+def test_nil_is_as_good_as_absent() -> None:
+    # Clients in other languages write a field that they have no value for.
+    packet = msgspec.msgpack.encode({"type": 0, "nsp": "/", "data": None, "id": None})
+    assert decode(packet) == Packet(CONNECT, "/")
+    packet = msgspec.msgpack.encode({"type": 3, "nsp": "/", "data": None, "id": 5})
+    assert decode(packet) == Packet(ACK, "/", [], 5)
+
+
+def test_the_extension_of_notepack_is_undefined_a_date_or_an_array_buffer() -> None:
+    assert argument("d40000") is None
+    assert argument("d7000000000000000001") == datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)
+    assert argument("c7020001ff") == b"\x01\xff"
+
+
+def test_small_array_buffers_are_told_apart_by_their_headers() -> None:
+    # The first makes the decoder look closely, the second must still be what it is.
+    assert argument("92c7010000d40000") == [b"\0", None]
+    assert argument("81a16192c708000000000000000001d7000000000000000001") == {
+        "a": [bytes([0, 0, 0, 0, 0, 0, 0, 1]), datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)]
+    }
+    assert argument("dc0001c7010007") == [b"\7"]
+    assert argument("dd00000001c7010007") == [b"\7"]
+    assert argument("de0001a161c7010007") == {"a": b"\7"}
+    assert argument("df00000001a161c7010007") == {"a": b"\7"}
+    assert argument("92c7010007c70205aabb") == [b"\7", [5, b"\xaa\xbb"]]
+
+
+def test_the_close_look_goes_only_so_far() -> None:
+    assert argument("91" * 13 + "c7010007") == nest(b"\7", 13)
+    assert argument("91" * 500 + "c7010007") == nest(None, 500)
+    long = "x" * 65_536
+    packet = decode(event("92c7010007" + msgspec.msgpack.encode(long).hex()))
+    assert packet == Packet(EVENT, "/", ["x", [None, long]])
+
+
+def nest(value: Any, levels: int) -> Any:
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"\x91\x01",
+        event("91" * 100_000 + "c0"),
+        event("91" * 100_000 + "c7010000"),
+        event("a1ff"),
+        event("92c7010000a1ff"),
+        event("d7007fffffffffffffff"),
+        event("d7ffffffffffffffffff"),
+        event("81d40500c0"),
+        event("8181c0c0c0"),
+        event("c0") + b"\0",
+        event("c7010000")[:-1],
+        b"\x92\xc7\x01\x00\x00\xc0",
+    ],
+    ids=lambda data: data[:20].hex() or "empty",
+)
+def test_bytes_that_are_no_packet_are_refused(data: bytes) -> None:
+    with pytest.raises(PacketError) as caught:
+        decode(data)
+    assert caught.value.slug == "invalid_payload"
+
+
+def test_closing_a_decoder_changes_nothing() -> None:
+    decoder = parser.decoder()
+    decoder.close()
+    assert decoder.receive_binary(wire(Packet(DISCONNECT))) == Packet(DISCONNECT)
