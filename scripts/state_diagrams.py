@@ -3,16 +3,37 @@
 import sys
 from collections.abc import Mapping
 from enum import Enum
+from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-from engineio_core.session_state import SESSION_TRANSITIONS, UPGRADE_TRANSITIONS
+from typing import Any, NamedTuple
 
 DOCUMENT = Path(__file__).parent.parent / "ARCHITECTURE.md"
 BEGIN, END = "<!-- states:begin -->\n", "<!-- states:end -->"
 
 
+class Listed(NamedTuple):
+    """One state table to print: its title, and the module and the name that hold it."""
+
+    title: str
+    module: str
+    table: str
+
+
+# To print another table, add a row.
+LISTED = (
+    Listed("Session", "engineio_core.session_state", "SESSION_TRANSITIONS"),
+    Listed("Upgrade", "engineio_core.session_state", "UPGRADE_TRANSITIONS"),
+)
+
+
+def load(listed: Listed) -> Mapping[Any, Mapping[Any, Any]]:
+    """Return the state table that a row names."""
+    table: Mapping[Any, Mapping[Any, Any]] = getattr(import_module(listed.module), listed.table)
+    return table
+
+
 def diagram(title: str, table: Mapping[Any, Mapping[Any, Any]]) -> str:
+    """Return the Mermaid diagram of a table; the first row is the initial state."""
     lines = [f"*{title}*", "", "```mermaid", "stateDiagram-v2"]
     first: Enum = next(iter(table))
     lines.append(f"    [*] --> {first.name}")
@@ -24,12 +45,10 @@ def diagram(title: str, table: Mapping[Any, Mapping[Any, Any]]) -> str:
 
 
 def render(document: str) -> str:
-    """Return the document with its diagrams as the tables are now."""
+    """Return the document with the diagrams of the current tables."""
     before, _, rest = document.partition(BEGIN)
     _, _, after = rest.partition(END)
-    diagrams = "\n".join(
-        (diagram("A session", SESSION_TRANSITIONS), diagram("Its upgrade", UPGRADE_TRANSITIONS))
-    )
+    diagrams = "\n".join(diagram(listed.title, load(listed)) for listed in LISTED)
     return f"{before}{BEGIN}{diagrams}{END}{after}"
 
 
