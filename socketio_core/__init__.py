@@ -13,11 +13,11 @@ from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.msgpack_codec import MsgpackParser
 from socketio_core.errors import (
     AckError,
-    AckTimeout,
-    ConnectRefused,
+    AckTimeoutError,
+    ConnectError,
+    DisconnectedError,
     PacketError,
-    PayloadInvalid,
-    PeerDisconnected,
+    PayloadValidationError,
     SocketError,
 )
 from socketio_core.handlers.registry import event
@@ -29,12 +29,13 @@ from socketio_core.socket import Socket
 
 __all__ = [
     "AckError",
-    "AckTimeout",
+    "AckTimeoutError",
     "Broadcast",
     "BroadcastAnswers",
-    "ConnectRefused",
+    "ConnectError",
     "Cookie",
     "Cors",
+    "DisconnectedError",
     "Handshake",
     "HttpCompression",
     "JsonParser",
@@ -42,8 +43,7 @@ __all__ = [
     "Namespace",
     "PacketError",
     "ParentNamespace",
-    "PayloadInvalid",
-    "PeerDisconnected",
+    "PayloadValidationError",
     "PerMessageDeflate",
     "Recovery",
     "ServerOptions",

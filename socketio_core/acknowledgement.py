@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
 from engineio_core.transports.interface import Clock
-from socketio_core.errors import AckTimeout, PeerDisconnected
+from socketio_core.errors import AckTimeoutError, DisconnectedError
 
 logger = logging.getLogger("socketio_core")
 
@@ -92,14 +92,14 @@ class SingleAck:
     def left(self, socket_id: str) -> None:
         """The socket left."""
         if not self._future.done():
-            self._future.set_exception(PeerDisconnected())
+            self._future.set_exception(DisconnectedError())
 
     def _expire(self) -> None:
         if not self._future.done():
-            self._future.set_exception(AckTimeout())
+            self._future.set_exception(AckTimeoutError())
 
     async def result(self, forget: Callable[[AckSink], None]) -> Any:
-        """Await the answer. Raises AckTimeout or PeerDisconnected; forgets in any case."""
+        """Await the answer. Raises AckTimeoutError or DisconnectedError; forgets in any case."""
         timer = None
         if self._timeout is not None:
             timer = self._clock.call_later(self._timeout, self._expire)

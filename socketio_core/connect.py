@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from engineio_core.session_state import SessionState
 from socketio_core.codec.json_codec import Packet, PacketType
-from socketio_core.errors import ConnectRefused
+from socketio_core.errors import ConnectError
 from socketio_core.handshake import Handshake
 from socketio_core.socket import Socket
 
@@ -60,7 +60,7 @@ class Joining:
     async def _run(self) -> None:
         namespace = await self._server.namespace_for(self._name, self._auth)
         if namespace is None:
-            raise ConnectRefused("Invalid namespace")
+            raise ConnectError("Invalid namespace")
         self._enter(namespace)
         if self._socket is None or (self._socket.recovered and self._skips_middlewares()):
             return
@@ -153,7 +153,7 @@ class Joining:
     def _refuse(self, error: BaseException) -> None:
         """Tell a client why it was refused; what is not meant for it, it does not get to know."""
         body: dict[str, Any] = {"message": "internal error"}
-        if isinstance(error, ConnectRefused):
+        if isinstance(error, ConnectError):
             body = {"message": error.message}
             if error.data is not None:
                 body["data"] = error.data

@@ -7,11 +7,11 @@ Does not know: who turns an error into bytes, nor which handler was running.
      +-- PacketError               the peer broke the packet grammar; its connection closes
 
     SocketError
-     +-- ConnectRefused            raised by a middleware: the client gets a CONNECT_ERROR
+     +-- ConnectError              raised by a middleware: the client gets a CONNECT_ERROR
      +-- AckError                  raised by a handler: the client's ack is an error
-     +-- PayloadInvalid            the arguments of an event do not fit the handler's types
-     +-- AckTimeout                an awaited ack did not come in time
-     +-- PeerDisconnected          an awaited ack cannot come any more
+     +-- PayloadValidationError    the arguments of an event do not fit the handler's types
+     +-- AckTimeoutError           an awaited ack did not come in time
+     +-- DisconnectedError         an awaited ack cannot come any more
 
 Misuse by our own side is a `RuntimeError`, `TypeError` or `ValueError`.
 """
@@ -43,7 +43,7 @@ class SocketError(Exception):
     """The root of what handlers, middlewares and awaited acks raise."""
 
 
-class ConnectRefused(SocketError):
+class ConnectError(SocketError):
     """Refuses a client in a middleware; both parts are sent to it, so they hold no secrets."""
 
     def __init__(self, message: str, data: Any = None) -> None:
@@ -62,7 +62,7 @@ class AckError(SocketError):
         self.data = data
 
 
-class PayloadInvalid(SocketError):
+class PayloadValidationError(SocketError):
     """What a client sent does not fit; each field is `{"path": …, "message": …}`."""
 
     def __init__(self, message: str, fields: Sequence[dict[str, str]] = ()) -> None:
@@ -71,14 +71,14 @@ class PayloadInvalid(SocketError):
         self.fields = list(fields)
 
 
-class AckTimeout(SocketError):
+class AckTimeoutError(SocketError):
     """No ack came in time. A broadcast does not raise it: it tells who is missing."""
 
     def __init__(self, message: str = "operation has timed out") -> None:
         super().__init__(message)
 
 
-class PeerDisconnected(SocketError):
+class DisconnectedError(SocketError):
     """The client left, so what was awaited from it cannot come."""
 
     def __init__(self, message: str = "socket has been disconnected") -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from engineio_core.options import at_least, one_of, positive
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
-from socketio_core.errors import AckError, PayloadInvalid
+from socketio_core.errors import AckError, PayloadValidationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def default_error_ack(error: BaseException) -> dict[str, Any]:
         if error.data is not None and not extra:
             extra = {"data": error.data}
         return {"success": False, "error": error.message, "code": error.code, **extra}
-    if isinstance(error, PayloadInvalid):
+    if isinstance(error, PayloadValidationError):
         return {
             "success": False,
             "error": error.message,

@@ -16,7 +16,7 @@ from engineio_core.session import ignore
 from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
-from socketio_core.errors import PeerDisconnected
+from socketio_core.errors import DisconnectedError
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.pipeline import Extras, drain
 from socketio_core.handlers.registry import Function, Listening, Registry, without
@@ -111,7 +111,7 @@ class Socket(Listening):
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """Send an event and await the first argument of its ack.
 
-        Raises PeerDisconnected as soon as the client leaves; see `timeout` for a deadline.
+        Raises DisconnectedError as soon as the client leaves; see `timeout` for a deadline.
         """
         return await self.ask(event, args, None)
 
@@ -119,7 +119,7 @@ class Socket(Listening):
         """Do as `emit_with_ack`, with a deadline. Called by the operator."""
         check_event(event)
         if not self.connected:
-            raise PeerDisconnected
+            raise DisconnectedError
         ack = SingleAck(self.namespace.clock, timeout)
         self._send_with_ack([event, *args], ack)
         return await ack.result(self.acks.forget)
@@ -144,7 +144,7 @@ class Socket(Listening):
         return SocketOperator(self, compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
-        """Give the ack of `emit_with_ack` this long; AckTimeout is raised then."""
+        """Give the ack of `emit_with_ack` this long; AckTimeoutError is raised then."""
         return SocketOperator(self, timeout=seconds)
 
     # -- sending to others

@@ -55,5 +55,5 @@ class SocketOperator:
         socket.notify_outgoing(data)
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        """Send the event and await the first argument of its ack. Raises AckTimeout."""
+        """Send the event and await the first argument of its ack. Raises AckTimeoutError."""
         return await self._socket.ask(event, args, self._timeout)

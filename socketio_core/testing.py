@@ -24,7 +24,7 @@ from engineio_core.errors import CloseReason
 from engineio_core.http.message import HttpRequest
 from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded
-from socketio_core.errors import AckTimeout, ConnectRefused, PeerDisconnected
+from socketio_core.errors import AckTimeoutError, ConnectError, DisconnectedError
 
 if TYPE_CHECKING:
     from engineio_core.session import Session
@@ -140,7 +140,7 @@ class TestServer:
         on_connection: TestConnection | None = None,
         recovering: TestClient | None = None,
     ) -> TestClient:
-        """Connect a client to a namespace. Raises ConnectRefused with what the server said.
+        """Connect a client to a namespace. Raises ConnectError with what the server said.
 
         With `on_connection`, over the connection that another client has already; with
         `recovering`, as the return of a client whose connection was cut.
@@ -289,9 +289,9 @@ class TestClient:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def join(self, auth: dict[str, Any] | None) -> None:
-        """Send CONNECT and await the answer. Raises ConnectRefused, or PeerDisconnected."""
+        """Send CONNECT and await the answer. Raises ConnectError, or DisconnectedError."""
         if self.connection.is_closed:
-            raise PeerDisconnected
+            raise DisconnectedError
         self.connection.send_packet(Packet(PacketType.CONNECT, self.namespace, auth))
         async with asyncio.timeout(PATIENCE):
             await self._ready
@@ -306,7 +306,7 @@ class TestClient:
             self.connected = True
             self._settle(None)
         elif kind is PacketType.CONNECT_ERROR:
-            self._settle(ConnectRefused(data["message"], data.get("data")))
+            self._settle(ConnectError(data["message"], data.get("data")))
         elif kind is PacketType.DISCONNECT:
             self.lost()
         elif kind is PacketType.ACK:
@@ -335,10 +335,10 @@ class TestClient:
     def lost(self) -> None:
         """The server, or the connection, is gone."""
         self.connected = False
-        self._settle(PeerDisconnected())
+        self._settle(DisconnectedError())
         for waiting in self._acks.values():
             if not waiting.done():
-                waiting.set_exception(PeerDisconnected())
+                waiting.set_exception(DisconnectedError())
         self._acks.clear()
         self._changed.set()
 
@@ -359,10 +359,10 @@ class TestClient:
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """Send an event and return the first argument of its ack.
 
-        Raises AckTimeout; PeerDisconnected if the client has left, or leaves before.
+        Raises AckTimeoutError; DisconnectedError if the client has left, or leaves before.
         """
         if not self.connected:
-            raise PeerDisconnected
+            raise DisconnectedError
         ack_id = next(self._ack_ids)
         waiting = self._acks[ack_id] = asyncio.get_running_loop().create_future()
         data = [event, *args]
@@ -371,7 +371,7 @@ class TestClient:
             async with asyncio.timeout(PATIENCE):
                 answer = await waiting
         except TimeoutError:
-            raise AckTimeout(f"no ack for {event!r}") from None
+            raise AckTimeoutError(f"no ack for {event!r}") from None
         return answer[0] if answer else None
 
     def answer(self, ack_id: int, *args: Any) -> None:

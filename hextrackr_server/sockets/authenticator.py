@@ -19,7 +19,7 @@ from hextrackr_server.security.principal import Principal
 from hextrackr_server.sockets.answers import principal_of
 from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.metrics import Metrics
-from socketio_core import ConnectRefused, Namespace, Socket, SocketServer
+from socketio_core import ConnectError, Namespace, Socket, SocketServer
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Guard:
         if not principal_of(socket).is_admin:
             raise self.refused(ServiceError(ErrorCode.FORBIDDEN, "Unauthorized"), socket)
 
-    def refused(self, refusal: ServiceError, socket: Socket) -> ConnectRefused:
+    def refused(self, refusal: ServiceError, socket: Socket) -> ConnectError:
         """What a client is told that is not let in: `{message, data: {code, type}}`."""
         self._metrics.error("connect")
         logger.info(
@@ -100,7 +100,7 @@ class Guard:
             # Behind the answer: who guesses begins anew, and handshakes are limited.
             asyncio.get_running_loop().call_soon(socket.session.close)
         data = {"code": str(refusal.code), "type": "UnauthorizedError"}
-        return ConnectRefused(refusal.message, data=data)
+        return ConnectError(refusal.message, data=data)
 
     async def _connected(self, socket: Socket) -> None:
         principal = principal_of(socket)

@@ -18,7 +18,7 @@ from hextrackr_server.security.rate_limiter import RateLimiter
 from hextrackr_server.sockets.authenticator import namespaces
 from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.metrics import Metrics
-from socketio_core import AckError, PayloadInvalid, Socket, SocketServer
+from socketio_core import AckError, PayloadValidationError, Socket, SocketServer
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Failures:
 
     def report(self, error: BaseException, socket: Any, event: str) -> None:
         """Log an error; where no ack takes it, it is told as an event."""
-        is_answer = isinstance(error, AckError | PayloadInvalid | ServiceError)
+        is_answer = isinstance(error, AckError | PayloadValidationError | ServiceError)
         error_id = "" if is_answer else secrets.token_hex(4)
         if not is_answer:
             self._metrics.error("handler")
@@ -102,7 +102,7 @@ def _body_of(error: BaseException) -> dict[str, Any]:
         body = {"code": error.code, "message": error.message} | more
     elif isinstance(error, ServiceError):
         body = {"code": str(error.code), "message": error.message, "fields": error.fields}
-    elif isinstance(error, PayloadInvalid):
+    elif isinstance(error, PayloadValidationError):
         body = {
             "code": str(ErrorCode.VALIDATION_ERROR),
             "message": error.message,

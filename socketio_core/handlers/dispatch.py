@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from types import CoroutineType
 from typing import Any, Protocol, TypeAlias
 
-from socketio_core.errors import AckError, PayloadInvalid
+from socketio_core.errors import AckError, PayloadValidationError
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.runner import CANCELLED, Runner, Suspended
 
@@ -37,7 +37,7 @@ class Reporter:
                 logger.exception("a listener of errors failed")
         if self.listeners:
             return
-        if isinstance(error, PayloadInvalid):
+        if isinstance(error, PayloadValidationError):
             logger.info("event %.100r of socket %s does not fit: %s", event, socket.id, error)
         elif isinstance(error, AckError):
             # Meant for the client, which has asked for no ack: no bug of ours.
@@ -118,7 +118,7 @@ class Dispatch:
         An AckError is an answer, and a payload that does not fit is the client's fault: they are
         reported only where no ack takes them.
         """
-        is_answer = isinstance(error, AckError | PayloadInvalid) and ack is not None
+        is_answer = isinstance(error, AckError | PayloadValidationError) and ack is not None
         if not is_answer:
             self.reporter.report(error, socket, str(event))
         if ack is None:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import ValidationError, convert
 
-from socketio_core.errors import PayloadInvalid
+from socketio_core.errors import PayloadValidationError
 
 MANY: Final = 1_000_000  # what `*args` can take
 _MISSING_FIELD: Final = re.compile("Object missing required field `(.+)`")
@@ -45,7 +45,7 @@ class Handler:
     def call(self, socket: Any, data: list[Any]) -> Any:
         """Call the function with the arguments of an event, `[name, *args]`, as it wants them.
 
-        Raises PayloadInvalid, and what the function raises.
+        Raises PayloadValidationError, and what the function raises.
         """
         args = data[1:]
         if len(args) != self.given:
@@ -53,7 +53,7 @@ class Handler:
         return self.function(socket, *args) if self.takes_socket else self.function(*args)
 
     def prepare(self, args: list[Any]) -> list[Any]:
-        """Make the arguments what the handler wants them to be. Raises PayloadInvalid.
+        """Make the arguments what the handler wants them to be. Raises PayloadValidationError.
 
         More arguments than it takes are dropped, as in JavaScript.
         """
@@ -74,21 +74,21 @@ class Handler:
             raise self._unfit(index, error) from None
         return args
 
-    def _too_few(self, given: int) -> PayloadInvalid:
+    def _too_few(self, given: int) -> PayloadValidationError:
         missing = self._signature.names[given : self.least]
-        return PayloadInvalid(
+        return PayloadValidationError(
             f"{len(missing)} more argument{'s' if len(missing) > 1 else ''} expected",
             [{"path": name, "message": "required"} for name in missing],
         )
 
-    def _unfit(self, index: int, error: ValidationError) -> PayloadInvalid:
+    def _unfit(self, index: int, error: ValidationError) -> PayloadValidationError:
         names = self._signature.names
         name = names[min(index, len(names) - 1)]
         message, _, path = str(error).partition(" - at `$")
         path = f"{name}{path.rstrip('`')}" if path else name
         if missing := _MISSING_FIELD.fullmatch(message):
             path = f"{path}.{missing[1]}"
-        return PayloadInvalid(f"{path}: {message}", [{"path": path, "message": message}])
+        return PayloadValidationError(f"{path}: {message}", [{"path": path, "message": message}])
 
 
 class _Signature(NamedTuple):

@@ -209,7 +209,7 @@ class Registering(Listening):
     def use(self, middleware: Middleware) -> Middleware:
         """Call `middleware(socket)` before a client is let in, in order of registration.
 
-        Plain or async; to refuse, raise ConnectRefused: its message and data reach the client.
+        Plain or async; to refuse, raise ConnectError: its message and data reach the client.
         A namespace has its own; those of "/" are not run for others.
         """
         self._registry().middlewares.append(_callable(middleware))

@@ -17,7 +17,7 @@ from typing import Any
 from hextrackr_server.application import Application
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.security.session_cookie import SessionCookies
-from socketio_core import ConnectRefused
+from socketio_core import ConnectError
 from socketio_core.testing import TestClient, TestConnection, TestServer, settle
 from tests.hextrackr_server.support import SECRET, FakeClock
 
@@ -154,7 +154,7 @@ class Stage:
             await self.server.connect(
                 namespace, auth=auth, headers=headers, on_connection=on_connection
             )
-        except ConnectRefused as refused:
+        except ConnectError as refused:
             return {"message": refused.message} | (refused.data or {})
         raise AssertionError("the client was let in")
 

@@ -223,7 +223,7 @@ check("many acks that cross each other find their askers", async (t) => {
 
 check("a question that the client does not answer times out on the server", async (t) => {
   const socket = await t.connect();
-  assert.deepEqual(await ask(socket, "ask-me", "silence"), ["AckTimeout"]);
+  assert.deepEqual(await ask(socket, "ask-me", "silence"), ["AckTimeoutError"]);
 });
 
 check("a question to a client that leaves fails at once", async (t) => {
@@ -234,7 +234,7 @@ check("a question to a client that leaves fails at once", async (t) => {
   await asked;
   const { id } = socket;
   socket.disconnect();
-  await until(async () => (await ask(witness, "failure-of", id))[0] === "PeerDisconnected");
+  await until(async () => (await ask(witness, "failure-of", id))[0] === "DisconnectedError");
 });
 
 check("a handler that fails acks with its code, or with nothing of its own", async (t) => {

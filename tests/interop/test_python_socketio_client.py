@@ -12,7 +12,7 @@ import pytest
 import socketio
 from engineio.payload import Payload
 
-from socketio_core import AckTimeout, ConnectRefused, Namespace, Socket, SocketServer
+from socketio_core import AckTimeoutError, ConnectError, Namespace, Socket, SocketServer
 
 from .support import LoopThread, serving
 
@@ -51,7 +51,7 @@ def site() -> Iterator[Site]:
 
     @site.io.of("/private").use
     def check_token(socket: Socket) -> None:
-        raise ConnectRefused("not you", {"code": "E_TOKEN"})
+        raise ConnectError("not you", {"code": "E_TOKEN"})
 
     with serving(site.io) as (site.url, site.thread):
         yield site
@@ -78,8 +78,8 @@ def _answer(namespace: Namespace, site: Site) -> None:
     async def ask_me(socket: Socket, *args: Any) -> Any:
         try:
             return await socket.timeout(5).emit_with_ack("question", *args)
-        except AckTimeout:
-            return "AckTimeout"
+        except AckTimeoutError:
+            return "AckTimeoutError"
 
     @namespace.on("leave-me")
     def leave_me(socket: Socket) -> None:

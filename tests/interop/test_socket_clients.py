@@ -15,13 +15,13 @@ import pytest
 
 from socketio_core import (
     AckError,
-    AckTimeout,
-    ConnectRefused,
+    AckTimeoutError,
+    ConnectError,
+    DisconnectedError,
     JsonParser,
     MsgpackParser,
     Namespace,
     ParentNamespace,
-    PeerDisconnected,
     Socket,
     SocketServer,
 )
@@ -167,15 +167,15 @@ def _answer_about_others(
         patience = 0.05 if args == ("silence",) else 5.0
         try:
             return await socket.timeout(patience).emit_with_ack("question", *args)
-        except AckTimeout:
-            return "AckTimeout"
+        except AckTimeoutError:
+            return "AckTimeoutError"
 
     @on("ask-me-forever")
     async def ask_me_forever(socket: Socket) -> None:
         try:
             await socket.emit_with_ack("question")
-        except PeerDisconnected:
-            failures[socket.id] = "PeerDisconnected"
+        except DisconnectedError:
+            failures[socket.id] = "DisconnectedError"
 
     @on("failure-of")
     def failure_of(socket: Socket, socket_id: str) -> str | None:
@@ -206,7 +206,7 @@ def _answer_about_others(
         everybody = socket.namespace.timeout(0.1 if missing else 5.0)
         try:
             answers = await everybody.emit_with_ack("question", value)
-        except AckTimeout as late:
+        except AckTimeoutError as late:
             return {"responses": late.responses, "missing": late.missing}
         return {"responses": answers.responses, "missing": answers.missing}
 
@@ -240,7 +240,7 @@ def _guard(namespace: Namespace) -> None:
         if token == "broken":
             raise ValueError("a secret")
         if token != "right":
-            raise ConnectRefused("not you", {"code": "E_TOKEN", "attempts": [1, 2], "hint": None})
+            raise ConnectError("not you", {"code": "E_TOKEN", "attempts": [1, 2], "hint": None})
         socket.data["name"] = f"the one with {token}"
 
     @namespace.on("name")

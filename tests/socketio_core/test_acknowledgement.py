@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from socketio_core import AckError, AckTimeout, PeerDisconnected, Socket, SocketServer
+from socketio_core import AckError, AckTimeoutError, DisconnectedError, Socket, SocketServer
 from socketio_core.acknowledgement import MAX_PENDING
 from socketio_core.testing import TestServer, settle
 from tests.socketio_core.support import TcpServer
@@ -109,7 +109,7 @@ async def test_the_late_ack_of_a_client_that_has_left_harms_nobody() -> None:
         await settle()
         client.connection.cut()
         gate.set()
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await answer
 
 
@@ -191,7 +191,7 @@ async def test_an_ack_that_does_not_come_in_time_raises() -> None:
         await server.advance(4.9)
         assert not answer.done()
         await server.advance(0.2)
-        with pytest.raises(AckTimeout, match="timed out"):
+        with pytest.raises(AckTimeoutError, match="timed out"):
             await answer
         client.answer(client.unanswered[0][2], "late")
         assert len(socket.acks) == 0
@@ -203,7 +203,7 @@ async def test_a_timeout_of_nothing_is_over_at_once() -> None:
         client = await server.connect()
         answer = asyncio.ensure_future(io.sockets[client.id].timeout(0).emit_with_ack("x"))
         await server.advance(0)
-        with pytest.raises(AckTimeout):
+        with pytest.raises(AckTimeoutError):
             await answer
 
 
@@ -229,7 +229,7 @@ async def test_a_waiting_ack_fails_as_soon_as_the_client_leaves(how: str) -> Non
             client.connection.cut()
         else:
             socket.disconnect()
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await answer
 
 
@@ -239,7 +239,7 @@ async def test_nobody_is_asked_who_has_left() -> None:
         client = await server.connect()
         socket = io.sockets[client.id]
         client.disconnect()
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await socket.emit_with_ack("x")
 
 
@@ -288,7 +288,7 @@ async def test_a_client_that_never_answers_owes_a_limited_number_of_acks() -> No
         for _ in range(MAX_PENDING):
             socket.emit("x", ack=print)
         assert len(socket.acks) == MAX_PENDING
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await first
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from socketio_core import ConnectRefused, PeerDisconnected, Socket, SocketServer
+from socketio_core import ConnectError, DisconnectedError, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 from tests.socketio_core.support import TcpServer, join
 
@@ -160,7 +160,7 @@ async def test_a_client_whose_connection_ends_while_it_waits_is_never_let_in() -
         await settle()
         connection.cut()
         gate.set()
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await connecting
         await settle()
         assert met == []
@@ -174,7 +174,7 @@ async def test_a_client_in_too_many_namespaces_is_refused_the_next() -> None:
     async with TestServer(io) as server:
         client = await server.connect("/a")
         await server.connect("/b", on_connection=client.connection)
-        with pytest.raises(ConnectRefused, match="too many namespaces"):
+        with pytest.raises(ConnectError, match="too many namespaces"):
             await server.connect("/c", on_connection=client.connection)
         assert client.connected
 

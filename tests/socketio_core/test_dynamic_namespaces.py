@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from socketio_core import ConnectRefused, Namespace, Socket, SocketServer
+from socketio_core import ConnectError, Namespace, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 
 
@@ -36,7 +36,7 @@ async def test_a_pattern_must_match_the_whole_name() -> None:
     io = SocketServer()
     io.of(re.compile(r"/org-\d+"))
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+        with pytest.raises(ConnectError, match="Invalid namespace"):
             await server.connect("/org-1/secret")
 
 
@@ -51,7 +51,7 @@ async def test_a_function_decides_by_name_and_auth() -> None:
     io.of(wanted)
     async with TestServer(io) as server:
         await server.connect("/dynamic-101", auth={"ok": True})
-        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+        with pytest.raises(ConnectError, match="Invalid namespace"):
             await server.connect("/other")
     assert asked == [("/dynamic-101", {"ok": True}), ("/other", {})]
 
@@ -66,7 +66,7 @@ async def test_a_function_may_be_async() -> None:
     io.of(wanted)
     async with TestServer(io) as server:
         assert (await server.connect("/yes")).connected
-        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+        with pytest.raises(ConnectError, match="Invalid namespace"):
             await server.connect("/no")
 
 
@@ -100,7 +100,7 @@ async def test_a_function_that_fails_refuses_without_telling_why(
 
     io.of(wanted)
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused, match="internal error"):
+        with pytest.raises(ConnectError, match="internal error"):
             await server.connect("/x")
     assert "a secret" in caplog.text
 
@@ -228,10 +228,10 @@ async def test_a_child_is_cleaned_up_when_its_only_client_is_refused() -> None:
 
     @parent.use
     def refuse(socket: Socket) -> None:
-        raise ConnectRefused("no")
+        raise ConnectError("no")
 
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused, match="no"):
+        with pytest.raises(ConnectError, match="no"):
             await server.connect("/d-1")
         assert "/d-1" not in io.namespaces
 
@@ -263,6 +263,6 @@ async def test_clients_can_not_make_any_number_of_namespaces() -> None:
     async with TestServer(io) as server:
         for number in range(3):
             (await server.connect(f"/d-{number}")).disconnect()
-        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+        with pytest.raises(ConnectError, match="Invalid namespace"):
             await server.connect("/d-4")
         assert (await server.connect("/d-0")).connected

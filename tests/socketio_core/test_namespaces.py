@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from socketio_core import ConnectRefused, Namespace, Socket, SocketServer
+from socketio_core import ConnectError, Namespace, Socket, SocketServer
 from socketio_core.testing import TestServer
 from tests.socketio_core.support import TcpServer, join
 
@@ -98,7 +98,7 @@ async def test_a_query_is_part_of_the_name() -> None:
     io = SocketServer()
     io.of("/admin")
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused, match="Invalid namespace"):
+        with pytest.raises(ConnectError, match="Invalid namespace"):
             await server.connect("/admin?x=1")
 
 

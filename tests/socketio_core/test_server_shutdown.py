@@ -8,7 +8,7 @@ import socket as sockets
 
 import pytest
 
-from socketio_core import PeerDisconnected, Socket, SocketServer
+from socketio_core import DisconnectedError, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 from tests.socketio_core.support import Journal, TcpServer, join
 
@@ -172,7 +172,7 @@ async def test_a_waiting_ack_fails_when_the_server_shuts_down() -> None:
         asking = asyncio.ensure_future(io.sockets[client.id].emit_with_ack("x"))
         await settle()
         await io.shutdown()
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await asking
 
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from socketio_core import (
+    DisconnectedError,
     MsgpackParser,
-    PeerDisconnected,
     Recovery,
     Socket,
     SocketServer,
@@ -49,7 +49,7 @@ async def test_a_client_that_has_left_asks_nothing() -> None:
     async with TestServer(io) as server:
         client = await server.connect()
         client.disconnect()
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await client.emit_with_ack("x")
 
 
@@ -104,9 +104,9 @@ async def test_what_waits_for_an_ack_hears_of_the_end() -> None:
             socket.session.close()
             await asyncio.Event().wait()
 
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await client.emit_with_ack("y")
-        with pytest.raises(PeerDisconnected):
+        with pytest.raises(DisconnectedError):
             await server.connect(on_connection=client.connection)
 
 

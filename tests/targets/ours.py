@@ -15,8 +15,8 @@ from typing import Any
 
 from engineio_core import Engine, Session
 from socketio_core import (
-    AckTimeout,
-    ConnectRefused,
+    AckTimeoutError,
+    ConnectError,
     Cookie,
     Cors,
     Namespace,
@@ -131,7 +131,7 @@ def extend_sockets(namespace: Any, reasons: Reasons) -> None:
     async def ask_slowly(socket: Socket, *args: Any) -> None:
         try:
             answer = await socket.timeout(0.1).emit_with_ack("question", *args)
-        except AckTimeout:
+        except AckTimeoutError:
             socket.emit("answer", "timeout")
         else:
             socket.emit("answer", "complete", answer)
@@ -189,7 +189,7 @@ def socket_echo(**options: Any) -> SocketServer:
         auth = socket.handshake.auth
         if auth.get("token") != "secret":
             data = {"code": "E1", "retry": False} if auth.get("verbose") else None
-            raise ConnectRefused("not authorized", data)
+            raise ConnectError("not authorized", data)
 
     @slow.use
     async def wait(socket: Socket) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engineio_core.options import EngineOptions
-from socketio_core import ConnectRefused, ServerOptions
+from socketio_core import ConnectError, ServerOptions
 from socketio_core.keywords import Keywords
 from socketio_core.testing import TestServer, settle
 
@@ -60,7 +60,7 @@ def test_the_keywords_of_the_server_are_the_fields_of_its_options() -> None:
 async def test_the_typed_program_does_what_it_says() -> None:
     io = typed_example.io
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused, match="Unauthorized"):
+        with pytest.raises(ConnectError, match="Unauthorized"):
             await server.connect("/board")
         alice = await server.connect("/board", auth={"token": "t"})
         other = await server.connect("/board", auth={"token": "t"})

@@ -9,12 +9,12 @@ import msgspec
 
 from socketio_core import (
     AckError,
-    AckTimeout,
+    AckTimeoutError,
     BroadcastAnswers,
-    ConnectRefused,
+    ConnectError,
     Cors,
+    DisconnectedError,
     Namespace,
-    PeerDisconnected,
     Recovery,
     Socket,
     SocketServer,
@@ -52,7 +52,7 @@ organisations = io.of(re.compile(r"/org-\d+"))
 async def authenticate(socket: Socket) -> None:
     user = await users.from_token(socket.handshake.auth.get("token", ""))
     if user is None:
-        raise ConnectRefused("Unauthorized", data={"code": "UNAUTHORIZED"})
+        raise ConnectError("Unauthorized", data={"code": "UNAUTHORIZED"})
     socket.data["user"] = user
 
 
@@ -84,7 +84,7 @@ def leaving(socket: Socket, reason: str) -> None:
 async def confirm(socket: Socket) -> str:
     try:
         answer: str = await socket.timeout(5).emit_with_ack("confirm", {"q": "sure?"})
-    except (AckTimeout, PeerDisconnected):
+    except (AckTimeoutError, DisconnectedError):
         return "nobody answered"
     return answer
 

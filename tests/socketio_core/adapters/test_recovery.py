@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from socketio_core import ConnectRefused, Recovery, Socket, SocketServer
+from socketio_core import ConnectError, Recovery, Socket, SocketServer
 from socketio_core.testing import TestClient, TestServer, settle
 from tests.socketio_core.support import Journal, TcpServer, join
 
@@ -130,12 +130,12 @@ async def test_a_middleware_may_refuse_who_comes_back() -> None:
     @io.use
     def refuse(socket: Socket) -> None:
         if socket.recovered:
-            raise ConnectRefused("revoked")
+            raise ConnectError("revoked")
 
     async with TestServer(io) as server:
         client = await server.connect()
         client.connection.cut()
-        with pytest.raises(ConnectRefused, match="revoked"):
+        with pytest.raises(ConnectError, match="revoked"):
             await server.connect(recovering=client)
         assert io.main.rooms == {}
 

@@ -16,11 +16,11 @@ from socketio_core.codec.json_codec import JsonParser, Packet, PacketType
 from socketio_core.codec.packet import ACK_ID_LIMIT, Decoded, Decoder, is_event_name, is_namespace
 from socketio_core.errors import (
     AckError,
-    AckTimeout,
-    ConnectRefused,
+    AckTimeoutError,
+    ConnectError,
+    DisconnectedError,
     PacketError,
-    PayloadInvalid,
-    PeerDisconnected,
+    PayloadValidationError,
     SocketError,
 )
 
@@ -341,11 +341,11 @@ def test_a_packet_error_closes_the_connection_as_node_does() -> None:
 
 
 def test_every_error_of_user_code_and_of_acks_is_a_socket_error() -> None:
-    refused = ConnectRefused("no", {"code": 1})
+    refused = ConnectError("no", {"code": 1})
     failed = AckError("E1", "no", [1])
-    invalid = PayloadInvalid("no", [{"path": "$.a", "message": "missing"}])
-    late = AckTimeout()
-    gone = PeerDisconnected()
+    invalid = PayloadValidationError("no", [{"path": "$.a", "message": "missing"}])
+    late = AckTimeoutError()
+    gone = DisconnectedError()
     assert all(isinstance(e, SocketError) for e in (refused, failed, invalid, late, gone))
     assert (str(refused), refused.message, refused.data) == ("no", "no", {"code": 1})
     assert (str(failed), failed.code, failed.message, failed.data) == ("no", "E1", "no", [1])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from socketio_core import AckError, ConnectRefused, Socket, SocketServer
+from socketio_core import AckError, ConnectError, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 
 
@@ -39,12 +39,12 @@ async def test_a_refusal_reaches_the_client_with_its_data_and_ends_the_chain() -
 
     @io.use
     def refuse(socket: Socket) -> None:
-        raise ConnectRefused("Unauthorized", data={"code": 42})
+        raise ConnectError("Unauthorized", data={"code": 42})
 
     io.use(lambda socket: seen.append("never"))
     io.on("connection", lambda socket: seen.append("never"))
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused) as refusal:
+        with pytest.raises(ConnectError) as refusal:
             await server.connect()
         assert refusal.value.message == "Unauthorized"
         assert refusal.value.data == {"code": 42}
@@ -57,10 +57,10 @@ async def test_a_refusal_without_data_has_none_on_the_wire() -> None:
 
     @io.use
     def refuse(socket: Socket) -> None:
-        raise ConnectRefused("no")
+        raise ConnectError("no")
 
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused) as refusal:
+        with pytest.raises(ConnectError) as refusal:
             await server.connect()
         assert refusal.value.data is None
 
@@ -72,10 +72,10 @@ async def test_data_that_can_not_be_sent_does_not_keep_the_refusal_back(
 
     @io.use
     def refuse(socket: Socket) -> None:
-        raise ConnectRefused("no", data=object())
+        raise ConnectError("no", data=object())
 
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused, match="no"):
+        with pytest.raises(ConnectError, match="no"):
             await server.connect()
     assert "the data of a refusal can't be sent" in caplog.text
 
@@ -90,7 +90,7 @@ async def test_a_bug_in_a_middleware_refuses_without_telling_what_it_was(
         raise KeyError("a secret")
 
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused) as refusal:
+        with pytest.raises(ConnectError) as refusal:
             await server.connect()
         assert refusal.value.message == "internal error"
     assert "a secret" in caplog.text
@@ -102,10 +102,10 @@ async def test_the_rooms_of_a_refused_client_are_left() -> None:
     @io.use
     async def refuse(socket: Socket) -> None:
         await socket.join("room")
-        raise ConnectRefused("no")
+        raise ConnectError("no")
 
     async with TestServer(io) as server:
-        with pytest.raises(ConnectRefused):
+        with pytest.raises(ConnectError):
             await server.connect()
         assert io.main.rooms == {}
 
@@ -141,7 +141,7 @@ async def test_a_middleware_that_never_ends_is_given_up_after_the_connect_timeou
         await server.advance(2.9)
         assert not joining.done()
         await server.advance(0.2)
-        with pytest.raises(ConnectRefused, match="timeout"):
+        with pytest.raises(ConnectError, match="timeout"):
             await joining
         assert endings == ["cancelled"]
         assert "room" not in io.main.rooms

@@ -177,7 +177,7 @@ async def test_an_event_that_does_not_fit_and_wants_no_ack_is_reported() -> None
         client = await server.connect()
         client.emit("x", "nonsense")
         assert client.connected
-    assert errors == [("PayloadInvalid", "x")]
+    assert errors == [("PayloadValidationError", "x")]
 
 
 async def test_a_method_a_partial_and_a_callable_object_are_checked_too() -> None:
