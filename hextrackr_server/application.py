@@ -35,7 +35,7 @@ from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
 from hextrackr_server.findings.batcher import UpdateBatcher
 from hextrackr_server.findings.events import VulnerabilityEvents
 from hextrackr_server.findings.queries import QueryService
-from hextrackr_server.findings.query_executor import QuestionTurns
+from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.query_store import QueryStore
 from hextrackr_server.findings.statistics import StatisticsService
 from hextrackr_server.findings.store import VulnerabilityStore
@@ -131,9 +131,9 @@ class Application:
         self.uploads = UploadStore(
             settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
         )
-        self.turns = QuestionTurns()
+        self.query_executor = QueryExecutor()
         self.statistics = StatisticsService(
-            VulnerabilityStore(self.database), self.turns, time.monotonic
+            VulnerabilityStore(self.database), self.query_executor, time.monotonic
         )
         self.imports = ImportService(
             ImportStore(self.database),
@@ -158,7 +158,9 @@ class Application:
         vulnerabilities.register(
             self.io,
             self.statistics,
-            QueryService(QueryStore(self.database), self.imports.view, self.editing, self.turns),
+            QueryService(
+                QueryStore(self.database), self.imports.view, self.editing, self.query_executor
+            ),
         )
         editing.register(self.io, self.editing, settings.max_rooms)
         if self.delivery is not None:
@@ -320,7 +322,7 @@ class Application:
             self.tracker.close()
             self.batcher.close()
             self.uploads.close()
-            self.turns.close()
+            self.query_executor.close()
             if self.delivery is not None:
                 await self.delivery.stop()
             await self.writer.close()

@@ -1,6 +1,6 @@
 """`get-data`, checked: which resources may be read, by whom, with which filters.
 
-Knows: the shape of a question and of its answer.  Does not know: sockets, SQL.
+Knows: the shape of a request and of its answer.  Does not know: sockets, SQL.
 
     vulnerabilities, resolved    filters as get-vulnerability-stats has them
     devices                      the same
@@ -23,8 +23,8 @@ import msgspec
 
 from hextrackr_server.collaboration.presence import RESOURCE_TYPES, EditingSessions
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
-from hextrackr_server.findings.query_executor import QuestionTurns
-from hextrackr_server.findings.query_store import Page, QueryStore, Question
+from hextrackr_server.findings.query_executor import QueryExecutor
+from hextrackr_server.findings.query_store import Page, PageRequest, QueryStore
 from hextrackr_server.findings.store import MAXIMUM_SEARCH, Filters, parse_filters
 from hextrackr_server.imports.csv_mapping import clean, iso_date
 from hextrackr_server.imports.status import ImportView
@@ -66,12 +66,12 @@ class QueryService:
         store: QueryStore,
         imports: ImportView,
         editing: EditingSessions,
-        turns: QuestionTurns,
+        executor: QueryExecutor,
     ) -> None:
         self._store = store
         self._imports = imports
         self._editing = editing
-        self._turns = turns
+        self._executor = executor
 
     async def answer(
         self, payload: Any, principal: Principal, rooms: Collection[str] = ()
@@ -86,7 +86,7 @@ class QueryService:
                 return {"data": await self._imports.status(_id(asked), principal)}
             case "vulnerability":
                 find, user = self._store.vulnerability, principal.user_id
-                found = await self._turns.ask(user, find, _id(asked))
+                found = await self._executor.run(user, find, _id(asked))
                 if found is None:
                     raise ServiceError(ErrorCode.NOT_FOUND, "There is no such vulnerability")
                 return {"data": found}
@@ -97,7 +97,7 @@ class QueryService:
                 return await self._page(asked, principal)
 
     async def _page(self, asked: _Asked, principal: Principal) -> dict[str, Any]:
-        question = Question(
+        request = PageRequest(
             asked.resource,
             _filters(asked),
             asked.page,
@@ -105,7 +105,7 @@ class QueryService:
             asked.sort,
             None if principal.is_admin else principal.user_id,
         )
-        page = await self._turns.ask(principal.user_id, self._store.page, question)
+        page = await self._executor.run(principal.user_id, self._store.page, request)
         return {"data": page.rows, "pagination": _pagination(asked, page.total)}
 
 
@@ -144,7 +144,7 @@ def _parse(payload: Any) -> _Asked:
         text = str(error)
         if path == "resource":
             text = "must be one of " + ", ".join(get_args(Resource))
-        raise invalid("Invalid question", [(path, text)]) from error
+        raise invalid("Invalid request", [(path, text)]) from error
 
 
 def _id(asked: _Asked) -> int:
@@ -152,7 +152,7 @@ def _id(asked: _Asked) -> int:
     if isinstance(given, str) and re.fullmatch(r"[0-9]{1,10}", given):
         given = int(given)
     if not isinstance(given, int) or not 0 < given <= MAXIMUM_ID:
-        raise invalid("Invalid question", [("id", "must be the number of what is wanted")])
+        raise invalid("Invalid request", [("id", "must be the number of what is wanted")])
     return given
 
 

@@ -1,10 +1,8 @@
-"""Whose question the database answers next.
+"""Runs database queries in threads of their own, with a per-user concurrency limit.
 
-Knows: threads for questions alone, how many of them one user has at once, how long one waits.
-Does not know: what is asked.  On the loop's thread.
-
-Questions may take seconds. In threads that others need, too, a user with many of them would keep
-everybody from logging in.
+A query may take seconds. In threads shared with other work, one user with many queries would
+prevent other users from logging in. The executor does not interpret the calls that it runs.
+It is used on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -17,62 +15,73 @@ from typing import Any, TypeVar
 from hextrackr_server.errors import ErrorCode, ServiceError
 
 THREADS = 4
-AT_ONCE = 2
-MAXIMUM_WAITING = 32
+#: Queries of one user that run at the same time.
+MAXIMUM_RUNNING_PER_USER = 2
+#: Unfinished queries of one user, running and queued.
+MAXIMUM_UNFINISHED_PER_USER = 32
+#: Time that a query waits in its user's queue before it fails.
 WAIT_SECONDS = 30.0
 
 T = TypeVar("T")
 
 
-class _Line:
-    """The questions of one user: how many have no answer yet, and the turns they wait for."""
+class _UserQueue:
+    """The unfinished queries of one user: their number, and the slots to run them."""
 
-    __slots__ = ("length", "turns")
-
-    def __init__(self) -> None:
-        self.turns = asyncio.Semaphore(AT_ONCE)
-        self.length = 0
-
-
-class QuestionTurns:
-    """Runs questions in threads, in turn."""
+    __slots__ = ("slots", "unfinished")
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hextrackr-question")
-        self._lines: dict[str, _Line] = {}
+        self.slots = asyncio.Semaphore(MAXIMUM_RUNNING_PER_USER)
+        self.unfinished = 0
 
-    async def ask(self, user_id: str, call: Callable[..., T], *args: Any) -> T:
-        """What the call returns; ServiceError RATE_LIMITED or TIMEOUT where too much is asked."""
-        line = self._lines.setdefault(user_id, _Line())
-        if line.length >= MAXIMUM_WAITING:
-            text = f"{line.length} questions wait for their answer already"
+
+class QueryExecutor:
+    """A thread pool for queries, shared fairly between users."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hextrackr-query")
+        self._queues: dict[str, _UserQueue] = {}
+
+    async def run(self, user_id: str, call: Callable[..., T], *args: Any) -> T:
+        """Return the result of `call(*args)`, which runs in a thread.
+
+        Raises:
+            ServiceError: RATE_LIMITED if the user has too many unfinished queries, TIMEOUT if
+                the query does not start within WAIT_SECONDS.
+        """
+        queue = self._queues.setdefault(user_id, _UserQueue())
+        if queue.unfinished >= MAXIMUM_UNFINISHED_PER_USER:
+            text = (
+                f"A user may have {MAXIMUM_UNFINISHED_PER_USER} unfinished queries, "
+                f"you have {queue.unfinished}: wait for their answers"
+            )
             raise ServiceError(ErrorCode.RATE_LIMITED, text)
-        line.length += 1
+        queue.unfinished += 1
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                await line.turns.acquire()
+                await queue.slots.acquire()
         except TimeoutError as error:
-            self._leave(user_id, line)
-            text = "Too many questions were asked before this one"
+            self._release(user_id, queue)
+            text = f"The query did not start within {WAIT_SECONDS:g} seconds: send fewer at a time"
             raise ServiceError(ErrorCode.TIMEOUT, text) from error
         except BaseException:
-            self._leave(user_id, line)
+            self._release(user_id, queue)
             raise
 
-        def answered(_: asyncio.Future[T]) -> None:
-            line.turns.release()
-            self._leave(user_id, line)
+        def finished(_: asyncio.Future[T]) -> None:
+            queue.slots.release()
+            self._release(user_id, queue)
 
-        answer = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
-        answer.add_done_callback(answered)
-        # Whoever gives up waiting keeps his turn until the thread is free again.
-        return await asyncio.shield(answer)
+        result = asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+        result.add_done_callback(finished)
+        # A canceled caller keeps its slot until the thread is free again.
+        return await asyncio.shield(result)
 
     def close(self) -> None:
-        """Take no more questions; a thread ends with the question that it has."""
+        """Drop the queued queries; each thread ends after its current query."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _leave(self, user_id: str, line: _Line) -> None:
-        line.length -= 1
-        if not line.length:
-            del self._lines[user_id]
+    def _release(self, user_id: str, queue: _UserQueue) -> None:
+        queue.unfinished -= 1
+        if not queue.unfinished:
+            del self._queues[user_id]

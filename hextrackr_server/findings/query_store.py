@@ -42,7 +42,7 @@ _JOB = (
 _RANK = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1}
 
 
-class Question(NamedTuple):
+class PageRequest(NamedTuple):
     """What of a resource is wanted: checked, but for the names of columns to sort by."""
 
     resource: str
@@ -68,10 +68,10 @@ class QueryStore:
         self._database = database
         self._limit = limit
 
-    def page(self, question: Question) -> Page:
+    def page(self, request: PageRequest) -> Page:
         """A page of a resource."""
         with self._database.reading(self._limit) as connection:
-            return _PAGES[question.resource](connection, question)
+            return _PAGES[request.resource](connection, request)
 
     def vulnerability(self, vulnerability_id: int) -> dict[str, Any] | None:
         """All that is known of a finding; None if there is none with that id."""
@@ -83,14 +83,14 @@ class QueryStore:
 
 def _page(
     connection: Connection,
-    question: Question,
+    request: PageRequest,
     query: Select[Any],
     sortable: Mapping[str, ColumnElement[Any]],
     default: str,
     tie: ColumnElement[Any],
 ) -> tuple[list[Any], int]:
     """The rows of a page: sorted by one of the columns, `-` before its name for descending."""
-    name = question.sort or default
+    name = request.sort or default
     column = sortable.get(name.removeprefix("-"))
     if column is None:
         raise invalid("Invalid sort", [("sort", "must be one of: " + ", ".join(sorted(sortable)))])
@@ -99,7 +99,7 @@ def _page(
     by_column = (column.desc() if name.startswith("-") else column.asc()).nulls_last()
     ordered = query.order_by(by_column, tie)
     rows = connection.execute(
-        ordered.limit(question.limit).offset((question.page - 1) * question.limit)
+        ordered.limit(request.limit).offset((request.page - 1) * request.limit)
     )
     return list(rows.mappings()), total
 
@@ -121,26 +121,26 @@ def _finding(row: Any) -> dict[str, Any]:
     return dict(row) | {"isKev": "No" if row["kev_due_date"] is None else "Yes"}
 
 
-def _findings(connection: Connection, question: Question, states: tuple[str, ...]) -> Page:
+def _findings(connection: Connection, request: PageRequest, states: tuple[str, ...]) -> Page:
     query = _vulnerabilities().where(
-        current.c.lifecycle_state.in_(states), *conditions(question.filters)
+        current.c.lifecycle_state.in_(states), *conditions(request.filters)
     )
     sortable: dict[str, ColumnElement[Any]] = {name: current.c[name] for name in _LISTED}
     sortable["severity"] = case(_RANK, value=current.c.severity, else_=0)
     default = "-vpr_score" if states == OPEN_STATES else "-resolved_date"
-    rows, total = _page(connection, question, query, sortable, default, current.c.id)
+    rows, total = _page(connection, request, query, sortable, default, current.c.id)
     return Page([_finding(row) for row in rows], total)
 
 
-def _open(connection: Connection, question: Question) -> Page:
-    return _findings(connection, question, OPEN_STATES)
+def _open(connection: Connection, request: PageRequest) -> Page:
+    return _findings(connection, request, OPEN_STATES)
 
 
-def _resolved(connection: Connection, question: Question) -> Page:
-    return _findings(connection, question, ("resolved",))
+def _resolved(connection: Connection, request: PageRequest) -> Page:
+    return _findings(connection, request, ("resolved",))
 
 
-def _devices(connection: Connection, question: Question) -> Page:
+def _devices(connection: Connection, request: PageRequest) -> Page:
     """Hosts with what is open on them, counted as the statistics count: plugins, not CVEs."""
     plugin = func.coalesce(
         func.nullif(current.c.plugin_id, ""), func.substr(current.c.description, 1, 100)
@@ -153,7 +153,7 @@ def _devices(connection: Connection, question: Question) -> Page:
             func.max(current.c.vpr_score).label("vpr"),
             func.max(exploited).label("kev"),
         )
-        .where(current.c.lifecycle_state.in_(OPEN_STATES), *conditions(question.filters))
+        .where(current.c.lifecycle_state.in_(OPEN_STATES), *conditions(request.filters))
         .group_by(current.c.hostname, current.c.severity, plugin)
         .subquery()
     )
@@ -170,7 +170,7 @@ def _devices(connection: Connection, question: Question) -> Page:
     columns["hasKev"] = func.max(groups.c.kev)
     query = select(*(column.label(name) for name, column in columns.items()))
     query = query.group_by(groups.c.hostname)
-    rows, total = _page(connection, question, query, columns, "-totalVPR", groups.c.hostname)
+    rows, total = _page(connection, request, query, columns, "-totalVPR", groups.c.hostname)
     return Page([_device(row) for row in rows], total)
 
 
@@ -184,24 +184,22 @@ def _device(row: Any) -> dict[str, Any]:
 # -- the others
 
 
-def _imports(connection: Connection, question: Question) -> Page:
+def _imports(connection: Connection, request: PageRequest) -> Page:
     query = select(*(jobs.c[name] for name in _JOB))
-    if question.user_id is not None:
-        query = query.where(jobs.c.user_id == question.user_id)
-    for name, value in question.filters:
+    if request.user_id is not None:
+        query = query.where(jobs.c.user_id == request.user_id)
+    for name, value in request.filters:
         query = query.where(jobs.c[name] == value)
     sortable = {name: jobs.c[name] for name in _JOB}
-    rows, total = _page(
-        connection, question, query, sortable, "-import_id", jobs.c.import_id.desc()
-    )
+    rows, total = _page(connection, request, query, sortable, "-import_id", jobs.c.import_id.desc())
     return Page([dict(row) for row in rows], total)
 
 
-def _kev(connection: Connection, question: Question) -> Page:
+def _kev(connection: Connection, request: PageRequest) -> Page:
     is_open = current.c.lifecycle_state.in_(OPEN_STATES)
     matched = kev.c.cve_id.in_(select(current.c.cve).where(is_open))
     query = select(kev, case((matched, 1), else_=0).label("matched"))
-    for name, value in question.filters:
+    for name, value in request.filters:
         if name == "search":
             found = ("cve_id", "vulnerability_name", "vendor_project", "product")
             query = query.where(
@@ -210,14 +208,14 @@ def _kev(connection: Connection, question: Question) -> Page:
         elif name == "matched":
             query = query.where(matched if value else ~matched)
     sortable = {column.name: column for column in kev.c}
-    rows, total = _page(connection, question, query, sortable, "-date_added", kev.c.cve_id)
+    rows, total = _page(connection, request, query, sortable, "-date_added", kev.c.cve_id)
     return Page([dict(row) | {"matched": bool(row["matched"])} for row in rows], total)
 
 
-def _tickets(connection: Connection, question: Question) -> Page:
+def _tickets(connection: Connection, request: PageRequest) -> Page:
     query = select(*(column for column in tickets.c if column.name != "deleted"))
     query = query.where(tickets.c.deleted == 0)
-    for name, value in question.filters:
+    for name, value in request.filters:
         if name == "status":
             query = query.where(tickets.c.status == value)
         elif name == "search":
@@ -226,12 +224,12 @@ def _tickets(connection: Connection, question: Question) -> Page:
                 or_(*(tickets.c[each].icontains(value, autoescape=True) for each in found))
             )
     sortable = {column.name: column for column in tickets.c}
-    rows, total = _page(connection, question, query, sortable, "-date_submitted", tickets.c.id)
+    rows, total = _page(connection, request, query, sortable, "-date_submitted", tickets.c.id)
     return Page([dict(row) for row in rows], total)
 
 
-def _trends(connection: Connection, question: Question) -> Page:
-    filters = dict(question.filters)
+def _trends(connection: Connection, request: PageRequest) -> Page:
+    filters = dict(request.filters)
     vendor = filters.get("vendor")
     table = vulnerability_daily_totals if vendor is None else vendor_daily_totals
     within = [] if vendor is None else [vendor_daily_totals.c.vendor == vendor]
@@ -241,7 +239,7 @@ def _trends(connection: Connection, question: Question) -> Page:
         within.append(table.c.scan_date <= filters["endDate"])
     query = select(table).where(*within)
     sortable = {"date": table.c.scan_date}
-    rows, total = _page(connection, question, query, sortable, "date", table.c.scan_date)
+    rows, total = _page(connection, request, query, sortable, "date", table.c.scan_date)
     return Page([_trend(row) for row in rows], total)
 
 
@@ -253,7 +251,7 @@ def _trend(row: Any) -> dict[str, Any]:
     return day | {"resolved": row["resolved_count"], "reopened": row["reopened_count"]}
 
 
-_PAGES: Mapping[str, Callable[[Connection, Question], Page]] = {
+_PAGES: Mapping[str, Callable[[Connection, PageRequest], Page]] = {
     "vulnerabilities": _open,
     "resolved": _resolved,
     "devices": _devices,

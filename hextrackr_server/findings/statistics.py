@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.findings.query_executor import QuestionTurns
+from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.store import Filters, VulnerabilityStore, parse_filters
 
 GOOD_FOR_SECONDS = 5.0
@@ -32,10 +32,10 @@ class StatisticsService:
     """Answers questions, with one query for all who ask the same; on the loop's thread."""
 
     def __init__(
-        self, store: VulnerabilityStore, turns: QuestionTurns, clock: Callable[[], float]
+        self, store: VulnerabilityStore, executor: QueryExecutor, clock: Callable[[], float]
     ) -> None:
         self._store = store
-        self._turns = turns
+        self._executor = executor
         self._clock = clock
         self._answers: dict[Filters, _Answer] = {}
 
@@ -57,7 +57,7 @@ class StatisticsService:
     async def _query(self, question: Filters, user_id: str) -> dict[str, Any]:
         # What all dashboards ask waits behind nobody's other questions.
         line = user_id if question else ""
-        data = await self._turns.ask(line, self._store.statistics, question)
+        data = await self._executor.run(line, self._store.statistics, question)
         return data | {"generatedAt": epoch_ms()}
 
     def _is_stale(self, answer: _Answer) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from hextrackr_server.collaboration.presence import EditingSessions, resource_room
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.findings.queries import QueryService
-from hextrackr_server.findings.query_executor import QuestionTurns
+from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.query_store import QueryStore
 from hextrackr_server.findings.store import VulnerabilityStore, parse_filters
 from hextrackr_server.imports.progress_tracker import ProgressTracker
@@ -55,7 +55,7 @@ class Desk:
     def queries(self, editing: EditingSessions) -> QueryService:
         tracker = ProgressTracker(Recorder(), self.clock)
         view = ImportView(self.bench.store, tracker)
-        return QueryService(QueryStore(self.bench.database), view, editing, QuestionTurns())
+        return QueryService(QueryStore(self.bench.database), view, editing, QueryExecutor())
 
     async def ask(self, resource: str, principal: Principal = ALICE, **more: Any) -> dict[str, Any]:
         return await self.service.answer({"resource": resource} | more, principal)

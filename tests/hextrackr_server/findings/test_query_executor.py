@@ -1,4 +1,4 @@
-"""Whose question the database answers next."""
+"""Tests of the per-user concurrency limit for database queries."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from collections.abc import Iterator
 import pytest
 
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.findings import query_executor as question_turns
-from hextrackr_server.findings.query_executor import AT_ONCE, MAXIMUM_WAITING, QuestionTurns
+from hextrackr_server.findings import query_executor
+from hextrackr_server.findings.query_executor import (
+    MAXIMUM_RUNNING_PER_USER,
+    MAXIMUM_UNFINISHED_PER_USER,
+    QueryExecutor,
+)
 
 
-class Slow:
-    """Questions that are answered when told so."""
+class BlockedQueries:
+    """An executor whose queries end when the test sets `may_end`."""
 
     def __init__(self) -> None:
-        self.turns = QuestionTurns()
+        self.executor = QueryExecutor()
         self.may_end = threading.Event()
         self.begun = threading.Semaphore(0)
 
-    def question(self) -> str:
+    def query(self) -> str:
         self.begun.release()
         assert self.may_end.wait(10)
         return "answer"
 
-    def ask(self, number: int, user_id: str = "7") -> list[asyncio.Task[str]]:
-        return [asyncio.create_task(self.turns.ask(user_id, self.question)) for _ in range(number)]
+    def start(self, number: int, user_id: str = "7") -> list[asyncio.Task[str]]:
+        return [asyncio.create_task(self.executor.run(user_id, self.query)) for _ in range(number)]
 
     async def wait_until_begun(self, number: int) -> None:
         for _ in range(number):
@@ -35,60 +39,62 @@ class Slow:
 
 
 @pytest.fixture
-def slow() -> Iterator[Slow]:
-    slow = Slow()
-    yield slow
-    slow.may_end.set()
-    slow.turns.close()
+def blocked() -> Iterator[BlockedQueries]:
+    blocked = BlockedQueries()
+    yield blocked
+    blocked.may_end.set()
+    blocked.executor.close()
 
 
-async def test_a_user_with_many_questions_keeps_nobody_waiting(slow: Slow) -> None:
-    many = slow.ask(20)
-    await slow.wait_until_begun(AT_ONCE)
-    assert await slow.turns.ask("8", lambda: "at once") == "at once"
-    assert not slow.begun.acquire(blocking=False)
-    slow.may_end.set()
+async def test_queries_of_another_user_run_when_one_user_has_many(blocked: BlockedQueries) -> None:
+    many = blocked.start(20)
+    await blocked.wait_until_begun(MAXIMUM_RUNNING_PER_USER)
+    assert await blocked.executor.run("8", lambda: "at once") == "at once"
+    assert not blocked.begun.acquire(blocking=False)
+    blocked.may_end.set()
     assert await asyncio.gather(*many) == ["answer"] * 20
 
 
-async def test_more_questions_than_may_wait_are_refused(slow: Slow) -> None:
-    many = slow.ask(MAXIMUM_WAITING)
-    await slow.wait_until_begun(AT_ONCE)
+async def test_query_is_refused_when_its_user_has_too_many(blocked: BlockedQueries) -> None:
+    many = blocked.start(MAXIMUM_UNFINISHED_PER_USER)
+    await blocked.wait_until_begun(MAXIMUM_RUNNING_PER_USER)
     with pytest.raises(ServiceError) as refusal:
-        await slow.turns.ask("7", slow.question)
+        await blocked.executor.run("7", blocked.query)
     assert refusal.value.code is ErrorCode.RATE_LIMITED
-    slow.may_end.set()
+    blocked.may_end.set()
     await asyncio.gather(*many)
-    assert await slow.turns.ask("7", slow.question) == "answer"
-    assert not slow.turns._lines
+    assert await blocked.executor.run("7", blocked.query) == "answer"
+    assert not blocked.executor._queues
 
 
-async def test_who_gives_up_has_no_other_turn_before_his_thread_is_free(slow: Slow) -> None:
-    given_up = slow.ask(AT_ONCE)
-    await slow.wait_until_begun(AT_ONCE)
-    for task in given_up:
-        task.cancel()
-    (patient,) = slow.ask(1)
-    await asyncio.wait(given_up)
-    assert not slow.begun.acquire(blocking=False)
-    slow.may_end.set()
-    assert await patient == "answer"
-
-
-async def test_a_question_does_not_wait_for_ever(
-    slow: Slow, monkeypatch: pytest.MonkeyPatch
+async def test_canceled_query_keeps_its_slot_until_its_thread_is_free(
+    blocked: BlockedQueries,
 ) -> None:
-    running = slow.ask(AT_ONCE)
-    await slow.wait_until_begun(AT_ONCE)
-    monkeypatch.setattr(question_turns, "WAIT_SECONDS", 0.0)
+    canceled = blocked.start(MAXIMUM_RUNNING_PER_USER)
+    await blocked.wait_until_begun(MAXIMUM_RUNNING_PER_USER)
+    for task in canceled:
+        task.cancel()
+    (queued,) = blocked.start(1)
+    await asyncio.wait(canceled)
+    assert not blocked.begun.acquire(blocking=False)
+    blocked.may_end.set()
+    assert await queued == "answer"
+
+
+async def test_queued_query_times_out_when_it_does_not_start(
+    blocked: BlockedQueries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = blocked.start(MAXIMUM_RUNNING_PER_USER)
+    await blocked.wait_until_begun(MAXIMUM_RUNNING_PER_USER)
+    monkeypatch.setattr(query_executor, "WAIT_SECONDS", 0.0)
     with pytest.raises(ServiceError) as refusal:
-        await slow.turns.ask("7", slow.question)
+        await blocked.executor.run("7", blocked.query)
     assert refusal.value.code is ErrorCode.TIMEOUT
-    slow.may_end.set()
+    blocked.may_end.set()
     await asyncio.gather(*running)
 
 
-async def test_what_a_question_raises_reaches_who_asked(slow: Slow) -> None:
+async def test_exception_of_a_query_reaches_its_caller(blocked: BlockedQueries) -> None:
     with pytest.raises(ZeroDivisionError):
-        await slow.turns.ask("7", lambda: 1 / 0)
-    assert not slow.turns._lines
+        await blocked.executor.run("7", lambda: 1 / 0)
+    assert not blocked.executor._queues

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from hextrackr_server.errors import ServiceError
-from hextrackr_server.findings.query_executor import QuestionTurns
+from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.statistics import MAXIMUM_ANSWERS, StatisticsService
 from hextrackr_server.findings.store import VulnerabilityStore
 from tests.hextrackr_server.support import FakeClock, Workbench, finding_row
@@ -18,7 +18,7 @@ class Desk:
     def __init__(self, bench: Workbench) -> None:
         self.clock = FakeClock()
         store = VulnerabilityStore(bench.database)
-        self.service = StatisticsService(store, QuestionTurns(), self.clock.monotonic)
+        self.service = StatisticsService(store, QueryExecutor(), self.clock.monotonic)
         self.transactions = 0
         event.listen(bench.database._engine, "begin", self._count)
 
