@@ -1,10 +1,11 @@
-"""The way of one event without a network: how many calls it is, and how many microseconds.
+"""Cost of one event without a network: Python calls and microseconds.
 
-    python -m benchmarks.hop_budget [--json]
+    python -m benchmarks.hop_budget [--only WORDS] [--json]
 
-From `data_received` to the handler and back to `write`, on a connection that is a sink. Calls are
-those of Python functions, as `sys.setprofile` counts them (calls into C are told beside them):
-unlike the time they are the same on every machine, and a test pins them in BUDGET.
+Each path runs from `data_received` to the handler and back to `write`, on a connection that
+discards what it is given. Calls are Python function calls, counted with `sys.setprofile` (calls
+into C are listed separately). The number of calls is the same on every machine, so a test compares
+it with BUDGET; the time is not.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ EVENTS = 2000
 MEMBERS = 400
 LEAVING = "leaving, 10,000 rooms on the server"
 
-# The most calls that each way may take; to be lowered whenever it becomes shorter.
+# The highest number of calls of each path. Lower it whenever a path becomes shorter.
 BUDGET = {
     "event with ack, plain handler": 13,
     "event with ack, async handler": 15,
@@ -40,11 +41,12 @@ BUDGET = {
     "8 events with ack in one chunk, plain handler": 10.5,
     "broadcast, per delivery": 3,
     "polling round (POST + GET)": 126,
+    "connect and leave by WebSocket": 183,
 }
 
 
 class Hop(NamedTuple):
-    """What one way costs."""
+    """Cost of one path, per event."""
 
     calls: float
     c_calls: float
@@ -52,7 +54,7 @@ class Hop(NamedTuple):
 
 
 class Sink(asyncio.Transport):
-    """A TCP connection that takes everything, and keeps what it took last."""
+    """TCP connection that accepts every write and keeps the last one."""
 
     def __init__(self) -> None:
         super().__init__(extra={"peername": ("127.0.0.1", 50000)})
@@ -90,7 +92,7 @@ class Sink(asyncio.Transport):
 
 
 def open_http(io: Any) -> Sink:
-    """Return a connection that speaks HTTP yet."""
+    """Return a new connection, before any request."""
     sink = Sink()
     sink.protocol = io.engine.protocol()
     sink.protocol.connection_made(sink)
@@ -98,7 +100,7 @@ def open_http(io: Any) -> Sink:
 
 
 def open_socket(io: Any) -> Sink:
-    """Return a connection whose socket is in the namespace `/`."""
+    """Return a WebSocket connection whose socket has joined the namespace `/`."""
     sink = open_http(io)
     sink.protocol.data_received(wire.websocket_handshake())
     sink.protocol.data_received(wire.CONNECT)
@@ -107,7 +109,7 @@ def open_socket(io: Any) -> Sink:
 
 
 class Counter:
-    """Counts calls while it is entered."""
+    """Counter of the calls made inside its `with` block."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -130,8 +132,8 @@ class Counter:
 
 
 def measure(once: Callable[[], Any], events: int = 1, repeat: int = EVENTS) -> Hop:
-    """Return what `once` costs, per event: `events` happen in it."""
-    gc.disable()  # what a collection finds is not an event's
+    """Return the cost of one of the `events` that happen in a call of `once`."""
+    gc.disable()  # a collection would be charged to an arbitrary event
     try:
         return _measure(once, events, 0 if _counts_only else repeat)
     finally:
@@ -157,19 +159,19 @@ def _measure(once: Callable[[], Any], events: int, repeat: int) -> Hop:
 def measure_event(
     handlers: str, name: str, ack_id: int | None, count: int = 1, *, full: bool = False
 ) -> Hop:
-    """Measure an event: one chunk, `count` frames."""
+    """Measure events that arrive as `count` frames in one chunk."""
     sink = open_socket(make_server(handlers=handlers, full=full))
     chunk = wire.frame(wire.event(name, wire.payload(64), ack_id)) * count
     receive = sink.protocol.data_received
     writes = sink.writes
     receive(chunk)
     expected = 0 if ack_id is None else 1  # one write for a chunk, however many acks
-    assert sink.writes - writes == expected, "the server answers as it should"
+    assert sink.writes - writes == expected, "all acks of a chunk leave in one write"
     return measure(lambda: receive(chunk), count)
 
 
 def measure_broadcast() -> Hop:
-    """Measure one delivery: what more members cost, divided by their number."""
+    """Measure one delivery: the cost of additional members, divided by their number."""
     chunk = wire.frame(wire.event("bcast", wire.payload(64), 1))
     found = []
     for members in (MEMBERS // 4, MEMBERS):
@@ -177,14 +179,14 @@ def measure_broadcast() -> Hop:
         sinks = [open_socket(io) for _ in range(members)]
         receive = sinks[0].protocol.data_received
         found.append(measure(lambda receive=receive: receive(chunk), repeat=40))  # type: ignore[misc]
-        assert all(b"update" in sink.last for sink in sinks[1:]), "all members have it"
+        assert all(b"update" in sink.last for sink in sinks[1:]), "every member received the event"
     few, many = found
     more = MEMBERS - MEMBERS // 4
     return Hop(*((b - a) / more for a, b in zip(few, many, strict=True)))
 
 
 def measure_polling() -> Hop:
-    """Measure a POST with an event, and the GET that brings its ack."""
+    """Measure a POST with an event and the GET that returns its ack."""
     io = make_server()
     polls, posts = open_http(io), open_http(io)
     polls.protocol.data_received(wire.polling_get())
@@ -204,22 +206,46 @@ def measure_polling() -> Hop:
     return hop._replace(calls=hop.calls - 1)
 
 
-def measure_all() -> dict[str, Hop]:
-    """Measure every way. To be called from a callback of the loop: there is no current task."""
-    return {
-        "event with ack, plain handler": measure_event("sync", "echo", 7),
-        "event with ack, async handler": measure_event("async", "echo", 7),
-        "event without ack, plain handler": measure_event("sync", "msg", None),
-        "event without ack, async handler": measure_event("async", "msg", None),
-        "event without ack, async handler (--full)": measure_event("async", "msg", None, full=True),
-        "8 events with ack in one chunk, plain handler": measure_event("sync", "echo", 7, 8),
-        "broadcast, per delivery": measure_broadcast(),
-        "polling round (POST + GET)": measure_polling(),
-    }
+def measure_connect() -> Hop:
+    """Measure a WebSocket handshake, a CONNECT and a close handshake started by the client."""
+    io = make_server()
+    leave = wire.frame(b"\x03\xe8", 0x88)
+
+    def connect_and_leave() -> None:
+        sink = open_socket(io)
+        sink.protocol.data_received(leave)
+        sink.protocol.connection_lost(None)
+
+    hop = measure(connect_and_leave, repeat=EVENTS // 20)
+    assert not io.sockets, "every socket has left"
+    return hop
+
+
+PATHS: dict[str, Callable[[], Hop]] = {
+    "event with ack, plain handler": lambda: measure_event("sync", "echo", 7),
+    "event with ack, async handler": lambda: measure_event("async", "echo", 7),
+    "event without ack, plain handler": lambda: measure_event("sync", "msg", None),
+    "event without ack, async handler": lambda: measure_event("async", "msg", None),
+    "event without ack, async handler (--full)": lambda: measure_event(
+        "async", "msg", None, full=True
+    ),
+    "8 events with ack in one chunk, plain handler": lambda: measure_event("sync", "echo", 7, 8),
+    "broadcast, per delivery": measure_broadcast,
+    "polling round (POST + GET)": measure_polling,
+    "connect and leave by WebSocket": measure_connect,
+}
+
+
+def measure_all(only: str = "") -> dict[str, Hop]:
+    """Measure every path whose name contains `only`.
+
+    Call it from a callback of the loop, as the loop calls `data_received`: without a current task.
+    """
+    return {name: measure_path() for name, measure_path in PATHS.items() if only in name}
 
 
 def count_all() -> dict[str, Hop]:
-    """Count the calls of every way, and measure no time."""
+    """Count the calls of every path without measuring time."""
     global _counts_only  # noqa: PLW0603
     _counts_only = True
     try:
@@ -229,7 +255,7 @@ def count_all() -> dict[str, Hop]:
 
 
 def leave_once(rooms: int, sockets: int = 200) -> float:
-    """Return the seconds that a socket in three rooms takes to leave a server with many rooms."""
+    """Return the seconds in which a socket in three rooms leaves a server with `rooms` rooms."""
     io = make_server()
     open_socket(io)
     resident = next(iter(io.sockets.values()))
@@ -241,12 +267,12 @@ def leave_once(rooms: int, sockets: int = 200) -> float:
     for sink in leaving:
         sink.protocol.connection_lost(None)
     took = perf_counter() - began
-    assert len(io.sockets) == 1, "all but the resident have left"
+    assert len(io.sockets) == 1, "all sockets but the first one have left"
     return took / sockets
 
 
 def measure_leaving() -> tuple[float, float, list[float]]:
-    """Return microseconds with 10 rooms and with 10,000, and the ratios of neighbours."""
+    """Return the microseconds with 10 and with 10,000 rooms, and the ratio of each round."""
 
     def take_turns() -> list[tuple[float, float]]:
         leave_once(10)
@@ -258,7 +284,7 @@ def measure_leaving() -> tuple[float, float, list[float]]:
 
 
 def on_loop(function: Callable[[], Any]) -> Any:
-    """Call a function as the loop calls `data_received`: outside of any task."""
+    """Call a function from a callback of the loop, outside of any task."""
 
     async def wait() -> Any:
         loop = asyncio.get_running_loop()
@@ -277,17 +303,20 @@ def on_loop(function: Callable[[], Any]) -> Any:
 
 
 def main() -> None:
-    """Measure and tell."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--only", default="", help="only paths whose name contains this text")
     given = parser.parse_args()
-    hops: dict[str, Hop] = on_loop(measure_all)
+    hops: dict[str, Hop] = on_loop(lambda: measure_all(given.only))
+    if not hops:
+        parser.error(f"--only {given.only!r} matches no path; known are: {', '.join(PATHS)}")
     if given.json:
         print(json.dumps({name: hop._asdict() for name, hop in hops.items()}, indent=1))
         return
     for name, hop in hops.items():
         print(
-            f"{name:48} {hop.calls:6.1f} calls (of {BUDGET[name]})  {hop.c_calls:6.1f} into C  "
+            f"{name:48} {hop.calls:6.1f} calls (of {BUDGET[name]})  {hop.c_calls:6.1f} C calls  "
             f"{hop.microseconds:7.2f} us"
         )
 

@@ -54,7 +54,8 @@ class Bench:
 
     @staticmethod
     def _key(contender: Contender) -> tuple[str, ...]:
-        return (*contender.peer.command, contender.instance)
+        peer = contender.peer
+        return (*peer.command, str(peer.checkout), contender.instance)
 
     def _server(self, contender: Contender) -> Server:
         key = self._key(contender)

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
@@ -34,19 +34,21 @@ class PeerMissing(RuntimeError):
 
 @dataclass(frozen=True)
 class Peer:
-    """One server that can be started: its name in reports, and its command without the port."""
+    """A server that can be started: its name in reports, and its command without the port."""
 
     name: str
     command: tuple[str, ...]
     port_flag: tuple[str, ...] = ("--port",)
+    checkout: Path = ROOT
+    """The working directory: the checkout of this project that is measured."""
 
     def with_flags(self, *flags: str) -> Peer:
-        """Return the same server with more flags."""
-        return Peer(self.name, (*self.command, *flags), self.port_flag)
+        """Return the same server with additional flags."""
+        return replace(self, command=(*self.command, *flags))
 
     def named(self, name: str) -> Peer:
         """Return the same server under another name."""
-        return Peer(name, self.command, self.port_flag)
+        return replace(self, name=name)
 
 
 _OURS = ("-m", "benchmarks.servers.ours")
@@ -102,7 +104,7 @@ class Server:
         command[where:where] = [*self.peer.port_flag, str(self.port)]
         try:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=self._said
+                command, cwd=self.peer.checkout, stdout=subprocess.DEVNULL, stderr=self._said
             )
         except OSError as error:
             self._said.close()
