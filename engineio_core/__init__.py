@@ -11,9 +11,9 @@ from engineio_core.engine import Engine
 from engineio_core.errors import (
     CloseReason,
     EngineError,
-    HandshakeRefused,
+    HandshakeRefusedError,
     ProtocolError,
-    SessionClosed,
+    SessionClosedError,
 )
 from engineio_core.http.listener import Listener, Tls
 from engineio_core.http.message import HttpRequest, HttpResponse
@@ -30,7 +30,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "EngineOptions",
-    "HandshakeRefused",
+    "HandshakeRefusedError",
     "HttpCompression",
     "HttpRequest",
     "HttpResponse",
@@ -38,7 +38,7 @@ __all__ = [
     "PerMessageDeflate",
     "ProtocolError",
     "Session",
-    "SessionClosed",
+    "SessionClosedError",
     "SessionState",
     "Tls",
 ]

@@ -15,10 +15,11 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from engineio_core import errors, handshake
-from engineio_core.errors import HandshakeRefused
+from engineio_core.errors import HandshakeRefusedError
 from engineio_core.http.cors import CorsPolicy, has_invalid_origin
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import HttpRequest, HttpResponse
+from engineio_core.ids import generate_id
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session
 
@@ -37,7 +38,7 @@ class ConnectionRefusal:
 
     __slots__ = ("code", "context", "message", "request")
 
-    def __init__(self, request: HttpRequest, error: HandshakeRefused) -> None:
+    def __init__(self, request: HttpRequest, error: HandshakeRefusedError) -> None:
         self.request = request
         self.code = error.refusal.code
         self.message = error.refusal.message
@@ -53,7 +54,7 @@ class Judged(Protocol):
     def answered(self, exchange: Exchange, response: HttpResponse) -> None:
         """Somebody answers it himself."""
 
-    def refused(self, exchange: Exchange, refusal: HandshakeRefused) -> None:
+    def refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
         """It is refused."""
 
 
@@ -77,7 +78,7 @@ class Admission:
             awaited = next(judgement)
         except StopIteration as end:
             verdict = end.value
-        except HandshakeRefused as refusal:
+        except HandshakeRefusedError as refusal:
             self._judged.refused(exchange, refusal)
             return
         else:
@@ -105,11 +106,11 @@ class Admission:
             exchange.on_abort = _nothing
             if not exchange.is_gone:  # a middleware may have gone on although it was cancelled
                 self._conclude(exchange, verdict)
-        except HandshakeRefused as refusal:
+        except HandshakeRefusedError as refusal:
             self._judged.refused(exchange, refusal)
         except TimeoutError as error:
             context = {"name": "HANDSHAKE_TIMEOUT", "error": error}
-            self._judged.refused(exchange, HandshakeRefused(errors.BAD_REQUEST, context))
+            self._judged.refused(exchange, HandshakeRefusedError(errors.BAD_REQUEST, context))
         except asyncio.CancelledError:
             self._judged.answered(exchange, HttpResponse(503))
             raise
@@ -123,13 +124,13 @@ class Admission:
             return
         try:
             self._judged.admitted(exchange, verdict)
-        except HandshakeRefused as refusal:
+        except HandshakeRefusedError as refusal:
             self._judged.refused(exchange, refusal)
 
     # -- the order of the checks
 
     def _judge(self, request: HttpRequest) -> Judgement:
-        """Yield whom to wait for. Raises HandshakeRefused."""
+        """Yield whom to wait for. Raises HandshakeRefusedError."""
         if self._cors is not None:
             self._cors.decorate(request)
             if request.method == "OPTIONS":
@@ -141,12 +142,12 @@ class Admission:
                     response = yield response
                 if response is not None and not isinstance(response, HttpResponse):
                     raise TypeError(f"a middleware returned {type(response).__name__}")
-            except HandshakeRefused:
+            except HandshakeRefusedError:
                 raise
             except Exception as error:
                 logger.info("a middleware refused a request: %r", error)
                 context = {"name": "MIDDLEWARE_FAILURE", "error": error}
-                raise HandshakeRefused(errors.BAD_REQUEST, context) from error
+                raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
             if isinstance(response, HttpResponse):
                 return response
         transport = self._check(request)
@@ -162,26 +163,26 @@ class Admission:
         transport = handshake.check_transport(request.query, self._options)
         if has_invalid_origin(request):
             context = {"name": "INVALID_ORIGIN", "origin": request.headers.pop("origin", "")}
-            raise HandshakeRefused(errors.BAD_REQUEST, context)
+            raise HandshakeRefusedError(errors.BAD_REQUEST, context)
         if self._cors is not None and request.is_upgrade and self._cors.forbids_websocket(request):
             logger.warning(
                 "a WebSocket from origin %r was refused; if it is yours, add it to the cors option",
                 request.headers.get("origin", "")[:200],
             )
-            raise HandshakeRefused(errors.FORBIDDEN, {"name": "ORIGIN_NOT_ALLOWED"})
+            raise HandshakeRefusedError(errors.FORBIDDEN, {"name": "ORIGIN_NOT_ALLOWED"})
         return transport
 
     def _check_session(self, request: HttpRequest, sid: str, transport: str) -> None:
         session = self._sessions.get(sid)
         if session is None:
-            raise HandshakeRefused(errors.UNKNOWN_SID, {"sid": sid})
+            raise HandshakeRefusedError(errors.UNKNOWN_SID, {"sid": sid})
         if not request.is_upgrade and session.transport.name != transport:
             context = {
                 "name": "TRANSPORT_MISMATCH",
                 "transport": transport,
                 "previousTransport": session.transport.name,
             }
-            raise HandshakeRefused(errors.BAD_REQUEST, context)
+            raise HandshakeRefusedError(errors.BAD_REQUEST, context)
 
     def _ask_for_permission(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, None]:
         if self._options.allow_request is None:
@@ -192,14 +193,14 @@ class Admission:
                 verdict = yield verdict
         except Exception as error:
             logger.info("allow_request refused a request: %r", error)
-            raise HandshakeRefused(errors.FORBIDDEN, {"error": error}) from error
+            raise HandshakeRefusedError(errors.FORBIDDEN, {"error": error}) from error
         if verdict is not None and verdict is not True:
             message = verdict if isinstance(verdict, str) else None
-            raise HandshakeRefused(errors.FORBIDDEN, {"message": message}, message=message)
+            raise HandshakeRefusedError(errors.FORBIDDEN, {"message": message}, message=message)
 
     def _make_sid(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, str]:
         if self._options.generate_id is None:
-            return handshake.generate_sid()
+            return generate_id()
         try:
             sid = self._options.generate_id(request)
             if inspect.isawaitable(sid):
@@ -208,7 +209,7 @@ class Admission:
                 raise ValueError(f"generate_id returned {sid!r}")
         except Exception as error:
             context = {"name": "ID_GENERATION_ERROR", "error": error}
-            raise HandshakeRefused(errors.BAD_REQUEST, context) from error
+            raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
         return sid
 
 

@@ -16,9 +16,10 @@ import orjson
 
 from engineio_core import errors, handshake
 from engineio_core.admission import Admission, ConnectionRefusal, Middleware
+from engineio_core.clock import Clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.payload import encode_payload
-from engineio_core.errors import CloseReason, HandshakeRefused
+from engineio_core.errors import CloseReason, HandshakeRefusedError
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.http.asgi_host import AsgiApp, AsgiHost
 from engineio_core.http.connection import HttpProtocol
@@ -33,17 +34,17 @@ from engineio_core.http.message import (
     HttpResponse,
 )
 from engineio_core.http.trusted_proxies import TrustedProxies
+from engineio_core.ids import generate_id
 from engineio_core.options import EngineOptions, build_options
 from engineio_core.session import Session, SessionContext
-from engineio_core.transports.interface import Clock, Transport
+from engineio_core.transports.interface import NULL_LISTENER, Transport
 from engineio_core.transports.polling import PollingTransport, calm_old_browsers
 from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.transports.websocket_handshake import (
-    HandshakeRejected,
+    WebSocketHandshakeError,
     accept_handshake,
     encode_switch,
 )
-from engineio_core.upgrade import Deaf
 
 logger = logging.getLogger("engineio_core")
 
@@ -139,7 +140,7 @@ class Engine:
         """Begin a session on a transport that did not come by HTTP, as the test client's does."""
         context = self._session_context()
         transport = make_transport(context)
-        session = Session(handshake.generate_sid(), request, transport, context)
+        session = Session(generate_id(), request, transport, context)
         self._register(session)
         return session
 
@@ -229,7 +230,7 @@ class Engine:
     # -- what becomes of a request: called by the admission
 
     def admitted(self, exchange: Exchange, new_sid: str | None) -> None:
-        """Give the request to whoever answers it. Raises HandshakeRefused."""
+        """Give the request to whoever answers it. Raises HandshakeRefusedError."""
         request = exchange.request
         sid = request.query.get("sid") or None
         match (request.method, request.query.get("transport"), sid, request.is_upgrade):
@@ -247,14 +248,16 @@ class Engine:
                 # Node answers 500 here.
                 exchange.respond(HttpResponse(405, b"", [("Allow", "GET, POST")]))
             case _:
-                raise HandshakeRefused(errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"})
+                raise HandshakeRefusedError(
+                    errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"}
+                )
 
     def answered(self, exchange: Exchange, response: HttpResponse) -> None:
         """Send an answer that no session gives."""
         exchange.keep_alive = exchange.keep_alive and not exchange.request.is_upgrade
         exchange.respond(response)
 
-    def refused(self, exchange: Exchange, refusal: HandshakeRefused) -> None:
+    def refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
         """Tell the listeners and the client."""
         request = exchange.request
         self._call_hooks("connection_error", ConnectionRefusal(request, refusal))
@@ -310,7 +313,7 @@ class Engine:
     def _probe(self, exchange: Exchange, session: Session) -> None:
         if not self.options.allow_upgrades:
             # Node accepts it although it was not offered.
-            raise HandshakeRefused(errors.BAD_REQUEST, {"name": "UPGRADE_NOT_ALLOWED"})
+            raise HandshakeRefusedError(errors.BAD_REQUEST, {"name": "UPGRADE_NOT_ALLOWED"})
         accepted = self._accept(exchange)
         if accepted is None:
             return
@@ -318,7 +321,7 @@ class Engine:
         candidate = session.admit_candidate(transport)
         if candidate is None:
             # Node: the handshake succeeds, then the connection is closed.
-            transport.listener = Deaf()
+            transport.listener = NULL_LISTENER
             transport.flush()
             transport.close()
             return
@@ -335,14 +338,14 @@ class Engine:
         request = exchange.request
         try:
             if not exchange.is_body_read:
-                raise HandshakeRejected("an upgrade has no body", [])
+                raise WebSocketHandshakeError("an upgrade has no body", [])
             accepted = accept_handshake(
                 request, self.options.per_message_deflate, self.options.max_http_buffer_size
             )
             lines: list[tuple[str, str]] = []
             self._decorate(request, lines)
             head = encode_switch(accepted, [*request.response_headers.items(), *lines])
-        except HandshakeRejected as rejection:
+        except WebSocketHandshakeError as rejection:
             headers = [TEXT_HTML, *rejection.headers]
             self.answered(exchange, HttpResponse(400, rejection.text.encode(), headers))
             return None

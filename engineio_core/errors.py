@@ -6,8 +6,8 @@ and the HTTP respond path.
 
     EngineError
      +-- ProtocolError             the peer broke a rule; carries what becomes of it
-     |    +-- HandshakeRefused     a request that is answered with one of the codes 0 to 5
-     +-- SessionClosed             an await on a session that has ended meanwhile
+     |    +-- HandshakeRefusedError     a request that is answered with one of the codes 0 to 5
+     +-- SessionClosedError             an await on a session that has ended meanwhile
 
 Misuse by our own side is a `RuntimeError`, `TypeError` or `ValueError`.
 """
@@ -71,7 +71,7 @@ class ProtocolError(EngineError):
         self.websocket_code = websocket_code
 
 
-class HandshakeRefused(ProtocolError):
+class HandshakeRefusedError(ProtocolError):
     """A request that no session will answer; the body is `{"code":…,"message":…}`."""
 
     def __init__(
@@ -82,7 +82,7 @@ class HandshakeRefused(ProtocolError):
         self.context = context or {}
 
 
-class SessionClosed(EngineError):
+class SessionClosedError(EngineError):
     """The session ended while something waited for it; `reason` says why."""
 
     def __init__(self, reason: CloseReason) -> None:

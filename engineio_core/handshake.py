@@ -6,7 +6,6 @@ Does not know: HTTP connections, sessions that exist, what a refusal looks like.
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -16,7 +15,7 @@ from engineio_core.errors import (
     BAD_REQUEST,
     UNKNOWN_TRANSPORT,
     UNSUPPORTED_PROTOCOL_VERSION,
-    HandshakeRefused,
+    HandshakeRefusedError,
 )
 
 if TYPE_CHECKING:
@@ -25,31 +24,26 @@ if TYPE_CHECKING:
 PROTOCOL: Final = "4"
 
 
-def generate_sid() -> str:
-    """Return 20 unguessable characters of `[A-Za-z0-9_-]`: what sticky balancers look for."""
-    return secrets.token_urlsafe(15)
-
-
 def check_transport(query: dict[str, str], options: EngineOptions) -> str:
-    """Return the transport that is asked for. Raises HandshakeRefused (code 0)."""
+    """Return the transport that is asked for. Raises HandshakeRefusedError (code 0)."""
     transport = query.get("transport", "")
     if transport not in options.transports:
-        raise HandshakeRefused(UNKNOWN_TRANSPORT, {"transport": transport})
+        raise HandshakeRefusedError(UNKNOWN_TRANSPORT, {"transport": transport})
     return transport
 
 
 def check_new_session(method: str, transport: str, is_upgrade: bool) -> None:
-    """Judge a request that asks for a new session. Raises HandshakeRefused (codes 2 and 3)."""
+    """Judge a request that asks for a new session. Raises HandshakeRefusedError (codes 2 and 3)."""
     if method != "GET":
-        raise HandshakeRefused(BAD_HANDSHAKE_METHOD, {"method": method})
+        raise HandshakeRefusedError(BAD_HANDSHAKE_METHOD, {"method": method})
     if (transport == "websocket") != is_upgrade:
-        raise HandshakeRefused(BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"})
+        raise HandshakeRefusedError(BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"})
 
 
 def check_protocol(query: dict[str, str]) -> None:
-    """Judge the protocol revision. Raises HandshakeRefused (code 5)."""
+    """Judge the protocol revision. Raises HandshakeRefusedError (code 5)."""
     if query.get("EIO") != PROTOCOL:
-        raise HandshakeRefused(UNSUPPORTED_PROTOCOL_VERSION, {"protocol": 3})
+        raise HandshakeRefusedError(UNSUPPORTED_PROTOCOL_VERSION, {"protocol": 3})
 
 
 def encode_open(sid: str, transport: str, options: EngineOptions) -> bytes:

@@ -13,24 +13,24 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Protocol
 
-from engineio_core.transports.interface import Clock
+from engineio_core.clock import Clock
 
 
-class Beat:
+class Deadline:
     """An entry of the queues: who is due, and when."""
 
     __slots__ = ("due", "is_pinged", "session")
 
-    def __init__(self, due: float, session: Beating, *, is_pinged: bool) -> None:
+    def __init__(self, due: float, session: HeartbeatTarget, *, is_pinged: bool) -> None:
         self.due = due
-        self.session: Beating | None = session
+        self.session: HeartbeatTarget | None = session
         self.is_pinged = is_pinged
 
 
-class Beating(Protocol):
+class HeartbeatTarget(Protocol):
     """What the heartbeat asks of a session."""
 
-    beat: Beat | None
+    beat: Deadline | None
     """Its entry in one of the queues."""
 
     heard: bool
@@ -64,14 +64,14 @@ class Heartbeat:
         # One timer serves all that is due within this time, so that thousands of sessions that
         # connected one after the other do not make thousands of timers.
         self._slack = min(0.25, interval / 50, timeout / 50)
-        self._to_ping: deque[Beat] = deque()
-        self._awaiting_pong: deque[Beat] = deque()
+        self._to_ping: deque[Deadline] = deque()
+        self._awaiting_pong: deque[Deadline] = deque()
         self._timer: Any = None
         self._armed_for = 0.0
 
-    def start(self, session: Beating) -> None:
+    def start(self, session: HeartbeatTarget) -> None:
         """Begin the interval of a session."""
-        beat = Beat(self._clock.time() + self._interval, session, is_pinged=False)
+        beat = Deadline(self._clock.time() + self._interval, session, is_pinged=False)
         session.beat = beat
         self._to_ping.append(beat)
         # Where the timeout is longer than the interval, the timer may stand for a pong that is
@@ -79,13 +79,13 @@ class Heartbeat:
         if self._timer is None or beat.due < self._armed_for:
             self._arm()
 
-    def pong(self, session: Beating) -> None:
+    def pong(self, session: HeartbeatTarget) -> None:
         """Begin the interval again. A pong that nobody asked for changes nothing."""
         if session.beat is not None and session.beat.is_pinged:
             self.stop(session)
             self.start(session)
 
-    def stop(self, session: Beating) -> None:
+    def stop(self, session: HeartbeatTarget) -> None:
         """Forget a session; its empty entry goes when it comes due."""
         if session.beat is not None:
             session.beat.session = None
@@ -143,6 +143,6 @@ class Heartbeat:
             else:
                 session.pong_overdue()
 
-    def _await_pong(self, session: Beating, now: float) -> None:
-        session.beat = Beat(now + self._timeout, session, is_pinged=True)
+    def _await_pong(self, session: HeartbeatTarget, now: float) -> None:
+        session.beat = Deadline(now + self._timeout, session, is_pinged=True)
         self._awaiting_pong.append(session.beat)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from engineio_core.clock import Clock
 from engineio_core.codec import packet as packets
-from engineio_core.codec.encoded_packet import EncodedPacket
-from engineio_core.errors import CloseReason, ProtocolError, SessionClosed
-from engineio_core.heartbeat import Beat, Heartbeat
+from engineio_core.codec.encoded_packet import PING_PACKET, EncodedPacket
+from engineio_core.errors import CloseReason, ProtocolError, SessionClosedError
+from engineio_core.heartbeat import Deadline, Heartbeat
+from engineio_core.noop import noop
 from engineio_core.options import EngineOptions
 from engineio_core.session_state import (
     SESSION_TRANSITIONS,
@@ -25,13 +27,13 @@ from engineio_core.session_state import (
     UpgradeEvent,
     UpgradeState,
 )
-from engineio_core.transports.interface import CandidateTransport, Clock, Transport
+from engineio_core.transports.interface import CandidateTransport, Transport
 from engineio_core.upgrade import UpgradeCandidate
 
 logger = logging.getLogger("engineio_core")
 
 OPEN = SessionState.OPEN
-MESSAGE = ord(packets.MESSAGE)
+MESSAGE: Final = ord(packets.MESSAGE)
 
 
 class SessionContext(NamedTuple):
@@ -42,10 +44,6 @@ class SessionContext(NamedTuple):
     heartbeat: Heartbeat
     ended: Callable[[Session, CloseReason, str], None]
     make_future: Callable[[], Any]
-
-
-def ignore(*_: object) -> None:
-    """Do nothing: what a session calls until somebody listens."""
 
 
 class Session:
@@ -76,18 +74,18 @@ class Session:
         self.transport = transport
         self.state = OPEN
         # Who listens
-        self.on_text: Callable[[str], Any] = ignore
+        self.on_text: Callable[[str], Any] = noop
         self.on_packet: Callable[[bytes], Any] | None = None
-        self.on_binary: Callable[[bytes], Any] = ignore
-        self.on_close: Callable[[CloseReason, str], Any] = ignore
-        self.on_upgrade: Callable[[], Any] = ignore
-        self.on_drain: Callable[[], Any] = ignore
+        self.on_binary: Callable[[bytes], Any] = noop
+        self.on_close: Callable[[CloseReason, str], Any] = noop
+        self.on_upgrade: Callable[[], Any] = noop
+        self.on_drain: Callable[[], Any] = noop
         # What waits for the transport
         self._outbox: deque[EncodedPacket] | None = None
         self._outbox_size = 0
         self._waiters: list[Any] | None = None
         # Heartbeat, upgrade, end
-        self.beat: Beat | None = None
+        self.beat: Deadline | None = None
         self.heard = False
         is_polling = transport.name == "polling"
         self.upgrade_state = UpgradeState.POLLING if is_polling else UpgradeState.FINAL
@@ -136,7 +134,7 @@ class Session:
 
     def send_text(self, text: str) -> None:
         """Send one text message."""
-        self.send_bare(b"4" + text.encode())
+        self.send_bare(packets.MESSAGE_PREFIX + text.encode())
 
     def send_binary(self, data: bytes) -> None:
         """Send one binary message."""
@@ -217,9 +215,9 @@ class Session:
         return self.state is OPEN and not self._outbox and self.transport.is_idle()
 
     async def drain(self) -> None:
-        """Wait until the outbox is empty. Raises SessionClosed if the session ends first."""
+        """Wait until the outbox is empty. Raises SessionClosedError if the session ends first."""
         if self.state is SessionState.CLOSED:
-            raise SessionClosed(CloseReason.FORCED_CLOSE)
+            raise SessionClosedError(CloseReason.FORCED_CLOSE)
         if self._outbox:
             waiter = self._context.make_future()
             self._waiters = [*(self._waiters or ()), waiter]
@@ -279,7 +277,7 @@ class Session:
 
     def send_ping(self) -> None:
         """Send a ping. Called by the heartbeat."""
-        self.send(packets.PING_PACKET)
+        self.send(PING_PACKET)
 
     def pong_overdue(self) -> None:
         """End: no pong came in time. Called by the heartbeat."""
@@ -296,7 +294,9 @@ class Session:
         if follower is None or self.state is not OPEN:
             return None
         self.upgrade_state = follower
-        self._candidate = UpgradeCandidate(self, transport, self._context)
+        self._candidate = UpgradeCandidate(
+            transport, self._context, self.advance_upgrade, self.change_transport
+        )
         return self._candidate
 
     def advance_upgrade(self, event: UpgradeEvent) -> bool:
@@ -313,9 +313,10 @@ class Session:
             self._candidate = None
         return True
 
-    def change_transport(self, transport: Transport) -> None:
-        """Let the candidate carry this session. Called by the candidate."""
+    def change_transport(self, transport: CandidateTransport) -> None:
+        """Replace the transport by the candidate's. Called by the candidate."""
         former, self.transport = self.transport, transport
+        transport.listener = self
         self._candidate = None
         former.discard()
         if self._is_reading_paused:
@@ -395,10 +396,10 @@ class Session:
         waiters, self._waiters = self._waiters, None
         for waiter in waiters or ():
             if not waiter.done():
-                waiter.set_exception(SessionClosed(reason))
+                waiter.set_exception(SessionClosedError(reason))
         self._context.ended(self, reason, description)
         on_close = self.on_close
-        self.on_text = self.on_binary = self.on_close = self.on_upgrade = self.on_drain = ignore
+        self.on_text = self.on_binary = self.on_close = self.on_upgrade = self.on_drain = noop
         self.on_packet = None
         self._tell(on_close, reason, description)
         self._outbox = None

@@ -1,85 +1,75 @@
-"""The way of a session from polling to WebSocket, as the new connection goes it.
+"""The candidate of an upgrade: a WebSocket that is to replace the polling transport of a session.
 
-Knows: the two packets that are legal on it, and how long they may take.
-Does not know: frames, polls; the session's table says which step is legal when.
+The candidate accepts the two packets that are legal before the upgrade and limits its duration.
+The session owns the state of the upgrade and decides which step is legal.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, final
 
-from engineio_core.codec import packet as packets
+from engineio_core.codec.encoded_packet import PROBE_REPLY_PACKET
 from engineio_core.errors import CloseReason, ProtocolError
 from engineio_core.session_state import UpgradeEvent
 
 if TYPE_CHECKING:
-    from engineio_core.session import Session, SessionContext
-    from engineio_core.transports.interface import CandidateTransport
+    from engineio_core.transports.interface import CandidateTransport, TransportContext
 
 
+@final
 class UpgradeCandidate:
-    """A WebSocket that wants to carry a polling session: it may say `2probe` and `5`."""
+    """Listener of a WebSocket that may replace the polling transport: accepts `2probe` and `5`.
 
-    __slots__ = ("_session", "_timer", "_transport")
+    `advance(event)` moves the upgrade of the session and returns False if the event is not legal.
+    `change_transport(transport)` makes the WebSocket the transport and its session the listener.
+    """
+
+    __slots__ = ("_advance", "_change_transport", "_timer", "_transport")
 
     def __init__(
-        self, session: Session, transport: CandidateTransport, context: SessionContext
+        self,
+        transport: CandidateTransport,
+        context: TransportContext,
+        advance: Callable[[UpgradeEvent], bool],
+        change_transport: Callable[[CandidateTransport], None],
     ) -> None:
-        self._session = session
         self._transport = transport
-        self._timer = context.clock.call_later(context.options.upgrade_timeout, self._give_up)
+        self._advance = advance
+        self._change_transport = change_transport
+        self._timer: Any = context.clock.call_later(context.options.upgrade_timeout, self._give_up)
 
     def receive_text(self, packet: bytes) -> None:
-        """Take a packet from the candidate."""
-        if packet == b"2probe" and self._session.advance_upgrade(UpgradeEvent.PROBE):
-            self._transport.send(packets.PROBE_REPLY_PACKET)
-        elif packet == b"5" and self._session.advance_upgrade(UpgradeEvent.UPGRADE):
+        """Accept `2probe` and `5`; close the WebSocket on any other packet."""
+        if packet == b"2probe" and self._advance(UpgradeEvent.PROBE):
+            self._transport.send(PROBE_REPLY_PACKET)
+        elif packet == b"5" and self._advance(UpgradeEvent.UPGRADE):
             self._timer.cancel()
-            self._transport.listener = self._session
-            self._session.change_transport(self._transport)
+            self._change_transport(self._transport)
         else:
-            packet.decode()  # what is not UTF-8 is the worse fault
+            packet.decode()  # text that is not UTF-8 takes precedence: close code 1007
             self._give_up()
 
     def receive_binary(self, data: bytes) -> None:
-        """Give up: no binary message is legal before the upgrade."""
+        """Close the WebSocket: a binary message is not legal before the upgrade."""
         self._give_up()
 
     def outbox_wanted(self) -> None:
-        """Do nothing: the outbox goes to the current transport."""
+        """Do nothing: the outbox belongs to the current transport."""
 
     def transport_closed(self, reason: CloseReason, description: str) -> None:
-        """The WebSocket is gone; the session stays with polling."""
+        """End the upgrade; the session continues with polling."""
         self._timer.cancel()
-        self._session.advance_upgrade(UpgradeEvent.CANDIDATE_LEFT)
+        self._advance(UpgradeEvent.CANDIDATE_LEFT)
 
     def fail(self, error: ProtocolError) -> None:
-        """The WebSocket broke a rule; the session stays with polling."""
+        """End the upgrade after a protocol error; the session continues with polling."""
         self.transport_closed(error.reason, error.description)
 
     def abandon(self) -> None:
-        """Close the WebSocket: the session ends."""
+        """Close the WebSocket because the session ends."""
         self._give_up()
 
     def _give_up(self) -> None:
         self.transport_closed(CloseReason.TRANSPORT_CLOSE, "")
         self._transport.close()
-
-
-class Deaf:
-    """The listener of a WebSocket that is being closed."""
-
-    def receive_text(self, packet: bytes) -> None:
-        """Drop it."""
-
-    def receive_binary(self, data: bytes) -> None:
-        """Drop it."""
-
-    def outbox_wanted(self) -> None:
-        """There is none."""
-
-    def transport_closed(self, reason: CloseReason, description: str) -> None:
-        """As expected."""
-
-    def fail(self, error: ProtocolError) -> None:
-        """It does not matter any more."""

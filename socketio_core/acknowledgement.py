@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol
 
-from engineio_core.transports.interface import Clock
+from engineio_core.clock import Clock
 from socketio_core.errors import AckTimeoutError, DisconnectedError
 
 logger = logging.getLogger("socketio_core")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-import secrets
 from typing import TYPE_CHECKING, Any
 
+from engineio_core.ids import generate_id
 from engineio_core.session_state import SessionState
 from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.errors import ConnectError
@@ -172,8 +172,3 @@ class Joining:
     def id(self) -> str:
         """What errors are reported of before there is a socket: never the secret sid."""
         return f"(session {self._connection.session.sid[:6]})"
-
-
-def generate_id() -> str:
-    """Return 20 unguessable characters. Never the engine's sid: that one is a secret."""
-    return secrets.token_urlsafe(15)

@@ -20,8 +20,8 @@ from socketio_core.handlers.registry import Registering, Registry
 from socketio_core.server_peer import ServerPeer
 
 if TYPE_CHECKING:
+    from engineio_core.clock import Clock
     from engineio_core.codec.encoded_packet import EncodedPacket
-    from engineio_core.transports.interface import Clock
     from socketio_core.adapters.interface import Adapter
     from socketio_core.codec.packet import Parser
     from socketio_core.connect import Joining

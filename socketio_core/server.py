@@ -13,12 +13,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, TypeVar, Unpack, overload
 
+from engineio_core.clock import Clock
 from engineio_core.engine import Engine
 from engineio_core.http.asgi_host import AsgiApp
 from engineio_core.http.listener import Listener, run, wait_for_signal
 from engineio_core.options import EngineOptions, refuse_unknown
 from engineio_core.session import Session
-from engineio_core.transports.interface import Clock
 from socketio_core.adapters.interface import BroadcastTarget, RoomEvent
 from socketio_core.broadcast import Broadcasting
 from socketio_core.client_files import ClientFiles

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
-from engineio_core.session import ignore
+from engineio_core.noop import noop
 from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
@@ -198,7 +198,7 @@ class Socket(Listening):
             self._tell("disconnecting", reason, description)
             namespace.keep_for_return(self, reason)
         self.connected = False
-        self.send_packet = ignore
+        self.send_packet = noop
         namespace.adapter.remove_all(self.id)
         namespace.forget(self)
         if self._acks is not None:
@@ -213,7 +213,7 @@ class Socket(Listening):
     @property
     def has_left(self) -> bool:
         """Whether it is out of the namespace, for good."""
-        return self.send_packet is ignore
+        return self.send_packet is noop
 
     def _tell(self, event: str, *args: Any) -> None:
         handlers = self.namespace.registry.lifecycle.find(event)

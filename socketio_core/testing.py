@@ -19,7 +19,8 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.encoded_packet import PING_PACKET, EncodedPacket
+from engineio_core.codec.packet import MESSAGE_PREFIX
 from engineio_core.errors import CloseReason
 from engineio_core.http.message import HttpRequest
 from socketio_core.codec.json_codec import Packet, PacketType
@@ -190,10 +191,10 @@ class TestConnection:
         if packet.is_binary:
             self._receive(self._decoder.receive_binary(packet.payload))
             return
-        if packet.payload == b"2":
+        if packet.payload == PING_PACKET.payload:
             if self.answers_pings:
                 asyncio.get_running_loop().call_soon(self.session.receive_text, b"3")
-        elif packet.payload.startswith(b"4"):
+        elif packet.payload.startswith(MESSAGE_PREFIX):
             self._receive(self._decoder.receive_text(packet.payload))
 
     def send_bare(self, packet: bytes) -> None:
@@ -239,7 +240,7 @@ class TestConnection:
 
     def send_text(self, text: str) -> None:
         """Send a message as it is, right or wrong."""
-        self.session.receive_text(b"4" + text.encode())
+        self.session.receive_text(MESSAGE_PREFIX + text.encode())
 
     def send_packet(self, packet: Packet) -> None:
         """Send a packet."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from engineio_core.codec.packet import MESSAGE_PREFIX
 from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame
 
 LONGEST_SHORT: Final = 125
@@ -37,7 +38,7 @@ class EncodedPacket(Struct, eq=False, gc=False):
     def message(cls, data: str | bytes | bytearray | memoryview) -> EncodedPacket:
         """Make the packet of one message, text or binary."""
         if isinstance(data, str):
-            return cls(b"4" + data.encode())
+            return cls(MESSAGE_PREFIX + data.encode())
         return cls(bytes(data), is_binary=True)
 
     @property
@@ -65,3 +66,9 @@ class EncodedPacket(Struct, eq=False, gc=False):
 
     def __repr__(self) -> str:
         return f"EncodedPacket({self.payload[:40]!r}, is_binary={self.is_binary})"
+
+
+CLOSE_PACKET: Final = EncodedPacket(b"1")
+PING_PACKET: Final = EncodedPacket(b"2")
+PROBE_REPLY_PACKET: Final = EncodedPacket(b"3probe")
+NOOP_PACKET: Final = EncodedPacket(b"6")

@@ -9,7 +9,6 @@ from base64 import b64decode
 from binascii import Error as Base64Error
 from typing import Final
 
-from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
 
 OPEN: Final = "0"
@@ -22,10 +21,8 @@ NOOP: Final = "6"
 
 TYPES: Final = frozenset("0123456")
 
-CLOSE_PACKET: Final = EncodedPacket(b"1")
-PING_PACKET: Final = EncodedPacket(b"2")
-PROBE_REPLY_PACKET: Final = EncodedPacket(b"3probe")
-NOOP_PACKET: Final = EncodedPacket(b"6")
+MESSAGE_PREFIX: Final = MESSAGE.encode()
+"""The type digit in front of every text message; Socket.IO's codecs write it as well."""
 
 
 def malformed(description: str) -> ProtocolError:

@@ -29,9 +29,9 @@ from engineio_core.http.message import (
 )
 
 if TYPE_CHECKING:
+    from engineio_core.clock import Clock
     from engineio_core.http.trusted_proxies import TrustedProxies
     from engineio_core.options import EngineOptions
-    from engineio_core.transports.interface import Clock
 
 logger = logging.getLogger("engineio_core")
 

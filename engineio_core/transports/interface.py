@@ -1,22 +1,35 @@
-"""What a session may ask of its transport, and of the clock.
-
-Knows: two interfaces and their contracts.  Does not know: who implements them.
-"""
+"""Interfaces between a session and its transport, in both directions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.session_state import SessionState, UpgradeState
+
+if TYPE_CHECKING:
+    from engineio_core.clock import Clock
+    from engineio_core.options import EngineOptions
+
+
+class TransportContext(Protocol):
+    """The shared objects of an engine that its transports use."""
+
+    @property
+    def options(self) -> EngineOptions:
+        """The options of the engine."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of all timers."""
 
 
 class Transport(Protocol):
-    """What carries the packets of one session. No member raises, or waits.
+    """The connection that carries the packets of one session. No member raises or blocks.
 
-    A transport reports its own end by calling `transport_closed` of its listener, once at the
-    most, and never out of `send`, `wake`, `close` or `discard`.
+    A transport reports its own end with `transport_closed` of its listener, at most once, and
+    never from within `send`, `wake`, `close` or `discard`.
     """
 
     @property
@@ -25,79 +38,115 @@ class Transport(Protocol):
 
     @property
     def writable(self) -> bool:
-        """Whether `send` may be called now; otherwise a packet goes to the session's outbox."""
+        """Whether `send` may be called now; if not, the session puts packets in its outbox."""
 
     def send(self, packet: EncodedPacket) -> None:
-        """Send one packet now. The packet may be kept, and is never changed."""
+        """Send one packet now. The transport may keep the packet and must not change it."""
 
     def send_bare(self, packet: bytes) -> None:
-        """Send one text packet now, given as its bytes, digit first."""
+        """Send one encoded text packet now; its first byte is the type digit."""
 
     def wake(self) -> None:
-        """Fetch from the session's outbox as soon as possible: something was put there."""
+        """Fetch the packets of the session's outbox as soon as possible."""
 
     def is_idle(self) -> bool:
-        """Tell whether nothing waits between us and the kernel, as a volatile packet wants it."""
+        """Return whether a volatile packet could leave now: all buffers are empty."""
 
     def buffered_amount(self) -> int:
-        """Return the bytes that the transport holds and the kernel has not taken."""
+        """Return the number of bytes that the transport holds and the kernel has not taken."""
 
     def close(self) -> bool:
-        """End in good order: tell the client, then go.
+        """Notify the client and close the transport.
 
-        Returns whether that is done; if not, the client has yet to come for it, and
-        `transport_closed` follows.
+        Returns True if the transport has closed. False means that the client must first fetch the
+        close packet; `transport_closed` follows.
         """
 
     def discard(self) -> None:
-        """End at once; what waits is dropped."""
+        """Close the transport immediately and drop its pending packets."""
 
     def pause_reading(self) -> None:
-        """Read nothing more from this client until `resume_reading`."""
+        """Deliver no further packets until `resume_reading`."""
 
     def resume_reading(self) -> None:
-        """Undo `pause_reading`."""
+        """Continue after `pause_reading`."""
 
 
 class TransportListener(Protocol):
-    """Who hears what arrives on a transport: a session, or a candidate for one."""
+    """The receiver of a transport's packets and events: a session or an upgrade candidate."""
 
     def receive_text(self, packet: bytes) -> None:
-        """Take one packet in text form, type digit first, not decoded yet.
+        """Receive one text packet, not yet decoded; its first byte is the type digit.
 
-        May raise ProtocolError, or the UnicodeDecodeError of what is not UTF-8.
+        Raises ProtocolError for an invalid packet, UnicodeDecodeError if it is not UTF-8.
         """
 
     def receive_binary(self, data: bytes) -> None:
-        """Take one binary message."""
+        """Receive one binary message."""
 
     def outbox_wanted(self) -> None:
-        """The transport can take packets again."""
+        """Send the packets of the outbox: the transport is writable again."""
 
     def transport_closed(self, reason: CloseReason, description: str) -> None:
-        """The transport has ended; called once."""
+        """Handle the end of the transport; called at most once."""
 
     def fail(self, error: ProtocolError) -> None:
-        """The transport has ended because the peer broke a rule; called instead of the above."""
+        """Handle the end of the transport after a protocol error; replaces `transport_closed`."""
+
+
+class PollingSession(TransportListener, Protocol):
+    """The members of a session that the polling transport uses."""
+
+    @property
+    def sid(self) -> str:
+        """The secret session id."""
+
+    @property
+    def state(self) -> SessionState:
+        """The state of the session."""
+
+    @property
+    def upgrade_state(self) -> UpgradeState:
+        """The state of the upgrade to WebSocket."""
+
+    @property
+    def transport(self) -> Transport:
+        """The current transport."""
+
+    @property
+    def has_outbox(self) -> bool:
+        """Whether packets are queued for the transport."""
+
+    def take_outbox(self, limit: int) -> list[EncodedPacket]:
+        """Remove and return queued packets: at least one, more up to `limit` payload bytes."""
+
+    def outbox_emptied(self) -> None:
+        """Complete `drain`: the outbox is empty."""
 
 
 class CandidateTransport(Transport, Protocol):
-    """A transport whose listener can change: the one that an upgrade leads to."""
+    """A transport whose listener an upgrade replaces."""
 
     listener: TransportListener
 
 
-class Clock(Protocol):
-    """Time as an asyncio event loop gives it; tests inject their own."""
+class NullListener:
+    """Listener that ignores all packets and events: the listener of a closing WebSocket."""
 
-    def time(self) -> float:
-        """Return monotonic seconds."""
+    def receive_text(self, packet: bytes) -> None:
+        """Drop a text packet."""
 
-    def call_soon(self, callback: Callable[..., object], *args: Any) -> Any:
-        """Call back after what is under way now."""
+    def receive_binary(self, data: bytes) -> None:
+        """Drop a binary message."""
 
-    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Any:
-        """Call back at `when`, in seconds of `time()`."""
+    def outbox_wanted(self) -> None:
+        """Ignore free capacity: there is no outbox."""
 
-    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
-        """Call back after `delay` seconds."""
+    def transport_closed(self, reason: CloseReason, description: str) -> None:
+        """Ignore the end of the transport."""
+
+    def fail(self, error: ProtocolError) -> None:
+        """Ignore an error of the peer."""
+
+
+NULL_LISTENER: Final = NullListener()

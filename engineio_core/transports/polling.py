@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from engineio_core.codec import packet as packets
-from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
 from engineio_core.codec.payload import decode_payload, encode_payload
 from engineio_core.errors import CloseReason, ProtocolError
 from engineio_core.http.compression import compress, negotiate_encoding
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from engineio_core.http.message import HttpRequest
-    from engineio_core.session import Session, SessionContext
+    from engineio_core.transports.interface import PollingSession, TransportContext
 
 
 logger = logging.getLogger("engineio_core")
@@ -47,11 +47,11 @@ class PollingTransport:
     name = "polling"
     writable = False  # every packet takes the way over the outbox, so that polls carry many
 
-    session: Session
+    session: PollingSession
 
     def __init__(
         self,
-        context: SessionContext,
+        context: TransportContext,
         decorate: Callable[[HttpRequest, list[tuple[str, str]]], None],
     ) -> None:
         self._context = context
@@ -78,7 +78,7 @@ class PollingTransport:
         session = self.session
         if session.state is SessionState.CLOSING and not session.has_outbox:
             # What Node answers to the first poll after an orderly close.
-            self._answer_poll([packets.NOOP_PACKET, packets.CLOSE_PACKET])
+            self._answer_poll([NOOP_PACKET, CLOSE_PACKET])
             self._closed = True
             session.transport_closed(CloseReason.FORCED_CLOSE, "the server closed the session")
         elif session.has_outbox or session.upgrade_state is UpgradeState.PROBED:
@@ -102,7 +102,7 @@ class PollingTransport:
         """The client broke a rule: its session ends, the request is refused."""
         self._closed = True
         self.session.fail(error)
-        self._answer_poll([packets.CLOSE_PACKET])
+        self._answer_poll([CLOSE_PACKET])
         responder.respond(HttpResponse(error.status))
         self._release_posts()
 
@@ -144,7 +144,7 @@ class PollingTransport:
                 self.session.receive_text(packet.encode())
                 if poll is not None:
                     # Engine.IO v4: the pending GET is released with a noop, not with a close.
-                    self._respond(poll, packets.NOOP_PACKET.payload, TEXT_PLAIN)
+                    self._respond(poll, NOOP_PACKET.payload, TEXT_PLAIN)
             else:
                 self.session.receive_text(packet.encode())
         except ProtocolError:
@@ -201,7 +201,7 @@ class PollingTransport:
         if not taken:
             if session.upgrade_state is not UpgradeState.PROBED:
                 return
-            taken = [packets.NOOP_PACKET]
+            taken = [NOOP_PACKET]
         self._answer_poll(taken)
         if not session.has_outbox:
             session.outbox_emptied()
@@ -220,17 +220,17 @@ class PollingTransport:
         if self._poll is None:
             return False
         self._closed = True
-        self._answer_poll([packets.CLOSE_PACKET])
+        self._answer_poll([CLOSE_PACKET])
         return True
 
     def discard(self) -> None:
         """Let go of the pending requests; what waits is dropped."""
         self._closed = True
         if self.session.transport is self:
-            self._answer_poll([packets.CLOSE_PACKET])
+            self._answer_poll([CLOSE_PACKET])
             self._release_posts()
         else:  # it was upgraded; an upload that is under way may still end
-            self._answer_poll([packets.NOOP_PACKET])
+            self._answer_poll([NOOP_PACKET])
             self.resume_reading()
 
     def pause_reading(self) -> None:

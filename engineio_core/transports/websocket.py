@@ -20,16 +20,15 @@ from typing import TYPE_CHECKING, Any, Final
 from engineio_core.codec.encoded_packet import LONGEST_SHORT, TEXT_HEADS, EncodedPacket
 from engineio_core.codec.websocket_frame import apply_mask, judge_header
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.transports.interface import NULL_LISTENER
 from engineio_core.transports.websocket_slow_path import EndedLane, LibraryLane
-from engineio_core.upgrade import Deaf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from websockets.extensions import Extension
 
-    from engineio_core.session import SessionContext
-    from engineio_core.transports.interface import TransportListener
+    from engineio_core.transports.interface import TransportContext, TransportListener
 
 logger = logging.getLogger("engineio_core")
 
@@ -39,7 +38,6 @@ FIN_CLOSE: Final = 0x88
 _SHORT: Final = (6, 8)
 _USUAL_CODES: Final = (b"", b"\x03\xe8", b"\x03\xe9")  # none, normal, going away
 ENDED: Final = EndedLane()
-NOBODY: Final = Deaf()
 # A batch that grows past this is written at once, so that TCP's back-pressure can speak.
 MAX_BATCH: Final = 64 * 1024
 SLICE: Final = 1024
@@ -60,7 +58,7 @@ class WebSocketTransport(asyncio.Protocol):
     def __init__(
         self,
         tcp: asyncio.Transport,
-        context: SessionContext,
+        context: TransportContext,
         extensions: Sequence[Extension] = (),
         head: bytes = b"",
     ) -> None:
@@ -150,7 +148,7 @@ class WebSocketTransport(asyncio.Protocol):
             )
         # Nothing comes any more. The session is let go of, so that both are freed now, and not
         # when cycles are looked for.
-        self.listener = NOBODY
+        self.listener = NULL_LISTENER
 
     def pause_writing(self) -> None:
         """The kernel takes no more: packets go to the outbox, and reading stops too."""

@@ -39,7 +39,7 @@ class Accepted(NamedTuple):
     extensions: Sequence[Extension]
 
 
-class HandshakeRejected(Exception):
+class WebSocketHandshakeError(Exception):
     """The handshake breaks RFC 6455; `text` and `headers` say how."""
 
     def __init__(self, text: str, headers: list[tuple[str, str]]) -> None:
@@ -51,7 +51,7 @@ class HandshakeRejected(Exception):
 def accept_handshake(
     request: HttpRequest, deflate: PerMessageDeflate | None, max_size: int
 ) -> Accepted:
-    """Accept the handshake of `request`. Raises HandshakeRejected."""
+    """Accept the handshake of `request`. Raises WebSocketHandshakeError."""
     if deflate is None and (accepted := _accept_usual(request)) is not None:
         return accepted
     factories = []
@@ -71,13 +71,13 @@ def accept_handshake(
             if name in _JUDGED or name.startswith("sec-websocket-"):
                 headers[name] = value
     except InvalidHeader as error:
-        raise HandshakeRejected(str(error), []) from None
+        raise WebSocketHandshakeError(str(error), []) from None
     response = protocol.accept(Request(request.target, headers))
     if response.status_code != 101:
         text = bytes(response.body or b"").decode(errors="replace").strip()
         # 4.4: a server that does not speak the client's version tells which ones it speaks.
         spoken = request.headers.get("sec-websocket-version") == VERSION
-        raise HandshakeRejected(text, [] if spoken else [("Sec-WebSocket-Version", VERSION)])
+        raise WebSocketHandshakeError(text, [] if spoken else [("Sec-WebSocket-Version", VERSION)])
     lines = [(name, value) for name, value in response.headers.raw_items() if name not in _OMITTED]
     return Accepted(lines, protocol.extensions)
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.packet import MESSAGE_PREFIX
 from socketio_core.codec.attachments import (
     BINARY_TYPES,
     Attachments,
@@ -51,6 +52,15 @@ _dumps = orjson.dumps
 _loads = orjson.loads
 _PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
 _EVENT_DIGIT = ord("2")
+# A message of Engine.IO is written and read here with its type digit in front: one copy less per
+# packet (benchmarks/hop_budget.py).
+_EVENT_PREFIX: Final = b"%b%d" % (MESSAGE_PREFIX, EVENT)
+_EVENT_START: Final = _EVENT_PREFIX + b"["
+_ACK_PREFIX: Final = b"%b%d" % (MESSAGE_PREFIX, ACK)
+_ACK_FORMAT: Final = _ACK_PREFIX + b"%d%b"
+_HEADER_FORMAT: Final = MESSAGE_PREFIX + b"%d%b"
+_FORMAT: Final = MESSAGE_PREFIX + b"%d%b%b"
+_BINARY_FORMAT: Final = MESSAGE_PREFIX + b"%d%d-%b%b"
 _ACK_ID_END = 2 + MAX_ACK_ID_DIGITS + 1
 _LONGEST_INT = len(str(-(2**63)))
 _ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
@@ -88,7 +98,7 @@ class JsonParser:
                 raise ValueError("an ACK needs the id of what it answers")
             encoded = self.encode_ack(namespace, ack_id, data)
             return (EncodedPacket(encoded),) if isinstance(encoded, bytes) else encoded
-        header = b"4%d%b" % (kind, _address(namespace, ack_id))
+        header = _HEADER_FORMAT % (kind, _address(namespace, ack_id))
         if data is None:
             return (EncodedPacket(header),)
         try:
@@ -109,8 +119,8 @@ class JsonParser:
         except TypeError:
             return self._encode_any(EVENT, namespace, data, ack_id)
         if ack_id is None and namespace == "/":
-            return (EncodedPacket(b"42" + payload),)
-        return (EncodedPacket(b"42" + _address(namespace, ack_id) + payload),)
+            return (EncodedPacket(_EVENT_PREFIX + payload),)
+        return (EncodedPacket(_EVENT_PREFIX + _address(namespace, ack_id) + payload),)
 
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
@@ -122,8 +132,8 @@ class JsonParser:
         except TypeError:
             return self._encode_any(ACK, namespace, data, ack_id)
         if namespace == "/" and 0 <= ack_id < ACK_ID_LIMIT:
-            return b"43%d%b" % (ack_id, payload)
-        return (EncodedPacket(b"43" + _address(namespace, ack_id) + payload),)
+            return _ACK_FORMAT % (ack_id, payload)
+        return (EncodedPacket(_ACK_PREFIX + _address(namespace, ack_id) + payload),)
 
     def _encode_any(
         self,
@@ -143,9 +153,9 @@ class JsonParser:
         address = _address(namespace, ack_id)
         attachments = collector.found
         if not attachments:
-            return (EncodedPacket(b"4%d%b%b" % (kind, address, payload)),)
+            return (EncodedPacket(_FORMAT % (kind, address, payload)),)
         binary_kind = BINARY_EVENT if kind is EVENT else BINARY_ACK
-        text = b"4%d%d-%b%b" % (binary_kind, len(attachments), address, payload)
+        text = _BINARY_FORMAT % (binary_kind, len(attachments), address, payload)
         return (EncodedPacket(text), *(EncodedPacket(a, is_binary=True) for a in attachments))
 
 
@@ -193,7 +203,7 @@ class JsonDecoder:
                 "text_while_reconstructing", "got plaintext data when reconstructing a packet"
             )
         # hot path: codec. An event of "/" has nothing but an ack id before its array.
-        if message[:3] == b"42[":
+        if message[:3] == _EVENT_START:
             start = 2
             ack_id = None
         else:

@@ -14,7 +14,7 @@ from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
-from engineio_core.transports.interface import Clock
+from engineio_core.clock import Clock
 
 CANCELLED: Final = asyncio.CancelledError
 """What a coroutine raises that was cancelled: it is no `Exception`, and must not get lost."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engineio_core import CloseReason, Session, SessionClosed, SessionState
+from engineio_core import CloseReason, Session, SessionClosedError, SessionState
 from tests.helpers.client import Server
 from tests.helpers.wire import TEXT, client_frame, http_request
 
@@ -508,9 +508,9 @@ async def test_waiting_for_a_drain_ends_with_the_session(transport: str) -> None
     await asyncio.sleep(0)
     session.close(discard=True)
     for task in tasks:
-        with pytest.raises(SessionClosed, match="forced close"):
+        with pytest.raises(SessionClosedError, match="forced close"):
             await task
-    with pytest.raises(SessionClosed):
+    with pytest.raises(SessionClosedError):
         await session.drain()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engineio_core import HttpRequest, HttpResponse
-from engineio_core.errors import FORBIDDEN, HandshakeRefused
+from engineio_core.errors import FORBIDDEN, HandshakeRefusedError
 from tests.helpers.client import Connection, Server
 from tests.helpers.wire import http_request
 
@@ -80,7 +80,7 @@ def test_a_middleware_may_refuse_in_the_words_of_the_protocol() -> None:
 
     @server.engine.use
     def refuse(request: HttpRequest) -> None:
-        raise HandshakeRefused(FORBIDDEN, message="not you")
+        raise HandshakeRefusedError(FORBIDDEN, message="not you")
 
     response = server.get(transport="polling").response()
     assert (response.status, response.json) == (403, {"code": 4, "message": "not you"})

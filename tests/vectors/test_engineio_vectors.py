@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from engineio_core import Cors
-from engineio_core.codec import packet
+from engineio_core.codec import encoded_packet
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.packet import TYPES
 from engineio_core.codec.payload import decode_payload, encode_payload
 from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.transports.interface import NullListener
 from engineio_core.transports.websocket import WebSocketTransport
-from engineio_core.upgrade import Deaf
 from tests.helpers.client import Server, WebSocketClient
 from tests.helpers.wire import PONG
 
@@ -27,10 +27,10 @@ DIGITS = dict(
 )
 # What a server makes by itself.
 OWN = {
-    "CLOSE": packet.CLOSE_PACKET,
-    "PING": packet.PING_PACKET,
-    "PONG": packet.PROBE_REPLY_PACKET,
-    "NOOP": packet.NOOP_PACKET,
+    "CLOSE": encoded_packet.CLOSE_PACKET,
+    "PING": encoded_packet.PING_PACKET,
+    "PONG": encoded_packet.PROBE_REPLY_PACKET,
+    "NOOP": encoded_packet.NOOP_PACKET,
 }
 # The slugs of the vectors in the words of our errors.
 WORDS = {
@@ -165,7 +165,7 @@ def test_a_refusal_has_the_headers_of_cors_too() -> None:
 # -- frames
 
 
-class Listener(Deaf):
+class Listener(NullListener):
     """Hears messages, and nothing else."""
 
     def __init__(self) -> None:

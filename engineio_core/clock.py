@@ -1,0 +1,22 @@
+"""The clock of all timers and deadlines: an asyncio event loop, or a fake clock in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Clock(Protocol):
+    """The timer methods of `asyncio.AbstractEventLoop`."""
+
+    def time(self) -> float:
+        """Return monotonic seconds."""
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> Any:
+        """Call `callback` after the current callback has finished."""
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Any:
+        """Call `callback` at `when`, in seconds of `time()`; return a handle with `cancel()`."""
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
+        """Call `callback` after `delay` seconds; return a handle with `cancel()`."""
