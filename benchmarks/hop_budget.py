@@ -94,7 +94,7 @@ class Sink(asyncio.Transport):
 def open_http(io: Any) -> Sink:
     """Return a new connection, before any request."""
     sink = Sink()
-    sink.protocol = io.engine.protocol()
+    sink.protocol = io.engine._make_connection()
     sink.protocol.connection_made(sink)
     return sink
 

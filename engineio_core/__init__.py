@@ -7,7 +7,6 @@
 
 from engineio_core.admission import ConnectionRefusal
 from engineio_core.codec.encoded_packet import EncodedPacket
-from engineio_core.engine import Engine
 from engineio_core.errors import (
     CloseReason,
     EngineError,
@@ -18,6 +17,7 @@ from engineio_core.errors import (
 from engineio_core.http.listener import Listener, Tls
 from engineio_core.http.message import HttpRequest, HttpResponse
 from engineio_core.options import Cookie, Cors, EngineOptions, HttpCompression, PerMessageDeflate
+from engineio_core.server import Engine
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
 

@@ -1,7 +1,7 @@
-"""The engine: which session a request belongs to, and where sessions begin and end.
+"""Sessions and request routing of an Engine.IO server, without sockets.
 
-Knows: sid -> Session, which requests are legal, the hooks.
-Does not know: who may get in, frames, payloads, how HTTP is parsed, Socket.IO.
+`server` adds listening sockets, TLS and the mounted application. `admission` decides which requests
+are admitted; `session` and `transports` carry messages.
 """
 
 from __future__ import annotations
@@ -9,22 +9,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from difflib import get_close_matches
+from typing import Any, Final, Literal, TypeVar, overload
 
 import orjson
 
 from engineio_core import errors, handshake
 from engineio_core.admission import Admission, ConnectionRefusal, Middleware
+from engineio_core.callbacks import (
+    describe_function,
+    require_function_or_coroutine_function,
+    require_plain_function,
+)
 from engineio_core.clock import Clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.payload import encode_payload
 from engineio_core.errors import CloseReason, HandshakeRefusedError
 from engineio_core.heartbeat import Heartbeat
-from engineio_core.http.asgi_host import AsgiApp, AsgiHost
-from engineio_core.http.connection import HttpProtocol
 from engineio_core.http.exchange import Exchange
-from engineio_core.http.listener import Listener, Tls, open_listener, run, wait_for_signal
 from engineio_core.http.message import (
     JSON,
     NO_STORE,
@@ -51,157 +53,85 @@ logger = logging.getLogger("engineio_core")
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 Event = Literal["connection", "connection_error", "headers", "initial_headers"]
 EVENTS: Final = ("connection", "connection_error", "headers", "initial_headers")
+# Events that users of other servers expect here, and the replacement.
+_OTHER_EVENTS: Final = {
+    "connect": 'use "connection"',
+    "close": "assign session.on_close",
+    "disconnect": "assign session.on_close",
+    "message": "assign session.on_text and session.on_binary",
+}
 
 
-class Engine:
-    """An Engine.IO server (protocol 4).
+class BaseEngine:
+    """Sessions, hooks and request routing; `Engine` adds the listening sockets.
 
-        engine = Engine(ping_interval=25)
-
-        @engine.on("connection")
-        def connected(session: Session) -> None:
-            session.on_text = session.send_text
-
-        engine.run(port=8080)
-
-    Takes `EngineOptions`, or its fields as keywords; an unknown one raises a TypeError.
+    Accepts `EngineOptions`, or its fields as keywords. Raises TypeError for an unknown option.
     """
 
     def __init__(
-        self, options: EngineOptions | None = None, *, clock: Clock | None = None, **given: Any
+        self, options: EngineOptions | None = None, *, clock: Clock | None = None, **fields: Any
     ) -> None:
-        if options is not None and given:
-            raise TypeError("give either EngineOptions or keywords, not both")
-        self.options = options or build_options(EngineOptions, given)
-        self.proxies = TrustedProxies(self.options.trusted_proxies)
+        if options is not None and not isinstance(options, EngineOptions):
+            raise TypeError(
+                f"options must be EngineOptions, got {options!r}: pass single options as keywords"
+            )
+        if options is not None and fields:
+            raise TypeError(
+                f"EngineOptions and keywords exclude each other: move {', '.join(fields)} "
+                "into EngineOptions"
+            )
+        self.options = options or build_options(EngineOptions, fields)
         self.sessions: dict[str, Session] = {}
-        self.is_closing = False
         path = self.options.path.rstrip("/")
         self._path = f"{path}/" if self.options.add_trailing_slash else path
         self._bare_path = path or "/"
+        self._proxies = TrustedProxies(self.options.trusted_proxies)
+        self._is_closing = False
         self._clock = clock
         self._context: SessionContext | None = None
         self._admission = Admission(self.options, self.sessions, self)
         self._hooks: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
-        self._asgi: AsgiHost | None = None
         self._files: Callable[[Exchange], bool] | None = None
-        self._listeners: list[Listener] = []
-        self.connections: set[HttpProtocol] = set()
+        self._mounted: Callable[[Exchange], None] | None = None
 
-    # -- what users call
+    # -- public
+
+    @overload
+    def on(self, event: Event) -> Callable[[Hook], Hook]: ...
+    @overload
+    def on(self, event: Event, hook: Hook) -> Hook: ...
 
     def on(self, event: Event, hook: Hook | None = None) -> Any:
-        """Call `hook` on an event; without a hook, a decorator.
+        """Call `hook` for each occurrence of an event; without `hook`, return a decorator.
 
-        `connection(session)`: a session has begun. `connection_error(refusal)`: a request was
-        refused. `headers(headers, request)`: an answer, or a 101, is about to be sent; the dict
-        may be changed. `initial_headers(headers, request)`: the same, once a session.
+        Hooks are plain functions. `connection(session)`: a session opened.
+        `connection_error(refusal)`: a request was refused. `headers(headers, request)`: a response
+        or a 101 is about to be sent, and the hook may change the dict. `initial_headers(headers,
+        request)`: the same, but only for the first response of a session.
         """
-        if event not in self._hooks:
-            raise ValueError(f"unknown event {event!r}; known are {', '.join(EVENTS)}")
+        _check_event(event)
         if hook is None:
             return lambda decorated: self.on(event, decorated)
+        require_plain_function(f"the {event!r} hook", hook)
         self._hooks[event].append(hook)
         return hook
 
     def use(self, middleware: Middleware) -> Middleware:
         """Call `middleware(request)` before every request and upgrade, in order of registration.
 
-        Plain or async. It returns None to go on or an `HttpResponse` to end the request, on both
-        transports alike; it may write to `request.response_headers` and `request.state`. An
-        exception refuses the request with code 3.
+        The middleware is a plain function or a coroutine function. It returns None to continue, or
+        an `HttpResponse` to end the request, for both transports. It may write to
+        `request.response_headers` and `request.state`. An exception, or any other return value,
+        refuses the request with code 3.
         """
+        require_function_or_coroutine_function("an engine middleware", middleware)
         self._admission.middlewares.append(middleware)
         return middleware
 
-    def mount(self, app: AsgiApp) -> None:
-        """Give every path that is not the engine's to an ASGI application."""
-        self._asgi = AsgiHost(app)
-
-    @property
-    def asgi(self) -> AsgiHost | None:
-        """The mounted ASGI application, if there is one."""
-        return self._asgi
-
-    def serve_files(self, serve: Callable[[Exchange], bool]) -> None:
-        """Ask `serve` first, for requests below the path: it answers and tells whether it did."""
-        self._files = serve
-
-    def use_clock(self, clock: Clock) -> None:
-        """Let all deadlines go by another clock. Raises RuntimeError if sessions exist."""
-        if self.sessions:
-            raise RuntimeError("the clock can't be changed while there are sessions")
-        self._clock = clock
-        self._context = None
-
-    def open_session(
-        self, request: HttpRequest, make_transport: Callable[[SessionContext], Transport]
-    ) -> Session:
-        """Begin a session on a transport that did not come by HTTP, as the test client's does."""
-        context = self._session_context()
-        transport = make_transport(context)
-        session = Session(generate_id(), request, transport, context)
-        self._register(session)
-        return session
-
-    def protocol(self) -> HttpProtocol:
-        """Make the protocol of one TCP connection: the factory for `loop.create_server`."""
-        return HttpProtocol(self, self._get_clock(), self.connections)
-
-    async def listen(
-        self,
-        host: str | None = "127.0.0.1",
-        port: int = 0,
-        *,
-        unix_path: str | Path | None = None,
-        descriptor: int | None = None,
-        tls: Tls | None = None,
-    ) -> Listener:
-        """Take connections, as `open_listener` says; may be called for several addresses.
-
-        Raises OSError if the address can't be had.
-        """
-        self.is_closing = False
-        if self._asgi is not None and not self._listeners:
-            await self._asgi.start_up()
-        listener = await open_listener(
-            self.protocol, host, port, unix_path=unix_path, descriptor=descriptor, tls=tls,
-            handshake_timeout=self.options.header_timeout,
-        )  # fmt: skip
-        self._listeners.append(listener)
-        return listener
-
-    def reload_tls(self) -> None:
-        """Read the certificates of all listeners again."""
-        for listener in self._listeners:
-            listener.reload_tls()
-
-    async def shutdown(self) -> None:
-        """Take no more connections, end all sessions, and let the mounted application end."""
-        self.is_closing = True
-        listeners, self._listeners = self._listeners, []
-        for listener in listeners:
-            listener.close()
-        self.close()
-        # uvloop writes when an iteration ends: the farewells must leave before the loop does.
-        for _ in range(2):
-            await asyncio.sleep(0)
-        if self._asgi is not None:
-            await self._asgi.shut_down()
-
-    def run(self, host: str | None = "127.0.0.1", port: int = 8080, **given: Any) -> None:
-        """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again."""
-        run(self._serve(host, port, **given))
-
-    async def _serve(self, host: str | None, port: int, **given: Any) -> None:
-        await self.listen(host, port, **given)
-        await wait_for_signal(self.reload_tls)
-        await self.shutdown()
-
     def close(self) -> None:
-        """End all sessions at once (reason "forced close"); what waits for them is dropped.
+        """Close all sessions immediately with reason "forced close"; drop queued packets.
 
-        After that the engine may serve again.
+        The engine can serve again afterwards.
         """
         self._admission.close()
         for session in list(self.sessions.values()):
@@ -209,28 +139,49 @@ class Engine:
         if self._context is not None:
             self._context.heartbeat.close()
             self._context = None
-        for connection in list(self.connections):
-            connection.close_if_idle()
 
-    # -- routing
+    # -- called by socketio_core
 
-    def route(self, exchange: Exchange) -> None:
-        """Take one request from a connection."""
+    def _serve_files(self, serve: Callable[[Exchange], bool]) -> None:
+        """Offer requests below the path to `serve` first; it returns whether it responded."""
+        self._files = serve
+
+    def _use_clock(self, clock: Clock) -> None:
+        """Replace the clock of all deadlines. Raises RuntimeError if sessions exist."""
+        if self.sessions:
+            raise RuntimeError("the clock cannot be replaced while sessions exist")
+        self._clock = clock
+        self._context = None
+
+    def _open_session(
+        self, request: HttpRequest, make_transport: Callable[[SessionContext], Transport]
+    ) -> Session:
+        """Open a session on a transport that needs no HTTP, such as the test client's."""
+        context = self._session_context()
+        transport = make_transport(context)
+        session = Session(generate_id(), request, transport, context)
+        self._register(session)
+        return session
+
+    # -- routing, called by HTTP connections
+
+    def _route(self, exchange: Exchange) -> None:
+        """Route one request to a file, to the admission, or to the mounted application."""
         request = exchange.request
         path = request.path
         if path == self._bare_path or path.startswith(self._path):
             if self._files is not None and self._files(exchange):
                 return
             self._admission.judge(exchange)
-        elif self._asgi is not None and not request.is_upgrade:
-            self._asgi.serve(exchange)
+        elif self._mounted is not None and not request.is_upgrade:
+            self._mounted(exchange)
         else:
             exchange.respond(HttpResponse(404))
 
-    # -- what becomes of a request: called by the admission
+    # -- outcomes, called by the admission
 
     def admitted(self, exchange: Exchange, new_sid: str | None) -> None:
-        """Give the request to whoever answers it. Raises HandshakeRefusedError."""
+        """Open or find the session of an admitted request. Raises HandshakeRefusedError."""
         request = exchange.request
         sid = request.query.get("sid") or None
         match (request.method, request.query.get("transport"), sid, request.is_upgrade):
@@ -253,12 +204,12 @@ class Engine:
                 )
 
     def answered(self, exchange: Exchange, response: HttpResponse) -> None:
-        """Send an answer that no session gives."""
+        """Send a response that does not come from a session."""
         exchange.keep_alive = exchange.keep_alive and not exchange.request.is_upgrade
         exchange.respond(response)
 
     def refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
-        """Tell the listeners and the client."""
+        """Call the `connection_error` hooks and refuse the request."""
         request = exchange.request
         self._call_hooks("connection_error", ConnectionRefusal(request, refusal))
         if request.is_upgrade:
@@ -270,7 +221,7 @@ class Engine:
 
     def _polling(self, sid: str) -> PollingTransport:
         transport = self.sessions[sid].transport
-        assert isinstance(transport, PollingTransport), "the admission has compared their names"
+        assert isinstance(transport, PollingTransport), "admission compared the names"
         return transport
 
     # -- sessions
@@ -331,14 +282,14 @@ class Engine:
             transport.data_received(rest)
 
     def _accept(self, exchange: Exchange) -> tuple[WebSocketTransport, bytes] | None:
-        """Answer the opening handshake; None where it is no good, and has been refused.
+        """Accept the opening handshake; respond and return None if it is invalid.
 
-        The answer leaves with what is sent before the transport is flushed.
+        The 101 is written together with the first packets, when the transport is flushed.
         """
         request = exchange.request
         try:
             if not exchange.is_body_read:
-                raise WebSocketHandshakeError("an upgrade has no body", [])
+                raise WebSocketHandshakeError("an upgrade must not have a body", [])
             accepted = accept_handshake(
                 request, self.options.per_message_deflate, self.options.max_http_buffer_size
             )
@@ -350,7 +301,7 @@ class Engine:
             self.answered(exchange, HttpResponse(400, rejection.text.encode(), headers))
             return None
         except ValueError:
-            logger.exception("the headers of a WebSocket handshake could not be sent")
+            logger.exception("invalid response header for a WebSocket handshake")
             request.response_headers.clear()
             self.answered(exchange, HttpResponse(500))
             return None
@@ -388,7 +339,7 @@ class Engine:
         return self._clock or asyncio.get_running_loop()
 
     def _is_full(self, exchange: Exchange) -> bool:
-        if len(self.sessions) < self.options.max_sessions and not self.is_closing:
+        if len(self.sessions) < self.options.max_sessions and not self._is_closing:
             return False
         self.answered(exchange, HttpResponse(503, b"", [("Retry-After", "5")]))
         return True
@@ -396,7 +347,7 @@ class Engine:
     # -- hooks
 
     def _decorate(self, request: HttpRequest, headers: list[tuple[str, str]]) -> None:
-        """Let the header hooks add to the headers of an answer."""
+        """Add the headers that the hooks set."""
         if not (self._hooks["headers"] or self._hooks["initial_headers"]):
             return
         extra: dict[str, str] = {}
@@ -410,8 +361,26 @@ class Engine:
             try:
                 hook(*args)
             except Exception:
-                logger.exception("a listener of %r failed", event)
+                logger.exception("%r hook failed", event)
 
 
 def _make_future() -> asyncio.Future[None]:
     return asyncio.get_running_loop().create_future()
+
+
+def _check_event(event: Any) -> None:
+    """Raise TypeError for a missing event name, ValueError for an unknown one."""
+    if not isinstance(event, str):
+        got = f"the function {describe_function(event)}" if callable(event) else repr(event)
+        raise TypeError(
+            f'on() must receive an event name, got {got}: write @engine.on("connection")'
+        )
+    if event in EVENTS:
+        return
+    if event in _OTHER_EVENTS:
+        hint = _OTHER_EVENTS[event]
+    elif near := get_close_matches(event, EVENTS, n=1):
+        hint = f"did you mean {near[0]!r}?"
+    else:
+        hint = f"the events are {', '.join(EVENTS)}"
+    raise ValueError(f"unknown event {event!r}: {hint}")

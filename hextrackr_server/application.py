@@ -195,7 +195,7 @@ class Application:
         """
         try:
             listener = await self.io.listen(
-                self.settings.host, self.settings.port, tls=_tls(self.settings)
+                self.settings.host, self.settings.port, ssl=_tls(self.settings)
             )
         except OSError:
             await self.io.shutdown()

@@ -11,13 +11,16 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, TypeVar, Unpack, overload
+from pathlib import Path
+from ssl import SSLContext
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from engineio_core.clock import Clock
-from engineio_core.engine import Engine
 from engineio_core.http.asgi_host import AsgiApp
-from engineio_core.http.listener import Listener, run, wait_for_signal
+from engineio_core.http.listener import Listener, Tls, run, wait_for_signal
 from engineio_core.options import EngineOptions, refuse_unknown
+from engineio_core.server import Engine
 from engineio_core.session import Session
 from socketio_core.adapters.interface import BroadcastTarget, RoomEvent
 from socketio_core.broadcast import Broadcasting
@@ -72,7 +75,7 @@ class SocketServer(Registering, Broadcasting):
         self.main = self._make_namespace("/", None)
         self.engine.on("connection", self._session_opened)
         if self.socket_options.serve_client:
-            self.engine.serve_files(
+            self.engine._serve_files(
                 ClientFiles(self.engine.options.path, self.engine.options.cors).serve
             )
 
@@ -86,7 +89,7 @@ class SocketServer(Registering, Broadcasting):
 
     def use_clock(self, clock: Clock) -> None:
         """Let all deadlines go by another clock. Raises RuntimeError if there are sessions."""
-        self.engine.use_clock(clock)
+        self.engine._use_clock(clock)
         self._clock = clock
 
     def _session_opened(self, session: Session) -> None:
@@ -203,9 +206,25 @@ class SocketServer(Registering, Broadcasting):
         """Give every path that is not Socket.IO's to an ASGI application."""
         self.engine.mount(app)
 
-    async def listen(self, host: str | None = "127.0.0.1", port: int = 0, **given: Any) -> Listener:
-        """Take connections; `unix_path`, `descriptor` and `tls` are those of `Engine.listen`."""
-        return await self.engine.listen(host, port, **given)
+    async def listen(
+        self,
+        host: str | None = "127.0.0.1",
+        port: int = 0,
+        *,
+        path: str | Path | None = None,
+        fd: int | None = None,
+        ssl: SSLContext | Tls | None = None,
+    ) -> Listener:
+        """Accept connections on one address; call it again for more addresses.
+
+        `host` is an IPv4 or IPv6 address, a name, or None for all addresses. Port 0 lets the system
+        choose: see `Listener.port`. `path` is the file of a Unix socket, and `fd` the descriptor of
+        an inherited listening socket; either replaces host and port. `ssl` is an `ssl.SSLContext`,
+        or `Tls` with the paths of certificate and key.
+
+        Raises OSError, with the address and the remedy, if the address is not available.
+        """
+        return await self.engine.listen(host, port, path=path, fd=fd, ssl=ssl)
 
     async def shutdown(
         self, *, disconnect: bool = False, drain: float = 0.0, grace: float = 2.0
@@ -216,7 +235,7 @@ class SocketServer(Registering, Broadcasting):
         by itself then. `drain` spreads their leaving over that many seconds. Handlers that still
         run after `grace` seconds are cancelled.
         """
-        self.engine.is_closing = True
+        self.engine._is_closing = True
         connections = list(self.connections)
         for index, connection in enumerate(connections):
             if drain > 0 and index:
@@ -229,17 +248,38 @@ class SocketServer(Registering, Broadcasting):
         await self.dispatch.runner.close(grace)
         await self.engine.shutdown()
 
-    def run(self, host: str | None = "127.0.0.1", port: int = 3000, **given: Any) -> None:
+    def run(
+        self,
+        host: str | None = "127.0.0.1",
+        port: int = 3000,
+        *,
+        path: str | Path | None = None,
+        fd: int | None = None,
+        ssl: SSLContext | Tls | None = None,
+    ) -> None:
         """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again.
 
-        Takes what `listen` takes. It prints nothing: see the loggers `socketio_core` and
-        `engineio_core`.
+        Accepts the parameters of `listen`. It prints nothing: see the loggers `socketio_core` and
+        `engineio_core`. Raises RuntimeError inside a running event loop and outside the main
+        thread.
         """
-        run(self._serve(host, port, **given))
 
-    async def _serve(self, host: str | None, port: int, **given: Any) -> None:
-        await self.listen(host, port, **given)
-        await wait_for_signal(self.engine.reload_tls)
+        async def serve() -> None:
+            async with self:
+                await self.listen(host, port, path=path, fd=fd, ssl=ssl)
+                await wait_for_signal(self.engine.reload_tls)
+
+        run(serve)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         await self.shutdown()
 
 

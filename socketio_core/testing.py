@@ -182,7 +182,7 @@ class TestConnection:
         self._parser = io.socket_options.parser
         self._decoder = self._parser.decoder()
         self.writable = True
-        self.session: Session = io.engine.open_session(request, lambda context: self)
+        self.session: Session = io.engine._open_session(request, lambda context: self)
 
     # -- Transport: called by the session
 

@@ -19,7 +19,8 @@ PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server")
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     # Engine.IO
-    ("engineio_core/errors", "engineio_core/clock", "engineio_core/ids", "engineio_core/noop"),
+    ("engineio_core/errors", "engineio_core/callbacks", "engineio_core/clock", "engineio_core/ids",
+     "engineio_core/noop"),
     ("engineio_core/http/message",),
     ("engineio_core/options",),
     ("engineio_core/codec", "engineio_core/session_state"),
@@ -30,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/session",),
     ("engineio_core/admission",),
     ("engineio_core/engine",),
+    ("engineio_core/server",),
     ("engineio_core/__init__",),
     # Socket.IO
     ("socketio_core/errors",),

@@ -47,10 +47,10 @@ class Router(Protocol):
         """The limits and deadlines of connections."""
 
     @property
-    def proxies(self) -> TrustedProxies:
+    def _proxies(self) -> TrustedProxies:
         """Whose word about the client's address is taken."""
 
-    def route(self, exchange: Exchange) -> None:
+    def _route(self, exchange: Exchange) -> None:
         """Take one request; it is answered now or later."""
 
 
@@ -204,7 +204,7 @@ class HttpProtocol(asyncio.Protocol):
         self._body = data[end:stop] if "content-length" in headers else None
         keep_alive = "close" not in headers.get("connection", "").lower()
         self._deadline = math.inf
-        self._route(method, target, headers, keep_alive=keep_alive, is_old=False)
+        self._begin_exchange(method, target, headers, keep_alive=keep_alive, is_old=False)
         return True
 
     def _begin_slowly(self) -> bool:
@@ -251,9 +251,9 @@ class HttpProtocol(asyncio.Protocol):
             self._await_body()
         else:
             self._deadline = math.inf
-        self._route(method, target, headers, keep_alive=keep_alive, is_old=is_old)
+        self._begin_exchange(method, target, headers, keep_alive=keep_alive, is_old=is_old)
 
-    def _route(
+    def _begin_exchange(
         self, method: str, target: str, headers: dict[str, str], *, keep_alive: bool, is_old: bool
     ) -> None:
         """Begin the exchange of a request."""
@@ -267,11 +267,11 @@ class HttpProtocol(asyncio.Protocol):
             )
         except BadTarget as error:
             raise h11.RemoteProtocolError(str(error)) from None
-        self._router.proxies.apply(request)
+        self._router._proxies.apply(request)
         exchange = self._exchange = Exchange(self, request, keep_alive, is_old=is_old)
         self._checked = self._discarded = 0
         self._is_body_paused = False
-        self._router.route(exchange)
+        self._router._route(exchange)
 
     def _read_body(self, exchange: Exchange) -> bool:
         parser = self._parser

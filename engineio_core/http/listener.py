@@ -1,7 +1,7 @@
-"""Where connections come from: TCP, Unix sockets, an inherited descriptor, with TLS or without.
+"""Listening sockets: TCP, Unix sockets and inherited descriptors, with or without TLS.
 
-Knows: asyncio's servers, certificates and their reload, signals, where uvloop is started.
-Does not know: what is spoken on a connection.
+This module also owns TLS files and their reload, the signal handlers, and the start of uvloop.
+The bytes of a connection belong to `http/connection`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import stat
+import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from ssl import Purpose, SSLContext, SSLError, TLSVersion, create_default_context
 from typing import Any, Final, TypeVar
 
 import uvloop
@@ -31,41 +32,45 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """A certificate chain and its key, as PEM files; TLS 1.2 at least.
+    """PEM files of a certificate chain and its key; TLS 1.2 or later.
 
-    Raises at construction if a file can't be read.
+    The server can read the files again while it runs: `Engine.reload_tls`, or SIGHUP with `run`.
+    Raises ValueError if a file is not readable.
     """
 
     certificate: str | Path
+    """Path of the certificate chain."""
+
     key: str | Path | None = None
+    """Path of the private key; None if the certificate file contains the key."""
+
     password: str | None = None
+    """Password of an encrypted private key."""
 
     def __post_init__(self) -> None:
         for name, path in (("certificate", self.certificate), ("key", self.key)):
             if path is not None and not os.access(path, os.R_OK):
-                raise ValueError(f"the TLS {name} {str(path)!r} can't be read")
+                raise ValueError(f"the TLS {name} must be a readable file, got {str(path)!r}")
 
-    def make_context(self) -> ssl.SSLContext:
-        """Return a context for servers. Raises ssl.SSLError for files that are no certificate."""
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    def make_context(self) -> SSLContext:
+        """Return an SSL context for servers. Raises SSLError for an invalid file."""
+        context = create_default_context(Purpose.CLIENT_AUTH)
+        context.minimum_version = TLSVersion.TLSv1_2
         self.load(context)
         return context
 
-    def load(self, context: ssl.SSLContext) -> None:
-        """Load the files again: new connections see what they hold now."""
+    def load(self, context: SSLContext) -> None:
+        """Load the current files into a context that new connections use."""
         context.load_cert_chain(self.certificate, self.key, self.password)
 
 
 class Listener:
-    """One or more listening sockets, until `close`.
+    """One or more listening sockets of the same server.
 
-    `port` is that of the first: what port 0 has become; 0 for a Unix socket.
+    `port` is the port of the first socket (the chosen port for port 0), or 0 for a Unix socket.
     """
 
-    def __init__(
-        self, server: asyncio.Server, tls: Tls | None, context: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, server: asyncio.Server, tls: Tls | None, context: SSLContext | None) -> None:
         self._server = server
         self._tls = tls
         self._context = context
@@ -77,22 +82,29 @@ class Listener:
         """The listening sockets."""
         return tuple(self._server.sockets)
 
-    def reload_tls(self) -> None:
-        """Read certificate and key again; connections that exist keep theirs.
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses as URLs: `http://127.0.0.1:8080`, `unix:/run/app.sock`."""
+        scheme = "http" if self._context is None else "https"
+        return tuple(_format_address(each.getsockname(), scheme) for each in self.sockets)
 
-        Files that are no good are logged, and the old ones stay in use.
+    def reload_tls(self) -> None:
+        """Read certificate and key again for new connections.
+
+        The previous files stay in use if the new ones are invalid; the error is logged. A listener
+        with an SSLContext of the caller, or without TLS, does nothing.
         """
         if self._tls is None or self._context is None:
             return
         try:
-            self._tls.make_context()  # both files are checked before either is used
+            self._tls.make_context()  # check both files before either is used
             self._tls.load(self._context)
-            logger.info("the TLS certificate was loaded again")
-        except (OSError, ssl.SSLError) as error:
-            logger.error("the TLS certificate was not loaded again: %s", error)
+            logger.info("TLS certificate reloaded")
+        except (OSError, SSLError) as error:
+            logger.error("TLS certificate not reloaded, the previous one stays in use: %s", error)
 
     def close(self) -> None:
-        """Take no more connections; those that exist go on."""
+        """Stop accepting connections; existing connections continue."""
         self._server.close()
 
 
@@ -101,36 +113,100 @@ async def open_listener(
     host: str | None = "127.0.0.1",
     port: int = 0,
     *,
-    unix_path: str | Path | None = None,
-    descriptor: int | None = None,
-    tls: Tls | None = None,
+    path: str | Path | None = None,
+    fd: int | None = None,
+    ssl: SSLContext | Tls | None = None,
     handshake_timeout: float | None = None,
 ) -> Listener:
-    """Listen on a host and port (IPv4, IPv6, a name; None: all), or on one of the others.
+    """Listen on `host` and `port`, on a Unix socket, or on an inherited socket.
 
-    `unix_path`: a socket file; a stale one is replaced. `descriptor`: an inherited listening
-    socket, such as systemd hands over. A TLS handshake may take `handshake_timeout` seconds (60
-    by default). Raises OSError if the address can't be had.
+    `host` is an IPv4 or IPv6 address, a name, or None for all addresses. `path` is the file of a
+    Unix socket; a stale file is replaced. `fd` is the descriptor of a listening socket, for
+    example of systemd. `handshake_timeout` limits a TLS handshake, in seconds (asyncio's default
+    is 60).
+
+    Raises TypeError or ValueError for invalid parameters, and OSError with the address and the
+    remedy if the address is not available.
     """
+    _check_address(host, port, path, fd)
+    if ssl is not None and not isinstance(ssl, SSLContext | Tls):
+        raise TypeError(
+            f"ssl must be an ssl.SSLContext, Tls(certificate=..., key=...) or None, got {ssl!r}"
+        )
     loop = asyncio.get_running_loop()
-    context = tls.make_context() if tls is not None else None
-    timeout = handshake_timeout if tls is not None else None
-    if descriptor is not None:
-        inherited = socket.socket(fileno=descriptor)
-        inherited.setblocking(False)
-        server = await loop.create_server(
-            factory, sock=inherited, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+    context = ssl.make_context() if isinstance(ssl, Tls) else ssl
+    timeout = handshake_timeout if context is not None else None
+    try:
+        if fd is not None:
+            inherited = socket.socket(fileno=fd)
+            inherited.setblocking(False)
+            server = await loop.create_server(
+                factory, sock=inherited, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+            )
+        elif path is not None:
+            _remove_stale_socket(path)
+            server = await loop.create_unix_server(
+                factory, str(path), ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+            )
+        else:
+            server = await loop.create_server(
+                factory, host, port, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+            )
+    except OSError as error:
+        raise _explain(error, host, port, path, fd) from error
+    return Listener(server, ssl if isinstance(ssl, Tls) else None, context)
+
+
+def _check_address(host: Any, port: Any, path: Any, fd: Any) -> None:
+    if host is not None and not isinstance(host, str):
+        raise TypeError(
+            f"host must be a string or None, got {host!r}: pass a port as port={host!r}"
         )
-    elif unix_path is not None:
-        _remove_stale_socket(unix_path)
-        server = await loop.create_unix_server(
-            factory, str(unix_path), ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
-        )
+    if isinstance(port, bool) or not isinstance(port, int):
+        raise TypeError(f"port must be an integer from 0 to 65535, got {port!r}")
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port must be an integer from 0 to 65535, got {port!r}")
+    if path is not None and not isinstance(path, str | Path):
+        raise TypeError(f"path must be the file of a Unix socket, got {path!r}")
+    if fd is not None and (isinstance(fd, bool) or not isinstance(fd, int)):
+        raise TypeError(f"fd must be the descriptor (an integer) of a socket, got {fd!r}")
+    if path is not None and fd is not None:
+        raise TypeError("path and fd exclude each other: call listen() once for each")
+
+
+def _explain(
+    error: OSError, host: str | None, port: int, path: str | Path | None, fd: int | None
+) -> OSError:
+    """Return the same error with a text that names the address and the remedy."""
+    if fd is not None:
+        where = f"file descriptor {fd}"
+    elif path is not None:
+        where = f"unix:{path}"
     else:
-        server = await loop.create_server(
-            factory, host, port, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
-        )
-    return Listener(server, tls, context)
+        where = f"{host or '*'}:{port}"
+    match error.errno:
+        case errno.EADDRINUSE if path is not None:
+            why = "address already in use: stop the other server or choose another path"
+        case errno.EADDRINUSE:
+            why = "address already in use: stop the other server or choose another port"
+        case errno.EADDRNOTAVAIL:
+            why = "this machine does not have the address: choose another host"
+        case errno.EACCES | errno.EPERM if path is None and fd is None:
+            why = "permission denied: choose a port above 1023"
+        case _ if isinstance(error, socket.gaierror):
+            why = f"unknown host ({error.strerror}): choose another host"
+        case _:
+            why = error.strerror or str(error)
+    if isinstance(error, socket.gaierror):
+        return socket.gaierror(error.errno, f"cannot listen on {where}: {why}")
+    return OSError(error.errno, f"cannot listen on {where}: {why}")
+
+
+def _format_address(address: Any, scheme: str) -> str:
+    if not isinstance(address, tuple):
+        return f"unix:{address}"
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"{scheme}://{host}:{address[1]}"
 
 
 def _remove_stale_socket(path: str | Path) -> None:
@@ -142,7 +218,7 @@ def _remove_stale_socket(path: str | Path) -> None:
                 except ConnectionRefusedError:
                     os.unlink(path)
                 else:
-                    # asyncio would silently take the path away from whoever serves it.
+                    # asyncio would silently replace the socket file of the other server.
                     raise OSError(errno.EADDRINUSE, "another server listens there", str(path))
 
 
@@ -166,6 +242,20 @@ async def wait_for_signal(on_hangup: Callable[[], None]) -> str:
             loop.remove_signal_handler(number)
 
 
-def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end on uvloop."""
-    return uvloop.run(main)
+def run(serve: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run `serve()` to its end on uvloop.
+
+    Raises RuntimeError inside a running event loop and outside the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError(
+            "run() must be called in the main thread, because it handles signals: "
+            "in another thread run a coroutine that awaits listen()"
+        )
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return uvloop.run(serve())
+    raise RuntimeError(
+        "run() must not be called inside a running event loop: await listen() instead"
+    )

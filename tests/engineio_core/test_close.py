@@ -316,7 +316,7 @@ def test_stopping_the_engine_ends_all_sessions_and_timers() -> None:
         client.frame(8)
         client.tcp.finish()
     server.clock.run()
-    assert server.clock.pending == len(server.engine.connections)
+    assert server.clock.pending == len(server.engine._connections)
 
 
 def test_an_engine_that_was_closed_serves_again(transport: str) -> None:

@@ -529,7 +529,7 @@ def test_a_websocket_handshake_with_a_body_is_refused() -> None:
 def test_nothing_of_http_is_kept_after_an_upgrade() -> None:
     server = Server()
     client = server.open_websocket()
-    assert server.engine.connections == set()
+    assert server.engine._connections == set()
     assert client.tcp.get_protocol() is server.session.transport
     heartbeat_only = 1
     assert server.clock.pending == heartbeat_only

@@ -141,4 +141,4 @@ def test_a_session_ends_once_whatever_happens(batch: int) -> None:
         # Everything that was planned comes to its end by itself.
         world.server.clock.advance(200)
         assert world.server.clock.pending == 0
-        assert world.server.engine.connections == set()
+        assert world.server.engine._connections == set()

@@ -34,7 +34,7 @@ class Connection:
     def __init__(self, server: Server, **tcp: Any) -> None:
         self.server = server
         self.tcp = FakeTcp(server.clock, **tcp)
-        protocol = server.engine.protocol()
+        protocol = server.engine._make_connection()
         self.tcp.set_protocol(protocol)
         protocol.connection_made(self.tcp)
         self._rest = b""

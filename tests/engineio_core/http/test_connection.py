@@ -95,7 +95,7 @@ def test_an_idle_connection_is_closed_in_the_end() -> None:
     assert not connection.tcp.is_closed
     server.clock.advance(2)
     assert connection.tcp.is_closed
-    assert server.engine.connections == set()
+    assert server.engine._connections == set()
 
 
 def test_a_pending_poll_has_no_deadline() -> None:
@@ -110,7 +110,7 @@ def test_a_pending_poll_has_no_deadline() -> None:
 def test_stopping_the_engine_closes_idle_connections_and_lets_others_be_answered() -> None:
     server = Server()
     waiting: list[Exchange] = []
-    server.engine.serve_files(lambda exchange: waiting.append(exchange) or True)
+    server.engine._serve_files(lambda exchange: waiting.append(exchange) or True)
     idle = server.connect()
     busy = server.get(transport="polling")
     server.engine.close()
@@ -192,7 +192,7 @@ def test_a_client_that_uploads_on_without_end_is_cut_after_it_could_read_its_ans
     server.clock.advance(3)
     assert connection.tcp.is_aborted
     server.clock.run()
-    assert connection.tcp.get_protocol() not in server.engine.connections
+    assert connection.tcp.get_protocol() not in server.engine._connections
 
 
 # -- hostile requests
@@ -421,7 +421,7 @@ def test_a_client_that_does_not_read_its_last_answer_is_cut_in_the_end() -> None
     server = Server(close_timeout=30)
     connection = server.connect()
     connection.tcp.stall()
-    server.engine.serve_files(
+    server.engine._serve_files(
         lambda exchange: exchange.respond(HttpResponse(200, b"x" * 100_000)) or True
     )
     connection.feed(http_request("GET", TARGET, {"Connection": "close"}))
@@ -429,7 +429,7 @@ def test_a_client_that_does_not_read_its_last_answer_is_cut_in_the_end() -> None
     assert not connection.tcp.is_aborted
     server.clock.advance(2)
     assert connection.tcp.is_aborted
-    assert server.engine.connections == set()
+    assert server.engine._connections == set()
 
 
 # -- failures of ours
@@ -442,7 +442,7 @@ def test_whoever_fails_to_answer_harms_his_own_client_alone() -> None:
     def fail(exchange: Exchange) -> bool:
         raise RuntimeError("bug")
 
-    server.engine.serve_files(fail)
+    server.engine._serve_files(fail)
     connection = server.get(transport="polling")
     assert connection.response().status == 500
     assert connection.tcp.is_over
@@ -459,7 +459,7 @@ def test_a_second_answer_is_dropped() -> None:
         exchange.finish()
         return True
 
-    server.engine.serve_files(answer_twice)
+    server.engine._serve_files(answer_twice)
     connection = server.connect()
     connection.feed(http_request("GET", TARGET) * 2)
     assert [each.text for each in connection.responses()] == ["first", "first"]
@@ -474,7 +474,7 @@ def test_whoever_serves_files_is_asked_first_below_the_path() -> None:
         exchange.respond(HttpResponse(200, b"//js"))
         return True
 
-    server.engine.serve_files(serve)
+    server.engine._serve_files(serve)
     connection = server.connect()
     connection.request("GET", "/engine.io/client.js")
     assert connection.response().body == b"//js"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engineio_core.engine import Engine
 from engineio_core.http.fast_head import read_head
+from engineio_core.server import Engine
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.fake_tcp import FakeTcp
 
@@ -22,7 +22,7 @@ def answer(request: bytes, first: int) -> tuple[bytes, bool]:
     clock = FakeClock()
     engine = Engine(clock=clock)
     tcp = FakeTcp(clock)
-    protocol = engine.protocol()
+    protocol = engine._make_connection()
     tcp.set_protocol(protocol)
     protocol.connection_made(tcp)
     protocol.data_received(request[:first])

@@ -166,7 +166,7 @@ def test_it_listens_on_a_unix_socket_and_replaces_a_stale_one(
 
     async def case() -> None:
         engine = echo_engine(trusted_proxies=["unix"])
-        listener = await engine.listen(unix_path=path)
+        listener = await engine.listen(path=path)
         assert listener.port == 0
         client = Client(*await asyncio.open_unix_connection(str(path)))
         await client.get(POLLING, **{"X-Forwarded-For": "198.51.100.9"})
@@ -185,9 +185,9 @@ def test_a_unix_socket_that_somebody_serves_is_not_taken(
 
     async def case() -> None:
         first, second = echo_engine(), echo_engine()
-        await first.listen(unix_path=path)
-        with pytest.raises(OSError, match="another server"):
-            await second.listen(unix_path=path)
+        await first.listen(path=path)
+        with pytest.raises(OSError, match="address already in use: stop the other server"):
+            await second.listen(path=path)
         await check_echo(Client(*await asyncio.open_unix_connection(str(path))))
         await first.shutdown()
 
@@ -200,7 +200,7 @@ def test_it_listens_on_an_inherited_descriptor(run: Callable[[Any], None]) -> No
 
     async def case() -> None:
         engine = echo_engine()
-        listener = await engine.listen(descriptor=inherited.detach())
+        listener = await engine.listen(fd=inherited.detach())
         assert listener.port == port
         await check_echo(await connect(port))
         await engine.shutdown()
@@ -239,7 +239,7 @@ def test_it_speaks_tls_and_reloads_its_certificate(
 ) -> None:
     async def case() -> None:
         engine = echo_engine()
-        listener = await engine.listen(tls=own_files(tmp_path))
+        listener = await engine.listen(ssl=own_files(tmp_path))
         old = await connect(listener.port, ssl=trusting("first"), server_hostname="localhost")
         await old.get(POLLING)
         assert next(iter(engine.sessions.values())).request.secure
@@ -266,7 +266,7 @@ def test_a_certificate_that_is_no_good_is_not_loaded(
 ) -> None:
     async def case() -> None:
         engine = echo_engine()
-        listener = await engine.listen(tls=own_files(tmp_path))
+        listener = await engine.listen(ssl=own_files(tmp_path))
         (tmp_path / "own.pem").write_text("nonsense")
         engine.reload_tls()
         await check_echo(
@@ -278,7 +278,7 @@ def test_a_certificate_that_is_no_good_is_not_loaded(
 
 
 def test_a_certificate_that_is_not_there_is_refused_at_construction(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="can't be read"):
+    with pytest.raises(ValueError, match="must be a readable file"):
         Tls(certificate=tmp_path / "missing.pem")
 
 
@@ -287,7 +287,7 @@ def test_a_websocket_over_tls_closes_in_good_order(
 ) -> None:
     async def case() -> None:
         engine = echo_engine()
-        listener = await engine.listen(tls=own_files(tmp_path))
+        listener = await engine.listen(ssl=own_files(tmp_path))
         client = await connect(listener.port, ssl=trusting("first"), server_hostname="localhost")
         await client.upgrade()
         await client.frame()
@@ -306,7 +306,7 @@ def test_a_tls_handshake_that_does_not_come_is_given_up(
 ) -> None:
     async def case() -> None:
         engine = echo_engine(header_timeout=0.03)
-        listener = await engine.listen(tls=own_files(tmp_path))
+        listener = await engine.listen(ssl=own_files(tmp_path))
         client = await connect(listener.port)
         assert await client.end() == b""
         await client.close()
@@ -320,7 +320,7 @@ def test_an_upload_that_is_refused_over_tls_can_read_why(
 ) -> None:
     async def case() -> None:
         engine = echo_engine(max_http_buffer_size=1000)
-        listener = await engine.listen(tls=own_files(tmp_path))
+        listener = await engine.listen(ssl=own_files(tmp_path))
         client = await connect(listener.port, ssl=trusting("first"), server_hostname="localhost")
         sid = (await client.get(POLLING)).text.split('"')[3]
         client.writer.write(

@@ -1,0 +1,69 @@
+"""Checks of functions that users register, and of what these functions return.
+
+A function that the server never awaits must be a plain function: a coroutine function or a
+generator function would return an object without running. Registration rejects both.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeGuard
+
+
+def require_callable(name: str, function: Any) -> None:
+    """Raise TypeError unless `function` can be called; `name` names the parameter or hook."""
+    if not callable(function):
+        raise TypeError(f"{name} must be a function, got {function!r}")
+
+
+def require_plain_function(name: str, function: Any) -> None:
+    """Raise TypeError unless `function` is callable and runs to its end when it is called."""
+    require_callable(name, function)
+    if kind := _describe_deferred(function):
+        raise TypeError(
+            f"{name} must be a plain function, got the {kind} {describe_function(function)}: "
+            "use `def` without `yield`, and start a task for work that awaits"
+        )
+
+
+def require_function_or_coroutine_function(name: str, function: Any) -> None:
+    """Raise TypeError unless `function` is a plain function or a coroutine function."""
+    require_callable(name, function)
+    kind = _describe_deferred(function)
+    if kind is not None and kind != "coroutine function":
+        raise TypeError(
+            f"{name} must be a plain function or a coroutine function, got the {kind} "
+            f"{describe_function(function)}: return a value and do not `yield`"
+        )
+
+
+def is_awaitable(result: Any) -> TypeGuard[Awaitable[Any]]:
+    """Return whether a function that must be plain returned an awaitable."""
+    return inspect.isawaitable(result)
+
+
+def discard_awaitable(result: Any) -> None:
+    """Close a coroutine, or cancel a future, that no code will await."""
+    if inspect.iscoroutine(result):
+        result.close()
+    elif callable(cancel := getattr(result, "cancel", None)):
+        cancel()
+
+
+def describe_function(function: Callable[..., Any]) -> str:
+    """Return the name of a function for an error message."""
+    return getattr(function, "__qualname__", None) or repr(function)
+
+
+def _describe_deferred(function: Any) -> str | None:
+    """Return the kind of a function that returns an object instead of running, else None."""
+    # A callable object defers if its `__call__` does.
+    call = getattr(function, "__call__", None)  # noqa: B004
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call):
+        return "coroutine function"
+    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
+        return "async generator function"
+    if inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(call):
+        return "generator function"
+    return None

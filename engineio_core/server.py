@@ -1,0 +1,163 @@
+"""The public Engine.IO server: listening sockets, TLS reload, the mounted application, shutdown.
+
+`engine` owns sessions and routing; `http/listener` owns the sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from ssl import SSLContext
+from types import TracebackType
+from typing import Any, Self
+
+from engineio_core.clock import Clock
+from engineio_core.engine import BaseEngine
+from engineio_core.http.asgi_host import AsgiApp, AsgiHost
+from engineio_core.http.connection import HttpProtocol
+from engineio_core.http.listener import Listener, Tls, open_listener, run, wait_for_signal
+from engineio_core.options import EngineOptions
+
+logger = logging.getLogger("engineio_core")
+
+
+class Engine(BaseEngine):
+    """An Engine.IO server (protocol 4).
+
+        engine = Engine(ping_interval=25)
+
+        @engine.on("connection")
+        def connected(session: Session) -> None:
+            session.on_text = session.send_text
+
+        engine.run(port=8080)
+
+    Accepts `EngineOptions`, or its fields as keywords; an unknown keyword raises TypeError. In a
+    program with its own event loop, `async with Engine() as engine` shuts down at the end:
+
+        async with Engine() as engine:
+            await engine.listen(port=8080)
+            await stopped.wait()
+    """
+
+    def __init__(
+        self, options: EngineOptions | None = None, *, clock: Clock | None = None, **fields: Any
+    ) -> None:
+        super().__init__(options, clock=clock, **fields)
+        self._asgi: AsgiHost | None = None
+        self._listeners: list[Listener] = []
+        self._connections: set[HttpProtocol] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.shutdown()
+
+    def mount(self, app: AsgiApp) -> None:
+        """Route every path outside the engine's path to an ASGI application.
+
+        Call it before `listen`, which runs the startup of the application. Raises TypeError for an
+        object that cannot be called, RuntimeError while the engine listens.
+        """
+        if not callable(app):
+            raise TypeError(
+                f"mount() must receive an ASGI application, got {app!r}: "
+                "pass the application object itself"
+            )
+        if self._listeners:
+            raise RuntimeError("mount() must be called before listen()")
+        self._asgi = AsgiHost(app)
+        self._mounted = self._asgi.serve
+
+    async def listen(
+        self,
+        host: str | None = "127.0.0.1",
+        port: int = 0,
+        *,
+        path: str | Path | None = None,
+        fd: int | None = None,
+        ssl: SSLContext | Tls | None = None,
+    ) -> Listener:
+        """Accept connections on one address; call it again for more addresses.
+
+        `host` is an IPv4 or IPv6 address, a name, or None for all addresses. Port 0 lets the system
+        choose: see `Listener.port`. `path` is the file of a Unix socket, and `fd` the descriptor of
+        an inherited listening socket; either replaces host and port. `ssl` is an `ssl.SSLContext`,
+        or `Tls` with the paths of certificate and key, which `reload_tls` reads again.
+
+        Raises OSError, with the address and the remedy, if the address is not available.
+        """
+        self._is_closing = False
+        if self._asgi is not None and not self._listeners:
+            await self._asgi.start_up()
+        listener = await open_listener(
+            self._make_connection, host, port, path=path, fd=fd, ssl=ssl,
+            handshake_timeout=self.options.header_timeout,
+        )  # fmt: skip
+        self._listeners.append(listener)
+        logger.info("listening on %s", ", ".join(listener.addresses))
+        return listener
+
+    def reload_tls(self) -> None:
+        """Read the TLS files of all listeners again, for new connections.
+
+        A listener whose new files are invalid keeps the previous ones and logs the error.
+        """
+        for listener in self._listeners:
+            listener.reload_tls()
+
+    async def shutdown(self) -> None:
+        """Stop accepting connections, close all sessions, and shut the mounted application down."""
+        self._is_closing = True
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        self.close()
+        # uvloop writes at the end of a loop iteration: send the close packets before it stops.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        if self._asgi is not None:
+            await self._asgi.shut_down()
+
+    def run(
+        self,
+        host: str | None = "127.0.0.1",
+        port: int = 8080,
+        *,
+        path: str | Path | None = None,
+        fd: int | None = None,
+        ssl: SSLContext | Tls | None = None,
+    ) -> None:
+        """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again.
+
+        Accepts the parameters of `listen`. Raises RuntimeError inside a running event loop and
+        outside the main thread.
+        """
+
+        async def serve() -> None:
+            async with self:
+                await self.listen(host, port, path=path, fd=fd, ssl=ssl)
+                await wait_for_signal(self.reload_tls)
+
+        run(serve)
+
+    def close(self) -> None:
+        """Close all sessions immediately with reason "forced close"; drop queued packets.
+
+        Idle HTTP connections close as well, the others after their response. The engine can serve
+        again afterwards.
+        """
+        super().close()
+        for connection in list(self._connections):
+            connection.close_if_idle()
+
+    def _make_connection(self) -> HttpProtocol:
+        """Return the protocol of one TCP connection: the factory for `loop.create_server`."""
+        return HttpProtocol(self, self._get_clock(), self._connections)
