@@ -1,7 +1,9 @@
-"""Which rows of the contract have tests: writes docs/guide-coverage.md from the tests' names.
+"""Write docs/guide-coverage.md from the requirements of the guide and the contract tests.
 
-A test that is called `test_s057_...` in tests/contract/ stands for row S57, one that is called
-`test_s042_s045_...` for both. `--check` writes nothing and fails where the document is not current.
+docs/guide-requirements.toml contains the requirement and the behavior of the server for each row.
+The row numbers in the names of the tests in tests/contract/ add the tests: `test_s057_...` covers
+row S57, `test_s042_s045_...` covers both rows. With `--check`, the script only compares the
+document and exits with 1 if it is out of date.
 """
 
 from __future__ import annotations
@@ -9,89 +11,100 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests" / "contract"
+REQUIREMENTS = ROOT / "docs" / "guide-requirements.toml"
 DOCUMENT = ROOT / "docs" / "guide-coverage.md"
 LAST_ROW = 146
-#: Rows that ask nothing of this server, and why; tests hold what there is of them all the same.
-NOT_APPLICABLE = {
-    87: "the Redis adapter comes with scaling out; `REDIS_URL` is read and checked (S144)",
-    88: "as S87",
-    146: "helpers of a page in the browser; the server has no part in them",
-}
 _ROWS = re.compile(r"_s(\d{3})(?=_)")
 
+INTRODUCTION = """\
+# Coverage of HexTrackr's Socket.IO guide
 
-def find_tests() -> dict[int, list[tuple[str, str]]]:
-    """The tests of each row: where they are, and what they say."""
-    found: dict[int, list[tuple[str, str]]] = {}
+HexTrackr's guide to Socket.IO has {rows} requirements. This document lists each of them, the
+behavior of the server, and the files in `tests/contract/` that test it.
+
+{works} requirements are implemented, {not_applicable} do not apply, {missing} are missing. Where
+the guide has a defect, the server does what the guide intends; the third column describes it.
+
+`scripts/guide_coverage.py` writes this document from `docs/guide-requirements.toml` and the names
+of the tests.
+"""
+
+
+class Row(NamedTuple):
+    """One requirement of the guide, and the behavior of the server."""
+
+    number: int
+    section: str
+    requirement: str
+    server: str
+    not_applicable: str
+
+
+def read_requirements() -> list[Row]:
+    """Return the rows of the requirements file, in its order."""
+    document = tomllib.loads(REQUIREMENTS.read_text("utf-8"))
+    return [
+        Row(int(key[1:]), section["title"], cells[0], cells[1], cells[2] if cells[2:] else "")
+        for section in document["section"]
+        for key, cells in section["rows"].items()
+    ]
+
+
+def find_tests() -> dict[int, set[str]]:
+    """Return the files that have a test for each row."""
+    found: dict[int, set[str]] = {}
     for path in sorted(TESTS.glob("test_*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for row in rows_of(node.name):
-                    found.setdefault(row, []).append((path.name, sentence_of(node)))
+                    found.setdefault(row, set()).add(path.name)
     return found
 
 
 def rows_of(name: str) -> list[int]:
-    """The numbers in the name of a test."""
+    """Return the row numbers in the name of a test."""
     return [int(digits) for digits in _ROWS.findall(name)] if name.startswith("test_s") else []
 
 
-def sentence_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """What a test says: its docstring's first line, else its name."""
-    docstring = ast.get_docstring(node)
-    if docstring:
-        return docstring.splitlines()[0].rstrip(".")
-    return _ROWS.sub("", node.name.removeprefix("test")).strip("_").replace("_", " ")
-
-
 def render() -> str:
-    """The document."""
+    """Return the text of the document."""
     found = find_tests()
-    rows, counts = [], {"works": 0, "not applicable": 0, "missing": 0}
-    for row in range(1, LAST_ROW + 1):
-        tests = found.get(row, [])
-        files = ", ".join(sorted({f"`{name}`" for name, _ in tests}))
-        if row in NOT_APPLICABLE:
-            status, text = "not applicable", NOT_APPLICABLE[row]
-        elif tests:
-            status, text = "works", "; ".join(sorted({sentence for _, sentence in tests}))
+    lines: list[str] = []
+    counts = {"works": 0, "not_applicable": 0, "missing": 0}
+    section = ""
+    for row in read_requirements():
+        if row.section != section:
+            section = row.section
+            lines += ["", f"## {section}", ""]
+            lines += ["| Row | Requirement of the guide | What the server does | Test |"]
+            lines += ["|---|---|---|---|"]
+        files = sorted(found.get(row.number, ()))
+        links = ", ".join(f"[{name[5:-3]}](../tests/contract/{name})" for name in files)
+        server = row.server
+        if row.not_applicable:
+            counts["not_applicable"] += 1
+            server += f" Not applicable: {row.not_applicable}."
         else:
-            status, text = "missing", ""
-        counts[status] += 1
-        text = text.replace("|", "\\|")
-        rows.append(f"| S{row} | {status} | {text} | {files} |")
-    summary = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return "\n".join(
-        (
-            "# What of the guide works",
-            "",
-            "Written by `scripts/guide_coverage.py` from the names of the tests in "
-            "`tests/contract/`.",
-            "",
-            f"{LAST_ROW} rows: {summary}.",
-            "",
-            "| Row | | What the tests say | Where |",
-            "|---|---|---|---|",
-            *rows,
-            "",
-        )
-    )
+            counts["works" if files else "missing"] += 1
+        lines.append(f"| S{row.number} | {row.requirement} | {server} | {links or 'missing'} |")
+    return INTRODUCTION.format(rows=LAST_ROW, **counts) + "\n".join(lines) + "\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Write the document, or compare it; the exit code."""
+    """Write the document or compare it, and return the exit code."""
     text = render()
     if "--check" in arguments:
         if not DOCUMENT.exists() or DOCUMENT.read_text("utf-8") != text:
-            print("docs/guide-coverage.md is not current: run scripts/guide_coverage.py")
+            print("docs/guide-coverage.md is out of date: run scripts/guide_coverage.py")
             return 1
         return 0
     DOCUMENT.write_text(text, "utf-8")
-    print(text.splitlines()[4])
     return 0
 
 
