@@ -71,7 +71,7 @@ from hextrackr_server.sockets import (
     progress,
     vulnerabilities,
 )
-from hextrackr_server.sockets.authenticator import AUTHENTICATED, Guard
+from hextrackr_server.sockets.authenticator import Guard
 from hextrackr_server.sockets.emitter import RoomEmitter
 from hextrackr_server.sockets.error_reporter import Failures
 from hextrackr_server.storage.background_writer import BackgroundWriter
@@ -127,7 +127,7 @@ class Application:
         self.event_log = None if path is None else EventLog(path, now)
         self.tracker = ProgressTracker(rooms, self.clock)
         self.batcher = UpdateBatcher(rooms, self.clock)
-        self.vulnerabilities = VulnerabilityEvents(rooms, self.batcher, self.clock, AUTHENTICATED)
+        self.vulnerabilities = VulnerabilityEvents(rooms, self.batcher, self.clock)
         self.uploads = UploadStore(
             settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
         )
@@ -148,7 +148,6 @@ class Application:
             rooms,
             self.vulnerabilities,
             self.clock,
-            everybody=AUTHENTICATED,
             interval=settings.kev_interval,
             daily=settings.kev_time,
             on_changed=self.statistics.forget,
@@ -159,7 +158,10 @@ class Application:
             self.io,
             self.statistics,
             QueryService(
-                QueryStore(self.database), self.imports.view, self.editing, self.query_executor
+                QueryStore(self.database),
+                self.imports.view.status,
+                self.editing,
+                self.query_executor,
             ),
         )
         editing.register(self.io, self.editing, settings.max_rooms)
@@ -263,7 +265,7 @@ class Application:
             IngestService(rooms, self.tracker),
             self.notifications,
             self.maintenance,
-            self.guard,
+            self.guard.revoke,
             self.vulnerabilities,
             rooms,
             clock,

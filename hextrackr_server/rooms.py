@@ -1,38 +1,106 @@
-"""How services reach clients: who is meant, never which sockets they are.
+"""Names of rooms and namespaces, and the interfaces through which services reach clients.
 
-Knows: the seam.  Does not know: sockets, namespaces.
+`sockets.emitter` implements the interfaces; services depend on this module only.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+NAMESPACES = ("/", "/admin", "/users")
+
+#: All sockets that are logged in join this room.
+AUTHENTICATED = "authenticated"
+#: Sockets of administrators, who may follow every import.
+ADMINISTRATORS = "administrators"
+USER_PREFIX = "user-"
+PROGRESS_PREFIX = "progress-"
+
+
+def user_room(user_id: str) -> str:
+    """Return the name of the room of all sockets of a user."""
+    return f"{USER_PREFIX}{user_id}"
+
+
+def import_room(import_id: int) -> str:
+    """Return the name of the room of the sockets that follow an import by its number."""
+    return f"import-{import_id}"
+
+
+def progress_room(session_id: str) -> str:
+    """Return the name of the room of the sockets that follow an import by its session ID."""
+    return f"{PROGRESS_PREFIX}{session_id}"
+
+
+def resource_room(resource_type: str, resource_id: str) -> str:
+    """Return the name of the room of the sockets that watch a resource.
+
+    Resource types contain no dash, so the ID may contain any character.
+    """
+    return f"resource-{resource_type}-{resource_id}"
+
+
+class Emitter(Protocol):
+    """Sends events to rooms of the namespace `/`."""
+
+    def emit(self, room: str | tuple[str, ...], event: str, payload: dict[str, Any]) -> None:
+        """Send an event once to each member of a room, or of several rooms.
+
+        Do not wait for receivers, and do not raise because of one of them.
+        """
+
+
+class Rooms(Emitter, Protocol):
+    """Emitter that also removes members from rooms."""
+
+    def keep_only(self, room: str, rooms: tuple[str, ...]) -> None:
+        """Remove all members of a room that are in none of the other rooms."""
+
 
 class Announcer(Protocol):
-    """Brings events to everybody who is logged in; must not raise because of one receiver."""
+    """Sends events to groups of users; does not raise because of one receiver."""
 
     def to_user(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
-        """To all sockets of a user."""
+        """Send to all sockets of a user."""
 
     def to_all(self, event: str, payload: dict[str, Any]) -> None:
-        """To everybody in the namespace `/`."""
+        """Send to all logged-in sockets of the namespace `/`."""
 
     def to_others(
         self, socket_id: str, event: str, payload: dict[str, Any], room: str | None = None
     ) -> None:
-        """To everybody in the namespace `/`, or in a room of it, but one socket."""
+        """Send to all logged-in sockets of the namespace `/`, or of a room, except one socket."""
 
     def everywhere(self, event: str, payload: dict[str, Any]) -> None:
-        """To everybody in every namespace."""
+        """Send to all logged-in sockets of all namespaces."""
 
 
-class Asker(Protocol):
-    """Asks users, and waits for what their clients answer."""
+class AckEmitter(Protocol):
+    """Sends events to a user and waits for an acknowledgement."""
 
-    async def ask_user(
+    async def emit_to_user_with_ack(
         self, user_id: str, event: str, payload: dict[str, Any], seconds: float
     ) -> bool:
-        """Send to all sockets of a user; whether one of them has acked in that time.
+        """Send to all sockets of a user, and return whether one of them acknowledged in time.
 
-        It does not take longer than that, and no time where he has no socket.
+        Return False immediately if the user has no socket.
+        """
+
+
+class Relay(Protocol):
+    """Sends events of producers to rooms of any namespace."""
+
+    def relay(
+        self,
+        namespace: str,
+        rooms: tuple[str, ...],
+        except_: tuple[str, ...],
+        event: str,
+        args: list[Any],
+        *,
+        volatile: bool,
+    ) -> int:
+        """Send to the members of `rooms` that are in no room of `except_`.
+
+        Return the number of sockets that the event goes to.
         """

@@ -45,8 +45,8 @@ async def _synchronise(
     database: Database, source: KevFetcher | Path, force: bool
 ) -> dict[str, Any]:
     clock, silence = LoopClock(), _Silence()
-    events = VulnerabilityEvents(silence, UpdateBatcher(silence, clock), clock, "")
-    kev = KevService(KevStore(database), source, silence, events, clock, everybody="")
+    events = VulnerabilityEvents(silence, UpdateBatcher(silence, clock), clock)
+    kev = KevService(KevStore(database), source, silence, events, clock)
     return await kev.sync(force=force)
 
 

@@ -19,7 +19,7 @@ import orjson
 from hextrackr_server.clock import Clock
 from hextrackr_server.collaboration.notification_store import Notification, NotificationStore
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
-from hextrackr_server.rooms import Asker
+from hextrackr_server.rooms import AckEmitter
 from hextrackr_server.security.principal import is_user_id
 from hextrackr_server.storage.background_writer import BackgroundWriter
 from hextrackr_server.telemetry import log_setup
@@ -40,7 +40,7 @@ class NotificationDelivery:
         self,
         store: NotificationStore,
         writer: BackgroundWriter,
-        asker: Asker,
+        emitter: AckEmitter,
         clock: Clock,
         *,
         timeout: float,
@@ -49,7 +49,7 @@ class NotificationDelivery:
         """Each of so many attempts waits for an ack for `timeout` seconds."""
         self._store = store
         self._writer = writer
-        self._asker = asker
+        self._emitter = emitter
         self._clock = clock
         self._timeout = timeout
         self._attempts = attempts
@@ -119,7 +119,9 @@ class NotificationDelivery:
         try:
             while self._left[message.id] > 0:
                 self._left[message.id] -= 1
-                if await self._asker.ask_user(message.user_id, EVENT, payload, self._timeout):
+                if await self._emitter.emit_to_user_with_ack(
+                    message.user_id, EVENT, payload, self._timeout
+                ):
                     self._writer.soon(self._store.remove, message.id)
                     return
         except Exception:

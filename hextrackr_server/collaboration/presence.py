@@ -13,7 +13,7 @@ from typing import Any
 
 from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
-from hextrackr_server.rooms import Announcer
+from hextrackr_server.rooms import Announcer, resource_room
 from hextrackr_server.security.principal import Principal
 
 RESOURCE_TYPES = frozenset({"ticket", "vulnerability", "device", "import", "template"})
@@ -124,7 +124,7 @@ class EditingSessions:
         """
         found: list[dict[str, Any]] = []
         for key, editors in self._editors.items():
-            if self._watchers_only and _room(key) not in rooms:
+            if self._watchers_only and resource_room(*key) not in rooms:
                 continue
             resource_id = next(iter(editors.values())).resource_id
             resource = {"resourceType": key[0], "resourceId": resource_id}
@@ -167,7 +167,7 @@ class EditingSessions:
             "user": {"id": editor.user_id, "username": editor.username},
             "timestamp": self._clock.epoch_ms(),
         }
-        room = _room(key) if self._watchers_only else None
+        room = resource_room(*key) if self._watchers_only else None
         self._announcer.to_others(socket_id, event, payload, room)
 
     def _sweep_later(self) -> None:
@@ -190,14 +190,9 @@ class EditingSessions:
             self._sweep_later()
 
 
-def resource_room(resource_type: Any, resource_id: Any) -> str:
-    """The room of those who watch a resource; ServiceError for what is none."""
-    return _room(_key(resource_type, resource_id))
-
-
-def _room(key: Key) -> str:
-    # No type has a dash in it: the id may have whatever it likes.
-    return f"resource-{key[0]}-{key[1]}"
+def watch_room(resource_type: Any, resource_id: Any) -> str:
+    """Return the room of the sockets that watch a resource; ServiceError if it is invalid."""
+    return resource_room(*_key(resource_type, resource_id))
 
 
 def _users(editors: dict[str, _Editor], own_socket: str | None = None) -> list[dict[str, Any]]:

@@ -1,10 +1,7 @@
-"""How the value of one setting is read: from text, or from a value of a TOML file.
+"""Parsers of setting values: from text, or from a value of a TOML file.
 
-Knows: numbers, durations, times of day, switches, lists, origins, secrets, networks; how to say
-what is wrong.
-Does not know: which settings there are, where a value came from.
-Each kind is a function `(name, given) -> value` that raises SettingsError; what is secret is
-never repeated in its text.
+A parser is a function `(name, value) -> result` that raises SettingsError. The error text never
+contains a secret. `config.sources` finds the values, `config.settings` lists the settings.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from hextrackr_server.errors import SettingsError
 
 MINIMUM_SECRET_BYTES = 32
 
-Kind: TypeAlias = Callable[[str, Any], Any]
+Parser: TypeAlias = Callable[[str, Any], Any]
 
 _WORDS = {
     "1": True, "true": True, "yes": True, "on": True,
@@ -30,176 +27,179 @@ _WORDS = {
 }  # fmt: skip
 
 
-def text(name: str, given: Any) -> str:
-    """Any text without control characters."""
-    if not isinstance(given, str) or not given.isprintable():
+def parse_text(name: str, value: Any) -> str:
+    """Return a text without control characters."""
+    if not isinstance(value, str) or not value.isprintable():
         raise SettingsError(f"{name} must be a text on one line")
-    return given
-
-
-def cookie_name(name: str, given: Any) -> str:
-    """What a cookie may be called."""
-    if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given):
-        raise SettingsError(f"{name} must be 1 to 64 letters, digits or . _ -, not {given!r}")
-    return given
-
-
-def path(name: str, given: Any) -> Path:
-    """The path of a file or directory."""
-    return Path(text(name, given))
-
-
-def switch(name: str, given: Any) -> bool:
-    """True or false, in the words that people use."""
-    if isinstance(given, bool):
-        return given
-    value = _WORDS.get(str(given).strip().lower())
-    if value is None:
-        raise SettingsError(f"{name} must be true or false, not {given!r}")
     return value
 
 
-def whole(least: int, most: int) -> Kind:
-    """A whole number within bounds."""
+def parse_cookie_name(name: str, value: Any) -> str:
+    """Return the name of a cookie."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", value):
+        raise SettingsError(f"{name} must be 1 to 64 letters, digits or . _ -, got {value!r}")
+    return value
 
-    def parse(name: str, given: Any) -> int:
+
+def parse_path(name: str, value: Any) -> Path:
+    """Return the path of a file or directory."""
+    return Path(parse_text(name, value))
+
+
+def parse_switch(name: str, value: Any) -> bool:
+    """Return a boolean for true, yes, on, 1 or false, no, off, 0."""
+    if isinstance(value, bool):
+        return value
+    found = _WORDS.get(str(value).strip().lower())
+    if found is None:
+        raise SettingsError(f"{name} must be true or false, got {value!r}")
+    return found
+
+
+def integer_between(least: int, most: int) -> Parser:
+    """Return a parser of integers from `least` to `most`."""
+
+    def parse(name: str, value: Any) -> int:
         try:
-            number = int(given) if isinstance(given, str | int) else least - 1
+            number = int(value) if isinstance(value, str | int) else least - 1
         except ValueError:
             number = least - 1
-        if isinstance(given, bool) or not least <= number <= most:
-            raise SettingsError(f"{name} must be a number from {least} to {most}, not {given!r}")
+        if isinstance(value, bool) or not least <= number <= most:
+            raise SettingsError(f"{name} must be a number from {least} to {most}, got {value!r}")
         return number
 
     return parse
 
 
-def seconds(least: float, most: float) -> Kind:
-    """A duration, in seconds."""
+def seconds_between(least: float, most: float) -> Parser:
+    """Return a parser of durations from `least` to `most` seconds."""
 
-    def parse(name: str, given: Any) -> float:
+    def parse(name: str, value: Any) -> float:
         try:
-            number = float(given) if isinstance(given, str | int | float) else math.nan
+            number = float(value) if isinstance(value, str | int | float) else math.nan
         except ValueError:
             number = math.nan
-        if isinstance(given, bool) or not least <= number <= most:
+        if isinstance(value, bool) or not least <= number <= most:
             raise SettingsError(
-                f"{name} must be a number of seconds from {least:g} to {most:g}, not {given!r}"
+                f"{name} must be a number of seconds from {least:g} to {most:g}, got {value!r}"
             )
         return number
 
     return parse
 
 
-def time_of_day(name: str, given: Any) -> DailyTime:
-    """A time of day in a zone."""
+def parse_time_of_day(name: str, value: Any) -> DailyTime:
+    """Return a time of day in a time zone."""
     try:
-        return DailyTime.parse(text(name, given))
+        return DailyTime.parse(parse_text(name, value))
     except ValueError as error:
         raise SettingsError(
-            f"{name} must be a time with a zone such as 06:30 Europe/Berlin: {error}"
+            f"{name} must be a time with a time zone such as 06:30 Europe/Berlin: {error}"
         ) from error
 
 
-def one_of(*choices: str) -> Kind:
-    """One of a few words."""
+def choice_of(*choices: str) -> Parser:
+    """Return a parser that accepts one of the given words."""
 
-    def parse(name: str, given: Any) -> str:
-        if given not in choices:
-            raise SettingsError(f"{name} must be one of {', '.join(choices)}, not {given!r}")
-        return str(given)
+    def parse(name: str, value: Any) -> str:
+        if value not in choices:
+            raise SettingsError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        return str(value)
 
     return parse
 
 
-def some_of(*choices: str) -> Kind:
-    """One or more of a few words."""
+def choices_of(*choices: str) -> Parser:
+    """Return a parser that accepts a list of one or more of the given words."""
 
-    def parse(name: str, given: Any) -> tuple[str, ...]:
-        words = listed(name, given)
+    def parse(name: str, value: Any) -> tuple[str, ...]:
+        words = parse_list(name, value)
         if not words or not set(words) <= set(choices):
-            raise SettingsError(f"{name} must list some of {', '.join(choices)}, not {given!r}")
+            raise SettingsError(f"{name} must list some of {', '.join(choices)}, got {value!r}")
         return words
 
     return parse
 
 
-def listed(name: str, given: Any) -> tuple[str, ...]:
-    """Texts separated by commas, or a list of texts."""
-    parts = given.split(",") if isinstance(given, str) else given
+def parse_list(name: str, value: Any) -> tuple[str, ...]:
+    """Return the texts of a list, or of a text with commas between them."""
+    parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         raise SettingsError(f"{name} must be a list of texts")
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def origins(name: str, given: Any) -> tuple[str, ...]:
-    """Origins of web pages; "*" is none: with credentials every site could act for its visitors."""
-    found = tuple(origin.rstrip("/") for origin in listed(name, given))
+def parse_origins(name: str, value: Any) -> tuple[str, ...]:
+    """Return origins of web pages.
+
+    Reject "*": with credentials, any site could then act in the name of its visitors.
+    """
+    found = tuple(origin.rstrip("/") for origin in parse_list(name, value))
     for origin in found:
         parts = urlsplit(origin)
         if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path or parts.query:
             raise SettingsError(
-                f"{name} must list origins such as https://app.example, not {origin!r}"
+                f"{name} must list origins such as https://app.example, got {origin!r}"
             )
     return found
 
 
-def pattern(name: str, given: Any) -> str:
-    """A regular expression."""
+def parse_pattern(name: str, value: Any) -> str:
+    """Return a regular expression, as text."""
     try:
-        re.compile(text(name, given))
+        re.compile(parse_text(name, value))
     except re.error as error:
-        raise SettingsError(f"{name} is no regular expression: {error}") from error
-    return str(given)
+        raise SettingsError(f"{name} must be a regular expression: {error}") from error
+    return str(value)
 
 
-def networks(name: str, given: Any) -> tuple[str, ...]:
-    """Networks in CIDR notation, or `unix`."""
-    found = listed(name, given)
+def parse_networks(name: str, value: Any) -> tuple[str, ...]:
+    """Return networks in CIDR notation; `unix` stands for Unix sockets."""
+    found = parse_list(name, value)
     for network in found:
         try:
             if network != "unix":
                 ipaddress.ip_network(network)
         except ValueError as error:
             raise SettingsError(
-                f"{name} must list networks such as 10.0.0.0/8, not {network!r}"
+                f"{name} must list networks such as 10.0.0.0/8, got {network!r}"
             ) from error
     return found
 
 
-def redis_url(name: str, given: Any) -> str:
-    """The address of a Redis server, which may hold a password."""
-    parts = urlsplit(text(name, given))
+def parse_redis_url(name: str, value: Any) -> str:
+    """Return the URL of a Redis server; errors do not repeat it, as it may contain a password."""
+    parts = urlsplit(parse_text(name, value))
     if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
-        raise SettingsError(f"{name} must be an address such as redis://127.0.0.1:6379/0")
-    return str(given)
+        raise SettingsError(f"{name} must be a URL such as redis://127.0.0.1:6379/0")
+    return str(value)
 
 
-def secret(name: str, given: Any) -> bytes:
-    """A secret of 32 bytes or more."""
-    value = text(name, given).encode()
-    if len(value) < MINIMUM_SECRET_BYTES:
+def parse_secret(name: str, value: Any) -> bytes:
+    """Return a secret of at least 32 bytes."""
+    secret = parse_text(name, value).encode()
+    if len(secret) < MINIMUM_SECRET_BYTES:
         raise SettingsError(
-            f"the secret {name} has {len(value)} bytes: use {MINIMUM_SECRET_BYTES} or more, "
-            "for example from `openssl rand -hex 32`"
+            f"the secret {name} must have at least {MINIMUM_SECRET_BYTES} bytes, "
+            f"got {len(secret)}: use for example the output of `openssl rand -hex 32`"
         )
-    return value
+    return secret
 
 
-def secrets(name: str, given: Any) -> tuple[bytes, ...]:
-    """Secrets separated by commas: the first signs, all verify."""
-    return tuple(secret(name, each) for each in listed(name, given))
+def parse_secrets(name: str, value: Any) -> tuple[bytes, ...]:
+    """Return secrets separated by commas: the first one signs, all of them verify."""
+    return tuple(parse_secret(name, each) for each in parse_list(name, value))
 
 
-def public_key(name: str, given: Any) -> bytes:
-    """A public key in PEM."""
-    if not isinstance(given, str) or "-----BEGIN PUBLIC KEY-----" not in given:
-        raise SettingsError(f"{name} must be a public key in PEM (BEGIN PUBLIC KEY)")
-    return given.encode()
+def parse_public_key(name: str, value: Any) -> bytes:
+    """Return a public key in PEM format."""
+    if not isinstance(value, str) or "-----BEGIN PUBLIC KEY-----" not in value:
+        raise SettingsError(f"{name} must be a public key in PEM format (BEGIN PUBLIC KEY)")
+    return value.encode()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host can be reached from this machine alone."""
+    """Return whether a host name or address is reachable from this machine only."""
     if host == "localhost":
         return True
     try:

@@ -18,13 +18,12 @@ from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from hextrackr_server.config import parsers as kinds
+from hextrackr_server.config import parsers
 from hextrackr_server.config.parsers import MINIMUM_SECRET_BYTES, is_loopback
+from hextrackr_server.config.producers import IngestToken, parse_ingest_tokens
 from hextrackr_server.config.sources import Sources
 from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import SettingsError
-from hextrackr_server.kev.fetcher import CISA_HOSTS, CISA_URL
-from hextrackr_server.security.producer_tokens import IngestToken, parse_ingest_tokens
 
 __all__ = ["LOG_FORMATS", "Settings", "describe", "is_loopback", "load", "load_secret"]
 
@@ -32,9 +31,11 @@ LOG_FORMATS = ("human", "json")
 PRESENCE_SCOPES = ("everyone", "watchers")
 ALGORITHMS = ("HS256", "RS256", "EdDSA")
 DAY = 24 * 3600.0
+CISA_URL = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
+CISA_HOSTS = ("www.cisa.gov", "cisa.gov")
 
 
-def option(kind: kinds.Kind, default: Any, *names: str, secret: bool = False) -> Any:
+def option(kind: parsers.Parser, default: Any, *names: str, secret: bool = False) -> Any:
     """A field that is a setting; `names` are variables that it has beside HEXTRACKR_<FIELD>."""
     metadata = {"kind": kind, "names": names, "secret": secret}
     return field(default=default, repr=not secret, metadata=metadata)
@@ -45,90 +46,96 @@ class Settings:
     """Everything that may differ between two servers; secrets stay out of its repr."""
 
     # where it listens, what it stores
-    host: str = option(kinds.text, "127.0.0.1", "HOST")
-    port: int = option(kinds.whole(0, 65535), 8080, "PORT")
-    database: Path = option(kinds.path, Path("data/hextrackr.db"), "DATABASE")
+    host: str = option(parsers.parse_text, "127.0.0.1", "HOST")
+    port: int = option(parsers.integer_between(0, 65535), 8080, "PORT")
+    database: Path = option(parsers.parse_path, Path("data/hextrackr.db"), "DATABASE")
     # PostgreSQL instead of the file, beside which uploads are still kept
-    database_url: str | None = option(kinds.text, None, "DATABASE_URL", secret=True)
+    database_url: str | None = option(parsers.parse_text, None, "DATABASE_URL", secret=True)
     # the folder out of which administrators import files by path
-    import_inbox: Path | None = option(kinds.path, None)
-    ssl_key_path: Path | None = option(kinds.path, None, "SSL_KEY_PATH")
-    ssl_cert_path: Path | None = option(kinds.path, None, "SSL_CERT_PATH")
-    trusted_proxies: tuple[str, ...] = option(kinds.networks, (), "TRUSTED_PROXIES")
-    redis_url: str | None = option(kinds.redis_url, None, "REDIS_URL", secret=True)
+    import_inbox: Path | None = option(parsers.parse_path, None)
+    ssl_key_path: Path | None = option(parsers.parse_path, None, "SSL_KEY_PATH")
+    ssl_cert_path: Path | None = option(parsers.parse_path, None, "SSL_CERT_PATH")
+    trusted_proxies: tuple[str, ...] = option(parsers.parse_networks, (), "TRUSTED_PROXIES")
+    redis_url: str | None = option(parsers.parse_redis_url, None, "REDIS_URL", secret=True)
     node_env: str = option(
-        kinds.one_of("production", "development", "test"), "production", "NODE_ENV"
+        parsers.choice_of("production", "development", "test"), "production", "NODE_ENV"
     )
-    dev: bool = option(kinds.switch, False)
+    dev: bool = option(parsers.parse_switch, False)
 
     # browsers
-    cors_origins: tuple[str, ...] = option(kinds.origins, (), "CORS_ORIGIN")
-    cors_origin_pattern: str | None = option(kinds.pattern, None, "CORS_ORIGIN_PATTERN")
+    cors_origins: tuple[str, ...] = option(parsers.parse_origins, (), "CORS_ORIGIN")
+    cors_origin_pattern: str | None = option(parsers.parse_pattern, None, "CORS_ORIGIN_PATTERN")
 
     # tokens
-    jwt_secret: bytes = option(kinds.secret, b"", "JWT_SECRET", secret=True)
-    jwt_public_key: bytes = option(kinds.public_key, b"", "JWT_PUBLIC_KEY", secret=True)
+    jwt_secret: bytes = option(parsers.parse_secret, b"", "JWT_SECRET", secret=True)
+    jwt_public_key: bytes = option(parsers.parse_public_key, b"", "JWT_PUBLIC_KEY", secret=True)
     jwt_algorithms: tuple[str, ...] = option(
-        kinds.some_of(*ALGORITHMS), ("HS256",), "JWT_ALGORITHMS"
+        parsers.choices_of(*ALGORITHMS), ("HS256",), "JWT_ALGORITHMS"
     )
-    jwt_issuer: str | None = option(kinds.text, None, "JWT_ISSUER")
-    jwt_audience: str | None = option(kinds.text, None, "JWT_AUDIENCE")
-    jwt_leeway: float = option(kinds.seconds(0, 300), 0.0, "JWT_LEEWAY")
+    jwt_issuer: str | None = option(parsers.parse_text, None, "JWT_ISSUER")
+    jwt_audience: str | None = option(parsers.parse_text, None, "JWT_AUDIENCE")
+    jwt_leeway: float = option(parsers.seconds_between(0, 300), 0.0, "JWT_LEEWAY")
 
     # cookies of express-session
-    session_secrets: tuple[bytes, ...] = option(kinds.secrets, (), "SESSION_SECRET", secret=True)
-    session_cookie: str = option(kinds.cookie_name, "hextrackr.sid", "SESSION_COOKIE")
-    sessions_database: Path = option(kinds.path, Path("data/sessions.db"), "SESSIONS_DATABASE")
+    session_secrets: tuple[bytes, ...] = option(
+        parsers.parse_secrets, (), "SESSION_SECRET", secret=True
+    )
+    session_cookie: str = option(parsers.parse_cookie_name, "hextrackr.sid", "SESSION_COOKIE")
+    sessions_database: Path = option(
+        parsers.parse_path, Path("data/sessions.db"), "SESSIONS_DATABASE"
+    )
 
     # who stays connected
-    recheck_interval: float = option(kinds.seconds(1, DAY), 60.0)
-    strict_http_auth: bool = option(kinds.switch, False)
-    recovery_seconds: float = option(kinds.seconds(0, 3600), 120.0)
-    max_connections: int = option(kinds.whole(1, 1_000_000), 10_000)
-    max_connections_per_user: int = option(kinds.whole(1, 100_000), 64)
-    max_connections_per_address: int = option(kinds.whole(1, 1_000_000), 1024)
-    max_rooms: int = option(kinds.whole(4, 10_000), 64)
+    recheck_interval: float = option(parsers.seconds_between(1, DAY), 60.0)
+    strict_http_auth: bool = option(parsers.parse_switch, False)
+    recovery_seconds: float = option(parsers.seconds_between(0, 3600), 120.0)
+    max_connections: int = option(parsers.integer_between(1, 1_000_000), 10_000)
+    max_connections_per_user: int = option(parsers.integer_between(1, 100_000), 64)
+    max_connections_per_address: int = option(parsers.integer_between(1, 1_000_000), 1024)
+    max_rooms: int = option(parsers.integer_between(4, 10_000), 64)
 
     # how much they may ask for
-    connects_per_minute: int = option(kinds.whole(1, 1_000_000), 600)
-    events_per_minute: int = option(kinds.whole(1, 1_000_000), 600)
-    events_per_minute_of_address: int = option(kinds.whole(1, 10_000_000), 6000)
-    refusals_before_disconnect: int = option(kinds.whole(1, 100_000), 100)
+    connects_per_minute: int = option(parsers.integer_between(1, 1_000_000), 600)
+    events_per_minute: int = option(parsers.integer_between(1, 1_000_000), 600)
+    events_per_minute_of_address: int = option(parsers.integer_between(1, 10_000_000), 6000)
+    refusals_before_disconnect: int = option(parsers.integer_between(1, 100_000), 100)
 
     # editing: who hears of editors, everyone who is logged in or those who watch the resource
-    presence_scope: str = option(kinds.one_of(*PRESENCE_SCOPES), "everyone")
-    editing_idle_seconds: float = option(kinds.seconds(10, DAY), 1800.0)
-    editing_grace_seconds: float = option(kinds.seconds(0, 120), 10.0)
+    presence_scope: str = option(parsers.choice_of(*PRESENCE_SCOPES), "everyone")
+    editing_idle_seconds: float = option(parsers.seconds_between(10, DAY), 1800.0)
+    editing_grace_seconds: float = option(parsers.seconds_between(0, 120), 10.0)
 
     # notifications to one user: sent once, or else kept and brought again until he acknowledges
-    notification_acks: bool = option(kinds.switch, False)
-    notification_timeout: float = option(kinds.seconds(0.1, 300), 10.0)
-    notification_attempts: int = option(kinds.whole(1, 20), 3)
-    notifications_kept: int = option(kinds.whole(1, 10_000), 100)
-    notifications_kept_seconds: float = option(kinds.seconds(60, 366 * DAY), 7 * DAY)
+    notification_acks: bool = option(parsers.parse_switch, False)
+    notification_timeout: float = option(parsers.seconds_between(0.1, 300), 10.0)
+    notification_attempts: int = option(parsers.integer_between(1, 20), 3)
+    notifications_kept: int = option(parsers.integer_between(1, 10_000), 100)
+    notifications_kept_seconds: float = option(parsers.seconds_between(60, 366 * DAY), 7 * DAY)
 
     # known exploited vulnerabilities: a file or else a URL; every so many seconds (0: never), at a
     # time of day such as 06:30 Europe/Berlin, or whichever of both comes first
-    kev_url: str = option(kinds.text, CISA_URL)
-    kev_hosts: tuple[str, ...] = option(kinds.listed, CISA_HOSTS)
-    kev_file: Path | None = option(kinds.path, None)
-    kev_interval: float = option(kinds.seconds(0, 30 * DAY), 0.0)
-    kev_time: DailyTime | None = option(kinds.time_of_day, None)
+    kev_url: str = option(parsers.parse_text, CISA_URL)
+    kev_hosts: tuple[str, ...] = option(parsers.parse_list, CISA_HOSTS)
+    kev_file: Path | None = option(parsers.parse_path, None)
+    kev_interval: float = option(parsers.seconds_between(0, 30 * DAY), 0.0)
+    kev_time: DailyTime | None = option(parsers.parse_time_of_day, None)
 
     # the transport
-    ping_interval: float = option(kinds.seconds(1, 60), 25.0)
-    ping_timeout: float = option(kinds.seconds(1, 120), 20.0)
-    affinity_cookie: str | None = option(kinds.cookie_name, None)
-    shutdown_disconnect: bool = option(kinds.switch, True)
-    shutdown_drain: float = option(kinds.seconds(0, 300), 0.0)
+    ping_interval: float = option(parsers.seconds_between(1, 60), 25.0)
+    ping_timeout: float = option(parsers.seconds_between(1, 120), 20.0)
+    affinity_cookie: str | None = option(parsers.parse_cookie_name, None)
+    shutdown_disconnect: bool = option(parsers.parse_switch, True)
+    shutdown_drain: float = option(parsers.seconds_between(0, 300), 0.0)
 
     # what it tells its operators and producers
-    log_format: str = option(kinds.one_of(*LOG_FORMATS), "human", "LOG_FORMAT")
-    log_level: str = option(kinds.one_of("debug", "info", "warning", "error"), "info", "LOG_LEVEL")
-    event_log: Path | None = option(kinds.path, None)
-    metrics_token: bytes = option(kinds.secret, b"", secret=True)
+    log_format: str = option(parsers.choice_of(*LOG_FORMATS), "human", "LOG_FORMAT")
+    log_level: str = option(
+        parsers.choice_of("debug", "info", "warning", "error"), "info", "LOG_LEVEL"
+    )
+    event_log: Path | None = option(parsers.parse_path, None)
+    metrics_token: bytes = option(parsers.parse_secret, b"", secret=True)
     ingest_tokens: tuple[IngestToken, ...] = option(parse_ingest_tokens, (), secret=True)
-    ingest_signed_only: bool = option(kinds.switch, False)
+    ingest_signed_only: bool = option(parsers.parse_switch, False)
 
 
 def load(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:

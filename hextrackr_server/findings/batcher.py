@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from hextrackr_server.clock import Clock, Timer
-from hextrackr_server.imports.progress_tracker import Emitter
+from hextrackr_server.rooms import Emitter
 
 INTERVAL_SECONDS = 0.5
 MAXIMUM_UPDATES = 500

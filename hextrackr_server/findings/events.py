@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from hextrackr_server.clock import Clock
 from hextrackr_server.errors import invalid
 from hextrackr_server.findings.batcher import UpdateBatcher
-from hextrackr_server.imports.progress_tracker import Emitter
+from hextrackr_server.rooms import AUTHENTICATED, Emitter, user_room
 
 CHANGE_TYPES = ("created", "updated", "deleted", "status_changed")
 #: More changes than this at once are summed up.
@@ -42,15 +42,12 @@ class Change(NamedTuple):
 
 
 class VulnerabilityEvents:
-    """Tells of changes; `everybody` is the room of all who are logged in."""
+    """Sends change events to all logged-in sockets."""
 
-    def __init__(
-        self, emitter: Emitter, batcher: UpdateBatcher, clock: Clock, everybody: str
-    ) -> None:
+    def __init__(self, emitter: Emitter, batcher: UpdateBatcher, clock: Clock) -> None:
         self._emitter = emitter
         self._batcher = batcher
         self._clock = clock
-        self._everybody = everybody
 
     def publish(self, changes: Sequence[Change]) -> None:
         """Tell of changes; ServiceError, and nothing is told, where one is malformed."""
@@ -58,16 +55,16 @@ class VulnerabilityEvents:
         if len(checked) > THRESHOLD:
             self._summarize({name: _count(checked, name) for name in CHANGE_TYPES})
             for change in checked:
-                self._batcher.add(self._everybody, "vulnerability-change", self._payload(change))
+                self._batcher.add(AUTHENTICATED, "vulnerability-change", self._payload(change))
             return
         for change in checked:
             payload = self._payload(change)
-            self._emitter.emit(self._everybody, "vulnerability-change", payload)
+            self._emitter.emit(AUTHENTICATED, "vulnerability-change", payload)
             if change.type in {"updated", "status_changed"} and "id" in change.data:
                 self.updated(change.data["id"], change.data)
             if change.affected_users:
                 # One broadcast to all their rooms: who is in several hears it once.
-                rooms = tuple(f"user-{user}" for user in change.affected_users)
+                rooms = tuple(user_room(user) for user in change.affected_users)
                 notification = payload | {"personalized": True}
                 self._emitter.emit(rooms, "vulnerability-notification", notification)
 
@@ -78,7 +75,7 @@ class VulnerabilityEvents:
             "data": _public(data),
             "timestamp": self._clock.epoch_ms(),
         }
-        self._emitter.emit(self._everybody, "vulnerability-updated", payload)
+        self._emitter.emit(AUTHENTICATED, "vulnerability-updated", payload)
 
     def import_committed(
         self, import_id: int, summary: Mapping[str, Any], changes: Mapping[str, Any]
@@ -98,11 +95,11 @@ class VulnerabilityEvents:
         if len(rows) <= THRESHOLD:
             for row in rows:
                 change = Change(_TYPE_OF_STATE[row["lifecycle_state"]], _public(row))
-                self._batcher.add(self._everybody, "vulnerability-change", self._payload(change))
+                self._batcher.add(AUTHENTICATED, "vulnerability-change", self._payload(change))
 
     def _summarize(self, counts: Mapping[str, Any]) -> None:
         payload = self._payload(Change("updated", {"summary": True, **counts}))
-        self._emitter.emit(self._everybody, "vulnerability-change", payload)
+        self._emitter.emit(AUTHENTICATED, "vulnerability-change", payload)
 
     def _payload(self, change: Change) -> dict[str, Any]:
         return {"type": change.type, "data": change.data, "timestamp": self._clock.epoch_ms()}

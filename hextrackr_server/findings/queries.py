@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -26,9 +26,8 @@ from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.query_store import Page, PageRequest, QueryStore
 from hextrackr_server.findings.store import MAXIMUM_SEARCH, Filters, parse_filters
-from hextrackr_server.imports.csv_mapping import clean, iso_date
-from hextrackr_server.imports.status import ImportView
 from hextrackr_server.security.principal import Principal
+from hextrackr_server.text import clean, iso_date
 
 MAXIMUM_LIMIT = 500
 MAXIMUM_PAGE = 100_000
@@ -64,12 +63,12 @@ class QueryService:
     def __init__(
         self,
         store: QueryStore,
-        imports: ImportView,
+        import_status: Callable[[int, Principal], Awaitable[dict[str, Any]]],
         editing: EditingSessions,
         executor: QueryExecutor,
     ) -> None:
         self._store = store
-        self._imports = imports
+        self._import_status = import_status
         self._editing = editing
         self._executor = executor
 
@@ -83,7 +82,7 @@ class QueryService:
         asked = _parse(payload)
         match asked.resource:
             case "import":
-                return {"data": await self._imports.status(_id(asked), principal)}
+                return {"data": await self._import_status(_id(asked), principal)}
             case "vulnerability":
                 find, user = self._store.vulnerability, principal.user_id
                 found = await self._executor.run(user, find, _id(asked))

@@ -17,8 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, cast, func, or_, select
 
 from hextrackr_server.errors import invalid
-from hextrackr_server.imports.csv_mapping import clean, iso_date
-from hextrackr_server.kev.store import kev_statistics
+from hextrackr_server.findings.kev_statistics import kev_statistics
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.schema import (
     OPEN_STATES,
@@ -27,6 +26,7 @@ from hextrackr_server.storage.schema import (
     vulnerabilities_current,
     vulnerability_daily_totals,
 )
+from hextrackr_server.text import clean, iso_date
 
 current = vulnerabilities_current
 

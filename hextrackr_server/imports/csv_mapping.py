@@ -11,10 +11,11 @@ import ipaddress
 import math
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TypedDict
+
+from hextrackr_server.text import clean, clean_text, iso_date
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "cve": ("definition.cve", "cve"),
@@ -75,18 +76,12 @@ _SEVERITY_WORDS = {
 }
 _SEVERITY_WEIGHT = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1, "Unknown": 0}
 _FIXED_STATES = frozenset({"FIXED", "REMEDIATED", "RESOLVED", "CLOSED"})
-_LONG, _NAME, _SHORT = 10_000, 500, 255
+_NAME, _SHORT = 500, 255
 #: More in one row are not a report any more; each would be a finding with the row's whole text.
 MAXIMUM_ADVISORIES = 500
 
 _ADVISORY = re.compile(r"\bCVE-\d{4}-\d{4,19}(?!\d)|\bcisco-sa-[a-z0-9_-]{3,100}", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
-_CONTROL_BUT_LINES = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]"
-)
 _NUMBER = re.compile(r"[+-]?\d{1,20}(?:\.\d{0,20})?(?:[eE][+-]?\d{1,3})?")
-_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?=$|[T ])")
-_US_DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(?=$| )")
 
 
 class Finding(TypedDict):
@@ -324,18 +319,6 @@ def advisories_in(text: str) -> list[str]:
     return list(dict.fromkeys(spelled))
 
 
-def clean(text: str, limit: int) -> str:
-    """A text of one line without control characters, cut to a limit."""
-    if _CONTROL.search(text):
-        text = " ".join(_CONTROL.sub(" ", text).split())
-    return text[:limit]
-
-
-def clean_text(text: str) -> str:
-    """A longer text: its lines and tabs stay, other control characters go."""
-    return _CONTROL_BUT_LINES.sub("", text[:_LONG])
-
-
 def host_name(text: str) -> str:
     """A host's short name in lower case, or its address as it is."""
     return _host_name(clean(text, _SHORT))
@@ -354,11 +337,6 @@ def vendor_group(family: str) -> str:
 def score(text: str) -> float | None:
     """A VPR or CVSS score within 0 to 10; None for what is not a finite number."""
     return _score(text[:_SHORT])
-
-
-def iso_date(text: str) -> str | None:
-    """The day of a timestamp as YYYY-MM-DD; None for what is not a date."""
-    return _iso_date(text[:_SHORT])
 
 
 # The same hosts, dates and scores come back in row after row. What is remembered is short:
@@ -394,20 +372,6 @@ def _score(text: str) -> float | None:
         return None
     value = float(text)
     return min(10.0, max(0.0, value)) if math.isfinite(value) else None
-
-
-@lru_cache(maxsize=4096)
-def _iso_date(text: str) -> str | None:
-    if match := _ISO_DATE.match(text):
-        year, month, day = match.groups()
-    elif match := _US_DATE.match(text):
-        month, day, year = match.groups()
-    else:
-        return None
-    try:
-        return date(int(year), int(month), int(day)).isoformat()
-    except ValueError:
-        return None
 
 
 def _address(text: str) -> str:

@@ -47,13 +47,13 @@ from hextrackr_server.imports.csv_mapping import (
     Mention,
     RowMapper,
     RowRejected,
-    iso_date,
     missing_columns,
 )
 from hextrackr_server.imports.csv_reader import CsvSource
 from hextrackr_server.imports.progress_record import ImportStatus
 from hextrackr_server.imports.store import ImportJob, ImportStore, MergeCounts
 from hextrackr_server.storage.database import Database
+from hextrackr_server.text import iso_date
 
 logger = logging.getLogger(__name__)
 

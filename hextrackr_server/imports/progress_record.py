@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from hextrackr_server.clock import Timer
+from hextrackr_server.rooms import import_room, user_room
 
 #: From here on imports are done elsewhere; numbers below are those of this server's own.
 FIRST_EXTERNAL_IMPORT = 1_000_000_000
@@ -43,16 +44,6 @@ def percentage(processed: int, total: int | None) -> int:
     if not total or total < 0:
         return 0
     return max(0, min(100, round(processed / total * 100)))
-
-
-def import_room(import_id: int) -> str:
-    """The room of those who follow an import by its number."""
-    return f"import-{import_id}"
-
-
-def progress_room(session_id: str) -> str:
-    """The room of those who follow an import by its session id."""
-    return f"progress-{session_id}"
 
 
 def session_state(status: str) -> str:
@@ -141,7 +132,7 @@ class Record:
     @property
     def user_room(self) -> str:
         """The room of its owner."""
-        return f"user-{self.user_id}"
+        return user_room(str(self.user_id))
 
     def elapsed_ms(self, now: float) -> int:
         """How long it has been running, or ran."""

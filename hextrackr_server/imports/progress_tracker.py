@@ -19,7 +19,7 @@ Rooms.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.imports.progress_record import (
@@ -27,10 +27,9 @@ from hextrackr_server.imports.progress_record import (
     FIRST_EXTERNAL_IMPORT,
     ImportStatus,
     Record,
-    import_room,
     percentage,
-    progress_room,
 )
+from hextrackr_server.rooms import ADMINISTRATORS, Rooms, import_room, progress_room
 
 THROTTLE_SECONDS = 0.1
 #: Percents that are one step for the owner's other sockets.
@@ -48,24 +47,8 @@ _STEPS = {
     ImportStatus.FINALIZING: 3,
 }
 
-#: The room of admins, who may follow every import.
-ADMINISTRATORS = "administrators"
 #: An import is known by its number and by its session id.
 Key = int | str
-
-
-class Emitter(Protocol):
-    """Who brings events to the members of rooms."""
-
-    def emit(self, room: str | tuple[str, ...], event: str, payload: dict[str, Any]) -> None:
-        """Send, without waiting, once to each; must not raise because of one receiver."""
-
-
-class Rooms(Emitter, Protocol):
-    """An Emitter that can also put people out."""
-
-    def keep_only(self, room: str, rooms: tuple[str, ...]) -> None:
-        """Let nobody stay in a room who is in none of the others."""
 
 
 class ProgressTracker:

@@ -25,7 +25,6 @@ from sqlalchemy.exc import IntegrityError
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError, invalid
 from hextrackr_server.findings.events import THRESHOLD
-from hextrackr_server.imports.csv_mapping import clean, iso_date
 from hextrackr_server.imports.pipeline import Importer, Progress, scan_date_of
 from hextrackr_server.imports.progress_record import FINAL
 from hextrackr_server.imports.progress_tracker import Key, ProgressTracker
@@ -34,6 +33,7 @@ from hextrackr_server.imports.store import SCOPES, ImportJob, ImportStore
 from hextrackr_server.imports.uploads import Upload
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.telemetry import log_setup
+from hextrackr_server.text import clean, iso_date
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from hextrackr_server.errors import HexTrackrError
-from hextrackr_server.imports.csv_mapping import clean, clean_text, iso_date
+from hextrackr_server.text import clean, clean_text, iso_date
 
 MAXIMUM_ENTRIES = 100_000
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")

@@ -16,10 +16,9 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from hextrackr_server.config.parsers import is_loopback
+from hextrackr_server.config.settings import CISA_HOSTS, CISA_URL
 from hextrackr_server.kev.catalog import KevError
 
-CISA_URL = "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json"
-CISA_HOSTS = ("www.cisa.gov", "cisa.gov")
 MAXIMUM_BYTES = 20 * 1024 * 1024
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 3

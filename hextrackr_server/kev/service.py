@@ -21,12 +21,12 @@ from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.findings.events import Change, VulnerabilityEvents
-from hextrackr_server.imports.csv_mapping import clean
-from hextrackr_server.imports.progress_tracker import Emitter
 from hextrackr_server.kev.catalog import KevError, parse_catalog
 from hextrackr_server.kev.fetcher import Fetched, KevFetcher, read_file
 from hextrackr_server.kev.store import Difference, KevStore
+from hextrackr_server.rooms import AUTHENTICATED, Emitter
 from hextrackr_server.telemetry import log_setup
+from hextrackr_server.text import clean
 
 logger = logging.getLogger(__name__)
 
@@ -49,21 +49,19 @@ class KevService:
         events: VulnerabilityEvents,
         clock: Clock,
         *,
-        everybody: str,
         interval: float = 0.0,
         daily: DailyTime | None = None,
         on_changed: Callable[[], None] = lambda: None,
     ) -> None:
         """`interval` in seconds, `daily` a time of day; with neither it is never done by itself.
 
-        With both, whichever comes first.  `everybody` is the room that is told.
+        With both, whichever comes first.
         """
         self._store = store
         self._source = source
         self._emitter = emitter
         self._events = events
         self._clock = clock
-        self._everybody = everybody
         self._interval = interval
         self._daily = daily
         self._on_changed = on_changed
@@ -303,7 +301,7 @@ class KevService:
             "newEntries": new,
             "timestamp": self._clock.epoch_ms(),
         }
-        self._emitter.emit(self._everybody, "kev-sync-update", payload | more)
+        self._emitter.emit(AUTHENTICATED, "kev-sync-update", payload | more)
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self._clock.epoch_ms() / 1000, UTC).date().isoformat()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
+from hextrackr_server.findings.kev_statistics import kev_statistics
 from hextrackr_server.kev.catalog import Catalog, KevEntry, KevError
 from hextrackr_server.storage.database import Database, upsert
 from hextrackr_server.storage.schema import (
@@ -128,24 +129,6 @@ class KevStore:
         with self._database.reading() as connection:
             row = connection.execute(select(kev).where(kev.c.cve_id == cve)).mappings().first()
         return None if row is None else dict(row)
-
-
-def kev_statistics(connection: Connection, today: str) -> dict[str, int]:
-    """The four numbers of KEV, within a transaction."""
-    is_open = current.c.lifecycle_state.in_(OPEN_STATES)
-    matched = kev.c.cve_id.in_(select(current.c.cve).where(is_open))
-    totals = connection.execute(
-        select(func.count(), func.coalesce(func.sum(kev.c.known_ransomware_use), 0)).select_from(
-            kev
-        )
-    ).one()
-    open_here = select(func.count()).select_from(kev).where(matched)
-    return {
-        "total_kevs": totals[0],
-        "ransomware_kevs": totals[1],
-        "matched_kevs": connection.scalar(open_here) or 0,
-        "overdue_kevs": connection.scalar(open_here.where(kev.c.due_date < today)) or 0,
-    }
 
 
 def _known(connection: Connection) -> dict[str, tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from typing import Any
 import jwt
 
 from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.rooms import user_room
 
 ALGORITHM = "HS256"
 #: Every role, those that may do more behind those that may do less.
@@ -50,7 +51,7 @@ class Principal:
     @property
     def room(self) -> str:
         """The room that all of this user's sockets are in."""
-        return f"user-{self.user_id}"
+        return user_room(self.user_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

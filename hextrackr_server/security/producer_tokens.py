@@ -11,27 +11,17 @@ import hmac
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from hextrackr_server.clock import Clock
-from hextrackr_server.config.parsers import listed, secret
-from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
+from hextrackr_server.config.producers import IngestToken
+from hextrackr_server.errors import ErrorCode, ServiceError
 
-SCOPES = ("progress", "notify", "broadcast", "admin")
 SIGNATURE_HEADER = "x-hextrackr-signature"
 WINDOW_MS = 5 * 60 * 1000
 MAXIMUM_REMEMBERED = 10_000
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 _SIGNATURE = re.compile(r"t=([0-9]{1,15}),v1=([0-9a-f]{64})")
-
-
-class IngestToken(NamedTuple):
-    """A producer: its name for the log, what it may do, its secret."""
-
-    name: str
-    scopes: frozenset[str]
-    secret: bytes
 
 
 class IngestAuthority:
@@ -110,25 +100,6 @@ def require(token: IngestToken, scope: str) -> None:
     """Refuse a producer that has no such scope."""
     if scope not in token.scopes:
         raise ServiceError(ErrorCode.FORBIDDEN, f"This needs the scope {scope}")
-
-
-def parse_ingest_tokens(name: str, given: Any) -> tuple[IngestToken, ...]:
-    """Producers as settings name them: `express:progress+notify:<secret>`, several of them."""
-    tokens = tuple(_parse_token(name, each) for each in listed(name, given))
-    if len({token.name for token in tokens}) < len(tokens):
-        raise SettingsError(f"{name} names a producer twice")
-    return tokens
-
-
-def _parse_token(setting: str, text: str) -> IngestToken:
-    name, _, rest = text.partition(":")
-    words, _, key = rest.partition(":")
-    scopes = frozenset(words.split("+"))
-    if not _NAME.fullmatch(name) or not scopes <= set(SCOPES):
-        raise SettingsError(
-            f"{setting} must list name:scopes:secret, the scopes joined by + ({'+'.join(SCOPES)})"
-        )
-    return IngestToken(name, scopes, secret(f"{setting} of {name}", key))
 
 
 def _unauthorized() -> ServiceError:

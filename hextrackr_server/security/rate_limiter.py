@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any
 
+from hextrackr_server.token_bucket import Bucket
+
 MAXIMUM_BUCKETS = 50_000
 #: Events that are dearer than others, in times a minute for each socket.
 EVENT_RATES: Mapping[str, int] = {
@@ -27,29 +29,6 @@ EVENT_RATES: Mapping[str, int] = {
 }
 #: Refusals that nobody asked an answer for are told so often at once, and then once a second.
 ANSWERS_AT_ONCE = 5
-
-
-class Bucket:
-    """So many at once, and as many again in a minute."""
-
-    __slots__ = ("_burst", "_rate", "_stamp", "_tokens")
-
-    def __init__(self, per_minute: float, now: float, burst: float | None = None) -> None:
-        self._burst = per_minute if burst is None else burst
-        self._rate = per_minute / 60
-        self._tokens = self._burst
-        self._stamp = now
-
-    def take(self, now: float) -> float:
-        """Take one: 0.0, or the seconds until there is one again."""
-        tokens = self._tokens + (now - self._stamp) * self._rate
-        self._stamp = now
-        tokens = min(tokens, self._burst)
-        if tokens >= 1:
-            self._tokens = tokens - 1
-            return 0.0
-        self._tokens = tokens
-        return (1 - tokens) / self._rate
 
 
 class Buckets:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from engineio_core.http.message import JSON, HttpRequest, HttpResponse
 from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.rooms import AUTHENTICATED, NAMESPACES
 from hextrackr_server.security.identity import IdentityService
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.sockets.answers import principal_of
@@ -23,10 +24,6 @@ from socketio_core import ConnectError, Namespace, Socket, SocketServer
 
 logger = logging.getLogger(__name__)
 
-#: Everyone who is connected; "all" never means anyone else.
-AUTHENTICATED = "authenticated"
-#: `/users` has no events of its own; whoever is in it is in the rooms of its user there.
-NAMESPACES = ("/", "/admin", "/users")
 #: A connection that was refused so often is closed.
 MAXIMUM_REFUSALS = 10
 

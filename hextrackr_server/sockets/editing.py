@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hextrackr_server.collaboration.presence import EditingSessions, resource_room
+from hextrackr_server.collaboration.presence import EditingSessions, watch_room
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from hextrackr_server.sockets.emitter import check_rooms
 from socketio_core import Socket, SocketServer
@@ -24,7 +24,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
         socket: Socket, resource_type: Any = None, resource_id: Any = None
     ) -> dict[str, Any]:
         with refusals_as_acks():
-            room = resource_room(resource_type, resource_id)
+            room = watch_room(resource_type, resource_id)
             check_rooms(socket, room, maximum_rooms)
             editors = editing.start(socket.id, principal_of(socket), resource_type, resource_id)
             await socket.join(room)
@@ -34,7 +34,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
         socket: Socket, resource_type: Any = None, resource_id: Any = None
     ) -> dict[str, Any]:
         with refusals_as_acks():
-            room = resource_room(resource_type, resource_id)
+            room = watch_room(resource_type, resource_id)
             editing.stop(socket.id, resource_type, resource_id)
             if room not in _watched(socket):
                 await socket.leave(room)
@@ -44,7 +44,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
         socket: Socket, resource_type: Any = None, resource_id: Any = None
     ) -> dict[str, Any]:
         with refusals_as_acks():
-            room = resource_room(resource_type, resource_id)
+            room = watch_room(resource_type, resource_id)
             check_rooms(socket, room, maximum_rooms)
             await socket.join(room)
             _watched(socket).add(room)
@@ -55,7 +55,7 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
         socket: Socket, resource_type: Any = None, resource_id: Any = None
     ) -> dict[str, Any]:
         with refusals_as_acks():
-            room = resource_room(resource_type, resource_id)
+            room = watch_room(resource_type, resource_id)
             _watched(socket).discard(room)
             if not editing.is_editing(socket.id, resource_type, resource_id):
                 await socket.leave(room)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.sockets.authenticator import AUTHENTICATED, namespaces
+from hextrackr_server.rooms import AUTHENTICATED, user_room
+from hextrackr_server.sockets.authenticator import namespaces
 from socketio_core import Socket, SocketServer
 from socketio_core.adapters.interface import BroadcastTarget
 
@@ -29,7 +30,7 @@ class RoomEmitter:
 
     def to_user(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
         """Send an event to all sockets of a user."""
-        self._io.to(f"user-{user_id}").emit(event, payload)
+        self._io.to(user_room(user_id)).emit(event, payload)
 
     def to_all(self, event: str, payload: dict[str, Any]) -> None:
         """Send an event to everybody who is logged in."""
@@ -46,11 +47,11 @@ class RoomEmitter:
         for namespace in namespaces(self._io):
             namespace.to(AUTHENTICATED).emit(event, payload)
 
-    async def ask_user(
+    async def emit_to_user_with_ack(
         self, user_id: str, event: str, payload: dict[str, Any], seconds: float
     ) -> bool:
         """Send an event to all sockets of a user; whether one of them has acked in time."""
-        user = self._io.to(f"user-{user_id}").timeout(seconds)
+        user = self._io.to(user_room(user_id)).timeout(seconds)
         return bool((await user.emit_with_ack(event, payload)).responses)
 
     def relay(

@@ -25,9 +25,9 @@ import msgspec
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.imports.inbox import ImportInbox
 from hextrackr_server.imports.inline_rows import Cell, rows_as_csv
-from hextrackr_server.imports.progress_record import import_room
 from hextrackr_server.imports.service import ImportOptions, ImportService
 from hextrackr_server.imports.uploads import Upload, UploadStore
+from hextrackr_server.rooms import import_room
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from hextrackr_server.sockets.emitter import check_rooms

@@ -12,14 +12,12 @@ from __future__ import annotations
 from typing import Any
 
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.imports.progress_record import progress_room
-from hextrackr_server.imports.progress_tracker import ADMINISTRATORS
 from hextrackr_server.imports.status import ImportView, check_session_id
+from hextrackr_server.rooms import ADMINISTRATORS, PROGRESS_PREFIX, progress_room
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from socketio_core import Socket, SocketServer
 
 MAXIMUM_ROOMS = 32
-_PREFIX = progress_room("")
 
 
 def register(io: SocketServer, view: ImportView) -> None:
@@ -54,8 +52,8 @@ def register(io: SocketServer, view: ImportView) -> None:
         socket.emit("pong")
 
     def disconnecting(socket: Socket) -> None:
-        rooms = [room for room in socket.rooms if room.startswith(_PREFIX)]
-        socket.data["sessions"] = [room.removeprefix(_PREFIX) for room in rooms]
+        rooms = [room for room in socket.rooms if room.startswith(PROGRESS_PREFIX)]
+        socket.data["sessions"] = [room.removeprefix(PROGRESS_PREFIX) for room in rooms]
 
     io.on("connection", connected)
     io.on("disconnecting", disconnecting)
@@ -78,7 +76,7 @@ def may_return(data: dict[str, Any], view: ImportView) -> bool:
 
 
 async def _join(socket: Socket, room: str) -> None:
-    joined = sum(each.startswith(_PREFIX) for each in socket.rooms)
+    joined = sum(each.startswith(PROGRESS_PREFIX) for each in socket.rooms)
     if room not in socket.rooms and joined >= MAXIMUM_ROOMS:
         raise ServiceError(
             ErrorCode.CONFLICT, f"A socket follows {MAXIMUM_ROOMS} sessions at most: leave some"

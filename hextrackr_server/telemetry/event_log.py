@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hextrackr_server.errors import SettingsError
-from hextrackr_server.security.rate_limiter import Bucket
 from hextrackr_server.telemetry import log_setup
+from hextrackr_server.token_bucket import Bucket
 
 MAXIMUM_BYTES = 10 * 1024 * 1024
 KEPT_FILES = 5

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.imports import service as import_service
 from hextrackr_server.imports.store import ImportStore
-from hextrackr_server.security.producer_tokens import IngestToken
 from hextrackr_server.sockets import imports
 from socketio_core.testing import TestClient
 from tests.contract.imports import GOOD, finished, names, payload, reached, start

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server.security.rate_limiter import Bucket, Buckets, LimitRules, RateLimiter
+from hextrackr_server.security.rate_limiter import Buckets, LimitRules, RateLimiter
+from hextrackr_server.token_bucket import Bucket
 from socketio_core.testing import settle
 from tests.contract.support import Stage
 

@@ -6,19 +6,18 @@ Knows: every service that producers may move.  Does not know: HTTP, tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from hextrackr_server.clock import Clock
 from hextrackr_server.collaboration.maintenance import Maintenance
 from hextrackr_server.collaboration.notifications import Notifications
+from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.errors import invalid
 from hextrackr_server.findings.events import Change, VulnerabilityEvents
 from hextrackr_server.http.converters import NUMBER
 from hextrackr_server.http.ingest.routes import Path
 from hextrackr_server.http.ingest.service import IngestService
 from hextrackr_server.rooms import Announcer
-from hextrackr_server.security.producer_tokens import IngestToken
-from hextrackr_server.sockets.authenticator import Guard
 
 KEV_STATES = ("started", "fetching", "processing", "completed", "failed", "skipped")
 _KEV_NUMBERS = ("newEntries", "total", "matchedCount")
@@ -26,6 +25,13 @@ MAXIMUM_CHANGES = 1000
 
 Params = Mapping[str, Any]
 Body = dict[str, Any]
+
+
+class Revoke(Protocol):
+    """Function that ends the logins of a session or of a user."""
+
+    def __call__(self, *, session_id: str | None, user_id: str | None) -> int:
+        """Disconnect the affected sockets, and return their number."""
 
 
 class IngestPaths:
@@ -36,7 +42,7 @@ class IngestPaths:
         service: IngestService,
         notifications: Notifications,
         maintenance: Maintenance,
-        guard: Guard,
+        revoke: Revoke,
         changes: VulnerabilityEvents,
         announcer: Announcer,
         clock: Clock,
@@ -44,7 +50,7 @@ class IngestPaths:
         self._service = service
         self._notifications = notifications
         self._maintenance = maintenance
-        self._guard = guard
+        self._revoke_logins = revoke
         self._changes = changes
         self._announcer = announcer
         self._clock = clock
@@ -119,7 +125,7 @@ class IngestPaths:
         session, user = body.get("sessionId"), body.get("userId")
         if not isinstance(session or user, str) or not isinstance(user or session, str):
             raise invalid("Invalid revocation", [("sessionId", "sessionId or userId is needed")])
-        return {"disconnected": self._guard.revoke(session_id=session, user_id=user)}
+        return {"disconnected": self._revoke_logins(session_id=session, user_id=user)}
 
     def _change(self, _: IngestToken, __: Params, body: Body) -> Body:
         given = body.get("changes")

@@ -10,14 +10,15 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
+from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.imports.progress_record import FIRST_EXTERNAL_IMPORT, ImportStatus, Record
 from hextrackr_server.imports.progress_tracker import ProgressTracker
-from hextrackr_server.security.producer_tokens import IngestToken, require
+from hextrackr_server.rooms import AUTHENTICATED, NAMESPACES, USER_PREFIX, Relay
+from hextrackr_server.security.producer_tokens import require
 
-NAMESPACES = ("/", "/admin", "/users")
 #: What may be passed on as it is, and the scope that it needs; progress is never passed on as it
 #: is, but told by the tracker, which can answer those who come later.
 EVENT_SCOPES: Mapping[str, str] = {
@@ -54,22 +55,6 @@ _OPERATIONS = {
 Body = dict[str, Any]
 
 
-class Relay(Protocol):
-    """Who passes events on."""
-
-    def relay(
-        self,
-        namespace: str,
-        rooms: tuple[str, ...],
-        except_: tuple[str, ...],
-        event: str,
-        args: list[Any],
-        *,
-        volatile: bool,
-    ) -> int:
-        """Send to rooms but those in others; how many sockets that are."""
-
-
 class IngestService:
     """Takes reports; raises ServiceError for what is not one."""
 
@@ -90,8 +75,8 @@ class IngestService:
             raise invalid("Invalid event", [("args", "must be a list of 8 at most")])
         if event in _OPERATIONS:
             return self._emit_progress(event, body.get("rooms"), args)
-        rooms = _rooms("rooms", body.get("rooms")) or ("authenticated",)
-        if scope == "notify" and not all(room.startswith("user-") for room in rooms):
+        rooms = _rooms("rooms", body.get("rooms")) or (AUTHENTICATED,)
+        if scope == "notify" and not all(room.startswith(USER_PREFIX) for room in rooms):
             require(producer, "broadcast")
         namespace = body.get("namespace", "/")
         if namespace not in NAMESPACES:

@@ -30,7 +30,7 @@ def test_flags_override_the_environment() -> None:
     ("environment", "words"),
     [
         ({}, "set JWT_SECRET"),
-        ({"JWT_SECRET": "short"}, "has 5 bytes: use 32 or more"),
+        ({"JWT_SECRET": "short"}, "at least 32 bytes, got 5"),
         ({"JWT_SECRET": SECRET, "JWT_SECRET_FILE": "x"}, "unset one"),
         ({"JWT_SECRET_FILE": "/nowhere/secret"}, "cannot be read"),
         ({"JWT_SECRET": SECRET, "PORT": "eighty"}, "PORT must be a number"),

@@ -16,7 +16,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock, self.sent = FakeClock(), Recorder()
         batcher = UpdateBatcher(self.sent, self.clock)
-        self.events = VulnerabilityEvents(self.sent, batcher, self.clock, "authenticated")
+        self.events = VulnerabilityEvents(self.sent, batcher, self.clock)
 
     def batched(self) -> list[dict[str, Any]]:
         self.clock.advance(1)

@@ -55,7 +55,7 @@ class Desk:
     def queries(self, editing: EditingSessions) -> QueryService:
         tracker = ProgressTracker(Recorder(), self.clock)
         view = ImportView(self.bench.store, tracker)
-        return QueryService(QueryStore(self.bench.database), view, editing, QueryExecutor())
+        return QueryService(QueryStore(self.bench.database), view.status, editing, QueryExecutor())
 
     async def ask(self, resource: str, principal: Principal = ALICE, **more: Any) -> dict[str, Any]:
         return await self.service.answer({"resource": resource} | more, principal)

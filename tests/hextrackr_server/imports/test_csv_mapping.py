@@ -11,11 +11,11 @@ from hextrackr_server.imports.csv_mapping import (
     RowMapper,
     RowRejected,
     host_name,
-    iso_date,
     missing_columns,
     score,
     vendor_group,
 )
+from hextrackr_server.text import iso_date
 
 DAY = "2025-09-30"
 

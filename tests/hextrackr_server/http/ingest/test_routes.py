@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from hextrackr_server.config.producers import SCOPES, IngestToken
 from hextrackr_server.http.ingest import routes as ingest_api
 from hextrackr_server.http.ingest import service as ingest_service
 from hextrackr_server.security import producer_tokens as ingest_auth
-from hextrackr_server.security.producer_tokens import SCOPES, SIGNATURE_HEADER, IngestToken
+from hextrackr_server.security.producer_tokens import SIGNATURE_HEADER
 from socketio_core.testing import settle
 from tests.contract.support import Answer, Stage
 
