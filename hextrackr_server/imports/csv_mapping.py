@@ -1,8 +1,9 @@
-"""From one row of a scanner's export to the findings that it reports.
+"""Maps one row of a scanner export to the findings that it reports.
 
-Knows: the column names of Tenable exports and their aliases, how a value is made clean, which
-finding is the same as which.  Does not know: files, the database, progress.
-A finding is one vulnerability on one host; a row with three CVEs holds three.
+The module owns the column names of Tenable exports and their aliases, the normalization of values
+and the key that identifies a finding across imports. A finding is one vulnerability on one host; a
+row with three CVEs contains three findings. Reading files is up to `csv_reader`, storing findings
+to `store`.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "solution": ("definition.solution", "solution"),
     "asset_id": ("asset.id", "asset_id", "Asset ID"),
 }
-# Of these groups a file must have one column each; a description alone identifies nothing.
+# A file must have one column of each group; a description alone identifies no finding.
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "host": (*COLUMNS["hostname"], *COLUMNS["ip_address"]),
     "vulnerability": (*COLUMNS["cve"], *COLUMNS["plugin_id"], "definition.name", "plugin_name"),
@@ -77,7 +78,7 @@ _SEVERITY_WORDS = {
 _SEVERITY_WEIGHT = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1, "Unknown": 0}
 _FIXED_STATES = frozenset({"FIXED", "REMEDIATED", "RESOLVED", "CLOSED"})
 _NAME, _SHORT = 500, 255
-#: More in one row are not a report any more; each would be a finding with the row's whole text.
+#: CVEs taken from one row; each becomes a finding with all texts of the row.
 MAXIMUM_ADVISORIES = 500
 
 _ADVISORY = re.compile(r"\bCVE-\d{4}-\d{4,19}(?!\d)|\bcisco-sa-[a-z0-9_-]{3,100}", re.IGNORECASE)
@@ -85,7 +86,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,20}(?:\.\d{0,20})?(?:[eE][+-]?\d{1,3})?")
 
 
 class Finding(TypedDict):
-    """One vulnerability on one host, clean, with the key that it is recognised by."""
+    """One vulnerability on one host with normalized values and its identifying key."""
 
     row_number: int
     hostname: str
@@ -111,15 +112,15 @@ class Finding(TypedDict):
     weight: int
 
 
-#: What a row speaks of: a column of findings, and its value there.
+#: A value that a rejected row contains: a column of the findings table, and its value.
 Mention = tuple[str, str]
 
 
 class RowRejected(Exception):
-    """A row that reports nothing usable: which column is to blame, and why.
+    """A row without a usable finding: the column at fault and the reason.
 
-    What can be read of it narrows down the findings that it may have meant: those that have one of
-    the values in `mentions`. Without any it may have meant every finding.
+    `mentions` contains the values that could be read. The row may refer to any finding with one of
+    these values, and to every finding if `mentions` is empty.
     """
 
     def __init__(self, column: str, message: str, mentions: Sequence[Mention] = ()) -> None:
@@ -130,7 +131,7 @@ class RowRejected(Exception):
 
 
 def missing_columns(header: Sequence[str]) -> list[tuple[str, str]]:
-    """What a header lacks to be an export of findings, as (what, the names it could have)."""
+    """Return the required columns that a header lacks, as (group, message with the names)."""
     present = {name.lower() for name in header}
     return [
         (what, "one of these columns is needed: " + ", ".join(names))
@@ -140,9 +141,9 @@ def missing_columns(header: Sequence[str]) -> list[tuple[str, str]]:
 
 
 class RowMapper:
-    """Reads the rows of one file: its header is looked up once."""
+    """A mapper for the rows of one file, which looks up the header once."""
 
-    __slots__ = ("_default_vendor", "_indexes", "_names", "_scan_date", "doubts")
+    __slots__ = ("_default_vendor", "_indexes", "_names", "_scan_date", "warnings")
 
     def __init__(self, header: Sequence[str], scan_date: str, default_vendor: str = "") -> None:
         positions: dict[str, int] = {}
@@ -155,12 +156,12 @@ class RowMapper:
         self._names = tuple(header)
         self._scan_date = scan_date
         self._default_vendor = default_vendor
-        #: What was left out of the row mapped last, as (column, message).
-        self.doubts: list[tuple[str, str]] = []
+        #: Values of the last mapped row that were left out, as (column, message).
+        self.warnings: list[tuple[str, str]] = []
 
     def findings(self, number: int, cells: list[str]) -> list[Finding]:
-        """The findings of a row; raises RowRejected where there is none."""
-        self.doubts = []
+        """Return the findings of a row; raise RowRejected if the row contains none."""
+        self.warnings = []
         self._check_length(cells)
         hostname, ip_address = self._host(cells)
         severity = self._severity(cells)
@@ -171,8 +172,11 @@ class RowMapper:
         if not (advisories or plugin_id or plugin_name):
             mentions = [("hostname", hostname), ("ip_address", ip_address)]
             message = "the row names no CVE and no plugin"
-            if given := clean(self._first(cells, "cve"), 40):
-                message = f"{given!r} is no CVE such as CVE-2024-1000, and the row names no plugin"
+            if cell := clean(self._first(cells, "cve"), 40):
+                message = (
+                    f"{cell!r} is not a CVE ID (expected e.g. CVE-2024-1000), "
+                    "and the row names no plugin"
+                )
             raise RowRejected(self._column("cve"), message, mentions)
         description = clean_text(self._first(cells, "description"))
         state = clean(self._first(cells, "state"), 64) or "ACTIVE"
@@ -201,33 +205,34 @@ class RowMapper:
             lifecycle_state="resolved" if fixed else "active",
             weight=_weight(severity, vpr_score, fixed),
         )
-        return self._one_for_each(
+        return self._per_advisory(
             finding, advisories, clean(self._first(cells, "asset_id"), _SHORT)
         )
 
     def _first(self, cells: list[str], field: str) -> str:
-        """The first cell that is not empty among a field's columns."""
+        """Return the first nonempty cell among the columns of a field."""
         for index in self._indexes[field]:
             if index < len(cells) and (value := cells[index].strip()):
                 return value
         return ""
 
     def _column(self, field: str) -> str:
-        """The name that this file has for a field."""
+        """Return the name of a field's column in this file."""
         indexes = self._indexes[field]
         return self._names[indexes[0]] if indexes else field
 
     def _check_length(self, cells: list[str]) -> None:
-        # A row that is too short misses optional cells; one that is too long is shifted.
+        # A row that is too short lacks optional cells; in one that is too long, cells are shifted.
         expected = len(self._names)
         if len(cells) > expected and any(cells[expected:]):
-            raise RowRejected("", f"the row has {len(cells)} cells, the header {expected}")
+            message = f"the row has {len(cells)} cells, the header {expected}"
+            raise RowRejected("", message)
 
     def _host(self, cells: list[str]) -> tuple[str, str]:
         ip_address = first_address(self._first(cells, "ip_address"))
         hostname = host_name(self._first(cells, "hostname")) or ip_address
         if not hostname:
-            # All of them, however many: what is left out here would count as absent.
+            # Without a limit: findings of an omitted CVE would count as absent and be resolved.
             named = advisories_in(self._first(cells, "cve"))
             named = named or advisories_in(self._first(cells, "plugin_name"))
             mentions = [("cve", each) for each in named]
@@ -236,55 +241,56 @@ class RowMapper:
         return hostname, ip_address
 
     def _severity(self, cells: list[str]) -> str:
-        written = self._first(cells, "severity")
-        severity = _SEVERITY_WORDS.get(written.lower(), "Unknown")
-        if severity == "Unknown" and written:
-            self._doubt("severity", f"{clean(written, 40)!r} is not a known severity")
+        cell = self._first(cells, "severity")
+        severity = _SEVERITY_WORDS.get(cell.lower(), "Unknown")
+        if severity == "Unknown" and cell:
+            self._warn("severity", f"{clean(cell, 40)!r} is not a known severity")
         return severity
 
     def _score(self, cells: list[str], field: str) -> float | None:
-        written = self._first(cells, field)
-        value = score(written)
-        if value is None and written:
-            self._doubt(field, f"{clean(written, 40)!r} is not a number; the score is left out")
+        cell = self._first(cells, field)
+        value = score(cell)
+        if value is None and cell:
+            self._warn(field, f"{clean(cell, 40)!r} is not a number; the score is left out")
         return value
 
     def _advisories(self, cells: list[str]) -> list[str]:
-        """The CVEs (or Cisco advisories) of a row, else those that its plugin's name tells."""
-        written = self._first(cells, "cve")
-        found = advisories_in(written)
+        """Return the CVEs or Cisco advisories of a row, or else those in its plugin name."""
+        cell = self._first(cells, "cve")
+        found = advisories_in(cell)
         if len(found) > MAXIMUM_ADVISORIES:
-            self._doubt("cve", f"of {len(found)} CVEs the first {MAXIMUM_ADVISORIES} are taken")
+            message = f"the row has {len(found)} CVEs; the first {MAXIMUM_ADVISORIES} are imported"
+            self._warn("cve", message)
             del found[MAXIMUM_ADVISORIES:]
         if not found:
             found = advisories_in(self._first(cells, "plugin_name"))[:1]
-            if written:
-                self._doubt("cve", f"{clean(written, 40)!r} is not a CVE")
+            if cell:
+                self._warn("cve", f"{clean(cell, 40)!r} is not a CVE ID")
         return found
 
-    def _doubt(self, field: str, message: str) -> None:
-        self.doubts.append((self._column(field), message))
+    def _warn(self, field: str, message: str) -> None:
+        self.warnings.append((self._column(field), message))
 
     @staticmethod
-    def _one_for_each(finding: Finding, advisories: list[str], asset_id: str) -> list[Finding]:
+    def _per_advisory(finding: Finding, advisories: list[str], asset_id: str) -> list[Finding]:
         if not advisories:
-            return [_recognisable(finding, asset_id)]
+            return [_with_unique_key(finding, asset_id)]
         description = finding["description"]
         findings = []
         for advisory in advisories:
-            one = finding.copy()
-            one["cve"] = advisory
+            copy = finding.copy()
+            copy["cve"] = advisory
             if len(advisories) > 1:
-                one["description"] = f"{description} ({advisory})".strip()
-            findings.append(_recognisable(one, asset_id))
+                copy["description"] = f"{description} ({advisory})".strip()
+            findings.append(_with_unique_key(copy, asset_id))
         return findings
 
 
-def _recognisable(finding: Finding, asset_id: str) -> Finding:
-    """Give a finding the key by which the next import will know it again.
+def _with_unique_key(finding: Finding, asset_id: str) -> Finding:
+    """Set the key that identifies a finding in later imports, and return the finding.
 
-    The CVE comes before the asset and plugin: a row with three CVEs has one asset and plugin,
-    and two plugins that report one CVE on one host report one finding.
+    The CVE takes precedence over the asset and the plugin: a row with three CVEs has one asset and
+    one plugin, and two plugins that report one CVE on one host report one finding.
     """
     host = finding["ip_address"] or finding["hostname"]
     cve, plugin_id = finding["cve"], finding["plugin_id"]
@@ -305,13 +311,16 @@ def _recognisable(finding: Finding, asset_id: str) -> Finding:
 
 
 def _weight(severity: str, vpr_score: float | None, fixed: bool) -> int:
-    """How grave a finding is; of two with one key the graver is kept, an open one always."""
+    """Return the severity order of findings; of two with one key, the heavier one is kept.
+
+    An open finding outweighs every fixed one.
+    """
     open_weight = 0 if fixed else 1_000_000
     return open_weight + _SEVERITY_WEIGHT[severity] * 1000 + round((vpr_score or 0) * 10)
 
 
 def advisories_in(text: str) -> list[str]:
-    """The CVE and Cisco advisory ids in a text, each once, in its canonical spelling."""
+    """Return the distinct CVE IDs and Cisco advisory IDs in a text, in canonical spelling."""
     if not text:
         return []
     found = (match.group() for match in _ADVISORY.finditer(text))
@@ -320,27 +329,27 @@ def advisories_in(text: str) -> list[str]:
 
 
 def host_name(text: str) -> str:
-    """A host's short name in lower case, or its address as it is."""
+    """Return the short name of a host in lower case, or an IP address in canonical form."""
     return _host_name(clean(text, _SHORT))
 
 
 def first_address(text: str) -> str:
-    """The first valid IPv4 or IPv6 address of a list, or nothing."""
+    """Return the first valid IPv4 or IPv6 address of a list, or an empty string."""
     return _first_address(text[:1024])
 
 
 def vendor_group(family: str) -> str:
-    """The vendor that findings are grouped by: CISCO, Palo Alto or Other."""
+    """Return the vendor group of a plugin family: CISCO, Palo Alto or Other."""
     return _vendor_group(family[:_SHORT])
 
 
 def score(text: str) -> float | None:
-    """A VPR or CVSS score within 0 to 10; None for what is not a finite number."""
+    """Return a VPR or CVSS score clamped to 0 to 10, or None if the text is not a number."""
     return _score(text[:_SHORT])
 
 
-# The same hosts, dates and scores come back in row after row. What is remembered is short:
-# the cache of a hostile file must not hold its longest cells.
+# Hosts, dates and scores repeat from row to row. The caches store short texts only, so that a
+# hostile file cannot fill them with its longest cells.
 
 
 @lru_cache(maxsize=4096)

@@ -1,8 +1,8 @@
-"""A CSV file as numbered rows, in bounded memory.
+"""Reads a CSV file as numbered rows in bounded memory.
 
-Knows: encodings, delimiters, the csv module, how a spreadsheet numbers rows (the first is 1).
-Does not know: what the columns mean.
-Counting and reading walk the same generator, so that their numbers agree.
+The module handles encodings, delimiters and malformed rows. Rows are numbered as in a spreadsheet:
+the header is row 1. Counting and reading use the same generator, so that their numbers agree.
+`csv_mapping` interprets the columns.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import TextIO
 
 from hextrackr_server.errors import invalid
 
-# A line is read in pieces of this many characters, so that a file without line ends stays cheap;
-# no row is longer, however many lines its quotes span.
+# A line is read in pieces of this many characters, so that a file without line ends uses little
+# memory. A row, including its quoted line ends, must not be longer.
 MAXIMUM_LINE = 1 << 20
 MAXIMUM_COLUMNS = 1000
 CHECKPOINT_LINES = 5000
 
-#: Called with the number of lines so far, now and then; may raise to give up.
+#: Called from time to time with the number of lines read so far; may raise to stop the reading.
 Checkpoint = Callable[[int], None]
 
 _BYTE_ORDER_MARKS = (
@@ -35,7 +35,7 @@ _BYTE_ORDER_MARKS = (
 
 @dataclass(frozen=True, slots=True)
 class CsvSource:
-    """A file whose shape is known: how to decode it, its header, how many rows follow."""
+    """A file of known shape: its encoding, delimiter, header and number of data rows."""
 
     path: Path
     encoding: str
@@ -45,7 +45,7 @@ class CsvSource:
     warning: str | None
 
     def rows(self, checkpoint: Checkpoint) -> Iterator[tuple[int, list[str] | str]]:
-        """Each row that is not blank: its number, and its cells or what is wrong with it."""
+        """Yield the number of each nonblank row, and its cells or the reason it is unreadable."""
         with _opened(self.path, self.encoding) as file:
             numbered = _numbered_rows(file, self.delimiter, checkpoint)
             next(numbered)
@@ -53,14 +53,15 @@ class CsvSource:
 
 
 def inspect(path: Path, checkpoint: Checkpoint) -> CsvSource:
-    """Find out a file's shape by reading all of it; ServiceError if it has no header."""
+    """Determine a file's shape by reading it once; raise ServiceError if it has no header."""
     encoding = _encoding_of(path)
     warning = None
     try:
         return _inspect_as(path, encoding, checkpoint, warning)
     except UnicodeDecodeError:
-        # Exports of older Windows tools; every byte has a meaning there, so this cannot fail.
-        warning = "the file is not UTF-8: it was read as Windows-1252"
+        # Older Windows tools export Windows-1252. Undecodable bytes are replaced, so this
+        # second attempt does not fail.
+        warning = "the file is not UTF-8; it is read as Windows-1252"
         return _inspect_as(path, "cp1252", checkpoint, warning)
 
 
@@ -73,9 +74,10 @@ def _inspect_as(
         numbered = _numbered_rows(file, delimiter, checkpoint)
         _, header = next(numbered, (0, ""))
         if isinstance(header, str):
-            raise invalid("The file is empty: a CSV file begins with a row of column names")
+            raise invalid("The file is empty: a CSV file must begin with a row of column names")
         if len(header) > MAXIMUM_COLUMNS:
-            raise invalid(f"The file has {len(header)} columns; {MAXIMUM_COLUMNS} are too many")
+            message = f"A file may have {MAXIMUM_COLUMNS} columns, this one has {len(header)}"
+            raise invalid(f"{message}: remove columns that the import does not need")
         count = sum(1 for _ in numbered)
     names = tuple(cell.strip() for cell in header)
     return CsvSource(path, encoding, delimiter, names, count, warning)
@@ -87,10 +89,10 @@ def _opened(path: Path, encoding: str) -> TextIO:
 
 
 class _LargeReads(io.BufferedReader):
-    """Reads 256 KiB at once, where a text file asks for 8.
+    """A reader that reads 256 KiB at once where TextIOWrapper requests 8 KiB.
 
-    A thread that lets go of the interpreter for many short reads takes it back each time before
-    a waiting thread is awake: the event loop would starve for as long as the file is read.
+    Each short read releases the interpreter lock and takes it back before a waiting thread wakes
+    up, which would starve the event loop while a file is read.
     """
 
     def read1(self, size: int = -1, /) -> bytes:
@@ -107,7 +109,7 @@ def _encoding_of(path: Path) -> str:
 
 
 def _delimiter_of(lines: Iterator[str]) -> str:
-    """The separator that the first line uses most; spreadsheets of some countries write `;`."""
+    """Return the separator that the first line uses most; some locales export `;`."""
     for line in lines:
         if line.strip():
             return max(",;\t", key=line.count)
@@ -128,7 +130,7 @@ def _numbered_rows(
         except StopIteration:
             return
         except csv.Error as error:
-            # The reader starts afresh with the next line: one broken row does not end the file.
+            # The csv reader resumes with the next line: one malformed row does not end the file.
             yield number, f"not readable as CSV: {error}"
             continue
         if any(cells):
@@ -136,14 +138,14 @@ def _numbered_rows(
 
 
 class _Lines:
-    """The lines of a file, long ones in pieces; it goes on after the csv.Error of a long row."""
+    """The lines of a file, long ones in pieces; iteration continues after a csv.Error."""
 
     __slots__ = ("_checkpoint", "_file", "_number", "row_size")
 
     def __init__(self, file: TextIO, checkpoint: Checkpoint) -> None:
         self._file = file
         self._checkpoint = checkpoint
-        # Lines, not rows, are counted for checkpoints: a file may be nothing but blank lines.
+        # Checkpoints count lines, not rows, because a file may consist of blank lines only.
         self._number = 0
         self.row_size = 0
 

@@ -1,10 +1,10 @@
-"""The folder out of which administrators may import files by name.
+"""Opens files by path in the folder from which administrators may import.
 
-Knows: one folder, how a name leads to a regular file in it and nowhere else.
-Does not know: imports, who asks.  Files are read, never moved, changed or deleted.
+The folder is the only one that a path can reach, and only its regular files are opened. Files are
+read, never moved, changed or deleted. The module leaves permissions to its callers.
 
-Every step of a path is opened from the folder before it, without following links: what changes
-between a check and the opening cannot lead out.
+Each component of a path is opened relative to its parent folder without following links, so that
+a change between check and open cannot lead out of the folder.
 """
 
 from __future__ import annotations
@@ -20,28 +20,32 @@ from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError, inva
 
 SETTING = "HEXTRACKR_IMPORT_INBOX"
 MAXIMUM_PATH = 4096
-# O_NONBLOCK: a pipe of that name must not hold us until somebody writes to it.
+# O_NONBLOCK: opening a named pipe must not wait for a writer.
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class ImportInbox:
-    """A folder, or none; everything here blocks. SettingsError for what is no folder."""
+    """The import folder, if one is configured; every method blocks.
+
+    Raises SettingsError if the configured path is not a folder.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         if folder is not None and not folder.is_dir():
-            raise SettingsError(f"{SETTING} must name a folder that exists, not {folder}")
+            raise SettingsError(f"{SETTING} must name an existing folder, got {folder}")
         self._named = None if folder is None else Path(os.path.abspath(folder))
         self._real = None if folder is None else folder.resolve()
 
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
-        """A file by its path, within the folder or absolute; ServiceError where there is none."""
+        """Open a file by its relative or absolute path; raise ServiceError if that fails."""
         parts = self._parts(path)
         assert self._real is not None
         try:
             opened = _open_below(self._real, parts)
         except FileNotFoundError as error:
-            raise ServiceError(ErrorCode.NOT_FOUND, "There is no such file in the inbox") from error
+            message = "The inbox has no such file: check the path"
+            raise ServiceError(ErrorCode.NOT_FOUND, message) from error
         except OSError as error:
             reason = error.strerror or type(error).__name__
             message = f"The server cannot read this file of the inbox: {reason}"
@@ -51,7 +55,7 @@ class ImportInbox:
 
     def _parts(self, path: str) -> tuple[str, ...]:
         if self._real is None or self._named is None:
-            message = f"Imports by path are off: set {SETTING} to the folder that they may read"
+            message = f"Import by path is disabled: set {SETTING} to the folder to read from"
             raise ServiceError(ErrorCode.FORBIDDEN, message)
         if not path or len(path) > MAXIMUM_PATH or not path.isprintable():
             message = f"must be 1 to {MAXIMUM_PATH} printable characters"
@@ -70,13 +74,13 @@ class ImportInbox:
 
 
 def _open_below(folder: Path, parts: tuple[str, ...]) -> int:
-    """A descriptor of the file that the parts lead to."""
+    """Return a file descriptor of the file that the path components lead to."""
     at = os.open(folder, _FLAGS | os.O_DIRECTORY)
     try:
         for number, name in enumerate(parts, 1):
             mode = os.stat(name, dir_fd=at, follow_symlinks=False).st_mode
             if stat.S_ISLNK(mode):
-                message = "The path leads over a symbolic link: name the file itself"
+                message = "The path must not contain symbolic links: name the file itself"
                 raise ServiceError(ErrorCode.FORBIDDEN, message)
             if number < len(parts) and not stat.S_ISDIR(mode):
                 raise FileNotFoundError
@@ -92,7 +96,8 @@ def _open_below(folder: Path, parts: tuple[str, ...]) -> int:
 
 
 def _outside() -> ServiceError:
-    return ServiceError(ErrorCode.FORBIDDEN, "The path leads out of the inbox")
+    message = "The path must stay within the inbox: name a file in that folder"
+    return ServiceError(ErrorCode.FORBIDDEN, message)
 
 
 def _no_file() -> ServiceError:

@@ -1,8 +1,7 @@
-"""Rows that come as objects, as the CSV file that they could have been.
+"""Converts rows sent as objects to the CSV file of an equivalent upload.
 
-Knows: the names that columns may have.  Does not know: what they mean, where the file goes.
-An import of rows is an import of that file: the same mapper, the same errors.  Its rows are
-numbered as in a spreadsheet, so that the first object is row 2.
+Importing rows equals importing that file: the same mapper and the same errors apply. Row numbers
+are those of a spreadsheet, so the first object is row 2. `csv_mapping` interprets the columns.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from hextrackr_server.errors import invalid
 from hextrackr_server.imports.csv_mapping import COLUMNS, missing_columns
 
 CHUNK_ROWS = 500
-# More than any column keeps of a cell, less than the csv module refuses.
+# More characters than any column keeps of a cell, fewer than the csv module accepts.
 _LONGEST = 100_000
 
-#: What an object may have for a column.
+#: The values that an object may have for a column.
 Cell: TypeAlias = (
     str | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | bool | None
 )
@@ -30,14 +29,14 @@ _KNOWN = frozenset(name.lower() for names in COLUMNS.values() for name in names)
 
 
 def rows_as_csv(rows: Sequence[Mapping[str, Cell]]) -> Iterator[bytes]:
-    """The bytes of the file, some rows at a time; of the columns those that mean something.
+    """Yield the bytes of the file in chunks of rows, with the columns that imports use.
 
-    A name is the same in upper and in lower case; one that an object lacks is an empty cell.
-    Raises ServiceError VALIDATION_ERROR for objects that are no findings.
+    Names are case-insensitive; a name that an object lacks becomes an empty cell.
+    Raises ServiceError VALIDATION_ERROR if the objects lack the required columns.
     """
     header = {name.lower(): name for row in rows for name in row if name.lower() in _KNOWN}
     if missing := missing_columns(tuple(header)):
-        raise invalid("The rows have no names that are columns of findings", missing)
+        raise invalid("The rows lack required columns of findings", missing)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(header.values())

@@ -1,19 +1,20 @@
-"""One import, from a CSV file to the findings that are open afterwards.
+"""Imports one CSV file: from its rows to the findings that are open afterwards.
 
-Knows: the order of the work, what is one transaction, when an import fails.
-Does not know: threads, queues, sockets.  It runs wherever it is called and reports by calling back.
+The importer runs on the calling thread and reports through callbacks. Queueing, threads and
+clients belong to `service`.
 
     parsing      read the file once: encoding, header, number of rows
-    staging      map the rows, write the findings to the staging table, a short transaction a chunk
-    processing   merge them into the current findings, batch after batch  \\ one transaction:
-    finalizing   resolve what is gone, daily totals, the job's result     /  all of it or nothing
+    staging      map the rows; write the findings to the staging table, one transaction per chunk
+    processing   merge them into the current findings batch by batch        (one transaction
+    finalizing   resolve absent findings, write daily totals and the result  for both phases)
 
-An import resolves only what is within its scope: findings of the vendors that its file speaks of,
-of its hosts, all, or none.  It fails, changing nothing, when no row of the file is valid.
+The scope of an import limits the findings that it resolves: those of the vendors in its file, of
+its hosts, all, or none. An import without a valid row fails and changes nothing.
 
-A rejected row is not silence.  What it may have meant stays as it is: the findings of the host that
-it names; where it names none, those of its CVEs and its plugin; where it cannot be read, or names
-nothing at all, every finding.  The summary counts as `withheld` what was not resolved for this.
+A rejected row is not treated as missing: findings it might refer to are left unchanged. These are
+the findings of the host that the row names; without a host, those of its CVEs and its plugin; if
+the row is unreadable or names nothing, every finding. The summary counts findings that stay open
+for this reason as `withheld`.
 """
 
 from __future__ import annotations
@@ -31,17 +32,9 @@ from sqlalchemy import Connection
 
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import ImportInterrupted, invalid
-from hextrackr_server.findings import history as history_store
+from hextrackr_server.findings import history
 from hextrackr_server.findings.history import OpenTotal
-from hextrackr_server.imports import (
-    csv_reader as csv_source,
-)
-from hextrackr_server.imports import (
-    store as import_store,
-)
-from hextrackr_server.imports import (
-    summary as import_summary,
-)
+from hextrackr_server.imports import csv_reader, store, summary
 from hextrackr_server.imports.csv_mapping import (
     Finding,
     Mention,
@@ -57,19 +50,19 @@ from hextrackr_server.text import iso_date
 
 logger = logging.getLogger(__name__)
 
-# Small enough that the interpreter is never held for long, large enough that a transaction pays.
+# Small enough to hold the interpreter lock only briefly, large enough to amortize a transaction.
 STAGE_CHUNK = 500
 MERGE_BATCH = 1000
 MAXIMUM_DETAILS = 100
-# A row is told once for each of its CVEs: a small file must not fill a disk.
+# A row is stored once per CVE. This bounds the disk space that a small file can use.
 MAXIMUM_GROWTH = 20
-GROWTH_THAT_IS_FREE = 64 * 1024 * 1024
-_BYTES_BESIDE_TEXT = 500
+ALLOWED_GROWTH_BYTES = 64 * 1024 * 1024
+_BYTES_PER_FINDING = 500  # without its texts
 MAXIMUM_TOP_CRITICAL = 20
 
 
 class Progress(NamedTuple):
-    """How far an import has come: rows merged, and the overall percentage of all its phases."""
+    """The state of an import: rows merged, and the overall percentage of all phases."""
 
     status: ImportStatus
     processed: int
@@ -79,7 +72,7 @@ class Progress(NamedTuple):
 
 
 class RowProblem(TypedDict):
-    """What is wrong with one row, numbered as a spreadsheet does."""
+    """A problem of one row; rows are numbered as in a spreadsheet."""
 
     row: int
     column: str
@@ -91,7 +84,7 @@ Stopping = Callable[[], bool]
 
 
 class Problems:
-    """Problems of rows: all are counted, the first hundred are kept."""
+    """The problems of a file's rows: all are counted, the first hundred are kept."""
 
     __slots__ = ("count", "details")
 
@@ -100,7 +93,7 @@ class Problems:
         self.details: list[RowProblem] = []
 
     def add(self, row: int, column: str, message: str) -> None:
-        """Count a problem, and keep it if there is room."""
+        """Count a problem, and keep it while fewer than MAXIMUM_DETAILS are kept."""
         self.count += 1
         if len(self.details) < MAXIMUM_DETAILS:
             self.details.append(RowProblem(row=row, column=column, message=message))
@@ -108,61 +101,61 @@ class Problems:
 
 @dataclass(slots=True)
 class _Staged:
-    """What the staging phase found."""
+    """The outcome of the staging phase."""
 
     errors: Problems
     warnings: Problems
-    # What rejected rows may have meant, until it is written down with the next chunk.
+    # Values in rejected rows that are not yet stored; the next chunk stores them.
     mentions: set[Mention] = field(default_factory=set)
     findings: int = 0
     size: int = 0
     withheld: int = 0
 
     def add(self, chunk: list[Finding]) -> None:
-        """Count findings, and about how many bytes they take."""
+        """Count findings and estimate their size in bytes."""
         self.findings += len(chunk)
-        self.size += len(chunk) * _BYTES_BESIDE_TEXT
+        self.size += len(chunk) * _BYTES_PER_FINDING
         self.size += sum(len(each["description"]) + len(each["solution"]) for each in chunk)
 
     def reject(self, number: int, column: str, message: str, mentions: Sequence[Mention]) -> None:
-        """Count a row as an error, and keep what it may have meant."""
+        """Count a row as an error, and keep the values that narrow down its findings."""
         self.errors.add(number, column, message)
-        self.mentions.update(mentions or (import_store.ANYTHING,))
+        self.mentions.update(mentions or (store.ANYTHING,))
 
 
 class Importer:
-    """Imports one file at a time into a database."""
+    """An importer that processes one file per call into a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._store = ImportStore(database)
 
     def run(self, job: ImportJob, path: Path, report: Report, stopping: Stopping) -> dict[str, Any]:
-        """Import a file; its result, as written to the job.
+        """Import a file and return its result as stored with the job.
 
-        Raises ServiceError where the file is to blame, ImportInterrupted when `stopping()`
-        turned true; the current findings are then as they were, and nothing stays staged.
+        Raises ServiceError if the file is at fault, ImportInterrupted if `stopping()` returned
+        true. In both cases the current findings are unchanged and the staged ones are deleted.
         """
         run = _Run(self._database, self._store, job, report, stopping)
         try:
-            return run.all_of(path)
+            return run.execute(path)
         except BaseException:
             self._store.drop_staged(job.import_id)
             raise
 
     def changes(self, job: ImportJob, limit: int) -> dict[str, Any]:
-        """What an import has changed, row by row up to a limit, and the worst that it brought."""
+        """Return up to `limit` findings that an import changed, and its worst critical ones."""
         with self._database.reading() as connection:
             return {
-                "rows": import_summary.changed_findings(connection, job.import_id, limit),
-                "topCritical": import_summary.top_critical(
+                "rows": summary.changed_findings(connection, job.import_id, limit),
+                "topCritical": summary.top_critical(
                     connection, job.import_id, MAXIMUM_TOP_CRITICAL
                 ),
             }
 
 
 class _Run:
-    """The state of one run."""
+    """One execution of an import with its job and callbacks."""
 
     __slots__ = ("_database", "_job", "_report", "_started", "_stopping", "_store")
 
@@ -181,7 +174,7 @@ class _Run:
         self._stopping = stopping
         self._started = time.monotonic()
 
-    def all_of(self, path: Path) -> dict[str, Any]:
+    def execute(self, path: Path) -> dict[str, Any]:
         source = self._parse(path)
         staged = self._stage(source)
         if not staged.findings:
@@ -193,17 +186,20 @@ class _Run:
     def _parse(self, path: Path) -> CsvSource:
         def checkpoint(lines: int) -> None:
             self._check()
-            self._say(ImportStatus.PARSING, 0, None, 5, f"Read {lines} lines")
+            self._report_progress(ImportStatus.PARSING, 0, None, 5, f"Read {lines} lines")
 
-        self._say(ImportStatus.PARSING, 0, None, 0, "Reading the file")
-        source = csv_source.inspect(path, checkpoint)
+        self._report_progress(ImportStatus.PARSING, 0, None, 0, "Reading the file")
+        source = csv_reader.inspect(path, checkpoint)
         if missing := missing_columns(source.header):
-            what = " and no ".join(name for name, _ in missing)
-            raise invalid(f"This is not an export of findings: it has no {what} column", missing)
+            groups = " and no ".join(name for name, _ in missing)
+            raise invalid(
+                f"The file is not an export of findings: it has no {groups} column", missing
+            )
         if not source.row_count:
             raise invalid("The file has a header but no rows; nothing was changed")
         self._store.update_job(self._job.import_id, total=source.row_count)
-        self._say(ImportStatus.PARSING, 0, source.row_count, 15, f"Found {source.row_count} rows")
+        message = f"Found {source.row_count} rows"
+        self._report_progress(ImportStatus.PARSING, 0, source.row_count, 15, message)
         return source
 
     # -- staging
@@ -212,19 +208,19 @@ class _Run:
         staged = _Staged(Problems(), Problems())
         if source.warning:
             staged.warnings.add(1, "", source.warning)
-        most = max(GROWTH_THAT_IS_FREE, MAXIMUM_GROWTH * source.path.stat().st_size)
+        maximum = max(ALLOWED_GROWTH_BYTES, MAXIMUM_GROWTH * source.path.stat().st_size)
         for row_number, chunk in self._chunks(source, staged):
             self._check()
             staged.add(chunk)
-            if staged.size > most:
-                raise _too_much(row_number, most)
+            if staged.size > maximum:
+                raise _file_too_large(row_number, maximum)
             if chunk:
                 self._store.stage(self._job.import_id, chunk)
             if staged.mentions:
                 self._store.reject(self._job.import_id, staged.mentions)
             staged.mentions.clear()
             done = _rows_until(row_number, source)
-            self._say(
+            self._report_progress(
                 ImportStatus.STAGING,
                 0,
                 source.row_count,
@@ -234,7 +230,7 @@ class _Run:
         return staged
 
     def _chunks(self, source: CsvSource, staged: _Staged) -> Iterator[tuple[int, list[Finding]]]:
-        """The findings of the file in chunks, each with the number of the row it ends with."""
+        """Yield the findings of the file in chunks, each with the number of its last row."""
         mapper = RowMapper(source.header, self._job.scan_date, self._job.vendor or "")
         chunk: list[Finding] = []
         for number, cells in source.rows(lambda _: self._check()):
@@ -250,29 +246,30 @@ class _Run:
     def _merge(self, source: CsvSource, staged: _Staged) -> dict[str, Any]:
         total, import_id, scan_date = source.row_count, self._job.import_id, self._job.scan_date
         with self._database.writing() as connection:
-            before = history_store.open_totals(connection)
-            distinct, first, last = import_store.staged_ids(connection, import_id)
+            before = history.open_totals(connection)
+            distinct, first, last = store.staged_ids(connection, import_id)
             counts = MergeCounts(0, 0, 0, 0, 0)
-            keeps = history_store.keeps_snapshot_of(connection, scan_date)
+            keeps = history.keeps_snapshot_of(connection, scan_date)
             for start in range(first, last + 1, MERGE_BATCH):
                 self._check()
                 end = start + MERGE_BATCH - 1
-                batch = import_store.merge_batch(connection, import_id, scan_date, start, end)
+                batch = store.merge_batch(connection, import_id, scan_date, start, end)
                 counts = _sum(counts, batch)
                 if keeps:
-                    history_store.snapshot_batch(connection, import_id, scan_date, start, end)
+                    history.snapshot_batch(connection, import_id, scan_date, start, end)
                 share = (end - first + 1) / (last - first + 1)
-                self._say_merged(_rows_until(counts.last_row_number, source), total, share)
-            self._say(ImportStatus.FINALIZING, total, total, 95, "Resolving what is gone")
-            vendors = import_store.staged_vendors(connection, import_id)
-            absent = import_store.resolve_absent(connection, self._job, vendors)
+                self._report_merged(_rows_until(counts.last_row_number, source), total, share)
+            message = "Resolving absent findings"
+            self._report_progress(ImportStatus.FINALIZING, total, total, 95, message)
+            vendors = store.staged_vendors(connection, import_id)
+            absent = store.resolve_absent(connection, self._job, vendors)
             counts = counts._replace(resolved=counts.resolved + absent)
             if staged.errors.count:
-                staged.withheld = import_store.count_absent(connection, self._job, vendors)
+                staged.withheld = store.count_absent(connection, self._job, vendors)
             self._check()
             result = _result(self._job, source, staged, counts, distinct, vendors)
             result |= self._history(connection, before, result)
-            import_store.delete_staged(connection, import_id)
+            store.delete_staged(connection, import_id)
             self._check()
             self._finish_job(connection, result, vendors)
         return result
@@ -280,16 +277,16 @@ class _Run:
     def _history(
         self, connection: Connection, before: list[OpenTotal], result: dict[str, Any]
     ) -> dict[str, Any]:
-        """Write down the day of the scan; what changed, for those who watch."""
+        """Write the totals of the scan's day, and return the `importSummary`."""
         job = self._job
-        changes = import_summary.changes_of(connection, job.import_id)
-        self._say_finalizing(result, 96, "Adding up what is open")
-        after = history_store.open_totals(connection)
-        history_store.write_daily_totals(
+        changes = summary.changes_of(connection, job.import_id)
+        self._report_finalizing(result, 96, "Counting open findings")
+        after = history.open_totals(connection)
+        history.write_daily_totals(
             connection, job.scan_date, after, resolved=changes.resolved, reopened=changes.reopened
         )
-        history_store.expire_snapshots(connection)
-        self._say_finalizing(result, 98, "Comparing with what was open before")
+        history.expire_snapshots(connection)
+        self._report_finalizing(result, 98, "Comparing with the state before the import")
         metadata = {
             "sessionId": job.session_id,
             "importId": job.import_id,
@@ -299,24 +296,23 @@ class _Run:
             "totalRows": result["totalProcessed"],
             "processingTime": round((time.monotonic() - self._started) * 1000),
         }
-        summary = import_summary.summarize(connection, metadata, changes, before, after)
-        return {"importSummary": summary}
+        return {"importSummary": summary.summarize(connection, metadata, changes, before, after)}
 
-    def _say_finalizing(self, result: dict[str, Any], overall: int, message: str) -> None:
+    def _report_finalizing(self, result: dict[str, Any], overall: int, message: str) -> None:
         self._check()
         rows = result["totalProcessed"]
-        self._say(ImportStatus.FINALIZING, rows, rows, overall, message)
+        self._report_progress(ImportStatus.FINALIZING, rows, rows, overall, message)
 
-    def _say_merged(self, processed: int, total: int, share: float) -> None:
+    def _report_merged(self, processed: int, total: int, share: float) -> None:
         overall = 60 + int(35 * min(1.0, share))
         message = f"Merged {processed} of {total} rows"
-        self._say(ImportStatus.PROCESSING, processed, total, overall, message)
+        self._report_progress(ImportStatus.PROCESSING, processed, total, overall, message)
 
     def _finish_job(
         self, connection: Connection, result: dict[str, Any], vendors: list[str]
     ) -> None:
-        # In the transaction of the merge: the job is completed exactly when its findings count.
-        import_store.set_job(
+        # In the transaction of the merge, so that job and findings change together.
+        store.set_job(
             connection,
             self._job.import_id,
             status=str(ImportStatus.COMPLETED),
@@ -331,24 +327,24 @@ class _Run:
 
     def _check(self) -> None:
         if self._stopping():
-            raise ImportInterrupted("the import was told to stop")
+            raise ImportInterrupted("the import was asked to stop")
 
-    def _say(
+    def _report_progress(
         self, status: ImportStatus, processed: int, total: int | None, overall: int, message: str
     ) -> None:
         self._report(Progress(status, processed, total, overall, message))
 
 
 def _rows_until(row_number: int, source: CsvSource) -> int:
-    """How many rows of data a row number stands for: the header has the number 1."""
-    # Blank rows have numbers too, so that the number may run ahead of the count.
+    """Return the number of data rows up to a row number; the header is row 1."""
+    # Blank rows are numbered but not counted, so the row number may exceed the count.
     return max(0, min(row_number - 1, source.row_count))
 
 
 def _findings_of(
     mapper: RowMapper, number: int, cells: list[str] | str, staged: _Staged
 ) -> list[Finding]:
-    """The findings of a row; none, and one error more, where the row is bad."""
+    """Return the findings of a row, or record an error and return none if the row is invalid."""
     if isinstance(cells, str):
         staged.reject(number, "", cells, ())
         return []
@@ -357,7 +353,7 @@ def _findings_of(
     except RowRejected as rejected:
         staged.reject(number, rejected.column, rejected.message, rejected.mentions)
         return []
-    for column, message in mapper.doubts:
+    for column, message in mapper.warnings:
         staged.warnings.add(number, column, message)
     return findings
 
@@ -367,14 +363,17 @@ def _nothing_valid(source: CsvSource, staged: _Staged) -> Exception:
         (f"row {each['row']}" + (f", {each['column']}" if each["column"] else ""), each["message"])
         for each in staged.errors.details[:10]
     ]
-    return invalid(f"None of the {source.row_count} rows is valid; nothing was changed", problems)
+    message = f"None of the {source.row_count} rows is valid; nothing was changed"
+    return invalid(message, problems)
 
 
-def _too_much(row_number: int, most: int) -> Exception:
-    megabytes = most // (1024 * 1024)
-    problem = ("cve", "each CVE of a row is a finding with the row's texts: split the file")
-    message = f"Up to row {row_number} there are more than {megabytes} MB of findings in the file"
-    return invalid(f"{message}; nothing was changed", [problem])
+def _file_too_large(row_number: int, maximum: int) -> Exception:
+    megabytes = maximum // (1024 * 1024)
+    problem = ("cve", "each CVE of a row is stored with the texts of the row: split the file")
+    message = (
+        f"A file of this size may contain {megabytes} MB of findings, row {row_number} exceeds"
+    )
+    return invalid(f"{message} that; nothing was changed", [problem])
 
 
 def _sum(one: MergeCounts, other: MergeCounts) -> MergeCounts:
@@ -395,7 +394,7 @@ def _result(
     distinct: int,
     vendors: list[str],
 ) -> dict[str, Any]:
-    """What the client reads in `import-completed`: counts of rows, then counts of findings."""
+    """Return the result that `import-completed` carries: counts of rows and of findings."""
     return {
         "totalProcessed": source.row_count,
         "errors": staged.errors.count,
@@ -419,7 +418,7 @@ def _result(
 
 
 def scan_date_of(filename: str, today: datetime | None = None) -> str:
-    """The day of a scan: `2025-09-30` or `09_30_2025` in the file's name, else today (UTC)."""
+    """Return the scan date: `2025-09-30` or `09_30_2025` in the file name, else today (UTC)."""
     if match := re.search(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)", filename):
         candidate = match.group(1)
     elif match := re.search(r"(?<!\d)(\d{2})_(\d{2})_(\d{4})(?!\d)", filename):

@@ -1,11 +1,9 @@
-"""One import as its followers see it, and the words in which they are told.
+"""The state of one import, and the payloads that describe the import to clients.
 
-Knows: the states of an import, the payloads of both contracts.
-Does not know: who is told, when, how often; the clock is read by the tracker.
-
-The guide's contract has `import-*` events, in rooms named after the import's number; HexTrackr's
-front end has `progress-*` events, in rooms named after a session id that the browser makes up.
-Both are told from the same record.
+Two contracts describe an import from the same record. The guide's contract has `import-*` events
+in rooms named after the import ID. HexTrackr's front end has `progress-*` events in rooms named
+after a session ID that the browser generates. The tracker reads the clock and decides when and to
+which rooms an event is sent.
 """
 
 from __future__ import annotations
@@ -16,14 +14,14 @@ from typing import Any
 from hextrackr_server.clock import Timer
 from hextrackr_server.rooms import import_room, user_room
 
-#: From here on imports are done elsewhere; numbers below are those of this server's own.
+#: IDs from here on belong to external imports, which a producer runs; lower IDs to this server's.
 FIRST_EXTERNAL_IMPORT = 1_000_000_000
-#: The front end shows an end for these alone, whatever else a status may be.
+#: The front end's dialog closes for these values only.
 _STATUS_OF_MODAL = {"completed": "completed", "failed": "error", "cancelled": "error"}
 
 
 class ImportStatus(StrEnum):
-    """The life of an import, in order; the last three are final."""
+    """The states of an import in order; the last three are final."""
 
     QUEUED = "queued"
     STARTING = "starting"
@@ -40,26 +38,26 @@ FINAL = frozenset({ImportStatus.COMPLETED, ImportStatus.FAILED, ImportStatus.CAN
 
 
 def percentage(processed: int, total: int | None) -> int:
-    """The share of a total as an integer from 0 to 100; 0 while the total is not known."""
+    """Return the share of a total as an integer from 0 to 100; 0 if the total is unknown."""
     if not total or total < 0:
         return 0
     return max(0, min(100, round(processed / total * 100)))
 
 
 def session_state(status: str) -> str:
-    """The state of an import in the words of `progress-*` and of who polls."""
+    """Return the state of an import as `progress-*` events and the polling route name it."""
     if status == ImportStatus.FAILED:
         return "error"
     return status if status in FINAL else "processing"
 
 
 def status_for_modal(status: str) -> str:
-    """The state of an import for the front end's dialog, which knows two ways to end."""
+    """Return the state of an import as the front end's dialog names it."""
     return _STATUS_OF_MODAL.get(status, "processing")
 
 
 class Record:
-    """One import: whose it is, how far it has come, what was told."""
+    """One import: its identity, its progress, and the progress that was last sent."""
 
     __slots__ = (
         "emitted_at",
@@ -93,26 +91,26 @@ class Record:
         vendor: str | None = None,
         total: int | None = None,
     ) -> None:
-        # whose it is; a producer elsewhere may follow a session that has no number
+        # identity; a session that an external producer opens may have no import ID
         self.session_id = session_id
         self.import_id = import_id
         self.user_id = user_id
         self.filename = filename
         self.vendor = vendor
-        # how far it has come
+        # progress
         self.status = ImportStatus.QUEUED
         self.processed = 0
         self.total = total
         self.percentage = 0
         self.overall = 0
-        self.message = "Waiting for its turn"
+        self.message = "Waiting in the queue"
         self.metadata: dict[str, Any] = {}
         self.result: dict[str, Any] | None = None
-        # when, in monotonic seconds
+        # monotonic times in seconds
         self.started_at: float | None = None
         self.finished_at: float | None = None
         self.touched_at = 0.0
-        # what was told
+        # progress sent to clients
         self.emitted_at = float("-inf")
         self.step: tuple[ImportStatus, int] | None = None
         self.sequence = 0
@@ -120,29 +118,29 @@ class Record:
 
     @property
     def is_external(self) -> bool:
-        """Whether a producer does it, and reports: this server has a number for it only."""
+        """Whether a producer runs the import and reports its progress to this server."""
         return self.import_id is not None and self.import_id >= FIRST_EXTERNAL_IMPORT
 
     @property
     def rooms(self) -> tuple[str, ...]:
-        """The rooms of the guide's contract: the import's, and all sockets of its owner."""
+        """The rooms of the guide's contract: the import's room and its owner's room."""
         followers = () if self.import_id is None else (import_room(self.import_id),)
         return followers + (() if self.user_id is None else (self.user_room,))
 
     @property
     def user_room(self) -> str:
-        """The room of its owner."""
+        """The room of all sockets of the owner."""
         return user_room(str(self.user_id))
 
     def elapsed_ms(self, now: float) -> int:
-        """How long it has been running, or ran."""
+        """Return the running time in milliseconds, up to now or to the end of the import."""
         if self.started_at is None:
             return 0
         end = now if self.finished_at is None else self.finished_at
         return round((end - self.started_at) * 1000)
 
     def cancel_timer(self) -> None:
-        """Tell nothing later."""
+        """Cancel the pending progress event."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -150,7 +148,7 @@ class Record:
     # -- the guide's contract
 
     def started(self, epoch_ms: int) -> dict[str, Any]:
-        """The payload of `import-started`."""
+        """Return the payload of `import-started`."""
         return {
             "importId": self.import_id,
             "sessionId": self.session_id,
@@ -161,7 +159,7 @@ class Record:
         }
 
     def state(self, now: float, epoch_ms: int) -> dict[str, Any]:
-        """Where it is now, as `join-import-room` and HTTP answer."""
+        """Return the current state, as `join-import-room` and the HTTP status route send it."""
         elapsed = self.elapsed_ms(now)
         return {
             "importId": self.import_id,
@@ -180,7 +178,7 @@ class Record:
         }
 
     def ended(self, now: float, epoch_ms: int) -> dict[str, Any]:
-        """What every last event says; its result comes beside it."""
+        """Return the part of the final event that does not depend on the result."""
         return {
             "importId": self.import_id,
             "sessionId": self.session_id,
@@ -192,7 +190,7 @@ class Record:
     # -- the front end's contract
 
     def session_status(self) -> dict[str, Any]:
-        """What HTTP tells one who polls for a session."""
+        """Return the state that the HTTP polling route sends for a session."""
         return {
             "sessionId": self.session_id,
             "progress": self.overall,
@@ -202,11 +200,11 @@ class Record:
         }
 
     def progress_status(self) -> dict[str, Any]:
-        """The payload of `progress-status`: a final state is one that the front end shows."""
+        """Return the payload of `progress-status`; final states have the dialog's names."""
         return self.session_status() | {"status": status_for_modal(self.status)}
 
     def progress_update(self, now: float, epoch_ms: int) -> dict[str, Any]:
-        """The payload of `progress-update`."""
+        """Return the payload of `progress-update`."""
         remaining = self._remaining_ms(self.elapsed_ms(now))
         return self.session_status() | {
             "timestamp": epoch_ms,
@@ -217,22 +215,22 @@ class Record:
         }
 
     def progress_complete(self, now: float, epoch_ms: int) -> dict[str, Any]:
-        """The payload of `progress-complete`; its metadata has the importSummary."""
+        """Return the payload of `progress-complete`; its metadata contains the importSummary."""
         status = self.session_status()
         return status | {"timestamp": epoch_ms, "duration": self.elapsed_ms(now)}
 
     def progress_error(self, epoch_ms: int) -> dict[str, Any]:
-        """The payload of `progress-error`."""
+        """Return the payload of `progress-error`."""
         failure = self.result or {}
         error = {name: failure[name] for name in ("code", "message") if name in failure}
         return self.session_status() | {"timestamp": epoch_ms, "error": error}
 
     def _metadata(self) -> dict[str, Any]:
-        # A copy: the record's own goes on changing while an event waits to be sent.
+        # A copy, because the record's dictionary changes while an event waits to be sent.
         return self.metadata | {"message": self.message}
 
     def _remaining_ms(self, elapsed: int) -> int | None:
-        """A guess from the pace so far; None while there is too little of it."""
+        """Return an estimate in milliseconds, or None below 5 % of progress."""
         if self.status in FINAL or self.overall < 5 or not elapsed:
             return None
         return round(elapsed * (100 - self.overall) / self.overall)

@@ -1,19 +1,19 @@
-"""How far every import has come, and who is told.
+"""Tracks the progress of all imports and sends it to clients.
 
-Knows: the rooms and events of both contracts, throttling, when an import counts as stalled.
-Does not know: sockets, threads, the database.  It is called on one thread, and speaks through
-Rooms.
+The tracker owns the event names and rooms of both contracts, the throttling of progress events and
+the detection of stalled imports. It is used on the event loop's thread and reaches clients through
+the Rooms protocol.
 
-    import-started                       to the user who started it
-    import-progress                      to the room of the import, at most every 100 ms; of each
-                                         state, and of each tenth, once to the user, too
+    import-started                       to the user who started the import
+    import-progress                      to the room of the import, at most every 100 ms; also to
+                                         the user for each new state and each 10 % of progress
     import-completed, import-finished    to the room of the import, to the user: the same object
     import-failed, import-cancelled      to both; after a failure also application-error
 
     progress-update                      to the room of the session, together with import-progress
     progress-complete                    to the room of the session
-    progress-error, progress-status      to the room of the session: the front end shows an end
-                                         for the second of them only
+    progress-error, progress-status      to the room of the session: the front end ends its dialog
+                                         on progress-status only
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from hextrackr_server.imports.progress_record import (
 from hextrackr_server.rooms import ADMINISTRATORS, Rooms, import_room, progress_room
 
 THROTTLE_SECONDS = 0.1
-#: Percents that are one step for the owner's other sockets.
-COARSE = 10
+#: Percentage points of progress after which the owner's other sockets receive an event.
+COARSE_STEP = 10
 KEEP_SECONDS = 3600.0
-#: However many imports end, those that ended within this time can still be asked for.
+#: Minimum time that an ended import can be read, even if MAXIMUM_ENDED others ended since.
 KEEP_AT_LEAST_SECONDS = 60.0
 MAXIMUM_ENDED = 500
 STALLED_SECONDS = 600.0
@@ -47,12 +47,12 @@ _STEPS = {
     ImportStatus.FINALIZING: 3,
 }
 
-#: An import is known by its number and by its session id.
+#: An import ID or a session ID; both identify a record.
 Key = int | str
 
 
 class ProgressTracker:
-    """The records of the imports that run, wait, or ended within the last hour."""
+    """The records of imports that are queued, run, or ended within the last hour."""
 
     def __init__(
         self, rooms: Rooms, clock: Clock, on_stalled: Callable[[Key], None] = lambda _: None
@@ -66,7 +66,7 @@ class ProgressTracker:
     def __len__(self) -> int:
         return len(self._all())
 
-    # -- called for whoever does the import, in this order
+    # -- progress reports, in the order in which an import sends them
 
     def queue(
         self,
@@ -79,7 +79,7 @@ class ProgressTracker:
         scan_date: str | None = None,
         total: int | None = None,
     ) -> None:
-        """Begin to follow an import; ValueError if it, or its session, is followed already."""
+        """Track a queued import; raise ValueError if its ID or session ID is already tracked."""
         record = Record(session_id, import_id, user_id, filename, vendor, total)
         self._follow(
             record,
@@ -97,9 +97,10 @@ class ProgressTracker:
     def open(
         self, session_id: str, user_id: str | None, metadata: Mapping[str, Any] | None = None
     ) -> None:
-        """Begin to follow the work of somebody else, who names it by a session id only.
+        """Track an external import that has a session ID but no import ID.
 
-        Without an owner everyone may follow it. ValueError if it is followed already.
+        If `user_id` is None, every user may follow the import. Raises ValueError if the session is
+        already tracked.
         """
         self._follow(
             Record(session_id, None, user_id), {"operation": "unknown"} | dict(metadata or {})
@@ -107,7 +108,7 @@ class ProgressTracker:
         self.start(session_id)
 
     def start(self, key: Key) -> None:
-        """The import's turn has come."""
+        """Mark an import as started and send `import-started`."""
         record = self._running(key)
         if record is None or record.started_at is not None:
             return
@@ -128,7 +129,7 @@ class ProgressTracker:
         message: str,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Note progress; it is told at once or within 100 ms, and never goes backwards."""
+        """Record progress, which never decreases, and send it now or within 100 ms."""
         record = self._running(key)
         if record is None:
             return
@@ -143,17 +144,18 @@ class ProgressTracker:
             record.metadata |= {"currentStep": _STEPS.get(status, 0), "rowCount": total}
             record.metadata |= {"processedRows": record.processed}
         record.metadata |= metadata or {}
-        self._tell_soon(record)
+        self._emit_throttled(record)
 
     def complete(self, key: Key, result: Mapping[str, Any]) -> None:
-        """The import is done; `result` has totalProcessed, errors and summary, and goes out.
+        """End an import successfully; `result` has totalProcessed, errors and summary.
 
-        Its importSummary, if it has one, goes to the followers of the session only: it is large.
+        The events carry the result, except its importSummary: this large object goes only to
+        the room of the session.
         """
         record = self._running(key)
         if record is None:
             return
-        self._tell_pending(record)
+        self._emit_pending(record)
         brief = {name: value for name, value in result.items() if name != "importSummary"}
         record.status = ImportStatus.COMPLETED
         record.processed = record.total = brief.get("totalProcessed", record.processed)
@@ -170,7 +172,7 @@ class ProgressTracker:
         self._rooms.emit(progress_room(record.session_id), "progress-complete", complete)
 
     def fail(self, key: Key, failure: Mapping[str, Any]) -> None:
-        """The import has failed; `failure` has code, message and perhaps fields, and goes out."""
+        """End an import as failed; the events carry `failure`: code, message, optional fields."""
         record = self._running(key)
         if record is None:
             return
@@ -187,33 +189,33 @@ class ProgressTracker:
         self._rooms.emit(record.rooms, "application-error", error)
 
     def cancel(self, key: Key, failure: Mapping[str, Any]) -> None:
-        """The import was cancelled, as `failure` says, with code and message."""
+        """End an import as canceled; the events carry `failure`: code and message."""
         record = self._running(key)
         if record is not None:
             self._stop(record, ImportStatus.CANCELLED, failure)
 
-    # -- called for those who ask
+    # -- queries
 
     def free_number(self) -> int:
-        """A number for an import that is done elsewhere."""
+        """Return an unused ID for an external import."""
         number = max(FIRST_EXTERNAL_IMPORT, self._clock.epoch_ms())
         while number in self._records:
             number += 1
         return number
 
     def external_imports_of(self, user_id: str) -> int:
-        """How many imports of a user are done elsewhere and have not ended."""
+        """Return the number of unfinished external imports of a user."""
         return sum(
             record.is_external and record.user_id == user_id and record.status not in FINAL
             for record in self._all()
         )
 
     def find(self, key: Key) -> Record | None:
-        """The record of an import; None if it is not followed. For reading."""
+        """Return the record of an import for reading, or None if the import is not tracked."""
         return self._records.get(key)
 
     def snapshot(self, key: Key) -> dict[str, Any] | None:
-        """Where an import is now, for one who joins late; None if it is not followed."""
+        """Return the current state of an import, or None if the import is not tracked."""
         record = self._records.get(key)
         if record is None:
             return None
@@ -222,26 +224,26 @@ class ProgressTracker:
             state["result"] = record.result
         return state
 
-    # -- what time does
+    # -- timers
 
     def watch(self) -> None:
-        """From now on, look every minute for what has stalled or is no longer of interest."""
-        self._watch = self._clock.call_later(WATCH_SECONDS, self._watched)
+        """Check for stalled and expired imports every minute from now on."""
+        self._watch = self._clock.call_later(WATCH_SECONDS, self._check_all)
 
-    def _watched(self) -> None:
+    def _check_all(self) -> None:
         self.watch()
         self.sweep()
         limit = self._clock.monotonic() - STALLED_SECONDS
         for record in self._all():
             started = record.status is not ImportStatus.QUEUED and record.status not in FINAL
             if started and record.touched_at <= limit:
-                message = "The import has not moved for ten minutes"
+                message = f"The import has not progressed for {STALLED_SECONDS / 60:g} minutes"
                 key = record.session_id if record.import_id is None else record.import_id
                 self.fail(key, {"code": "STALLED", "message": message})
                 self.on_stalled(key)
 
     def sweep(self) -> None:
-        """Forget the imports that ended more than an hour ago, and the oldest of too many."""
+        """Remove imports that ended over an hour ago, and the oldest ones over the maximum."""
         now = self._clock.monotonic()
         ended = [record for record in self._all() if record.finished_at is not None]
         ended.sort(key=lambda record: record.finished_at or 0.0, reverse=True)
@@ -251,48 +253,41 @@ class ProgressTracker:
                 self._forget(record)
 
     def close(self) -> None:
-        """Forget everything, timers included."""
+        """Remove all records and cancel all timers."""
         if self._watch is not None:
             self._watch.cancel()
         for record in self._all():
             record.cancel_timer()
         self._records.clear()
 
-    # -- telling
+    # -- sending
 
-    def _tell_soon(self, record: Record) -> None:
+    def _emit_throttled(self, record: Record) -> None:
         if record.timer is not None:
             return
         wait = record.emitted_at + THROTTLE_SECONDS - self._clock.monotonic()
         if wait <= 0:
-            self._tell(record)
+            self._emit_progress(record)
         else:
-            # The trailing edge: what is true when the timer fires is what is told.
-            record.timer = self._clock.call_later(wait, self._teller(record))
+            # Trailing edge: the event carries the state at the time when the timer fires.
+            record.timer = self._clock.call_later(wait, lambda: self._emit_pending(record))
 
-    def _teller(self, record: Record) -> Callable[[], None]:
-        def tell() -> None:
-            record.timer = None
-            self._tell(record)
-
-        return tell
-
-    def _tell_pending(self, record: Record) -> None:
+    def _emit_pending(self, record: Record) -> None:
         if record.timer is not None:
             record.cancel_timer()
-            self._tell(record)
+            self._emit_progress(record)
 
-    def _tell(self, record: Record) -> None:
+    def _emit_progress(self, record: Record) -> None:
         now, epoch_ms = self._clock.monotonic(), self._clock.epoch_ms()
         record.sequence += 1
         record.emitted_at = now
         if record.import_id is not None:
             state = record.state(now, epoch_ms)
-            # The guide describes this event twice, flat and nested: clients of both read this one.
+            # The guide documents this event both flat and nested; clients of both read this one.
             nested = ("processed", "total", "percentage", "status", "timestamp")
             state["progress"] = {name: state[name] for name in nested}
-            step = (record.status, record.overall // COARSE)
-            # One emission: who is in both rooms hears it once.
+            step = (record.status, record.overall // COARSE_STEP)
+            # One emission to both rooms: a socket in both receives one event.
             rooms = record.rooms if step != record.step else (import_room(record.import_id),)
             record.step = step
             self._rooms.emit(rooms, "import-progress", state)
@@ -300,8 +295,8 @@ class ProgressTracker:
         self._rooms.emit(progress_room(record.session_id), "progress-update", update)
 
     def _stop(self, record: Record, status: ImportStatus, failure: Mapping[str, Any]) -> None:
-        """End a record before its work was done, and tell so."""
-        self._tell_pending(record)
+        """End a record before its work was done, and send the final events."""
+        self._emit_pending(record)
         record.status = status
         record.message = failure["message"]
         record.metadata |= {"success": False}
@@ -310,7 +305,7 @@ class ProgressTracker:
         if record.import_id is not None:
             payload = record.ended(self._clock.monotonic(), epoch_ms) | dict(failure)
             payload |= {"processed": record.processed, "total": record.total}
-            # One emission: who is in both rooms hears it once.
+            # One emission to both rooms: a socket in both receives one event.
             self._rooms.emit(record.rooms, f"import-{status}", payload)
         room = progress_room(record.session_id)
         self._rooms.emit(room, "progress-error", record.progress_error(epoch_ms))
@@ -319,7 +314,7 @@ class ProgressTracker:
     # -- records
 
     def _all(self) -> list[Record]:
-        """Every record once, though it has two keys."""
+        """Return each record once, although a record may have two keys."""
         return [record for key, record in self._records.items() if key == record.session_id]
 
     def _follow(self, record: Record, metadata: dict[str, Any]) -> None:
@@ -329,16 +324,16 @@ class ProgressTracker:
             keys.append(record.import_id)
         for key in keys:
             if key in self._records:
-                raise ValueError(f"import {key} is followed already")
+                raise ValueError(f"import {key} is already tracked")
         record.metadata = metadata
         record.touched_at = self._clock.monotonic()
         self._records |= dict.fromkeys(keys, record)
         if record.user_id is not None:
-            # Whoever joined before there was an owner to compare with.
+            # Remove sockets that joined the room before the session had an owner.
             allowed = (record.user_room, ADMINISTRATORS)
             self._rooms.keep_only(progress_room(record.session_id), allowed)
             if record.import_id is not None:
-                # A producer may use a number again.
+                # Also the room of the ID: a producer may use an ID again.
                 self._rooms.keep_only(import_room(record.import_id), allowed)
 
     def _forget(self, record: Record) -> None:
@@ -347,7 +342,7 @@ class ProgressTracker:
             del self._records[record.import_id]
 
     def _running(self, key: Key) -> Record | None:
-        """The record of an import that has not ended: what is final stays as it is."""
+        """Return the record of an unfinished import, or None; ended imports do not change."""
         record = self._records.get(key)
         return None if record is None or record.status in FINAL else record
 
@@ -358,7 +353,7 @@ class ProgressTracker:
 
 
 def completed_metadata(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What the front end reads of a completed import, from the result in the guide's words."""
+    """Return the metadata of a completed import as the front end's contract names it."""
     summary = result.get("summary") or {}
     if not isinstance(summary, Mapping):
         summary = {}

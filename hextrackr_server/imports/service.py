@@ -1,8 +1,8 @@
-"""Imports as clients ask for them: started, queued, one at a time, watched.
+"""Starts, queues and cancels imports on behalf of clients.
 
-Knows: the queue, the worker thread, who may see which import.
-Does not know: sockets, HTTP.  What the worker learns is brought to the loop's thread, where the
-tracker lives; the loop itself never waits for the database.
+A worker thread runs one import at a time. Its reports are passed to the event loop's thread, where
+the tracker lives; the event loop never waits for the database. `status` decides which user may see
+an import.
 """
 
 from __future__ import annotations
@@ -38,37 +38,37 @@ from hextrackr_server.text import clean, iso_date
 logger = logging.getLogger(__name__)
 
 MAXIMUM_QUEUED = 32
-#: Of one user, at a time.
+#: Unfinished external imports of one user.
 MAXIMUM_EXTERNAL = 10
-# Nobody fills the queue alone.
+# Less than MAXIMUM_QUEUED, so that one user cannot fill the queue.
 MAXIMUM_QUEUED_OF_USER = 16
-# Of more changes only a summary is told: one more than that shows that there are more.
+# One more than the threshold, to detect that there are more.
 _CHANGES_READ = THRESHOLD + 1
 _BASE36 = string.digits + string.ascii_lowercase
 
 T = TypeVar("T")
-#: Brings a call to the loop's thread: `loop.call_soon_threadsafe`.
-Hop = Callable[..., object]
-#: Called with an import's number, the summary of its result, and `Importer.changes`.
+#: Schedules a call on the event loop's thread: `loop.call_soon_threadsafe`.
+CallOnLoop = Callable[..., object]
+#: Called with an import ID, the summary of its result, and the value of `Importer.changes`.
 OnCommitted = Callable[[int, dict[str, Any], dict[str, Any]], None]
 
 _FAILURES: dict[ErrorCode, dict[str, Any]] = {
     code: {"code": str(code), "message": message}
     for code, message in (
         (ErrorCode.CANCELLED, "The import was cancelled; nothing was changed"),
-        (ErrorCode.STALLED, "The import has not moved for ten minutes; nothing was changed"),
+        (ErrorCode.STALLED, "The import has not progressed for 10 minutes; nothing was changed"),
         (ErrorCode.INTERRUPTED, "The server stopped before the import was done"),
     )
 }
-_CANCELLED_HERE = {
+_EXTERNAL_CANCELLED = {
     "code": str(ErrorCode.CANCELLED),
-    "message": "The import was cancelled; what was done elsewhere until then is not undone here",
+    "message": "The import was cancelled; changes that its producer made until then remain",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """What a client may say about an import; every part may be left out."""
+    """Options of an import; all of them are optional."""
 
     vendor: str | None = None
     scan_date: str | None = None
@@ -77,7 +77,7 @@ class ImportOptions:
 
 
 class ImportService:
-    """Owns the queue of imports and the thread that works it off."""
+    """The queue of imports and the thread that runs them."""
 
     def __init__(
         self,
@@ -87,40 +87,43 @@ class ImportService:
         on_committed: OnCommitted,
         admit: Callable[[Principal], None] = lambda _: None,
     ) -> None:
-        """`admit` raises a ServiceError for those who may not begin an import now."""
+        """Create a stopped service.
+
+        `admit` raises a ServiceError if a user may not start an import now.
+        """
         self._admit = admit
         self.view = ImportView(store, tracker)
         self._store = store
         self._importer = importer
         self._tracker = tracker
-        self._hop: Hop = _not_started
+        self._call_on_loop: CallOnLoop = _not_started
         self._on_committed = on_committed
         self._stop = threading.Event()
         self._queue: queue.SimpleQueue[tuple[ImportJob, Path] | None] = queue.SimpleQueue()
-        # Every import of this queue, and why it shall end early, if it shall.
-        self._wishes: dict[int, ErrorCode | None] = {}
-        # How many of them each user has; one that is about to be queued counts.
-        self._places: Counter[str] = Counter()
-        # Job rows have a thread of their own: they may wait for the end of an import's
-        # transaction, and readers shall not wait behind them.
+        # Every import in the queue, and the reason to stop it early, if there is one.
+        self._stop_reasons: dict[int, ErrorCode | None] = {}
+        # Imports in the queue per user, including those that `submit` is about to add.
+        self._queued: Counter[str] = Counter()
+        # Writes to job rows wait for the end of an import's transaction. They have a thread of
+        # their own, so that readers do not wait behind them.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="hextrackr-jobs")
         self._worker = threading.Thread(target=self._work, name="hextrackr-import", daemon=True)
 
     async def start(self) -> None:
-        """Settle what a former server left unfinished, then begin to work; within the loop."""
-        self._hop = asyncio.get_running_loop().call_soon_threadsafe
-        self._tracker.on_stalled = self._give_up
+        """Fail the imports that a previous server left unfinished, and start the worker thread."""
+        self._call_on_loop = asyncio.get_running_loop().call_soon_threadsafe
+        self._tracker.on_stalled = self._stop_stalled
         self._tracker.watch()
         interrupted = await self._in_writer(self._store.recover, epoch_ms())
         for import_id in interrupted:
-            logger.warning("import was interrupted", extra=log_setup.fields(importId=import_id))
+            logger.warning("import interrupted", extra=log_setup.fields(importId=import_id))
         self._worker.start()
 
     async def interrupt(self, seconds: float | None = None) -> None:
-        """End all imports, running and waiting, and let their followers know; take no more.
+        """Stop all imports, running and queued, notify their followers and accept no more.
 
-        The findings stay as they were.  One that is being written is done first: it is awaited for
-        so many seconds.
+        Findings stay unchanged. An import that is writing its result finishes first: the method
+        waits up to `seconds` for it.
         """
         self._stop.set()
         self._queue.put(None)
@@ -128,27 +131,28 @@ class ImportService:
             await asyncio.to_thread(self._worker.join, seconds)
 
     async def stop(self) -> None:
-        """Interrupt all imports, and end the threads."""
+        """Stop all imports and end the threads."""
         await self.interrupt()
         await asyncio.to_thread(self._writer.shutdown)
 
     async def submit(
         self, upload: Upload, principal: Principal, options: ImportOptions
     ) -> dict[str, Any]:
-        """Queue an import of a file, which is deleted afterwards; the answer to its starter.
+        """Queue an import of a file and return the ack for the client.
 
-        Raises ServiceError, and deletes the file, where it cannot be queued.
+        The service deletes the file after the import, and also if queueing raises a ServiceError.
         """
         try:
             if self._stop.is_set():
-                raise ServiceError(ErrorCode.UNAVAILABLE, "The server stops: try again later")
+                text = "The server is stopping: try again later"
+                raise ServiceError(ErrorCode.UNAVAILABLE, text)
             self._admit(principal)
-            self._take_place(principal.user_id)
+            self._reserve_place(principal.user_id)
             try:
                 job = await self._create_job(upload, principal, options)
-                await self._follow(job)
+                await self._track(job)
             except BaseException:
-                self._leave_place(principal.user_id)
+                self._release_place(principal.user_id)
                 raise
         except BaseException:
             upload.path.unlink(missing_ok=True)
@@ -163,19 +167,20 @@ class ImportService:
         filename: str = "",
         total: int | None = None,
     ) -> dict[str, Any]:
-        """Begin an import that is done elsewhere; the answer to its starter.
+        """Start an external import and return the ack for the client.
 
-        A producer reports how far it is; nothing of it is done or stored here.
+        A producer runs the import and reports its progress; this server stores none of its data.
         """
         self._admit(principal)
         session_id = _session_id(options.session_id)
         if await asyncio.to_thread(self._store.job_of_session, session_id) is not None:
             raise _session_exists()
         if self._tracker.external_imports_of(principal.user_id) >= MAXIMUM_EXTERNAL:
-            raise ServiceError(
-                ErrorCode.CONFLICT,
-                f"{MAXIMUM_EXTERNAL} imports of yours are under way elsewhere: end or cancel some",
+            text = (
+                f"A user may have {MAXIMUM_EXTERNAL} unfinished external imports: "
+                "end or cancel one first"
             )
+            raise ServiceError(ErrorCode.CONFLICT, text)
         number = self._tracker.free_number()
         try:
             self._tracker.queue(
@@ -193,26 +198,27 @@ class ImportService:
         return _accepted(number, session_id, total)
 
     async def status(self, import_id: int, principal: Principal) -> dict[str, Any]:
-        """Where an import is now; for its owner and for admins."""
+        """Return the state of an import to its owner or an administrator."""
         return await self.view.status(import_id, principal)
 
     async def cancel(self, import_id: int, principal: Principal) -> dict[str, Any]:
-        """Let an import end before its time; for its owner and for admins.
+        """Stop an import early, for its owner or an administrator.
 
-        One that waits, or is done elsewhere, ends at once, a running one as soon as it notices; the
-        findings stay as they were.  CONFLICT if it has ended.
+        Queued and external imports end at once, a running one at its next checkpoint; its findings
+        stay unchanged. Raises ServiceError CONFLICT if the import has ended or is ending.
         """
         state = await self.view.status(import_id, principal)
         if state["status"] in FINAL:
-            raise ServiceError(ErrorCode.CONFLICT, f"The import is {state['status']} already")
+            text = f"The import is already {state['status']}"
+            raise ServiceError(ErrorCode.CONFLICT, text)
         record = self._tracker.find(import_id)
-        if record is None or not (record.is_external or import_id in self._wishes):
-            raise ServiceError(ErrorCode.CONFLICT, "The import is ending already")
+        if record is None or not (record.is_external or import_id in self._stop_reasons):
+            raise ServiceError(ErrorCode.CONFLICT, "The import is already ending")
         if record.is_external:
-            # Its producer learns it with the answer to its next report.
-            self._tracker.cancel(import_id, _CANCELLED_HERE)
+            # The answer to its next report informs the producer.
+            self._tracker.cancel(import_id, _EXTERNAL_CANCELLED)
         else:
-            self._wishes[import_id] = ErrorCode.CANCELLED
+            self._stop_reasons[import_id] = ErrorCode.CANCELLED
             if record.started_at is None:
                 self._tracker.cancel(import_id, _FAILURES[ErrorCode.CANCELLED])
         status = "cancelled" if record.status in FINAL else "cancelling"
@@ -239,7 +245,7 @@ class ImportService:
         except IntegrityError as error:
             raise _session_exists() from error
 
-    async def _follow(self, job: ImportJob) -> None:
+    async def _track(self, job: ImportJob) -> None:
         try:
             self._tracker.queue(
                 job.import_id,
@@ -250,28 +256,28 @@ class ImportService:
                 scan_date=job.scan_date,
             )
         except ValueError as error:
-            # Somebody else's began while the job was written down.
+            # Another import with this session ID started while the job was stored.
             refusal = _session_exists()
             await self._in_writer(self._store.end_job, job.import_id, _failure_of(refusal))
             raise refusal from error
-        self._wishes[job.import_id] = None
+        self._stop_reasons[job.import_id] = None
 
-    def _take_place(self, user_id: str) -> None:
-        """Reserve a place in the queue, before anything is awaited."""
-        own, waiting = self._places[user_id], self._places.total()
-        if waiting >= MAXIMUM_QUEUED or own >= MAXIMUM_QUEUED_OF_USER:
-            what = f"{waiting} imports" if waiting >= MAXIMUM_QUEUED else f"{own} of your imports"
+    def _reserve_place(self, user_id: str) -> None:
+        # Called before `submit` awaits anything, so that concurrent calls cannot exceed the limit.
+        own, total = self._queued[user_id], self._queued.total()
+        if total >= MAXIMUM_QUEUED or own >= MAXIMUM_QUEUED_OF_USER:
+            what = f"{total} imports" if total >= MAXIMUM_QUEUED else f"{own} of your imports"
             raise ServiceError(ErrorCode.CONFLICT, f"{what} are waiting: try again later")
-        self._places[user_id] += 1
+        self._queued[user_id] += 1
 
-    def _leave_place(self, user_id: str) -> None:
-        self._places[user_id] -= 1
-        if not self._places[user_id]:
-            del self._places[user_id]
+    def _release_place(self, user_id: str) -> None:
+        self._queued[user_id] -= 1
+        if not self._queued[user_id]:
+            del self._queued[user_id]
 
     def _settle(self, job: ImportJob) -> None:
-        del self._wishes[job.import_id]
-        self._leave_place(job.user_id)
+        del self._stop_reasons[job.import_id]
+        self._release_place(job.user_id)
 
     async def _in_writer(self, call: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
@@ -283,46 +289,48 @@ class ImportService:
             job, path = entry
             self._import(job, path)
             path.unlink(missing_ok=True)
-            self._hop(self._settle, job)
+            self._call_on_loop(self._settle, job)
 
     def _import(self, job: ImportJob, path: Path) -> None:
         def report(progress: Progress) -> None:
-            self._hop(self._tracker.update, job.import_id, *progress)
+            self._call_on_loop(self._tracker.update, job.import_id, *progress)
 
         def stopping() -> bool:
-            return self._stop.is_set() or self._wishes[job.import_id] is not None
+            return self._stop.is_set() or self._stop_reasons[job.import_id] is not None
 
         log_fields = {"importId": job.import_id, "user": job.user_id}
         logger.info("import started", extra=log_setup.fields(**log_fields, file=job.filename))
         try:
             if stopping():
                 raise ImportInterrupted
-            self._hop(self._tracker.start, job.import_id)
+            self._call_on_loop(self._tracker.start, job.import_id)
             self._store.update_job(job.import_id, status="running", started_at=epoch_ms())
             result = self._importer.run(job, path, report, stopping)
         except ImportInterrupted:
-            wish = self._wishes[job.import_id] or ErrorCode.INTERRUPTED
-            self._fail(job, _FAILURES[wish], log_fields)
+            reason = self._stop_reasons[job.import_id] or ErrorCode.INTERRUPTED
+            self._fail(job, _FAILURES[reason], log_fields)
         except ServiceError as error:
             self._fail(job, _failure_of(error), log_fields)
         except Exception:
-            # The worker outlives every import; what went wrong is for the log, not for clients.
+            # The worker survives any failure. Details go to the log, not to clients.
             error_id = secrets.token_hex(4)
-            logger.exception("import broke", extra=log_setup.fields(**log_fields, errorId=error_id))
+            fields = log_setup.fields(**log_fields, errorId=error_id)
+            logger.exception("import failed unexpectedly", extra=fields)
             message = f"The import failed on the server (error {error_id})"
             self._fail(job, {"code": "IMPORT_FAILED", "message": message}, log_fields)
         else:
             counts = result["summary"]
             logger.info("import completed", extra=log_setup.fields(**log_fields, **counts))
-            self._hop(self._on_committed, job.import_id, counts, self._changes(job))
-            self._hop(self._tracker.complete, job.import_id, result)
+            changes = self._changes(job)
+            self._call_on_loop(self._on_committed, job.import_id, counts, changes)
+            self._call_on_loop(self._tracker.complete, job.import_id, result)
 
     def _changes(self, job: ImportJob) -> dict[str, Any]:
         try:
             return self._importer.changes(job, _CHANGES_READ)
         except Exception:
-            # The import is done, whatever becomes of the news of it.
-            logger.exception("the changes of an import could not be read")
+            # The import is committed, even if its changes cannot be announced.
+            logger.exception("reading the changes of an import failed")
             return {"rows": [], "topCritical": []}
 
     def _fail(self, job: ImportJob, failure: dict[str, Any], log_fields: dict[str, Any]) -> None:
@@ -334,18 +342,18 @@ class ImportService:
         try:
             self._store.end_job(job.import_id, failure)
         except Exception:
-            logger.exception("the end of an import could not be written down")
-        tell = self._tracker.cancel if cancelled else self._tracker.fail
-        self._hop(tell, job.import_id, failure)
+            logger.exception("storing the end of an import failed")
+        end = self._tracker.cancel if cancelled else self._tracker.fail
+        self._call_on_loop(end, job.import_id, failure)
 
-    def _give_up(self, key: Key) -> None:
-        """An import has stalled: its followers know, the worker learns it if it moves again."""
-        if isinstance(key, int) and key in self._wishes:
-            self._wishes[key] = ErrorCode.STALLED
+    def _stop_stalled(self, key: Key) -> None:
+        # The tracker has notified the followers; the worker stops at its next checkpoint.
+        if isinstance(key, int) and key in self._stop_reasons:
+            self._stop_reasons[key] = ErrorCode.STALLED
 
 
 def _not_started(*_: Any) -> None:
-    raise RuntimeError("the import service has not been started")
+    raise RuntimeError("ImportService.start() must be awaited before imports are queued")
 
 
 def _failure_of(error: ServiceError) -> dict[str, Any]:
@@ -356,7 +364,7 @@ def _failure_of(error: ServiceError) -> dict[str, Any]:
 
 
 def _accepted(import_id: int, session_id: str, total: int | None) -> dict[str, Any]:
-    """The answer to whoever starts an import."""
+    """Return the ack for a client that started an import."""
     return {
         "success": True,
         "importId": import_id,
@@ -367,30 +375,30 @@ def _accepted(import_id: int, session_id: str, total: int | None) -> dict[str, A
 
 
 def _session_exists() -> ServiceError:
-    return ServiceError(ErrorCode.CONFLICT, "An import with this sessionId exists already")
+    return ServiceError(ErrorCode.CONFLICT, "An import with this sessionId already exists")
 
 
-def _vendor(wished: str | None) -> str | None:
-    return clean(wished or "", 64).strip() or None
+def _vendor(requested: str | None) -> str | None:
+    return clean(requested or "", 64).strip() or None
 
 
-def _session_id(wished: str | None) -> str:
-    if wished is None:
+def _session_id(requested: str | None) -> str:
+    if requested is None:
         suffix = "".join(secrets.choice(_BASE36) for _ in range(9))
         return f"import-{epoch_ms()}-{suffix}"
-    return check_session_id(wished)
+    return check_session_id(requested)
 
 
-def _scope(wished: str | None) -> str:
-    if wished is not None and wished not in SCOPES:
+def _scope(requested: str | None) -> str:
+    if requested is not None and requested not in SCOPES:
         raise invalid("Invalid scope", [("scope", "must be one of: " + ", ".join(SCOPES))])
-    return wished or "vendor"
+    return requested or "vendor"
 
 
-def _scan_date(wished: str | None, filename: str) -> str:
-    if wished is None:
+def _scan_date(requested: str | None, filename: str) -> str:
+    if requested is None:
         return scan_date_of(filename)
-    day = iso_date(wished)
+    day = iso_date(requested)
     if day is None:
         raise invalid("Invalid scanDate", [("scanDate", "must be a date such as 2025-09-30")])
     return day

@@ -1,7 +1,7 @@
-"""Where imports are, for those who may know it.
+"""Returns the state of imports to the users who may see it.
 
-Knows: who may see an import, that an import which the tracker has forgotten is in the database.
-Does not know: sockets, HTTP, how an import is done.
+The state comes from the tracker, or from the database if the tracker no longer has the import. An
+import that belongs to another user is reported as missing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class ImportView:
-    """Answers for owners and admins; others cannot tell a foreign import from one there is not."""
+    """Read access to imports for their owners and administrators.
+
+    To other users, an import of somebody else looks like an import that does not exist.
+    """
 
     def __init__(self, store: ImportStore, tracker: ProgressTracker) -> None:
         self._store = store
         self._tracker = tracker
 
     async def status(self, import_id: int, principal: Principal) -> dict[str, Any]:
-        """Where an import is now, by its number; ServiceError NOT_FOUND."""
+        """Return the state of an import by its ID; raise ServiceError NOT_FOUND."""
         record = self._tracker.find(import_id)
         if record is not None:
             _check_owner(record.user_id, principal)
@@ -45,7 +48,10 @@ class ImportView:
         return _state_of(job)
 
     async def session(self, session_id: str, principal: Principal) -> dict[str, Any]:
-        """Where an import is now, by its session id, in the front end's words; NOT_FOUND."""
+        """Return the state of an import by its session ID, in the front end's format.
+
+        Raises ServiceError NOT_FOUND.
+        """
         check_session_id(session_id)
         record = self._tracker.find(session_id)
         if record is not None:
@@ -58,13 +64,13 @@ class ImportView:
         return _session_of(job)
 
     def check_followed(self, session_id: str, principal: Principal) -> None:
-        """NOT_FOUND for a session that runs, or ended lately, and is somebody else's."""
+        """Raise NOT_FOUND if the tracker has the session and it belongs to another user."""
         record = self._tracker.find(session_id)
         if record is not None:
             _check_owner(record.user_id, principal)
 
     async def progress_status(self, session_id: str, principal: Principal) -> dict[str, Any] | None:
-        """The payload of `progress-status`; None for a session that there is not, or not yet."""
+        """Return the payload of `progress-status`, or None if the session is unknown."""
         record = self._tracker.find(session_id)
         if record is not None:
             _check_owner(record.user_id, principal)
@@ -77,7 +83,7 @@ class ImportView:
         return state | {"status": status_for_modal(job.status)}
 
     async def import_of_session(self, session_id: str, principal: Principal) -> int:
-        """The number of a session's import; NOT_FOUND where it has none."""
+        """Return the ID of a session's import; raise NOT_FOUND if the session has none."""
         check_session_id(session_id)
         job = await self._job(session_id)
         if job is None:
@@ -89,14 +95,14 @@ class ImportView:
         return await asyncio.to_thread(self._store.job_of_session, session_id)
 
 
-def check_session_id(given: Any) -> str:
-    """A session id as browsers make them up; VALIDATION_ERROR for anything else."""
-    if not isinstance(given, str) or not _SESSION_ID.fullmatch(given):
+def check_session_id(session_id: Any) -> str:
+    """Return a valid session ID; raise ServiceError VALIDATION_ERROR for any other value."""
+    if not isinstance(session_id, str) or not _SESSION_ID.fullmatch(session_id):
         raise invalid(
             "Invalid sessionId",
             [("sessionId", "must be 1 to 128 letters, digits or . _ : -")],
         )
-    return given
+    return session_id
 
 
 def _check_owner(owner: str | None, principal: Principal) -> None:
@@ -109,7 +115,7 @@ def _not_found() -> ServiceError:
 
 
 def _state_of(job: ImportJob) -> dict[str, Any]:
-    """The snapshot of an import that is older than the tracker's memory."""
+    """Return the state of an import that only the database has."""
     completed = job.status == "completed"
     elapsed = (job.finished_at or epoch_ms()) - job.started_at if job.started_at else 0
     state: dict[str, Any] = {
@@ -136,7 +142,7 @@ def _state_of(job: ImportJob) -> dict[str, Any]:
 
 
 def _session_of(job: ImportJob) -> dict[str, Any]:
-    """The same in the words of `progress-*`."""
+    """Return the state of a stored import in the format of `progress-*` events."""
     completed = job.status == "completed"
     metadata = {
         "operation": "csv-import",

@@ -1,7 +1,7 @@
-"""What an import writes: its job, its staged findings, and their merge into the current ones.
+"""Stores import jobs and staged findings, and merges staged findings into the current ones.
 
-Knows: the tables of imports and findings, the statements that move rows between them.
-Does not know: CSV, threads, progress.  Set-based: a batch is one statement, however many rows.
+All statements are set-based: one statement merges a batch of any size. Reading files, threads and
+progress belong to `pipeline` and `service`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from hextrackr_server.storage.schema import (
 current, staging, jobs = vulnerabilities_current, vulnerability_staging, import_jobs
 rejections = import_rejections
 
-#: The mention of a row that may have meant every finding.
+#: The mention of a rejected row that may refer to any finding.
 ANYTHING: Mention = ("anything", "")
 _MENTIONED = ("hostname", "ip_address", "cve", "plugin_id")
 
@@ -52,13 +52,13 @@ NOT_PRESENT = "not_present_in_scan"
 REPORTED_FIXED = "reported_fixed"
 _TERMINAL = ("completed", "failed", "cancelled")
 
-#: What an import may resolve beside what its rows report as fixed.
+#: The scopes of an import; findings that its rows report as fixed are resolved in all scopes.
 SCOPES = ("vendor", "hosts", "full", "none")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportJob:
-    """One import as the database remembers it."""
+    """One import as stored in the database."""
 
     import_id: int
     session_id: str
@@ -80,7 +80,7 @@ class ImportJob:
 
 
 class MergeCounts(NamedTuple):
-    """What became of the staged findings of one batch."""
+    """The numbers of findings that a merge inserted, updated, reopened and resolved."""
 
     inserted: int
     updated: int
@@ -90,39 +90,39 @@ class MergeCounts(NamedTuple):
 
 
 class ImportStore:
-    """The import's side of the database; every method is one transaction, and blocks."""
+    """Database access of imports; every method is one blocking transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create_job(self, **values: Any) -> ImportJob:
-        """A new job in state `queued`; IntegrityError if its session id was used before."""
+        """Insert a job in state `queued`; raise IntegrityError if its session ID exists."""
         with self._database.writing() as connection:
-            known = {"status": "queued", "scope": "vendor"} | values
-            result = connection.execute(insert(jobs).values(**known))
+            row = {"status": "queued", "scope": "vendor"} | values
+            result = connection.execute(insert(jobs).values(**row))
             key = result.inserted_primary_key
             assert key is not None
             return _job(connection, key[0])
 
     def job(self, import_id: int) -> ImportJob | None:
-        """The job of an id, or None."""
+        """Return the job of an import ID, or None."""
         with self._database.reading() as connection:
             found = connection.execute(select(jobs).where(jobs.c.import_id == import_id)).first()
             return None if found is None else _job_of(found._mapping)
 
     def job_of_session(self, session_id: str) -> ImportJob | None:
-        """The job of a session id, or None."""
+        """Return the job of a session ID, or None."""
         with self._database.reading() as connection:
             found = connection.execute(select(jobs).where(jobs.c.session_id == session_id)).first()
             return None if found is None else _job_of(found._mapping)
 
     def update_job(self, import_id: int, **values: Any) -> None:
-        """Write down how far a job has come."""
+        """Update columns of a job."""
         with self._database.writing() as connection:
             set_job(connection, import_id, **values)
 
     def end_job(self, import_id: int, failure: Mapping[str, Any]) -> None:
-        """Write down why a job ended before its work was done: a code and a message."""
+        """Store the code and message of a job that ended before its work was done."""
         cancelled = failure["code"] == ErrorCode.CANCELLED
         self.update_job(
             import_id,
@@ -134,7 +134,10 @@ class ImportStore:
         )
 
     def recover(self, now_ms: int) -> list[int]:
-        """Mark the jobs that a former server left unfinished; drop what they had staged."""
+        """Mark the jobs that a previous server left unfinished as failed; return their IDs.
+
+        Staged findings are deleted.
+        """
         with self._database.writing() as connection:
             unfinished = jobs.c.status.not_in(_TERMINAL)
             found = connection.scalars(select(jobs.c.import_id).where(unfinished)).all()
@@ -153,7 +156,7 @@ class ImportStore:
             return list(found)
 
     def stage(self, import_id: int, findings: Sequence[Finding]) -> None:
-        """Add findings to the staged ones; of two with one key the graver stays."""
+        """Stage findings; of two with the same key, the one with the greater weight is kept."""
         with self._database.writing() as connection:
             statement = upsert(connection, staging)
             statement = statement.on_conflict_do_update(
@@ -164,32 +167,32 @@ class ImportStore:
             connection.execute(statement, [{"import_id": import_id, **each} for each in findings])
 
     def reject(self, import_id: int, mentions: Collection[Mention]) -> None:
-        """Remember what rejected rows may have meant."""
+        """Store the values that rejected rows contain."""
         rows = [{"import_id": import_id, "kind": kind, "value": value} for kind, value in mentions]
         with self._database.writing() as connection:
             connection.execute(upsert(connection, rejections).on_conflict_do_nothing(), rows)
 
     def drop_staged(self, import_id: int) -> None:
-        """Forget what an import has staged."""
+        """Delete the staged findings of an import."""
         with self._database.writing() as connection:
             delete_staged(connection, import_id)
 
 
 def set_job(connection: Connection, import_id: int, **values: Any) -> None:
-    """Update a job within a transaction; `result` is any JSON."""
+    """Update a job within a transaction; `result` may be any JSON value."""
     if "result" in values:
         values["result"] = json.dumps(values["result"], allow_nan=False)
     connection.execute(update(jobs).where(jobs.c.import_id == import_id).values(**values))
 
 
 def delete_staged(connection: Connection, import_id: int) -> None:
-    """Forget what an import has staged, within a transaction."""
+    """Delete the staged findings of an import within a transaction."""
     connection.execute(delete(staging).where(staging.c.import_id == import_id))
     connection.execute(delete(rejections).where(rejections.c.import_id == import_id))
 
 
 def staged_ids(connection: Connection, import_id: int) -> tuple[int, int, int]:
-    """How many findings are staged, and their first and last id."""
+    """Return the number of staged findings, and the first and last of their IDs."""
     query = select(func.count(), func.min(staging.c.id), func.max(staging.c.id)).where(
         staging.c.import_id == import_id
     )
@@ -198,7 +201,7 @@ def staged_ids(connection: Connection, import_id: int) -> tuple[int, int, int]:
 
 
 def staged_vendors(connection: Connection, import_id: int) -> list[str]:
-    """The vendors that an import speaks of: the scope within which it may resolve."""
+    """Return the vendors of the staged findings, which bound the `vendor` scope."""
     query = select(staging.c.vendor).distinct().where(staging.c.import_id == import_id)
     return sorted(connection.scalars(query))
 
@@ -206,7 +209,7 @@ def staged_vendors(connection: Connection, import_id: int) -> list[str]:
 def merge_batch(
     connection: Connection, import_id: int, scan_date: str, first: int, last: int
 ) -> MergeCounts:
-    """Merge the staged findings of an id range into the current ones."""
+    """Merge the staged findings of an ID range into the current findings."""
     in_batch = and_(staging.c.import_id == import_id, staging.c.id.between(first, last))
     counts = _count_batch(connection, in_batch)
     fixed = staging.c.lifecycle_state == "resolved"
@@ -215,7 +218,7 @@ def merge_batch(
         "scan_date": literal(scan_date),
         "resolved_date": case((fixed, scan_date)),
         "resolution_reason": case((fixed, REPORTED_FIXED)),
-        # One that is reported as fixed and was never known has changed nothing.
+        # A finding that is new and already fixed changes nothing.
         "changed_import_id": case((~fixed, staging.c.import_id)),
         **{name: staging.c[name] for name in FINDING_COLUMNS},
     }
@@ -230,17 +233,17 @@ def merge_batch(
 
 
 def _merged(new: Any) -> dict[str, Any]:
-    """The columns of a finding that is seen again."""
+    """Return the column values of a finding that an import reports again."""
     fixed, was_fixed = new.lifecycle_state == "resolved", current.c.lifecycle_state == "resolved"
     values = {name: new[name] for name in FINDING_COLUMNS}
     return values | {
         "import_id": new.import_id,
         "scan_date": new.scan_date,
-        # An export without a score does not unmake the score that an earlier one had.
+        # An export without a score keeps the score of an earlier export.
         "vpr_score": func.coalesce(new.vpr_score, current.c.vpr_score),
         "cvss_score": func.coalesce(new.cvss_score, current.c.cvss_score),
-        "first_seen": _lesser(new.first_seen, current.c.first_seen),
-        "last_seen": _lesser(current.c.last_seen, new.last_seen, take_other=True),
+        "first_seen": _least(new.first_seen, current.c.first_seen),
+        "last_seen": _greatest(new.last_seen, current.c.last_seen),
         "changed_import_id": case(
             (fixed != was_fixed, new.import_id), else_=current.c.changed_import_id
         ),
@@ -256,9 +259,12 @@ def _merged(new: Any) -> dict[str, Any]:
     }
 
 
-def _lesser(one: Any, other: Any, *, take_other: bool = False) -> Any:
-    """The lesser of two columns, or the other one."""
-    return case((one < other, other if take_other else one), else_=one if take_other else other)
+def _least(one: Any, other: Any) -> Any:
+    return case((one < other, one), else_=other)
+
+
+def _greatest(one: Any, other: Any) -> Any:
+    return case((one > other, one), else_=other)
 
 
 def _count_batch(connection: Connection, in_batch: Any) -> MergeCounts:
@@ -283,10 +289,10 @@ def _count_batch(connection: Connection, in_batch: Any) -> MergeCounts:
 
 
 def resolve_absent(connection: Connection, job: ImportJob, vendors: Sequence[str]) -> int:
-    """Resolve what an import no longer reports, within its scope; how many findings that is.
+    """Resolve the findings in scope that an import no longer reports; return their number.
 
-    A finding that a later scan has seen stays open: this import is older than that knowledge.
-    So does one that a rejected row may have meant: `count_absent` tells how many these are.
+    A finding stays open if a later scan reported it, because that scan is more recent than this
+    import, or if a rejected row may refer to it; `count_absent` returns the number of the latter.
     """
     result = connection.execute(
         update(current)
@@ -302,13 +308,13 @@ def resolve_absent(connection: Connection, job: ImportJob, vendors: Sequence[str
 
 
 def count_absent(connection: Connection, job: ImportJob, vendors: Sequence[str]) -> int:
-    """How many open findings an import does not report, within its scope."""
+    """Return the number of open findings in scope that an import does not report."""
     query = select(func.count()).select_from(current).where(_absent(job, vendors))
     return connection.scalar(query) or 0
 
 
 def _absent(job: ImportJob, vendors: Sequence[str]) -> ColumnElement[bool]:
-    """The open findings that an import says nothing of, where its silence means something."""
+    """Return the condition for open findings in scope that an import does not report."""
     return and_(
         _in_scope(job, vendors),
         current.c.lifecycle_state.in_(OPEN_STATES),
@@ -318,7 +324,7 @@ def _absent(job: ImportJob, vendors: Sequence[str]) -> ColumnElement[bool]:
 
 
 def _meant_by_rejected(job: ImportJob) -> ColumnElement[bool]:
-    """The findings that a rejected row may have meant."""
+    """Return the condition for findings that a rejected row may refer to."""
 
     def values(kind: str) -> Select[Any]:
         mine = (rejections.c.import_id == job.import_id, rejections.c.kind == kind)
@@ -331,7 +337,7 @@ def _meant_by_rejected(job: ImportJob) -> ColumnElement[bool]:
 
 
 def _in_scope(job: ImportJob, vendors: Sequence[str]) -> ColumnElement[bool]:
-    """The findings that an import speaks of, be it by silence."""
+    """Return the condition for findings within the scope of an import."""
     match job.scope:
         case "none":
             return false()

@@ -1,10 +1,9 @@
-"""What an import changed, in the words of the front end's importSummary.
+"""Summarizes the changes of an import as the front end's importSummary.
 
-Knows: which findings an import created, reopened and resolved; the shape that the front end reads.
-Does not know: how they were changed.  Everything happens in the transaction of the import.
+All queries run in the transaction of the import, after `store` has changed the findings.
 
-A CVE is *new* when it was open nowhere before the import, *resolved* when it is open nowhere
-after it.  Lists of CVEs are capped: a first import would fill megabytes.
+A CVE is *new* if no finding of it was open before the import, and *resolved* if none is open
+after it. Lists of CVEs are capped, because the list of a first import could take megabytes.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _ROW_COLUMNS = (
 
 
 class Changes(NamedTuple):
-    """How many findings of each vendor an import changed, and the VPR that came and went."""
+    """Findings per vendor that an import changed, and the VPR it added and removed."""
 
     created: dict[str, int]
     reopened: dict[str, int]
@@ -41,7 +40,7 @@ class Changes(NamedTuple):
 
 
 def changes_of(connection: Connection, import_id: int) -> Changes:
-    """Count what an import changed."""
+    """Count the findings that an import changed."""
     query = (
         select(
             current.c.lifecycle_state,
@@ -64,12 +63,12 @@ def changes_of(connection: Connection, import_id: int) -> Changes:
 
 
 def changed_findings(connection: Connection, import_id: int, limit: int) -> list[dict[str, Any]]:
-    """The findings that an import changed, for showing; the gravest first."""
+    """Return the findings that an import changed, the most severe first."""
     return _findings(connection, current.c.changed_import_id == import_id, limit)
 
 
 def top_critical(connection: Connection, import_id: int, limit: int) -> list[dict[str, Any]]:
-    """The gravest of the critical findings that an import brought."""
+    """Return the most severe critical findings that an import opened."""
     mine = and_(
         current.c.changed_import_id == import_id,
         current.c.severity == "Critical",
@@ -97,7 +96,7 @@ def summarize(
     before: Sequence[OpenTotal],
     after: Sequence[OpenTotal],
 ) -> dict[str, Any]:
-    """The importSummary; `metadata` is its importMetadata, with sessionId and importId."""
+    """Return the importSummary; `metadata` is its importMetadata with sessionId and importId."""
     import_id = metadata["importId"]
     new, total_new = _new_cves(connection, import_id)
     resolved, total_resolved = _resolved_cves(connection, import_id)
@@ -123,7 +122,7 @@ def summarize(
 
 
 def _rank() -> ColumnElement[int]:
-    """How grave a severity is, as a number."""
+    """Return the rank of a severity as an SQL expression."""
     ranks = {name: number for number, name in enumerate(_RANKED)}
     return case(ranks, value=current.c.severity, else_=0)
 

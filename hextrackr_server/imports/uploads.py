@@ -1,7 +1,7 @@
-"""Files that were uploaded, until an import has read them.
+"""Stores uploaded files until an import has read them.
 
-Knows: a directory, who uploaded what, how much a file may hold.
-Does not know: HTTP, CSV, imports.  A file has a made-up name; the client's name never is a path.
+A stored file has a generated name; the client's file name is never used as a path. Receiving the
+request belongs to the HTTP layer, reading the file to `csv_reader`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from hextrackr_server.security.principal import Principal
 MAXIMUM_BYTES = 100 * 1024 * 1024
 KEEP_SECONDS = 3600.0
 MAXIMUM_WAITING_PER_USER = 10
-#: Uploads of a user that arrive at the same time; each may be as slow as it is large.
+#: Concurrent uploads of one user; each occupies a request for as long as the client sends.
 MAXIMUM_ARRIVING_PER_USER = 4
-# Disk writes leave the loop's thread; in pieces of this size that is worth the hop.
+# Disk writes run in a thread, in chunks large enough to be worth the switch.
 _WRITE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A stored file, and whose it is."""
+    """A stored file and its owner."""
 
     upload_id: str
     path: Path
@@ -44,12 +44,12 @@ class Upload:
 
 
 class UploadStore:
-    """The uploads that wait for their import; used on the loop's thread."""
+    """The uploads that wait for their import; used on the event loop's thread."""
 
     def __init__(
         self, directory: Path, clock: Callable[[], float], maximum: int = MAXIMUM_BYTES
     ) -> None:
-        """Empty the directory: what a former server left there belongs to no one."""
+        """Empty the directory, because files of a previous server have no owner."""
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, mode=0o700)
         self._directory = directory
@@ -60,10 +60,13 @@ class UploadStore:
 
     @contextmanager
     def arriving(self, owner: Principal) -> Iterator[None]:
-        """While an upload of a user arrives; RATE_LIMITED if too many do."""
+        """Count an upload while it arrives; raise RATE_LIMITED if its user has too many."""
         user = owner.user_id
         if self._arriving[user] >= MAXIMUM_ARRIVING_PER_USER:
-            text = f"{self._arriving[user]} uploads arrive already: let one end first"
+            text = (
+                f"A user may send {MAXIMUM_ARRIVING_PER_USER} uploads at a time, "
+                f"you send {self._arriving[user]}: wait until one ends"
+            )
             raise ServiceError(ErrorCode.RATE_LIMITED, text)
         self._arriving[user] += 1
         try:
@@ -76,7 +79,7 @@ class UploadStore:
     async def receive(
         self, chunks: AsyncIterator[bytes], filename: str, owner: Principal
     ) -> Upload:
-        """Store what arrives; ServiceError TOO_LARGE past the maximum, nothing stays then."""
+        """Store the received chunks; raise TOO_LARGE and delete the file above the maximum."""
         upload_id = secrets.token_urlsafe(18)
         path = self._directory / f"{upload_id}.csv"
         digest = hashlib.sha256()
@@ -106,47 +109,50 @@ class UploadStore:
         return size
 
     def keep(self, upload: Upload) -> None:
-        """Let an upload wait for `start-import`; CONFLICT if too many of this user's wait."""
+        """Keep an upload for `start-import`; raise CONFLICT if its user has too many."""
         self.sweep()
         waiting = sum(each.user_id == upload.user_id for each in self._waiting.values())
         if waiting >= MAXIMUM_WAITING_PER_USER:
             upload.path.unlink(missing_ok=True)
-            raise ServiceError(
-                ErrorCode.CONFLICT, f"{waiting} uploads wait to be imported already; start them"
+            text = (
+                f"A user may have {MAXIMUM_WAITING_PER_USER} uploads that wait for their import, "
+                f"you have {waiting}: start them"
             )
+            raise ServiceError(ErrorCode.CONFLICT, text)
         self._waiting[upload.upload_id] = upload
 
     def take(self, upload_id: str, principal: Principal) -> Upload:
-        """Hand an upload over to its import, once; NOT_FOUND for others' and unknown ones."""
+        """Remove an upload and return it to its import; raise NOT_FOUND for other users."""
         upload = self._waiting.get(upload_id)
         if upload is None or upload.user_id != principal.user_id:
-            raise ServiceError(ErrorCode.NOT_FOUND, "There is no such upload")
+            text = "There is no such upload: upload the file again"
+            raise ServiceError(ErrorCode.NOT_FOUND, text)
         return self._waiting.pop(upload_id)
 
     def sweep(self) -> None:
-        """Delete what has waited for an hour."""
+        """Delete uploads that have waited for an hour."""
         limit = self._clock() - KEEP_SECONDS
         for upload in [each for each in self._waiting.values() if each.stored_at <= limit]:
             del self._waiting[upload.upload_id]
             upload.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Delete everything."""
+        """Delete all uploads and the directory."""
         self._waiting.clear()
         shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def tidy_filename(filename: str) -> str:
-    """The client's name of a file, good for showing: no directories, no control characters."""
+    """Return a displayable file name without directories and control characters."""
     name = filename.replace("\\", "/").rpartition("/")[2]
     printable = "".join(character for character in name if character.isprintable()).strip()
     return printable[:255] or "upload.csv"
 
 
 def too_large(maximum: int) -> ServiceError:
-    """The refusal of a file with more bytes than the maximum."""
+    """Return the error for a file with more bytes than the maximum."""
     return ServiceError(
-        ErrorCode.TOO_LARGE, f"The file is larger than {maximum // (1024 * 1024)} MB"
+        ErrorCode.TOO_LARGE, f"A file may have {maximum // (1024 * 1024)} MB, this one is larger"
     )
 
 

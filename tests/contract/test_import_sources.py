@@ -255,4 +255,4 @@ async def test_s113_a_session_has_one_import_wherever_it_is_done(stage: Stage) -
     await finished(client)
     assert stage.application.tracker.find("s-2") is None
     assert (await begin(other, "external", sessionId="s-2"))["code"] == "CONFLICT"
-    await stage.settled(lambda: not stage.application.imports._wishes)
+    await stage.settled(lambda: not stage.application.imports._stop_reasons)

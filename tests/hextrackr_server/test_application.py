@@ -324,7 +324,10 @@ async def test_the_import_command_imports_and_tells(
     assert await asyncio.to_thread(command_line.main, arguments) == 0
     output = capsys.readouterr()
     assert "completed in" in output.out
-    assert "row 98: definition.cve: 'pending' is no CVE such as CVE-2024-1000, and" in output.out
+    assert (
+        "row 98: definition.cve: 'pending' is not a CVE ID (expected e.g. CVE-2024-1000), and"
+        in output.out
+    )
     assert "uploading" in output.err
 
 

@@ -84,7 +84,7 @@ def test_a_row_cannot_be_more_findings_than_five_hundred() -> None:
     mapper = RowMapper(["hostname", "cve"], DAY)
     cves = " ".join(f"CVE-2024-{number}" for number in range(1000, 9000))
     assert len(mapper.findings(2, ["h", cves])) == 500
-    assert mapper.doubts == [("cve", "of 8000 CVEs the first 500 are taken")]
+    assert mapper.warnings == [("cve", "the row has 8000 CVEs; the first 500 are imported")]
 
 
 def test_a_cve_in_the_plugins_name_is_found() -> None:
@@ -123,7 +123,7 @@ def test_a_row_without_a_host_mentions_more_cves_than_a_row_may_report() -> None
 
 
 def test_what_is_no_cve_is_told_where_the_row_names_no_plugin() -> None:
-    with pytest.raises(RowRejected, match="'CVE-1' is no CVE such as CVE-2024-1000"):
+    with pytest.raises(RowRejected, match="'CVE-1' is not a CVE ID"):
         mapped(hostname="h", cve="CVE-1")
 
 
@@ -167,9 +167,9 @@ def test_what_is_left_out_of_a_row_is_a_doubt_at_its_column() -> None:
     mapper = RowMapper(["hostname", "cve", "VPR", "severity"], DAY)
     (finding,) = mapper.findings(2, ["h", "CVE-2024-1000", "n/a", "Bad"])
     assert finding["vpr_score"] is None
-    assert [column for column, _ in mapper.doubts] == ["severity", "VPR"]
+    assert [column for column, _ in mapper.warnings] == ["severity", "VPR"]
     mapper.findings(3, ["h", "CVE-2024-1000", "5", "High"])
-    assert mapper.doubts == []
+    assert mapper.warnings == []
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def test_without_an_inbox_the_refusal_names_the_setting() -> None:
 
 
 def test_an_inbox_that_is_no_folder_is_told_at_the_start(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="HEXTRACKR_IMPORT_INBOX must name a folder"):
+    with pytest.raises(SettingsError, match="HEXTRACKR_IMPORT_INBOX must name an existing folder"):
         ImportInbox(tmp_path / "missing")
 
 

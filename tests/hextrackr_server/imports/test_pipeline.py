@@ -282,10 +282,10 @@ def test_a_file_without_a_valid_row_changes_nothing(workbench: Workbench) -> Non
 def test_a_file_whose_findings_would_outgrow_it_by_far_changes_nothing(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "GROWTH_THAT_IS_FREE", 100_000)
+    monkeypatch.setattr(importer, "ALLOWED_GROWTH_BYTES", 100_000)
     many = " ".join(f"CVE-2024-{number}" for number in range(10_000, 10_500))
     header = ("hostname", "cve", "definition.description")
-    with pytest.raises(ServiceError, match="Up to row 2 there are more than") as refused:
+    with pytest.raises(ServiceError, match="row 2 exceeds") as refused:
         workbench.import_rows([["sw-1", many, "text " * 1000]], header)
     assert refused.value.code is ErrorCode.VALIDATION_ERROR
     assert (workbench.findings(), workbench.staged()) == ([], 0)

@@ -249,7 +249,7 @@ def test_what_ended_is_kept_for_an_hour_then_forgotten(bench: Bench) -> None:
 
 
 def test_an_import_cannot_be_followed_twice(bench: Bench) -> None:
-    with pytest.raises(ValueError, match="followed already"):
+    with pytest.raises(ValueError, match="already tracked"):
         bench.tracker.queue(5, "8", "mine.csv", None, session_id="s-5")
 
 

@@ -167,7 +167,7 @@ async def test_a_session_that_a_producer_reports_of_is_no_imports(office: Office
         await office.submit(GOOD, session_id="import-1-abc")
     assert refusal.value.code is ErrorCode.CONFLICT
     assert list((office.bench.directory / "uploads").iterdir()) == []
-    assert not office.imports._places
+    assert not office.imports._queued
 
 
 async def test_a_session_id_may_be_chosen_and_is_used_once(office: Office) -> None:
@@ -193,8 +193,8 @@ async def test_a_session_that_begins_elsewhere_meanwhile_is_not_taken_over(
     job = office.bench.store.job_of_session("import-1-abc")
     assert job is not None
     assert (job.status, job.error_code) == ("failed", "CONFLICT")
-    assert not office.imports._places
-    assert office.imports._wishes == {}
+    assert not office.imports._queued
+    assert office.imports._stop_reasons == {}
     assert list((office.bench.directory / "uploads").iterdir()) == []
 
 
@@ -290,7 +290,7 @@ async def test_a_running_import_is_cancelled_and_leaves_everything_as_it_was(
     assert job is not None
     assert (job.status, job.error_code) == ("cancelled", "CANCELLED")
     assert len(office.sent.payloads("import-cancelled")) == 1
-    with pytest.raises(ServiceError, match="cancelled already"):
+    with pytest.raises(ServiceError, match="already cancelled"):
         await office.imports.cancel(number, ALICE)
 
 
