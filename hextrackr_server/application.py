@@ -71,9 +71,9 @@ from hextrackr_server.sockets import (
     progress,
     vulnerabilities,
 )
-from hextrackr_server.sockets.authenticator import Guard
+from hextrackr_server.sockets.authenticator import Authenticator
 from hextrackr_server.sockets.emitter import RoomEmitter
-from hextrackr_server.sockets.error_reporter import Failures
+from hextrackr_server.sockets.error_reporter import ErrorReporter
 from hextrackr_server.storage.background_writer import BackgroundWriter
 from hextrackr_server.storage.database import Database
 from hextrackr_server.telemetry import log_setup
@@ -105,10 +105,10 @@ class Application:
         self.metrics = Metrics(self.clock)
         self.limiter = RateLimiter(_limit_rules(settings), self.clock.monotonic)
         self.identity = self._identity()
-        failures = Failures(self.clock, self.limiter, self.metrics)
-        self.io = _socket_server(settings, self._may_return, failures)
-        self.guard = Guard(self.io, self.identity, self.metrics, self.clock)
-        self.guard.register(strict_http_auth=settings.strict_http_auth)
+        error_reporter = ErrorReporter(self.clock, self.limiter, self.metrics)
+        self.io = _socket_server(settings, self._may_return, error_reporter)
+        self.authenticator = Authenticator(self.io, self.identity, self.metrics, self.clock)
+        self.authenticator.register(strict_http_auth=settings.strict_http_auth)
         rooms = RoomEmitter(self.io)
         self.writer = BackgroundWriter()
         self.delivery = self._make_delivery(rooms) if settings.notification_acks else None
@@ -169,8 +169,8 @@ class Application:
             notifications.register(self.io, self.delivery)
         admin.register(self.io, self.maintenance, self.notifications)
         # Behind all others: it counts the events that there are.
-        failures.register(self.io)
-        limits.register(self.io, self.limiter, self.guard)
+        error_reporter.register(self.io)
+        limits.register(self.io, self.limiter, self.authenticator)
         observation.register(self.io, self.metrics, self.event_log)
         self._add_gauges()
         self.io.mount(
@@ -265,7 +265,7 @@ class Application:
             IngestService(rooms, self.tracker),
             self.notifications,
             self.maintenance,
-            self.guard.revoke,
+            self.authenticator.revoke,
             self.vulnerabilities,
             rooms,
             clock,
@@ -310,11 +310,11 @@ class Application:
             self.delivery.start()
         await self.imports.start()
         await self.kev.start()
-        self.guard.start(self.settings.recheck_interval)
+        self.authenticator.start(self.settings.recheck_interval)
         try:
             yield
         finally:
-            await self.guard.stop()
+            await self.authenticator.stop()
             self.editing.close()
             self.maintenance.close()
             if self.event_log is not None:
@@ -353,7 +353,7 @@ def _limit_rules(settings: Settings) -> LimitRules:
 
 
 def _socket_server(
-    settings: Settings, may_return: Callable[[dict[str, Any]], bool], failures: Failures
+    settings: Settings, may_return: Callable[[dict[str, Any]], bool], error_reporter: ErrorReporter
 ) -> SocketServer:
     origins: list[str | re.Pattern[str]] = list(settings.cors_origins)
     if settings.cors_origin_pattern is not None:
@@ -378,7 +378,7 @@ def _socket_server(
         ping_timeout=settings.ping_timeout,
         trusted_proxies=settings.trusted_proxies,
         max_sessions=settings.max_connections,
-        error_ack=failures.ack,
+        error_ack=error_reporter.ack,
     )
     if settings.affinity_cookie is not None:
         _keep_clients_apart(io, settings.affinity_cookie)

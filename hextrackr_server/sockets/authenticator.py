@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 MAXIMUM_REFUSALS = 10
 
 
-class Guard:
+class Authenticator:
     """Lets clients in, and puts them out when they are not who they were any more."""
 
     def __init__(

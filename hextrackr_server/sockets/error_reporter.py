@@ -35,7 +35,7 @@ class _Failure(NamedTuple):
     error_id: str
 
 
-class Failures:
+class ErrorReporter:
     """Turns what handlers raise into answers."""
 
     def __init__(self, clock: Clock, limiter: RateLimiter, metrics: Metrics) -> None:

@@ -15,7 +15,7 @@ from engineio_core.http.message import JSON, HttpRequest, HttpResponse
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.rate_limiter import RateLimiter, SocketLimits
 from hextrackr_server.sockets.answers import principal_of
-from hextrackr_server.sockets.authenticator import Guard, namespaces
+from hextrackr_server.sockets.authenticator import Authenticator, namespaces
 from hextrackr_server.telemetry import log_setup
 from socketio_core import AckError, Socket, SocketServer
 
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 TOO_MANY = "Rate limit exceeded"
 
 
-def register(io: SocketServer, limiter: RateLimiter, guard: Guard) -> None:
+def register(io: SocketServer, limiter: RateLimiter, authenticator: Authenticator) -> None:
     """Limit handshakes, connections and events; called after all events are registered."""
 
     def limit_handshakes(request: HttpRequest) -> HttpResponse | None:
@@ -42,7 +42,7 @@ def register(io: SocketServer, limiter: RateLimiter, guard: Guard) -> None:
         user, address = principal_of(socket).user_id, socket.handshake.address
         if not limiter.has_room(user, address):
             refusal = ServiceError(ErrorCode.RATE_LIMITED, "Too many connections")
-            raise guard.refused(refusal, socket)
+            raise authenticator.refused(refusal, socket)
         if "limits" not in socket.data:
             socket.data["limits"] = limiter.enter(user, address)
 

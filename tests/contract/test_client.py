@@ -121,7 +121,7 @@ async def test_s037_a_state_is_kept_for_two_minutes(
 async def test_s038_a_revoked_principal_is_never_restored(stage: Stage) -> None:
     client = await stage.server.connect(headers=stage.logins.log_in("7"))
     client.connection.cut()
-    stage.application.guard.revoke(user_id="7")
+    stage.application.authenticator.revoke(user_id="7")
     await stage.advance(1)
     back = await stage.server.connect(headers=stage.logins.log_in("7"), auth={"pid": client.pid})
     assert back.id != client.id
