@@ -1,7 +1,7 @@
-"""The options of an Engine.IO server: every one with its unit, its default and its check.
+"""The options of an Engine.IO server: type, unit, default, check and description of each.
 
-Knows: which values make sense together.  Does not know: who obeys them.
-An unknown or impossible option raises at construction, never later.
+A wrong name or value raises TypeError or ValueError at construction. The modules that use an option
+do not check it again.
 """
 
 from __future__ import annotations
@@ -11,226 +11,357 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-if TYPE_CHECKING:
-    from engineio_core.http.message import HttpRequest
+from engineio_core.callbacks import (
+    require_function_or_coroutine_function,
+    require_plain_function,
+)
+from engineio_core.http.grammar import is_cookie_attribute, is_token
+from engineio_core.http.message import HttpRequest
 
 Options = TypeVar("Options")
 Origin: TypeAlias = "str | re.Pattern[str]"
 OriginCheck: TypeAlias = Callable[[str], bool]
-AllowRequest: TypeAlias = (
-    "Callable[[HttpRequest], bool | str | Awaitable[bool | str | None] | None]"
-)
-GenerateId: TypeAlias = "Callable[[HttpRequest], str | Awaitable[str]]"
+AllowRequest: TypeAlias = Callable[
+    [HttpRequest], "bool | str | Awaitable[bool | str | None] | None"
+]
+GenerateId: TypeAlias = Callable[[HttpRequest], "str | Awaitable[str]"]
 
 TRANSPORTS: Final = ("polling", "websocket")
-LONGEST_BEAT: Final = 3600.0
+MAX_HEARTBEAT_SECONDS: Final = 3600.0
+MAX_SECONDS: Final = 1e9
 
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
-_COOKIE_ATTRIBUTE = re.compile(r"[\x20-\x3A\x3C-\x7E]*")  # RFC 6265: no controls, no ";"
-
-
-def positive(name: str, value: Any) -> None:
-    """Raise ValueError for an option that is no number of seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
-        raise ValueError(f"{name} is a number of seconds above 0, not {value!r}")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+|null")
+_PATH = re.compile(r"/[!-~]*")
 
 
-def at_least(name: str, value: Any, least: int) -> None:
-    """Raise ValueError for an option that is no whole number, or too small a one."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is a whole number of at least {least}, not {value!r}")
+def check_seconds(name: str, value: Any) -> None:
+    """Raise ValueError unless an option is a positive number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < MAX_SECONDS:
+        raise ValueError(f"{name} must be a positive number of seconds, got {value!r}")
 
 
-def _within(name: str, value: Any, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{name} is a whole number from {least} to {most}, not {value!r}")
+def check_at_least(name: str, value: Any, minimum: int) -> None:
+    """Raise ValueError unless an option is an integer that is not below `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ValueError(f"{name} must be an integer of at least {minimum}, got {value!r}")
 
 
-def one_of(name: str, value: Any, kind: type) -> None:
-    """Raise TypeError if an option that is an object of its own, or None, is anything else."""
+def check_instance(name: str, value: Any, kind: type) -> None:
+    """Raise TypeError unless an option is None or an instance of `kind`."""
     if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name} is a {kind.__name__}(...) or None, not {value!r}")
+        article = "an" if kind.__name__[0] in "AEIOH" else "a"
+        raise TypeError(
+            f"{name} must be {article} {kind.__name__} instance or None, got {value!r}: "
+            f"write {name}={kind.__name__}(...)"
+        )
 
 
-def _networks(name: str, value: Any) -> None:
-    if isinstance(value, str):
-        raise ValueError(f"{name} is a collection of networks, not {value!r}")
+def check_bool(name: str, value: Any) -> None:
+    """Raise TypeError unless an option is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+
+
+def _check_range(name: str, value: Any, minimum: int, maximum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise ValueError(f"{name} must be an integer from {minimum} to {maximum}, got {value!r}")
+
+
+def _check_tokens(name: str, value: Any, example: str) -> None:
+    """Raise unless an option is a collection of tokens (RFC 9110, section 5.6.2)."""
+    if isinstance(value, str) or not isinstance(value, Collection):
+        raise TypeError(f"{name} must be a list of names such as {example!r}, got {value!r}")
+    for each in value:
+        if not isinstance(each, str) or not is_token(each):
+            raise ValueError(f"{name} must contain names such as {example!r}, got {each!r}")
+
+
+def _check_networks(name: str, value: Any) -> None:
+    rule = f'{name} must be a list of networks such as "10.0.0.0/8", and "unix"'
+    if isinstance(value, str) or not isinstance(value, Collection):
+        raise ValueError(f"{rule}, got {value!r}")
     for network in value:
         try:
             if network != "unix":
                 ipaddress.ip_network(network)
         except ValueError as error:
-            raise ValueError(
-                f'{name} has networks like "10.0.0.0/8", and "unix": {error}'
-            ) from None
+            raise ValueError(f"{rule}, got {network!r}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cors:
-    """Which other origins may talk to this server.
+    """Rules for pages of other origins (CORS).
 
-    `origins`: `"*"`, one origin, a compiled pattern, a collection of both, or a function
-    `(origin) -> bool`. The origin of the page's own host is always allowed.
-    `max_age` is in seconds. Refused at construction: `"*"` together with `credentials`, for a
-    browser would let any site act in the name of whoever is logged in.
+    Pages of the server's own host are always allowed.
     """
 
     origins: Origin | Collection[Origin] | OriginCheck = "*"
+    """Allowed origins: `"*"`, one origin, a compiled pattern, a collection of these, or a plain
+    function `(origin) -> bool`. `"*"` together with `credentials` raises ValueError, because any
+    site could then act for a logged-in user."""
+
     methods: Collection[str] = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")
+    """HTTP methods that a preflight response allows."""
+
     allowed_headers: Collection[str] | None = None
+    """Request headers that a preflight response allows; None repeats the requested ones."""
+
     exposed_headers: Collection[str] = ()
+    """Response headers that a page may read."""
+
     credentials: bool = False
+    """Whether requests may carry cookies and client certificates."""
+
     max_age: int | None = None
+    """Seconds for which a browser may cache a preflight response."""
+
     options_success_status: int = 204
+    """Status of a preflight response."""
 
     def __post_init__(self) -> None:
-        anyone = self.origins == "*" or (
-            isinstance(self.origins, Collection) and "*" in self.origins
-        )
-        if anyone and self.credentials:
-            raise ValueError(
-                'Cors(origins="*", credentials=True) would let any site act for a logged-in user: '
-                "name the origins"
-            )
-        for origin in _plain_origins(self.origins):
-            if origin != "*" and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/\s]+|null", origin):
-                raise ValueError(
-                    f"{origin!r} is not an origin: write scheme://host[:port], without a path"
+        if callable(self.origins):
+            require_plain_function("Cors(origins=...)", self.origins)
+        for origin in _list_origins(self.origins):
+            if not isinstance(origin, str | re.Pattern) or (
+                isinstance(origin, re.Pattern) and (not isinstance(origin.pattern, str))
+            ):
+                raise TypeError(
+                    f"origins must be strings, compiled patterns or a function, got {origin!r}"
                 )
+            if isinstance(origin, str) and origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"an origin must have the form scheme://host[:port], got {origin!r}: "
+                    "write it in lower case, without a path"
+                )
+        check_bool("credentials", self.credentials)
+        if self.credentials and "*" in _list_origins(self.origins):
+            raise ValueError(
+                'origins must not be "*" with credentials=True, because any site could then act '
+                "for a logged-in user: list the allowed origins"
+            )
+        _check_tokens("methods", self.methods, "GET")
+        if self.allowed_headers is not None:
+            _check_tokens("allowed_headers", self.allowed_headers, "X-Token")
+        _check_tokens("exposed_headers", self.exposed_headers, "X-Token")
+        if self.max_age is not None:
+            check_at_least("max_age", self.max_age, 0)
+        _check_range("options_success_status", self.options_success_status, 200, 299)
 
 
-def _plain_origins(origins: Origin | Collection[Origin] | OriginCheck) -> list[str]:
-    if isinstance(origins, str):
-        return [origins]
-    if isinstance(origins, re.Pattern) or callable(origins):
+def _list_origins(origins: Any) -> list[Any]:
+    """Return the origins as a list; an empty one for a function."""
+    if callable(origins):
         return []
-    return [origin for origin in origins if isinstance(origin, str)]
+    if isinstance(origins, str | re.Pattern) or not isinstance(origins, Collection):
+        return [origins]
+    return list(origins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCompression:
-    """Poll responses of at least `threshold` bytes are sent as gzip or deflate."""
+    """Compression of polling responses with gzip or deflate."""
 
     threshold: int = 1024
+    """Size in bytes from which a response is compressed."""
+
     level: int = 6
+    """zlib level, from 0 (none) to 9 (smallest)."""
 
     def __post_init__(self) -> None:
-        at_least("threshold", self.threshold, 0)
-        _within("level", self.level, 0, 9)
+        check_at_least("threshold", self.threshold, 0)
+        _check_range("level", self.level, 0, 9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerMessageDeflate:
-    """WebSocket messages of at least `threshold` bytes are compressed (RFC 7692).
+    """Compression of WebSocket messages (RFC 7692).
 
-    Costs memory (up to about 300 KiB a connection without the `no_context_takeover` options).
+    It costs up to about 300 KiB of memory per connection without the `no_context_takeover` options.
     """
 
     threshold: int = 1024
+    """Size in bytes from which a message is compressed."""
+
     server_no_context_takeover: bool = False
+    """Whether the server compresses each message separately: less memory, larger messages."""
+
     client_no_context_takeover: bool = False
+    """Whether clients compress each message separately."""
 
     def __post_init__(self) -> None:
-        at_least("threshold", self.threshold, 0)
+        check_at_least("threshold", self.threshold, 0)
+        check_bool("server_no_context_takeover", self.server_no_context_takeover)
+        check_bool("client_no_context_takeover", self.client_no_context_takeover)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cookie:
-    """A cookie with the sid, set by the answer to a handshake; `max_age` is in seconds.
+    """A cookie with the sid, which the handshake response sets.
 
-    It helps a load balancer to keep a client on one server; it grants nothing.
+    A load balancer can use it to route a client to the same server. It grants no access.
     """
 
     name: str = "io"
+    """Name of the cookie."""
+
     path: str | None = "/"
+    """Path attribute; None omits it."""
+
     http_only: bool = True
+    """Whether scripts of a page cannot read the cookie."""
+
     same_site: Literal["strict", "lax", "none"] | None = "lax"
+    """SameSite attribute; None omits it."""
+
     secure: bool = False
+    """Whether browsers send the cookie over TLS only."""
+
     domain: str | None = None
+    """Domain attribute; None omits it."""
+
     max_age: int | None = None
+    """Lifetime in seconds; None ends it with the browser session."""
 
     def __post_init__(self) -> None:
-        if not _TOKEN.fullmatch(self.name):
-            raise ValueError(f"{self.name!r} can't be the name of a cookie")
-        for attribute in (self.path or "", self.domain or ""):
-            if not _COOKIE_ATTRIBUTE.fullmatch(attribute):
-                raise ValueError(f"{attribute!r} can't be an attribute of a cookie")
+        cookie_name: Any = self.name
+        if not isinstance(cookie_name, str) or not is_token(cookie_name):
+            raise ValueError(f"a cookie name must be a token such as 'io', got {self.name!r}")
+        for name in ("path", "domain"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str) and is_cookie_attribute(value)):
+                raise ValueError(
+                    f'the {name} of a cookie must be ASCII without controls and ";", got {value!r}'
+                )
         if self.same_site not in {"strict", "lax", "none", None}:
-            raise ValueError('same_site is "strict", "lax", "none" or None')
+            raise ValueError(
+                f'same_site must be "strict", "lax", "none" or None, got {self.same_site!r}'
+            )
+        check_bool("http_only", self.http_only)
+        check_bool("secure", self.secure)
+        if self.max_age is not None:
+            check_at_least("max_age", self.max_age, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """Every option of an engine. Durations are seconds (float), sizes are bytes.
-
-    From Node's server: `path` and `add_trailing_slash` (where the engine answers; everything
-    below the path is its own), `transports`, `ping_interval` and `ping_timeout` (told to the
-    client), `upgrade_timeout` (how long a probe may take), `max_http_buffer_size` (a POST body
-    and a WebSocket message at the most; told to the client as maxPayload), `allow_upgrades`,
-    `http_compression`, `per_message_deflate`, `cookie`, `cors`, `allow_request` (True or None
-    lets a handshake pass; False or a text refuses it), `initial_packet` (a message sent along
-    with the handshake), `allow_eio3` (protocol 3 does not exist here: True is refused),
-    `generate_id` (a sid of one's own: unique, secret, `[A-Za-z0-9_-]`).
-
-    Of ours: `max_outbox_size` (what may wait for one client; above it the session closes with
-    reason "slow consumer"), `close_timeout` (how long an orderly close may take),
-    `handshake_timeout` (all middlewares and `allow_request` together), `header_timeout` (one
-    request head), `body_timeout` (one POST body), `keep_alive_timeout` (an idle HTTP
-    connection), `max_header_size`, `max_sessions` (more are answered 503), `trusted_proxies`
-    (networks in CIDR notation, or "unix", whose X-Forwarded-* and Forwarded are believed).
-    """
+    """The options of an engine. Durations are in seconds, sizes in bytes."""
 
     path: str = "/engine.io"
+    """URL path of the engine; all paths below it belong to the engine."""
+
     add_trailing_slash: bool = True
+    """Whether the engine serves `path/` and the paths below it, besides `path` itself."""
+
     transports: Collection[str] = TRANSPORTS
+    """Enabled transports: "polling" and "websocket"."""
+
     ping_interval: float = 25.0
+    """Seconds between two pings; sent to the client in the handshake."""
+
     ping_timeout: float = 20.0
+    """Seconds within which a client must answer a ping; sent to the client in the handshake."""
+
     upgrade_timeout: float = 10.0
+    """Seconds within which a probing WebSocket must complete the upgrade."""
+
     max_http_buffer_size: int = 1_000_000
+    """Maximum size of a POST body and of a WebSocket message; sent to the client as maxPayload."""
+
     allow_upgrades: bool = True
+    """Whether a session can change from polling to WebSocket."""
+
     http_compression: HttpCompression | None = HttpCompression()
+    """Compression of polling responses; None disables it."""
+
     per_message_deflate: PerMessageDeflate | None = None
+    """Compression of WebSocket messages; None disables it."""
+
     cookie: Cookie | None = None
+    """Cookie that the handshake response sets; None sets no cookie."""
+
     cors: Cors | None = None
+    """Rules for pages of other origins; None sends no CORS headers."""
+
     allow_request: AllowRequest | None = None
+    """Check of each handshake, a plain function or a coroutine function: True or None admits the
+    client, False or a text (the message to the client) refuses it, and so does an exception."""
+
     initial_packet: str | bytes | None = None
+    """Message that the server sends together with the handshake."""
+
     allow_eio3: bool = False
+    """Must be False: protocol revision 3 is not implemented."""
+
     generate_id: GenerateId | None = None
+    """Function that returns the sid of a new session, plain or a coroutine function. A sid must be
+    unique, secret, and consist of `[A-Za-z0-9_-]`."""
 
     max_outbox_size: int = 8 * 1024 * 1024
+    """Maximum size of the packets queued for one client; above it the session closes with reason
+    "slow consumer"."""
+
     close_timeout: float = 30.0
+    """Seconds for an orderly close."""
+
     handshake_timeout: float = 10.0
+    """Seconds for all middlewares, `allow_request` and `generate_id` together."""
+
     header_timeout: float = 10.0
+    """Seconds for the head of a request, and for a TLS handshake."""
+
     body_timeout: float = 30.0
+    """Seconds for the body of a POST."""
+
     keep_alive_timeout: float = 65.0
+    """Seconds after which an idle HTTP connection is closed."""
+
     max_header_size: int = 16 * 1024
+    """Maximum size of a request head."""
+
     max_sessions: int = 100_000
+    """Maximum number of sessions; further handshakes receive 503."""
+
     trusted_proxies: Collection[str] = ()
+    """Networks in CIDR notation, or "unix", whose X-Forwarded-* and Forwarded headers are
+    trusted."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.transports) - set(TRANSPORTS)
-        if isinstance(self.transports, str) or unknown or not self.transports:
-            raise ValueError(
-                f'transports is a collection of "polling" and "websocket", not {self.transports!r}'
-            )
+        _check_transports(self.transports)
         if self.allow_eio3:
-            raise ValueError("allow_eio3: protocol revision 3 is not implemented; leave it False")
-        if not self.path.startswith("/"):
-            raise ValueError(f'path begins with "/": {self.path!r}')
+            raise ValueError(
+                "allow_eio3 must be False, because protocol revision 3 is not implemented: "
+                "update clients to socket.io-client 3 or later"
+            )
+        path: Any = self.path
+        if not isinstance(path, str) or not _PATH.fullmatch(path):
+            raise ValueError(
+                f'path must start with "/" and contain only visible ASCII, got {path!r}'
+            )
+        for name in ("add_trailing_slash", "allow_upgrades"):
+            check_bool(name, getattr(self, name))
         for name in _DURATIONS:
-            positive(name, getattr(self, name))
+            check_seconds(name, getattr(self, name))
         for name in ("ping_interval", "ping_timeout"):
-            if (seconds := getattr(self, name)) > LONGEST_BEAT:
-                # Node's options are in milliseconds.
-                most = f"{name} is in seconds, {LONGEST_BEAT:g} at most"
-                raise ValueError(f"{most}: did you mean {seconds / 1000:g}?")
+            if (seconds := getattr(self, name)) > MAX_HEARTBEAT_SECONDS:
+                # The options of the Node server are in milliseconds.
+                raise ValueError(
+                    f"{name} must be at most {MAX_HEARTBEAT_SECONDS:g} seconds, got {seconds!r}: "
+                    f"did you mean {seconds / 1000:g}?"
+                )
         for name in ("max_http_buffer_size", "max_outbox_size", "max_header_size", "max_sessions"):
-            at_least(name, getattr(self, name), 1)
+            check_at_least(name, getattr(self, name), 1)
         for name, kind in _OBJECTS.items():
-            one_of(name, getattr(self, name), kind)
-        _networks("trusted_proxies", self.trusted_proxies)
+            check_instance(name, getattr(self, name), kind)
+        for name in ("allow_request", "generate_id"):
+            if (function := getattr(self, name)) is not None:
+                require_function_or_coroutine_function(name, function)
+        if self.initial_packet is not None and not isinstance(self.initial_packet, str | bytes):
+            raise TypeError(
+                f"initial_packet must be a string, bytes or None, got {self.initial_packet!r}"
+            )
+        _check_networks("trusted_proxies", self.trusted_proxies)
 
 
 _DURATIONS: Final = (
@@ -251,19 +382,68 @@ _OBJECTS: Final[dict[str, type]] = {
 }
 
 
-def build_options(kind: type[Options], given: Mapping[str, Any]) -> Options:
-    """Make options of `kind`; an unknown name raises a TypeError that lists the known ones."""
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]  # a dataclass by contract
-    refuse_unknown(given, known)
-    return kind(**given)
+def _check_transports(value: Any) -> None:
+    if (
+        isinstance(value, str)
+        or not isinstance(value, Collection)
+        or not value
+        or any(each not in TRANSPORTS for each in value)
+    ):
+        raise ValueError(f'transports must be a list of "polling" and "websocket", got {value!r}')
 
 
-def refuse_unknown(given: Collection[str], known: Collection[str]) -> None:
-    """Raise TypeError for names that no option has: it says what was meant, or which there are."""
-    for name in given:
-        if name not in known:
-            # Node's are written in another way: pingInterval is ping_interval.
-            spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-            near = get_close_matches(spelled, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
-            raise TypeError(f"unknown option {name}: {hint}")
+# Options of other servers whose name or form differs here, with the replacement. Names in camel
+# case are converted to snake case before the lookup.
+OTHER_OPTIONS: Final[Mapping[str, str]] = {
+    # engine.io and ws on Node
+    "ws_engine": "remove it, there is one WebSocket implementation",
+    "destroy_upgrade": "remove it, unhandled upgrades are always closed",
+    "destroy_upgrade_timeout": "remove it, unhandled upgrades are always closed",
+    "max_payload": "use max_http_buffer_size",
+    # python-engineio
+    "cors_allowed_origins": "use cors=Cors(origins=...)",
+    "cors_credentials": "use cors=Cors(origins=..., credentials=True)",
+    "compression_threshold": "use http_compression=HttpCompression(threshold=...)",
+    "async_mode": "remove it, the server always uses asyncio",
+    "async_handlers": "remove it, coroutine handlers always run concurrently",
+    "logger": 'remove it and configure logging.getLogger("engineio_core")',
+    "engineio_logger": 'remove it and configure logging.getLogger("engineio_core")',
+    "monitor_clients": "remove it, the heartbeat is always on",
+    "handle_sigint": "remove it, run() handles SIGINT and listen() does not",
+    # Parameters of listen() and run()
+    "host": "pass it to listen() or run()",
+    "port": "pass it to listen() or run()",
+    "ssl": "pass it to listen() or run()",
+    "ssl_context": "pass ssl=... to listen() or run()",
+    "certfile": "pass ssl=Tls(certificate=..., key=...) to listen() or run()",
+    "keyfile": "pass ssl=Tls(certificate=..., key=...) to listen() or run()",
+}
+
+
+def build_options(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Return options of `kind`. Raises TypeError for an unknown name."""
+    check_option_names(values, {field.name for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass by contract
+    return kind(**values)
+
+
+def check_option_names(
+    names: Collection[str],
+    known: Collection[str],
+    others: Mapping[str, str] = OTHER_OPTIONS,
+) -> None:
+    """Raise TypeError for an unknown option, with the name or the remedy to use instead.
+
+    `others` maps options of other servers to the remedy.
+    """
+    for name in names:
+        if name in known:
+            continue
+        # pingInterval -> ping_interval, allowEIO3 -> allow_eio3
+        spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        if spelled in others:
+            hint = others[spelled]
+        elif near := get_close_matches(spelled, known, n=1):
+            hint = f"did you mean {near[0]}?"
+        else:
+            hint = f"the options are {', '.join(sorted(known))}"
+        raise TypeError(f"unknown option {name}: {hint}")

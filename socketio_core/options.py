@@ -5,11 +5,12 @@ Knows: which values make sense.  Does not know: who obeys them. Durations are in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from engineio_core.options import at_least, one_of, positive
+from engineio_core import options as engine_options
+from engineio_core.options import check_at_least, check_instance, check_seconds
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
 from socketio_core.errors import AckError, PayloadValidationError
@@ -33,9 +34,24 @@ class Recovery:
     still_valid: Callable[[dict[str, Any]], bool] | None = None
 
     def __post_init__(self) -> None:
-        positive("max_disconnection_duration", self.max_disconnection_duration)
+        check_seconds("max_disconnection_duration", self.max_disconnection_duration)
         for name in ("max_sessions", "max_packets", "max_bytes"):
-            at_least(name, getattr(self, name), 1)
+            check_at_least(name, getattr(self, name), 1)
+
+
+# Options of other servers whose name or form differs here, with the replacement.
+OTHER_OPTIONS: Final[Mapping[str, str]] = {
+    **engine_options.OTHER_OPTIONS,
+    # socket.io on Node
+    "connection_state_recovery": "use recovery=Recovery(...)",
+    # python-socketio
+    "always_connect": "remove it, middlewares (io.use) run before a client is connected",
+    "client_manager": "remove it, one server process serves all clients",
+    "json": "use parser=JsonParser(...)",
+    "logger": 'remove it and configure logging.getLogger("socketio_core")',
+    "namespaces": "remove it and register handlers with io.of(name)",
+    "serializer": "use parser=JsonParser() or parser=MsgpackParser()",
+}
 
 
 def default_error_ack(error: BaseException) -> dict[str, Any]:
@@ -92,12 +108,12 @@ class ServerOptions:
     error_ack: Callable[[BaseException], Any] = default_error_ack
 
     def __post_init__(self) -> None:
-        one_of("recovery", self.recovery, Recovery)
+        check_instance("recovery", self.recovery, Recovery)
         if isinstance(self.parser, type) or not hasattr(self.parser, "decoder"):
             raise TypeError(f"parser is an object like MsgpackParser(), not {self.parser!r}")
-        positive("connect_timeout", self.connect_timeout)
-        positive("refused_timeout", self.refused_timeout)
+        check_seconds("connect_timeout", self.connect_timeout)
+        check_seconds("refused_timeout", self.refused_timeout)
         if self.handler_timeout is not None:
-            positive("handler_timeout", self.handler_timeout)
+            check_seconds("handler_timeout", self.handler_timeout)
         for name in ("max_pending_handlers", "max_namespaces", "max_child_namespaces"):
-            at_least(name, getattr(self, name), 1)
+            check_at_least(name, getattr(self, name), 1)

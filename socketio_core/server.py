@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar, Unpack, overload
 from engineio_core.clock import Clock
 from engineio_core.http.asgi_host import AsgiApp
 from engineio_core.http.listener import Listener, Tls, run, wait_for_signal
-from engineio_core.options import EngineOptions, refuse_unknown
+from engineio_core.options import EngineOptions, check_option_names
 from engineio_core.server import Engine
 from engineio_core.session import Session
 from socketio_core.adapters.interface import BroadcastTarget, RoomEvent
@@ -31,7 +31,7 @@ from socketio_core.handlers.registry import Registering, Registry
 from socketio_core.handlers.runner import Runner, sleep
 from socketio_core.keywords import Keywords
 from socketio_core.namespace import Namespace, ParentNamespace, canonical_name, matcher
-from socketio_core.options import ServerOptions
+from socketio_core.options import OTHER_OPTIONS, ServerOptions
 from socketio_core.socket import Socket
 
 ErrorListener = TypeVar("ErrorListener", bound=Callable[[BaseException, Any, str], Any])
@@ -287,7 +287,7 @@ def _split_options(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     """Tell the options of the server from those of the engine. Raises TypeError for others."""
     own = {field.name for field in fields(ServerOptions)}
     engine = {field.name for field in fields(EngineOptions)}
-    refuse_unknown(given, own | engine)
+    check_option_names(given, own | engine, OTHER_OPTIONS)
     return (
         {name: value for name, value in given.items() if name in own},
         {"path": "/socket.io"} | {name: value for name, value in given.items() if name in engine},

@@ -10,18 +10,17 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from engineio_core.http.grammar import is_field_value
 from engineio_core.http.message import HttpRequest, HttpResponse
 from engineio_core.options import Cors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_INVALID_ORIGIN = re.compile(r"[^\t\x20-\x7E\x80-\xFF]")
-
 
 def has_invalid_origin(request: HttpRequest) -> bool:
     """Whether the Origin header holds characters that no header may hold."""
-    return _INVALID_ORIGIN.search(request.headers.get("origin", "")) is not None
+    return not is_field_value(request.headers.get("origin", ""))
 
 
 class CorsPolicy:

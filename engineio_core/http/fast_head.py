@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from engineio_core.http.grammar import HEADER_LINE, TARGET_CHARACTERS
 from engineio_core.http.message import MAX_HEADER_LINES
 
 # One regular expression judges the whole head: token names, values without controls, no folding,
 # every line with its CR and LF. The quantifiers are possessive: it is linear, whatever comes.
 _HEAD: Final = re.compile(
-    r"(GET|POST) ([!-~]++) HTTP/1\.1\r\n"
-    r"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7E\x80-\xFF]*+\r\n)++)\r\n"
+    rf"(GET|POST) ([{TARGET_CHARACTERS}]++) HTTP/1\.1\r\n((?:{HEADER_LINE})++)\r\n"
 )
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _RARE: Final = ("transfer-encoding", "expect", "trailer")

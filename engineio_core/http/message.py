@@ -6,11 +6,12 @@ Does not know: parsers, connections, sessions.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_plus
+
+from engineio_core.http.grammar import is_field_value, is_target, is_token
 
 TEXT_PLAIN: Final = ("Content-Type", "text/plain; charset=UTF-8")
 TEXT_HTML: Final = ("Content-Type", "text/html")
@@ -18,9 +19,6 @@ JSON: Final = ("Content-Type", "application/json")
 # The header name is written as Node's server writes it.
 NO_STORE: Final = ("cache-control", "no-store")
 
-_TARGET = re.compile(r"[!-~]+")
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7E\x80-\xFF]*")
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
 }
@@ -126,7 +124,7 @@ class Responder(Protocol):
 
 def split_target(target: str) -> tuple[str, str]:
     """Split a request target in path and query. Raises BadTarget for garbage."""
-    if not _TARGET.fullmatch(target):
+    if not is_target(target):
         raise BadTarget("the request target holds characters that may not be there")
     if not target.startswith("/"):
         # RFC 9112, section 3.2.2: a server MUST accept the absolute-form in requests.
@@ -203,8 +201,8 @@ def encode_header(name: object, value: object) -> str:
     if not (
         isinstance(name, str)
         and isinstance(value, str)
-        and _HEADER_NAME.fullmatch(name)
-        and _HEADER_VALUE.fullmatch(value)
+        and is_token(name)
+        and is_field_value(value)
     ):
         raise ValueError(
             f"header {name!r} can't be sent: it holds characters that may not be there"

@@ -23,20 +23,20 @@ def test_the_defaults_are_those_of_node() -> None:
 
 def test_an_engine_takes_options_or_their_names() -> None:
     assert Engine(ping_interval=3).options == Engine(EngineOptions(ping_interval=3)).options
-    with pytest.raises(TypeError, match="either"):
+    with pytest.raises(TypeError, match="exclude each other"):
         Engine(EngineOptions(), ping_interval=3)
 
 
 def test_an_unknown_option_is_refused_with_what_was_meant_or_with_the_known_ones() -> None:
     with pytest.raises(TypeError, match=r"unknown option ping_intervall: did you mean ping_int"):
         Engine(ping_intervall=3)
-    with pytest.raises(TypeError, match=r"unknown option foo: known are .*ping_interval, ping_"):
+    with pytest.raises(TypeError, match=r"unknown option foo: the options are .*ping_interval"):
         Engine(foo=3)
 
 
 @pytest.mark.parametrize("name", ["ping_interval", "ping_timeout"])
 def test_a_heartbeat_in_milliseconds_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} is in seconds, .* did you mean 25?"):
+    with pytest.raises(ValueError, match=f"{name} must be at most 3600 seconds.*did you mean 25"):
         Engine(**{name: 25_000})
 
 
@@ -78,10 +78,10 @@ def test_impossible_values_are_refused_at_construction(given: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"cors": "*"}, r"cors is a Cors\(...\) or None, not '\*'"),
-        ({"cookie": "io"}, r"cookie is a Cookie\(...\) or None"),
-        ({"http_compression": True}, r"http_compression is a HttpCompression\(...\) or None"),
-        ({"per_message_deflate": True}, "per_message_deflate is a PerMessageDeflate"),
+        ({"cors": "*"}, r"cors must be a Cors instance or None, got '\*'"),
+        ({"cookie": "io"}, "cookie must be a Cookie instance or None"),
+        ({"http_compression": True}, "http_compression must be an HttpCompression instance"),
+        ({"per_message_deflate": True}, "per_message_deflate must be a PerMessageDeflate"),
     ],
 )
 def test_what_is_no_such_object_is_refused_at_construction(
@@ -92,7 +92,7 @@ def test_what_is_no_such_object_is_refused_at_construction(
 
 
 def test_a_network_that_is_none_is_named_with_its_option() -> None:
-    with pytest.raises(ValueError, match=r"trusted_proxies has networks like .*host bits"):
+    with pytest.raises(ValueError, match=r"trusted_proxies must be a list of networks .*host bits"):
         Engine(trusted_proxies=["10.0.0.1/8"])
 
 
