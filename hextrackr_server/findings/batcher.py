@@ -1,9 +1,7 @@
-"""Many small updates in one event.
+"""Collects updates for rooms and sends them together as `batch-updates` events.
 
-Knows: `batch-updates`, how long an update waits, how much a batch may hold.
-Does not know: sockets, what the updates say.  It is called on one thread.
-
-A batch is `{<type>: [data, ...]}`: within a type the order is kept, between types it is not.
+A batch is `{<type>: [data, ...]}`. Updates of one type keep their order; the order between types
+is lost. The batcher is used on one thread.
 """
 
 from __future__ import annotations
@@ -22,12 +20,13 @@ MAXIMUM_BYTES = 256 * 1024
 MAXIMUM_ROOMS = 1000
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9:_-]{0,63}")
-# In a browser these are no keys like others: `updates[type]` would find what nobody put there.
-_NOT_IN_A_BROWSER = frozenset({"constructor", "prototype", "toString", "valueOf", "hasOwnProperty"})
+# Property names of every JavaScript object: a client that reads `updates[type]` would find
+# inherited functions.
+_RESERVED = frozenset({"constructor", "prototype", "toString", "valueOf", "hasOwnProperty"})
 
 
 class _Batch:
-    """What waits for one room."""
+    """The updates that wait for one room, with their number and size in bytes."""
 
     __slots__ = ("count", "size", "timer", "updates")
 
@@ -39,7 +38,7 @@ class _Batch:
 
 
 class UpdateBatcher:
-    """Collects updates for rooms, and sends them together, after an interval at the latest."""
+    """A collector that sends the updates of a room together, at most an interval later."""
 
     def __init__(
         self,
@@ -58,12 +57,16 @@ class UpdateBatcher:
         self._batches: dict[str, _Batch] = {}
 
     def add(self, room: str, update_type: str, data: Any) -> None:
-        """Send an update soon; ValueError for a type that is no plain name.
+        """Add an update to the batch of a room.
 
-        TypeError for what is no JSON.
+        Raises ValueError if the type is not a plain name, TypeError if the data is not JSON.
         """
-        if not _TYPE.fullmatch(update_type) or update_type in _NOT_IN_A_BROWSER:
-            raise ValueError(f"{update_type!r} is no type of updates")
+        if update_type in _RESERVED:
+            text = "an update type must not be a property of every JavaScript object"
+            raise ValueError(f"{text}, got {update_type!r}")
+        if not _TYPE.fullmatch(update_type):
+            text = "an update type must be 1 to 64 letters, digits or : _ - and begin with a letter"
+            raise ValueError(f"{text}, got {update_type!r}")
         size = len(msgspec.json.encode(data)) + len(update_type)
         batch = self._batch(room, size)
         batch.updates.setdefault(update_type, []).append(data)
@@ -73,7 +76,7 @@ class UpdateBatcher:
             self.flush(room)
 
     def flush(self, room: str) -> None:
-        """Send what waits for a room now."""
+        """Send the batch of a room now."""
         batch = self._batches.pop(room, None)
         if batch is None:
             return
@@ -82,12 +85,12 @@ class UpdateBatcher:
         self._emitter.emit(room, "batch-updates", batch.updates)
 
     def close(self) -> None:
-        """Send all that waits; nothing is lost at the end."""
+        """Send all batches, so that no update is lost."""
         for room in list(self._batches):
             self.flush(room)
 
     def _batch(self, room: str, size: int) -> _Batch:
-        """The batch of a room that has space for an update of a size."""
+        """Return the batch of a room with space for an update; send a full one first."""
         batch = self._batches.get(room)
         if batch is not None and batch.size + size > self._maximum_bytes:
             self.flush(room)

@@ -1,11 +1,8 @@
-"""What clients are told of vulnerabilities that have changed.
+"""Sends `vulnerability-*` events for changed vulnerabilities.
 
-Knows: `vulnerability-change`, `vulnerability-updated`, `vulnerability-notification`; when many
-changes become one summary.  Does not know: sockets, the database.
-
-    up to 50 changes     each is told to everybody who is logged in, and to the users it affects
-    more                 one summary is told at once, the changes follow in `batch-updates`
-    an import            one summary; its changes, where they are few, follow in `batch-updates`
+up to 50 changes     one event per change to all logged-in users, and to the affected users
+more                 one summary at once, and the changes in `batch-updates`
+an import            one summary, and up to 50 changes in `batch-updates`
 """
 
 from __future__ import annotations
@@ -19,11 +16,11 @@ from hextrackr_server.findings.batcher import UpdateBatcher
 from hextrackr_server.rooms import AUTHENTICATED, Emitter, user_room
 
 CHANGE_TYPES = ("created", "updated", "deleted", "status_changed")
-#: More changes than this at once are summed up.
+#: With more changes than this, clients receive a summary first.
 THRESHOLD = 50
 MAXIMUM_AFFECTED_USERS = 100
 
-#: What may be told of a vulnerability; nothing else leaves the server, whoever reports it.
+#: The properties of a vulnerability that clients may receive; all others are removed.
 PUBLIC_KEYS = frozenset({
     "id", "hostname", "ip_address", "cve", "severity", "vpr_score", "cvss_score", "plugin_id",
     "plugin_name", "vendor", "first_seen", "last_seen", "scan_date", "state", "lifecycle_state",
@@ -34,7 +31,7 @@ _TYPE_OF_STATE = {"active": "created", "reopened": "status_changed", "resolved":
 
 
 class Change(NamedTuple):
-    """One change of one vulnerability, and the users who are told of it in person."""
+    """One change of one vulnerability, and the affected users, who receive a personal event."""
 
     type: str
     data: dict[str, Any]
@@ -42,7 +39,7 @@ class Change(NamedTuple):
 
 
 class VulnerabilityEvents:
-    """Sends change events to all logged-in sockets."""
+    """The sender of change events to all logged-in sockets."""
 
     def __init__(self, emitter: Emitter, batcher: UpdateBatcher, clock: Clock) -> None:
         self._emitter = emitter
@@ -50,7 +47,7 @@ class VulnerabilityEvents:
         self._clock = clock
 
     def publish(self, changes: Sequence[Change]) -> None:
-        """Tell of changes; ServiceError, and nothing is told, where one is malformed."""
+        """Send changes; if one is malformed, raise ServiceError and send none."""
         checked = [_checked(index, change) for index, change in enumerate(changes)]
         if len(checked) > THRESHOLD:
             self._summarize({name: _count(checked, name) for name in CHANGE_TYPES})
@@ -63,13 +60,13 @@ class VulnerabilityEvents:
             if change.type in {"updated", "status_changed"} and "id" in change.data:
                 self.updated(change.data["id"], change.data)
             if change.affected_users:
-                # One broadcast to all their rooms: who is in several hears it once.
+                # One broadcast to all rooms: a socket in several rooms receives one event.
                 rooms = tuple(user_room(user) for user in change.affected_users)
                 notification = payload | {"personalized": True}
                 self._emitter.emit(rooms, "vulnerability-notification", notification)
 
     def updated(self, vulnerability_id: int | str, data: Mapping[str, Any]) -> None:
-        """Tell those who show a vulnerability what it is now."""
+        """Send the current properties of a vulnerability to clients that display it."""
         payload = {
             "id": vulnerability_id,
             "data": _public(data),
@@ -80,7 +77,7 @@ class VulnerabilityEvents:
     def import_committed(
         self, import_id: int, summary: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> None:
-        """Tell what an import changed; `changes` has rows, up to one too many, and the worst."""
+        """Send the changes of an import; `changes` is the value of `Importer.changes`."""
         self._summarize(
             {
                 "importId": import_id,
@@ -110,9 +107,9 @@ def _checked(index: int, change: Change) -> Change:
     if change.type not in CHANGE_TYPES:
         problems.append(("type", "must be one of: " + ", ".join(CHANGE_TYPES)))
     if change.type == "deleted" and "id" not in change.data:
-        problems.append(("data.id", "is what a deleted vulnerability is known by"))
+        problems.append(("data.id", "must identify the deleted vulnerability"))
     if len(change.affected_users) > MAXIMUM_AFFECTED_USERS:
-        problems.append(("affectedUsers", f"{MAXIMUM_AFFECTED_USERS} at most"))
+        problems.append(("affectedUsers", f"must name at most {MAXIMUM_AFFECTED_USERS} users"))
     if problems:
         named = [(f"changes[{index}].{path}", message) for path, message in problems]
         raise invalid("Invalid changes", named)

@@ -1,7 +1,6 @@
-"""What is kept of every scan: totals of its day for good, its findings for a while.
+"""Stores the history of scans: daily totals permanently, snapshots of the last scan days.
 
-Knows: the tables of snapshots and daily totals.
-Does not know: imports, transactions, progress.  Everything happens in a transaction of the caller.
+All functions run in a transaction of the caller.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ KEPT_SCANS = 3
 
 
 class OpenTotal(NamedTuple):
-    """How many vulnerabilities of a vendor and severity are open, and their VPR."""
+    """The number of open vulnerabilities of a vendor and severity, and their total VPR."""
 
     vendor: str
     severity: str
@@ -36,7 +35,7 @@ class OpenTotal(NamedTuple):
 
 
 def open_totals(connection: Connection) -> list[OpenTotal]:
-    """What is open now, added up."""
+    """Return the totals of the open vulnerabilities by vendor and severity."""
     groups = open_groups().subquery()
     query = select(
         groups.c.vendor,
@@ -55,9 +54,10 @@ def write_daily_totals(
     resolved: Mapping[str, int],
     reopened: Mapping[str, int],
 ) -> None:
-    """What is open now becomes the totals of the day of the scan, for all and for each vendor.
+    """Replace the totals of a scan's day, overall and per vendor, with the current ones.
 
-    What imports of that day resolved and reopened, by vendor, adds up.
+    The numbers of resolved and reopened findings, by vendor, are added to the numbers of earlier
+    imports of that day.
     """
     _write(connection, vulnerability_daily_totals, {"scan_date": scan_date}, totals,
            sum(resolved.values()), sum(reopened.values()))  # fmt: skip
@@ -96,7 +96,7 @@ def _write(
 
 
 def keeps_snapshot_of(connection: Connection, scan_date: str) -> bool:
-    """Whether a scan of that day is among the last three."""
+    """Return whether a scan of that day is among the last three scan days."""
     newer = select(func.count(snapshots.c.scan_date.distinct())).where(
         snapshots.c.scan_date > scan_date
     )
@@ -106,7 +106,7 @@ def keeps_snapshot_of(connection: Connection, scan_date: str) -> bool:
 def snapshot_batch(
     connection: Connection, import_id: int, scan_date: str, first: int, last: int
 ) -> None:
-    """Keep the staged findings of an id range as what the scan of that day reported."""
+    """Store the staged findings of an ID range as the snapshot of a scan's day."""
     rows = select(
         staging.c.import_id, literal(scan_date), *(staging.c[name] for name in SNAPSHOT_COLUMNS)
     ).where(staging.c.import_id == import_id, staging.c.id.between(first, last))
@@ -125,7 +125,7 @@ def snapshot_batch(
 
 
 def expire_snapshots(connection: Connection) -> None:
-    """Forget the snapshots of all but the last three scan days."""
+    """Delete the snapshots of all but the last three scan days."""
     days = select(snapshots.c.scan_date).distinct().order_by(snapshots.c.scan_date.desc())
     kept = connection.scalars(days.limit(KEPT_SCANS)).all()
     if len(kept) == KEPT_SCANS:

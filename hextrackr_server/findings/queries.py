@@ -1,15 +1,13 @@
-"""`get-data`, checked: which resources may be read, by whom, with which filters.
+"""Validates and answers `get-data` requests.
 
-Knows: the shape of a request and of its answer.  Does not know: sockets, SQL.
-
-    vulnerabilities, resolved    filters as get-vulnerability-stats has them
-    devices                      the same
-    vulnerability, import        one, by id
-    imports                      one's own, all for admins; filters status, vendor
-    kev                          filters search, matched
-    tickets                      filters search, status
-    trends                       filters vendor, startDate, endDate
-    editors                      who edits what now; filters resourceType, resourceId
+vulnerabilities, resolved    filters of get-vulnerability-stats
+devices                      the same filters
+vulnerability, import        one, by its ID
+imports                      the user's own, all for administrators; filters status, vendor
+kev                          filters search, matched
+tickets                      filters search, status
+trends                       filters vendor, startDate, endDate
+editors                      current editors; filters resourceType, resourceId
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ class _Asked(msgspec.Struct):
 
 
 class QueryService:
-    """Answers questions: those to the database in threads, those of each user in turn."""
+    """The service behind `get-data`; database queries run in the query executor."""
 
     def __init__(
         self,
@@ -75,9 +73,10 @@ class QueryService:
     async def answer(
         self, payload: Any, principal: Principal, rooms: Collection[str] = ()
     ) -> dict[str, Any]:
-        """`{data, pagination?}`; VALIDATION_ERROR, NOT_FOUND, TIMEOUT or RATE_LIMITED.
+        """Return `{data, pagination?}` for a request.
 
-        `rooms` are those of whoever asks: editors are shown as far as he hears of them.
+        `rooms` are the rooms of the requesting socket, which decide the editors that it may see.
+        Raises ServiceError VALIDATION_ERROR, NOT_FOUND, TIMEOUT or RATE_LIMITED.
         """
         asked = _parse(payload)
         match asked.resource:
@@ -118,7 +117,7 @@ def _pagination(asked: _Asked, total: int) -> dict[str, int]:
 
 
 def _editors(editors: list[dict[str, Any]], asked: _Asked) -> Page:
-    """A page of those who edit: of one type or resource, if that was asked; the latest first."""
+    """Return a page of the editors that match the filters, by default the latest first."""
     sort = asked.sort or "-startTime"
     column = sort.removeprefix("-")
     if column not in _EDITOR_COLUMNS:
@@ -128,7 +127,7 @@ def _editors(editors: list[dict[str, Any]], asked: _Asked) -> Page:
     found = [
         editor for editor in editors if all(str(editor[name]) == value for name, value in wanted)
     ]
-    # Ids may be numbers beside texts, which have no order among them.
+    # IDs may be numbers and strings, which Python does not compare.
     found.sort(key=lambda editor: str(editor[column]), reverse=sort.startswith("-"))
     first = (asked.page - 1) * asked.limit
     return Page(found[first : first + asked.limit], len(found))
@@ -151,7 +150,7 @@ def _id(asked: _Asked) -> int:
     if isinstance(given, str) and re.fullmatch(r"[0-9]{1,10}", given):
         given = int(given)
     if not isinstance(given, int) or not 0 < given <= MAXIMUM_ID:
-        raise invalid("Invalid request", [("id", "must be the number of what is wanted")])
+        raise invalid("Invalid request", [("id", f"must be a whole number of 1 to {MAXIMUM_ID}")])
     return given
 
 
@@ -166,7 +165,7 @@ def _filters(asked: _Asked) -> Filters:
             continue
         try:
             if name not in kinds:
-                raise ValueError("is not a known filter: these are " + ", ".join(kinds))
+                raise ValueError("is not a known filter; use one of: " + ", ".join(kinds))
             parsed[name] = _filter(kinds[name], value)
         except ValueError as error:
             problems.append((name[:64], str(error)))
@@ -180,7 +179,7 @@ def _filter(kind: str, value: Any) -> Any:
         case "text":
             if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
                 raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
-            # What no finding can hold, no database need be asked for.
+            # Stored texts contain no control characters, so the filter needs none.
             return clean(value, MAXIMUM_SEARCH)
         case "type":
             if not isinstance(value, str) or value not in RESOURCE_TYPES:

@@ -1,7 +1,7 @@
-"""The lists that clients may read, page by page.
+"""Reads the lists behind `get-data`, page by page.
 
-Knows: which resources there are, their columns, how they may be sorted.
-Does not know: who asks, sockets.  Everything here blocks, and stops after a while.
+The module owns the columns of each resource and their sort orders. `queries` validates requests
+and permissions. All functions block, up to a time limit.
 """
 
 from __future__ import annotations
@@ -43,38 +43,41 @@ _RANK = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1}
 
 
 class PageRequest(NamedTuple):
-    """What of a resource is wanted: checked, but for the names of columns to sort by."""
+    """The requested page of a resource; all values but the sort column are validated."""
 
     resource: str
     filters: Filters = ()
     page: int = 1
     limit: int = 50
     sort: str | None = None
-    #: Whose imports are shown; None for everybody's.
+    #: Owner of the imports to return; None for all owners.
     user_id: str | None = None
 
 
 class Page(NamedTuple):
-    """The rows of a page, and how many there are on all pages."""
+    """The rows of a page, and the number of rows on all pages."""
 
     rows: list[dict[str, Any]]
     total: int
 
 
 class QueryStore:
-    """Answers from one state of the database; ServiceError TIMEOUT, or for a foreign column."""
+    """Read access to lists, each page from one state of the database.
+
+    Methods raise ServiceError TIMEOUT after the time limit.
+    """
 
     def __init__(self, database: Database, limit: float = LIMIT_SECONDS) -> None:
         self._database = database
         self._limit = limit
 
     def page(self, request: PageRequest) -> Page:
-        """A page of a resource."""
+        """Return a page of a resource; raise VALIDATION_ERROR for an unknown sort column."""
         with self._database.reading(self._limit) as connection:
             return _PAGES[request.resource](connection, request)
 
     def vulnerability(self, vulnerability_id: int) -> dict[str, Any] | None:
-        """All that is known of a finding; None if there is none with that id."""
+        """Return a finding with its details, or None if its ID does not exist."""
         query = _vulnerabilities(*_DETAILS).where(current.c.id == vulnerability_id)
         with self._database.reading(self._limit) as connection:
             row = connection.execute(query).mappings().first()
@@ -89,13 +92,16 @@ def _page(
     default: str,
     tie: ColumnElement[Any],
 ) -> tuple[list[Any], int]:
-    """The rows of a page: sorted by one of the columns, `-` before its name for descending."""
+    """Return the rows of a page and the total number of rows.
+
+    The sort order is the name of a column, with `-` before it for a descending order.
+    """
     name = request.sort or default
     column = sortable.get(name.removeprefix("-"))
     if column is None:
         raise invalid("Invalid sort", [("sort", "must be one of: " + ", ".join(sorted(sortable)))])
     total = connection.scalar(select(func.count()).select_from(query.subquery())) or 0
-    # Databases differ in where they put what is not known: here it always comes last.
+    # Databases sort NULL differently; here NULL always comes last.
     by_column = (column.desc() if name.startswith("-") else column.asc()).nulls_last()
     ordered = query.order_by(by_column, tie)
     rows = connection.execute(
@@ -117,7 +123,7 @@ def _vulnerabilities(*more: str) -> Select[Any]:
 
 
 def _finding(row: Any) -> dict[str, Any]:
-    """A finding as HexTrackr's REST has it."""
+    """Return a finding in the format of HexTrackr's REST API."""
     return dict(row) | {"isKev": "No" if row["kev_due_date"] is None else "Yes"}
 
 
@@ -141,7 +147,7 @@ def _resolved(connection: Connection, request: PageRequest) -> Page:
 
 
 def _devices(connection: Connection, request: PageRequest) -> Page:
-    """Hosts with what is open on them, counted as the statistics count: plugins, not CVEs."""
+    """Return hosts with their open vulnerabilities, counted per plugin like the statistics."""
     plugin = func.coalesce(
         func.nullif(current.c.plugin_id, ""), func.substr(current.c.description, 1, 100)
     )
@@ -181,7 +187,7 @@ def _device(row: Any) -> dict[str, Any]:
     return device | {"hasKev": bool(row["hasKev"])}
 
 
-# -- the others
+# -- imports, KEV, tickets, trends
 
 
 def _imports(connection: Connection, request: PageRequest) -> Page:

@@ -1,7 +1,7 @@
-"""Statistics as dashboards ask for them: often, all at once, and after every import.
+"""Caches the statistics of open findings for dashboards.
 
-Knows: how long an answer stays good, that equal questions have one answer.
-Does not know: sockets; what the numbers mean.
+Requests with equal filters share one query, and its result for five seconds or until an import
+changes the findings. `store` computes the statistics.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from hextrackr_server.clock import epoch_ms
 from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.store import Filters, VulnerabilityStore, parse_filters
 
-GOOD_FOR_SECONDS = 5.0
+CACHE_SECONDS = 5.0
 MAXIMUM_ANSWERS = 128
 
 
 class _Answer:
-    """One answer, or the task that will have it."""
+    """A task that computes an answer, and the time of the request that started it."""
 
     __slots__ = ("asked_at", "task")
 
@@ -29,7 +29,7 @@ class _Answer:
 
 
 class StatisticsService:
-    """Answers questions, with one query for all who ask the same; on the loop's thread."""
+    """A cache of statistics by filters; used on the event loop's thread."""
 
     def __init__(
         self, store: VulnerabilityStore, executor: QueryExecutor, clock: Callable[[], float]
@@ -40,34 +40,35 @@ class StatisticsService:
         self._answers: dict[Filters, _Answer] = {}
 
     async def statistics(self, filters: Any = None, user_id: str = "") -> dict[str, Any]:
-        """The statistics of the open findings; ServiceError for unknown filters."""
-        question = parse_filters(filters)
-        answer = self._answers.get(question)
+        """Return the statistics of the open findings; raise ServiceError for unknown filters."""
+        parsed = parse_filters(filters)
+        answer = self._answers.get(parsed)
         if answer is None or self._is_stale(answer):
-            task = asyncio.create_task(self._query(question, user_id), name="statistics")
+            task = asyncio.create_task(self._query(parsed, user_id), name="statistics")
             answer = _Answer(task, self._clock())
-            self._remember(question, answer)
-        # Shielded: one client that leaves must not take the answer from the others.
+            self._remember(parsed, answer)
+        # Shielded, so that a canceled request does not cancel the query of other requests.
         return await asyncio.shield(answer.task)
 
     def forget(self) -> None:
-        """The findings have changed: every answer is old."""
+        """Discard all answers, because the findings have changed."""
         self._answers.clear()
 
-    async def _query(self, question: Filters, user_id: str) -> dict[str, Any]:
-        # What all dashboards ask waits behind nobody's other questions.
-        line = user_id if question else ""
-        data = await self._executor.run(line, self._store.statistics, question)
+    async def _query(self, filters: Filters, user_id: str) -> dict[str, Any]:
+        # The unfiltered statistics serve all dashboards, so they do not queue behind the
+        # other queries of one user.
+        owner = user_id if filters else ""
+        data = await self._executor.run(owner, self._store.statistics, filters)
         return data | {"generatedAt": epoch_ms()}
 
     def _is_stale(self, answer: _Answer) -> bool:
         if not answer.task.done():
             return False
         failed = answer.task.cancelled() or answer.task.exception() is not None
-        return failed or self._clock() - answer.asked_at >= GOOD_FOR_SECONDS
+        return failed or self._clock() - answer.asked_at >= CACHE_SECONDS
 
-    def _remember(self, question: Filters, answer: _Answer) -> None:
-        self._answers.pop(question, None)
-        self._answers[question] = answer
+    def _remember(self, filters: Filters, answer: _Answer) -> None:
+        self._answers.pop(filters, None)
+        self._answers[filters] = answer
         while len(self._answers) > MAXIMUM_ANSWERS:
             del self._answers[next(iter(self._answers))]

@@ -1,11 +1,8 @@
-"""What the findings add up to.
+"""Computes statistics of the open findings, and translates filters into conditions.
 
-Knows: the tables of findings, the filters that a question may have.
-Does not know: sockets, threads, caching.  Everything here blocks.
-
-Two ways to count: a *finding* is one vulnerability on one host (a row of the table); a
-*vulnerability* of the statistics is one plugin on one host, however many CVEs it stands for, and
-its VPR is that of the worst of them.  Only open findings count.
+A *finding* is one vulnerability on one host, a row of the table. A *vulnerability* of the
+statistics is one plugin on one host: it may stand for several CVEs, and its VPR is their maximum.
+Only open findings count. All functions block; `statistics` caches the results.
 """
 
 from __future__ import annotations
@@ -35,17 +32,17 @@ TREND_SEVERITIES = ("critical", "high", "medium", "low")
 KEV = "KEV"
 FILTERS = ("severity", "isKev", "vendor", "hostname", "search", "scanDate", "since")
 MAXIMUM_SEARCH = 100
-#: A question that takes longer is not worth its answer.
+#: A query that takes longer is aborted.
 LIMIT_SECONDS = 15.0
 
-#: A question that passed the check: sorted, hashable, so that an answer can be found again.
+#: Validated filters: sorted and hashable, so that they can be the key of a cache.
 Filters = tuple[tuple[str, str | bool | tuple[str, ...]], ...]
 
 
 def parse_filters(given: Any) -> Filters:
-    """The filters of a question: `{filters: {...}}`, `{...}` or nothing.
+    """Parse the filters of a request: `{filters: {...}}`, `{...}` or None.
 
-    Raises ServiceError VALIDATION_ERROR naming every field that is unknown or malformed.
+    Raises ServiceError VALIDATION_ERROR that names every unknown or malformed field.
     """
     if isinstance(given, Mapping) and isinstance(given.get("filters"), Mapping):
         given = given["filters"]
@@ -78,7 +75,7 @@ def _parse_filter(name: str, value: Any) -> str | bool | tuple[str, ...]:
         case "vendor" | "hostname" | "search":
             if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
                 raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
-            # What no finding can hold, no database need be asked for.
+            # Stored texts contain no control characters, so the filter needs none.
             text = clean(value, MAXIMUM_SEARCH)
             return text.lower() if name == "hostname" else text
         case "scanDate" | "since":
@@ -87,7 +84,7 @@ def _parse_filter(name: str, value: Any) -> str | bool | tuple[str, ...]:
                 raise ValueError("must be a date such as 2025-09-30")
             return day
         case _:
-            raise ValueError("is not a known filter: these are " + ", ".join(FILTERS))
+            raise ValueError("is not a known filter; use one of: " + ", ".join(FILTERS))
 
 
 def _parse_severities(value: Any) -> tuple[str, ...]:
@@ -100,7 +97,7 @@ def _parse_severities(value: Any) -> tuple[str, ...]:
 
 
 def conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    """The rows that filters leave over, whatever their state."""
+    """Return the conditions of filters, which do not restrict the state of findings."""
     conditions: list[ColumnElement[bool]] = []
     for name, value in filters:
         match name:
@@ -122,12 +119,12 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
 
 
 def is_kev() -> ColumnElement[bool]:
-    """Whether a finding's CVE is known to be exploited."""
+    """Return the condition for findings whose CVE is a known exploited vulnerability."""
     return current.c.cve.in_(select(kev_status.c.cve_id))
 
 
 def _has_severity(values: Any) -> ColumnElement[bool]:
-    """One of the severities; among them is KEV, as HexTrackr's front end has it."""
+    """Return the condition for one of the severities, to which the front end adds KEV."""
     condition = current.c.severity.in_([each for each in values if each != KEV])
     return or_(condition, is_kev()) if KEV in values else condition
 
@@ -138,7 +135,7 @@ def _contains(text: str) -> ColumnElement[bool]:
 
 
 def open_groups(filters: Filters = ()) -> Select[Any]:
-    """One row for each open vulnerability: a plugin on a host, at its worst."""
+    """Select one row per open vulnerability: a plugin on a host, with its highest VPR."""
     plugin = func.coalesce(
         func.nullif(current.c.plugin_id, ""), func.substr(current.c.description, 1, 100)
     )
@@ -158,17 +155,17 @@ def open_groups(filters: Filters = ()) -> Select[Any]:
 
 
 class VulnerabilityStore:
-    """The questions that dashboards ask."""
+    """Read access to the statistics that dashboards display."""
 
     def __init__(self, database: Database, limit: float = LIMIT_SECONDS) -> None:
         self._database = database
         self._limit = limit
 
     def statistics(self, filters: Filters = ()) -> dict[str, Any]:
-        """Everything that a dashboard shows, from one state of the database; or TIMEOUT.
+        """Return the statistics from one state of the database, or raise ServiceError TIMEOUT.
 
-        `trend` compares the last two days that were scanned; it is null for a filtered
-        question, for which no daily totals are kept.
+        `trend` compares the last two scan days. With filters it is None, because daily totals
+        are not stored per filter.
         """
         today = datetime.now(UTC).date().isoformat()
         with self._database.reading(self._limit) as connection:
@@ -199,7 +196,7 @@ class _Part(NamedTuple):
 
 
 def _parts(connection: Connection, filters: Filters) -> list[_Part]:
-    """What severities, vendors and totals are added up from: the groups are formed once."""
+    """Query the groups once; severities, vendors and totals are sums of these parts."""
     groups = open_groups(filters).subquery()
     query = select(
         groups.c.severity,
@@ -210,14 +207,14 @@ def _parts(connection: Connection, filters: Filters) -> list[_Part]:
         func.coalesce(func.max(groups.c.vpr_score), 0.0),
         func.min(groups.c.first_seen),
         func.max(groups.c.last_seen),
-        # PostgreSQL adds up counts to a decimal, which JSON would make a text of.
+        # PostgreSQL sums counts to a decimal, which JSON would encode as a string.
         cast(func.sum(groups.c.findings), BigInteger),
     ).group_by(groups.c.severity, groups.c.vendor)
     return [_Part(*row) for row in connection.execute(query)]
 
 
 def _by_severity(parts: Sequence[_Part]) -> dict[str, Any]:
-    """All severities, also those that nothing has."""
+    """Return the totals of all severities, including those without vulnerabilities."""
     by_severity: dict[str, Any] = {}
     for name in SEVERITIES:
         mine = [part for part in parts if part.severity.lower() == name]
@@ -232,7 +229,7 @@ def _by_severity(parts: Sequence[_Part]) -> dict[str, Any]:
 
 
 def _by_vendor(parts: Sequence[_Part], devices_of: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The vendors, those with most vulnerabilities first."""
+    """Return the totals of vendors, those with the most vulnerabilities first."""
     vendors = []
     for vendor in sorted({part.vendor for part in parts}):
         mine = [part for part in parts if part.vendor == vendor]
@@ -257,13 +254,13 @@ def _sums(parts: Sequence[_Part]) -> dict[str, Any]:
 
 
 def _average(parts: Sequence[_Part]) -> float:
-    """The average of the scores that there are: a missing one is not a zero."""
+    """Return the average of the existing scores; a missing score does not count as 0."""
     with_vpr = sum(part.with_vpr for part in parts)
     return round(sum(part.total_vpr for part in parts) / with_vpr, 2) if with_vpr else 0.0
 
 
 def _distinct(connection: Connection, filters: Filters) -> tuple[int, int, dict[str, int]]:
-    """How many devices and CVEs there are, and the devices of each vendor."""
+    """Return the numbers of devices and of CVEs, and the number of devices by vendor."""
     are_open = [current.c.lifecycle_state.in_(OPEN_STATES), *conditions(filters)]
     devices = func.count(current.c.hostname.distinct())
     cves = func.count(func.nullif(current.c.cve, "").distinct())

@@ -68,7 +68,7 @@ _EXTERNAL_CANCELLED = {
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """Options of an import; all of them are optional."""
+    """The optional parameters of an import."""
 
     vendor: str | None = None
     scan_date: str | None = None
@@ -102,7 +102,7 @@ class ImportService:
         self._queue: queue.SimpleQueue[tuple[ImportJob, Path] | None] = queue.SimpleQueue()
         # Every import in the queue, and the reason to stop it early, if there is one.
         self._stop_reasons: dict[int, ErrorCode | None] = {}
-        # Imports in the queue per user, including those that `submit` is about to add.
+        # Imports in the queue per user, including jobs that `submit` is about to add.
         self._queued: Counter[str] = Counter()
         # Writes to job rows wait for the end of an import's transaction. They have a thread of
         # their own, so that readers do not wait behind them.

@@ -24,7 +24,7 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 class ImportView:
     """Read access to imports for their owners and administrators.
 
-    To other users, an import of somebody else looks like an import that does not exist.
+    For other users, an import looks like one that does not exist.
     """
 
     def __init__(self, store: ImportStore, tracker: ProgressTracker) -> None:

@@ -277,7 +277,7 @@ async def test_unknown_filters_are_refused_by_name(site: Site) -> None:
         answer = await client.ask("get-vulnerability-stats", {"filters": {"owner": "me"}})
         filters = {"severity": "high", "isKev": True, "vendor": "CISCO", "hostname": "web-1"}
         filters |= {"search": "ssh", "scanDate": "2025-09-30", "since": "2025-09-30"}
-        text = "is not a known filter: these are " + ", ".join(filters)
+        text = "is not a known filter; use one of: " + ", ".join(filters)
         assert answer["fields"] == [{"path": "owner", "message": text}]
         assert (await client.ask("get-vulnerability-stats", filters))["success"]
 
@@ -290,7 +290,7 @@ async def test_what_is_chosen_among_few_is_refused_with_those(site: Site) -> Non
         answer = await client.ask("get-data", {"resource": "hosts"})
         assert answer["fields"][0]["message"].startswith("must be one of vulnerabilities, ")
         answer = await client.ask("get-data", {"resource": "kev", "filters": {"cve": "x"}})
-        text = "is not a known filter: these are search, matched"
+        text = "is not a known filter; use one of: search, matched"
         assert answer["fields"] == [{"path": "cve", "message": text}]
 
 
