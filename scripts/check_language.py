@@ -77,7 +77,7 @@ RULES = (
         r"\b(?:of|for|to|by|from|with|than|and|or|but|only|tells?|says?|shows?|sees?) who\b",
         'name the user, client or caller: "the listener"',
     ),
-    _rule(2, r"\bthose (?:who|that|of)\b", "repeat the noun"),
+    _rule(2, r"\bthose (?:who|that)\b", "repeat the noun"),
     _rule(2, r"\ball that (?:is|was|are|were|has|had)\b", "name the thing"),
     _rule(
         3,
