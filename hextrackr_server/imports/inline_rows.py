@@ -1,7 +1,7 @@
 """Converts rows sent as objects to the CSV file of an equivalent upload.
 
-Importing rows equals importing that file: the same mapper and the same errors apply. Rows
-are numbered as in a spreadsheet, so the first object is row 2. `csv_mapping` interprets the columns.
+Importing rows equals importing that file: the same mapper and the same errors apply. Rows are
+numbered as in a spreadsheet, so the first object is row 2. `csv_mapping` interprets the columns.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ clients belong to `service`.
     processing   merge them into the current findings batch by batch        (one transaction
     finalizing   resolve absent findings, write daily totals and the result  for both phases)
 
-The scope of an import limits the findings that it resolves: findings of the vendors in its
-file, findings of its hosts, all, or none. An import without a valid row fails and changes nothing.
+The scope of an import limits the findings that it resolves: findings of the vendors in its file,
+findings of its hosts, all, or none. An import without a valid row fails and changes nothing.
 
 A rejected row is not treated as missing: findings it might refer to are left unchanged. These are
 the findings of the host that the row names; without a host, the findings of its CVEs and its
-plugin; if the row is unreadable or names nothing, every finding. The summary counts findings that stay open
-for this reason as `withheld`.
+plugin; if the row is unreadable or names nothing, every finding. The summary counts findings that
+stay open for this reason as `withheld`.
 """
 
 from __future__ import annotations

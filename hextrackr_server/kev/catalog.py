@@ -1,7 +1,6 @@
-"""CISA's catalog of known exploited vulnerabilities, read and checked.
+"""Parses and validates CISA's catalog of known exploited vulnerabilities (KEV).
 
-Knows: the shape of the feed, what is acceptable in it.
-Does not know: where it comes from, what is done with it.
+`fetcher` obtains the bytes of the catalog, `store` saves its entries.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 
 
 class KevError(HexTrackrError):
-    """The catalog cannot be had or is not acceptable; the text may be shown."""
+    """An error in fetching or validating the catalog, with a text that clients may read."""
 
 
 class KevEntry(NamedTuple):
-    """One CVE that is known to be exploited, clean."""
+    """One known exploited CVE with normalized values."""
 
     cve_id: str
     date_added: str
@@ -39,7 +38,7 @@ class KevEntry(NamedTuple):
 
 
 class Catalog(NamedTuple):
-    """A whole catalog, each CVE once."""
+    """A complete catalog with its entries by CVE ID."""
 
     version: str
     entries: dict[str, KevEntry]
@@ -69,16 +68,17 @@ _decoder = msgspec.json.Decoder(_Feed)
 
 
 def parse_catalog(body: bytes) -> Catalog:
-    """The catalog of a feed; KevError where any part of it is not as it must be."""
+    """Return the catalog of a feed; raise KevError if any part of the feed is invalid."""
     try:
         feed = _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise KevError(f"the catalog is not of the known shape: {error}") from error
+        raise KevError(f"the catalog does not have CISA's format: {error}") from error
     items = feed.vulnerabilities
     if feed.count != len(items):
-        raise KevError(f"the catalog announces {feed.count} entries and has {len(items)}")
+        message = f"the catalog must have as many entries as its count, {feed.count}"
+        raise KevError(f"{message}, got {len(items)}")
     if not items or len(items) > MAXIMUM_ENTRIES:
-        raise KevError(f"a catalog of {len(items)} entries is not believed")
+        raise KevError(f"a catalog must have 1 to {MAXIMUM_ENTRIES} entries, got {len(items)}")
     entries: dict[str, KevEntry] = {}
     for number, item in enumerate(items, 1):
         entry = _entry(number, item)
@@ -91,7 +91,8 @@ def parse_catalog(body: bytes) -> Catalog:
 def _entry(number: int, item: _Item) -> KevEntry:
     cve = item.cve_id.strip().upper()
     if not _CVE.fullmatch(cve):
-        raise KevError(f"entry {number}: {clean(item.cve_id, 40)!r} is not a CVE")
+        message = f"{clean(item.cve_id, 40)!r} is not a CVE ID (expected e.g. CVE-2024-1000)"
+        raise KevError(f"entry {number}: {message}")
     return KevEntry(
         cve_id=cve,
         date_added=_date(number, "dateAdded", item.date_added),
@@ -110,5 +111,6 @@ def _entry(number: int, item: _Item) -> KevEntry:
 def _date(number: int, name: str, written: str) -> str:
     day = iso_date(written.strip())
     if day is None:
-        raise KevError(f"entry {number}: {name} {clean(written, 40)!r} is not a date")
+        message = f"{name} must be a date such as 2025-09-30, got {clean(written, 40)!r}"
+        raise KevError(f"entry {number}: {message}")
     return day

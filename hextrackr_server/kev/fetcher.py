@@ -1,7 +1,6 @@
-"""The catalog's bytes, from its URL or from a file.
+"""Fetches the bytes of the KEV catalog from its URL, or reads them from a file.
 
-Knows: HTTP, which hosts may be asked, how large and how slow an answer may be, when to try again.
-Does not know: what is in the answer.  Everything here blocks.
+The module limits hosts, size, time and retries. All functions block. `catalog` parses the bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _WORTH_A_RETRY = frozenset({429, 500, 502, 503, 504})
 
 
 class Fetched(NamedTuple):
-    """An answer; without a body where the catalog has not changed."""
+    """A response, or None as its body if the catalog has not changed."""
 
     body: bytes | None
     etag: str | None
@@ -35,7 +34,7 @@ class Fetched(NamedTuple):
 
 
 class KevFetcher:
-    """Fetches from one URL; `wait` sleeps between attempts."""
+    """An HTTP client for one URL; `wait` sleeps between attempts."""
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class KevFetcher:
         self._opener = urllib.request.build_opener(_CheckedRedirects(self._check))
 
     def fetch(self, etag: str | None = None, last_modified: str | None = None) -> Fetched:
-        """Fetch the catalog, unless it is still the one with this etag; KevError."""
+        """Fetch the catalog unless it still has this ETag; raise KevError on failure."""
         self._check(self._url)
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -83,7 +82,7 @@ class KevFetcher:
             with error:
                 if error.code == 304:
                     return Fetched(None, etag, last_modified)
-                refusal = f"the source answered {error.code}"
+                refusal = f"the source answered with status {error.code}"
                 raise (_Retry if error.code in _WORTH_A_RETRY else KevError)(refusal) from error
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
@@ -94,42 +93,44 @@ class KevFetcher:
         while chunk := response.read1(_CHUNK):
             body += chunk
             if len(body) > self._maximum:
-                raise KevError(f"the catalog is larger than {self._maximum} bytes")
+                raise KevError(f"the catalog is larger than the allowed {self._maximum} bytes")
             if time.monotonic() > deadline:
                 raise _Retry(f"the catalog did not arrive within {self._timeout:g} seconds")
         announced = response.headers.get("content-length", "")
         if announced.isdigit() and len(body) != int(announced):
-            raise _Retry("the catalog ended before its end")
+            message = f"the catalog must have {announced} bytes by its header, got {len(body)}"
+            raise _Retry(message)
         return bytes(body)
 
     def _check(self, url: str) -> None:
         parts = urlsplit(url)
         host = parts.hostname or ""
         if host not in self._hosts:
-            raise KevError(f"{host or 'no host'} is not among the hosts that may be asked")
+            allowed = ", ".join(sorted(self._hosts))
+            raise KevError(f"the host of the catalog must be one of {allowed}, got {host!r}")
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-            raise KevError(f"the catalog is fetched over https only, not from {url}")
+            raise KevError(f"the URL of the catalog must begin with https://, got {url}")
 
 
 def read_file(path: Path, maximum: int = MAXIMUM_BYTES) -> bytes:
-    """The catalog of a local file; KevError."""
+    """Return the bytes of a local catalog; raise KevError if it is unreadable or too large."""
     try:
         with path.open("rb") as file:
             body = file.read(maximum + 1)
     except OSError as error:
-        # Everybody is told: of the machine's directories they need not know.
+        # All users see this text, so it must not contain the path of the folder.
         raise KevError(f"{path.name} cannot be read: {error.strerror or error}") from error
     if len(body) > maximum:
-        raise KevError(f"{path.name} is larger than {maximum} bytes")
+        raise KevError(f"{path.name} is larger than the allowed {maximum} bytes")
     return body
 
 
 class _Retry(KevError):
-    """It may go better the next time."""
+    """A failure that another attempt may avoid."""
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect to where nobody would have been asked."""
+    """A redirect handler that follows redirects to allowed hosts only."""
 
     def __init__(self, check: Callable[[str], None]) -> None:
         self._check = check

@@ -1,10 +1,10 @@
-"""Which CVEs are known to be exploited: kept up to date, and told.
+"""Synchronizes the KEV catalog and notifies clients.
 
-Knows: when to synchronise, one at a time, what is told of it.
-Does not know: sockets, HTTP, SQL.  On the loop's thread, but for what it hands to threads.
+The service runs on the event loop's thread and moves blocking work to other threads. One
+synchronization runs at a time.
 
     kev-sync-update         started, fetching, processing, then completed, failed or skipped
-    vulnerability-change    status_changed, for what is open here and became known as exploited
+    vulnerability-change    status_changed, for open CVEs that are new in the catalog
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ logger = logging.getLogger(__name__)
 
 FIRST_AFTER_SECONDS = 60.0
 STOP_SECONDS = 5.0
-#: Servers that were started together shall not ask together, unless they are told a time of day.
+#: Share of the waiting time that is added at random, so that servers started together do not
+#: fetch together. Not used with a time of day.
 JITTER = 0.05
-#: A timer does not see that the clock is set, or that the machine slept: so often it looks.
-LOOK_SECONDS = 3600.0
+#: Interval of checking the wall clock: a timer does not notice that the clock was set or that
+#: the machine slept.
+CHECK_SECONDS = 3600.0
 
 
 class KevService:
-    """Synchronises from a source: a URL, or a file for machines without a network."""
+    """A service that synchronizes from a source: a URL, or a file on offline machines."""
 
     def __init__(
         self,
@@ -53,9 +55,10 @@ class KevService:
         daily: DailyTime | None = None,
         on_changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`interval` in seconds, `daily` a time of day; with neither it is never done by itself.
+        """Create a service without a running schedule.
 
-        With both, whichever comes first.
+        `interval` is in seconds, `daily` a time of day. With both, the earlier one applies; with
+        neither, the service synchronizes on request only.
         """
         self._store = store
         self._source = source
@@ -73,16 +76,16 @@ class KevService:
     # -- the schedule
 
     async def start(self) -> None:
-        """Begin to synchronise by schedule; a restart does not begin it anew."""
+        """Start the schedule, which continues from the last synchronization before a restart."""
         if not self._is_scheduled:
             return
         last = await asyncio.to_thread(self._store.last_sync)
         first = self._clock.epoch_ms() + round(FIRST_AFTER_SECONDS * 1000)
-        # One that was missed while the server was down is made up for.
+        # A synchronization that was due while the server was down runs soon after the start.
         self._schedule(first if last is None else max(first, self._next_after(last.sync_time)))
 
     async def stop(self) -> None:
-        """Synchronise no more; one that runs has a moment to end by itself."""
+        """Stop the schedule, and wait up to STOP_SECONDS for a running synchronization."""
         self._interval, self._daily = 0.0, None
         if self._timer is not None:
             self._timer.cancel()
@@ -95,7 +98,7 @@ class KevService:
         return bool(self._interval) or self._daily is not None
 
     def _next_after(self, epoch_ms: int) -> int:
-        """When it is due after it was done, or was due, at a time."""
+        """Return the time of the next synchronization after the given time, in milliseconds."""
         times = []
         if self._interval:
             times.append(epoch_ms + round(self._interval * 1000))
@@ -107,47 +110,48 @@ class KevService:
         if self._daily is None:
             due_ms += round((due_ms - self._clock.epoch_ms()) * random.uniform(0, JITTER))
         self._next_ms = due_ms
-        self._look(due_ms)
+        self._check_due(due_ms)
 
-    def _look(self, due_ms: int) -> None:
+    def _check_due(self, due_ms: int) -> None:
         left = (due_ms - self._clock.epoch_ms()) / 1000
         if left > 0:
             self._timer = self._clock.call_later(
-                min(left, LOOK_SECONDS), lambda: self._look(due_ms)
+                min(left, CHECK_SECONDS), lambda: self._check_due(due_ms)
             )
         else:
-            self._task = asyncio.create_task(self._by_schedule(), name="kev sync")
+            self._task = asyncio.create_task(self._sync_on_schedule(), name="kev sync")
 
-    async def _by_schedule(self) -> None:
+    async def _sync_on_schedule(self) -> None:
         try:
             await self.sync()
         except ServiceError as refusal:
             logger.warning("kev sync refused", extra=log_setup.fields(reason=refusal.message))
         except Exception:
-            # The schedule outlives whatever happens within it.
-            logger.exception("kev sync broke")
+            # The schedule survives any failure.
+            logger.exception("kev sync failed unexpectedly")
         finally:
             if self._is_scheduled:
                 self._schedule(self._next_after(self._clock.epoch_ms()))
 
-    # -- one synchronisation
+    # -- one synchronization
 
     async def sync(self, *, force: bool = False, body: bytes | None = None) -> dict[str, Any]:
-        """Synchronise from the source, or from the bytes of a catalog; what came of it.
+        """Synchronize from the source, or from the bytes of a catalog, and return the outcome.
 
-        `force` believes a catalog that has lost many entries, and one that has not changed.
-        ServiceError CONFLICT while another one runs, UNAVAILABLE where it failed, VALIDATION_ERROR
-        where the given bytes are no catalog.
+        `force` accepts a catalog that lost many entries, and fetches an unchanged one. Raises
+        ServiceError CONFLICT if a synchronization is running, UNAVAILABLE if the source failed,
+        VALIDATION_ERROR if the given bytes are not a valid catalog.
         """
         if self._running:
-            raise ServiceError(ErrorCode.CONFLICT, "A synchronisation is running already")
+            text = "A synchronization is already running: wait for its end"
+            raise ServiceError(ErrorCode.CONFLICT, text)
         self._running = True
-        self._tell("started")
+        self._emit("started")
         try:
             result = await self._sync(force, body)
         except KevError as error:
             await self._failed(str(error))
-            # A catalog that was given is the giver's; the source's is nobody's fault who asks.
+            # The client is at fault for a catalog that it sent, but not for a failing source.
             code = ErrorCode.UNAVAILABLE if body is None else ErrorCode.VALIDATION_ERROR
             raise ServiceError(code, f"KEV: {error}") from error
         except Exception:
@@ -160,16 +164,16 @@ class KevService:
     async def _sync(self, force: bool, body: bytes | None) -> dict[str, Any]:
         fetched = Fetched(body, None, None)
         if body is None:
-            self._tell("fetching")
+            self._emit("fetching")
             fetched = await asyncio.to_thread(self._fetch, force)
         if fetched.body is None:
             return await self._unchanged(fetched)
         catalog = await asyncio.to_thread(parse_catalog, fetched.body)
         total = len(catalog.entries)
-        hop = asyncio.get_running_loop().call_soon_threadsafe
+        call_on_loop = asyncio.get_running_loop().call_soon_threadsafe
 
         def progress(done: int) -> None:
-            hop(self._processing, done, total, catalog.version)
+            call_on_loop(self._emit_processing, done, total, catalog.version)
 
         now_ms = self._clock.epoch_ms()
         difference = await asyncio.to_thread(
@@ -177,10 +181,10 @@ class KevService:
         )
         await self._log("completed", fetched, version=catalog.version, record_count=total)
         self._on_changed()
-        await self._tell_of_exploited(difference)
+        await self._publish_matches(difference)
         statistics = await asyncio.to_thread(self._store.statistics, self._today())
         matched = statistics["matched_kevs"]
-        self._tell(
+        self._emit(
             "completed",
             processed=total,
             new=len(difference.new),
@@ -189,7 +193,7 @@ class KevService:
             catalogVersion=catalog.version,
         )
         logger.info(
-            "kev synchronised",
+            "kev synchronized",
             extra=log_setup.fields(total=total, new=len(difference.new), matched=matched),
         )
         return {
@@ -217,7 +221,7 @@ class KevService:
         statistics = await asyncio.to_thread(self._store.statistics, self._today())
         total, matched = statistics["total_kevs"], statistics["matched_kevs"]
         await self._log("completed", fetched, version=version, record_count=total)
-        self._tell("skipped", total=total, matchedCount=matched, catalogVersion=version)
+        self._emit("skipped", total=total, matchedCount=matched, catalogVersion=version)
         return {
             "success": True,
             "skipped": True,
@@ -228,7 +232,7 @@ class KevService:
             "newEntries": 0,
         }
 
-    async def _tell_of_exploited(self, difference: Difference) -> None:
+    async def _publish_matches(self, difference: Difference) -> None:
         matches = await asyncio.to_thread(self._store.matches, difference.new)
         self._events.publish(
             [
@@ -248,7 +252,7 @@ class KevService:
         )
 
     async def _failed(self, reason: str) -> None:
-        self._tell("failed", error=reason)
+        self._emit("failed", error=reason)
         logger.warning("kev sync failed", extra=log_setup.fields(reason=reason))
         await asyncio.to_thread(
             self._store.log_sync, "failed", self._clock.epoch_ms(), error_message=reason
@@ -262,11 +266,11 @@ class KevService:
             lambda: self._store.log_sync(status, now_ms, next_sync_time=after, **values)
         )
 
-    # -- for those who ask
+    # -- queries
 
     async def status(self) -> dict[str, Any]:
-        """What there is, and when it was and will be synchronised."""
-        is_running = self._running  # when it was asked
+        """Return the size of the catalog, and the times of the last and next synchronization."""
+        is_running = self._running  # at the time of the request, before any await
         last = await asyncio.to_thread(self._store.last_sync)
         statistics = await self.statistics()
         return {
@@ -279,22 +283,22 @@ class KevService:
         }
 
     async def statistics(self) -> dict[str, int]:
-        """The four numbers of KEV."""
+        """Return the numbers of KEV entries: all, with ransomware use, open, overdue."""
         return await asyncio.to_thread(self._store.statistics, self._today())
 
     async def entry(self, cve: str) -> dict[str, Any]:
-        """What is known of a CVE; NOT_FOUND."""
+        """Return the catalog entry of a CVE; raise ServiceError NOT_FOUND."""
         found = await asyncio.to_thread(self._store.entry, clean(cve.upper(), 32))
         if found is None:
-            raise ServiceError(ErrorCode.NOT_FOUND, "This CVE is not known to be exploited")
+            raise ServiceError(ErrorCode.NOT_FOUND, "This CVE is not in the KEV catalog")
         return found
 
-    # -- telling
+    # -- events
 
-    def _processing(self, done: int, total: int, version: str) -> None:
-        self._tell("processing", processed=done, total=total, catalogVersion=version)
+    def _emit_processing(self, done: int, total: int, version: str) -> None:
+        self._emit("processing", processed=done, total=total, catalogVersion=version)
 
-    def _tell(self, status: str, processed: int = 0, new: int = 0, **more: Any) -> None:
+    def _emit(self, status: str, processed: int = 0, new: int = 0, **more: Any) -> None:
         payload = {
             "status": status,
             "processedCount": processed,

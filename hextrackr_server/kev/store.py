@@ -1,7 +1,6 @@
-"""The known exploited vulnerabilities in the database, and which of them are open here.
+"""Stores the KEV catalog and the log of its synchronizations, and finds its open CVEs.
 
-Knows: the tables of KEV, the log of synchronisations.
-Does not know: feeds, events, threads.  Everything here blocks.
+All functions block. `catalog` validates entries, `service` schedules synchronizations.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from hextrackr_server.storage.schema import (
 
 current, kev = vulnerabilities_current, kev_status
 
-#: A catalog that has lost more of its entries than this is not believed.
+#: A catalog that lost a larger share of its entries is rejected as implausible.
 MAXIMUM_LOSS = 0.2
 CHUNK = 250
 MAXIMUM_USERS = 100
@@ -33,7 +32,7 @@ _COMPARED = tuple(name for name in KevEntry._fields if name != "cve_id")
 
 
 class Difference(NamedTuple):
-    """What a catalog changed: CVEs that are new, that read differently, that are gone."""
+    """The CVEs that a catalog added, changed and removed."""
 
     new: tuple[str, ...]
     changed: tuple[str, ...]
@@ -41,7 +40,7 @@ class Difference(NamedTuple):
 
 
 class Match(NamedTuple):
-    """An exploited CVE that is open here: on how many hosts, and whose imports found it."""
+    """A known exploited CVE with open findings: its hosts, and the users who imported it."""
 
     cve: str
     due_date: str
@@ -51,7 +50,7 @@ class Match(NamedTuple):
 
 
 class LastSync(NamedTuple):
-    """The last synchronisation that succeeded."""
+    """The last successful synchronization; times are milliseconds since 1970."""
 
     sync_time: int
     version: str | None
@@ -61,7 +60,7 @@ class LastSync(NamedTuple):
 
 
 class KevStore:
-    """KEV's side of the database; every method is one transaction."""
+    """Database access of the KEV catalog; every method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,26 +73,28 @@ class KevStore:
         force: bool = False,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Difference:
-        """Make the table what a catalog says; KevError, and nothing is changed, if it shrinks.
+        """Replace the stored catalog and return the difference.
 
-        `progress` is called with the number of entries so far, every 250.
+        Raises KevError, and changes nothing, if too many entries are missing and `force` is false.
+        `progress` is called with the number of entries written so far, every 250 entries.
         """
         with self._database.writing() as connection:
             known = _known(connection)
             difference = _difference(known, catalog)
             if not force and len(difference.removed) > MAXIMUM_LOSS * len(known):
                 raise KevError(
-                    f"the catalog has lost {len(difference.removed)} of {len(known)} entries: "
+                    f"the catalog lost {len(difference.removed)} of {len(known)} entries: "
+                    "synchronize with force if that is right"
                     "force it if that is right"
                 )
             _write_entries(connection, catalog, now_ms, progress)
             for chunk in _chunks(difference.removed):
                 connection.execute(delete(kev).where(kev.c.cve_id.in_(chunk)))
-            _remember(connection, difference, catalog.version, now_ms)
+            _write_history(connection, difference, catalog.version, now_ms)
         return difference
 
     def matches(self, cves: Iterable[str]) -> list[Match]:
-        """Which of some CVEs are open here."""
+        """Return the CVEs that have open findings."""
         found = []
         with self._database.reading() as connection:
             for chunk in _chunks(sorted(cves)):
@@ -101,13 +102,13 @@ class KevStore:
         return found
 
     def log_sync(self, status: str, now_ms: int, **values: Any) -> None:
-        """Write down how a synchronisation went."""
+        """Store the outcome of a synchronization."""
         with self._database.writing() as connection:
             row = {"sync_type": "kev", "sync_time": now_ms, "status": status} | values
             connection.execute(insert(sync_metadata).values(**row))
 
     def last_sync(self) -> LastSync | None:
-        """The last synchronisation that succeeded, if there was one."""
+        """Return the last successful synchronization, or None."""
         log = sync_metadata
         query = (
             select(*(log.c[name] for name in LastSync._fields))
@@ -120,12 +121,12 @@ class KevStore:
         return None if row is None else LastSync(*row)
 
     def statistics(self, today: str) -> dict[str, int]:
-        """How many there are, how many of them are open here, how many are overdue."""
+        """Return the numbers of KEV entries; `today` is a date such as 2025-09-30."""
         with self._database.reading() as connection:
             return kev_statistics(connection, today)
 
     def entry(self, cve: str) -> dict[str, Any] | None:
-        """What is known of a CVE; None if it is not known to be exploited."""
+        """Return the catalog entry of a CVE, or None."""
         with self._database.reading() as connection:
             row = connection.execute(select(kev).where(kev.c.cve_id == cve)).mappings().first()
         return None if row is None else dict(row)
@@ -165,7 +166,9 @@ def _write_entries(
         progress(done)
 
 
-def _remember(connection: Connection, difference: Difference, version: str, now_ms: int) -> None:
+def _write_history(
+    connection: Connection, difference: Difference, version: str, now_ms: int
+) -> None:
     rows = [
         {"cve_id": cve, "change": change, "catalog_version": version, "changed_at": now_ms}
         for change, cves in (

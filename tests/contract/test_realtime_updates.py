@@ -104,7 +104,7 @@ async def test_s124_a_failure_is_told_and_changes_nothing(stage: Stage) -> None:
     client = await stage.client()
     headers = admin_headers(stage)
     await stage.ask("POST", "/api/kev/sync", headers, feed(*many(10)))
-    for body, reason in ((b"<html>", "known shape"), (feed(*many(5)), "lost 5 of 10")):
+    for body, reason in ((b"<html>", "CISA's format"), (feed(*many(5)), "lost 5 of 10")):
         answer = await stage.ask("POST", "/api/kev/sync", headers, body)
         assert (answer.status, answer.json()["code"]) == (400, "VALIDATION_ERROR")
         assert reason in answer.json()["error"]

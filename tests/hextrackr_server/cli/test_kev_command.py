@@ -23,7 +23,7 @@ def test_a_file_is_stored_and_its_numbers_are_told(
     assert "  new                3" in output
     file.write_bytes(feed(*many(1)))
     assert main(arguments) == 1
-    assert "lost 2 of 3 entries: force it" in capsys.readouterr().err
+    assert "lost 2 of 3 entries: synchronize with force" in capsys.readouterr().err
     assert main([*arguments, "--force"]) == 0
 
 

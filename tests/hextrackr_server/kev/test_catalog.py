@@ -34,19 +34,19 @@ def test_what_is_optional_may_be_missing() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "known shape"),
-        (b"<html>", "known shape"),
-        (b"[]", "known shape"),
-        (b"\xff\xfe", "known shape"),
-        (b'{"vulnerabilities": []}', "known shape"),
+        (b"", "CISA's format"),
+        (b"<html>", "CISA's format"),
+        (b"[]", "CISA's format"),
+        (b"\xff\xfe", "CISA's format"),
+        (b'{"vulnerabilities": []}', "CISA's format"),
         (feed(), "0 entries"),
-        (feed(item(), count=2), "announces 2 entries and has 1"),
-        (feed(item("CVE-1-1")), "entry 1: 'CVE-1-1' is not a CVE"),
+        (feed(item(), count=2), "as many entries as its count, 2, got 1"),
+        (feed(item("CVE-1-1")), "entry 1: 'CVE-1-1' is not a CVE ID"),
         (feed(item("<script>")), "not a CVE"),
         (feed(item(), item()), "in the catalog twice"),
-        (feed(item(dueDate="soon")), "dueDate 'soon' is not a date"),
-        (feed(item(product=5)), "known shape"),
-        (feed({"cveID": "CVE-2024-1000"}), "known shape"),
+        (feed(item(dueDate="soon")), "dueDate must be a date such as 2025-09-30, got 'soon'"),
+        (feed(item(product=5)), "CISA's format"),
+        (feed({"cveID": "CVE-2024-1000"}), "CISA's format"),
     ],
 )
 def test_what_is_no_catalog_is_refused_with_the_reason(body: bytes, reason: str) -> None:
@@ -91,21 +91,21 @@ def test_a_source_that_stumbles_is_asked_again_and_later(source: Source) -> None
 
 def test_after_three_attempts_it_is_given_up(source: Source) -> None:
     source.answer(status=500)
-    with pytest.raises(KevError, match="answered 500"):
+    with pytest.raises(KevError, match="answered with status 500"):
         fetcher(source).fetch()
     assert len(source.asked) == ATTEMPTS
 
 
 def test_a_refusal_is_not_asked_again(source: Source) -> None:
     source.answer(status=403)
-    with pytest.raises(KevError, match="answered 403"):
+    with pytest.raises(KevError, match="answered with status 403"):
         fetcher(source).fetch()
     assert len(source.asked) == 1
 
 
 def test_an_answer_that_is_too_large_is_not_read_to_its_end(source: Source) -> None:
     source.answer(b"x" * 1000)
-    with pytest.raises(KevError, match="larger than 500 bytes"):
+    with pytest.raises(KevError, match="larger than the allowed 500 bytes"):
         fetcher(source, maximum=500).fetch()
 
 
@@ -119,7 +119,7 @@ def test_a_source_that_does_not_answer_in_time_is_given_up(source: Source) -> No
 
 def test_nobody_else_is_asked_not_even_by_a_redirect(source: Source) -> None:
     source.answer(status=302, location="http://169.254.169.254/latest/")
-    with pytest.raises(KevError, match=r"169\.254\.169\.254 is not among the hosts"):
+    with pytest.raises(KevError, match=r"got '169\.254\.169\.254'"):
         fetcher(source).fetch()
 
 
@@ -127,12 +127,12 @@ def test_nobody_else_is_asked_not_even_by_a_redirect(source: Source) -> None:
     "url", ["https://evil.example/feed", "file:///etc/passwd", "https://127.0.0.1@evil.example/"]
 )
 def test_a_url_of_another_host_is_refused(url: str) -> None:
-    with pytest.raises(KevError, match="not among the hosts"):
+    with pytest.raises(KevError, match="the host of the catalog must be one of"):
         KevFetcher(url, HOSTS).fetch()
 
 
 def test_a_host_elsewhere_is_asked_over_https_only() -> None:
-    with pytest.raises(KevError, match="https only"):
+    with pytest.raises(KevError, match="must begin with https:"):
         KevFetcher("http://feeds.example/x", ("feeds.example",)).fetch()
 
 
@@ -142,5 +142,5 @@ def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
         read_file(path)
     path.write_bytes(b"x" * 100)
     assert read_file(path) == b"x" * 100
-    with pytest.raises(KevError, match="larger than 99 bytes"):
+    with pytest.raises(KevError, match="larger than the allowed 99 bytes"):
         read_file(path, maximum=99)

@@ -194,7 +194,7 @@ async def test_one_at_a_time(desk: Desk) -> None:
 
 
 async def test_what_is_no_catalog_changes_nothing(desk: Desk) -> None:
-    with pytest.raises(ServiceError, match="known shape"):
+    with pytest.raises(ServiceError, match="CISA's format"):
         await desk.kev.sync(body=b"<html>")
     assert desk.stages() == ["started", "failed"]
     assert (await desk.kev.status())["totalKevs"] == 0
