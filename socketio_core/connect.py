@@ -1,52 +1,76 @@
-"""One CONNECT, from its packet to its answer: a socket that is let in, or a refusal.
+"""One CONNECT packet, from its receipt to its outcome: an accepted socket or a refusal.
 
-Knows: namespaces, middlewares, recovery, the deadline of all that.
-Does not know: packets on the wire, events.
+The connection sends the reply and owns the accepted sockets.
 """
 
 from __future__ import annotations
 
 import inspect
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias, final
 
+from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.ids import generate_id
 from engineio_core.session_state import SessionState
-from socketio_core.codec.json_codec import Packet, PacketType
+from socketio_core.adapters.interface import RestoredSession
+from socketio_core.directory import NamespaceDirectory
 from socketio_core.errors import ConnectError
 from socketio_core.handshake import Handshake
-from socketio_core.socket import Socket
-
-if TYPE_CHECKING:
-    from socketio_core.adapters.interface import RestoredSession
-    from socketio_core.connection import Connection
-    from socketio_core.namespace import Namespace
-    from socketio_core.server import SocketServer
+from socketio_core.namespace import Namespace
+from socketio_core.socket import Socket, SocketConnection
 
 logger = logging.getLogger("socketio_core")
 
 
-class Joining:
-    """A client that wants into a namespace; `start` begins, and sees it to its end."""
+class Accepted(NamedTuple):
+    """The outcome of a connect attempt that succeeded."""
 
-    __slots__ = ("_auth", "_connection", "_name", "_namespace", "_restored", "_server", "_socket")
+    namespace: Namespace
+    socket: Socket[Any]
+    missed: list[tuple[EncodedPacket, ...]]
+    """The encoded events that a recovered client has missed."""
+
+
+class Refused(NamedTuple):
+    """The outcome of a connect attempt that failed: the body of the CONNECT_ERROR packet."""
+
+    body: dict[str, Any]
+
+
+ConnectOutcome: TypeAlias = Accepted | Refused | None
+"""None: the session has closed in the meantime."""
+
+
+@final
+class ConnectAttempt:
+    """A client that connects to a namespace; `on_outcome(name, outcome)` is called at the end."""
+
+    __slots__ = ("_auth", "_connection", "_directory", "_name", "_namespace", "_on_outcome",
+                 "_restored", "_socket")  # fmt: skip
 
     def __init__(
-        self, server: SocketServer, connection: Connection, name: str, auth: dict[str, Any]
+        self,
+        directory: NamespaceDirectory,
+        connection: SocketConnection,
+        name: str,
+        auth: dict[str, Any],
+        on_outcome: Callable[[str, ConnectOutcome], None],
     ) -> None:
-        self._server = server
+        self._directory = directory
         self._connection = connection
         self._name = name
         self._auth = auth
+        self._on_outcome = on_outcome
         self._namespace: Namespace | None = None
-        self._socket: Socket | None = None
+        self._socket: Socket[Any] | None = None
         self._restored: RestoredSession | None = None
 
     def start(self) -> None:
-        """Begin. What takes longer than `connect_timeout` is refused."""
-        namespace = self._server.namespaces.get(self._name)
-        if namespace is not None and not namespace.registry.middlewares:
-            # There is nothing to wait for, and so no need of a coroutine.
+        """Start the attempt. It is refused if it takes longer than `connect_timeout`."""
+        namespace = self._directory.by_name.get(self._name)
+        if namespace is not None and not namespace._handlers.middlewares:
+            # Nothing to await: no coroutine is needed.
             try:
                 self._enter(namespace)
             except Exception as error:
@@ -54,121 +78,118 @@ class Joining:
             else:
                 self._ended(None, None)
             return
-        timeout = self._server.socket_options.connect_timeout
-        self._server.dispatch.runner.start(self._run(), self._ended, "socketio connect", timeout)
+        timeout = self._directory.options.connect_timeout
+        runner = self._directory.dispatch.runner
+        runner.start(self._run(), self._ended, "socketio connect", timeout)
 
     async def _run(self) -> None:
-        namespace = await self._server.namespace_for(self._name, self._auth)
+        namespace = await self._directory.find(self._name, self._auth)
         if namespace is None:
             raise ConnectError("Invalid namespace")
         self._enter(namespace)
         if self._socket is None or (self._socket.recovered and self._skips_middlewares()):
             return
-        for middleware in list(namespace.registry.middlewares):
+        for middleware in list(namespace._handlers.middlewares):
             outcome = middleware(self._socket)
             if inspect.isawaitable(outcome):
                 await outcome
 
     def _enter(self, namespace: Namespace) -> None:
         self._namespace = namespace
-        namespace.joining += 1
-        self._make_socket(namespace)
+        namespace._attempt_started()
+        self._create_socket(namespace)
 
     def _skips_middlewares(self) -> bool:
-        recovery = self._server.socket_options.recovery
+        recovery = self._directory.options.recovery
         return recovery is not None and recovery.skip_middlewares
 
-    def _make_socket(self, namespace: Namespace) -> None:
+    def _create_socket(self, namespace: Namespace) -> None:
         restored = self._restored = self._restore(namespace)
         handshake = Handshake(self._connection.session.request, self._auth)
         socket_id = restored.saved.socket_id if restored is not None else generate_id()
         socket = self._socket = Socket(namespace, self._connection, socket_id, handshake)
         if restored is not None:
             socket.pid = restored.saved.pid
-            socket.offset = restored.saved.offset
+            socket._offset = restored.saved.offset
             socket.recovered = True
             socket.data = restored.saved.data
             socket.join(restored.saved.rooms)
-        elif self._server.socket_options.recovery is not None:
+        elif self._directory.options.recovery is not None:
             socket.pid = generate_id()
-            socket.offset = namespace.adapter.current_offset()
+            socket._offset = namespace.adapter.current_offset()
 
     def _restore(self, namespace: Namespace) -> RestoredSession | None:
         pid, offset = self._auth.get("pid"), self._auth.get("offset")
-        if self._server.socket_options.recovery is None or not isinstance(pid, str):
+        if self._directory.options.recovery is None or not isinstance(pid, str):
             return None
         if offset is not None and not isinstance(offset, str):
             return None
-        # The client is back before we noticed that it was gone: its old connection is dead.
-        former, returning = namespace.by_pid.get(pid), namespace.returning.get(pid)
+        # The client may return before the server notices that its old connection is dead.
+        former, returning = namespace._by_pid.get(pid), namespace._returning.get(pid)
         if returning is not None:
-            returning._withdraw()
+            returning.withdraw()
         elif former is not None:
             former.session.close(discard=True)
         restored = namespace.adapter.restore_session(pid, offset)
         if restored is not None:
-            namespace.returning[pid] = self
+            namespace._returning[pid] = self
         return restored
 
-    def _withdraw(self) -> None:
-        """Give up while middlewares run: the client is back once more, elsewhere."""
+    def withdraw(self) -> None:
+        """Give up while middlewares run: the client has returned over another connection."""
         if self._socket is not None:
-            self._socket.left("refused")
+            self._socket._leave("refused")
         self._save_again()
         self._connection.session.close(discard=True)
 
     def _save_again(self) -> None:
-        """Keep what was restored: the client was cut off before it had its answer."""
+        """Save a restored session again: the connection broke before the client got its reply."""
         restored, self._restored = self._restored, None
         if restored is not None and self._namespace is not None:
             self._namespace.adapter.save_session(restored.saved)
 
-    # -- the end
+    # -- the outcome
 
     def _ended(self, result: Any, error: BaseException | None) -> None:
-        connection, namespace, socket = self._connection, self._namespace, self._socket
-        connection.joining.discard(self._name)
+        namespace = self._namespace
+        self._on_outcome(self._name, self._conclude(error))
+        if namespace is not None:
+            namespace._attempt_ended()
+
+    def _conclude(self, error: BaseException | None) -> ConnectOutcome:
+        namespace, socket = self._namespace, self._socket
         if (
             namespace is not None
             and socket is not None
             and socket.pid is not None
-            and (namespace.returning.get(socket.pid) is self)
+            and namespace._returning.get(socket.pid) is self
         ):
-            del namespace.returning[socket.pid]
-        is_open = connection.session.state is SessionState.OPEN
+            del namespace._returning[socket.pid]
+        is_open = self._connection.session.state is SessionState.OPEN
         if error is None and is_open and namespace is not None and socket is not None:
             missed = self._restored.missed if self._restored is not None else []
-            connection.welcome(namespace, socket, missed)
-        else:
-            if socket is not None:
-                socket.left("refused")
-            if not is_open:
-                self._save_again()
-            if error is not None:
-                self._refuse(error)
-        if namespace is not None:
-            namespace.joining -= 1
-            self._server.namespace_emptied(namespace)
+            return Accepted(namespace, socket, missed)
+        if socket is not None:
+            socket._leave("refused")
+        if not is_open:
+            self._save_again()
+        return Refused(self._refusal_body(error)) if error is not None else None
 
-    def _refuse(self, error: BaseException) -> None:
-        """Tell a client why it was refused; what is not meant for it, it does not get to know."""
-        body: dict[str, Any] = {"message": "internal error"}
+    def _refusal_body(self, error: BaseException) -> dict[str, Any]:
+        """Return the body of the CONNECT_ERROR packet; other exceptions stay private."""
         if isinstance(error, ConnectError):
-            body = {"message": error.message}
+            body: dict[str, Any] = {"message": error.message}
             if error.data is not None:
                 body["data"] = error.data
-        elif isinstance(error, TimeoutError):
-            body = {"message": "timeout"}
-        elif not self._server.dispatch.runner.is_closing:
-            self._server.dispatch.reporter.report(error, self._socket or self, "connection")
-        packet = Packet(PacketType.CONNECT_ERROR, self._name, body)
-        try:
-            self._connection.refuse(packet)
-        except (TypeError, ValueError):
-            logger.exception("the data of a refusal can't be sent")
-            self._connection.refuse(packet._replace(data={"message": body["message"]}))
+            return body
+        if isinstance(error, TimeoutError):
+            return {"message": "timeout"}
+        dispatch = self._directory.dispatch
+        if not dispatch.runner.is_closing:
+            dispatch.reporter.report(error, self._socket or self, "connection")
+        return {"message": "internal error"}
 
     @property
     def id(self) -> str:
-        """What errors are reported of before there is a socket: never the secret sid."""
+        """The name of the client in error reports before it has a socket; never the secret sid."""
         return f"(session {self._connection.session.sid[:6]})"

@@ -1,140 +1,148 @@
-"""One Engine.IO session carrying the sockets of one client, one in each namespace it joined.
+"""One Engine.IO session that carries the sockets of one client, one per namespace.
 
-Knows: packets, which socket they are for, joining and leaving, what a client may not do.
-Does not know: handlers, rooms, transports.
+Decodes packets, passes them to their socket and enforces the protocol. `connect` decides about
+CONNECT packets; the event pipeline and the dispatch run handlers.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final, final
 
 from engineio_core.errors import CloseReason
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
 from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded
-from socketio_core.connect import Joining
+from socketio_core.connect import Accepted, ConnectAttempt, ConnectOutcome, Refused
+from socketio_core.directory import NamespaceDirectory
 from socketio_core.errors import PacketError
-from socketio_core.handlers.pipeline import receive, take
-
-if TYPE_CHECKING:
-    from engineio_core.codec.encoded_packet import EncodedPacket
-    from socketio_core.namespace import Namespace
-    from socketio_core.server import SocketServer
-    from socketio_core.socket import Socket
+from socketio_core.socket import Socket
+from socketio_core.socket_state import SocketState
 
 logger = logging.getLogger("socketio_core")
 
 EVENT: Final = PacketType.EVENT
+LEFT: Final = SocketState.LEFT
 MAX_REMEMBERED: Final = 64  # namespaces that a client has left
 
 
+@final
 class Connection:
-    """What Node calls a client: the sockets that share one session."""
+    """The sockets that share one session; Node calls it a client."""
 
-    __slots__ = ("_decoder", "_is_paused", "_left", "_run_handler", "_server", "_suspended",
-                 "_timer", "_was_refused", "joining", "session", "sockets")  # fmt: skip
+    __slots__ = ("_connecting", "_decoder", "_directory", "_is_paused", "_left", "_on_close",
+                 "_run_handler", "_suspended", "_timer", "_was_refused", "session",
+                 "sockets")  # fmt: skip
 
-    def __init__(self, server: SocketServer, session: Session) -> None:
-        self._server = server
-        self._run_handler = server.run_handler
+    def __init__(
+        self,
+        directory: NamespaceDirectory,
+        session: Session,
+        on_close: Callable[[Connection], None],
+    ) -> None:
+        self._directory = directory
+        self._on_close = on_close
+        self._run_handler = directory.run_handler
         self.session = session
-        self.sockets: dict[str, Socket] = {}
-        self.joining: set[str] = set()
-        self._decoder = server.socket_options.parser.decoder()
+        self.sockets: dict[str, Socket[Any]] = {}
+        self._connecting: set[str] = set()
+        self._decoder = directory.options.parser.decoder()
         self._left: set[str] | None = None
         self._suspended = 0
         self._is_paused = False
         self._timer: Any = None
         self._was_refused = False
-        session.on_packet = self.receive_text
-        session.on_binary = self.receive_binary
+        session.on_packet = self._receive_text
+        session.on_binary = self._receive_binary
         session.on_close = self._session_closed
-        self._limit_idling(server.socket_options.connect_timeout)
+        self._start_limit(directory.options.connect_timeout)
 
-    # -- a client that is in no namespace has a limited time
+    # -- the time limit of a client without a namespace
 
-    def _limit_idling(self, seconds: float) -> None:
+    def _start_limit(self, seconds: float) -> None:
         self._stop_limit()
         if self.session.state is SessionState.OPEN:
-            self._timer = self._server.clock.call_later(seconds, self._nothing_joined)
+            self._timer = self._directory.clock().call_later(seconds, self._limit_reached)
 
     def _stop_limit(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _nothing_joined(self) -> None:
+    def _limit_reached(self) -> None:
         self._timer = None
-        logger.info("session %s is in no namespace", self.session.sid[:6])
+        logger.info("session %s closed: it joined no namespace in time", self.session.sid[:6])
         self.session.close()
 
-    # -- packets come in: called by the session
+    # -- incoming packets
 
-    def receive_text(self, message: bytes) -> None:
-        """Take a message, as the session got it."""
+    def _receive_text(self, message: bytes) -> None:
+        """Decode a text message and run the handler of its event."""
         # hot path: benchmarks/hop_budget.py
         try:
             packet = self._decoder.receive_text(message)
         except PacketError as error:
-            self._broken(error)
+            self._close_for_invalid_packet(error)
             return
         if packet is None:
             return
         kind, name, data, ack_id = packet
         socket = self.sockets.get(name)
         if kind is EVENT and socket is not None:
-            handler = socket.direct.get(data[0])
+            handler = socket._direct.get(data[0])
             if handler is not None:
                 run_handler = self._run_handler
                 run_handler(handler, socket, data, ack_id)
-            elif socket.extras is None:
-                take(socket, data, ack_id)
+            elif socket._listeners is None:
+                socket.namespace._pipeline.dispatch_event(socket, data, ack_id)
             else:
-                receive(socket, data, ack_id)
+                socket.namespace._pipeline.enqueue_or_dispatch(socket, data, ack_id)
         else:
             self._receive_rare(packet, socket)
 
-    def receive_binary(self, data: bytes) -> None:
-        """Take a binary message: an attachment, or a packet in itself."""
+    def _receive_binary(self, data: bytes) -> None:
+        """Decode a binary message: an attachment, or a complete packet of a binary parser."""
         try:
             packet = self._decoder.receive_binary(data)
         except PacketError as error:
-            self._broken(error)
+            self._close_for_invalid_packet(error)
             return
         if packet is not None:
             self._receive_rare(packet, self.sockets.get(packet[1]))
 
-    def _receive_rare(self, packet: Decoded, socket: Socket | None) -> None:
+    def _receive_rare(self, packet: Decoded, socket: Socket[Any] | None) -> None:
         kind, name, data, ack_id = packet
         if kind is PacketType.CONNECT:
             self._connect(name, data or {})
         elif socket is None:
-            # Node closes the whole connection; a packet that was under way while its socket left
-            # is nobody's fault.
+            # Node closes the connection. A packet that was in flight while its socket left is
+            # legal.
             if self._left is None or name not in self._left:
-                self._violate(f"a packet for {name[:64]!r}, which was not joined")
+                self._close_for_violation(f"packet for namespace {name[:64]!r} without a CONNECT")
         elif kind is EVENT:
-            receive(socket, data, ack_id)
+            socket.namespace._pipeline.enqueue_or_dispatch(socket, data, ack_id)
         elif kind is PacketType.ACK:
             if ack_id is not None:
-                socket.receive_ack(ack_id, data)
+                socket._receive_ack(ack_id, data)
         elif kind is PacketType.DISCONNECT:
             self._remove(socket)
-            socket.left("client namespace disconnect")
+            socket._leave("client namespace disconnect")
         else:
-            self._violate("a packet that only servers send")
+            self._close_for_violation("packet type that only servers may send")
 
-    def _broken(self, error: PacketError) -> None:
-        """A message was no packet: this client's connection ends, in good order."""
-        logger.warning("session %s sent a broken packet: %s", self.session.sid[:6], error)
+    def _close_for_invalid_packet(self, error: PacketError) -> None:
+        logger.warning("session %s sent an invalid packet: %s", self.session.sid[:6], error)
         self._close_all("forced close", error.description)
 
-    def _violate(self, what: str) -> None:
-        """A packet was not legal here. Node's reason depends on the transport; ours does not."""
-        logger.warning("session %s broke the protocol: %s", self.session.sid[:6], what)
-        self._close_all("forced server close", what)
+    def _close_for_violation(self, rule: str) -> None:
+        """Close after a packet that is illegal in this state.
+
+        Node's reason depends on the transport; this server always uses the same reason.
+        """
+        logger.warning("session %s violated the protocol: %s", self.session.sid[:6], rule)
+        self._close_all("forced server close", rule)
 
     def _close_all(self, reason: str, description: str = "") -> None:
         self._leave_all(reason, description)
@@ -143,109 +151,117 @@ class Connection:
     def _leave_all(self, reason: str, description: str = "") -> None:
         sockets, self.sockets = self.sockets, {}
         for socket in sockets.values():
-            socket.left(reason, description)
+            socket._leave(reason, description)
 
     def _session_closed(self, reason: CloseReason, description: str) -> None:
         self._stop_limit()
         self._decoder.close()
         self._leave_all(str(reason), description)
-        self._server.connections.discard(self)
+        self._on_close(self)
 
-    # -- joining
+    # -- connecting to a namespace
 
     def _connect(self, name: str, auth: dict[str, Any]) -> None:
-        if name in self.sockets or name in self.joining:
-            self._violate(f"a second CONNECT to {name[:64]!r}")
-        elif len(self.sockets) + len(self.joining) >= self._server.socket_options.max_namespaces:
-            body = {"message": "too many namespaces"}
-            self.refuse(Packet(PacketType.CONNECT_ERROR, name, body))
+        if name in self.sockets or name in self._connecting:
+            self._close_for_violation(f"second CONNECT to namespace {name[:64]!r}")
+        elif len(self.sockets) + len(self._connecting) >= self._directory.options.max_namespaces:
+            self._refuse(name, {"message": "too many namespaces"})
         else:
-            self.joining.add(name)
-            Joining(self._server, self, name, auth).start()
+            self._connecting.add(name)
+            ConnectAttempt(self._directory, self, name, auth, self._attempt_ended).start()
 
-    def welcome(
-        self, namespace: Namespace, socket: Socket, missed: list[tuple[EncodedPacket, ...]]
-    ) -> None:
-        """Let a socket in. Called by `Joining`."""
+    def _attempt_ended(self, name: str, outcome: ConnectOutcome) -> None:
+        self._connecting.discard(name)
+        if isinstance(outcome, Accepted):
+            self._accept(outcome)
+        elif isinstance(outcome, Refused):
+            try:
+                self._refuse(name, outcome.body)
+            except (TypeError, ValueError):
+                logger.exception("the data of a ConnectError cannot be sent")
+                self._refuse(name, {"message": outcome.body["message"]})
+
+    def _accept(self, accepted: Accepted) -> None:
+        namespace, socket, missed = accepted
         self._stop_limit()
         self.sockets[namespace.name] = socket
         if self._left is not None:
             self._left.discard(namespace.name)
-        # Node: what was missed goes out before the CONNECT; the client keeps it until then.
+        # Node sends missed events before the CONNECT reply; the client keeps them until then.
         for packets in missed:
             for packet in packets:
                 self.session.send(packet)
-        # What is sent may be more than may wait for this client: that ends the session, and its
-        # sockets have left then. A listener of room events may end it as well.
-        if not socket.has_left:
-            namespace.admit(socket)
+        # The missed events may exceed the client's outbox limit, which closes the session; a
+        # listener of room events may close it as well. The socket has left in both cases.
+        if socket._state is not LEFT:
+            namespace._admit(socket)
         reply = {"sid": socket.id}
         if socket.pid is not None:
             reply["pid"] = socket.pid
         self._send(Packet(PacketType.CONNECT, namespace.name, reply))
-        if not socket.has_left:
-            socket.admitted()
+        if socket._state is not LEFT:
+            socket._admit()
 
-    def refuse(self, packet: Packet) -> None:
-        """Send a CONNECT_ERROR. Raises ValueError or TypeError for data that can't be sent."""
-        self._send(packet)
-        if not (self.sockets or self.joining or self._was_refused):
-            # It may try again, with another token perhaps; but it can't stay.
+    def _refuse(self, name: str, body: dict[str, Any]) -> None:
+        """Send a CONNECT_ERROR. Raises ValueError or TypeError for a body that cannot be sent."""
+        self._send(Packet(PacketType.CONNECT_ERROR, name, body))
+        if not (self.sockets or self._connecting or self._was_refused):
+            # The client may retry, for example with a new token, but only for a limited time.
             self._was_refused = True
-            options = self._server.socket_options
-            self._limit_idling(min(options.connect_timeout, options.refused_timeout))
+            options = self._directory.options
+            self._start_limit(min(options.connect_timeout, options.refused_timeout))
 
     # -- leaving
 
-    def disconnect(self, socket: Socket, close: bool) -> None:
-        """Disconnect a socket; with `close`, all of them, and then the session."""
+    def disconnect(self, socket: Socket[Any], close: bool) -> None:
+        """Disconnect one socket; with `close`, all sockets and the session."""
         leaving = list(self.sockets.values()) if close else [socket]
         for each in leaving:
             if each.connected:
                 self._send(Packet(PacketType.DISCONNECT, each.namespace.name))
                 self._remove(each)
-                each.left("server namespace disconnect")
+                each._leave("server namespace disconnect")
         if close:
             self.session.close()
 
-    def say_goodbye(self, tells: bool) -> None:
-        """End: the server shuts down. `tells` clients that they are disconnected."""
+    def shut_down(self, notify: bool) -> None:
+        """Close because the server shuts down; with `notify`, send DISCONNECT packets first."""
         for socket in list(self.sockets.values()):
-            if tells:
+            if notify:
                 self._send(Packet(PacketType.DISCONNECT, socket.namespace.name))
-            socket.left("server shutting down")
+            socket._leave("server shutting down")
         self.sockets.clear()
         self.session.close()
 
-    def _remove(self, socket: Socket) -> None:
+    def _remove(self, socket: Socket[Any]) -> None:
         name = socket.namespace.name
         if self.sockets.get(name) is socket:
             del self.sockets[name]
         left = self._left = self._left or set()
         if len(left) < MAX_REMEMBERED:
             left.add(name)
-        if not (self.sockets or self.joining):
-            self._limit_idling(self._server.socket_options.connect_timeout)
+        if not (self.sockets or self._connecting):
+            self._start_limit(self._directory.options.connect_timeout)
 
     def _send(self, packet: Packet) -> None:
-        for encoded in self._server.socket_options.parser.encode(packet):
+        for encoded in self._directory.options.parser.encode(packet):
             self.session.send(encoded)
 
-    # -- handlers that suspend: their number is bounded
+    # -- the limit of pending handlers
 
     def handler_suspended(self) -> None:
-        """One more handler goes on later: above the limit, nothing more is read."""
+        """Count a pending handler; at `max_pending_handlers`, stop reading from the client."""
         self._suspended += 1
-        limit = self._server.socket_options.max_pending_handlers
+        limit = self._directory.options.max_pending_handlers
         if self._suspended >= limit and not self._is_paused:
             self._is_paused = True
             self.session.pause_reading()
 
     def handler_ended(self) -> None:
-        """One handler has ended: when half of them have, reading goes on."""
+        """Stop counting a pending handler; at half the limit, read from the client again."""
         self._suspended -= 1
-        # Not at once: what was read already is taken up again each time.
-        enough = self._server.socket_options.max_pending_handlers // 2
+        # Not at the limit: resuming processes all data that was received in the meantime.
+        enough = self._directory.options.max_pending_handlers // 2
         if self._is_paused and self._suspended <= enough:
             self._is_paused = False
             self.session.resume_reading()

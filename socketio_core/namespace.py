@@ -1,219 +1,183 @@
-"""A namespace: its sockets, its middlewares, its handlers.
+"""A namespace: the arrival and departure of its sockets, recovery, and parent namespaces.
 
-Knows: who is in it, what runs for an event, what is kept for a return.
-Does not know: connections, packets on the wire.
+`namespace_core` holds what the sockets use; `directory` creates and drops namespaces.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from itertools import count
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NoReturn, Protocol, final
 
-from socketio_core.adapters.interface import BroadcastTarget, RoomEvent, SavedSession
+from engineio_core.clock import Clock
+from socketio_core.adapters.interface import SavedSession
 from socketio_core.adapters.memory import MemoryAdapter
 from socketio_core.adapters.recovery import RecoveryLog
-from socketio_core.broadcast import Broadcasting
+from socketio_core.broadcast import Broadcast
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
+from socketio_core.namespace_core import LIFECYCLE, NamespaceCore
+from socketio_core.options import ServerOptions
 from socketio_core.server_peer import ServerPeer
+from socketio_core.socket import Socket
 
-if TYPE_CHECKING:
-    from engineio_core.clock import Clock
-    from engineio_core.codec.encoded_packet import EncodedPacket
-    from socketio_core.adapters.interface import Adapter
-    from socketio_core.codec.packet import Parser
-    from socketio_core.connect import Joining
-    from socketio_core.server import SocketServer
-    from socketio_core.socket import Socket
-
-LIFECYCLE: Final = frozenset({"connection", "disconnecting", "disconnect"})
-# Node keeps a session for exactly these: the others were meant.
+# Node keeps a session for these reasons only: every other departure was intended.
 RECOVERABLE: Final = frozenset({
     "transport error", "transport close", "forced close", "ping timeout", "server shutting down",
     "forced server close", "slow consumer",
 })  # fmt: skip
 
 
-class Namespace(Registering, Broadcasting):
-    """A part of the server with sockets, rooms and handlers of its own."""
+class Withdrawable(Protocol):
+    """A connect attempt that is restoring a session."""
 
-    __slots__ = ("ack_ids", "adapter", "by_pid", "dispatch", "joining", "name",
-                 "parent", "parser", "registry", "returning", "server", "sockets")  # fmt: skip
+    def withdraw(self) -> None:
+        """Give up: the client has connected again elsewhere."""
+
+
+@final
+class Namespace(NamespaceCore[Socket[Any]]):
+    """A part of the server with its own sockets, rooms and handlers."""
+
+    __slots__ = ("_attempts", "_by_pid", "_on_empty", "_parent", "_returning")
 
     def __init__(
-        self, server: SocketServer, name: str, parent: ParentNamespace | None = None
+        self,
+        name: str,
+        options: ServerOptions,
+        clock: Callable[[], Clock],
+        dispatch: Dispatch,
+        on_empty: Callable[[Namespace], None],
+        *,
+        recovery_grace: float = 0.0,
+        parent: ParentNamespace | None = None,
     ) -> None:
-        self.server = server
-        self.name = name
-        self.parent = parent
-        self.parser: Parser = server.socket_options.parser
-        self.dispatch: Dispatch = server.dispatch
-        self.registry = Registry(LIFECYCLE, takes_socket=True)
-        # Who is here, who is about to be, who may come back
-        self.sockets: dict[str, Socket] = {}
-        self.joining = 0
-        self.by_pid: dict[str, Socket] = {}
-        self.returning: dict[str, Joining] = {}
-        # Ids of acks are unique in a namespace, so that a broadcast can ask everybody alike
-        self.ack_ids = count()
-        self.adapter: Adapter = MemoryAdapter(self._encode, self._encode_asking, self._make_log())
+        """Create a namespace.
 
-    def _registry(self) -> Registry:
-        return self.registry
-
-    def _make_log(self) -> RecoveryLog | None:
-        rules = self.server.socket_options.recovery
-        if rules is None:
-            return None
-        engine = self.server.engine.options
-        grace = engine.ping_interval + engine.ping_timeout
-        server = self.server
-        return RecoveryLog(rules, lambda: server.clock.time(), grace)  # noqa: PLW0108 - no loop yet
-
-    @property
-    def clock(self) -> Clock:
-        """The clock of the server."""
-        return self.server.clock
-
-    def __repr__(self) -> str:
-        return f"<Namespace {self.name}: {len(self.sockets)} sockets>"
-
-    # -- sending
-
-    def _target(self) -> tuple[Namespace, BroadcastTarget, float | None]:
-        return self, _EVERYBODY, None
-
-    def broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
-        """Send an event, `[name, *args]`, to a target. Called by `Broadcast`."""
-        self.adapter.broadcast(data, target)
-
-    def _encode(
-        self, data: list[Any], compress: bool, ack_id: int | None = None
-    ) -> tuple[EncodedPacket, ...]:
-        packets = self.parser.encode_event(self.name, data, ack_id)
-        if not compress:
-            for packet in packets:
-                packet.compress = False
-        return packets
-
-    def _encode_asking(
-        self, data: list[Any], compress: bool
-    ) -> tuple[int, tuple[EncodedPacket, ...]]:
-        ack_id = next(self.ack_ids)
-        return ack_id, self._encode(data, compress, ack_id)
-
-    def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
-        """Call `listener(event, room, socket_id)` when rooms change here.
-
-        The events are create, join, leave and delete; the id is None for create and delete.
+        `on_empty` is called when the last socket or connect attempt has ended. `recovery_grace`
+        is how many seconds the server may take to notice that a connection is dead.
         """
-        self.adapter.on_room_event(listener)
+        super().__init__(name, options, clock, dispatch)
+        self._on_empty = on_empty
+        self._parent = parent
+        # Connect attempts in progress, sockets by recovery id, attempts that restore a session
+        self._attempts = 0
+        self._by_pid: dict[str, Socket[Any]] = {}
+        self._returning: dict[str, Withdrawable] = {}
+        log = None
+        if options.recovery is not None:
+            log = RecoveryLog(options.recovery, lambda: clock().time(), recovery_grace)
+        self.adapter = MemoryAdapter(self._encode, self._encode_with_ack, log)
 
-    @property
-    def rooms(self) -> dict[str, set[str]]:
-        """A copy of the rooms on this server, with the ids of their sockets."""
-        return self.adapter.rooms()
-
-    def receive_server_event(
+    def _receive_server_event(
         self, data: list[Any], answer: Callable[[Any], None] | None = None
     ) -> None:
-        """Take an event of another server; `answer` is called once. Called by the adapter."""
-        ServerPeer(self.dispatch, answer).run(self.registry.server_events.find(data[0]), data)
+        """Run the handlers of an event of another server; `answer` is called once."""
+        ServerPeer(self._dispatch, answer).run(self._handlers.server_events.find(data[0]), data)
 
-    # -- sockets come and go: called by the connection and the socket
+    # -- called by connect attempts, connections and sockets
 
-    def admit(self, socket: Socket) -> None:
-        """Count a socket in: it is about to get its CONNECT."""
+    def _attempt_started(self) -> None:
+        self._attempts += 1
+
+    def _attempt_ended(self) -> None:
+        self._attempts -= 1
+        self._check_empty()
+
+    def _admit(self, socket: Socket[Any]) -> None:
+        """Add a socket that is about to get its CONNECT reply."""
         self.sockets[socket.id] = socket
         self.adapter.add(socket, (socket.id,))
         if socket.pid is not None:
-            self.by_pid[socket.pid] = socket
+            self._by_pid[socket.pid] = socket
 
-    def forget(self, socket: Socket) -> None:
-        """Count a socket out."""
+    def _forget(self, socket: Socket[Any]) -> None:
         if self.sockets.get(socket.id) is socket:
             del self.sockets[socket.id]
-        if socket.pid is not None and self.by_pid.get(socket.pid) is socket:
-            del self.by_pid[socket.pid]
-        self.server.namespace_emptied(self)
+        if socket.pid is not None and self._by_pid.get(socket.pid) is socket:
+            del self._by_pid[socket.pid]
+        self._check_empty()
 
-    def keep_for_return(self, socket: Socket, reason: str) -> None:
-        """Keep what a socket needs to be restored, if it left against its will."""
+    def _check_empty(self) -> None:
+        if not self.sockets and not self._attempts:
+            self._on_empty(self)
+
+    def _keep_for_return(self, socket: Socket[Any], reason: str) -> None:
         if socket.pid is not None and reason in RECOVERABLE:
             rooms = tuple(self.adapter.rooms_of(socket.id))
-            saved = SavedSession(socket.pid, socket.id, rooms, socket.data, socket.offset)
+            saved = SavedSession(socket.pid, socket.id, rooms, socket.data, socket._offset)
             self.adapter.save_session(saved)
 
 
-_EVERYBODY: Final = BroadcastTarget()
-
-
+@final
 class ParentNamespace(Registering):
-    """A pattern, or a function, that makes namespaces when clients ask for them.
+    """A pattern or a function that creates namespaces when clients request them.
 
-    What is registered here goes to each child when it is made: to those that are made later.
+    Each child namespace gets a copy of the handlers and middlewares that are registered here when
+    the child is created; later registrations reach only later children.
     """
 
-    __slots__ = ("_registered", "children", "matches")
+    __slots__ = ("_matches", "_registered", "children")
 
     def __init__(self, matches: Callable[[str, dict[str, Any]], Any]) -> None:
-        self.matches = matches
-        """Whether a namespace is wanted, by name and auth: a bool, or an awaitable of one."""
+        self._matches = matches
+        """`(name, auth)` -> whether to create the namespace: a bool, or an awaitable of one."""
         self._registered = Registry(LIFECYCLE, takes_socket=True)
         self.children: dict[str, Namespace] = {}
 
     def _registry(self) -> Registry:
         return self._registered
 
-    def adopt(self, child: Namespace) -> None:
-        """Take in a child that is being made."""
-        child.registry.copy_from(self._registered)
+    def _adopt(self, child: Namespace) -> None:
+        """Register a new child and copy the handlers to it."""
+        child._handlers.copy_from(self._registered)
         self.children[child.name] = child
 
     def to(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
-        """Send to these rooms in all children."""
+        """Select rooms in all children."""
         return self._broadcast().to(rooms)
 
     def in_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
-        """Do as `to`."""
+        """Select rooms: an alias of `to`, Node's `in`."""
         return self._broadcast().to(rooms)
 
     def except_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
-        """Leave out the sockets in any of these rooms."""
+        """Exclude the sockets in any of these rooms."""
         return self._broadcast().except_(rooms)
 
     def emit(self, event: str, *args: Any) -> None:
-        """Send an event to everybody in all children."""
+        """Send an event to all sockets of all children."""
         self._broadcast().emit(event, *args)
 
     def _broadcast(self) -> ChildrenBroadcast:
         return ChildrenBroadcast(list(self.children.values()))
 
     def fetch_sockets(self) -> NoReturn:
-        """Raise RuntimeError, as there are several namespaces: ask each of `children`."""
-        raise RuntimeError("fetch_sockets() is not supported on parent namespaces")
+        """Raise RuntimeError: call `fetch_sockets` of each namespace in `children` instead."""
+        raise RuntimeError(
+            "fetch_sockets() is not supported on parent namespaces: call it on each of `children`"
+        )
 
 
+@final
 class ChildrenBroadcast:
-    """One event for the same audience in several namespaces."""
+    """An event for the same rooms in several namespaces."""
 
     __slots__ = ("_parts",)
 
-    def __init__(self, parts: list[Any]) -> None:
+    def __init__(self, parts: Sequence[Namespace | Broadcast[Any]]) -> None:
         self._parts = parts
 
     def to(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
-        """Send to the sockets in these rooms, too."""
+        """Add rooms to the target."""
         return ChildrenBroadcast([part.to(rooms) for part in self._parts])
 
     def in_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
-        """Do as `to`."""
+        """Select rooms: an alias of `to`, Node's `in`."""
         return self.to(rooms)
 
     def except_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
-        """Leave out the sockets in any of these rooms."""
+        """Exclude the sockets in any of these rooms."""
         return ChildrenBroadcast([part.except_(rooms) for part in self._parts])
 
     def emit(self, event: str, *args: Any) -> None:
@@ -223,10 +187,10 @@ class ChildrenBroadcast:
 
 
 def canonical_name(name: str) -> str:
-    """Return the name of a namespace with its slash: `chat` is `/chat`, nothing is `/`."""
+    """Return a namespace name with its leading slash: `/chat` for `chat`, `/` for an empty name."""
     return name if name.startswith("/") else f"/{name}"
 
 
 def matcher(pattern: re.Pattern[str]) -> Callable[[str, dict[str, Any]], bool]:
-    """Return the function that tells whether a pattern matches a whole name."""
+    """Return a function that tests whether a pattern matches a complete name."""
     return lambda name, auth: pattern.fullmatch(name) is not None

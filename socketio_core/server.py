@@ -1,12 +1,11 @@
 """The server: one engine, its namespaces, and the methods of the namespace "/".
 
-Knows: how the parts are put together, beginning and end.  Does not know: packets, rooms.
+Wires the parts together, and starts and stops them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import re
 from collections.abc import Callable
@@ -23,26 +22,26 @@ from engineio_core.options import EngineOptions, check_option_names
 from engineio_core.server import Engine
 from engineio_core.session import Session
 from socketio_core.adapters.interface import BroadcastTarget, RoomEvent
-from socketio_core.broadcast import Broadcasting
+from socketio_core.broadcast import Audience, Broadcasting
 from socketio_core.client_files import ClientFiles
 from socketio_core.connection import Connection
+from socketio_core.directory import Match, NamespaceDirectory
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
 from socketio_core.handlers.runner import Runner, sleep
 from socketio_core.keywords import Keywords
-from socketio_core.namespace import Namespace, ParentNamespace, canonical_name, matcher
+from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import OTHER_OPTIONS, ServerOptions
 from socketio_core.socket import Socket
 
 ErrorListener = TypeVar("ErrorListener", bound=Callable[[BaseException, Any, str], Any])
 NamespaceListener = TypeVar("NamespaceListener", bound=Callable[[Namespace], Any])
-Match = Callable[[str, dict[str, Any]], Any]
 
 logger = logging.getLogger("socketio_core")
 
 
-class SocketServer(Registering, Broadcasting):
-    """A Socket.IO server (protocol 5).
+class SocketServer(Registering, Broadcasting[Socket[Any]]):
+    """A Socket.IO server (protocol revision 5).
 
         io = SocketServer(cors=Cors(origins=["https://app.example"]))
 
@@ -52,49 +51,47 @@ class SocketServer(Registering, Broadcasting):
 
         io.run(port=3000)
 
-    Takes the fields of `socketio_core.ServerOptions` and of `engineio_core.EngineOptions` as
-    keywords (`path` is "/socket.io" here); an unknown one raises a TypeError. `on`, `use`, `emit`
-    and the like are those of the namespace "/".
+    Accepts the fields of `ServerOptions` and of `engineio_core.EngineOptions` as keywords; the
+    default of `path` is "/socket.io". An unknown keyword raises TypeError. `on`, `use`, `emit`
+    and similar methods are those of the namespace "/".
     """
 
     def __init__(self, *, clock: Clock | None = None, **options: Unpack[Keywords]) -> None:
         own, engine = _split_options({**options})
-        self.socket_options = ServerOptions(**own)
-        self.engine = Engine(EngineOptions(**engine), clock=clock)
-        self.dispatch = Dispatch(
-            Runner(self._get_clock), self.socket_options.error_ack,
-            self.socket_options.handler_timeout,
-        )  # fmt: skip
-        self.run_handler = self.dispatch.run  # one bound method for all connections
+        self.options = ServerOptions(**own)
+        engine_options = EngineOptions(**engine)
+        self.engine = Engine(engine_options, clock=clock)
         self._clock = clock
-        self.connections: set[Connection] = set()
-        self.namespaces: dict[str, Namespace] = {}
-        self._parents: list[ParentNamespace] = []
-        self._patterns: dict[re.Pattern[str], ParentNamespace] = {}
-        self._new_namespace: list[Callable[[Namespace], Any]] = []
-        self.main = self._make_namespace("/", None)
+        self._dispatch = Dispatch(
+            Runner(self._get_clock), self.options.error_ack, self.options.handler_timeout
+        )
+        grace = engine_options.ping_interval + engine_options.ping_timeout
+        self._directory = NamespaceDirectory(self.options, self._get_clock, self._dispatch, grace)
+        self._connections: set[Connection] = set()
+        self.main = self._directory.get_or_create("/")
         self.engine.on("connection", self._session_opened)
-        if self.socket_options.serve_client:
-            self.engine._serve_files(
-                ClientFiles(self.engine.options.path, self.engine.options.cors).serve
-            )
+        if self.options.serve_client:
+            self.engine._serve_files(ClientFiles(engine_options.path, engine_options.cors).serve)
 
     @property
     def clock(self) -> Clock:
-        """The clock that all deadlines go by: the running loop, unless one was given."""
+        """The clock of all deadlines: the running event loop unless the server got another."""
         return self._get_clock()
 
     def _get_clock(self) -> Clock:
         return self._clock or asyncio.get_running_loop()
 
     def use_clock(self, clock: Clock) -> None:
-        """Let all deadlines go by another clock. Raises RuntimeError if there are sessions."""
+        """Replace the clock of all deadlines, for tests.
+
+        Raises RuntimeError if there are sessions.
+        """
         self.engine._use_clock(clock)
         self._clock = clock
 
     def _session_opened(self, session: Session) -> None:
-        self.dispatch.runner.enter_loop()
-        self.connections.add(Connection(self, session))
+        self._dispatch.runner.enter_loop()
+        self._connections.add(Connection(self._directory, session, self._connections.discard))
 
     # -- namespaces
 
@@ -104,106 +101,54 @@ class SocketServer(Registering, Broadcasting):
     def of(self, name: re.Pattern[str] | Match) -> ParentNamespace: ...
 
     def of(self, name: str | re.Pattern[str] | Match) -> Namespace | ParentNamespace:
-        """Return the namespace of that name, made if need be.
+        """Return the namespace of a name; create it on first use.
 
-        With a compiled pattern, or a function `(name, auth) -> bool` (plain or async), a parent:
-        it makes a namespace when a client asks for one that matches.
+        For a compiled pattern, or a function `(name, auth) -> bool` (plain or async), return a
+        parent namespace: it creates a namespace when a client requests a matching name.
         """
         if isinstance(name, str):
-            name = canonical_name(name)
-            namespace = self.namespaces.get(name)
-            if namespace is None:
-                namespace = self._make_namespace(name, self._parent_by_pattern(name))
-            return namespace
-        if isinstance(name, re.Pattern):
-            if name not in self._patterns:
-                self._patterns[name] = ParentNamespace(matcher(name))
-                self._parents.append(self._patterns[name])
-            return self._patterns[name]
-        parent = ParentNamespace(name)
-        self._parents.append(parent)
-        return parent
+            return self._directory.get_or_create(name)
+        return self._directory.get_or_create_parent(name)
 
-    def _parent_by_pattern(self, name: str) -> ParentNamespace | None:
-        for pattern, parent in self._patterns.items():
-            if pattern.fullmatch(name):
-                return parent
-        return None
-
-    def _make_namespace(self, name: str, parent: ParentNamespace | None) -> Namespace:
-        namespace = Namespace(self, name, parent)
-        if parent is not None:
-            parent.adopt(namespace)
-        self.namespaces[name] = namespace
-        if name != "/":
-            for listener in self._new_namespace:
-                try:
-                    listener(namespace)
-                except Exception:
-                    logger.exception("a listener of new namespaces failed")
-        return namespace
-
-    async def namespace_for(self, name: str, auth: dict[str, Any]) -> Namespace | None:
-        """Return the namespace that a client asks for; None if there is none for it."""
-        if name in self.namespaces:
-            return self.namespaces[name]
-        for parent in self._parents:
-            verdict = parent.matches(name, auth)
-            if inspect.isawaitable(verdict):
-                verdict = await verdict
-            if name in self.namespaces:  # another client has asked for it meanwhile
-                return self.namespaces[name]
-            if verdict and len(parent.children) < self.socket_options.max_child_namespaces:
-                return self._make_namespace(name, parent)
-        return None
-
-    def namespace_emptied(self, namespace: Namespace) -> None:
-        """Let go of a child that nobody is in, if that is wanted. Called by the namespace."""
-        if (
-            self.socket_options.cleanup_empty_child_namespaces
-            and namespace.parent is not None
-            and not namespace.sockets
-            and not namespace.joining
-            and self.namespaces.get(namespace.name) is namespace
-        ):
-            namespace.adapter.close()
-            namespace.parent.children.pop(namespace.name, None)
-            del self.namespaces[namespace.name]
+    @property
+    def namespaces(self) -> dict[str, Namespace]:
+        """The namespaces by name."""
+        return self._directory.by_name
 
     def on_new_namespace(self, listener: NamespaceListener) -> NamespaceListener:
-        """Call `listener(namespace)` for each namespace that is made, but "/"."""
-        self._new_namespace.append(listener)
+        """Call `listener(namespace)` for each new namespace except "/"."""
+        self._directory.listeners.append(listener)
         return listener
 
     # -- the namespace "/"
 
-    def _target(self) -> tuple[Namespace, BroadcastTarget, float | None]:
+    def _target(self) -> tuple[Audience[Socket[Any]], BroadcastTarget, float | None]:
         return self.main._target()
 
     def _registry(self) -> Registry:
-        return self.main.registry
+        return self.main._registry()
 
     @property
-    def sockets(self) -> dict[str, Socket]:
+    def sockets(self) -> dict[str, Socket[Any]]:
         """The sockets of "/" by id."""
         return self.main.sockets
 
     def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
-        """Call `listener(event, room, socket_id)` when rooms of "/" change here."""
+        """Call `listener(event, room, socket_id)` when rooms of "/" on this server change."""
         self.main.on_room_event(listener)
 
     def on_error(self, listener: ErrorListener) -> ErrorListener:
-        """Call `listener(error, socket, event)` for what goes wrong in handlers, everywhere.
+        """Call `listener(error, socket, event)` for exceptions of handlers in all namespaces.
 
-        It replaces the log line that there is otherwise.
+        Listeners replace the log entry of the exception.
         """
-        self.dispatch.reporter.listeners.append(listener)
+        self._dispatch.reporter.listeners.append(listener)
         return listener
 
-    # -- beginning and end
+    # -- start and stop
 
     def mount(self, app: AsgiApp) -> None:
-        """Give every path that is not Socket.IO's to an ASGI application."""
+        """Pass requests for all other paths to an ASGI application."""
         self.engine.mount(app)
 
     async def listen(
@@ -229,23 +174,23 @@ class SocketServer(Registering, Broadcasting):
     async def shutdown(
         self, *, disconnect: bool = False, drain: float = 0.0, grace: float = 2.0
     ) -> None:
-        """Take no more connections, let all sockets leave ("server shutting down"), and end.
+        """Stop accepting connections, disconnect all sockets ("server shutting down"), and stop.
 
-        `disconnect` tells clients that they are disconnected: the official one does not come back
-        by itself then. `drain` spreads their leaving over that many seconds. Handlers that still
-        run after `grace` seconds are cancelled.
+        With `disconnect`, clients get a DISCONNECT packet, after which the official client does
+        not reconnect by itself. `drain` spreads the disconnects over that many seconds. Handlers
+        that still run after `grace` seconds are cancelled.
         """
         self.engine._is_closing = True
-        connections = list(self.connections)
+        connections = list(self._connections)
         for index, connection in enumerate(connections):
             if drain > 0 and index:
                 await sleep(self.clock, drain / len(connections))
-            connection.say_goodbye(disconnect)
-        for connection in list(self.connections):
-            connection.say_goodbye(disconnect)
-        # A poll is answered after what is under way: let it take what its client was told last.
+            connection.shut_down(disconnect)
+        for connection in list(self._connections):
+            connection.shut_down(disconnect)
+        # A pending poll is answered in the next loop iteration; let it carry the last packets.
         await asyncio.sleep(0)
-        await self.dispatch.runner.close(grace)
+        await self._dispatch.runner.close(grace)
         await self.engine.shutdown()
 
     def run(
@@ -283,12 +228,15 @@ class SocketServer(Registering, Broadcasting):
         await self.shutdown()
 
 
-def _split_options(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Tell the options of the server from those of the engine. Raises TypeError for others."""
+def _split_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split keywords into options of the server and of the engine.
+
+    Raises TypeError for an unknown keyword.
+    """
     own = {field.name for field in fields(ServerOptions)}
     engine = {field.name for field in fields(EngineOptions)}
-    check_option_names(given, own | engine, OTHER_OPTIONS)
+    check_option_names(options, own | engine, OTHER_OPTIONS)
     return (
-        {name: value for name, value in given.items() if name in own},
-        {"path": "/socket.io"} | {name: value for name, value in given.items() if name in engine},
+        {name: value for name, value in options.items() if name in own},
+        {"path": "/socket.io"} | {name: value for name, value in options.items() if name in engine},
     )

@@ -32,15 +32,15 @@ class ServerPeer:
         for handler in handlers:
             self._dispatch.run(handler, self, data, ack)
         if not handlers:
-            self.send_ack(NO_ID, None)
+            self._send_ack(NO_ID, None)
 
-    def send_ack(self, ack_id: int, result: Any) -> None:
+    def _send_ack(self, ack_id: int, result: Any) -> None:
         """Answer the other server."""
         if self._answer is not None:
             self._answer(result)
 
-    def handler_suspended(self) -> None:
+    def _handler_suspended(self) -> None:
         """Servers are trusted: nothing is bounded."""
 
-    def handler_ended(self) -> None:
+    def _handler_ended(self) -> None:
         """As above."""

@@ -1,82 +1,122 @@
-"""One client in one namespace.
+"""One client in one namespace: its rooms, handlers and pending acks, and how it sends events.
 
-Knows: its rooms, its handlers, the acks it owes; how an event comes in and goes out.
-Does not know: the other namespaces of its connection, transports.
-A socket leaves once, in `leave`; after that it sends nothing.
+The connection decodes packets and owns the other sockets of the same client.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, cast, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.noop import noop
+from engineio_core.session import Session
 from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
 from socketio_core.errors import DisconnectedError
 from socketio_core.handlers.handler import Handler
-from socketio_core.handlers.pipeline import Extras, drain
+from socketio_core.handlers.pipeline import SocketListeners
 from socketio_core.handlers.registry import Function, Listening, Registry, without
 from socketio_core.handshake import Handshake
+from socketio_core.namespace_core import NamespaceCore
 from socketio_core.socket_operator import SocketOperator
+from socketio_core.socket_state import SOCKET_TRANSITIONS, SocketEvent, SocketState
 
 if TYPE_CHECKING:
-    from engineio_core.session import Session
-    from socketio_core.connection import Connection
-    from socketio_core.namespace import Namespace
+    from typing_extensions import TypeVar
 
-NOTHING: Final[Mapping[Any, Handler]] = MappingProxyType({})
+    Data = TypeVar("Data", default=dict[str, Any])
+else:
+    from typing import TypeVar
+
+    Data = TypeVar("Data")
+
+CONNECTED: Final = SocketState.CONNECTED
+LEAVING: Final = SocketState.LEAVING
+LEFT: Final = SocketState.LEFT
+NO_HANDLERS: Final[Mapping[Any, Handler]] = MappingProxyType({})
 
 
-class Socket(Listening):
-    """One client in one namespace: what handlers are called with.
+class SocketConnection(Protocol):
+    """The part of a connection that its sockets use."""
 
-    `id` is public and new for each connection (unless recovered); `data` is the server's to write;
-    `handshake` is how the client came.
+    @property
+    def session(self) -> Session:
+        """The Engine.IO session."""
+
+    def disconnect(self, socket: Socket[Any], close: bool) -> None:
+        """Disconnect one socket; with `close`, all sockets and the session."""
+
+    def handler_suspended(self) -> None:
+        """Count a pending handler."""
+
+    def handler_ended(self) -> None:
+        """Stop counting a pending handler."""
+
+
+@final
+class Socket(Listening, Generic[Data]):
+    """One client in one namespace; the first argument of handlers.
+
+    `id` is public, and new for each connection unless the session was recovered. `data` belongs
+    to the application: a dict until it assigns something else; `Socket[MyData]` declares its
+    type. `handshake` describes how the client connected. `pid` identifies the session for
+    recovery: it is secret, and None without recovery.
     """
 
     __slots__ = (
-        "_acks", "_connection", "_is_leaving", "connected", "data", "direct", "extras",
-        "handshake", "id", "listens_outgoing", "namespace", "offset", "pid", "recovered",
-        "send_packet",
+        "_connection", "_direct", "_early", "_listeners", "_listens_outgoing", "_offset", "_owed",
+        "_send_packet", "_state", "data", "handshake", "id", "namespace", "pid", "recovered",
     )  # fmt: skip
 
     def __init__(
-        self, namespace: Namespace, connection: Connection, socket_id: str, handshake: Handshake
+        self,
+        namespace: NamespaceCore[Socket[Any]],
+        connection: SocketConnection,
+        socket_id: str,
+        handshake: Handshake,
     ) -> None:
         self.id = socket_id
         self.namespace = namespace
         self.handshake = handshake
-        self.data: dict[str, Any] = {}
-        self.connected = False
-        self._is_leaving = False
+        self.data: Data = cast("Data", {})
+        self._state = SocketState.CONNECTING
         # Recovery
         self.recovered = False
         self.pid: str | None = None
-        self.offset = ""
-        # What is sent before the client has its CONNECT waits for it
+        self._offset = ""
+        # Packets sent before the CONNECT reply wait for it.
         self._connection = connection
-        early: list[EncodedPacket] = []
-        self.send_packet: Callable[[EncodedPacket], None] = early.append
-        self.listens_outgoing = False  # whether anybody does: a broadcast asks for each member
-        # Made when first needed
-        self._acks: PendingAcks | None = None
-        serializes = namespace.server.socket_options.serialize_handlers
-        self.extras: Extras | None = Extras(serializes) if serializes else None
-        # Handlers of events that need nothing else; none for a socket that has extras
-        self.direct: Mapping[Any, Handler] = NOTHING if serializes else namespace.registry.direct
+        self._early: list[EncodedPacket] = []
+        self._send_packet: Callable[[EncodedPacket], None] = self._early.append
+        self._listens_outgoing = False  # a broadcast reads it for each receiver
+        # Created on first use
+        self._owed: PendingAcks | None = None
+        serializes = namespace._options.serialize_handlers
+        self._listeners: SocketListeners | None = (
+            SocketListeners(serializes) if serializes else None
+        )
+        # Events with exactly one handler and no middleware; empty once the socket has listeners
+        self._direct: Mapping[Any, Handler] = (
+            NO_HANDLERS if serializes else namespace._handlers.direct
+        )
+
+    @property
+    def connected(self) -> bool:
+        """Whether the client is in the namespace: false before the CONNECT reply and after."""
+        state = self._state
+        return state is CONNECTED or state is LEAVING
 
     @property
     def session(self) -> Session:
-        """The Engine.IO session that carries this socket: `buffered_amount`, `drain` and more."""
+        """The Engine.IO session that carries this socket."""
         return self._connection.session
 
     @property
     def rooms(self) -> set[str]:
-        """A copy of the names of the rooms it is in; its own id is one of them."""
+        """A copy of the names of its rooms, including its own id."""
         return self.namespace.adapter.rooms_of(self.id)
 
     def __repr__(self) -> str:
@@ -85,10 +125,11 @@ class Socket(Listening):
     # -- sending
 
     def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
-        """Send an event to this client. Raises ValueError or TypeError for what can't be sent.
+        """Send an event to this client.
 
-        `ack(*args)` is called with the client's answer, if it ever comes; to wait for it with a
-        deadline, see `emit_with_ack`.
+        `ack(*args)` is called with the client's answer, if it arrives; `emit_with_ack` waits for
+        the answer instead. Raises ValueError or TypeError for a name or an argument that cannot
+        be sent.
         """
         if ack is not None:
             self._send_with_ack([event, *args], CallbackAck(ack))
@@ -99,244 +140,248 @@ class Socket(Listening):
             namespace.adapter.send_direct(self, data, volatile=False, compress=True)
         else:
             # hot path: benchmarks/hop_budget.py
-            for packet in namespace.parser.encode_event(namespace.name, data):
-                self.send_packet(packet)
-        if self.extras is not None:
-            self.notify_outgoing(data)
+            for packet in namespace._parser.encode_event(namespace.name, data):
+                self._send_packet(packet)
+        if self._listeners is not None:
+            self._notify_outgoing(data)
 
     def send(self, *args: Any) -> None:
-        """Emit a `message` event."""
+        """Send a `message` event."""
         self.emit("message", *args)
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        """Send an event and await the first argument of its ack.
+        """Send an event and return the first argument of its ack.
 
-        Raises DisconnectedError as soon as the client leaves; see `timeout` for a deadline.
+        Raises DisconnectedError as soon as the client leaves. `timeout` sets a deadline.
         """
-        return await self.ask(event, args, None)
+        return await self._emit_with_timeout(event, args, None)
 
-    async def ask(self, event: str, args: tuple[Any, ...], timeout: float | None) -> Any:
-        """Do as `emit_with_ack`, with a deadline. Called by the operator."""
+    async def _emit_with_timeout(
+        self, event: str, args: tuple[Any, ...], timeout: float | None
+    ) -> Any:
         check_event(event)
         if not self.connected:
             raise DisconnectedError
         ack = SingleAck(self.namespace.clock, timeout)
         self._send_with_ack([event, *args], ack)
-        return await ack.result(self.acks.forget)
+        return await ack.result(self._forget_ack)
+
+    def _emit_with_flags(self, data: list[Any], *, volatile: bool, compress: bool) -> None:
+        self.namespace.adapter.send_direct(self, data, volatile=volatile, compress=compress)
+        self._notify_outgoing(data)
 
     def _send_with_ack(self, data: list[Any], sink: AckSink) -> None:
         namespace = self.namespace
-        ack_id = next(namespace.ack_ids)
-        packets = namespace.parser.encode_event(namespace.name, data, ack_id)
-        self.acks.expect(ack_id, sink)
+        ack_id = next(namespace._ack_ids)
+        packets = namespace._parser.encode_event(namespace.name, data, ack_id)
+        self._pending_acks.expect(ack_id, sink)
         for packet in packets:
-            self.send_packet(packet)
-        if self.extras is not None:
-            self.notify_outgoing(data)
+            self._send_packet(packet)
+        if self._listeners is not None:
+            self._notify_outgoing(data)
 
     @property
     def volatile(self) -> SocketOperator:
-        """Drop the event if it can't leave at once."""
+        """An operator that drops the event if the client cannot receive it immediately."""
         return SocketOperator(self, volatile=True)
 
     def compress(self, compress: bool) -> SocketOperator:
-        """Say whether the transport may compress the event."""
+        """Set whether the transport may compress the event."""
         return SocketOperator(self, compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
-        """Give the ack of `emit_with_ack` this long; AckTimeoutError is raised then."""
+        """Set how many seconds `emit_with_ack` waits before it raises AckTimeoutError."""
         return SocketOperator(self, timeout=seconds)
 
-    # -- sending to others
+    # -- sending to other clients
 
     @property
-    def broadcast(self) -> Broadcast:
-        """Everybody in the namespace but this socket."""
+    def broadcast(self) -> Broadcast[Socket[Any]]:
+        """An operator for all sockets in the namespace except this one."""
         return Broadcast(self.namespace, BroadcastTarget(except_=frozenset((self.id,))))
 
-    def to(self, rooms: str | Iterable[str]) -> Broadcast:
-        """Everybody in these rooms but this socket."""
+    def to(self, rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
+        """Select the sockets in these rooms, except this one."""
         return self.broadcast.to(rooms)
 
-    def in_(self, rooms: str | Iterable[str]) -> Broadcast:
-        """Do as `to`."""
+    def in_(self, rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
+        """Select the sockets in these rooms: an alias of `to`, Node's `in`."""
         return self.broadcast.to(rooms)
 
-    def except_(self, rooms: str | Iterable[str]) -> Broadcast:
-        """Everybody but this socket and those in these rooms."""
+    def except_(self, rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
+        """Select all sockets except this one and those in these rooms."""
         return self.broadcast.except_(rooms)
 
     # -- rooms
 
     def join(self, rooms: str | Iterable[str]) -> Awaitable[None]:
-        """Join rooms: here at once; await it to be sure of the other servers."""
-        if self.has_left:
+        """Join rooms: immediately on this server; the awaitable covers the other servers."""
+        if self._state is LEFT:
             return DONE
         return self.namespace.adapter.add(self, room_names(rooms))
 
     def leave(self, room: str) -> Awaitable[None]:
-        """Leave a room."""
+        """Leave one room."""
         return self.namespace.adapter.remove(self.id, room)
 
-    # -- the end
+    # -- leaving the namespace
 
     def disconnect(self, close: bool = False) -> None:
-        """Tell the client that it is disconnected; with `close`, from all its namespaces.
+        """Disconnect the client from this namespace; with `close`, from all its namespaces.
 
-        The client does not come back by itself.
+        The official client does not reconnect by itself after this.
         """
         self._connection.disconnect(self, close)
 
-    def left(self, reason: str, description: str = "") -> None:
-        """Leave the namespace. Called by the connection, the server, or `disconnect`."""
-        if self._is_leaving:
+    def _admit(self) -> None:
+        """Start after the CONNECT reply: send waiting packets and run "connection" handlers."""
+        self._state = SOCKET_TRANSITIONS[self._state][SocketEvent.ADMITTED]
+        early, self._early = self._early, []
+        self._send_packet = self._connection.session.send
+        for packet in early:
+            self._send_packet(packet)
+        if self._state is not LEFT:
+            self._run_lifecycle("connection")
+
+    def _leave(self, reason: str, description: str = "") -> None:
+        """Leave the namespace once; later calls have no effect."""
+        follower = SOCKET_TRANSITIONS[self._state].get(SocketEvent.LEAVE)
+        if follower is None:
             return
-        self._is_leaving = True
+        self._state = follower
+        was_connected = follower is LEAVING
         namespace = self.namespace
-        was_connected = self.connected
         if was_connected:
-            self._tell("disconnecting", reason, description)
-            namespace.keep_for_return(self, reason)
-        self.connected = False
-        self.send_packet = noop
+            self._run_lifecycle("disconnecting", reason, description)
+            namespace._keep_for_return(self, reason)
+            self._state = SOCKET_TRANSITIONS[follower][SocketEvent.ENDED]
+        self._send_packet = noop
+        self._early.clear()
         namespace.adapter.remove_all(self.id)
-        namespace.forget(self)
-        if self._acks is not None:
-            self._acks.fail_all()
-        if self.extras is not None:
-            while self.extras.queue:
-                self.extras.queue.popleft()
-                self.event_left_queue()
+        namespace._forget(self)
+        if self._owed is not None:
+            self._owed.fail_all()
+        if self._listeners is not None:
+            while self._listeners.queue:
+                self._listeners.queue.popleft()
+                self._event_unqueued()
         if was_connected:
-            self._tell("disconnect", reason, description)
+            self._run_lifecycle("disconnect", reason, description)
 
-    @property
-    def has_left(self) -> bool:
-        """Whether it is out of the namespace, for good."""
-        return self.send_packet is noop
-
-    def _tell(self, event: str, *args: Any) -> None:
-        handlers = self.namespace.registry.lifecycle.find(event)
-        if self.extras is not None:
-            handlers += self.extras.registry.lifecycle.find(event)
+    def _run_lifecycle(self, event: str, *args: Any) -> None:
+        namespace = self.namespace
+        handlers = namespace._handlers.lifecycle.find(event)
+        if self._listeners is not None:
+            handlers += self._listeners.registry.lifecycle.find(event)
         for handler in handlers:
-            self.namespace.dispatch.run(handler, self, [event, *args], None)
+            namespace._dispatch.run(handler, self, [event, *args], None)
 
-    def admitted(self) -> None:
-        """Begin: the client has got its CONNECT. Called by the connection."""
-        early, self.send_packet = self.send_packet, self._connection.session.send
-        self.connected = True
-        for packet in early.__self__:  # type: ignore[attr-defined]  # it is a list's `append`
-            self.send_packet(packet)
-        if not self.has_left:
-            self._tell("connection")
-
-    # -- handlers of this socket alone: called without it
-
-    def need_extras(self) -> Extras:
-        """Return what few sockets have; made now if need be."""
-        if self.extras is None:
-            self.extras = Extras(serializes=False)
-            self.direct = NOTHING
-        return self.extras
+    # -- handlers of this socket: called without the socket argument
 
     def _registry(self) -> Registry:
-        return self.need_extras().registry
+        return self._need_listeners().registry
 
-    def use(self, middleware: Function) -> Function:
-        """Call `middleware(event)` before the handlers; `event` is `[name, *args]`, to change.
+    def use_event(self, middleware: Function) -> Function:
+        """Call `middleware(event)` before the handlers of each event of this socket.
 
-        As `Namespace.use_event`, for this socket.
+        `event` is `[name, *args]` and may be changed. Otherwise as `Namespace.use_event`.
         """
         self._registry().event_middlewares.append(middleware)
         return middleware
 
+    def use(self, middleware: Function) -> Function:
+        """Register an event middleware: an alias of `use_event`, Node's `socket.use`."""
+        return self.use_event(middleware)
+
     def on_any_outgoing(self, function: Function, *, first: bool = False) -> Function:
-        """Call `function(event, *args)` for every event that goes out, broadcasts too."""
-        listeners = self.need_extras().any_outgoing
+        """Call `function(event, *args)` for each event sent to this socket."""
+        listeners = self._need_listeners().any_outgoing
         handler = Handler(function, takes_socket=False)
         listeners.insert(0 if first else len(listeners), handler)
-        self.listens_outgoing = True
+        self._listens_outgoing = True
         return function
 
     def off_any_outgoing(self, function: Callable[..., Any] | None = None) -> None:
-        """Remove a listener of `on_any_outgoing`, or all."""
-        listeners = self.need_extras().any_outgoing
+        """Remove one listener of `on_any_outgoing`, or all without an argument."""
+        listeners = self._need_listeners().any_outgoing
         listeners[:] = without(listeners, function)
-        self.listens_outgoing = bool(listeners)
+        self._listens_outgoing = bool(listeners)
 
-    # -- an event comes in: see `incoming`
+    # -- called by the event pipeline (PipelineSocket)
 
-    def own_handlers(self, event: str) -> tuple[Handler, ...]:
-        """Return the handlers of this socket alone."""
-        return self.extras.registry.find(event) if self.extras is not None else ()
+    def _need_listeners(self) -> SocketListeners:
+        if self._listeners is None:
+            self._listeners = SocketListeners(serializes=False)
+            self._direct = NO_HANDLERS
+        return self._listeners
 
-    # -- HandlingSocket, Recipient: what the dispatch and the adapter ask
-
-    def handler_suspended(self) -> None:
-        """A handler goes on later. Called by the dispatch."""
-        if self.extras is not None and self.extras.serializes:
-            self.extras.running += 1
+    def _event_queued(self) -> None:
         self._connection.handler_suspended()
 
-    def handler_ended(self) -> None:
-        """A handler that went on has ended. Called by the dispatch."""
-        extras = self.extras
-        if extras is not None:
-            if extras.serializes:
-                extras.running -= 1
-            drain(self, extras)
+    def _event_unqueued(self) -> None:
         self._connection.handler_ended()
 
-    def event_queued(self) -> None:
-        """An event waits: it counts as a pending handler while it does."""
+    # -- called by the dispatch (HandlingSocket)
+
+    def _handler_suspended(self) -> None:
+        listeners = self._listeners
+        if listeners is not None and listeners.serializes:
+            listeners.running += 1
         self._connection.handler_suspended()
 
-    def event_left_queue(self) -> None:
-        """An event waits no more."""
+    def _handler_ended(self) -> None:
+        listeners = self._listeners
+        if listeners is not None:
+            if listeners.serializes:
+                listeners.running -= 1
+            self.namespace._pipeline.drain(self, listeners)
         self._connection.handler_ended()
 
-    def send_ack(self, ack_id: int, result: Any) -> None:
-        """Answer an event: a tuple is several arguments, None is none."""
+    def _send_ack(self, ack_id: int, result: Any) -> None:
         if result.__class__ is tuple:
             args = list(result)
         else:
             args = [] if result is None else [result]
         namespace = self.namespace
         session = self._connection.session
-        encoded = namespace.parser.encode_ack(namespace.name, ack_id, args)
+        encoded = namespace._parser.encode_ack(namespace.name, ack_id, args)
         if isinstance(encoded, bytes):
             session.send_bare(encoded)
         else:
             for packet in encoded:
                 session.send(packet)
 
-    def send_volatile(self, packets: tuple[EncodedPacket, ...]) -> None:
-        """Send packets if they can leave at once, else drop them."""
-        if self.connected:
+    # -- called by the adapter (Recipient)
+
+    def _send_volatile(self, packets: tuple[EncodedPacket, ...]) -> None:
+        if self._state is CONNECTED or self._state is LEAVING:
             self._connection.session.send_volatile_group(packets)
 
-    @property
-    def acks(self) -> PendingAcks:
-        """The acks that the client owes."""
-        if self._acks is None:
-            self._acks = PendingAcks(self.id)
-        return self._acks
-
-    def receive_ack(self, ack_id: int, data: list[Any]) -> None:
-        """Take an ack; one that nobody waits for is ignored. Called by the connection."""
-        if self._acks is not None:
-            self._acks.receive(ack_id, data)
-
-    def expect_ack(self, ack_id: int, collector: AckCollector) -> bool:
-        """Expect an ack of a broadcast."""
+    def _expect_ack(self, ack_id: int, collector: AckCollector) -> bool:
         sink: AckSink = collector
-        if self.connected:
-            self.acks.expect(ack_id, sink)
-        return self.connected
+        connected = self.connected
+        if connected:
+            self._pending_acks.expect(ack_id, sink)
+        return connected
 
-    def notify_outgoing(self, data: list[Any]) -> None:
-        """Tell who listens to outgoing events."""
-        if self.extras is not None:
-            for listener in tuple(self.extras.any_outgoing):
-                self.namespace.dispatch.run(listener, self, [data[0], *data], None)
+    def _notify_outgoing(self, data: list[Any]) -> None:
+        if self._listeners is not None:
+            for listener in tuple(self._listeners.any_outgoing):
+                self.namespace._dispatch.run(listener, self, [data[0], *data], None)
+
+    # -- acks that the client owes
+
+    @property
+    def _pending_acks(self) -> PendingAcks:
+        if self._owed is None:
+            self._owed = PendingAcks(self.id)
+        return self._owed
+
+    def _receive_ack(self, ack_id: int, data: list[Any]) -> None:
+        """Pass an ack to its waiter; an unexpected ack is ignored."""
+        if self._owed is not None:
+            self._owed.receive(ack_id, data)
+
+    def _forget_ack(self, sink: AckSink) -> None:
+        if self._owed is not None:
+            self._owed.forget(sink)

@@ -1,24 +1,34 @@
-"""An event for one socket, with flags.
+"""An event for one socket with flags: volatile, compress, timeout.
 
-Knows: the flags.  Does not know: how the event goes out: the socket does it.
+The socket sends the event.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from socketio_core.socket import Socket
+from typing import Any, Protocol, final
 
 
+class FlagTarget(Protocol):
+    """The part of a socket that its operator uses."""
+
+    def _emit_with_flags(self, data: list[Any], *, volatile: bool, compress: bool) -> None:
+        """Send an event, `[name, *args]`."""
+
+    async def _emit_with_timeout(
+        self, event: str, args: tuple[Any, ...], timeout: float | None
+    ) -> Any:
+        """Send an event and return the first argument of its ack."""
+
+
+@final
 class SocketOperator:
-    """An event for one socket, with flags; each method returns a new one."""
+    """An event for one socket with flags; each method that sets a flag returns a new operator."""
 
     __slots__ = ("_compress", "_socket", "_timeout", "_volatile")
 
     def __init__(
         self,
-        socket: Socket,
+        socket: FlagTarget,
         *,
         volatile: bool = False,
         compress: bool = True,
@@ -31,15 +41,15 @@ class SocketOperator:
 
     @property
     def volatile(self) -> SocketOperator:
-        """Drop the event if it can't leave at once."""
+        """An operator that drops the event if the client cannot receive it immediately."""
         return self._with(volatile=True)
 
     def compress(self, compress: bool) -> SocketOperator:
-        """Say whether the transport may compress the event."""
+        """Set whether the transport may compress the event."""
         return self._with(compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
-        """Give the ack this long."""
+        """Set how many seconds `emit_with_ack` waits for the ack."""
         return self._with(timeout=seconds)
 
     def _with(self, **changes: Any) -> SocketOperator:
@@ -48,12 +58,13 @@ class SocketOperator:
 
     def emit(self, event: str, *args: Any) -> None:
         """Send the event."""
-        socket, data = self._socket, [event, *args]
-        socket.namespace.adapter.send_direct(
-            socket, data, volatile=self._volatile, compress=self._compress
+        self._socket._emit_with_flags(
+            [event, *args], volatile=self._volatile, compress=self._compress
         )
-        socket.notify_outgoing(data)
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        """Send the event and await the first argument of its ack. Raises AckTimeoutError."""
-        return await self._socket.ask(event, args, self._timeout)
+        """Send the event and return the first argument of its ack.
+
+        Raises AckTimeoutError, and DisconnectedError as soon as the client leaves.
+        """
+        return await self._socket._emit_with_timeout(event, args, self._timeout)

@@ -179,7 +179,7 @@ class TestConnection:
         self.clients: dict[str, TestClient] = {}
         self.answers_pings = True
         self.is_closed = False
-        self._parser = io.socket_options.parser
+        self._parser = io.options.parser
         self._decoder = self._parser.decoder()
         self.writable = True
         self.session: Session = io.engine._open_session(request, lambda context: self)

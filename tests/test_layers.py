@@ -35,14 +35,17 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/server",),
     ("engineio_core/__init__",),
     # Socket.IO
-    ("socketio_core/errors",),
+    ("socketio_core/errors", "socketio_core/socket_state"),
     ("socketio_core/codec",),
     ("socketio_core/options",),
     ("socketio_core/adapters", "socketio_core/acknowledgement", "socketio_core/handshake"),
     ("socketio_core/handlers",),
     ("socketio_core/broadcast", "socketio_core/server_peer", "socketio_core/socket_operator"),
-    ("socketio_core/socket", "socketio_core/namespace"),
-    ("socketio_core/keywords", "socketio_core/connect", "socketio_core/client_files"),
+    ("socketio_core/namespace_core",),
+    ("socketio_core/socket",),
+    ("socketio_core/namespace",),
+    ("socketio_core/directory",),
+    ("socketio_core/connect", "socketio_core/keywords", "socketio_core/client_files"),
     ("socketio_core/connection",),
     ("socketio_core/server",),
     ("socketio_core/testing", "socketio_core/__init__"),
@@ -62,8 +65,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("hextrackr_server/__main__",),
 )  # fmt: skip
 
-# Packages whose imports under TYPE_CHECKING do not count yet.
-TYPE_CHECKING_EXEMPT = {"socketio_core"}
 
 # Pure modules: they receive their clock and transport as arguments and are tested without a loop.
 WITHOUT_ASYNCIO = (
@@ -136,8 +137,6 @@ def name_targets(node: ast.Import | ast.ImportFrom, module: str) -> Iterator[str
 def imported_modules(module: str, *, with_type_checking: bool = True) -> dict[str, int]:
     """Return the modules of this project that `module` imports: name -> line."""
     found: dict[str, int] = {}
-    if module.split("/", maxsplit=1)[0] in TYPE_CHECKING_EXEMPT:
-        with_type_checking = False
     for node in find_imports(ast.parse(MODULES[module].read_text()), with_type_checking):
         names = list(name_targets(node, module))
         exact = [name for name in names if name in MODULES]

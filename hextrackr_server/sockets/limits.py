@@ -65,7 +65,7 @@ def register(io: SocketServer, limiter: RateLimiter, authenticator: Authenticato
         namespace.on("connection", opened)
         namespace.on("disconnect", closed)
         namespace.use_event(limit_events)
-        limiter.know(list(namespace.registry.table.handlers))
+        limiter.know(namespace.event_names())
 
 
 def _refuse(socket: Socket, limiter: RateLimiter, limits: SocketLimits, wait: float) -> None:

@@ -14,7 +14,7 @@ from engineio_core.codec.encoded_packet import EncodedPacket
 RoomEvent = Literal["create", "join", "leave", "delete"]
 Encode = Callable[[list[Any], bool], tuple[EncodedPacket, ...]]
 """Turns an event's `[name, *arguments]` into its packets; the flag is `compress`."""
-EncodeAsking = Callable[[list[Any], bool], tuple[int, tuple[EncodedPacket, ...]]]
+EncodeWithAck = Callable[[list[Any], bool], tuple[int, tuple[EncodedPacket, ...]]]
 """As `Encode`, for an event that asks for an ack; returns its id, too."""
 
 
@@ -34,7 +34,7 @@ class SavedSession(NamedTuple):
     pid: str
     socket_id: str
     rooms: tuple[str, ...]
-    data: dict[str, Any]
+    data: Any
     offset: str
     """The place in the log up to which the socket had been sent everything when it connected."""
 
@@ -53,21 +53,21 @@ class Recipient(Protocol):
     def id(self) -> str:
         """The public id; the name of the room that only this socket is in."""
 
-    send_packet: Callable[[EncodedPacket], None]
+    _send_packet: Callable[[EncodedPacket], None]
     """Send one packet; never raises, never waits."""
 
-    def send_volatile(self, packets: tuple[EncodedPacket, ...]) -> None:
+    def _send_volatile(self, packets: tuple[EncodedPacket, ...]) -> None:
         """Send the packets if they can leave at once, else drop them."""
 
-    def expect_ack(self, ack_id: int, collector: AckCollector) -> bool:
+    def _expect_ack(self, ack_id: int, collector: AckCollector) -> bool:
         """Expect an ack for `collector`; False if none can come."""
 
-    def notify_outgoing(self, data: list[Any]) -> None:
+    def _notify_outgoing(self, data: list[Any]) -> None:
         """Tell the listeners of outgoing events."""
 
     @property
-    def listens_outgoing(self) -> bool:
-        """Whether there is anybody for `notify_outgoing` to tell."""
+    def _listens_outgoing(self) -> bool:
+        """Whether there is anybody for `_notify_outgoing` to tell."""
 
 
 class AckCollector(Protocol):
@@ -133,7 +133,9 @@ class Adapter(Protocol):
     def server_side_emit(self, data: list[Any]) -> Awaitable[None]:
         """Send an event to the other servers."""
 
-    def server_side_ask(self, data: list[Any], timeout: float | None) -> Awaitable[list[Any]]:
+    def server_side_emit_with_ack(
+        self, data: list[Any], timeout: float | None
+    ) -> Awaitable[list[Any]]:
         """Send an event to the other servers; return what those answer that do so in time."""
 
     def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:

@@ -18,7 +18,7 @@ from socketio_core.adapters.interface import (
     AckCollector,
     BroadcastTarget,
     Encode,
-    EncodeAsking,
+    EncodeWithAck,
     Recipient,
     RestoredSession,
     RoomEvent,
@@ -35,18 +35,18 @@ NOBODY: Final[frozenset[str]] = frozenset()
 class MemoryAdapter:
     """The rooms of one namespace on this server.
 
-    `encode(data, compress)` makes the packets of an event; `encode_asking(data, compress)` those
+    `encode(data, compress)` makes the packets of an event; `encode_with_ack(data, compress)` those
     of one that asks for an ack, and returns its id with them.
     """
 
-    __slots__ = ("_encode", "_encode_asking", "_listeners", "_log", "_members", "_rooms",
+    __slots__ = ("_encode", "_encode_with_ack", "_listeners", "_log", "_members", "_rooms",
                  "keeps_events")  # fmt: skip
 
     def __init__(
-        self, encode: Encode, encode_asking: EncodeAsking, log: RecoveryLog | None = None
+        self, encode: Encode, encode_with_ack: EncodeWithAck, log: RecoveryLog | None = None
     ) -> None:
         self._encode = encode
-        self._encode_asking = encode_asking
+        self._encode_with_ack = encode_with_ack
         self._log = log
         self.keeps_events = log is not None
         # socket id -> (the socket, its rooms); room -> socket id -> the socket
@@ -166,20 +166,20 @@ class MemoryAdapter:
         packets = self._encode(data, target.compress) if log is None else self._keep(data, *target)
         if target.volatile:
             for recipient in recipients:
-                recipient.send_volatile(packets)
+                recipient._send_volatile(packets)
         elif len(packets) == 1:
             # hot path: benchmarks, broadcast. The same packet object for everybody.
             packet = packets[0]
             for recipient in recipients:
                 # Bound first: the interpreter is quicker at an attribute and a call than at what
                 # looks like a method and is none.
-                send = recipient.send_packet
+                send = recipient._send_packet
                 send(packet)
         else:
             _send_all(recipients, packets)
         for recipient in recipients:
-            if recipient.listens_outgoing:
-                recipient.notify_outgoing(data)
+            if recipient._listens_outgoing:
+                recipient._notify_outgoing(data)
 
     def _keep(
         self,
@@ -206,16 +206,16 @@ class MemoryAdapter:
         recipients = self._select(target)
         if not recipients:
             return []
-        ack_id, packets = self._encode_asking(data, target.compress)
-        asked = [each for each in recipients if each.expect_ack(ack_id, collector)]
+        ack_id, packets = self._encode_with_ack(data, target.compress)
+        asked = [each for each in recipients if each._expect_ack(ack_id, collector)]
         if target.volatile:
             for recipient in asked:
-                recipient.send_volatile(packets)
+                recipient._send_volatile(packets)
         else:
             _send_all(asked, packets)
         for recipient in asked:
-            if recipient.listens_outgoing:
-                recipient.notify_outgoing(data)
+            if recipient._listens_outgoing:
+                recipient._notify_outgoing(data)
         return [recipient.id for recipient in asked]
 
     def send_direct(
@@ -227,10 +227,10 @@ class MemoryAdapter:
         else:
             packets = self._keep(data, (recipient.id,), NOBODY, volatile, True, compress)
         if volatile:
-            recipient.send_volatile(packets)
+            recipient._send_volatile(packets)
         else:
             for packet in packets:
-                recipient.send_packet(packet)
+                recipient._send_packet(packet)
 
     # -- recovery
 
@@ -253,7 +253,7 @@ class MemoryAdapter:
         """Reach nobody: this is the only server."""
         return DONE
 
-    async def server_side_ask(self, data: list[Any], timeout: float | None) -> list[Any]:
+    async def server_side_emit_with_ack(self, data: list[Any], timeout: float | None) -> list[Any]:
         """Reach nobody: this is the only server."""
         return []
 
@@ -267,4 +267,4 @@ class MemoryAdapter:
 def _send_all(recipients: list[Recipient], packets: tuple[EncodedPacket, ...]) -> None:
     for recipient in recipients:
         for packet in packets:
-            recipient.send_packet(packet)
+            recipient._send_packet(packet)

@@ -79,7 +79,7 @@ class Dispatch:
             if ack is None:
                 return
             if isinstance(ack, int):
-                socket.send_ack(ack, result)
+                socket._send_ack(ack, result)
             else:
                 _share(socket, ack, result)
         except (Exception, CANCELLED) as error:
@@ -107,9 +107,9 @@ class Dispatch:
                 error = failure
             if error is not None and not self.runner.is_closing:
                 self.failed(error, socket, event, ack)
-            socket.handler_ended()
+            socket._handler_ended()
 
-        socket.handler_suspended()
+        socket._handler_suspended()
         self.runner.hand_over(suspended, done, f"socketio {str(event)[:40]!r}", self._timeout)
 
     def failed(self, error: BaseException, socket: HandlingSocket, event: Any, ack: Ack) -> None:
@@ -126,10 +126,10 @@ class Dispatch:
         try:
             answer = self._error_ack(error)
             if isinstance(ack, int):
-                socket.send_ack(ack, answer)
+                socket._send_ack(ack, answer)
             elif not ack.is_answered:
                 ack.is_answered = True
-                socket.send_ack(ack.ack_id, answer)
+                socket._send_ack(ack.ack_id, answer)
         except Exception:
             logger.exception("an error ack could not be sent")
 
@@ -141,13 +141,13 @@ class HandlingSocket(Protocol):
     def id(self) -> str:
         """The public id."""
 
-    def send_ack(self, ack_id: int, result: Any) -> None:
+    def _send_ack(self, ack_id: int, result: Any) -> None:
         """Send an ack: a tuple is several arguments, None is none."""
 
-    def handler_suspended(self) -> None:
+    def _handler_suspended(self) -> None:
         """A handler goes on later."""
 
-    def handler_ended(self) -> None:
+    def _handler_ended(self) -> None:
         """A handler that went on has ended."""
 
 
@@ -172,12 +172,12 @@ Ack: TypeAlias = int | SharedAck | None
 
 def _answer(socket: HandlingSocket, ack: Ack, result: Any) -> None:
     if isinstance(ack, int):
-        socket.send_ack(ack, result)
+        socket._send_ack(ack, result)
     elif ack is not None:
         _share(socket, ack, result)
 
 
 def _share(socket: HandlingSocket, ack: SharedAck, result: Any) -> None:
     if ack.settles(result):
-        socket.send_ack(ack.ack_id, result)
+        socket._send_ack(ack.ack_id, result)
         ack.is_answered = True

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from socketio_core.codec.packet import RESERVED_EVENTS
 from socketio_core.handlers.event_table import EventTable
 from socketio_core.handlers.handler import Handler
 
-if TYPE_CHECKING:
-    from socketio_core.socket import Socket
-
 Function = TypeVar("Function", bound=Callable[..., Any])
-Middleware = TypeVar("Middleware", bound="Callable[[Socket], Any]")
-EventMiddleware = TypeVar("EventMiddleware", bound="Callable[[Socket, list[Any]], Any]")
+Middleware = TypeVar("Middleware", bound=Callable[[Any], Any])
+EventMiddleware = TypeVar("EventMiddleware", bound=Callable[[Any, list[Any]], Any])
 
 EVENT_MARK: Final = "__socketio_events__"
 
@@ -52,7 +49,7 @@ class Registry:
         self.server_events = EventTable()
         self.any: list[Handler] = []
         self.unhandled: Handler | None = None
-        self.middlewares: list[Callable[[Socket], Any]] = []
+        self.middlewares: list[Callable[[Any], Any]] = []
         self.event_middlewares: list[Callable[..., Any]] = []
         # The handlers of events that have just one; and of those that need nothing else, which is
         # the way of most

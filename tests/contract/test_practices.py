@@ -72,7 +72,7 @@ async def test_s136_what_one_client_may_use_is_bounded(set_up: Any) -> None:
     sid = await stage.open_polling()
     answer = await stage.ask("POST", f"{POLLING}&sid={sid}", body=b"4" * 1_000_001)
     assert answer.status == 413
-    assert stage.io.socket_options.max_pending_handlers <= 256
+    assert stage.io.options.max_pending_handlers <= 256
 
 
 async def test_s136_a_connection_that_guesses_is_closed(stage: Stage) -> None:

@@ -133,6 +133,6 @@ def test_nothing_is_left_in_staging(site: Site) -> None:
 
 
 def test_the_server_logged_the_broken_packet_and_ended_well(site: Site) -> None:
-    assert "sent a broken packet" in site.log
+    assert "sent an invalid packet" in site.log
     assert "Traceback" not in site.log
     assert site.exit_code == 0

@@ -194,7 +194,7 @@ async def test_an_ack_that_does_not_come_in_time_raises() -> None:
         with pytest.raises(AckTimeoutError, match="timed out"):
             await answer
         client.answer(client.unanswered[0][2], "late")
-        assert len(socket.acks) == 0
+        assert len(socket._pending_acks) == 0
 
 
 async def test_a_timeout_of_nothing_is_over_at_once() -> None:
@@ -250,10 +250,10 @@ async def test_giving_up_an_ack_forgets_it() -> None:
         socket = io.sockets[client.id]
         answer = asyncio.ensure_future(socket.emit_with_ack("x"))
         await settle()
-        assert len(socket.acks) == 1
+        assert len(socket._pending_acks) == 1
         answer.cancel()
         await settle()
-        assert len(socket.acks) == 0
+        assert len(socket._pending_acks) == 0
 
 
 async def test_acks_that_nobody_waits_for_are_ignored_however_many() -> None:
@@ -287,7 +287,7 @@ async def test_a_client_that_never_answers_owes_a_limited_number_of_acks() -> No
         await settle()
         for _ in range(MAX_PENDING):
             socket.emit("x", ack=print)
-        assert len(socket.acks) == MAX_PENDING
+        assert len(socket._pending_acks) == MAX_PENDING
         with pytest.raises(DisconnectedError):
             await first
 
@@ -325,7 +325,7 @@ async def test_asking_with_what_can_not_be_sent_leaves_nothing_behind() -> None:
             await socket.timeout(1).emit_with_ack("x", object())
         with pytest.raises(TypeError, match="cannot be sent"):
             await io.timeout(1).emit_with_ack("x", object())
-        assert len(socket.acks) == 0
+        assert len(socket._pending_acks) == 0
         await server.advance(2)
         assert client.connected
 
@@ -341,4 +341,4 @@ async def test_thousands_of_acks_reach_who_awaits_them() -> None:
     for ack_id in range(8000):
         client.send(f"3{ack_id}[{ack_id}]")
     assert await asyncio.gather(*asking) == list(range(8000))
-    assert len(socket.acks) == 0
+    assert len(socket._pending_acks) == 0

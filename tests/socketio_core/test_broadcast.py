@@ -185,7 +185,7 @@ async def test_who_does_not_answer_in_time_is_missing() -> None:
         assert not asking.done()
         await server.advance(2)
         assert await asking == (["quick"], [slow.id])
-        assert len(io.sockets[slow.id].acks) == 0, "nothing is waited for any more"
+        assert len(io.sockets[slow.id]._pending_acks) == 0, "nothing is waited for any more"
 
 
 async def test_who_leaves_before_it_answers_is_missing_at_once() -> None:
@@ -272,5 +272,5 @@ async def test_a_handler_may_disconnect_others_in_the_middle_of_a_broadcast() ->
 
 def test_a_room_is_a_string() -> None:
     io = SocketServer()
-    with pytest.raises(TypeError, match="a room is a string"):
+    with pytest.raises(TypeError, match="a room name must be a string"):
         io.to([1])  # type: ignore[list-item]

@@ -186,8 +186,8 @@ async def test_a_flood_of_connects_leaves_nothing_behind() -> None:
         for number in range(5000):
             connection.send_text(f"0/n{number},")
         await settle()
-        (session,) = io.connections
-        assert not session.joining
+        (session,) = io._connections
+        assert not session._connecting
         assert list(io.namespaces) == ["/"]
 
 
@@ -205,4 +205,4 @@ async def test_a_client_that_is_cut_by_what_it_is_sent_first_is_never_connected(
     client.send("0")
     assert client.is_over
     assert connected == []
-    assert (io.sockets, io.main.rooms, io.main.joining) == ({}, {}, 0)
+    assert (io.sockets, io.main.rooms, io.main._attempts) == ({}, {}, 0)

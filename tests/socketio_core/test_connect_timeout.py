@@ -93,5 +93,5 @@ async def test_a_connection_that_has_ended_leaves_no_timer_behind() -> None:
     join(client, "/a")
     client.send_packet("1")
     client.server.clock.advance(40)
-    assert not io.connections
+    assert not io._connections
     assert client.server.clock.pending <= 1, "the heartbeat's own"

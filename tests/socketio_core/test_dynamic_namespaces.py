@@ -191,7 +191,7 @@ async def test_a_child_made_by_name_belongs_to_its_parent() -> None:
     io = SocketServer()
     parent = io.of(re.compile(r"/d-\d"))
     child = io.of("/d-7")
-    assert child.parent is parent
+    assert child._parent is parent
     assert parent.children == {"/d-7": child}
 
 

@@ -22,7 +22,7 @@ async def test_all_sockets_leave_and_no_disconnect_packet_is_sent(transport: str
     assert root.reasons == other.reasons == ["server shutting down"]
     assert "1" not in [p[1:] for p in client.packets() if str(p).startswith("4")]
     assert client.is_over
-    assert not io.connections
+    assert not io._connections
 
 
 async def test_clients_can_be_told_that_they_are_disconnected() -> None:
@@ -162,7 +162,7 @@ async def test_a_handler_may_shut_the_server_down() -> None:
         client = await server.connect()
         client.emit("stop")
         await asyncio.wait_for(done.wait(), 1)
-        assert not io.connections
+        assert not io._connections
 
 
 async def test_a_waiting_ack_fails_when_the_server_shuts_down() -> None:

@@ -143,5 +143,5 @@ async def test_leaving_ends_everything() -> None:
     async with TestServer(io) as server:
         client = await server.connect()
     assert not client.connected
-    assert not io.connections
-    assert not io.dispatch.runner.tasks
+    assert not io._connections
+    assert not io._dispatch.runner.tasks

@@ -107,9 +107,9 @@ async def test_an_event_of_another_server_reaches_who_listens_for_it() -> None:
 
     io.of("/a").on_server_event("sum", lambda *args: seen.append(args))
     async with TestServer(io):
-        io.of("/a").receive_server_event(["sum", 1, 2], answers.append)
-        io.of("/a").receive_server_event(["sum", 3, 4])
-        io.of("/a").receive_server_event(["unknown"], answers.append)
+        io.of("/a")._receive_server_event(["sum", 1, 2], answers.append)
+        io.of("/a")._receive_server_event(["sum", 3, 4])
+        io.of("/a")._receive_server_event(["unknown"], answers.append)
         await settle()
     assert seen == [(1, 2), (3, 4)]
     assert answers == [None, 3]
@@ -122,7 +122,7 @@ async def test_an_error_in_a_server_event_is_reported_and_answered() -> None:
     io.on_error(lambda error, socket, event: errors.append(event))
     io.on_server_event("x", lambda: 1 / 0)
     async with TestServer(io):
-        io.main.receive_server_event(["x"], answers.append)
+        io.main._receive_server_event(["x"], answers.append)
     assert errors == ["x"]
     assert answers[0]["code"] == "HANDLER_ERROR"
 

@@ -536,5 +536,5 @@ async def test_whoever_has_missed_more_than_may_wait_leaves_nothing_behind() -> 
     again = tcp.open("polling")
     again.send(f'0{{"pid":"{pid}"}}')
     assert again.is_over
-    assert (io.sockets, io.main.rooms, io.main.by_pid, io.main.joining) == ({}, {}, {}, 0)
+    assert (io.sockets, io.main.rooms, io.main._by_pid, io.main._attempts) == ({}, {}, {}, 0)
     assert journal.reasons == ["forced close"]  # of the first connection

@@ -44,7 +44,7 @@ async def test_a_handler_that_fails_is_reported_and_its_client_stays(waits: bool
         await settle()
         assert client.connected
         assert errors == [("oops", client.id, "x")] * 2
-        assert io.dispatch.reporter.count == 2
+        assert io._dispatch.reporter.count == 2
 
 
 async def test_without_a_listener_an_error_is_logged_with_its_traceback(
@@ -193,7 +193,7 @@ async def test_a_handler_that_cancels_itself_in_its_first_step_hears_of_it(
         asked = [asyncio.ensure_future(client.emit_with_ack("x")) for _ in range(3)]
         await settle()
         assert [each.result() for each in asked] == ["cleaned up, 1 request"] * 3
-        assert not io.dispatch.runner.tasks
+        assert not io._dispatch.runner.tasks
 
 
 async def test_a_deadline_that_has_passed_in_the_first_step_is_a_timeout() -> None:

@@ -77,7 +77,7 @@ async def test_data_that_can_not_be_sent_does_not_keep_the_refusal_back(
     async with TestServer(io) as server:
         with pytest.raises(ConnectError, match="no"):
             await server.connect()
-    assert "the data of a refusal can't be sent" in caplog.text
+    assert "the data of a ConnectError cannot be sent" in caplog.text
 
 
 async def test_a_bug_in_a_middleware_refuses_without_telling_what_it_was(

@@ -1,0 +1,110 @@
+"""The namespaces of a server: finds, creates and drops them."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, final
+
+from engineio_core.clock import Clock
+from socketio_core.handlers.dispatch import Dispatch
+from socketio_core.namespace import Namespace, ParentNamespace, canonical_name, matcher
+from socketio_core.options import ServerOptions
+
+logger = logging.getLogger("socketio_core")
+
+Match = Callable[[str, dict[str, Any]], Any]
+
+
+@final
+class NamespaceDirectory:
+    """The namespaces and parent namespaces of a server."""
+
+    __slots__ = ("_parents", "_patterns", "_recovery_grace", "by_name", "clock", "dispatch",
+                 "listeners", "options", "run_handler")  # fmt: skip
+
+    def __init__(
+        self,
+        options: ServerOptions,
+        clock: Callable[[], Clock],
+        dispatch: Dispatch,
+        recovery_grace: float,
+    ) -> None:
+        self.options = options
+        self.clock = clock
+        self.dispatch = dispatch
+        self.run_handler = dispatch.run  # bound once for all connections
+        self.by_name: dict[str, Namespace] = {}
+        self.listeners: list[Callable[[Namespace], Any]] = []
+        self._recovery_grace = recovery_grace
+        self._parents: list[ParentNamespace] = []
+        self._patterns: dict[re.Pattern[str], ParentNamespace] = {}
+
+    def get_or_create(self, name: str) -> Namespace:
+        """Return the namespace of a name; create it on first use."""
+        name = canonical_name(name)
+        namespace = self.by_name.get(name)
+        if namespace is None:
+            namespace = self._create(name, self._parent_by_pattern(name))
+        return namespace
+
+    def get_or_create_parent(self, match: re.Pattern[str] | Match) -> ParentNamespace:
+        """Return the parent namespace of a pattern; create a new one for a function."""
+        if not isinstance(match, re.Pattern):
+            parent = ParentNamespace(match)
+        elif match in self._patterns:
+            return self._patterns[match]
+        else:
+            parent = self._patterns[match] = ParentNamespace(matcher(match))
+        self._parents.append(parent)
+        return parent
+
+    def _parent_by_pattern(self, name: str) -> ParentNamespace | None:
+        for pattern, parent in self._patterns.items():
+            if pattern.fullmatch(name):
+                return parent
+        return None
+
+    def _create(self, name: str, parent: ParentNamespace | None) -> Namespace:
+        namespace = Namespace(
+            name, self.options, self.clock, self.dispatch, self._drop_child,
+            recovery_grace=self._recovery_grace, parent=parent,
+        )  # fmt: skip
+        if parent is not None:
+            parent._adopt(namespace)
+        self.by_name[name] = namespace
+        if name != "/":
+            for listener in self.listeners:
+                try:
+                    listener(namespace)
+                except Exception:
+                    logger.exception("a listener of new namespaces failed")
+        return namespace
+
+    async def find(self, name: str, auth: dict[str, Any]) -> Namespace | None:
+        """Return the namespace that a client requests; None if there is none for the client."""
+        if name in self.by_name:
+            return self.by_name[name]
+        for parent in self._parents:
+            decision = parent._matches(name, auth)
+            if inspect.isawaitable(decision):
+                decision = await decision
+            if name in self.by_name:  # created for another client in the meantime
+                return self.by_name[name]
+            if decision and len(parent.children) < self.options.max_child_namespaces:
+                return self._create(name, parent)
+        return None
+
+    def _drop_child(self, namespace: Namespace) -> None:
+        """Drop an empty child namespace if the options request it."""
+        parent = namespace._parent
+        if (
+            self.options.cleanup_empty_child_namespaces
+            and parent is not None
+            and self.by_name.get(namespace.name) is namespace
+        ):
+            namespace.adapter.close()
+            parent.children.pop(namespace.name, None)
+            del self.by_name[namespace.name]
