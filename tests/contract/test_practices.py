@@ -20,7 +20,7 @@ LIFECYCLE = {"connection", "disconnecting", "disconnect"}
 def events_of(stage: Stage, namespace: str) -> list[str]:
     return [
         name
-        for name in stage.io.of(namespace).registry.table.handlers
+        for name in stage.io.of(namespace).event_names()
         if name not in LIFECYCLE and name != "ping"
     ]
 
