@@ -12,7 +12,7 @@ try:
 except ImportError:  # pragma: no cover - the wheel of a platform without a compiler
     from websockets.utils import apply_mask
 
-__all__ = ["BINARY", "TEXT", "apply_mask", "encode_frame", "judge_header"]
+__all__ = ["BINARY", "TEXT", "apply_mask", "encode_frame", "find_header_error"]
 
 TEXT: Final = 0x1
 BINARY: Final = 0x2
@@ -30,7 +30,7 @@ def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
     return bytes((first, 127)) + length.to_bytes(8, "big") + payload
 
 
-def judge_header(first: int, second: int) -> str | None:
+def find_header_error(first: int, second: int) -> str | None:
     """Say what is wrong with the first two bytes of a client's frame, if anything is.
 
     For connections without an extension. What depends on earlier frames is not judged here.

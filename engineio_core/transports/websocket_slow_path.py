@@ -7,7 +7,7 @@ library's answers mean what.  Does not know: TCP, sessions, what a message says.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast, final
 
 from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
@@ -30,7 +30,8 @@ class Message(NamedTuple):
     payload: bytes
 
 
-class LibraryLane:
+@final
+class SlowPath:
     """One connection as the library sees it: bytes in, messages and bytes out."""
 
     __slots__ = ("_fragment_count", "_fragments", "_is_text", "_protocol")
@@ -54,14 +55,9 @@ class LibraryLane:
         return None if error is None else str(error)
 
     @property
-    def is_in_message(self) -> bool:
-        """Whether fragments of a message are here, and its end is not."""
-        return self._fragments is not None
-
-    @property
     def held(self) -> int:
-        """The bytes of those fragments."""
-        return len(self._fragments or b"")
+        """The size of the incomplete fragmented message in bytes, -1 if there is none."""
+        return -1 if self._fragments is None else len(self._fragments)
 
     def feed(self, data: bytes) -> Iterator[Message | None]:
         """Take bytes; yield the messages that they complete, and None for a close frame.
@@ -118,37 +114,3 @@ class LibraryLane:
             self._protocol.fail(code, reason)
         elif self.is_open:
             self._protocol.send_close()
-
-
-class EndedLane(LibraryLane):
-    """The lane of a connection whose close handshake is over: it takes and says nothing."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        """Make it without a protocol: it is for all connections."""
-        self._fragments = None
-
-    @property
-    def is_open(self) -> bool:
-        """No."""
-        return False
-
-    @property
-    def error(self) -> str | None:
-        """None."""
-        return None
-
-    def feed(self, data: bytes) -> Iterator[Message | None]:
-        """Drop it."""
-        return iter(())
-
-    def output(self) -> list[bytes]:
-        """Nothing."""
-        return []
-
-    def deflate(self, packet: EncodedPacket) -> None:
-        """Drop it."""
-
-    def close(self, code: int | None, description: str) -> None:
-        """It is closed."""

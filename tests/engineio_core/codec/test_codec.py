@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engineio_core import EncodedPacket, ProtocolError
 from engineio_core.codec.payload import decode_payload, encode_payload
-from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame, judge_header
+from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame, find_header_error
 from engineio_core.http.message import (
     BadTarget,
     encode_header,
@@ -81,7 +81,7 @@ def test_exactly_the_legal_headers_are_let_pass() -> None:
                 and bool(second & 0x80)
                 and not (is_control and (not fin or second & 0x7F > 125))
             )
-            assert (judge_header(first, second) is None) == is_legal
+            assert (find_header_error(first, second) is None) == is_legal
 
 
 @pytest.mark.parametrize(

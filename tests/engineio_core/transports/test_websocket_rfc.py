@@ -200,7 +200,9 @@ def test_a_close_reason_is_never_longer_than_a_control_frame() -> None:
 
         raise ProtocolError("\u20ac" * 200, websocket_code=1002)
 
-    server.session.transport._receive_text = complain  # what a listener of the transport may raise
+    server.session.transport._reader.receive_text = (
+        complain  # what a listener of the transport may raise
+    )
     client.frame(TEXT, b"4x")
     assert client.close_code == 1002
     assert client.close_frame is not None
