@@ -1,9 +1,9 @@
-"""Who gets in: CORS, middlewares, and the checks of a request in Node's order.
+"""Request admission checks: CORS, middlewares, permission and session, in Node's order.
 
-Knows: the rules and whom to ask.  Does not know: what an admitted request leads to, nor how a
-refusal looks; the engine is told of both.
+The engine acts on the outcome: it opens a session, sends the response, or refuses the request.
 
-A request is judged without a task, unless somebody who is asked has to be awaited.
+The checks are a generator that yields what it awaits: a request is admitted without a task unless a
+middleware, `allow_request` or `generate_id` returns an awaitable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from engineio_core import errors, handshake
 from engineio_core.errors import HandshakeRefusedError
@@ -20,6 +20,7 @@ from engineio_core.http.cors import CorsPolicy, has_invalid_origin
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import HttpRequest, HttpResponse
 from engineio_core.ids import generate_id
+from engineio_core.noop import noop
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session
 
@@ -28,13 +29,23 @@ logger = logging.getLogger("engineio_core")
 Middleware: TypeAlias = Callable[
     [HttpRequest], "HttpResponse | Awaitable[HttpResponse | None] | None"
 ]
-# Whom a request has to wait for; what becomes of it: the sid of a new session, None for one that
-# exists, or an answer.
-Judgement: TypeAlias = Generator[Awaitable[Any], Any, "str | HttpResponse | None"]
+# The sid of a new session, None for an existing session, or a response that ends the request.
+Decision: TypeAlias = "str | HttpResponse | None"
+Checks: TypeAlias = Generator[Awaitable[Any], Any, Decision]
+
+
+_MAX_LOGGED_VALUE: Final = 300  # characters
+
+
+class InvalidResultError(TypeError):
+    """A middleware or a function of the options returned a value that it must not return."""
 
 
 class ConnectionRefusal:
-    """What `connection_error` is told: who asked, and why it was refused."""
+    """The argument of a `connection_error` hook: the request and the reason of its refusal.
+
+    `code` and `message` are those that the client receives; `context` has details for the log.
+    """
 
     __slots__ = ("code", "context", "message", "request")
 
@@ -44,93 +55,94 @@ class ConnectionRefusal:
         self.message = error.refusal.message
         self.context = error.context
 
+    def __repr__(self) -> str:
+        return f"ConnectionRefusal({self.request!r}, code={self.code}, message={self.message!r})"
 
-class Judged(Protocol):
-    """Who is told what became of a request; exactly one of these is called."""
 
-    def admitted(self, exchange: Exchange, new_sid: str | None) -> None:
-        """It may have what it asks for: a session of that sid, or the one that it names."""
+class AdmissionTarget(Protocol):
+    """The engine, as the admission sees it; the admission calls exactly one method per request."""
 
-    def answered(self, exchange: Exchange, response: HttpResponse) -> None:
-        """Somebody answers it himself."""
+    def _admitted(self, exchange: Exchange, new_sid: str | None) -> None:
+        """Open a session with `new_sid`, or continue the session that the request names."""
 
-    def refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
-        """It is refused."""
+    def _answered(self, exchange: Exchange, response: HttpResponse) -> None:
+        """Send the response of a middleware or of CORS."""
+
+    def _refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
+        """Send the refusal."""
 
 
 class Admission:
-    """Judges the requests of one engine."""
+    """The checks that every request of one engine passes."""
 
     def __init__(
-        self, options: EngineOptions, sessions: Mapping[str, Session], judged: Judged
+        self, options: EngineOptions, sessions: Mapping[str, Session], target: AdmissionTarget
     ) -> None:
         self._options = options
         self._sessions = sessions
-        self._judged = judged
+        self._target = target
         self._cors = CorsPolicy(options.cors) if options.cors is not None else None
         self._tasks: set[asyncio.Task[None]] = set()
         self.middlewares: list[Middleware] = []
 
-    def judge(self, exchange: Exchange) -> None:
-        """Tell the engine what becomes of a request, now or later."""
-        judgement = self._judge(exchange.request)
+    def admit(self, exchange: Exchange) -> None:
+        """Check a request and report the outcome to the engine, now or from a task."""
+        checks = self._check(exchange.request)
         try:
-            awaited = next(judgement)
+            awaited = next(checks)
         except StopIteration as end:
-            verdict = end.value
+            decision = end.value
         except HandshakeRefusedError as refusal:
-            self._judged.refused(exchange, refusal)
+            self._target._refused(exchange, refusal)
             return
         else:
             task = asyncio.get_running_loop().create_task(
-                self._await(exchange, judgement, awaited),
+                self._finish(exchange, checks, awaited),
                 name=f"engineio request {exchange.request.path}",
             )
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             exchange.on_abort = lambda: _cancel(task)
             return
-        self._conclude(exchange, verdict)
+        self._report(exchange, decision)
 
     def close(self) -> None:
-        """Answer the requests that still wait: they come too late."""
+        """Cancel the pending checks; their requests receive 503."""
         for task in self._tasks:
             task.cancel()
 
-    async def _await(
-        self, exchange: Exchange, judgement: Judgement, awaited: Awaitable[Any]
-    ) -> None:
+    async def _finish(self, exchange: Exchange, checks: Checks, awaited: Awaitable[Any]) -> None:
         try:
             async with asyncio.timeout(self._options.handshake_timeout):
-                verdict = await _drive(judgement, awaited)
-            exchange.on_abort = _nothing
-            if not exchange.is_gone:  # a middleware may have gone on although it was cancelled
-                self._conclude(exchange, verdict)
+                decision = await _drive(checks, awaited)
+            exchange.on_abort = noop
+            if not exchange.is_gone:  # a middleware can suppress its cancellation
+                self._report(exchange, decision)
         except HandshakeRefusedError as refusal:
-            self._judged.refused(exchange, refusal)
+            self._target._refused(exchange, refusal)
         except TimeoutError as error:
             context = {"name": "HANDSHAKE_TIMEOUT", "error": error}
-            self._judged.refused(exchange, HandshakeRefusedError(errors.BAD_REQUEST, context))
+            self._target._refused(exchange, HandshakeRefusedError(errors.BAD_REQUEST, context))
         except asyncio.CancelledError:
-            self._judged.answered(exchange, HttpResponse(503))
+            self._target._answered(exchange, HttpResponse(503))
             raise
         except Exception:
-            logger.exception("a request to %s failed", exchange.request.path)
-            self._judged.answered(exchange, HttpResponse(500))
+            logger.exception("admission of a request to %s failed", exchange.request.path)
+            self._target._answered(exchange, HttpResponse(500))
 
-    def _conclude(self, exchange: Exchange, verdict: str | HttpResponse | None) -> None:
-        if isinstance(verdict, HttpResponse):
-            self._judged.answered(exchange, verdict)
+    def _report(self, exchange: Exchange, decision: Decision) -> None:
+        if isinstance(decision, HttpResponse):
+            self._target._answered(exchange, decision)
             return
         try:
-            self._judged.admitted(exchange, verdict)
+            self._target._admitted(exchange, decision)
         except HandshakeRefusedError as refusal:
-            self._judged.refused(exchange, refusal)
+            self._target._refused(exchange, refusal)
 
-    # -- the order of the checks
+    # -- the checks, in order
 
-    def _judge(self, request: HttpRequest) -> Judgement:
-        """Yield whom to wait for. Raises HandshakeRefusedError."""
+    def _check(self, request: HttpRequest) -> Checks:
+        """Yield each awaitable of user code; return the decision. Raises HandshakeRefusedError."""
         if self._cors is not None:
             self._cors.decorate(request)
             if request.method == "OPTIONS":
@@ -141,35 +153,38 @@ class Admission:
                 if inspect.isawaitable(response):
                     response = yield response
                 if response is not None and not isinstance(response, HttpResponse):
-                    raise TypeError(f"a middleware returned {type(response).__name__}")
+                    raise InvalidResultError(
+                        "an engine middleware must return None to continue or an HttpResponse to "
+                        f"end the request, got {response!r}"
+                    )
             except HandshakeRefusedError:
                 raise
             except Exception as error:
-                logger.info("a middleware refused a request: %r", error)
                 context = {"name": "MIDDLEWARE_FAILURE", "error": error}
                 raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
             if isinstance(response, HttpResponse):
                 return response
-        transport = self._check(request)
+        transport = self._check_transport(request)
         if sid := request.query.get("sid"):
             self._check_session(request, sid, transport)
             return None
         handshake.check_new_session(request.method, transport, request.is_upgrade)
-        yield from self._ask_for_permission(request)
+        yield from self._check_permission(request)
         handshake.check_protocol(request.query)
-        return (yield from self._make_sid(request))
+        return (yield from self._generate_sid(request))
 
-    def _check(self, request: HttpRequest) -> str:
+    def _check_transport(self, request: HttpRequest) -> str:
         transport = handshake.check_transport(request.query, self._options)
         if has_invalid_origin(request):
             context = {"name": "INVALID_ORIGIN", "origin": request.headers.pop("origin", "")}
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
         if self._cors is not None and request.is_upgrade and self._cors.forbids_websocket(request):
-            logger.warning(
-                "a WebSocket from origin %r was refused; if it is yours, add it to the cors option",
-                request.headers.get("origin", "")[:200],
-            )
-            raise HandshakeRefusedError(errors.FORBIDDEN, {"name": "ORIGIN_NOT_ALLOWED"})
+            context = {
+                "name": "ORIGIN_NOT_ALLOWED",
+                "origin": request.headers.get("origin", ""),
+                "remedy": "add the origin to Cors(origins=...) if it is yours",
+            }
+            raise HandshakeRefusedError(errors.FORBIDDEN, context)
         return transport
 
     def _check_session(self, request: HttpRequest, sid: str, transport: str) -> None:
@@ -184,21 +199,20 @@ class Admission:
             }
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
 
-    def _ask_for_permission(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, None]:
+    def _check_permission(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, None]:
         if self._options.allow_request is None:
             return
         try:
-            verdict = self._options.allow_request(request)
-            if inspect.isawaitable(verdict):
-                verdict = yield verdict
+            decision = self._options.allow_request(request)
+            if inspect.isawaitable(decision):
+                decision = yield decision
         except Exception as error:
-            logger.info("allow_request refused a request: %r", error)
             raise HandshakeRefusedError(errors.FORBIDDEN, {"error": error}) from error
-        if verdict is not None and verdict is not True:
-            message = verdict if isinstance(verdict, str) else None
+        if decision is not None and decision is not True:
+            message = decision if isinstance(decision, str) else None
             raise HandshakeRefusedError(errors.FORBIDDEN, {"message": message}, message=message)
 
-    def _make_sid(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, str]:
+    def _generate_sid(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, str]:
         if self._options.generate_id is None:
             return generate_id()
         try:
@@ -206,31 +220,46 @@ class Admission:
             if inspect.isawaitable(sid):
                 sid = yield sid
             if not isinstance(sid, str) or not sid or sid in self._sessions:
-                raise ValueError(f"generate_id returned {sid!r}")
+                raise InvalidResultError(
+                    f"generate_id must return a unique string that is not empty, got {sid!r}"
+                )
         except Exception as error:
             context = {"name": "ID_GENERATION_ERROR", "error": error}
             raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
         return sid
 
 
-async def _drive(judgement: Judgement, awaited: Awaitable[Any]) -> str | HttpResponse | None:
-    """Await what a judgement yields, until it has come to its end."""
+async def _drive(checks: Checks, awaited: Awaitable[Any]) -> Decision:
+    """Await each awaitable that the checks yield; return their decision."""
     while True:
         try:
             try:
                 result = await awaited
             except Exception as error:
-                awaited = judgement.throw(error)
+                awaited = checks.throw(error)
             else:
-                awaited = judgement.send(result)
+                awaited = checks.send(result)
         except StopIteration as end:
-            verdict: str | HttpResponse | None = end.value
-            return verdict
+            decision: Decision = end.value
+            return decision
+
+
+def describe_refusal(refusal: HandshakeRefusedError) -> str:
+    """Return the reason of a refusal for the log, with values of the client escaped."""
+    details = "".join(
+        f"; {key}: {repr(value)[:_MAX_LOGGED_VALUE]}"
+        for key, value in refusal.context.items()
+        if value is not None and value != ""
+    )
+    return f"{refusal.refusal.message} (code {refusal.refusal.code}{details})"
+
+
+def refusal_level(refusal: HandshakeRefusedError) -> int:
+    """Return the log level of a refusal: higher if the program probably has to change."""
+    if isinstance(refusal.context.get("error"), InvalidResultError):
+        return logging.ERROR
+    return logging.WARNING if refusal.context.get("name") == "ORIGIN_NOT_ALLOWED" else logging.INFO
 
 
 def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
-
-
-def _nothing() -> None:
-    """Stand in for the listener of an abort."""

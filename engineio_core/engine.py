@@ -15,9 +15,17 @@ from typing import Any, Final, Literal, TypeVar, overload
 import orjson
 
 from engineio_core import errors, handshake
-from engineio_core.admission import Admission, ConnectionRefusal, Middleware
+from engineio_core.admission import (
+    Admission,
+    ConnectionRefusal,
+    Middleware,
+    describe_refusal,
+    refusal_level,
+)
 from engineio_core.callbacks import (
     describe_function,
+    discard_awaitable,
+    is_awaitable,
     require_function_or_coroutine_function,
     require_plain_function,
 )
@@ -172,7 +180,7 @@ class BaseEngine:
         if path == self._bare_path or path.startswith(self._path):
             if self._files is not None and self._files(exchange):
                 return
-            self._admission.judge(exchange)
+            self._admission.admit(exchange)
         elif self._mounted is not None and not request.is_upgrade:
             self._mounted(exchange)
         else:
@@ -180,7 +188,7 @@ class BaseEngine:
 
     # -- outcomes, called by the admission
 
-    def admitted(self, exchange: Exchange, new_sid: str | None) -> None:
+    def _admitted(self, exchange: Exchange, new_sid: str | None) -> None:
         """Open or find the session of an admitted request. Raises HandshakeRefusedError."""
         request = exchange.request
         sid = request.query.get("sid") or None
@@ -203,21 +211,33 @@ class BaseEngine:
                     errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"}
                 )
 
-    def answered(self, exchange: Exchange, response: HttpResponse) -> None:
+    def _answered(self, exchange: Exchange, response: HttpResponse) -> None:
         """Send a response that does not come from a session."""
+        if response.status >= 400:
+            self._log_refusal(exchange.request, f"status {response.status}")
+        self._respond(exchange, response)
+
+    def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
         exchange.keep_alive = exchange.keep_alive and not exchange.request.is_upgrade
         exchange.respond(response)
 
-    def refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
+    def _refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
         """Call the `connection_error` hooks and refuse the request."""
         request = exchange.request
+        self._log_refusal(request, describe_refusal(refusal), refusal_level(refusal))
         self._call_hooks("connection_error", ConnectionRefusal(request, refusal))
         if request.is_upgrade:
             # Node: always 400, and the plain message as the body.
-            self.answered(exchange, HttpResponse(400, str(refusal).encode(), [TEXT_HTML]))
+            self._respond(exchange, HttpResponse(400, str(refusal).encode(), [TEXT_HTML]))
             return
         body = orjson.dumps({"code": refusal.refusal.code, "message": str(refusal)})
         exchange.respond(HttpResponse(refusal.status, body, [JSON]))
+
+    def _log_refusal(self, request: HttpRequest, reason: str, level: int = logging.INFO) -> None:
+        logger.log(
+            level, "refused %s %s from %s: %s",
+            request.method, request.path[:200], request.remote_address, reason,
+        )  # fmt: skip
 
     def _polling(self, sid: str) -> PollingTransport:
         transport = self.sessions[sid].transport
@@ -297,13 +317,14 @@ class BaseEngine:
             self._decorate(request, lines)
             head = encode_switch(accepted, [*request.response_headers.items(), *lines])
         except WebSocketHandshakeError as rejection:
+            self._log_refusal(request, f"invalid WebSocket handshake: {rejection.text}")
             headers = [TEXT_HTML, *rejection.headers]
-            self.answered(exchange, HttpResponse(400, rejection.text.encode(), headers))
+            self._respond(exchange, HttpResponse(400, rejection.text.encode(), headers))
             return None
         except ValueError:
             logger.exception("invalid response header for a WebSocket handshake")
             request.response_headers.clear()
-            self.answered(exchange, HttpResponse(500))
+            self._respond(exchange, HttpResponse(500))
             return None
         tcp, rest = exchange.upgrade()
         transport = WebSocketTransport(tcp, self._session_context(), accepted.extensions, head)
@@ -341,7 +362,9 @@ class BaseEngine:
     def _is_full(self, exchange: Exchange) -> bool:
         if len(self.sessions) < self.options.max_sessions and not self._is_closing:
             return False
-        self.answered(exchange, HttpResponse(503, b"", [("Retry-After", "5")]))
+        reason = "the engine is closing" if self._is_closing else "max_sessions is reached"
+        self._log_refusal(exchange.request, reason)
+        self._respond(exchange, HttpResponse(503, b"", [("Retry-After", "5")]))
         return True
 
     # -- hooks
@@ -359,7 +382,10 @@ class BaseEngine:
     def _call_hooks(self, event: str, *args: Any) -> None:
         for hook in self._hooks[event]:
             try:
-                hook(*args)
+                result = hook(*args)
+                if result is not None and is_awaitable(result):
+                    discard_awaitable(result)
+                    raise TypeError("a hook must not return an awaitable: start a task instead")
             except Exception:
                 logger.exception("%r hook failed", event)
 

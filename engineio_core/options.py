@@ -232,7 +232,7 @@ class Cookie:
             value = getattr(self, name)
             if value is not None and not (isinstance(value, str) and is_cookie_attribute(value)):
                 raise ValueError(
-                    f'the {name} of a cookie must be ASCII without controls and ";", got {value!r}'
+                    f'the {name} of a cookie must be printable ASCII without ";", got {value!r}'
                 )
         if self.same_site not in {"strict", "lax", "none", None}:
             raise ValueError(

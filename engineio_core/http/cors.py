@@ -1,30 +1,31 @@
-"""Who may talk to this server from another origin, and the headers that say so.
+"""CORS: the origins that may use this server, and the response headers that permit it.
 
-Knows: the CORS protocol of the Fetch standard, the origin rule for WebSockets.
-Does not know: routing; it is asked before anything else is.
+Source: the CORS protocol of the Fetch standard. `admission` applies the policy before all other
+checks.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from engineio_core.callbacks import discard_awaitable, is_awaitable
 from engineio_core.http.grammar import is_field_value
 from engineio_core.http.message import HttpRequest, HttpResponse
-from engineio_core.options import Cors
+from engineio_core.options import Cors, OriginCheck
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+logger = logging.getLogger("engineio_core")
 
 
 def has_invalid_origin(request: HttpRequest) -> bool:
-    """Whether the Origin header holds characters that no header may hold."""
+    """Return whether the Origin header contains characters that are invalid in a header."""
     return not is_field_value(request.headers.get("origin", ""))
 
 
 class CorsPolicy:
-    """Answers, by the options, for one engine."""
+    """The CORS decisions and headers of one engine."""
 
     def __init__(self, cors: Cors) -> None:
         self._cors = cors
@@ -32,7 +33,8 @@ class CorsPolicy:
         self._accepts_all = origins == "*"
         self._exact: frozenset[str] = frozenset()
         self._patterns: tuple[re.Pattern[str], ...] = ()
-        self._check = None
+        self._check: OriginCheck | None = None
+        self._has_logged = False
         if isinstance(origins, str):
             self._exact = frozenset((origins,))
         elif isinstance(origins, re.Pattern):
@@ -45,18 +47,32 @@ class CorsPolicy:
             self._accepts_all = "*" in self._exact
 
     def allows(self, origin: str) -> bool:
-        """Whether a page of that origin may talk to this server."""
+        """Return whether pages of an origin may use this server."""
         if self._accepts_all or origin in self._exact:
             return True
         if any(pattern.fullmatch(origin) for pattern in self._patterns):
             return True
-        return bool(self._check(origin)) if self._check is not None else False
+        return self._check is not None and self._run_check(self._check, origin)
+
+    def _run_check(self, check: OriginCheck, origin: str) -> bool:
+        """Return the result of the origin function; deny if it returns an awaitable."""
+        result = check(origin)
+        if not is_awaitable(result):
+            return bool(result)
+        discard_awaitable(result)
+        if not self._has_logged:
+            self._has_logged = True
+            logger.error(
+                "Cors(origins=...) must be a plain function that returns a bool; it returned an "
+                "awaitable, so all its origins are denied"
+            )
+        return False
 
     def forbids_websocket(self, request: HttpRequest) -> bool:
-        """Whether a WebSocket handshake comes from a page that may not talk to this server.
+        """Return whether a WebSocket handshake comes from a page of an origin that is not allowed.
 
-        Browsers do not apply CORS to WebSockets: the server has to. Clients that are no browsers
-        send no Origin, and a page may always talk to the host that it came from.
+        Browsers do not apply CORS to WebSockets, so the server must. Non-browser clients send no
+        Origin header; pages of the server's own host are always allowed.
         """
         origin = request.headers.get("origin")
         if origin is None or self.allows(origin):
@@ -64,13 +80,13 @@ class CorsPolicy:
         return not is_same_host(origin, request.host)
 
     def decorate(self, request: HttpRequest) -> None:
-        """Add to the request's `response_headers` what the browser wants to see."""
+        """Add the CORS headers to the request's `response_headers`."""
         headers = request.response_headers
         origin = request.headers.get("origin")
         if self._accepts_all:
             headers["Access-Control-Allow-Origin"] = "*"
         else:
-            # A cache must not give the answer for one origin to another.
+            # A cache must not reuse the response of one origin for another.
             headers["Vary"] = "Origin"
             if origin is not None and not has_invalid_origin(request) and self.allows(origin):
                 headers["Access-Control-Allow-Origin"] = origin
@@ -80,23 +96,26 @@ class CorsPolicy:
             headers["Access-Control-Expose-Headers"] = _join(self._cors.exposed_headers)
 
     def preflight(self, request: HttpRequest) -> HttpResponse:
-        """Answer an OPTIONS request; `decorate` has been called."""
+        """Return the response to a preflight request, after `decorate`."""
         headers = [("Access-Control-Allow-Methods", _join(self._cors.methods))]
-        asked = request.headers.get("access-control-request-headers")
+        requested = request.headers.get("access-control-request-headers")
         if self._cors.allowed_headers is not None:
             headers.append(("Access-Control-Allow-Headers", _join(self._cors.allowed_headers)))
-        elif asked is not None:
+        elif requested is not None:
             vary = request.response_headers.get("Vary")
             names = "Access-Control-Request-Headers"
             request.response_headers["Vary"] = f"{vary}, {names}" if vary else names
-            headers.append(("Access-Control-Allow-Headers", asked))
+            headers.append(("Access-Control-Allow-Headers", requested))
         if self._cors.max_age is not None:
             headers.append(("Access-Control-Max-Age", str(self._cors.max_age)))
         return HttpResponse(self._cors.options_success_status, b"", headers)
 
 
 def is_same_host(origin: str, host: str) -> bool:
-    """Whether an origin names that host; ports may differ, for proxies often drop them."""
+    """Return whether an origin has the host name of `host`.
+
+    Ports are ignored, because many proxies drop them.
+    """
     try:
         origin_host = urlsplit(origin).hostname
         own_host = urlsplit(f"//{host}").hostname
