@@ -201,7 +201,7 @@ def _banner(chosen: settings.Settings, port: int, application: Application) -> s
     if not chosen.dev:
         return f"HexTrackr listens at {url}, database {application.database}"
     program = sys.argv[0] if Path(sys.argv[0]).name == "hextrackr-server" else "hextrackr-server"
-    authority = application.authority
+    authority = application.services.authority
     admin = authority.sign("admin", role="admin")
     return "\n".join(
         (

@@ -107,7 +107,7 @@ class RateLimiter:
         self.allowed = 0
         self.refused = 0
 
-    def know(self, events: list[str]) -> None:
+    def add_known(self, events: list[str]) -> None:
         """Name the events that there are: each has a bucket of its own, all others share one."""
         for event in events:
             self._known[event] = EVENT_RATES.get(event, self._rules.events_per_minute)

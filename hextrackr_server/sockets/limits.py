@@ -1,6 +1,6 @@
-"""Where limits are asked, and what a client hears that is above one.
+"""Rate limits of handshakes, connections and events, and the answers of refused clients.
 
-Knows: middlewares, the code RATE_LIMITED, `retryAfterMs`.  Does not know: rates.
+`security.rate_limiter` counts; this module connects it to the engine and the namespaces.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TOO_MANY = "Rate limit exceeded"
 
 
 def register(io: SocketServer, limiter: RateLimiter, authenticator: Authenticator) -> None:
-    """Limit handshakes, connections and events; called after all events are registered."""
+    """Limit handshakes, connections and events; call it after `Authenticator.register`."""
 
     def limit_handshakes(request: HttpRequest) -> HttpResponse | None:
         if request.query.get("sid"):
@@ -38,7 +38,8 @@ def register(io: SocketServer, limiter: RateLimiter, authenticator: Authenticato
         return HttpResponse(429, json.dumps(body).encode(), headers)
 
     def enter(socket: Socket) -> None:
-        # The last middleware, and a plain one: nobody comes in between it and `opened`.
+        # The last middleware, and a synchronous one: no other socket connects between `has_room`
+        # and `opened`.
         user, address = principal_of(socket).user_id, socket.handshake.address
         if not limiter.has_room(user, address):
             refusal = ServiceError(ErrorCode.RATE_LIMITED, "Too many connections")
@@ -65,20 +66,25 @@ def register(io: SocketServer, limiter: RateLimiter, authenticator: Authenticato
         namespace.on("connection", opened)
         namespace.on("disconnect", closed)
         namespace.use_event(limit_events)
-        limiter.know(namespace.event_names())
+
+
+def add_known_events(io: SocketServer, limiter: RateLimiter) -> None:
+    """Give each registered event a limit of its own; call it after all handlers are registered."""
+    for namespace in namespaces(io):
+        limiter.add_known(namespace.event_names())
 
 
 def _refuse(socket: Socket, limiter: RateLimiter, limits: SocketLimits, wait: float) -> None:
     if limiter.is_abusive(limits):
         logger.warning(
-            "a client that does not slow down is disconnected",
+            "disconnecting a client that exceeds its rate limit continuously",
             extra=log_setup.fields(
                 socket=socket.id,
                 user=principal_of(socket).user_id,
                 address=socket.handshake.address,
             ),
         )
-        # The answer goes first.
+        # Disconnect in the next loop iteration: the error answer is sent first.
         asyncio.get_running_loop().call_soon(socket.disconnect, True)
     raise AckError(str(ErrorCode.RATE_LIMITED), TOO_MANY, data={"retryAfterMs": _ms(wait)})
 

@@ -75,6 +75,11 @@ class Database:
             with connection.begin():
                 yield connection
 
+    def check(self) -> None:
+        """Run a trivial query; raise the driver's error if the database does not answer."""
+        with self.reading() as connection:
+            connection.execute(select(1))
+
     def close(self) -> None:
         """Close every connection and let another server open it."""
         self._backend.close()

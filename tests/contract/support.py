@@ -10,12 +10,14 @@ import asyncio
 import json
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from hextrackr_server.application import Application
+from hextrackr_server.application import FEATURES, Application
 from hextrackr_server.config.settings import Settings
+from hextrackr_server.feature import Context, Feature
 from hextrackr_server.security.session_cookie import SessionCookies
 from socketio_core import ConnectError
 from socketio_core.testing import TestClient, TestConnection, TestServer, settle
@@ -89,7 +91,13 @@ class Answer:
 class Stage:
     """One application: sockets without TCP, and a port where a test needs bytes."""
 
-    def __init__(self, directory: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        features: Sequence[Callable[[Context], Feature]] = FEATURES,
+        **settings: Any,
+    ) -> None:
         self.directory = directory
         self.logins = Logins(directory / "sessions.db")
         defaults: dict[str, Any] = {
@@ -101,7 +109,9 @@ class Stage:
             "cors_origins": ("https://app.example",),
         }
         self.clock = StageClock()
-        self.application = Application(Settings(**(defaults | settings)), clock=self.clock)
+        self.application = Application(
+            Settings(**(defaults | settings)), clock=self.clock, features=features
+        )
         self.io = self.application.io
         self.server = TestServer(self.io)
         self.port = 0
@@ -124,7 +134,7 @@ class Stage:
         await self.server.advance(seconds)
 
     def token(self, user: str = "7", role: str = "user", **more: Any) -> str:
-        return self.application.authority.sign(user, role=role, **more)
+        return self.application.services.authority.sign(user, role=role, **more)
 
     async def client(
         self,

@@ -93,11 +93,11 @@ async def test_s035_a_refusal_is_a_connect_error_with_message_and_data(stage: St
 
 async def test_s036_s038_what_was_missed_is_replayed_with_rooms_and_data(stage: Stage) -> None:
     client = await stage.client("7")
-    stage.application.notifications.user("7", "x", "before")
+    stage.application.services.notifications.user("7", "x", "before")
     await client.receive_event("user-notification")
     client.connection.cut()
-    stage.application.notifications.user("7", "x", "missed")
-    stage.application.notifications.user("8", "x", "not mine")
+    stage.application.services.notifications.user("7", "x", "missed")
+    stage.application.services.notifications.user("8", "x", "not mine")
     back = await stage.server.connect(
         auth={"token": stage.token("7"), "pid": client.pid, "offset": client.last_offset}
     )
@@ -121,7 +121,7 @@ async def test_s037_a_state_is_kept_for_two_minutes(
 async def test_s038_a_revoked_principal_is_never_restored(stage: Stage) -> None:
     client = await stage.server.connect(headers=stage.logins.log_in("7"))
     client.connection.cut()
-    stage.application.authenticator.revoke(user_id="7")
+    stage.application.services.authenticator.revoke(user_id="7")
     await stage.advance(1)
     back = await stage.server.connect(headers=stage.logins.log_in("7"), auth={"pid": client.pid})
     assert back.id != client.id
@@ -147,8 +147,8 @@ async def test_s038_a_session_that_began_as_anothers_meanwhile_is_not_given_back
     early = await stage.client("8")
     assert (await early.emit_with_ack("join-progress", "session-of-7"))["success"]
     early.connection.cut()
-    stage.application.tracker.queue(1, "7", "scan.csv", None, session_id="session-of-7")
-    stage.application.tracker.start("session-of-7")
+    stage.application.services.tracker.queue(1, "7", "scan.csv", None, session_id="session-of-7")
+    stage.application.services.tracker.start("session-of-7")
     await stage.advance(1)
     back = await stage.server.connect(auth={"token": stage.token("8")}, recovering=early)
     await settle()
@@ -160,7 +160,7 @@ async def test_s038_a_session_of_ones_own_is_given_back(stage: Stage) -> None:
     early = await stage.client("7")
     assert (await early.emit_with_ack("join-progress", "session-of-7"))["success"]
     early.connection.cut()
-    stage.application.tracker.queue(1, "7", "scan.csv", None, session_id="session-of-7")
+    stage.application.services.tracker.queue(1, "7", "scan.csv", None, session_id="session-of-7")
     back = await stage.server.connect(auth={"token": stage.token("7")}, recovering=early)
     assert back.id == early.id
     assert "progress-session-of-7" in stage.io.sockets[back.id].rooms
@@ -179,7 +179,7 @@ async def test_s038_who_has_logged_out_is_not_restored(stage: Stage) -> None:
 async def test_s038_a_state_is_restored_to_nobody_else(stage: Stage) -> None:
     client = await stage.client("7")
     client.connection.cut()
-    stage.application.notifications.user("7", "x", "private")
+    stage.application.services.notifications.user("7", "x", "private")
     auth = {"token": stage.token("8"), "pid": client.pid}
     assert (await stage.refusal(auth=auth))["code"] == "UNAUTHORIZED"
 

@@ -168,7 +168,7 @@ async def test_s126_a_socket_watches_as_many_resources_as_it_may_have_rooms(scop
         assert (await watch(client, "device", number))["success"]
     for attempt in (watch, start):
         assert (await attempt(client, "device", free))["code"] == "CONFLICT"
-    assert len(scoped.application.editing) == 0
+    assert len(scoped.application.services.editing) == 0
     assert (await watch(client, "device", 0))["success"]
     await client.emit_with_ack("unwatch-resource", "device", 0)
     assert (await watch(client, "device", free))["success"]
@@ -260,7 +260,7 @@ async def test_s132_who_leaves_is_no_ghost(stage: Stage) -> None:
     client.disconnect()
     await settle()
     assert len(events(other, "stopped")) == 1
-    assert len(stage.application.editing) == 0
+    assert len(stage.application.services.editing) == 0
 
 
 async def test_s132_who_is_cut_off_has_a_grace(stage: Stage) -> None:
@@ -271,7 +271,7 @@ async def test_s132_who_is_cut_off_has_a_grace(stage: Stage) -> None:
     assert events(other, "stopped") == []
     await stage.advance(2)
     assert len(events(other, "stopped")) == 1
-    assert len(stage.application.editing) == 0
+    assert len(stage.application.services.editing) == 0
 
 
 async def test_s132_who_comes_back_in_time_edits_on(stage: Stage) -> None:

@@ -135,7 +135,7 @@ async def test_s082_what_a_client_calls_error_is_an_event_like_any_other(
 ) -> None:
     client, other = await stage.client("7"), await stage.client("8")
     assert (await client.emit_with_ack(event, "forged"))["code"] == "UNKNOWN_EVENT"
-    assert stage.application.metrics.snapshot()["errors"] == 0
+    assert stage.application.context.metrics.snapshot()["errors"] == 0
     assert other.received == []
 
 

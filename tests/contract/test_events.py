@@ -58,7 +58,7 @@ async def test_s068_vulnerability_updated_reaches_who_is_logged_in_and_nobody_el
 ) -> None:
     client = await stage.client()
     lurker = stage.server.open_connection()
-    stage.application.vulnerabilities.updated(5, {"severity": "High", "internal": "x"})
+    stage.application.services.vulnerabilities.updated(5, {"severity": "High", "internal": "x"})
     told = await payload(client, "vulnerability-updated")
     assert told == {
         "id": 5,

@@ -47,7 +47,7 @@ async def test_s145_every_helper_of_the_server_that_the_guide_names_is_there(
     wanted = {"startTime": stage.clock.epoch_ms(), "duration": 60_000}
     assert (await admin.emit_with_ack("system-maintenance", wanted))["success"]
     # getImportLastActivity: what has not moved for ten minutes has failed
-    record = stage.application.tracker.find(number)
+    record = stage.application.services.tracker.find(number)
     assert record is not None
     assert record.touched_at <= stage.clock.monotonic()
     # handleClientDisconnection

@@ -112,7 +112,7 @@ async def test_s085_a_file_of_the_inbox_is_as_large_as_an_upload_at_most(
 ) -> None:
     admin = await stage.client("1", "admin")
     with (inbox / "large.csv").open("wb") as file:
-        file.truncate(stage.application.uploads.maximum + 1)
+        file.truncate(stage.application.services.uploads.maximum + 1)
     assert (await begin(admin, "path", path="large.csv"))["code"] == "TOO_LARGE"
     assert stored(stage) == []
 
@@ -253,6 +253,6 @@ async def test_s113_a_session_has_one_import_wherever_it_is_done(stage: Stage) -
     await finished(client, sessionId="s-2")
     await stage.advance(3700)
     await finished(client)
-    assert stage.application.tracker.find("s-2") is None
+    assert stage.application.services.tracker.find("s-2") is None
     assert (await begin(other, "external", sessionId="s-2"))["code"] == "CONFLICT"
-    await stage.settled(lambda: not stage.application.imports._stop_reasons)
+    await stage.settled(lambda: not stage.application.services.imports._stop_reasons)

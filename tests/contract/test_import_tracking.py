@@ -74,7 +74,7 @@ async def test_s113_the_id_of_a_session_is_used_once(stage: Stage) -> None:
 
 async def test_s114_progress_is_throttled_and_its_last_word_is_never_lost(stage: Stage) -> None:
     client = await stage.client()
-    tracker = stage.application.tracker
+    tracker = stage.application.services.tracker
     tracker.queue(70, "7", "scan.csv", None, session_id="s-70")
     await client.emit_with_ack("join-import-room", 70)
     await client.emit_with_ack("join-progress", "s-70")
@@ -89,7 +89,7 @@ async def test_s114_progress_is_throttled_and_its_last_word_is_never_lost(stage:
 
 async def test_s114_other_pages_of_the_starter_see_coarse_steps(stage: Stage) -> None:
     client = await stage.client()
-    tracker = stage.application.tracker
+    tracker = stage.application.services.tracker
     tracker.queue(70, "7", "scan.csv", None, session_id="s-70")
     for processed in range(100):
         tracker.update(70, ImportStatus.PROCESSING, processed, 100, processed, "")
@@ -112,15 +112,15 @@ async def test_s115_the_states_are_a_closed_set_and_final_ones_are_final(stage: 
     }
     client = await stage.client()
     number = (await finished(client))["importId"]
-    stage.application.tracker.fail(number, {"code": "X", "message": "late"})
-    stage.application.tracker.update(number, ImportStatus.STAGING, 0, 1, 0, "")
+    stage.application.services.tracker.fail(number, {"code": "X", "message": "late"})
+    stage.application.services.tracker.update(number, ImportStatus.STAGING, 0, 1, 0, "")
     status = (await client.emit_with_ack("join-import-room", number))["status"]
     assert status["status"] == "completed"
 
 
 async def test_s116_time_and_pace_are_told(stage: Stage) -> None:
     client = await stage.client()
-    tracker = stage.application.tracker
+    tracker = stage.application.services.tracker
     tracker.queue(71, "7", "scan.csv", None, session_id="s-71")
     tracker.start(71)
     await client.emit_with_ack("join-import-room", 71)
@@ -148,7 +148,7 @@ async def test_s117_s118_the_end_goes_to_the_room_and_to_the_user_once_each(
 
 async def test_s119_what_ended_can_be_asked_for_and_what_stalls_fails(stage: Stage) -> None:
     client = await stage.client()
-    tracker = stage.application.tracker
+    tracker = stage.application.services.tracker
     tracker.queue(72, "7", "scan.csv", None, session_id="s-72")
     tracker.start(72)
     for _ in range(12):
@@ -186,7 +186,7 @@ class HeldImporter(Importer):
 @pytest.fixture
 def held(stage: Stage) -> HeldImporter:
     importer = HeldImporter(stage.application.database)
-    stage.application.imports._importer = importer
+    stage.application.services.imports._importer = importer
     return importer
 
 
@@ -272,9 +272,9 @@ async def test_s120_s141_a_result_that_is_being_written_keeps_nobody_for_long(
         def run(self, job: Any, path: Path, report: Any, stopping: Any) -> dict[str, Any]:
             return super().run(job, path, report, lambda: False)
 
-    monkeypatch.setattr("hextrackr_server.application.INTERRUPT_SECONDS", 0.01)
+    monkeypatch.setattr("hextrackr_server.imports.feature.INTERRUPT_SECONDS", 0.01)
     importer = Stubborn(stage.application.database)
-    stage.application.imports._importer = importer
+    stage.application.services.imports._importer = importer
     client = await stage.client("7")
     await start(client)
     await payload(client, "import-started")

@@ -30,7 +30,7 @@ def restarted(directory: Path, after: float, **settings: Any) -> Stage:
 async def test_s064_a_system_notification_reaches_who_is_logged_in(stage: Stage) -> None:
     client = await stage.client()
     anonymous = stage.server.open_connection()
-    stage.application.notifications.system("warning", "Disk is full")
+    stage.application.services.notifications.system("warning", "Disk is full")
     (payload, *_) = await client.receive_event("system-notification")
     assert payload.pop("id")
     assert payload == {
@@ -43,7 +43,7 @@ async def test_s064_a_system_notification_reaches_who_is_logged_in(stage: Stage)
 
 async def test_s065_a_user_notification_reaches_all_sockets_of_its_user(stage: Stage) -> None:
     mine, also_mine, other = [await stage.client(user) for user in ("7", "7", "8")]
-    number = stage.application.notifications.user("7", "import", "Done", {"importId": 5})
+    number = stage.application.services.notifications.user("7", "import", "Done", {"importId": 5})
     for client in (mine, also_mine):
         (payload, *_) = await client.receive_event("user-notification")
         assert payload == {
@@ -72,9 +72,9 @@ def acking(client: TestClient) -> TestClient:
 
 async def kept(stage: Stage, user: str = "7") -> list[str]:
     """What is kept for a user, once all that was to be written is written."""
-    delivery = stage.application.delivery
+    delivery = stage.application.services.delivery
     assert delivery is not None
-    found = await stage.application.writer.run(
+    found = await stage.application.services.writer.run(
         delivery._store.waiting, user, stage.clock.epoch_ms()
     )
     return [json.loads(each.payload)["message"] for each in found]
@@ -84,7 +84,7 @@ async def test_s065_s138_one_ack_is_enough_for_all_sockets_of_a_user(set_up: Any
     stage: Stage = await set_up(notification_acks=True)
     silent, mine, other = [await stage.client(user) for user in ("7", "7", "8")]
     acking(mine)
-    number = stage.application.notifications.user("7", "import", "Done", {"importId": 5})
+    number = stage.application.services.notifications.user("7", "import", "Done", {"importId": 5})
     assert await kept(stage) == ["Done"]
     for client in (silent, mine):
         assert (await client.receive_event("user-notification"))[0] == {
@@ -109,7 +109,7 @@ async def test_s065_s138_who_does_not_ack_is_told_a_few_times_and_again_when_he_
         notification_acks=True, notification_timeout=2.0, notification_attempts=3
     )
     silent = await stage.client("7")
-    stage.application.notifications.user("7", "x", "hello")
+    stage.application.services.notifications.user("7", "x", "hello")
     for seconds, times in ((0, 1), (1.9, 1), (0.2, 2), (2, 3), (60, 3)):
         await stage.advance(seconds)
         assert told(silent) == ["hello"] * times
@@ -125,8 +125,8 @@ async def test_s065_s138_what_came_while_a_user_was_away_awaits_him_over_a_resta
 ) -> None:
     async with Stage(tmp_path, notification_acks=True) as stage:
         for message in ("first", "second"):
-            stage.application.notifications.user("7", "x", message)
-        stage.application.notifications.user("8", "x", "for another")
+            stage.application.services.notifications.user("7", "x", message)
+        stage.application.services.notifications.user("8", "x", "for another")
     async with restarted(tmp_path, 60, notification_acks=True) as stage:
         client = acking(await stage.client("7"))
         for message in ("first", "second"):
@@ -138,7 +138,7 @@ async def test_s065_s138_what_came_while_a_user_was_away_awaits_him_over_a_resta
 async def test_s138_who_is_cut_off_before_his_ack_is_told_on_his_next_socket(set_up: Any) -> None:
     stage: Stage = await set_up(notification_acks=True)
     client = await stage.client("7")
-    stage.application.notifications.user("7", "x", "hello")
+    stage.application.services.notifications.user("7", "x", "hello")
     await settle()
     assert told(client) == ["hello"]
     client.connection.cut()
@@ -153,11 +153,11 @@ async def test_s065_what_is_kept_for_a_user_is_bounded_in_number_and_age(set_up:
         notification_acks=True, notifications_kept=3, notifications_kept_seconds=600.0
     )
     for number in range(5):
-        stage.application.notifications.user("7", "x", str(number))
-    stage.application.notifications.user("8", "x", "for another")
+        stage.application.services.notifications.user("7", "x", str(number))
+    stage.application.services.notifications.user("8", "x", "for another")
     assert await kept(stage) == ["2", "3", "4"]
     await stage.advance(300)
-    stage.application.notifications.user("7", "x", "5")
+    stage.application.services.notifications.user("7", "x", "5")
     await stage.advance(301)
     assert (await kept(stage), await kept(stage, "8")) == (["5"], [])
 
@@ -177,7 +177,7 @@ async def test_s065_what_cannot_be_kept_is_refused_by_field(
 ) -> None:
     stage: Stage = await set_up(notification_acks=True)
     with pytest.raises(ServiceError) as refusal:
-        stage.application.notifications.user(user, "x", "hello", data)
+        stage.application.services.notifications.user(user, "x", "hello", data)
     assert refusal.value.fields is not None
     assert refusal.value.fields[0]["path"] == path
     assert await kept(stage, user) == []
@@ -189,7 +189,7 @@ async def test_s138_at_shutdown_nothing_is_left_running_and_what_was_not_acked_i
     stage: Stage = await set_up(notification_acks=True)
     silent, answering = await stage.client("7"), acking(await stage.client("8"))
     for user in ("7", "8", "9"):
-        stage.application.notifications.user(user, "x", "hello")
+        stage.application.services.notifications.user(user, "x", "hello")
     await settle()
     assert told(silent) == told(answering) == ["hello"]
     await stage.application.shutdown()
@@ -206,7 +206,7 @@ async def test_s064_s065_a_notification_has_a_type_and_a_text(
     stage: Stage, kind: Any, message: Any
 ) -> None:
     with pytest.raises(ServiceError):
-        stage.application.notifications.system(kind, message)
+        stage.application.services.notifications.system(kind, message)
 
 
 async def test_s070_s071_maintenance_begins_and_ends_by_the_clock(stage: Stage) -> None:
@@ -216,7 +216,7 @@ async def test_s070_s071_maintenance_begins_and_ends_by_the_clock(stage: Stage) 
     payload = {"startTime": start, "duration": 120_000, "message": "New disks"}
     answer = await admin.emit_with_ack("system-maintenance", payload)
     assert answer["success"]
-    maintenance = stage.application.maintenance
+    maintenance = stage.application.services.maintenance
     assert not maintenance.is_active
     await stage.advance(61)
     assert maintenance.is_active
@@ -245,7 +245,7 @@ async def test_s071_late_joiners_learn_what_is_ahead_and_in_force(stage: Stage) 
 
 async def test_s071_while_the_system_is_maintained_users_begin_no_import(stage: Stage) -> None:
     start = stage.clock.epoch_ms()
-    stage.application.maintenance.schedule(start, 60_000, None, "1")
+    stage.application.services.maintenance.schedule(start, 60_000, None, "1")
     await stage.advance(1)
     payload = {"source": "inline", "filename": "x.csv", "csv": csv_text([finding_row()])}
     user, admin = await stage.client("7"), await stage.client("1", "admin")
@@ -283,7 +283,7 @@ async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
         number = (await admin.emit_with_ack("system-maintenance", given_up))["id"]
         await admin.emit_with_ack("cancel-maintenance", number)
     async with restarted(tmp_path, 120) as stage:
-        assert stage.application.maintenance.is_active
+        assert stage.application.services.maintenance.is_active
         late = await stage.client("7")
         notices = [args[0] for args in late.events("maintenance-scheduled")]
         assert [(each["message"], each["isActive"]) for each in notices] == [
@@ -299,7 +299,7 @@ async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
         assert kinds == ["maintenance-ended", "maintenance-started"]
         await stage.advance(60)
     async with restarted(tmp_path, 0) as stage:
-        assert stage.application.maintenance.notices() == []
+        assert stage.application.services.maintenance.notices() == []
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ async def test_s070_what_is_no_maintenance_is_refused_by_field(
     answer = await admin.emit_with_ack("system-maintenance", payload)
     assert answer["code"] == "VALIDATION_ERROR"
     assert answer["fields"][0]["path"] == path
-    assert stage.application.maintenance.notices() == []
+    assert stage.application.services.maintenance.notices() == []
 
 
 async def test_s070_a_start_may_be_an_iso_time_and_the_ack_may_be_missing(stage: Stage) -> None:

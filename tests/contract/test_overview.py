@@ -41,7 +41,7 @@ async def test_s003_who_edits_is_seen_by_the_others(stage: Stage) -> None:
 async def test_s004_the_three_broadcasts_of_the_system_are_distinct(stage: Stage) -> None:
     """A notification to `/`, maintenance and announcements to every namespace."""
     client, admin = await stage.client("7"), await stage.client("1", "admin", "/admin")
-    stage.application.notifications.system("info", "hello")
+    stage.application.services.notifications.system("info", "hello")
     assert (await payload(client, "system-notification"))["message"] == "hello"
     announcement = {"message": "soon", "priority": "high"}
     assert (await admin.emit_with_ack("broadcast-announcement", announcement))["success"]

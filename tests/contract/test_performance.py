@@ -59,9 +59,9 @@ def test_s090_a_batch_is_bounded_and_its_types_are_plain_names() -> None:
 
 async def test_s091_batch_updates_are_lists_by_type(stage: Stage) -> None:
     client = await stage.client()
-    stage.application.batcher.add("user-7", "changed", {"id": 1})
-    stage.application.batcher.add("user-7", "changed", {"id": 2})
-    stage.application.batcher.add("user-7", "created", {"id": 3})
+    stage.application.services.batcher.add("user-7", "changed", {"id": 1})
+    stage.application.services.batcher.add("user-7", "changed", {"id": 2})
+    stage.application.services.batcher.add("user-7", "created", {"id": 3})
     await stage.advance(0.5)
     assert await payload(client, "batch-updates") == {
         "changed": [{"id": 1}, {"id": 2}],
@@ -71,7 +71,7 @@ async def test_s091_batch_updates_are_lists_by_type(stage: Stage) -> None:
 
 async def test_s091_what_waits_is_sent_before_the_server_says_goodbye(stage: Stage) -> None:
     client = await stage.client()
-    stage.application.batcher.add("user-7", "changed", {"id": 1})
+    stage.application.services.batcher.add("user-7", "changed", {"id": 1})
     await stage.application.shutdown()
     assert await payload(client, "batch-updates") == {"changed": [{"id": 1}]}
 
@@ -80,7 +80,7 @@ async def test_s093_s094_records_of_imports_go_by_state_and_age(stage: Stage) ->
     """An hour after its end the record is gone; its row in the database still answers."""
     client = await stage.client()
     number = (await finished(client))["importId"]
-    tracker = stage.application.tracker
+    tracker = stage.application.services.tracker
     await stage.advance(KEEP_SECONDS - 2 * WATCH_SECONDS)
     assert tracker.find(number) is not None
     for _ in range(4):

@@ -38,9 +38,9 @@ async def test_s134_all_means_those_who_are_logged_in(stage: Stage) -> None:
     silent = stage.server.open_connection()
     heard: list[Any] = []
     silent.send = heard.append  # type: ignore[method-assign]
-    stage.application.notifications.announce("hello", None, "x")
-    stage.application.notifications.system("x", "hello")
-    stage.application.vulnerabilities.updated(5, {"severity": "High"})
+    stage.application.services.notifications.announce("hello", None, "x")
+    stage.application.services.notifications.system("x", "hello")
+    stage.application.services.vulnerabilities.updated(5, {"severity": "High"})
     await client.receive_event("system-announcement")
     await settle()
     assert heard == []
@@ -57,7 +57,7 @@ async def test_s135_no_event_with_any_arguments_harms_the_server(
             answer = await client.emit_with_ack(event, *arguments)
             assert isinstance(answer["success"], bool), event
         assert client.connected
-    assert "handler" not in stage.application.metrics.errors
+    assert "handler" not in stage.application.context.metrics.errors
 
 
 async def test_s136_what_one_client_may_use_is_bounded(set_up: Any) -> None:
@@ -94,9 +94,9 @@ async def test_s137_nothing_is_left_of_those_who_have_gone(stage: Stage) -> None
     application = stage.application
     assert not stage.io.sockets
     assert not stage.io.main.adapter.rooms()
-    assert len(application.editing) == 0
-    assert not application.guard._ends
-    assert not application.limiter._open
+    assert len(application.services.editing) == 0
+    assert not application.services.authenticator._ends
+    assert not application.context.limiter._open
 
 
 async def test_s138_every_event_that_a_client_may_send_is_acked(stage: Stage) -> None:

@@ -149,7 +149,7 @@ async def test_s103_s105_events_are_logged_by_name_never_by_content(
     client.emit("start-editing", "ticket", "TOP-SECRET")
     client.emit("evil\nname\x1b[31m" + "x" * 500, "TOP-SECRET")
     await settle()
-    stage.application.notifications.user("7", "x", "TOP-SECRET")
+    stage.application.services.notifications.user("7", "x", "TOP-SECRET")
     await settle()
     text = (tmp_path / "logs" / "socket-events.log").read_text()
     assert "TOP-SECRET" not in text

@@ -41,7 +41,7 @@ def test_s052_a_bucket_gives_so_many_at_once_and_as_many_in_a_minute() -> None:
 
 def test_s053_names_that_nobody_knows_share_one_bucket(time: Time) -> None:
     limiter = RateLimiter(SMALL, time)
-    limiter.know(["known"])
+    limiter.add_known(["known"])
     limits = limiter.enter("7", "1.2.3.4")
     allowed = [limiter.check(limits, f"made-up-{number}") == 0 for number in range(100)]
     assert allowed.count(True) == 2  # a quarter of what a socket may
@@ -52,7 +52,7 @@ def test_s053_names_that_nobody_knows_share_one_bucket(time: Time) -> None:
 def test_s053_a_new_connection_is_no_new_beginning(time: Time) -> None:
     """Principal and address have buckets that outlive sockets."""
     limiter = RateLimiter(SMALL, time)
-    limiter.know(["known"])
+    limiter.add_known(["known"])
 
     def spend(user: str, address: str) -> int:
         limits = limiter.enter(user, address)

@@ -20,7 +20,7 @@ def admin_headers(stage: Stage) -> dict[str, str]:
 async def test_s121_a_change_is_told_with_public_columns_only(stage: Stage) -> None:
     client = await stage.client()
     change = Change("created", {"id": 1, "cve": "CVE-2024-1", "password_hash": "x"})
-    stage.application.vulnerabilities.publish([change])
+    stage.application.services.vulnerabilities.publish([change])
     assert await payload(client, "vulnerability-change") == {
         "type": "created",
         "data": {"id": 1, "cve": "CVE-2024-1"},
@@ -30,7 +30,9 @@ async def test_s121_a_change_is_told_with_public_columns_only(stage: Stage) -> N
 
 async def test_s121_many_changes_are_one_summary(stage: Stage) -> None:
     client = await stage.client()
-    stage.application.vulnerabilities.publish([Change("created", {"id": n}) for n in range(51)])
+    stage.application.services.vulnerabilities.publish(
+        [Change("created", {"id": n}) for n in range(51)]
+    )
     await stage.advance(1)
     await reached(stage, client)
     assert names(client) == ["vulnerability-change", "batch-updates"]
@@ -39,7 +41,7 @@ async def test_s121_many_changes_are_one_summary(stage: Stage) -> None:
 
 async def test_s122_the_types_of_changes_are_a_closed_set(stage: Stage) -> None:
     client = await stage.client()
-    publish = stage.application.vulnerabilities.publish
+    publish = stage.application.services.vulnerabilities.publish
     for kind in ("created", "updated", "deleted", "status_changed"):
         publish([Change(kind, {"id": 1, "cve": "CVE-2024-1"})])
         told = await payload(client, "vulnerability-change")
@@ -51,7 +53,9 @@ async def test_s122_the_types_of_changes_are_a_closed_set(stage: Stage) -> None:
 
 async def test_s123_affected_users_hear_of_it_in_person_once(stage: Stage) -> None:
     affected, also, other = [await stage.client(user) for user in ("7", "7", "8")]
-    stage.application.vulnerabilities.publish([Change("created", {"id": 1}, ("7", "9", "7"))])
+    stage.application.services.vulnerabilities.publish(
+        [Change("created", {"id": 1}, ("7", "9", "7"))]
+    )
     for client in (affected, also):
         told = await payload(client, "vulnerability-notification")
         assert (told["type"], told["data"], told["personalized"]) == ("created", {"id": 1}, True)

@@ -78,7 +78,7 @@ async def test_s058_a_spoofed_owner_gains_nothing(stage: Stage) -> None:
     ):
         assert (await liar.emit_with_ack(event, given))["success"] is False, event
     started = await start(liar, userId="7")
-    assert stage.application.tracker.find(started["importId"]).user_id == "8"  # type: ignore[union-attr]
+    assert stage.application.services.tracker.find(started["importId"]).user_id == "8"  # type: ignore[union-attr]
     assert (await stage.refusal(auth={"userId": "7", "role": "admin"}))["code"] == "UNAUTHORIZED"
     refused = await stage.refusal(auth={"token": stage.token("8"), "userId": "7"})
     assert refused["code"] == "UNAUTHORIZED"
@@ -114,7 +114,7 @@ async def test_s061_leaving_is_acknowledged_and_harmless(stage: Stage) -> None:
 
 async def test_s062_import_progress_is_flat_and_nested_at_once(stage: Stage) -> None:
     client = await stage.client()
-    tracker = stage.application.tracker
+    tracker = stage.application.services.tracker
     tracker.queue(77, "7", "scan.csv", None, session_id="s-77")
     tracker.start(77)
     assert (await client.emit_with_ack("join-import-room", 77))["success"]
@@ -138,7 +138,7 @@ def test_s063_a_percentage_is_a_whole_number_from_0_to_100(
 
 async def test_s063_percentages_never_fall(stage: Stage) -> None:
     client = await stage.client()
-    tracker = stage.application.tracker
+    tracker = stage.application.services.tracker
     tracker.queue(78, "7", "scan.csv", None, session_id="s-78")
     await client.emit_with_ack("join-import-room", 78)
     for processed, total in ((5, 10), (2, 10), (6, 0), (7, 10), (3, 1000)):

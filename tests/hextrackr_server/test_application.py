@@ -35,7 +35,7 @@ class Site:
         self.directory = directory
 
     def token(self, user: str = "7", role: str = "user") -> str:
-        return self.application.authority.sign(user, role=role)
+        return self.application.services.authority.sign(user, role=role)
 
     def client(self, user: str = "7", role: str = "user") -> Any:
         return connected(self.url, {"token": self.token(user, role)})

@@ -10,6 +10,7 @@ import pytest
 
 from hextrackr_server.clock import LoopClock
 from hextrackr_server.http.app import create_http_app
+from hextrackr_server.http.import_routes import import_routes
 from hextrackr_server.imports.uploads import MAXIMUM_ARRIVING_PER_USER
 from hextrackr_server.security.identity import IdentityService
 from tests.hextrackr_server.support import (
@@ -44,9 +45,8 @@ class Browser:
     def __init__(self, office: Office, cors_origins: tuple[str, ...] = ()) -> None:
         self.office = office
         self.identity = IdentityService(office.authority, LoopClock())
-        self.app = create_http_app(
-            self.identity, office.imports, office.uploads, cors_origins=cors_origins
-        )
+        routes = import_routes(self.identity, office.imports, office.uploads)
+        self.app = create_http_app(routes, cors_origins=cors_origins)
 
     def headers(self, user: str = ALICE.user_id, **more: str) -> dict[str, str]:
         token = self.office.authority.sign(user)

@@ -21,9 +21,7 @@ class FrontEnd(Browser):
     def __init__(self, office: Office) -> None:
         super().__init__(office)
         routes = front_end_routes(self.identity, office.imports, office.uploads)
-        self.app = create_http_app(
-            self.identity, office.imports, office.uploads, more_routes=routes
-        )
+        self.app = create_http_app(routes)
 
     async def upload(self, **fields: str) -> Response:
         content = form("csvFile", GOOD, **({"vendor": "cisco", "sessionId": SESSION} | fields))

@@ -287,7 +287,7 @@ async def test_old_news_are_ignored(producer: Producer) -> None:
     await producer.accepted(path, {"op": "progress", "progress": 50, "seq": 2})
     answer = await producer.accepted(path, {"op": "progress", "progress": 90, "seq": 1})
     assert answer["ignored"]
-    record = producer.stage.application.tracker.find("s")
+    record = producer.stage.application.services.tracker.find("s")
     assert record is not None
     assert record.overall == 50
 
@@ -309,7 +309,7 @@ async def test_what_is_kept_of_a_session_is_bounded(producer: Producer) -> None:
         answer = await producer.send(path, {"op": "complete", field: value})
         assert (answer.status, answer.json()["fields"][0]["path"]) == (400, field)
     assert (await producer.send("progress/t", report | {"metadata": {"a": BIG}})).status == 400
-    assert producer.stage.application.tracker.find("t") is None
+    assert producer.stage.application.services.tracker.find("t") is None
 
 
 async def test_sessions_that_are_followed_are_bounded(
@@ -372,7 +372,7 @@ async def test_this_servers_own_imports_are_not_a_producers(producer: Producer) 
     assert (await producer.send("imports", {"userId": "7", "importId": 5})).status == 400
     answer = await producer.send("imports/5", {"processed": 1}, method="PATCH")
     assert (answer.status, answer.json()["code"]) == (404, "NOT_FOUND")
-    tracker = producer.stage.application.tracker
+    tracker = producer.stage.application.services.tracker
     tracker.queue(5, "7", "scan.csv", None, session_id="own")
     for operation in ("create", "progress", "complete", "error"):
         answer = await producer.send("progress/own", {"op": operation, "progress": 1})

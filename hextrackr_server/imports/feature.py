@@ -1,0 +1,82 @@
+"""Imports of scanner exports, and the progress that clients follow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.routing import BaseRoute
+
+from hextrackr_server.feature import Context, Feature
+from hextrackr_server.http.frontend_routes import front_end_routes
+from hextrackr_server.http.import_routes import import_routes
+from hextrackr_server.imports.inbox import ImportInbox
+from hextrackr_server.imports.pipeline import Importer
+from hextrackr_server.imports.progress_tracker import ProgressTracker
+from hextrackr_server.imports.service import ImportService
+from hextrackr_server.imports.store import ImportStore
+from hextrackr_server.imports.uploads import UploadStore
+from hextrackr_server.security.principal import Principal
+from hextrackr_server.sockets import imports, progress
+
+#: A running import stops within this time, unless it is writing its result.
+INTERRUPT_SECONDS = 2.0
+
+
+class ImportsFeature(Feature):
+    """Imports files that arrive over sockets, HTTP or the inbox folder."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        settings, services = context.settings, context.services
+        self._inbox = ImportInbox(settings.import_inbox)
+        services.tracker = ProgressTracker(context.rooms, context.clock)
+        services.uploads = UploadStore(
+            settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
+        )
+        services.imports = ImportService(
+            ImportStore(context.database),
+            Importer(context.database),
+            services.tracker,
+            on_committed=self._committed,
+            admit=self._admit,
+        )
+        context.recovery_checks.append(self._may_recover)
+
+    def register(self) -> Sequence[BaseRoute]:
+        """Add the events of imports and of their progress; return the routes."""
+        io, services = self.context.io, self.context.services
+        imports.register(
+            io, services.imports, services.uploads, self._inbox, self.context.settings.max_rooms
+        )
+        progress.register(io, services.imports.view)
+        return [
+            *import_routes(services.identity, services.imports, services.uploads),
+            *front_end_routes(services.identity, services.imports, services.uploads),
+        ]
+
+    async def start(self) -> None:
+        """Settle imports that an earlier server did not finish, and start the worker."""
+        await self.context.services.imports.start()
+
+    async def drain(self, seconds: float) -> None:
+        """Interrupt running and queued imports, and send their last events."""
+        await self.context.services.imports.interrupt(max(seconds, INTERRUPT_SECONDS))
+
+    async def stop(self) -> None:
+        """Stop the worker and the tracker, and delete uploads."""
+        services = self.context.services
+        await services.imports.stop()
+        services.tracker.close()
+        services.uploads.close()
+
+    def _admit(self, principal: Principal) -> None:
+        self.context.services.maintenance.refuse_work(principal)
+
+    def _committed(self, import_id: int, summary: dict[str, Any], changes: dict[str, Any]) -> None:
+        self.context.services.statistics.forget()
+        self.context.services.vulnerabilities.import_committed(import_id, summary, changes)
+
+    def _may_recover(self, data: dict[str, Any]) -> bool:
+        return progress.may_return(data, self.context.services.imports.view)

@@ -1,0 +1,46 @@
+"""Known exploited vulnerabilities (KEV): the catalog, its schedule and its routes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from hextrackr_server.feature import Context, Feature
+from hextrackr_server.http.kev_routes import kev_routes
+from hextrackr_server.kev.fetcher import KevFetcher
+from hextrackr_server.kev.service import KevService
+from hextrackr_server.kev.store import KevStore
+
+
+class KevFeature(Feature):
+    """Synchronizes the catalog and informs clients about exploited findings."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._service: KevService | None = None
+
+    def register(self) -> Sequence[BaseRoute]:
+        """Build the service, which sends its events through findings; return the routes."""
+        context, settings, services = self.context, self.context.settings, self.context.services
+        self._service = KevService(
+            KevStore(context.database),
+            settings.kev_file or KevFetcher(settings.kev_url, settings.kev_hosts),
+            context.rooms,
+            services.vulnerabilities,
+            context.clock,
+            interval=settings.kev_interval,
+            daily=settings.kev_time,
+            on_changed=services.statistics.forget,
+        )
+        return kev_routes(services.identity, self._service)
+
+    async def start(self) -> None:
+        """Begin to synchronize on schedule."""
+        assert self._service is not None
+        await self._service.start()
+
+    async def stop(self) -> None:
+        """End the schedule and a running synchronization."""
+        assert self._service is not None
+        await self._service.stop()

@@ -1,0 +1,73 @@
+"""Authentication and rate limits, which apply to all namespaces and routes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.routing import BaseRoute
+
+from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.feature import Context, Feature
+from hextrackr_server.security.identity import IdentityService
+from hextrackr_server.security.principal import Principal, TokenAuthority, TokenRules
+from hextrackr_server.security.session_cookie import SessionCookies, SessionStore
+from hextrackr_server.sockets import limits
+from hextrackr_server.sockets.authenticator import Authenticator
+
+
+class SecurityFeature(Feature):
+    """Lets clients connect, limits them, and disconnects them when their login ends.
+
+    The constructor registers the middlewares and listeners: they must run before the listeners of
+    other features, which expect an authenticated socket in its rooms.
+    """
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        settings, services = context.settings, context.services
+        cookies = store = None
+        if settings.session_secrets:
+            cookies = SessionCookies(settings.session_cookie, settings.session_secrets)
+            store = SessionStore(settings.sessions_database)
+        rules = TokenRules(
+            algorithms=settings.jwt_algorithms,
+            public_key=settings.jwt_public_key,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            leeway=settings.jwt_leeway,
+        )
+        services.authority = TokenAuthority(settings.jwt_secret, rules)
+        services.identity = IdentityService(
+            services.authority, context.clock, cookies, store, self._limit_requests
+        )
+        services.authenticator = Authenticator(
+            context.io, services.identity, context.metrics, context.clock
+        )
+        services.authenticator.register(strict_http_auth=settings.strict_http_auth)
+        limits.register(context.io, context.limiter, services.authenticator)
+        context.recovery_checks.append(self._may_recover)
+
+    def register(self) -> Sequence[BaseRoute]:
+        """Add the gauges of the rate limiter."""
+        limiter = self.context.limiter
+        self.context.metrics.gauge("events_total", lambda: limiter.allowed)
+        self.context.metrics.gauge("events_refused_total", lambda: limiter.refused)
+        return ()
+
+    async def start(self) -> None:
+        """Give each registered event a limit of its own, and re-validate logins regularly."""
+        limits.add_known_events(self.context.io, self.context.limiter)
+        interval = self.context.settings.recheck_interval
+        self.context.services.authenticator.start(interval)
+
+    async def stop(self) -> None:
+        """Stop the re-validation of logins."""
+        await self.context.services.authenticator.stop()
+
+    def _limit_requests(self, principal: Principal) -> None:
+        if self.context.limiter.request(principal.user_id):
+            raise ServiceError(ErrorCode.RATE_LIMITED, limits.TOO_MANY)
+
+    def _may_recover(self, data: dict[str, Any]) -> bool:
+        return self.context.services.identity.is_current(data["principal"])

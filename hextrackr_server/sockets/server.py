@@ -1,0 +1,79 @@
+"""Creation of the Socket.IO server from settings: CORS, recovery, affinity cookie, TLS."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Callable
+from secrets import token_urlsafe
+from typing import Any
+
+from engineio_core import Cors
+from engineio_core.http.listener import Tls
+from engineio_core.http.message import HttpRequest
+from hextrackr_server.config.settings import Settings
+from hextrackr_server.errors import SettingsError
+from socketio_core import Recovery, SocketServer
+
+
+def create_socket_server(
+    settings: Settings,
+    *,
+    still_valid: Callable[[dict[str, Any]], bool],
+    error_ack: Callable[[BaseException], Any],
+) -> SocketServer:
+    """Return the server; `still_valid` decides whether the state of a socket is recovered."""
+    origins: list[str | re.Pattern[str]] = list(settings.cors_origins)
+    if settings.cors_origin_pattern is not None:
+        origins.append(re.compile(settings.cors_origin_pattern))
+    recovery = None
+    if settings.recovery_seconds > 0:
+        recovery = Recovery(
+            max_disconnection_duration=settings.recovery_seconds,
+            # Recovered clients re-authenticate; missed events stay private to the user.
+            skip_middlewares=False,
+            still_valid=still_valid,
+        )
+    io = SocketServer(
+        cors=Cors(
+            origins=origins,
+            methods=("GET", "POST"),
+            allowed_headers=("authorization", "content-type"),
+            credentials=True,
+        ),
+        recovery=recovery,
+        ping_interval=settings.ping_interval,
+        ping_timeout=settings.ping_timeout,
+        trusted_proxies=settings.trusted_proxies,
+        max_sessions=settings.max_connections,
+        error_ack=error_ack,
+    )
+    if settings.affinity_cookie is not None:
+        _add_affinity_cookie(io, settings.affinity_cookie)
+    return io
+
+
+def load_tls(settings: Settings) -> Tls | None:
+    """Return the certificate of the settings, or None; SettingsError if it is not usable."""
+    if settings.ssl_cert_path is None:
+        return None
+    try:
+        tls = Tls(certificate=settings.ssl_cert_path, key=settings.ssl_key_path)
+        tls.make_context()
+    except (ValueError, OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"SSL_CERT_PATH and SSL_KEY_PATH must name a certificate and its key: {error}"
+        ) from error
+    return tls
+
+
+def _add_affinity_cookie(io: SocketServer, name: str) -> None:
+    """Send each client a random cookie for a load balancer; the cookie grants no access."""
+
+    def add_cookie(headers: dict[str, str], request: HttpRequest) -> None:
+        if f"{name}=" not in request.headers.get("cookie", ""):
+            secure = "; Secure" if request.secure else ""
+            value = f"{name}={token_urlsafe(12)}; Path=/; HttpOnly; SameSite=Lax{secure}"
+            headers["Set-Cookie"] = value
+
+    io.engine.on("initial_headers", add_cookie)

@@ -1,0 +1,34 @@
+"""Metrics, the readiness check, and the optional log of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from hextrackr_server.feature import Context, Feature
+from hextrackr_server.http.metrics_routes import metrics_routes
+from hextrackr_server.sockets import observation
+from hextrackr_server.telemetry.event_log import EventLog
+
+
+class TelemetryFeature(Feature):
+    """Counts and logs connections and events; serves `/ready` and the metrics."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        path = context.settings.event_log
+        self._event_log = None if path is None else EventLog(path, context.clock.monotonic)
+
+    def register(self) -> Sequence[BaseRoute]:
+        """Observe all namespaces; return the routes of operators."""
+        context = self.context
+        observation.register(context.io, context.metrics, self._event_log)
+        return metrics_routes(
+            context.metrics, context.database.check, context.settings.metrics_token
+        )
+
+    async def stop(self) -> None:
+        """Close the log of events."""
+        if self._event_log is not None:
+            self._event_log.close()

@@ -1,0 +1,123 @@
+"""The order of the features in the application's list does not matter."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from hextrackr_server.application import FEATURES
+from hextrackr_server.config.producers import IngestToken
+from hextrackr_server.feature import Context, Feature
+from hextrackr_server.rooms import AUTHENTICATED, user_room
+from tests.contract.imports import names, payload
+from tests.contract.support import Stage
+from tests.hextrackr_server.support import csv_text, finding_row
+
+Build = Callable[[Context], Feature]
+PRODUCER = IngestToken("express", frozenset({"notify"}), b"p" * 32)
+
+
+def shuffled(seed: int) -> tuple[Build, ...]:
+    features = list(FEATURES)
+    random.Random(seed).shuffle(features)
+    return tuple(features)
+
+
+ORDERS = {
+    "as listed": FEATURES,
+    "reversed": FEATURES[::-1],
+    "shuffled 1": shuffled(1),
+    "shuffled 2": shuffled(2),
+    "shuffled 3": shuffled(3),
+}
+
+
+@pytest.fixture(params=ORDERS.values(), ids=ORDERS.keys())
+async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
+    stage = Stage(
+        tmp_path,
+        features=request.param,
+        notification_acks=True,
+        event_log=tmp_path / "events.log",
+        ingest_tokens=(PRODUCER,),
+    )
+    async with stage:
+        yield stage
+
+
+def test_orders_differ() -> None:
+    assert len(set(ORDERS.values())) == len(ORDERS)
+    assert all(set(order) == set(FEATURES) for order in ORDERS.values())
+
+
+async def test_login_is_checked_before_other_features_see_the_socket(stage: Stage) -> None:
+    assert (await stage.refusal(auth={}))["code"] == "UNAUTHORIZED"
+    client = await stage.client("7")
+    (socket,) = stage.io.sockets.values()
+    assert {user_room("7"), AUTHENTICATED} <= set(socket.rooms)
+    assert (await client.emit_with_ack("no-such-event"))["code"] == "UNKNOWN_EVENT"
+
+
+async def test_import_informs_its_owner_and_the_statistics(stage: Stage) -> None:
+    client = await stage.client("7")
+    before = await client.emit_with_ack("get-vulnerability-stats")
+    assert before["data"]["totals"]["vulnerabilities"] == 0
+    request = {"source": "inline", "filename": "s.csv", "csv": csv_text([finding_row()])}
+    assert (await client.emit_with_ack("start-import", request))["success"]
+    finished = await payload(client, "import-finished")
+    assert finished["summary"]["inserted"] == 1
+    assert (await payload(client, "vulnerability-change"))["data"]["created"] == 1
+    after = await client.emit_with_ack("get-vulnerability-stats")
+    assert after["data"]["totals"]["vulnerabilities"] == 1
+
+
+async def test_kev_status_requires_a_token(stage: Stage) -> None:
+    assert (await stage.ask("GET", "/api/kev/status")).status == 401
+    headers = {"authorization": f"Bearer {stage.token()}"}
+    answer = (await stage.ask("GET", "/api/kev/status", headers)).json()
+    assert (answer["success"], answer["totalKevs"], answer["syncInProgress"]) == (True, 0, False)
+
+
+async def test_editing_is_announced_to_other_users(stage: Stage) -> None:
+    editor, other = await stage.client("7"), await stage.client("8")
+    assert (await editor.emit_with_ack("start-editing", "ticket", "1"))["success"]
+    started = await payload(other, "user-started-editing")
+    assert started["userId"] == "7"
+
+
+async def test_notification_of_a_producer_waits_for_its_user(stage: Stage) -> None:
+    headers = {"authorization": "Bearer " + PRODUCER.secret.decode()}
+    body = {"type": "info", "message": "scan done"}
+    path = "/ingest/v1/users/7/notifications"
+    assert (await stage.ask("POST", path, headers, body)).status == 202
+    client = await stage.client("7")
+    notification = await payload(client, "user-notification")
+    assert notification["message"] == "scan done"
+
+
+async def test_metrics_count_the_work_of_all_features(stage: Stage) -> None:
+    client = await stage.client("7")
+    await client.emit_with_ack("start-editing", "ticket", "1")
+    answer = (await stage.ask("GET", "/socket-metrics")).json()
+    gauges = answer["gauges"]
+    assert (answer["activeConnections"], gauges["editors"], gauges["events_total"]) == (1, 1, 1)
+    assert set(gauges) == {
+        "connections",
+        "sessions",
+        "editors",
+        "notifications_under_way",
+        "maintenance",
+        "events_total",
+        "events_refused_total",
+    }
+    assert (await stage.ask("GET", "/ready")).status == 200
+
+
+async def test_shutdown_informs_clients_before_it_disconnects_them(stage: Stage) -> None:
+    client = await stage.client("7")
+    await stage.application.shutdown()
+    assert names(client)[-1] == "system-notification"
+    assert not client.connected
