@@ -31,7 +31,7 @@ TESTED = {"python", "sh", "js", "javascript", "toml", "json"}
 NOT_EXECUTABLE = {"text", "diff", "mermaid"}
 #: Commands that are not part of this project.
 OTHER_COMMANDS = {"curl", "docker", "echo", "npm", "openssl", "pip", "python", "report", "URL"}
-BIN = Path(sys.executable).parent
+BIN = Path(sys.executable).parent  # of the virtual environment
 
 
 def by_name(block: CodeBlock) -> str:
@@ -110,7 +110,12 @@ async def test_server_guide_functions_run(starts: Starts, capsys: Any) -> None:
         auth = {"token": "secret"}
         client = await server.connect(auth=auth)
         answers: list[Any] = []
-        client.auto_ack = lambda event, args: answers.append(args) or "yes"
+
+        def answer(event: str, args: list[Any]) -> str:
+            answers.append(args)
+            return "yes"
+
+        client.auto_ack = answer
         assert await namespace["confirm"](io.sockets[client.id])
         assert answers == [["Continue?"]]
         await client.emit_with_ack("task:move", {"project": 1, "task": "a"})
@@ -248,7 +253,16 @@ def test_readme_shows_the_output_of_the_hub(tmp_path: Path, free_port: int) -> N
     ]
     hub = BIN / "hextrackr-server"
     url = f"http://127.0.0.1:{free_port}"
-    arguments = [hub, "serve", "--dev", "--port", str(free_port), "--database", tmp_path / "hub.db"]
+    database = str(tmp_path / "hub.db")
+    arguments: list[str | Path] = [
+        hub,
+        "serve",
+        "--dev",
+        "--port",
+        str(free_port),
+        "--database",
+        database,
+    ]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment

@@ -1,4 +1,4 @@
-"""The examples do what their first lines promise."""
+"""The examples behave as their docstrings describe."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def fetch(port: int, target: str, method: str = "GET") -> tuple[int, bytes
     return int(head.split()[1]), body
 
 
-async def test_the_chat_lets_people_of_a_room_talk() -> None:
+async def test_chat_sends_messages_to_the_members_of_a_room() -> None:
     io = load("chat").make_server()
     async with TestServer(io) as server:
         alice, bob, eve = [await server.connect() for _ in range(3)]
@@ -55,7 +55,7 @@ async def test_the_chat_lets_people_of_a_room_talk() -> None:
         assert await alice.receive_event("said") == ["bob", "hello"]
 
 
-async def test_the_chat_has_a_page() -> None:
+async def test_chat_serves_its_page() -> None:
     io = load("chat").make_server()
     listener = await io.listen("127.0.0.1", 0)
     status, body = await fetch(listener.port, "/")
@@ -65,8 +65,8 @@ async def test_the_chat_has_a_page() -> None:
     await io.shutdown()
 
 
-async def test_a_fastapi_application_and_socket_io_share_a_port() -> None:
-    # Fails without fastapi, on purpose: a promise that nobody checks is none.
+async def test_fastapi_application_and_socket_io_share_a_port() -> None:
+    # The test fails without fastapi, so that it cannot be skipped by mistake.
     example: Any = load("fastapi_app")
     io = example.io
     listener = await io.listen("127.0.0.1", 0)
@@ -82,10 +82,10 @@ async def test_a_fastapi_application_and_socket_io_share_a_port() -> None:
         assert sid in io.engine.sessions
     finally:
         await io.shutdown()
-    assert not example.orders, "the application has heard of the end"
+    assert not example.orders, "the application runs its shutdown code"
 
 
-async def test_the_echo_server_echoes_in_both_namespaces() -> None:
+async def test_echo_server_answers_in_both_namespaces() -> None:
     example = load("socketio_echo")
     io = example.SocketServer()
     for name in ("/", "/custom"):
