@@ -1,7 +1,7 @@
-"""When the system is maintained: announced, begun and ended by the clock.
+"""Schedules maintenance windows: announces, starts and ends them.
 
-Knows: windows of time, `maintenance-scheduled`, what those hear who come later, that windows
-outlive the server.  Does not know: sockets, who may schedule, tables.
+Windows are stored and survive a restart of the server. `notifications` sends the messages;
+permissions are checked by the callers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hextrackr_server.rooms import Announcer
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.storage.background_writer import BackgroundWriter
 
-MINIMUM_DURATION_MS = 1000  # who writes less means seconds, or minutes
+MINIMUM_DURATION_MS = 1000  # a smaller value is likely to be in seconds or minutes
 MAXIMUM_DURATION_MS = 7 * 24 * 3600 * 1000
 MAXIMUM_AHEAD_MS = 366 * 24 * 3600 * 1000
 LATE_MS = 60_000
@@ -29,7 +29,7 @@ MAXIMUM_WINDOWS = 16
 
 @dataclass(slots=True)
 class Window:
-    """One maintenance, planned or in force."""
+    """One maintenance window, planned or active; times are milliseconds."""
 
     id: str
     start_ms: int
@@ -41,7 +41,7 @@ class Window:
 
 
 class Maintenance:
-    """The maintenances that are ahead or in force; used on the loop's thread."""
+    """The planned and active maintenance windows; used on the event loop's thread."""
 
     def __init__(
         self,
@@ -59,60 +59,65 @@ class Maintenance:
         self._windows: dict[str, Window] = {}
 
     async def restore(self) -> None:
-        """Take up what was planned before the server stopped; one in force is in force again."""
+        """Load the windows of the previous server; one that should be active is active again."""
         now = self._clock.epoch_ms()
         for planned in await self._writer.run(self._store.load, now):
-            self._take_up(Window(*planned, is_active=planned.start_ms <= now))
+            self._add(Window(*planned, is_active=planned.start_ms <= now))
 
     @property
     def is_active(self) -> bool:
-        """Whether the system is being maintained now."""
+        """Whether a maintenance window is active."""
         return any(window.is_active for window in self._windows.values())
 
     def schedule(self, start: Any, duration: Any, message: Any, by: str) -> str:
-        """Announce a maintenance everywhere; `start` is ms since 1970 or ISO, `duration` ms."""
+        """Schedule and announce a window and return its ID.
+
+        `start` is milliseconds since 1970 or an ISO 8601 time, `duration` is in milliseconds.
+        """
         now = self._clock.epoch_ms()
         start_ms = _start(start, now)
         if message is not None:
             message = check_message(message)
         if len(self._windows) >= MAXIMUM_WINDOWS:
-            raise ServiceError(ErrorCode.CONFLICT, f"{MAXIMUM_WINDOWS} maintenances are planned")
+            text = f"{MAXIMUM_WINDOWS} maintenance windows may be planned: cancel one first"
+            raise ServiceError(ErrorCode.CONFLICT, text)
         planned = Planned(secrets.token_hex(8), start_ms, _duration(duration), message, by)
         window = Window(*planned)
-        self._take_up(window)
+        self._add(window)
         self._writer.soon(self._store.add, planned)
         self._announcer.everywhere("maintenance-scheduled", self._payload(window))
         return window.id
 
     def cancel(self, window_id: Any) -> None:
-        """End a maintenance, or give it up before it begins."""
+        """End an active window, or cancel a planned one; raise ServiceError NOT_FOUND."""
         window = self._windows.get(window_id) if isinstance(window_id, str) else None
         if window is None:
             raise ServiceError(ErrorCode.NOT_FOUND, "There is no such maintenance")
         self._end(window)
 
     def notices(self) -> list[dict[str, Any]]:
-        """What those are told who come later: the same that the others heard."""
+        """Return the announcements of all windows, for sockets that connect later."""
         return [self._payload(window) for window in self._windows.values()]
 
     def refuse_work(self, principal: Principal) -> None:
-        """Raise MAINTENANCE where a user would begin something while the system is maintained."""
+        """Raise ServiceError MAINTENANCE if a window is active, except for administrators."""
         if self.is_active and not principal.is_admin:
-            raise ServiceError(ErrorCode.MAINTENANCE, "The system is being maintained")
+            text = "The system is under maintenance: try again later"
+            raise ServiceError(ErrorCode.MAINTENANCE, text)
 
     def close(self) -> None:
-        """Do nothing more; what is planned is kept for the next start."""
+        """Cancel all timers; planned windows stay stored for the next start."""
         for window in self._windows.values():
             _cancel(window)
         self._windows.clear()
 
-    def _take_up(self, window: Window) -> None:
+    def _add(self, window: Window) -> None:
         self._windows[window.id] = window
         if not window.is_active:
-            self._later(window, window.start_ms, self._begin)
-        self._later(window, window.start_ms + window.duration_ms, self._end)
+            self._call_at(window.start_ms, window, self._begin)
+        self._call_at(window.start_ms + window.duration_ms, window, self._end)
 
-    def _later(self, window: Window, at_ms: int, call: Callable[[Window], None]) -> None:
+    def _call_at(self, at_ms: int, window: Window, call: Callable[[Window], None]) -> None:
         seconds = max(0, at_ms - self._clock.epoch_ms()) / 1000
         window.timers.append(self._clock.call_later(seconds, lambda: call(window)))
 
@@ -162,10 +167,12 @@ def _start(given: Any, now: int) -> int:
         start = int(start)
     if not isinstance(start, int) or isinstance(start, bool):
         raise invalid(
-            "Invalid maintenance", [("startTime", "must be ms since 1970 or an ISO time")]
+            "Invalid maintenance",
+            [("startTime", "must be milliseconds since 1970 or an ISO 8601 time")],
         )
     if not now - LATE_MS <= start <= now + MAXIMUM_AHEAD_MS:
-        raise invalid("Invalid maintenance", [("startTime", "must be ahead, by a year at most")])
+        text = "must be in the future, by a year at most"
+        raise invalid("Invalid maintenance", [("startTime", text)])
     return start
 
 
@@ -174,6 +181,6 @@ def _duration(given: Any) -> int:
         given = int(given)
     is_number = isinstance(given, int) and not isinstance(given, bool)
     if not is_number or not MINIMUM_DURATION_MS <= given <= MAXIMUM_DURATION_MS:
-        text = f"is in milliseconds: must be {MINIMUM_DURATION_MS} to {MAXIMUM_DURATION_MS}"
+        text = f"must be {MINIMUM_DURATION_MS} to {MAXIMUM_DURATION_MS} milliseconds"
         raise invalid("Invalid maintenance", [("duration", text)])
     return int(given)

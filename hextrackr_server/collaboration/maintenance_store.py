@@ -1,6 +1,6 @@
-"""The maintenances that are planned or in force, for a server that starts again.
+"""Stores planned and active maintenance windows for the next start of the server.
 
-Knows: their table.  Does not know: clocks, who is told.  Everything here blocks.
+All functions block.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hextrackr_server.storage.schema import maintenance_windows as windows
 
 
 class Planned(NamedTuple):
-    """One maintenance; times are ms since 1970."""
+    """One maintenance window; times are milliseconds since 1970."""
 
     id: str
     start_ms: int
@@ -24,23 +24,23 @@ class Planned(NamedTuple):
 
 
 class MaintenanceStore:
-    """Every method is one transaction."""
+    """Database access of maintenance windows; every method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, planned: Planned) -> None:
-        """Keep a maintenance until it is removed."""
+        """Store a window until it is removed."""
         with self._database.writing() as connection:
             connection.execute(insert(windows).values(**planned._asdict()))
 
     def remove(self, window_id: str) -> None:
-        """Forget a maintenance."""
+        """Delete a stored window, if it exists."""
         with self._database.writing() as connection:
             connection.execute(delete(windows).where(windows.c.id == window_id))
 
     def load(self, now_ms: int) -> list[Planned]:
-        """Those that have not ended, the first first; those that have are forgotten."""
+        """Return the windows that have not ended, in order of their start; delete ended ones."""
         with self._database.writing() as connection:
             ended = windows.c.start_ms + windows.c.duration_ms <= now_ms
             connection.execute(delete(windows).where(ended))

@@ -1,7 +1,6 @@
-"""What users were told and have not acknowledged: for those who are away, or do not answer.
+"""Stores notifications until their users acknowledge them or they expire.
 
-Knows: their table, how many are kept and for how long.
-Does not know: sockets, who acknowledges.  Everything here blocks.
+All functions block.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from sqlalchemy import Connection, delete, insert, select
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.schema import user_notifications as kept
 
-#: Of all users together; whoever reports to ever new users loses the oldest.
+#: Stored notifications of all users; above this number the oldest are deleted.
 MAXIMUM_KEPT = 100_000
 
 
 class Notification(NamedTuple):
-    """One message to one user; its payload is JSON, its time in ms since 1970."""
+    """One notification of one user: its JSON payload, and its time in ms since 1970."""
 
     id: str
     user_id: str
@@ -27,7 +26,10 @@ class Notification(NamedTuple):
 
 
 class NotificationStore:
-    """Keeps so many of each user, for so many seconds; every method is one transaction."""
+    """Database access of notifications; every method is one transaction.
+
+    The store keeps `per_user` notifications of each user for `seconds`.
+    """
 
     def __init__(
         self, database: Database, *, per_user: int, seconds: float, maximum: int = MAXIMUM_KEPT
@@ -38,9 +40,9 @@ class NotificationStore:
         self._maximum = maximum
 
     def add(self, notification: Notification) -> None:
-        """Keep a notification; the oldest of too many go, and all that are too old."""
+        """Store a notification; delete expired ones and the oldest ones over the limits."""
         with self._database.writing() as connection:
-            self._forget_old(connection, notification.created_at)
+            self._delete_expired(connection, notification.created_at)
             added = connection.execute(insert(kept).values(**notification._asdict()))
             key = added.inserted_primary_key
             assert key is not None
@@ -52,12 +54,12 @@ class NotificationStore:
                 connection.execute(delete(kept).where(of_user, kept.c.number <= surplus))
 
     def remove(self, notification_id: str) -> None:
-        """A notification has been acknowledged."""
+        """Delete a notification that its user has acknowledged."""
         with self._database.writing() as connection:
             connection.execute(delete(kept).where(kept.c.id == notification_id))
 
     def waiting(self, user_id: str, now_ms: int) -> list[Notification]:
-        """What a user has not acknowledged, the first first."""
+        """Return the notifications of a user that are stored and valid, the oldest first."""
         query = (
             select(*(kept.c[name] for name in Notification._fields))
             .where(kept.c.user_id == user_id, kept.c.created_at > now_ms - self._age_ms)
@@ -66,10 +68,10 @@ class NotificationStore:
         with self._database.reading() as connection:
             return [Notification(*row) for row in connection.execute(query)]
 
-    def forget_old(self, now_ms: int) -> None:
-        """Forget what has been kept for too long."""
+    def delete_expired(self, now_ms: int) -> None:
+        """Delete the notifications that have expired."""
         with self._database.writing() as connection:
-            self._forget_old(connection, now_ms)
+            self._delete_expired(connection, now_ms)
 
-    def _forget_old(self, connection: Connection, now_ms: int) -> None:
+    def _delete_expired(self, connection: Connection, now_ms: int) -> None:
         connection.execute(delete(kept).where(kept.c.created_at <= now_ms - self._age_ms))

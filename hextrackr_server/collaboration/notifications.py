@@ -1,7 +1,7 @@
-"""Messages to one user or to all.
+"""Validates and sends notifications: to one user, to all users, or to all namespaces.
 
-Knows: `system-notification`, `user-notification`, `system-announcement` and their bounds.
-Does not know: sockets, who may send them.
+The module owns `system-notification`, `user-notification` and `system-announcement` and their
+limits. Callers check permissions; `delivery` repeats notifications until they are acknowledged.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from hextrackr_server.rooms import Announcer
 PRIORITIES = ("low", "normal", "high", "critical")
 MAXIMUM_MESSAGE = 2000
 _TYPE = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-# What steers a terminal, and halves of characters, which are no text.
+# Control characters, which could manipulate a terminal, and surrogates, which UTF-8 excludes.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Notifications:
-    """Checks messages and sends them; each has an id.
+    """The sender of notifications, each with an ID.
 
-    With a delivery, what is for one user is brought until it is acknowledged, else sent once.
+    With a delivery, user notifications are repeated until they are acknowledged; without one,
+    they are sent once.
     """
 
     def __init__(
@@ -36,13 +37,13 @@ class Notifications:
         self._delivery = delivery
 
     def system(self, kind: Any, message: Any) -> str:
-        """Tell everybody in `/` of something."""
+        """Send a `system-notification` to all users and return its ID."""
         payload = self._payload({"type": check_type(kind), "message": check_message(message)})
         self._announcer.to_all("system-notification", payload)
         return str(payload["id"])
 
     def user(self, user_id: str, kind: Any, message: Any, data: Any = None) -> str:
-        """Tell one user of something."""
+        """Send a `user-notification` to one user and return its ID."""
         payload = self._payload({"type": check_type(kind), "message": check_message(message)})
         if data is not None:
             payload["data"] = data
@@ -53,7 +54,10 @@ class Notifications:
         return str(payload["id"])
 
     def announce(self, message: Any, priority: Any, sender: str) -> str:
-        """Tell everybody in every namespace; a message without a priority is a normal one."""
+        """Send a `system-announcement` to all namespaces and return its ID.
+
+        A priority of None means normal.
+        """
         if priority is None:
             priority = "normal"
         if priority not in PRIORITIES:
@@ -69,16 +73,19 @@ class Notifications:
 
 
 def check_message(message: Any, path: str = "message") -> str:
-    """A text for people: 1 to 2000 characters, none of which steers a terminal."""
+    """Return a message of 1 to 2000 characters without its control characters.
+
+    Raises ServiceError VALIDATION_ERROR for any other value.
+    """
     if not isinstance(message, str) or not 0 < len(message.strip()) <= MAXIMUM_MESSAGE:
         raise invalid(
-            "Invalid message", [(path, f"must be a text of 1 to {MAXIMUM_MESSAGE} characters")]
+            "Invalid message", [(path, f"must be a string of 1 to {MAXIMUM_MESSAGE} characters")]
         )
     return _CONTROL.sub("", message)
 
 
 def check_type(kind: Any) -> str:
-    """A word that clients tell messages apart by."""
+    """Return a valid type of notification; raise ServiceError VALIDATION_ERROR otherwise."""
     if not isinstance(kind, str) or not _TYPE.fullmatch(kind):
         raise invalid("Invalid type", [("type", "must be 1 to 64 letters, digits or . _ : -")])
     return kind

@@ -1,9 +1,8 @@
-"""Who edits what, so that two do not do it at once unknowingly.
+"""Tracks the editors of resources, so that users notice concurrent edits.
 
-Knows: editors by resource and by socket, idleness, the grace of those who may come back, the
-rooms of those who watch a resource.
-Does not know: sockets, permissions, who is in a room.  A user edits as long as one of his sockets
-does: others hear of the first and of the last.
+A user edits a resource as long as one of their sockets does: other users receive an event for the
+first and for the last of these sockets. Editors are removed after an idle time, and after a grace
+period if their connection is lost. Callers check permissions and manage rooms.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ class _Editor:
     def __init__(self, principal: Principal, resource_id: str | int, clock: Clock) -> None:
         self.user_id = principal.user_id
         self.username = principal.username
-        # As it was given: a client that compares it with a number finds a number.
+        # Kept as a number or a string, because clients compare it with the value they sent.
         self.resource_id = resource_id
         self.start_time = clock.epoch_ms()
         self.seen_at = clock.monotonic()
 
 
 class EditingSessions:
-    """The editors of all resources; used on the loop's thread."""
+    """The editors of all resources; used on the event loop's thread."""
 
     def __init__(
         self,
@@ -51,9 +50,10 @@ class EditingSessions:
         grace_seconds: float,
         watchers_only: bool = False,
     ) -> None:
-        """With `watchers_only` those are told who watch the resource, else all who are logged in.
+        """Create a tracker without editors.
 
-        Who edits a resource watches it.
+        With `watchers_only`, events go to the sockets that watch the resource, which includes its
+        editors; otherwise to all logged-in sockets.
         """
         self._announcer = announcer
         self._clock = clock
@@ -71,7 +71,10 @@ class EditingSessions:
     def start(
         self, socket_id: str, principal: Principal, resource_type: Any, resource_id: Any
     ) -> list[dict[str, Any]]:
-        """A socket edits, or says that it still does; all who edit the resource now."""
+        """Add or renew a socket as an editor; return all editors of the resource.
+
+        Raises ServiceError CONFLICT if the socket or the server has too many editors.
+        """
         key = _key(resource_type, resource_id)
         editors = self._editors.get(key, {})
         if socket_id in editors:
@@ -79,30 +82,34 @@ class EditingSessions:
             return _users(self._editors[key], socket_id)
         keys = self._keys_of.get(socket_id, set())
         if len(keys) >= MAXIMUM_PER_SOCKET or len(self) >= MAXIMUM_EDITORS:
-            raise ServiceError(ErrorCode.CONFLICT, "Too much is being edited: stop something first")
+            text = (
+                f"A socket may edit {MAXIMUM_PER_SOCKET} resources, all sockets together "
+                f"{MAXIMUM_EDITORS}: stop editing one first"
+            )
+            raise ServiceError(ErrorCode.CONFLICT, text)
         editor = _Editor(principal, resource_id, self._clock)
         is_first = not _edits(editors, principal.user_id)
         self._editors.setdefault(key, editors)[socket_id] = editor
         self._keys_of.setdefault(socket_id, keys).add(key)
-        self._sweep_later()
+        self._schedule_sweep()
         if is_first:
-            self._tell("user-started-editing", key, editor, socket_id)
+            self._emit("user-started-editing", key, editor, socket_id)
         return _users(self._editors[key], socket_id)
 
     def current(self, socket_id: str, resource_type: Any, resource_id: Any) -> list[dict[str, Any]]:
-        """All who edit a resource now, for a socket that watches it."""
+        """Return the editors of a resource, for a socket that watches the resource."""
         return _users(self._editors.get(_key(resource_type, resource_id), {}), socket_id)
 
     def is_editing(self, socket_id: str, resource_type: Any, resource_id: Any) -> bool:
-        """Whether a socket edits a resource."""
+        """Return whether a socket edits a resource."""
         return _key(resource_type, resource_id) in self._keys_of.get(socket_id, ())
 
     def stop(self, socket_id: str, resource_type: Any, resource_id: Any) -> None:
-        """A socket edits no more; harmless where it did not."""
+        """Remove a socket from the editors of a resource, if it is one of them."""
         self._remove(socket_id, _key(resource_type, resource_id))
 
     def lost(self, socket_id: str, *, may_return: bool) -> None:
-        """A socket is gone: its editing ends, at once or when it has not come back in time."""
+        """End all edits of a closed socket, after the grace period if it may return."""
         if socket_id not in self._keys_of:
             return
         if may_return and self._grace > 0:
@@ -112,15 +119,16 @@ class EditingSessions:
             self._leave(socket_id)
 
     def returned(self, socket_id: str) -> None:
-        """A socket is back: it edits what it did."""
+        """Keep the edits of a socket that returned within the grace period."""
         timer = self._leaving.pop(socket_id, None)
         if timer is not None:
             timer.cancel()
 
     def visible(self, rooms: Collection[str]) -> list[dict[str, Any]]:
-        """Who edits what, as far as a socket in these rooms hears of it; no socket is named.
+        """Return the editors that a socket in these rooms may see, without socket IDs.
 
-        Each user once for each resource: `{resourceType, resourceId, userId, username, startTime}`.
+        The list has one entry per user and resource: `{resourceType, resourceId, userId, username,
+        startTime}`.
         """
         found: list[dict[str, Any]] = []
         for key, editors in self._editors.items():
@@ -132,7 +140,7 @@ class EditingSessions:
         return found
 
     def close(self) -> None:
-        """Forget all, timers included."""
+        """Remove all editors and cancel all timers."""
         for timer in (*self._leaving.values(), *([self._sweep] if self._sweep else [])):
             timer.cancel()
         self._leaving.clear()
@@ -157,9 +165,9 @@ class EditingSessions:
         if not editors:
             del self._editors[key]
         if not _edits(editors, editor.user_id):
-            self._tell("user-stopped-editing", key, editor, socket_id)
+            self._emit("user-stopped-editing", key, editor, socket_id)
 
-    def _tell(self, event: str, key: Key, editor: _Editor, socket_id: str) -> None:
+    def _emit(self, event: str, key: Key, editor: _Editor, socket_id: str) -> None:
         payload = {
             "resourceType": key[0],
             "resourceId": editor.resource_id,
@@ -170,12 +178,13 @@ class EditingSessions:
         room = resource_room(*key) if self._watchers_only else None
         self._announcer.to_others(socket_id, event, payload, room)
 
-    def _sweep_later(self) -> None:
+    def _schedule_sweep(self) -> None:
         if self._sweep is None:
-            self._sweep = self._clock.call_later(min(SWEEP_SECONDS, self._idle), self._end_idle)
+            delay = min(SWEEP_SECONDS, self._idle)
+            self._sweep = self._clock.call_later(delay, self._remove_idle)
 
-    def _end_idle(self) -> None:
-        """Nobody edits for ever: a tab that is forgotten must not keep others away."""
+    def _remove_idle(self) -> None:
+        # A forgotten tab must not appear as an editor forever.
         self._sweep = None
         limit = self._clock.monotonic() - self._idle
         idle = [
@@ -187,16 +196,16 @@ class EditingSessions:
         for socket_id, key in idle:
             self._remove(socket_id, key)
         if self._editors:
-            self._sweep_later()
+            self._schedule_sweep()
 
 
 def watch_room(resource_type: Any, resource_id: Any) -> str:
-    """Return the room of the sockets that watch a resource; ServiceError if it is invalid."""
+    """Return the room of a resource's watchers; raise ServiceError if the resource is invalid."""
     return resource_room(*_key(resource_type, resource_id))
 
 
 def _users(editors: dict[str, _Editor], own_socket: str | None = None) -> list[dict[str, Any]]:
-    """Who edits, each user once, the first first; of sockets only one's own is named."""
+    """Return each user once in order of arrival, with the socket ID of `own_socket` only."""
     found: dict[str, dict[str, Any]] = {}
     for socket_id, editor in editors.items():
         entry = found.setdefault(
@@ -217,7 +226,7 @@ def _edits(editors: dict[str, _Editor], user_id: str) -> bool:
 
 
 def _key(resource_type: Any, resource_id: Any) -> Key:
-    """The resource, whatever separators are in its id."""
+    """Return the validated key of a resource; the ID may contain any printable character."""
     problems = []
     if not isinstance(resource_type, str) or resource_type not in RESOURCE_TYPES:
         known = ", ".join(sorted(RESOURCE_TYPES))
@@ -226,7 +235,7 @@ def _key(resource_type: Any, resource_id: Any) -> Key:
     is_text = isinstance(resource_id, str) and resource_id.isprintable()
     if not (is_number or is_text) or not 0 < len(str(resource_id)) <= MAXIMUM_ID_LENGTH:
         problems.append(
-            ("resourceId", f"must be a number, or a text of 1 to {MAXIMUM_ID_LENGTH} characters")
+            ("resourceId", f"must be a number or a string of 1 to {MAXIMUM_ID_LENGTH} characters")
         )
     if problems:
         raise invalid("Invalid resource", problems)

@@ -38,7 +38,7 @@ def test_what_is_too_old_is_gone(workbench: Workbench) -> None:
     store.add(message(1))
     store.add(message(2, at=NOW + 1))
     assert store.waiting("7", NOW + 60_000) == [message(2, at=NOW + 1)]
-    store.forget_old(NOW + 60_000)
+    store.delete_expired(NOW + 60_000)
     assert store.waiting("7", NOW) == [message(2, at=NOW + 1)]
     store.add(message(3, user="8", at=NOW + 60_001))
     assert store.waiting("7", NOW) == []
