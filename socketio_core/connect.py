@@ -8,7 +8,9 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, TypeAlias, final
+
+from msgspec import Struct
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.ids import generate_id
@@ -23,7 +25,7 @@ from socketio_core.socket import Socket, SocketConnection
 logger = logging.getLogger("socketio_core")
 
 
-class Accepted(NamedTuple):
+class Accepted(Struct, frozen=True):
     """The outcome of a connect attempt that succeeded."""
 
     namespace: Namespace
@@ -32,7 +34,7 @@ class Accepted(NamedTuple):
     """The encoded events that a recovered client has missed."""
 
 
-class Refused(NamedTuple):
+class Refused(Struct, frozen=True):
     """The outcome of a connect attempt that failed: the body of the CONNECT_ERROR packet."""
 
     body: dict[str, Any]
@@ -96,7 +98,7 @@ class ConnectAttempt:
 
     def _enter(self, namespace: Namespace) -> None:
         self._namespace = namespace
-        namespace._attempt_started()
+        namespace._attempts += 1
         self._create_socket(namespace)
 
     def _skips_middlewares(self) -> bool:
@@ -151,12 +153,6 @@ class ConnectAttempt:
     # -- the outcome
 
     def _ended(self, result: Any, error: BaseException | None) -> None:
-        namespace = self._namespace
-        self._on_outcome(self._name, self._conclude(error))
-        if namespace is not None:
-            namespace._attempt_ended()
-
-    def _conclude(self, error: BaseException | None) -> ConnectOutcome:
         namespace, socket = self._namespace, self._socket
         if (
             namespace is not None
@@ -168,12 +164,16 @@ class ConnectAttempt:
         is_open = self._connection.session.state is SessionState.OPEN
         if error is None and is_open and namespace is not None and socket is not None:
             missed = self._restored.missed if self._restored is not None else []
-            return Accepted(namespace, socket, missed)
-        if socket is not None:
-            socket._leave("refused")
-        if not is_open:
-            self._save_again()
-        return Refused(self._refusal_body(error)) if error is not None else None
+            self._on_outcome(self._name, Accepted(namespace, socket, missed))
+        else:
+            if socket is not None:
+                socket._leave("refused")
+            if not is_open:
+                self._save_again()
+            outcome = None if error is None else Refused(self._refusal_body(error))
+            self._on_outcome(self._name, outcome)
+        if namespace is not None:
+            namespace._attempt_ended()
 
     def _refusal_body(self, error: BaseException) -> dict[str, Any]:
         """Return the body of the CONNECT_ERROR packet; other exceptions stay private."""

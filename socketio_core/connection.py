@@ -154,7 +154,8 @@ class Connection:
             socket._leave(reason, description)
 
     def _session_closed(self, reason: CloseReason, description: str) -> None:
-        self._stop_limit()
+        if self._timer is not None:
+            self._stop_limit()
         self._decoder.close()
         self._leave_all(str(reason), description)
         self._on_close(self)
@@ -182,13 +183,13 @@ class Connection:
                 self._refuse(name, {"message": outcome.body["message"]})
 
     def _accept(self, accepted: Accepted) -> None:
-        namespace, socket, missed = accepted
+        namespace, socket = accepted.namespace, accepted.socket
         self._stop_limit()
         self.sockets[namespace.name] = socket
         if self._left is not None:
             self._left.discard(namespace.name)
         # Node sends missed events before the CONNECT reply; the client keeps them until then.
-        for packets in missed:
+        for packets in accepted.missed:
             for packet in packets:
                 self.session.send(packet)
         # The missed events may exceed the client's outbox limit, which closes the session; a

@@ -54,8 +54,9 @@ class Namespace(NamespaceCore[Socket[Any]]):
     ) -> None:
         """Create a namespace.
 
-        `on_empty` is called when the last socket or connect attempt has ended. `recovery_grace`
-        is how many seconds the server may take to notice that a connection is dead.
+        A child of `parent` calls `on_empty` when its last socket or connect attempt has ended.
+        `recovery_grace` is how many seconds the server may take to notice that a connection is
+        dead.
         """
         super().__init__(name, options, clock, dispatch)
         self._on_empty = on_empty
@@ -77,12 +78,10 @@ class Namespace(NamespaceCore[Socket[Any]]):
 
     # -- called by connect attempts, connections and sockets
 
-    def _attempt_started(self) -> None:
-        self._attempts += 1
-
     def _attempt_ended(self) -> None:
         self._attempts -= 1
-        self._check_empty()
+        if self._parent is not None and not (self.sockets or self._attempts):
+            self._on_empty(self)
 
     def _admit(self, socket: Socket[Any]) -> None:
         """Add a socket that is about to get its CONNECT reply."""
@@ -96,10 +95,7 @@ class Namespace(NamespaceCore[Socket[Any]]):
             del self.sockets[socket.id]
         if socket.pid is not None and self._by_pid.get(socket.pid) is socket:
             del self._by_pid[socket.pid]
-        self._check_empty()
-
-    def _check_empty(self) -> None:
-        if not self.sockets and not self._attempts:
+        if self._parent is not None and not (self.sockets or self._attempts):
             self._on_empty(self)
 
     def _keep_for_return(self, socket: Socket[Any], reason: str) -> None:

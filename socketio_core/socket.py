@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, cast, final
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.noop import noop
@@ -81,7 +81,7 @@ class Socket(Listening, Generic[Data]):
         self.id = socket_id
         self.namespace = namespace
         self.handshake = handshake
-        self.data: Data = cast("Data", {})
+        self.data: Data = {}  # type: ignore[assignment]  # the default of Data is a dict
         self._state = SocketState.CONNECTING
         # Recovery
         self.recovered = False
