@@ -289,7 +289,7 @@ class BaseEngine:
         if accepted is None:
             return
         transport, rest = accepted
-        candidate = session.admit_candidate(transport)
+        candidate = session._admit_candidate(transport)
         if candidate is None:
             # Node: the handshake succeeds, then the connection is closed.
             transport.listener = NULL_LISTENER

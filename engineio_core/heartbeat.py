@@ -30,16 +30,16 @@ class Deadline:
 class HeartbeatTarget(Protocol):
     """What the heartbeat asks of a session."""
 
-    beat: Deadline | None
+    _deadline: Deadline | None
     """Its entry in one of the queues."""
 
-    heard: bool
+    _has_received: bool
     """Set by the session when anything arrives; reset here."""
 
-    def send_ping(self) -> None:
+    def _send_ping(self) -> None:
         """Send a ping."""
 
-    def pong_overdue(self) -> None:
+    def _pong_overdue(self) -> None:
         """Close: no pong came in time."""
 
 
@@ -72,7 +72,7 @@ class Heartbeat:
     def start(self, session: HeartbeatTarget) -> None:
         """Begin the interval of a session."""
         beat = Deadline(self._clock.time() + self._interval, session, is_pinged=False)
-        session.beat = beat
+        session._deadline = beat
         self._to_ping.append(beat)
         # Where the timeout is longer than the interval, the timer may stand for a pong that is
         # due later than this ping.
@@ -81,15 +81,15 @@ class Heartbeat:
 
     def pong(self, session: HeartbeatTarget) -> None:
         """Begin the interval again. A pong that nobody asked for changes nothing."""
-        if session.beat is not None and session.beat.is_pinged:
+        if session._deadline is not None and session._deadline.is_pinged:
             self.stop(session)
             self.start(session)
 
     def stop(self, session: HeartbeatTarget) -> None:
         """Forget a session; its empty entry goes when it comes due."""
-        if session.beat is not None:
-            session.beat.session = None
-            session.beat = None
+        if session._deadline is not None:
+            session._deadline.session = None
+            session._deadline = None
 
     def close(self) -> None:
         """Stop the timer and forget everybody."""
@@ -126,9 +126,9 @@ class Heartbeat:
         while queue and queue[0].due <= now:
             beat = queue.popleft()
             if (session := beat.session) is not None:
-                session.heard = False
+                session._has_received = False
                 self._await_pong(session, now)
-                session.send_ping()
+                session._send_ping()
 
     def _close_overdue(self, now: float, was_held_up: bool) -> None:
         queue = self._awaiting_pong
@@ -136,13 +136,13 @@ class Heartbeat:
             session = queue.popleft().session
             if session is None:
                 continue
-            if was_held_up or session.heard:
+            if was_held_up or session._has_received:
                 # Whoever sends anything is alive: one more timeout for the pong that is late.
-                session.heard = False
+                session._has_received = False
                 self._await_pong(session, now)
             else:
-                session.pong_overdue()
+                session._pong_overdue()
 
     def _await_pong(self, session: HeartbeatTarget, now: float) -> None:
-        session.beat = Deadline(now + self._timeout, session, is_pinged=True)
-        self._awaiting_pong.append(session.beat)
+        session._deadline = Deadline(now + self._timeout, session, is_pinged=True)
+        self._awaiting_pong.append(session._deadline)

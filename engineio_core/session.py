@@ -1,8 +1,8 @@
-"""One Engine.IO session, whatever carries it.
+"""One Engine.IO session: its packets, outbox, upgrade and end, over any transport.
 
-Knows: packets, the members of its transport, its outbox, its upgrade.
-Does not know: HTTP, frames, TCP, Socket.IO; clock and transport are handed in.
-A session closes once, in `_end`; after that every method is a no-op.
+HTTP, WebSocket frames and TCP are the responsibility of the transport; the session receives its
+transport and its clock as arguments. `_end` closes a session once; afterwards its methods do
+nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, final
 
 from engineio_core.clock import Clock
 from engineio_core.codec import packet as packets
@@ -32,12 +32,12 @@ from engineio_core.upgrade import UpgradeCandidate
 
 logger = logging.getLogger("engineio_core")
 
-OPEN = SessionState.OPEN
+OPEN: Final = SessionState.OPEN
 MESSAGE: Final = ord(packets.MESSAGE)
 
 
 class SessionContext(NamedTuple):
-    """What all sessions of one engine share."""
+    """The objects that all sessions of one engine share."""
 
     options: EngineOptions
     clock: Clock
@@ -46,49 +46,52 @@ class SessionContext(NamedTuple):
     make_future: Callable[[], Any]
 
 
+@final
 class Session:
-    """One client, from its handshake to its end.
+    """One connection of a client, from its handshake to its end, across a change of transport.
 
-    Who listens sets `on_text(str)`, `on_binary(bytes)`, `on_close(reason, description)` and, if it
-    cares, `on_upgrade()` and `on_drain()`. They are plain functions, called from the read loop:
-    they do not block, and an exception in one is logged and closes nothing. `sid` is a secret
-    between server and client: never show it to others. `request` is the handshake's.
+    Assign `on_text(str)`, `on_binary(bytes)`, `on_close(reason, description)`, `on_upgrade()` and
+    `on_drain()` to receive messages and events. These callbacks are plain functions that must not
+    block. An exception in a callback is logged and does not close the session.
 
-    Where `on_packet(bytes)` is set, it is called instead of `on_text`, with the whole packet as
-    it came: the digit 4, and behind it what should be UTF-8 and was not looked at. It may raise
-    the UnicodeDecodeError of what is not, which is the client's fault then.
+    If `on_packet(bytes)` is set, the session calls it instead of `on_text`, with the encoded
+    packet: the type digit 4 and the text, not yet checked to be UTF-8. A UnicodeDecodeError of
+    `on_packet` counts as an error of the client if the packet is not UTF-8.
+
+    `sid` is a secret between server and client: do not disclose it to other clients. `request` is
+    the HTTP request of the handshake.
     """
 
     __slots__ = (
-        "_candidate", "_closing_timer", "_context", "_is_reading_paused", "_outbox", "_outbox_size",
-        "_waiters", "beat", "heard", "on_binary", "on_close", "on_drain", "on_packet", "on_text",
-        "on_upgrade", "request", "sid", "state", "transport", "upgrade_state",
+        "_candidate", "_closing_timer", "_context", "_deadline", "_has_received",
+        "_is_reading_paused", "_outbox", "_outbox_size", "_upgrade_state", "_waiters", "on_binary",
+        "on_close", "on_drain", "on_packet", "on_text", "on_upgrade", "request", "sid", "state",
+        "transport",
     )  # fmt: skip
 
     def __init__(
         self, sid: str, request: Any, transport: Transport, context: SessionContext
     ) -> None:
-        # What it is
         self.sid = sid
         self.request = request
         self.transport = transport
         self.state = OPEN
-        # Who listens
+        # Callbacks of the user
         self.on_text: Callable[[str], Any] = noop
         self.on_packet: Callable[[bytes], Any] | None = None
         self.on_binary: Callable[[bytes], Any] = noop
         self.on_close: Callable[[CloseReason, str], Any] = noop
         self.on_upgrade: Callable[[], Any] = noop
         self.on_drain: Callable[[], Any] = noop
-        # What waits for the transport
+        # Packets that the transport has not taken
         self._outbox: deque[EncodedPacket] | None = None
         self._outbox_size = 0
         self._waiters: list[Any] | None = None
         # Heartbeat, upgrade, end
-        self.beat: Deadline | None = None
-        self.heard = False
+        self._deadline: Deadline | None = None
+        self._has_received = False
         is_polling = transport.name == "polling"
-        self.upgrade_state = UpgradeState.POLLING if is_polling else UpgradeState.FINAL
+        self._upgrade_state = UpgradeState.POLLING if is_polling else UpgradeState.FINAL
         self._candidate: UpgradeCandidate | None = None
         self._closing_timer: Any = None
         self._is_reading_paused = False
@@ -97,10 +100,10 @@ class Session:
     # -- sending
 
     def send(self, packet: EncodedPacket) -> None:
-        """Send one packet, now or as soon as the transport can take it.
+        """Send one packet immediately, or queue it until the transport is writable.
 
-        A packet to a session that is not open is dropped. A client that does not fetch what
-        waits for it, `max_outbox_size` bytes, is closed with reason "slow consumer".
+        A session that is not open drops the packet. If the queued packets already exceed
+        `max_outbox_size` bytes, the session closes with reason "slow consumer".
         """
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
@@ -111,7 +114,10 @@ class Session:
                 self._enqueue(packet)
 
     def send_bare(self, packet: bytes) -> None:
-        """Do as `send`, for a text packet that is for this client alone: its bytes, digit first."""
+        """Send one encoded text packet, with its type digit, to this client only.
+
+        Equivalent to `send(EncodedPacket(packet))`, but usually creates no EncodedPacket.
+        """
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
             transport = self.transport
@@ -121,11 +127,11 @@ class Session:
                 self._enqueue(EncodedPacket(packet))
 
     def send_volatile(self, packet: EncodedPacket) -> bool:
-        """Send one packet if it can leave at once, else drop it; tell which."""
+        """Send one packet if it can leave immediately, else drop it; return whether it was sent."""
         return self.send_volatile_group((packet,))
 
     def send_volatile_group(self, group: tuple[EncodedPacket, ...]) -> bool:
-        """Send packets that belong together if they can leave at once, else drop them all."""
+        """Send all packets of a group if they can leave immediately, else drop all of them."""
         if self.state is not OPEN or self._outbox or not self.transport.is_idle():
             return False
         for packet in group:
@@ -140,9 +146,35 @@ class Session:
         """Send one binary message."""
         self.send(EncodedPacket(data, is_binary=True))
 
+    @property
+    def outbox(self) -> tuple[EncodedPacket, ...]:
+        """The packets that the transport has not taken; still available during `on_close`."""
+        return tuple(self._outbox or ())
+
+    @property
+    def buffered_amount(self) -> int:
+        """The number of bytes in the outbox and in the buffers of the transport."""
+        return self._outbox_size + self.transport.buffered_amount()
+
+    @property
+    def writable(self) -> bool:
+        """Whether a packet would leave immediately."""
+        return self.state is OPEN and not self._outbox and self.transport.is_idle()
+
+    async def drain(self) -> None:
+        """Wait until the outbox is empty. Raises SessionClosedError if the session ends first."""
+        if self.state is SessionState.CLOSED:
+            raise SessionClosedError(CloseReason.FORCED_CLOSE)
+        if self._outbox:
+            waiter = self._context.make_future()
+            self._waiters = [*(self._waiters or ()), waiter]
+            await waiter
+
     def _enqueue(self, packet: EncodedPacket) -> None:
         if self._outbox_size >= self._context.options.max_outbox_size:
-            self._fail(CloseReason.SLOW_CONSUMER, f"{self._outbox_size} bytes wait for the client")
+            self._terminate(
+                CloseReason.SLOW_CONSUMER, f"{self._outbox_size} bytes wait for the client"
+            )
             return
         if self._outbox is None:
             self._outbox = deque()
@@ -150,11 +182,17 @@ class Session:
         self._outbox_size += len(packet.payload)
         self.transport.wake()
 
-    def take_outbox(self, limit: int) -> list[EncodedPacket]:
-        """Hand the transport what waits: at least one packet, more up to `limit` bytes.
+    # -- the outbox: called by the transport
 
-        Called by the transport only. A limit counts the packets in their polling form, with
-        their separators.
+    @property
+    def _has_outbox(self) -> bool:
+        """Whether packets are queued for the transport."""
+        return bool(self._outbox)
+
+    def _take_outbox(self, limit: int) -> list[EncodedPacket]:
+        """Remove and return queued packets: at least one, more up to `limit` bytes.
+
+        The limit counts the packets in their polling form, with separators.
         """
         outbox = self._outbox
         if not outbox:
@@ -171,8 +209,8 @@ class Session:
             self._outbox_size -= length
         return taken
 
-    def outbox_wanted(self) -> None:
-        """The transport can take packets again: hand it what waits. Called by the transport."""
+    def _transport_writable(self) -> None:
+        """Send the queued packets: the transport is writable again."""
         outbox = self._outbox
         transport = self.transport
         while outbox and transport.writable:
@@ -180,10 +218,10 @@ class Session:
             self._outbox_size -= len(packet.payload)
             transport.send(packet)
         if not outbox:
-            self.outbox_emptied()
+            self._outbox_emptied()
 
-    def outbox_emptied(self) -> None:
-        """Nothing waits any more. Called by the transport."""
+    def _outbox_emptied(self) -> None:
+        """Complete `drain`, and an orderly close that waits for the outbox."""
         if self._waiters is not None:
             waiters, self._waiters = self._waiters, None
             for waiter in waiters:
@@ -192,47 +230,18 @@ class Session:
         if self.state is SessionState.CLOSING:
             self._close_transport()
         elif self.state is OPEN:
-            self._tell(self.on_drain)
-
-    @property
-    def has_outbox(self) -> bool:
-        """Whether packets wait for the transport."""
-        return bool(self._outbox)
-
-    @property
-    def outbox(self) -> tuple[EncodedPacket, ...]:
-        """What waits for the transport; still there while `on_close` runs."""
-        return tuple(self._outbox or ())
-
-    @property
-    def buffered_amount(self) -> int:
-        """The bytes that wait for this client: in the outbox, and in the transport's buffer."""
-        return self._outbox_size + self.transport.buffered_amount()
-
-    @property
-    def writable(self) -> bool:
-        """Whether a packet would leave at once."""
-        return self.state is OPEN and not self._outbox and self.transport.is_idle()
-
-    async def drain(self) -> None:
-        """Wait until the outbox is empty. Raises SessionClosedError if the session ends first."""
-        if self.state is SessionState.CLOSED:
-            raise SessionClosedError(CloseReason.FORCED_CLOSE)
-        if self._outbox:
-            waiter = self._context.make_future()
-            self._waiters = [*(self._waiters or ()), waiter]
-            await waiter
+            self._call(self.on_drain)
 
     # -- receiving: called by the transport
 
-    def receive_text(self, packet: bytes) -> None:
-        """Take one packet in text form. Raises ProtocolError for what is none."""
+    def _receive_text(self, packet: bytes) -> None:
+        """Receive one text packet. Raises ProtocolError for an invalid packet."""
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
-            self.heard = True
+            self._has_received = True
             if packet and packet[0] == MESSAGE:
-                # Bound first: the interpreter is quicker at an attribute and a call than at what
-                # looks like a method and is none.
+                # A local name first: an attribute and a call are faster here than a method call on
+                # an instance attribute (benchmarks/tricks.py).
                 on_packet = self.on_packet
                 if on_packet is not None:
                     on_packet(packet)
@@ -241,13 +250,13 @@ class Session:
             else:
                 self._receive_control(packet.decode())
         elif packet[:1] == b"1" and self.state is SessionState.CLOSING:
-            # Nobody comes any more for what is left.
-            self._fail(CloseReason.FORCED_CLOSE, "the client sent a close packet")
+            # The client will not fetch the remaining packets.
+            self._terminate(CloseReason.FORCED_CLOSE, "the client sent a close packet")
 
-    def receive_binary(self, data: bytes) -> None:
-        """Take one binary message."""
+    def _receive_binary(self, data: bytes) -> None:
+        """Receive one binary message."""
         if self.state is OPEN:
-            self.heard = True
+            self._has_received = True
             self.on_binary(data)
 
     def _receive_control(self, text: str) -> None:
@@ -255,7 +264,8 @@ class Session:
         if kind == packets.PONG:
             self._context.heartbeat.pong(self)
         elif kind == packets.CLOSE:
-            # Node ignores this one over WebSocket; the protocol's suite expects an end.
+            # Node ignores a close packet over WebSocket; the test suite of the protocol expects
+            # the end of the session.
             self.transport.close()
             self._end(CloseReason.TRANSPORT_CLOSE, "the client sent a close packet")
         elif kind == packets.PING:
@@ -264,57 +274,55 @@ class Session:
             raise packets.malformed(f"unknown packet type {kind!r}")
 
     def pause_reading(self) -> None:
-        """Take nothing more from this client until `resume_reading`."""
+        """Receive no further message from this client until `resume_reading`."""
         self._is_reading_paused = True
         self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Undo `pause_reading`."""
+        """Continue after `pause_reading`."""
         self._is_reading_paused = False
         self.transport.resume_reading()
 
-    # -- heartbeat
+    # -- called by the heartbeat
 
-    def send_ping(self) -> None:
-        """Send a ping. Called by the heartbeat."""
+    def _send_ping(self) -> None:
         self.send(PING_PACKET)
 
-    def pong_overdue(self) -> None:
-        """End: no pong came in time. Called by the heartbeat."""
-        self._fail(CloseReason.PING_TIMEOUT, "no pong in time")
+    def _pong_overdue(self) -> None:
+        self._terminate(CloseReason.PING_TIMEOUT, "no pong in time")
 
     # -- upgrade
 
-    def admit_candidate(self, transport: CandidateTransport) -> UpgradeCandidate | None:
-        """Take a WebSocket that wants to carry this session; None where it can't.
+    def _admit_candidate(self, transport: CandidateTransport) -> UpgradeCandidate | None:
+        """Begin an upgrade to a WebSocket; return None if an upgrade is not legal.
 
-        The candidate is the listener of the WebSocket until it is the session's transport.
+        The candidate is the listener of the WebSocket until the WebSocket becomes the transport.
         """
-        follower = UPGRADE_TRANSITIONS[self.upgrade_state].get(UpgradeEvent.CANDIDATE_CAME)
+        follower = UPGRADE_TRANSITIONS[self._upgrade_state].get(UpgradeEvent.CANDIDATE_CAME)
         if follower is None or self.state is not OPEN:
             return None
-        self.upgrade_state = follower
+        self._upgrade_state = follower
         self._candidate = UpgradeCandidate(
-            transport, self._context, self.advance_upgrade, self.change_transport
+            transport, self._context, self._advance_upgrade, self._change_transport
         )
         return self._candidate
 
-    def advance_upgrade(self, event: UpgradeEvent) -> bool:
-        """Move the upgrade on; False where the event is not legal. Called by the candidate."""
-        follower = UPGRADE_TRANSITIONS[self.upgrade_state].get(event)
+    def _advance_upgrade(self, event: UpgradeEvent) -> bool:
+        """Advance the upgrade; return False if the event is not legal. Called by the candidate."""
+        follower = UPGRADE_TRANSITIONS[self._upgrade_state].get(event)
         if follower is None:
             return False
-        self.upgrade_state = follower
+        self._upgrade_state = follower
         if event is UpgradeEvent.PROBE:
             # Engine.IO v4, Upgrade: the server sends a noop packet to any pending GET request.
-            # Node waits for 100 ms before it does so.
+            # Node waits for 100 ms first.
             self.transport.wake()
         elif event is UpgradeEvent.CANDIDATE_LEFT:
             self._candidate = None
         return True
 
-    def change_transport(self, transport: CandidateTransport) -> None:
-        """Replace the transport by the candidate's. Called by the candidate."""
+    def _change_transport(self, transport: CandidateTransport) -> None:
+        """Replace the transport by the candidate's WebSocket. Called by the candidate."""
         former, self.transport = self.transport, transport
         transport.listener = self
         self._candidate = None
@@ -322,25 +330,25 @@ class Session:
         if self._is_reading_paused:
             transport.pause_reading()
         logger.info("session %s upgraded to %s", self.sid[:6], transport.name)
-        self._tell(self.on_upgrade)
-        self.outbox_wanted()
+        self._call(self.on_upgrade)
+        self._transport_writable()
 
     # -- the end
 
     def close(self, *, discard: bool = False) -> None:
-        """End with reason "forced close": what waits is delivered first, unless `discard`."""
+        """Close with reason "forced close", after the queued packets; drop these if `discard`."""
         if discard:
-            self._fail(CloseReason.FORCED_CLOSE, "the server discarded the session")
+            self._terminate(CloseReason.FORCED_CLOSE, "the server discarded the session")
             return
         follower = SESSION_TRANSITIONS[self.state].get(SessionEvent.CLOSE_BEGUN)
         if follower is None:
             return
         self.state = follower
         self._context.heartbeat.stop(self)
-        if self._candidate is not None and self.upgrade_state is UpgradeState.CANDIDATE:
+        if self._candidate is not None and self._upgrade_state is UpgradeState.CANDIDATE:
             self._candidate.abandon()
-        # One that was probed stays: the client has stopped to poll, and fetches what is left,
-        # the close included, over the new transport.
+        # A probed candidate stays: the client no longer polls and fetches the remaining packets,
+        # including the close packet, over the new transport.
         if self._outbox:
             self._limit_closing()
             self.transport.wake()
@@ -348,9 +356,9 @@ class Session:
             self._close_transport()
 
     def _close_transport(self) -> None:
-        """The outbox is empty: close the transport, and with it the session.
+        """Close the transport and end the session; the outbox is empty.
 
-        A polling client must come for its close packet; until then the session is CLOSING.
+        A polling client must fetch its close packet first; until then the session is CLOSING.
         """
         if self.transport.close():
             self._end(CloseReason.FORCED_CLOSE, "the server closed the session")
@@ -361,22 +369,23 @@ class Session:
         if self._closing_timer is None:
             self._closing_timer = self._context.clock.call_later(
                 self._context.options.close_timeout,
-                self._fail,
+                self._terminate,
                 CloseReason.FORCED_CLOSE,
-                "the client did not fetch what was left",
+                "the client did not fetch the remaining packets in time",
             )
 
-    def transport_closed(self, reason: CloseReason, description: str) -> None:
-        """End: the transport has. Called by the current transport."""
+    def _transport_closed(self, reason: CloseReason, description: str) -> None:
+        """End the session because its transport has closed. Called by the current transport."""
         if self.state is SessionState.CLOSING:
             reason = CloseReason.FORCED_CLOSE
         self._end(reason, description)
 
-    def fail(self, error: ProtocolError) -> None:
-        """End because the peer broke a rule. Called by the transport that found it."""
+    def _transport_failed(self, error: ProtocolError) -> None:
+        """End the session after a protocol error of the client. Called by the transport."""
         self._end(error.reason, error.description)
 
-    def _fail(self, reason: CloseReason, description: str) -> None:
+    def _terminate(self, reason: CloseReason, description: str) -> None:
+        """End the session and discard its transport."""
         if self.state is not SessionState.CLOSED:
             transport = self.transport
             self._end(reason, description)
@@ -401,13 +410,13 @@ class Session:
         on_close = self.on_close
         self.on_text = self.on_binary = self.on_close = self.on_upgrade = self.on_drain = noop
         self.on_packet = None
-        self._tell(on_close, reason, description)
+        self._call(on_close, reason, description)
         self._outbox = None
         self._outbox_size = 0
 
-    def _tell(self, listener: Callable[..., object], *args: object) -> None:
-        """Call a listener; what it raises is logged and goes no further."""
+    def _call(self, callback: Callable[..., object], *args: object) -> None:
+        """Call a callback of the user and log its exception."""
         try:
-            listener(*args)
+            callback(*args)
         except Exception:
-            logger.exception("a listener of session %s failed", self.sid[:6])
+            logger.exception("a callback of session %s failed", self.sid[:6])

@@ -39,7 +39,7 @@ class UpgradeCandidate:
         self._change_transport = change_transport
         self._timer: Any = context.clock.call_later(context.options.upgrade_timeout, self._give_up)
 
-    def receive_text(self, packet: bytes) -> None:
+    def _receive_text(self, packet: bytes) -> None:
         """Accept `2probe` and `5`; close the WebSocket on any other packet."""
         if packet == b"2probe" and self._advance(UpgradeEvent.PROBE):
             self._transport.send(PROBE_REPLY_PACKET)
@@ -50,26 +50,26 @@ class UpgradeCandidate:
             packet.decode()  # text that is not UTF-8 takes precedence: close code 1007
             self._give_up()
 
-    def receive_binary(self, data: bytes) -> None:
+    def _receive_binary(self, data: bytes) -> None:
         """Close the WebSocket: a binary message is not legal before the upgrade."""
         self._give_up()
 
-    def outbox_wanted(self) -> None:
+    def _transport_writable(self) -> None:
         """Do nothing: the outbox belongs to the current transport."""
 
-    def transport_closed(self, reason: CloseReason, description: str) -> None:
+    def _transport_closed(self, reason: CloseReason, description: str) -> None:
         """End the upgrade; the session continues with polling."""
         self._timer.cancel()
         self._advance(UpgradeEvent.CANDIDATE_LEFT)
 
-    def fail(self, error: ProtocolError) -> None:
+    def _transport_failed(self, error: ProtocolError) -> None:
         """End the upgrade after a protocol error; the session continues with polling."""
-        self.transport_closed(error.reason, error.description)
+        self._transport_closed(error.reason, error.description)
 
     def abandon(self) -> None:
         """Close the WebSocket because the session ends."""
         self._give_up()
 
     def _give_up(self) -> None:
-        self.transport_closed(CloseReason.TRANSPORT_CLOSE, "")
+        self._transport_closed(CloseReason.TRANSPORT_CLOSE, "")
         self._transport.close()

@@ -193,7 +193,7 @@ class TestConnection:
             return
         if packet.payload == PING_PACKET.payload:
             if self.answers_pings:
-                asyncio.get_running_loop().call_soon(self.session.receive_text, b"3")
+                asyncio.get_running_loop().call_soon(self.session._receive_text, b"3")
         elif packet.payload.startswith(MESSAGE_PREFIX):
             self._receive(self._decoder.receive_text(packet.payload))
 
@@ -240,15 +240,15 @@ class TestConnection:
 
     def send_text(self, text: str) -> None:
         """Send a message as it is, right or wrong."""
-        self.session.receive_text(MESSAGE_PREFIX + text.encode())
+        self.session._receive_text(MESSAGE_PREFIX + text.encode())
 
     def send_packet(self, packet: Packet) -> None:
         """Send a packet."""
         for encoded in self._parser.encode(packet):
             if encoded.is_binary:
-                self.session.receive_binary(encoded.payload)
+                self.session._receive_binary(encoded.payload)
             else:
-                self.session.receive_text(encoded.payload)
+                self.session._receive_text(encoded.payload)
 
     def pause(self) -> None:
         """Stop taking packets: they wait in the server's outbox."""
@@ -257,11 +257,11 @@ class TestConnection:
     def resume(self) -> None:
         """Take packets again, beginning with those that wait."""
         self.writable = True
-        self.session.outbox_wanted()
+        self.session._transport_writable()
 
     def cut(self) -> None:
         """Lose the connection, as the server sees it when TCP ends."""
-        self.session.transport_closed(CloseReason.TRANSPORT_CLOSE, "the test cut the connection")
+        self.session._transport_closed(CloseReason.TRANSPORT_CLOSE, "the test cut the connection")
         self._end()
 
 

@@ -28,7 +28,7 @@ class TransportContext(Protocol):
 class Transport(Protocol):
     """The connection that carries the packets of one session. No member raises or blocks.
 
-    A transport reports its own end with `transport_closed` of its listener, at most once, and
+    A transport reports its own end with `_transport_closed` of its listener, at most once, and
     never from within `send`, `wake`, `close` or `discard`.
     """
 
@@ -59,7 +59,7 @@ class Transport(Protocol):
         """Notify the client and close the transport.
 
         Returns True if the transport has closed. False means that the client must first fetch the
-        close packet; `transport_closed` follows.
+        close packet; `_transport_closed` follows.
         """
 
     def discard(self) -> None:
@@ -75,23 +75,23 @@ class Transport(Protocol):
 class TransportListener(Protocol):
     """The receiver of a transport's packets and events: a session or an upgrade candidate."""
 
-    def receive_text(self, packet: bytes) -> None:
+    def _receive_text(self, packet: bytes) -> None:
         """Receive one text packet, not yet decoded; its first byte is the type digit.
 
         Raises ProtocolError for an invalid packet, UnicodeDecodeError if it is not UTF-8.
         """
 
-    def receive_binary(self, data: bytes) -> None:
+    def _receive_binary(self, data: bytes) -> None:
         """Receive one binary message."""
 
-    def outbox_wanted(self) -> None:
+    def _transport_writable(self) -> None:
         """Send the packets of the outbox: the transport is writable again."""
 
-    def transport_closed(self, reason: CloseReason, description: str) -> None:
+    def _transport_closed(self, reason: CloseReason, description: str) -> None:
         """Handle the end of the transport; called at most once."""
 
-    def fail(self, error: ProtocolError) -> None:
-        """Handle the end of the transport after a protocol error; replaces `transport_closed`."""
+    def _transport_failed(self, error: ProtocolError) -> None:
+        """Handle the end of the transport after a protocol error; replaces `_transport_closed`."""
 
 
 class PollingSession(TransportListener, Protocol):
@@ -106,7 +106,7 @@ class PollingSession(TransportListener, Protocol):
         """The state of the session."""
 
     @property
-    def upgrade_state(self) -> UpgradeState:
+    def _upgrade_state(self) -> UpgradeState:
         """The state of the upgrade to WebSocket."""
 
     @property
@@ -114,13 +114,13 @@ class PollingSession(TransportListener, Protocol):
         """The current transport."""
 
     @property
-    def has_outbox(self) -> bool:
+    def _has_outbox(self) -> bool:
         """Whether packets are queued for the transport."""
 
-    def take_outbox(self, limit: int) -> list[EncodedPacket]:
+    def _take_outbox(self, limit: int) -> list[EncodedPacket]:
         """Remove and return queued packets: at least one, more up to `limit` payload bytes."""
 
-    def outbox_emptied(self) -> None:
+    def _outbox_emptied(self) -> None:
         """Complete `drain`: the outbox is empty."""
 
 
@@ -133,19 +133,19 @@ class CandidateTransport(Transport, Protocol):
 class NullListener:
     """Listener that ignores all packets and events: the listener of a closing WebSocket."""
 
-    def receive_text(self, packet: bytes) -> None:
+    def _receive_text(self, packet: bytes) -> None:
         """Drop a text packet."""
 
-    def receive_binary(self, data: bytes) -> None:
+    def _receive_binary(self, data: bytes) -> None:
         """Drop a binary message."""
 
-    def outbox_wanted(self) -> None:
+    def _transport_writable(self) -> None:
         """Ignore free capacity: there is no outbox."""
 
-    def transport_closed(self, reason: CloseReason, description: str) -> None:
+    def _transport_closed(self, reason: CloseReason, description: str) -> None:
         """Ignore the end of the transport."""
 
-    def fail(self, error: ProtocolError) -> None:
+    def _transport_failed(self, error: ProtocolError) -> None:
         """Ignore an error of the peer."""
 
 

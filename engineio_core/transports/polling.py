@@ -76,12 +76,12 @@ class PollingTransport:
         responder.on_abort = self._poll_aborted
         self._poll = responder
         session = self.session
-        if session.state is SessionState.CLOSING and not session.has_outbox:
+        if session.state is SessionState.CLOSING and not session._has_outbox:
             # What Node answers to the first poll after an orderly close.
             self._answer_poll([NOOP_PACKET, CLOSE_PACKET])
             self._closed = True
-            session.transport_closed(CloseReason.FORCED_CLOSE, "the server closed the session")
-        elif session.has_outbox or session.upgrade_state is UpgradeState.PROBED:
+            session._transport_closed(CloseReason.FORCED_CLOSE, "the server closed the session")
+        elif session._has_outbox or session._upgrade_state is UpgradeState.PROBED:
             self._flush()
 
     def post(self, responder: Responder) -> None:
@@ -101,7 +101,7 @@ class PollingTransport:
     def _break_off(self, error: ProtocolError, responder: Responder) -> None:
         """The client broke a rule: its session ends, the request is refused."""
         self._closed = True
-        self.session.fail(error)
+        self.session._transport_failed(error)
         self._answer_poll([CLOSE_PACKET])
         responder.respond(HttpResponse(error.status))
         self._release_posts()
@@ -138,19 +138,19 @@ class PollingTransport:
     def _deliver(self, packet: str | bytes) -> None:
         try:
             if isinstance(packet, bytes):
-                self.session.receive_binary(packet)
+                self.session._receive_binary(packet)
             elif packet.startswith(packets.CLOSE):
                 poll, self._poll = self._poll, None
-                self.session.receive_text(packet.encode())
+                self.session._receive_text(packet.encode())
                 if poll is not None:
                     # Engine.IO v4: the pending GET is released with a noop, not with a close.
                     self._respond(poll, NOOP_PACKET.payload, TEXT_PLAIN)
             else:
-                self.session.receive_text(packet.encode())
+                self.session._receive_text(packet.encode())
         except ProtocolError:
             raise
         except (Exception, CancelledError):
-            logger.exception("a listener of session %s failed", self.session.sid[:6])
+            logger.exception("a callback of session %s failed", self.session.sid[:6])
 
     def _post_too_large(self) -> None:
         responder, self._post = self._post, None
@@ -171,7 +171,7 @@ class PollingTransport:
 
     def _lost(self, description: str) -> None:
         if not self._closed:
-            self.session.transport_closed(CloseReason.TRANSPORT_ERROR, description)
+            self.session._transport_closed(CloseReason.TRANSPORT_ERROR, description)
             self.discard()
 
     # -- Transport
@@ -197,14 +197,14 @@ class PollingTransport:
 
     def _flush(self) -> None:
         session = self.session
-        taken = session.take_outbox(self._context.options.max_http_buffer_size)
+        taken = session._take_outbox(self._context.options.max_http_buffer_size)
         if not taken:
-            if session.upgrade_state is not UpgradeState.PROBED:
+            if session._upgrade_state is not UpgradeState.PROBED:
                 return
             taken = [NOOP_PACKET]
         self._answer_poll(taken)
-        if not session.has_outbox:
-            session.outbox_emptied()
+        if not session._has_outbox:
+            session._outbox_emptied()
 
     def is_idle(self) -> bool:
         """Whether a GET is pending and nothing waits to be put in its answer."""

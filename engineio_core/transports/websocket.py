@@ -74,8 +74,8 @@ class WebSocketTransport(asyncio.Protocol):
     @listener.setter
     def listener(self, listener: TransportListener) -> None:
         self._listener = listener
-        self._reader.receive_text = listener.receive_text
-        self._reader.receive_binary = listener.receive_binary
+        self._reader.receive_text = listener._receive_text
+        self._reader.receive_binary = listener._receive_binary
 
     # -- called by asyncio
 
@@ -114,7 +114,7 @@ class WebSocketTransport(asyncio.Protocol):
             self._closing_timer = None
         if not self._is_closed():
             self._stop()
-            self._listener.transport_closed(
+            self._listener._transport_closed(
                 CloseReason.TRANSPORT_CLOSE, str(exc) if exc else "the connection was lost"
             )
         # Break the reference cycles with the session and the reader: reference counting then frees
@@ -135,7 +135,7 @@ class WebSocketTransport(asyncio.Protocol):
         if self._is_closed():
             return
         self.writable = True
-        self._listener.outbox_wanted()
+        self._listener._transport_writable()
         self._continue_reading()
 
     # -- called by the frame reader
@@ -148,19 +148,19 @@ class WebSocketTransport(asyncio.Protocol):
                 continue
             if message is None:
                 self._stop()
-                self._listener.transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
+                self._listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
             else:
                 self._deliver(*message)
         if slow_path.error is not None and not self._is_closed():
             self._stop()
-            self._listener.fail(ProtocolError(slow_path.error))
+            self._listener._transport_failed(ProtocolError(slow_path.error))
         self._write_output(slow_path)
         return slow_path.held
 
     def close_received(self, code: bytes) -> None:
         """Answer a close frame without the library and end TCP."""
         self._stop()
-        self._listener.transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
+        self._listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
         # RFC 6455, section 5.5.1: "When sending a Close frame in response, the endpoint typically
         # echos the status code it received."
         self._write(bytes((FIN_CLOSE, len(code))) + code)
@@ -329,7 +329,7 @@ class WebSocketTransport(asyncio.Protocol):
         """Close after a protocol error of the peer and report it to the listener."""
         if not self._is_closed():
             self._send_close(error.websocket_code, error.description)
-            self._listener.fail(error)
+            self._listener._transport_failed(error)
 
     def _send_close(self, code: int | None, description: str) -> None:
         self._stop()

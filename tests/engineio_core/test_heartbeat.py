@@ -154,7 +154,7 @@ def test_a_session_that_ended_is_forgotten_at_once() -> None:
     client = server.open_websocket()
     session = server.session
     client.tcp.lose()
-    assert session.beat is None
+    assert session._deadline is None
     heartbeat = server.engine._session_context().heartbeat
     assert [beat.session for beat in heartbeat._to_ping] == [None]
     server.clock.advance(INTERVAL + SLACK)

@@ -124,7 +124,7 @@ class World:
             assert self.ends[session.sid] == (0 if is_known else 1)
             if not is_known:
                 assert session.outbox == ()
-                assert session.beat is None
+                assert session._deadline is None
         assert self.late == []
 
 

@@ -126,7 +126,7 @@ async def test_a_packet_that_waits_for_attachments_does_not_outlive_its_client()
         client = await server.connect()
         client.connection.send_text('51-["x",{"_placeholder":true,"num":0}]')
         client.connection.cut()
-        client.connection.session.receive_binary(b"late")
+        client.connection.session._receive_binary(b"late")
     assert seen == []
 
 

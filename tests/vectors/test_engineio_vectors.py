@@ -171,10 +171,10 @@ class Listener(NullListener):
     def __init__(self) -> None:
         self.heard: list[str | bytes] = []
 
-    def receive_text(self, packet: bytes) -> None:
+    def _receive_text(self, packet: bytes) -> None:
         self.heard.append(packet.decode())
 
-    def receive_binary(self, data: bytes) -> None:
+    def _receive_binary(self, data: bytes) -> None:
         self.heard.append(data)
 
 

@@ -40,19 +40,19 @@ class Recorder:
         self.messages: list[str | bytes] = []
         self.ends = 0
 
-    def receive_text(self, packet: bytes) -> None:
+    def _receive_text(self, packet: bytes) -> None:
         self.messages.append(packet.decode())
 
-    def receive_binary(self, data: bytes) -> None:
+    def _receive_binary(self, data: bytes) -> None:
         self.messages.append(data)
 
-    def outbox_wanted(self) -> None:
+    def _transport_writable(self) -> None:
         pass
 
-    def transport_closed(self, reason: CloseReason, description: str) -> None:
+    def _transport_closed(self, reason: CloseReason, description: str) -> None:
         self.ends += 1
 
-    def fail(self, error: ProtocolError) -> None:
+    def _transport_failed(self, error: ProtocolError) -> None:
         self.ends += 1
 
 

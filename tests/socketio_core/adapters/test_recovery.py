@@ -403,7 +403,7 @@ async def test_who_left_on_purpose_does_not_come_back(how: str) -> None:
         else:
             from engineio_core.errors import CloseReason
 
-            client.connection.session.transport_closed(CloseReason.PARSE_ERROR, "test")
+            client.connection.session._transport_closed(CloseReason.PARSE_ERROR, "test")
         assert (await server.connect(recovering=client)).id != client.id
 
 

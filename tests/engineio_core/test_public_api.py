@@ -1,0 +1,39 @@
+"""Public names: `help()` and completion show what a user calls, and nothing else."""
+
+from __future__ import annotations
+
+from engineio_core import Session
+
+SESSION = {
+    "buffered_amount",
+    "close",
+    "drain",
+    "on_binary",
+    "on_close",
+    "on_drain",
+    "on_packet",
+    "on_text",
+    "on_upgrade",
+    "outbox",
+    "pause_reading",
+    "request",
+    "resume_reading",
+    "send",
+    "send_bare",
+    "send_binary",
+    "send_text",
+    "send_volatile",
+    "send_volatile_group",
+    "sid",
+    "state",
+    "transport",
+    "writable",
+}
+
+
+def public_names(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_session_has_exactly_the_documented_public_names() -> None:
+    assert public_names(Session) == SESSION
