@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from inspect import isawaitable
 from typing import Any, Final, NamedTuple, Protocol
 
 from engineio_core.clock import Clock
 from socketio_core.errors import AckTimeoutError, DisconnectedError
+from socketio_core.misuse import EMITTED
 
 logger = logging.getLogger("socketio_core")
 
@@ -112,22 +114,30 @@ class SingleAck:
 
 
 class CallbackAck:
-    """The ack of one socket, for a plain function that is called with all its arguments."""
+    """The ack of one socket, for a function that is called with all its arguments.
 
-    __slots__ = ("_callback",)
+    `run(awaitable, role)` awaits the result of an async function.
+    """
 
-    def __init__(self, callback: Callable[..., Any]) -> None:
+    __slots__ = ("_callback", "_run")
+
+    def __init__(
+        self, callback: Callable[..., Any], run: Callable[[Awaitable[Any], str], None]
+    ) -> None:
         self._callback = callback
+        self._run = run
 
     def acked(self, socket_id: str, data: list[Any]) -> None:
-        """The socket answered."""
+        """Call the function with the answer of the socket."""
         try:
-            self._callback(*data)
+            result = self._callback(*data)
+            if result is not None and isawaitable(result) and result is not EMITTED:
+                self._run(result, f"the ack callback of socket {socket_id}")
         except Exception:
             logger.exception("the ack callback of socket %s failed", socket_id)
 
     def left(self, socket_id: str) -> None:
-        """The socket left: the callback is never called."""
+        """Do nothing: the callback is never called."""
 
 
 class BroadcastAnswers(NamedTuple):

@@ -6,12 +6,13 @@ The namespace delivers the event: it passes the event and its target to the adap
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Generic, Never, Protocol, final
 
 from engineio_core.clock import Clock
 from socketio_core.acknowledgement import AckSink, BroadcastAck, BroadcastAnswers
 from socketio_core.adapters.interface import DONE, Adapter, BroadcastTarget
 from socketio_core.codec.packet import is_event_name
+from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, check_duration, refuse_keywords
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -28,11 +29,11 @@ else:
 class AudienceMember(Protocol):
     """The part of a socket that bulk operations use."""
 
-    def join(self, rooms: str | Iterable[str]) -> Awaitable[None]:
+    def join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
         """Join rooms."""
 
-    def leave(self, room: str) -> Awaitable[None]:
-        """Leave one room."""
+    def leave(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
+        """Leave rooms."""
 
     def disconnect(self, close: bool = False) -> None:
         """Disconnect the socket, optionally with its connection."""
@@ -60,27 +61,41 @@ class Audience(Protocol[Member_co]):
         """Send an event, `[name, *args]`, to a target."""
 
 
-def room_names(rooms: str | Iterable[str]) -> tuple[str, ...]:
-    """Return one room name or several as a tuple. Raises TypeError for anything else."""
-    if isinstance(rooms, str):
-        return (rooms,)
-    names = tuple(rooms)
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"a room name must be a string, got {name!r}")
-    return names
+def room_names(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
+    """Return the names of rooms, given as strings or iterables. Raises TypeError for others."""
+    if len(rooms) == 1 and isinstance(rooms[0], str):
+        return (rooms[0],)
+    names: list[str] = []
+    for each in rooms:
+        if isinstance(each, str):
+            names.append(each)
+            continue
+        if isinstance(each, bytes | Mapping) or not isinstance(each, Iterable):
+            raise TypeError(f"a room name must be a string, got {each!r}: write {str(each)!r}")
+        for name in each:
+            if not isinstance(name, str):
+                raise TypeError(f"a room name must be a string, got {name!r}: write {str(name)!r}")
+            names.append(name)
+    return tuple(names)
 
 
 def check_event(event: str) -> None:
-    """Raise ValueError for an event name that cannot be sent to clients."""
+    """Raise TypeError or ValueError for an event name that cannot be sent to clients."""
+    if not isinstance(event, str):
+        raise TypeError(f"an event name must be a string, got {event!r}")
     if not is_event_name(event):
-        raise ValueError(f"an event name must be a string that is not reserved, got {event!r}")
+        raise ValueError(f"{event!r} is a reserved event name: use another name")
 
 
 def check_server_event(event: str) -> None:
-    """Raise ValueError for an event name that servers reserve for themselves."""
+    """Raise TypeError or ValueError for an event name that cannot be sent to other servers."""
+    if not isinstance(event, str):
+        raise TypeError(f"an event name must be a string, got {event!r}")
     if event in {"connect", "connection", "new_namespace"}:
-        raise ValueError(f"{event!r} is reserved and cannot be sent to other servers")
+        raise ValueError(f"{event!r} is a reserved event name: use another name")
+
+
+NO_ROOM: Final = "to() needs at least one room: to reach all sockets, leave to() out"
 
 
 class Broadcasting(Generic[Member]):
@@ -94,17 +109,23 @@ class Broadcasting(Generic[Member]):
 
     # -- the audience: each method returns a new operator
 
-    def to(self, rooms: str | Iterable[str]) -> Broadcast[Member]:
-        """Add rooms to the target. A socket in several of them receives the event once."""
+    def to(self, *rooms: str | Iterable[str]) -> Broadcast[Member]:
+        """Add rooms to the target. A socket in several of them receives the event once.
+
+        Raises ValueError without a room: a target without rooms is the whole namespace.
+        """
         audience, target, timeout = self._target()
-        names = dict.fromkeys((*target.rooms, *room_names(rooms)))
+        new = room_names(rooms)
+        if not new:
+            raise ValueError(NO_ROOM)
+        names = dict.fromkeys((*target.rooms, *new))
         return Broadcast(audience, target._replace(rooms=tuple(names)), timeout)
 
-    def in_(self, rooms: str | Iterable[str]) -> Broadcast[Member]:
+    def in_(self, *rooms: str | Iterable[str]) -> Broadcast[Member]:
         """Add rooms to the target: an alias of `to`, Node's `in`."""
-        return self.to(rooms)
+        return self.to(*rooms)
 
-    def except_(self, rooms: str | Iterable[str]) -> Broadcast[Member]:
+    def except_(self, *rooms: str | Iterable[str]) -> Broadcast[Member]:
         """Exclude the sockets in any of these rooms."""
         audience, target, timeout = self._target()
         excluded = target.except_ | frozenset(room_names(rooms))
@@ -128,24 +149,30 @@ class Broadcasting(Generic[Member]):
         return Broadcast(audience, target._replace(compress=compress), timeout)
 
     def timeout(self, seconds: float) -> Broadcast[Member]:
-        """Set how many seconds `emit_with_ack` waits for acks."""
+        """Set how many seconds `emit_with_ack` waits for acks, an hour at most."""
+        check_duration("timeout", seconds)
         audience, target, _ = self._target()
         return Broadcast(audience, target, seconds)
 
     # -- actions
 
-    def emit(self, event: str, *args: Any) -> None:
+    def emit(self, event: str, *args: Any, **unknown: Never) -> None:
         """Send an event; it is encoded once for all receivers.
 
-        Raises ValueError or TypeError for a name or an argument that cannot be sent.
+        Call it in the thread of the event loop. Raises ValueError or TypeError for a name or an
+        argument that cannot be sent, also if no client receives it.
         """
+        if unknown:
+            refuse_keywords(unknown, EMIT_KEYWORDS)
         audience, target, _ = self._target()
         check_event(event)
         audience._broadcast([event, *args], target)
+        return EMITTED
 
     def send(self, *args: Any) -> None:
         """Send a `message` event."""
         self.emit("message", *args)
+        return EMITTED
 
     async def emit_with_ack(self, event: str, *args: Any) -> BroadcastAnswers:
         """Send an event and return the acks that arrive before the timeout (see `timeout`).
@@ -169,19 +196,18 @@ class Broadcasting(Generic[Member]):
         """Return the sockets in the target."""
         return self._local_sockets()
 
-    def sockets_join(self, rooms: str | Iterable[str]) -> Awaitable[None]:
+    def sockets_join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
         """Add the sockets in the target to rooms."""
         names = room_names(rooms)
         for socket in self._local_sockets():
-            socket.join(names)
+            socket.join(*names)
         return DONE
 
-    def sockets_leave(self, rooms: str | Iterable[str]) -> Awaitable[None]:
+    def sockets_leave(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
         """Remove the sockets in the target from rooms."""
         names = room_names(rooms)
         for socket in self._local_sockets():
-            for room in names:
-                socket.leave(room)
+            socket.leave(*names)
         return DONE
 
     def disconnect_sockets(self, close: bool = False) -> Awaitable[None]:

@@ -19,6 +19,7 @@ from socketio_core.adapters.interface import RestoredSession
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.errors import ConnectError
 from socketio_core.handshake import Handshake
+from socketio_core.misuse import EMITTED, is_refusal
 from socketio_core.namespace import Namespace
 from socketio_core.socket import Socket, SocketConnection
 
@@ -93,8 +94,11 @@ class ConnectAttempt:
             return
         for middleware in list(namespace._handlers.middlewares):
             outcome = middleware(self._socket)
-            if inspect.isawaitable(outcome):
-                await outcome
+            if outcome is not None:
+                if outcome is not EMITTED and inspect.isawaitable(outcome):
+                    outcome = await outcome
+                if is_refusal("a middleware of use()", outcome):
+                    raise ConnectError("connection refused")
 
     def _enter(self, namespace: Namespace) -> None:
         self._namespace = namespace

@@ -206,6 +206,10 @@ class Connection:
     def _refuse(self, name: str, body: dict[str, Any]) -> None:
         """Send a CONNECT_ERROR. Raises ValueError or TypeError for a body that cannot be sent."""
         self._send(Packet(PacketType.CONNECT_ERROR, name, body))
+        logger.info(
+            "session %s was refused by namespace %.100r: %.200s",
+            self.session.sid[:6], name, body["message"],
+        )  # fmt: skip
         if not (self.sockets or self._connecting or self._was_refused):
             # The client may retry, for example with a new token, but only for a limited time.
             self._was_refused = True

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any, final
 
 from engineio_core.clock import Clock
+from socketio_core.codec.packet import is_namespace
 from socketio_core.handlers.dispatch import Dispatch
+from socketio_core.misuse import check_callback, refuse_awaitable
 from socketio_core.namespace import Namespace, ParentNamespace, canonical_name, matcher
 from socketio_core.options import ServerOptions
 
@@ -45,6 +47,11 @@ class NamespaceDirectory:
     def get_or_create(self, name: str) -> Namespace:
         """Return the namespace of a name; create it on first use."""
         name = canonical_name(name)
+        if not is_namespace(name):
+            raise ValueError(
+                f"the name of a namespace must be short and without ',' and control characters, "
+                f"got {name!r:.100}"
+            )
         namespace = self.by_name.get(name)
         if namespace is None:
             namespace = self._create(name, self._parent_by_pattern(name))
@@ -53,6 +60,7 @@ class NamespaceDirectory:
     def get_or_create_parent(self, match: re.Pattern[str] | Match) -> ParentNamespace:
         """Return the parent namespace of a pattern; create a new one for a function."""
         if not isinstance(match, re.Pattern):
+            check_callback("the function of of()", match, ("name", "auth"))
             parent = ParentNamespace(match)
         elif match in self._patterns:
             return self._patterns[match]
@@ -78,7 +86,7 @@ class NamespaceDirectory:
         if name != "/":
             for listener in self.listeners:
                 try:
-                    listener(namespace)
+                    refuse_awaitable("a listener of on_new_namespace", listener(namespace))
                 except Exception:
                     logger.exception("a listener of new namespaces failed")
         return namespace

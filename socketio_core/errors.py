@@ -1,7 +1,4 @@
-"""What may go wrong in Socket.IO, and who hears of it.
-
-Knows: the errors that the wire, user code and the server's own promises give rise to.
-Does not know: who turns an error into bytes, nor which handler was running.
+"""Errors of Socket.IO.
 
     engineio_core.errors.ProtocolError
      +-- PacketError               the peer broke the packet grammar; its connection closes
@@ -13,7 +10,10 @@ Does not know: who turns an error into bytes, nor which handler was running.
      +-- AckTimeoutError           an awaited ack did not come in time
      +-- DisconnectedError         an awaited ack cannot come any more
 
-Misuse by our own side is a `RuntimeError`, `TypeError` or `ValueError`.
+    TypeError
+     +-- UnsendableResultError     the result of a handler cannot be sent as an ack
+
+Misuse of the API raises `RuntimeError`, `TypeError` or `ValueError`.
 """
 
 from __future__ import annotations
@@ -83,3 +83,7 @@ class DisconnectedError(SocketError):
 
     def __init__(self, message: str = "socket has been disconnected") -> None:
         super().__init__(message)
+
+
+class UnsendableResultError(TypeError):
+    """The result of a handler cannot be sent as an ack; the text names the value at fault."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NoReturn, Protocol, final
+from typing import Any, Final, Never, NoReturn, Protocol, final
 
 from engineio_core.clock import Clock
 from socketio_core.adapters.interface import SavedSession
 from socketio_core.adapters.memory import MemoryAdapter
 from socketio_core.adapters.recovery import RecoveryLog
-from socketio_core.broadcast import Broadcast
+from socketio_core.broadcast import NO_ROOM, Broadcast, check_event, room_names
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
+from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, refuse_keywords
 from socketio_core.namespace_core import LIFECYCLE, NamespaceCore
 from socketio_core.options import ServerOptions
 from socketio_core.server_peer import ServerPeer
@@ -129,21 +130,22 @@ class ParentNamespace(Registering):
         child._handlers.copy_from(self._registered)
         self.children[child.name] = child
 
-    def to(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+    def to(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
         """Select rooms in all children."""
-        return self._broadcast().to(rooms)
+        return self._broadcast().to(*rooms)
 
-    def in_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+    def in_(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
         """Select rooms: an alias of `to`, Node's `in`."""
-        return self._broadcast().to(rooms)
+        return self._broadcast().to(*rooms)
 
-    def except_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+    def except_(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
         """Exclude the sockets in any of these rooms."""
-        return self._broadcast().except_(rooms)
+        return self._broadcast().except_(*rooms)
 
-    def emit(self, event: str, *args: Any) -> None:
+    def emit(self, event: str, *args: Any, **unknown: Never) -> None:
         """Send an event to all sockets of all children."""
-        self._broadcast().emit(event, *args)
+        self._broadcast().emit(event, *args, **unknown)
+        return EMITTED
 
     def _broadcast(self) -> ChildrenBroadcast:
         return ChildrenBroadcast(list(self.children.values()))
@@ -164,22 +166,29 @@ class ChildrenBroadcast:
     def __init__(self, parts: Sequence[Namespace | Broadcast[Any]]) -> None:
         self._parts = parts
 
-    def to(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
-        """Add rooms to the target."""
-        return ChildrenBroadcast([part.to(rooms) for part in self._parts])
+    def to(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
+        """Add rooms to the target. Raises ValueError without a room."""
+        if not room_names(rooms):
+            raise ValueError(NO_ROOM)
+        return ChildrenBroadcast([part.to(*rooms) for part in self._parts])
 
-    def in_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+    def in_(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
         """Select rooms: an alias of `to`, Node's `in`."""
-        return self.to(rooms)
+        return self.to(*rooms)
 
-    def except_(self, rooms: str | Iterable[str]) -> ChildrenBroadcast:
+    def except_(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
         """Exclude the sockets in any of these rooms."""
-        return ChildrenBroadcast([part.except_(rooms) for part in self._parts])
+        room_names(rooms)
+        return ChildrenBroadcast([part.except_(*rooms) for part in self._parts])
 
-    def emit(self, event: str, *args: Any) -> None:
+    def emit(self, event: str, *args: Any, **unknown: Never) -> None:
         """Send the event."""
+        if unknown:
+            refuse_keywords(unknown, EMIT_KEYWORDS)
+        check_event(event)
         for part in self._parts:
             part.emit(event, *args)
+        return EMITTED
 
 
 def canonical_name(name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
+from threading import get_ident
 from typing import Any, Final
 
 from engineio_core.clock import Clock
@@ -17,6 +18,7 @@ from socketio_core.codec.packet import Parser
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.pipeline import EventPipeline
 from socketio_core.handlers.registry import Registering, Registry
+from socketio_core.misuse import refuse_thread
 from socketio_core.options import ServerOptions
 
 LIFECYCLE: Final = frozenset({"connection", "disconnecting", "disconnect"})
@@ -41,7 +43,7 @@ class NamespaceCore(Registering, Broadcasting[Member]):
         self._get_clock = clock
         self._dispatch = dispatch
         self._handlers = Registry(LIFECYCLE, takes_socket=True)
-        self._pipeline = EventPipeline(self._handlers, dispatch)
+        self._pipeline = EventPipeline(name, self._handlers, dispatch)
         # Ack ids are unique in a namespace, so that a broadcast uses one id for all receivers.
         self._ack_ids = count()
 
@@ -78,6 +80,8 @@ class NamespaceCore(Registering, Broadcasting[Member]):
         return self, ALL_SOCKETS, None
 
     def _broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
+        if get_ident() != self._dispatch.loop_thread != 0:
+            refuse_thread()
         self.adapter.broadcast(data, target)
 
     def _encode(

@@ -1,6 +1,6 @@
-"""The options of a Socket.IO server, beside those of its engine.
+"""The options of a Socket.IO server, in addition to those of its engine.
 
-Knows: which values make sense.  Does not know: who obeys them. Durations are in seconds.
+Each option has its unit, default and check here. Durations are in seconds.
 """
 
 from __future__ import annotations
@@ -10,31 +10,50 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engineio_core import options as engine_options
-from engineio_core.options import check_at_least, check_instance, check_seconds
+from engineio_core.options import check_at_least, check_bool, check_instance, check_seconds
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
 from socketio_core.errors import AckError, PayloadValidationError
+from socketio_core.misuse import LONGEST_DURATION, check_callback, check_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """Connection state recovery: what a client that comes back within a time is given again.
+    """Connection state recovery: a client that reconnects in time gets its session back.
 
-    `max_disconnection_duration` in seconds; `skip_middlewares` for a recovered socket (see
-    `still_valid`); `max_sessions`, `max_packets` and `max_bytes` bound what a namespace keeps,
-    the oldest goes first; `still_valid(data)` is asked with the `socket.data` of the session that
-    is about to be restored: False (say, a revoked principal) makes it a new one.
+    The session consists of the socket id, rooms, `socket.data` and the events missed meanwhile.
     """
 
     max_disconnection_duration: float = 120.0
+    """Seconds within which a client must reconnect, a day at most."""
+
     skip_middlewares: bool = True
+    """Whether the middlewares of `use` do not run for a recovered socket; see `still_valid`."""
+
     max_sessions: int = 10_000
+    """The number of sessions that a namespace keeps; the oldest is dropped first."""
+
     max_packets: int = 10_000
+    """The number of events that a namespace keeps; the oldest is dropped first."""
+
     max_bytes: int = 32 * 1024 * 1024
+    """The size of the events that a namespace keeps; the oldest is dropped first."""
+
     still_valid: Callable[[dict[str, Any]], bool] | None = None
+    """A plain function that receives the `socket.data` of the session to be restored. If the
+    result is false, for example because the user was blocked, the client gets a new session."""
 
     def __post_init__(self) -> None:
-        check_seconds("max_disconnection_duration", self.max_disconnection_duration)
+        name = "max_disconnection_duration"
+        check_seconds(name, self.max_disconnection_duration)
+        check_duration(name, self.max_disconnection_duration, LONGEST_DURATION)
+        check_bool("skip_middlewares", self.skip_middlewares)
+        if self.still_valid is not None:
+            check_callback(
+                "still_valid", self.still_valid, ("data",),
+                sync_remedy="decide by values in socket.data, or set skip_middlewares=False and "
+                "decide in a middleware",
+            )  # fmt: skip
         for name in ("max_sessions", "max_packets", "max_bytes"):
             check_at_least(name, getattr(self, name), 1)
 
@@ -53,12 +72,19 @@ OTHER_OPTIONS: Final[Mapping[str, str]] = {
     "serializer": "use parser=JsonParser() or parser=MsgpackParser()",
 }
 
+_PARSER_METHODS: Final[dict[str, tuple[str, ...]]] = {
+    "encode": ("packet",),
+    "encode_event": ("namespace", "data", "ack_id"),
+    "encode_ack": ("namespace", "ack_id", "data"),
+    "decoder": (),
+}
+
 
 def default_error_ack(error: BaseException) -> dict[str, Any]:
-    """Return what a client is acked when its event failed.
+    """Return the ack of a failed event: `{"success": False, "error": text, "code": code}`.
 
-    `{"success": False, "error": text, "code": code}`, with the `data` of an AckError, or the
-    `fields` of a payload that does not fit. No other exception tells the client its text.
+    The ack of an AckError includes its `data`, that of invalid arguments their `fields`. The text
+    of any other exception is not sent.
     """
     if isinstance(error, AckError):
         extra = error.data if isinstance(error.data, dict) else {}
@@ -77,43 +103,69 @@ def default_error_ack(error: BaseException) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """Every option of a Socket.IO server; those of `EngineOptions` are given beside them.
-
-    Durations are seconds.
-
-    From Node's server: `connect_timeout` (a client that has joined no namespace by then is
-    closed), `serve_client` (the official client's bundles, below the path), `parser`,
-    `recovery` (off by default), `cleanup_empty_child_namespaces`.
-
-    Of ours: `serialize_handlers` (one handler at a time for each socket), `handler_timeout` (a
-    handler that runs longer is cancelled; None: never), `max_pending_handlers` (of one
-    connection; above it nothing more is read from it), `max_namespaces` (of one connection),
-    `max_child_namespaces` (of one parent; above it no more are made for clients),
-    `refused_timeout` (how long a client may stay that was refused and is in no namespace),
-    `error_ack` (what a failed event is acked with).
-    """
+    """Options of a Socket.IO server, in addition to `EngineOptions`. Durations are in seconds."""
 
     connect_timeout: float = 45.0
+    """Seconds within which a client must join a namespace, else its connection is closed."""
+
     serve_client: bool = True
+    """Whether the server serves the bundles of the official client below `path`."""
+
     parser: Parser = field(default_factory=JsonParser)
+    """The codec of packets; clients must use the same one."""
+
     recovery: Recovery | None = None
+    """Connection state recovery; None turns it off."""
+
     cleanup_empty_child_namespaces: bool = False
+    """Whether a namespace made by `of(pattern)` is removed when its last socket leaves."""
 
     serialize_handlers: bool = False
+    """Whether an event waits until the handler of the previous event of its socket has ended."""
+
     handler_timeout: float | None = None
+    """Seconds after which a handler is cancelled, a day at most; None disables the limit."""
+
     max_pending_handlers: int = 256
+    """The number of suspended handlers per connection; above it the server stops reading."""
+
     max_namespaces: int = 64
+    """The number of namespaces that one connection may join."""
+
     max_child_namespaces: int = 10_000
+    """The number of namespaces that one `of(pattern)` makes for clients."""
+
     refused_timeout: float = 10.0
+    """Seconds that a refused client may stay connected without joining a namespace."""
+
     error_ack: Callable[[BaseException], Any] = default_error_ack
+    """A plain function that returns the ack of a failed event."""
 
     def __post_init__(self) -> None:
         check_instance("recovery", self.recovery, Recovery)
         if isinstance(self.parser, type) or not hasattr(self.parser, "decoder"):
-            raise TypeError(f"parser is an object like MsgpackParser(), not {self.parser!r}")
-        check_seconds("connect_timeout", self.connect_timeout)
-        check_seconds("refused_timeout", self.refused_timeout)
-        if self.handler_timeout is not None:
-            check_seconds("handler_timeout", self.handler_timeout)
+            raise TypeError(f"parser must be a parser such as MsgpackParser(), got {self.parser!r}")
+        for method, parameters in _PARSER_METHODS.items():
+            check_callback(
+                f"parser.{method}()", getattr(self.parser, method, None), parameters,
+                sync_remedy="packets are encoded and decoded without await",
+            )  # fmt: skip
+        check_callback(
+            "error_ack", self.error_ack, ("error",),
+            sync_remedy="the ack is sent at once, so compute it without await",
+        )  # fmt: skip
+        for name, longest in _DURATIONS.items():
+            if name != "handler_timeout" or self.handler_timeout is not None:
+                check_seconds(name, getattr(self, name))
+                check_duration(name, getattr(self, name), longest)
+        for name in ("serve_client", "cleanup_empty_child_namespaces", "serialize_handlers"):
+            check_bool(name, getattr(self, name))
         for name in ("max_pending_handlers", "max_namespaces", "max_child_namespaces"):
             check_at_least(name, getattr(self, name), 1)
+
+
+_DURATIONS: Final = {
+    "connect_timeout": 3600.0,
+    "refused_timeout": 3600.0,
+    "handler_timeout": LONGEST_DURATION,
+}

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from ssl import SSLContext
+from threading import get_ident
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from engineio_core.clock import Clock
 from engineio_core.http.asgi_host import AsgiApp
@@ -30,6 +31,7 @@ from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
 from socketio_core.handlers.runner import Runner, sleep
 from socketio_core.keywords import Keywords
+from socketio_core.misuse import FOREIGN_NAMES, check_callback
 from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import OTHER_OPTIONS, ServerOptions
 from socketio_core.socket import Socket
@@ -73,6 +75,15 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         if self.options.serve_client:
             self.engine._serve_files(ClientFiles(engine_options.path, engine_options.cors).serve)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Raise AttributeError, with the equivalent of a name of another library."""
+            text = f"SocketServer has no attribute {name!r}"
+            if name in FOREIGN_NAMES:
+                text += f": the equivalent is {FOREIGN_NAMES[name]}"
+            raise AttributeError(text, name=name, obj=self)
+
     @property
     def clock(self) -> Clock:
         """The clock of all deadlines: the running event loop unless the server got another."""
@@ -91,6 +102,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
 
     def _session_opened(self, session: Session) -> None:
         self._dispatch.runner.enter_loop()
+        self._dispatch.loop_thread = get_ident()
         self._connections.add(Connection(self._directory, session, self._connections.discard))
 
     # -- namespaces
@@ -117,6 +129,11 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
 
     def on_new_namespace(self, listener: NamespaceListener) -> NamespaceListener:
         """Call `listener(namespace)` for each new namespace except "/"."""
+        check_callback(
+            "a listener of on_new_namespace()", listener, ("namespace",),
+            sync_remedy="the namespace must be ready when it returns; start the asynchronous "
+            "part with asyncio.create_task",
+        )  # fmt: skip
         self._directory.listeners.append(listener)
         return listener
 
@@ -140,8 +157,9 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
     def on_error(self, listener: ErrorListener) -> ErrorListener:
         """Call `listener(error, socket, event)` for exceptions of handlers in all namespaces.
 
-        Listeners replace the log entry of the exception.
+        The listener may be async. Listeners replace the log entry of the exception.
         """
+        check_callback("a listener of on_error()", listener, ("error", "socket", "event"))
         self._dispatch.reporter.listeners.append(listener)
         return listener
 

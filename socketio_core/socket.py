@@ -6,8 +6,9 @@ The connection decodes packets and owns the other sockets of the same client.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from threading import get_ident
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, Unpack, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.noop import noop
@@ -15,11 +16,21 @@ from engineio_core.session import Session
 from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
-from socketio_core.errors import DisconnectedError
-from socketio_core.handlers.handler import Handler
+from socketio_core.errors import DisconnectedError, UnsendableResultError
+from socketio_core.handlers.dispatch import ConnectionAck
+from socketio_core.handlers.handler import Handler, HandlerSocket
 from socketio_core.handlers.pipeline import SocketListeners
 from socketio_core.handlers.registry import Function, Listening, Registry, without
 from socketio_core.handshake import Handshake
+from socketio_core.misuse import (
+    EMIT_KEYWORDS,
+    EMITTED,
+    check_callback,
+    check_duration,
+    check_runs,
+    refuse_keywords,
+    refuse_thread,
+)
 from socketio_core.namespace_core import NamespaceCore
 from socketio_core.socket_operator import SocketOperator
 from socketio_core.socket_state import SOCKET_TRANSITIONS, SocketEvent, SocketState
@@ -56,8 +67,14 @@ class SocketConnection(Protocol):
         """Stop counting a pending handler."""
 
 
+class EmitOptions(TypedDict, total=False):
+    """Keywords of `Socket.emit`."""
+
+    ack: Callable[..., Any] | None
+
+
 @final
-class Socket(Listening, Generic[Data]):
+class Socket(HandlerSocket, Listening, Generic[Data]):
     """One client in one namespace; the first argument of handlers.
 
     `id` is public, and new for each connection unless the session was recovered. `data` belongs
@@ -124,18 +141,20 @@ class Socket(Listening, Generic[Data]):
 
     # -- sending
 
-    def emit(self, event: str, *args: Any, ack: Callable[..., Any] | None = None) -> None:
+    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None:
         """Send an event to this client.
 
-        `ack(*args)` is called with the client's answer, if it arrives; `emit_with_ack` waits for
-        the answer instead. Raises ValueError or TypeError for a name or an argument that cannot
-        be sent.
+        `ack(*args)`, plain or async, is called with the client's answer, if it arrives;
+        `emit_with_ack` waits for the answer instead. Call `emit` in the thread of the event loop.
+        Raises ValueError or TypeError for a name or an argument that cannot be sent.
         """
-        if ack is not None:
-            self._send_with_ack([event, *args], CallbackAck(ack))
-            return
+        if options:
+            self._emit_with_options(event, args, **options)
+            return EMITTED
         data = [event, *args]
         namespace = self.namespace
+        if get_ident() != namespace._dispatch.loop_thread:
+            refuse_thread()
         if namespace.adapter.keeps_events:
             namespace.adapter.send_direct(self, data, volatile=False, compress=True)
         else:
@@ -144,10 +163,29 @@ class Socket(Listening, Generic[Data]):
                 self._send_packet(packet)
         if self._listeners is not None:
             self._notify_outgoing(data)
+        return EMITTED
+
+    def _emit_with_options(
+        self,
+        event: str,
+        args: tuple[Any, ...],
+        ack: Callable[..., Any] | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            refuse_keywords(unknown, EMIT_KEYWORDS)
+        if ack is None:
+            self.emit(event, *args)
+            return
+        check_runs("ack", ack)
+        check_event(event)
+        sink = CallbackAck(ack, self.namespace._dispatch.reporter.run)
+        self._send_with_ack([event, *args], sink)
 
     def send(self, *args: Any) -> None:
         """Send a `message` event."""
         self.emit("message", *args)
+        return EMITTED
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """Send an event and return the first argument of its ack.
@@ -190,7 +228,11 @@ class Socket(Listening, Generic[Data]):
         return SocketOperator(self, compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
-        """Set how many seconds `emit_with_ack` waits before it raises AckTimeoutError."""
+        """Set how many seconds `emit_with_ack` waits, an hour at most.
+
+        After that it raises AckTimeoutError.
+        """
+        check_duration("timeout", seconds)
         return SocketOperator(self, timeout=seconds)
 
     # -- sending to other clients
@@ -200,29 +242,33 @@ class Socket(Listening, Generic[Data]):
         """An operator for all sockets in the namespace except this one."""
         return Broadcast(self.namespace, BroadcastTarget(except_=frozenset((self.id,))))
 
-    def to(self, rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
+    def to(self, *rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
         """Select the sockets in these rooms, except this one."""
-        return self.broadcast.to(rooms)
+        return self.broadcast.to(*rooms)
 
-    def in_(self, rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
+    def in_(self, *rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
         """Select the sockets in these rooms: an alias of `to`, Node's `in`."""
-        return self.broadcast.to(rooms)
+        return self.broadcast.to(*rooms)
 
-    def except_(self, rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
+    def except_(self, *rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
         """Select all sockets except this one and those in these rooms."""
-        return self.broadcast.except_(rooms)
+        return self.broadcast.except_(*rooms)
 
     # -- rooms
 
-    def join(self, rooms: str | Iterable[str]) -> Awaitable[None]:
+    def join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
         """Join rooms: immediately on this server; the awaitable covers the other servers."""
+        names = room_names(rooms)
         if self._state is LEFT:
             return DONE
-        return self.namespace.adapter.add(self, room_names(rooms))
+        return self.namespace.adapter.add(self, names)
 
-    def leave(self, room: str) -> Awaitable[None]:
-        """Leave one room."""
-        return self.namespace.adapter.remove(self.id, room)
+    def leave(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
+        """Leave rooms: immediately on this server; the awaitable covers the other servers."""
+        done = DONE
+        for room in room_names(rooms):
+            done = self.namespace.adapter.remove(self.id, room)
+        return done
 
     # -- leaving the namespace
 
@@ -232,6 +278,7 @@ class Socket(Listening, Generic[Data]):
         The official client does not reconnect by itself after this.
         """
         self._connection.disconnect(self, close)
+        return EMITTED
 
     def _admit(self) -> None:
         """Start after the CONNECT reply: send waiting packets and run "connection" handlers."""
@@ -273,8 +320,9 @@ class Socket(Listening, Generic[Data]):
         handlers = namespace._handlers.lifecycle.find(event)
         if self._listeners is not None:
             handlers += self._listeners.registry.lifecycle.find(event)
+        ack = ConnectionAck(self) if event == "connection" and handlers else None
         for handler in handlers:
-            namespace._dispatch.run(handler, self, [event, *args], None)
+            namespace._dispatch.run(handler, self, [event, *args], ack)
 
     # -- handlers of this socket: called without the socket argument
 
@@ -286,6 +334,7 @@ class Socket(Listening, Generic[Data]):
 
         `event` is `[name, *args]` and may be changed. Otherwise as `Namespace.use_event`.
         """
+        check_callback("a middleware of Socket.use_event()", middleware, ("event",))
         self._registry().event_middlewares.append(middleware)
         return middleware
 
@@ -341,10 +390,15 @@ class Socket(Listening, Generic[Data]):
         if result.__class__ is tuple:
             args = list(result)
         else:
-            args = [] if result is None else [result]
+            args = [] if result is None or result is EMITTED else [result]
         namespace = self.namespace
         session = self._connection.session
-        encoded = namespace._parser.encode_ack(namespace.name, ack_id, args)
+        try:
+            encoded = namespace._parser.encode_ack(namespace.name, ack_id, args)
+        except (TypeError, ValueError) as error:
+            raise UnsendableResultError(
+                f"the handler returned a value that cannot be sent: {error}"
+            ) from None
         if isinstance(encoded, bytes):
             session.send_bare(encoded)
         else:

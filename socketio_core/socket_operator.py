@@ -5,7 +5,10 @@ The socket sends the event.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, final
+from typing import Any, Never, Protocol, final
+
+from socketio_core.broadcast import check_event
+from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, check_duration, refuse_keywords
 
 
 class FlagTarget(Protocol):
@@ -49,18 +52,23 @@ class SocketOperator:
         return self._with(compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
-        """Set how many seconds `emit_with_ack` waits for the ack."""
+        """Set how many seconds `emit_with_ack` waits for the ack, an hour at most."""
+        check_duration("timeout", seconds)
         return self._with(timeout=seconds)
 
     def _with(self, **changes: Any) -> SocketOperator:
         flags = {"volatile": self._volatile, "compress": self._compress, "timeout": self._timeout}
         return SocketOperator(self._socket, **{**flags, **changes})
 
-    def emit(self, event: str, *args: Any) -> None:
+    def emit(self, event: str, *args: Any, **unknown: Never) -> None:
         """Send the event."""
+        if unknown:
+            refuse_keywords(unknown, EMIT_KEYWORDS)
+        check_event(event)
         self._socket._emit_with_flags(
             [event, *args], volatile=self._volatile, compress=self._compress
         )
+        return EMITTED
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """Send the event and return the first argument of its ack.

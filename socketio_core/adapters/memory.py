@@ -25,6 +25,7 @@ from socketio_core.adapters.interface import (
     SavedSession,
 )
 from socketio_core.adapters.recovery import RecoveryLog
+from socketio_core.misuse import check_callback, refuse_awaitable
 
 logger = logging.getLogger("socketio_core")
 
@@ -120,12 +121,16 @@ class MemoryAdapter:
 
     def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
         """Call `listener(event, room, socket_id)` when rooms change."""
+        check_callback(
+            "a listener of on_room_event()", listener, ("event", "room", "socket_id"),
+            sync_remedy="start the asynchronous part with asyncio.create_task",
+        )  # fmt: skip
         self._listeners.append(listener)
 
     def _tell(self, event: RoomEvent, room: str, socket_id: str | None) -> None:
         for listener in self._listeners:
             try:
-                listener(event, room, socket_id)
+                refuse_awaitable("a listener of on_room_event", listener(event, room, socket_id))
             except Exception:
                 logger.exception("a listener of room events failed")
 
@@ -161,9 +166,11 @@ class MemoryAdapter:
         """Send an event to everybody in the target."""
         recipients = self._select(target)
         log = self._log
-        if not recipients and (log is None or not log.has_sessions):
-            return  # nobody is there, or may come back: nothing is encoded
-        packets = self._encode(data, target.compress) if log is None else self._keep(data, *target)
+        # Encoded even for an empty room, so that a value that cannot be sent always raises
+        if log is None or not (recipients or log.has_sessions):
+            packets = self._encode(data, target.compress)
+        else:
+            packets = self._keep(data, *target)
         if target.volatile:
             for recipient in recipients:
                 recipient._send_volatile(packets)
@@ -204,8 +211,6 @@ class MemoryAdapter:
     ) -> list[str]:
         """As `broadcast`, asking for acks; return the ids of those that are asked."""
         recipients = self._select(target)
-        if not recipients:
-            return []
         ack_id, packets = self._encode_with_ack(data, target.compress)
         asked = [each for each in recipients if each._expect_ack(ack_id, collector)]
         if target.volatile:
@@ -251,10 +256,12 @@ class MemoryAdapter:
 
     def server_side_emit(self, data: list[Any]) -> Awaitable[None]:
         """Reach nobody: this is the only server."""
+        self._encode(data, True)  # raises for a value that cannot be sent
         return DONE
 
     async def server_side_emit_with_ack(self, data: list[Any], timeout: float | None) -> list[Any]:
         """Reach nobody: this is the only server."""
+        self._encode(data, True)
         return []
 
     def close(self) -> None:

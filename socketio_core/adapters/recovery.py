@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import RestoredSession, SavedSession
+from socketio_core.misuse import refuse_awaitable
 from socketio_core.options import Recovery
 
 logger = logging.getLogger("socketio_core")
@@ -140,8 +141,12 @@ class RecoveryLog:
         return RestoredSession(saved, missed)
 
     def _is_valid(self, saved: SavedSession) -> bool:
+        if self._rules.still_valid is None:
+            return True
         try:
-            return self._rules.still_valid is None or bool(self._rules.still_valid(saved.data))
+            result = self._rules.still_valid(saved.data)
+            refuse_awaitable("still_valid", result)
+            return bool(result)
         except Exception:
             logger.exception("still_valid failed: the session is not restored")
             return False

@@ -1,72 +1,110 @@
-"""Running handlers, and where what they return or raise ends up.
+"""Runs handlers and routes their results and exceptions: to acks, listeners or the log.
 
-Knows: acks, errors and who is told of them.  Does not know: the wire, rooms, signatures.
 A coroutine handler runs at once up to its first suspension; only one that suspends costs a task.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from inspect import isawaitable
 from types import CoroutineType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
-from socketio_core.errors import AckError, PayloadValidationError
+from socketio_core.errors import (
+    AckError,
+    ConnectError,
+    PayloadValidationError,
+    UnsendableResultError,
+)
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.runner import CANCELLED, Runner, Suspended
+from socketio_core.misuse import EMITTED, add_equivalent, refuse_awaitable
 
 logger = logging.getLogger("socketio_core")
 
 
+MAX_UNHANDLED: Final = 100  # names of events without a handler that are logged
+
+
 class Reporter:
-    """Who is told of what goes wrong; counts it, too."""
+    """Counts the errors of handlers and passes them to the listeners, or logs them."""
 
-    __slots__ = ("count", "listeners")
+    __slots__ = ("_runner", "_unhandled", "count", "listeners")
 
-    def __init__(self) -> None:
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._unhandled: set[tuple[str, str]] = set()
         self.count = 0
         self.listeners: list[Callable[[BaseException, Any, str], Any]] = []
 
     def report(self, error: BaseException, socket: Any, event: str) -> None:
-        """Tell the listeners; without any, log a handler's bug with its traceback."""
+        """Call the listeners; without a listener, log a handler's bug with its traceback."""
         self.count += 1
+        if isinstance(error, AttributeError):
+            add_equivalent(error)
         for listener in self.listeners:
             try:
-                listener(error, socket, event)
+                result = listener(error, socket, event)
+                if isawaitable(result) and result is not EMITTED:
+                    self.run(result, "a listener of on_error")
             except Exception:
-                logger.exception("a listener of errors failed")
+                logger.exception("a listener of on_error failed")
         if self.listeners:
             return
         if isinstance(error, PayloadValidationError):
-            logger.info("event %.100r of socket %s does not fit: %s", event, socket.id, error)
+            logger.info("event %.100r of socket %s has invalid data: %s", event, socket.id, error)
         elif isinstance(error, AckError):
-            # Meant for the client, which has asked for no ack: no bug of ours.
+            # The error is an answer for the client, which requested no ack: not a bug.
             logger.info("event %.100r of socket %s was refused: %s", event, socket.id, error)
+        elif isinstance(error, UnsendableResultError):
+            logger.error("event %.100r of socket %s: %s", event, socket.id, error)
         else:
             logger.error(
                 "the handler of %.100r failed for socket %s", event, socket.id, exc_info=error
             )
 
+    def run(self, awaitable: Awaitable[Any], role: str) -> None:
+        """Await the result of a callback in a task, and log its exception."""
+
+        def done(result: Any, error: BaseException | None) -> None:
+            if error is not None and not self._runner.is_closing:
+                logger.error("%s failed", role, exc_info=error)
+
+        self._runner.start(_await(awaitable), done, f"socketio {role}")
+
+    def note_unhandled(self, namespace: str, event: str) -> None:
+        """Log the first event of a name that has no handler."""
+        key = (namespace, event)
+        if key not in self._unhandled and len(self._unhandled) < MAX_UNHANDLED:
+            self._unhandled.add(key)
+            logger.info("event %.100r of namespace %.100s has no handler", event, namespace)
+
+
+async def _await(awaitable: Awaitable[Any]) -> None:
+    await awaitable
+
 
 class Dispatch:
-    """Runs handlers for all sockets of a server, and sees to what they return or raise."""
+    """Runs the handlers of all sockets of a server; sends or reports their results and errors."""
 
-    __slots__ = ("_error_ack", "_timeout", "reporter", "runner")
+    __slots__ = ("_error_ack", "_timeout", "loop_thread", "reporter", "runner")
 
     def __init__(
         self, runner: Runner, error_ack: Callable[[BaseException], Any], timeout: float | None
     ) -> None:
         self.runner = runner
-        self.reporter = Reporter()
+        self.reporter = Reporter(runner)
+        self.loop_thread = 0  # the thread in which clients connect; 0 before the first one
         self._error_ack = error_ack
         self._timeout = timeout
 
     def run(self, handler: Handler, socket: HandlingSocket, data: list[Any], ack: Ack) -> None:
-        """Call a handler with the arguments of an event; answer its ack with what it returns."""
+        """Call a handler with the arguments of an event; send its result as the ack."""
         # hot path: benchmarks/hop_budget.py
         try:
             if handler.given == 1 and len(data) == 2:
-                # Nearly all events. Unpacking a list of arguments costs twice as much as the call.
+                # Most events have one argument. Unpacking a list costs twice as much as the call.
                 result = handler.function(socket, data[1])
             else:
                 result = handler.call(socket, data)
@@ -88,7 +126,7 @@ class Dispatch:
     def run_coroutine(
         self, coroutine: Coroutine[Any, Any, None], socket: HandlingSocket, event: Any
     ) -> None:
-        """Run what precedes handlers; its errors are reported."""
+        """Run the asynchronous middlewares of an event; report their errors."""
         try:
             result = self.runner.begin(coroutine)
             if result.__class__ is Suspended:
@@ -113,11 +151,16 @@ class Dispatch:
         self.runner.hand_over(suspended, done, f"socketio {str(event)[:40]!r}", self._timeout)
 
     def failed(self, error: BaseException, socket: HandlingSocket, event: Any, ack: Ack) -> None:
-        """An event failed: the client gets an error ack if it asked for one, we get to know.
+        """Report the error of an event, and send an error ack if the client requested an ack.
 
-        An AckError is an answer, and a payload that does not fit is the client's fault: they are
-        reported only where no ack takes them.
+        An AckError is an answer, and invalid arguments are the client's fault: both are
+        reported only if no ack takes them.
         """
+        if isinstance(ack, ConnectionAck):
+            if isinstance(error, ConnectError):
+                ack.refuse(f"raised {type(error).__name__}({error.message!r})")
+                return
+            ack = None
         is_answer = isinstance(error, AckError | PayloadValidationError) and ack is not None
         if not is_answer:
             self.reporter.report(error, socket, str(event))
@@ -125,6 +168,7 @@ class Dispatch:
             return
         try:
             answer = self._error_ack(error)
+            refuse_awaitable("error_ack", answer)
             if isinstance(ack, int):
                 socket._send_ack(ack, answer)
             elif not ack.is_answered:
@@ -135,24 +179,24 @@ class Dispatch:
 
 
 class HandlingSocket(Protocol):
-    """What the dispatch asks of a socket."""
+    """The socket, as the dispatch uses it."""
 
     @property
     def id(self) -> str:
         """The public id."""
 
     def _send_ack(self, ack_id: int, result: Any) -> None:
-        """Send an ack: a tuple is several arguments, None is none."""
+        """Send an ack: a tuple is several arguments, None is no argument."""
 
     def _handler_suspended(self) -> None:
-        """A handler goes on later."""
+        """Count a handler that continues later."""
 
     def _handler_ended(self) -> None:
-        """A handler that went on has ended."""
+        """Count the end of a handler that had suspended."""
 
 
 class SharedAck:
-    """One ack for several handlers: the first that returns something, or fails, answers."""
+    """One ack for several handlers: the first result but None, or the first error, answers."""
 
     __slots__ = ("_left", "ack_id", "is_answered")
 
@@ -162,9 +206,38 @@ class SharedAck:
         self._left = handlers
 
     def settles(self, result: Any) -> bool:
-        """Take one handler's result; tell whether it is to be sent."""
+        """Take the result of one handler; return whether to send it."""
         self._left -= 1
-        return not self.is_answered and (result is not None or self._left == 0)
+        is_answer = result is not None and result is not EMITTED
+        return not self.is_answered and (is_answer or self._left == 0)
+
+
+class ConnectionAck(SharedAck):
+    """The result of `connection` handlers: False, or a ConnectError, disconnects the socket.
+
+    The client has received its CONNECT by then, so that a CONNECT_ERROR is too late.
+    """
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, socket: Any) -> None:
+        super().__init__(0, 1)
+        self._socket = socket
+
+    def settles(self, result: Any) -> bool:
+        """Take the result of a handler; nothing is sent."""
+        if result is False:
+            self.refuse("returned False")
+        return False
+
+    def refuse(self, how: str) -> None:
+        """Disconnect the socket, and log how to refuse clients in time."""
+        logger.warning(
+            "socket %s was disconnected after its CONNECT, since a 'connection' handler %s: "
+            "refuse clients in a middleware, @io.use, which runs before",
+            self._socket.id, how,
+        )  # fmt: skip
+        self._socket.disconnect()
 
 
 Ack: TypeAlias = int | SharedAck | None

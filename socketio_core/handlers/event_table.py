@@ -1,6 +1,6 @@
-"""Which handlers an event has: the tables behind `on`, `once` and `off`.
+"""The table of event handlers behind `on`, `once` and `off`.
 
-Knows: names, order, handlers that serve once.  Does not know: how a handler is called.
+`handler` describes how a handler is called.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from socketio_core.handlers.handler import Handler
 
 
 def event_name(name: Any) -> str:
-    """Return the name under which handlers are kept: JavaScript makes strings of numbers."""
+    """Return the key of an event name: JavaScript converts numbers to strings."""
     if isinstance(name, float) and name.is_integer():
         return str(int(name))
     return str(name)
@@ -28,20 +28,20 @@ class EventTable:
         self.once: set[Handler] = set()
 
     def add(self, event: str, handler: Handler, *, once: bool = False, first: bool = False) -> None:
-        """Add a handler: behind the others, or `first`."""
+        """Add a handler after the others, or before them with `first`."""
         others = self.handlers.get(event, ())
         self.handlers[event] = (handler, *others) if first else (*others, handler)
         if once:
             self.once.add(handler)
 
     def remove(self, event: str | None, function: Callable[..., Any] | None) -> None:
-        """Remove a function's handlers, or an event's, or all."""
+        """Remove the handlers of a function, of an event, or all."""
         for name in [event] if event is not None else list(self.handlers):
-            # A bound method is another object each time, but an equal one.
+            # Each access to a bound method returns another, equal object.
             self._keep(name, lambda each: function is not None and each.function != function)
 
     def find(self, event: str) -> tuple[Handler, ...]:
-        """Return the handlers of an event; those that serve once are gone afterwards."""
+        """Return the handlers of an event, and remove the handlers registered with `once`."""
         found = self.handlers.get(event, ())
         if self.once and not self.once.isdisjoint(found):
             self._keep(event, lambda each: each not in self.once)
@@ -57,6 +57,6 @@ class EventTable:
             self.handlers.pop(event, None)
 
     def update(self, other: EventTable) -> None:
-        """Take over the handlers of another table, as they are now."""
+        """Add the handlers that another table has now."""
         self.handlers.update(other.handlers)
         self.once |= other.once

@@ -1,7 +1,6 @@
-"""What a handler is: a function, and what was found out about it when it was registered.
+"""A handler: a function with what its signature says, read once when it is registered.
 
-Knows: signatures, payload types.
-Does not know: who calls it, what becomes of its result; a socket is whoever is handed to it.
+The dispatch calls handlers and routes their results.
 """
 
 from __future__ import annotations
@@ -9,17 +8,32 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import types
+import typing
 from collections.abc import Callable
 from inspect import Parameter
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union
 
 import msgspec
 from msgspec import ValidationError, convert
 
+from engineio_core.callbacks import describe_function
 from socketio_core.errors import PayloadValidationError
+from socketio_core.misuse import check_runs
 
-MANY: Final = 1_000_000  # what `*args` can take
+MANY: Final = 1_000_000  # the number of arguments that `*args` accepts
 _MISSING_FIELD: Final = re.compile("Object missing required field `(.+)`")
+NOT_A_SOCKET: Final = frozenset({
+    "sid", "environ", "auth", "data", "payload", "message", "msg", "body", "event", "name",
+    "reason", "args",
+})  # fmt: skip
+"""Names of a first parameter without annotation that show that the socket was forgotten."""
+
+
+class HandlerSocket:
+    """Base of the classes that a handler may name as the type of its first parameter."""
+
+    __slots__ = ()
 
 
 class Handler:
@@ -29,23 +43,24 @@ class Handler:
                  "takes_socket")  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], *, takes_socket: bool = True) -> None:
-        """Look at the function. Raises TypeError for one that can't be a handler."""
+        """Read the signature. Raises TypeError for a function that cannot be a handler."""
+        check_runs("a handler", function)
         self.function = function
         self.takes_socket = takes_socket
         self._signature = signature = _read_signature(function, takes_socket)
         self.least = signature.least
         self.most = signature.most
         self._checks = [(i, kind) for i, kind in enumerate(signature.kinds) if kind is not Any]
-        # Whether `prepare` must see all arguments, even if their number fits
+        # Whether `prepare` must check the arguments even if their number fits
         self.is_typed = bool(self._checks) or signature.rest is not Any
-        # How many arguments are taken as they are, behind the socket; -1: see `prepare` for each
+        # The number of arguments that need no check, after the socket; -1: always call `prepare`
         takes_as_given = takes_socket and self.least == self.most and not self.is_typed
         self.given = self.least if takes_as_given else -1
 
     def call(self, socket: Any, data: list[Any]) -> Any:
-        """Call the function with the arguments of an event, `[name, *args]`, as it wants them.
+        """Call the function with the arguments of an event, `[name, *args]`.
 
-        Raises PayloadValidationError, and what the function raises.
+        Raises PayloadValidationError, and any exception of the function.
         """
         args = data[1:]
         if len(args) != self.given:
@@ -53,9 +68,9 @@ class Handler:
         return self.function(socket, *args) if self.takes_socket else self.function(*args)
 
     def prepare(self, args: list[Any]) -> list[Any]:
-        """Make the arguments what the handler wants them to be. Raises PayloadValidationError.
+        """Convert the arguments to the types of the parameters. Raises PayloadValidationError.
 
-        More arguments than it takes are dropped, as in JavaScript.
+        Surplus arguments are dropped, as in JavaScript.
         """
         given = len(args)
         if given < self.least:
@@ -77,7 +92,8 @@ class Handler:
     def _too_few(self, given: int) -> PayloadValidationError:
         missing = self._signature.names[given : self.least]
         return PayloadValidationError(
-            f"{len(missing)} more argument{'s' if len(missing) > 1 else ''} expected",
+            f"missing argument{'s' if len(missing) > 1 else ''}: "
+            + ", ".join(repr(name) for name in missing),
             [{"path": name, "message": "required"} for name in missing],
         )
 
@@ -92,31 +108,36 @@ class Handler:
 
 
 class _Signature(NamedTuple):
-    """What there is to know of a handler's parameters."""
+    """The parameters of a handler, without the socket."""
 
     least: int
     most: int
     names: tuple[str, ...]
     kinds: tuple[Any, ...]
-    """What each argument is checked against; Any for one that is not."""
+    """The type of each argument; Any for one that is not checked."""
     rest: Any
-    """What those are checked against that `*args` takes, whose name is the last of `names`."""
+    """The type of each argument that `*args` takes; its name is the last of `names`."""
 
 
 def _read_signature(function: Callable[..., Any], takes_socket: bool) -> _Signature:
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except ValueError:  # a builtin that tells nothing of itself
+    except ValueError:  # a builtin without a signature
         return _Signature(0, MANY, (), (), Any)
     if takes_socket:
         parameters = _without_socket(function, parameters)
+    else:
+        _refuse_socket(function, parameters)
     least, most, rest = 0, 0, Any
     names: list[str] = []
     kinds: list[Any] = []
     for parameter in parameters:
         if parameter.kind is Parameter.KEYWORD_ONLY:
             if parameter.default is Parameter.empty:
-                raise TypeError(f"{_name_of(function)}: events have no keyword {parameter.name!r}")
+                raise TypeError(
+                    f"{describe_function(function)} must not require the keyword "
+                    f"{parameter.name!r}: events have positional arguments only"
+                )
         elif parameter.kind is Parameter.VAR_POSITIONAL:
             most = MANY
             names.append(parameter.name)
@@ -135,46 +156,132 @@ def _without_socket(function: Callable[..., Any], parameters: list[Parameter]) -
         # The socket is one of the many, so they can't have one type.
         return [first.replace(annotation=Parameter.empty), *parameters[1:]]
     if first is None or first.kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD}:
-        raise TypeError(f"{_name_of(function)} takes no socket: its first parameter is one")
+        raise TypeError(
+            f"{describe_function(function)} must take the socket as its first parameter"
+        )
+    annotation = first.annotation
+    if isinstance(annotation, str):
+        annotation = _evaluate_or_none(annotation, function, first.name)
+    if annotation is None or annotation is Parameter.empty:
+        is_wrong = first.name in NOT_A_SOCKET
+    else:
+        is_wrong = not _accepts_socket(annotation)
+    if is_wrong:
+        raise TypeError(
+            f"{describe_function(function)} must take the socket as its first parameter, "
+            f"got {first}: write def {getattr(function, '__name__', 'handler')}"
+            "(socket: Socket, ...); the id is socket.id, "
+            "the request and auth are in socket.handshake"
+        )
     return parameters[1:]
 
 
+def _refuse_socket(function: Callable[..., Any], parameters: list[Parameter]) -> None:
+    """Raise TypeError for a first parameter that is a socket, where handlers take none."""
+    if not parameters:
+        return
+    first = parameters[0]
+    annotation = first.annotation
+    if annotation is Parameter.empty:
+        is_socket = first.name == "socket"
+    elif isinstance(annotation, str):
+        is_socket = re.search(r"\bSocket\b", annotation) is not None
+    else:
+        annotation = typing.get_origin(annotation) or annotation
+        is_socket = isinstance(annotation, type) and _is_subclass(annotation, HandlerSocket)
+    if is_socket:
+        raise TypeError(
+            f"{describe_function(function)} must not take the socket: functions registered with "
+            "a socket, and those of server events, are called without it; "
+            f"remove the parameter {first}"
+        )
+
+
+def _accepts_socket(annotation: Any) -> bool:
+    """Return whether a socket may have this type. A form that is not known counts as yes."""
+    if annotation is Any or annotation is object:
+        return True
+    origin = typing.get_origin(annotation)
+    if origin is Union or origin is types.UnionType:
+        return any(_accepts_socket(each) for each in typing.get_args(annotation))
+    if origin is Annotated:
+        return _accepts_socket(typing.get_args(annotation)[0])
+    if isinstance(annotation, TypeVar):
+        allowed = annotation.__constraints__ or (annotation.__bound__ or Any,)
+        return any(isinstance(each, typing.ForwardRef) or _accepts_socket(each) for each in allowed)
+    if hasattr(annotation, "__supertype__"):  # typing.NewType
+        return _accepts_socket(annotation.__supertype__)
+    annotation = origin if origin is not None else annotation
+    if not isinstance(annotation, type) or getattr(annotation, "_is_protocol", False):
+        return True
+    return any(
+        _is_subclass(annotation, kind) or _is_subclass(kind, annotation)
+        for kind in (HandlerSocket, *HandlerSocket.__subclasses__())
+    )
+
+
+def _is_subclass(kind: Any, parent: Any) -> bool:
+    try:
+        return issubclass(kind, parent)
+    except TypeError:  # a TypedDict
+        return False
+
+
 def _resolve_type(function: Callable[..., Any], parameter: Parameter) -> Any:
-    """Return the type that an argument is checked against; Any if anything goes."""
+    """Return the type that an argument is checked against; Any if it is not checked."""
     annotation = parameter.annotation
     if isinstance(annotation, str):
         annotation = _evaluate(annotation, function, parameter.name)
     if annotation is Parameter.empty or annotation is object or annotation is Any:
         return Any
     try:
-        # It asks more of a type than a check needs, but it goes through all of its parts.
+        # The schema needs more of a type than the check, but it visits all parts of the type.
         msgspec.json.schema(annotation)
         msgspec.json.Decoder(annotation)
     except Exception as error:
-        # Its last words say what is wrong; those before, what somebody could do who calls msgspec.
+        # The last paragraph names the fault; those before it address callers of msgspec.
         why = str(error).rpartition("\n\n")[2]
         raise TypeError(
-            f"{_name_of(function)}: {parameter.name!r} is of a type that payloads can't be "
-            f"checked against: {annotation!r} ({why})"
+            f"{describe_function(function)}: payloads cannot be checked against the type of "
+            f"{parameter.name!r}, {annotation!r} ({why})"
         ) from None
     return annotation
 
 
 def _evaluate(annotation: str, function: Callable[..., Any], name: str) -> Any:
-    """Return what an annotation means that is text, as all are with `annotations` imported."""
+    """Return the value of an annotation that is text (`from __future__ import annotations`)."""
     inner = _innermost(function)
-    variables = inspect.getclosurevars(inner).nonlocals if inspect.isfunction(inner) else {}
     try:
-        return eval(annotation, getattr(inner, "__globals__", {}), dict(variables))
+        return eval(annotation, getattr(inner, "__globals__", {}), _closure_of(inner))
     except Exception as error:
         raise TypeError(
-            f"{_name_of(function)}: the type of {name!r} can't be resolved ({error}); "
+            f"{describe_function(function)}: the type of {name!r} cannot be resolved ({error}): "
             "define it at the top of a module, outside of TYPE_CHECKING"
         ) from None
 
 
+def _closure_of(function: Any) -> dict[str, Any]:
+    """Return the enclosing variables that a function uses and that have a value by now."""
+    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
+    variables = {}
+    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
+        try:
+            variables[name] = cell.cell_contents
+        except ValueError:  # the function itself, while it is being decorated
+            continue
+    return variables
+
+
+def _evaluate_or_none(annotation: str, function: Callable[..., Any], name: str) -> Any:
+    """Return the value of an annotation; None if it is not defined at run time."""
+    try:
+        return _evaluate(annotation, function, name)
+    except TypeError:
+        return None
+
+
 def _innermost(function: Any) -> Any:
-    """Return the plain function inside of wrappers, partials, methods and callable objects."""
+    """Return the plain function inside wrappers, partials, methods and callable objects."""
     while True:
         if isinstance(function, functools.partial):
             function = function.func
@@ -188,7 +295,3 @@ def _innermost(function: Any) -> Any:
             return function
         else:
             function = type(function).__call__
-
-
-def _name_of(function: Callable[..., Any]) -> str:
-    return getattr(function, "__qualname__", repr(function))

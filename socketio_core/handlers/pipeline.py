@@ -10,11 +10,13 @@ from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import Any, Final, Protocol, final
 
+from socketio_core.errors import AckError
 from socketio_core.handlers.dispatch import Ack, Dispatch, HandlingSocket, SharedAck
 from socketio_core.handlers.event_table import event_name
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.registry import Registry
 from socketio_core.handlers.runner import CANCELLED
+from socketio_core.misuse import EMITTED, is_refusal
 from socketio_core.socket_state import SocketState
 
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -65,9 +67,10 @@ class PipelineSocket(HandlingSocket, Protocol):
 class EventPipeline:
     """Passes the events of one namespace through listeners and middlewares to the handlers."""
 
-    __slots__ = ("_dispatch", "_registry")
+    __slots__ = ("_dispatch", "_namespace", "_registry")
 
-    def __init__(self, registry: Registry, dispatch: Dispatch) -> None:
+    def __init__(self, namespace: str, registry: Registry, dispatch: Dispatch) -> None:
+        self._namespace = namespace
         self._registry = registry
         self._dispatch = dispatch
 
@@ -96,7 +99,7 @@ class EventPipeline:
             for middleware in shared.event_middlewares:
                 outcome = middleware(socket, data)
                 passed += 1
-                if outcome is not None and isawaitable(outcome):
+                if outcome is not None and not _accepts(outcome):
                     self._hold(socket, outcome, passed, data, ack_id)
                     return
             own = socket._listeners  # a listener or a middleware may have added some
@@ -111,7 +114,7 @@ class EventPipeline:
                 for middleware in own.registry.event_middlewares:
                     outcome = middleware(data)
                     passed += 1
-                    if outcome is not None and isawaitable(outcome):
+                    if outcome is not None and not _accepts(outcome):
                         self._hold(socket, outcome, passed, data, ack_id)
                         return
         except (Exception, CANCELLED) as error:
@@ -146,11 +149,11 @@ class EventPipeline:
     ) -> None:
         """Await a middleware, run the remaining ones, then the handlers. Later events wait."""
         try:
-            await outcome
+            _accepts(await outcome)
             for middleware, args in chain:
                 result = middleware(*args)
-                if isawaitable(result):
-                    await result
+                if not _accepts(result):
+                    _accepts(await result)
         except Exception as error:
             self._dispatch.failed(error, socket, data[0], ack_id)
         else:
@@ -172,6 +175,8 @@ class EventPipeline:
             unhandled = self._registry.unhandled
             if unhandled is not None:
                 self._dispatch.run(unhandled, socket, [data[0], *data], ack_id)
+            elif not self._registry.any:
+                self._dispatch.reporter.note_unhandled(self._namespace, name)
             return
         ack: Ack = None if ack_id is None else SharedAck(ack_id, len(handlers))
         for handler in handlers:
@@ -186,3 +191,15 @@ class EventPipeline:
             # After the event: the session may resume reading now, and newer events must not
             # overtake this one.
             socket._event_unqueued()
+
+
+def _accepts(outcome: Any) -> bool:
+    """Return whether the result of a middleware accepts the event; False if it is awaitable.
+
+    Raises AckError for a refusal, TypeError for an unexpected result.
+    """
+    if outcome is not EMITTED and isawaitable(outcome):
+        return False
+    if is_refusal("an event middleware", outcome):
+        raise AckError("REFUSED", "the event was refused")
+    return True

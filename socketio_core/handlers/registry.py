@@ -1,6 +1,6 @@
-"""What is registered for a namespace, or for one socket: handlers, listeners, middlewares.
+"""Tables of handlers, listeners and middlewares of a namespace or of one socket, and their API.
 
-Knows: names and order.  Does not know: sockets, and when any of it is called.
+The event pipeline decides when each of them is called.
 """
 
 from __future__ import annotations
@@ -9,19 +9,25 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, overload
 
+from engineio_core.callbacks import describe_function
 from socketio_core.codec.packet import RESERVED_EVENTS
 from socketio_core.handlers.event_table import EventTable
 from socketio_core.handlers.handler import Handler
+from socketio_core.misuse import check_callback
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Middleware = TypeVar("Middleware", bound=Callable[[Any], Any])
 EventMiddleware = TypeVar("EventMiddleware", bound=Callable[[Any, list[Any]], Any])
 
 EVENT_MARK: Final = "__socketio_events__"
+_DECORATOR: Final[Any] = object()  # no function was passed: `on` is used as a decorator
+# The number of arguments that the server passes to handlers of its own events, after the socket
+_LIFECYCLE_ARGUMENTS: Final = {"connection": 0, "disconnecting": 2, "disconnect": 2}
 
 
 def event(name: str) -> Callable[[Function], Function]:
     """Mark a method as the handler of an event, for `register(object)`."""
+    check_event_name("@event", name)
 
     def mark(function: Function) -> Function:
         setattr(function, EVENT_MARK, (*getattr(function, EVENT_MARK, ()), name))
@@ -30,11 +36,29 @@ def event(name: str) -> Callable[[Function], Function]:
     return mark
 
 
-class Registry:
-    """The tables of a namespace; or of a socket, whose handlers do not take the socket.
+def check_event_name(method: str, name: Any) -> None:
+    """Raise TypeError or ValueError for a name under which no event arrives."""
+    if callable(name):
+        raise TypeError(
+            f"{method} needs the name of the event: write {method}({describe_function(name)!r}) "
+            "above the function"
+        )
+    if not isinstance(name, str):
+        raise TypeError(f"{method} needs the name of the event as a string, got {name!r}")
+    if not name:
+        raise ValueError(f"{method} needs the name of an event, got an empty string")
+    if name == "*":
+        raise ValueError(
+            f"{method} has no pattern '*': use on_any(f) for all events, or "
+            "on_unhandled(f) for events without a handler"
+        )
 
-    `lifecycle` names the events that the server tells itself. A client that sends one of these
-    names means an event of its own, and does not reach them.
+
+class Registry:
+    """The tables of a namespace, or of a socket, whose handlers do not take the socket.
+
+    `lifecycle` names the events that the server raises itself. A client that sends an event of
+    that name does not reach these handlers.
     """
 
     __slots__ = ("_lifecycle_events", "any", "direct", "event_middlewares", "lifecycle",
@@ -51,40 +75,51 @@ class Registry:
         self.unhandled: Handler | None = None
         self.middlewares: list[Callable[[Any], Any]] = []
         self.event_middlewares: list[Callable[..., Any]] = []
-        # The handlers of events that have just one; and of those that need nothing else, which is
-        # the way of most
+        # Events with exactly one handler; and the fast path, events with one handler that need no
+        # listener and no middleware
         self.single: dict[Any, Handler] = {}
         self.direct: dict[Any, Handler] = {}
 
     def add(self, event: str, function: Callable[..., Any], **order: bool) -> None:
-        """Register a handler."""
-        table, name = self._table(event)
-        table.add(name, Handler(function, takes_socket=self.takes_socket), **order)
+        """Register a handler. Raises TypeError for a function that cannot be called like one."""
+        table, name = self.check(event)
+        handler = Handler(function, takes_socket=self.takes_socket)
+        if table is self.lifecycle and handler.least > (most := _LIFECYCLE_ARGUMENTS[name]):
+            raise TypeError(
+                f"the handler of {event!r} is called with {'the socket and ' if most else ''}"
+                f"{'the reason and its description' if most else 'the socket only'}, which "
+                f"{describe_function(function)} does not accept: the request, auth and headers "
+                "are in socket.handshake"
+            )
+        table.add(name, handler, **order)
         self.refresh()
 
     def remove(self, event: str | None, function: Callable[..., Any] | None) -> None:
-        """Remove a function's handlers, or an event's, or all."""
+        """Remove the handlers of a function, of an event, or all."""
         if event is None:
             self.table.remove(None, function)
             self.lifecycle.remove(None, function)
         else:
-            table, name = self._table(event)
+            table, name = self.check(event)
             table.remove(name, function)
         self.refresh()
 
-    def _table(self, event: str) -> tuple[EventTable, str]:
+    def check(self, event: str) -> tuple[EventTable, str]:
+        """Return the table of an event and its name there. Raises for a name of no event."""
         if not isinstance(event, str):
-            raise TypeError(f"the name of an event is a string, not {event!r}")
+            raise TypeError(f"the name of an event must be passed as a string, got {event!r}")
         if event == "connect" and "connection" in self._lifecycle_events:
             event = "connection"
         if event in self._lifecycle_events:
             return self.lifecycle, event
         if event in RESERVED_EVENTS:
-            raise ValueError(f"{event!r} is a reserved event name: no client can send it")
+            raise ValueError(
+                f"{event!r} is a reserved event name that no client can send: use another name"
+            )
         return self.table, event
 
     def find(self, event: str) -> tuple[Handler, ...]:
-        """Return the handlers of an event; those that serve once are gone afterwards."""
+        """Return the handlers of an event, and remove the handlers registered with `once`."""
         table = self.table
         if not table.once:
             return table.handlers.get(event, ())
@@ -93,7 +128,7 @@ class Registry:
         return found
 
     def refresh(self) -> None:
-        """Work out again which events need nothing but their one handler."""
+        """Rebuild the tables of the events that need only their one handler."""
         self.single.clear()
         self.direct.clear()
         if not self.table.once:
@@ -103,7 +138,7 @@ class Registry:
                 self.direct.update(self.single)
 
     def copy_from(self, other: Registry) -> None:
-        """Take over what is registered with `other`, as it is now."""
+        """Add everything that is registered with `other` now."""
         self.table.update(other.table)
         self.lifecycle.update(other.lifecycle)
         self.server_events.update(other.server_events)
@@ -115,12 +150,12 @@ class Registry:
 
 
 class Listening:
-    """What namespaces, the server and sockets have in common: handlers of events."""
+    """Registration of event handlers, for namespaces, the server and sockets."""
 
     __slots__ = ()
 
     def _registry(self) -> Registry:
-        """Return where it is kept."""
+        """Return the registry of this object."""
         raise NotImplementedError
 
     @overload
@@ -128,18 +163,18 @@ class Listening:
     @overload
     def on(self, event: str, function: Function) -> Function: ...
 
-    def on(self, event: str, function: Any = None) -> Any:
-        """Call `function(socket, *args)` for an event; without it, a decorator.
+    def on(self, event: str, function: Any = _DECORATOR) -> Any:
+        """Call `function(socket, *args)` for an event; without a function, return a decorator.
 
-        Plain or async; what it returns is the ack; its annotations are checked before it is
-        called. `connection` (or `connect`), `disconnecting` and `disconnect` are the server's own
-        events; the latter two have the reason and its description as arguments. Functions
-        registered with a socket are called without it. Raises TypeError for a function that can't
-        be a handler, ValueError for a reserved name.
+        The function may be async. Its result is the ack; its annotations are checked before the
+        call. `connection` (or `connect`), `disconnecting` and `disconnect` are events of the
+        server; the latter two pass the reason and its description. Functions registered with a
+        socket are called without the socket. Raises TypeError for a function that cannot be
+        called like this.
         """
-        if function is None:
-            return lambda decorated: self.on(event, decorated)
-        self._registry().add(event, function)
+        if function is _DECORATOR:
+            return self._decorator("@on", event, self.on)
+        self._add("on", event, function)
         return function
 
     @overload
@@ -147,11 +182,11 @@ class Listening:
     @overload
     def once(self, event: str, function: Function) -> Function: ...
 
-    def once(self, event: str, function: Any = None) -> Any:
-        """Do as `on`, for the next event only."""
-        if function is None:
-            return lambda decorated: self.once(event, decorated)
-        self._registry().add(event, function, once=True)
+    def once(self, event: str, function: Any = _DECORATOR) -> Any:
+        """Like `on`, for the next event only."""
+        if function is _DECORATOR:
+            return self._decorator("@once", event, self.once)
+        self._add("once", event, function, once=True)
         return function
 
     @overload
@@ -159,21 +194,32 @@ class Listening:
     @overload
     def prepend(self, event: str, function: Function) -> Function: ...
 
-    def prepend(self, event: str, function: Any = None) -> Any:
-        """Do as `on`, before the handlers that are there."""
-        if function is None:
-            return lambda decorated: self.prepend(event, decorated)
-        self._registry().add(event, function, first=True)
+    def prepend(self, event: str, function: Any = _DECORATOR) -> Any:
+        """Like `on`, before the handlers that are registered already."""
+        if function is _DECORATOR:
+            return self._decorator("@prepend", event, self.prepend)
+        self._add("prepend", event, function, first=True)
         return function
 
+    def _decorator(
+        self, method: str, event: str, register: Callable[[str, Any], Any]
+    ) -> Callable[[Function], Function]:
+        check_event_name(method, event)
+        self._registry().check(event)
+        return lambda decorated: register(event, decorated)
+
+    def _add(self, method: str, event: str, function: Any, **order: bool) -> None:
+        check_event_name(method, event)
+        self._registry().add(event, function, **order)
+
     def off(self, event: str | None = None, function: Callable[..., Any] | None = None) -> None:
-        """Remove a function, an event's functions, or all."""
+        """Remove a function, all functions of an event, or all functions."""
         self._registry().remove(event, function)
 
     def on_any(self, function: Function, *, first: bool = False) -> Function:
-        """Call `function(socket, event, *args)` for every event that comes in, before all else.
+        """Call `function(socket, event, *args)` for each incoming event, before its handlers.
 
-        A socket's own are called without the socket.
+        Functions registered with a socket are called without the socket.
         """
         registry = self._registry()
         handler = Handler(function, takes_socket=registry.takes_socket)
@@ -182,50 +228,64 @@ class Listening:
         return function
 
     def off_any(self, function: Callable[..., Any] | None = None) -> None:
-        """Remove a listener of `on_any`, or all."""
+        """Remove one listener of `on_any`, or all."""
         registry = self._registry()
         registry.any[:] = without(registry.any, function)
         registry.refresh()
 
     def register(self, handlers: object) -> None:
-        """Register the methods of an object that `socketio_core.event` has marked."""
+        """Register the methods of an object that `socketio_core.event` marks."""
+        if isinstance(handlers, type):
+            raise TypeError(
+                f"register() needs an object, got the class {handlers.__name__}: "
+                f"write register({handlers.__name__}())"
+            )
         found = False
         for name in dir(type(handlers)):
             for event in getattr(inspect.getattr_static(handlers, name), EVENT_MARK, ()):
                 self.on(event, getattr(handlers, name))
                 found = True
         if not found:
-            raise TypeError(f"{type(handlers).__name__} has no method marked with @event(...)")
+            raise TypeError(
+                f"register() found no handler in {type(handlers).__name__}: "
+                'mark its methods with @event("name")'
+            )
 
 
 class Registering(Listening):
-    """What namespaces and the server have in common."""
+    """Registration of middlewares and listeners, for namespaces and the server."""
 
     __slots__ = ()
 
     def use(self, middleware: Middleware) -> Middleware:
-        """Call `middleware(socket)` before a client is let in, in order of registration.
+        """Call `middleware(socket)` before a client is connected, in order of registration.
 
-        Plain or async; to refuse, raise ConnectError: its message and data reach the client.
-        A namespace has its own; those of "/" are not run for others.
+        The middleware may be async. To refuse the client, it raises ConnectError, whose message
+        and data reach the client, or returns False. Any result but None, True and False is a
+        TypeError and refuses as well. Middlewares of "/" do not run for other namespaces.
         """
-        self._registry().middlewares.append(_callable(middleware))
+        check_callback("a middleware of use()", middleware, ("socket",))
+        self._registry().middlewares.append(middleware)
         return middleware
 
     def use_event(self, middleware: EventMiddleware) -> EventMiddleware:
-        """Call `middleware(socket, event)` before the handlers of each event. Plain or async.
+        """Call `middleware(socket, event)` before the handlers of each event.
 
-        `event` is `[name, *args]`, to be changed at will. An exception stops the event, and is
-        acked or reported as a handler's: an AckError reaches the client. While one is awaited,
-        later events of that socket wait.
+        The middleware may be async; later events of the socket wait meanwhile. `event` is
+        `[name, *args]` and may be changed. An exception stops the event and is acked or reported
+        like an exception of a handler; False stops it with an error ack.
         """
+        check_callback("a middleware of use_event()", middleware, ("socket", "event"))
         registry = self._registry()
-        registry.event_middlewares.append(_callable(middleware))
+        registry.event_middlewares.append(middleware)
         registry.refresh()
         return middleware
 
     def on_unhandled(self, function: Function) -> Function:
-        """Call `function(socket, event, *args)` for events without a handler; it may answer."""
+        """Call `function(socket, event, *args)` for events without a handler.
+
+        Its result is the ack.
+        """
         self._registry().unhandled = Handler(function)
         return function
 
@@ -234,23 +294,18 @@ class Registering(Listening):
     @overload
     def on_server_event(self, event: str, function: Function) -> Function: ...
 
-    def on_server_event(self, event: str, function: Any = None) -> Any:
-        """Call `function(*args)` for what another server sends with `server_side_emit`.
+    def on_server_event(self, event: str, function: Any = _DECORATOR) -> Any:
+        """Call `function(*args)` for an event that another server sends with `server_side_emit`.
 
-        What it returns is the answer, if one was asked for.
+        Its result is the answer to `server_side_emit_with_ack`.
         """
-        if function is None:
+        check_event_name("on_server_event", event)
+        if function is _DECORATOR:
             return lambda decorated: self.on_server_event(event, decorated)
         self._registry().server_events.add(event, Handler(function, takes_socket=False))
         return function
 
 
-def _callable(middleware: Function) -> Function:
-    if not callable(middleware):
-        raise TypeError(f"a middleware is a function, not {middleware!r}")
-    return middleware
-
-
 def without(listeners: list[Handler], function: Callable[..., Any] | None) -> list[Handler]:
-    """Return the listeners that are left when a function's, or all, are taken out."""
+    """Return the listeners that do not call a function; without a function, an empty list."""
     return [each for each in listeners if function is not None and each.function != function]

@@ -110,7 +110,7 @@ async def test_an_operator_never_changes() -> None:
         assert names(a, b) == [["x"], ["y"]]
 
 
-async def test_an_event_for_nobody_is_not_even_encoded() -> None:
+async def test_event_for_an_empty_room_is_encoded_to_check_its_values() -> None:
     class CountingParser(JsonParser):
         encoded = 0
 
@@ -123,9 +123,9 @@ async def test_an_event_for_nobody_is_not_even_encoded() -> None:
     async with TestServer(io) as server:
         await server.connect()
         io.to("empty").emit("x")
-        assert parser.encoded == 0
-        io.emit("x")
         assert parser.encoded == 1
+        with pytest.raises(TypeError, match="a value of type object cannot be sent"):
+            io.to("empty").emit("x", object())
 
 
 async def test_an_event_for_many_is_encoded_once_into_one_frame() -> None:

@@ -166,8 +166,8 @@ def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any]) -> No
 
 @pytest.mark.parametrize(("options", "text"), [
     ({"recovery": True}, "recovery must be a Recovery instance or None, got True"),
-    ({"parser": "msgpack"}, r"parser is an object like MsgpackParser\(\), not 'msgpack'"),
-    ({"parser": MsgpackParser}, "parser is an object like"),
+    ({"parser": "msgpack"}, r"parser must be a parser such as MsgpackParser\(\), got 'msgpack'"),
+    ({"parser": MsgpackParser}, "parser must be a parser such as"),
     ({"cors": "*"}, "cors must be a Cors instance"),
 ])  # fmt: skip
 def test_what_is_no_such_object_is_refused(options: dict[str, Any], text: str) -> None:

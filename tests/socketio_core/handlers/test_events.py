@@ -291,7 +291,7 @@ async def test_a_class_may_hold_the_handlers_of_a_namespace() -> None:
 
 
 def test_an_object_without_marked_methods_is_no_set_of_handlers() -> None:
-    with pytest.raises(TypeError, match="no method marked"):
+    with pytest.raises(TypeError, match="found no handler in object: mark its methods"):
         SocketServer().register(object())
 
 
@@ -341,6 +341,6 @@ async def test_events_before_and_after_an_upgrade_reach_the_same_socket() -> Non
     lambda io: io.on(5, print), lambda io: io.once(None, print), lambda io: io.off(b"x"),
     lambda io: io.use(3), lambda io: io.main.use_event("x"),
 ])  # fmt: skip
-def test_what_can_never_be_called_is_refused_when_it_is_registered(register: Any) -> None:
-    with pytest.raises(TypeError, match=r"is a string, not|is a function, not"):
+def test_registration_refuses_values_that_are_not_callable(register: Any) -> None:
+    with pytest.raises(TypeError, match=r"as a string, got|must be a function, got"):
         register(SocketServer())

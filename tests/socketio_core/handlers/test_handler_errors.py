@@ -73,7 +73,7 @@ async def test_a_listener_of_errors_that_fails_is_logged(caplog: pytest.LogCaptu
         client = await server.connect()
         client.emit("x")
         assert client.connected
-    assert "a listener of errors failed" in caplog.text
+    assert "a listener of on_error failed" in caplog.text
     assert seen == ["x"]
 
 

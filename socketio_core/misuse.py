@@ -1,0 +1,228 @@
+"""Checks of the functions and values that users pass to the server.
+
+Each check raises where the mistake is made, with the rule, the value received and the remedy.
+`foreign_names` holds the names of Node's and python-socketio's API.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from engineio_core.callbacks import describe_function
+
+LONGEST_TIMEOUT: Final = 3600.0
+LONGEST_DURATION: Final = 86_400.0
+
+
+class _Emitted:
+    """The result of `emit`, which sends at once: awaiting it raises TypeError."""
+
+    __slots__ = ()
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(
+            "emit(), send() and disconnect() take effect at once and must not be awaited: "
+            "remove 'await', or use 'await ....emit_with_ack(...)' to wait for an answer"
+        )
+
+    def __repr__(self) -> str:
+        return "<sent>"
+
+
+if TYPE_CHECKING:
+    EMITTED: Final = None  # `emit` is annotated with None, which type checkers do not let await
+else:
+    EMITTED: Final = _Emitted()
+
+
+def unwrap(function: Any) -> Any:
+    """Return the function that a partial, a bound method or a callable object calls.
+
+    A decorated function (`__wrapped__`) is not unwrapped: the decorator may return something else.
+    """
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif inspect.isfunction(function) or isinstance(function, type):
+            return function
+        else:
+            call = getattr(type(function), "__call__", None)  # noqa: B004 - the method is needed
+            if not inspect.isfunction(call):
+                return function
+            function = call
+
+
+def is_async(function: Any) -> bool:
+    """Return whether a call returns a coroutine."""
+    return inspect.iscoroutinefunction(unwrap(function))
+
+
+def check_runs(role: str, function: Any) -> None:
+    """Raise TypeError for a value that is not callable, or whose call would run nothing."""
+    if not callable(function):
+        raise TypeError(f"{role} must be a function, got {function!r}")
+    inner = unwrap(function)
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise TypeError(
+            f"{role} must not be a generator, whose body never runs, got "
+            f"{describe_function(function)}: replace 'yield' by 'return', or emit each value"
+        )
+
+
+def check_callback(
+    role: str, function: Any, parameters: tuple[str, ...], *, sync_remedy: str | None = None
+) -> None:
+    """Raise TypeError unless a function can be called with these positional arguments.
+
+    With `sync_remedy`, the function must be a plain one: the text is the remedy for an async one.
+    """
+    check_runs(role, function)
+    if sync_remedy is not None and is_async(function):
+        raise TypeError(
+            f"{role} must be a plain function, got the async function "
+            f"{describe_function(function)}: {sync_remedy}"
+        )
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a builtin without a signature
+        return
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        raise TypeError(
+            f"{role} is called as f({', '.join(parameters)}), which "
+            f"{describe_function(function)}{signature} does not accept: "
+            f"declare {len(parameters)} positional parameter{'s' if len(parameters) != 1 else ''}"
+        ) from None
+
+
+def refuse_awaitable(role: str, result: Any) -> None:
+    """Raise TypeError if a plain function returned an awaitable; close a coroutine first."""
+    if result is not None and result is not EMITTED and inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(f"{role} must not return an awaitable, got {result!r}: return the value")
+
+
+def is_refusal(role: str, outcome: Any) -> bool:
+    """Return whether the result of a middleware, already awaited, refuses.
+
+    None and True accept, False refuses. Raises TypeError for any other value.
+    """
+    if outcome is None or outcome is True or outcome is EMITTED:
+        return False
+    if outcome is False:
+        return True
+    raise TypeError(
+        f"{role} must return None or True to accept and False to refuse, got {outcome!r:.100}"
+    )
+
+
+def check_duration(name: str, seconds: Any, longest: float = LONGEST_TIMEOUT) -> None:
+    """Raise ValueError for a duration below 0, or so long that milliseconds are meant."""
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not is_number or not seconds >= 0:
+        raise ValueError(f"{name} must be a number of seconds, 0 or more, got {seconds!r}")
+    if seconds > longest:
+        raise ValueError(
+            f"{name} must be at most {longest:g} seconds, got {seconds!r}: "
+            f"did you mean {seconds / 1000:g}?"
+        )
+
+
+def refuse_keywords(names: Any, remedies: dict[str, str]) -> NoReturn:
+    """Raise TypeError for keywords that `emit` does not have; the text names the equivalent."""
+    name = next(iter(names))
+    remedy = remedies.get(name, "pass the arguments of the event by position")
+    raise TypeError(f"emit() has no keyword {name!r}: {remedy}")
+
+
+def refuse_thread() -> NoReturn:
+    """Raise RuntimeError for a call from another thread than that of the event loop."""
+    raise RuntimeError(
+        "emit() must be called in the thread of the event loop: from another thread use "
+        "loop.call_soon_threadsafe(io.emit, event, *args)"
+    )
+
+
+EMIT_KEYWORDS: Final = {
+    "to": "use .to(room).emit(...); the room of one client is its socket.id",
+    "room": "use .to(room).emit(...); the room of one client is its socket.id",
+    "skip_sid": "use .except_(socket.id).emit(...), or socket.broadcast.emit(...)",
+    "include_self": "use socket.broadcast.emit(...) or socket.to(room).emit(...)",
+    "namespace": "use io.of(namespace).emit(...)",
+    "callback": "use socket.emit(..., ack=f), or await socket.emit_with_ack(...)",
+    "ack": "use 'answers = await .emit_with_ack(...)' for several clients",
+    "ignore_queue": "use .local.emit(...)",
+    "broadcast": "use socket.broadcast.emit(...)",
+    "timeout": "use .timeout(seconds).emit_with_ack(...)",
+    "volatile": "use .volatile.emit(...)",
+    "compress": "use .compress(False).emit(...)",
+}
+"""Keywords that other libraries know, and the equivalent here."""
+
+FOREIGN_NAMES: Final = {
+    # python-socketio
+    "enter_room": "socket.join(room)",
+    "leave_room": "socket.leave(room)",
+    "close_room": "io.in_(room).sockets_leave(room)",
+    "rooms_of": "socket.rooms",
+    "save_session": "socket.data",
+    "get_session": "socket.data",
+    "session": "socket.data",
+    "call": "await socket.timeout(seconds).emit_with_ack(event, *args)",
+    "event": '@io.on("name")',
+    "register_namespace": 'io.of("/name").register(object)',
+    "start_background_task": "asyncio.create_task(coroutine)",
+    "sleep": "asyncio.sleep(seconds)",
+    "attach": "io.mount(app), or io.run() without an application",
+    "get_environ": "socket.handshake",
+    "environ": "socket.handshake",
+    "sid": "socket.id",
+    "transport": "socket.session.transport.name",
+    "handlers": "io.on(name, function)",
+    "instrument": "the loggers 'socketio_core' and 'engineio_core'",
+    "manager": "socket.namespace.adapter",
+    # Node
+    "emitWithAck": "await socket.emit_with_ack(event, *args)",
+    "fetchSockets": "await io.fetch_sockets()",
+    "allSockets": "await io.fetch_sockets()",
+    "socketsJoin": "io.sockets_join(room)",
+    "socketsLeave": "io.sockets_leave(room)",
+    "disconnectSockets": "io.disconnect_sockets()",
+    "serverSideEmit": "io.server_side_emit(event, *args)",
+    "serverSideEmitWithAck": "await io.server_side_emit_with_ack(event, *args)",
+    "onAny": "socket.on_any(function)",
+    "prependAny": "socket.on_any(function, first=True)",
+    "offAny": "socket.off_any(function)",
+    "onAnyOutgoing": "socket.on_any_outgoing(function)",
+    "prependAnyOutgoing": "socket.on_any_outgoing(function, first=True)",
+    "offAnyOutgoing": "socket.off_any_outgoing(function)",
+    "addListener": "io.on(name, function)",
+    "removeListener": "io.off(name, function)",
+    "removeAllListeners": "io.off()",
+    "prependListener": "io.prepend(name, function)",
+    "conn": "socket.session",
+    "client": "socket.session",
+    "request": "socket.handshake",
+    "nsp": "socket.namespace",
+    "except": "io.except_(room)",
+    "clientsCount": "len(io.engine.sessions)",
+    "close": "await io.shutdown()",
+    "adapter": "socket.namespace.adapter",
+}
+"""Names of the APIs of python-socketio and Node, and the equivalent here."""
+
+
+def add_equivalent(error: AttributeError) -> None:
+    """Add a note with the equivalent here to the error of a name of another library."""
+    module = type(error.obj).__module__ or ""
+    equivalent = FOREIGN_NAMES.get(error.name or "")
+    if equivalent is not None and module.partition(".")[0] in {"socketio_core", "engineio_core"}:
+        text = f"the equivalent of {error.name!r} here is {equivalent}"
+        if text not in getattr(error, "__notes__", ()):
+            error.add_note(text)
