@@ -153,11 +153,11 @@ def _cancel(window: Window) -> None:
         timer.cancel()
 
 
-def _start(given: Any, now: int) -> int:
-    start = given
-    if isinstance(given, str):
+def _start(value: Any, now: int) -> int:
+    start = value
+    if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(given)
+            moment = datetime.fromisoformat(value)
         except ValueError:
             moment = None
         if moment is not None:
@@ -176,11 +176,11 @@ def _start(given: Any, now: int) -> int:
     return start
 
 
-def _duration(given: Any) -> int:
-    if isinstance(given, float) and given.is_integer():
-        given = int(given)
-    is_number = isinstance(given, int) and not isinstance(given, bool)
-    if not is_number or not MINIMUM_DURATION_MS <= given <= MAXIMUM_DURATION_MS:
+def _duration(value: Any) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not is_number or not MINIMUM_DURATION_MS <= value <= MAXIMUM_DURATION_MS:
         text = f"must be {MINIMUM_DURATION_MS} to {MAXIMUM_DURATION_MS} milliseconds"
         raise invalid("Invalid maintenance", [("duration", text)])
-    return int(given)
+    return int(value)

@@ -46,7 +46,7 @@ _EDITOR_COLUMNS = ("resourceId", "resourceType", "startTime", "userId", "usernam
 _NAMED_FIELD = re.compile(r"`\$\.(\w+)")
 
 
-class _Asked(msgspec.Struct):
+class _Request(msgspec.Struct):
     resource: Resource
     id: int | str | None = None
     filters: dict[str, Any] | None = None
@@ -78,64 +78,64 @@ class QueryService:
         `rooms` are the rooms of the requesting socket, which decide the editors that it may see.
         Raises ServiceError VALIDATION_ERROR, NOT_FOUND, TIMEOUT or RATE_LIMITED.
         """
-        asked = _parse(payload)
-        match asked.resource:
+        request = _parse(payload)
+        match request.resource:
             case "import":
-                return {"data": await self._import_status(_id(asked), principal)}
+                return {"data": await self._import_status(_id(request), principal)}
             case "vulnerability":
                 find, user = self._store.vulnerability, principal.user_id
-                found = await self._executor.run(user, find, _id(asked))
+                found = await self._executor.run(user, find, _id(request))
                 if found is None:
                     raise ServiceError(ErrorCode.NOT_FOUND, "There is no such vulnerability")
                 return {"data": found}
             case "editors":
-                page = _editors(self._editing.visible(rooms), asked)
-                return {"data": page.rows, "pagination": _pagination(asked, page.total)}
+                page = _editors(self._editing.visible(rooms), request)
+                return {"data": page.rows, "pagination": _pagination(request, page.total)}
             case _:
-                return await self._page(asked, principal)
+                return await self._page(request, principal)
 
-    async def _page(self, asked: _Asked, principal: Principal) -> dict[str, Any]:
-        request = PageRequest(
-            asked.resource,
-            _filters(asked),
-            asked.page,
-            asked.limit,
-            asked.sort,
+    async def _page(self, request: _Request, principal: Principal) -> dict[str, Any]:
+        page_request = PageRequest(
+            request.resource,
+            _filters(request),
+            request.page,
+            request.limit,
+            request.sort,
             None if principal.is_admin else principal.user_id,
         )
-        page = await self._executor.run(principal.user_id, self._store.page, request)
-        return {"data": page.rows, "pagination": _pagination(asked, page.total)}
+        page = await self._executor.run(principal.user_id, self._store.page, page_request)
+        return {"data": page.rows, "pagination": _pagination(request, page.total)}
 
 
-def _pagination(asked: _Asked, total: int) -> dict[str, int]:
+def _pagination(request: _Request, total: int) -> dict[str, int]:
     return {
-        "page": asked.page,
-        "limit": asked.limit,
+        "page": request.page,
+        "limit": request.limit,
         "total": total,
-        "pages": math.ceil(total / asked.limit),
+        "pages": math.ceil(total / request.limit),
     }
 
 
-def _editors(editors: list[dict[str, Any]], asked: _Asked) -> Page:
+def _editors(editors: list[dict[str, Any]], request: _Request) -> Page:
     """Return a page of the editors that match the filters, by default the latest first."""
-    sort = asked.sort or "-startTime"
+    sort = request.sort or "-startTime"
     column = sort.removeprefix("-")
     if column not in _EDITOR_COLUMNS:
         known = ", ".join(_EDITOR_COLUMNS)
         raise invalid("Invalid sort", [("sort", f"must be one of: {known}")])
-    wanted = _filters(asked)
+    wanted = _filters(request)
     found = [
         editor for editor in editors if all(str(editor[name]) == value for name, value in wanted)
     ]
     # IDs may be numbers and strings, which Python does not compare.
     found.sort(key=lambda editor: str(editor[column]), reverse=sort.startswith("-"))
-    first = (asked.page - 1) * asked.limit
-    return Page(found[first : first + asked.limit], len(found))
+    first = (request.page - 1) * request.limit
+    return Page(found[first : first + request.limit], len(found))
 
 
-def _parse(payload: Any) -> _Asked:
+def _parse(payload: Any) -> _Request:
     try:
-        return msgspec.convert(payload, _Asked)
+        return msgspec.convert(payload, _Request)
     except msgspec.ValidationError as error:
         named = _NAMED_FIELD.search(str(error))
         path = named.group(1) if named else "resource"
@@ -145,22 +145,22 @@ def _parse(payload: Any) -> _Asked:
         raise invalid("Invalid request", [(path, text)]) from error
 
 
-def _id(asked: _Asked) -> int:
-    given = asked.id
-    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,10}", given):
-        given = int(given)
-    if not isinstance(given, int) or not 0 < given <= MAXIMUM_ID:
+def _id(request: _Request) -> int:
+    value = request.id
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value):
+        value = int(value)
+    if not isinstance(value, int) or not 0 < value <= MAXIMUM_ID:
         raise invalid("Invalid request", [("id", f"must be a whole number of 1 to {MAXIMUM_ID}")])
-    return given
+    return value
 
 
-def _filters(asked: _Asked) -> Filters:
-    kinds = _KINDS.get(asked.resource)
+def _filters(request: _Request) -> Filters:
+    kinds = _KINDS.get(request.resource)
     if kinds is None:
-        return parse_filters(asked.filters)
+        return parse_filters(request.filters)
     parsed: dict[str, Any] = {}
     problems = []
-    for name, value in (asked.filters or {}).items():
+    for name, value in (request.filters or {}).items():
         if value is None or value == "":
             continue
         try:

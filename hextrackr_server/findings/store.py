@@ -39,20 +39,20 @@ LIMIT_SECONDS = 15.0
 Filters = tuple[tuple[str, str | bool | tuple[str, ...]], ...]
 
 
-def parse_filters(given: Any) -> Filters:
+def parse_filters(payload: Any) -> Filters:
     """Parse the filters of a request: `{filters: {...}}`, `{...}` or None.
 
     Raises ServiceError VALIDATION_ERROR that names every unknown or malformed field.
     """
-    if isinstance(given, Mapping) and isinstance(given.get("filters"), Mapping):
-        given = given["filters"]
-    if given is None:
-        given = {}
-    if not isinstance(given, Mapping):
+    if isinstance(payload, Mapping) and isinstance(payload.get("filters"), Mapping):
+        payload = payload["filters"]
+    if payload is None:
+        payload = {}
+    if not isinstance(payload, Mapping):
         raise invalid("Filters must be an object", [("filters", "must be an object")])
     parsed: dict[str, str | bool | tuple[str, ...]] = {}
     problems: list[tuple[str, str]] = []
-    for name, value in given.items():
+    for name, value in payload.items():
         if value is None or value == "":
             continue
         try:

@@ -134,8 +134,8 @@ def missing_columns(header: Sequence[str]) -> list[tuple[str, str]]:
     """Return the required columns that a header lacks, as (group, message with the names)."""
     present = {name.lower() for name in header}
     return [
-        (what, "one of these columns is needed: " + ", ".join(names))
-        for what, names in _REQUIRED.items()
+        (group, "one of these columns is needed: " + ", ".join(names))
+        for group, names in _REQUIRED.items()
         if present.isdisjoint(name.lower() for name in names)
     ]
 

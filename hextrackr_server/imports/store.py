@@ -364,19 +364,3 @@ def _job_of(row: Any) -> ImportJob:
     if values["result"] is not None:
         values["result"] = json.loads(values["result"])
     return ImportJob(**values)
-
-
-__all__ = [
-    "ANYTHING",
-    "SCOPES",
-    "ImportJob",
-    "ImportStore",
-    "MergeCounts",
-    "count_absent",
-    "delete_staged",
-    "merge_batch",
-    "resolve_absent",
-    "set_job",
-    "staged_ids",
-    "staged_vendors",
-]
