@@ -121,6 +121,10 @@ async def test_server_guide_functions_run(starts: Starts, capsys: Any) -> None:
         await client.emit_with_ack("task:move", {"project": 1, "task": "a"})
         await namespace["announce"]("text")
         assert capsys.readouterr().out == "1 sockets in the room\n"
+        news = [await client.receive_event("news") for _ in range(3)]
+        assert news == [["text"]] * 3
+        await asyncio.to_thread(namespace["emit_from_thread"], asyncio.get_running_loop())
+        assert await client.receive_event("news") == ["from a thread"]
         project = await server.connect("/project-7", auth=auth)
         assert await project.receive_event("welcome") == ["/project-7"]
         other = await server.connect("/admin", auth=auth)
