@@ -1,8 +1,4 @@
-"""How many files, and so connections, this process may have open.
-
-Knows: the system's limit, and that a process may raise its own share of it.
-Does not know: who connects.
-"""
+"""The limit of open files of this process, and so of connections."""
 
 from __future__ import annotations
 
@@ -11,16 +7,17 @@ import resource
 
 logger = logging.getLogger(__name__)
 
-#: The database, uploads, listeners, threads' pipes, and connections that are just being refused.
-BESIDE_CONNECTIONS = 256
+#: Reserve for the database, uploads, listeners, pipes of threads, and connections that the server
+#: is about to reject.
+OTHER_FILES = 256
 
 
 def allow(connections: int) -> bool:
-    """Let this process have so many connections; whether the system lets it.
+    """Raise the limit for a number of connections; return whether the system allows it.
 
-    What is usual is 1024 files, of which a process may make more by itself, up to a hard limit.
+    The usual soft limit is 1024 files. A process may raise it up to the hard limit.
     """
-    wanted = connections + BESIDE_CONNECTIONS
+    wanted = connections + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if _is_enough(soft, wanted):
         return True
@@ -28,8 +25,8 @@ def allow(connections: int) -> bool:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     if most < wanted:
         logger.warning(
-            "only %d files may be open, too few for %d connections: "
-            "raise the limit (ulimit -n, LimitNOFILE=), or lower HEXTRACKR_MAX_CONNECTIONS",
+            "the limit of %d open files is too low for %d connections: "
+            "raise it (ulimit -n, LimitNOFILE=), or lower HEXTRACKR_MAX_CONNECTIONS",
             most,
             connections,
         )

@@ -1,17 +1,21 @@
-"""A made-up export of a scanner: the same rows for the same seed, on every machine.
+"""The command `sample`: write a generated export of a scanner.
 
-Knows: the columns of a Tenable export, what real ones contain (several CVEs in a cell, hosts that
-come back, texts over several lines, rows that are broken).  Does not know: the importer.
+The same seed gives the same rows on every machine. Like real Tenable exports, the rows contain
+several CVEs in a cell, recurring hosts, texts of several lines, and invalid values.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
+
+from hextrackr_server.cli.arguments import Commands
+from hextrackr_server.errors import SettingsError
 
 HEADER = (
     "asset.id",
@@ -34,7 +38,7 @@ HEADER = (
     "first_seen",
     "last_seen",
 )
-#: One row in so many is broken, in one of the ways that real exports are.
+#: Every row with a number divisible by this is invalid.
 BAD_ROW_EVERY = 97
 SCAN_DAY = date(2025, 9, 30)
 
@@ -81,8 +85,30 @@ class _Plugin(NamedTuple):
     solution: str
 
 
+def add_parser(commands: Commands) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("sample", help="write a generated export to try the server with")
+    parser.add_argument("file", type=Path, metavar="FILE.csv")
+    parser.add_argument("--rows", type=int, default=1000, help="number of rows (default: 1000)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the rows (default: 1)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write a sample; return the exit code."""
+    if options.rows < 0:
+        raise SettingsError(f"--rows must not be negative, got {options.rows}")
+    try:
+        write_sample(options.file, options.rows, options.seed)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(f"{options.file} cannot be written: {reason}") from error
+    print(f"wrote {options.file}: {options.rows:,} rows, seed {options.seed}")
+    return 0
+
+
 def write_sample(path: Path, rows: int, seed: int) -> None:
-    """Write an export with so many rows below its header."""
+    """Write an export with a header and `rows` rows."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
@@ -90,7 +116,7 @@ def write_sample(path: Path, rows: int, seed: int) -> None:
 
 
 def sample_rows(rows: int, seed: int) -> Iterator[list[str]]:
-    """The rows of an export; every 97th of them is broken."""
+    """Yield the rows of an export; every 97th row is invalid."""
     chance = random.Random(seed)
     hosts = [_host(chance, number) for number in range(max(1, rows // 25))]
     plugins = [_plugin(chance, number) for number in range(max(5, min(1500, rows // 12)))]
@@ -161,7 +187,7 @@ def _row(chance: random.Random, host: _Host, plugin: _Plugin) -> list[str]:
 
 
 def _break(row: list[str], number: int) -> None:
-    """Break a row in one of four ways: two cost the row, two cost it a value."""
+    """Make a row invalid in one of four ways: two lose the row, two lose one value."""
     match number % 4:
         case 0:
             row[1] = row[2] = ""

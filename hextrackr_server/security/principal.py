@@ -18,10 +18,9 @@ import jwt
 
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.rooms import user_room
+from hextrackr_server.security.roles import ROLES
 
 ALGORITHM = "HS256"
-#: Every role, those that may do more behind those that may do less.
-ROLES = ("user", "admin", "superadmin")
 MAXIMUM_TOKEN_LENGTH = 8192
 DEFAULT_LIFETIME = 24 * 3600.0
 

@@ -36,6 +36,7 @@ _LOOK_EVERY = 500_000
 # Two numbers that nobody else is likely to lock: who serves a database, who writes to it.
 _SERVER_LOCK, _WRITER_LOCK = 4_854_201, 4_854_202
 _QUERY_CANCELED = "57014"
+_POSTGRES_URL = "DATABASE_URL must be a URL such as postgresql://user@host/name"
 
 
 class Backend(Protocol):
@@ -115,16 +116,19 @@ class PostgresBackend:
         try:
             parsed = make_url(url)
             if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-                raise SettingsError("DATABASE_URL must be like postgresql://user@host/name")
+                raise SettingsError(_POSTGRES_URL)
             parsed = parsed.set(drivername="postgresql+psycopg")
             self._name = parsed.render_as_string(hide_password=True)
             # A reader sees one state from its first statement on.
             self.engine = create_engine(
                 parsed, pool_size=8, max_overflow=8, isolation_level="REPEATABLE READ"
             )
-        except (ArgumentError, ImportError) as error:
+        except ArgumentError as error:
+            raise SettingsError(_POSTGRES_URL) from error
+        except ImportError as error:
             raise SettingsError(
-                f"PostgreSQL cannot be used ({error}): install hextrackr-server[postgres]"
+                f"DATABASE_URL requires the driver psycopg ({error}): "
+                "run `pip install 'hextrackr-server[postgres]'`"
             ) from error
         event.listen(self.engine, "begin", self._begin)
         self._held = self._hold()

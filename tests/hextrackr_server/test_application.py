@@ -350,7 +350,7 @@ async def test_the_import_command_tells_of_a_bad_token(
     write_sample(file, 5000, 1)
     arguments = ["import", str(file), "--url", site.url, "--token", "bad"]
     assert await asyncio.to_thread(command_line.main, arguments) == 1
-    assert "the server refuses the token (Invalid token)" in capsys.readouterr().err
+    assert "the server rejects the token (Invalid token)" in capsys.readouterr().err
 
 
 async def test_browsers_of_configured_origins_may_ask_over_http(site: Site) -> None:

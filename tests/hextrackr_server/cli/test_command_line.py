@@ -11,9 +11,11 @@ from typing import cast
 
 import pytest
 
-from hextrackr_server.__main__ import _banner, _warnings, _why_not, main
+from hextrackr_server.__main__ import main
 from hextrackr_server.application import Application
-from hextrackr_server.cli.import_command import ClientError, ImportClient, Progress, report
+from hextrackr_server.cli.api_client import ApiClient, ClientError
+from hextrackr_server.cli.import_command import Progress, report
+from hextrackr_server.cli.serve import _banner, _reason, _warnings
 from hextrackr_server.config import settings
 from hextrackr_server.security.principal import Principal, TokenAuthority
 from tests.hextrackr_server.support import SECRET
@@ -121,7 +123,7 @@ def test_a_server_that_is_not_there_is_told(
     file.write_text("x")
     url = f"http://127.0.0.1:{unused_tcp_port}"
     assert main(["import", str(file), "--url", url, "--token", "t"]) == 1
-    assert f"no server answers at {url}" in capsys.readouterr().err
+    assert f"cannot connect to {url}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -129,14 +131,14 @@ def test_a_server_that_is_not_there_is_told(
 )
 def test_what_cannot_be_an_address_or_token_is_told(url: str, token: str) -> None:
     with pytest.raises(ClientError):
-        ImportClient(url, token)
+        ApiClient(url, token)
 
 
 def test_the_summary_counts_rows_findings_and_rejected_rows() -> None:
     lines = list(report(STATUS))
     assert lines[0] == "Import 5 completed in 2.3 s"
     assert "  rows          20,000   (12 rejected)" in lines
-    withheld = "  withheld           7   (not resolved: rejected rows may have meant them)"
+    withheld = "  withheld           7   (left open: a rejected row may refer to them)"
     assert withheld in lines
     assert "Rejected rows: 12, the first 10:" in lines
     assert lines[-1] == "  row 11: asset.name: the row names no\\u001b host"
@@ -181,12 +183,12 @@ def test_check_shows_the_configuration_without_secrets(
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({}, "never by itself: set HEXTRACKR_KEV_TIME or"),
-        ({"KEV_INTERVAL": "3600"}, "3600 seconds after the last one; one that was missed"),
+        ({}, "not scheduled (set HEXTRACKR_KEV_TIME or"),
+        ({"KEV_INTERVAL": "3600"}, "3600 seconds after the previous sync; a sync that was missed"),
         ({"KEV_TIME": "6:30 Europe/Berlin"}, "2026-03-30 06:30 Europe/Berlin (04:30 UTC);"),
         (
             {"KEV_TIME": "06:30 UTC", "KEV_INTERVAL": "60"},
-            "2026-03-29 06:30 UTC (06:30 UTC), or 60 seconds after the last one;",
+            "2026-03-29 06:30 UTC (06:30 UTC), or 60 seconds after the previous sync;",
         ),
     ],
 )
@@ -197,7 +199,7 @@ def test_check_shows_when_kev_is_synchronised_next(
     words: str,
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET.decode())
-    monkeypatch.setattr("hextrackr_server.__main__.epoch_ms", lambda: 1_774_764_000_000)
+    monkeypatch.setattr("hextrackr_server.cli.check.epoch_ms", lambda: 1_774_764_000_000)
     for name, value in environment.items():
         monkeypatch.setenv(f"HEXTRACKR_{name}", value)
     assert main(["check"]) == 0
@@ -225,14 +227,14 @@ def test_a_token_that_is_never_valid_or_always_is_refused(
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "x"), OSError(errno.EADDRNOTAVAIL, "x")])
 def test_an_address_of_others_is_told_by_its_flag(error: OSError) -> None:
-    assert _why_not(error) == "this machine has no such address; choose another --host"
+    assert _reason(error) == "this machine does not have the address; choose another --host"
 
 
 def test_a_store_of_sessions_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
     store = tmp_path / "sessions.db"
     environment = {"SESSION_SECRET": SECRET.decode(), "SESSIONS_DATABASE": str(store)}
     [warning] = _warnings(settings.load(environment))
-    assert f"no store of sessions at {store}" in warning
+    assert f"the session store {store} does not exist" in warning
     store.touch()
     assert list(_warnings(settings.load(environment))) == []
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hextrackr_server.cli.open_files import BESIDE_CONNECTIONS, allow
+from hextrackr_server.cli.open_files import OTHER_FILES, allow
 
 FEW = 512
 
@@ -25,14 +25,14 @@ def soft_limit() -> int:
 
 
 def test_a_limit_that_is_high_enough_stays(caplog: pytest.LogCaptureFixture) -> None:
-    assert allow(FEW - BESIDE_CONNECTIONS)
+    assert allow(FEW - OTHER_FILES)
     assert soft_limit() == FEW
     assert caplog.text == ""
 
 
 def test_a_limit_that_is_too_low_is_raised() -> None:
     assert allow(FEW)
-    assert soft_limit() == FEW + BESIDE_CONNECTIONS
+    assert soft_limit() == FEW + OTHER_FILES
 
 
 def test_what_the_system_does_not_allow_is_told(
@@ -43,5 +43,5 @@ def test_what_the_system_does_not_allow_is_told(
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
     assert not allow(10_000)
     assert asked == [(FEW, FEW)]
-    assert "only 512 files may be open, too few for 10000 connections" in caplog.text
+    assert "the limit of 512 open files is too low for 10000 connections" in caplog.text
     monkeypatch.undo()

@@ -122,7 +122,7 @@ def test_a_statement_that_takes_too_long_is_stopped(empty_postgres: str) -> None
 
 
 def test_a_url_of_another_database_is_refused() -> None:
-    with pytest.raises(SettingsError, match="must be like postgresql://"):
+    with pytest.raises(SettingsError, match="must be a URL such as postgresql://"):
         Database("mysql://user@host/name")
 
 

@@ -59,4 +59,4 @@ def test_a_file_that_is_not_there_is_told_in_one_line(
     assert main(["kev-sync", "--url", "http://127.0.0.1:9"]) == 1
     lines = capsys.readouterr().err.splitlines()
     assert ["cannot be read" in line for line in lines] == [True, True, False]
-    assert "no token" in lines[2]
+    assert "a token is required" in lines[2]

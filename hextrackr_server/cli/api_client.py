@@ -1,0 +1,158 @@
+"""Blocking client of the HTTP API, for commands that use a running server."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+from urllib.parse import urlencode, urlsplit
+
+from hextrackr_server.errors import HexTrackrError
+from hextrackr_server.telemetry.log_setup import escape
+
+POLL_SECONDS = 0.2
+TIMEOUT_SECONDS = 60.0
+_CHUNK = 64 * 1024
+_FINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+class ClientError(HexTrackrError):
+    """A failed request; the text contains the remedy."""
+
+
+class ShowProgress(Protocol):
+    """Function that displays progress."""
+
+    def __call__(self, percent: int, phase: str, message: str) -> None:
+        """Display the current state."""
+
+
+class ApiClient:
+    """Client of one server, authenticated by one token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ClientError(f"the URL must be like http://127.0.0.1:8080, got {url!r}")
+        if not token.isascii() or not token.isprintable():
+            raise ClientError(
+                "the token must contain only printable ASCII characters: copy it again"
+            )
+        self._url = url.rstrip("/")
+        self._parts = parts
+        self._headers = {"authorization": f"Bearer {token}"}
+
+    def upload(self, path: Path, show: ShowProgress, options: Mapping[str, str]) -> int:
+        """Upload a file and return the ID of its import.
+
+        `options` are the query parameters of `POST /api/imports`.
+        """
+        query = urlencode({"filename": path.name, **options})
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                answer = self._request(
+                    "POST",
+                    f"/api/imports?{query}",
+                    body=_chunks(file, size, show),
+                    headers={"content-type": "text/csv", "content-length": str(size)},
+                )
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ClientError(f"{path} cannot be read: {reason}") from error
+        return int(answer["importId"])
+
+    def follow(self, import_id: int, show: ShowProgress) -> dict[str, Any]:
+        """Wait until an import has ended, and return its final status."""
+        while True:
+            status: dict[str, Any] = self._request("GET", f"/api/imports/{import_id}")["status"]
+            if status["status"] in _FINAL:
+                return status
+            show(status["overall"], status["status"], status["message"])
+            time.sleep(POLL_SECONDS)
+
+    def synchronize_kev(self, body: bytes | None, *, force: bool) -> dict[str, Any]:
+        """Synchronize KEV from the server's source, or from a catalog in `body`."""
+        content = body or b""
+        return self._request(
+            "POST",
+            "/api/kev/sync" + ("?force=true" if force else ""),
+            body=iter([content]),
+            headers={"content-type": "application/json", "content-length": str(len(content))},
+        )
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Iterator[bytes] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        connection = self._connection()
+        try:
+            connection.connect()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ClientError(
+                f"cannot connect to {self._url} ({reason}): start the server or correct --url"
+            ) from error
+        try:
+            return self._exchange(connection, method, path, body, self._headers | (headers or {}))
+        except (OSError, http.client.HTTPException) as error:
+            raise ClientError(f"the connection to {self._url} was lost: {error!r}") from error
+        finally:
+            connection.close()
+
+    def _exchange(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: Iterator[bytes] | None,
+        headers: dict[str, str],
+    ) -> dict[str, Any]:
+        # A server that rejects an upload stops reading, but its response is available.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, self._parts.path.rstrip("/") + path, body, headers)
+        response = connection.getresponse()
+        return self._answer(response.status, response.read())
+
+    def _connection(self) -> http.client.HTTPConnection:
+        host, port = str(self._parts.hostname), self._parts.port
+        if self._parts.scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS)
+        return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+
+    def _answer(self, status: int, body: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(body)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ClientError(
+                f"{self._url} returned status {status} without a JSON object: check that --url "
+                "names a HexTrackr server"
+            )
+        if status == 401:
+            raise ClientError(
+                f"the server rejects the token ({answer.get('error')}): "
+                "set a valid one with --token or HEXTRACKR_TOKEN"
+            )
+        if status >= 400:
+            text = f"the server rejects the request: {answer.get('error')} ({answer.get('code')})"
+            for problem in answer.get("fields", []):
+                text += f"\n  {escape(problem['path'])}: {escape(problem['message'])}"
+            raise ClientError(text)
+        return answer
+
+
+def _chunks(file: BinaryIO, size: int, show: ShowProgress) -> Iterator[bytes]:
+    sent = 0
+    while chunk := file.read(_CHUNK):
+        yield chunk
+        sent += len(chunk)
+        show(100 * sent // max(1, size), "uploading", f"{size:,} bytes")

@@ -1,0 +1,47 @@
+"""The command `check`: show the effective configuration without starting the server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+
+from hextrackr_server.cli.arguments import Commands, add_settings
+from hextrackr_server.clock import epoch_ms
+from hextrackr_server.config import settings
+from hextrackr_server.config.settings import Settings
+
+_HOW_TO_SET = """\
+To change a setting, set the environment variable HEXTRACKR_<NAME> (in capitals), or its name in a
+TOML file (--config FILE). To read a secret from a file, set HEXTRACKR_<NAME>_FILE to its path."""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser("check", help="show the effective configuration and exit")
+    add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print all settings and the time of the next KEV synchronization; return the exit code."""
+    for line in settings.describe(os.environ, vars(options)):
+        print(line)
+    print(f"\n{_HOW_TO_SET}", flush=True)
+    loaded = settings.load(os.environ, vars(options))
+    print(f"\nnext KEV sync: {_next_kev_sync(loaded, epoch_ms())}")
+    return 0
+
+
+def _next_kev_sync(loaded: Settings, now_ms: int) -> str:
+    times = []
+    if loaded.kev_time is not None:
+        moment = datetime.fromtimestamp(loaded.kev_time.next_after(now_ms) / 1000, UTC)
+        local = moment.astimezone(loaded.kev_time.zone)
+        times.append(f"{local:%Y-%m-%d %H:%M} {loaded.kev_time.zone.key} ({moment:%H:%M} UTC)")
+    if loaded.kev_interval:
+        times.append(f"{loaded.kev_interval:g} seconds after the previous sync")
+    if not times:
+        return "not scheduled (set HEXTRACKR_KEV_TIME or HEXTRACKR_KEV_INTERVAL)"
+    missed = "a sync that was missed runs one minute after the start"
+    return f"{', or '.join(times)}; {missed}"
