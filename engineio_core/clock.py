@@ -10,7 +10,7 @@ class Clock(Protocol):
     """The timer methods of `asyncio.AbstractEventLoop`."""
 
     def time(self) -> float:
-        """Return monotonic seconds."""
+        """Return the monotonic time in seconds."""
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> Any:
         """Call `callback` after the current callback has finished."""

@@ -48,7 +48,7 @@ from engineio_core.ids import generate_id
 from engineio_core.options import EngineOptions, build_options
 from engineio_core.session import Session, SessionContext
 from engineio_core.transports.interface import NULL_LISTENER, Transport
-from engineio_core.transports.polling import PollingTransport, calm_old_browsers
+from engineio_core.transports.polling import PollingTransport, disable_xss_filter
 from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.transports.websocket_handshake import (
     WebSocketHandshakeError,
@@ -259,7 +259,7 @@ class BaseEngine:
         headers: list[tuple[str, str]] = [TEXT_PLAIN, NO_STORE]
         if self.options.cookie is not None:
             headers.append(("Set-Cookie", handshake.encode_cookie(self.options.cookie, sid)))
-        calm_old_browsers(request, headers)
+        disable_xss_filter(request, headers)
         self._decorate(request, headers)
         exchange.respond(HttpResponse(200, encode_payload(packets), headers))
         self._register(session)

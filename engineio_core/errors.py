@@ -1,15 +1,13 @@
-"""What may go wrong in Engine.IO, and what it does on the wire.
-
-Knows: the close reasons, the refusals of a request, the consequence that each error carries.
-Does not know: who turns an error into bytes. Two places do: `WebSocketTransport.data_received`
-and the HTTP respond path.
+"""Engine.IO errors and their effect on the connection.
 
     EngineError
-     +-- ProtocolError             the peer broke a rule; carries what becomes of it
-     |    +-- HandshakeRefusedError     a request that is answered with one of the codes 0 to 5
-     +-- SessionClosedError             an await on a session that has ended meanwhile
+     +-- ProtocolError                  the peer broke a rule of the protocol
+     |    +-- HandshakeRefusedError     the server refuses a request with one of the codes 0 to 5
+     +-- SessionClosedError             the session ended during an await
 
-Misuse by our own side is a `RuntimeError`, `TypeError` or `ValueError`.
+A ProtocolError carries its effect: HTTP status, WebSocket close code, close reason. Two places turn
+errors into bytes: `WebSocketTransport.data_received` and the response path of HTTP. Misuse by the
+program raises RuntimeError, TypeError or ValueError.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from typing import Any, NamedTuple
 
 
 class CloseReason(StrEnum):
-    """Why a session ended: the strings that Node's server uses, and one of our own."""
+    """The reason why a session ended: the strings of Node's server, and `SLOW_CONSUMER`."""
 
     TRANSPORT_ERROR = "transport error"
     TRANSPORT_CLOSE = "transport close"
@@ -30,7 +28,7 @@ class CloseReason(StrEnum):
 
 
 class Refusal(NamedTuple):
-    """One row of the table of refusals: the code and message of the body, the HTTP status."""
+    """A refusal of a request: the code and message of its body, and the HTTP status."""
 
     code: int
     message: str
@@ -46,14 +44,14 @@ UNSUPPORTED_PROTOCOL_VERSION = Refusal(5, "Unsupported protocol version", 400)
 
 
 class EngineError(Exception):
-    """The root of everything that this package raises on account of others."""
+    """Base class of the errors that clients and connections cause."""
 
 
 class ProtocolError(EngineError):
-    """The peer broke a rule.
+    """A violation of the protocol by the peer.
 
-    `reason` is why its session closes, `status` answers an HTTP request (an empty body),
-    `websocket_code` goes into the close frame (None: the frame is empty).
+    `reason` is the close reason of the session. `status` is the status of the HTTP response, whose
+    body is empty. `websocket_code` is the code of the close frame; None sends an empty frame.
     """
 
     def __init__(
@@ -72,7 +70,7 @@ class ProtocolError(EngineError):
 
 
 class HandshakeRefusedError(ProtocolError):
-    """A request that no session will answer; the body is `{"code":…,"message":…}`."""
+    """A refused request; the body of the response is `{"code":…,"message":…}`."""
 
     def __init__(
         self, refusal: Refusal, context: dict[str, Any] | None = None, *, message: str | None = None
@@ -83,7 +81,7 @@ class HandshakeRefusedError(ProtocolError):
 
 
 class SessionClosedError(EngineError):
-    """The session ended while something waited for it; `reason` says why."""
+    """The session ended during an await; `reason` is its close reason."""
 
     def __init__(self, reason: CloseReason) -> None:
         super().__init__(f"the session has closed: {reason}")

@@ -1,7 +1,7 @@
-"""From the query of a request to a decision, and the first packet of a session.
+"""The Engine.IO handshake: checks of the query, the open packet and the session cookie.
 
-Knows: the order in which a request is judged, sids, the open packet.
-Does not know: HTTP connections, sessions that exist, what a refusal looks like.
+The checks are separate functions, because admission runs them in the order of Node's server. HTTP
+and the creation of sessions belong to `admission` and `engine`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PROTOCOL: Final = "4"
 
 
 def check_transport(query: dict[str, str], options: EngineOptions) -> str:
-    """Return the transport that is asked for. Raises HandshakeRefusedError (code 0)."""
+    """Return the requested transport. Raises HandshakeRefusedError (code 0)."""
     transport = query.get("transport", "")
     if transport not in options.transports:
         raise HandshakeRefusedError(UNKNOWN_TRANSPORT, {"transport": transport})
@@ -33,7 +33,7 @@ def check_transport(query: dict[str, str], options: EngineOptions) -> str:
 
 
 def check_new_session(method: str, transport: str, is_upgrade: bool) -> None:
-    """Judge a request that asks for a new session. Raises HandshakeRefusedError (codes 2 and 3)."""
+    """Check a request for a new session. Raises HandshakeRefusedError (codes 2 and 3)."""
     if method != "GET":
         raise HandshakeRefusedError(BAD_HANDSHAKE_METHOD, {"method": method})
     if (transport == "websocket") != is_upgrade:
@@ -41,13 +41,13 @@ def check_new_session(method: str, transport: str, is_upgrade: bool) -> None:
 
 
 def check_protocol(query: dict[str, str]) -> None:
-    """Judge the protocol revision. Raises HandshakeRefusedError (code 5)."""
+    """Check the protocol revision. Raises HandshakeRefusedError (code 5)."""
     if query.get("EIO") != PROTOCOL:
         raise HandshakeRefusedError(UNSUPPORTED_PROTOCOL_VERSION, {"protocol": 3})
 
 
 def encode_open(sid: str, transport: str, options: EngineOptions) -> bytes:
-    """Return the open packet; durations go out in milliseconds, as the protocol has them."""
+    """Return the open packet; its durations are in milliseconds (Engine.IO v4, Handshake)."""
     can_upgrade = (
         transport == "polling" and options.allow_upgrades and "websocket" in options.transports
     )
@@ -62,7 +62,7 @@ def encode_open(sid: str, transport: str, options: EngineOptions) -> bytes:
 
 
 def encode_cookie(cookie: Cookie, sid: str) -> str:
-    """Return the value of a Set-Cookie header; the attributes stand in Node's order."""
+    """Return the value of a Set-Cookie header, with the attributes in Node's order."""
     parts = [f"{cookie.name}={sid}"]
     if cookie.max_age is not None:
         parts.append(f"Max-Age={cookie.max_age}")

@@ -1,23 +1,21 @@
-"""One deadline queue for the pings and pongs of all sessions.
+"""The heartbeat: sends pings and closes sessions whose pong is overdue.
 
-Knows: when a session is to be pinged and when its pong is overdue.
-Does not know: transports, what a ping looks like; the clock is injected.
-
-All sessions share the same two intervals, so that a queue in order of arrival is a queue in order
-of deadline: two deques and one timer serve any number of sessions. A session has one entry at a
-time; an entry that is not wanted any more lets go of its session at once.
+All sessions share two intervals, so a queue in order of arrival is also in order of deadline: two
+deques and one timer serve all sessions. A session has at most one deadline. A cancelled deadline
+releases its session immediately and stays in its queue, empty, until it is due.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
 from engineio_core.clock import Clock
 
 
+@final
 class Deadline:
-    """An entry of the queues: who is due, and when."""
+    """An entry of a queue: a session and the time of its next ping or of its overdue pong."""
 
     __slots__ = ("due", "is_pinged", "session")
 
@@ -28,23 +26,27 @@ class Deadline:
 
 
 class HeartbeatTarget(Protocol):
-    """What the heartbeat asks of a session."""
+    """The members of a session that the heartbeat uses."""
 
     _deadline: Deadline | None
-    """Its entry in one of the queues."""
+    """The current deadline of the session, if any."""
 
     _has_received: bool
-    """Set by the session when anything arrives; reset here."""
+    """Whether a packet has arrived since the last ping; the session sets it to True."""
 
     def _send_ping(self) -> None:
-        """Send a ping."""
+        """Send a ping packet."""
 
     def _pong_overdue(self) -> None:
-        """Close: no pong came in time."""
+        """Close with reason "ping timeout"."""
 
 
+@final
 class Heartbeat:
-    """Pings every `interval` seconds after the last pong, waits `timeout` seconds for the next."""
+    """Heartbeat of all sessions of an engine.
+
+    It sends a ping `interval` seconds after the last pong and waits `timeout` seconds for the next.
+    """
 
     __slots__ = (
         "_armed_for",
@@ -61,8 +63,8 @@ class Heartbeat:
         self._clock = clock
         self._interval = interval
         self._timeout = timeout
-        # One timer serves all that is due within this time, so that thousands of sessions that
-        # connected one after the other do not make thousands of timers.
+        # One timer serves all deadlines within this time, so that thousands of sessions with close
+        # deadlines do not need thousands of timers.
         self._slack = min(0.25, interval / 50, timeout / 50)
         self._to_ping: deque[Deadline] = deque()
         self._awaiting_pong: deque[Deadline] = deque()
@@ -70,29 +72,29 @@ class Heartbeat:
         self._armed_for = 0.0
 
     def start(self, session: HeartbeatTarget) -> None:
-        """Begin the interval of a session."""
-        beat = Deadline(self._clock.time() + self._interval, session, is_pinged=False)
-        session._deadline = beat
-        self._to_ping.append(beat)
-        # Where the timeout is longer than the interval, the timer may stand for a pong that is
-        # due later than this ping.
-        if self._timer is None or beat.due < self._armed_for:
+        """Begin the ping interval of a session."""
+        deadline = Deadline(self._clock.time() + self._interval, session, is_pinged=False)
+        session._deadline = deadline
+        self._to_ping.append(deadline)
+        # If the timeout is longer than the interval, the timer may be set for a pong that is due
+        # later than this ping.
+        if self._timer is None or deadline.due < self._armed_for:
             self._arm()
 
     def pong(self, session: HeartbeatTarget) -> None:
-        """Begin the interval again. A pong that nobody asked for changes nothing."""
+        """Begin the ping interval again; ignore a pong without a ping."""
         if session._deadline is not None and session._deadline.is_pinged:
             self.stop(session)
             self.start(session)
 
     def stop(self, session: HeartbeatTarget) -> None:
-        """Forget a session; its empty entry goes when it comes due."""
+        """Cancel the deadline of a session."""
         if session._deadline is not None:
             session._deadline.session = None
             session._deadline = None
 
     def close(self) -> None:
-        """Stop the timer and forget everybody."""
+        """Cancel the timer and all deadlines."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -111,33 +113,31 @@ class Heartbeat:
     def _tick(self) -> None:
         now = self._clock.time()
         self._timer = None
-        # A loop that was held up finds pongs still unread in the kernel: give it one more timeout
-        # instead of blaming the clients for it.
+        # After a blocked event loop, pongs may be unread in the kernel: extend all timeouts once.
         planned = min(queue[0].due for queue in (self._to_ping, self._awaiting_pong) if queue)
-        was_held_up = now - planned - self._slack > self._timeout / 2
-        self._close_overdue(now, was_held_up)
+        was_blocked = now - planned - self._slack > self._timeout / 2
+        self._close_overdue(now, was_blocked)
         self._ping_due(now)
-        # A listener that ran meanwhile may have armed it, by opening a session.
+        # A callback may have opened a session, which sets the timer.
         if self._timer is None:
             self._arm()
 
     def _ping_due(self, now: float) -> None:
         queue = self._to_ping
         while queue and queue[0].due <= now:
-            beat = queue.popleft()
-            if (session := beat.session) is not None:
+            if (session := queue.popleft().session) is not None:
                 session._has_received = False
                 self._await_pong(session, now)
                 session._send_ping()
 
-    def _close_overdue(self, now: float, was_held_up: bool) -> None:
+    def _close_overdue(self, now: float, was_blocked: bool) -> None:
         queue = self._awaiting_pong
         while queue and queue[0].due <= now:
             session = queue.popleft().session
             if session is None:
                 continue
-            if was_held_up or session._has_received:
-                # Whoever sends anything is alive: one more timeout for the pong that is late.
+            if was_blocked or session._has_received:
+                # Any packet proves that the client is alive: extend its timeout once.
                 session._has_received = False
                 self._await_pong(session, now)
             else:

@@ -131,7 +131,7 @@ class Session:
         return self.send_volatile_group((packet,))
 
     def send_volatile_group(self, group: tuple[EncodedPacket, ...]) -> bool:
-        """Send all packets of a group if they can leave immediately, else drop all of them."""
+        """Send all packets of a group if they can leave immediately, else drop the group."""
         if self.state is not OPEN or self._outbox or not self.transport.is_idle():
             return False
         for packet in group:
@@ -279,7 +279,7 @@ class Session:
         self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Continue after `pause_reading`."""
+        """Receive messages again after `pause_reading`."""
         self._is_reading_paused = False
         self.transport.resume_reading()
 

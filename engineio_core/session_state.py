@@ -1,8 +1,7 @@
-"""The life of a session and of its upgrade, as two tables.
+"""State tables of a session and of its upgrade to WebSocket.
 
-Knows: states, events, and which event leads where.  Does not know: what anybody does on the way.
-An event that is absent from a state's row is not legal there. The tables serve the rare events;
-messages are guarded by `state is SessionState.OPEN`.
+An event that a state's row does not contain is not legal in that state. The tables serve rare
+events only; the path of a message checks `state is SessionState.OPEN`.
 """
 
 from __future__ import annotations
@@ -12,36 +11,36 @@ from typing import Final
 
 
 class SessionState(Enum):
-    """Where a session stands in its life."""
+    """The states of a session."""
 
     OPEN = "open"
-    CLOSING = "closing"  # an orderly close waits until the client has fetched what is left
+    CLOSING = "closing"  # an orderly close waits until the client has fetched the queued packets
     CLOSED = "closed"
 
 
 class SessionEvent(Enum):
-    """What moves a session on."""
+    """The events that change the state of a session."""
 
     CLOSE_BEGUN = "close begun"
     ENDED = "ended"
 
 
 class UpgradeState(Enum):
-    """How far the change from polling to WebSocket has come."""
+    """The states of the upgrade from polling to WebSocket."""
 
     POLLING = "polling"
-    CANDIDATE = "candidate"  # a WebSocket is there and has said nothing yet
-    PROBED = "probed"  # it was probed: polls are released at once
-    FINAL = "final"  # upgraded, or born as a WebSocket
+    CANDIDATE = "candidate"  # a WebSocket has connected and has not sent a packet
+    PROBED = "probed"  # the WebSocket has sent its probe; each poll is answered immediately
+    FINAL = "final"  # the session uses WebSocket, after an upgrade or from the beginning
 
 
 class UpgradeEvent(Enum):
-    """What moves an upgrade on."""
+    """The events that change the state of an upgrade."""
 
-    CANDIDATE_CAME = "candidate came"
+    CANDIDATE_CAME = "candidate connected"
     PROBE = "probe"
     UPGRADE = "upgrade"
-    CANDIDATE_LEFT = "candidate left"
+    CANDIDATE_LEFT = "candidate closed"
 
 
 SESSION_TRANSITIONS: Final = {
@@ -61,7 +60,7 @@ UPGRADE_TRANSITIONS: Final = {
     },
     UpgradeState.CANDIDATE: {
         UpgradeEvent.PROBE: UpgradeState.PROBED,
-        # Node takes "5" without a probe, and the protocol's own suite sends both at once.
+        # Node accepts "5" without a probe, and the test suite of the protocol sends both at once.
         UpgradeEvent.UPGRADE: UpgradeState.FINAL,
         UpgradeEvent.CANDIDATE_LEFT: UpgradeState.POLLING,
     },

@@ -1,1 +1,1 @@
-"""Wire formats of Engine.IO and WebSocket: packets, payloads and frames as pure functions."""
+"""Wire formats of Engine.IO and WebSocket, without I/O: packets, payloads and frames."""

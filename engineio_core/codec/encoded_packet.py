@@ -1,8 +1,6 @@
-"""One outgoing message, encoded once for whoever receives it.
+"""Outgoing packets with their cached encodings: WebSocket frame and polling record.
 
-Knows: how a message looks in a WebSocket frame and in a polling payload.
-Does not know: to whom it goes, nor what its text means.
-A broadcast hands the same object to every session, so that each form is made at most once.
+A broadcast passes the same object to all sessions, so that each form is encoded at most once.
 """
 
 from __future__ import annotations
@@ -16,34 +14,35 @@ from engineio_core.codec.packet import MESSAGE_PREFIX
 from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame
 
 LONGEST_SHORT: Final = 125
-# The heads of short frames, by length: making one costs as much as the rest of the frame.
+# The headers of short frames by length: creating a header costs as much as the rest of the frame.
 TEXT_HEADS: Final = [bytes((0x80 | TEXT, length)) for length in range(LONGEST_SHORT + 1)]
 BINARY_HEADS: Final = [bytes((0x80 | BINARY, length)) for length in range(LONGEST_SHORT + 1)]
 
 
 class EncodedPacket(Struct, eq=False, gc=False):
-    """A packet of Engine.IO: `payload` is `b"4hello"` for text, the bare bytes for binary.
+    """An Engine.IO packet: `payload` is `b"4hello"` for text, the data itself for binary.
 
-    A Struct since one is made for every message that goes out: it has no `__init__` in Python.
+    The class is a Struct, because creating one calls no Python code: the server creates an
+    EncodedPacket for almost every outgoing message.
     """
 
     payload: bytes
     is_binary: bool = False
     compress: bool = True
     made_frame: bytes | None = None
-    """The frame, once it was asked for: who sends looks here first, and saves a call."""
+    """The cached frame or None; transports read it first to save the call of `frame`."""
     made_record: bytes | None = None
 
     @classmethod
     def message(cls, data: str | bytes | bytearray | memoryview) -> EncodedPacket:
-        """Make the packet of one message, text or binary."""
+        """Return the packet of one text or binary message."""
         if isinstance(data, str):
             return cls(MESSAGE_PREFIX + data.encode())
         return cls(bytes(data), is_binary=True)
 
     @property
     def frame(self) -> bytes:
-        """The unmasked WebSocket frame."""
+        """The packet as an unmasked WebSocket frame."""
         frame = self.made_frame
         if frame is None:
             payload = self.payload
@@ -59,7 +58,7 @@ class EncodedPacket(Struct, eq=False, gc=False):
         """The packet as one record of a polling payload."""
         if not self.is_binary:
             return self.payload
-        # Engine.IO v4, Payload: binary is base64-encoded behind the letter "b".
+        # Engine.IO v4, Payload: the letter "b" precedes base64-encoded binary data.
         if self.made_record is None:
             self.made_record = b"b" + b2a_base64(self.payload, newline=False)
         return self.made_record

@@ -95,14 +95,14 @@ class NullHandler:
     """Handler that drops everything: the handler of a stopped reader."""
 
     def slow_data_received(self, data: bytes) -> int:
-        """Drop the bytes."""
+        """Drop the bytes of the slow path."""
         return -1
 
     def close_received(self, code: bytes) -> None:
         """Ignore the close frame."""
 
     def listener_failed(self, error: BaseException, payload: bytes, is_text: bool) -> None:
-        """Raise the error."""
+        """Raise the error unchanged, from within `feed`."""
         raise error
 
 

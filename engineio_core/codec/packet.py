@@ -1,7 +1,4 @@
-"""One Engine.IO packet: its type and, for a message, its data.
-
-Knows: the type digits and what may stand behind them.  Does not know: payloads, frames, sessions.
-"""
+"""The packet types of Engine.IO and the decoding of binary packets in a polling payload."""
 
 from __future__ import annotations
 
@@ -26,17 +23,17 @@ MESSAGE_PREFIX: Final = MESSAGE.encode()
 
 
 def malformed(description: str) -> ProtocolError:
-    """Return the error of a packet that can't be decoded."""
+    """Return the error for a packet that cannot be decoded."""
     return ProtocolError(description, reason=CloseReason.PARSE_ERROR)
 
 
 def decode_binary_record(record: str) -> bytes:
-    """Decode the data behind the "b" of a binary packet in a polling payload.
+    """Decode the base64 data of a binary packet in a polling payload, without its letter "b".
 
-    As lenient as Node's: padding may be missing, the URL-safe alphabet is taken.
+    Like Node, accept missing padding and the URL-safe alphabet. Raises ProtocolError.
     """
     text = record.replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return b64decode(text + "=" * (-len(text) % 4))
     except (Base64Error, ValueError) as error:
-        raise malformed(f"a binary packet is not base64: {error}") from None
+        raise malformed(f"binary packet is not valid base64: {error}") from None

@@ -1,7 +1,6 @@
-"""Many packets in one HTTP body, and back.
+"""Polling payloads: encodes several packets into one HTTP body and decodes such a body.
 
-Knows: the record separator, base64 for binary, the limit of a body.
-Does not know: requests, sessions, what a packet means.
+The transport enforces the maximum size of a body.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ SEPARATOR: Final = "\x1e"
 
 
 def encode_payload(packets: list[EncodedPacket]) -> bytes:
-    """Join packets to the body of a poll's response."""
+    """Return the response body of a poll that carries the packets."""
     return b"\x1e".join([packet.polling for packet in packets])
 
 
 def decode_payload(body: bytes) -> Iterator[str | bytes]:
-    """Yield the packets of a POST body: text with its type digit, or the bytes of a binary one.
+    """Yield the packets of a POST body: text with its type digit, or the bytes of a binary packet.
 
-    Raises ProtocolError at the first record that is no packet; those before it have been yielded.
+    Raises ProtocolError at the first invalid record, after the packets before it.
     """
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise malformed("a payload is not UTF-8") from None
+        raise malformed("payload is not valid UTF-8") from None
     for record in text.split(SEPARATOR):
         kind = record[:1]
         if kind in TYPES and kind:
@@ -37,5 +36,5 @@ def decode_payload(body: bytes) -> Iterator[str | bytes]:
             yield decode_binary_record(record[1:])
         else:
             raise malformed(
-                "a payload holds an empty packet" if not kind else f"unknown packet type {kind!r}"
+                "payload contains an empty packet" if not kind else f"unknown packet type {kind!r}"
             )

@@ -1,7 +1,4 @@
-"""WebSocket frames: unmasked ones out, headers of masked ones in.
-
-Knows: the layout of RFC 6455, section 5.2.  Does not know: connections, fragments, UTF-8.
-"""
+"""WebSocket frames (RFC 6455, section 5.2): encodes server frames, checks client headers."""
 
 from __future__ import annotations
 
@@ -19,8 +16,8 @@ BINARY: Final = 0x2
 
 
 def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
-    """Return one whole frame: FIN set, not masked."""
-    # 5.1: "A server MUST NOT mask any frames that it sends to the client."
+    """Return one complete frame with FIN set and without a mask."""
+    # RFC 6455, section 5.1: "A server MUST NOT mask any frames that it sends to the client."
     first = 0xC0 | opcode if rsv1 else 0x80 | opcode
     length = len(payload)
     if length < 126:
@@ -31,23 +28,25 @@ def encode_frame(opcode: int, payload: bytes, rsv1: bool = False) -> bytes:
 
 
 def find_header_error(first: int, second: int) -> str | None:
-    """Say what is wrong with the first two bytes of a client's frame, if anything is.
+    """Return a description of the error in the first two bytes of a client's frame, or None.
 
-    For connections without an extension. What depends on earlier frames is not judged here.
+    The rules are those of a connection without extensions. The function does not check rules that
+    depend on earlier frames.
     """
     opcode = first & 0x0F
     if first & 0x70:
-        # 5.2: "If a nonzero value is received and none of the negotiated extensions defines the
-        # meaning of such a nonzero value, the receiving endpoint MUST _Fail the WebSocket
-        # Connection_."
+        # RFC 6455, section 5.2: "If a nonzero value is received and none of the negotiated
+        # extensions defines the meaning of such a nonzero value, the receiving endpoint MUST _Fail
+        # the WebSocket Connection_."
         return "reserved bits must be 0"
     if 0x2 < opcode < 0x8 or opcode > 0xA:
         return "invalid opcode"
     if not second & 0x80:
-        # 5.1: "The server MUST close the connection upon receiving a frame that is not masked."
-        return "a frame of a client must be masked"
+        # RFC 6455, section 5.1: "The server MUST close the connection upon receiving a frame that
+        # is not masked."
+        return "client frames must be masked"
     if opcode >= 0x8 and (not first & 0x80 or second & 0x7F > 125):
-        # 5.5: "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be
-        # fragmented."
-        return "a control frame is too long or fragmented"
+        # RFC 6455, section 5.5: "All control frames MUST have a payload length of 125 bytes or less
+        # and MUST NOT be fragmented."
+        return "control frame is too long or fragmented"
     return None

@@ -34,7 +34,7 @@ class Transport(Protocol):
 
     @property
     def name(self) -> str:
-        """`"polling"` or `"websocket"`."""
+        """The name in the protocol: `"polling"` or `"websocket"`."""
 
     @property
     def writable(self) -> bool:
@@ -69,7 +69,7 @@ class Transport(Protocol):
         """Deliver no further packets until `resume_reading`."""
 
     def resume_reading(self) -> None:
-        """Continue after `pause_reading`."""
+        """Deliver packets again after `pause_reading`."""
 
 
 class TransportListener(Protocol):
@@ -111,7 +111,7 @@ class PollingSession(TransportListener, Protocol):
 
     @property
     def transport(self) -> Transport:
-        """The current transport."""
+        """The current transport of the session."""
 
     @property
     def _has_outbox(self) -> bool:

@@ -1,10 +1,8 @@
-"""Long-polling: one pending GET that carries packets out, one POST at a time that brings some in.
+"""The HTTP long-polling transport: a pending GET carries packets out, a POST brings packets in.
 
-Knows: the two kinds of request, payloads, what a client may not do at once.
-Does not know: how a request is parsed or who carries it; packets wait in the session's outbox.
-
-Packets that are sent in one go leave in one response: `wake` answers the pending GET only when
-what is under way now has finished.
+The transport receives parsed requests as `Responder` objects. Outgoing packets stay in the outbox
+of the session until a GET fetches them. Packets sent in one iteration of the event loop leave in
+one response: `wake` schedules the response for after the current callback.
 """
 
 from __future__ import annotations
@@ -33,10 +31,10 @@ logger = logging.getLogger("engineio_core")
 
 
 class PollingTransport:
-    """The polling side of one session. `session` is set right after construction.
+    """Polling transport of one session; the owner sets `session` after construction.
 
-    Before a request is answered the session is brought to its new state: what the client has
-    pipelined behind the request is served while the answer is written.
+    The transport updates the session before it sends a response, because sending the response may
+    serve the next pipelined request.
     """
 
     __slots__ = (
@@ -45,7 +43,7 @@ class PollingTransport:
     )  # fmt: skip
 
     name = "polling"
-    writable = False  # every packet takes the way over the outbox, so that polls carry many
+    writable = False  # all packets pass through the outbox, so that one poll carries many
 
     session: PollingSession
 
@@ -58,26 +56,26 @@ class PollingTransport:
         self._decorate = decorate
         self._poll: Responder | None = None
         self._post: Responder | None = None
-        # Reading was paused: a POST whose "ok" waits, and those of its packets that wait, too
+        # While reading is paused: the POST without a response and its undelivered packets
         self._held_post: Responder | None = None
         self._undelivered: Iterator[str | bytes] | None = None
         self._is_reading_paused = False
         self._wake_planned = False
         self._closed = False
 
-    # -- requests, from the engine
+    # -- requests, called by the engine
 
     def poll(self, responder: Responder) -> None:
-        """Take a GET: answer it with what waits, or keep it until something does."""
+        """Answer a GET with the queued packets, or keep it pending until there are some."""
         if self._poll is not None:
-            # Node: the pending poll is told that the session closes, the second is refused.
+            # Like Node: the pending poll gets a close packet, the second poll an error.
             self._break_off(ProtocolError("overlap from client"), responder)
             return
         responder.on_abort = self._poll_aborted
         self._poll = responder
         session = self.session
         if session.state is SessionState.CLOSING and not session._has_outbox:
-            # What Node answers to the first poll after an orderly close.
+            # Node's response to the first poll after an orderly close.
             self._answer_poll([NOOP_PACKET, CLOSE_PACKET])
             self._closed = True
             session._transport_closed(CloseReason.FORCED_CLOSE, "the server closed the session")
@@ -85,12 +83,12 @@ class PollingTransport:
             self._flush()
 
     def post(self, responder: Responder) -> None:
-        """Take a POST: read its body, deliver its packets, answer "ok"."""
+        """Read the body of a POST, deliver its packets, respond "ok"."""
         if self._post is not None or self._held_post is not None:
             self._break_off(ProtocolError("data request overlap from client"), responder)
             return
         if responder.request.headers.get("content-type") == "application/octet-stream":
-            # Engine.IO v4 knows no binary payloads: binary packets are base64 in text.
+            # Engine.IO v4 has no binary payloads: binary packets are base64-encoded text.
             self._break_off(ProtocolError("invalid content"), responder)
             return
         responder.on_abort = self._post_aborted
@@ -99,7 +97,7 @@ class PollingTransport:
         responder.read_body(limit, self._post_complete, self._post_too_large)
 
     def _break_off(self, error: ProtocolError, responder: Responder) -> None:
-        """The client broke a rule: its session ends, the request is refused."""
+        """End the session after a protocol error and refuse the request."""
         self._closed = True
         self.session._transport_failed(error)
         self._answer_poll([CLOSE_PACKET])
@@ -112,7 +110,7 @@ class PollingTransport:
         self._deliver_all(responder, decode_payload(body))
 
     def _deliver_all(self, responder: Responder, payload: Iterator[str | bytes]) -> None:
-        """Deliver the packets of a POST and answer it; while reading is paused, all that waits."""
+        """Deliver the packets of a POST, then respond; stop while reading is paused."""
         session = self.session
         try:
             packet = next(payload, None)
@@ -125,7 +123,7 @@ class PollingTransport:
                     self._hold(responder, None if packet is None else chain((packet,), payload))
                     return
         except ProtocolError as error:
-            # Node answers "ok" here; the protocol's suite wants 400.
+            # Node responds "ok" here; the test suite of the protocol expects 400.
             self._break_off(error, responder)
             return
         self._respond(responder, b"ok", TEXT_HTML)
@@ -143,7 +141,7 @@ class PollingTransport:
                 poll, self._poll = self._poll, None
                 self.session._receive_text(packet.encode())
                 if poll is not None:
-                    # Engine.IO v4: the pending GET is released with a noop, not with a close.
+                    # Engine.IO v4: the pending GET gets a noop packet, not a close packet.
                     self._respond(poll, NOOP_PACKET.payload, TEXT_PLAIN)
             else:
                 self.session._receive_text(packet.encode())
@@ -154,8 +152,8 @@ class PollingTransport:
 
     def _post_too_large(self) -> None:
         responder, self._post = self._post, None
-        assert responder is not None, "a body is found too large once"
-        # The session stays open, as with Node; the official client closes it by itself.
+        assert responder is not None, "a body exceeds the limit once"
+        # Like Node, keep the session open; the official client closes it.
         responder.respond(HttpResponse(413))
 
     def _poll_aborted(self) -> None:
@@ -177,15 +175,15 @@ class PollingTransport:
     # -- Transport
 
     def send(self, packet: EncodedPacket) -> None:
-        """Never called: `writable` is False."""
-        raise AssertionError("a packet for a poll waits in the outbox")
+        """Fail: the session never calls this, because `writable` is False."""
+        raise AssertionError("packets of a polling session pass through the outbox")
 
     def send_bare(self, packet: bytes) -> None:
-        """Never called, either."""
-        raise AssertionError("a packet for a poll waits in the outbox")
+        """Fail: the session never calls this, because `writable` is False."""
+        raise AssertionError("packets of a polling session pass through the outbox")
 
     def wake(self) -> None:
-        """Answer the pending GET, if there is one, after what is under way now."""
+        """Schedule the response to the pending GET, if any, for after the current callback."""
         if self._poll is not None and not self._wake_planned:
             self._wake_planned = True
             self._context.clock.call_soon(self._flush_planned)
@@ -207,15 +205,15 @@ class PollingTransport:
             session._outbox_emptied()
 
     def is_idle(self) -> bool:
-        """Whether a GET is pending and nothing waits to be put in its answer."""
+        """Return whether a GET is pending and no response is scheduled."""
         return self._poll is not None and not self._wake_planned
 
     def buffered_amount(self) -> int:
-        """Nothing: what waits is in the outbox."""
+        """Return 0: the transport has no buffer of its own."""
         return 0
 
     def close(self) -> bool:
-        """Send a close packet: now if a GET is pending, else when the next comes."""
+        """Send a close packet: immediately if a GET is pending, else with the next GET."""
         self._release_posts()
         if self._poll is None:
             return False
@@ -224,21 +222,21 @@ class PollingTransport:
         return True
 
     def discard(self) -> None:
-        """Let go of the pending requests; what waits is dropped."""
+        """Answer or abort all pending requests."""
         self._closed = True
         if self.session.transport is self:
             self._answer_poll([CLOSE_PACKET])
             self._release_posts()
-        else:  # it was upgraded; an upload that is under way may still end
+        else:  # after an upgrade; a running upload may complete
             self._answer_poll([NOOP_PACKET])
             self.resume_reading()
 
     def pause_reading(self) -> None:
-        """Keep a POST, and its answer: a client sends another one when it has that."""
+        """Withhold the response to the current POST: the client sends no other POST before it."""
         self._is_reading_paused = True
 
     def resume_reading(self) -> None:
-        """Go on with the POST that was kept waiting."""
+        """Deliver the remaining packets of the withheld POST and respond to it."""
         self._is_reading_paused = False
         held, self._held_post = self._held_post, None
         rest, self._undelivered = self._undelivered, None
@@ -248,7 +246,7 @@ class PollingTransport:
     # -- responses
 
     def _release_posts(self) -> None:
-        """Nobody reads any more: an upload that is under way is cut."""
+        """Complete a withheld POST and abort a running upload."""
         self.resume_reading()
         post, self._post = self._post, None
         if post is not None:
@@ -275,13 +273,13 @@ class PollingTransport:
             if encoding is not None:
                 body = compress(body, encoding, rule.level)
                 headers.append(("Content-Encoding", encoding))
-        calm_old_browsers(request, headers)
+        disable_xss_filter(request, headers)
         self._decorate(request, headers)
         responder.respond(HttpResponse(200, body, headers))
 
 
-def calm_old_browsers(request: HttpRequest, headers: list[tuple[str, str]]) -> None:
-    """Keep old Internet Explorers from rewriting answers that look like scripts, as Node does."""
+def disable_xss_filter(request: HttpRequest, headers: list[tuple[str, str]]) -> None:
+    """Disable the XSS filter of old Internet Explorer versions, like Node."""
     agent = request.headers.get("user-agent", "")
     if ";MSIE" in agent or "Trident/" in agent:
         headers.append(("X-XSS-Protection", "0"))

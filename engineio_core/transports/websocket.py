@@ -186,9 +186,9 @@ class WebSocketTransport(asyncio.Protocol):
                 # RFC 6455, section 8.1: "When an endpoint is to interpret a byte stream as UTF-8
                 # but finds that the byte stream is not, in fact, a valid UTF-8 stream, that
                 # endpoint MUST _Fail the WebSocket Connection_."
-                raise ProtocolError("a text is not UTF-8", websocket_code=1007) from None
-        # An error in a handler does not close the connection.
-        logger.error("a listener failed", exc_info=error)
+                raise ProtocolError("text is not valid UTF-8", websocket_code=1007) from None
+        # An exception in a callback does not close the connection.
+        logger.error("a callback of a WebSocket failed", exc_info=error)
 
     def _deliver(self, is_text: bool, payload: bytes) -> None:
         try:
@@ -214,7 +214,7 @@ class WebSocketTransport(asyncio.Protocol):
     # -- Transport
 
     def send(self, packet: EncodedPacket) -> None:
-        """Send one packet: in this chunk's batch, or at once."""
+        """Send one packet: with the batch of the current chunk, or immediately."""
         # hot path: benchmarks/hop_budget.py
         if self._deflate is not None:
             self._send_deflated(packet)
@@ -230,7 +230,7 @@ class WebSocketTransport(asyncio.Protocol):
             self._write_batch()
 
     def send_bare(self, packet: bytes) -> None:
-        """Send one text packet, given as its bytes: it needs no object, nor to be kept."""
+        """Send one encoded text packet without an EncodedPacket if its frame is short."""
         # hot path: benchmarks/hop_budget.py
         if self._deflate is not None or len(packet) > LONGEST_SHORT:
             self.send(EncodedPacket(packet))
@@ -361,7 +361,7 @@ class WebSocketTransport(asyncio.Protocol):
             )
 
     def _pause_tcp(self) -> None:
-        if not self._tcp.is_closing():  # uvloop raises there
+        if not self._tcp.is_closing():  # uvloop raises RuntimeError on a closing transport
             self._tcp.pause_reading()
 
     def _resume_tcp(self) -> None:

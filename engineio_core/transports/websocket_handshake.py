@@ -1,7 +1,7 @@
-"""The opening handshake of a WebSocket, on a request that HTTP has already parsed.
+"""The opening handshake of a WebSocket (RFC 6455, section 4) on a parsed HTTP request.
 
-Knows: what `websockets` accepts, the head of a 101.
-Does not know: sessions, frames; TCP is written by whoever asks.
+Usual requests are answered here; `websockets` checks all others and negotiates extensions. The
+caller writes the response.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ VERSION: Final = "13"
 
 
 class Accepted(NamedTuple):
-    """An accepted handshake: its header lines, and the extensions that were negotiated."""
+    """An accepted handshake: its response headers and the negotiated extensions."""
 
     headers: list[tuple[str, str]]
     extensions: Sequence[Extension]
 
 
 class WebSocketHandshakeError(Exception):
-    """The handshake breaks RFC 6455; `text` and `headers` say how."""
+    """A handshake that violates RFC 6455; `text` and `headers` belong to the response."""
 
     def __init__(self, text: str, headers: list[tuple[str, str]]) -> None:
         super().__init__(text)
@@ -68,22 +68,25 @@ def accept_handshake(
     headers = Headers()
     try:
         for name, value in request.headers.items():
-            if name in _JUDGED or name.startswith("sec-websocket-"):
+            if name in _CHECKED or name.startswith("sec-websocket-"):
                 headers[name] = value
     except InvalidHeader as error:
         raise WebSocketHandshakeError(str(error), []) from None
     response = protocol.accept(Request(request.target, headers))
     if response.status_code != 101:
         text = bytes(response.body or b"").decode(errors="replace").strip()
-        # 4.4: a server that does not speak the client's version tells which ones it speaks.
-        spoken = request.headers.get("sec-websocket-version") == VERSION
-        raise WebSocketHandshakeError(text, [] if spoken else [("Sec-WebSocket-Version", VERSION)])
+        # RFC 6455, section 4.4: a server that does not support the client's version sends the
+        # supported versions.
+        is_supported = request.headers.get("sec-websocket-version") == VERSION
+        raise WebSocketHandshakeError(
+            text, [] if is_supported else [("Sec-WebSocket-Version", VERSION)]
+        )
     lines = [(name, value) for name, value in response.headers.raw_items() if name not in _OMITTED]
     return Accepted(lines, protocol.extensions)
 
 
 def _accept_usual(request: HttpRequest) -> Accepted | None:
-    """Accept what nearly all clients send; None for what the library is to judge."""
+    """Accept the request of nearly all clients; return None if the library must check it."""
     headers = request.headers
     key = headers.get("sec-websocket-key", "")
     if not (
@@ -94,7 +97,7 @@ def _accept_usual(request: HttpRequest) -> Accepted | None:
         and _KEY.fullmatch(key)
     ):
         return None
-    # 4.2.2: the SHA-1 of the key and this GUID, base64-encoded.
+    # RFC 6455, section 4.2.2: the SHA-1 of the key and this GUID, base64-encoded.
     digest = sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
     accept = b2a_base64(digest, newline=False).decode()
     lines = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
@@ -103,8 +106,8 @@ def _accept_usual(request: HttpRequest) -> Accepted | None:
 
 _USUAL_CONNECTIONS: Final = ("upgrade", "keep-alive, upgrade")
 _KEY: Final = re.compile(r"[+/0-9A-Za-z]{21}[AQgw]==")  # 16 bytes in base64
-_JUDGED = {"connection", "upgrade"}
-# What Node's server does not send either.
+_CHECKED = {"connection", "upgrade"}
+# Headers that Node's server does not send.
 _OMITTED = {"Date", "Server"}
 
 
@@ -115,7 +118,7 @@ def _first_offered(
 
 
 def encode_switch(accepted: Accepted, extra: Iterable[tuple[str, str]]) -> bytes:
-    """Return the head of the 101 response. Raises ValueError for a header that can't be sent."""
+    """Return the head of the 101 response. Raises ValueError for an invalid header."""
     lines = [f"{name}: {value}\r\n" for name, value in accepted.headers]
     lines += [encode_header(name, value) for name, value in extra]
     return ("HTTP/1.1 101 Switching Protocols\r\n" + "".join(lines) + "\r\n").encode("latin-1")

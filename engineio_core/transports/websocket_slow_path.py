@@ -1,7 +1,7 @@
-"""The frames that the fast lane does not take: judged by `websockets`, joined to messages.
+"""The slow path of a WebSocket connection: reads and writes frames with the `websockets` library.
 
-Knows: fragments, control frames, the close handshake, permessage-deflate, and which of the
-library's answers mean what.  Does not know: TCP, sessions, what a message says.
+It covers what `FrameReader` does not split itself: fragments, control frames, the close handshake,
+permessage-deflate and the errors of invalid frames. It has no I/O; the transport writes its output.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from websockets.extensions import Extension
     from websockets.frames import Frame
 
-# RFC 6455 sets no limit; ws has the same one since CVE-2026-48779.
+# RFC 6455 sets no limit; the Node package ws has the same limit since CVE-2026-48779.
 MAX_FRAGMENTS: Final = 131_072
 
 
 class Message(NamedTuple):
-    """A whole message, as it was sent; text is not decoded yet."""
+    """A complete message; text is not decoded yet."""
 
     is_text: bool
     payload: bytes
@@ -32,7 +32,7 @@ class Message(NamedTuple):
 
 @final
 class SlowPath:
-    """One connection as the library sees it: bytes in, messages and bytes out."""
+    """Slow path of one connection: bytes in, messages and bytes out."""
 
     __slots__ = ("_fragment_count", "_fragments", "_is_text", "_protocol")
 
@@ -45,12 +45,12 @@ class SlowPath:
 
     @property
     def is_open(self) -> bool:
-        """Whether neither side has begun to close, nor broken a rule."""
+        """Whether neither side has begun to close and no error has occurred."""
         return self._protocol.state is State.OPEN
 
     @property
     def error(self) -> str | None:
-        """What was wrong with what came in; the close frame that says so is in the output."""
+        """The error of the received data, if any; the output then contains the close frame."""
         error = self._protocol.parser_exc
         return None if error is None else str(error)
 
@@ -60,16 +60,16 @@ class SlowPath:
         return -1 if self._fragments is None else len(self._fragments)
 
     def feed(self, data: bytes) -> Iterator[Message | None]:
-        """Take bytes; yield the messages that they complete, and None for a close frame.
+        """Read bytes; yield the messages that they complete, and None for a close frame.
 
-        Raises ProtocolError for too many fragments; for anything else see `error`.
+        Raises ProtocolError for too many fragments; `error` reports all other errors.
         """
         protocol = self._protocol
         if protocol.state is State.CLOSED or protocol.parser_exc is not None:
             return
         protocol.receive_data(data)
         for event in protocol.events_received():
-            # The server's side of the library yields nothing but frames once it is open.
+            # An open protocol of the library yields frames only.
             frame = cast("Frame", event)
             if frame.opcode == Opcode.CLOSE:
                 yield None
@@ -85,7 +85,7 @@ class SlowPath:
                 return Message(self._is_text, bytes(frame.data))
             self._fragments, self._fragment_count = bytearray(), 0
         fragments = self._fragments
-        assert fragments is not None, "the library refuses a continuation of nothing"
+        assert fragments is not None, "the library rejects a continuation without a first frame"
         fragments += frame.data
         self._fragment_count += 1
         if frame.fin:
@@ -96,20 +96,21 @@ class SlowPath:
         return None
 
     def output(self) -> list[bytes]:
-        """Return what is to be written; an empty piece is the end of TCP."""
+        """Return the bytes to write; an empty item means the end of TCP."""
         return self._protocol.data_to_send()
 
     def deflate(self, packet: EncodedPacket) -> None:
-        """Put a packet in the output, through the extension."""
+        """Compress a packet and append its frame to the output."""
         if packet.is_binary:
             self._protocol.send_binary(packet.payload)
         else:
             self._protocol.send_text(packet.payload)
 
     def close(self, code: int | None, description: str) -> None:
-        """Put a close frame in the output: empty, or one that tells the client its fault."""
+        """Append a close frame to the output: empty, or with a code and a description."""
         if code is not None:
-            # 5.5: a control frame has 125 bytes at the most, the code takes two.
+            # RFC 6455, section 5.5: the payload of a control frame has at most 125 bytes; the code
+            # takes two of them.
             reason = description.encode()[:123].decode(errors="ignore")
             self._protocol.fail(code, reason)
         elif self.is_open:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engineio_core import Session
+from engineio_core import Engine, Session
 
 SESSION = {
     "buffered_amount",
@@ -30,6 +30,19 @@ SESSION = {
     "writable",
 }
 
+ENGINE = {
+    "close",
+    "listen",
+    "mount",
+    "on",
+    "options",
+    "reload_tls",
+    "run",
+    "sessions",
+    "shutdown",
+    "use",
+}
+
 
 def public_names(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
@@ -37,3 +50,8 @@ def public_names(kind: type) -> set[str]:
 
 def test_session_has_exactly_the_documented_public_names() -> None:
     assert public_names(Session) == SESSION
+
+
+def test_engine_has_exactly_the_documented_public_names() -> None:
+    attributes = {name for name in vars(Engine()) if not name.startswith("_")}
+    assert public_names(Engine) | attributes == ENGINE

@@ -36,8 +36,8 @@ OWN = {
 WORDS = {
     "empty_packet": "empty packet",
     "unknown_packet_type": "unknown packet type",
-    "invalid_utf8": "not UTF-8",
-    "invalid_base64": "not base64",
+    "invalid_utf8": "not valid UTF-8",
+    "invalid_base64": "not valid base64",
 }
 
 
