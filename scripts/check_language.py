@@ -67,6 +67,7 @@ RULES = (
         'name the thing: "queued packets", "missed events"',
     ),
     _rule(2, r"\bwhat there (?:is|are)\b", "name the thing"),
+    _rule(2, r"\bwhat (?:it|they) (?:may|might|ha[sd]|have|is|was|were)\b", "name the thing"),
     _rule(
         2,
         rf"{_START}(?:who|whose)\b(?! (?:is|are)\b[^.]*\?)",
@@ -103,6 +104,7 @@ RULES = (
     _rule(5, r"\b(?:he|she|his|him|himself|herself)\b", 'write "they", "the user", "the client"'),
     _rule(6, r"\b(?:[Ss]hall)\b", 'write "must" or "will"', case=True),
     _rule(6, r"\banew\b", 'write "again"'),
+    _rule(6, r"\bbeneath\b", 'write "below" or "under"'),
     _rule(6, r"\bbeside\b", 'write "next to" or "in addition to"'),
     _rule(6, r"\bn?either\b[^.;]*\bnor\b|\bnor\b", 'write "or", or two sentences'),
     _rule(6, r"\blet(?:s|ting)? go\b", 'write "release"'),
