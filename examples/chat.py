@@ -1,4 +1,4 @@
-"""A chat with rooms, its page included.
+"""A chat with rooms and its page.
 
     npm install socket.io-client        # once: the page loads its bundle from this server
     python examples/chat.py --port 3000
@@ -34,16 +34,16 @@ join.addEventListener("submit", async (event) => {
   if (answer.success === false) return show(answer.error);
   join.hidden = true;
   say.hidden = false;
-  show(`Here are: ${answer.members.join(", ")}`);
+  show(`Members: ${answer.members.join(", ")}`);
 });
 say.addEventListener("submit", (event) => {
   event.preventDefault();
   socket.emit("say", say.elements.text.value);
   say.reset();
 });
-socket.on("said", (name, text) => show(`${name}: ${text}`));
-socket.on("came", (name) => show(`${name} came`));
-socket.on("went", (name) => show(`${name} went`));
+socket.on("message", (name, text) => show(`${name}: ${text}`));
+socket.on("joined", (name) => show(`${name} joined`));
+socket.on("left", (name) => show(`${name} left`));
 </script>
 """
 
@@ -60,31 +60,31 @@ def make_server() -> SocketServer:
     io.mount(serve_page)
 
     @io.on("join")
-    async def join(socket: Socket, wish: Join) -> dict[str, list[str]]:
-        others = await io.to(f"chat:{wish.room}").fetch_sockets()
+    async def join(socket: Socket, request: Join) -> dict[str, list[str]]:
+        others = await io.to(f"chat:{request.room}").fetch_sockets()
         names = [other.data["name"] for other in others]
-        if "name" in socket.data or wish.name in names:
-            raise AckError("NAME_TAKEN", f"there is a {wish.name} already")
-        socket.data.update(name=wish.name, room=f"chat:{wish.room}")
+        if "name" in socket.data or request.name in names:
+            raise AckError("NAME_TAKEN", f"the name {request.name} is in use")
+        socket.data.update(name=request.name, room=f"chat:{request.room}")
         await socket.join(socket.data["room"])
-        socket.to(socket.data["room"]).emit("came", wish.name)
-        return {"members": [*names, wish.name]}
+        socket.to(socket.data["room"]).emit("joined", request.name)
+        return {"members": [*names, request.name]}
 
     @io.on("say")
     def say(socket: Socket, text: str) -> None:
         if "room" in socket.data:
-            io.to(socket.data["room"]).emit("said", socket.data["name"], text)
+            io.to(socket.data["room"]).emit("message", socket.data["name"], text)
 
     @io.on("disconnect")
-    def left(socket: Socket, reason: str) -> None:
+    def leave(socket: Socket, reason: str) -> None:
         if "room" in socket.data:
-            io.to(socket.data["room"]).emit("went", socket.data["name"])
+            io.to(socket.data["room"]).emit("left", socket.data["name"])
 
     return io
 
 
 async def serve_page(scope: dict[str, Any], receive: Any, send: Send) -> None:
-    """Answer "/" with the page: any ASGI application may stand here."""
+    """Serve the page at "/"; another ASGI application can take its place."""
     if scope["type"] != "http":
         raise NotImplementedError("this application has no startup")
     found = scope["path"] == "/"

@@ -1,11 +1,11 @@
-"""A FastAPI application beside Socket.IO, in one process and on one port.
+"""A FastAPI application and a Socket.IO server, in one process and on one port.
 
     pip install fastapi
     python examples/fastapi_app.py --port 3000
     curl -X POST 'http://127.0.0.1:3000/orders/7/ship'
 
-FastAPI gets every path that is not Socket.IO's. Its routes and the handlers share the same loop,
-so that a route may emit, and a handler may await whatever a route may.
+FastAPI serves every path outside /socket.io. Its routes and the event handlers share one event
+loop, so that a route can emit events and a handler can await the functions of a route.
 """
 
 import argparse
@@ -22,7 +22,7 @@ orders: dict[int, str] = {}
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Run before the first request and after the last: open and close a database here."""
+    """Run code before the first and after the last request, for example for a database."""
     orders.update({7: "packed", 8: "packed"})
     yield
     orders.clear()
@@ -35,7 +35,7 @@ io.mount(app)
 @app.get("/orders/{number}")
 async def get_order(number: int) -> dict[str, str]:
     if number not in orders:
-        raise HTTPException(404, "no such order")
+        raise HTTPException(404, "unknown order")
     return {"state": orders[number]}
 
 
@@ -45,13 +45,13 @@ async def ship(number: int) -> dict[str, int]:
     orders[number] = "shipped"
     watchers = await io.to(f"order:{number}").fetch_sockets()
     io.to(f"order:{number}").emit("order:changed", number, "shipped")
-    return {"told": len(watchers)}
+    return {"watchers": len(watchers)}
 
 
 @io.on("order:watch")
 async def watch(socket: Socket, number: int) -> str:
     if number not in orders:
-        raise AckError("NOT_FOUND", "no such order")
+        raise AckError("NOT_FOUND", "unknown order")
     await socket.join(f"order:{number}")
     return orders[number]
 

@@ -1,8 +1,8 @@
-"""A Socket.IO echo server: two namespaces, events, binary, acks both ways.
+"""A Socket.IO echo server: two namespaces, events, binary, acknowledgements in both directions.
 
     python examples/socketio_echo.py --port 3000
 
-Any client, and any outside suite for Socket.IO servers, may be held against it.
+Clients and conformance suites for Socket.IO servers can be tested against it.
 """
 
 import argparse
