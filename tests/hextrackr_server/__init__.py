@@ -1,1 +1,1 @@
-"""The tests of the application: of its services alone, then of the whole server."""
+"""Tests of the hub: its services alone, then the whole server."""

@@ -1,6 +1,6 @@
-"""A Socket.IO client over WebSocket, as small as the tests of the application allow.
+"""A minimal Socket.IO client over WebSocket for tests of the hub.
 
-Knows: the text packets of the namespace `/`.  Does not know: the server's packages.
+The client handles the text packets of the namespace `/`. It does not use the server's packages.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Refused(Exception):
 
 
 class Client:
-    """One connected client; whatever it waits for comes within ten seconds or fails the test."""
+    """One connected client; every wait fails the test after ten seconds."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -48,11 +48,11 @@ class Client:
         await self._connection.send(f"42{json.dumps(event)}")
 
     async def send(self, message: str) -> None:
-        """Send an Engine.IO message as it is."""
+        """Send a raw Engine.IO message."""
         await self._connection.send(message)
 
     async def seen(self, name: str, number: int = 1) -> Any:
-        """The payload of the first (second, ...) event of a name, once it has arrived."""
+        """Wait for the first (second, ...) event of a name and return its payload."""
         async with asyncio.timeout(TIMEOUT):
             while len(found := self.all(name)) < number:
                 self._arrived.clear()
@@ -88,7 +88,7 @@ class Client:
 async def connected(
     url: str, auth: dict[str, Any] | None = None, headers: dict[str, str] | None = None
 ) -> AsyncIterator[Client]:
-    """A client for the length of a block; raises Refused where the server does not want it."""
+    """Connect a client for the length of a block; raise Refused on CONNECT_ERROR."""
     address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
     connection = await open_websocket(address, additional_headers=headers, compression=None)
     client = Client(connection)

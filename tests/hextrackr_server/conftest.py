@@ -1,7 +1,4 @@
-"""Fixtures of the application's tests.
-
-Knows: the workbench and the office.  Does not know: sockets.
-"""
+"""Fixtures of the hub's tests that need no socket."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hextrackr_server.support import Office, Workbench
+from tests.hextrackr_server.support import ImportHarness, Workbench
 
 
 @pytest.fixture
@@ -21,9 +18,9 @@ def workbench(tmp_path: Path) -> Iterator[Workbench]:
 
 
 @pytest.fixture
-async def office(workbench: Workbench) -> AsyncIterator[Office]:
-    office = Office(workbench)
-    await office.imports.start()
-    yield office
-    await office.imports.stop()
-    office.tracker.close()
+async def harness(workbench: Workbench) -> AsyncIterator[ImportHarness]:
+    harness = ImportHarness(workbench)
+    await harness.imports.start()
+    yield harness
+    await harness.imports.stop()
+    harness.tracker.close()

@@ -1,7 +1,4 @@
-"""What the tests of KEV share: generated catalogs, a source on loopback.
-
-Knows: the feed's shape, HTTP.  Does not know: the services.
-"""
+"""Shared helpers of the KEV tests: generated catalogs, and an HTTP source on loopback."""
 
 from __future__ import annotations
 
@@ -47,13 +44,13 @@ def many(count: int, first: int = 1000) -> list[dict[str, Any]]:
 
 
 class Source(ThreadingHTTPServer):
-    """Answers as it is told; remembers what it was asked."""
+    """An HTTP server with prepared answers that records the headers of its requests."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[dict[str, str]] = []
+        self.requests: list[dict[str, str]] = []
         self.answers: list[Callable[[BaseHTTPRequestHandler], None]] = []
 
     @property
@@ -63,7 +60,7 @@ class Source(ThreadingHTTPServer):
     def answer(
         self, body: bytes = b"", status: int = 200, length: int | None = None, **headers: str
     ) -> None:
-        """The next answer; the last one is given again and again."""
+        """Add an answer; the last answer repeats."""
 
         def give(handler: BaseHTTPRequestHandler) -> None:
             handler.send_response(status)
@@ -80,12 +77,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         source = self.server
         assert isinstance(source, Source)
-        source.asked.append({name.lower(): value for name, value in self.headers.items()})
+        source.requests.append({name.lower(): value for name, value in self.headers.items()})
         give = source.answers.pop(0) if len(source.answers) > 1 else source.answers[0]
         give(self)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
-        """Be silent."""
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - name in the base class
+        """Suppress the log of requests."""
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""What the tests of the application share: a clock moved by hand, an emitter that writes down.
+"""Shared test doubles and fixtures of the hub: a manual clock, recorders, an import harness.
 
-Knows: the services' seams.  Does not know: sockets.
+Nothing here opens a socket.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class FakeClock:
 
 
 class Recorder:
-    """Rooms that keep what they were given; several in one are joined by a plus."""
+    """Rooms that record the sent events; a tuple of rooms is recorded joined by a plus."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str, dict[str, Any]]] = []
@@ -87,16 +87,16 @@ class Recorder:
         return [payload for _, name, payload in self.sent if name == event]
 
     def events(self) -> list[tuple[str, str]]:
-        """What was sent by the guide's contract."""
+        """Return the recorded events of the guide's contract as (room, event)."""
         return [(room, event) for room, event, _ in self.sent if not event.startswith("progress-")]
 
     def progress_events(self) -> list[tuple[str, str]]:
-        """What was sent by the front end's contract."""
+        """Return the recorded events of the front end's contract as (room, event)."""
         return [(room, event) for room, event, _ in self.sent if event.startswith("progress-")]
 
 
-class Nobody:
-    """An Announcer that nobody hears."""
+class NullAnnouncer:
+    """Announcer that discards all events."""
 
     def to_user(self, user_id: str, event: str, payload: dict[str, Any]) -> None: ...
 
@@ -122,7 +122,7 @@ def finding_row(
 
 
 class Workbench:
-    """A database with an importer, for imports without a server."""
+    """A database and an importer, without a server."""
 
     def __init__(self, directory: Path, url: str | None = None) -> None:
         self.directory = directory
@@ -178,7 +178,7 @@ class Workbench:
 
 
 class Response:
-    """An answer of an ASGI app."""
+    """The response of an ASGI application."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -194,7 +194,7 @@ async def request(
     headers: dict[str, str] | None = None,
     chunks: Sequence[bytes] = (b"",),
 ) -> Response:
-    """Ask an ASGI app, as a server would."""
+    """Send a request to an ASGI application and return its response."""
     response = Response()
     pending = list(chunks)
 
@@ -232,8 +232,8 @@ async def request(
     return response
 
 
-class Office:
-    """The services of a server, put together without sockets."""
+class ImportHarness:
+    """The services that an import needs, without sockets."""
 
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
@@ -262,7 +262,7 @@ class Office:
         return await self.imports.submit(upload, owner, ImportOptions(**options))
 
     async def ended(self, import_id: int) -> dict[str, Any]:
-        """Wait for the end of an import; what its owner sees then."""
+        """Wait for the end of an import and return its state."""
         while True:
             state = await self.imports.status(import_id, ADMIN)
             if state["status"] in FINAL:

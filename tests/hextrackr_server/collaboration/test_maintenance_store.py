@@ -1,4 +1,4 @@
-"""Maintenances in the database."""
+"""Tests of stored maintenance windows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hextrackr_server.collaboration.maintenance_store import MaintenanceStore, P
 from tests.hextrackr_server.support import Workbench
 
 
-def test_what_is_planned_is_loaded_until_it_has_ended_or_is_removed(workbench: Workbench) -> None:
+def test_window_is_loaded_until_it_ends_or_is_removed(workbench: Workbench) -> None:
     store = MaintenanceStore(workbench.database)
     later = Planned("b", 2_000_000_000_000, 604_800_000, "New disks", "1")
     sooner = Planned("a", 1_000_000_000_000, 50, None, "producer")

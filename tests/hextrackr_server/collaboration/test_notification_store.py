@@ -1,4 +1,4 @@
-"""What users have not acknowledged, in the database."""
+"""Tests of stored notifications."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def message(number: int, user: str = "7", at: int = NOW) -> Notification:
     return Notification(f"id-{number}", user, f'{{"number":{number}}}', at)
 
 
-def test_what_is_added_waits_in_order_until_it_is_removed(workbench: Workbench) -> None:
+def test_notifications_are_returned_in_order_until_removed(workbench: Workbench) -> None:
     store = NotificationStore(workbench.database, per_user=10, seconds=60)
     for number in (3, 1, 2):
         store.add(message(number))
@@ -24,7 +24,7 @@ def test_what_is_added_waits_in_order_until_it_is_removed(workbench: Workbench) 
     assert store.waiting("8", NOW) == [message(4, user="8")]
 
 
-def test_each_user_keeps_the_latest_and_others_lose_nothing_by_it(workbench: Workbench) -> None:
+def test_limit_per_user_keeps_the_latest_of_each_user(workbench: Workbench) -> None:
     store = NotificationStore(workbench.database, per_user=2, seconds=60)
     store.add(message(1, user="8"))
     for number in range(2, 7):
@@ -33,7 +33,7 @@ def test_each_user_keeps_the_latest_and_others_lose_nothing_by_it(workbench: Wor
     assert store.waiting("8", NOW) == [message(1, user="8")]
 
 
-def test_what_is_too_old_is_gone(workbench: Workbench) -> None:
+def test_expired_notifications_are_deleted(workbench: Workbench) -> None:
     store = NotificationStore(workbench.database, per_user=2, seconds=60)
     store.add(message(1))
     store.add(message(2, at=NOW + 1))
@@ -44,7 +44,7 @@ def test_what_is_too_old_is_gone(workbench: Workbench) -> None:
     assert store.waiting("7", NOW) == []
 
 
-def test_all_users_together_keep_so_many(workbench: Workbench) -> None:
+def test_limit_of_all_users_keeps_the_latest(workbench: Workbench) -> None:
     store = NotificationStore(workbench.database, per_user=2, seconds=60, maximum=3)
     for number in range(5):
         store.add(message(number, user=f"user-{number}"))

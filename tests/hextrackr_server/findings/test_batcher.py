@@ -1,10 +1,10 @@
-"""Many small updates in one event."""
+"""Tests of `batch-updates` events."""
 
 from __future__ import annotations
 
 import pytest
 
-from hextrackr_server.findings import batcher as update_batcher
+from hextrackr_server.findings import batcher
 from hextrackr_server.findings.batcher import UpdateBatcher
 from tests.hextrackr_server.support import FakeClock, Recorder
 
@@ -20,7 +20,7 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_updates_wait_half_a_second_and_go_together(bench: Bench) -> None:
+def test_updates_are_sent_together_after_half_a_second(bench: Bench) -> None:
     bench.batcher.add("all", "changed", 1)
     bench.clock.advance(0.4)
     bench.batcher.add("all", "created", {"id": 2})
@@ -33,7 +33,7 @@ def test_updates_wait_half_a_second_and_go_together(bench: Bench) -> None:
     assert len(bench.sent.sent) == 1
 
 
-def test_rooms_have_batches_of_their_own(bench: Bench) -> None:
+def test_each_room_has_its_own_batch(bench: Bench) -> None:
     bench.batcher.add("one", "x", 1)
     bench.batcher.add("two", "x", 2)
     bench.batcher.flush("one")
@@ -41,7 +41,7 @@ def test_rooms_have_batches_of_their_own(bench: Bench) -> None:
     assert bench.sent.sent == [("one", "batch-updates", {"x": [1]})]
 
 
-def test_a_batch_that_is_full_goes_at_once() -> None:
+def test_full_batch_is_sent_immediately() -> None:
     bench = Bench(maximum_updates=3)
     for number in range(7):
         bench.batcher.add("all", "x", number)
@@ -50,7 +50,7 @@ def test_a_batch_that_is_full_goes_at_once() -> None:
     assert bench.sent.sent[-1][2] == {"x": [6]}
 
 
-def test_a_batch_is_never_larger_than_its_bytes_but_for_one_large_update() -> None:
+def test_batch_stays_within_its_size_unless_one_update_exceeds_it() -> None:
     bench = Bench(maximum_bytes=100)
     for text in ("a" * 40, "b" * 40, "c" * 40, "d" * 500):
         bench.batcher.add("all", "x", text)
@@ -61,7 +61,7 @@ def test_a_batch_is_never_larger_than_its_bytes_but_for_one_large_update() -> No
     ]
 
 
-def test_what_waits_is_sent_at_the_end(bench: Bench) -> None:
+def test_close_sends_all_batches(bench: Bench) -> None:
     bench.batcher.add("one", "x", 1)
     bench.batcher.add("two", "x", 2)
     bench.batcher.close()
@@ -70,22 +70,24 @@ def test_what_waits_is_sent_at_the_end(bench: Bench) -> None:
     assert len(bench.sent.sent) == 2
 
 
-def test_so_many_rooms_wait_and_no_more(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update_batcher, "MAXIMUM_ROOMS", 2)
+def test_oldest_batch_is_sent_when_too_many_rooms_have_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batcher, "MAXIMUM_ROOMS", 2)
     for room in ("one", "two", "three"):
         bench.batcher.add(room, "x", 1)
     assert [room for room, _, _ in bench.sent.sent] == ["one"]
 
 
 @pytest.mark.parametrize("name", ["__proto__", "constructor", "toString", "", "a b", "x" * 65, "1"])
-def test_a_type_that_is_no_plain_name_is_refused(bench: Bench, name: str) -> None:
+def test_invalid_update_type_is_refused(bench: Bench, name: str) -> None:
     with pytest.raises(ValueError, match="an update type must"):
         bench.batcher.add("all", name, 1)
     bench.batcher.close()
     assert bench.sent.sent == []
 
 
-def test_what_is_no_json_is_refused_before_it_spoils_a_batch(bench: Bench) -> None:
+def test_unserializable_update_is_refused_without_changing_the_batch(bench: Bench) -> None:
     with pytest.raises(TypeError):
         bench.batcher.add("all", "x", object())
     bench.batcher.close()

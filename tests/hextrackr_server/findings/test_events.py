@@ -1,4 +1,4 @@
-"""Who is told what of vulnerabilities that have changed."""
+"""Tests of `vulnerability-*` events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_a_change_is_told_to_everybody_and_in_person_to_whom_it_affects(bench: Bench) -> None:
+def test_change_is_sent_to_all_users_and_personally_to_affected_users(bench: Bench) -> None:
     bench.events.publish([Change("created", {"id": 5, "cve": "CVE-2024-1"}, ("7", "8", "7"))])
     payload = {
         "type": "created",
@@ -46,7 +46,7 @@ def test_a_change_is_told_to_everybody_and_in_person_to_whom_it_affects(bench: B
 
 
 @pytest.mark.parametrize("kind", ["updated", "status_changed"])
-def test_who_shows_a_vulnerability_is_told_what_it_is_now(bench: Bench, kind: str) -> None:
+def test_changed_vulnerability_is_sent_with_its_current_properties(bench: Bench, kind: str) -> None:
     bench.events.publish([Change(kind, {"id": 5, "state": "FIXED"})])
     assert bench.sent.sent[-1] == (
         "authenticated",
@@ -55,17 +55,17 @@ def test_who_shows_a_vulnerability_is_told_what_it_is_now(bench: Bench, kind: st
     )
 
 
-def test_only_what_is_public_leaves_the_server(bench: Bench) -> None:
+def test_change_contains_only_public_properties(bench: Bench) -> None:
     bench.events.publish([Change("created", {"id": 5, "raw_csv_row": "x", "__proto__": {}})])
     assert bench.sent.payloads("vulnerability-change")[0]["data"] == {"id": 5}
 
 
-def test_of_what_is_deleted_nothing_but_its_id_is_told(bench: Bench) -> None:
+def test_deletion_contains_only_the_id(bench: Bench) -> None:
     bench.events.publish([Change("deleted", {"id": 5, "cve": "CVE-2024-1"})])
     assert bench.sent.payloads("vulnerability-change")[0]["data"] == {"id": 5}
 
 
-def test_many_changes_are_summed_up_and_follow_in_a_batch(bench: Bench) -> None:
+def test_many_changes_are_sent_as_a_summary_and_a_batch(bench: Bench) -> None:
     changes = [Change("created", {"id": number}) for number in range(THRESHOLD)]
     bench.events.publish([*changes, Change("deleted", {"id": 99})])
     (summary,) = bench.sent.payloads("vulnerability-change")
@@ -84,7 +84,7 @@ def test_many_changes_are_summed_up_and_follow_in_a_batch(bench: Bench) -> None:
         (Change("created", {}, tuple(map(str, range(101)))), "changes[1].affectedUsers"),
     ],
 )
-def test_one_malformed_change_and_none_is_told(bench: Bench, change: Change, path: str) -> None:
+def test_no_change_is_sent_when_one_is_malformed(bench: Bench, change: Change, path: str) -> None:
     with pytest.raises(ServiceError) as refusal:
         bench.events.publish([Change("created", {"id": 1}), change])
     assert refusal.value.fields is not None
@@ -99,7 +99,7 @@ def row(number: int, state: str) -> dict[str, Any]:
     return {"id": number, "lifecycle_state": state, "cve": "CVE-2024-1", "secret": "x"}
 
 
-def test_an_import_is_told_as_a_summary_and_its_few_changes_in_a_batch(bench: Bench) -> None:
+def test_import_with_few_changes_is_sent_as_a_summary_and_a_batch(bench: Bench) -> None:
     rows = [row(1, "active"), row(2, "resolved"), row(3, "reopened")]
     bench.events.import_committed(9, SUMMARY, {"rows": rows, "topCritical": rows[:1]})
     (summary,) = bench.sent.payloads("vulnerability-change")
@@ -119,7 +119,7 @@ def test_an_import_is_told_as_a_summary_and_its_few_changes_in_a_batch(bench: Be
     ]
 
 
-def test_of_an_import_with_many_changes_the_summary_is_all(bench: Bench) -> None:
+def test_import_with_many_changes_is_sent_as_a_summary_only(bench: Bench) -> None:
     rows = [row(number, "active") for number in range(THRESHOLD + 1)]
     bench.events.import_committed(9, SUMMARY, {"rows": rows, "topCritical": []})
     assert len(bench.sent.payloads("vulnerability-change")) == 1

@@ -1,4 +1,4 @@
-"""The lists that clients may read."""
+"""Tests of `get-data` requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.hextrackr_server.support import (
     ALICE,
     BOB,
     FakeClock,
-    Nobody,
+    NullAnnouncer,
     Recorder,
     Workbench,
 )
@@ -40,7 +40,7 @@ ROWS = [
 ]
 
 
-class Desk:
+class QueryHarness:
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
         self.clock = FakeClock()
@@ -49,7 +49,11 @@ class Desk:
 
     def editors(self, *, watchers_only: bool = False) -> EditingSessions:
         return EditingSessions(
-            Nobody(), self.clock, idle_seconds=60, grace_seconds=0, watchers_only=watchers_only
+            NullAnnouncer(),
+            self.clock,
+            idle_seconds=60,
+            grace_seconds=0,
+            watchers_only=watchers_only,
         )
 
     def queries(self, editing: EditingSessions) -> QueryService:
@@ -57,22 +61,24 @@ class Desk:
         view = ImportView(self.bench.store, tracker)
         return QueryService(QueryStore(self.bench.database), view.status, editing, QueryExecutor())
 
-    async def ask(self, resource: str, principal: Principal = ALICE, **more: Any) -> dict[str, Any]:
+    async def get_data(
+        self, resource: str, principal: Principal = ALICE, **more: Any
+    ) -> dict[str, Any]:
         return await self.service.answer({"resource": resource} | more, principal)
 
     async def rows(self, resource: str, name: str, **more: Any) -> list[Any]:
-        return [row[name] for row in (await self.ask(resource, **more))["data"]]
+        return [row[name] for row in (await self.get_data(resource, **more))["data"]]
 
 
 @pytest.fixture
-def desk(workbench: Workbench) -> Desk:
+def harness(workbench: Workbench) -> QueryHarness:
     workbench.import_rows(ROWS, HEADER, user_id=ALICE.user_id)
     KevStore(workbench.database).apply(parse_catalog(feed(item("CVE-2024-1111"))), 0)
-    return Desk(workbench)
+    return QueryHarness(workbench)
 
 
-async def test_vulnerabilities_come_in_pages_the_gravest_first(desk: Desk) -> None:
-    answer = await desk.ask("vulnerabilities", page=2, limit=2)
+async def test_vulnerabilities_are_paged_and_sorted_by_vpr(harness: QueryHarness) -> None:
+    answer = await harness.get_data("vulnerabilities", page=2, limit=2)
     assert answer["pagination"] == {"page": 2, "limit": 2, "total": 5, "pages": 3}
     assert [row["vpr_score"] for row in answer["data"]] == [9.1, 7.0]
     exploited = answer["data"][0]
@@ -92,17 +98,17 @@ async def test_vulnerabilities_come_in_pages_the_gravest_first(desk: Desk) -> No
         (None, 5),
     ],
 )
-async def test_vulnerabilities_and_statistics_have_the_same_filters(
-    desk: Desk, filters: Any, count: int
+async def test_vulnerabilities_and_statistics_apply_the_same_filters(
+    harness: QueryHarness, filters: Any, count: int
 ) -> None:
-    answer = await desk.ask("vulnerabilities", filters=filters)
+    answer = await harness.get_data("vulnerabilities", filters=filters)
     assert answer["pagination"]["total"] == count
-    statistics = VulnerabilityStore(desk.bench.database).statistics(parse_filters(filters))
+    statistics = VulnerabilityStore(harness.bench.database).statistics(parse_filters(filters))
     assert statistics["totals"]["findings"] == count
 
 
-async def test_statistics_have_the_four_numbers_of_kev(desk: Desk) -> None:
-    assert VulnerabilityStore(desk.bench.database).statistics()["kev"] == {
+async def test_statistics_contain_the_kev_counts(harness: QueryHarness) -> None:
+    assert VulnerabilityStore(harness.bench.database).statistics()["kev"] == {
         "total_kevs": 1,
         "ransomware_kevs": 0,
         "matched_kevs": 1,
@@ -110,28 +116,30 @@ async def test_statistics_have_the_four_numbers_of_kev(desk: Desk) -> None:
     }
 
 
-async def test_sorting_is_by_known_columns(desk: Desk) -> None:
-    assert await desk.rows("vulnerabilities", "cve", sort="cve", limit=2) == ["CVE-2024-1111"] * 2
-    severities = await desk.rows("vulnerabilities", "severity", sort="severity")
+async def test_sort_accepts_known_columns_only(harness: QueryHarness) -> None:
+    assert (
+        await harness.rows("vulnerabilities", "cve", sort="cve", limit=2) == ["CVE-2024-1111"] * 2
+    )
+    severities = await harness.rows("vulnerabilities", "severity", sort="severity")
     assert severities == ["Low", "High", "Critical", "Critical", "Critical"]
     for sort in ("secret", "id; DROP TABLE x", "--id", "hostname,cve"):
         with pytest.raises(ServiceError) as refusal:
-            await desk.ask("vulnerabilities", sort=sort)
+            await harness.get_data("vulnerabilities", sort=sort)
         assert refusal.value.fields is not None
         assert refusal.value.fields[0]["path"] == "sort"
 
 
-async def test_one_vulnerability_comes_with_its_details(desk: Desk) -> None:
-    (first,) = (await desk.ask("vulnerabilities", limit=1))["data"]
-    found = (await desk.ask("vulnerability", id=str(first["id"])))["data"]
+async def test_single_vulnerability_contains_its_details(harness: QueryHarness) -> None:
+    (first,) = (await harness.get_data("vulnerabilities", limit=1))["data"]
+    found = (await harness.get_data("vulnerability", id=str(first["id"])))["data"]
     assert (found["cve"], found["solution"]) == (first["cve"], "Upgrade")
     with pytest.raises(ServiceError) as refusal:
-        await desk.ask("vulnerability", id=9999)
+        await harness.get_data("vulnerability", id=9999)
     assert refusal.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_devices_are_added_up_by_severity(desk: Desk) -> None:
-    devices = (await desk.ask("devices"))["data"]
+async def test_devices_contain_totals_by_severity(harness: QueryHarness) -> None:
+    devices = (await harness.get_data("devices"))["data"]
     assert [each["hostname"] for each in devices] == ["sw-1", "sw-2", "db-1"]
     assert devices[1] == {
         "hostname": "sw-2",
@@ -147,69 +155,71 @@ async def test_devices_are_added_up_by_severity(desk: Desk) -> None:
         "lowVPR": 0.0,
         "hasKev": True,
     }
-    assert await desk.rows("devices", "hostname", sort="hostname") == ["db-1", "sw-1", "sw-2"]
+    assert await harness.rows("devices", "hostname", sort="hostname") == ["db-1", "sw-1", "sw-2"]
 
 
-async def test_imports_are_shown_to_their_owner_and_to_admins(desk: Desk) -> None:
-    assert await desk.rows("imports", "import_id") == [1]
-    assert await desk.rows("imports", "import_id", principal=BOB) == []
-    assert await desk.rows("imports", "import_id", principal=ADMIN) == [1]
-    assert await desk.rows("imports", "status", filters={"status": "failed"}) == []
-    assert (await desk.ask("import", id=1))["data"]["status"] == "completed"
+async def test_imports_are_visible_to_their_owner_and_administrators(harness: QueryHarness) -> None:
+    assert await harness.rows("imports", "import_id") == [1]
+    assert await harness.rows("imports", "import_id", principal=BOB) == []
+    assert await harness.rows("imports", "import_id", principal=ADMIN) == [1]
+    assert await harness.rows("imports", "status", filters={"status": "failed"}) == []
+    assert (await harness.get_data("import", id=1))["data"]["status"] == "completed"
     with pytest.raises(ServiceError) as refusal:
-        await desk.ask("import", BOB, id=1)
+        await harness.get_data("import", BOB, id=1)
     assert refusal.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_what_is_resolved_is_a_list_of_its_own(desk: Desk) -> None:
-    desk.bench.import_rows(ROWS[3:], HEADER, scope="full", scan_date="2025-10-07")
-    assert await desk.rows("vulnerabilities", "cve") == ["CVE-2024-4444"]
-    assert len(await desk.rows("resolved", "cve")) == 4
-    assert await desk.rows("resolved", "cve", filters={"hostname": "sw-1"}, sort="cve") == [
+async def test_resolved_findings_are_a_separate_resource(harness: QueryHarness) -> None:
+    harness.bench.import_rows(ROWS[3:], HEADER, scope="full", scan_date="2025-10-07")
+    assert await harness.rows("vulnerabilities", "cve") == ["CVE-2024-4444"]
+    assert len(await harness.rows("resolved", "cve")) == 4
+    assert await harness.rows("resolved", "cve", filters={"hostname": "sw-1"}, sort="cve") == [
         "CVE-2024-1111",
         "CVE-2024-2222",
     ]
 
 
-async def test_trends_are_days_for_all_or_for_a_vendor(desk: Desk) -> None:
-    desk.bench.import_rows(ROWS[1:], HEADER, scan_date="2025-10-07")
-    days = (await desk.ask("trends"))["data"]
+async def test_trends_contain_days_overall_or_of_one_vendor(harness: QueryHarness) -> None:
+    harness.bench.import_rows(ROWS[1:], HEADER, scan_date="2025-10-07")
+    days = (await harness.get_data("trends"))["data"]
     assert [day["date"] for day in days] == ["2025-09-30", "2025-10-07"]
     assert days[0]["Critical"] == {"count": 2, "total_vpr": 18.6}
     assert (days[1]["Critical"]["count"], days[1]["resolved"]) == (1, 2)
     later = {"vendor": "CISCO", "startDate": "2025-10-01", "endDate": "2025-10-31"}
-    (day,) = (await desk.ask("trends", filters=later))["data"]
+    (day,) = (await harness.get_data("trends", filters=later))["data"]
     assert (day["High"]["count"], day["Low"]["count"]) == (0, 1)
 
 
-async def test_the_catalog_can_be_searched(desk: Desk) -> None:
-    assert await desk.rows("kev", "matched") == [True]
-    assert await desk.rows("kev", "cve_id", filters={"search": "acme", "matched": False}) == []
-    assert await desk.rows("kev", "cve_id", filters={"search": "acme"}) == ["CVE-2024-1111"]
+async def test_kev_catalog_is_filtered_by_search_and_match(harness: QueryHarness) -> None:
+    assert await harness.rows("kev", "matched") == [True]
+    assert await harness.rows("kev", "cve_id", filters={"search": "acme", "matched": False}) == []
+    assert await harness.rows("kev", "cve_id", filters={"search": "acme"}) == ["CVE-2024-1111"]
 
 
-async def test_tickets_that_are_not_deleted_can_be_read(desk: Desk) -> None:
-    with desk.bench.database.writing() as connection:
+async def test_tickets_exclude_deleted_ones(harness: QueryHarness) -> None:
+    with harness.bench.database.writing() as connection:
         for number, deleted in ((1, 0), (2, 1)):
             connection.execute(
                 insert(tickets).values(
                     id=f"t-{number}", location="Berlin", status="Open", deleted=deleted
                 )
             )
-    assert await desk.rows("tickets", "id") == ["t-1"]
-    assert await desk.rows("tickets", "id", filters={"search": "berl", "status": "Open"}) == ["t-1"]
-    assert await desk.rows("tickets", "id", filters={"status": "Closed"}) == []
+    assert await harness.rows("tickets", "id") == ["t-1"]
+    assert await harness.rows("tickets", "id", filters={"search": "berl", "status": "Open"}) == [
+        "t-1"
+    ]
+    assert await harness.rows("tickets", "id", filters={"status": "Closed"}) == []
 
 
-async def test_editors_come_in_pages_each_user_once_and_without_sockets(desk: Desk) -> None:
-    desk.editing.start("a1", ALICE, "ticket", 5)
-    desk.editing.start("a2", ALICE, "ticket", "5")
-    desk.clock.advance(1)
-    desk.editing.start("b1", BOB, "ticket", 5)
-    desk.clock.advance(1)
-    desk.editing.start("b1", BOB, "device", "web-1")
-    now = desk.clock.epoch_ms()
-    answer = await desk.ask("editors", limit=2)
+async def test_editors_are_paged_once_per_user_without_socket_ids(harness: QueryHarness) -> None:
+    harness.editing.start("a1", ALICE, "ticket", 5)
+    harness.editing.start("a2", ALICE, "ticket", "5")
+    harness.clock.advance(1)
+    harness.editing.start("b1", BOB, "ticket", 5)
+    harness.clock.advance(1)
+    harness.editing.start("b1", BOB, "device", "web-1")
+    now = harness.clock.epoch_ms()
+    answer = await harness.get_data("editors", limit=2)
     assert answer == {
         "data": [
             {"resourceType": "device", "resourceId": "web-1"}
@@ -219,28 +229,30 @@ async def test_editors_come_in_pages_each_user_once_and_without_sockets(desk: De
         ],
         "pagination": {"page": 1, "limit": 2, "total": 3, "pages": 2},
     }
-    assert await desk.rows("editors", "userId", limit=2, page=2) == ["7"]
-    assert await desk.rows("editors", "userId", sort="userId") == ["7", "8", "8"]
+    assert await harness.rows("editors", "userId", limit=2, page=2) == ["7"]
+    assert await harness.rows("editors", "userId", sort="userId") == ["7", "8", "8"]
 
 
-async def test_editors_are_filtered_by_resource(desk: Desk) -> None:
-    desk.editing.start("a1", ALICE, "ticket", 5)
-    desk.editing.start("b1", BOB, "device", 5)
+async def test_editors_are_filtered_by_resource_type_and_id(harness: QueryHarness) -> None:
+    harness.editing.start("a1", ALICE, "ticket", 5)
+    harness.editing.start("b1", BOB, "device", 5)
     for number in (5, "5"):
         filters = {"resourceType": "ticket", "resourceId": number}
-        assert await desk.rows("editors", "userId", filters=filters) == ["7"]
-    assert await desk.rows("editors", "userId", filters={"resourceId": 5}, sort="userId") == [
+        assert await harness.rows("editors", "userId", filters=filters) == ["7"]
+    assert await harness.rows("editors", "userId", filters={"resourceId": 5}, sort="userId") == [
         "7",
         "8",
     ]
-    assert await desk.rows("editors", "userId", filters={"resourceId": 6}) == []
+    assert await harness.rows("editors", "userId", filters={"resourceId": 6}) == []
 
 
-async def test_with_presence_for_watchers_only_they_see_who_edits(desk: Desk) -> None:
-    editing = desk.editors(watchers_only=True)
+async def test_editors_are_visible_to_watchers_only_when_so_configured(
+    harness: QueryHarness,
+) -> None:
+    editing = harness.editors(watchers_only=True)
     editing.start("a1", ALICE, "ticket", 5)
     editing.start("a1", ALICE, "ticket", 6)
-    queries = desk.queries(editing)
+    queries = harness.queries(editing)
     for principal in (BOB, ADMIN):
         answer = await queries.answer({"resource": "editors"}, principal, {"b1", "authenticated"})
         assert answer["data"] == []
@@ -276,25 +288,27 @@ async def test_with_presence_for_watchers_only_they_see_who_edits(desk: Desk) ->
         ({"resource": "editors", "sort": "socketId"}, "sort"),
     ],
 )
-async def test_what_is_no_question_is_refused_by_field(desk: Desk, payload: Any, path: str) -> None:
+async def test_invalid_request_is_refused_with_its_field(
+    harness: QueryHarness, payload: Any, path: str
+) -> None:
     with pytest.raises(ServiceError) as refusal:
-        await desk.service.answer(payload, ALICE)
+        await harness.service.answer(payload, ALICE)
     assert refusal.value.fields is not None
     assert refusal.value.fields[0]["path"] == path
 
 
-async def test_a_question_that_takes_too_long_is_stopped(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_query_times_out_when_it_takes_too_long(
+    harness: QueryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The question is short, and so is the time between two looks at the clock.
+    # The query is short, so the database must check the clock more often than usual.
     monkeypatch.setattr(database_backends, "_LOOK_EVERY", 1000)
     rows = [[f"h-{number}", "CVE-2024-5555", "13", "X", "Low", "1", ""] for number in range(3000)]
-    desk.bench.import_rows(rows, HEADER)
-    hurried = QueryStore(desk.bench.database, limit=0.0)
-    desk.service._store = hurried
+    harness.bench.import_rows(rows, HEADER)
+    hurried = QueryStore(harness.bench.database, limit=0.0)
+    harness.service._store = hurried
     with pytest.raises(ServiceError) as refusal:
-        await desk.ask("devices", filters={"search": "no such thing"})
+        await harness.get_data("devices", filters={"search": "no such thing"})
     assert refusal.value.code is ErrorCode.TIMEOUT
     with pytest.raises(ServiceError, match="takes too long"):
-        VulnerabilityStore(desk.bench.database, limit=0.0).statistics()
-    assert VulnerabilityStore(desk.bench.database).statistics()["totals"]["devices"] > 3000
+        VulnerabilityStore(harness.bench.database, limit=0.0).statistics()
+    assert VulnerabilityStore(harness.bench.database).statistics()["totals"]["devices"] > 3000

@@ -1,4 +1,4 @@
-"""Equal questions have one answer, for a while."""
+"""Tests of the statistics cache."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hextrackr_server.findings.store import VulnerabilityStore
 from tests.hextrackr_server.support import FakeClock, Workbench, finding_row
 
 
-class Desk:
+class StatisticsHarness:
     def __init__(self, bench: Workbench) -> None:
         self.clock = FakeClock()
         store = VulnerabilityStore(bench.database)
@@ -31,58 +31,64 @@ class Desk:
 
 
 @pytest.fixture
-def desk(workbench: Workbench) -> Desk:
+def harness(workbench: Workbench) -> StatisticsHarness:
     workbench.import_rows([finding_row()])
-    return Desk(workbench)
+    return StatisticsHarness(workbench)
 
 
-async def test_all_who_ask_the_same_at_once_cost_one_query(desk: Desk) -> None:
-    answers = await asyncio.gather(*(desk.findings({"vendor": "Other"}) for _ in range(20)))
+async def test_concurrent_requests_with_equal_filters_share_one_query(
+    harness: StatisticsHarness,
+) -> None:
+    answers = await asyncio.gather(*(harness.findings({"vendor": "Other"}) for _ in range(20)))
     assert answers == [1] * 20
-    assert desk.transactions == 1
+    assert harness.transactions == 1
 
 
-async def test_an_answer_is_good_for_five_seconds(desk: Desk) -> None:
-    await desk.findings()
-    desk.clock.advance(4.9)
-    await desk.findings()
-    assert desk.transactions == 1
-    desk.clock.advance(0.1)
-    await desk.findings()
-    assert desk.transactions == 2
+async def test_answer_is_cached_for_five_seconds(harness: StatisticsHarness) -> None:
+    await harness.findings()
+    harness.clock.advance(4.9)
+    await harness.findings()
+    assert harness.transactions == 1
+    harness.clock.advance(0.1)
+    await harness.findings()
+    assert harness.transactions == 2
 
 
-async def test_different_questions_have_their_own_answers(desk: Desk) -> None:
-    assert await desk.findings({"vendor": "CISCO"}) == 0
-    assert await desk.findings() == 1
+async def test_answers_differ_for_different_filters(harness: StatisticsHarness) -> None:
+    assert await harness.findings({"vendor": "CISCO"}) == 0
+    assert await harness.findings() == 1
 
 
-async def test_after_an_import_every_answer_is_new(desk: Desk, workbench: Workbench) -> None:
-    assert await desk.findings() == 1
+async def test_answers_are_recomputed_after_forget(
+    harness: StatisticsHarness, workbench: Workbench
+) -> None:
+    assert await harness.findings() == 1
     workbench.import_rows([finding_row(), finding_row(host="web-2")])
-    desk.service.forget()
-    assert await desk.findings() == 2
+    harness.service.forget()
+    assert await harness.findings() == 2
 
 
-async def test_one_who_leaves_does_not_take_the_answer_from_others(desk: Desk) -> None:
-    impatient = asyncio.create_task(desk.findings())
-    patient = asyncio.create_task(desk.findings())
+async def test_shared_query_continues_when_one_request_is_canceled(
+    harness: StatisticsHarness,
+) -> None:
+    impatient = asyncio.create_task(harness.findings())
+    patient = asyncio.create_task(harness.findings())
     await asyncio.sleep(0)
     impatient.cancel()
     assert await patient == 1
 
 
-async def test_an_answer_says_when_it_was_made(desk: Desk) -> None:
-    assert isinstance((await desk.service.statistics())["generatedAt"], int)
+async def test_answer_contains_its_generation_time(harness: StatisticsHarness) -> None:
+    assert isinstance((await harness.service.statistics())["generatedAt"], int)
 
 
-async def test_a_question_with_unknown_filters_is_refused(desk: Desk) -> None:
+async def test_unknown_filters_are_refused_without_a_query(harness: StatisticsHarness) -> None:
     with pytest.raises(ServiceError):
-        await desk.findings({"owner": "me"})
-    assert desk.transactions == 0
+        await harness.findings({"owner": "me"})
+    assert harness.transactions == 0
 
 
-async def test_the_number_of_remembered_answers_is_bounded(desk: Desk) -> None:
+async def test_cache_size_is_bounded(harness: StatisticsHarness) -> None:
     for number in range(MAXIMUM_ANSWERS + 10):
-        await desk.findings({"search": f"x{number}"})
-    assert len(desk.service._answers) == MAXIMUM_ANSWERS
+        await harness.findings({"search": f"x{number}"})
+    assert len(harness.service._answers) == MAXIMUM_ANSWERS

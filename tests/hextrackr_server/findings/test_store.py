@@ -1,4 +1,4 @@
-"""What the statistics say of the findings."""
+"""Tests of the statistics and their filters."""
 
 from __future__ import annotations
 
@@ -34,11 +34,13 @@ def store(workbench: Workbench) -> VulnerabilityStore:
     return VulnerabilityStore(workbench.database)
 
 
-def asked(store: VulnerabilityStore, **filters: Any) -> dict[str, Any]:
+def filtered(store: VulnerabilityStore, **filters: Any) -> dict[str, Any]:
     return store.statistics(parse_filters(filters))
 
 
-def test_an_empty_database_has_zeros_and_all_keys(workbench: Workbench) -> None:
+def test_statistics_contain_all_keys_with_zeros_when_the_database_is_empty(
+    workbench: Workbench,
+) -> None:
     data = VulnerabilityStore(workbench.database).statistics()
     zero = {"count": 0, "total_vpr": 0.0, "avg_vpr": 0.0, "earliest": None, "latest": None}
     names = ("critical", "high", "medium", "low", "info", "unknown")
@@ -55,7 +57,9 @@ def test_an_empty_database_has_zeros_and_all_keys(workbench: Workbench) -> None:
     assert set(data["kev"].values()) == {0}
 
 
-def test_severities_count_plugins_on_hosts_at_their_worst(store: VulnerabilityStore) -> None:
+def test_severities_count_each_plugin_per_host_with_its_highest_vpr(
+    store: VulnerabilityStore,
+) -> None:
     assert store.statistics()["bySeverity"]["critical"] == {
         "count": 2,
         "total_vpr": 18.6,
@@ -65,7 +69,9 @@ def test_severities_count_plugins_on_hosts_at_their_worst(store: VulnerabilitySt
     }
 
 
-def test_totals_count_vulnerabilities_findings_devices_and_cves(store: VulnerabilityStore) -> None:
+def test_totals_contain_vulnerabilities_findings_devices_and_cves(
+    store: VulnerabilityStore,
+) -> None:
     assert store.statistics()["totals"] == {
         "vulnerabilities": 4,
         "findings": 5,
@@ -75,14 +81,14 @@ def test_totals_count_vulnerabilities_findings_devices_and_cves(store: Vulnerabi
     }
 
 
-def test_vendors_are_ordered_by_count(store: VulnerabilityStore) -> None:
+def test_vendors_are_sorted_by_count(store: VulnerabilityStore) -> None:
     assert store.statistics()["vendors"] == [
         {"vendor": "CISCO", "count": 3, "avgVpr": 9.3, "maxVpr": 9.5, "affectedDevices": 2},
         {"vendor": "Other", "count": 1, "avgVpr": 7.0, "maxVpr": 7.0, "affectedDevices": 1},
     ]
 
 
-def test_the_last_import_is_named(store: VulnerabilityStore, workbench: Workbench) -> None:
+def test_statistics_name_the_last_import(store: VulnerabilityStore, workbench: Workbench) -> None:
     assert store.statistics()["lastImport"] == {
         "importId": 1,
         "filename": "export.csv",
@@ -92,14 +98,14 @@ def test_the_last_import_is_named(store: VulnerabilityStore, workbench: Workbenc
     }
 
 
-def test_resolved_findings_do_not_count(store: VulnerabilityStore, workbench: Workbench) -> None:
+def test_resolved_findings_are_not_counted(store: VulnerabilityStore, workbench: Workbench) -> None:
     workbench.import_rows(ROWS[2:], HEADER, scan_date="2025-10-07")
     data = store.statistics()
     assert data["totals"]["findings"] == 2
     assert data["bySeverity"]["critical"]["count"] == 0
 
 
-def test_the_trend_compares_the_last_two_days(
+def test_trend_compares_the_last_two_scan_days(
     store: VulnerabilityStore, workbench: Workbench
 ) -> None:
     workbench.import_rows(ROWS[1:], HEADER, scan_date="2025-10-07")
@@ -126,22 +132,22 @@ def test_the_trend_compares_the_last_two_days(
         ({"vendor": None, "search": ""}, 5),
     ],
 )
-def test_filters_narrow_what_is_counted(
+def test_filters_restrict_the_counted_findings(
     store: VulnerabilityStore, filters: dict[str, Any], findings: int
 ) -> None:
-    assert asked(store, **filters)["totals"]["findings"] == findings
+    assert filtered(store, **filters)["totals"]["findings"] == findings
 
 
-def test_a_filtered_answer_has_no_trend(store: VulnerabilityStore) -> None:
-    assert asked(store, vendor="CISCO")["trend"] is None
+def test_trend_is_missing_when_filters_are_set(store: VulnerabilityStore) -> None:
+    assert filtered(store, vendor="CISCO")["trend"] is None
 
 
-def test_filters_may_come_wrapped_plain_or_not_at_all() -> None:
+def test_filters_are_parsed_when_wrapped_plain_or_missing() -> None:
     assert parse_filters({"filters": {"vendor": "X"}}) == parse_filters({"vendor": "X"})
     assert parse_filters(None) == parse_filters({}) == parse_filters({"filters": {}}) == ()
 
 
-def test_equal_questions_are_equal_whatever_their_order() -> None:
+def test_parsed_filters_do_not_depend_on_order() -> None:
     one = parse_filters({"severity": ["High", "low"], "vendor": "X"})
     assert one == parse_filters({"vendor": "X", "severity": ["LOW", "high", "low"]})
 
@@ -161,15 +167,16 @@ def test_equal_questions_are_equal_whatever_their_order() -> None:
         ("vendor", "filters"),
     ],
 )
-def test_what_is_no_filter_is_refused_by_name(given: Any, path: str) -> None:
+def test_invalid_filter_is_refused_with_its_name(given: Any, path: str) -> None:
     with pytest.raises(ServiceError) as refusal:
         parse_filters(given)
     assert refusal.value.fields is not None
     assert [each["path"] for each in refusal.value.fields] == [path]
 
 
-def test_a_text_is_data_not_sql(store: VulnerabilityStore) -> None:
+def test_search_text_is_not_interpreted_as_sql(store: VulnerabilityStore) -> None:
     assert (
-        asked(store, search="'; DROP TABLE vulnerabilities_current; --")["totals"]["findings"] == 0
+        filtered(store, search="'; DROP TABLE vulnerabilities_current; --")["totals"]["findings"]
+        == 0
     )
     assert store.statistics()["totals"]["findings"] == 5

@@ -16,7 +16,7 @@ from hextrackr_server.security.identity import IdentityService
 from tests.hextrackr_server.support import (
     ALICE,
     BOB,
-    Office,
+    ImportHarness,
     Response,
     csv_text,
     finding_row,
@@ -40,16 +40,16 @@ def form(field: str, content: bytes, filename: str = "scan.csv", **fields: str) 
 
 
 class Browser:
-    """Asks the app of an office in the name of a user."""
+    """Asks the app of an harness in the name of a user."""
 
-    def __init__(self, office: Office, cors_origins: tuple[str, ...] = ()) -> None:
-        self.office = office
-        self.identity = IdentityService(office.authority, LoopClock())
-        routes = import_routes(self.identity, office.imports, office.uploads)
+    def __init__(self, harness: ImportHarness, cors_origins: tuple[str, ...] = ()) -> None:
+        self.harness = harness
+        self.identity = IdentityService(harness.authority, LoopClock())
+        routes = import_routes(self.identity, harness.imports, harness.uploads)
         self.app = create_http_app(routes, cors_origins=cors_origins)
 
     def headers(self, user: str = ALICE.user_id, **more: str) -> dict[str, str]:
-        token = self.office.authority.sign(user)
+        token = self.harness.authority.sign(user)
         return {"authorization": f"Bearer {token}"} | {
             name.replace("_", "-"): value for name, value in more.items()
         }
@@ -70,8 +70,8 @@ class Browser:
 
 
 @pytest.fixture
-def browser(office: Office) -> Browser:
-    return Browser(office)
+def browser(harness: ImportHarness) -> Browser:
+    return Browser(harness)
 
 
 def body(response: Response, status: int) -> dict[str, Any]:
@@ -91,7 +91,7 @@ async def test_a_csv_body_is_imported(browser: Browser) -> None:
     response = await browser.post("/api/imports?filename=x.csv", GOOD[:10], GOOD[10:])
     answer = body(response, 202)
     assert response.headers["location"] == f"/api/imports/{answer['importId']}"
-    await browser.office.ended(answer["importId"])
+    await browser.harness.ended(answer["importId"])
     status = body(await browser.get(response.headers["location"]), 200)["status"]
     assert (status["status"], status["result"]["summary"]["inserted"]) == ("completed", 1)
 
@@ -103,10 +103,10 @@ async def test_a_file_in_a_form_is_imported_with_the_fields_beside_it(
     content = form(field, GOOD, vendor="cisco", scanDate="2025-01-02", sessionId="import-1-x")
     answer = body(await browser.post_form("/api/imports", content[:100], content[100:]), 202)
     assert answer["sessionId"] == "import-1-x"
-    await browser.office.ended(answer["importId"])
-    (found,) = browser.office.bench.findings()
+    await browser.harness.ended(answer["importId"])
+    (found,) = browser.harness.bench.findings()
     assert (found["scan_date"], found["vendor"]) == ("2025-01-02", "CISCO")
-    assert browser.office.sent.payloads("import-started")[0]["filename"] == "scan.csv"
+    assert browser.harness.sent.payloads("import-started")[0]["filename"] == "scan.csv"
 
 
 async def test_uploads_of_one_user_that_never_arrive_keep_no_more_from_arriving_than_his(
@@ -130,7 +130,7 @@ async def test_uploads_of_one_user_that_never_arrive_keep_no_more_from_arriving_
 async def test_an_upload_waits_until_it_is_started(browser: Browser) -> None:
     answer = body(await browser.post_form("/api/imports/upload", form("file", GOOD)), 201)
     assert (answer["filename"], answer["size"]) == ("scan.csv", len(GOOD))
-    upload = browser.office.uploads.take(answer["uploadId"], ALICE)
+    upload = browser.harness.uploads.take(answer["uploadId"], ALICE)
     assert upload.path.read_bytes() == GOOD
 
 
@@ -144,7 +144,7 @@ async def test_without_a_valid_token_nothing_is_stored(
     answer = body(response, 401)
     assert (answer["success"], answer["code"]) == (False, "UNAUTHORIZED")
     assert response.headers["www-authenticate"] == "Bearer"
-    assert list((browser.office.bench.directory / "uploads").iterdir()) == []
+    assert list((browser.harness.bench.directory / "uploads").iterdir()) == []
 
 
 async def test_an_import_is_shown_to_its_owner_only(browser: Browser) -> None:
@@ -169,7 +169,7 @@ async def test_a_file_that_is_too_large_is_refused(
     pieces = [content[start : start + 50_000] for start in range(0, len(content), 50_000)]
     response = await browser.post("/api/imports", *pieces, content_type=content_type, **more)
     assert body(response, 413)["code"] == "TOO_LARGE"
-    assert list((browser.office.bench.directory / "uploads").iterdir()) == []
+    assert list((browser.harness.bench.directory / "uploads").iterdir()) == []
 
 
 async def test_a_form_without_a_file_is_refused_by_field(browser: Browser) -> None:
@@ -194,7 +194,7 @@ async def test_wrong_options_are_refused_and_leave_no_file(browser: Browser) -> 
     assert answer["fields"] == [
         {"path": "scanDate", "message": "must be a date such as 2025-09-30"}
     ]
-    assert list((browser.office.bench.directory / "uploads").iterdir()) == []
+    assert list((browser.harness.bench.directory / "uploads").iterdir()) == []
 
 
 async def test_unknown_paths_and_methods_are_refused_in_json(browser: Browser) -> None:
@@ -204,8 +204,8 @@ async def test_unknown_paths_and_methods_are_refused_in_json(browser: Browser) -
     assert body(await browser.get("/api/imports"), 405)["code"] == "METHOD_NOT_ALLOWED"
 
 
-async def test_configured_origins_may_ask_from_a_browser(office: Office) -> None:
-    browser = Browser(office, cors_origins=("https://app.example",))
+async def test_configured_origins_may_ask_from_a_browser(harness: ImportHarness) -> None:
+    browser = Browser(harness, cors_origins=("https://app.example",))
     for origin, allowed in (("https://app.example", True), ("https://evil.example", False)):
         response = await request(browser.app, "GET", "/health", headers={"origin": origin})
         assert (response.headers.get("access-control-allow-origin") == origin) is allowed

@@ -10,7 +10,7 @@ import pytest
 from hextrackr_server.http.app import create_http_app
 from hextrackr_server.http.frontend_routes import front_end_routes
 from tests.hextrackr_server.http.test_app import BOUNDARY, GOOD, Browser, body, form
-from tests.hextrackr_server.support import ALICE, BOB, Office, Response, request
+from tests.hextrackr_server.support import ALICE, BOB, ImportHarness, Response, request
 
 SESSION = "import-1735088423891-a3b2c1d4e"
 
@@ -18,9 +18,9 @@ SESSION = "import-1735088423891-a3b2c1d4e"
 class FrontEnd(Browser):
     """A browser that asks the front end's paths."""
 
-    def __init__(self, office: Office) -> None:
-        super().__init__(office)
-        routes = front_end_routes(self.identity, office.imports, office.uploads)
+    def __init__(self, harness: ImportHarness) -> None:
+        super().__init__(harness)
+        routes = front_end_routes(self.identity, harness.imports, harness.uploads)
         self.app = create_http_app(routes)
 
     async def upload(self, **fields: str) -> Response:
@@ -35,8 +35,8 @@ class FrontEnd(Browser):
 
 
 @pytest.fixture
-def front_end(office: Office) -> FrontEnd:
-    return FrontEnd(office)
+def front_end(harness: ImportHarness) -> FrontEnd:
+    return FrontEnd(harness)
 
 
 async def test_an_upload_starts_and_can_be_polled_until_it_is_completed(
@@ -52,7 +52,7 @@ async def test_an_upload_starts_and_can_be_polled_until_it_is_completed(
         "vendor": "cisco",
         "scanDate": "2025-09-30",
     }
-    await front_end.office.ended(answer["importId"])
+    await front_end.harness.ended(answer["importId"])
     progress = body(await front_end.get(f"/api/import/progress/{SESSION}"), 200)
     assert (progress["success"], progress["status"], progress["progress"]) == (
         True,
@@ -79,7 +79,7 @@ async def test_an_import_that_has_ended_cannot_be_cancelled_by_its_session(
     front_end: FrontEnd,
 ) -> None:
     answer = body(await front_end.upload(), 200)
-    await front_end.office.ended(answer["importId"])
+    await front_end.harness.ended(answer["importId"])
     assert body(await front_end.cancel({"sessionId": SESSION}), 409)["code"] == "CONFLICT"
     body(await front_end.cancel({"sessionId": SESSION}, BOB.user_id), 404)
 

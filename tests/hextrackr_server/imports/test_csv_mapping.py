@@ -1,4 +1,4 @@
-"""How a row of an export becomes findings."""
+"""Tests of mapping rows of an export to findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAY = "2025-09-30"
 
 
 def mapped(**cells: str) -> list[Finding]:
-    """The findings of a row with these columns; `__` in a name stands for a dot."""
+    """Return the findings of a row with these columns; `__` in a name stands for a dot."""
     names = [name.replace("__", ".") for name in cells]
     return RowMapper(names, DAY).findings(2, list(cells.values()))
 
@@ -34,7 +34,7 @@ def one(**cells: str) -> Finding:
 @pytest.mark.parametrize(
     ("field", "column"), [(field, column) for field, names in COLUMNS.items() for column in names]
 )
-def test_every_alias_of_a_column_is_read(field: str, column: str) -> None:
+def test_each_alias_of_a_column_is_read(field: str, column: str) -> None:
     values = {
         "cve": "CVE-2024-7777",
         "ip_address": "10.0.0.1",
@@ -58,16 +58,16 @@ def test_every_alias_of_a_column_is_read(field: str, column: str) -> None:
         assert str(finding[field]) == value  # type: ignore[literal-required]
 
 
-def test_column_names_do_not_depend_on_case() -> None:
+def test_column_names_are_case_insensitive() -> None:
     assert mapped(HOSTNAME="web-1", CvE="CVE-2024-1000")[0]["hostname"] == "web-1"
 
 
-def test_the_first_alias_that_is_not_empty_counts() -> None:
+def test_first_nonempty_alias_is_used() -> None:
     finding = one(definition__vpr__score="", vpr_score="3.1", vpr="9.9")
     assert finding["vpr_score"] == 3.1
 
 
-def test_a_row_with_three_cves_is_three_findings() -> None:
+def test_row_with_three_cves_yields_three_findings() -> None:
     findings = mapped(
         hostname="h", cve="CVE-2024-1111, cve-2024-2222 CVE-2024-3333", description="d"
     )
@@ -76,35 +76,35 @@ def test_a_row_with_three_cves_is_three_findings() -> None:
     assert len({each["unique_key"] for each in findings}) == 3
 
 
-def test_a_cve_that_is_named_twice_is_one_finding() -> None:
+def test_repeated_cve_yields_one_finding() -> None:
     assert len(mapped(hostname="h", cve="CVE-2024-1111,CVE-2024-1111")) == 1
 
 
-def test_a_row_cannot_be_more_findings_than_five_hundred() -> None:
+def test_row_yields_at_most_500_findings() -> None:
     mapper = RowMapper(["hostname", "cve"], DAY)
     cves = " ".join(f"CVE-2024-{number}" for number in range(1000, 9000))
     assert len(mapper.findings(2, ["h", cves])) == 500
     assert mapper.warnings == [("cve", "the row has 8000 CVEs; the first 500 are imported")]
 
 
-def test_a_cve_in_the_plugins_name_is_found() -> None:
+def test_cve_is_read_from_the_plugin_name() -> None:
     assert (
         mapped(hostname="h", plugin_name="Kernel flaw (CVE-2023-4444)")[0]["cve"] == "CVE-2023-4444"
     )
 
 
-def test_a_cisco_advisory_serves_where_there_is_no_cve() -> None:
+def test_cisco_advisory_is_used_when_the_row_has_no_cve() -> None:
     name = "Cisco IOS XE Denial of Service (cisco-sa-IOSXE-dos-AbC1)"
     assert mapped(hostname="h", **{"definition.name": name})[0]["cve"] == "cisco-sa-iosxe-dos-abc1"
 
 
-def test_a_plugin_without_a_cve_is_a_finding() -> None:
+def test_plugin_without_a_cve_yields_a_finding() -> None:
     finding = mapped(hostname="h", plugin_id="1001", cve="")[0]
     assert finding["cve"] == ""
     assert finding["unique_key"] == "plugin:1001|host:h|vendor:Other"
 
 
-def test_a_row_without_a_host_is_rejected_at_its_column() -> None:
+def test_row_without_a_host_is_rejected_with_its_column() -> None:
     with pytest.raises(RowRejected, match="names no host") as rejected:
         mapped(asset__name=" ", cve="CVE-2024-1000, CVE-2024-2000", plugin_id="13")
     assert rejected.value.column == "asset.name"
@@ -115,32 +115,32 @@ def test_a_row_without_a_host_is_rejected_at_its_column() -> None:
     ]
 
 
-def test_a_row_without_a_host_mentions_more_cves_than_a_row_may_report() -> None:
+def test_rejected_row_mentions_all_cves_without_a_limit() -> None:
     many = [f"CVE-2024-{number}" for number in range(1000, 1000 + MAXIMUM_ADVISORIES + 1)]
     with pytest.raises(RowRejected) as rejected:
         mapped(asset__name="", cve=" ".join(many))
     assert rejected.value.mentions == [("cve", each) for each in many]
 
 
-def test_what_is_no_cve_is_told_where_the_row_names_no_plugin() -> None:
+def test_invalid_cve_is_named_when_the_row_has_no_plugin() -> None:
     with pytest.raises(RowRejected, match="'CVE-1' is not a CVE ID"):
         mapped(hostname="h", cve="CVE-1")
 
 
-def test_a_row_without_a_cve_or_plugin_is_rejected() -> None:
+def test_row_without_a_cve_and_plugin_is_rejected() -> None:
     with pytest.raises(RowRejected, match="no CVE and no plugin") as rejected:
         mapped(hostname="H.example", definition__cve="")
     assert rejected.value.mentions == [("hostname", "h")]
 
 
-def test_a_row_that_is_longer_than_the_header_is_rejected() -> None:
+def test_row_longer_than_the_header_is_rejected() -> None:
     mapper = RowMapper(["hostname", "cve"], DAY)
     with pytest.raises(RowRejected, match="the row has 3 cells, the header 2") as rejected:
         mapper.findings(2, ["h", "CVE-2024-1000", "surplus"])
     assert rejected.value.mentions == []
 
 
-def test_empty_cells_beyond_the_header_and_missing_ones_do_no_harm() -> None:
+def test_surplus_empty_cells_and_missing_cells_are_accepted() -> None:
     mapper = RowMapper(["hostname", "cve", "severity"], DAY)
     assert mapper.findings(2, ["h", "CVE-2024-1000", "Low", "", ""])[0]["severity"] == "Low"
     assert mapper.findings(3, ["h", "CVE-2024-1000"])[0]["severity"] == "Unknown"
@@ -159,11 +159,11 @@ def test_empty_cells_beyond_the_header_and_missing_ones_do_no_harm() -> None:
         ("<script>", "Unknown"),
     ],
 )
-def test_a_severity_is_one_of_six(written: str, severity: str) -> None:
+def test_severity_is_normalized(written: str, severity: str) -> None:
     assert one(severity=written)["severity"] == severity
 
 
-def test_what_is_left_out_of_a_row_is_a_doubt_at_its_column() -> None:
+def test_ignored_value_is_a_warning_with_its_column() -> None:
     mapper = RowMapper(["hostname", "cve", "VPR", "severity"], DAY)
     (finding,) = mapper.findings(2, ["h", "CVE-2024-1000", "n/a", "Bad"])
     assert finding["vpr_score"] is None
@@ -186,7 +186,7 @@ def test_what_is_left_out_of_a_row_is_a_doubt_at_its_column() -> None:
         ("", None),
     ],
 )
-def test_a_score_is_a_finite_number_from_0_to_10(written: str, value: float | None) -> None:
+def test_score_is_a_finite_number_from_0_to_10(written: str, value: float | None) -> None:
     assert score(written) == value
 
 
@@ -200,17 +200,17 @@ def test_a_score_is_a_finite_number_from_0_to_10(written: str, value: float | No
         ("", ""),
     ],
 )
-def test_a_host_is_its_short_name_or_its_address(written: str, name: str) -> None:
+def test_host_name_is_the_short_name_or_the_address(written: str, name: str) -> None:
     assert host_name(written) == name
 
 
-def test_the_first_valid_address_of_a_list_counts() -> None:
+def test_first_valid_address_of_a_list_is_used() -> None:
     assert (
         one(ip_address="unknown, 10.0.0.999; 2001:db8::1, 10.0.0.1")["ip_address"] == "2001:db8::1"
     )
 
 
-def test_an_address_is_the_name_of_a_host_that_has_none() -> None:
+def test_address_is_used_as_a_missing_host_name() -> None:
     finding = mapped(ip_address="10.0.0.9", cve="CVE-2024-1000")[0]
     assert (finding["hostname"], finding["ip_address"]) == ("10.0.0.9", "10.0.0.9")
 
@@ -226,11 +226,11 @@ def test_an_address_is_the_name_of_a_host_that_has_none() -> None:
         ("", "Other"),
     ],
 )
-def test_vendors_are_three_groups(family: str, group: str) -> None:
+def test_vendor_is_one_of_three_groups(family: str, group: str) -> None:
     assert vendor_group(family) == group
 
 
-def test_rows_without_a_vendor_have_that_of_the_import() -> None:
+def test_vendor_of_the_import_applies_when_a_row_has_none() -> None:
     mapper = RowMapper(["hostname", "cve", "vendor"], DAY, "cisco")
     assert mapper.findings(2, ["h", "CVE-2024-1000", ""])[0]["vendor"] == "CISCO"
     assert mapper.findings(3, ["h", "CVE-2024-1000", "Microsoft"])[0]["vendor"] == "Other"
@@ -248,26 +248,26 @@ def test_rows_without_a_vendor_have_that_of_the_import() -> None:
         ("2025-09-011", None),
     ],
 )
-def test_a_date_is_a_day_or_nothing(written: str, day: str | None) -> None:
+def test_date_is_an_iso_day_or_none(written: str, day: str | None) -> None:
     assert iso_date(written) == day
 
 
-def test_dates_that_are_not_told_are_the_day_of_the_scan() -> None:
+def test_missing_dates_default_to_the_scan_date() -> None:
     finding = one(first_seen="?")
     assert (finding["first_seen"], finding["last_seen"]) == (DAY, DAY)
 
 
-def test_one_cve_on_one_host_is_one_finding_whatever_plugin_tells_it() -> None:
+def test_key_of_a_cve_does_not_depend_on_the_plugin() -> None:
     keys = {one(plugin_id=plugin)["unique_key"] for plugin in ("1", "2")}
     assert keys == {"cve:CVE-2024-1000|host:web-1"}
 
 
-def test_an_asset_and_plugin_identify_a_finding_without_a_cve() -> None:
+def test_key_without_a_cve_contains_asset_and_plugin() -> None:
     finding = mapped(hostname="h", asset_id="a-1", plugin_id="1001")[0]
     assert (finding["unique_key"], finding["dedup_tier"]) == ("asset:a-1|plugin:1001", 1)
 
 
-def test_control_characters_and_overlong_cells_are_cut_away() -> None:
+def test_control_characters_and_overlong_texts_are_removed() -> None:
     finding = one(
         plugin_name="a\x00b\x1b[31m\u2028c" + "x" * 1000,
         **{"definition.description": "l1\nl2\x07" + "y" * 20000},
@@ -279,11 +279,11 @@ def test_control_characters_and_overlong_cells_are_cut_away() -> None:
 
 
 @pytest.mark.parametrize("state", ["Fixed", "REMEDIATED", "resolved", "Closed"])
-def test_a_row_that_reports_a_repair_is_a_resolved_finding(state: str) -> None:
+def test_row_with_a_fixed_state_yields_a_resolved_finding(state: str) -> None:
     assert one(state=state)["lifecycle_state"] == "resolved"
 
 
-def test_of_two_rows_the_open_and_graver_one_weighs_more() -> None:
+def test_open_and_more_severe_finding_has_the_greater_weight() -> None:
     rows = [
         one(severity="Low", vpr="1"),
         one(severity="Critical", vpr="9"),
@@ -294,7 +294,7 @@ def test_of_two_rows_the_open_and_graver_one_weighs_more() -> None:
     assert [each["vpr_score"] for each in by_weight] == [10, 1, 9, 9.5]
 
 
-def test_a_header_is_told_what_it_lacks() -> None:
+def test_missing_columns_are_listed_with_their_names() -> None:
     assert missing_columns(["Device", "CVE"]) == []
     assert [what for what, _ in missing_columns(["Device", "Description"])] == ["vulnerability"]
     ticket = ["Date Submitted", "Hexagon Ticket #", "Location", "Devices", "Status"]

@@ -1,4 +1,4 @@
-"""What an import resolves within its scope, and what is kept and told of it."""
+"""Tests of import scopes, the import summary and the stored history."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, select
 
-from hextrackr_server.imports import summary as import_summary
+from hextrackr_server.imports import summary as summary_module
 from hextrackr_server.storage.schema import (
     vendor_daily_totals,
     vulnerability_daily_totals,
@@ -42,7 +42,7 @@ def open_cves(bench: Workbench) -> set[str]:
         ("none", {"1111", "2222", "3333", "4444", "5555"}),
     ],
 )
-def test_an_import_resolves_within_its_scope_only(
+def test_import_resolves_findings_in_its_scope_only(
     workbench: Workbench, scope: str, still_open: set[str]
 ) -> None:
     workbench.import_rows(ALL, HEADER)
@@ -50,7 +50,7 @@ def test_an_import_resolves_within_its_scope_only(
     assert open_cves(workbench) == still_open
 
 
-def test_a_host_is_known_by_its_address_too(workbench: Workbench) -> None:
+def test_hosts_scope_includes_hosts_by_address(workbench: Workbench) -> None:
     workbench.import_rows([CISCO, CISCO_2], HEADER)
     nameless = ["", "10.0.0.1", "CVE-2024-5555", "CISCO", "High", "8.0"]
     workbench.import_rows([nameless], HEADER, scope="hosts")
@@ -66,7 +66,7 @@ def summary_of(result: dict[str, Any]) -> dict[str, Any]:
     return summary
 
 
-def test_the_summary_of_a_first_import_is_all_new(workbench: Workbench) -> None:
+def test_summary_of_a_first_import_lists_all_as_new(workbench: Workbench) -> None:
     summary = summary_of(workbench.import_rows(ALL, HEADER, session_id="import-1-x"))
     assert summary["sessionId"] == "import-1-x"
     metadata = summary["importMetadata"]
@@ -95,7 +95,7 @@ def test_the_summary_of_a_first_import_is_all_new(workbench: Workbench) -> None:
     assert summary["comparison"]["percentageChange"] == 0.0
 
 
-def test_the_summary_compares_with_what_was_open_before(workbench: Workbench) -> None:
+def test_summary_compares_with_the_state_before_the_import(workbench: Workbench) -> None:
     workbench.import_rows(ALL, HEADER)
     second = ["sw-9", "10.0.0.9", "CVE-2024-1111", "CISCO", "Critical", "9.0"]
     summary = summary_of(workbench.import_rows([CISCO, second, NEW_ON_SW_1], HEADER))
@@ -135,39 +135,39 @@ def test_the_summary_compares_with_what_was_open_before(workbench: Workbench) ->
     }
 
 
-def test_a_reopened_finding_is_new_again(workbench: Workbench) -> None:
+def test_summary_lists_a_reopened_finding_as_new(workbench: Workbench) -> None:
     for rows in ([CISCO, CISCO_2], [CISCO_2], [CISCO, CISCO_2]):
         summary = summary_of(workbench.import_rows(rows, HEADER))
     assert [each["cve"] for each in summary["cveDiscovery"]["newCves"]] == ["CVE-2024-1111"]
     assert summary["comparison"]["reopenedCount"] == 1
 
 
-def test_what_was_already_fixed_when_first_reported_changes_nothing(workbench: Workbench) -> None:
+def test_new_finding_that_is_already_fixed_changes_nothing(workbench: Workbench) -> None:
     header = (*HEADER, "state")
     summary = summary_of(workbench.import_rows([[*CISCO, "Fixed"], [*PALO, "Open"]], header))
     assert summary["cveDiscovery"]["totalResolvedVulnerabilities"] == 0
     assert summary["cveDiscovery"]["totalNewCves"] == 1
 
 
-def test_long_lists_are_cut_and_say_so(
+def test_long_lists_are_truncated_and_marked(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_summary, "MAXIMUM_CVES", 2)
+    monkeypatch.setattr(summary_module, "MAXIMUM_CVES", 2)
     discovery = summary_of(workbench.import_rows(ALL, HEADER))["cveDiscovery"]
     assert [each["totalVpr"] for each in discovery["newCves"]] == [9.0, 7.0]
     assert (discovery["totalNewCves"], discovery["truncated"]) == (4, True)
 
 
-def test_a_severity_is_always_a_word(workbench: Workbench) -> None:
+def test_unknown_severity_is_reported_as_unknown(workbench: Workbench) -> None:
     rows = [["h", "", "CVE-2024-1111", "", "<script>", ""]]
     discovery = summary_of(workbench.import_rows(rows, HEADER))["cveDiscovery"]
     assert discovery["newCves"][0]["severity"] == "Unknown"
 
 
-# -- what is kept
+# -- snapshots and daily totals
 
 
-def test_a_snapshot_is_what_the_scan_reported_whatever_became_of_it(workbench: Workbench) -> None:
+def test_snapshot_keeps_the_findings_of_each_scan(workbench: Workbench) -> None:
     workbench.import_rows([CISCO], HEADER)
     workbench.import_rows([CISCO_2], HEADER, scan_date="2025-10-07")
     kept = rows_of(workbench, vulnerability_snapshots)
@@ -177,7 +177,7 @@ def test_a_snapshot_is_what_the_scan_reported_whatever_became_of_it(workbench: W
     ]
 
 
-def test_the_snapshots_of_the_last_three_scan_days_are_kept(workbench: Workbench) -> None:
+def test_snapshots_of_the_last_three_scan_days_are_kept(workbench: Workbench) -> None:
     for day in ("2025-09-01", "2025-09-08", "2025-09-15", "2025-09-22"):
         workbench.import_rows([CISCO, PALO], HEADER, scan_date=day)
     workbench.import_rows([CISCO_2], HEADER, scan_date="2025-01-01")
@@ -186,7 +186,7 @@ def test_the_snapshots_of_the_last_three_scan_days_are_kept(workbench: Workbench
     assert len(kept) == 6
 
 
-def test_the_same_scan_again_is_one_snapshot(workbench: Workbench) -> None:
+def test_repeated_scan_updates_its_snapshot(workbench: Workbench) -> None:
     workbench.import_rows([CISCO, PALO], HEADER)
     workbench.import_rows([CISCO], HEADER)
     kept = rows_of(workbench, vulnerability_snapshots)
@@ -196,7 +196,7 @@ def test_the_same_scan_again_is_one_snapshot(workbench: Workbench) -> None:
     ]
 
 
-def test_every_vendor_has_totals_of_its_own(workbench: Workbench) -> None:
+def test_each_vendor_has_its_own_daily_totals(workbench: Workbench) -> None:
     workbench.import_rows(ALL, HEADER)
     workbench.import_rows([CISCO], HEADER, scan_date="2025-10-07")
     totals = {
@@ -210,7 +210,7 @@ def test_every_vendor_has_totals_of_its_own(workbench: Workbench) -> None:
     assert totals["2025-10-07", "Palo Alto"]["resolved_count"] == 0
 
 
-def test_what_several_imports_of_a_day_resolve_adds_up(workbench: Workbench) -> None:
+def test_resolved_counts_of_one_day_add_up(workbench: Workbench) -> None:
     workbench.import_rows([CISCO, CISCO_2], HEADER, scan_date="2025-09-30")
     workbench.import_rows([PALO, [*PALO[:2], "CVE-2024-7777", *PALO[3:]]], HEADER)
     workbench.import_rows([CISCO], HEADER, scan_date="2025-10-07")
@@ -223,7 +223,7 @@ def test_what_several_imports_of_a_day_resolve_adds_up(workbench: Workbench) -> 
     assert (day["resolved_count"], day["total_vulnerabilities"]) == (2, 2)
 
 
-def test_an_import_that_fails_late_keeps_nothing_of_its_history(workbench: Workbench) -> None:
+def test_interrupted_import_leaves_the_history_unchanged(workbench: Workbench) -> None:
     workbench.import_rows(ALL, HEADER)
     before = [
         rows_of(workbench, table)

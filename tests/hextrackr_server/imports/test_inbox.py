@@ -1,4 +1,4 @@
-"""What a path may lead to, and what it may not."""
+"""Tests of opening files in the import inbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hextrackr_server.imports.inbox import MAXIMUM_PATH, ImportInbox
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An inbox with files in it and beside it, and every kind of link between them."""
+    """Return an inbox with files inside and outside, and links of each kind between them."""
     folder = tmp_path / "inbox"
     (folder / "week").mkdir(parents=True)
     (folder / "scan.csv").write_text("a scan")
@@ -46,12 +46,12 @@ def lowest_free_descriptor() -> int:
     return descriptor
 
 
-def test_a_file_is_named_within_the_inbox_or_by_its_whole_path(folder: Path) -> None:
+def test_file_is_opened_by_relative_or_absolute_path(folder: Path) -> None:
     assert read(folder, "scan.csv") == read(folder, str(folder / "scan.csv")) == "a scan"
     assert read(folder, "week/scan 2.csv") == read(folder, "./week//scan 2.csv") == "another"
 
 
-def test_the_inbox_itself_may_be_a_link(folder: Path, tmp_path: Path) -> None:
+def test_inbox_may_be_a_symbolic_link(folder: Path, tmp_path: Path) -> None:
     link = tmp_path / "named"
     link.symlink_to(folder)
     for path in ("scan.csv", str(link / "scan.csv"), str(folder / "scan.csv")):
@@ -83,7 +83,9 @@ def test_the_inbox_itself_may_be_a_link(folder: Path, tmp_path: Path) -> None:
         ("x" * MAXIMUM_PATH, ErrorCode.FORBIDDEN),
     ],
 )
-def test_nothing_else_is_opened(folder: Path, path: str, code: ErrorCode) -> None:
+def test_path_is_refused_when_it_is_not_a_file_of_the_inbox(
+    folder: Path, path: str, code: ErrorCode
+) -> None:
     refusal = refused(folder, path.format(parent=folder.parent))
     assert refusal.code is code
     assert str(folder) not in refusal.message
@@ -92,14 +94,14 @@ def test_nothing_else_is_opened(folder: Path, path: str, code: ErrorCode) -> Non
         assert refusal.fields[0]["path"] == "path"
 
 
-def test_every_refusal_closes_what_was_opened(folder: Path) -> None:
+def test_refusal_closes_all_descriptors(folder: Path) -> None:
     before = lowest_free_descriptor()
     for path in ("week/none", "away/secret", "week", "pipe.csv", "scan.csv/x"):
         refused(folder, path)
     assert lowest_free_descriptor() == before
 
 
-def test_a_file_is_as_it_was_after_reading(folder: Path) -> None:
+def test_reading_leaves_the_file_unchanged(folder: Path) -> None:
     before = (folder / "scan.csv").stat()
     read(folder, "scan.csv")
     after = (folder / "scan.csv").stat()
@@ -110,18 +112,18 @@ def test_a_file_is_as_it_was_after_reading(folder: Path) -> None:
     )
 
 
-def test_without_an_inbox_the_refusal_names_the_setting() -> None:
+def test_refusal_names_the_setting_when_no_inbox_is_configured() -> None:
     refusal = refused(None, "scan.csv")
     assert refusal.code is ErrorCode.FORBIDDEN
     assert "set HEXTRACKR_IMPORT_INBOX" in refusal.message
 
 
-def test_an_inbox_that_is_no_folder_is_told_at_the_start(tmp_path: Path) -> None:
+def test_missing_inbox_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="HEXTRACKR_IMPORT_INBOX must name an existing folder"):
         ImportInbox(tmp_path / "missing")
 
 
-def test_an_inbox_that_went_away_is_told(folder: Path) -> None:
+def test_file_is_reported_missing_when_the_inbox_was_moved(folder: Path) -> None:
     inbox = ImportInbox(folder)
     folder.rename(folder.with_name("moved"))
     with pytest.raises(ServiceError) as refusal, inbox.open("scan.csv"):

@@ -1,4 +1,4 @@
-"""Objects become the CSV file that they could have been."""
+"""Tests of converting objects to a CSV file."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def table(rows: list[dict[str, Any]]) -> list[list[str]]:
     return list(csv.reader(io.StringIO(b"".join(rows_as_csv(rows)).decode(), newline="")))
 
 
-def test_the_columns_are_those_that_any_object_has() -> None:
+def test_columns_are_the_union_of_all_objects() -> None:
     rows = [{"hostname": "a", "cve": "x"}, {"cve": "y", "severity": "Low"}]
     assert table(rows) == [["hostname", "cve", "severity"], ["a", "x", ""], ["", "y", "Low"]]
 
 
-def test_names_that_differ_in_case_are_one_column_and_unknown_ones_none() -> None:
+def test_column_names_are_case_insensitive_and_unknown_ones_are_dropped() -> None:
     rows = [{"Hostname": "a", "CVE": "x", "owner": "me"}, {"hostname": "b", "cve": "y"}]
     assert table(rows) == [["hostname", "cve"], ["a", "x"], ["b", "y"]]
 
 
-def test_values_are_written_as_they_would_be_in_a_file() -> None:
+def test_values_are_written_as_csv_text() -> None:
     rows = [{"hostname": 'a,"b"\nc', "plugin_id": 1001, "vpr": 7.5, "state": None, "cvss": True}]
     header, cells = table(rows)
     assert dict(zip(header, cells, strict=True)) == {
@@ -39,13 +39,13 @@ def test_values_are_written_as_they_would_be_in_a_file() -> None:
     }
 
 
-def test_many_rows_come_in_pieces() -> None:
+def test_many_rows_are_written_in_chunks() -> None:
     rows = [{"hostname": f"h-{number}", "cve": "x"} for number in range(2 * CHUNK_ROWS + 1)]
     assert len(list(rows_as_csv(rows))) == 3
     assert [row[0] for row in table(rows)[1:]] == [row["hostname"] for row in rows]
 
 
-def test_a_value_too_long_for_any_column_costs_neither_row_nor_number(
+def test_overlong_value_is_cut_and_keeps_row_numbers(
     workbench: Workbench,
 ) -> None:
     rows = [{"hostname": "a", "cve": "CVE-2024-1000", "description": "x\n" * 200_000}, {"cve": "y"}]
@@ -55,7 +55,7 @@ def test_a_value_too_long_for_any_column_costs_neither_row_nor_number(
 
 
 @pytest.mark.parametrize("rows", [[{}], [{"hostname": "a"}], [{"owner": "me"}]])
-def test_objects_that_are_no_findings_are_refused_with_what_they_lack(
+def test_objects_without_required_columns_are_refused_with_the_names(
     rows: list[dict[str, Any]],
 ) -> None:
     with pytest.raises(ServiceError) as refusal:

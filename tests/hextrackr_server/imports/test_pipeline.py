@@ -1,4 +1,4 @@
-"""What an import does to the findings."""
+"""Tests of the changes that an import makes to the findings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError
-from hextrackr_server.imports import pipeline as importer
+from hextrackr_server.imports import pipeline
 from hextrackr_server.imports.pipeline import MAXIMUM_DETAILS, STAGE_CHUNK, scan_date_of
 from hextrackr_server.imports.progress_record import ImportStatus
 from hextrackr_server.imports.store import ImportStore
@@ -24,7 +24,7 @@ def summary_of(result: dict[str, object]) -> dict[str, object]:
     return summary
 
 
-def test_the_findings_of_a_first_import_are_open(workbench: Workbench) -> None:
+def test_first_import_opens_its_findings(workbench: Workbench) -> None:
     result = workbench.import_rows([finding_row(), finding_row(host="web-2")])
     assert summary_of(result) == {
         "rows": 2,
@@ -42,7 +42,7 @@ def test_the_findings_of_a_first_import_are_open(workbench: Workbench) -> None:
     assert [each["lifecycle_state"] for each in workbench.findings()] == ["active", "active"]
 
 
-def test_the_counts_of_the_result_are_those_of_the_database(workbench: Workbench) -> None:
+def test_result_counts_match_the_database(workbench: Workbench) -> None:
     rows = [finding_row(host=f"h-{n}", cve="CVE-2024-1000, CVE-2024-2000") for n in range(700)]
     result = workbench.import_rows(rows + rows[:5])
     assert summary_of(result)["inserted"] == len(workbench.findings()) == 1400
@@ -50,7 +50,7 @@ def test_the_counts_of_the_result_are_those_of_the_database(workbench: Workbench
     assert result["totalProcessed"] == 705
 
 
-def test_the_same_file_again_changes_nothing_but_counts_updates(workbench: Workbench) -> None:
+def test_repeated_import_changes_nothing_and_counts_updates(workbench: Workbench) -> None:
     rows = [finding_row(), finding_row(host="web-2")]
     workbench.import_rows(rows)
     before = workbench.findings()
@@ -62,7 +62,7 @@ def test_the_same_file_again_changes_nothing_but_counts_updates(workbench: Workb
     ]
 
 
-def test_a_finding_that_is_gone_is_resolved(workbench: Workbench) -> None:
+def test_absent_finding_is_resolved(workbench: Workbench) -> None:
     workbench.import_rows([finding_row(cve="CVE-2024-1111"), finding_row(cve="CVE-2024-2222")])
     result = workbench.import_rows([finding_row(cve="CVE-2024-1111")], scan_date="2025-10-07")
     assert summary_of(result)["resolved"] == 1
@@ -72,7 +72,7 @@ def test_a_finding_that_is_gone_is_resolved(workbench: Workbench) -> None:
     assert gone["resolution_reason"] == "not_present_in_scan"
 
 
-def test_a_finding_that_comes_back_is_reopened_and_no_longer_dated_as_resolved(
+def test_finding_that_reappears_is_reopened_without_a_resolved_date(
     workbench: Workbench,
 ) -> None:
     both = [finding_row(cve="CVE-2024-1111"), finding_row(cve="CVE-2024-2222")]
@@ -86,7 +86,7 @@ def test_a_finding_that_comes_back_is_reopened_and_no_longer_dated_as_resolved(
     assert summary_of(workbench.import_rows(both))["reopened"] == 0
 
 
-def test_an_import_resolves_only_what_its_vendors_had(workbench: Workbench) -> None:
+def test_import_resolves_findings_of_its_vendors_only(workbench: Workbench) -> None:
     cisco, palo = (
         ["sw-1", "CVE-2024-1111", "CISCO", "High"],
         ["fw-1", "CVE-2024-2222", "Palo Alto", "Low"],
@@ -98,13 +98,13 @@ def test_an_import_resolves_only_what_its_vendors_had(workbench: Workbench) -> N
     assert workbench.finding("CVE-2024-2222")["lifecycle_state"] == "active"
 
 
-def test_an_older_scan_does_not_resolve_what_a_later_one_saw(workbench: Workbench) -> None:
+def test_older_scan_does_not_resolve_findings_of_a_later_one(workbench: Workbench) -> None:
     workbench.import_rows([finding_row(cve="CVE-2024-1111")], scan_date="2025-09-30")
     workbench.import_rows([finding_row(cve="CVE-2024-2222")], scan_date="2025-09-01")
     assert workbench.finding("CVE-2024-1111")["lifecycle_state"] == "active"
 
 
-def test_a_row_that_reports_a_repair_resolves_its_finding(workbench: Workbench) -> None:
+def test_row_with_a_fixed_state_resolves_its_finding(workbench: Workbench) -> None:
     header = ("hostname", "cve", "state")
     workbench.import_rows([["h", "CVE-2024-1111", "Open"], ["h", "CVE-2024-2222", "Open"]], header)
     rows = [["h", "CVE-2024-1111", "Fixed"], ["h", "CVE-2024-2222", "Open"]]
@@ -113,13 +113,13 @@ def test_a_row_that_reports_a_repair_resolves_its_finding(workbench: Workbench) 
     assert summary_of(workbench.import_rows(rows, header))["resolved"] == 0
 
 
-def test_of_two_rows_for_one_finding_the_graver_stays(workbench: Workbench) -> None:
+def test_more_severe_of_two_equal_findings_is_kept(workbench: Workbench) -> None:
     rows = [finding_row(severity=each) for each in ("Low", "Critical", "Medium")]
     workbench.import_rows(rows)
     assert [each["severity"] for each in workbench.findings()] == ["Critical"]
 
 
-def test_what_was_first_seen_earlier_stays_so_and_a_missing_score_unmakes_none(
+def test_repeated_finding_keeps_its_first_date_and_its_score(
     workbench: Workbench,
 ) -> None:
     header = ("hostname", "cve", "first_seen", "last_seen", "VPR")
@@ -130,7 +130,7 @@ def test_what_was_first_seen_earlier_stays_so_and_a_missing_score_unmakes_none(
     assert finding["vpr_score"] == 7.5
 
 
-def test_a_bad_row_is_reported_with_its_number_and_the_rest_is_imported(
+def test_invalid_row_is_reported_with_its_number_and_others_are_imported(
     workbench: Workbench,
 ) -> None:
     rows = [finding_row(), ["", "", "1", "CVE-2024-1111", "Low"], finding_row(host="web-2")]
@@ -142,7 +142,7 @@ def test_a_bad_row_is_reported_with_its_number_and_the_rest_is_imported(
     assert len(workbench.findings()) == 2
 
 
-# What is open before: two findings on one host, one on another, one of another vendor.
+# Open before the import: two findings on one host, one on another, one of another vendor.
 WIDE_HEADER = ("hostname", "ip_address", "cve", "plugin_id", "vendor")
 KNOWN = [
     ["web-1", "10.0.0.1", "CVE-2024-1111", "11", "Cisco"],
@@ -150,7 +150,7 @@ KNOWN = [
     ["web-2", "10.0.0.2", "CVE-2024-2222", "12", "Cisco"],
     ["fw-1", "10.0.0.3", "CVE-2024-3333", "13", "Palo Alto"],
 ]
-# What is seen again: nothing that was known, one host of it, its vendor.
+# Reported by the import: a new finding on a known host of a known vendor.
 SEEN = [["web-1", "10.0.0.1", "CVE-2024-9999", "19", "Cisco"]]
 ALL = {f"{row[0]} {row[2]}" for row in KNOWN}
 OF_VENDOR, OF_HOST = ALL - {"fw-1 CVE-2024-3333"}, {each for each in ALL if "web-1" in each}
@@ -162,23 +162,23 @@ OF_VENDOR, OF_HOST = ALL - {"fw-1 CVE-2024-3333"}, {each for each in ALL if "web
 @pytest.mark.parametrize(
     ("rejected", "spared"),
     [
-        # It names its host: whatever is known of that host may be what it meant.
+        # The row names its host: it may refer to any finding of that host.
         (["web-1", "", "pending", "", "Cisco"], OF_HOST),
         (["", "10.0.0.2", "", "", ""], {"web-2 CVE-2024-2222"}),
         (["WEB-9.example", "10.0.0.3", "", "", ""], {"fw-1 CVE-2024-3333"}),
         (["web-9", "", "", "", "Cisco"], set()),
-        # It names no host: what it says of the vulnerability may be meant of every host.
+        # The row names no host: it may refer to its vulnerability on any host.
         (["", "", "cve-2024-2222", "", ""], {"web-1 CVE-2024-2222", "web-2 CVE-2024-2222"}),
         (["", "", "", "13", "Cisco"], {"fw-1 CVE-2024-3333"}),
         (["", "", "CVE-2024-1111, CVE-2024-3333", "", ""],
          {"web-1 CVE-2024-1111", "fw-1 CVE-2024-3333"}),
         (["", "", "CVE-2024-8888", "18", ""], set()),
-        # It names nothing, or cannot be read: it may have meant anything.
+        # The row names nothing, or is unreadable: it may refer to any finding.
         (["", "", "", "", "Cisco"], ALL),
         (["web-9", "", "CVE-2024-8888", "18", "Cisco", "surplus"], ALL),
     ],
 )  # fmt: skip
-def test_what_a_rejected_row_may_have_meant_does_not_count_as_absent(
+def test_rejected_row_keeps_findings_it_may_refer_to_open(
     workbench: Workbench, scope: str, meant: set[str], rejected: list[str], spared: set[str]
 ) -> None:
     workbench.import_rows(KNOWN, WIDE_HEADER)
@@ -194,7 +194,7 @@ def test_what_a_rejected_row_may_have_meant_does_not_count_as_absent(
     assert (summary["resolved"], summary["withheld"]) == (len(resolved), len(meant & spared))
 
 
-def test_a_row_that_is_no_csv_may_have_meant_anything(workbench: Workbench) -> None:
+def test_unreadable_row_keeps_all_findings_open(workbench: Workbench) -> None:
     workbench.import_rows(KNOWN, WIDE_HEADER)
     unreadable = "x" * 200_000 + "\n"
     result = workbench.run(csv_text(SEEN, WIDE_HEADER) + unreadable, scope="full")
@@ -202,7 +202,7 @@ def test_a_row_that_is_no_csv_may_have_meant_anything(workbench: Workbench) -> N
     assert summary_of(result)["withheld"] == len(KNOWN)
 
 
-def test_what_was_withheld_is_resolved_by_the_next_import_without_that_row(
+def test_withheld_findings_are_resolved_by_the_next_import_without_the_row(
     workbench: Workbench,
 ) -> None:
     workbench.import_rows(KNOWN, WIDE_HEADER)
@@ -210,7 +210,7 @@ def test_what_was_withheld_is_resolved_by_the_next_import_without_that_row(
     assert summary_of(workbench.import_rows(SEEN, WIDE_HEADER))["resolved"] == len(OF_VENDOR)
 
 
-def test_many_rejected_rows_are_written_down_in_pieces_and_forgotten_at_the_end(
+def test_rejected_rows_are_stored_in_chunks_and_deleted_at_the_end(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
@@ -230,7 +230,7 @@ def test_many_rejected_rows_are_written_down_in_pieces_and_forgotten_at_the_end(
         assert connection.execute(select(import_rejections)).all() == []
 
 
-def test_all_bad_rows_are_counted_and_the_first_hundred_kept(workbench: Workbench) -> None:
+def test_all_invalid_rows_are_counted_and_the_first_hundred_kept(workbench: Workbench) -> None:
     bad = [["", "", "", "", "High"] for _ in range(250)]
     result = workbench.import_rows([*bad, finding_row()])
     assert result["errors"] == 250
@@ -238,7 +238,7 @@ def test_all_bad_rows_are_counted_and_the_first_hundred_kept(workbench: Workbenc
     assert result["errorDetails"][0]["row"] == 2
 
 
-def test_a_value_that_is_left_out_costs_no_row(workbench: Workbench) -> None:
+def test_ignored_value_is_a_warning_and_keeps_the_row(workbench: Workbench) -> None:
     header = ("hostname", "cve", "VPR")
     result = workbench.import_rows([["h", "CVE-2024-1111", "high"]], header)
     assert (result["errors"], result["warnings"]) == (0, 1)
@@ -246,7 +246,7 @@ def test_a_value_that_is_left_out_costs_no_row(workbench: Workbench) -> None:
 
 
 def refused(workbench: Workbench, content: str | bytes) -> ServiceError:
-    """Import a file that must fail, and see that it changed nothing."""
+    """Import a file that must fail, check that nothing changed, and return the error."""
     workbench.import_rows([finding_row(cve="CVE-2024-9999")])
     before = workbench.findings()
     with pytest.raises(ServiceError) as refusal:
@@ -257,32 +257,32 @@ def refused(workbench: Workbench, content: str | bytes) -> ServiceError:
     return refusal.value
 
 
-def test_a_header_only_file_changes_nothing(workbench: Workbench) -> None:
+def test_file_with_a_header_only_changes_nothing(workbench: Workbench) -> None:
     assert "no rows" in refused(workbench, csv_text([])).message
 
 
-def test_an_empty_file_changes_nothing(workbench: Workbench) -> None:
+def test_empty_file_changes_nothing(workbench: Workbench) -> None:
     assert "empty" in refused(workbench, "").message
 
 
-def test_a_foreign_file_fails_with_the_columns_that_it_misses(workbench: Workbench) -> None:
+def test_unrelated_file_fails_with_its_missing_columns(workbench: Workbench) -> None:
     refusal = refused(workbench, "Date Submitted,Location,Devices,Status\n1,2,3,4\n")
     assert "no host and no vulnerability column" in refusal.message
     assert refusal.fields is not None
     assert [each["path"] for each in refusal.fields] == ["host", "vulnerability"]
 
 
-def test_a_file_without_a_valid_row_changes_nothing(workbench: Workbench) -> None:
+def test_file_without_a_valid_row_changes_nothing(workbench: Workbench) -> None:
     refusal = refused(workbench, csv_text([["", "", "", "CVE-2024-1111", "Low"]] * 3))
     assert "None of the 3 rows is valid" in refusal.message
     assert refusal.fields is not None
     assert refusal.fields[0]["path"] == "row 2, asset.name"
 
 
-def test_a_file_whose_findings_would_outgrow_it_by_far_changes_nothing(
+def test_file_changes_nothing_when_its_findings_grow_too_large(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importer, "ALLOWED_GROWTH_BYTES", 100_000)
+    monkeypatch.setattr(pipeline, "ALLOWED_GROWTH_BYTES", 100_000)
     many = " ".join(f"CVE-2024-{number}" for number in range(10_000, 10_500))
     header = ("hostname", "cve", "definition.description")
     with pytest.raises(ServiceError, match="row 2 exceeds") as refused:
@@ -294,9 +294,7 @@ def test_a_file_whose_findings_would_outgrow_it_by_far_changes_nothing(
 
 
 @pytest.mark.parametrize("phase", list(ImportStatus)[2:6])
-def test_an_import_that_is_interrupted_changes_nothing(
-    workbench: Workbench, phase: ImportStatus
-) -> None:
+def test_interrupted_import_changes_nothing(workbench: Workbench, phase: ImportStatus) -> None:
     workbench.import_rows([finding_row(cve="CVE-2024-9999")])
     before = workbench.findings()
     workbench.progress.clear()
@@ -309,7 +307,7 @@ def test_an_import_that_is_interrupted_changes_nothing(
     assert workbench.staged() == 0
 
 
-def test_progress_runs_through_the_phases_and_never_backwards(workbench: Workbench) -> None:
+def test_progress_passes_all_phases_and_never_decreases(workbench: Workbench) -> None:
     workbench.import_rows([finding_row(host=f"h-{number}") for number in range(2500)])
     progress = workbench.progress
     phases = list(dict.fromkeys(each.status for each in progress))
@@ -320,7 +318,7 @@ def test_progress_runs_through_the_phases_and_never_backwards(workbench: Workben
     assert len([each for each in progress if each.status == "processing"]) == 3
 
 
-def test_the_job_is_completed_with_its_result(workbench: Workbench) -> None:
+def test_job_is_completed_with_its_result(workbench: Workbench) -> None:
     result = workbench.import_rows([finding_row()])
     job = workbench.store.job(1)
     assert job is not None
@@ -328,7 +326,7 @@ def test_the_job_is_completed_with_its_result(workbench: Workbench) -> None:
     assert job.result == result
 
 
-def test_the_totals_of_the_day_are_what_is_open_after_the_import(workbench: Workbench) -> None:
+def test_daily_totals_match_the_open_findings_after_the_import(workbench: Workbench) -> None:
     header = (*HEADER, "VPR")
     rows = [
         [*finding_row(host=f"h-{n}", severity=s), "2.5"]
@@ -342,7 +340,7 @@ def test_the_totals_of_the_day_are_what_is_open_after_the_import(workbench: Work
     assert (totals["total_vulnerabilities"], totals["resolved_count"]) == (2, 1)
 
 
-def test_jobs_of_a_former_server_are_marked_and_their_staging_dropped(workbench: Workbench) -> None:
+def test_recover_fails_unfinished_jobs_and_deletes_staged_findings(workbench: Workbench) -> None:
     running = workbench.job(session_id="x")
     workbench.store.update_job(running.import_id, status="running")
     workbench.import_rows([finding_row()])
@@ -363,5 +361,5 @@ def test_jobs_of_a_former_server_are_marked_and_their_staging_dropped(workbench:
         ("v2_scan.csv", "2025-01-02"),
     ],
 )
-def test_the_day_of_a_scan_is_in_the_files_name_or_today(filename: str, day: str) -> None:
+def test_scan_date_is_read_from_the_file_name_or_is_today(filename: str, day: str) -> None:
     assert scan_date_of(filename, datetime(2025, 1, 2, tzinfo=UTC)) == day

@@ -1,4 +1,4 @@
-"""Who is told what of an import, and when."""
+"""Tests of the progress events of imports."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def bench() -> Bench:
         (9, 3, 100),
     ],
 )
-def test_a_percentage_is_an_integer_from_0_to_100(
+def test_percentage_is_an_integer_from_0_to_100(
     processed: int, total: int | None, share: int
 ) -> None:
     assert percentage(processed, total) == share
 
 
-def test_the_owner_learns_that_the_import_has_started(bench: Bench) -> None:
+def test_start_notifies_the_owner(bench: Bench) -> None:
     bench.tracker.start(5)
     assert bench.sent.sent == [
         (
@@ -78,13 +78,13 @@ def test_the_owner_learns_that_the_import_has_started(bench: Bench) -> None:
     ]
 
 
-def test_starting_twice_tells_once(bench: Bench) -> None:
+def test_start_notifies_once_when_called_twice(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.tracker.start(5)
     assert len(bench.sent.sent) == 1
 
 
-def test_progress_goes_to_the_room_flat_and_nested(bench: Bench) -> None:
+def test_progress_is_sent_flat_and_nested(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.clock.advance(1.5)
     bench.update(4)
@@ -115,7 +115,7 @@ def test_progress_goes_to_the_room_flat_and_nested(bench: Bench) -> None:
     }
 
 
-def test_a_burst_is_told_at_its_beginning_and_at_its_end(bench: Bench) -> None:
+def test_burst_of_updates_sends_the_first_and_the_last(bench: Bench) -> None:
     for processed in range(1, 8):
         bench.update(processed)
         bench.clock.advance(0.01)
@@ -126,7 +126,7 @@ def test_a_burst_is_told_at_its_beginning_and_at_its_end(bench: Bench) -> None:
     assert len(bench.sent.payloads("import-progress")) == 2
 
 
-def test_the_user_hears_of_each_state_and_of_each_tenth_once(bench: Bench) -> None:
+def test_user_receives_each_state_and_each_tenth_once(bench: Bench) -> None:
     for share in range(100):
         bench.update(share, total=100, overall=share)
         bench.clock.advance(0.1)
@@ -138,14 +138,14 @@ def test_the_user_hears_of_each_state_and_of_each_tenth_once(bench: Bench) -> No
     ]  # fmt: skip
 
 
-def test_steady_progress_is_told_ten_times_a_second(bench: Bench) -> None:
+def test_steady_progress_is_sent_ten_times_a_second(bench: Bench) -> None:
     for processed in range(1000):
         bench.update(processed, total=1000)
         bench.clock.advance(0.005)
     assert 48 <= len(bench.sent.payloads("import-progress")) <= 51
 
 
-def test_what_waits_to_be_told_is_told_before_the_end(bench: Bench) -> None:
+def test_pending_progress_is_sent_before_the_end(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.update(1)
     bench.update(9)
@@ -161,7 +161,7 @@ def test_what_waits_to_be_told_is_told_before_the_end(bench: Bench) -> None:
     assert len(bench.sent.events()) == 5
 
 
-def test_completion_tells_room_and_owner_the_same(bench: Bench) -> None:
+def test_completion_sends_the_same_object_to_room_and_owner(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.clock.advance(2)
     bench.tracker.complete(5, RESULT)
@@ -179,7 +179,7 @@ def test_completion_tells_room_and_owner_the_same(bench: Bench) -> None:
     }
 
 
-def test_failure_tells_room_and_owner(bench: Bench) -> None:
+def test_failure_notifies_room_and_owner(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.update(3)
     bench.tracker.fail(5, {"code": "VALIDATION_ERROR", "message": "foreign", "fields": []})
@@ -193,7 +193,7 @@ def test_failure_tells_room_and_owner(bench: Bench) -> None:
     assert (payload["processed"], payload["total"], payload["duration"]) == (3, 10, 0)
 
 
-def test_an_end_is_final(bench: Bench) -> None:
+def test_ended_import_ignores_later_reports(bench: Bench) -> None:
     bench.tracker.fail(5, {"code": "X", "message": "no"})
     sent = len(bench.sent.sent)
     bench.update(10)
@@ -203,7 +203,7 @@ def test_an_end_is_final(bench: Bench) -> None:
     assert bench.snapshot()["status"] == "failed"
 
 
-def test_one_who_joins_late_sees_the_end_with_its_result(bench: Bench) -> None:
+def test_snapshot_contains_the_result_after_the_end(bench: Bench) -> None:
     bench.tracker.complete(5, RESULT)
     snapshot = bench.snapshot()
     assert (snapshot["status"], snapshot["percentage"], snapshot["processed"]) == (
@@ -214,20 +214,20 @@ def test_one_who_joins_late_sees_the_end_with_its_result(bench: Bench) -> None:
     assert snapshot["result"] == RESULT
 
 
-def test_one_who_joins_early_sees_a_queued_import(bench: Bench) -> None:
+def test_snapshot_is_queued_before_the_start(bench: Bench) -> None:
     snapshot = bench.snapshot()
     assert (snapshot["status"], snapshot["total"], snapshot["percentage"]) == ("queued", None, 0)
     assert snapshot["elapsedTime"] == 0
     assert "result" not in snapshot
 
 
-def test_a_snapshot_knows_more_than_was_told(bench: Bench) -> None:
+def test_snapshot_contains_progress_that_is_not_yet_sent(bench: Bench) -> None:
     bench.update(1)
     bench.update(6)
     assert bench.snapshot()["processed"] == 6
 
 
-def test_a_duration_stands_still_after_the_end(bench: Bench) -> None:
+def test_elapsed_time_stops_at_the_end(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.clock.advance(1)
     bench.tracker.complete(5, RESULT)
@@ -235,7 +235,7 @@ def test_a_duration_stands_still_after_the_end(bench: Bench) -> None:
     assert bench.snapshot()["elapsedTime"] == 1000
 
 
-def test_what_ended_is_kept_for_an_hour_then_forgotten(bench: Bench) -> None:
+def test_ended_import_is_kept_for_an_hour(bench: Bench) -> None:
     bench.tracker.queue(6, "7", "other.csv", None, session_id="s-6")
     bench.tracker.complete(5, RESULT)
     bench.clock.advance(3599)
@@ -248,19 +248,19 @@ def test_what_ended_is_kept_for_an_hour_then_forgotten(bench: Bench) -> None:
     assert bench.tracker.find(6) is not None
 
 
-def test_an_import_cannot_be_followed_twice(bench: Bench) -> None:
+def test_import_cannot_be_tracked_twice(bench: Bench) -> None:
     with pytest.raises(ValueError, match="already tracked"):
         bench.tracker.queue(5, "8", "mine.csv", None, session_id="s-5")
 
 
-def test_news_of_an_unknown_import_are_ignored(bench: Bench) -> None:
+def test_reports_of_an_unknown_import_are_ignored(bench: Bench) -> None:
     bench.tracker.start(99)
     bench.tracker.update(99, ImportStatus.STAGING, 1, 2, 3, "")
     bench.tracker.complete(99, RESULT)
     assert bench.sent.sent == []
 
 
-def test_closing_leaves_no_timer_behind(bench: Bench) -> None:
+def test_close_cancels_all_timers(bench: Bench) -> None:
     bench.update(1)
     bench.update(2)
     bench.tracker.close()
@@ -279,7 +279,7 @@ def test_closing_leaves_no_timer_behind(bench: Bench) -> None:
         max_size=40,
     )
 )
-def test_whatever_is_reported_a_follower_sees_percentages_that_rise(
+def test_sent_percentages_never_decrease(
     updates: list[tuple[int, int | None, int, float]],
 ) -> None:
     bench = Bench()
@@ -300,7 +300,7 @@ def test_whatever_is_reported_a_follower_sees_percentages_that_rise(
 # -- the front end's contract
 
 
-def test_the_session_hears_of_progress_with_all_that_is_known(bench: Bench) -> None:
+def test_session_receives_progress_with_metadata(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.clock.advance(1.5)
     bench.update(4)
@@ -331,7 +331,7 @@ def test_the_session_hears_of_progress_with_all_that_is_known(bench: Bench) -> N
     }
 
 
-def test_the_session_hears_the_summary_and_the_guides_rooms_do_not(bench: Bench) -> None:
+def test_import_summary_is_sent_to_the_session_only(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.clock.advance(2)
     bench.tracker.complete(5, RESULT | {"importSummary": {"comparison": {}}})
@@ -347,7 +347,7 @@ def test_the_session_hears_the_summary_and_the_guides_rooms_do_not(bench: Bench)
     assert "importSummary" not in bench.snapshot()["result"]
 
 
-def test_after_an_error_the_session_hears_a_status_that_the_dialog_shows(bench: Bench) -> None:
+def test_session_receives_an_error_status_after_a_failure(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.tracker.fail(5, {"code": "VALIDATION_ERROR", "message": "foreign"})
     assert [event for _, event in bench.sent.progress_events()] == [
@@ -362,7 +362,7 @@ def test_after_an_error_the_session_hears_a_status_that_the_dialog_shows(bench: 
     assert error["error"] == {"code": "VALIDATION_ERROR", "message": "foreign"}
 
 
-def test_a_cancelled_import_is_told_to_both_rooms_and_final(bench: Bench) -> None:
+def test_canceled_import_notifies_both_rooms_and_is_final(bench: Bench) -> None:
     bench.tracker.start(5)
     bench.update(3)
     bench.tracker.cancel(5, {"code": "CANCELLED", "message": "enough"})
@@ -371,14 +371,14 @@ def test_a_cancelled_import_is_told_to_both_rooms_and_final(bench: Bench) -> Non
     assert (cancelled["status"], cancelled["processed"]) == ("cancelled", 3)
     bench.tracker.complete(5, RESULT)
     assert bench.snapshot()["status"] == "cancelled"
-    # Who polls understands "cancelled", the dialog on the socket does not.
+    # The polling route reports "cancelled"; the front end's dialog has no such state.
     record = bench.tracker.find("s-5")
     assert record is not None
     assert record.session_status()["status"] == "cancelled"
     assert bench.sent.payloads("progress-status")[0]["status"] == "error"
 
 
-def test_a_session_without_a_number_has_the_front_ends_events_only(bench: Bench) -> None:
+def test_session_without_an_import_sends_front_end_events_only(bench: Bench) -> None:
     bench.tracker.open("elsewhere", "8", {"operation": "csv-import"})
     bench.tracker.update("elsewhere", ImportStatus.PROCESSING, 1, 4, 25, "going", {"x": 1})
     bench.tracker.complete("elsewhere", {"message": "gone", "metadata": {"y": 2}})
@@ -388,14 +388,14 @@ def test_a_session_without_a_number_has_the_front_ends_events_only(bench: Bench)
     assert {"x": 1, "y": 2}.items() <= complete["metadata"].items()
 
 
-def test_when_a_session_gets_an_owner_strangers_are_put_out(bench: Bench) -> None:
+def test_other_users_are_removed_when_a_session_gets_an_owner(bench: Bench) -> None:
     allowed = ("user-7", "administrators")
     assert bench.sent.kept_only == [("progress-s-5", allowed), ("import-5", allowed)]
     bench.tracker.open("for-all", None)
     assert len(bench.sent.kept_only) == 2
 
 
-def test_an_import_that_does_not_move_has_stalled(bench: Bench) -> None:
+def test_import_without_progress_fails_as_stalled(bench: Bench) -> None:
     stalled: list[int | str] = []
     bench.tracker.on_stalled = stalled.append
     bench.tracker.watch()
@@ -410,7 +410,7 @@ def test_an_import_that_does_not_move_has_stalled(bench: Bench) -> None:
     bench.clock.advance(3600)
 
 
-def test_of_many_that_ended_the_oldest_are_forgotten_but_not_within_a_minute(
+def test_oldest_ended_imports_are_removed_after_a_minute_when_there_are_too_many(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_tracker, "MAXIMUM_ENDED", 2)

@@ -1,4 +1,4 @@
-"""Imports from the queue to their end, without a socket."""
+"""Tests of queued imports without sockets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.imports import csv_reader as csv_source
+from hextrackr_server.imports import csv_reader
 from hextrackr_server.imports import service as import_service
 from hextrackr_server.imports.pipeline import Importer, Progress, Report, Stopping
 from hextrackr_server.imports.progress_record import ImportStatus
@@ -22,7 +22,7 @@ from tests.hextrackr_server.support import (
     ADMIN,
     ALICE,
     BOB,
-    Office,
+    ImportHarness,
     Workbench,
     csv_text,
     finding_row,
@@ -31,171 +31,177 @@ from tests.hextrackr_server.support import (
 GOOD = csv_text([finding_row()])
 
 
-async def test_an_import_is_queued_at_once_and_then_done(office: Office) -> None:
-    answer = await office.submit(GOOD)
+async def test_import_is_queued_and_then_completed(harness: ImportHarness) -> None:
+    answer = await harness.submit(GOOD)
     assert answer["success"] is True
     assert (answer["status"], answer["totalRecords"]) == ("queued", None)
     assert answer["sessionId"].startswith("import-")
-    state = await office.ended(answer["importId"])
+    state = await harness.ended(answer["importId"])
     assert (state["status"], state["percentage"]) == ("completed", 100)
-    assert state["result"]["summary"]["inserted"] == len(office.bench.findings()) == 1
+    assert state["result"]["summary"]["inserted"] == len(harness.bench.findings()) == 1
 
 
-async def test_owner_and_room_hear_of_an_import_from_start_to_end(office: Office) -> None:
-    number = (await office.submit(GOOD, vendor="cisco"))["importId"]
-    await office.ended(number)
-    events = office.sent.events()
+async def test_owner_and_room_receive_the_events_of_an_import(harness: ImportHarness) -> None:
+    number = (await harness.submit(GOOD, vendor="cisco"))["importId"]
+    await harness.ended(number)
+    events = harness.sent.events()
     assert events[0] == ("user-7", "import-started")
     assert events[1] == (f"import-{number}+user-7", "import-progress")
     assert events[-2:] == [(f"import-{number}", "import-completed"), ("user-7", "import-finished")]
-    assert office.sent.payloads("import-started")[0]["vendor"] == "cisco"
-    assert office.sent.payloads("import-progress")[-1]["percentage"] == 100
+    assert harness.sent.payloads("import-started")[0]["vendor"] == "cisco"
+    assert harness.sent.payloads("import-progress")[-1]["percentage"] == 100
 
 
-async def test_events_come_on_the_loops_thread(office: Office) -> None:
+async def test_events_are_sent_on_the_loop_thread(harness: ImportHarness) -> None:
     threads: set[int] = set()
-    emit = office.sent.emit
+    emit = harness.sent.emit
 
     def noting(room: str, event: str, payload: dict[str, Any]) -> None:
         threads.add(threading.get_ident())
         emit(room, event, payload)
 
-    office.sent.emit = noting  # type: ignore[method-assign]
-    await office.ended((await office.submit(GOOD))["importId"])
+    harness.sent.emit = noting  # type: ignore[method-assign]
+    await harness.ended((await harness.submit(GOOD))["importId"])
     assert threads == {threading.get_ident()}
 
 
-async def test_statistics_are_told_of_a_commit_but_not_of_a_failure(office: Office) -> None:
-    await office.ended((await office.submit("Location,Devices\n1,2\n"))["importId"])
-    assert office.commits == []
-    await office.ended((await office.submit(GOOD))["importId"])
-    assert len(office.commits) == 1
+async def test_commit_callback_runs_for_completed_imports_only(harness: ImportHarness) -> None:
+    await harness.ended((await harness.submit("Location,Devices\n1,2\n"))["importId"])
+    assert harness.commits == []
+    await harness.ended((await harness.submit(GOOD))["importId"])
+    assert len(harness.commits) == 1
 
 
-async def test_a_foreign_file_fails_with_code_and_fields(office: Office) -> None:
-    state = await office.ended((await office.submit("Location,Devices\n1,2\n"))["importId"])
+async def test_import_of_an_unrelated_file_fails_with_code_and_fields(
+    harness: ImportHarness,
+) -> None:
+    state = await harness.ended((await harness.submit("Location,Devices\n1,2\n"))["importId"])
     assert state["status"] == "failed"
     assert state["result"]["code"] == "VALIDATION_ERROR"
     assert [each["path"] for each in state["result"]["fields"]] == ["host", "vulnerability"]
     rooms = f"import-{state['importId']}+user-7"
-    assert office.sent.events()[-2:] == [(rooms, "import-failed"), (rooms, "application-error")]
-    (error,) = office.sent.payloads("application-error")
+    assert harness.sent.events()[-2:] == [(rooms, "import-failed"), (rooms, "application-error")]
+    (error,) = harness.sent.payloads("application-error")
     assert (error["code"], error["details"]["importId"]) == ("IMPORT_FAILED", state["importId"])
 
 
-async def test_an_error_of_ours_fails_the_import_and_not_the_next(office: Office) -> None:
-    upload = await office.upload(GOOD)
+async def test_internal_error_fails_one_import_and_hides_its_details(
+    harness: ImportHarness,
+) -> None:
+    upload = await harness.upload(GOOD)
     upload.path.unlink()
-    broken = await office.imports.submit(upload, ALICE, ImportOptions())
-    state = await office.ended(broken["importId"])
+    broken = await harness.imports.submit(upload, ALICE, ImportOptions())
+    state = await harness.ended(broken["importId"])
     assert (state["status"], state["result"]["code"]) == ("failed", "IMPORT_FAILED")
     assert str(upload.path) not in str(state)
-    assert (await office.ended((await office.submit(GOOD))["importId"]))["status"] == "completed"
+    assert (await harness.ended((await harness.submit(GOOD))["importId"]))["status"] == "completed"
 
 
-async def test_imports_are_done_one_at_a_time_in_their_order(office: Office) -> None:
-    answers = [await office.submit(csv_text([finding_row(host=f"h-{n}")])) for n in range(5)]
+async def test_imports_run_one_at_a_time_in_order(harness: ImportHarness) -> None:
+    answers = [await harness.submit(csv_text([finding_row(host=f"h-{n}")])) for n in range(5)]
     for answer in answers:
-        await office.ended(answer["importId"])
-    ends = [p["importId"] for p in office.sent.payloads("import-completed")]
-    starts = [p["importId"] for p in office.sent.payloads("import-started")]
+        await harness.ended(answer["importId"])
+    ends = [p["importId"] for p in harness.sent.payloads("import-completed")]
+    starts = [p["importId"] for p in harness.sent.payloads("import-started")]
     assert starts == ends == [each["importId"] for each in answers]
-    order = [event for _, event in office.sent.events() if event != "import-progress"]
+    order = [event for _, event in harness.sent.events() if event != "import-progress"]
     assert order == ["import-started", "import-completed", "import-finished"] * 5
 
 
-async def test_the_file_is_deleted_after_its_import(office: Office) -> None:
+async def test_file_is_deleted_after_its_import(harness: ImportHarness) -> None:
     for content in (GOOD, "foreign\n1\n"):
-        await office.ended((await office.submit(content))["importId"])
-    await office.submit(GOOD)
-    await office.imports.stop()
-    assert list((office.bench.directory / "uploads").iterdir()) == []
+        await harness.ended((await harness.submit(content))["importId"])
+    await harness.submit(GOOD)
+    await harness.imports.stop()
+    assert list((harness.bench.directory / "uploads").iterdir()) == []
 
 
-async def test_an_import_is_seen_by_its_owner_and_by_admins(office: Office) -> None:
-    number = (await office.submit(GOOD))["importId"]
+async def test_import_is_visible_to_its_owner_and_administrators(harness: ImportHarness) -> None:
+    number = (await harness.submit(GOOD))["importId"]
     for principal in (ALICE, ADMIN):
-        assert (await office.imports.status(number, principal))["importId"] == number
+        assert (await harness.imports.status(number, principal))["importId"] == number
 
 
-async def test_a_foreign_import_looks_like_one_that_does_not_exist(office: Office) -> None:
-    number = (await office.submit(GOOD))["importId"]
+async def test_import_of_another_user_is_reported_as_missing(harness: ImportHarness) -> None:
+    number = (await harness.submit(GOOD))["importId"]
     refusals = []
     for each in (number, 999):
         with pytest.raises(ServiceError) as refusal:
-            await office.imports.status(each, BOB)
+            await harness.imports.status(each, BOB)
         refusals.append(refusal.value.body())
     assert refusals[0] == refusals[1]
     assert refusals[0]["code"] == "NOT_FOUND"
 
 
-async def test_an_import_that_the_tracker_forgot_is_read_from_the_database(office: Office) -> None:
-    good = await office.ended((await office.submit(GOOD))["importId"])
-    bad = await office.ended((await office.submit("foreign\n1\n"))["importId"])
-    office.tracker.close()
+async def test_status_is_read_from_the_database_when_the_tracker_has_no_record(
+    harness: ImportHarness,
+) -> None:
+    good = await harness.ended((await harness.submit(GOOD))["importId"])
+    bad = await harness.ended((await harness.submit("foreign\n1\n"))["importId"])
+    harness.tracker.close()
     for state in (good, bad):
-        remembered = await office.imports.status(state["importId"], ALICE)
+        remembered = await harness.imports.status(state["importId"], ALICE)
         for name in ("importId", "status", "processed", "total", "percentage", "result"):
             assert remembered[name] == state[name]
 
 
-async def test_more_imports_than_the_queue_holds_are_refused(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+async def test_import_is_refused_when_the_queue_is_full(
+    harness: ImportHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_service, "MAXIMUM_QUEUED", 0)
     with pytest.raises(ServiceError) as refusal:
-        await office.submit(GOOD)
+        await harness.submit(GOOD)
     assert refusal.value.code is ErrorCode.CONFLICT
-    assert list((office.bench.directory / "uploads").iterdir()) == []
+    assert list((harness.bench.directory / "uploads").iterdir()) == []
 
 
-async def test_nobody_fills_the_queue_alone_however_many_he_sends_at_once(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+async def test_import_is_refused_when_its_user_has_too_many_queued(
+    harness: ImportHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_service, "MAXIMUM_QUEUED_OF_USER", 2)
-    asked = [office.submit(GOOD) for _ in range(5)]
+    asked = [harness.submit(GOOD) for _ in range(5)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     refused = [each for each in answers if isinstance(each, ServiceError)]
     assert [each.code for each in refused] == [ErrorCode.CONFLICT] * 3
-    await office.ended((await office.submit(GOOD, BOB))["importId"])
-    await office.ended((await office.submit(GOOD))["importId"])
+    await harness.ended((await harness.submit(GOOD, BOB))["importId"])
+    await harness.ended((await harness.submit(GOOD))["importId"])
 
 
-async def test_a_session_that_a_producer_reports_of_is_no_imports(office: Office) -> None:
-    office.tracker.open("import-1-abc", None)
+async def test_import_is_refused_when_a_producer_uses_its_session(harness: ImportHarness) -> None:
+    harness.tracker.open("import-1-abc", None)
     with pytest.raises(ServiceError) as refusal:
-        await office.submit(GOOD, session_id="import-1-abc")
+        await harness.submit(GOOD, session_id="import-1-abc")
     assert refusal.value.code is ErrorCode.CONFLICT
-    assert list((office.bench.directory / "uploads").iterdir()) == []
-    assert not office.imports._queued
+    assert list((harness.bench.directory / "uploads").iterdir()) == []
+    assert not harness.imports._queued
 
 
-async def test_a_session_id_may_be_chosen_and_is_used_once(office: Office) -> None:
-    assert (await office.submit(GOOD, session_id="import-1-abc"))["sessionId"] == "import-1-abc"
+async def test_session_id_may_be_chosen_once(harness: ImportHarness) -> None:
+    assert (await harness.submit(GOOD, session_id="import-1-abc"))["sessionId"] == "import-1-abc"
     with pytest.raises(ServiceError) as refusal:
-        await office.submit(GOOD, session_id="import-1-abc")
+        await harness.submit(GOOD, session_id="import-1-abc")
     assert refusal.value.code is ErrorCode.CONFLICT
 
 
-async def test_a_session_that_begins_elsewhere_meanwhile_is_not_taken_over(
-    office: Office, monkeypatch: pytest.MonkeyPatch
+async def test_import_fails_when_a_producer_opens_its_session_meanwhile(
+    harness: ImportHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = office.bench.store.create_job
+    create = harness.bench.store.create_job
 
     def overtaken(**values: Any) -> ImportJob:
-        office.tracker.open("import-1-abc", BOB.user_id)
+        harness.tracker.open("import-1-abc", BOB.user_id)
         return create(**values)
 
-    monkeypatch.setattr(office.bench.store, "create_job", overtaken)
+    monkeypatch.setattr(harness.bench.store, "create_job", overtaken)
     with pytest.raises(ServiceError) as refusal:
-        await office.submit(GOOD, session_id="import-1-abc")
+        await harness.submit(GOOD, session_id="import-1-abc")
     assert refusal.value.code is ErrorCode.CONFLICT
-    job = office.bench.store.job_of_session("import-1-abc")
+    job = harness.bench.store.job_of_session("import-1-abc")
     assert job is not None
     assert (job.status, job.error_code) == ("failed", "CONFLICT")
-    assert not office.imports._queued
-    assert office.imports._stop_reasons == {}
-    assert list((office.bench.directory / "uploads").iterdir()) == []
+    assert not harness.imports._queued
+    assert harness.imports._stop_reasons == {}
+    assert list((harness.bench.directory / "uploads").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -206,154 +212,160 @@ async def test_a_session_that_begins_elsewhere_meanwhile_is_not_taken_over(
         ({"scope": "everything"}, "scope"),
     ],
 )
-async def test_options_are_checked(office: Office, options: dict[str, str], path: str) -> None:
+async def test_invalid_option_is_refused_with_its_field(
+    harness: ImportHarness, options: dict[str, str], path: str
+) -> None:
     with pytest.raises(ServiceError) as refusal:
-        await office.submit(GOOD, **options)
+        await harness.submit(GOOD, **options)
     assert refusal.value.fields is not None
     assert refusal.value.fields[0]["path"] == path
 
 
-async def test_a_scan_date_may_be_told(office: Office) -> None:
-    await office.ended((await office.submit(GOOD, scan_date="2024-02-29"))["importId"])
-    assert office.bench.findings()[0]["scan_date"] == "2024-02-29"
+async def test_scan_date_may_be_chosen(harness: ImportHarness) -> None:
+    await harness.ended((await harness.submit(GOOD, scan_date="2024-02-29"))["importId"])
+    assert harness.bench.findings()[0]["scan_date"] == "2024-02-29"
 
 
-async def test_a_server_that_stops_interrupts_its_imports_and_says_so(
+async def test_stop_interrupts_imports_and_notifies_followers(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workbench.import_rows([finding_row(cve="CVE-2024-9999")])
     before = workbench.findings()
-    office = Office(workbench)
-    inspect = csv_source.inspect
+    harness = ImportHarness(workbench)
+    inspect = csv_reader.inspect
 
-    def held(path: Path, checkpoint: csv_source.Checkpoint) -> csv_source.CsvSource:
-        # A quick machine would end the first before the last is queued.
-        assert office.imports._stop.wait(10)
+    def paused(path: Path, checkpoint: csv_reader.Checkpoint) -> csv_reader.CsvSource:
+        # Otherwise the first import could end before the last one is queued.
+        assert harness.imports._stop.wait(10)
         return inspect(path, checkpoint)
 
-    monkeypatch.setattr(csv_source, "inspect", held)
-    await office.imports.start()
+    monkeypatch.setattr(csv_reader, "inspect", paused)
+    await harness.imports.start()
     rows = [finding_row(host=f"h-{number}") for number in range(3000)]
-    answers = [await office.submit(csv_text(rows)[:99_000]) for _ in range(3)]
-    await office.imports.stop()
+    answers = [await harness.submit(csv_text(rows)[:99_000]) for _ in range(3)]
+    await harness.imports.stop()
     await asyncio.sleep(0)
     for answer in answers:
         job = workbench.store.job(answer["importId"])
         assert job is not None
         assert (job.status, job.error_code) == ("failed", "INTERRUPTED")
     assert workbench.findings() == before
-    assert len(office.sent.payloads("import-failed")) == len(answers)
+    assert len(harness.sent.payloads("import-failed")) == len(answers)
 
 
-class Held(Importer):
-    """An importer that waits in the middle of its work until it is let go."""
+class PausedImporter(Importer):
+    """An importer that pauses in a given phase until the test resumes it."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.phase = ImportStatus.PARSING
-        self.reached, self.let_go = threading.Event(), threading.Event()
+        self.reached, self.resume = threading.Event(), threading.Event()
 
     def run(self, job: ImportJob, path: Path, report: Report, stopping: Stopping) -> dict[str, Any]:
-        def held(progress: Progress) -> None:
+        def paused(progress: Progress) -> None:
             report(progress)
             if progress.status is self.phase:
                 self.reached.set()
-                self.let_go.wait(10)
+                self.resume.wait(10)
 
-        return super().run(job, path, held, stopping)
+        return super().run(job, path, paused, stopping)
 
 
 @pytest.fixture
-async def held(workbench: Workbench) -> AsyncIterator[tuple[Office, Held]]:
-    importer = workbench.importer = Held(workbench.database)
-    office = Office(workbench)
-    await office.imports.start()
-    yield office, importer
-    importer.let_go.set()
-    await office.imports.stop()
-    office.tracker.close()
+async def paused(workbench: Workbench) -> AsyncIterator[tuple[ImportHarness, PausedImporter]]:
+    importer = workbench.importer = PausedImporter(workbench.database)
+    harness = ImportHarness(workbench)
+    await harness.imports.start()
+    yield harness, importer
+    importer.resume.set()
+    await harness.imports.stop()
+    harness.tracker.close()
 
 
-async def test_a_running_import_is_cancelled_and_leaves_everything_as_it_was(
-    held: tuple[Office, Held],
+async def test_canceled_running_import_changes_nothing(
+    paused: tuple[ImportHarness, PausedImporter],
 ) -> None:
-    office, importer = held
+    harness, importer = paused
     importer.phase = ImportStatus.PROCESSING
-    number = (await office.submit(GOOD))["importId"]
+    number = (await harness.submit(GOOD))["importId"]
     await asyncio.to_thread(importer.reached.wait, 10)
-    assert (await office.imports.cancel(number, ALICE))["status"] == "cancelling"
-    importer.let_go.set()
-    state = await office.ended(number)
+    assert (await harness.imports.cancel(number, ALICE))["status"] == "cancelling"
+    importer.resume.set()
+    state = await harness.ended(number)
     assert (state["status"], state["result"]["code"]) == ("cancelled", "CANCELLED")
-    assert (office.bench.findings(), office.bench.staged()) == ([], 0)
-    job = office.bench.store.job(number)
+    assert (harness.bench.findings(), harness.bench.staged()) == ([], 0)
+    job = harness.bench.store.job(number)
     assert job is not None
     assert (job.status, job.error_code) == ("cancelled", "CANCELLED")
-    assert len(office.sent.payloads("import-cancelled")) == 1
+    assert len(harness.sent.payloads("import-cancelled")) == 1
     with pytest.raises(ServiceError, match="already cancelled"):
-        await office.imports.cancel(number, ALICE)
+        await harness.imports.cancel(number, ALICE)
 
 
-async def test_one_that_waits_is_cancelled_at_once_and_never_begins(
-    held: tuple[Office, Held],
+async def test_canceled_queued_import_never_starts(
+    paused: tuple[ImportHarness, PausedImporter],
 ) -> None:
-    office, importer = held
-    first = (await office.submit(GOOD))["importId"]
-    second = (await office.submit(GOOD))["importId"]
+    harness, importer = paused
+    first = (await harness.submit(GOOD))["importId"]
+    second = (await harness.submit(GOOD))["importId"]
     await asyncio.to_thread(importer.reached.wait, 10)
-    assert (await office.imports.cancel(second, ADMIN))["status"] == "cancelled"
-    assert (await office.imports.status(second, ALICE))["status"] == "cancelled"
-    importer.let_go.set()
-    assert (await office.ended(first))["status"] == "completed"
-    await office.imports.stop()
-    assert len(office.sent.payloads("import-started")) == 1
-    assert list((office.bench.directory / "uploads").iterdir()) == []
+    assert (await harness.imports.cancel(second, ADMIN))["status"] == "cancelled"
+    assert (await harness.imports.status(second, ALICE))["status"] == "cancelled"
+    importer.resume.set()
+    assert (await harness.ended(first))["status"] == "completed"
+    await harness.imports.stop()
+    assert len(harness.sent.payloads("import-started")) == 1
+    assert list((harness.bench.directory / "uploads").iterdir()) == []
 
 
-async def test_a_foreign_import_cannot_be_cancelled(held: tuple[Office, Held]) -> None:
-    office, _ = held
-    number = (await office.submit(GOOD))["importId"]
+async def test_cancel_is_refused_for_an_import_of_another_user(
+    paused: tuple[ImportHarness, PausedImporter],
+) -> None:
+    harness, _ = paused
+    number = (await harness.submit(GOOD))["importId"]
     with pytest.raises(ServiceError) as refusal:
-        await office.imports.cancel(number, BOB)
+        await harness.imports.cancel(number, BOB)
     assert refusal.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_an_import_that_stalled_ends_when_it_moves_again(held: tuple[Office, Held]) -> None:
-    office, importer = held
-    number = (await office.submit(GOOD))["importId"]
+async def test_stalled_import_stops_at_its_next_checkpoint(
+    paused: tuple[ImportHarness, PausedImporter],
+) -> None:
+    harness, importer = paused
+    number = (await harness.submit(GOOD))["importId"]
     await asyncio.to_thread(importer.reached.wait, 10)
-    office.tracker.fail(number, {"code": "STALLED", "message": "it does not move"})
-    office.tracker.on_stalled(number)
-    importer.let_go.set()
-    await office.imports.stop()
-    job = office.bench.store.job(number)
+    harness.tracker.fail(number, {"code": "STALLED", "message": "it does not move"})
+    harness.tracker.on_stalled(number)
+    importer.resume.set()
+    await harness.imports.stop()
+    job = harness.bench.store.job(number)
     assert job is not None
     assert (job.status, job.error_code) == ("failed", "STALLED")
-    assert office.bench.findings() == []
-    assert len(office.sent.payloads("import-failed")) == 1
+    assert harness.bench.findings() == []
+    assert len(harness.sent.payloads("import-failed")) == 1
 
 
-async def test_of_a_commit_the_changes_are_told_with_their_import(office: Office) -> None:
-    number = (await office.submit(csv_text([finding_row(severity="Critical")])))["importId"]
-    await office.ended(number)
-    ((committed, summary, changes),) = office.commits
+async def test_commit_callback_receives_the_changes(harness: ImportHarness) -> None:
+    number = (await harness.submit(csv_text([finding_row(severity="Critical")])))["importId"]
+    await harness.ended(number)
+    ((committed, summary, changes),) = harness.commits
     assert (committed, summary["inserted"]) == (number, 1)
     assert [each["cve"] for each in changes["rows"]] == ["CVE-2024-1000"]
     assert [each["cve"] for each in changes["topCritical"]] == ["CVE-2024-1000"]
 
 
-async def test_a_session_is_shown_in_the_front_ends_words_also_when_forgotten(
-    office: Office,
+async def test_session_state_is_the_same_from_tracker_and_database(
+    harness: ImportHarness,
 ) -> None:
-    good = await office.submit(GOOD, session_id="import-1-a")
-    bad = await office.submit("foreign\n1\n", session_id="import-1-b")
-    await office.ended(good["importId"])
-    await office.ended(bad["importId"])
-    view = office.imports.view
+    good = await harness.submit(GOOD, session_id="import-1-a")
+    bad = await harness.submit("foreign\n1\n", session_id="import-1-b")
+    await harness.ended(good["importId"])
+    await harness.ended(bad["importId"])
+    view = harness.imports.view
     shown = [await view.session(each, ALICE) for each in ("import-1-a", "import-1-b")]
     assert [each["status"] for each in shown] == ["completed", "error"]
     assert shown[0]["metadata"]["importSummary"]["comparison"]["currentTotal"] == 1
-    office.tracker.close()
+    harness.tracker.close()
     for before in shown:
         after = await view.session(before["sessionId"], ADMIN)
         for name in ("sessionId", "status", "message"):
@@ -366,22 +378,24 @@ async def test_a_session_is_shown_in_the_front_ends_words_also_when_forgotten(
         assert refusal.value.code is ErrorCode.NOT_FOUND
 
 
-async def test_the_loop_is_free_while_an_import_works(office: Office) -> None:
-    """The loop turns many times between start and end: the work is elsewhere."""
-    number = (await office.submit(csv_text([finding_row(host=f"h-{n}") for n in range(2000)])))[
+async def test_loop_runs_while_an_import_works(harness: ImportHarness) -> None:
+    # The loop iterates many times between start and end, because the import runs in a thread.
+    number = (await harness.submit(csv_text([finding_row(host=f"h-{n}") for n in range(2000)])))[
         "importId"
     ]
     turns = 0
-    while (await office.imports.status(number, ALICE))["status"] != "completed":
+    while (await harness.imports.status(number, ALICE))["status"] != "completed":
         turns += 1
         await asyncio.sleep(0.001)
     assert turns > 10
 
 
-async def test_what_a_former_server_left_is_settled_at_the_start(workbench: Workbench) -> None:
+async def test_start_fails_the_unfinished_imports_of_a_previous_server(
+    workbench: Workbench,
+) -> None:
     left = workbench.job()
-    office = Office(workbench)
-    await office.imports.start()
-    state = await office.imports.status(left.import_id, ADMIN)
-    await office.imports.stop()
+    harness = ImportHarness(workbench)
+    await harness.imports.start()
+    state = await harness.imports.status(left.import_id, ADMIN)
+    await harness.imports.stop()
     assert (state["status"], state["result"]["code"]) == ("failed", "INTERRUPTED")

@@ -1,4 +1,4 @@
-"""Where files wait for their import."""
+"""Tests of stored uploads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-class Shelf:
+class UploadHarness:
     def __init__(self, directory: Path) -> None:
         self.clock = FakeClock()
         self.directory = directory
@@ -39,73 +39,75 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
-    return Shelf(tmp_path / "uploads")
+def harness(tmp_path: Path) -> UploadHarness:
+    return UploadHarness(tmp_path / "uploads")
 
 
-async def test_a_file_is_stored_as_it_arrives(shelf: Shelf) -> None:
-    upload = await shelf.store.receive(chunks(b"a,b\n", b"", b"1,2\n"), "scan.csv", ALICE)
+async def test_upload_is_stored_with_size_and_hash(harness: UploadHarness) -> None:
+    upload = await harness.store.receive(chunks(b"a,b\n", b"", b"1,2\n"), "scan.csv", ALICE)
     assert upload.path.read_bytes() == b"a,b\n1,2\n"
     assert upload.size == 8
     assert upload.sha256 == hashlib.sha256(b"a,b\n1,2\n").hexdigest()
 
 
-async def test_a_large_file_is_stored_in_pieces(tmp_path: Path) -> None:
+async def test_large_upload_is_stored_in_chunks(tmp_path: Path) -> None:
     store = UploadStore(tmp_path / "uploads", FakeClock().monotonic)
     upload = await store.receive(chunks(*[bytes([n]) * 100_000 for n in range(10)]), "x.csv", ALICE)
     assert upload.path.read_bytes() == b"".join(bytes([n]) * 100_000 for n in range(10))
 
 
-async def test_a_file_that_is_too_large_leaves_nothing_behind(shelf: Shelf) -> None:
+async def test_too_large_upload_leaves_no_file(harness: UploadHarness) -> None:
     with pytest.raises(ServiceError) as refusal:
-        await shelf.store.receive(chunks(b"x" * 600, b"x" * 600), "scan.csv", ALICE)
+        await harness.store.receive(chunks(b"x" * 600, b"x" * 600), "scan.csv", ALICE)
     assert refusal.value.code is ErrorCode.TOO_LARGE
-    assert shelf.files() == []
+    assert harness.files() == []
 
 
-async def test_an_upload_that_breaks_off_leaves_nothing_behind(shelf: Shelf) -> None:
+async def test_aborted_upload_leaves_no_file(harness: UploadHarness) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield b"x"
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await shelf.store.receive(broken(), "scan.csv", ALICE)
-    assert shelf.files() == []
+        await harness.store.receive(broken(), "scan.csv", ALICE)
+    assert harness.files() == []
 
 
-async def test_an_upload_is_taken_once_and_by_its_owner(shelf: Shelf) -> None:
-    upload = await shelf.kept()
+async def test_upload_is_taken_once_by_its_owner(harness: UploadHarness) -> None:
+    upload = await harness.kept()
     with pytest.raises(ServiceError, match="no such upload"):
-        shelf.store.take(upload.upload_id, BOB)
-    assert shelf.store.take(upload.upload_id, ALICE) is upload
+        harness.store.take(upload.upload_id, BOB)
+    assert harness.store.take(upload.upload_id, ALICE) is upload
     with pytest.raises(ServiceError, match="no such upload"):
-        shelf.store.take(upload.upload_id, ALICE)
+        harness.store.take(upload.upload_id, ALICE)
 
 
-async def test_what_waits_for_an_hour_is_deleted(shelf: Shelf) -> None:
-    upload = await shelf.kept()
-    shelf.clock.advance(3600)
-    shelf.store.sweep()
-    assert shelf.files() == []
+async def test_upload_is_deleted_after_an_hour(harness: UploadHarness) -> None:
+    upload = await harness.kept()
+    harness.clock.advance(3600)
+    harness.store.sweep()
+    assert harness.files() == []
     with pytest.raises(ServiceError):
-        shelf.store.take(upload.upload_id, ALICE)
+        harness.store.take(upload.upload_id, ALICE)
 
 
-async def test_a_user_cannot_pile_up_uploads(shelf: Shelf) -> None:
+async def test_upload_is_refused_when_its_user_has_too_many(harness: UploadHarness) -> None:
     for _ in range(MAXIMUM_WAITING_PER_USER):
-        await shelf.kept()
+        await harness.kept()
     with pytest.raises(ServiceError) as refusal:
-        await shelf.kept()
+        await harness.kept()
     assert refusal.value.code is ErrorCode.CONFLICT
-    assert len(shelf.files()) == MAXIMUM_WAITING_PER_USER
+    assert len(harness.files()) == MAXIMUM_WAITING_PER_USER
 
 
-async def test_a_new_store_begins_empty_and_a_closed_one_is_gone(shelf: Shelf) -> None:
-    await shelf.kept()
-    store = UploadStore(shelf.directory, shelf.clock.monotonic)
-    assert shelf.files() == []
+async def test_store_deletes_old_files_at_the_start_and_its_folder_at_the_end(
+    harness: UploadHarness,
+) -> None:
+    await harness.kept()
+    store = UploadStore(harness.directory, harness.clock.monotonic)
+    assert harness.files() == []
     store.close()
-    assert not shelf.directory.exists()
+    assert not harness.directory.exists()
 
 
 @pytest.mark.parametrize(
@@ -120,5 +122,5 @@ async def test_a_new_store_begins_empty_and_a_closed_one_is_gone(shelf: Shelf) -
         ("x" * 300, "x" * 255),
     ],
 )
-def test_a_clients_name_of_a_file_is_only_for_showing(given: str, shown: str) -> None:
+def test_file_name_is_made_displayable(given: str, shown: str) -> None:
     assert tidy_filename(given) == shown

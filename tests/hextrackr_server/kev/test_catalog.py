@@ -1,4 +1,4 @@
-"""What is a catalog, and how it is fetched."""
+"""Tests of parsing and fetching the KEV catalog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hextrackr_server.kev.fetcher import ATTEMPTS, KevFetcher, read_file
 from tests.hextrackr_server.kev_support import HOSTS, Source, feed, item, running_source
 
 
-def test_a_catalog_is_read_with_all_that_it_says() -> None:
+def test_catalog_is_parsed_with_all_properties() -> None:
     given = item(" cve-2024-1000 ", knownRansomwareCampaignUse="Known", cwes=["CWE-1", "CWE-2"])
     catalog = parse_catalog(feed(given, item("CVE-2024-2000", forensicTriage="Yes")))
     assert catalog.version == "2025.09.30"
@@ -23,7 +23,7 @@ def test_a_catalog_is_read_with_all_that_it_says() -> None:
     assert (entry.date_added, entry.due_date) == ("2025-01-02", "2025-01-23")
 
 
-def test_what_is_optional_may_be_missing() -> None:
+def test_catalog_is_parsed_without_optional_properties() -> None:
     short = item()
     for name in ("knownRansomwareCampaignUse", "notes", "cwes"):
         del short[name]
@@ -49,7 +49,7 @@ def test_what_is_optional_may_be_missing() -> None:
         (feed({"cveID": "CVE-2024-1000"}), "CISA's format"),
     ],
 )
-def test_what_is_no_catalog_is_refused_with_the_reason(body: bytes, reason: str) -> None:
+def test_invalid_catalog_is_refused_with_the_reason(body: bytes, reason: str) -> None:
     with pytest.raises(KevError, match=reason):
         parse_catalog(body)
 
@@ -68,19 +68,19 @@ def fetcher(source: Source, waits: list[float] | None = None, **options: Any) ->
     return KevFetcher(source.url, HOSTS, wait=noted.append, **options)
 
 
-def test_the_catalog_comes_with_what_makes_the_next_question_cheap(source: Source) -> None:
+def test_fetch_returns_the_body_and_its_validators(source: Source) -> None:
     source.answer(b"body", etag='"v1"', last_modified="Tue, 30 Sep 2025 00:00:00 GMT")
     assert fetcher(source).fetch() == (b"body", '"v1"', "Tue, 30 Sep 2025 00:00:00 GMT")
 
 
-def test_one_that_has_not_changed_is_not_sent_again(source: Source) -> None:
+def test_fetch_returns_no_body_when_the_catalog_is_unchanged(source: Source) -> None:
     source.answer(status=304)
     assert fetcher(source).fetch('"v1"', "yesterday") == (None, '"v1"', "yesterday")
-    assert source.asked[0]["if-none-match"] == '"v1"'
-    assert source.asked[0]["if-modified-since"] == "yesterday"
+    assert source.requests[0]["if-none-match"] == '"v1"'
+    assert source.requests[0]["if-modified-since"] == "yesterday"
 
 
-def test_a_source_that_stumbles_is_asked_again_and_later(source: Source) -> None:
+def test_fetch_retries_with_growing_waits(source: Source) -> None:
     waits: list[float] = []
     source.answer(status=503)
     source.answer(b"cut", length=10)
@@ -89,27 +89,27 @@ def test_a_source_that_stumbles_is_asked_again_and_later(source: Source) -> None
     assert waits == [1.0, 2.0]
 
 
-def test_after_three_attempts_it_is_given_up(source: Source) -> None:
+def test_fetch_fails_after_three_attempts(source: Source) -> None:
     source.answer(status=500)
     with pytest.raises(KevError, match="answered with status 500"):
         fetcher(source).fetch()
-    assert len(source.asked) == ATTEMPTS
+    assert len(source.requests) == ATTEMPTS
 
 
-def test_a_refusal_is_not_asked_again(source: Source) -> None:
+def test_fetch_does_not_retry_a_refusal(source: Source) -> None:
     source.answer(status=403)
     with pytest.raises(KevError, match="answered with status 403"):
         fetcher(source).fetch()
-    assert len(source.asked) == 1
+    assert len(source.requests) == 1
 
 
-def test_an_answer_that_is_too_large_is_not_read_to_its_end(source: Source) -> None:
+def test_fetch_fails_when_the_body_is_too_large(source: Source) -> None:
     source.answer(b"x" * 1000)
     with pytest.raises(KevError, match="larger than the allowed 500 bytes"):
         fetcher(source, maximum=500).fetch()
 
 
-def test_a_source_that_does_not_answer_in_time_is_given_up(source: Source) -> None:
+def test_fetch_times_out_when_the_source_is_silent(source: Source) -> None:
     waits: list[float] = []
     source.answers.append(lambda handler: handler.rfile.read(1) and None)
     with pytest.raises(KevError, match="timed out"):
@@ -117,7 +117,7 @@ def test_a_source_that_does_not_answer_in_time_is_given_up(source: Source) -> No
     assert len(waits) == ATTEMPTS - 1
 
 
-def test_nobody_else_is_asked_not_even_by_a_redirect(source: Source) -> None:
+def test_redirect_to_another_host_is_refused(source: Source) -> None:
     source.answer(status=302, location="http://169.254.169.254/latest/")
     with pytest.raises(KevError, match=r"got '169\.254\.169\.254'"):
         fetcher(source).fetch()
@@ -126,17 +126,17 @@ def test_nobody_else_is_asked_not_even_by_a_redirect(source: Source) -> None:
 @pytest.mark.parametrize(
     "url", ["https://evil.example/feed", "file:///etc/passwd", "https://127.0.0.1@evil.example/"]
 )
-def test_a_url_of_another_host_is_refused(url: str) -> None:
+def test_url_of_another_host_is_refused(url: str) -> None:
     with pytest.raises(KevError, match="the host of the catalog must be one of"):
         KevFetcher(url, HOSTS).fetch()
 
 
-def test_a_host_elsewhere_is_asked_over_https_only() -> None:
+def test_remote_host_requires_https() -> None:
     with pytest.raises(KevError, match="must begin with https:"):
         KevFetcher("http://feeds.example/x", ("feeds.example",)).fetch()
 
 
-def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
+def test_file_is_refused_when_it_is_missing_or_too_large(tmp_path: Path) -> None:
     path = tmp_path / "kev.json"
     with pytest.raises(KevError, match="No such file"):
         read_file(path)

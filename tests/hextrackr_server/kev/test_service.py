@@ -1,4 +1,4 @@
-"""KEV, from a catalog to what is told of it."""
+"""Tests of KEV synchronization, its events and its schedule."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tests.hextrackr_server.support import FakeClock, Recorder, Workbench, findi
 DAY = 86_400.0
 
 
-class Desk:
-    """A service over a workbench, with a source that is a file or on loopback."""
+class KevHarness:
+    """A KEV service on a workbench; its source is a file or a server on loopback."""
 
     def __init__(
         self,
@@ -64,8 +64,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(workbench: Workbench) -> Desk:
-    return Desk(workbench, workbench.directory / "kev.json")
+def harness(workbench: Workbench) -> KevHarness:
+    return KevHarness(workbench, workbench.directory / "kev.json")
 
 
 @pytest.fixture
@@ -74,34 +74,34 @@ def source() -> Iterator[Source]:
         yield running
 
 
-def online(workbench: Workbench, source: Source, interval: float = 0.0) -> Desk:
-    return Desk(workbench, KevFetcher(source.url, HOSTS, wait=lambda _: None), interval)
+def online(workbench: Workbench, source: Source, interval: float = 0.0) -> KevHarness:
+    return KevHarness(workbench, KevFetcher(source.url, HOSTS, wait=lambda _: None), interval)
 
 
-async def test_a_synchronisation_is_told_stage_by_stage(desk: Desk) -> None:
-    result = await desk.kev.sync(body=feed(*many(600)))
-    assert desk.stages() == ["started", "processing", "processing", "processing", "completed"]
-    updates = desk.sent.payloads("kev-sync-update")
+async def test_synchronization_sends_an_event_per_stage(harness: KevHarness) -> None:
+    result = await harness.kev.sync(body=feed(*many(600)))
+    assert harness.stages() == ["started", "processing", "processing", "processing", "completed"]
+    updates = harness.sent.payloads("kev-sync-update")
     assert [each["processedCount"] for each in updates] == [0, 250, 500, 600, 600]
     assert updates[-1] == {
         "status": "completed",
         "processedCount": 600,
         "newEntries": 600,
-        "timestamp": desk.clock.epoch_ms(),
+        "timestamp": harness.clock.epoch_ms(),
         "total": 600,
         "matchedCount": 0,
         "catalogVersion": "2025.09.30",
     }
-    assert (result["totalKevs"], result["newEntries"], desk.changed) == (600, 600, 1)
+    assert (result["totalKevs"], result["newEntries"], harness.changed) == (600, 600, 1)
 
 
-async def test_the_difference_is_computed_and_remembered(desk: Desk) -> None:
-    await desk.kev.sync(body=feed(*many(10)))
+async def test_difference_is_returned_and_stored(harness: KevHarness) -> None:
+    await harness.kev.sync(body=feed(*many(10)))
     second = [item("CVE-2024-1000", product="Switch"), *many(8, 1001), item("CVE-2025-9999")]
-    result = await desk.kev.sync(body=feed(*second))
+    result = await harness.kev.sync(body=feed(*second))
     counts = [result[f"{name}Entries"] for name in ("new", "changed", "removed")]
     assert (counts, result["totalKevs"]) == ([1, 1, 1], 10)
-    with desk.bench.database.reading() as connection:
+    with harness.bench.database.reading() as connection:
         query = select(kev_history.c.cve_id, kev_history.c.change).order_by(kev_history.c.id)
         assert connection.execute(query).all()[10:] == [
             ("CVE-2025-9999", "added"),
@@ -110,12 +110,14 @@ async def test_the_difference_is_computed_and_remembered(desk: Desk) -> None:
         ]
 
 
-async def test_what_is_open_here_and_became_exploited_is_told_once(desk: Desk) -> None:
+async def test_open_finding_that_becomes_known_exploited_is_published_once(
+    harness: KevHarness,
+) -> None:
     rows = [finding_row(), finding_row(host="web-2"), finding_row(cve="CVE-2024-2000")]
-    desk.bench.import_rows(rows, user_id="7")
+    harness.bench.import_rows(rows, user_id="7")
     catalog = feed(item("CVE-2024-1000", knownRansomwareCampaignUse="Known"), item("CVE-2020-1111"))
-    await desk.kev.sync(body=catalog)
-    (change,) = desk.sent.payloads("vulnerability-change")
+    await harness.kev.sync(body=catalog)
+    (change,) = harness.sent.payloads("vulnerability-change")
     assert (change["type"], change["data"]) == (
         "status_changed",
         {
@@ -126,145 +128,149 @@ async def test_what_is_open_here_and_became_exploited_is_told_once(desk: Desk) -
             "hosts": 2,
         },
     )
-    assert ("user-7", "vulnerability-notification") in desk.sent.events()
-    await desk.kev.sync(body=catalog)
-    assert len(desk.sent.payloads("vulnerability-change")) == 1
+    assert ("user-7", "vulnerability-notification") in harness.sent.events()
+    await harness.kev.sync(body=catalog)
+    assert len(harness.sent.payloads("vulnerability-change")) == 1
 
 
-async def test_what_is_resolved_here_is_not_told(desk: Desk) -> None:
-    desk.bench.import_rows([finding_row(), finding_row(cve="CVE-2024-2000")])
-    desk.bench.import_rows([finding_row(cve="CVE-2024-2000")])
-    await desk.kev.sync(body=feed(item("CVE-2024-1000")))
-    assert desk.sent.payloads("vulnerability-change") == []
-    assert (await desk.kev.status())["matchedCount"] == 0
+async def test_resolved_finding_is_not_published(harness: KevHarness) -> None:
+    harness.bench.import_rows([finding_row(), finding_row(cve="CVE-2024-2000")])
+    harness.bench.import_rows([finding_row(cve="CVE-2024-2000")])
+    await harness.kev.sync(body=feed(item("CVE-2024-1000")))
+    assert harness.sent.payloads("vulnerability-change") == []
+    assert (await harness.kev.status())["matchedCount"] == 0
 
 
-async def test_a_catalog_that_shrinks_is_not_believed_unless_forced(desk: Desk) -> None:
-    await desk.kev.sync(body=feed(*many(10)))
+async def test_shrunken_catalog_is_refused_unless_forced(harness: KevHarness) -> None:
+    await harness.kev.sync(body=feed(*many(10)))
     with pytest.raises(ServiceError, match="lost 3 of 10 entries"):
-        await desk.kev.sync(body=feed(*many(7)))
-    assert (await desk.kev.status())["totalKevs"] == 10
-    assert desk.stages()[-1] == "failed"
-    assert "lost 3" in desk.sent.payloads("kev-sync-update")[-1]["error"]
-    assert (desk.log()[-1]["status"], desk.changed) == ("failed", 1)
-    assert (await desk.kev.sync(body=feed(*many(7)), force=True))["removedEntries"] == 3
+        await harness.kev.sync(body=feed(*many(7)))
+    assert (await harness.kev.status())["totalKevs"] == 10
+    assert harness.stages()[-1] == "failed"
+    assert "lost 3" in harness.sent.payloads("kev-sync-update")[-1]["error"]
+    assert (harness.log()[-1]["status"], harness.changed) == ("failed", 1)
+    assert (await harness.kev.sync(body=feed(*many(7)), force=True))["removedEntries"] == 3
 
 
-async def test_a_local_file_is_a_source(desk: Desk) -> None:
+async def test_catalog_is_read_from_a_local_file(harness: KevHarness) -> None:
     with pytest.raises(ServiceError, match="cannot be read") as refusal:
-        await desk.kev.sync()
+        await harness.kev.sync()
     assert refusal.value.code is ErrorCode.UNAVAILABLE
-    (desk.bench.directory / "kev.json").write_bytes(feed(item()))
-    assert (await desk.kev.sync())["totalKevs"] == 1
+    (harness.bench.directory / "kev.json").write_bytes(feed(item()))
+    assert (await harness.kev.sync())["totalKevs"] == 1
 
 
-async def test_an_unchanged_catalog_is_skipped(workbench: Workbench, source: Source) -> None:
-    desk = online(workbench, source)
+async def test_unchanged_catalog_is_skipped(workbench: Workbench, source: Source) -> None:
+    harness = online(workbench, source)
     source.answer(feed(item()), etag='"v1"')
     source.answer(status=304)
-    await desk.kev.sync()
-    result = await desk.kev.sync()
+    await harness.kev.sync()
+    result = await harness.kev.sync()
     assert (result["skipped"], result["totalKevs"], result["catalogVersion"]) == (
         True,
         1,
         "2025.09.30",
     )
-    assert desk.stages()[-2:] == ["fetching", "skipped"]
-    assert source.asked[1]["if-none-match"] == '"v1"'
-    assert desk.log()[-1]["etag"] == '"v1"'
+    assert harness.stages()[-2:] == ["fetching", "skipped"]
+    assert source.requests[1]["if-none-match"] == '"v1"'
+    assert harness.log()[-1]["etag"] == '"v1"'
 
 
-async def test_a_forced_one_asks_for_all_of_it(workbench: Workbench, source: Source) -> None:
-    desk = online(workbench, source)
+async def test_forced_synchronization_fetches_an_unchanged_catalog(
+    workbench: Workbench, source: Source
+) -> None:
+    harness = online(workbench, source)
     source.answer(feed(item()), etag='"v1"')
-    await desk.kev.sync()
-    await desk.kev.sync(force=True)
-    assert "if-none-match" not in source.asked[1]
+    await harness.kev.sync()
+    await harness.kev.sync(force=True)
+    assert "if-none-match" not in source.requests[1]
 
 
-async def test_one_at_a_time(desk: Desk) -> None:
-    first = asyncio.create_task(desk.kev.sync(body=feed(*many(300))))
+async def test_second_synchronization_is_refused_while_one_runs(harness: KevHarness) -> None:
+    first = asyncio.create_task(harness.kev.sync(body=feed(*many(300))))
     await asyncio.sleep(0)
     with pytest.raises(ServiceError) as refusal:
-        await desk.kev.sync(body=feed(item()))
+        await harness.kev.sync(body=feed(item()))
     assert refusal.value.code is ErrorCode.CONFLICT
-    assert (await desk.kev.status())["syncInProgress"]
+    assert (await harness.kev.status())["syncInProgress"]
     assert (await first)["totalKevs"] == 300
-    assert (await desk.kev.sync(body=feed(*many(300))))["newEntries"] == 0
+    assert (await harness.kev.sync(body=feed(*many(300))))["newEntries"] == 0
 
 
-async def test_what_is_no_catalog_changes_nothing(desk: Desk) -> None:
+async def test_invalid_catalog_changes_nothing(harness: KevHarness) -> None:
     with pytest.raises(ServiceError, match="CISA's format"):
-        await desk.kev.sync(body=b"<html>")
-    assert desk.stages() == ["started", "failed"]
-    assert (await desk.kev.status())["totalKevs"] == 0
+        await harness.kev.sync(body=b"<html>")
+    assert harness.stages() == ["started", "failed"]
+    assert (await harness.kev.status())["totalKevs"] == 0
 
 
-async def test_a_failure_halfway_changes_nothing(desk: Desk) -> None:
+async def test_failure_while_storing_changes_nothing(harness: KevHarness) -> None:
     def give_up(done: int) -> None:
         raise KevError(f"enough after {done}")
 
     with pytest.raises(KevError, match="enough after 250"):
-        desk.store.apply(parse_catalog(feed(*many(600))), 0, progress=give_up)
-    assert (await desk.kev.statistics())["total_kevs"] == 0
+        harness.store.apply(parse_catalog(feed(*many(600))), 0, progress=give_up)
+    assert (await harness.kev.statistics())["total_kevs"] == 0
 
 
-async def test_the_four_numbers_and_an_entry(desk: Desk) -> None:
-    desk.bench.import_rows([finding_row()])
+async def test_statistics_and_entry_describe_the_catalog(harness: KevHarness) -> None:
+    harness.bench.import_rows([finding_row()])
     late = item("CVE-2024-2000", dueDate="2099-01-01", knownRansomwareCampaignUse="Known")
-    await desk.kev.sync(body=feed(item("CVE-2024-1000"), late))
-    assert await desk.kev.statistics() == {
+    await harness.kev.sync(body=feed(item("CVE-2024-1000"), late))
+    assert await harness.kev.statistics() == {
         "total_kevs": 2,
         "ransomware_kevs": 1,
         "matched_kevs": 1,
         "overdue_kevs": 1,
     }
-    assert (await desk.kev.entry("cve-2024-2000"))["due_date"] == "2099-01-01"
+    assert (await harness.kev.entry("cve-2024-2000"))["due_date"] == "2099-01-01"
     with pytest.raises(ServiceError) as refusal:
-        await desk.kev.entry("CVE-1999-0001")
+        await harness.kev.entry("CVE-1999-0001")
     assert refusal.value.code is ErrorCode.NOT_FOUND
 
 
 # -- the schedule
 
 
-async def by_schedule(desk: Desk, seconds: float) -> None:
-    desk.clock.advance(seconds)
-    if desk.kev._task is not None:
-        await desk.kev._task
+async def by_schedule(harness: KevHarness, seconds: float) -> None:
+    harness.clock.advance(seconds)
+    if harness.kev._task is not None:
+        await harness.kev._task
 
 
-async def test_without_an_interval_it_never_runs_by_itself(desk: Desk) -> None:
-    await desk.kev.start()
-    assert desk.clock.timers == []
-    await desk.kev.stop()
+async def test_schedule_is_off_without_an_interval(harness: KevHarness) -> None:
+    await harness.kev.start()
+    assert harness.clock.timers == []
+    await harness.kev.stop()
 
 
-async def test_a_first_start_synchronises_soon_then_every_interval(workbench: Workbench) -> None:
+async def test_first_start_synchronizes_after_a_minute_then_every_interval(
+    workbench: Workbench,
+) -> None:
     path = workbench.directory / "kev.json"
     path.write_bytes(feed(item()))
-    desk = Desk(workbench, path, interval=DAY)
-    await desk.kev.start()
-    await by_schedule(desk, 59)
-    assert desk.stages() == []
-    await by_schedule(desk, 5)
-    assert desk.stages()[-1] == "completed"
-    assert desk.log()[-1]["next_sync_time"] == desk.clock.epoch_ms() + DAY * 1000
+    harness = KevHarness(workbench, path, interval=DAY)
+    await harness.kev.start()
+    await by_schedule(harness, 59)
+    assert harness.stages() == []
+    await by_schedule(harness, 5)
+    assert harness.stages()[-1] == "completed"
+    assert harness.log()[-1]["next_sync_time"] == harness.clock.epoch_ms() + DAY * 1000
     path.unlink()
-    await by_schedule(desk, DAY * 1.06)
-    assert desk.stages()[-1] == "failed"
+    await by_schedule(harness, DAY * 1.06)
+    assert harness.stages()[-1] == "failed"
     path.write_bytes(feed(item()))
-    await by_schedule(desk, DAY * 1.06)
-    assert desk.stages()[-1] == "completed"
-    await desk.kev.stop()
+    await by_schedule(harness, DAY * 1.06)
+    assert harness.stages()[-1] == "completed"
+    await harness.kev.stop()
 
 
-async def test_a_restart_does_not_begin_the_interval_anew(workbench: Workbench) -> None:
+async def test_restart_continues_the_interval(workbench: Workbench) -> None:
     path = workbench.directory / "kev.json"
     path.write_bytes(feed(item()))
-    first = Desk(workbench, path)
+    first = KevHarness(workbench, path)
     await first.kev.sync()
-    second = Desk(workbench, path, interval=DAY)
+    second = KevHarness(workbench, path, interval=DAY)
     second.clock.advance(DAY / 2)
     await second.kev.start()
     due = (await second.kev.status())["nextSync"] - second.clock.epoch_ms()
@@ -274,18 +280,18 @@ async def test_a_restart_does_not_begin_the_interval_anew(workbench: Workbench) 
     assert second.stages() == []
 
 
-# The clock of these tests begins at 19:23:20 UTC.
+# The clock of these tests starts at 19:23:20 UTC.
 
 
 @pytest.fixture
-def evening(workbench: Workbench) -> Desk:
-    """A service with a catalog that was synchronised, and a time of day: 21:30 in Berlin."""
+def evening(workbench: Workbench) -> KevHarness:
+    """Return a service with a daily schedule at 21:30 in Berlin."""
     path = workbench.directory / "kev.json"
     path.write_bytes(feed(item()))
-    return Desk(workbench, path, daily=DailyTime.parse("21:30 Europe/Berlin"))
+    return KevHarness(workbench, path, daily=DailyTime.parse("21:30 Europe/Berlin"))
 
 
-async def test_it_is_done_at_a_time_of_day_once(evening: Desk) -> None:
+async def test_synchronization_runs_once_a_day_at_its_time(evening: KevHarness) -> None:
     await evening.kev.sync(body=feed(item()))
     await evening.kev.start()
     await by_schedule(evening, 399)
@@ -304,7 +310,7 @@ async def test_it_is_done_at_a_time_of_day_once(evening: Desk) -> None:
     assert evening.stages().count("completed") == 3
 
 
-async def test_a_time_of_day_that_was_missed_is_made_up_for_after_the_start(evening: Desk) -> None:
+async def test_missed_time_of_day_is_made_up_after_the_start(evening: KevHarness) -> None:
     await evening.kev.sync(body=feed(item()))
     evening.clock.advance(401)
     await evening.kev.start()
@@ -316,21 +322,21 @@ async def test_a_time_of_day_that_was_missed_is_made_up_for_after_the_start(even
     await evening.kev.stop()
 
 
-async def test_with_an_interval_and_a_time_of_day_whichever_comes_first(
+async def test_earlier_of_interval_and_time_of_day_applies(
     workbench: Workbench,
 ) -> None:
     path = workbench.directory / "kev.json"
     path.write_bytes(feed(item()))
-    desk = Desk(workbench, path, interval=300.0, daily=DailyTime.parse("19:30 UTC"))
-    await desk.kev.sync()
-    await desk.kev.start()
+    harness = KevHarness(workbench, path, interval=300.0, daily=DailyTime.parse("19:30 UTC"))
+    await harness.kev.sync()
+    await harness.kev.start()
     for seconds, times in ((299, 1), (1, 2), (99, 2), (1, 3), (299, 3), (1, 4)):
-        await by_schedule(desk, seconds)
-        assert desk.stages().count("completed") == times
-    await desk.kev.stop()
+        await by_schedule(harness, seconds)
+        assert harness.stages().count("completed") == times
+    await harness.kev.stop()
 
 
-async def test_a_clock_that_is_set_back_does_not_make_it_early(evening: Desk) -> None:
+async def test_synchronization_is_not_early_when_the_clock_is_set_back(evening: KevHarness) -> None:
     await evening.kev.sync(body=feed(item()))
     await evening.kev.start()
     evening.clock.epoch_ms = lambda at=evening.clock.epoch_ms: at() - 60_000  # type: ignore[method-assign, misc]

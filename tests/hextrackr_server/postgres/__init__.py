@@ -1,1 +1,1 @@
-"""The tests of the stores once more, against PostgreSQL."""
+"""Tests of the stores, repeated on PostgreSQL."""

@@ -1,7 +1,4 @@
-"""The workbench of these tests is a database of PostgreSQL.
-
-Knows: how a database is emptied between two tests.  Does not know: what is tested.
-"""
+"""Fixtures that replace the database of the workbench with PostgreSQL."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ def postgres() -> Iterator[str]:
 
 @pytest.fixture
 def empty_postgres(postgres: str) -> str:
-    """A database without a table."""
+    """Return the URL of a database without tables."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
@@ -36,7 +33,7 @@ def empty_postgres(postgres: str) -> str:
 
 @pytest.fixture(scope="module")
 def made_postgres(postgres: str) -> str:
-    """A database that has its tables: to make them takes longer than most tests."""
+    """Return the URL of a database whose tables exist; creating them takes longer than a test."""
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")

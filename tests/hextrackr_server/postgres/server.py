@@ -1,7 +1,4 @@
-"""A PostgreSQL server for the length of the tests: on a socket in a directory that goes with it.
-
-Knows: initdb, postgres, that neither runs as root.  Does not know: what is stored.
-"""
+"""Runs a PostgreSQL server for the tests, on a socket in a temporary directory."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ START_SECONDS = 30.0
 
 
 def program(name: str) -> str:
-    """One of the server's programs; Debian keeps them away from PATH."""
+    """Return the path of a PostgreSQL program; Debian does not install them on PATH."""
     versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
     found = str(versions[0]) if versions else shutil.which(name)
     assert found, f"{name} is missing: run scripts/check-postgres (Debian: postgresql)"
@@ -30,7 +27,7 @@ def program(name: str) -> str:
 
 
 def _unprivileged() -> dict[str, Any]:
-    """As whom to run: postgres refuses root."""
+    """Return the identity to run PostgreSQL with, because it refuses to run as root."""
     if os.getuid() != 0:
         return {}
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -40,7 +37,7 @@ def _unprivileged() -> dict[str, Any]:
 
 @contextmanager
 def running_postgres() -> Iterator[str]:
-    """Start a server; the URL of its database."""
+    """Start a server and yield the URL of its database."""
     directory = Path(tempfile.mkdtemp(prefix="hextrackr-pg-"))
     identity = _unprivileged()
     if identity:
