@@ -1,15 +1,16 @@
-"""Binary inside events, and values that a codec has no form for.
+"""Conversion of Python values to the plain values of a codec, and binary attachments.
 
-Knows: placeholders and attachments, which Python values have a plain form and which.
-Does not know: packets, namespaces, the bytes that a codec makes of a plain tree.
-What is given to be sent is never changed; what was received is the decoder's own, and is.
+The codecs write plain values. Values passed to `emit` are never changed; received values belong
+to the decoder and are changed in place. docs/values.md has the table of all conversions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
-from math import isfinite
+from enum import Enum
+from inspect import isawaitable
+from math import isfinite, isnan
 from typing import Any
 
 import msgspec
@@ -17,16 +18,16 @@ import orjson
 
 from socketio_core.errors import PacketError
 
-MAX_DEPTH = 254  # levels of lists and objects in what is sent: orjson's own limit
+MAX_DEPTH = 254  # nesting of lists and objects in sent data: the limit of orjson
 
 BINARY_TYPES = (bytes, bytearray, memoryview)
-# What msgspec is to leave alone when it takes an object apart: our converters see to it.
+# Types that msgspec leaves as they are in the fields of an object, for our converters.
 _CONVERTED_LATER = (*BINARY_TYPES, datetime)
 _NON_STR_KEYS = orjson.OPT_NON_STR_KEYS
 
 
 class Attachments:
-    """Takes the binary values out of one event: call it with each, in the order of the text."""
+    """The binary values of one event; `convert` collects them in the order of the text."""
 
     __slots__ = ("_limit", "found")
 
@@ -35,23 +36,26 @@ class Attachments:
         self.found: list[bytes] = []
 
     def convert(self, value: Any) -> Any:
-        """Return the placeholder of a binary value, or else the plain form."""
+        """Return the placeholder of a binary value, or the plain form of another value."""
         if not isinstance(value, BINARY_TYPES):
             return convert_value(value)
         number = len(self.found)
-        # Official decoders refuse more since CVE-2026-33151, so it must fail where it was sent.
+        # Official decoders refuse more since CVE-2026-33151, so the sender must get the error.
         if number == self._limit:
-            raise ValueError(f"an event carries at most {self._limit} attachments")
+            raise ValueError(
+                f"an event must not carry more than {self._limit} attachments: send several "
+                "events, or raise the limit with JsonParser(max_attachments=...)"
+            )
         self.found.append(bytes(value))
         return {"_placeholder": True, "num": number}
 
 
 def reconstruct(tree: Any, attachments: list[bytes]) -> None:
-    """Put the attachments where their placeholders stand, in place.
+    """Replace the placeholders in a received tree by their attachments, in place.
 
-    An attachment may stand in several places, or in none. Raises `PacketError`.
+    An attachment may have several placeholders or none. Raises `PacketError`.
     """
-    # A list of what is still to be seen, not recursion: the peer chooses how deep it nests.
+    # A list of pending nodes instead of recursion: the peer chooses the depth.
     pending = [tree]
     while pending:
         node = pending.pop()
@@ -67,17 +71,17 @@ def reconstruct(tree: Any, attachments: list[bytes]) -> None:
 
 
 def _resolve(number: Any, attachments: list[bytes]) -> bytes:
-    # CVE-2022-2421: a number that is no index must not reach the lookup; True is no number here.
+    # CVE-2022-2421: only a valid index may reach the lookup; True does not count as a number.
     if type(number) is not int or not 0 <= number < len(attachments):
         raise PacketError("illegal_attachments", "illegal attachments")
     return attachments[number]
 
 
 def convert_value(value: Any) -> Any:
-    """Return the plain form of a value that JSON has none for; binary is refused.
+    """Return the plain form of a value that JSON has no form for. Raises TypeError for binary.
 
-    Times become what `Date.prototype.toJSON` gives (a naive one is taken as UTC), tuples and sets
-    lists; dataclasses, `msgspec.Struct`, enums, UUIDs and decimals what msgspec makes of them.
+    A datetime becomes the text of `Date.prototype.toJSON`; tuples and sets become lists. Other
+    types are converted by `msgspec.to_builtins`.
     """
     if isinstance(value, datetime):
         instant = to_utc(value).replace(tzinfo=None)
@@ -92,18 +96,22 @@ def convert_value(value: Any) -> Any:
         except RecursionError:
             raise _too_deep() from None
         except TypeError:
-            pass  # its text speaks of msgspec's encoding, ours of sending
-    raise TypeError(f"a value of type {type(value).__name__} cannot be sent")
+            pass  # our own text names the value and the remedy
+    remedy = "await it first" if isawaitable(value) else "convert it to a dict, a list or a string"
+    raise TypeError(f"a value of type {type(value).__name__} cannot be sent: {remedy}")
 
 
 def to_utc(moment: datetime) -> datetime:
-    """Return the moment in UTC; a naive one is taken as UTC already."""
+    """Return a datetime in UTC. Raises ValueError for one without time zone."""
     if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
+        raise ValueError(
+            f"a datetime must have a time zone to be sent, got {moment!r}: use datetime.now(UTC), "
+            "or value.astimezone() for a local time"
+        )
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"in UTC, {moment} lies beyond the calendar") from None
+        raise ValueError(f"{moment} has no date in UTC between the years 1 and 9999") from None
 
 
 def to_plain(
@@ -114,8 +122,8 @@ def to_plain(
 ) -> Any:
     """Return a copy made of dicts with string keys, lists, strings, numbers, booleans and None.
 
-    Anything else goes through `convert` until it is plain, or of a type in `leaves`. Says clearly
-    what cannot be sent: too deep or circular, beyond 64 bits, of a type without a plain form.
+    Other values are passed to `convert` until they are plain or have a type in `leaves`. Raises
+    TypeError or ValueError, with the reason, for a value that cannot be sent.
     """
     kind = type(value)
     if value is None or kind is str or kind is bool or kind in leaves:
@@ -124,7 +132,7 @@ def to_plain(
         return _plain_scalar(value)
     if depth == 0:
         raise _too_deep()
-    # Loops, since a comprehension would cost a second frame of the stack for each level.
+    # Loops, since a comprehension costs a second stack frame per level before Python 3.12.
     if isinstance(value, dict):
         copy: dict[str, Any] = {}
         for key, item in value.items():
@@ -135,9 +143,9 @@ def to_plain(
     if isinstance(value, list):
         items = []
         for item in value:
-            items.append(to_plain(item, convert, leaves, depth - 1))  # noqa: PERF401 (as above)
+            items.append(to_plain(item, convert, leaves, depth - 1))  # noqa: PERF401 - see above
         return items
-    # The value itself is no level: what is made of it takes its place.
+    # The converted value replaces this one, on the same level.
     return to_plain(convert(value), convert, leaves, depth)
 
 
@@ -149,17 +157,49 @@ def _plain_scalar(value: int | float | str) -> int | float | str | None:
         return float(value) if isfinite(value) else None
     if -(2**63) <= value < 2**64:
         return int(value)
-    raise ValueError("an integer beyond 64 bits cannot be sent; send it as a string")
+    raise ValueError("an integer must fit into 64 bits to be sent: send it as a string")
 
 
 def _plain_key(key: Any) -> str:
-    """Return the string that JavaScript would make of a key that is none."""
+    """Return the string that JavaScript makes of a key that is not a string."""
+    if isinstance(key, Enum):
+        key = key.value
+    if isinstance(key, float):
+        return format_number(key)
     try:
         copy: dict[str, None] = orjson.loads(orjson.dumps({key: None}, option=_NON_STR_KEYS))
     except TypeError:
-        raise TypeError(f"a key of type {type(key).__name__} cannot be sent") from None
+        raise TypeError(
+            f"a key of type {type(key).__name__} cannot be sent: use a string"
+        ) from None
     return next(iter(copy))
 
 
+def format_number(number: float) -> str:
+    """Return a float as JavaScript converts it to a string (ECMA-262, Number::toString)."""
+    if not isfinite(number):
+        return "NaN" if isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    if number == 0:
+        return "0"
+    sign = "-" if number < 0 else ""
+    mantissa, _, exponent = repr(abs(number)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    # The value is 0.DIGITS times ten to the power of `point`.
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
+    digits = digits.rstrip("0")
+    count = len(digits)
+    if count <= point <= 21:
+        return sign + digits + "0" * (point - count)
+    if 0 < point <= 21:
+        return f"{sign}{digits[:point]}.{digits[point:]}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    tail = f".{digits[1:]}" if count > 1 else ""
+    return f"{sign}{digits[0]}{tail}e{point - 1:+d}"
+
+
 def _too_deep() -> ValueError:
-    return ValueError(f"the data is circular, or nested deeper than {MAX_DEPTH} levels")
+    return ValueError(
+        f"data must not be circular or nested deeper than {MAX_DEPTH} levels to be sent"
+    )

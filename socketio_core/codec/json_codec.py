@@ -1,14 +1,13 @@
-"""The codec that every client speaks: a packet is a line of text, its attachments follow it.
+"""The default codec: a packet is a text message, followed by its binary attachments.
 
-Knows: the grammar of packets (Socket.IO protocol, revision 5) and the limits set to a peer.
-Does not know: connections, sockets, rooms, handlers; what becomes of an error.
-A parser is shared by a server; a decoder belongs to one connection, since attachments arrive
-after their packet.
+It implements revision 5 of the Socket.IO protocol and limits what a peer may send. A server has
+one parser; each connection has its own decoder, because attachments arrive after their packet.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from math import isfinite
 from typing import Any, Final
@@ -17,6 +16,7 @@ import orjson
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.packet import MESSAGE_PREFIX
+from engineio_core.options import check_at_least
 from socketio_core.codec.attachments import (
     BINARY_TYPES,
     Attachments,
@@ -40,6 +40,7 @@ from socketio_core.codec.packet import (
     Parser,
     check_address,
     check_data_to_send,
+    check_event_to_send,
     check_received_data,
     is_namespace,
     refuse_payload,
@@ -64,6 +65,8 @@ _BINARY_FORMAT: Final = MESSAGE_PREFIX + b"%d%d-%b%b"
 _ACK_ID_END = 2 + MAX_ACK_ID_DIGITS + 1
 _LONGEST_INT = len(str(-(2**63)))
 _ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
+# Keys that orjson may have written differently from JavaScript: 1.0, 1e16, NaN
+_FLOAT_KEY: Final = re.compile(rb'"(?:-?[0-9.]+(?:\.0|e[-+]?[0-9]+)|null)":')
 _TYPE_OF_LETTER = {str(int(kind)): kind for kind in PacketType}
 _DIGITS = frozenset("0123456789")
 
@@ -74,46 +77,49 @@ class JsonParser:
     __slots__ = ("max_attachment_bytes", "max_attachments", "name")
 
     def __init__(self, max_attachments: int = 10, max_attachment_bytes: int = 10_000_000) -> None:
-        """Take the limits of one packet.
+        """Create a parser with the limits of one packet.
 
-        The bytes default to what ten messages of Engine.IO's default size can hold.
+        The default of `max_attachment_bytes` is ten Engine.IO messages of the default size.
         """
+        check_at_least("max_attachments", max_attachments, 0)
+        check_at_least("max_attachment_bytes", max_attachment_bytes, 0)
         self.name = "json"
         self.max_attachments = max_attachments
         self.max_attachment_bytes = max_attachment_bytes
 
     def decoder(self) -> JsonDecoder:
-        """Return a decoder for one more connection."""
+        """Return the decoder of a new connection."""
         return JsonDecoder(self)
 
     def encode(self, packet: Packet) -> tuple[EncodedPacket, ...]:
-        """Return the text message of a packet, and its attachments behind it."""
+        """Return the text message of a packet, followed by its attachments."""
         kind, namespace, data, ack_id = packet
-        if kind is not EVENT or data.__class__ is not list:
-            check_data_to_send(kind, data)  # which encode_event does to a list by itself
+        check_data_to_send(kind, data)
         if kind is EVENT:
+            if not isinstance(data[0], str):  # a number, which the protocol allows
+                return self._encode_any(EVENT, namespace, data, ack_id)
             return self.encode_event(namespace, data, ack_id)
         if kind is ACK:
             if ack_id is None:
-                raise ValueError("an ACK needs the id of what it answers")
+                raise ValueError("an ACK packet needs the ack id of its event")
             encoded = self.encode_ack(namespace, ack_id, data)
             return (EncodedPacket(encoded),) if isinstance(encoded, bytes) else encoded
         header = _HEADER_FORMAT % (kind, _address(namespace, ack_id))
         if data is None:
             return (EncodedPacket(header),)
         try:
-            payload = _dumps(data, _convert_binary_too, _ANY_KEY)
+            payload = _dumps(data, _convert_binary_too, _PLAIN)
         except TypeError:
-            payload = _dump_thoroughly(data, _convert_binary_too)
+            payload = _dump_slowly(data, _convert_binary_too)
         return (EncodedPacket(header + payload),)
 
     def encode_event(
         self, namespace: str, data: list[Any] | tuple[Any, ...], ack_id: int | None = None
     ) -> tuple[EncodedPacket, ...]:
-        """Encode an EVENT: as `encode`, without the cost of a `Packet`."""
+        """Encode an EVENT without the cost of a `Packet`; the name must be a string."""
         # hot path: codec
         if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
-            check_data_to_send(EVENT, data)
+            check_event_to_send(data)
         try:
             payload = _dumps(data, convert_value, _PLAIN)
         except TypeError:
@@ -125,7 +131,7 @@ class JsonParser:
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
     ) -> bytes | tuple[EncodedPacket, ...]:
-        """Encode an ACK: as `encode`, without the cost of a `Packet`."""
+        """Encode an ACK without the cost of a `Packet`."""
         # hot path: codec
         try:
             payload = _dumps(data, convert_value, _PLAIN)
@@ -142,14 +148,17 @@ class JsonParser:
         data: list[Any] | tuple[Any, ...],
         ack_id: int | None,
     ) -> tuple[EncodedPacket, ...]:
-        """Encode what holds binary, keys that are no strings, or what orjson cannot write."""
+        """Encode data with binary values, keys that are not strings, or lone surrogates."""
         collector = Attachments(self.max_attachments)
         try:
-            # orjson asks for each value in the order of the text: depth first, keys as they stand.
+            # orjson calls `convert` in the order of the text: depth first, keys in their order.
             payload = _dumps(data, collector.convert, _ANY_KEY)
+            is_exact = _FLOAT_KEY.search(payload) is None
         except TypeError:
+            is_exact = False
+        if not is_exact:
             collector = Attachments(self.max_attachments)
-            payload = _dump_thoroughly(data, collector.convert)
+            payload = _dump_slowly(data, collector.convert)
         address = _address(namespace, ack_id)
         attachments = collector.found
         if not attachments:
@@ -160,15 +169,15 @@ class JsonParser:
 
 
 def _address(namespace: str, ack_id: int | None) -> bytes:
-    """Return what stands between the type and the payload."""
+    """Return the part of a packet between its type and its payload."""
     check_address(namespace, ack_id)
     address = "" if namespace == "/" else namespace + ","
     return (address if ack_id is None else f"{address}{ack_id:d}").encode()
 
 
 def _convert_binary_too(value: Any) -> Any:
-    # Node: only events and acks have attachments; elsewhere binary becomes what a Buffer's
-    # `toJSON` returns.
+    # Node: only events and acks have attachments; in other packets a binary value becomes the
+    # result of `Buffer.prototype.toJSON`.
     if isinstance(value, BINARY_TYPES):
         return {"type": "Buffer", "data": list(bytes(value))}
     return convert_value(value)
@@ -179,14 +188,17 @@ _write_json = json.JSONEncoder(
 ).encode
 
 
-def _dump_thoroughly(data: Any, convert: Callable[[Any], Any]) -> bytes:
-    """Encode strings with lone surrogates, which orjson refuses; or say what cannot be sent."""
-    # JSON.stringify escapes a lone surrogate as "\\ud800", which is what the error handler writes.
+def _dump_slowly(data: Any, convert: Callable[[Any], Any]) -> bytes:
+    """Encode data that orjson refuses or writes differently from JavaScript.
+
+    Raises TypeError or ValueError, with the reason, for data that cannot be sent.
+    """
+    # JSON.stringify escapes a lone surrogate as "\\ud800"; the error handler writes the same.
     return _write_json(to_plain(data, convert)).encode("utf-8", "backslashreplace")
 
 
 class JsonDecoder:
-    """Reads the messages of one connection; after a `PacketError` the connection is to close."""
+    """Reads the messages of one connection; the connection must close after a `PacketError`."""
 
     __slots__ = ("_limits", "_reconstruction")
 
@@ -195,14 +207,14 @@ class JsonDecoder:
         self._reconstruction: _Reconstruction | None = None
 
     def receive_text(self, message: bytes) -> Decoded | None:
-        """Return the packet, or None if its attachments are still to come."""
+        """Return the packet, or None if its attachments are missing."""
         if self._reconstruction is not None:
             self.close()
-            message.decode()  # what is not UTF-8 is the worse fault
+            message.decode()  # invalid UTF-8 takes precedence
             raise PacketError(
                 "text_while_reconstructing", "got plaintext data when reconstructing a packet"
             )
-        # hot path: codec. An event of "/" has nothing but an ack id before its array.
+        # hot path: codec. An event of "/" has at most an ack id before its array.
         if message[:3] == _EVENT_START:
             start = 2
             ack_id = None
@@ -221,7 +233,7 @@ class JsonDecoder:
         return EVENT, "/", data, ack_id
 
     def receive_binary(self, data: bytes) -> Packet | None:
-        """Take one attachment; return the packet with the last of them."""
+        """Receive one attachment; return the packet after the last attachment."""
         reconstruction = self._reconstruction
         if reconstruction is None:
             raise PacketError(
@@ -235,11 +247,11 @@ class JsonDecoder:
         return reconstruction.packet()
 
     def close(self) -> None:
-        """Let go of a packet that waits for attachments."""
+        """Drop a packet that waits for attachments."""
         self._reconstruction = None
 
     def _receive_any(self, text: str) -> Packet | None:
-        """Read any packet whatever: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`."""
+        """Read any packet: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`."""
         letter = text[:1]
         kind = _TYPE_OF_LETTER.get(letter)
         if kind is None:
@@ -257,7 +269,7 @@ class JsonDecoder:
             ack_id, position = _read_ack_id(text, position)
         packet = Packet(kind, namespace, _read_data(kind, text[position:]), ack_id)
         if attachments == 0:
-            # "50-" is complete at once: Node's parser refuses it by now, and once waited in vain.
+            # "50-" is complete at once; older releases of Node's parser waited without end.
             return packet
         self._reconstruction = _Reconstruction(
             packet, attachments, self._limits.max_attachment_bytes
@@ -265,19 +277,19 @@ class JsonDecoder:
         return None
 
     def _read_attachments(self, text: str) -> tuple[int, int]:
-        # The search is bounded, as CVE-2020-36049 teaches; no limit has more digits than this.
+        # The search is bounded (CVE-2020-36049); no limit has more digits than this.
         end = text.find("-", 1, 1 + MAX_ACK_ID_DIGITS)
         digits = text[1 : max(end, 1)]
         if not (digits.isdecimal() and digits.isascii()):
             raise PacketError("illegal_attachments", "Illegal attachments")
-        # CVE-2026-33151: a packet may announce ten, unless the server says otherwise.
+        # CVE-2026-33151: a packet may announce ten attachments, unless the server sets a limit.
         if int(digits) > self._limits.max_attachments:
             raise PacketError("too_many_attachments", "too many attachments")
         return int(digits), end + 1
 
 
 class _Reconstruction:
-    """A packet that waits for its attachments; both their number and their size are bounded."""
+    """A packet that waits for its attachments, whose number and size are bounded."""
 
     __slots__ = ("_attachments", "_missing", "_packet", "_room")
 
@@ -288,7 +300,7 @@ class _Reconstruction:
         self._attachments: list[bytes] = []
 
     def add(self, data: bytes) -> bool:
-        """Take one more; return whether it was the last."""
+        """Add an attachment; return whether it was the last one."""
         self._room -= len(data)
         if self._room < 0:
             raise PacketError("attachments_too_large", "too many bytes in attachments")
@@ -297,7 +309,7 @@ class _Reconstruction:
         return self._missing == 0
 
     def packet(self) -> Packet:
-        """Return the packet with its attachments in place."""
+        """Return the packet with its attachments."""
         reconstruct(self._packet.data, self._attachments)
         return self._packet
 
@@ -307,7 +319,7 @@ def _read_namespace(text: str, position: int) -> tuple[str, int]:
     namespace = text[position:] if end < 0 else text[position:end]
     if not is_namespace(namespace):
         raise PacketError("invalid_namespace", "invalid namespace")
-    # Node: without a comma, everything to the end is the namespace ("0/admin").
+    # Node: without a comma, the namespace extends to the end ("0/admin").
     return namespace, position + len(namespace) + 1
 
 
@@ -315,7 +327,7 @@ def _read_ack_id(text: str, position: int) -> tuple[int, int]:
     end = position + 1
     while text[end : end + 1] in _DIGITS:
         end += 1
-        # Node takes any number of digits, and blanks; both come back as something else.
+        # Node accepts any number of digits and blanks, and returns both changed.
         if end - position > MAX_ACK_ID_DIGITS:
             raise PacketError("invalid_ack_id", "invalid ack id")
     return int(text[position:end]), end
@@ -330,12 +342,12 @@ def _read_data(kind: PacketType, payload: str) -> Any:
         check_received_data(kind, data)
         return data
     if kind is EVENT:
-        refuse_payload()  # Node lets an event without a name pass, and nobody hears of it
+        refuse_payload()  # Node accepts an event without a name and ignores it
     return [] if kind is ACK else None
 
 
 def _load_leniently(payload: str) -> Any:
-    """Parse what orjson refused: `JSON.parse` takes lone surrogates, and so must we."""
+    """Parse JSON that orjson refuses: `JSON.parse` accepts lone surrogates."""
     if "\\u" not in payload:
         refuse_payload()
     try:
@@ -347,8 +359,8 @@ def _load_leniently(payload: str) -> Any:
 
 
 def _finite(literal: str) -> float:
-    # json would take "NaN" and "Infinity", and make infinity of 1e999 as `JSON.parse` does:
-    # neither has a form in the JSON that we send.
+    # The json module accepts "NaN" and "Infinity", and converts 1e999 to infinity as `JSON.parse`
+    # does. None of them can be sent as JSON.
     number = float(literal)
     if not isfinite(number):
         raise ValueError(literal)
@@ -356,7 +368,7 @@ def _finite(literal: str) -> float:
 
 
 def _parse_int(literal: str) -> int | float:
-    # As orjson: beyond 64 bits it becomes a float, which every number of JavaScript is.
+    # Like orjson: an integer beyond 64 bits becomes a float, like every number of JavaScript.
     if len(literal) <= _LONGEST_INT and -(2**63) <= (number := int(literal)) < 2**64:
         return number
     return _finite(literal)

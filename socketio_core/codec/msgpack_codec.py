@@ -1,8 +1,7 @@
-"""The MessagePack codec: a packet is one binary message, with its binary values inside.
+"""The MessagePack codec: a packet is one binary message that contains its binary values.
 
-Knows: how `socket.io-msgpack-parser` and the notepack beneath it write packets and values.
-Does not know: the text codec's grammar; connections, sockets, rooms, handlers.
-The rules for what may stand in a packet are those of the text codec, and so are the slugs.
+It is compatible with `socket.io-msgpack-parser` 3 and the notepack release that it uses. The rules
+for the contents of packets, and the slugs of errors, are those of the text codec.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from socketio_core.codec.packet import (
     PacketType,
     check_address,
     check_data_to_send,
+    check_event_to_send,
     check_received_data,
     is_namespace,
     refuse_payload,
@@ -30,23 +30,23 @@ from socketio_core.errors import PacketError
 
 __all__ = ["MsgpackDecoder", "MsgpackParser"]
 
-# notepack's own extension: of one byte it is `undefined`, of eight a Date in milliseconds. But an
-# ArrayBuffer that Node sends has the same code, behind the header of a variable length.
+# The extension of notepack: one byte is `undefined`, eight bytes are a Date in milliseconds. An
+# ArrayBuffer from Node has the same code, after the header of a variable length.
 _NOTEPACK = 0
 _VARIABLE_LENGTH = 0xC7
 _SMALL_ARRAY_BUFFERS = (b"\xc7\x01\x00", b"\xc7\x08\x00")
-# A close look is some forty times as slow, so the peer must not choose how long it takes.
+# Exact decoding is about forty times slower, so the peer must not control its duration.
 _MAX_EXACT_DEPTH = 16
 _MAX_EXACT_SIZE = 65_536
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LEAVES = frozenset({*BINARY_TYPES, msgspec.msgpack.Ext})
-_TYPES = tuple(PacketType)[:5]  # binary needs no types of its own
+_TYPES = tuple(PacketType)[:5]  # no separate types for binary data
 _pack = msgspec.msgpack.Encoder().encode
 
 
 class MsgpackParser:
-    """The codec of clients that are made with `socket.io-msgpack-parser` 3.x."""
+    """The codec of clients that use `socket.io-msgpack-parser` 3.x."""
 
     __slots__ = ("name",)
 
@@ -54,36 +54,37 @@ class MsgpackParser:
         self.name = "msgpack"
 
     def decoder(self) -> MsgpackDecoder:
-        """Return a decoder for one more connection."""
+        """Return the decoder of a new connection."""
         return MsgpackDecoder()
 
     def encode(self, packet: Packet) -> tuple[EncodedPacket, ...]:
-        """Return the one message of a packet."""
+        """Return the single message of a packet."""
         kind, namespace, data, ack_id = packet
         check_data_to_send(kind, data)
         check_address(namespace, ack_id)
-        # Keys in the order in which Node's server happens to write them.
+        # The keys have the order of Node's server.
         body: dict[str, Any] = {"type": int(kind)}
         if data is not None:
-            # Left to itself, msgspec writes a datetime in a way that notepack 2 cannot read.
+            # notepack 2 cannot read the datetime format of msgspec.
             body["data"] = to_plain(data, _convert, _LEAVES)
         if ack_id is not None:
             body["id"] = ack_id
         elif kind is ACK:
-            raise ValueError("an ACK needs the id of what it answers")
+            raise ValueError("an ACK packet needs the ack id of its event")
         body["nsp"] = namespace
         return (EncodedPacket(_pack(body), is_binary=True),)
 
     def encode_event(
         self, namespace: str, data: list[Any] | tuple[Any, ...], ack_id: int | None = None
     ) -> tuple[EncodedPacket, ...]:
-        """Encode an EVENT."""
+        """Encode an EVENT; the name must be a string."""
+        check_event_to_send(data)
         return self.encode(Packet(EVENT, namespace, data, ack_id))
 
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
     ) -> tuple[EncodedPacket, ...]:
-        """Encode an ACK."""
+        """Encode an ACK as its one message."""
         return self.encode(Packet(ACK, namespace, data, ack_id))
 
 
@@ -95,19 +96,19 @@ def _convert(value: Any) -> Any:
 
 
 class MsgpackDecoder:
-    """Reads the messages of one connection; nothing is kept between them."""
+    """Reads the messages of one connection; it has no state."""
 
     __slots__ = ()
 
     def receive_text(self, message: bytes) -> Packet | None:
-        """Refuse it: every packet is a binary message."""
-        message.decode()  # what is not UTF-8 is the worse fault
+        """Raise PacketError: every packet is a binary message."""
+        message.decode()  # invalid UTF-8 takes precedence
         raise PacketError("unexpected_text", "got text where packets are binary")
 
     def receive_binary(self, data: bytes) -> Packet | None:
-        """Return the packet."""
+        """Return the packet of a message."""
         message = _unpack(data)
-        # The type is an integer, which True only resembles.
+        # True is an int in Python, but not a packet type.
         number = message.get("type")
         if type(number) is not int or not 0 <= number < len(_TYPES):
             raise PacketError("unknown_packet_type", "invalid packet type")
@@ -118,7 +119,7 @@ class MsgpackDecoder:
         ack_id = message.get("id")
         if ack_id is not None and (type(ack_id) is not int or not 0 <= ack_id < ACK_ID_LIMIT):
             raise PacketError("invalid_ack_id", "invalid packet id")
-        # Official clients write `undefined` for what is absent, others nil: neither is a value.
+        # Official clients write `undefined` for absent data, others nil: both mean no data.
         payload = message.get("data")
         if payload is not None:
             check_received_data(kind, payload)
@@ -129,13 +130,13 @@ class MsgpackDecoder:
         return Packet(kind, namespace, payload, ack_id)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the decoder has no state."""
 
 
 def _read_extension(code: int, data: memoryview) -> Any:
     content = bytes(data)
     if code != _NOTEPACK:
-        return [code, content]  # as notepack gives what it does not know
+        return [code, content]  # like an unknown extension in notepack
     if len(content) == 1:
         return None
     if len(content) == 8:
@@ -162,10 +163,10 @@ def _unpack(data: bytes) -> dict[Any, Any]:
 
 
 def _unpack_exactly(data: bytes | msgspec.Raw, depth: int = _MAX_EXACT_DEPTH) -> Any:
-    """Tell a small ArrayBuffer from `undefined` and from a Date, which msgspec's hook cannot.
+    """Distinguish a small ArrayBuffer from `undefined` and a Date, which the hook cannot.
 
-    Each level reads its part again. Below the last one, and in long messages, what looks like
-    `undefined` or a Date is taken for it.
+    Each level decodes its part again. Below the last level, and in long messages, an ArrayBuffer
+    of one or eight bytes is decoded as `undefined` or a Date.
     """
     view = memoryview(data)
     head = view[0]

@@ -1,8 +1,6 @@
-"""What packets are, and the seam behind which a codec turns them into messages and back.
+"""Packet types, the rules for their contents, and the interface of parsers.
 
-Knows: the types of packets, what may stand in which, what a parser and a decoder promise.
-Does not know: how any codec writes them; connections, sockets, rooms, handlers.
-What decoders refuse, encoders refuse to make: the fault shows where it was made.
+Encoders refuse the packets that decoders refuse, so that the sender gets the error.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from socketio_core.errors import PacketError
 
 
 class PacketType(IntEnum):
-    """The seven types; the binary two stand only on the wire, never in a `Packet`."""
+    """The packet types; the two binary ones appear only on the wire, never in a `Packet`."""
 
     CONNECT = 0
     DISCONNECT = 1
@@ -37,30 +35,30 @@ class Packet(NamedTuple):
 
 
 Decoded: TypeAlias = tuple[PacketType, str, Any, int | None]
-"""A `Packet`, or its bare fields: what costs less where it is made once a message."""
+"""A `Packet`, or a plain tuple of its fields, which is cheaper to create for each message."""
 
 
 class Decoder(Protocol):
-    """What one connection feeds with the messages it receives."""
+    """The decoder of the messages of one connection."""
 
     def receive_text(self, message: bytes) -> Decoded | None:
-        """Return the packet that the message completes, if any; raise `PacketError`.
+        """Return the packet that the message completes, if any.
 
-        The message is as Engine.IO has it: UTF-8 behind the digit 4. What is not UTF-8 raises
-        UnicodeDecodeError.
+        The message starts with the digit 4 of Engine.IO. Raises PacketError, and
+        UnicodeDecodeError for invalid UTF-8.
         """
 
     def receive_binary(self, data: bytes) -> Decoded | None:
-        """As `receive_text`; the bytes may end up in the packet."""
+        """Like `receive_text`; the packet may contain the bytes."""
 
     def close(self) -> None:
-        """Let go of a packet that waits for attachments."""
+        """Drop a packet that waits for attachments."""
 
 
 class Parser(Protocol):
-    """What packets look like on the wire: the seam for codecs.
+    """A codec: the form of packets on the wire.
 
-    Encoders never change what they are given. They raise `ValueError` or `TypeError` for what
+    Encoders do not change their arguments. They raise `ValueError` or `TypeError` for data that
     cannot be sent.
     """
 
@@ -72,28 +70,28 @@ class Parser(Protocol):
     def encode_event(
         self, namespace: str, data: list[Any] | tuple[Any, ...], ack_id: int | None = None
     ) -> tuple[EncodedPacket, ...]:
-        """Encode an EVENT: as `encode`, without the cost of a `Packet`."""
+        """Encode an EVENT without the cost of a `Packet`; the name must be a string."""
 
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
     ) -> bytes | tuple[EncodedPacket, ...]:
-        """Encode an ACK: as `encode`, without the cost of a `Packet`.
+        """Encode an ACK without the cost of a `Packet`.
 
-        Since an ACK goes to one client, a lone text message may be its bare bytes.
+        A single text message may be returned as its bytes, because an ACK has one receiver.
         """
 
     def decoder(self) -> Decoder:
-        """Return a decoder for one more connection."""
+        """Return the decoder of a new connection."""
 
 
-# -- what may stand in a packet, whatever the codec
+# -- the contents of packets, for all codecs
 
-# A client must not be able to play the server's own events.
+# A client must not be able to send the events of the server itself.
 RESERVED_EVENTS = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 MAX_NAMESPACE_LENGTH = 512
-# JavaScript counts up to 2 ** 53 without loss, so any number of fifteen digits is safe.
+# JavaScript represents integers up to 2 ** 53 exactly, so fifteen digits are safe.
 MAX_ACK_ID_DIGITS = 15
 ACK_ID_LIMIT = 10**MAX_ACK_ID_DIGITS
 
@@ -108,8 +106,8 @@ DATA_TYPES: dict[PacketType, tuple[type, ...]] = {
 
 
 def is_namespace(name: str) -> bool:
-    """Whether a namespace may be called so."""
-    # The record separator would cut the packet in two in the payload of a polling client.
+    """Return whether a namespace may have this name."""
+    # The record separator would split the packet in the payload of a polling client.
     return (
         name.startswith("/")
         and len(name) <= MAX_NAMESPACE_LENGTH
@@ -119,8 +117,8 @@ def is_namespace(name: str) -> bool:
 
 
 def is_event_name(name: Any) -> bool:
-    """Whether an event may be called so: a string that is not reserved, or a number."""
-    # CVE-2023-32695: an object with a `toString` of its own passed for a name.
+    """Return whether an event may have this name: a string that is not reserved, or a number."""
+    # CVE-2023-32695: an object with its own `toString` was accepted as a name.
     if isinstance(name, str):
         return name not in RESERVED_EVENTS
     if isinstance(name, float):
@@ -129,15 +127,17 @@ def is_event_name(name: Any) -> bool:
 
 
 def check_address(namespace: str, ack_id: int | None) -> None:
-    """Raise `ValueError` unless a packet may be sent there, with this ack id."""
+    """Raise `ValueError` unless the namespace and the ack id of a packet are valid."""
     if namespace != "/" and not is_namespace(namespace):
-        raise ValueError(f"not the name of a namespace: {namespace!r}")
+        raise ValueError(
+            f"{namespace!r:.100} is not a valid namespace: write a short name such as '/chat', without a comma"
+        )
     if ack_id is not None and not 0 <= ack_id < ACK_ID_LIMIT:
-        raise ValueError(f"an ack id has up to {MAX_ACK_ID_DIGITS} digits: {ack_id}")
+        raise ValueError(f"an ack id must have 1 to {MAX_ACK_ID_DIGITS} digits, got {ack_id}")
 
 
 def check_received_data(kind: PacketType, data: Any) -> None:
-    """Raise `PacketError` unless this may be the data of a packet of this type."""
+    """Raise `PacketError` unless a packet of this type may have this data."""
     if type(data) not in DATA_TYPES[kind]:
         refuse_payload()
     if kind is EVENT and not (data and is_event_name(data[0])):
@@ -145,19 +145,33 @@ def check_received_data(kind: PacketType, data: Any) -> None:
 
 
 def check_data_to_send(kind: PacketType, data: Any) -> None:
-    """Raise `ValueError` unless this may be sent as the data of a packet of this type."""
+    """Raise `ValueError` unless a packet of this type may be sent with this data."""
     if kind is EVENT or kind is ACK:
         if not isinstance(data, list | tuple):
-            raise ValueError(f"the data of an {kind.name} must be a list or a tuple")
+            raise ValueError(
+                f"the data of an {kind.name} must be a list or a tuple, got {data!r:.100}"
+            )
         name = data[0] if data else None
         if kind is EVENT and not is_event_name(name):
-            raise ValueError(f"not the name of an event, or a reserved one: {name!r}")
+            raise ValueError(
+                f"an event name must be a string that is not reserved, got {name!r:.100}"
+            )
     elif kind not in DATA_TYPES:
-        raise ValueError("whether a packet is binary is seen from its data: send EVENT or ACK")
+        raise ValueError("a binary packet must be sent as EVENT or ACK: its data decides")
     elif data is not None and not isinstance(data, DATA_TYPES[kind]):
-        raise ValueError(f"a {kind.name} cannot carry data of type {type(data).__name__}")
+        raise ValueError(f"a {kind.name} must not have data of type {type(data).__name__}")
+
+
+def check_event_to_send(data: list[Any] | tuple[Any, ...]) -> None:
+    """Raise `TypeError` or `ValueError` unless data starts with a valid event name.
+
+    A number is a name for other implementations, but sending one is a mistake.
+    """
+    check_data_to_send(EVENT, data)
+    if not isinstance(data[0], str):
+        raise TypeError(f"an event name must be a string, got {data[0]!r}")
 
 
 def refuse_payload() -> NoReturn:
-    """Raise the `PacketError` of a payload that is broken, or of no use in its packet."""
+    """Raise the `PacketError` of an invalid payload."""
     raise PacketError("invalid_payload", "invalid payload")

@@ -17,6 +17,7 @@ from socketio_core.codec.attachments import (
     MAX_DEPTH,
     Attachments,
     convert_value,
+    format_number,
     reconstruct,
     to_plain,
 )
@@ -70,7 +71,7 @@ def test_binary_inside_of_objects_is_found() -> None:
 
 
 def test_one_attachment_too_many_is_refused() -> None:
-    with pytest.raises(ValueError, match="at most 1 attachments"):
+    with pytest.raises(ValueError, match="must not carry more than 1 attachments"):
         to_plain([b"1", b"2"], Attachments(1).convert)
 
 
@@ -118,7 +119,6 @@ def test_depth_does_not_trouble_reconstruction() -> None:
         (datetime(1970, 1, 1, tzinfo=UTC), "1970-01-01T00:00:00.000Z"),
         (datetime(2024, 2, 29, 12, 30, 15, 123999, tzinfo=UTC), "2024-02-29T12:30:15.123Z"),
         (datetime(2024, 1, 1, 1, tzinfo=timezone(timedelta(hours=2))), "2023-12-31T23:00:00.000Z"),
-        (datetime(2024, 1, 1), "2024-01-01T00:00:00.000Z"),
         (date(2024, 1, 1), "2024-01-01"),
         (time(1, 2, 3), "01:02:03"),
     ],
@@ -127,8 +127,26 @@ def test_times_are_written_as_javascript_writes_a_date(moment: Any, text: str) -
     assert plain([moment]) == [text]
 
 
-def test_a_moment_beyond_the_calendar_is_refused() -> None:
-    with pytest.raises(ValueError, match="lies beyond the calendar"):
+@pytest.mark.parametrize("value", [datetime(2024, 1, 1), Row(1, datetime(2024, 1, 1))])
+def test_datetime_without_time_zone_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"use datetime.now\(UTC\), or value.astimezone\(\)"):
+        plain([value])
+
+
+@pytest.mark.parametrize(("number", "text"), [
+    (0.0, "0"), (-0.0, "0"), (1.0, "1"), (-1.5, "-1.5"), (0.1, "0.1"), (123.456, "123.456"),
+    (1e16, "10000000000000000"), (1e20, "100000000000000000000"), (1e21, "1e+21"),
+    (1.5e300, "1.5e+300"), (0.000001, "0.000001"), (1e-7, "1e-7"), (1.25e-7, "1.25e-7"),
+    (1.2345678901234567e20, "123456789012345670000"), (5e-324, "5e-324"),
+    (float("nan"), "NaN"), (float("inf"), "Infinity"), (-float("inf"), "-Infinity"),
+])  # fmt: skip
+def test_float_keys_are_written_as_in_javascript(number: float, text: str) -> None:
+    assert format_number(number) == text
+    assert plain([{number: 1}]) == [{text: 1}]
+
+
+def test_moment_beyond_the_calendar_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no date in UTC"):
         plain(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))))
 
 
@@ -142,7 +160,7 @@ def test_a_moment_beyond_the_calendar_is_refused() -> None:
         (Colour.RED, "red"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (Decimal("1.50"), "1.50"),
-        (Row(1, datetime(2024, 1, 1)), {"id": 1, "file": "2024-01-01T00:00:00.000Z"}),
+        (Row(1, datetime(2024, 1, 1, tzinfo=UTC)), {"id": 1, "file": "2024-01-01T00:00:00.000Z"}),
         (Point(1, Point(2)), {"x": 1, "inner": {"x": 2, "inner": None}}),
         (OrderedDict(a=1), {"a": 1}),
         (StrEnum("Name", ["A"]).A, "a"),
@@ -184,7 +202,7 @@ def test_a_value_without_a_plain_form_is_refused(value: Any) -> None:
 
 
 def test_an_integer_beyond_64_bits_is_refused_wherever_it_stands() -> None:
-    with pytest.raises(ValueError, match="beyond 64 bits"):
+    with pytest.raises(ValueError, match="must fit into 64 bits"):
         plain(Row(2**64))
 
 
