@@ -335,6 +335,50 @@ def test_readme_clients_receive_each_others_messages(tmp_path: Path, free_port: 
         assert first_lines(first, "received") == "received: hello\n"
 
 
+# -- README
+
+
+def sections(document: Path) -> dict[str, str]:
+    """Return the sections of a document by their headings."""
+    parts = re.split(r"^## (.+)$", document.read_text("utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_readme_sections_are_in_order() -> None:
+    assert list(sections(ROOT / "README.md")) == [
+        "Install",
+        "Run the hub",
+        "Write a server",
+        "Features",
+        "Supported versions",
+        "Documentation",
+        "Performance",
+        "Contributing",
+        "License",
+    ]
+
+
+def test_readme_explains_the_performance_table_before_the_table() -> None:
+    introduction = sections(ROOT / "README.md")["Performance"].partition("<!-- bench:begin -->")[0]
+    assert introduction.strip().startswith("Lower is better")
+
+
+def test_readme_lists_every_document() -> None:
+    section = sections(ROOT / "README.md")["Documentation"]
+    for document in documents():
+        name = document.relative_to(ROOT).as_posix()
+        if name not in {"README.md", "CONTRIBUTING.md"}:
+            assert f"({name})" in section, name
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    block = next(
+        block for block in reversed(blocks_of(ROOT / "README.md")) if block.language == "sh"
+    )
+    assert block.text.strip() == "make test"
+    assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
 # -- links
 
 
