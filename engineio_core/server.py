@@ -15,7 +15,7 @@ from typing import Any, Self
 from engineio_core.clock import Clock
 from engineio_core.engine import BaseEngine
 from engineio_core.http.asgi_host import AsgiApp, AsgiHost
-from engineio_core.http.connection import HttpProtocol
+from engineio_core.http.connection import HttpConnection
 from engineio_core.http.listener import Listener, Tls, open_listener, run, wait_for_signal
 from engineio_core.options import EngineOptions
 
@@ -47,7 +47,7 @@ class Engine(BaseEngine):
         super().__init__(options, clock=clock, **fields)
         self._asgi: AsgiHost | None = None
         self._listeners: list[Listener] = []
-        self._connections: set[HttpProtocol] = set()
+        self._connections: set[HttpConnection] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -158,6 +158,6 @@ class Engine(BaseEngine):
         for connection in list(self._connections):
             connection.close_if_idle()
 
-    def _make_connection(self) -> HttpProtocol:
+    def _make_connection(self) -> HttpConnection:
         """Return the protocol of one TCP connection: the factory for `loop.create_server`."""
-        return HttpProtocol(self, self._get_clock(), self._connections)
+        return HttpConnection(self, self._get_clock(), self._connections)

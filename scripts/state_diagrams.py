@@ -23,6 +23,8 @@ class Listed(NamedTuple):
 LISTED = (
     Listed("Session", "engineio_core.session_state", "SESSION_TRANSITIONS"),
     Listed("Upgrade", "engineio_core.session_state", "UPGRADE_TRANSITIONS"),
+    Listed("HTTP connection", "engineio_core.http.states", "CONNECTION_TRANSITIONS"),
+    Listed("HTTP exchange", "engineio_core.http.states", "EXCHANGE_TRANSITIONS"),
     Listed("FrameReader", "engineio_core.codec.frame_reader", "READER_TRANSITIONS"),
 )
 

@@ -1,7 +1,7 @@
-"""A mounted ASGI application: it gets every path that is not the engine's.
+"""The host of a mounted ASGI application, which serves the paths outside the engine's path.
 
-Knows: ASGI 3's http and lifespan scopes, streaming both ways, back-pressure.
-Does not know: routing, the engine; WebSockets of the application are not served.
+It implements the http and lifespan scopes of ASGI 3 with streaming and back-pressure. WebSockets of
+the application are not served.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import HttpResponse
+from engineio_core.http.states import ExchangeState
 
 logger = logging.getLogger("engineio_core")
 
@@ -23,16 +24,16 @@ AsgiApp: TypeAlias = Callable[
     [Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
 ]
 
-MAX_BODY_QUEUE: Final = 256 * 1024  # bytes of a body that wait for the application
-LIFESPAN_TIMEOUT: Final = 60.0  # seconds for the application's startup, and for its shutdown
+MAX_BODY_QUEUE: Final = 256 * 1024  # bytes of a body that are queued for the application
+LIFESPAN_TIMEOUT: Final = 60.0  # seconds for the startup of the application, and for its shutdown
 
 
-class ClientLeft(OSError):
-    """The client is gone. ASGI: `send` raises an OSError then."""
+class ClientLeftError(OSError):
+    """The client has disconnected. ASGI requires an OSError from `send` in this case."""
 
 
 class AsgiHost:
-    """Serves one ASGI application on exchanges."""
+    """The tasks and the lifespan of one ASGI application."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app
@@ -41,7 +42,7 @@ class AsgiHost:
         self._state: dict[str, Any] = {}
 
     def serve(self, exchange: Exchange) -> None:
-        """Answer one request."""
+        """Run the application on one request, in a task."""
         cycle = _Cycle(exchange, self._state)
         task = asyncio.get_running_loop().create_task(
             cycle.run(self._app), name=f"asgi {exchange.request.method} {exchange.request.path}"
@@ -50,12 +51,12 @@ class AsgiHost:
         task.add_done_callback(self._tasks.discard)
 
     async def start_up(self) -> None:
-        """Run the application's startup. Raises RuntimeError if it failed."""
+        """Run the startup of the application. Raises RuntimeError if it fails."""
         self._lifespan = _Lifespan(self._app, self._state)
         await self._lifespan.start_up()
 
     async def shut_down(self) -> None:
-        """Cancel what still runs after a moment, then run the application's shutdown."""
+        """Wait up to 5 seconds for running requests, cancel the rest, and run the shutdown."""
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=5)
         for task in list(self._tasks):
@@ -67,30 +68,30 @@ class AsgiHost:
 
 
 class _Cycle:
-    """One request and its answer, as an ASGI application sees them."""
+    """One call of the application: its scope, `receive` and `send`."""
 
     __slots__ = (
-        "_body", "_chunks", "_exchange", "_has_started", "_head", "_is_complete", "_is_end_told",
+        "_body", "_chunks", "_exchange", "_has_started", "_head", "_is_complete", "_is_end_sent",
         "_queued", "_state", "_wakeup", "_writable",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, state: dict[str, Any]) -> None:
         self._exchange = exchange
         self._state = state
-        # The request's body
+        # Body of the request
         self._chunks: deque[bytes] = deque()
         self._queued = 0
         self._is_complete = False
-        self._is_end_told = False
+        self._is_end_sent = False
         self._wakeup = asyncio.Event()
-        # The answer
+        # Response
         self._head: tuple[int, list[tuple[str, str]]] | None = None
         self._has_started = False
         self._writable = asyncio.Event()
         self._writable.set()
 
     async def run(self, app: AsgiApp) -> None:
-        """Let the application answer; whatever it does, there is an answer."""
+        """Run the application; respond with an error if it fails or sends no complete response."""
         exchange = self._exchange
         exchange.on_abort = self._client_left
         exchange.on_writable = self._writable_changed
@@ -98,25 +99,25 @@ class _Cycle:
         try:
             await app(self._scope(), self.receive, self.send)
         except Exception:
-            if not exchange.is_gone:  # else it lets our ClientLeft pass, as it may, or its own
-                logger.exception("the application failed on %s", exchange.request.path)
+            # After a disconnect the application may raise ClientLeftError, or its own exception.
+            if exchange.state is not ExchangeState.GONE:
+                logger.exception("the ASGI application failed on %s", exchange.request.path)
                 self._give_up()
         except asyncio.CancelledError:
             self._give_up()
             raise
         else:
-            if not exchange.is_finished and not exchange.is_gone:
+            if exchange.is_open:
                 logger.error(
-                    "the application did not finish its answer on %s", exchange.request.path
+                    "the ASGI application returned before the end of its response on %s",
+                    exchange.request.path,
                 )
                 self._give_up()
 
     def _give_up(self) -> None:
-        if self._exchange.is_finished:
-            return
-        if self._exchange.is_answered:
-            # A head is out: the client must see that the body is not whole.
-            self._exchange.destroy()
+        if self._exchange.state is ExchangeState.STREAMING:
+            # The head is sent: only an abort shows the client that the body is incomplete.
+            self._exchange.abort()
         else:
             self._exchange.respond(HttpResponse(500, b"Internal Server Error"))
 
@@ -144,7 +145,7 @@ class _Cycle:
     # -- BodyReader
 
     def body_data(self, data: bytes) -> None:
-        """Queue it for the application; above a limit the client has to wait."""
+        """Queue a piece for the application; stop reading above MAX_BODY_QUEUE bytes."""
         self._chunks.append(data)
         self._queued += len(data)
         if self._queued > MAX_BODY_QUEUE:
@@ -152,20 +153,19 @@ class _Cycle:
         self._wakeup.set()
 
     def body_complete(self) -> None:
-        """Tell the application."""
+        """Queue the end of the body for the application."""
         self._is_complete = True
         self._wakeup.set()
 
-    # -- what the application awaits
+    # -- awaited by the application
 
     async def receive(self) -> Message:
-        """Return the next piece of the body, or the disconnect of the client."""
-        while not (self._chunks or self._has_end() or self._exchange.is_gone):
-            if self._exchange.is_finished:
-                return {"type": "http.disconnect"}
+        """Return the next piece of the body, or `http.disconnect`."""
+        exchange = self._exchange
+        while exchange.is_open and not self._chunks and not self._has_end():
             self._wakeup.clear()
             await self._wakeup.wait()
-        if self._exchange.is_gone or self._exchange.is_finished:
+        if not exchange.is_open:
             return {"type": "http.disconnect"}
         if self._chunks:
             data = b"".join(self._chunks)
@@ -175,21 +175,22 @@ class _Cycle:
             if was_full:
                 self._exchange.resume_body()
             return {"type": "http.request", "body": data, "more_body": True}
-        self._is_end_told = True
+        self._is_end_sent = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     def _has_end(self) -> bool:
-        return self._is_complete and not self._is_end_told
+        return self._is_complete and not self._is_end_sent
 
     async def send(self, message: Message) -> None:
-        """Take the head, or a piece of the body, of the answer. Raises ClientLeft."""
+        """Send the head or a piece of the body. Raises ClientLeftError after a disconnect."""
         exchange = self._exchange
-        if exchange.is_gone:
-            raise ClientLeft("the client left before it was answered")
+        if exchange.state is ExchangeState.GONE:
+            raise ClientLeftError("the client disconnected before the end of the response")
         kind = message["type"]
-        if exchange.is_finished or (kind == "http.response.start") == self._has_started:
-            raise RuntimeError(f"the application sent {kind!r} out of order")
-        if kind == "http.response.start":
+        is_start = kind == "http.response.start"
+        if exchange.state is ExchangeState.FINISHED or is_start == self._has_started:
+            raise RuntimeError(f"the ASGI application sent {kind!r} out of order")
+        if is_start:
             headers = [
                 (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
                 for name, value in message.get("headers", ())
@@ -198,9 +199,10 @@ class _Cycle:
             self._has_started = True
             return
         if kind != "http.response.body":
-            raise RuntimeError(f"unexpected message {kind!r} of the application")
+            raise RuntimeError(f"the ASGI application sent an unknown message {kind!r}")
         if self._head is not None:
-            # Only now: until a piece of the body is there, a failure can still be answered.
+            # The head is sent with the first piece of the body: until then, a failure can still be
+            # reported with status 500.
             head, self._head = self._head, None
             exchange.start_stream(*head)
         exchange.write(bytes(message.get("body", b"")))
@@ -222,7 +224,7 @@ class _Cycle:
 
 
 class _Lifespan:
-    """The lifespan task of an application."""
+    """The lifespan task of one application."""
 
     def __init__(self, app: AsgiApp, state: dict[str, Any]) -> None:
         self._app = app
@@ -246,7 +248,7 @@ class _Lifespan:
             async with asyncio.timeout(LIFESPAN_TIMEOUT):
                 await self._ended
         except (TimeoutError, RuntimeError):
-            logger.exception("the application did not shut down in order")
+            logger.exception("the ASGI application did not shut down cleanly")
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
@@ -262,7 +264,7 @@ class _Lifespan:
             # ASGI: "If an exception is raised when calling the application callable with a
             # lifespan.startup message or a scope of type lifespan, the server must continue but
             # not send any lifespan events."
-            logger.debug("the application has no lifespan: %r", error)
+            logger.debug("the ASGI application does not support lifespan: %r", error)
         finally:
             for future in (self._started, self._ended):
                 if not future.done():
@@ -275,7 +277,7 @@ class _Lifespan:
             return
         if kind.endswith(".failed"):
             future.set_exception(
-                RuntimeError(message.get("message") or f"{kind} of the application")
+                RuntimeError(message.get("message") or f"the ASGI application sent {kind}")
             )
         else:
             future.set_result(None)

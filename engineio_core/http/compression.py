@@ -1,7 +1,4 @@
-"""Which encoding a client takes, and the body in it.
-
-Knows: Accept-Encoding, gzip and deflate.  Does not know: what is compressed, nor for whom.
-"""
+"""Content encoding: negotiation by Accept-Encoding, and compression with gzip or deflate."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ _SUPPORTED: Final[tuple[Encoding, ...]] = ("gzip", "deflate")
 
 
 def negotiate_encoding(accepted: str) -> Encoding | None:
-    """Choose by the client's weights; of equal weights the client's first."""
+    """Return the supported encoding with the highest weight; the first of equal weights."""
     best: Encoding | None = None
     best_weight = 0.0
     for item in accepted[:256].split(","):
@@ -37,5 +34,5 @@ def _weight(parameter: str) -> float:
 
 
 def compress(body: bytes, encoding: Encoding, level: int) -> bytes:
-    """Return the body in that encoding; "deflate" is the zlib format, as RFC 9110 says."""
+    """Return the compressed body; "deflate" is the zlib format (RFC 9110, section 8.4.1.2)."""
     return gzip.compress(body, level, mtime=0) if encoding == "gzip" else zlib.compress(body, level)

@@ -1,11 +1,8 @@
-"""HTTP/1.1 on one TCP connection: requests in, one at a time, and the hand-over on upgrade.
+"""HTTP/1.1 on one TCP connection: one request at a time, limits, deadlines, release on upgrade.
 
-Knows: h11 (for reading only), keep-alive, pipelining, limits, deadlines.
-Does not know: what the requests are about: a `Router` is told of each.
-
-Two lanes, as for WebSocket: a usual request that is there as a whole is read by `http_head`;
-everything else goes to h11, which judges it. Answers are written by hand. A parser serves one
-request; the next one begins with the bytes that the last one left.
+A usual request that arrives complete is read by `fast_head`; h11 reads all others, and decides
+whether they are valid. The exchange writes the response, and the router decides what it is. A
+parser serves one request; the next request starts with the bytes that follow it.
 """
 
 from __future__ import annotations
@@ -13,34 +10,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import h11
 
+from engineio_core.clock import Clock
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.fast_head import read_head
 from engineio_core.http.message import (
     MAX_HEADER_LINES,
-    BadTarget,
     HttpRequest,
     HttpResponse,
+    InvalidTargetError,
     encode_response,
     join_headers,
 )
-
-if TYPE_CHECKING:
-    from engineio_core.clock import Clock
-    from engineio_core.http.trusted_proxies import TrustedProxies
-    from engineio_core.options import EngineOptions
+from engineio_core.http.states import ConnectionState, ExchangeState
+from engineio_core.http.trusted_proxies import TrustedProxies
+from engineio_core.options import EngineOptions
 
 logger = logging.getLogger("engineio_core")
 
-LINGER: Final = 2.0  # seconds that a client may take to notice the answer to a refused upload
-MIN_BODY_RATE: Final = 1000  # bytes a second, below which a body is late whatever has come
+LINGER: Final = 2.0  # seconds in which a client can read the response to a refused upload
+MIN_BODY_RATE: Final = 1000  # bytes per second; a slower body is late regardless of its progress
 
 
 class Router(Protocol):
-    """Who answers requests."""
+    """The engine, as a connection sees it."""
 
     @property
     def options(self) -> EngineOptions:
@@ -48,47 +44,49 @@ class Router(Protocol):
 
     @property
     def _proxies(self) -> TrustedProxies:
-        """Whose word about the client's address is taken."""
+        """The proxies whose forwarding headers are trusted."""
 
     def _route(self, exchange: Exchange) -> None:
-        """Take one request; it is answered now or later."""
+        """Respond to one request, now or later."""
 
 
-class HttpProtocol(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One TCP connection while it speaks HTTP."""
 
+    # `state` is the life of the connection. The flags are about flow control, and independent of
+    # it: what is paused, and whether `_advance` is running.
     __slots__ = (
         "_body", "_body_began", "_body_size", "_checked", "_clock", "_connections", "_deadline",
-        "_discarded", "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_lingering",
-        "_is_tcp_paused", "_is_writing_paused", "_parser", "_router", "_timer", "_unread",
-        "peer", "secure", "tcp",
+        "_discarded", "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_tcp_paused",
+        "_is_writing_paused", "_parser", "_router", "_timer", "_unread", "peer", "secure", "state",
+        "tcp",
     )  # fmt: skip
 
     tcp: asyncio.Transport
+    state: ConnectionState
 
-    def __init__(self, router: Router, clock: Clock, connections: set[HttpProtocol]) -> None:
-        # The connection
+    def __init__(self, router: Router, clock: Clock, connections: set[HttpConnection]) -> None:
+        self.state = ConnectionState.IDLE
         self._router = router
         self._clock = clock
         self._connections = connections
         self.peer = ""
         self.secure = False
         # Reading
-        self._parser: h11.Connection | None = None  # while the slow lane has the request
-        self._unread = b""  # what has come, and no lane has taken
-        self._body: bytes | None = None  # of a request of the fast lane, until somebody takes it
-        self._exchange: Exchange | None = None
-        self._held = 0  # bytes, here or in the parser, of which nothing was made
-        self._checked = 0  # bytes of a head that were looked at
+        self._parser: h11.Connection | None = None  # set while h11 reads the request
+        self._unread = b""  # bytes that neither reader has taken
+        self._body: bytes | None = None  # of a fast request, until a reader takes it
+        self._exchange: Exchange | None = None  # set in the states BODY and RESPONDING
+        self._held = 0  # bytes of the next event that are buffered, here or in the parser
+        self._checked = 0  # bytes of a head that `_is_ambiguous` has checked
         self._body_began = 0.0
         self._body_size = 0
-        self._discarded = 0  # bytes of a body that nobody wants
+        self._discarded = 0  # bytes of a body without a reader
         self._is_advancing = False
         self._is_body_paused = False
-        self._is_lingering = False
         self._is_tcp_paused = False
         self._is_writing_paused = False
-        # One timer for head, body and keep-alive; when it fires it looks at the deadline
+        # One timer for head, body and keep-alive; it checks the deadline when it fires.
         self._deadline = math.inf
         self._timer: Any = None
 
@@ -99,7 +97,7 @@ class HttpProtocol(asyncio.Protocol):
     # -- called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin: the first request head is awaited."""
+        """Wait for the first request head."""
         self.tcp = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else "unix"
@@ -108,10 +106,12 @@ class HttpProtocol(asyncio.Protocol):
         self._set_deadline(self._router.options.header_timeout)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes. Nothing escapes from here."""
-        if self._is_lingering:
+        """Read bytes; no exception leaves this method."""
+        state = self.state
+        if state is ConnectionState.IDLE:
+            self.state = ConnectionState.HEAD
+        elif self._is_ending():
             return
-        is_new = self._exchange is None and self._held == 0
         self._held += len(data)
         if self._parser is None:
             self._unread = self._unread + data if self._unread else data
@@ -122,32 +122,34 @@ class HttpProtocol(asyncio.Protocol):
                 self._refuse(error.error_status_hint, str(error))
                 return
         self._advance()
-        if is_new and self._exchange is None and self._held and not self._is_lingering:
+        if state is ConnectionState.IDLE and self.state is ConnectionState.HEAD:
             self._set_deadline(self._router.options.header_timeout)
-        if self._held > self._router.options.max_header_size and not self._is_lingering:
-            # What is pipelined behind a request waits in the kernel.
+        if self._held > self._router.options.max_header_size and not self._is_ending():
+            # Further pipelined requests wait in the kernel.
             self._pause_tcp()
 
     def eof_received(self) -> bool:
-        """The client has finished: what it asked for is given up, as Node does."""
+        """Close TCP, as the Node server does: pending requests of the client are aborted."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever is about to answer."""
+        """Notify the exchange that the client left."""
         self._stop()
         self._connections.discard(self)
+        if self.state is not ConnectionState.CLOSED:
+            self.state = ConnectionState.CLOSED
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_left()
 
     def pause_writing(self) -> None:
-        """Tell whoever streams an answer; the next request has to wait."""
+        """Pause a streamed response and the next request."""
         self._is_writing_paused = True
         if self._exchange is not None:
             self._exchange.on_writable(False)
 
     def resume_writing(self) -> None:
-        """Tell whoever streams an answer."""
+        """Resume a streamed response and the next request."""
         self._is_writing_paused = False
         if self._exchange is not None:
             self._exchange.on_writable(True)
@@ -157,7 +159,7 @@ class HttpProtocol(asyncio.Protocol):
     # -- reading
 
     def _advance(self) -> None:
-        """Make what can be made of the bytes that are there."""
+        """Handle all events that the buffered bytes complete."""
         if self._is_advancing:
             return
         self._is_advancing = True
@@ -173,22 +175,22 @@ class HttpProtocol(asyncio.Protocol):
             self._is_advancing = False
 
     def _advance_once(self) -> bool:
-        """Handle one event of the parser; tell whether there may be another."""
+        """Handle one event; return whether another may follow."""
         exchange = self._exchange
         if exchange is None:
-            if self._is_lingering or self._is_writing_paused or not self._held:
+            if self.state is not ConnectionState.HEAD or self._is_writing_paused:
                 return False
             return self._begin_fast() or self._begin_slowly()
-        if exchange.is_finished and exchange.is_body_read:
-            return self._end_exchange(exchange)
-        if exchange.is_body_read or self._is_body_paused:
+        if self.state is ConnectionState.RESPONDING:
+            return exchange.state is ExchangeState.FINISHED and self._end_exchange(exchange)
+        if self._is_body_paused:
             return False
-        if exchange.reader is None and not exchange.is_answered:
+        if exchange.reader is None and exchange.state is ExchangeState.WAITING:
             return False
         return self._read_body(exchange)
 
     def _begin_fast(self) -> bool:
-        """Take a usual request, if it is there as a whole; tell whether it was."""
+        """Route a usual request if it is complete; return whether it was."""
         if self._parser is not None:
             return False
         data = self._unread
@@ -204,11 +206,11 @@ class HttpProtocol(asyncio.Protocol):
         self._body = data[end:stop] if "content-length" in headers else None
         keep_alive = "close" not in headers.get("connection", "").lower()
         self._deadline = math.inf
-        self._begin_exchange(method, target, headers, keep_alive=keep_alive, is_old=False)
+        self._begin_exchange(method, target, headers, keep_alive=keep_alive, is_http10=False)
         return True
 
     def _begin_slowly(self) -> bool:
-        """Let h11 read the head; tell whether it is complete."""
+        """Read the head with h11; return whether it is complete."""
         parser = self._parser
         if parser is None:
             parser = self._parser = self._make_parser()
@@ -222,41 +224,47 @@ class HttpProtocol(asyncio.Protocol):
         return False
 
     def _check_head(self, parser: h11.Connection) -> None:
-        """Refuse a head that is too long, or that another reader may split in another way."""
+        """Reject a head that is too long, or that another reader may split in another way."""
         data, _ = parser.trailing_data
-        # Each byte is looked at once, however small the pieces are that a head comes in.
+        # Each byte is checked once, regardless of the size of the pieces.
         known, self._checked = self._checked, len(data)
         end = data.find(b"\r\n\r\n", max(known - 3, 0))
         if end > self._router.options.max_header_size:
-            # h11 measures only what has no end yet: a head that comes in one read would pass.
+            # h11 limits incomplete heads only: a head that arrives in one read would pass.
             raise h11.RemoteProtocolError("the request head is too long", error_status_hint=431)
         if _is_ambiguous(data, known, end + 2 if end >= 0 else len(data)):
             raise h11.RemoteProtocolError("ambiguous line ends in a request head")
 
     def _begin(self, event: h11.Request) -> None:
+        """Route a request that h11 has read."""
         if event.http_version not in {b"1.0", b"1.1"}:
             raise h11.RemoteProtocolError("unknown version of HTTP", error_status_hint=505)
         if len(event.headers) > MAX_HEADER_LINES:
             raise h11.RemoteProtocolError("too many header lines", error_status_hint=431)
         headers = join_headers(event.headers)
         if "transfer-encoding" in headers and "content-length" in headers:
-            # RFC 9112, section 6.1: it "ought to be handled as an error": this is how requests
-            # are smuggled past a proxy.
+            # RFC 9112, section 6.1: such a request "ought to be handled as an error", because it
+            # can smuggle a second request past a proxy.
             raise h11.RemoteProtocolError("both Transfer-Encoding and Content-Length")
-        is_old = event.http_version == b"1.0"
-        keep_alive = not is_old and "close" not in headers.get("connection", "").lower()
+        is_http10 = event.http_version == b"1.0"
+        keep_alive = not is_http10 and "close" not in headers.get("connection", "").lower()
         method, target = event.method.decode("ascii"), event.target.decode("latin-1")
         self._held = 0
         if "content-length" in headers or "transfer-encoding" in headers:
             self._await_body()
         else:
             self._deadline = math.inf
-        self._begin_exchange(method, target, headers, keep_alive=keep_alive, is_old=is_old)
+        self._begin_exchange(method, target, headers, keep_alive=keep_alive, is_http10=is_http10)
 
     def _begin_exchange(
-        self, method: str, target: str, headers: dict[str, str], *, keep_alive: bool, is_old: bool
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        *,
+        keep_alive: bool,
+        is_http10: bool,
     ) -> None:
-        """Begin the exchange of a request."""
         try:
             request = HttpRequest(
                 method,
@@ -265,30 +273,36 @@ class HttpProtocol(asyncio.Protocol):
                 remote_address=self.peer,
                 secure=self.secure,
             )
-        except BadTarget as error:
+        except InvalidTargetError as error:
             raise h11.RemoteProtocolError(str(error)) from None
         self._router._proxies.apply(request)
-        exchange = self._exchange = Exchange(self, request, keep_alive, is_old=is_old)
+        exchange = self._exchange = Exchange(self, request, keep_alive, is_http10=is_http10)
         self._checked = self._discarded = 0
         self._is_body_paused = False
+        if "content-length" in headers or "transfer-encoding" in headers:
+            self.state = ConnectionState.BODY
+        else:
+            self.state = ConnectionState.RESPONDING
         self._router._route(exchange)
 
     def _read_body(self, exchange: Exchange) -> bool:
+        """Read a piece of the body; return whether another event may follow."""
+        reader = exchange.reader if exchange.is_open else None
         parser = self._parser
         if parser is None:
             body, self._body = self._body, None
-            exchange.is_body_read = True
-            if exchange.reader is not None and not exchange.is_finished:
+            self.state = ConnectionState.RESPONDING
+            if reader is not None:
                 if body:
-                    exchange.reader.body_data(body)
-                exchange.reader.body_complete()
+                    reader.body_data(body)
+                reader.body_complete()
             return True
         event = parser.next_event()
         if isinstance(event, h11.Data):
             self._held = 0
-            if exchange.reader is not None and not exchange.is_finished:
+            if reader is not None:
                 self._expect_body(len(event.data))
-                exchange.reader.body_data(bytes(event.data))
+                reader.body_data(bytes(event.data))
                 return True
             self._discarded += len(event.data)
             if self._discarded <= self._router.options.max_http_buffer_size:
@@ -296,24 +310,24 @@ class HttpProtocol(asyncio.Protocol):
             self._linger()
             return False
         if isinstance(event, h11.EndOfMessage):
-            exchange.is_body_read = True
+            self.state = ConnectionState.RESPONDING
             self._deadline = math.inf
-            if exchange.reader is not None and not exchange.is_finished:
-                exchange.reader.body_complete()
+            if reader is not None:
+                reader.body_complete()
             return True
-        if parser.they_are_waiting_for_100_continue and not exchange.is_answered:
+        if parser.they_are_waiting_for_100_continue and exchange.state is ExchangeState.WAITING:
             self.tcp.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             parser.send(h11.InformationalResponse(status_code=100, headers=[]))
         return False
 
     def _await_body(self) -> None:
-        """Begin to measure how fast a body comes."""
+        """Start to measure the rate of a body."""
         self._body_began = self._clock.time()
         self._body_size = 0
         self._set_deadline(self._router.options.body_timeout)
 
     def _expect_body(self, size: int) -> None:
-        """Put the deadline off for a body that makes progress."""
+        """Extend the deadline of a body that makes progress."""
         self._body_size += size
         late = self._body_began + self._body_size / MIN_BODY_RATE
         timeout = self._router.options.body_timeout
@@ -321,12 +335,17 @@ class HttpProtocol(asyncio.Protocol):
 
     # -- Carrier: called by the exchange
 
+    @property
+    def is_body_read(self) -> bool:
+        """Whether the connection has read the whole request."""
+        return self.state is not ConnectionState.BODY
+
     def write(self, data: bytes) -> None:
         """Write bytes to the client."""
         self.tcp.write(data)
 
     def read_body(self) -> None:
-        """Go on reading the body: somebody takes it."""
+        """Read the body for the reader of the exchange."""
         if self._is_body_paused:
             self._is_body_paused = False
             self._await_body()
@@ -334,19 +353,19 @@ class HttpProtocol(asyncio.Protocol):
         self._advance()
 
     def pause_body(self) -> None:
-        """Read nothing more of the body until `read_body`; the client is not late meanwhile."""
+        """Stop reading the body until `read_body`; the body deadline stops as well."""
         self._is_body_paused = True
         self._deadline = math.inf
         self._pause_tcp()
 
     def exchange_answered(self) -> None:
-        """Go on to the next request, if the connection can serve one."""
+        """Continue with the next request, or linger if the connection cannot serve one."""
         exchange = self._exchange
         if exchange is None:
             return
         parser = self._parser
         if (parser is not None and parser.they_are_waiting_for_100_continue) or (
-            not exchange.keep_alive and not exchange.is_body_read
+            not exchange.keep_alive and self.state is ConnectionState.BODY
         ):
             self._linger()
             return
@@ -356,22 +375,24 @@ class HttpProtocol(asyncio.Protocol):
         self._resume_tcp()
         self._advance()
 
-    def cut(self) -> None:
-        """End the connection at once."""
+    def abort(self) -> None:
+        """Abort TCP."""
         self._exchange = None
-        self._is_lingering = True
+        if self.state is not ConnectionState.CLOSED:
+            self.state = ConnectionState.CLOSED
         self._stop()
         self.tcp.abort()
 
     def release(self) -> tuple[asyncio.Transport, bytes]:
-        """Give TCP away, with the bytes that came behind the request."""
+        """Return TCP and the bytes behind the request; the connection ends."""
         data = self._unread
         if self._parser is not None:
-            # h11 stops behind a request that asks for an upgrade; what follows is not HTTP.
+            # h11 stops behind an upgrade request; the following bytes are not HTTP.
             self._parser.next_event()
             data, _ = self._parser.trailing_data
         self._unread, self._held = b"", 0
         self._exchange = None
+        self.state = ConnectionState.CLOSED
         self._stop()
         self._connections.discard(self)
         return self.tcp, data
@@ -379,13 +400,17 @@ class HttpProtocol(asyncio.Protocol):
     # -- the end of an exchange, and of the connection
 
     def close_if_idle(self) -> None:
-        """Close, unless a request is under way: then when it is answered."""
-        if self._exchange is None:
-            self._close()
-        else:
+        """Close now, or after the response if a request is under way."""
+        if self._exchange is not None:
             self._exchange.keep_alive = False
+        elif self.state is not ConnectionState.CLOSED:  # aborted, and not yet lost
+            self._close()
+
+    def _is_ending(self) -> bool:
+        return self.state is ConnectionState.LINGERING or self.state is ConnectionState.CLOSED
 
     def _end_exchange(self, exchange: Exchange) -> bool:
+        """Wait for the next request, or close; return whether the next request is buffered."""
         self._exchange = None
         if not exchange.keep_alive or self.tcp.is_closing():
             self._close()
@@ -396,21 +421,25 @@ class HttpProtocol(asyncio.Protocol):
                 parser.next_event()  # the end of a message without a body
             self._unread, _ = parser.trailing_data
             self._parser = None
-        data = self._unread
-        self._held = len(data)
+        self._held = len(self._unread)
         options = self._router.options
-        self._set_deadline(options.header_timeout if data else options.keep_alive_timeout)
-        return bool(data)
+        if self._unread:
+            self.state = ConnectionState.HEAD
+            self._set_deadline(options.header_timeout)
+            return True
+        self.state = ConnectionState.IDLE
+        self._set_deadline(options.keep_alive_timeout)
+        return False
 
     def _close(self) -> None:
-        """Close when all is written; a client that does not read it is given up in the end."""
-        self._is_lingering = True
+        """Close TCP after all writes; the deadline aborts a client that does not read."""
+        self.state = ConnectionState.LINGERING
         self._set_deadline(self._router.options.close_timeout)
         self.tcp.close()
 
     def _linger(self) -> None:
-        """Close without a reset: a client that still uploads must be able to read its answer."""
-        self._is_lingering = True
+        """Close without a reset, so that a client that still uploads can read its response."""
+        self.state = ConnectionState.LINGERING
         self._exchange = None
         if self.tcp.can_write_eof() and not self.tcp.is_closing():
             self.tcp.write_eof()
@@ -418,16 +447,19 @@ class HttpProtocol(asyncio.Protocol):
         self._resume_tcp()
 
     def _refuse(self, status: int, why: str) -> None:
-        logger.info("a request from %s was refused with %d: %s", self.peer, status, why)
+        """Respond with an error unless a response has begun, and close."""
+        if self._is_ending():
+            return
+        logger.info("refused a request from %s with status %d: %s", self.peer, status, why)
         exchange, self._exchange = self._exchange, None
-        if exchange is None or not exchange.is_answered:
+        if exchange is None or exchange.state is ExchangeState.WAITING:
             self.tcp.write(encode_response(HttpResponse(status), {}, close=True))
         if exchange is not None:
             exchange.client_left()
         self._linger()
 
     def _pause_tcp(self) -> None:
-        if not self.tcp.is_closing():  # uvloop raises there
+        if not self.tcp.is_closing():  # uvloop raises for a closing transport
             self._is_tcp_paused = True
             self.tcp.pause_reading()
 
@@ -447,27 +479,27 @@ class HttpProtocol(asyncio.Protocol):
         if self._timer is None or self._timer.when() > self._deadline:
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._clock.call_at(self._deadline, self._look_at_deadline)
+            self._timer = self._clock.call_at(self._deadline, self._check_deadline)
 
-    def _look_at_deadline(self) -> None:
+    def _check_deadline(self) -> None:
         self._timer = None
         if self._deadline == math.inf:
             return
         if self._deadline > self._clock.time():
-            self._timer = self._clock.call_at(self._deadline, self._look_at_deadline)
-        elif self._is_lingering:
+            self._timer = self._clock.call_at(self._deadline, self._check_deadline)
+        elif self.state is ConnectionState.LINGERING:
             self.tcp.abort()
-        elif self._exchange is None and self._held == 0:
+        elif self.state is ConnectionState.IDLE:
             self._close()
         else:
-            self._refuse(408, "it did not arrive in time")
+            self._refuse(408, "the request did not arrive in time")
 
 
 def _is_ambiguous(head: bytes, known: int, stop: int) -> bool:
-    """Tell whether a head, of which `known` bytes are judged, holds more than plain lines.
+    """Return whether a head, of which `known` bytes are checked, has bare or folded line ends.
 
-    h11 lets lines pass that end without CR and LF, or go on on the next; a proxy may read those
-    in another way. RFC 9112, sections 2.2 and 5.2, allow to refuse both.
+    h11 accepts lines that end without CR, and lines that continue on the next; a proxy may split
+    these in another way. RFC 9112, sections 2.2 and 5.2, permits rejecting both.
     """
     start = known - 1 if head[known - 1 : known] == b"\r" else known
     lines = head.count(b"\r\n", start, stop)

@@ -1,13 +1,15 @@
-"""One HTTP request and its answer, whole or streamed.
+"""One HTTP request and its response, complete or streamed.
 
-Knows: what may still be read and written.  Does not know: parsers, TCP, who answers and why.
+The exchange frames the response and passes bytes to the connection, which owns parser and TCP.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from enum import Enum
+from typing import Protocol
 
 from engineio_core.http.message import (
     HttpRequest,
@@ -15,105 +17,121 @@ from engineio_core.http.message import (
     encode_response,
     encode_stream_head,
 )
-
-if TYPE_CHECKING:
-    import asyncio
+from engineio_core.http.states import ExchangeState
+from engineio_core.noop import noop
 
 logger = logging.getLogger("engineio_core")
 
 
 class BodyReader(Protocol):
-    """Who takes the body of a request, piece by piece."""
+    """The receiver of a request body, piece by piece."""
 
     def body_data(self, data: bytes) -> None:
-        """Take some of it."""
+        """Receive a piece of the body."""
 
     def body_complete(self) -> None:
-        """That was all."""
+        """Receive the end of the body."""
 
 
 class Carrier(Protocol):
-    """The connection that an exchange belongs to, as the exchange sees it."""
+    """The connection of an exchange."""
+
+    @property
+    def is_body_read(self) -> bool:
+        """Whether the connection has read the whole request."""
 
     def write(self, data: bytes) -> None:
         """Write bytes to the client."""
 
     def read_body(self) -> None:
-        """Go on reading the body: somebody takes it."""
+        """Read the body for the reader of the exchange."""
 
     def pause_body(self) -> None:
-        """Read nothing more until `read_body`."""
+        """Stop reading the body until `read_body`."""
 
     def exchange_answered(self) -> None:
-        """The answer is written."""
+        """Continue after the end of the response."""
 
-    def cut(self) -> None:
-        """End the connection at once."""
+    def abort(self) -> None:
+        """Abort the connection."""
 
     def release(self) -> tuple[asyncio.Transport, bytes]:
-        """Give TCP away, with the bytes that came behind the request."""
+        """Return TCP and the bytes behind the request; the connection ends."""
+
+
+class BodyFraming(Enum):
+    """How a client recognizes the end of a streamed body (RFC 9112, section 6.3)."""
+
+    NONE = "none"  # HEAD, 204 and 304: no body
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    UNTIL_CLOSE = "until close"  # HTTP/1.0
 
 
 class Exchange:
-    """One request that waits for its answer. It is what `http_message.Responder` promises.
+    """One request that waits for its response; implements `http.message.Responder`.
 
-    `keep_alive` says whether the connection may serve another request when this one is done,
-    `is_old` whether it is one of HTTP/1.0. An exchange `is_answered` as soon as a head is
-    written, `is_finished` when the whole answer is.
+    `keep_alive` is whether the connection can serve another request afterwards, `is_http10` whether
+    the request is HTTP/1.0. The connection calls `on_abort` when the client leaves before the end
+    of the response, and `on_writable(is_writable)` when its write buffer fills or drains.
     """
 
     __slots__ = (
-        "_carrier", "_has_body", "_is_chunked", "_is_old", "_left", "is_answered", "is_body_read",
-        "is_finished", "is_gone", "keep_alive", "on_abort", "on_writable", "reader", "request",
+        "_carrier", "_framing", "_left", "is_http10", "keep_alive", "on_abort", "on_writable",
+        "reader", "request", "state",
     )  # fmt: skip
 
+    state: ExchangeState
+
     def __init__(
-        self, carrier: Carrier, request: HttpRequest, keep_alive: bool, *, is_old: bool = False
+        self, carrier: Carrier, request: HttpRequest, keep_alive: bool, *, is_http10: bool = False
     ) -> None:
         self.request = request
         self.keep_alive = keep_alive
-        self._carrier = carrier
-        # Reading
+        self.is_http10 = is_http10
+        self.state = ExchangeState.WAITING
         self.reader: BodyReader | None = None
-        self.is_body_read = "content-length" not in request.headers and (
-            "transfer-encoding" not in request.headers
-        )
-        # Answering
-        self.is_answered = False
-        self.is_finished = False
-        self.is_gone = False
-        self._is_old = is_old
-        self._has_body = request.method != "HEAD"
-        self._is_chunked = False
-        self._left: int | None = None  # of a streamed answer that has told its length
-        self.on_abort: Callable[[], None] = nobody
-        self.on_writable: Callable[[bool], None] = nobody
+        self._carrier = carrier
+        # Set by start_stream; `_left` is the rest of the announced length.
+        self._framing = BodyFraming.NONE
+        self._left = 0
+        self.on_abort: Callable[[], None] = noop
+        self.on_writable: Callable[[bool], None] = noop
 
-    # -- a whole answer
+    @property
+    def is_open(self) -> bool:
+        """Whether a part of the response can still be sent."""
+        return self.state is ExchangeState.WAITING or self.state is ExchangeState.STREAMING
+
+    @property
+    def is_body_read(self) -> bool:
+        """Whether the request has no body, or its body is read."""
+        return self._carrier.is_body_read
+
+    # -- a complete response
 
     def respond(self, response: HttpResponse) -> None:
-        """Send the answer. A second one, or one to a client that left, is dropped."""
-        if self.is_answered or self.is_gone:
+        """Send the response. A second response, or one to a client that left, is dropped."""
+        if self.state is not ExchangeState.WAITING:
             return
-        self.is_answered = self.is_finished = True
-        self.on_abort = nobody
+        self.state = ExchangeState.FINISHED
+        self.on_abort = noop
         extra = self.request.response_headers
+        head_only = self.request.method == "HEAD"
         try:
-            data = encode_response(
-                response, extra, close=not self.keep_alive, head_only=not self._has_body
-            )
+            data = encode_response(response, extra, close=not self.keep_alive, head_only=head_only)
         except ValueError:
-            logger.exception("an answer to %s could not be sent", self.request.path)
+            logger.exception("invalid header in the response to %s", self.request.path)
             self.keep_alive = False
             data = encode_response(HttpResponse(500), {}, close=True)
         self._carrier.write(data)
         self._carrier.exchange_answered()
 
-    # -- a streamed answer
+    # -- a streamed response
 
     def start_stream(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
-        """Send the head of an answer whose body follows in pieces. Raises ValueError."""
-        if self.is_answered or self.is_gone:
+        """Send the head of a response whose body follows. Raises ValueError for a bad header."""
+        if self.state is not ExchangeState.WAITING:
             return
         lines: list[tuple[str, str]] = []
         length: int | None = None
@@ -125,93 +143,101 @@ class Exchange:
                     self.keep_alive = self.keep_alive and "close" not in value.lower()
                     continue
                 case "transfer-encoding":
-                    continue  # how a body is framed on this connection is known here alone
+                    continue  # the exchange chooses the framing
             lines.append((name, value))
-        self._has_body = self._has_body and status not in {204, 304}
-        if self._has_body:
-            self._left = length
-            self._is_chunked = length is None and not self._is_old
-            # What is neither chunked nor counted ends with the connection.
-            self.keep_alive = self.keep_alive and (length is not None or self._is_chunked)
-        data = encode_stream_head(
-            status, lines, chunked=self._is_chunked, close=not self.keep_alive
-        )
-        self.is_answered = True
+        if self.request.method == "HEAD" or status in {204, 304}:
+            self._framing = BodyFraming.NONE
+        elif length is not None:
+            self._framing, self._left = BodyFraming.LENGTH, length
+        elif self.is_http10:
+            self._framing = BodyFraming.UNTIL_CLOSE
+            self.keep_alive = False
+        else:
+            self._framing = BodyFraming.CHUNKED
+        is_chunked = self._framing is BodyFraming.CHUNKED
+        data = encode_stream_head(status, lines, chunked=is_chunked, close=not self.keep_alive)
+        self.state = ExchangeState.STREAMING
         self._carrier.write(data)
 
     def write(self, data: bytes) -> None:
-        """Send a piece of the body. Raises ValueError for more than was announced."""
-        if not data or self.is_gone or self.is_finished or not self._has_body:
+        """Send a piece of the body. Raises ValueError if it exceeds the Content-Length."""
+        if not data or self.state is not ExchangeState.STREAMING:
             return
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0:
-                raise ValueError("the body of an answer is longer than its Content-Length")
-        self._carrier.write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        match self._framing:
+            case BodyFraming.NONE:
+                return
+            case BodyFraming.LENGTH:
+                self._left -= len(data)
+                if self._left < 0:
+                    raise ValueError("the body of a response must not exceed its Content-Length")
+            case BodyFraming.CHUNKED:
+                data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._carrier.write(data)
 
     def finish(self) -> None:
-        """End a streamed answer. Raises ValueError for less than was announced."""
-        if self.is_gone or self.is_finished:
+        """End a streamed response. Raises ValueError if the body is shorter than announced."""
+        if self.state is not ExchangeState.STREAMING:
             return
-        if self._left:
-            raise ValueError("the body of an answer is shorter than its Content-Length")
-        self.is_finished = True
-        if self._is_chunked:
+        if self._framing is BodyFraming.LENGTH and self._left:
+            raise ValueError("the body of a response must not be shorter than its Content-Length")
+        self.state = ExchangeState.FINISHED
+        if self._framing is BodyFraming.CHUNKED:
             self._carrier.write(b"0\r\n\r\n")
-        self.on_abort = nobody
+        self.on_abort = noop
         self._carrier.exchange_answered()
 
-    # -- the request's body
+    # -- the body of the request
 
     def read_body(
         self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]
     ) -> None:
-        """Collect the body of at most `limit` bytes, then call `done`, or `too_large`."""
+        """Collect the body; call `done(body)`, or `too_large()` above `limit` bytes."""
         if int(self.request.headers.get("content-length", "0")) > limit:
-            too_large()  # before the client is told to go on
+            too_large()  # before the client receives 100 Continue
             return
         self.stream_body(BodyCollector(limit, done, too_large))
 
     def stream_body(self, reader: BodyReader) -> None:
-        """Give the body to `reader` as it comes."""
+        """Pass the body to `reader` as it arrives."""
         self.reader = reader
-        if self.is_body_read:
+        if self._carrier.is_body_read:
             reader.body_complete()
         else:
             self._carrier.read_body()
 
     def pause_body(self) -> None:
-        """Read nothing more of the body until `resume_body`."""
+        """Stop reading the body until `resume_body`."""
         self._carrier.pause_body()
 
     def resume_body(self) -> None:
-        """Undo `pause_body`."""
+        """Continue reading the body after `pause_body`."""
         self._carrier.read_body()
 
     # -- the end
 
     def client_left(self) -> None:
-        """The client is gone. Called by the connection."""
-        if not self.is_gone:
-            self.is_gone = True
-            on_abort, self.on_abort = self.on_abort, nobody
+        """Call `on_abort` once. The connection calls this method when the client leaves."""
+        if self.state is not ExchangeState.GONE:
+            self.state = ExchangeState.GONE
+            on_abort, self.on_abort = self.on_abort, noop
             on_abort()
 
-    def destroy(self) -> None:
-        """Cut the connection without an answer."""
-        self.is_gone = True
-        self.on_abort = nobody
-        self._carrier.cut()
+    def abort(self) -> None:
+        """Abort the connection without a response."""
+        if self.state is not ExchangeState.GONE:
+            self.state = ExchangeState.GONE
+            self.on_abort = noop
+            self._carrier.abort()
 
     def upgrade(self) -> tuple[asyncio.Transport, bytes]:
-        """Take TCP over: HTTP is done with it."""
-        self.is_answered = self.is_finished = True
-        self.on_abort = nobody
+        """Return TCP and the bytes behind the request; HTTP ends on this connection."""
+        self.state = ExchangeState.FINISHED
+        self.on_abort = noop
         return self._carrier.release()
 
 
 class BodyCollector:
-    """Collects a body of at most `limit` bytes; linear, whatever the pieces are."""
+    """A body reader that joins a body of at most `limit` bytes, in linear time."""
 
     __slots__ = ("_body", "_done", "_left", "_too_large")
 
@@ -224,7 +250,7 @@ class BodyCollector:
         self._body: bytes | bytearray | None = b""
 
     def body_data(self, data: bytes) -> None:
-        """Keep some of it, or find that it is too large."""
+        """Append a piece; call `too_large` when the body exceeds the limit."""
         if self._body is None:
             return
         self._left -= len(data)
@@ -232,19 +258,15 @@ class BodyCollector:
             self._body = None
             self._too_large()
         elif not self._body:
-            self._body = data  # mostly, it is all
+            self._body = data  # most bodies arrive in one piece
         else:
-            # One buffer: a list of thousands of tiny pieces takes twenty times their size.
+            # One buffer: a list of thousands of small pieces takes twenty times their size.
             if not isinstance(self._body, bytearray):
                 self._body = bytearray(self._body)
             self._body += data
 
     def body_complete(self) -> None:
-        """Hand the body over."""
+        """Call `done` with the body."""
         if self._body is not None:
             body, self._body = self._body, None
             self._done(bytes(body))
-
-
-def nobody(*_: object) -> None:
-    """Stand in for a listener that is not there."""

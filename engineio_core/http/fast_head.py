@@ -1,7 +1,6 @@
-"""The head of a usual request, read without h11: the fast lane of HTTP.
+"""A fast reader of usual request heads, in the strictest form of RFC 9112 that clients send.
 
-Knows: the strictest form of RFC 9112 that clients of Engine.IO send.
-Does not know: connections; what is not strictly so is left to h11, whose verdict counts.
+All other heads are left to h11, which decides whether they are valid (see `connection`).
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from typing import Final, NamedTuple
 from engineio_core.http.grammar import HEADER_LINE, TARGET_CHARACTERS
 from engineio_core.http.message import MAX_HEADER_LINES
 
-# One regular expression judges the whole head: token names, values without controls, no folding,
-# every line with its CR and LF. The quantifiers are possessive: it is linear, whatever comes.
+# One pattern checks the whole head: token names, values without controls, no folding, CRLF after
+# every line. The quantifiers are possessive: matching takes linear time.
 _HEAD: Final = re.compile(
     rf"(GET|POST) ([{TARGET_CHARACTERS}]++) HTTP/1\.1\r\n((?:{HEADER_LINE})++)\r\n"
 )
@@ -22,7 +21,7 @@ _RARE: Final = ("transfer-encoding", "expect", "trailer")
 
 
 class Head(NamedTuple):
-    """A request head, the place where it ends, and how long the body is."""
+    """A request head, the position of its end, and the length of the body in bytes."""
 
     method: str
     target: str
@@ -32,7 +31,7 @@ class Head(NamedTuple):
 
 
 def read_head(data: bytes, limit: int) -> Head | None:
-    """Read the head that `data` begins with; None where it is for h11 to say what it is."""
+    """Return the head at the start of `data`, or None if h11 must read it."""
     end = data.find(b"\r\n\r\n") + 4
     if not 4 <= end <= limit:
         return None
@@ -57,7 +56,7 @@ def read_head(data: bytes, limit: int) -> Head | None:
             return None
     length = headers.get("content-length")
     if length is None:
-        # A request without a length has no body.
+        # RFC 9112, section 6.3: a request without a length has no body.
         return Head(method, target, headers, end, 0)
     if not _LENGTH.fullmatch(length):
         return None

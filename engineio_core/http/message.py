@@ -1,7 +1,6 @@
-"""Requests and responses as values, and the seam between whoever answers and whoever carries.
+"""HTTP requests and responses as values, and the encoding of response heads.
 
-Knows: targets, queries, header rules, how a response head looks.
-Does not know: parsers, connections, sessions.
+Parsers and connections use these values; `grammar` owns the patterns.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ _STATUS_LINES: Final = {
 }
 
 
-# What is kept of a request lasts as long as its session, and small pieces cost most.
+# A session keeps its request, and many small strings cost more memory than their text.
 MAX_QUERY_PARTS: Final = 128
 MAX_HEADER_LINES: Final = 128
 
 
-class BadTarget(ValueError):
-    """A request target that is none."""
+class InvalidTargetError(ValueError):
+    """A request target violates RFC 9112 or a limit of this server."""
 
 
 class HttpRequest:
-    """The head of one request, and what is said about its sender.
+    """The head of one request, and the address of the client.
 
-    `headers` has lower-case names, duplicates joined as Node joins them; `query` has the last
-    value of each key. `remote_address`, `secure` and `host` are the client's, seen through the
-    trusted proxies. `response_headers` go out with the answer, whatever it is: CORS and
-    middlewares write there. `state` is for middlewares and whoever listens after them.
+    `headers` has lower-case names; duplicates are joined as in Node. `query` has the last value of
+    each key. `remote_address`, `secure` and `host` describe the client; trusted proxies can
+    override them. `response_headers` are sent with every response to the request: CORS and
+    middlewares write them. `state` is for values that middlewares pass on to handlers.
     """
 
     __slots__ = (
@@ -80,7 +79,7 @@ class HttpRequest:
 
     @property
     def url(self) -> str:
-        """The target: path and query, as the client wrote them."""
+        """The request target, as the client sent it: path and query."""
         return self.target
 
     def __repr__(self) -> str:
@@ -88,7 +87,7 @@ class HttpRequest:
 
 
 class HttpResponse:
-    """A whole response: status, header lines in order, body."""
+    """A complete response: status, header lines in order, body."""
 
     __slots__ = ("body", "headers", "status")
 
@@ -101,50 +100,50 @@ class HttpResponse:
 
 
 class Responder(Protocol):
-    """One request that waits for its answer, as those who answer see it.
+    """One request that waits for its response, as a transport sees it.
 
-    `respond` is called once; later calls, and calls after the client left, do nothing.
-    `on_abort` is called if the client leaves before it was answered.
+    The first call of `respond` counts; later calls, and calls after the client left, do nothing.
+    The connection calls `on_abort` if the client leaves before the response.
     """
 
     request: HttpRequest
     on_abort: Callable[[], None]
 
     def respond(self, response: HttpResponse) -> None:
-        """Send the answer."""
+        """Send the response."""
 
     def read_body(
         self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]
     ) -> None:
-        """Collect the body of at most `limit` bytes, then call `done`, or `too_large`."""
+        """Collect the body; call `done(body)`, or `too_large()` above `limit` bytes."""
 
-    def destroy(self) -> None:
-        """Cut the connection without an answer."""
+    def abort(self) -> None:
+        """Abort the connection without a response."""
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Split a request target in path and query. Raises BadTarget for garbage."""
+    """Split a request target into path and query. Raises InvalidTargetError."""
     if not is_target(target):
-        raise BadTarget("the request target holds characters that may not be there")
+        raise InvalidTargetError("the request target must consist of visible ASCII characters")
     if not target.startswith("/"):
         # RFC 9112, section 3.2.2: a server MUST accept the absolute-form in requests.
         scheme, separator, rest = target.partition("://")
         if not separator or scheme.lower() not in {"http", "https"}:
-            raise BadTarget("the request target is neither a path nor a URL")
+            raise InvalidTargetError("the request target must be a path or an http URL")
         target = "/" + rest.partition("/")[2]
     path, _, query = target.partition("?")
     return path, query.partition("#")[0]
 
 
 def parse_query(query: str) -> dict[str, str]:
-    """Parse a query string; the last of equal keys wins, bad escapes are kept as they are.
+    """Parse a query string; the last of equal keys wins, invalid escapes stay unchanged.
 
-    Raises BadTarget for one of more than MAX_QUERY_PARTS: they are kept as long as the session.
+    Raises InvalidTargetError for more than MAX_QUERY_PARTS parts.
     """
     values: dict[str, str] = {}
     parts = query.split("&", MAX_QUERY_PARTS)
     if len(parts) > MAX_QUERY_PARTS:
-        raise BadTarget(f"a query has at most {MAX_QUERY_PARTS} parts")
+        raise InvalidTargetError(f"a query must have at most {MAX_QUERY_PARTS} parts")
     for part in parts:
         if part:
             key, _, value = part.partition("=")
@@ -155,12 +154,12 @@ def parse_query(query: str) -> dict[str, str]:
 
 
 def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Make a dict of header lines: names in lower case, equal names joined by a comma."""
+    """Return header lines as a dict: names in lower case, equal names joined by a comma."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in raw:
         name, value = raw_name.decode("ascii").lower(), raw_value.decode("latin-1")
         if name in headers:
-            # RFC 6265, section 5.4: cookies are joined by a semicolon.
+            # RFC 6265, section 5.4: a semicolon separates cookies.
             separator = "; " if name == "cookie" else ", "
             headers[name] = f"{headers[name]}{separator}{value}"
         else:
@@ -171,7 +170,7 @@ def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 def encode_response(
     response: HttpResponse, extra: dict[str, str], *, close: bool, head_only: bool = False
 ) -> bytes:
-    """Return the bytes of a response. Raises ValueError for a header that can't be sent."""
+    """Return the bytes of a response. Raises ValueError for an invalid header."""
     parts = [_STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n"]
     parts += [encode_header(name, value) for name, value in response.headers]
     parts += [encode_header(name, value) for name, value in extra.items()]
@@ -187,7 +186,7 @@ def encode_response(
 def encode_stream_head(
     status: int, headers: Iterable[tuple[str, str]], *, chunked: bool, close: bool
 ) -> bytes:
-    """Return the head of an answer whose body follows. Raises ValueError for a bad header."""
+    """Return the head of a streamed response. Raises ValueError for an invalid header."""
     parts = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
     parts += [encode_header(name, value) for name, value in headers]
     if chunked:
@@ -197,7 +196,7 @@ def encode_stream_head(
 
 
 def encode_header(name: object, value: object) -> str:
-    """Return one header line. Raises ValueError for what would break the head."""
+    """Return one header line. Raises ValueError for characters that would break the head."""
     if not (
         isinstance(name, str)
         and isinstance(value, str)
@@ -205,6 +204,6 @@ def encode_header(name: object, value: object) -> str:
         and is_field_value(value)
     ):
         raise ValueError(
-            f"header {name!r} can't be sent: it holds characters that may not be there"
+            f"a header must be a token and a Latin-1 value without controls, got {name!r}"
         )
     return f"{name}: {value}\r\n"

@@ -1,7 +1,7 @@
-"""The client's address, scheme and host as seen through the proxies that are trusted.
+"""Address, scheme and host of the client, as reported by trusted proxies.
 
-Knows: X-Forwarded-For, -Proto, -Host and Forwarded (RFC 7239).  Does not know: connections.
-A header is believed only where the peer is trusted, and only as far as each hop is.
+Sources: X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host and Forwarded (RFC 7239). A header
+applies only if the TCP peer is trusted, and each hop only if the proxy that wrote it is.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from engineio_core.http.message import HttpRequest
+from engineio_core.http.message import HttpRequest
 
 _HOST = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
 
 
 class TrustedProxies:
-    """Networks in CIDR notation whose forwarding headers are believed; "unix" names the sockets."""
+    """Trusted networks in CIDR notation; "unix" stands for peers on Unix sockets."""
 
     def __init__(self, networks: Collection[str] = ()) -> None:
         self._trusts_unix = "unix" in networks
@@ -26,15 +24,14 @@ class TrustedProxies:
         self._is_empty = not networks
 
     def apply(self, request: HttpRequest) -> None:
-        """Set the request's `remote_address`, `secure` and `host` to the client's."""
+        """Set `remote_address`, `secure` and `host` of a request to those of the client."""
         if self._is_empty or not self._trusts(request.remote_address):
             return
         if "forwarded" in request.headers:
             hops = _parse_forwarded(request.headers["forwarded"])
         else:
             hops = _parse_x_forwarded(request.headers)
-        # The last hop was written by the proxy nearest to us; each is believed while the one
-        # that wrote it is trusted.
+        # The nearest proxy wrote the last hop. A hop counts while its author is trusted.
         for hop in reversed(hops[-32:]):
             if hop.get("proto", "").lower() in {"http", "https"}:
                 request.secure = hop["proto"].lower() == "https"
@@ -60,7 +57,7 @@ class TrustedProxies:
 
 
 def _parse_forwarded(value: str) -> list[dict[str, str]]:
-    # Split and never searched: a pattern for all of it takes quadratic time on blanks.
+    # Split instead of matched: a pattern for the whole value takes quadratic time on blanks.
     hops: list[dict[str, str]] = []
     for element in value.split(","):
         pairs = [pair.partition("=") for pair in element.split(";")]
@@ -73,14 +70,14 @@ def _parse_x_forwarded(headers: dict[str, str]) -> list[dict[str, str]]:
     protocols = [part.strip() for part in headers.get("x-forwarded-proto", "").split(",")]
     host = headers.get("x-forwarded-host", "").rpartition(",")[2].strip()
     return [
-        # Proxies write one protocol for all, or one a hop: the last is the nearest one's word.
+        # Proxies write one protocol for all hops, or one per hop; the nearest wrote the last.
         {"for": address, "proto": protocols[-1], "host": host}
         for address in addresses
     ]
 
 
 def _plain_address(text: str) -> str | None:
-    """Return the address of `192.0.2.1:80`, `[2001:db8::1]:80` or a bare one; None for others."""
+    """Return the address of `192.0.2.1:80`, `[2001:db8::1]:80` or a bare address, else None."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

@@ -250,7 +250,7 @@ class PollingTransport:
         self.resume_reading()
         post, self._post = self._post, None
         if post is not None:
-            post.destroy()
+            post.abort()
 
     def _answer_poll(self, taken: list[EncodedPacket]) -> None:
         poll, self._poll = self._poll, None

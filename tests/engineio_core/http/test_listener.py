@@ -477,7 +477,7 @@ def test_a_shutdown_tells_every_client(run: Callable[[Any], None]) -> None:
 
 
 def test_the_tcp_of_a_websocket_forgets_http(run: Callable[[Any], None]) -> None:
-    from engineio_core.http.connection import HttpProtocol
+    from engineio_core.http.connection import HttpConnection
 
     async def case() -> None:
         engine = echo_engine()
@@ -486,7 +486,7 @@ def test_the_tcp_of_a_websocket_forgets_http(run: Callable[[Any], None]) -> None
         await client.upgrade()
         await client.frame()
         gc.collect()
-        assert not [each for each in gc.get_objects() if isinstance(each, HttpProtocol)]
+        assert not [each for each in gc.get_objects() if isinstance(each, HttpConnection)]
         await client.close()
         await engine.shutdown()
 
