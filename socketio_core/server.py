@@ -29,7 +29,7 @@ from socketio_core.connection import Connection
 from socketio_core.directory import Match, NamespaceDirectory
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
-from socketio_core.handlers.runner import Runner, sleep
+from socketio_core.handlers.runner import create_runner, sleep
 from socketio_core.keywords import Keywords
 from socketio_core.misuse import FOREIGN_NAMES, check_callback
 from socketio_core.namespace import Namespace, ParentNamespace
@@ -65,7 +65,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self.engine = Engine(engine_options, clock=clock)
         self._clock = clock
         self._dispatch = Dispatch(
-            Runner(self._get_clock), self.options.error_ack, self.options.handler_timeout
+            create_runner(self._get_clock), self.options.error_ack, self.options.handler_timeout
         )
         grace = engine_options.ping_interval + engine_options.ping_timeout
         self._directory = NamespaceDirectory(self.options, self._get_clock, self._dispatch, grace)

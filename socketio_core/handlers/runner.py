@@ -1,122 +1,93 @@
-"""Coroutines that start at once: the task that lends itself for their first step.
+"""Eager coroutine start: runs the first step of a coroutine at once, and the rest in a task.
 
-Knows: asyncio's tasks, 3.11 and later; deadlines by the clock that is handed in.
-Does not know: what the coroutines do.
+`SpareTaskRunner` runs the first step on a task that exists already, with two private functions of
+asyncio. `PublicRunner` uses the public asyncio API only: eager tasks on Python 3.12 and later,
+plain tasks, which start in the next loop iteration, on Python 3.11. `create_runner` selects one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
+import sys
 import types
 from asyncio import current_task, get_running_loop
-from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Final
+from typing import Any, Final, final
 
 from engineio_core.clock import Clock
 
+try:
+    from asyncio.tasks import _enter_task, _leave_task
+except ImportError:  # pragma: no cover - no supported Python lacks them today
+    HAS_PRIVATE_FUNCTIONS = False
+else:
+    HAS_PRIVATE_FUNCTIONS = True
+
 CANCELLED: Final = asyncio.CancelledError
-"""What a coroutine raises that was cancelled: it is no `Exception`, and must not get lost."""
+"""The exception of a cancelled coroutine. Handle it explicitly: it is not an `Exception`."""
 
 FINISHED: Final = object()
-"""What a driver yields when a coroutine has ended in its first step."""
+"""Yielded by a driver when a coroutine has ended in its first step."""
+
+RUNNER_VARIABLE: Final = "SOCKETIO_RUNNER"
+"""Environment variable that selects the runner; "public" selects `PublicRunner`."""
+
+HAS_EAGER_TASKS: Final = sys.version_info >= (3, 12)
 
 Done = Callable[[Any, BaseException | None], None]
 
 
-class Runner:
-    """Runs coroutines at once up to their first suspension, on a spare task.
+def create_runner(clock: Callable[[], Clock]) -> Runner:
+    """Return the fastest runner that this Python supports, or the one that the user selected."""
+    if HAS_PRIVATE_FUNCTIONS and os.environ.get(RUNNER_VARIABLE) != "public":
+        return SpareTaskRunner(clock)
+    return PublicRunner(clock)
 
-    A coroutine needs a current task even in its first step (`asyncio.timeout` asks for it). Making
-    one for each event costs more than the event: so a task made ahead of time, which waits, lends
-    itself for the first step, and takes over what suspends. Each coroutine runs in one context
-    from its beginning to its end, a copy of that in which the runner was made.
+
+class Runner:
+    """Runs coroutines: the first step at once where possible, the rest in a task.
+
+    Each coroutine runs in one context from start to end: a copy of the context in which the
+    runner was created.
     """
 
-    __slots__ = ("_clock", "_context", "_spares", "is_closing", "tasks")
+    __slots__ = ("_clock", "_context", "is_closing", "tasks")
+
+    starts_eagerly: bool = True
+    """Whether `begin` runs the first step before it returns."""
 
     def __init__(self, clock: Callable[[], Clock]) -> None:
         self._clock = clock
         self._context = contextvars.copy_context()
-        # More than one only while a coroutine's first step begins another coroutine.
-        self._spares: list[_Spare] = []
         self.is_closing = False
         self.tasks: set[asyncio.Task[None]] = set()
 
     def enter_loop(self) -> None:
-        """Forget the spares of another loop than the running one. Called when a client comes.
-
-        Not with each event: before Python 3.12, asking which loop runs costs a system call.
-        """
-        if self._spares and self._spares[0].loop is not get_running_loop():
-            self._spares.clear()
+        """Prepare for the running event loop. The server calls it for each new session."""
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run the first step. Returns the result, or a `Suspended`: then `hand_over` must follow.
+        """Run the first step. Return the result, or a `Suspended` for `hand_over`.
 
-        Raises what the coroutine raises.
+        Raises the exception of the coroutine.
         """
-        # hot path: benchmarks/hop_budget.py
-        spare = self._spares.pop() if self._spares else self._take_spare()
-        if spare.is_over:
-            spare = self._take_spare()
-        loop, task = spare.loop, spare.task
-        current = None
-        try:
-            _enter_task(loop, task)
-        except RuntimeError:  # another task is under way: it is put aside
-            current = current_task(loop)
-            assert current is not None, "it is why"
-            _leave_task(loop, current)
-            _enter_task(loop, task)
-        try:
-            yielded = spare.run(spare.send, coroutine)
-        except BaseException:
-            spare.make_driver()  # the exception has ended it
-            self._give_back(spare)
-            raise
-        finally:
-            _leave_task(loop, task)
-            if current is not None:
-                _enter_task(loop, current)
-        if yielded is not FINISHED:
-            spare.is_lent = True
-            return Suspended(yielded, spare)
-        if spare.context == self._context:
-            self._spares.append(spare)
-        else:
-            self._give_back(spare)
-        result, spare.result = spare.result, None
-        return result
-
-    def _take_spare(self) -> _Spare:
-        return _Spare(get_running_loop(), self._context.copy())
-
-    def _give_back(self, spare: _Spare) -> None:
-        if spare.context == self._context:
-            self._spares.append(spare)
-        else:
-            # It set a context variable, which is nobody else's business.
-            spare.task.cancel()
+        raise NotImplementedError
 
     def hand_over(
         self, suspended: Suspended, done: Done, name: str, timeout: float | None = None
     ) -> None:
-        """Let a suspended coroutine go on; `done(result, error)` is called when it ends.
+        """Continue a suspended coroutine in its task; call `done(result, error)` at the end.
 
-        After `timeout` seconds it is cancelled; the error is a TimeoutError then.
+        The coroutine is cancelled after `timeout` seconds; the error is a TimeoutError then.
         """
-        spare = suspended.spare
-        spare.task.set_name(name)
-        self.tasks.add(spare.task)
-        spare.task.add_done_callback(self.tasks.discard)
+        task = suspended.task
+        task.set_name(name)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
         suspended.done = done
         if timeout is not None:
-            suspended.timer = self._clock().call_later(timeout, spare.expire)
-        spare.work = suspended
-        if not spare.called.done():  # else its task was cancelled, and wakes for that
-            spare.called.set_result(None)
+            suspended.timer = self._clock().call_later(timeout, suspended.expire)
 
     def start(
         self,
@@ -125,7 +96,7 @@ class Runner:
         name: str,
         timeout: float | None = None,
     ) -> None:
-        """Run a coroutine to its end, whenever that is; then call `done(result, error)`."""
+        """Run a coroutine and call `done(result, error)` at the end."""
         try:
             result = self.begin(coroutine)
         except (Exception, CANCELLED) as error:
@@ -137,7 +108,7 @@ class Runner:
             done(result, None)
 
     async def close(self, grace: float) -> None:
-        """Wait for what runs, `grace` seconds at most; cancel the rest, and see it end."""
+        """Wait up to `grace` seconds for running coroutines, then cancel them."""
         caller = current_task()
         tasks = {task for task in self.tasks if task is not caller}
         if tasks and grace > 0:
@@ -149,50 +120,153 @@ class Runner:
             await asyncio.gather(ended, nap, return_exceptions=True)
         self.is_closing = True
         tasks = {task for task in self.tasks if task is not caller}
-        tasks |= {spare.task for spare in self._spares}
-        self._spares.clear()
+        tasks |= self._take_idle_tasks()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.is_closing = False
 
-
-async def sleep(clock: Clock, seconds: float) -> None:
-    """Wait, by a clock that need not be the loop's."""
-    waiter = get_running_loop().create_future()
-    timer = clock.call_later(seconds, _wake, waiter)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
+    def _take_idle_tasks(self) -> set[asyncio.Task[None]]:
+        """Give up and return the tasks that run nothing."""
+        return set()
 
 
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
-
-
+@final
 class Suspended:
-    """A coroutine that has suspended in its first step, and what follows it."""
+    """A coroutine that has suspended in its first step."""
 
-    __slots__ = ("done", "spare", "timer", "yielded")
+    __slots__ = ("done", "has_expired", "spare", "task", "timer", "yielded")
 
-    def __init__(self, yielded: Any, spare: _Spare) -> None:
-        self.yielded = yielded
+    def __init__(
+        self,
+        task: asyncio.Task[None],
+        spare: _SpareTask | None = None,
+        yielded: asyncio.Future[Any] | None = None,
+    ) -> None:
+        self.task = task
         self.spare = spare
-        self.done: Done = _nothing
+        self.yielded = yielded
+        self.done: Done = _ignore
         self.timer: Any = None
+        self.has_expired = False
+
+    def expire(self) -> None:
+        """Cancel the coroutine because its time is up."""
+        self.has_expired = True
+        self.task.cancel()
+
+    def end(self, result: Any, error: BaseException | None) -> None:
+        """Report the end of the coroutine."""
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.has_expired and isinstance(error, CANCELLED):
+            error = TimeoutError("the coroutine exceeded its time limit")
+        self.done(result, error)
 
 
-def _nothing(result: Any, error: BaseException | None) -> None:
-    pass
+def _ignore(result: Any, error: BaseException | None) -> None:
+    """Accept an outcome before `hand_over` has set the real callback."""
 
 
-class _Spare:
-    """A task that waits for work."""
+@final
+class SpareTaskRunner(Runner):
+    """Runs the first step of a coroutine on a spare task.
 
-    __slots__ = ("_has_expired", "called", "context", "driver", "is_lent", "is_over", "loop",
-                 "result", "run", "send", "task", "work")  # fmt: skip
+    A coroutine needs a current task even in its first step (`asyncio.timeout` reads it). A new
+    task for each event costs more than the event. So a task created ahead of time, which waits, is
+    entered as the current task for the first step; only a coroutine that suspends keeps the task.
+    """
+
+    __slots__ = ("_spares",)
+
+    def __init__(self, clock: Callable[[], Clock]) -> None:
+        super().__init__(clock)
+        # More than one only while the first step of a coroutine begins another coroutine.
+        self._spares: list[_SpareTask] = []
+
+    def enter_loop(self) -> None:
+        """Drop spare tasks of another event loop.
+
+        Not checked for each event: before Python 3.12, reading the running loop costs a system
+        call.
+        """
+        if self._spares and self._spares[0].loop is not get_running_loop():
+            self._spares.clear()
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run the first step. Return the result, or a `Suspended` for `hand_over`.
+
+        Raises the exception of the coroutine.
+        """
+        # hot path: benchmarks/hop_budget.py
+        spare = self._spares.pop() if self._spares else self._create_spare()
+        if spare.is_over:
+            spare = self._create_spare()
+        loop, task = spare.loop, spare.task
+        current = None
+        try:
+            _enter_task(loop, task)
+        except RuntimeError:  # another task is current: leave it for the first step
+            current = current_task(loop)
+            assert current is not None, "_enter_task fails only because of a current task"
+            _leave_task(loop, current)
+            _enter_task(loop, task)
+        try:
+            yielded = spare.run(spare.send, coroutine)
+        except BaseException:
+            spare.create_driver()  # the exception has ended the driver
+            self._return_spare(spare)
+            raise
+        finally:
+            _leave_task(loop, task)
+            if current is not None:
+                _enter_task(loop, current)
+        if yielded is not FINISHED:
+            spare.is_lent = True
+            return Suspended(task, spare, yielded)
+        if spare.context == self._context:
+            self._spares.append(spare)
+        else:
+            self._return_spare(spare)
+        result, spare.result = spare.result, None
+        return result
+
+    def _create_spare(self) -> _SpareTask:
+        return _SpareTask(get_running_loop(), self._context.copy())
+
+    def _return_spare(self, spare: _SpareTask) -> None:
+        if spare.context == self._context:
+            self._spares.append(spare)
+        else:
+            # The coroutine set a context variable, which later coroutines must not see.
+            spare.task.cancel()
+
+    def hand_over(
+        self, suspended: Suspended, done: Done, name: str, timeout: float | None = None
+    ) -> None:
+        """Continue a suspended coroutine in its task; call `done(result, error)` at the end.
+
+        The coroutine is cancelled after `timeout` seconds; the error is a TimeoutError then.
+        """
+        super().hand_over(suspended, done, name, timeout)
+        spare = suspended.spare
+        assert spare is not None, "this runner suspends coroutines on spare tasks only"
+        spare.work = suspended
+        if not spare.called.done():  # else the task was cancelled, and wakes for that reason
+            spare.called.set_result(None)
+
+    def _take_idle_tasks(self) -> set[asyncio.Task[None]]:
+        tasks = {spare.task for spare in self._spares}
+        self._spares.clear()
+        return tasks
+
+
+@final
+class _SpareTask:
+    """A task that waits for a suspended coroutine."""
+
+    __slots__ = ("called", "context", "driver", "is_lent", "is_over", "loop", "result", "run",
+                 "send", "task", "work")  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
         self.loop = loop
@@ -201,65 +275,47 @@ class _Spare:
         self.result: Any = None
         self.called: asyncio.Future[None] = loop.create_future()
         self.work: Suspended | None = None
-        # Begun here: what is cancelled before it has begun would see nothing of `_run`.
-        life = self._run()
-        life.send(None)
-        self.task = loop.create_task(life, name="socketio spare", context=context)
-        self._has_expired = False
-        self.is_lent = False  # it runs a coroutine that has suspended
+        self.task = _create_started_task(self._run(), loop, context)
+        self.is_lent = False  # the task runs a coroutine that has suspended
         self.is_over = False
-        self.make_driver()
+        self.create_driver()
 
-    def make_driver(self) -> None:
-        """Make what runs the first steps of coroutines."""
+    def create_driver(self) -> None:
+        """Create the generator that runs the first steps of coroutines."""
         self.driver = _drive(self)
         self.send = self.driver.send
         self.send(None)
 
-    def expire(self) -> None:
-        """Time is up."""
-        self._has_expired = True
-        self.task.cancel()
-
     async def _run(self) -> None:
         try:
-            await _begun()
+            await _started()
             await self.called
         except CANCELLED:
             self.is_over = True
             if self.work is not None:
-                # The coroutine must hear of it, where it waits, and once: others count, too.
+                # Deliver the cancellation to the coroutine, once: cancellations are counted.
                 self.task.uncancel()
                 self.task.cancel()
         work, self.work = self.work, None
         if work is None:
-            self.driver.close()  # nothing was handed over
+            self.driver.close()  # no coroutine was handed over
             return
         error: BaseException | None = None
         result: Any = None
         try:
             result = await _resume(self.driver, work.yielded)
-        except CANCELLED as cancelled:
-            error = TimeoutError("it ran too long") if self._has_expired else cancelled
-        except Exception as failure:
+        except (Exception, CANCELLED) as failure:
             error = failure
-        if work.timer is not None:
-            work.timer.cancel()
-        work.done(result, error)
+        work.end(result, error)
         error = None  # its traceback holds this frame
 
 
 @types.coroutine
-def _begun() -> Generator[None, None, None]:
-    yield
+def _drive(spare: _SpareTask) -> Generator[Any, Any, Any]:
+    """Run one coroutine after the other; return the result of one that has suspended.
 
-
-@types.coroutine
-def _drive(spare: _Spare) -> Generator[Any, Any, Any]:
-    """Run coroutines one after the other; return what one returns that had suspended.
-
-    A coroutine that is sent to directly ends with an exception, which costs as much as the rest
-    of its first step; one that is awaited does not.
+    Sending to a coroutine directly ends with a StopIteration, which costs as much as the rest of
+    the first step; awaiting the coroutine in a generator does not (benchmarks/tricks.py).
     """
     coroutine = yield FINISHED
     while True:
@@ -271,7 +327,7 @@ def _drive(spare: _Spare) -> Generator[Any, Any, Any]:
 
 @types.coroutine
 def _resume(driver: Generator[Any, Any, Any], yielded: Any) -> Generator[Any, Any, Any]:
-    """Go on with a coroutine that has run its first step elsewhere and yielded this."""
+    """Continue a coroutine that has run its first step elsewhere and yielded this future."""
     while True:
         try:
             yield yielded
@@ -283,3 +339,103 @@ def _resume(driver: Generator[Any, Any, Any], yielded: Any) -> Generator[Any, An
         else:
             # A task resumes a coroutine by sending None: the result is read from the future.
             return (yield from driver)
+
+
+@final
+class PublicRunner(Runner):
+    """Runs each coroutine in a task of its own, with public asyncio API only."""
+
+    __slots__ = ()
+
+    starts_eagerly = HAS_EAGER_TASKS
+
+    def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run the first step. Return the result, or a `Suspended` for `hand_over`.
+
+        Without eager tasks, always return a `Suspended`. Raises the exception of the coroutine.
+        """
+        run = _PublicRun()
+        loop, context = get_running_loop(), self._context.copy()
+        if HAS_EAGER_TASKS:
+            task = _create_eager_task(run.run(coroutine), loop, context)
+            if task.done():
+                if run.error is not None:
+                    raise run.error
+                return run.result
+        else:
+            task = _create_started_task(run.run_later(coroutine), loop, context)
+        run.suspended = Suspended(task)
+        return run.suspended
+
+
+@final
+class _PublicRun:
+    """The execution of one coroutine in a task."""
+
+    __slots__ = ("error", "result", "suspended")
+
+    def __init__(self) -> None:
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.suspended: Suspended | None = None
+
+    async def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        try:
+            self.result = await coroutine
+        except (Exception, CANCELLED) as failure:
+            self.error = failure
+        if self.suspended is not None:
+            self.suspended.end(self.result, self.error)
+            self.error = None  # its traceback holds this frame
+
+    async def run_later(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await _started()
+        except CANCELLED as cancelled:
+            coroutine.close()
+            assert self.suspended is not None, "the task was cancelled after `begin` returned"
+            self.suspended.end(None, cancelled)
+        else:
+            await self.run(coroutine)
+
+
+def _create_eager_task(
+    coroutine: Coroutine[Any, Any, None],
+    loop: asyncio.AbstractEventLoop,
+    context: contextvars.Context,
+) -> asyncio.Task[None]:
+    options: dict[str, Any] = {"eager_start": True}  # Python 3.12
+    return asyncio.Task(coroutine, loop=loop, context=context, **options)
+
+
+def _create_started_task(
+    coroutine: Coroutine[Any, Any, None],
+    loop: asyncio.AbstractEventLoop,
+    context: contextvars.Context,
+) -> asyncio.Task[None]:
+    """Create a task for a coroutine that awaits `_started` first, and run it up to there.
+
+    A task that is cancelled before its first step would run no code of its coroutine.
+    """
+    coroutine.send(None)
+    return loop.create_task(coroutine, name="socketio spare", context=context)
+
+
+@types.coroutine
+def _started() -> Generator[None, None, None]:
+    yield
+
+
+async def sleep(clock: Clock, seconds: float) -> None:
+    """Sleep by a clock that may differ from that of the event loop."""
+    waiter = get_running_loop().create_future()
+    timer = clock.call_later(seconds, _wake, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

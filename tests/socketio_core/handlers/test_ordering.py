@@ -15,6 +15,7 @@ from tests.helpers.wire import text_frame
 from tests.socketio_core.support import TcpServer
 
 
+@pytest.mark.eager_start
 async def test_handlers_start_in_the_order_of_their_events() -> None:
     io = SocketServer()
     seen: list[Any] = []
@@ -126,6 +127,7 @@ async def test_a_handler_may_ask_its_own_client_while_it_is_serialised() -> None
         assert await client.emit_with_ack("x") == "yes"
 
 
+@pytest.mark.eager_start
 async def test_a_connection_with_too_many_handlers_running_is_not_read() -> None:
     io = SocketServer(max_pending_handlers=3)
     seen: list[int] = []
