@@ -345,11 +345,11 @@ def test_pause_with_an_extension_keeps_the_slices_that_were_not_read() -> None:
         owner.reader.pause()
         return passed(piece)
 
-    owner.slow_data_received = pause_then_pass  # type: ignore[method-assign]
+    owner.slow_data_received = pause_then_pass
     owner.reader.feed(data)
     assert owner.slow_sizes == [SLICE]
     assert owner.reader.has_pending
-    owner.slow_data_received = passed  # type: ignore[method-assign]
+    owner.slow_data_received = passed
     owner.reader.resume()
     assert owner.reader.state is ReaderState.SLOW
     owner.reader.feed(b"")
@@ -394,3 +394,18 @@ def test_error_that_the_handler_raises_ends_the_chunk() -> None:
         owner.reader.feed(client_frame(TEXT, b"a") + client_frame(BINARY, b"b"))
     assert owner.calls == []
     assert not owner.reader.has_pending
+
+
+def test_error_of_a_callback_that_stops_the_reader_leaves_feed() -> None:
+    owner = Owner()
+    error = ValueError("after the end")
+
+    def stop_and_fail(payload: bytes) -> None:
+        owner.reader.stop()
+        raise error
+
+    owner.reader.receive_text = stop_and_fail
+    with pytest.raises(ValueError, match="after the end"):
+        owner.reader.feed(client_frame(TEXT, b"a") + client_frame(BINARY, b"b"))
+    assert owner.calls == []
+    assert owner.failures == [], "a stopped reader has released its handler"
