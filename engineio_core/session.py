@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple, final
 
+from engineio_core.callbacks import require_plain_function
 from engineio_core.clock import Clock
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import PING_PACKET, EncodedPacket
@@ -54,19 +55,15 @@ class Session:
     `on_drain()` to receive messages and events. These callbacks are plain functions that must not
     block. An exception in a callback is logged and does not close the session.
 
-    If `on_packet(bytes)` is set, the session calls it instead of `on_text`, with the encoded
-    packet: the type digit 4 and the text, not yet checked to be UTF-8. A UnicodeDecodeError of
-    `on_packet` counts as an error of the client if the packet is not UTF-8.
-
     `sid` is a secret between server and client: do not disclose it to other clients. `request` is
     the HTTP request of the handshake.
     """
 
     __slots__ = (
         "_candidate", "_closing_timer", "_context", "_deadline", "_has_received",
-        "_is_reading_paused", "_outbox", "_outbox_size", "_upgrade_state", "_waiters", "on_binary",
-        "on_close", "on_drain", "on_packet", "on_text", "on_upgrade", "request", "sid", "state",
-        "transport",
+        "_is_reading_paused", "_on_binary", "_on_close", "_on_drain", "_on_packet", "_on_text",
+        "_on_upgrade", "_outbox", "_outbox_size", "_upgrade_state", "_waiters", "request", "sid",
+        "state", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -76,13 +73,17 @@ class Session:
         self.request = request
         self.transport = transport
         self.state = OPEN
-        # Callbacks of the user
-        self.on_text: Callable[[str], Any] = noop
-        self.on_packet: Callable[[bytes], Any] | None = None
-        self.on_binary: Callable[[bytes], Any] = noop
-        self.on_close: Callable[[CloseReason, str], Any] = noop
-        self.on_upgrade: Callable[[], Any] = noop
-        self.on_drain: Callable[[], Any] = noop
+        # Callbacks. The user assigns them through the properties, which check the function;
+        # socketio_core assigns its own here. If `_on_packet` is set, the session calls it instead
+        # of `_on_text`, with the encoded packet: the type digit 4 and the text, not yet checked to
+        # be UTF-8. A UnicodeDecodeError of `_on_packet` is an error of the client if the packet is
+        # not UTF-8.
+        self._on_text: Callable[[str], Any] = noop
+        self._on_packet: Callable[[bytes], Any] | None = None
+        self._on_binary: Callable[[bytes], Any] = noop
+        self._on_close: Callable[[CloseReason, str], Any] = noop
+        self._on_upgrade: Callable[[], Any] = noop
+        self._on_drain: Callable[[], Any] = noop
         # Packets that the transport has not taken
         self._outbox: deque[EncodedPacket] | None = None
         self._outbox_size = 0
@@ -96,6 +97,58 @@ class Session:
         self._closing_timer: Any = None
         self._is_reading_paused = False
         self._context = context
+
+    # -- callbacks
+
+    @property
+    def on_text(self) -> Callable[[str], Any]:
+        """Called with each text message."""
+        return self._on_text
+
+    @on_text.setter
+    def on_text(self, callback: Callable[[str], Any]) -> None:
+        require_plain_function("session.on_text", callback)
+        self._on_text = callback
+
+    @property
+    def on_binary(self) -> Callable[[bytes], Any]:
+        """Called with each binary message."""
+        return self._on_binary
+
+    @on_binary.setter
+    def on_binary(self, callback: Callable[[bytes], Any]) -> None:
+        require_plain_function("session.on_binary", callback)
+        self._on_binary = callback
+
+    @property
+    def on_close(self) -> Callable[[CloseReason, str], Any]:
+        """Called once with the reason and a description when the session has closed."""
+        return self._on_close
+
+    @on_close.setter
+    def on_close(self, callback: Callable[[CloseReason, str], Any]) -> None:
+        require_plain_function("session.on_close", callback)
+        self._on_close = callback
+
+    @property
+    def on_upgrade(self) -> Callable[[], Any]:
+        """Called when the session has changed from polling to WebSocket."""
+        return self._on_upgrade
+
+    @on_upgrade.setter
+    def on_upgrade(self, callback: Callable[[], Any]) -> None:
+        require_plain_function("session.on_upgrade", callback)
+        self._on_upgrade = callback
+
+    @property
+    def on_drain(self) -> Callable[[], Any]:
+        """Called when the transport has taken all queued packets."""
+        return self._on_drain
+
+    @on_drain.setter
+    def on_drain(self, callback: Callable[[], Any]) -> None:
+        require_plain_function("session.on_drain", callback)
+        self._on_drain = callback
 
     # -- sending
 
@@ -230,7 +283,7 @@ class Session:
         if self.state is SessionState.CLOSING:
             self._close_transport()
         elif self.state is OPEN:
-            self._call(self.on_drain)
+            self._call(self._on_drain)
 
     # -- receiving: called by the transport
 
@@ -242,11 +295,11 @@ class Session:
             if packet and packet[0] == MESSAGE:
                 # A local name first: an attribute and a call are faster here than a method call on
                 # an instance attribute (benchmarks/tricks.py).
-                on_packet = self.on_packet
+                on_packet = self._on_packet
                 if on_packet is not None:
                     on_packet(packet)
                 else:
-                    self.on_text(packet[1:].decode())
+                    self._on_text(packet[1:].decode())
             else:
                 self._receive_control(packet.decode())
         elif packet[:1] == b"1" and self.state is SessionState.CLOSING:
@@ -257,7 +310,7 @@ class Session:
         """Receive one binary message."""
         if self.state is OPEN:
             self._has_received = True
-            self.on_binary(data)
+            self._on_binary(data)
 
     def _receive_control(self, text: str) -> None:
         kind = text[:1]
@@ -330,7 +383,7 @@ class Session:
         if self._is_reading_paused:
             transport.pause_reading()
         logger.info("session %s upgraded to %s", self.sid[:6], transport.name)
-        self._call(self.on_upgrade)
+        self._call(self._on_upgrade)
         self._transport_writable()
 
     # -- the end
@@ -407,9 +460,9 @@ class Session:
             if not waiter.done():
                 waiter.set_exception(SessionClosedError(reason))
         self._context.ended(self, reason, description)
-        on_close = self.on_close
-        self.on_text = self.on_binary = self.on_close = self.on_upgrade = self.on_drain = noop
-        self.on_packet = None
+        on_close = self._on_close
+        self._on_text = self._on_binary = self._on_close = self._on_upgrade = self._on_drain = noop
+        self._on_packet = None
         self._call(on_close, reason, description)
         self._outbox = None
         self._outbox_size = 0

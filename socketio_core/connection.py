@@ -54,9 +54,9 @@ class Connection:
         self._is_paused = False
         self._timer: Any = None
         self._was_refused = False
-        session.on_packet = self._receive_text
-        session.on_binary = self._receive_binary
-        session.on_close = self._session_closed
+        session._on_packet = self._receive_text
+        session._on_binary = self._receive_binary
+        session._on_close = self._session_closed
         self._start_limit(directory.options.connect_timeout)
 
     # -- the time limit of a client without a namespace

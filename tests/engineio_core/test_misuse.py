@@ -103,6 +103,19 @@ def test_origin_check_is_rejected_when_it_is_not_a_plain_function(function: Any)
         Cors(origins=function)
 
 
+@pytest.mark.parametrize("callback", [*DEFERRED, None])
+@pytest.mark.parametrize("name", ["on_text", "on_binary", "on_close", "on_upgrade", "on_drain"])
+def test_session_callback_is_rejected_when_it_is_not_a_plain_function(
+    name: str, callback: Any
+) -> None:
+    server = Server()
+    server.open("websocket")
+    before = getattr(server.session, name)
+    with pytest.raises(TypeError, match=f"session.{name} must be a (plain )?function, got"):
+        setattr(server.session, name, callback)
+    assert getattr(server.session, name) == before
+
+
 # -- undecidable results deny
 
 

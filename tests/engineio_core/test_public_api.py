@@ -11,7 +11,6 @@ SESSION = {
     "on_binary",
     "on_close",
     "on_drain",
-    "on_packet",
     "on_text",
     "on_upgrade",
     "outbox",
