@@ -1,6 +1,6 @@
-"""HexTrackr's realtime hub: vulnerability imports, watched live, and their statistics.
+"""HexTrackr's realtime hub: imports of vulnerabilities, live progress, and statistics.
 
-Knows: its own version.  Does not know: anything else; `application` wires the parts.
+This module contains the version only; `application` assembles the hub.
 """
 
 from __future__ import annotations

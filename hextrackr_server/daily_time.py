@@ -1,7 +1,4 @@
-"""A time of day in a zone, as a schedule has it: `06:30 Europe/Berlin`.
-
-Knows: zones, clocks that are put forward and back.  Does not know: what is scheduled.
-"""
+"""Times of day in a time zone, as a schedule contains them: `06:30 Europe/Berlin`."""
 
 from __future__ import annotations
 
@@ -15,10 +12,10 @@ _FORM = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9]) +(\S{1,64})")
 
 @dataclass(frozen=True, slots=True)
 class DailyTime:
-    """Comes once on every day of its zone.
+    """A time that occurs once on each day of its time zone.
 
-    Where the clock is put forward over it, it comes that much later; where the clock is put back
-    over it, the first of the two times counts.
+    If the clock is set forward over the time, the time occurs later by the same amount. If the
+    clock is set back over it, the first of its two occurrences counts.
     """
 
     at: time
@@ -26,22 +23,25 @@ class DailyTime:
 
     @classmethod
     def parse(cls, text: str) -> DailyTime:
-        """The time that a text names; ValueError for what is none, or for a zone nobody knows."""
+        """Return the time that a text names.
+
+        Raises ValueError for an invalid form or an unknown time zone.
+        """
         match = _FORM.fullmatch(text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is no time with a zone")
+            raise ValueError(f"{text!r} is not a time with a time zone")
         try:
             zone = ZoneInfo(match[3])
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ValueError(f"there is no zone {match[3]!r}") from error
+            raise ValueError(f"unknown time zone {match[3]!r}") from error
         return cls(time(int(match[1]), int(match[2])), zone)
 
     def __str__(self) -> str:
         return f"{self.at:%H:%M} {self.zone.key}"
 
     def next_after(self, epoch_ms: int) -> int:
-        """When it comes next, in ms since 1970: later than the given time, which is such, too."""
-        # Put forward at midnight, yesterday's may still be ahead.
+        """Return the first occurrence after a time; both are in milliseconds since 1970."""
+        # If the clock is set forward at midnight, yesterday's occurrence may still be ahead.
         day = datetime.fromtimestamp(epoch_ms / 1000, self.zone).date() - timedelta(days=1)
         while True:
             moment = datetime.combine(day, self.at, self.zone)

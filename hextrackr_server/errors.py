@@ -1,12 +1,9 @@
-"""What a service refuses, in words that a client may read.
+"""Errors of the services, with texts that clients may read, and their HTTP status.
 
-Knows: the error codes of the contract and the HTTP status that each one has.
-Does not know: how a refusal travels; the handlers turn it into an ack, `http_api` into a response.
-
-    HexTrackrError
-     +-- ServiceError        the caller asked for something that is not given; safe to show
-     +-- SettingsError       the configuration cannot be used; one line that says what to do
-     +-- ImportInterrupted   an import is told to stop: cancelled, or the server ends
+HexTrackrError
+ +-- ServiceError        a rejected request; the text is safe to show
+ +-- SettingsError       an unusable configuration; one line that names the remedy
+ +-- ImportInterrupted   a request to stop the running import
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ from typing import Any, TypedDict
 
 
 class ErrorCode(StrEnum):
-    """The codes that clients see in acks, in events and in HTTP bodies."""
+    """Error codes in acknowledgements, in events and in HTTP bodies."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR"
     UNAUTHORIZED = "UNAUTHORIZED"
@@ -62,18 +59,18 @@ HTTP_STATUS: dict[ErrorCode, int] = {
 
 
 class FieldProblem(TypedDict):
-    """One field of a payload or file, and what is wrong with it."""
+    """A field of a payload or file, and the problem with its value."""
 
     path: str
     message: str
 
 
 class HexTrackrError(Exception):
-    """The root of everything that this package raises on purpose."""
+    """Base class of the exceptions of this package."""
 
 
 class ServiceError(HexTrackrError):
-    """A refusal whose code, message and fields may be shown to the client."""
+    """A rejected request; its code, message and fields may be shown to the client."""
 
     def __init__(
         self, code: ErrorCode, message: str, *, fields: Sequence[FieldProblem] | None = None
@@ -84,7 +81,7 @@ class ServiceError(HexTrackrError):
         self.fields = list(fields) if fields else None
 
     def body(self) -> dict[str, Any]:
-        """The refusal as clients read it: `{success, error, code, fields?}`."""
+        """Return the error as clients receive it: `{success, error, code, fields?}`."""
         body: dict[str, Any] = {"success": False, "error": self.message, "code": str(self.code)}
         if self.fields is not None:
             body["fields"] = self.fields
@@ -92,14 +89,14 @@ class ServiceError(HexTrackrError):
 
 
 def invalid(message: str, problems: Iterable[tuple[str, str]] = ()) -> ServiceError:
-    """A VALIDATION_ERROR with its fields, as (path, message) pairs."""
+    """Return a VALIDATION_ERROR with fields, given as (path, message) pairs."""
     fields = [FieldProblem(path=path, message=text) for path, text in problems]
     return ServiceError(ErrorCode.VALIDATION_ERROR, message, fields=fields)
 
 
 class SettingsError(HexTrackrError):
-    """The configuration cannot be used; the text is one line and says what to do."""
+    """An unusable configuration; the text is one line and names the remedy."""
 
 
 class ImportInterrupted(HexTrackrError):
-    """The import is told to stop: it gives up and leaves the findings as they were."""
+    """A request to stop the running import, which leaves the findings unchanged."""

@@ -86,10 +86,10 @@ async def _synchronize(
 
 
 class _NullEmitter:
-    """Emitter without receivers."""
+    """Emitter for commands, which have no receivers."""
 
     def emit(self, room: str | tuple[str, ...], event: str, payload: dict[str, Any]) -> None:
-        """Discard the event."""
+        """Discard the event without an error."""
 
 
 def _print_result(result: dict[str, Any]) -> int:

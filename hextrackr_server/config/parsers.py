@@ -187,7 +187,7 @@ def parse_secret(name: str, value: Any) -> bytes:
 
 
 def parse_secrets(name: str, value: Any) -> tuple[bytes, ...]:
-    """Return secrets separated by commas: the first one signs, all of them verify."""
+    """Return secrets separated by commas: the first one signs, each one verifies."""
     return tuple(parse_secret(name, each) for each in parse_list(name, value))
 
 

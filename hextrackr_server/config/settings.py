@@ -1,11 +1,9 @@
-"""The settings of one server: typed, frozen, checked once.
+"""Settings of one server: names, defaults, and the rules that combine several of them.
 
-Knows: every setting with its names, its kind and its default; which ones go together.
-Does not know: where values are written down (`setting_sources` does), the parts configured.
-
-A setting is a field of `Settings`. It is given as a flag, as HEXTRACKR_<NAME>, as the variable
-that its line names, or in a TOML file under the field's name; the first of these wins.
-What is secret may be in a file instead: the variable's name with _FILE.
+A setting is a field of `Settings`. Its value comes from a flag, from HEXTRACKR_<NAME>, from the
+variable that its line names, or from the field's name in a TOML file, in this order. A secret can
+be in a file, which the name of the variable with _FILE names. `config.sources` finds the values,
+`config.parsers` validates them.
 """
 
 # ruff: noqa: RUF009 - `option` is a field
@@ -36,22 +34,22 @@ CISA_HOSTS = ("www.cisa.gov", "cisa.gov")
 
 
 def option(kind: parsers.Parser, default: Any, *names: str, secret: bool = False) -> Any:
-    """A field that is a setting; `names` are variables that it has beside HEXTRACKR_<FIELD>."""
+    """Return a field for a setting; `names` are variables in addition to HEXTRACKR_<FIELD>."""
     metadata = {"kind": kind, "names": names, "secret": secret}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that may differ between two servers; secrets stay out of its repr."""
+    """All settings of a server; the repr contains no secrets."""
 
-    # where it listens, what it stores
+    # network and storage
     host: str = option(parsers.parse_text, "127.0.0.1", "HOST")
     port: int = option(parsers.integer_between(0, 65535), 8080, "PORT")
     database: Path = option(parsers.parse_path, Path("data/hextrackr.db"), "DATABASE")
-    # PostgreSQL instead of the file, beside which uploads are still kept
+    # URL of a PostgreSQL database, used instead of the file; uploads stay next to the file
     database_url: str | None = option(parsers.parse_text, None, "DATABASE_URL", secret=True)
-    # the folder out of which administrators import files by path
+    # folder from which administrators import files by path
     import_inbox: Path | None = option(parsers.parse_path, None)
     ssl_key_path: Path | None = option(parsers.parse_path, None, "SSL_KEY_PATH")
     ssl_cert_path: Path | None = option(parsers.parse_path, None, "SSL_CERT_PATH")
@@ -85,7 +83,7 @@ class Settings:
         parsers.parse_path, Path("data/sessions.db"), "SESSIONS_DATABASE"
     )
 
-    # who stays connected
+    # connections
     recheck_interval: float = option(parsers.seconds_between(1, DAY), 60.0)
     strict_http_auth: bool = option(parsers.parse_switch, False)
     recovery_seconds: float = option(parsers.seconds_between(0, 3600), 120.0)
@@ -94,40 +92,41 @@ class Settings:
     max_connections_per_address: int = option(parsers.integer_between(1, 1_000_000), 1024)
     max_rooms: int = option(parsers.integer_between(4, 10_000), 64)
 
-    # how much they may ask for
+    # rate limits
     connects_per_minute: int = option(parsers.integer_between(1, 1_000_000), 600)
     events_per_minute: int = option(parsers.integer_between(1, 1_000_000), 600)
     events_per_minute_of_address: int = option(parsers.integer_between(1, 10_000_000), 6000)
     refusals_before_disconnect: int = option(parsers.integer_between(1, 100_000), 100)
 
-    # editing: who hears of editors, everyone who is logged in or those who watch the resource
+    # editing; presence_scope selects the receivers of editing events: all logged-in users, or users
+    # who watch the resource
     presence_scope: str = option(parsers.choice_of(*PRESENCE_SCOPES), "everyone")
     editing_idle_seconds: float = option(parsers.seconds_between(10, DAY), 1800.0)
     editing_grace_seconds: float = option(parsers.seconds_between(0, 120), 10.0)
 
-    # notifications to one user: sent once, or else kept and brought again until he acknowledges
+    # notifications to one user: sent once, or stored and repeated until the user acknowledges them
     notification_acks: bool = option(parsers.parse_switch, False)
     notification_timeout: float = option(parsers.seconds_between(0.1, 300), 10.0)
     notification_attempts: int = option(parsers.integer_between(1, 20), 3)
     notifications_kept: int = option(parsers.integer_between(1, 10_000), 100)
     notifications_kept_seconds: float = option(parsers.seconds_between(60, 366 * DAY), 7 * DAY)
 
-    # known exploited vulnerabilities: a file or else a URL; every so many seconds (0: never), at a
-    # time of day such as 06:30 Europe/Berlin, or whichever of both comes first
+    # known exploited vulnerabilities: kev_file replaces kev_url; with both kev_interval (0: off)
+    # and kev_time, the earlier one of the two applies
     kev_url: str = option(parsers.parse_text, CISA_URL)
     kev_hosts: tuple[str, ...] = option(parsers.parse_list, CISA_HOSTS)
     kev_file: Path | None = option(parsers.parse_path, None)
     kev_interval: float = option(parsers.seconds_between(0, 30 * DAY), 0.0)
     kev_time: DailyTime | None = option(parsers.parse_time_of_day, None)
 
-    # the transport
+    # transport and shutdown
     ping_interval: float = option(parsers.seconds_between(1, 60), 25.0)
     ping_timeout: float = option(parsers.seconds_between(1, 120), 20.0)
     affinity_cookie: str | None = option(parsers.parse_cookie_name, None)
     shutdown_disconnect: bool = option(parsers.parse_switch, True)
     shutdown_drain: float = option(parsers.seconds_between(0, 300), 0.0)
 
-    # what it tells its operators and producers
+    # operators and producers
     log_format: str = option(parsers.choice_of(*LOG_FORMATS), "human", "LOG_FORMAT")
     log_level: str = option(
         parsers.choice_of("debug", "info", "warning", "error"), "info", "LOG_LEVEL"
@@ -139,18 +138,18 @@ class Settings:
 
 
 def load(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from flags that are not None, the environment, and the file that they name.
+    """Return the settings from flags that are not None, the environment and the settings file.
 
-    Raises SettingsError, with one line for the terminal, where a server must not start.
+    Raises SettingsError, with one line for the terminal, if the server cannot start with them.
     """
     settings, _ = _read_all(environment, flags)
     return _checked(settings)
 
 
 def describe(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> list[str]:
-    """A line for each setting: its value, and where it comes from; no secret is shown.
+    """Return a line per setting with its value and its source; secrets are not shown.
 
-    Settings that do not go together are shown as they are; `load` says what is wrong with them.
+    Combinations that `load` rejects are shown unchanged.
     """
     settings, origins = _read_all(environment, flags)
     with contextlib.suppress(SettingsError):
@@ -163,7 +162,7 @@ def describe(environment: Mapping[str, str], flags: Mapping[str, Any] | None = N
 
 
 def load_secret(environment: Mapping[str, str]) -> bytes:
-    """The configured signing secret, or a SettingsError that says how to configure one."""
+    """Return the signing secret; SettingsError, with the remedy, if it is not set."""
     secret: bytes = _read(Sources(environment, {}, known()), "jwt_secret") or b""
     if not secret:
         raise _no_secret()
@@ -173,7 +172,7 @@ def load_secret(environment: Mapping[str, str]) -> bytes:
 def load_some(
     environment: Mapping[str, str], flags: Mapping[str, Any], *names: str
 ) -> dict[str, Any]:
-    """A few settings, for commands that need no others."""
+    """Return some of the settings, for commands that need no others."""
     sources = Sources(environment, flags, known())
     defaults = Settings.__dataclass_fields__
     values = {name: _read(sources, name) for name in names}
@@ -183,7 +182,7 @@ def load_some(
 
 
 def known() -> dict[str, tuple[str, ...]]:
-    """The settings, each with the variables that it has beside HEXTRACKR_<FIELD>."""
+    """Return the variables of each setting in addition to HEXTRACKR_<FIELD>."""
     return {each.name: each.metadata["names"] for each in fields(Settings)}
 
 
@@ -197,38 +196,41 @@ def _read_all(
 
 
 def _read(sources: Sources, name: str) -> Any:
-    """The value of a setting; None where it was not given."""
+    """Return the value of a setting, or None if it is not set."""
     metadata = Settings.__dataclass_fields__[name].metadata
     found = sources.find(name, is_secret=metadata["secret"])
     return None if found is None else metadata["kind"](found.name, found.value)
 
 
 def _checked(settings: Settings) -> Settings:
-    """The settings, if they go together."""
+    """Return the settings; SettingsError for an invalid combination."""
     if settings.dev:
         if not is_loopback(settings.host):
             raise SettingsError(
-                "--dev serves the loopback interface only: use --host 127.0.0.1, "
-                f"not {settings.host}"
+                f"--dev requires a loopback address: use --host 127.0.0.1, got {settings.host}"
             )
-        # Whatever is configured for others, tokens of a trial are good for that trial alone.
+        # Development tokens are valid for this process only, independent of the configured secret.
         fresh = secrets.token_bytes(MINIMUM_SECRET_BYTES)
         settings = replace(settings, jwt_secret=fresh, node_env="development")
     if not (settings.jwt_secret or settings.jwt_public_key or settings.session_secrets):
         raise _no_secret()
     if settings.jwt_public_key and set(settings.jwt_algorithms) == {"HS256"}:
-        raise SettingsError("JWT_PUBLIC_KEY is set: name RS256 or EdDSA in JWT_ALGORITHMS")
+        raise SettingsError("JWT_PUBLIC_KEY requires RS256 or EdDSA in JWT_ALGORITHMS")
     if {"RS256", "EdDSA"} & set(settings.jwt_algorithms) and not settings.jwt_public_key:
-        raise SettingsError("JWT_ALGORITHMS names RS256 or EdDSA: set JWT_PUBLIC_KEY_FILE")
+        raise SettingsError(
+            "RS256 or EdDSA in JWT_ALGORITHMS requires a key: set JWT_PUBLIC_KEY_FILE"
+        )
     if (settings.ssl_key_path is None) != (settings.ssl_cert_path is None):
-        raise SettingsError("SSL_KEY_PATH and SSL_CERT_PATH go together: set both, or neither")
+        raise SettingsError(
+            "SSL_KEY_PATH and SSL_CERT_PATH must be set together: set both, or none"
+        )
     return settings
 
 
 def _no_secret() -> SettingsError:
     return SettingsError(
-        f"no secret: set JWT_SECRET or JWT_SECRET_FILE, {MINIMUM_SECRET_BYTES} bytes or more, "
-        "for example from `openssl rand -hex 32`, or try --dev"
+        f"a secret is required: set JWT_SECRET or JWT_SECRET_FILE to at least "
+        f"{MINIMUM_SECRET_BYTES} bytes (for example from `openssl rand -hex 32`), or use --dev"
     )
 
 

@@ -1,6 +1,6 @@
-"""Where a setting may be written down: flags, environment, secret files, one TOML file.
+"""Sources of settings and their precedence: flags, environment, secret files, one TOML file.
 
-Knows: their order, names that nobody knows.  Does not know: what a setting means.
+Names without a setting are rejected. `config.settings` parses the values.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any, NamedTuple
 from hextrackr_server.errors import SettingsError
 
 PREFIX = "HEXTRACKR_"
-#: Variables of the command line, and the one that names the file.
+#: Variables that are not settings: the path of the file, and values for the command line.
 OTHERS = ("HEXTRACKR_CONFIG", "HEXTRACKR_TOKEN", "HEXTRACKR_URL")
 
 
 class Found(NamedTuple):
-    """A value as it was written down, and the name under which it was."""
+    """A value as its source contains it, and the name of the source's entry."""
 
     name: str
     value: Any
 
 
 class Sources:
-    """All places at once; raises SettingsError for a name that no setting has."""
+    """All sources; raises SettingsError for a name without a setting."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Sources:
         self._refuse_unknown()
 
     def find(self, name: str, *, is_secret: bool = False) -> Found | None:
-        """The value that counts; an empty variable is as good as none."""
+        """Return the value with the highest precedence; an empty variable counts as not set."""
         if name in self._flags:
             flag = f"--{name.replace('_', '-')}"
             return self._note(name, flag, Found(flag, self._flags[name]))
@@ -81,7 +81,7 @@ class Sources:
                 raise _unknown(f"key in {self._file_name}:", key, self._near_keys(key))
 
     def _near_keys(self, key: str) -> list[str]:
-        """The key that was meant, perhaps by the name of one of its variables."""
+        """Return similar keys, also for the name of an environment variable."""
         names = {name: name for name in self._known}
         names |= {other.lower(): name for name, others in self._known.items() for other in others}
         near = get_close_matches(key.lower().removeprefix(PREFIX.lower()), names, n=1)
@@ -89,10 +89,10 @@ class Sources:
 
 
 def _unknown(what: str, name: str, near: list[str]) -> SettingsError:
-    hint = "take it away, and `hextrackr-server check` lists all settings"
+    hint = "remove it (`hextrackr-server check` lists all settings)"
     if near:
         hint = f"did you mean {near[0]}?"
-    return SettingsError(f"there is no such {what} {name[:100]!r}: {hint}")
+    return SettingsError(f"unknown {what} {name[:100]!r}: {hint}")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -102,12 +102,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
         reason = error.strerror or type(error).__name__
         raise SettingsError(f"the settings file {path} cannot be read: {reason}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the settings file {path} is no TOML: {error}") from error
+        raise SettingsError(f"the settings file {path} must be valid TOML: {error}") from error
 
 
 def _read_secret(variable: str, path: Path) -> str:
     try:
-        # An editor ends the file with a newline that nobody means as a part of the secret.
+        # Editors end the file with a newline, which is not part of the secret.
         return path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__

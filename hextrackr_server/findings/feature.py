@@ -46,7 +46,7 @@ class FindingsFeature(Feature):
         return ()
 
     def flush(self) -> None:
-        """Send batched updates."""
+        """Send the updates that wait in batches."""
         self.context.services.batcher.close()
 
     async def stop(self) -> None:

@@ -1,7 +1,6 @@
-"""SQLite and PostgreSQL, as far as they differ.
+"""SQLite and PostgreSQL backends: opening, exclusive use by one server, one writer at a time.
 
-Knows: how each is opened, held for one server, made safe for one writer and many readers.
-Does not know: tables, what is stored.  Everything here blocks.
+All functions block.
 """
 
 from __future__ import annotations
@@ -24,45 +23,45 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
 
-# Long enough for a writer to wait out the transaction that ends a large import.
+# Long enough for a writer to wait for the transaction that ends a large import.
 BUSY_TIMEOUT_MS = 600_000
-#: The execution option of a transaction that writes.
+#: Execution option of transactions that write.
 WRITES = "hextrackr_writes"
 
-# Steps of SQLite's machine between two looks at the time: ten milliseconds or so. Each look waits
-# for the interpreter, which an import is busy with: looking more often made questions take twice
-# as long.
-_LOOK_EVERY = 500_000
-# Two numbers that nobody else is likely to lock: who serves a database, who writes to it.
+# SQLite virtual machine steps between two checks of the deadline, about 10 ms. Each check acquires
+# the interpreter lock, which a running import holds: more frequent checks doubled the duration of
+# queries.
+_STEPS_BETWEEN_CHECKS = 500_000
+# Arbitrary keys of PostgreSQL advisory locks: of the server, of the writer.
 _SERVER_LOCK, _WRITER_LOCK = 4_854_201, 4_854_202
 _QUERY_CANCELED = "57014"
 _POSTGRES_URL = "DATABASE_URL must be a URL such as postgresql://user@host/name"
 
 
 class Backend(Protocol):
-    """One opened database."""
+    """An open database and its differences from other backends."""
 
     engine: Engine
 
     def __str__(self) -> str:
-        """Its name for people; without a password."""
+        """Return a printable name without a password."""
 
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
-        """Stop statements that take longer: ServiceError TIMEOUT."""
+        """Stop slower statements; raise ServiceError TIMEOUT."""
         yield
 
     def close(self) -> None:
-        """Close every connection, and let another server have it."""
+        """Close all connections and release the database for other servers."""
 
 
 class SqliteBackend:
-    """A file."""
+    """Backend for a SQLite file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = _lock_file(path)
-        _create_for_us_alone(path)
+        _create_private(path)
         self.engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=8)
         event.listen(self.engine, "connect", self._prepare)
         event.listen(self.engine, "begin", self._begin)
@@ -72,7 +71,7 @@ class SqliteBackend:
 
     @staticmethod
     def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-        # The driver must not begin transactions of its own: `_begin` does, knowingly.
+        # The driver must not begin transactions: `_begin` does.
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -83,34 +82,35 @@ class SqliteBackend:
 
     @staticmethod
     def _begin(connection: Connection) -> None:
-        # BEGIN IMMEDIATE: a reader that turns writer halfway can fail where no wait helps.
+        # BEGIN IMMEDIATE: a read transaction that begins to write may fail with SQLITE_BUSY, which
+        # waiting cannot resolve.
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
-        """Let SQLite look at the time now and then."""
+        """Check the deadline in SQLite's progress handler."""
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         deadline = time.monotonic() + seconds
-        driver.set_progress_handler(lambda: time.monotonic() > deadline, _LOOK_EVERY)
+        driver.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_CHECKS)
         try:
             yield
         except DBAPIError as error:
             if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
                 raise
-            raise _takes_too_long() from error
+            raise _timeout_error() from error
         finally:
             driver.set_progress_handler(None, 0)
 
     def close(self) -> None:
-        """Close every connection, and let go of the file."""
+        """Close all connections and release the lock file."""
         self.engine.dispose()
         os.close(self._lock)
 
 
 class PostgresBackend:
-    """A database of a PostgreSQL server, by its URL."""
+    """Backend for a PostgreSQL database, given by its URL."""
 
     def __init__(self, url: str) -> None:
         try:
@@ -119,7 +119,7 @@ class PostgresBackend:
                 raise SettingsError(_POSTGRES_URL)
             parsed = parsed.set(drivername="postgresql+psycopg")
             self._name = parsed.render_as_string(hide_password=True)
-            # A reader sees one state from its first statement on.
+            # A read transaction uses one snapshot from its first statement on.
             self.engine = create_engine(
                 parsed, pool_size=8, max_overflow=8, isolation_level="REPEATABLE READ"
             )
@@ -137,7 +137,7 @@ class PostgresBackend:
         return self._name
 
     def _hold(self) -> Connection:
-        """A connection that keeps other servers out for as long as it lives."""
+        """Open a connection that holds the server lock until it is closed."""
         try:
             held = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             free = held.scalar(text(f"SELECT pg_try_advisory_lock({_SERVER_LOCK})"))
@@ -161,7 +161,7 @@ class PostgresBackend:
 
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
-        """Let the server look at the time; each statement has as long."""
+        """Set the statement timeout, which applies to each statement separately."""
         milliseconds = max(1, round(seconds * 1000))
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
         try:
@@ -169,11 +169,12 @@ class PostgresBackend:
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != _QUERY_CANCELED:
                 raise
-            raise _takes_too_long() from error
+            raise _timeout_error() from error
 
     def close(self) -> None:
-        """Close every connection."""
-        # The lock goes with its connection, but not before the server has noticed.
+        """Release the server lock and close all connections."""
+        # Closing the connection releases the lock too, but only after PostgreSQL has noticed the
+        # close.
         with contextlib.suppress(DBAPIError):
             self._held.execute(text(f"SELECT pg_advisory_unlock({_SERVER_LOCK})"))
         self._held.close()
@@ -181,23 +182,23 @@ class PostgresBackend:
 
 
 def open_backend(target: Path | str) -> Backend:
-    """The database of a path, or of a URL such as postgresql://user@host/name."""
+    """Open a path (SQLite) or a URL such as postgresql://user@host/name."""
     return SqliteBackend(target) if isinstance(target, Path) else PostgresBackend(target)
 
 
-def _takes_too_long() -> ServiceError:
-    message = "The answer takes too long to find: narrow the question"
+def _timeout_error() -> ServiceError:
+    message = "The query takes too long: narrow its filters"
     return ServiceError(ErrorCode.TIMEOUT, message)
 
 
-def _create_for_us_alone(path: Path) -> None:
-    """A new file that no other user of this machine can read; SQLite's others go by it."""
+def _create_private(path: Path) -> None:
+    """Create a file that other users cannot read; SQLite copies its permissions to the WAL file."""
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _lock_file(path: Path) -> int:
-    """Hold the file for this process; the system lets go of it when the process ends."""
+    """Lock the database file for this process; the system releases the lock at process exit."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)

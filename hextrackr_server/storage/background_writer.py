@@ -1,7 +1,4 @@
-"""What is written to the database while nobody waits: in order, on a thread of its own.
-
-Knows: the thread, how much waits for it.  Does not know: what is written.
-"""
+"""Database writes in the background: in order, on one thread."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any, TypeVar
 
 logger = logging.getLogger(__name__)
 
-#: A write may wait for the transaction that ends an import; whoever does wait, no longer than this.
+#: A write may wait for the transaction that ends an import. `run` waits at most this long.
 WAIT_SECONDS = 60.0
 CLOSE_SECONDS = 30.0
 
@@ -21,41 +18,41 @@ T = TypeVar("T")
 
 
 class BackgroundWriter:
-    """Does one call after another; used on the loop's thread."""
+    """Executor of one call at a time, in order; used on the thread of the event loop."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="hextrackr-writer")
-        # Each is changed by one thread alone.
+        # Each counter is changed by one thread only.
         self._given = self._done = 0
 
     @property
     def waiting(self) -> int:
-        """How many calls have not ended."""
+        """Number of calls that have not ended."""
         return self._given - self._done
 
     def soon(self, call: Callable[..., object], *args: Any) -> None:
-        """Call after all that was given before; what goes wrong is logged."""
+        """Run a call after all earlier ones; errors are logged."""
         self._given += 1
         self._executor.submit(self._try, call, args)
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
-        """Call after all that was given before, and wait; TimeoutError where that takes long."""
+        """Run a call after all earlier ones and return its result; TimeoutError after a minute."""
         async with asyncio.timeout(WAIT_SECONDS):
             return await asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
 
     async def close(self) -> None:
-        """Finish what was given, and end the thread."""
+        """Finish pending calls and end the thread."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await asyncio.to_thread(self._executor.shutdown)
         except TimeoutError:
-            logger.error("the database does not take what is to be written")
+            logger.error("pending database writes did not finish in %g seconds", CLOSE_SECONDS)
 
     def _try(self, call: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:
             call(*args)
         except Exception:
-            # What comes behind it is written all the same.
-            logger.exception("the database could not be written to")
+            # Later calls run anyway.
+            logger.exception("a background write to the database failed")
         finally:
             self._done += 1

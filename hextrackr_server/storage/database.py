@@ -1,8 +1,7 @@
-"""The database: connections, transactions, the version of its schema.
+"""Database access: connections, transactions, and the version of the schema.
 
-Knows: when a transaction begins and ends, which migrations are due.
-Does not know: what is stored, which database it is.
-Everything here blocks: call it from a thread, never from the loop.
+All functions block: call them from a thread, not from the event loop. `storage.backends` covers the
+differences between SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ Upsert = sqlite.Insert | postgresql.Insert
 
 
 class Database:
-    """A SQLite file, or a database of PostgreSQL; opened by one server at a time.
+    """A SQLite file or a PostgreSQL database, used by one server at a time.
 
-    `reading()` and `writing()` give a connection within a transaction: it is committed at the
-    end of the block, rolled back when the block raises.
+    `reading()` and `writing()` yield a connection within a transaction, which is committed at the
+    end of the block, or rolled back if the block raises.
     """
 
     def __init__(self, target: Path | str, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
-        """Open a path or a URL, create or migrate its tables; SettingsError where that fails."""
+        """Open a path or URL, and create or migrate its tables; SettingsError on failure."""
         self._migrations = migrations
         self._backend = open_backend(target)
         self._engine = self._backend.engine
@@ -41,7 +40,7 @@ class Database:
         except DBAPIError as error:
             self.close()
             raise SettingsError(
-                f"the database {self} cannot be used: {error.orig}; name another one"
+                f"the database {self} is not usable: {error.orig}; choose another one"
             ) from error
         except BaseException:
             self.close()
@@ -52,9 +51,9 @@ class Database:
 
     @contextmanager
     def reading(self, seconds: float | None = None) -> Iterator[Connection]:
-        """A transaction that sees one state of the database, whatever is written meanwhile.
+        """Begin a transaction that reads one consistent state of the database.
 
-        With a limit it raises ServiceError TIMEOUT when its statements take longer than that.
+        With `seconds`, a slower statement raises ServiceError TIMEOUT.
         """
         with self._engine.connect() as connection, connection.begin():
             if seconds is None:
@@ -65,11 +64,11 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that is the only writer from its first moment, and sees the latest."""
+        """Begin a transaction that is the only writer from its start and reads the latest state."""
         with self._engine.connect() as connection:
             options = {WRITES: True}
             if connection.dialect.name == "postgresql":
-                # With one state it would be that of before the other writers were done.
+                # A repeatable read would use the state before the previous writers committed.
                 connection = connection.execution_options(isolation_level="READ COMMITTED")
             connection = connection.execution_options(**options)
             with connection.begin():
@@ -81,7 +80,7 @@ class Database:
             connection.execute(select(1))
 
     def close(self) -> None:
-        """Close every connection and let another server open it."""
+        """Close all connections and release the database for other servers."""
         self._backend.close()
 
     def _migrate(self, connection: Connection) -> None:
@@ -93,8 +92,8 @@ class Database:
             return
         if found > newest:
             raise SettingsError(
-                f"{self._backend} was written by a newer server (schema {found}, this one knows "
-                f"{newest}): install that one, or choose another --database"
+                f"{self._backend} was written by a newer server (schema {found}, this server "
+                f"supports {newest}): upgrade, or choose another --database"
             )
         for migration in self._migrations[found - 1 :]:
             migration(connection)
@@ -113,7 +112,7 @@ class Database:
 
 
 def upsert(connection: Connection, table: Table) -> Upsert:
-    """An INSERT that can say `on_conflict_do_update`, in the dialect of the connection."""
+    """Return an INSERT with `on_conflict_do_update` in the dialect of the connection."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)

@@ -1,7 +1,6 @@
-"""How an older database becomes one of today.
+"""Migrations of older databases, one function per schema version.
 
-Knows: what each version of the schema added.  Does not know: when migrations run, transactions.
-A step adds what its version brought, by name: later versions may have changed it again.
+A migration creates the objects of its version by name, since later versions may change them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ Migration = Callable[[Connection], None]
 
 
 def add_history_and_kev(connection: Connection) -> None:
-    """Version 2: snapshots, totals of vendors, exploited CVEs, who changed a finding."""
+    """Add snapshots, vendor totals, KEV tables and the last import of a finding (version 2)."""
     connection.execute(
         text("ALTER TABLE vulnerabilities_current ADD COLUMN changed_import_id INTEGER")
     )
@@ -34,17 +33,17 @@ def add_history_and_kev(connection: Connection) -> None:
 
 
 def add_maintenance_and_notifications(connection: Connection) -> None:
-    """Version 3: maintenances and notifications that outlive the server."""
+    """Add stored maintenance windows and notifications (version 3)."""
     tables = (schema.maintenance_windows, schema.user_notifications)
     schema.metadata.create_all(connection, tables=tables)
 
 
 def add_rejections(connection: Connection) -> None:
-    """Version 4: what rejected rows may have meant."""
+    """Add the rejected values of imports (version 4)."""
     schema.import_rejections.create(connection, checkfirst=True)
 
 
-#: Step n brings a database of version n + 1 to version n + 2; a new one starts at the newest.
+#: Migration n upgrades from version n + 1 to n + 2; a new database has the newest version.
 MIGRATIONS: tuple[Migration, ...] = (
     add_history_and_kev,
     add_maintenance_and_notifications,

@@ -1,22 +1,19 @@
-"""The tables, in SQLAlchemy's words.
+"""Tables of the database. Tables and columns that HexTrackr also has use its names.
 
-Knows: names and columns; those that HexTrackr has too are named as it names them.
-Does not know: queries, connections, which database it is.
-
-    meta                          the version of this schema
-    import_jobs                   one row for each import, kept for good
-    vulnerability_staging         the findings of the running import
-    import_rejections             what the rows may have meant that it rejected
-    vulnerabilities_current       every finding once, with its life: active, resolved, reopened
-    vulnerability_snapshots       what the last three scans reported, as they reported it
-    vulnerability_daily_totals    what was open on the day of a scan
-    vendor_daily_totals           the same for each vendor
-    kev_status                    the CVEs that are known to be exploited
-    kev_history                   when they became so, changed, or were taken back
-    sync_metadata                 every synchronisation of such a list, and when the next one is due
-    tickets                       the tickets of HexTrackr, for reading
-    maintenance_windows           the maintenances that are planned or in force
-    user_notifications            what users were told and have not acknowledged yet
+meta                          the version of this schema
+import_jobs                   one row per import, never deleted
+vulnerability_staging         the findings of the running import
+import_rejections             values of rejected rows, whose findings stay unchanged
+vulnerabilities_current       all findings with their lifecycle: active, resolved, reopened
+vulnerability_snapshots       the findings of the last three scans
+vulnerability_daily_totals    open findings on the day of each scan
+vendor_daily_totals           open findings on the day of each scan, per vendor
+kev_status                    the known exploited vulnerabilities (KEV)
+kev_history                   additions, changes and removals in the KEV catalog
+sync_metadata                 synchronizations of the KEV catalog, and the next one
+tickets                       the tickets of HexTrackr, read only
+maintenance_windows           planned and active maintenance windows
+user_notifications            notifications that users have not acknowledged
 """
 
 from __future__ import annotations
@@ -38,7 +35,7 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
-#: The states of a finding that is there; the other one is `resolved`.
+#: The states of an open finding; the other state is `resolved`.
 OPEN_STATES = ("active", "reopened")
 
 meta = Table(
@@ -68,13 +65,13 @@ import_jobs = Table(
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("result", Text),
-    # Without it SQLite gives the id of a deleted last row to the next one.
+    # Without AUTOINCREMENT, SQLite assigns the ID of a deleted last row again.
     sqlite_autoincrement=True,
 )
 
 
 def _finding_columns() -> list[Column[Any]]:
-    """What a finding is, the same in staging and afterwards."""
+    """Return the columns of a finding, which staging and current findings share."""
     return [
         Column("hostname", String(255), nullable=False),
         Column("ip_address", String(64), nullable=False),
@@ -114,7 +111,7 @@ import_rejections = Table(
     "import_rejections",
     metadata,
     Column("import_id", Integer, ForeignKey("import_jobs.import_id"), primary_key=True),
-    # A column of the current findings, or what stands for all of them.
+    # The name of a column of current findings, or a word that stands for all findings.
     Column("kind", String(16), primary_key=True),
     Column("value", String(255), primary_key=True),
 )
@@ -128,7 +125,7 @@ vulnerabilities_current = Table(
     *_finding_columns(),
     Column("resolved_date", String(10)),
     Column("resolution_reason", String(64)),
-    # The import that created, reopened or resolved it, whichever came last.
+    # The last import that created, reopened or resolved the finding.
     Column("changed_import_id", Integer),
     Index("ix_current_key", "unique_key", unique=True),
     Index("ix_current_vendor", "vendor", "lifecycle_state"),
@@ -138,7 +135,7 @@ vulnerabilities_current = Table(
 
 FINDING_COLUMNS = tuple(column.name for column in _finding_columns())
 
-#: Of a snapshot the long texts are left out: they are those of the current finding.
+#: Snapshots omit the long texts, which current findings contain.
 SNAPSHOT_COLUMNS = tuple(
     name
     for name in FINDING_COLUMNS
@@ -157,7 +154,7 @@ vulnerability_snapshots = Table(
 
 
 def _total_columns() -> list[Column[Any]]:
-    """What is counted on the day of a scan."""
+    """Return the columns of the totals on the day of a scan."""
     counted: list[Column[Any]] = []
     for severity in ("critical", "high", "medium", "low"):
         counted.append(Column(f"{severity}_count", Integer, nullable=False))
@@ -225,7 +222,7 @@ sync_metadata = Table(
     Column("status", String(16), nullable=False),
     Column("error_message", Text),
     Column("next_sync_time", BigInteger),
-    # What the source said of its answer, so that it need not be sent again.
+    # Validators of the last response, for conditional requests.
     Column("etag", String(255)),
     Column("last_modified", String(64)),
     Index("ix_sync_metadata_type", "sync_type", "id"),
@@ -273,6 +270,6 @@ user_notifications = Table(
     Column("created_at", BigInteger, nullable=False),
     Index("ix_user_notifications_user", "user_id", "number"),
     Index("ix_user_notifications_age", "created_at"),
-    # Numbers are not used again: how far two are apart bounds how many there are.
+    # Numbers are not reused: the difference of two numbers bounds the rows between them.
     sqlite_autoincrement=True,
 )

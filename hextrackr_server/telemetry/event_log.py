@@ -1,7 +1,4 @@
-"""A file with a line for each event that comes or goes: who, what, when; never what it said.
-
-Knows: a rotating file, how many lines a second are enough.  Does not know: sockets.
-"""
+"""Log file with one line per event: direction, name, socket and user, without the payload."""
 
 from __future__ import annotations
 
@@ -22,12 +19,12 @@ MAXIMUM_NAME = 64
 
 
 class EventLog:
-    """Writes JSON lines; above a rate they are counted instead, and the count is told."""
+    """Rotating file of JSON lines; above a rate, lines are dropped and their number is logged."""
 
     def __init__(
         self, path: Path, now: Callable[[], float], per_minute: float = LINES_PER_MINUTE
     ) -> None:
-        """Open the file; SettingsError where that cannot be."""
+        """Open the file; raise SettingsError if it is not writable."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._handler = RotatingFileHandler(
@@ -44,7 +41,7 @@ class EventLog:
         self._dropped = 0
 
     def note(self, direction: str, event: Any, socket_id: str, user_id: str) -> None:
-        """Write down an event by its name: no payload is ever given to this."""
+        """Log an event by its name."""
         if self._bucket.take(self._now()):
             self._dropped += 1
             return
@@ -59,5 +56,5 @@ class EventLog:
         self._logger.info("Socket event", extra=log_setup.fields(**fields))
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the log file."""
         self._handler.close()

@@ -1,7 +1,6 @@
-"""One log line per record, for people or for machines, whatever a client put into it.
+"""Log formats: one line per record, for people or for machines, safe for any client input.
 
-Knows: the logging module, the two formats, which characters must not reach a terminal.
-Does not know: who logs, or what.  Structured fields come as `extra={"fields": {...}}`.
+Structured fields are passed as `extra=fields(name=value)`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _SEPARATOR = re.compile(r'[\s"=]')
 
 
 def configure(log_format: str, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send every record of the process to a stream (standard error), in one of the formats."""
+    """Send all log records of the process to a stream (standard error) in one of the formats."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else HumanFormatter())
     root = logging.getLogger()
@@ -31,26 +30,26 @@ def configure(log_format: str, level: int = logging.INFO, stream: TextIO | None 
 
 
 def fields(**values: Any) -> dict[str, Any]:
-    """The `extra` of a log call that carries structured fields."""
+    """Return the `extra` argument of a log call with structured fields."""
     return {"fields": values}
 
 
 def escape(text: str, limit: int = MAXIMUM_LENGTH) -> str:
-    """The text on one line, cut to a limit, without anything that steers a terminal."""
+    """Return a text on one line, cut to a limit, without terminal control characters."""
     if len(text) > limit:
         text = text[:limit] + "..."
     return _UNSAFE.sub(_escaped, text)
 
 
 class HumanFormatter(logging.Formatter):
-    """`12:30:01 INFO  imports: import completed  import=5 rows=20000`.
+    """Formatter for people: `12:30:01 INFO    imports: import completed  import=5 rows=20000`.
 
-    A traceback follows on lines that begin with two bars, so that no text of a client can
-    pass for a record of its own.
+    A traceback follows on lines that begin with two bars, so that client input cannot imitate a
+    log record.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line, and its traceback as marked ones."""
+        """Return the record as one line, followed by its marked traceback."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         name = record.name.rpartition(".")[2]
         line = f"{clock} {record.levelname:<7} {name}: {escape(record.getMessage())}"
@@ -64,10 +63,10 @@ class HumanFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: timestamp (ms), level, logger, message, then the fields."""
+    """Formatter of one JSON object per line: timestamp (ms), level, logger, message, fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one JSON object."""
+        """Return the record as one JSON object."""
         entry: dict[str, Any] = {
             **_fields_of(record),
             "timestamp": int(record.created * 1000),
@@ -77,12 +76,12 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        # ASCII only: a terminal that shows the file sees no control character either.
+        # ASCII only: the file can be displayed on a terminal without control characters.
         return json.dumps(entry, default=str, ensure_ascii=True)
 
 
 def _quoted(text: str) -> str:
-    """A value that cannot pass for two of them."""
+    """Return a value, quoted if it would look like several values."""
     text = escape(text, 256)
     return '"' + text.replace('"', "'") + '"' if _SEPARATOR.search(text) else text
 

@@ -1,7 +1,4 @@
-"""Numbers about the running server, for people and for Prometheus.
-
-Knows: counters, gauges, the two forms in which they are shown.  Does not know: sockets, HTTP.
-"""
+"""Counters and gauges of the running server, as JSON and in the Prometheus text format."""
 
 from __future__ import annotations
 
@@ -18,15 +15,15 @@ MAXIMUM_REMEMBERED = 10_000
 Gauge = Callable[[], float]
 
 _HELP = {
-    "connections_total": "Sockets that were let in",
-    "connections": "Sockets that are connected now",
-    "reconnections_total": "Sockets that came back, recovered or within a minute",
-    "errors_total": "What went wrong, by type",
+    "connections_total": "Accepted sockets",
+    "connections": "Connected sockets",
+    "reconnections_total": "Sockets that reconnected: recovered, or within a minute",
+    "errors_total": "Errors by type",
 }
 
 
 class Metrics:
-    """What is counted; what others count is read through gauges when it is asked for."""
+    """Counters of this module, and gauges that read counters of other modules."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -38,11 +35,15 @@ class Metrics:
         self.errors: Counter[str] = Counter()
 
     def gauge(self, name: str, read: Gauge) -> None:
-        """Show a number that somebody else knows; a name that ends in `_total` only grows."""
+        """Add a gauge that `read` supplies; a name that ends in `_total` is a counter."""
         self._gauges[name] = read
 
     def connected(self, user_id: str, address: str, *, recovered: bool) -> None:
-        """A socket was let in; one of the same user and place that has just gone has returned."""
+        """Count an accepted socket.
+
+        The socket is a reconnection if it was recovered, or if a socket of the same user and
+        address was lost within the last minute.
+        """
         self.connections += 1
         left = self._left.pop((user_id, address), None)
         now = self._clock.monotonic()
@@ -50,18 +51,18 @@ class Metrics:
             self.reconnections += 1
 
     def lost(self, user_id: str, address: str) -> None:
-        """A socket went against its will."""
+        """Record a socket that was disconnected unintentionally."""
         self._left[user_id, address] = self._clock.monotonic()
         self._left.move_to_end((user_id, address))
         if len(self._left) > MAXIMUM_REMEMBERED:
             self._left.popitem(last=False)
 
     def error(self, kind: str) -> None:
-        """Something went wrong; `kind` is one of few words."""
+        """Count an error; `kind` is one of a few fixed words."""
         self.errors[kind] += 1
 
     def snapshot(self) -> dict[str, Any]:
-        """The guide's four keys, then ours."""
+        """Return all numbers; the first four keys are those of the guide."""
         return {
             "totalConnections": self.connections,
             "activeConnections": int(self._gauges.get("connections", _zero)()),
@@ -75,7 +76,7 @@ class Metrics:
         }
 
     def prometheus(self) -> str:
-        """The text format 0.0.4."""
+        """Return all numbers in the Prometheus text format 0.0.4."""
         lines: list[str] = []
         _add(lines, "connections_total", {"": self.connections})
         _add(lines, "reconnections_total", {"": self.reconnections})
@@ -89,7 +90,7 @@ class Metrics:
 
 
 def resident_bytes() -> int:
-    """The memory of this process; 0 where the system does not tell."""
+    """Return the memory of this process in bytes, or 0 on systems without /proc."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

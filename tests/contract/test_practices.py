@@ -132,7 +132,7 @@ async def test_s141_at_shutdown_clients_leave_one_after_another(set_up: Any) -> 
 def test_s142_a_server_beyond_this_machine_may_have_tls_and_dev_stays_here() -> None:
     with pytest.raises(SettingsError, match="loopback"):
         settings.load({}, {"dev": True, "host": "192.0.2.1"})
-    with pytest.raises(SettingsError, match="go together"):
+    with pytest.raises(SettingsError, match="must be set together"):
         settings.load({"JWT_SECRET": SECRET.decode(), "SSL_CERT_PATH": "/x"})
 
 

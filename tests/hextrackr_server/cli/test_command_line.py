@@ -86,7 +86,7 @@ def test_without_a_secret_the_server_says_so_in_one_line(
 ) -> None:
     assert main(["serve", "--database", str(tmp_path / "x.db")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("hextrackr-server: no secret: set JWT_SECRET")
+    assert error.startswith("hextrackr-server: a secret is required: set JWT_SECRET")
     assert error.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -301,7 +301,7 @@ async def test_query_times_out_when_it_takes_too_long(
     harness: QueryHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The query is short, so the database must check the clock more often than usual.
-    monkeypatch.setattr(database_backends, "_LOOK_EVERY", 1000)
+    monkeypatch.setattr(database_backends, "_STEPS_BETWEEN_CHECKS", 1000)
     rows = [[f"h-{number}", "CVE-2024-5555", "13", "X", "Low", "1", ""] for number in range(3000)]
     harness.bench.import_rows(rows, HEADER)
     hurried = QueryStore(harness.bench.database, limit=0.0)

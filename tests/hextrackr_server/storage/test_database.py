@@ -186,6 +186,6 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "export.csv"
     file.write_text("asset.name,definition.cve\n")
-    with pytest.raises(SettingsError, match="file is not a database; name another one"):
+    with pytest.raises(SettingsError, match="file is not a database; choose another one"):
         Database(file)
     assert file.read_text() == "asset.name,definition.cve\n"
