@@ -26,6 +26,7 @@ LISTED = (
     Listed("HTTP connection", "engineio_core.http.states", "CONNECTION_TRANSITIONS"),
     Listed("HTTP exchange", "engineio_core.http.states", "EXCHANGE_TRANSITIONS"),
     Listed("FrameReader", "engineio_core.codec.frame_reader", "READER_TRANSITIONS"),
+    Listed("Socket", "socketio_core.socket_state", "SOCKET_TRANSITIONS"),
 )
 
 
