@@ -1,16 +1,22 @@
-"""Socket.IO, protocol 5, for asyncio: events, namespaces, rooms, acks.
+"""Socket.IO (protocol revision 5) for asyncio: events, namespaces, rooms, acks.
 
-    from socketio_core import SocketServer, Socket
+    from socketio_core import Socket, SocketServer
 
-`__all__` is the public API.
+`__all__` is the public API; `socketio_core.testing` has a client for tests.
 """
 
-from engineio_core.http.listener import Tls
+from engineio_core.admission import ConnectionRefusal
+from engineio_core.clock import Clock
+from engineio_core.http.listener import Listener, Tls
+from engineio_core.http.message import HttpRequest, HttpResponse
 from engineio_core.options import Cookie, Cors, HttpCompression, PerMessageDeflate
+from engineio_core.session import Session
 from socketio_core.acknowledgement import BroadcastAnswers
+from socketio_core.adapters.interface import RoomEvent
 from socketio_core.broadcast import Broadcast
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.msgpack_codec import MsgpackParser
+from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import (
     AckError,
     AckTimeoutError,
@@ -26,19 +32,26 @@ from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import Recovery, ServerOptions
 from socketio_core.server import SocketServer
 from socketio_core.socket import Socket
+from socketio_core.socket_operator import SocketOperator
 
 __all__ = [
     "AckError",
     "AckTimeoutError",
     "Broadcast",
     "BroadcastAnswers",
+    "Clock",
     "ConnectError",
+    "ConnectionRefusal",
     "Cookie",
     "Cors",
+    "DisconnectReason",
     "DisconnectedError",
     "Handshake",
     "HttpCompression",
+    "HttpRequest",
+    "HttpResponse",
     "JsonParser",
+    "Listener",
     "MsgpackParser",
     "Namespace",
     "PacketError",
@@ -46,9 +59,12 @@ __all__ = [
     "PayloadValidationError",
     "PerMessageDeflate",
     "Recovery",
+    "RoomEvent",
     "ServerOptions",
+    "Session",
     "Socket",
     "SocketError",
+    "SocketOperator",
     "SocketServer",
     "Tls",
     "event",

@@ -17,6 +17,7 @@ from engineio_core.ids import generate_id
 from engineio_core.session_state import SessionState
 from socketio_core.adapters.interface import RestoredSession
 from socketio_core.directory import NamespaceDirectory
+from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import ConnectError
 from socketio_core.handshake import Handshake
 from socketio_core.misuse import EMITTED, is_refusal
@@ -144,7 +145,7 @@ class ConnectAttempt:
     def withdraw(self) -> None:
         """Give up while middlewares run: the client has returned over another connection."""
         if self._socket is not None:
-            self._socket._leave("refused")
+            self._socket._leave(DisconnectReason.REFUSED)
         self._save_again()
         self._connection.session.close(discard=True)
 
@@ -171,7 +172,7 @@ class ConnectAttempt:
             self._on_outcome(self._name, Accepted(namespace, socket, missed))
         else:
             if socket is not None:
-                socket._leave("refused")
+                socket._leave(DisconnectReason.REFUSED)
             if not is_open:
                 self._save_again()
             outcome = None if error is None else Refused(self._refusal_body(error))

@@ -17,6 +17,7 @@ from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded
 from socketio_core.connect import Accepted, ConnectAttempt, ConnectOutcome, Refused
 from socketio_core.directory import NamespaceDirectory
+from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import PacketError
 from socketio_core.socket import Socket
 from socketio_core.socket_state import SocketState
@@ -128,13 +129,13 @@ class Connection:
                 socket._receive_ack(ack_id, data)
         elif kind is PacketType.DISCONNECT:
             self._remove(socket)
-            socket._leave("client namespace disconnect")
+            socket._leave(DisconnectReason.CLIENT_NAMESPACE_DISCONNECT)
         else:
             self._close_for_violation("packet type that only servers may send")
 
     def _close_for_invalid_packet(self, error: PacketError) -> None:
         logger.warning("session %s sent an invalid packet: %s", self.session.sid[:6], error)
-        self._close_all("forced close", error.description)
+        self._close_all(DisconnectReason.FORCED_CLOSE, error.description)
 
     def _close_for_violation(self, rule: str) -> None:
         """Close after a packet that is illegal in this state.
@@ -142,7 +143,7 @@ class Connection:
         Node's reason depends on the transport; this server always uses the same reason.
         """
         logger.warning("session %s violated the protocol: %s", self.session.sid[:6], rule)
-        self._close_all("forced server close", rule)
+        self._close_all(DisconnectReason.FORCED_SERVER_CLOSE, rule)
 
     def _close_all(self, reason: str, description: str = "") -> None:
         self._leave_all(reason, description)
@@ -157,7 +158,7 @@ class Connection:
         if self._timer is not None:
             self._stop_limit()
         self._decoder.close()
-        self._leave_all(str(reason), description)
+        self._leave_all(reason, description)
         self._on_close(self)
 
     # -- connecting to a namespace
@@ -225,7 +226,7 @@ class Connection:
             if each.connected:
                 self._send(Packet(PacketType.DISCONNECT, each.namespace.name))
                 self._remove(each)
-                each._leave("server namespace disconnect")
+                each._leave(DisconnectReason.SERVER_NAMESPACE_DISCONNECT)
         if close:
             self.session.close()
 
@@ -234,7 +235,7 @@ class Connection:
         for socket in list(self.sockets.values()):
             if notify:
                 self._send(Packet(PacketType.DISCONNECT, socket.namespace.name))
-            socket._leave("server shutting down")
+            socket._leave(DisconnectReason.SERVER_SHUTTING_DOWN)
         self.sockets.clear()
         self.session.close()
 

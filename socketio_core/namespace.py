@@ -14,6 +14,7 @@ from socketio_core.adapters.interface import SavedSession
 from socketio_core.adapters.memory import MemoryAdapter
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.broadcast import NO_ROOM, Broadcast, check_event, room_names
+from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
 from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, refuse_keywords
@@ -23,9 +24,11 @@ from socketio_core.server_peer import ServerPeer
 from socketio_core.socket import Socket
 
 # Node keeps a session for these reasons only: every other departure was intended.
-RECOVERABLE: Final = frozenset({
-    "transport error", "transport close", "forced close", "ping timeout", "server shutting down",
-    "forced server close", "slow consumer",
+RECOVERABLE: Final[frozenset[str]] = frozenset({
+    DisconnectReason.TRANSPORT_ERROR, DisconnectReason.TRANSPORT_CLOSE,
+    DisconnectReason.FORCED_CLOSE, DisconnectReason.PING_TIMEOUT,
+    DisconnectReason.SERVER_SHUTTING_DOWN, DisconnectReason.FORCED_SERVER_CLOSE,
+    DisconnectReason.SLOW_CONSUMER,
 })  # fmt: skip
 
 

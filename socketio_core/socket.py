@@ -298,6 +298,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         self._state = follower
         was_connected = follower is LEAVING
         namespace = self.namespace
+        reason = str(reason)  # handlers get a plain string, not an enum member
         if was_connected:
             self._run_lifecycle("disconnecting", reason, description)
             namespace._keep_for_return(self, reason)

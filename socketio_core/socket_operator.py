@@ -61,7 +61,7 @@ class SocketOperator:
         return SocketOperator(self._socket, **{**flags, **changes})
 
     def emit(self, event: str, *args: Any, **unknown: Never) -> None:
-        """Send the event."""
+        """Send the event with these flags."""
         if unknown:
             refuse_keywords(unknown, EMIT_KEYWORDS)
         check_event(event)

@@ -35,7 +35,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/server",),
     ("engineio_core/__init__",),
     # Socket.IO
-    ("socketio_core/errors", "socketio_core/misuse", "socketio_core/socket_state"),
+    ("socketio_core/errors", "socketio_core/misuse", "socketio_core/socket_state",
+     "socketio_core/disconnect_reason"),
     ("socketio_core/codec",),
     ("socketio_core/options",),
     ("socketio_core/adapters", "socketio_core/acknowledgement", "socketio_core/handshake"),

@@ -1,0 +1,92 @@
+"""The public names of the public classes, and of the package."""
+
+from __future__ import annotations
+
+import inspect
+import pydoc
+import re
+from typing import Any
+
+import pytest
+
+import socketio_core
+from engineio_core.errors import CloseReason
+from socketio_core import (
+    Broadcast,
+    DisconnectReason,
+    Handshake,
+    Namespace,
+    ParentNamespace,
+    Socket,
+    SocketOperator,
+    SocketServer,
+)
+
+LISTENING = {"off", "off_any", "on", "on_any", "once", "prepend", "register"}
+REGISTERING = LISTENING | {"on_server_event", "on_unhandled", "use", "use_event"}
+BROADCASTING = {
+    "compress", "disconnect_sockets", "emit", "emit_with_ack", "except_", "fetch_sockets", "in_",
+    "local", "send", "server_side_emit", "server_side_emit_with_ack", "sockets_join",
+    "sockets_leave", "timeout", "to", "volatile",
+}  # fmt: skip
+PUBLIC: dict[type[Any], set[str]] = {
+    Broadcast: BROADCASTING,
+    Handshake: {
+        "address", "auth", "headers", "issued", "query", "secure", "time", "url", "xdomain",
+    },
+    Namespace: REGISTERING | BROADCASTING | {
+        "adapter", "clock", "event_names", "name", "on_room_event", "rooms", "sockets",
+    },
+    ParentNamespace: REGISTERING | {"children", "emit", "except_", "fetch_sockets", "in_", "to"},
+    Socket: LISTENING | {
+        "broadcast", "compress", "connected", "data", "disconnect", "emit", "emit_with_ack",
+        "except_", "handshake", "id", "in_", "join", "leave", "namespace", "off_any_outgoing",
+        "on_any_outgoing", "pid", "recovered", "rooms", "send", "session", "timeout", "to", "use",
+        "use_event", "volatile",
+    },
+    SocketOperator: {"compress", "emit", "emit_with_ack", "timeout", "volatile"},
+    SocketServer: REGISTERING | BROADCASTING | {
+        "clock", "listen", "mount", "namespaces", "of", "on_error", "on_new_namespace",
+        "on_room_event", "run", "shutdown", "sockets", "use_clock",
+    },
+}  # fmt: skip
+SERVER_ATTRIBUTES = {"engine", "main", "options"}
+
+
+@pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: str(kind.__name__))
+def test_class_has_only_the_documented_public_names(kind: type[Any]) -> None:
+    assert {name for name in dir(kind) if not name.startswith("_")} == PUBLIC[kind]
+
+
+def test_server_has_only_the_documented_public_attributes() -> None:
+    public = {name for name in vars(SocketServer()) if not name.startswith("_")}
+    assert public == SERVER_ATTRIBUTES
+
+
+@pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: str(kind.__name__))
+def test_help_shows_no_seam(kind: type[Any]) -> None:
+    seams = {name for name in dir(kind) if re.match(r"_[a-z]", name)}
+    text = pydoc.plain(pydoc.render_doc(kind))
+    assert {name for name in seams if re.search(rf"\b{name}\b", text)} == set()
+
+
+@pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: str(kind.__name__))
+def test_public_methods_have_docstrings(kind: type[Any]) -> None:
+    missing = [
+        name
+        for name in PUBLIC[kind]
+        if (inspect.isfunction(member := getattr(kind, name)) or isinstance(member, property))
+        and len((inspect.getdoc(member) or "").split()) < 4
+    ]
+    assert missing == []
+
+
+def test_package_exports_what_callbacks_receive() -> None:
+    exported = set(socketio_core.__all__)
+    assert {"HttpRequest", "HttpResponse", "Session", "DisconnectReason", "Clock"} <= exported
+    assert all(hasattr(socketio_core, name) for name in exported)
+    assert sorted(socketio_core.__all__) == socketio_core.__all__
+
+
+def test_disconnect_reasons_include_the_reasons_of_sessions() -> None:
+    assert {str(reason) for reason in CloseReason} <= {str(reason) for reason in DisconnectReason}
