@@ -130,7 +130,7 @@ def check_address(namespace: str, ack_id: int | None) -> None:
     """Raise `ValueError` unless the namespace and the ack id of a packet are valid."""
     if namespace != "/" and not is_namespace(namespace):
         raise ValueError(
-            f"{namespace!r:.100} is not a valid namespace: write a short name such as '/chat', without a comma"
+            f"{namespace!r:.100} is not a valid namespace: write a name such as '/chat'"
         )
     if ack_id is not None and not 0 <= ack_id < ACK_ID_LIMIT:
         raise ValueError(f"an ack id must have 1 to {MAX_ACK_ID_DIGITS} digits, got {ack_id}")
