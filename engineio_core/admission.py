@@ -45,7 +45,7 @@ class InvalidResultError(TypeError):
 class ConnectionRefusal:
     """The argument of a `connection_error` hook: the request and the reason of its refusal.
 
-    `code` and `message` are those that the client receives; `context` has details for the log.
+    The client receives `code` and `message`; `context` has details for the log.
     """
 
     __slots__ = ("code", "context", "message", "request")
@@ -70,7 +70,7 @@ class AdmissionTarget(Protocol):
         """Send the response of a middleware or of CORS."""
 
     def _refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
-        """Send the refusal."""
+        """Send the code and message of the refusal."""
 
 
 class Admission:

@@ -1,8 +1,8 @@
 """HTTP/1.1 on one TCP connection: one request at a time, limits, deadlines, release on upgrade.
 
 A usual request that arrives complete is read by `fast_head`; h11 reads all others, and decides
-whether they are valid. The exchange writes the response, and the router decides what it is. A
-parser serves one request; the next request starts with the bytes that follow it.
+whether they are valid. The router chooses the response, and the exchange writes it. A parser serves
+one request; the next request starts with the bytes that follow.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class Router(Protocol):
 class HttpConnection(asyncio.Protocol):
     """One TCP connection while it speaks HTTP."""
 
-    # `state` is the life of the connection. The flags are about flow control, and independent of
-    # it: what is paused, and whether `_advance` is running.
+    # `state` describes the life of the connection. The flags describe flow control, which is
+    # independent of the state, and prevent recursion of `_advance`.
     __slots__ = (
         "_body", "_body_began", "_body_size", "_checked", "_clock", "_connections", "_deadline",
         "_discarded", "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_tcp_paused",
@@ -376,7 +376,7 @@ class HttpConnection(asyncio.Protocol):
         self._advance()
 
     def abort(self) -> None:
-        """Abort TCP."""
+        """Abort TCP; unsent bytes are dropped."""
         self._exchange = None
         if self.state is not ConnectionState.CLOSED:
             self.state = ConnectionState.CLOSED

@@ -53,7 +53,7 @@ class Carrier(Protocol):
         """Continue after the end of the response."""
 
     def abort(self) -> None:
-        """Abort the connection."""
+        """Abort the connection; unsent bytes are dropped."""
 
     def release(self) -> tuple[asyncio.Transport, bytes]:
         """Return TCP and the bytes behind the request; the connection ends."""

@@ -79,7 +79,7 @@ class Listener:
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
-        """The listening sockets."""
+        """The listening sockets, one for each resolved address."""
         return tuple(self._server.sockets)
 
     @property

@@ -110,7 +110,7 @@ class Responder(Protocol):
     on_abort: Callable[[], None]
 
     def respond(self, response: HttpResponse) -> None:
-        """Send the response."""
+        """Send the response, unless one was sent before."""
 
     def read_body(
         self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]

@@ -261,6 +261,23 @@ def test_it_speaks_tls_and_reloads_its_certificate(
     run(case())
 
 
+def test_listen_uses_an_ssl_context_and_reload_leaves_it_unchanged(
+    run: Callable[[Any], None], tmp_path: Path
+) -> None:
+    async def case() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(TLS_FILES / "first.pem", TLS_FILES / "first.key.pem")
+        async with echo_engine() as engine:
+            listener = await engine.listen(ssl=context)
+            assert listener.addresses == (f"https://127.0.0.1:{listener.port}",)
+            engine.reload_tls()
+            await check_echo(
+                await connect(listener.port, ssl=trusting("first"), server_hostname="localhost")
+            )
+
+    run(case())
+
+
 def test_a_certificate_that_is_no_good_is_not_loaded(
     run: Callable[[Any], None], tmp_path: Path
 ) -> None:
