@@ -1,0 +1,49 @@
+"""The documents of the hub name every event, path and variable as the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hextrackr_server.application import Application
+from hextrackr_server.config.settings import Settings
+from tests.docs.blocks import ROOT, documents
+from tests.docs.test_documentation import known_variables
+
+#: Variables that the documents set for other programs.
+OTHER_VARIABLES = {"HEXTRACKR_REALTIME_URL"}
+
+
+def first_cells(document: str, heading: str) -> set[str]:
+    """Return the code spans in the first column of the tables of a section."""
+    text = (ROOT / "docs" / document).read_text("utf-8")
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return {name for line in lines for name in re.findall(r"`([^`]+)`", line.split("|")[1])}
+
+
+async def test_client_guide_lists_every_event_that_the_hub_handles(tmp_path: Path) -> None:
+    application = Application(Settings(port=0, database=tmp_path / "hub.db", jwt_secret=b"s" * 32))
+    handled = {name for path in ("/", "/admin") for name in application.io.of(path).event_names()}
+    application.database.close()
+    assert handled
+    assert handled <= first_cells("clients.md", "Events from the client")
+
+
+def test_client_guide_lists_events_of_the_hub_or_its_contract_tests() -> None:
+    # The hub composes some names; the contract tests contain these as literals.
+    files = [*(ROOT / "hextrackr_server").rglob("*.py"), *(ROOT / "tests/contract").glob("*.py")]
+    source = "".join(path.read_text("utf-8") for path in files)
+    events = first_cells("clients.md", "Events from the server")
+    assert len(events) > 15
+    for event in events:
+        assert f'"{event}"' in source, event
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda document: document.name)
+def test_documents_name_existing_variables(document: Path) -> None:
+    text = document.read_text("utf-8")
+    names = set(re.findall(r"\bHEXTRACKR_[A-Z_]*[A-Z]\b", text)) - OTHER_VARIABLES
+    assert names <= known_variables()
