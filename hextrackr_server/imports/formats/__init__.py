@@ -1,0 +1,1 @@
+"""Formats of scanner exports: profiles as data, detection, and the mapping of rows to findings."""

@@ -1,0 +1,173 @@
+"""Finds the format of a file, or explains why it has none.
+
+The content decides, not the name: XML by its root element, CSV by the signature of its header.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from hextrackr_server.imports.formats.csv_table import (
+    DELIMITERS,
+    MAXIMUM_COLUMNS,
+    CsvTable,
+    FileRefusedError,
+    Header,
+    find_header,
+    find_separator_line,
+    read_beginning,
+)
+from hextrackr_server.imports.formats.profile import Profile, load_profiles, normalize
+from hextrackr_server.imports.formats.text_source import Checkpoint, detect_encoding
+from hextrackr_server.imports.formats.xml_table import XmlTable, find_root
+
+_PROBE: Final = 4096
+_SHOWN_COLUMNS: Final = 30
+_ROOTS: Final = {"get_reports_response": "report"}
+
+
+class UnknownFormatError(FileRefusedError):
+    """A file that satisfies no profile."""
+
+
+def open_table(
+    path: Path,
+    *,
+    mapping: Profile | None = None,
+    allow_partial: bool = False,
+    checkpoint: Checkpoint | None = None,
+) -> CsvTable | XmlTable:
+    """Return the table of a file. Raises FileRefusedError with the reason and the remedy.
+
+    `mapping` is a profile of the user, which is taken instead of the known ones.
+    """
+    kind = sniff(path)
+    if kind == "XML":
+        profile = _profile_of_root(path)
+        return XmlTable(path, profile, allow_partial, checkpoint)
+    if kind:
+        raise UnknownFormatError(_not_csv(kind))
+    header = _read_mapped_header(path, mapping) if mapping else _read_header(path)
+    if len(header.names) > MAXIMUM_COLUMNS:
+        raise FileRefusedError(
+            f"the file has {len(header.names)} columns, at most {MAXIMUM_COLUMNS} are read: "
+            "remove columns that the import does not need"
+        )
+    if header.profile.refuse:
+        raise FileRefusedError(header.profile.refuse)
+    return CsvTable(path, header, allow_partial, checkpoint)
+
+
+def sniff(path: Path) -> str:
+    """Return "XML", "HTML", "JSON", "a spreadsheet" and the like, or an empty string for text."""
+    with path.open("rb") as file:
+        beginning = file.read(_PROBE)
+    if beginning.startswith(b"PK\x03\x04"):
+        return "a spreadsheet" if _is_workbook(path) else "a ZIP archive"
+    for magic, name in (
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet (.xls)"),
+        (b"%PDF-", "a PDF document"),
+        (b"\x1f\x8b", "a gzip archive"),
+    ):
+        if beginning.startswith(magic):
+            return name
+    encoding, skip = detect_encoding(path)
+    text = beginning[skip:].decode(encoding, "replace").lstrip()
+    lower = text[:200].lower()
+    if lower.startswith(("<!doctype html", "<html")):
+        return "HTML"
+    if lower.startswith("<"):
+        return "XML"
+    return "JSON" if lower.startswith(("{", "[{", "[\n", "[\r", "[ {")) else ""
+
+
+def _is_workbook(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+    return any(name.startswith(("xl/", "content.xml")) for name in names)
+
+
+def _not_csv(kind: str) -> str:
+    remedy = {
+        "JSON": "export CSV or XML instead",
+        "HTML": "this is a report or an error page: export CSV or XML instead",
+        "a spreadsheet": "save the sheet as CSV",
+        "a spreadsheet (.xls)": "save the sheet as CSV",
+        "a ZIP archive": "unpack it and import the file inside",
+        "a gzip archive": "unpack it and import the file inside",
+    }.get(kind, "export CSV or XML instead")
+    return f"this is {kind}, not a CSV or XML export: {remedy}"
+
+
+def _profile_of_root(path: Path) -> Profile:
+    root = find_root(path)
+    roots = {profile.root: profile for profile in load_profiles().values() if profile.root}
+    profile = roots.get(_ROOTS.get(root, root))
+    if profile is None:
+        raise UnknownFormatError(
+            f"this is XML with the root element {root[:64]!r}; known are "
+            + ", ".join(f"{name} ({found.title})" for name, found in roots.items())
+        )
+    return profile
+
+
+def _read_header(path: Path) -> Header:
+    profiles = [profile for profile in load_profiles().values() if profile.signatures]
+    header = find_header(path, profiles)
+    if header is None:
+        raise UnknownFormatError(explain_unknown(path, profiles))
+    return header
+
+
+def _read_mapped_header(path: Path, mapping: Profile) -> Header:
+    """Return the first row that has the most columns of a user's mapping."""
+    named = find_separator_line(path)
+    wanted = {normalize(text) for texts in mapping.columns.values() for text in texts}
+    best: tuple[int, Header] | None = None
+    for delimiter in (named,) if named else DELIMITERS:
+        preamble: list[tuple[str, ...]] = []
+        for row in read_beginning(path, delimiter):
+            names = tuple(cell.strip().lstrip("\ufeff") for cell in row.cells)
+            count = len(wanted & {normalize(name) for name in names})
+            if count and (best is None or count > best[0]):
+                found = Header(mapping, names, row.number, delimiter, preamble=tuple(preamble))
+                best = count, found
+            preamble.append(names)
+    if best is None:
+        raise UnknownFormatError(
+            f"no row of the file has a column that the mapping {mapping.id!r} names"
+        )
+    return best[1]
+
+
+def explain_unknown(path: Path, profiles: Sequence[Profile]) -> str:
+    """Return why a file satisfies no profile: its header, the nearest profile and what it lacks."""
+    rows = max(
+        (read_beginning(path, delimiter) for delimiter in DELIMITERS),
+        key=lambda found: max((len(row.cells) for row in found), default=0),
+    )
+    if not rows:
+        return "the file is empty: a CSV file must begin with a row of column names"
+    header = max(rows, key=lambda row: len(row.cells))
+    known = frozenset(normalize(cell) for cell in header.cells if cell.strip())
+    nearest = min(
+        (profile for profile in profiles if profile.refuse is None),
+        key=lambda profile: (len(profile.missing(known)), -_overlap(profile, known)),
+    )
+    shown = ", ".join(repr(cell.strip()[:64]) for cell in header.cells[:_SHOWN_COLUMNS])
+    return (
+        f"no known format has these columns (row {header.number}): {shown}. The nearest format is "
+        f"{nearest.title} ({nearest.id}), which lacks: {'; '.join(nearest.missing(known))}. "
+        "Write a mapping for other CSV files (--mapping FILE.toml)"
+    )
+
+
+def _overlap(profile: Profile, known: frozenset[str]) -> int:
+    texts = {normalize(text) for texts in profile.columns.values() for text in texts}
+    return len(texts & known)

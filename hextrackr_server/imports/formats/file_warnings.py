@@ -1,0 +1,51 @@
+"""Warnings of a file: every value that was not understood, counted by kind and kept in part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from hextrackr_server.text import clean
+
+MAXIMUM_KEPT: Final = 1000
+LONGEST_VALUE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FileWarning:
+    """One value that was not understood.
+
+    `column`, `row` and `value` are None where the warning concerns a whole row, column or file.
+    """
+
+    column: str | None
+    row: int | None
+    value: str | None
+    message: str
+
+
+class FileWarnings:
+    """The warnings of one file.
+
+    `counts` has all of them by (column, message); the first MAXIMUM_KEPT are kept in full.
+    """
+
+    __slots__ = ("_kept", "counts")
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._kept: list[FileWarning] = []
+
+    def add(self, column: str, row: int | None, value: str | None, message: str) -> None:
+        """Count a warning, and keep it if there are not too many."""
+        self.counts[column, message] += 1
+        if len(self._kept) < MAXIMUM_KEPT:
+            shown = None if value is None else clean(value, LONGEST_VALUE)
+            self._kept.append(FileWarning(column or None, row, shown, message))
+
+    def as_json(self, first: list[FileWarning]) -> list[dict[str, Any]]:
+        """Return `first`, the kept warnings, and the number of those that were not kept."""
+        dropped = sum(self.counts.values()) - len(self._kept)
+        last = [FileWarning(None, None, None, f"{dropped} more warnings")] if dropped else []
+        return [asdict(each) for each in (*first, *self._kept, *last)]

@@ -1,0 +1,101 @@
+"""Hosts: addresses in one spelling, names, and the key that tells hosts apart.
+
+A host is identified by its address, otherwise by its whole name: `fw1.ams.example` and
+`fw1.ber.example` are two hosts.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+LONGEST: Final = 255
+
+_SEPARATORS: Final = re.compile(r"[,;\s|]+")
+_NAME_SEPARATORS: Final = re.compile(r"[,;|\r\n]+")
+_LOOKS_LIKE_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,3})?")
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_UNKNOWN: Final = frozenset({"unknown", "localhost.localdomain"})
+
+
+class Addresses(NamedTuple):
+    """The addresses of one cell; `problem` is set if a part looks like one and is not."""
+
+    first: str = ""
+    others: tuple[str, ...] = ()
+    problem: str = ""
+
+
+class Name(NamedTuple):
+    """A host name: the short form that is displayed, and the whole name, both in lower case."""
+
+    short: str
+    whole: str
+
+
+def read_address(text: str) -> str:
+    """Return the canonical spelling of one address, or an empty string.
+
+    Zone ids are kept, brackets removed. Leading zeros make an IPv4 address ambiguous: refused.
+    """
+    text = text.strip().strip("[]")
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
+
+
+def read_addresses(text: str) -> Addresses:
+    """Return the addresses of a cell: the first IPv4, else the first IPv6, before the others.
+
+    A link-local address comes last. `192.0.2.1/24` counts as 192.0.2.1, with a problem.
+    """
+    found: list[str] = []
+    problem = ""
+    for part in _SEPARATORS.split(text[:1024]):
+        if address := read_address(part):
+            found.append(address)
+        elif "/" in part and (address := read_address(part.partition("/")[0])):
+            found.append(address)
+            problem = f"{part[:64]!r} is a network; the address {address} is taken"
+        elif _LOOKS_LIKE_ADDRESS.fullmatch(part):
+            problem = f"{part[:64]!r} is not an unambiguous address"
+    if not found:
+        return Addresses(problem=problem)
+    ordered = sorted(dict.fromkeys(found), key=_preference)
+    return Addresses(ordered[0], tuple(ordered[1:]), problem)
+
+
+def _preference(address: str) -> tuple[bool, bool]:
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_link_local, parsed.version == 6
+
+
+def read_name(text: str) -> Name | None:
+    """Return the name of a host, or None for an empty cell.
+
+    The part behind the backslash of `WORKGROUP\\NAME` counts; of several names the first.
+    """
+    name = text[:LONGEST].strip().rpartition("\\")[2]
+    name = _NAME_SEPARATORS.split(name.strip(), maxsplit=1)[0].strip(" .").lower()
+    if not name or name in _UNKNOWN:
+        return None
+    return Name(name.partition(".")[0], name)
+
+
+def split_url(text: str) -> tuple[str, int | None]:
+    """Return the host and the port of a URL, also without its scheme; empty if there is no host."""
+    text = text.strip()[:2048]
+    if not _URL.match(text):
+        text = f"//{text}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+        host = parts.hostname or ""
+    except ValueError:
+        return "", None
+    if port is None:
+        port = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    return host, port

@@ -1,0 +1,600 @@
+"""Maps the rows of one file to findings, by the profile of its format.
+
+`RowMapper` looks the columns up once. Each value that is not understood becomes a warning with its
+column, row and text; a row without a host or without a vulnerability is rejected. Reading files is
+left to `csv_table` and `xml_table`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+from hextrackr_server.imports.formats.advisories import (
+    find_cisco_advisory,
+    find_cves,
+    find_kev_due,
+    vendor_of_family,
+    vendor_of_plugin,
+)
+from hextrackr_server.imports.formats.dates import OrderEvidence, read_day
+from hextrackr_server.imports.formats.file_warnings import FileWarning, FileWarnings
+from hextrackr_server.imports.formats.finding import ClosedAs, Finding
+from hextrackr_server.imports.formats.hosts import Name, read_addresses, read_name, split_url
+from hextrackr_server.imports.formats.numbers import read_number, read_port, read_score
+from hextrackr_server.imports.formats.profile import DateOrder, Profile, Severity, State, normalize
+from hextrackr_server.imports.formats.words import (
+    LONGEST_NULL,
+    NO_EXPLOIT_WORDS,
+    NULLS,
+    SEVERITY_NULLS,
+    SEVERITY_WORDS,
+    STATE_WORDS,
+    TRUE_WORDS,
+)
+from hextrackr_server.text import clean, clean_text
+
+MAXIMUM_CVES: Final = 500
+"""CVEs taken from one row; each becomes a finding with all texts of the row."""
+
+DEFAULT_ORDER: Final[DateOrder] = "mdy"
+
+_NAME: Final = 500
+_SHORT: Final = 255
+_CACHE: Final = 8192
+_DATE_FIELDS: Final = (
+    "first_seen", "last_seen", "published", "fixed_on", "patched", "kev_due",
+)  # fmt: skip
+_CVSS_FIELDS: Final = (("cvss3", "3"), ("cvss4", "4"), ("cvss2", "2"), ("cvss", ""))
+
+
+class RowRejectedError(Exception):
+    """A row without a usable finding; `column` is at fault, `value` is what it holds."""
+
+    def __init__(self, column: str, message: str, value: str | None = None) -> None:
+        super().__init__(message)
+        self.column = column
+        self.message = message
+        self.value = value
+
+
+class RowMapper:
+    """A mapper for the rows of one file.
+
+    `scan_date` (YYYY-MM-DD) stands for days that the file does not hold, `vendor` for findings
+    whose vendor the file does not name. `date_orders` has the order of day and month by column
+    index, where the column settles it.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        header: Sequence[str],
+        scan_date: str,
+        *,
+        vendor: str = "",
+        date_orders: Mapping[int, DateOrder] | None = None,
+        warnings: FileWarnings | None = None,
+    ) -> None:
+        self.profile = profile
+        self.warnings = FileWarnings() if warnings is None else warnings
+        self.columns = find_columns(profile, header)
+        self._names = tuple(header)
+        self._scan_date = scan_date
+        self._latest_year = int(scan_date[:4])
+        self._latest_day = (date.fromisoformat(scan_date) + timedelta(days=1)).isoformat()
+        self._vendor = vendor_of_family(vendor)
+        self._date_orders = date_orders or {}
+        self._nulls = NULLS | profile.nulls
+        self._severity_nulls = SEVERITY_NULLS | profile.nulls
+        self._words: dict[str, str] = {}
+        self._hosts: dict[tuple[str, str, str], _Host] = {}
+        self._days: dict[tuple[int, str], str | None] = {}
+        # Nonempty cells by field, and those that were not understood.
+        self._filled: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self.has_info = False
+
+    # -- one row
+
+    def map_row(self, number: int, cells: Sequence[str]) -> list[Finding]:
+        """Return the findings of a row; empty for a row that is not a finding and not an error.
+
+        Raises RowRejectedError.
+        """
+        expected = len(self._names)
+        if len(cells) > expected and any(cells[expected:]):
+            # In a row that is too long the cells are shifted.
+            raise RowRejectedError("", f"the row has {len(cells)} cells, the header {expected}")
+        row = _Row(number, cells)
+        if self._is_skipped(row):
+            return []
+        state, closed_as, word = self._read_state(row)
+        if state in {"absent", "untested"}:
+            return []
+        host = self._read_host(row)
+        plugin_id = clean(self._first(row, "plugin_id"), _SHORT)
+        cves = self._read_cves(row, plugin_id)
+        plugin_name = self._read_plugin_name(row, cves)
+        if not (cves or plugin_id or plugin_name):
+            raise self._no_vulnerability(row)
+        cvss_score, cvss_version = self._read_cvss(row)
+        severity = self._read_severity(row, cvss_score, cvss_version)
+        self.has_info = self.has_info or severity == "Info"
+        first_seen, last_seen = self._read_seen(row)
+        finding = Finding(
+            row_number=number,
+            hostname=host.hostname,
+            ip_address=host.address,
+            host_key=host.key,
+            cve=cves[0] if cves else "",
+            severity=severity,
+            cvss_score=cvss_score,
+            vpr_score=self._read_scored(row, "vpr", 10),
+            plugin_id=plugin_id,
+            plugin_name=plugin_name,
+            description=clean_text(self._first(row, "description")),
+            solution=clean_text(self._first(row, "solution")),
+            vendor=self._read_vendor(row, plugin_id, plugin_name),
+            first_seen=first_seen,
+            last_seen=last_seen,
+            vulnerability_date=self._read_day(row, "published"),
+            state=word,
+            closed_as=closed_as,
+            operating_system=self._read_operating_system(row),
+            extra=self._read_extra(row, host, cvss_version),
+        )
+        return [finding, *(_copy(finding, cve) for cve in cves[1:])]
+
+    def _is_skipped(self, row: _Row) -> bool:
+        profile = self.profile
+        if any(not self._first(row, name) for name in profile.skip_without):
+            return True
+        if profile.host_kinds:
+            kind = self._first(row, "host_kind")
+            if kind and kind not in profile.host_kinds:
+                self._warn(row, "host_kind", None, f"rows of {kind} are left out: not a host")
+                return True
+        # A header may be repeated in the middle of a file.
+        return len(row.cells) == len(self._names) and tuple(row.cells) == self._names
+
+    def is_footer(self, cells: Sequence[str]) -> bool:
+        """Return whether a row with one or two cells names neither a host nor a vulnerability."""
+        filled = sum(1 for cell in cells if cell.strip())
+        if filled > 2 or len(cells) >= len(self._names):
+            return False
+        row = _Row(0, cells)
+        names = ("address", "plugin_id", "cve")
+        return not any(self._first(row, name) for name in names) and (
+            not self._first(row, "host") or len(cells) == 1
+        )
+
+    # -- cells
+
+    def _first(self, row: _Row, name: str, nulls: frozenset[str] | None = None) -> str:
+        """Return the first cell of a field that is not empty."""
+        found = self._first_cell(row, name, nulls)
+        return found[1] if found is not None else ""
+
+    def _first_cell(
+        self, row: _Row, name: str, nulls: frozenset[str] | None = None
+    ) -> tuple[int, str] | None:
+        cells = row.cells
+        for index in self.columns.get(name, ()):
+            if index < len(cells):
+                text = cells[index].strip()
+                if text and not (
+                    len(text) <= LONGEST_NULL and text.lower() in (nulls or self._nulls)
+                ):
+                    return index, text
+        return None
+
+    def column_name(self, index: int) -> str:
+        """Return the name of a column; its number for a cell behind the header."""
+        return self._names[index] if index < len(self._names) else f"column {index + 1}"
+
+    def _warn(self, row: _Row, name: str, value: str | None, message: str) -> None:
+        indexes = self.columns.get(name, ())
+        column = self._names[indexes[0]] if indexes else name
+        self.warnings.add(column, row.number, value, message)
+
+    def _warn_cell(self, row: _Row, index: int, value: str, message: str) -> None:
+        self.warnings.add(self._names[index], row.number, value, message)
+
+    # -- hosts
+
+    def _read_host(self, row: _Row) -> _Host:
+        name, address = self._first(row, "host"), self._first(row, "address")
+        url = self._first(row, "host_url")
+        ipv6 = self._first(row, "ipv6")
+        key = (name, address or ipv6, url)
+        host = self._hosts.get(key)
+        if host is None:
+            host = _Host.read(name, address, ipv6, url)
+            if len(self._hosts) >= _CACHE:
+                self._hosts.clear()
+            if sum(map(len, key)) <= 4 * _SHORT:
+                self._hosts[key] = host
+        if host.problem:
+            field = "address" if address else "host_url" if url else "host"
+            self._warn(row, field, address or name or url, host.problem)
+        if not host.key:
+            message = host.problem or "the row names no host"
+            columns = self.columns
+            first = next((each for each in ("host", "address", "host_url") if each in columns), "")
+            indexes = columns.get(first, ())
+            column = self._names[indexes[0]] if indexes else ""
+            raise RowRejectedError(column, message, address or name or url or None)
+        return host
+
+    # -- what is vulnerable
+
+    def _read_cves(self, row: _Row, plugin_id: str) -> list[str]:
+        cves: list[str] = []
+        for index in self.columns.get("cve", ()):
+            text = row.cells[index] if index < len(row.cells) else ""
+            if text and (cves := find_cves(text)):
+                break
+            text = text.strip()
+            if "cve" in text.lower() or (text and self.profile.cisco_advisories):
+                if text.lower().startswith("cisco-sa-"):
+                    return [text.lower()[:_SHORT]]
+                if text.lower() not in self._nulls:
+                    self._warn_cell(row, index, text, "not a CVE id, such as CVE-2024-1000")
+        if not cves:
+            cves = find_cves(plugin_id)
+        if not cves:
+            name = self._first(row, "plugin_name")
+            cves = find_cves(name)
+            if not cves and self.profile.cisco_advisories and (found := find_cisco_advisory(name)):
+                cves = [found]
+        if len(cves) > MAXIMUM_CVES:
+            self._warn(
+                row, "cve", None,
+                f"the row has {len(cves)} CVEs; the first {MAXIMUM_CVES} are imported",
+            )  # fmt: skip
+            del cves[MAXIMUM_CVES:]
+        return cves
+
+    def _read_plugin_name(self, row: _Row, cves: list[str]) -> str:
+        name = self._first(row, "plugin_name")
+        if not name and (indexes := self.columns.get("plugin_name_parts")):
+            parts = (row.cells[index].strip() for index in indexes if index < len(row.cells))
+            name = self.profile.name_separator.join(part for part in parts if part)
+        return clean(name, _NAME)
+
+    def _no_vulnerability(self, row: _Row) -> RowRejectedError:
+        text = self._first(row, "cve")
+        message = "the row names no CVE and no plugin"
+        if text:
+            message = "not a CVE id, such as CVE-2024-1000, and the row names no plugin"
+        indexes = self.columns.get("cve") or self.columns.get("plugin_id") or ()
+        return RowRejectedError(self._names[indexes[0]] if indexes else "", message, text or None)
+
+    def _read_vendor(self, row: _Row, plugin_id: str, plugin_name: str) -> str:
+        family = self._first(row, "family")
+        return (
+            (vendor_of_family(family[:_SHORT]) if family else "")
+            or vendor_of_plugin(self._first(row, "vendor_reference")[:_SHORT])
+            or vendor_of_plugin(plugin_name)
+            or vendor_of_plugin(plugin_id)
+            or self._vendor
+            or "Other"
+        )
+
+    # -- severity and scores
+
+    def _read_severity(self, row: _Row, score: float | None, version: str) -> Severity:
+        kind = self._first(row, "kind").lower()
+        if kind and (severity := self.profile.kinds.get(kind)) is not None:
+            return severity
+        unknown: tuple[int, str] | None = None
+        for index in self.columns.get("severity", ()):
+            text = row.cells[index].strip() if index < len(row.cells) else ""
+            word = text.lower()
+            if not word or word in self._severity_nulls:
+                continue
+            self._filled["severity"] += 1
+            found = self.profile.severities.get(word) or SEVERITY_WORDS.get(word)
+            if found is not None:
+                if unknown is not None:
+                    self._warn_severity(
+                        row, unknown, f"unknown severity; {found} by another column"
+                    )
+                return found
+            self._failed["severity"] += 1
+            unknown = unknown or (index, text)
+        band = band_of(score, version)
+        how = f"{band} by the CVSS score" if band != "Unknown" else "and there is no CVSS score"
+        if unknown is not None:
+            self._warn_severity(row, unknown, f"unknown severity; {how}")
+        elif "severity" in self.columns:
+            self._warn(row, "severity", "", f"no severity; {how}")
+        return band
+
+    def _warn_severity(self, row: _Row, cell: tuple[int, str], message: str) -> None:
+        self._warn_cell(row, cell[0], cell[1], message)
+
+    def _read_cvss(self, row: _Row) -> tuple[float | None, str]:
+        for name, version in _CVSS_FIELDS:
+            found = self._first_cell(row, name)
+            if found is not None:
+                return self._check_score(row, name, found, 10), version
+        return None, ""
+
+    def _read_scored(self, row: _Row, name: str, highest: float) -> float | None:
+        found = self._first_cell(row, name)
+        return None if found is None else self._check_score(row, name, found, highest)
+
+    def _check_score(
+        self, row: _Row, name: str, found: tuple[int, str], highest: float
+    ) -> float | None:
+        self._filled[name] += 1
+        value = read_score(found[1], highest)
+        if isinstance(value, str):
+            self._failed[name] += 1
+            self._warn_cell(row, *found, f"{value}; the value is left out")
+            return None
+        return value
+
+    def _read_epss(self, row: _Row) -> float | None:
+        found = self._first_cell(row, "epss")
+        if found is None:
+            return None
+        value = read_number(found[1])
+        if value is not None and self.profile.epss_percent and 1 < value <= 100:
+            return value / 100
+        return self._check_score(row, "epss", found, 1)
+
+    # -- days
+
+    def _read_day(self, row: _Row, name: str) -> str | None:
+        found = self._first_cell(row, name)
+        if found is None:
+            return None
+        index, text = found
+        self._filled[name] += 1
+        key = (index, text)
+        if key in self._days:
+            day = self._days[key]
+        else:
+            order = self._date_orders.get(index) or self.profile.date_order or DEFAULT_ORDER
+            day = read_day(text, order, self._latest_year)
+            if len(self._days) >= _CACHE:
+                self._days.clear()
+            if len(text) <= _SHORT:
+                self._days[key] = day
+        if day is None:
+            self._failed[name] += 1
+            self._warn_cell(row, index, text, "not a date; the value is left out")
+        return day
+
+    def _read_seen(self, row: _Row) -> tuple[str, str]:
+        first, last = self._read_day(row, "first_seen"), self._read_day(row, "last_seen")
+        if last is not None and last > self._latest_day:
+            self._warn(row, "last_seen", last, f"later than the scan date {self._scan_date}")
+        if first is None:
+            first = last or self._scan_date
+        if last is None:
+            last = max(first, self._scan_date)
+        if first > last:
+            self._warn(row, "first_seen", first, f"later than last seen {last}, which is taken")
+            first = last
+        return first, last
+
+    # -- states
+
+    def _read_state(self, row: _Row) -> tuple[State, ClosedAs | None, str]:
+        """Return the meaning of a row's state, why the finding is closed, and the word."""
+        found = self._first_cell(row, "state")
+        word = "ACTIVE"
+        state: State = "open"
+        if found is not None:
+            word = clean(found[1], 64)
+            known = self.profile.states.get(word.lower()) or STATE_WORDS.get(word.lower())
+            self._filled["state"] += 1
+            if known is None:
+                self._failed["state"] += 1
+                self._warn_cell(row, *found, "unknown state; the finding counts as open")
+            state = known or "open"
+        if state == "open" or state == "untested":
+            state = self._read_flags(row) or state
+        closed: ClosedAs | None = None
+        if state == "fixed" or state == "accepted" or state == "false_positive":
+            closed = state
+        elif state == "open" and (active := self._first(row, "active")):
+            closed = None if active.lower() in TRUE_WORDS else "inactive"
+        return state, closed, word
+
+    def _read_flags(self, row: _Row) -> State | None:
+        """Return the state that the columns with yes and no give, or None."""
+        flags: tuple[tuple[str, State], ...] = (
+            ("fixed", "fixed"),
+            ("false_positive", "false_positive"),
+            ("duplicate", "false_positive"),
+            ("accepted", "accepted"),
+        )
+        for name, state in flags:
+            for index in self.columns.get(name, ()):
+                if index < len(row.cells) and row.cells[index].strip().lower() in TRUE_WORDS:
+                    return state
+        return "accepted" if self._first(row, "accepted_comment") else None
+
+    # -- what not every format has
+
+    def _read_operating_system(self, row: _Row) -> str:
+        name = self._first(row, "operating_system")
+        if not name and (indexes := self.columns.get("os_parts")):
+            parts = (row.cells[index].strip() for index in indexes if index < len(row.cells))
+            name = " ".join(part for part in parts if part)
+        return "" if name.lower() == "unknown" else clean(name, _SHORT)
+
+    def _read_extra(self, row: _Row, host: _Host, cvss_version: str) -> dict[str, Any]:
+        port, protocol = self._read_port(row)
+        extra: dict[str, Any] = {
+            "port": port or host.port,
+            "protocol": protocol,
+            "fqdn": host.fqdn,
+            "other_addresses": list(host.others),
+            "cvss_version": cvss_version,
+            "epss": self._read_epss(row),
+            "exploit_available": self._read_exploit(row),
+            "asset_id": clean(self._first(row, "asset_id"), _SHORT),
+            "mac": clean(self._first(row, "mac").split("\n", 1)[0], 64).lower(),
+            "fixed_on": self._read_day(row, "fixed_on"),
+            "patch_date": self._read_day(row, "patched"),
+            "kev_due": self._read_day(row, "kev_due")
+            or find_kev_due(self._first(row, "reference")[:4096]),
+        }
+        return {name: value for name, value in extra.items() if value not in (None, "", [])}
+
+    def _read_port(self, row: _Row) -> tuple[int | None, str]:
+        both = self._first(row, "port_protocol")
+        if both:
+            protocol, _, port = both.partition("/")
+            return read_port(port), protocol.strip().lower()[:16]
+        protocol = self._first(row, "protocol").lower()[:16]
+        return read_port(self._first(row, "port")), protocol
+
+    def _read_exploit(self, row: _Row) -> bool | None:
+        found = None
+        for index in self.columns.get("exploit", ()):
+            word = row.cells[index].strip().lower() if index < len(row.cells) else ""
+            if word and word not in self._nulls:
+                if word not in NO_EXPLOIT_WORDS:
+                    return True
+                found = False
+        return found
+
+    # -- the whole file
+
+    def column_warnings(self) -> list[FileWarning]:
+        """Return a warning for each field of which no cell was understood."""
+        missing = []
+        if "severity" not in self.columns:
+            message = "the file has no severity column; severities are those of the CVSS scores"
+            missing.append(FileWarning(None, None, None, message))
+        return missing + [
+            FileWarning(
+                self._names[self.columns[name][0]] if name in self.columns else name, None, None,
+                f"no value of this column was understood as {name.replace('_', ' ')} "
+                f"({count} cells)",
+            )
+            for name, count in self._filled.items()
+            if count == self._failed[name]
+        ]  # fmt: skip
+
+
+class _Row:
+    __slots__ = ("cells", "number")
+
+    def __init__(self, number: int, cells: Sequence[str]) -> None:
+        self.number = number
+        self.cells = cells
+
+
+class _Host:
+    """The host of a row; `problem` describes a cell that was not understood."""
+
+    __slots__ = ("address", "fqdn", "hostname", "key", "others", "port", "problem")
+
+    def __init__(
+        self,
+        address: str,
+        name: Name | None,
+        others: tuple[str, ...],
+        port: int | None,
+        problem: str,
+    ) -> None:
+        self.address = address
+        self.others = others
+        self.port = port
+        self.problem = problem
+        self.hostname = name.short if name is not None else address
+        self.fqdn = name.whole if name is not None and "." in name.whole else ""
+        self.key = address or (name.whole if name is not None else "")
+
+    @classmethod
+    def read(cls, name: str, address: str, ipv6: str, url: str) -> _Host:
+        port = None
+        if url and not name:
+            name, port = split_url(url)
+        found = read_addresses(address)
+        in_name = read_addresses(name)
+        others = dict.fromkeys((*found.others, *(read_addresses(ipv6) if ipv6 else ())[0:1]))
+        problem = found.problem
+        first = found.first
+        whole: Name | None = None
+        if in_name.first:
+            first = first or in_name.first
+        elif not in_name.problem:
+            whole = read_name(name)
+        problem = problem or in_name.problem
+        others.pop(first, None)
+        others.pop("", None)
+        return cls(first, whole, tuple(others), port, problem)
+
+
+def _copy(finding: Finding, cve: str) -> Finding:
+    """Return the finding of another CVE of the same row."""
+    values = {name: getattr(finding, name) for name in Finding.__slots__}
+    return Finding(**values | {"cve": cve, "extra": dict(finding.extra)})
+
+
+def band_of(score: float | None, version: str) -> Severity:
+    """Return the severity of a CVSS score.
+
+    Version 2 as Tenable bands it: 10.0 is Critical, 7.0 to 9.9 High.
+    """
+    if score is None:
+        return "Unknown"
+    if score >= (10.0 if version == "2" else 9.0):
+        return "Critical"
+    if score >= 7:
+        return "High"
+    if score >= 4:
+        return "Medium"
+    return "Low" if score > 0 else "Info"
+
+
+def find_columns(profile: Profile, header: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Return the column indexes of each field, in the profile's order of preference.
+
+    A name that stands twice in the header gives both columns: the first that is not empty counts.
+    """
+    positions: dict[str, list[int]] = {}
+    for index, name in enumerate(header):
+        positions.setdefault(normalize(name), []).append(index)
+    columns: dict[str, tuple[int, ...]] = {}
+    for name, texts in profile.columns.items():
+        indexes = [index for text in texts for index in positions.get(normalize(text), ())]
+        if indexes:
+            columns[name] = tuple(dict.fromkeys(indexes))
+    return columns
+
+
+def settle_date_orders(
+    profile: Profile, header: Sequence[str], rows: Callable[[], Iterable[Sequence[str]]],
+    warnings: FileWarnings,
+) -> dict[int, DateOrder]:  # fmt: skip
+    """Return the order of day and month of each date column, from all its cells."""
+    columns = find_columns(profile, header)
+    indexes = {index for name in _DATE_FIELDS for index in columns.get(name, ())}
+    if not indexes:
+        return {}
+    evidence = {index: OrderEvidence() for index in indexes}
+    for cells in rows():
+        for index in indexes:
+            if index < len(cells) and cells[index]:
+                evidence[index].add(cells[index].strip())
+    default = profile.date_order or DEFAULT_ORDER
+    for index, found in evidence.items():
+        if found.is_open and profile.date_order is None:
+            order = {"mdy": "month/day/year", "dmy": "day/month/year"}[default]
+            warnings.add(
+                header[index], None, None,
+                f"{found.ambiguous} dates may be read in two ways; they are read as {order}",
+            )  # fmt: skip
+    return {index: found.order(default) for index, found in evidence.items()}

@@ -1,0 +1,45 @@
+"""Scores and ports from the cells of scanners; a value out of range is refused, never clamped."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+LONGEST: Final = 256
+
+_NUMBER: Final = re.compile(r"[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,3})?")
+# A spreadsheet of many locales writes 7,5; 1,184 is a thousands separator and not a score.
+_DECIMAL_COMMA: Final = re.compile(r"([+-]?\d{1,3}),(\d{1,2})")
+_PORT: Final = re.compile(r"(\d{1,5})(?:-\d{1,5})?")
+
+
+def read_number(text: str) -> float | None:
+    """Return the number at the beginning of a cell, such as 8.1 of `8.1 (AV:N/AC:H/...)`.
+
+    None if the cell does not begin with a number.
+    """
+    text = text[:LONGEST]
+    if match := _DECIMAL_COMMA.fullmatch(text):
+        return float(f"{match[1]}.{match[2]}")
+    match = _NUMBER.match(text)
+    if match is None:
+        return None
+    rest = text[match.end() :].lstrip()
+    return float(match[0]) if not rest or rest[0] in "(/[" else None
+
+
+def read_score(text: str, highest: float) -> float | str:
+    """Return a score from 0 to `highest`, or the reason why the cell is not one."""
+    value = read_number(text)
+    if value is None:
+        return "not a number"
+    if not 0 <= value <= highest:
+        return f"not within 0 to {highest:g}"
+    return value
+
+
+def read_port(text: str) -> int | None:
+    """Return a port number; None for 0, `general` and anything else."""
+    match = _PORT.fullmatch(text.strip())
+    port = int(match[1]) if match else 0
+    return port if 0 < port < 65536 else None

@@ -1,0 +1,256 @@
+"""Format profiles: the facts about one export format, read from a TOML file.
+
+A profile names the header texts of each field in order of preference, the words of severities and
+states, and the rules that differ from format to format. The profiles of known formats are the files
+in `profiles/`; a user may write one for any other CSV file. Profiles hold no code.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeAlias
+
+from hextrackr_server.errors import HexTrackrError
+
+Severity: TypeAlias = Literal["Critical", "High", "Medium", "Low", "Info", "Unknown"]
+DateOrder: TypeAlias = Literal["mdy", "dmy"]
+State: TypeAlias = Literal["open", "fixed", "accepted", "false_positive", "absent", "untested"]
+
+SEVERITIES: Final = ("Critical", "High", "Medium", "Low", "Info", "Unknown")
+STATES: Final = ("open", "fixed", "accepted", "false_positive", "absent", "untested")
+FOLDER: Final = Path(__file__).parent / "profiles"
+
+# From the most special to the most general: the first profile whose signature fits is taken.
+ORDER: Final = (
+    "tenable_io_full", "tenable_vm", "tenable_sc", "nessus", "qualys_vmdr", "qualys_pci",
+    "qualys_vm", "rapid7_sql", "rapid7_template", "greenbone", "defender_tvm", "aws_inspector",
+    "crowdstrike", "crowdstrike_remediations", "alert_logic", "saint", "trustwave", "kev_csv",
+    "generic_defectdojo", "hub", "nessus_xml", "greenbone_xml", "nexpose_xml",
+)  # fmt: skip
+
+FIELDS: Final = frozenset({
+    "host", "host_url", "address", "ipv6", "asset_id", "mac", "host_kind", "port", "protocol",
+    "port_protocol", "plugin_id", "plugin_name", "plugin_name_parts", "family",
+    "vendor_reference", "reference", "cve", "severity", "kind", "cvss3", "cvss4", "cvss2", "cvss",
+    "vpr", "epss", "risk_score", "description", "solution", "see_also", "output", "first_seen",
+    "last_seen", "fixed_on", "published", "patched", "state", "accepted", "accepted_comment",
+    "false_positive", "fixed", "kev_due", "duplicate", "active", "exploit", "operating_system",
+    "os_parts",
+})  # fmt: skip
+_HOST_FIELDS: Final = ("host", "host_url", "address")
+_VULNERABILITY_FIELDS: Final = ("cve", "plugin_id", "plugin_name")
+# Entries of a signature that stand for any column of some fields.
+_GROUPS: Final = MappingProxyType({"@host": _HOST_FIELDS, "@vulnerability": _VULNERABILITY_FIELDS})
+
+
+class ProfileError(HexTrackrError):
+    """An unusable profile; the text names the file, the key and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Column names that identify a format; names are normalized."""
+
+    all_of: frozenset[str]
+    any_of: frozenset[str] = frozenset()
+    none_of: frozenset[str] = frozenset()
+    groups: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Sets of names of which a header must have one each, with the word that describes the set."""
+
+    def missing(self, names: frozenset[str]) -> list[str]:
+        """Return the names that a header lacks; empty if the signature fits."""
+        lacking = sorted(self.all_of - names)
+        if self.any_of and self.any_of.isdisjoint(names):
+            lacking.append("one of " + ", ".join(sorted(self.any_of)))
+        lacking += [
+            f"a column for the {group.removeprefix('@')}"
+            for group, group_names in self.groups
+            if group_names.isdisjoint(names)
+        ]
+        lacking += [f"not the column {name}" for name in sorted(self.none_of & names)]
+        return lacking
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One export format.
+
+    `columns` maps a field to header texts in order of preference; `severities`, `kinds` and
+    `states` map lower-case words. `resolve` says what the absence of a finding may resolve: "none",
+    or "hosts" for open findings of the same format on the hosts that the file names.
+    """
+
+    id: str
+    title: str
+    row: str
+    columns: Mapping[str, tuple[str, ...]]
+    resolve: Literal["none", "hosts"] = "none"
+    resolve_without_state: Literal["none", "hosts"] | None = None
+    signatures: tuple[Signature, ...] = ()
+    root: str | None = None
+    """The root element of an XML format."""
+    severities: Mapping[str, Severity] = field(default_factory=dict)
+    kinds: Mapping[str, Severity] = field(default_factory=dict)
+    """Words of the column `kind` that decide the severity, whatever the severity column says."""
+    states: Mapping[str, State] = field(default_factory=dict)
+    date_order: DateOrder | None = None
+    """The order of numeric dates that the tool documents; None if it depends on the user."""
+    nulls: frozenset[str] = frozenset()
+    skip_without: tuple[str, ...] = ()
+    """Fields without which a row is not a finding, and not an error either."""
+    host_kinds: frozenset[str] = frozenset()
+    """Values of the column `host_kind` that are hosts; other rows are left out."""
+    lists_info: bool = False
+    """Whether a complete export has Info findings: one without any looks filtered."""
+    epss_percent: bool = False
+    """Whether EPSS values above 1 are percentages."""
+    cisco_advisories: bool = False
+    name_separator: str = " "
+    """What joins the columns of `plugin_name_parts`."""
+    preamble_date: str | None = None
+    """A heading above the header whose value is the date of the observation."""
+    refuse: str | None = None
+    """Why files of this format are refused."""
+
+    def missing(self, names: frozenset[str]) -> list[str]:
+        """Return what a header lacks for the nearest signature; empty if the profile fits."""
+        candidates = [signature.missing(names) for signature in self.signatures]
+        return min(candidates, key=len, default=["a signature"])
+
+
+def normalize(name: str) -> str:
+    """Return a column name without case, blanks, dots, underscores, hyphens and `?`."""
+    return _INSIGNIFICANT.sub("", name).lower()
+
+
+_INSIGNIFICANT: Final = re.compile(r"[\s._\-?\ufeff]+")
+
+
+@cache
+def load_profiles() -> Mapping[str, Profile]:
+    """Return the profiles of the known formats in the order in which detection tries them."""
+    profiles = {name: read_profile(FOLDER / f"{name}.toml") for name in ORDER}
+    return MappingProxyType(profiles)
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile. Raises ProfileError if the file is missing or does not fit the schema."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ProfileError(f"{path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path}: not a TOML file: {error}") from None
+    try:
+        return _make_profile(data, path.stem)
+    except (TypeError, ValueError) as error:
+        raise ProfileError(f"{path}: {error}") from None
+
+
+def _make_profile(data: dict[str, Any], name: str) -> Profile:
+    _check_names("key", data, _KEYS)
+    columns = {key: _texts(key, value) for key, value in _table(data, "columns").items()}
+    _check_names("field", columns, FIELDS)
+    signatures = data.get("signature", [])
+    return Profile(
+        id=data.get("id", name),
+        title=data.get("title", name),
+        row=data.get("row", "finding"),
+        columns=MappingProxyType(columns),
+        resolve=_one_of("resolve", data.get("resolve", "none"), ("none", "hosts")),
+        resolve_without_state=data.get("resolve_without_state"),
+        signatures=tuple(_make_signature(each, columns) for each in signatures),
+        root=data.get("root"),
+        severities=_words("severities", data, SEVERITIES),
+        kinds=_words("kinds", data, SEVERITIES),
+        states=_states(data),
+        date_order=_one_of("date_order", data.get("date_order"), (None, "mdy", "dmy")),
+        nulls=frozenset(text.lower() for text in _texts("nulls", data.get("nulls", []))),
+        skip_without=_texts("skip_without", data.get("skip_without", [])),
+        host_kinds=frozenset(_texts("host_kinds", data.get("host_kinds", []))),
+        lists_info=bool(data.get("lists_info", False)),
+        epss_percent=bool(data.get("epss_percent", False)),
+        cisco_advisories=bool(data.get("cisco_advisories", False)),
+        name_separator=str(data.get("name_separator", " ")),
+        preamble_date=data.get("preamble_date"),
+        refuse=data.get("refuse"),
+    )
+
+
+_KEYS: Final = frozenset({
+    "id", "title", "row", "columns", "resolve", "resolve_without_state", "signature", "root",
+    "severities", "kinds", "states", "date_order", "nulls", "skip_without", "host_kinds",
+    "lists_info", "epss_percent", "cisco_advisories", "name_separator", "preamble_date", "refuse",
+})  # fmt: skip
+
+
+def _make_signature(data: dict[str, Any], columns: Mapping[str, tuple[str, ...]]) -> Signature:
+    """Return a signature with normalized names.
+
+    A group such as `@host` in `all_of` stands for the columns of several fields: one of them must
+    be there.
+    """
+    _check_names("key of a signature", data, frozenset({"all_of", "any_of", "none_of"}))
+    sets = {key: _texts(key, value) for key, value in data.items()}
+    return Signature(
+        frozenset(normalize(name) for name in sets.get("all_of", ()) if name not in _GROUPS),
+        frozenset(normalize(name) for name in sets.get("any_of", ())),
+        frozenset(normalize(name) for name in sets.get("none_of", ())),
+        tuple(
+            (group, frozenset(normalize(n) for key in _GROUPS[group] for n in columns.get(key, ())))
+            for group in sets.get("all_of", ())
+            if group in _GROUPS
+        ),
+    )
+
+
+def _states(data: dict[str, Any]) -> Mapping[str, State]:
+    table = _table(data, "states")
+    _check_names("state", table, frozenset(STATES))
+    return MappingProxyType(
+        {word.lower(): state for state in STATES for word in _texts(state, table.get(state, []))}
+    )
+
+
+def _words(name: str, data: dict[str, Any], meanings: tuple[str, ...]) -> Mapping[str, Any]:
+    return MappingProxyType(
+        {
+            word.lower(): _one_of(f"{name}.{word}", meaning, meanings)
+            for word, meaning in _table(data, name).items()
+        }
+    )
+
+
+def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
+    value = data.get(name, {})
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be a table, got {value!r}")
+    return value
+
+
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise TypeError(f"{name} must be a list of strings, got {value!r}")
+    return tuple(value)
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str | None, ...]) -> Any:
+    if value not in allowed:
+        words = ", ".join(repr(word) for word in allowed if word is not None)
+        raise ValueError(f"{name} must be one of {words}, got {value!r}")
+    return value
+
+
+def _check_names(what: str, given: Iterable[str], known: frozenset[str]) -> None:
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "known are " + ", ".join(sorted(known))
+            raise ValueError(f"unknown {what} {name!r}: {hint}")

@@ -1,0 +1,60 @@
+"""Words that mean the same in every format: severities, states, flags and empty values."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from hextrackr_server.imports.formats.profile import Severity, State
+
+# Cells that count as empty, in lower case. "none" is a severity in severity columns.
+NULLS: Final = frozenset({
+    "", "null", "none", "n/a", "na", "nan", "-", "--", "'-", "none provided",
+    "no registered hostname",
+})  # fmt: skip
+SEVERITY_NULLS: Final = NULLS - {"none"}
+LONGEST_NULL: Final = max(map(len, NULLS))
+
+SEVERITY_WORDS: Final = MappingProxyType[str, Severity](
+    {
+        "critical": "Critical",
+        "high": "High",
+        "important": "High",
+        "severe": "High",
+        "serious": "High",
+        "medium": "Medium",
+        "moderate": "Medium",
+        "low": "Low",
+        "info": "Info",
+        "informational": "Info",
+        "information": "Info",
+        "none": "Info",
+        "log": "Info",
+        "negligible": "Info",
+    }
+)
+
+STATE_WORDS: Final = MappingProxyType[str, State]({
+    **dict.fromkeys(
+        ("active", "new", "open", "reopened", "re-opened", "resurfaced", "requested", "disputed",
+         "pending", "expired", "unmitigated", "unresolved", "vulnerable"),
+        "open",
+    ),
+    **dict.fromkeys(
+        ("fixed", "closed", "resolved", "remediated", "mitigated", "patched", "inactive"), "fixed"
+    ),
+    **dict.fromkeys(
+        ("accepted", "ignored", "suppressed", "excluded", "risk accepted", "risk_accepted"),
+        "accepted",
+    ),
+    **dict.fromkeys(
+        ("false positive", "false_positive", "falsepositive", "fp"), "false_positive"
+    ),
+})  # fmt: skip
+
+TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1", "t", "x", "approved", "accepted"})
+FALSE_WORDS: Final = frozenset({"false", "no", "n", "0", "f"})
+# Columns on exploits say more than yes and no.
+NO_EXPLOIT_WORDS: Final = FALSE_WORDS | {
+    "not_available", "noexploit", "no known exploits are available", "unproven",
+}  # fmt: skip

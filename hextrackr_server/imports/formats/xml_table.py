@@ -1,0 +1,295 @@
+"""XML exports as tables: each result is a row whose columns are the names that a profile uses.
+
+The file is parsed as a stream by lxml. A document type declaration is refused, so that no entity is
+ever expanded; libxml2 bounds the depth of elements and the size of texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lxml import etree
+
+from hextrackr_server.imports.formats.csv_table import FileRefusedError, IncompleteFileError, Row
+from hextrackr_server.imports.formats.profile import Profile
+from hextrackr_server.imports.formats.text_source import Checkpoint
+
+CHECKPOINT_ROWS: Final = 500
+LONGEST_TEXT: Final = 10_000
+_NESSUS_TAGS: Final = frozenset({"HostProperties", "ReportItem"})
+_NEXPOSE_TAGS: Final = frozenset({"names", "fingerprints", "test"})
+
+Record = dict[str, str]
+Events = Iterator[tuple[str, "etree._Element"]]
+
+
+@dataclass(slots=True)
+class XmlTable:
+    """The results of an XML file; `incomplete` is set as in `CsvTable`."""
+
+    path: Path
+    profile: Profile
+    allow_partial: bool = False
+    checkpoint: Checkpoint | None = None
+    incomplete: str = field(default="", init=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the columns of the table."""
+        texts = (text for texts in self.profile.columns.values() for text in texts)
+        return tuple(dict.fromkeys(texts))
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the results. Raises IncompleteFileError or FileRefusedError."""
+        names = self.names
+        read = _READERS[self.profile.id]
+        try:
+            for number, record in enumerate(read(self.path), 1):
+                if self.checkpoint is not None and number % CHECKPOINT_ROWS == 0:
+                    self.checkpoint(number)
+                yield Row(number, [record.get(name, "") for name in names])
+        except etree.XMLSyntaxError as error:
+            self.incomplete = f"the XML breaks off or is malformed: {error.msg}"
+            if not self.allow_partial:
+                raise IncompleteFileError(
+                    f"the file is incomplete: {self.incomplete}. Export or download it again, or "
+                    "import the results that are there with --allow-partial, which resolves nothing"
+                ) from None
+
+
+def find_root(path: Path) -> str:
+    """Return the name of the root element. Raises FileRefusedError for malformed XML."""
+    try:
+        with closing(_events(path)) as events:
+            _, element = next(events)
+            return _name(element)
+    except etree.XMLSyntaxError as error:
+        raise FileRefusedError(f"this is not well-formed XML: {error.msg}") from None
+
+
+def _events(path: Path) -> Generator[tuple[str, etree._Element], None, None]:
+    with path.open("rb") as file:
+        parser = etree.iterparse(
+            file, events=("start", "end"), resolve_entities=False, load_dtd=False,
+            no_network=True, huge_tree=False, remove_comments=True, remove_pis=True,
+        )  # fmt: skip
+        is_checked = False
+        for event, element in parser:
+            if not is_checked:
+                is_checked = True
+                if element.getroottree().docinfo.doctype:
+                    raise FileRefusedError(
+                        "the XML has a document type declaration (DOCTYPE), which is not allowed"
+                    )
+            yield event, element
+
+
+def _name(element: etree._Element) -> str:
+    tag = element.tag
+    return str(tag).rpartition("}")[2]
+
+
+def _kept(path: Path, tags: frozenset[str]) -> Events:
+    """Yield the start of every element, and the end of those that are kept, with their subtrees.
+
+    Everything else is freed as soon as it ends.
+    """
+    inside = 0
+    for event, element in _events(path):
+        name = _name(element)
+        if event == "start":
+            inside += name in tags
+            yield event, element
+            continue
+        if name in tags:
+            inside -= 1
+            yield event, element
+        elif not inside:
+            yield "close", element
+        if not inside:
+            _free(element)
+
+
+def _free(element: etree._Element) -> None:
+    element.clear()
+    parent = element.getparent()
+    if parent is not None:
+        while element.getprevious() is not None:
+            del parent[0]
+
+
+def _text(element: etree._Element | None) -> str:
+    return "" if element is None or element.text is None else element.text[:LONGEST_TEXT].strip()
+
+
+def _deep_text(element: etree._Element | None) -> str:
+    if element is None:
+        return ""
+    texts = (str(text).strip() for text in element.itertext())
+    return "\n".join(text for text in texts if text)[:LONGEST_TEXT]
+
+
+# -- Nessus
+
+
+def _read_nessus(path: Path) -> Iterator[Record]:
+    host: Record = {}
+    for event, element in _kept(path, _NESSUS_TAGS):
+        name = _name(element)
+        if event == "start":
+            if name == "ReportHost":
+                host = {"name": element.get("name", "")}
+        elif name == "HostProperties":
+            host |= {tag.get("name", ""): _text(tag) for tag in element}
+        elif name == "ReportItem":
+            yield host | _read_item(element)
+
+
+def _read_item(element: etree._Element) -> Record:
+    record = {name: str(value) for name, value in element.attrib.items() if isinstance(name, str)}
+    for child in element:
+        name, text = _name(child), _text(child)
+        record[name] = f"{record[name]},{text}" if name == "cve" and name in record else text
+    return record
+
+
+# -- Greenbone
+
+
+def _read_greenbone(path: Path) -> Iterator[Record]:
+    for event, element in _kept(path, frozenset({"result"})):
+        if event == "end":
+            yield _read_result(element)
+
+
+def _read_result(element: etree._Element) -> Record:
+    nvt = element.find("nvt")
+    port, _, protocol = _text(element.find("port")).partition("/")
+    threat = _text(element.find("threat"))
+    is_false_positive = threat.lower() == "false positive"
+    record = {
+        "host": _text(element.find("host")),
+        "hostname": _text(element.find("host/hostname")),
+        "port": port,
+        "protocol": protocol,
+        # An override changes the threat; the severity of a false positive is the original one.
+        "threat": _text(element.find("original_threat")) if is_false_positive else threat,
+        "severity": _text(element.find("severity")),
+        "state": threat if is_false_positive else "",
+        "creation_time": _text(element.find("creation_time")),
+        "description": _text(element.find("description")),
+        "name": _text(element.find("name")),
+    }
+    if nvt is None:
+        return record
+    tags = dict(part.partition("=")[::2] for part in _text(nvt.find("tags")).split("|"))
+    cves = [ref.get("id", "") for ref in nvt.iterfind("refs/ref") if ref.get("type") == "cve"]
+    record |= {
+        "oid": nvt.get("oid", ""),
+        "name": _text(nvt.find("name")) or record["name"],
+        "family": _text(nvt.find("family")),
+        "cve": ",".join(cves) or _text(nvt.find("cve")),
+        "epss": _text(nvt.find("epss/max_severity/score")),
+        "summary": tags.get("summary", ""),
+        "solution": _text(nvt.find("solution")) or tags.get("solution", ""),
+    }
+    if record["severity"] in {"", "-1.0", "-1"}:
+        return record
+    for severity in nvt.iterfind("severities/severity"):
+        record[severity.get("type", "")] = _text(severity.find("score"))
+    return record
+
+
+# -- Nexpose
+
+
+def _read_nexpose(path: Path) -> Iterator[Record]:
+    definitions = _read_definitions(path)
+    end_time = ""
+    node: Record = {}
+    endpoint: Record = {}
+    for event, element in _kept(path, _NEXPOSE_TAGS):
+        name = _name(element)
+        if event == "start":
+            if name == "scan":
+                end_time = max(end_time, element.get("endTime", ""))
+            elif name == "node":
+                mac = element.get("hardware-address", "")
+                node = {
+                    "address": element.get("address", ""),
+                    "hardware-address": ":".join(mac[i : i + 2] for i in range(0, len(mac), 2)),
+                }
+            elif name == "endpoint":
+                endpoint = {
+                    "port": element.get("port", ""), "protocol": element.get("protocol", "")
+                }  # fmt: skip
+        elif event == "close":
+            if name == "endpoint":
+                endpoint = {}
+        elif name == "names":
+            node["name"] = _text(element.find("name"))
+        elif name == "fingerprints":
+            node["os"] = _surest_system(element)
+        elif name == "test":
+            identifier = element.get("id", "")
+            definition = definitions.get(identifier.lower(), {"title": identifier})
+            yield (
+                node
+                | endpoint
+                | definition
+                | {
+                    "id": identifier,
+                    "status": element.get("status", ""),
+                    "vulnerable-since": element.get("vulnerable-since", ""),
+                    "endTime": end_time,
+                    "output": _deep_text(element),
+                }
+            )
+
+
+def _read_definitions(path: Path) -> dict[str, Record]:
+    """Return the definitions by id in lower case: tests spell ids in another case."""
+    definitions: dict[str, Record] = {}
+    for event, element in _kept(path, frozenset({"vulnerability"})):
+        if event != "end":
+            continue
+        references = element.iterfind("references/reference")
+        cves = [_text(each) for each in references if each.get("source", "").upper() == "CVE"]
+        definitions[element.get("id", "").lower()] = {
+            "title": element.get("title", ""),
+            "severity": element.get("severity", ""),
+            "cvssScore": element.get("cvssScore", ""),
+            "published": element.get("published", ""),
+            "riskScore": element.get("riskScore", ""),
+            "cve": ",".join(each if each[:4].upper() == "CVE-" else f"CVE-{each}" for each in cves),
+            "description": _deep_text(element.find("description")),
+            "solution": _deep_text(element.find("solution")),
+        }
+    return definitions
+
+
+def _surest_system(fingerprints: etree._Element) -> str:
+    systems = fingerprints.findall("os")
+    if not systems:
+        return ""
+    best = max(systems, key=_certainty)
+    parts = (best.get(name, "") for name in ("vendor", "product", "version"))
+    return " ".join(part for part in parts if part)
+
+
+def _certainty(system: etree._Element) -> float:
+    try:
+        return float(system.get("certainty", "0"))
+    except ValueError:
+        return 0.0
+
+
+_READERS: Final[dict[str, Callable[[Path], Iterator[Record]]]] = {
+    "nessus_xml": _read_nessus,
+    "greenbone_xml": _read_greenbone,
+    "nexpose_xml": _read_nexpose,
+}
