@@ -7,13 +7,22 @@ import sys
 from collections.abc import Sequence
 
 from hextrackr_server import __version__
-from hextrackr_server.cli import check, import_command, kev_sync, sample, serve, token
+from hextrackr_server.cli import (
+    check,
+    formats,
+    import_command,
+    inspect,
+    kev_sync,
+    sample,
+    serve,
+    token,
+)
 from hextrackr_server.errors import HexTrackrError
 
 #: Commands import the hub's dependencies when they run, so that this module works without them.
-COMMANDS = (serve, check, import_command, kev_sync, token, sample)
+COMMANDS = (serve, check, inspect, import_command, formats, kev_sync, token, sample)
 #: Import names of the packages that the extra `hub` installs.
-HUB_PACKAGES = frozenset({"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata"})
+HUB_PACKAGES = frozenset({"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata", "lxml"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

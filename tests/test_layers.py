@@ -59,6 +59,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("hextrackr_server/security",),
     ("hextrackr_server/collaboration",),
     ("hextrackr_server/findings",),
+    ("hextrackr_server/imports/formats",),
     ("hextrackr_server/imports", "hextrackr_server/kev"),
     ("hextrackr_server/sockets", "hextrackr_server/http"),
     ("hextrackr_server/http/ingest",),

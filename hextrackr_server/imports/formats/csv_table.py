@@ -29,14 +29,14 @@ HEADER_ROWS: Final = 40
 MAXIMUM_COLUMNS: Final = 1000
 DELIMITERS: Final = (",", ";", "\t", "|")
 
-#: Returns the cells without invalid characters, and the indexes of those that had some.
+#: Returns the cells without invalid characters, and the indexes of the repaired cells.
 Repair = Callable[[list[str]], tuple[list[str], tuple[int, ...]]]
 
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 class FileRefusedError(Exception):
-    """A file that cannot be imported; the text says why and what to do."""
+    """A file that cannot be imported; the text gives the reason and the remedy."""
 
 
 class IncompleteFileError(FileRefusedError):
@@ -187,7 +187,7 @@ def _read_rows(
             yield Row(number, [], str(error))
             continue
         if lines.is_over and lines.row_lines:
-            # The reader asked for another line although the row had begun: a quote is open.
+            # The reader requested another line within a row: a quote is open.
             yield Row(number, cells, _OPEN_QUOTE)
             return
         if not any(cells):

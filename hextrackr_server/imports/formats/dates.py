@@ -1,8 +1,7 @@
 """Days from the timestamps of scanners.
 
-The day is taken as written; time zones are not applied, because the day that the scanner's console
-shows is the one users know. Numeric dates such as 05/06/2030 are ambiguous: `OrderEvidence` decides
-the order for a whole column.
+The day is taken as written, as the scanner's console shows it; time zones are not applied. Numeric
+dates such as 05/06/2030 are ambiguous: `OrderEvidence` decides the order for a whole column.
 """
 
 from __future__ import annotations
@@ -133,7 +132,8 @@ def _read_epoch(text: str) -> tuple[int, int, int] | None:
 _NAME_YEAR_FIRST: Final = re.compile(r"(?<!\d)(20\d{2})([-_.]?)(\d{2})\2(\d{2})(?!\d)")
 _NAME_MONTH_FIRST: Final = re.compile(r"(?<!\d)(\d{1,2})([-_.])(\d{1,2})\2(20\d{2})(?!\d)")
 _NAME_MONTH: Final = re.compile(
-    r"(?<![a-z])(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]{0,6}[-_ .]?(\d{1,2})(?!\d)"
+    r"(?<![a-z])(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)[-_ .]?(\d{1,2})(?!\d)"
     r"(?:[-_ .,]{1,2}(20\d{2})(?!\d))?",
     re.IGNORECASE,
 )

@@ -28,7 +28,7 @@ class FileWarning:
 class FileWarnings:
     """The warnings of one file.
 
-    `counts` has all of them by (column, message); the first MAXIMUM_KEPT are kept in full.
+    `counts` counts every warning by (column, message); the first MAXIMUM_KEPT are kept in full.
     """
 
     __slots__ = ("_kept", "counts")
@@ -45,7 +45,7 @@ class FileWarnings:
             self._kept.append(FileWarning(column or None, row, shown, message))
 
     def as_json(self, first: list[FileWarning]) -> list[dict[str, Any]]:
-        """Return `first`, the kept warnings, and the number of those that were not kept."""
+        """Return `first`, the kept warnings, and the number of dropped warnings."""
         dropped = sum(self.counts.values()) - len(self._kept)
         last = [FileWarning(None, None, None, f"{dropped} more warnings")] if dropped else []
         return [asdict(each) for each in (*first, *self._kept, *last)]

@@ -14,9 +14,9 @@ ClosedAs = Literal["fixed", "accepted", "false_positive", "inactive"]
 class Finding:
     """One vulnerability on one host.
 
-    `host_key` tells hosts apart: the address, otherwise the whole name. `identity` tells findings
-    of a host apart: the CVE, otherwise the plugin's id, otherwise its name. Scores are 0 to 10,
-    days are YYYY-MM-DD. `extra` holds values that not every format has.
+    `host_key` identifies the host: its address, otherwise its whole name. `identity` identifies the
+    finding on the host: the CVE, otherwise the plugin's id, otherwise the plugin's name. Scores are
+    0 to 10, days are YYYY-MM-DD. `extra` holds values that not every format has.
     """
 
     row_number: int
@@ -42,7 +42,7 @@ class Finding:
 
     @property
     def identity(self) -> str:
-        """Return what tells this finding apart from the others of its host."""
+        """Return the value that identifies this finding on its host."""
         return self.cve or self.plugin_id or self.plugin_name
 
     @property

@@ -1,4 +1,4 @@
-"""Hosts: addresses in one spelling, names, and the key that tells hosts apart.
+"""Hosts: addresses in one spelling, names, and the key that identifies a host.
 
 A host is identified by its address, otherwise by its whole name: `fw1.ams.example` and
 `fw1.ber.example` are two hosts.

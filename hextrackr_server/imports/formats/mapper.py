@@ -44,6 +44,7 @@ DEFAULT_ORDER: Final[DateOrder] = "mdy"
 _NAME: Final = 500
 _SHORT: Final = 255
 _CACHE: Final = 8192
+_IDENTIFYING: Final = ("host", "address", "plugin_id", "cve")
 _DATE_FIELDS: Final = (
     "first_seen", "last_seen", "published", "fixed_on", "patched", "kev_due",
 )  # fmt: skip
@@ -92,7 +93,7 @@ class RowMapper:
         self._words: dict[str, str] = {}
         self._hosts: dict[tuple[str, str, str], _Host] = {}
         self._days: dict[tuple[int, str], str | None] = {}
-        # Nonempty cells by field, and those that were not understood.
+        # Nonempty cells by field, and the cells that were not understood.
         self._filled: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self.has_info = False
@@ -161,15 +162,11 @@ class RowMapper:
         return len(row.cells) == len(self._names) and tuple(row.cells) == self._names
 
     def is_footer(self, cells: Sequence[str]) -> bool:
-        """Return whether a row with one or two cells names neither a host nor a vulnerability."""
-        filled = sum(1 for cell in cells if cell.strip())
-        if filled > 2 or len(cells) >= len(self._names):
+        """Return whether a row is a footer: one cell, or two without a host or a vulnerability."""
+        if len(cells) >= len(self._names) or len(cells) > 2:
             return False
         row = _Row(0, cells)
-        names = ("address", "plugin_id", "cve")
-        return not any(self._first(row, name) for name in names) and (
-            not self._first(row, "host") or len(cells) == 1
-        )
+        return len(cells) == 1 or not any(self._first(row, name) for name in _IDENTIFYING)
 
     # -- cells
 
@@ -229,7 +226,7 @@ class RowMapper:
             raise RowRejectedError(column, message, address or name or url or None)
         return host
 
-    # -- what is vulnerable
+    # -- vulnerabilities
 
     def _read_cves(self, row: _Row, plugin_id: str) -> list[str]:
         cves: list[str] = []
@@ -422,7 +419,7 @@ class RowMapper:
                     return state
         return "accepted" if self._first(row, "accepted_comment") else None
 
-    # -- what not every format has
+    # -- values that not every format has
 
     def _read_operating_system(self, row: _Row) -> str:
         name = self._first(row, "operating_system")

@@ -54,27 +54,35 @@ class ProfileError(HexTrackrError):
     """An unusable profile; the text names the file, the key and the remedy."""
 
 
+Names: TypeAlias = Mapping[str, str]
+"""Column names: the normalized form, and the spelling that users see."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Column names that identify a format; names are normalized."""
+    """Column names that identify a format.
 
-    all_of: frozenset[str]
-    any_of: frozenset[str] = frozenset()
-    none_of: frozenset[str] = frozenset()
+    `groups` are sets of names of which a header must have one each, with the word for the set.
+    """
+
+    all_of: Names
+    any_of: Names
+    none_of: Names
     groups: tuple[tuple[str, frozenset[str]], ...] = ()
-    """Sets of names of which a header must have one each, with the word that describes the set."""
 
     def missing(self, names: frozenset[str]) -> list[str]:
-        """Return the names that a header lacks; empty if the signature fits."""
-        lacking = sorted(self.all_of - names)
-        if self.any_of and self.any_of.isdisjoint(names):
-            lacking.append("one of " + ", ".join(sorted(self.any_of)))
+        """Return what a header with these normalized names lacks; empty if the signature fits."""
+        lacking = [repr(shown) for name, shown in self.all_of.items() if name not in names]
+        if self.any_of and names.isdisjoint(self.any_of):
+            lacking.append("one of " + ", ".join(map(repr, self.any_of.values())))
         lacking += [
             f"a column for the {group.removeprefix('@')}"
             for group, group_names in self.groups
             if group_names.isdisjoint(names)
         ]
-        lacking += [f"not the column {name}" for name in sorted(self.none_of & names)]
+        lacking += [
+            f"the absence of {shown!r}" for name, shown in self.none_of.items() if name in names
+        ]
         return lacking
 
 
@@ -83,8 +91,8 @@ class Profile:
     """One export format.
 
     `columns` maps a field to header texts in order of preference; `severities`, `kinds` and
-    `states` map lower-case words. `resolve` says what the absence of a finding may resolve: "none",
-    or "hosts" for open findings of the same format on the hosts that the file names.
+    `states` map lower-case words. `resolve` is the effect of a missing finding: "none", or "hosts",
+    which may resolve open findings of the same format on the hosts that the file names.
     """
 
     id: str
@@ -199,16 +207,16 @@ def _make_signature(data: dict[str, Any], columns: Mapping[str, tuple[str, ...]]
     """
     _check_names("key of a signature", data, frozenset({"all_of", "any_of", "none_of"}))
     sets = {key: _texts(key, value) for key, value in data.items()}
-    return Signature(
-        frozenset(normalize(name) for name in sets.get("all_of", ()) if name not in _GROUPS),
-        frozenset(normalize(name) for name in sets.get("any_of", ())),
-        frozenset(normalize(name) for name in sets.get("none_of", ())),
-        tuple(
-            (group, frozenset(normalize(n) for key in _GROUPS[group] for n in columns.get(key, ())))
-            for group in sets.get("all_of", ())
-            if group in _GROUPS
-        ),
+    all_of, any_of, none_of = (
+        {normalize(name): name for name in sets.get(key, ()) if name not in _GROUPS}
+        for key in ("all_of", "any_of", "none_of")
     )
+    groups = tuple(
+        (group, frozenset(normalize(text) for key in keys for text in columns.get(key, ())))
+        for group, keys in _GROUPS.items()
+        if group in sets.get("all_of", ())
+    )
+    return Signature(all_of, any_of, none_of, groups)
 
 
 def _states(data: dict[str, Any]) -> Mapping[str, State]:

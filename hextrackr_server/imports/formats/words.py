@@ -54,7 +54,7 @@ STATE_WORDS: Final = MappingProxyType[str, State]({
 
 TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1", "t", "x", "approved", "accepted"})
 FALSE_WORDS: Final = frozenset({"false", "no", "n", "0", "f"})
-# Columns on exploits say more than yes and no.
+# Columns on exploits contain other words than yes and no.
 NO_EXPLOIT_WORDS: Final = FALSE_WORDS | {
     "not_available", "noexploit", "no known exploits are available", "unproven",
 }  # fmt: skip

@@ -94,7 +94,7 @@ def _name(element: etree._Element) -> str:
 
 
 def _kept(path: Path, tags: frozenset[str]) -> Events:
-    """Yield the start of every element, and the end of those that are kept, with their subtrees.
+    """Yield the start of every element, and the end of the kept elements with their subtrees.
 
     Everything else is freed as soon as it ends.
     """

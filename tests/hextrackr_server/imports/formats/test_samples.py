@@ -60,7 +60,7 @@ def test_profile_and_row_counts_are_as_expected(
     assert {name: found[name] for name in names} == {name: expected[name] for name in names}
 
 
-def test_absence_may_resolve_only_what_the_format_allows(
+def test_missing_findings_are_resolved_only_if_the_format_allows_it(
     pair: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     found, expected = pair

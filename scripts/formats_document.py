@@ -1,0 +1,160 @@
+"""Write docs/formats.md from the format profiles and the sample exports.
+
+`--check` writes nothing and fails if the document is out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from hextrackr_server.cli.inspect import describe
+from hextrackr_server.imports.formats.inspection import inspect_file
+from hextrackr_server.imports.formats.profile import Profile, load_profiles
+
+ROOT = Path(__file__).parents[1]
+DOCUMENT = ROOT / "docs" / "formats.md"
+SAMPLES = ROOT / "tests" / "hextrackr_server" / "imports" / "formats" / "samples"
+SCAN_DATE = "2030-06-01"
+
+INTRODUCTION = """\
+# Scanner formats
+
+`hextrackr-server formats` lists the formats, `hextrackr-server inspect FILE` shows how a file is
+read: the detected format, the column of each field, the warnings and the first findings. Neither
+needs a database. This page is generated from the format profiles by `scripts/formats_document.py`.
+
+## Rules for all formats
+
+- The header selects the format. Case, blanks, dots, underscores, hyphens and `?` in column names
+  do not matter. Rows above the header, a line such as `sep=;` and rows that are one quoted cell
+  each are handled. UTF-8, UTF-16 and Windows-1252 are read, with `,`, `;`, tab or `|`.
+- A host is identified by its address, otherwise by its whole name. A finding of a host is
+  identified by its CVE, otherwise by the plugin's ID, otherwise by the plugin's name.
+- A value that is not understood is a warning with its column, row and text, and is left out. It is
+  never replaced by a guess: a score outside its range is not clamped, and a date that is not
+  understood is not the day of the import.
+- The severity is the column's. An empty or unknown severity is that of the CVSS score: Critical
+  from 9.0 (CVSS version 2: 10.0), High from 7.0, Medium from 4.0, Low above 0, Info at 0.
+- The CVSS score is version 3, otherwise 4, otherwise 2.
+- A day is taken as written; time zones are not applied.
+- A file that ends within a row is refused. `--allow-partial` reads the rows before that place.
+- Without states, a missing finding may be resolved only if it has the same format and its host is
+  named by the file (column "missing findings"). A file of a scanner that lists informational
+  findings resolves nothing if it contains none of them, because it looks filtered.
+
+## A mapping for another CSV file
+
+`--mapping FILE.toml` reads a CSV file that has no known format. The keys of `[columns]` are
+the fields of the tables below; each lists header texts in order of preference.
+
+```toml
+title = "Our own scanner"
+date_order = "dmy" # 05/06/2030 is the fifth of June
+
+[columns]
+host = ["Machine"]
+address = ["IPv4"]
+plugin_id = ["Check"]
+plugin_name = ["Check name"]
+cve = ["Advisories"]
+severity = ["Level"]
+cvss3 = ["Score"]
+first_seen = ["Found on"]
+state = ["Condition"]
+
+[severities]
+"p1" = "Critical"
+"p2" = "High"
+
+[states]
+open = ["to do"]
+fixed = ["done"]
+```
+"""
+
+
+def render() -> str:
+    """Return the text of docs/formats.md."""
+    profiles = [profile for profile in load_profiles().values() if profile.refuse is None]
+    lines = [
+        INTRODUCTION,
+        "## Formats",
+        "",
+        "| format | file | one row is | missing findings |",
+        "|---|---|---|---|",
+        *(_render_overview(profile) for profile in profiles),
+        "",
+    ]
+    for profile in profiles:
+        lines += _render_profile(profile)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _render_overview(profile: Profile) -> str:
+    link = f"[{profile.id}](#{profile.id})"
+    return f"| {link} | {profile.title} | {profile.row} | {_resolve(profile)} |"
+
+
+def _resolve(profile: Profile) -> str:
+    if profile.resolve_without_state is not None:
+        return "resolved on named hosts if the file has no states"
+    return {"hosts": "resolved on named hosts", "none": "kept"}[profile.resolve]
+
+
+def _render_profile(profile: Profile) -> list[str]:
+    lines = [f"### {profile.id}", "", f"{profile.title}."]
+    if profile.root is not None:
+        lines[-1] += f" Root element `{profile.root}`."
+    for signature in profile.signatures:
+        parts = ["Header with " + _names(signature.all_of.values())]
+        if signature.groups:
+            words = [group.removeprefix("@") for group, _ in signature.groups]
+            parts = ["Header with a column for the " + " and one for the ".join(words)]
+        if signature.any_of:
+            parts.append("one of " + _names(signature.any_of.values()))
+        if signature.none_of:
+            parts.append("not " + _names(signature.none_of.values()))
+        lines.append(", and ".join(parts) + ".")
+    lines += ["", "| field | columns, the first that is not empty |", "|---|---|"]
+    lines += [f"| {field} | {_names(texts)} |" for field, texts in profile.columns.items()]
+    for title, words in (
+        ("Severities", profile.severities),
+        ("Severities by kind", profile.kinds),
+        ("States", profile.states),
+    ):
+        if words:
+            pairs = ", ".join(f"`{word}` {meaning}" for word, meaning in words.items())
+            lines += ["", f"{title}: {pairs.replace('_', ' ')}."]
+    for sample in _samples_of(profile):
+        inspection = inspect_file(sample, scan_date=SCAN_DATE)
+        lines += ["", "```", f"$ hextrackr-server inspect --scan-date {SCAN_DATE} {sample.name}"]
+        lines += [*describe(inspection, sample.name), "```"]
+    return [*lines, ""]
+
+
+def _samples_of(profile: Profile) -> list[Path]:
+    files = sorted(path for path in SAMPLES.iterdir() if path.suffix != ".json")
+    return [path for path in files if inspect_file(path, scan_date=SCAN_DATE).profile == profile.id]
+
+
+def _names(texts: Iterable[str]) -> str:
+
+    return ", ".join(f"`{text}`" for text in texts)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the document or compare it; return the exit code."""
+    text = render()
+    if "--check" in arguments:
+        if not DOCUMENT.exists() or DOCUMENT.read_text("utf-8") != text:
+            print("docs/formats.md is out of date: run scripts/formats_document.py")
+            return 1
+        return 0
+    DOCUMENT.write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
