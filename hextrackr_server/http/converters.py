@@ -1,15 +1,13 @@
-"""Numbers in paths.
+"""Path parameter of limited length for numbers.
 
-Knows: how long a number may be.  Does not know: which paths there are.
-Python refuses to read a number of thousands of digits; such a path names nothing, and is answered
-so before anything reads it.
+Python raises an error for integers of thousands of digits. A path with such a number gets 404.
 """
 
 from __future__ import annotations
 
 from starlette.convertors import IntegerConvertor, register_url_convertor
 
-#: The kind of a path's parameter: `{import_id:number}`.
+#: Name of the converter: `{import_id:number}`.
 NUMBER = "number"
 
 

@@ -1,10 +1,8 @@
-"""The paths that HexTrackr's own front end asks for around an import.
+"""Routes that HexTrackr's front end uses around an import.
 
-Knows: their fields and answers.  Does not know: how an import is done; sockets.
-
-    POST /api/vulnerabilities/import-staging    a form: csvFile, vendor, scanDate, sessionId
-    POST /api/vulnerabilities/import-cancel     {sessionId}
-    GET  /api/import/progress/{sessionId}       for those whose socket does not work
+POST /api/vulnerabilities/import-staging    a form: csvFile, vendor, scanDate, sessionId
+POST /api/vulnerabilities/import-cancel     {sessionId}
+GET  /api/import/progress/{sessionId}       for clients without a working socket
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ class _Cancel(msgspec.Struct, rename="camel"):
 def front_end_routes(
     identity: IdentityService, imports: ImportService, uploads: UploadStore
 ) -> list[Route]:
-    """The routes, for `create_http_app`."""
+    """Return the routes over their services."""
     api = _FrontEnd(identity, imports, uploads)
     return [
         Route("/api/vulnerabilities/import-staging", api.import_staging, methods=["POST"]),
@@ -41,8 +39,6 @@ def front_end_routes(
 
 
 class _FrontEnd:
-    """The endpoints over their services."""
-
     def __init__(
         self, identity: IdentityService, imports: ImportService, uploads: UploadStore
     ) -> None:
@@ -55,27 +51,27 @@ class _FrontEnd:
         upload, fields = await self._receiver.receive(request, principal)
         answer = await self._imports.submit(upload, principal, import_options(fields))
         session = await self._imports.view.session(answer["sessionId"], principal)
-        known = session["metadata"]
+        metadata = session["metadata"]
         return JSONResponse(
             {
                 "success": True,
                 "sessionId": answer["sessionId"],
                 "importId": answer["importId"],
                 "message": "CSV import started",
-                "filename": known["filename"],
-                "vendor": known["vendor"],
-                "scanDate": known["scanDate"],
+                "filename": metadata["filename"],
+                "vendor": metadata["vendor"],
+                "scanDate": metadata["scanDate"],
             }
         )
 
     async def import_cancel(self, request: Request) -> Response:
         principal = await self._principal(request)
         try:
-            asked = msgspec.json.decode(await small_body(request), type=_Cancel)
+            cancel = msgspec.json.decode(await small_body(request), type=_Cancel)
         except (msgspec.MsgspecError, RecursionError) as error:
-            problem = ("sessionId", "must be the session id of an import")
+            problem = ("sessionId", "must be the session ID of an import")
             raise invalid("Invalid cancel request", [problem]) from error
-        import_id = await self._imports.view.import_of_session(asked.session_id, principal)
+        import_id = await self._imports.view.import_of_session(cancel.session_id, principal)
         return JSONResponse(await self._imports.cancel(import_id, principal))
 
     async def progress(self, request: Request) -> Response:
@@ -93,13 +89,15 @@ class _FrontEnd:
 
 
 async def small_body(request: Request, maximum: int = MAXIMUM_BODY) -> bytes:
-    """The body of a request that has no business being large; TOO_LARGE, VALIDATION_ERROR."""
+    """Return a small request body; ServiceError TOO_LARGE or VALIDATION_ERROR."""
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > maximum:
-                raise ServiceError(ErrorCode.TOO_LARGE, f"The body is larger than {maximum} bytes")
+                raise ServiceError(
+                    ErrorCode.TOO_LARGE, f"The body must have at most {maximum} bytes"
+                )
     except ClientDisconnect as error:
-        raise invalid("The body ended before its end") from error
+        raise invalid("The body is incomplete") from error
     return bytes(body)

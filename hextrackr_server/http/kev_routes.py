@@ -1,11 +1,9 @@
-"""The known exploited vulnerabilities over HTTP.
+"""Routes of the known exploited vulnerabilities (KEV).
 
-Knows: the paths, who may synchronise.  Does not know: where the catalog comes from.
-
-    POST /api/kev/sync      admins: from the source, or from the catalog in the body; ?force=true
-    GET  /api/kev/status    how many there are, when it was and will be synchronised
-    GET  /api/kev/stats     the four numbers that dashboards show
-    GET  /api/kev/{cve}     what is known of one
+POST /api/kev/sync      for admins: from the source, or a catalog in the body; ?force=true
+GET  /api/kev/status    number of entries, last and next synchronization
+GET  /api/kev/stats     the four numbers of dashboards
+GET  /api/kev/{cve}     one entry of the catalog
 """
 
 from __future__ import annotations
@@ -23,14 +21,14 @@ from hextrackr_server.security.principal import Principal
 
 
 def kev_routes(identity: IdentityService, kev: KevService) -> list[Route]:
-    """The routes, for `create_http_app`."""
+    """Return the routes over their services."""
 
     async def principal_of(request: Request) -> Principal:
         return await identity.from_request(request.method, request.headers)
 
     async def sync(request: Request) -> Response:
         if not (await principal_of(request)).is_admin:
-            raise ServiceError(ErrorCode.FORBIDDEN, "Only admins may synchronise")
+            raise ServiceError(ErrorCode.FORBIDDEN, "Only administrators may synchronize")
         body = await small_body(request, MAXIMUM_BYTES)
         force = request.query_params.get("force", "").lower() in {"1", "true", "yes"}
         return JSONResponse(await kev.sync(force=force, body=body or None))

@@ -1,10 +1,8 @@
-"""What operators ask over HTTP: numbers, and whether the server is ready.
+"""Routes for operators: readiness and metrics.
 
-Knows: Starlette, who may ask.  Does not know: what is counted.
-
-    GET /ready             whether it can work: 200, or 503 with what is amiss
-    GET /socket-metrics    the numbers as JSON
-    GET /metrics           the numbers as Prometheus wants them
+GET /ready             200 if the database works, else 503
+GET /socket-metrics    the metrics as JSON
+GET /metrics           the metrics in the Prometheus text format
 """
 
 from __future__ import annotations
@@ -29,23 +27,23 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 def metrics_routes(metrics: Metrics, check: Callable[[], None], token: bytes) -> list[Route]:
-    """The routes; `check` runs in a thread and raises where the server cannot work."""
+    """Return the routes; `check` runs in a thread and raises if the server cannot work."""
 
     async def ready(_: Request) -> Response:
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await asyncio.to_thread(check)
         except Exception:
-            logger.exception("not ready")
+            logger.exception("the database check of /ready failed")
             return JSONResponse({"status": "unavailable", "database": "failed"}, status_code=503)
         return JSONResponse({"status": "ready", "database": "ok"})
 
-    async def as_json(request: Request) -> Response:  # noqa: RUF029 - else it has a thread
-        _let_in(request, token)
+    async def as_json(request: Request) -> Response:  # noqa: RUF029 - Starlette runs others in a thread
+        _require_access(request, token)
         return JSONResponse(metrics.snapshot())
 
-    async def as_text(request: Request) -> Response:  # noqa: RUF029 - as above
-        _let_in(request, token)
+    async def as_text(request: Request) -> Response:  # noqa: RUF029 - see above
+        _require_access(request, token)
         return PlainTextResponse(metrics.prometheus(), media_type="text/plain; version=0.0.4")
 
     return [
@@ -55,12 +53,12 @@ def metrics_routes(metrics: Metrics, check: Callable[[], None], token: bytes) ->
     ]
 
 
-def _let_in(request: Request, token: bytes) -> None:
-    """This machine, or whoever has the token; what a proxy passes on is not of this machine."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if token and scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), token):
+def _require_access(request: Request, token: bytes) -> None:
+    """Accept the token, or a direct request of this machine; a proxy may forward others."""
+    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+    if token and scheme.lower() == "bearer" and hmac.compare_digest(sent.encode(), token):
         return
     address = request.client.host if request.client else ""
     passed_on = any(name in request.headers for name in _FORWARDED)
     if not is_loopback(address) or passed_on:
-        raise ServiceError(ErrorCode.UNAUTHORIZED, "A token for metrics is needed")
+        raise ServiceError(ErrorCode.UNAUTHORIZED, "The metrics token is required")

@@ -1,7 +1,4 @@
-"""How a file arrives in a request.
-
-Knows: multipart forms, bodies, how large they may be.  Does not know: paths, what is done with it.
-"""
+"""Receiving of files in requests: multipart forms and plain bodies, with a size limit."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _READ_BYTES = 256 * 1024
 
 
 class UploadReceiver:
-    """Takes the file of a request to the store of uploads."""
+    """Receiver that passes the file of a request to the upload store."""
 
     def __init__(self, uploads: UploadStore) -> None:
         self._uploads = uploads
@@ -32,7 +29,7 @@ class UploadReceiver:
     async def receive(
         self, request: Request, principal: Principal
     ) -> tuple[Upload, Mapping[str, str]]:
-        """Store the file of a request; with it the fields that came beside it."""
+        """Store the file of a request, and return it with the other fields of the request."""
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > self._uploads.maximum + _ENVELOPE_BYTES:
             raise too_large(self._uploads.maximum)
@@ -49,7 +46,7 @@ class UploadReceiver:
         try:
             upload = await self._uploads.receive(request.stream(), filename, principal)
         except ClientDisconnect as error:
-            raise invalid("The upload ended before its end") from error
+            raise invalid("The upload is incomplete") from error
         return upload, request.query_params
 
     async def _receive_form(
@@ -61,12 +58,12 @@ class UploadReceiver:
         except _TooLarge as error:
             raise too_large(self._uploads.maximum) from error
         except MultiPartException as error:
-            raise invalid(f"The form cannot be read: {error.message}") from error
+            raise invalid(f"The form is not valid: {error.message}") from error
         try:
             file = next((form[name] for name in FILE_FIELDS if name in form), None)
             if not isinstance(file, UploadFile):
-                message = "must be a file; its field is called " + " or ".join(FILE_FIELDS)
-                raise invalid("There is no file in the form", [(FILE_FIELDS[0], message)])
+                message = "must be a file; name the field " + " or ".join(FILE_FIELDS)
+                raise invalid("The form contains no file", [(FILE_FIELDS[0], message)])
             upload = await self._uploads.receive(_read(file), file.filename or "", principal)
         finally:
             await form.close()
@@ -74,11 +71,11 @@ class UploadReceiver:
 
 
 class _TooLarge(MultiPartException):
-    """Raised through the form's parser, which closes its files for this class only."""
+    """Error that passes through the form parser, which closes its files for this class only."""
 
 
 class _FormParser(MultiPartParser):
-    """Starlette's parser, for one file, with a cap, that notices a form without an end."""
+    """Starlette's parser for one file, with a size limit and detection of truncated forms."""
 
     def __init__(self, request: Request, maximum: int) -> None:
         super().__init__(
@@ -102,9 +99,9 @@ class _FormParser(MultiPartParser):
                     raise _TooLarge("too large")
                 yield chunk
         except ClientDisconnect as error:
-            raise MultiPartException("it ended before its end") from error
+            raise MultiPartException("the body is incomplete") from error
         if not self._ended:
-            raise MultiPartException("it has no end")
+            raise MultiPartException("the final boundary is missing")
 
 
 async def _read(file: UploadFile) -> AsyncIterator[bytes]:
@@ -113,7 +110,7 @@ async def _read(file: UploadFile) -> AsyncIterator[bytes]:
 
 
 def import_options(fields: Mapping[str, str]) -> ImportOptions:
-    """What the fields of a form, or of a query, say about an import."""
+    """Return the import options in the fields of a form or query."""
     return ImportOptions(
         vendor=fields.get("vendor") or None,
         scan_date=fields.get("scanDate") or None,

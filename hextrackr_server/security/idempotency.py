@@ -1,7 +1,4 @@
-"""Requests that are sent twice are done once.
-
-Knows: keys, what was answered to them, for ten minutes.  Does not know: HTTP, what is done.
-"""
+"""Idempotency keys: a request that is sent twice is processed once."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ MAXIMUM_KEY_LENGTH = 255
 
 
 class _Kept(NamedTuple):
-    """What was asked under a key, and the answer."""
+    """A processed request and its answer."""
 
     kept_at: float
     digest: bytes
@@ -26,7 +23,7 @@ class _Kept(NamedTuple):
 
 
 class IdempotencyKeys:
-    """The answers of the last minutes, by producer and key; the oldest go first."""
+    """Answers of the last ten minutes by producer and key; the oldest ones are dropped first."""
 
     def __init__(self, now: Callable[[], float], maximum: int = MAXIMUM_KEYS) -> None:
         self._now = now
@@ -36,9 +33,10 @@ class IdempotencyKeys:
     def once(
         self, producer: str, key: str | None, request: bytes, do: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
-        """What `do` answers, or has answered; CONFLICT where a key comes with another request.
+        """Return the stored answer to a request, or call `do` and store its answer.
 
-        What `do` refuses is not remembered: it may be asked again.
+        Errors of `do` are not stored, so the request may be repeated. Raises ServiceError CONFLICT
+        if the key was used for another request.
         """
         if key is None:
             return do()
@@ -50,7 +48,9 @@ class IdempotencyKeys:
         kept = self._kept.get((producer, key))
         if kept is not None:
             if kept.digest != digest:
-                raise ServiceError(ErrorCode.CONFLICT, "This key came with another request before")
+                raise ServiceError(
+                    ErrorCode.CONFLICT, "This key was used for another request: use a new key"
+                )
             return kept.answer
         answer = do()
         self._kept[producer, key] = _Kept(self._now(), digest, answer)

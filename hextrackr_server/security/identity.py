@@ -1,7 +1,4 @@
-"""Who a client is: cookie, bearer header, token, else nobody; and whether it still is.
-
-Knows: the order of the proofs, what was revoked.  Does not know: sockets, HTTP responses.
-"""
+"""Identity of clients by cookie, bearer header or token, and re-validation of identities."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class IdentityService:
-    """Resolves proofs to principals; raises ServiceError UNAUTHORIZED and its like."""
+    """Resolver of credentials to principals; raises ServiceError, such as UNAUTHORIZED."""
 
     def __init__(
         self,
@@ -37,9 +34,9 @@ class IdentityService:
         store: SessionStore | None = None,
         limit: Callable[[Principal], None] = lambda _: None,
     ) -> None:
-        """`limit` raises RATE_LIMITED for whoever asks too often over HTTP."""
+        """Set up the resolver; `limit` raises RATE_LIMITED for a user with too many requests."""
         self._limit = limit
-        # Of their own: whatever keeps other threads busy, people can log in.
+        # Separate threads: logins work while other threads are busy.
         self._threads = ThreadPoolExecutor(LOGIN_THREADS, thread_name_prefix="hextrackr-login")
         self._authority = authority
         self._clock = clock
@@ -48,12 +45,12 @@ class IdentityService:
         self._revoked_sessions: OrderedDict[str, None] = OrderedDict()
         self._revoked_users: OrderedDict[str, float] = OrderedDict()
 
-    # -- who it is
+    # -- identification
 
     async def from_handshake(
         self, headers: Mapping[str, str], auth: Mapping[str, Any]
     ) -> Principal:
-        """The principal of a connecting socket; a session cookie counts before a token."""
+        """Return the principal of a connecting socket; a session cookie precedes a token."""
         session_id = self.session_id(headers)
         principal = None if session_id is None else await self._logged_in(session_id)
         if principal is not None:
@@ -61,13 +58,13 @@ class IdentityService:
         elif session_id is None or headers.get("authorization") or auth.get("token"):
             principal = self._authority.from_handshake(headers, auth)
         else:
-            raise ServiceError(ErrorCode.SESSION_EXPIRED, "The session is over: log in again")
+            raise ServiceError(ErrorCode.SESSION_EXPIRED, "The session has expired: log in again")
         if self.is_revoked(principal):
             raise ServiceError(ErrorCode.UNAUTHORIZED, "This login was revoked: log in again")
         return principal
 
     async def from_request(self, method: str, headers: Mapping[str, str]) -> Principal:
-        """The principal of an HTTP request: its bearer header, else its session cookie."""
+        """Return the principal of an HTTP request: its bearer header, else its session cookie."""
         if not headers.get("authorization") and self.session_id(headers) is not None:
             _refuse_other_site(method, headers)
             principal = await self.from_handshake(headers, {})
@@ -79,7 +76,7 @@ class IdentityService:
         return principal
 
     def session_id(self, headers: Mapping[str, str]) -> str | None:
-        """The session id that a request's cookie proves."""
+        """Return the session ID that the cookie of a request proves, or None."""
         cookie = headers.get("cookie")
         if not cookie or self._cookies is None:
             return None
@@ -87,46 +84,48 @@ class IdentityService:
 
     async def _logged_in(self, session_id: str) -> Principal | None:
         try:
-            return await self._look_up(session_id)
+            return await self._find_session(session_id)
         except StoreUnavailable as error:
-            logger.error("sessions cannot be checked", extra=log_setup.fields(reason=str(error)))
+            logger.error(
+                "the session store is not readable", extra=log_setup.fields(reason=str(error))
+            )
             raise ServiceError(
-                ErrorCode.UNAVAILABLE, "Sessions cannot be checked now: try again later"
+                ErrorCode.UNAVAILABLE, "Sessions cannot be verified at the moment: try again later"
             ) from error
 
-    async def _look_up(self, session_id: str) -> Principal | None:
+    async def _find_session(self, session_id: str) -> Principal | None:
         if self._store is None or session_id in self._revoked_sessions:
             return None
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._store.find, session_id, self._now())
 
-    # -- whether it still is
+    # -- re-validation
 
     def is_current(self, principal: Principal) -> bool:
-        """Whether nothing that is known here speaks against a principal: asks no store."""
+        """Return whether a principal is not revoked and not expired, without reading the store."""
         return not (self.is_revoked(principal) or self.is_over(principal))
 
     def is_over(self, principal: Principal) -> bool:
-        """Whether the token's or session's time is up, as it was when it was proved."""
+        """Return whether the token or session has expired, by its expiry when it was verified."""
         return principal.expires_at is not None and self._now() >= principal.expires_at
 
     def is_revoked(self, principal: Principal) -> bool:
-        """Whether its session was revoked, or its user after it was proved."""
+        """Return whether the session was revoked, or the user after the login."""
         if principal.session_id is not None and principal.session_id in self._revoked_sessions:
             return True
         revoked_at = self._revoked_users.get(principal.user_id)
         return revoked_at is not None and principal.proven_at <= revoked_at
 
     def seconds_left(self, principal: Principal) -> float | None:
-        """How long it is good; None for one without an end."""
+        """Return the seconds until a principal expires, or None if it does not expire."""
         end = principal.expires_at
         return None if end is None else max(0.0, end - self._now())
 
     async def recheck(self, principals: Iterable[Principal]) -> list[Principal]:
-        """Those who are not good any more: the store is asked once for each session.
+        """Return the principals that are no longer valid, with one store query per session.
 
-        A session that was prolonged is good; one whose user or role has changed is not. While the
-        store cannot be asked, sessions stay as they are.
+        A prolonged session is valid. A session with another user or role is not. While the store is
+        not readable, sessions stay valid.
         """
         gone: list[Principal] = []
         by_session: dict[str, list[Principal]] = {}
@@ -139,15 +138,17 @@ class IdentityService:
                 gone.append(principal)
         for session_id, holders in by_session.items():
             try:
-                found = await self._look_up(session_id)
+                found = await self._find_session(session_id)
             except StoreUnavailable as error:
-                logger.error("sessions cannot be checked", extra=log_setup.fields(reason=error))
+                logger.error(
+                    "the session store is not readable", extra=log_setup.fields(reason=error)
+                )
                 break
             gone += [each for each in holders if each != found]
         return gone
 
     def revoke(self, *, session_id: str | None = None, user_id: str | None = None) -> None:
-        """Believe a session, or all that a user has proved so far, no more."""
+        """Reject a session, or all logins of a user up to now, from now on."""
         if session_id is not None:
             _remember(self._revoked_sessions, session_id, None)
         if user_id is not None:
@@ -165,10 +166,12 @@ def _remember(table: OrderedDict[str, Any], key: str, value: Any) -> None:
 
 
 def _refuse_other_site(method: str, headers: Mapping[str, str]) -> None:
-    """A cookie comes by itself: what changes something must come from a page of this host."""
+    """Reject a request that changes data if its cookie comes with another site's Origin (CSRF)."""
     origin = headers.get("origin")
     if method in _SAFE_METHODS or origin is None:
         return
     host = headers.get("x-forwarded-host") or headers.get("host", "")
     if not is_same_host(origin, host):
-        raise ServiceError(ErrorCode.FORBIDDEN, "Another site may not ask in a user's name")
+        raise ServiceError(
+            ErrorCode.FORBIDDEN, "Requests with a session cookie must come from the same site"
+        )

@@ -1,9 +1,8 @@
-"""Who the server knows the client to be, and the tokens that prove it.
+"""Principals (authenticated users) and the tokens that prove them.
 
-Knows: JSON Web Tokens (HS256, RS256, EdDSA), the bearer header, the `auth` of a CONNECT.
-Does not know: sockets, HTTP responses, rooms, cookies.
-Only a verified token makes a principal; what the client says of itself beside it is compared,
-never believed.
+Tokens are JSON Web Tokens (HS256, RS256, EdDSA) in the bearer header or in the `auth` object of a
+CONNECT packet. Only a verified token makes a principal; other statements of a client about itself
+are compared with the token, never trusted.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A client that has proved who it is: when, by which session, and until when it is good.
+    """An authenticated user, with the time and session of the proof and its expiry.
 
-    Times are seconds since 1970; None as an end is no end.
+    Times are seconds since 1970. `expires_at` is None for a proof without expiry.
     """
 
     user_id: str
@@ -44,18 +43,18 @@ class Principal:
 
     @property
     def is_admin(self) -> bool:
-        """Whether others' imports are open to this client."""
+        """Return whether the user may access the imports of other users."""
         return self.role in {"admin", "superadmin"}
 
     @property
     def room(self) -> str:
-        """The room that all of this user's sockets are in."""
+        """Return the name of the room of all sockets of the user."""
         return user_room(self.user_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
-    """What a token must be to be accepted; HS256 goes by the secret, the others by the key."""
+    """Requirements for tokens; HS256 uses the secret, the other algorithms the public key."""
 
     algorithms: tuple[str, ...] = (ALGORITHM,)
     public_key: bytes = b""
@@ -65,7 +64,7 @@ class TokenRules:
 
 
 class TokenAuthority:
-    """Signs tokens and turns verified ones into principals; raises ServiceError UNAUTHORIZED."""
+    """Signer and verifier of tokens; raises ServiceError UNAUTHORIZED for invalid ones."""
 
     def __init__(self, secret: bytes, rules: TokenRules = TokenRules()) -> None:
         self._secret = secret
@@ -79,13 +78,13 @@ class TokenAuthority:
         username: str | None = None,
         lifetime: float = DEFAULT_LIFETIME,
     ) -> str:
-        """A token for a user; ValueError where no server would accept it."""
+        """Return a token for a user; ValueError if no server would accept it."""
         if not is_user_id(user_id):
             raise ValueError(
-                f"a user id has 1 to 128 letters, digits or . _ @ : + -, not {user_id!r}"
+                f"a user ID must have 1 to 128 letters, digits or . _ @ : + -, got {user_id!r}"
             )
         if role not in ROLES:
-            raise ValueError(f"a role is one of {', '.join(ROLES)}, not {role!r}")
+            raise ValueError(f"the role must be one of {', '.join(ROLES)}, got {role!r}")
         now = int(time.time())
         claims: dict[str, Any] = {
             "sub": user_id,
@@ -99,13 +98,13 @@ class TokenAuthority:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def verify(self, token: str) -> Principal:
-        """The principal of a token."""
+        """Return the principal of a token."""
         if len(token) > MAXIMUM_TOKEN_LENGTH:
             raise _unauthorized("Invalid token")
         rules = self._rules
         try:
             algorithm = jwt.get_unverified_header(token).get("alg")
-            # The key goes with the algorithm: a public key never verifies as a shared secret.
+            # The algorithm selects the key, so that a public key cannot verify as a shared secret.
             key = self._secret if algorithm == ALGORITHM else rules.public_key
             if algorithm not in rules.algorithms or not key:
                 raise _unauthorized("Invalid token")
@@ -125,7 +124,7 @@ class TokenAuthority:
         return _principal_of(claims, rules.leeway)
 
     def from_authorization(self, header: str | None) -> Principal:
-        """The principal of an `Authorization: Bearer <token>` header."""
+        """Return the principal of an `Authorization: Bearer <token>` header."""
         if not header:
             raise _unauthorized("Authentication required")
         if len(header) > MAXIMUM_TOKEN_LENGTH:
@@ -136,10 +135,10 @@ class TokenAuthority:
         return self.verify(parts[1])
 
     def from_handshake(self, headers: Mapping[str, str], auth: Mapping[str, Any]) -> Principal:
-        """The principal of a connecting socket: the bearer header, else `auth.token`.
+        """Return the principal of a connecting socket, from the bearer header or `auth.token`.
 
-        An `auth.userId` that is not the principal's own is refused: such a client takes itself
-        for somebody else, and would wait for events that never come.
+        Raises ServiceError if `auth.userId` names another user: such a client would wait for events
+        that it cannot receive.
         """
         header, token = headers.get("authorization"), auth.get("token")
         if header:
@@ -153,14 +152,14 @@ class TokenAuthority:
 
 
 def refuse_other_user(principal: Principal, auth: Mapping[str, Any]) -> None:
-    """Refuse a client that says it is somebody else than it has proved to be."""
+    """Raise ServiceError UNAUTHORIZED if `auth.userId` is not the ID of the principal."""
     claimed = auth.get("userId")
     if claimed is not None and str(claimed) != principal.user_id:
         raise _unauthorized("Unauthorized")
 
 
 def is_user_id(text: str) -> bool:
-    """Whether a user may have this id."""
+    """Return whether a text is a valid user ID."""
     return _USER_ID.fullmatch(text) is not None
 
 
@@ -173,7 +172,7 @@ def principal_from(
     proven_at: float = 0.0,
     expires_at: float | None = None,
 ) -> Principal | None:
-    """A principal, if these may be its id and name; control characters are taken out."""
+    """Return a principal, or None for an invalid ID or name; remove control characters."""
     if not isinstance(user_id, str) or not is_user_id(user_id):
         return None
     if not isinstance(username, str):
@@ -199,7 +198,7 @@ def _principal_of(claims: Mapping[str, Any], leeway: float) -> Principal:
 
 
 def _role_of(claims: Mapping[str, Any]) -> str:
-    """The claim `role`, else the highest that `roles` lists; nothing else raises a user."""
+    """Return the claim `role`, or the highest known role of the claim `roles`, or `user`."""
     if "role" in claims or not isinstance(claims.get("roles"), list):
         role = claims.get("role", "user")
         if role not in ROLES:

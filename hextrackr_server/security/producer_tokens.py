@@ -1,7 +1,7 @@
-"""Which producer a request comes from, and what it may do.
+"""Authentication of producers by bearer tokens or signatures.
 
-Knows: named tokens with scopes, signatures over a body.  Does not know: paths, events, HTTP.
-A token proves itself as a bearer, or signs: `t=<ms>,v1=<hex HMAC-SHA256 of "<t>.<body>">`.
+A signature header is `t=<ms>,v1=<hex HMAC-SHA256 of "<t>.<body>">`. `config.producers` reads the
+tokens from settings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SIGNATURE = re.compile(r"t=([0-9]{1,15}),v1=([0-9a-f]{64})")
 
 
 class IngestAuthority:
-    """Knows the producers; raises ServiceError UNAUTHORIZED or FORBIDDEN."""
+    """Verifier of requests of producers; raises ServiceError UNAUTHORIZED or FORBIDDEN."""
 
     def __init__(
         self, tokens: Sequence[IngestToken], clock: Clock, *, signed_only: bool = False
@@ -33,30 +33,31 @@ class IngestAuthority:
         self._tokens = tuple(tokens)
         self._clock = clock
         self._signed_only = signed_only
-        # By producer: the signatures that came, each with its moment, and the latest forgotten one.
+        # Per producer: received signatures with their times, and the latest time that was dropped.
         self._seen: dict[str, OrderedDict[str, int]] = {each.name: OrderedDict() for each in tokens}
         self._forgotten = dict.fromkeys(self._seen, 0)
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> IngestToken:
-        """The producer of a request."""
+        """Return the producer of a request."""
         return self.from_head(headers) or self._signed(headers[SIGNATURE_HEADER], body)
 
     def from_head(self, headers: Mapping[str, str]) -> IngestToken | None:
-        """The producer, if the head proves it; None where the body has to.
+        """Return the producer that the headers prove, or None if the request is signed.
 
-        The bodies of strangers need not be read then, but for those who pretend to sign.
+        Raises ServiceError UNAUTHORIZED if the headers prove nothing. The caller then need not read
+        the body; only a signature requires the body.
         """
         signature = headers.get(SIGNATURE_HEADER)
         if signature is not None and self._tokens:
             self._parts(signature)
             return None
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        if self._signed_only or scheme.lower() != "bearer" or not given:
+        scheme, _, sent = headers.get("authorization", "").partition(" ")
+        if self._signed_only or scheme.lower() != "bearer" or not sent:
             raise _unauthorized()
-        return self._find(lambda token: token.secret, given.encode())
+        return self._find(lambda token: token.secret, sent.encode())
 
     def _parts(self, header: str) -> tuple[str, str]:
-        """When a request was signed, and the signature; UNAUTHORIZED if that is not now."""
+        """Return the time and the signature; UNAUTHORIZED if the time is outside the window."""
         match = _SIGNATURE.fullmatch(header)
         if match is None or abs(self._clock.epoch_ms() - int(match[1])) > WINDOW_MS:
             raise _unauthorized()
@@ -70,21 +71,21 @@ class IngestAuthority:
         return token
 
     def _refuse_replay(self, producer: str, signature: str, moment: int) -> None:
-        """A signature is good once: whoever has heard it must not be able to say it again."""
+        """Accept each signature once, so that a recorded request cannot be repeated."""
         seen, oldest = self._seen[producer], self._clock.epoch_ms() - WINDOW_MS
         while seen and (len(seen) >= MAXIMUM_REMEMBERED or next(iter(seen.values())) < oldest):
             _, forgotten = seen.popitem(last=False)
-            # It is not good again, and neither is anything that is as old.
+            # A dropped signature cannot be compared any more: reject all of its age or older.
             self._forgotten[producer] = max(forgotten, self._forgotten[producer])
         if signature in seen or moment <= self._forgotten[producer]:
             raise _unauthorized()
         seen[signature] = moment
 
-    def _find(self, expected: Any, given: bytes) -> IngestToken:
+    def _find(self, expected: Any, sent: bytes) -> IngestToken:
         found = None
-        # All are compared, each in constant time: how long it takes tells nothing.
+        # Compare all tokens in constant time, so that the duration reveals nothing.
         for token in self._tokens:
-            if hmac.compare_digest(expected(token), given):
+            if hmac.compare_digest(expected(token), sent):
                 found = token
         if found is None:
             raise _unauthorized()
@@ -92,15 +93,15 @@ class IngestAuthority:
 
 
 def signature_of(key: bytes, signed: bytes) -> bytes:
-    """The hexadecimal HMAC of what is signed."""
+    """Return the hexadecimal HMAC-SHA256 of a text."""
     return hmac.new(key, signed, hashlib.sha256).hexdigest().encode()
 
 
 def require(token: IngestToken, scope: str) -> None:
-    """Refuse a producer that has no such scope."""
+    """Raise ServiceError FORBIDDEN if the producer does not have a scope."""
     if scope not in token.scopes:
-        raise ServiceError(ErrorCode.FORBIDDEN, f"This needs the scope {scope}")
+        raise ServiceError(ErrorCode.FORBIDDEN, f"This request requires the scope {scope}")
 
 
 def _unauthorized() -> ServiceError:
-    return ServiceError(ErrorCode.UNAUTHORIZED, "A token of a producer is needed")
+    return ServiceError(ErrorCode.UNAUTHORIZED, "A valid producer token is required")

@@ -1,9 +1,8 @@
-"""How much anybody may ask for: token buckets for principals, addresses, sockets, events.
+"""Token-bucket rate limits of users, addresses, sockets and events; limits of open connections.
 
-Knows: rates, bursts, how many connections there are.  Does not know: sockets, answers.
-The clock is injected.  Whatever a client names has one bucket where nothing is known by that
-name, so its names cost nothing; who has been away for longest is forgotten first.  An address of
-IPv6 is the network that a customer is given: he has as many addresses as he likes.
+The clock is injected. Unregistered event names share one bucket, so that invented names use no
+memory. The least recently used buckets are dropped first. IPv6 addresses are limited per /64
+network, because a customer owns all addresses of such a network.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any
 from hextrackr_server.token_bucket import Bucket
 
 MAXIMUM_BUCKETS = 50_000
-#: Events that are dearer than others, in times a minute for each socket.
+#: Rates of expensive events, per minute and socket.
 EVENT_RATES: Mapping[str, int] = {
     "start-import": 30,
     "join-import-room": 120,
@@ -27,12 +26,13 @@ EVENT_RATES: Mapping[str, int] = {
     "system-maintenance": 30,
     "broadcast-announcement": 30,
 }
-#: Refusals that nobody asked an answer for are told so often at once, and then once a second.
+#: Refusals of events without an acknowledgement are reported this many times at once, then once per
+#: second.
 ANSWERS_AT_ONCE = 5
 
 
 class Buckets:
-    """A bucket for each key; those that were asked for longest ago go first."""
+    """Buckets by key; the least recently used ones are dropped first."""
 
     def __init__(self, per_minute: float, maximum: int = MAXIMUM_BUCKETS) -> None:
         self._per_minute = per_minute
@@ -40,7 +40,7 @@ class Buckets:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def of(self, key: str, now: float) -> Bucket:
-        """The bucket of a key."""
+        """Return the bucket of a key, and create it if it is missing."""
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = Bucket(self._per_minute, now)
@@ -55,7 +55,7 @@ class Buckets:
 
 
 class SocketLimits:
-    """The buckets that one socket's events are taken from."""
+    """Buckets that the events of one socket take tokens from."""
 
     __slots__ = ("address", "answers", "events", "own", "refusals", "unknown", "user")
 
@@ -72,7 +72,7 @@ class SocketLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitRules:
-    """The numbers; `events` names those that are known, with rates of their own or None."""
+    """Numbers of all limits."""
 
     events_per_minute: int = 600
     events_per_minute_of_address: int = 6000
@@ -82,8 +82,8 @@ class LimitRules:
     connections_per_address: int = 1024
 
 
-def place_of(address: str) -> str:
-    """What limits of an address go by: itself, or the network that it was given with."""
+def network_of(address: str) -> str:
+    """Return the address or, for IPv6, the /64 network that its limits apply to."""
     if ":" not in address:
         return address
     try:
@@ -94,7 +94,7 @@ def place_of(address: str) -> str:
 
 
 class RateLimiter:
-    """Judges events and connections; one for the whole server."""
+    """Rate limiter of events and connections; one instance for the whole server."""
 
     def __init__(self, rules: LimitRules, now: Callable[[], float]) -> None:
         self._rules = rules
@@ -108,20 +108,20 @@ class RateLimiter:
         self.refused = 0
 
     def add_known(self, events: list[str]) -> None:
-        """Name the events that there are: each has a bucket of its own, all others share one."""
+        """Give each of these events its own bucket per socket; other names share one bucket."""
         for event in events:
             self._known[event] = EVENT_RATES.get(event, self._rules.events_per_minute)
 
     # -- events
 
     def enter(self, user_id: str, address: str) -> SocketLimits:
-        """The limits of a new socket; those of its user and address it shares."""
+        """Return the limits of a new socket, which shares those of its user and address."""
         now = self._now()
-        user, place = self._users.of(user_id, now), self._addresses.of(place_of(address), now)
-        return SocketLimits(self._rules, user, place, now)
+        user = self._users.of(user_id, now)
+        return SocketLimits(self._rules, user, self._addresses.of(network_of(address), now), now)
 
     def check(self, limits: SocketLimits, event: Any) -> float:
-        """Count an event: 0.0, or the seconds until it may come again."""
+        """Count an event; return 0.0, or the seconds to wait if it exceeds a limit."""
         # hot path
         now = self._now()
         bucket = limits.events.get(event) or self._bucket(limits, event, now)
@@ -138,16 +138,16 @@ class RateLimiter:
         return wait
 
     def request(self, user_id: str) -> float:
-        """Count a request over HTTP as an event of its user: 0.0, or the seconds to wait."""
+        """Count an HTTP request as an event of its user; return 0.0 or the seconds to wait."""
         now = self._now()
         return self._users.of(user_id, now).take(now)
 
     def is_answered(self, limits: SocketLimits) -> bool:
-        """Whether a refusal is told where no answer was asked for."""
+        """Return whether a refusal is reported to a client that requested no acknowledgement."""
         return not limits.answers.take(self._now())
 
     def is_abusive(self, limits: SocketLimits) -> bool:
-        """Count a refusal: whether there were so many that the client has to go."""
+        """Count a refusal; return whether the client must be disconnected."""
         return bool(limits.refusals.take(self._now()))
 
     def _bucket(self, limits: SocketLimits, event: Any, now: float) -> Bucket:
@@ -160,26 +160,26 @@ class RateLimiter:
     # -- connections
 
     def handshake(self, address: str) -> float:
-        """Count a handshake: 0.0, or the seconds until there may be one again."""
+        """Count a handshake; return 0.0, or the seconds to wait if it exceeds the limit."""
         now = self._now()
-        return self._connects.of(place_of(address), now).take(now)
+        return self._connects.of(network_of(address), now).take(now)
 
     def has_room(self, user_id: str, address: str) -> bool:
-        """Whether one more socket of a user, from an address, may be there."""
+        """Return whether a user may open one more socket from an address."""
         rules = self._rules
         return (
             self._open["user", user_id] < rules.connections_per_user
-            and self._open["address", place_of(address)] < rules.connections_per_address
+            and self._open["address", network_of(address)] < rules.connections_per_address
         )
 
     def opened(self, user_id: str, address: str) -> None:
-        """A socket is there."""
+        """Count an opened socket."""
         self._open["user", user_id] += 1
-        self._open["address", place_of(address)] += 1
+        self._open["address", network_of(address)] += 1
 
     def closed(self, user_id: str, address: str) -> None:
-        """A socket is gone."""
-        for key in (("user", user_id), ("address", place_of(address))):
+        """Count a closed socket."""
+        for key in (("user", user_id), ("address", network_of(address))):
             self._open[key] -= 1
             if self._open[key] <= 0:
                 del self._open[key]

@@ -1,7 +1,6 @@
-"""The cookies of express-session, and the store in which HexTrackr keeps what they stand for.
+"""Session cookies of express-session, and read access to HexTrackr's session store.
 
-Knows: signed cookies, the table `sessions` of HexTrackr's store.
-Does not know: sockets, HTTP responses, tokens.  It never writes: the store is another program's.
+The store belongs to another program; this module never writes to it.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from hextrackr_server.security.roles import ROLES
 
 BUSY_SECONDS = 0.25
 MAXIMUM_COOKIE_LENGTH = 1024
-# The store writes ISO times, SQLite compares both as its own.
+# The store contains ISO times; SQLite's datetime() makes both comparable.
 _QUERY = """
     SELECT sess, CAST(strftime('%s', expire) AS INTEGER) FROM sessions
     WHERE sid = ? AND datetime(?, 'unixepoch') < datetime(expire)
@@ -31,18 +30,18 @@ _QUERY = """
 
 
 class StoreUnavailable(HexTrackrError):
-    """The store cannot be asked now: nobody is known to be logged in, or out."""
+    """The session store is not readable, so logins cannot be verified."""
 
 
 class SessionCookies:
-    """Finds the session id that a request proves with its cookie."""
+    """Verifier of the signed session ID in a cookie."""
 
     def __init__(self, name: str, secrets: Sequence[bytes]) -> None:
         self._prefix = f"{name}="
         self._secrets = tuple(secrets)
 
     def raw(self, cookie_header: str) -> str | None:
-        """The value of the cookie as it was sent; the first of several counts, as in Express."""
+        """Return the cookie's value as sent; the first of several counts, as in Express."""
         if self._prefix not in cookie_header:
             return None
         for part in cookie_header.split(";"):
@@ -52,7 +51,7 @@ class SessionCookies:
         return None
 
     def session_id(self, cookie_header: str) -> str | None:
-        """The session id, if the cookie is there and one of the secrets has signed it."""
+        """Return the session ID if the cookie is present and signed with one of the secrets."""
         raw = self.raw(cookie_header)
         if raw is None or len(raw) > MAXIMUM_COOKIE_LENGTH:
             return None
@@ -66,33 +65,33 @@ class SessionCookies:
         return session_id if found else None
 
     def sign(self, session_id: str) -> str:
-        """The value that Express would set."""
+        """Return the cookie value that Express would set for a session ID."""
         signature = signature_of(session_id, self._secrets[0]).decode()
         return quote(f"s:{session_id}.{signature}", safe="")
 
 
 def signature_of(session_id: str, secret: bytes) -> bytes:
-    """Base64 of the HMAC-SHA256, without padding."""
+    """Return the HMAC-SHA256 of a session ID in Base64 without padding."""
     digest = hmac.new(secret, session_id.encode(), hashlib.sha256).digest()
     return base64.b64encode(digest).rstrip(b"=")
 
 
 class SessionStore:
-    """HexTrackr's `sessions.db`, opened read-only for each look.  It blocks: use a thread."""
+    """HexTrackr's `sessions.db`, opened read-only for each query; blocking, so use a thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._address = f"file:{quote(str(path.absolute()))}?mode=ro"
 
     def find(self, session_id: str, now: float) -> Principal | None:
-        """Who is logged in by a session; None for one that is over, unknown or anonymous."""
+        """Return the user of a session; None if it is expired, unknown or anonymous."""
         try:
             with closing(
                 sqlite3.connect(self._address, uri=True, timeout=BUSY_SECONDS)
             ) as connection:
                 row = connection.execute(_QUERY, (session_id, int(now))).fetchone()
         except sqlite3.Error as error:
-            text = f"the store of sessions {self._path} cannot be read: {error}"
+            text = f"the session store {self._path} cannot be read: {error}"
             raise StoreUnavailable(text) from error
         return None if row is None else _principal_of(session_id, row, now)
 
@@ -102,7 +101,7 @@ def _principal_of(session_id: str, row: tuple[Any, Any], now: float) -> Principa
         session = json.loads(row[0])
     except (TypeError, ValueError):
         return None
-    # Without a userId it is an anonymous session: Express keeps one for its CSRF token.
+    # A session without a userId is anonymous: Express keeps its CSRF token there.
     if not isinstance(session, dict) or not session.get("userId"):
         return None
     user_id = str(session["userId"])

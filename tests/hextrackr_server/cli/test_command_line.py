@@ -96,7 +96,7 @@ def test_a_bad_user_id_is_refused_before_signing(
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET.decode())
     assert main(["token", "--user", "a b"]) == 1
-    assert "a user id has" in capsys.readouterr().err
+    assert "a user ID must have" in capsys.readouterr().err
 
 
 def test_a_sample_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
