@@ -30,10 +30,10 @@ class AudienceMember(Protocol):
     """The part of a socket that bulk operations use."""
 
     def join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
-        """Join rooms."""
+        """Join one room or several."""
 
     def leave(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
-        """Leave rooms."""
+        """Leave one room or several."""
 
     def disconnect(self, close: bool = False) -> None:
         """Disconnect the socket, optionally with its connection."""
@@ -47,7 +47,7 @@ class Audience(Protocol[Member_co]):
 
     @property
     def adapter(self) -> Adapter:
-        """The adapter that knows the rooms."""
+        """The adapter that holds the rooms."""
 
     @property
     def clock(self) -> Clock:

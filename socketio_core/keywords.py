@@ -1,6 +1,6 @@
-"""The keywords of `SocketServer`, for type checkers: the fields of both kinds of options.
+"""The keywords of `SocketServer` for type checkers: the fields of both option classes.
 
-Knows: names and types, nothing else. A test holds it equal to the options.
+A test compares them with the option classes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from socketio_core.options import Recovery
 
 
 class Keywords(TypedDict, total=False):
-    """What may be given to `SocketServer`: see `ServerOptions` and `EngineOptions`."""
+    """The keywords of `SocketServer`: see `ServerOptions` and `EngineOptions`."""
 
     connect_timeout: float
     serve_client: bool

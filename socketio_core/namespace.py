@@ -185,7 +185,7 @@ class ChildrenBroadcast:
         return ChildrenBroadcast([part.except_(*rooms) for part in self._parts])
 
     def emit(self, event: str, *args: Any, **unknown: Never) -> None:
-        """Send the event."""
+        """Send the event in each namespace."""
         if unknown:
             refuse_keywords(unknown, EMIT_KEYWORDS)
         check_event(event)

@@ -1,22 +1,22 @@
-"""Another server, as handlers of server-side events meet it: they may answer it.
+"""The sender of a server-side event: takes the place of a socket and receives the answer.
 
-Knows: how the first answer of several handlers is found.
-Does not know: how an event came, nor how the answer goes back.
+The adapter transports events and answers between servers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, final
 
 from socketio_core.handlers.dispatch import Ack, Dispatch, SharedAck
 from socketio_core.handlers.handler import Handler
 
-NO_ID: Final = 0  # the dispatch wants an id for an ack; whoever answers needs none
+NO_ID: Final = 0  # the dispatch needs an ack id; answers to other servers have none
 
 
+@final
 class ServerPeer:
-    """Takes the place of a socket while handlers of one event run."""
+    """A stand-in for the socket while the handlers of a server-side event run."""
 
     __slots__ = ("_answer", "_dispatch")
 
@@ -27,7 +27,7 @@ class ServerPeer:
         self._answer = answer
 
     def run(self, handlers: tuple[Handler, ...], data: list[Any]) -> None:
-        """Run the handlers; without any, the answer is None."""
+        """Run the handlers; without handlers, the answer is None."""
         ack: Ack = SharedAck(NO_ID, len(handlers)) if self._answer is not None else None
         for handler in handlers:
             self._dispatch.run(handler, self, data, ack)
@@ -35,12 +35,11 @@ class ServerPeer:
             self._send_ack(NO_ID, None)
 
     def _send_ack(self, ack_id: int, result: Any) -> None:
-        """Answer the other server."""
         if self._answer is not None:
             self._answer(result)
 
     def _handler_suspended(self) -> None:
-        """Servers are trusted: nothing is bounded."""
+        """Do nothing: pending handlers of trusted servers are not limited."""
 
     def _handler_ended(self) -> None:
-        """As above."""
+        """Do nothing (see `_handler_suspended`)."""

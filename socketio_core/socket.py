@@ -55,7 +55,7 @@ class SocketConnection(Protocol):
 
     @property
     def session(self) -> Session:
-        """The Engine.IO session."""
+        """The Engine.IO session of all sockets."""
 
     def disconnect(self, socket: Socket[Any], close: bool) -> None:
         """Disconnect one socket; with `close`, all sockets and the session."""
@@ -68,7 +68,7 @@ class SocketConnection(Protocol):
 
 
 class EmitOptions(TypedDict, total=False):
-    """Keywords of `Socket.emit`."""
+    """The keywords that `Socket.emit` accepts."""
 
     ack: Callable[..., Any] | None
 

@@ -1,7 +1,6 @@
-"""The adapter seam: who is in which room, and how a broadcast reaches everybody.
+"""The adapter interface: room membership, broadcasts and recovery of one namespace.
 
-Knows: the interface between a namespace and its adapter, and its contracts.
-Does not know: namespaces, sockets, parsers; who implements it.
+`memory` implements it for a single server.
 """
 
 from __future__ import annotations
@@ -13,13 +12,13 @@ from engineio_core.codec.encoded_packet import EncodedPacket
 
 RoomEvent = Literal["create", "join", "leave", "delete"]
 Encode = Callable[[list[Any], bool], tuple[EncodedPacket, ...]]
-"""Turns an event's `[name, *arguments]` into its packets; the flag is `compress`."""
+"""Encodes an event, `[name, *arguments]`, with the flag `compress`."""
 EncodeWithAck = Callable[[list[Any], bool], tuple[int, tuple[EncodedPacket, ...]]]
-"""As `Encode`, for an event that asks for an ack; returns its id, too."""
+"""Encodes an event that requests an ack; returns the ack id and the packets."""
 
 
 class BroadcastTarget(NamedTuple):
-    """Whom a broadcast is for, and how. No rooms: everybody in the namespace."""
+    """The audience and the flags of a broadcast. No rooms: all sockets of the namespace."""
 
     rooms: tuple[str, ...] = ()
     except_: frozenset[str] = frozenset()
@@ -29,89 +28,89 @@ class BroadcastTarget(NamedTuple):
 
 
 class SavedSession(NamedTuple):
-    """What is kept of a socket for its return."""
+    """The state of a socket that is kept for its return."""
 
     pid: str
     socket_id: str
     rooms: tuple[str, ...]
     data: Any
     offset: str
-    """The place in the log up to which the socket had been sent everything when it connected."""
+    """The offset of the last event before the socket connected."""
 
 
 class RestoredSession(NamedTuple):
-    """A saved session, and the events that its socket has missed, with their offsets, encoded."""
+    """A saved session and the encoded events, with offsets, that its socket has missed."""
 
     saved: SavedSession
     missed: list[tuple[EncodedPacket, ...]]
 
 
 class Recipient(Protocol):
-    """A socket, as an adapter sees it."""
+    """The part of a socket that an adapter uses."""
 
     @property
     def id(self) -> str:
-        """The public id; the name of the room that only this socket is in."""
+        """The public id, which is also the name of the socket's own room."""
 
     _send_packet: Callable[[EncodedPacket], None]
-    """Send one packet; never raises, never waits."""
+    """Send one packet; it neither raises nor waits."""
 
     def _send_volatile(self, packets: tuple[EncodedPacket, ...]) -> None:
-        """Send the packets if they can leave at once, else drop them."""
+        """Send the packets if the transport can send them immediately, else drop them."""
 
     def _expect_ack(self, ack_id: int, collector: AckCollector) -> bool:
-        """Expect an ack for `collector`; False if none can come."""
+        """Register `collector` for an ack; return False if the socket has left."""
 
     def _notify_outgoing(self, data: list[Any]) -> None:
-        """Tell the listeners of outgoing events."""
+        """Call the listeners of outgoing events."""
 
     @property
     def _listens_outgoing(self) -> bool:
-        """Whether there is anybody for `_notify_outgoing` to tell."""
+        """Whether the socket has listeners of outgoing events."""
 
 
 class AckCollector(Protocol):
-    """Who waits for the acks of a broadcast."""
+    """A waiter for the acks of a broadcast."""
 
     def acked(self, socket_id: str, data: list[Any]) -> None:
-        """One socket answered."""
+        """Take the ack of one socket."""
 
     def left(self, socket_id: str) -> None:
-        """One socket left and can't answer any more."""
+        """Count one socket that left and cannot answer."""
 
 
 class Adapter(Protocol):
     """The rooms of one namespace on all servers.
 
-    What concerns only this server happens at once, before the call returns; the awaitable is for
-    the others. Delivery on this server never waits for, nor depends on, a broker.
+    Changes on this server take effect before the call returns; the awaitable covers the other
+    servers. Delivery on this server does not depend on a broker.
     """
 
     keeps_events: bool
-    """Whether events are kept for a return: then those for one socket go by `send_direct`, too."""
+    """Whether events are kept for recovery: if so, events for one socket use `send_direct`."""
 
     def add(self, recipient: Recipient, rooms: Iterable[str]) -> Awaitable[None]:
-        """Put a socket in rooms; it may be in some already."""
+        """Add a socket to rooms; it may be in some of them already."""
 
     def remove(self, socket_id: str, room: str) -> Awaitable[None]:
-        """Take a socket out of a room, if it is in it."""
+        """Remove a socket from a room, if it is a member."""
 
     def remove_all(self, socket_id: str) -> Awaitable[None]:
-        """Take a socket out of all its rooms: it leaves. Costs as much as it has rooms."""
+        """Remove a socket that leaves from its rooms, in time proportional to their number."""
 
     def rooms_of(self, socket_id: str) -> set[str]:
-        """Return a copy of the rooms of a socket; empty for one that is not here."""
+        """Return a copy of the rooms of a socket; empty for an unknown socket."""
 
     def rooms(self) -> dict[str, set[str]]:
-        """Return a copy of all rooms here, with the ids of their sockets."""
+        """Return a copy of the rooms on this server, with the ids of their sockets."""
 
     def broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
-        """Send an event, `[name, *arguments]`, to everybody in the target, each once."""
+        """Send an event, `[name, *arguments]`, once to each socket in the target."""
 
     def broadcast_with_ack(
         self, data: list[Any], target: BroadcastTarget, collector: AckCollector
     ) -> list[str]:
-        """As `broadcast`, asking for acks; return the ids of those that are asked."""
+        """Send an event that requests acks; return the ids of the receivers."""
 
     def sockets(self, target: BroadcastTarget) -> Collection[str]:
         """Return the ids of the sockets in the target."""
@@ -119,16 +118,16 @@ class Adapter(Protocol):
     def send_direct(
         self, recipient: Recipient, data: list[Any], *, volatile: bool, compress: bool
     ) -> None:
-        """Send an event to one socket, in a way that recovery knows of."""
+        """Send an event to one socket, and keep it for recovery."""
 
     def current_offset(self) -> str:
-        """Return the offset of the last event; empty where nothing is kept for a return."""
+        """Return the offset of the last event; empty without recovery."""
 
     def save_session(self, saved: SavedSession) -> None:
         """Keep a session for the return of its client."""
 
     def restore_session(self, pid: str, offset: str | None) -> RestoredSession | None:
-        """Give a session back, once: a second call with the same pid finds nothing."""
+        """Return a saved session and forget it: a second call with the same pid returns None."""
 
     def server_side_emit(self, data: list[Any]) -> Awaitable[None]:
         """Send an event to the other servers."""
@@ -136,17 +135,17 @@ class Adapter(Protocol):
     def server_side_emit_with_ack(
         self, data: list[Any], timeout: float | None
     ) -> Awaitable[list[Any]]:
-        """Send an event to the other servers; return what those answer that do so in time."""
+        """Send an event to the other servers; return the answers that arrive in time."""
 
     def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
         """Call `listener(event, room, socket_id)` when rooms change; None for create, delete."""
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all rooms and listeners."""
 
 
 class _Done:
-    """An awaitable that has nothing to wait for."""
+    """An awaitable that is complete."""
 
     __slots__ = ()
 
@@ -155,4 +154,4 @@ class _Done:
 
 
 DONE: Awaitable[None] = _Done()
-"""What a local change returns: it has happened already, and may be awaited."""
+"""The result of a change on this server, which has already happened."""

@@ -1,16 +1,14 @@
-"""Rooms in dicts: the adapter of a single server, and the local half of every other.
+"""Rooms in memory: the adapter of a single server, and the local half of remote adapters.
 
-Knows: members and rooms, encode once and deliver many, the log for recovery if there is one.
-Does not know: sockets beyond `Recipient`, namespaces, brokers.
-
-Dicts keep the order in which sockets joined, and so the order of delivery.
+Encodes a broadcast once for all receivers. `recovery` keeps the log of events. Dicts keep the
+order in which sockets joined, which is the order of delivery.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import (
@@ -30,14 +28,15 @@ from socketio_core.misuse import check_callback, refuse_awaitable
 logger = logging.getLogger("socketio_core")
 
 
-NOBODY: Final[frozenset[str]] = frozenset()
+NO_ROOMS: Final[frozenset[str]] = frozenset()
 
 
+@final
 class MemoryAdapter:
     """The rooms of one namespace on this server.
 
-    `encode(data, compress)` makes the packets of an event; `encode_with_ack(data, compress)` those
-    of one that asks for an ack, and returns its id with them.
+    `encode(data, compress)` returns the packets of an event; `encode_with_ack(data, compress)`
+    returns the ack id and the packets of an event that requests an ack.
     """
 
     __slots__ = ("_encode", "_encode_with_ack", "_listeners", "_log", "_members", "_rooms",
@@ -58,7 +57,7 @@ class MemoryAdapter:
     # -- rooms
 
     def add(self, recipient: Recipient, rooms: Iterable[str]) -> Awaitable[None]:
-        """Put a socket in rooms."""
+        """Add a socket to rooms."""
         socket_id = recipient.id
         member = self._members.get(socket_id)
         if member is None:
@@ -75,14 +74,14 @@ class MemoryAdapter:
                 events.append(("create", room, None))
             sockets[socket_id] = recipient
             events.append(("join", room, socket_id))
-        # Told when all is done: a listener may change rooms, too, or let the socket leave.
+        # Notify at the end: a listener may change rooms or disconnect the socket.
         if self._listeners:
             for event in events:
-                self._tell(*event)
+                self._notify(*event)
         return DONE
 
     def remove(self, socket_id: str, room: str) -> Awaitable[None]:
-        """Take a socket out of a room."""
+        """Remove a socket from a room."""
         member = self._members.get(socket_id)
         if member is not None and room in member[1]:
             member[1].remove(room)
@@ -90,7 +89,7 @@ class MemoryAdapter:
         return DONE
 
     def remove_all(self, socket_id: str) -> Awaitable[None]:
-        """Take a socket out of all its rooms."""
+        """Remove a socket from all its rooms."""
         member = self._members.pop(socket_id, None)
         if member is not None:
             self._leave(socket_id, member[1])
@@ -106,9 +105,9 @@ class MemoryAdapter:
                 deleted.add(room)
         if self._listeners:
             for room in left:
-                self._tell("leave", room, socket_id)
+                self._notify("leave", room, socket_id)
                 if room in deleted:
-                    self._tell("delete", room, None)
+                    self._notify("delete", room, None)
 
     def rooms_of(self, socket_id: str) -> set[str]:
         """Return a copy of the rooms of a socket."""
@@ -127,21 +126,21 @@ class MemoryAdapter:
         )  # fmt: skip
         self._listeners.append(listener)
 
-    def _tell(self, event: RoomEvent, room: str, socket_id: str | None) -> None:
+    def _notify(self, event: RoomEvent, room: str, socket_id: str | None) -> None:
         for listener in self._listeners:
             try:
                 refuse_awaitable("a listener of on_room_event", listener(event, room, socket_id))
             except Exception:
                 logger.exception("a listener of room events failed")
 
-    # -- who is meant
+    # -- the receivers of a target
 
     def sockets(self, target: BroadcastTarget) -> list[str]:
         """Return the ids of the sockets in the target."""
         return [recipient.id for recipient in self._select(target)]
 
     def _select(self, target: BroadcastTarget) -> list[Recipient]:
-        """Return the sockets in the target, each once; a copy, since sending may change rooms."""
+        """Return each socket in the target once, as a copy: sending may change rooms."""
         rooms, except_ = target.rooms, target.except_
         if len(rooms) == 1:
             selected = self._rooms.get(rooms[0], {})
@@ -163,7 +162,7 @@ class MemoryAdapter:
     # -- sending
 
     def broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
-        """Send an event to everybody in the target."""
+        """Send an event to all sockets in the target."""
         recipients = self._select(target)
         log = self._log
         # Encoded even for an empty room, so that a value that cannot be sent always raises
@@ -175,11 +174,11 @@ class MemoryAdapter:
             for recipient in recipients:
                 recipient._send_volatile(packets)
         elif len(packets) == 1:
-            # hot path: benchmarks, broadcast. The same packet object for everybody.
+            # hot path: benchmarks/hop_budget.py, broadcast. All receivers share one packet object.
             packet = packets[0]
             for recipient in recipients:
-                # Bound first: the interpreter is quicker at an attribute and a call than at what
-                # looks like a method and is none.
+                # LOAD_ATTR and a call are faster here than a method call on an instance attribute
+                # (benchmarks/tricks.py).
                 send = recipient._send_packet
                 send(packet)
         else:
@@ -197,9 +196,9 @@ class MemoryAdapter:
         local: bool,
         compress: bool,
     ) -> tuple[EncodedPacket, ...]:
-        """Encode an event with its offset, and keep it unless it is volatile."""
+        """Encode an event with its offset; keep it in the log unless it is volatile."""
         log = self._log
-        assert log is not None, "there is something to keep it in"
+        assert log is not None, "only called with recovery"
         if volatile:
             return self._encode([*data, log.current()], compress)
         packets = self._encode([*data, log.following()], compress)
@@ -209,7 +208,7 @@ class MemoryAdapter:
     def broadcast_with_ack(
         self, data: list[Any], target: BroadcastTarget, collector: AckCollector
     ) -> list[str]:
-        """As `broadcast`, asking for acks; return the ids of those that are asked."""
+        """Send an event that requests acks; return the ids of the receivers."""
         recipients = self._select(target)
         ack_id, packets = self._encode_with_ack(data, target.compress)
         asked = [each for each in recipients if each._expect_ack(ack_id, collector)]
@@ -226,11 +225,11 @@ class MemoryAdapter:
     def send_direct(
         self, recipient: Recipient, data: list[Any], *, volatile: bool, compress: bool
     ) -> None:
-        """Send an event to one socket; with recovery, it is kept for its return."""
+        """Send an event to one socket; with recovery, keep it in the log."""
         if self._log is None:
             packets = self._encode(data, compress)
         else:
-            packets = self._keep(data, (recipient.id,), NOBODY, volatile, True, compress)
+            packets = self._keep(data, (recipient.id,), NO_ROOMS, volatile, True, compress)
         if volatile:
             recipient._send_volatile(packets)
         else:
@@ -244,28 +243,28 @@ class MemoryAdapter:
         return self._log.current() if self._log is not None else ""
 
     def save_session(self, saved: SavedSession) -> None:
-        """Keep a session for the return of its client."""
+        """Save a session for the return of its client."""
         if self._log is not None:
             self._log.save(saved)
 
     def restore_session(self, pid: str, offset: str | None) -> RestoredSession | None:
-        """Give a session back, once."""
+        """Return a saved session and the missed events, once."""
         return self._log.restore(pid, offset) if self._log is not None else None
 
-    # -- other servers: there are none
+    # -- other servers (none)
 
     def server_side_emit(self, data: list[Any]) -> Awaitable[None]:
-        """Reach nobody: this is the only server."""
+        """Do nothing, as there is no other server."""
         self._encode(data, True)  # raises for a value that cannot be sent
         return DONE
 
     async def server_side_emit_with_ack(self, data: list[Any], timeout: float | None) -> list[Any]:
-        """Reach nobody: this is the only server."""
+        """Do nothing, as there is no other server."""
         self._encode(data, True)
         return []
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release all rooms and listeners."""
         self._members.clear()
         self._rooms.clear()
         self._listeners.clear()

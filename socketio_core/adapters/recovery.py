@@ -1,11 +1,8 @@
-"""Connection state recovery: the log of a namespace's events, and the sessions that left.
+"""Connection state recovery: the event log of a namespace and the sessions of absent clients.
 
-Knows: offsets, what a session has missed, how long and how much is kept.
-Does not know: sockets, connections, the wire; the clock is injected.
-
-Every event that a server sends without asking for an ack ends with an offset: the client takes
-any string at the end of an event for one, so an event without would corrupt its memory (volatile
-events, which are not kept, repeat the current offset).
+Each event without an ack ends with an offset. The official client takes any string at the end of
+an event for the offset, so an event without one would corrupt the client's state. Volatile events,
+which the log does not keep, repeat the current offset.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ import logging
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import RestoredSession, SavedSession
@@ -29,7 +26,7 @@ class _Entry(NamedTuple):
     emitted_at: float
     size: int
     messages: list[tuple[bytes, bool]]
-    """Each message of the packet, and whether it is binary: no frames are kept."""
+    """Each message of the packet and whether it is binary, without cached frames."""
     rooms: tuple[str, ...]
     except_: frozenset[str]
 
@@ -39,11 +36,12 @@ class _Entry(NamedTuple):
         return not self.rooms or not rooms.isdisjoint(self.rooms)
 
 
+@final
 class RecoveryLog:
-    """What one namespace keeps: bounded in time, number and bytes.
+    """The events and sessions of one namespace, bounded in time, number and bytes.
 
-    `grace` is how long a client may be gone before the server knows: what was sent to it then may
-    never have arrived, so it is kept that much longer.
+    `grace` is how many seconds the server may take to notice that a client is gone. Events sent in
+    that time may be lost, so the log keeps all events that much longer.
     """
 
     __slots__ = (
@@ -54,10 +52,10 @@ class RecoveryLog:
         self._rules = rules
         self._time = time
         self._grace = grace
-        # Offsets of another server, or of this one before a restart, are not ours.
+        # Rejects offsets of other servers and of this server before a restart.
         self._origin = secrets.token_hex(4)
         self._last = 0
-        self._lost = 0  # the last event that went for lack of space: not even old enough
+        self._lost = 0  # number of the last event dropped for lack of space before it was too old
         self._entries: deque[_Entry] = deque()
         self._size = 0
         self._sessions: OrderedDict[str, tuple[float, SavedSession]] = OrderedDict()
@@ -67,13 +65,13 @@ class RecoveryLog:
         return f"{self._origin}-{self._last}"
 
     def following(self) -> str:
-        """Return the offset that the next event will have."""
+        """Return the offset of the next event."""
         return f"{self._origin}-{self._last + 1}"
 
     def append(
         self, packets: tuple[EncodedPacket, ...], rooms: tuple[str, ...], except_: frozenset[str]
     ) -> None:
-        """Keep an event, encoded with the offset that `following` gave."""
+        """Keep an event that was encoded with the offset of `following`."""
         now = self._time()
         self._last += 1
         size = sum(len(packet.payload) for packet in packets)
@@ -84,7 +82,7 @@ class RecoveryLog:
 
     @property
     def has_sessions(self) -> bool:
-        """Whether anybody may come back."""
+        """Whether any client may return."""
         return bool(self._sessions)
 
     def _prune(self, now: float) -> None:
@@ -111,15 +109,15 @@ class RecoveryLog:
             del sessions[pid]
 
     def save(self, session: SavedSession) -> None:
-        """Keep a session that has left."""
+        """Save the session of a socket that has left."""
         now = self._time()
         self._sessions[session.pid] = (now, session)
         self._expire_sessions(now)
 
     def restore(self, pid: str, offset: str | None) -> RestoredSession | None:
-        """Give a session back, once. None if it is unknown, too old, or not complete any more.
+        """Return a saved session once; None if it is unknown, too old or incomplete.
 
-        Without an offset the client has seen no event: it is given what came since it connected.
+        A client without an offset has seen no event: it gets all events since it connected.
         """
         now = self._time()
         self._prune(now)

@@ -77,5 +77,8 @@ async def test_the_typed_program_does_what_it_says() -> None:
         assert await voting == (["yes"], [other.id])
         alice.disconnect()
         assert (await other.receive_event("left"))[:2] == ["alice", "client namespace disconnect"]
+        player = await server.connect("/game", auth={"name": "alice"})
+        assert await player.emit_with_ack("score", 3) == 3
+        assert await typed_example.names() == ["alice"]
         member = await server.connect("/org-1")
         assert await member.emit_with_ack("say", "hello") == 5

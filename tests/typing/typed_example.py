@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -31,6 +32,12 @@ class MoveTask(msgspec.Struct):
 class Moved(msgspec.Struct):
     task: int
     column: str
+
+
+@dataclass
+class Player:
+    name: str
+    score: int = 0
 
 
 class Users:
@@ -87,6 +94,25 @@ async def confirm(socket: Socket) -> str:
     except (AckTimeoutError, DisconnectedError):
         return "nobody answered"
     return answer
+
+
+game = io.of("/game")
+
+
+@game.use
+def seat(socket: Socket[Player]) -> None:
+    socket.data = Player(socket.handshake.auth["name"])
+
+
+@game.on("score")
+def score(socket: Socket[Player], points: int) -> int:
+    socket.data.score += points
+    return socket.data.score
+
+
+async def names() -> list[str]:
+    players: list[Socket[Player]] = await game.fetch_sockets()
+    return [player.data.name for player in players]
 
 
 async def vote(project: int, ballot: dict[str, str]) -> tuple[list[Any], list[str]]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from socketio_core import Socket, SocketServer
 
 io = SocketServer()
+
+
+@dataclass
+class Player:
+    score: int = 0
 
 
 @io.on("x")
@@ -24,6 +31,19 @@ async def wrong(socket: Socket) -> None:
     socket.join(7)  # error
     socket.emit_to_everybody("x")  # error
     print(number)
+
+
+@io.on("score")
+def score(socket: Socket[Player], points: int) -> int:
+    socket.data["score"] = points  # error
+    socket.data.points += points  # error
+    return socket.data.score + points
+
+
+def untyped(socket: Socket) -> str:
+    socket.data.score = 1  # error
+    name: str = socket.data["name"]
+    return name
 
 
 SocketServer(pingInterval=25)  # error
