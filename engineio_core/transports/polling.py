@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from asyncio import CancelledError
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, final
 
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("engineio_core")
 
 
+@final
 class PollingTransport:
     """Polling transport of one session; the owner sets `session` after construction.
 

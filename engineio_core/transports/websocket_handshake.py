@@ -86,7 +86,7 @@ def accept_handshake(
 
 
 def _accept_usual(request: HttpRequest) -> Accepted | None:
-    """Accept the request of nearly all clients; return None if the library must check it."""
+    """Accept a handshake with usual headers; return None if the library must check the request."""
     headers = request.headers
     key = headers.get("sec-websocket-key", "")
     if not (
