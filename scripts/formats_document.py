@@ -129,7 +129,11 @@ def _render_profile(profile: Profile) -> list[str]:
             lines += ["", f"{title}: {pairs.replace('_', ' ')}."]
     for sample in _samples_of(profile):
         inspection = inspect_file(sample, scan_date=SCAN_DATE)
-        lines += ["", "```", f"$ hextrackr-server inspect --scan-date {SCAN_DATE} {sample.name}"]
+        lines += [
+            "",
+            "```text",
+            f"$ hextrackr-server inspect --scan-date {SCAN_DATE} {sample.name}",
+        ]
         lines += [*describe(inspection, sample.name), "```"]
     return [*lines, ""]
 
