@@ -29,8 +29,6 @@ Register = Callable[[SocketServer, Any], Any]
 
 
 class Order(msgspec.Struct):
-    """A payload."""
-
     item: str
 
 
@@ -51,16 +49,14 @@ async def connect_with(io: SocketServer) -> tuple[TestServer, TestClient, Socket
 
 
 async def async_callback(*args: Any) -> None:
-    """Do nothing, asynchronously."""
+    pass
 
 
 def generator(*args: Any) -> Any:
-    """Yield once."""
     yield args
 
 
 async def async_generator(*args: Any) -> Any:
-    """Yield once, asynchronously."""
     yield args
 
 
@@ -68,18 +64,16 @@ class AsyncCallable:
     """An object whose call returns a coroutine."""
 
     async def __call__(self, *args: Any) -> None:
-        """Do nothing, asynchronously."""
+        pass
 
 
 class GeneratorCallable:
     """An object whose call returns a generator."""
 
     def __call__(self, *args: Any) -> Any:
-        """Yield once."""
         yield args
 
     def method(self, *args: Any) -> Any:
-        """Yield once."""
         yield args
 
 
@@ -450,27 +444,27 @@ def first_sid(sid: str, environ: dict[str, Any], auth: Any) -> None:
 
 
 def first_dict(data: dict[str, Any]) -> None:
-    """Take a payload only."""
+    pass
 
 
 def first_struct(order: Order) -> None:
-    """Take a payload only."""
+    pass
 
 
 def first_typed_dict(order: OrderDict) -> None:
-    """Take a payload only."""
+    pass
 
 
 def first_union(order: str | None) -> None:
-    """Take a payload only."""
+    pass
 
 
 def first_list(orders: list[int]) -> None:
-    """Take a payload only."""
+    pass
 
 
 def first_bare(data) -> None:  # type: ignore[no-untyped-def]
-    """Take a payload only."""
+    pass
 
 
 @pytest.mark.parametrize("function", [
@@ -500,7 +494,7 @@ class Data(msgspec.Struct):
 
 
 def takes_socket(socket: Socket) -> None:
-    """Accept a socket."""
+    pass
 
 
 def takes_generic(socket: Socket[Data]) -> None:
@@ -508,24 +502,22 @@ def takes_generic(socket: Socket[Data]) -> None:
 
 
 def takes_any(data: Any) -> None:
-    """Accept anything."""
+    pass
 
 
 def takes_object(data: object) -> None:
-    """Accept anything."""
+    pass
 
 
 def takes_union(socket: Socket | Namespace) -> None:
-    """Accept a socket."""
+    pass
 
 
 def takes_variable(socket: AnySocket) -> AnySocket:
-    """Accept a socket."""
     return socket
 
 
 def takes_unbound(socket: Unbound) -> Unbound:
-    """Accept anything."""
     return socket
 
 

@@ -1,0 +1,740 @@
+"""Every row of the tables in docs/migration.md works as described."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from socketio_core import (
+    AckTimeoutError,
+    ConnectError,
+    Cors,
+    Recovery,
+    Socket,
+    SocketServer,
+    event,
+)
+from socketio_core.handlers.handler import NOT_A_SOCKET
+from socketio_core.testing import TestClient, TestServer, settle
+from tests.docs.tables import ROOT, read_rows
+
+Check = Callable[[], Awaitable[None]]
+NODE: dict[str, Check] = {}
+PYTHON: dict[str, Check] = {}
+SECTIONS = (("Coming from Node", NODE), ("Coming from python-socketio", PYTHON))
+
+
+def row(table: dict[str, Check], text: str) -> Callable[[Check], Check]:
+    """Register the check of the table row with this text in its first cell."""
+
+    def register(check: Check) -> Check:
+        assert text not in table, text
+        table[text] = check
+        return check
+
+    return register
+
+
+@pytest.mark.parametrize(("heading", "checks"), SECTIONS, ids=["node", "python-socketio"])
+def test_each_row_has_a_check_and_each_check_a_row(heading: str, checks: dict[str, Check]) -> None:
+    cells = [cells[0] for cells in read_rows("migration.md", heading)]
+    assert len(set(cells)) == len(cells)
+    assert set(cells) == set(checks)
+
+
+def checks() -> list[Any]:
+    """Return the checks of all rows as parameters."""
+    return [
+        pytest.param(check, id=f"{heading.rpartition(' ')[2]}: {text}")
+        for heading, table in SECTIONS
+        for text, check in table.items()
+    ]
+
+
+class Pair:
+    """A server and two clients with their sockets."""
+
+    def __init__(self, io: SocketServer) -> None:
+        self.io = io
+        self.server = TestServer(io)
+
+    async def __aenter__(self) -> Pair:
+        self.a: TestClient = await self.server.connect(auth={"token": "t"})
+        self.b: TestClient = await self.server.connect()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self.server.__aexit__(None, None, None)
+
+    @property
+    def socket(self) -> Socket:
+        """The socket of the first client."""
+        return self.io.sockets[self.a.id]
+
+    def names(self) -> tuple[list[str], list[str]]:
+        """Return the names of the events that the clients received since the last call."""
+        names = [name for name, _ in self.a.received], [name for name, _ in self.b.received]
+        self.a.received.clear()
+        self.b.received.clear()
+        return names
+
+
+def pair() -> Pair:
+    """Return a new server for two clients."""
+    return Pair(SocketServer())
+
+
+# -- Node
+
+
+@row(NODE, "`new Server(3000)`")
+async def node_listen() -> None:
+    io = SocketServer()
+    listener = await io.listen(port=0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    writer.close()
+    await io.shutdown()
+
+
+@row(NODE, "`pingInterval: 25000`")
+async def node_ping_interval() -> None:
+    assert SocketServer(ping_interval=25).engine.options.ping_interval == 25
+    with pytest.raises(ValueError, match="did you mean 25"):
+        SocketServer(ping_interval=25000)
+    with pytest.raises(TypeError, match="ping_interval"):
+        SocketServer(pingInterval=25)  # type: ignore[call-arg]
+
+
+@row(NODE, '`cors: { origin: "https://a.example" }`')
+async def node_cors() -> None:
+    options = SocketServer(cors=Cors(origins="https://a.example")).engine.options
+    assert options.cors is not None
+    assert options.cors.origins == "https://a.example"
+
+
+@row(NODE, "`connectionStateRecovery: { maxDisconnectionDuration: 120000 }`")
+async def node_recovery() -> None:
+    recovery = Recovery(max_disconnection_duration=120)
+    async with Pair(SocketServer(recovery=recovery)) as test:
+        test.socket.emit("x")
+        test.a.connection.cut()
+        again = await test.server.connect(recovering=test.a)
+        assert again.id == test.a.id
+    with pytest.raises(ValueError, match="did you mean 120"):
+        Recovery(max_disconnection_duration=120_000)
+    with pytest.raises(TypeError, match=r"recovery=Recovery\("):
+        SocketServer(connectionStateRecovery={})  # type: ignore[call-arg]
+
+
+@row(NODE, '`io.use((socket, next) => next(new Error("no")))`')
+async def node_use() -> None:
+    with pytest.raises(TypeError, match=r"is called as f\(socket\)"):
+        SocketServer().use(lambda socket, proceed: None)  # type: ignore[misc,arg-type]
+    await check_refusals("no")
+
+
+async def check_refusals(message: str) -> None:
+    """Check that a middleware refuses by an exception and by False, and accepts by None."""
+    io = SocketServer()
+    io.use(lambda socket: None)
+
+    @io.use
+    def refuse(socket: Socket) -> None:
+        raise ConnectError(message)
+
+    io.of("/false").use(lambda socket: False)
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectError, match=message):
+            await server.connect()
+        with pytest.raises(ConnectError, match="connection refused"):
+            await server.connect("/false")
+
+
+@row(NODE, '`io.on("connection", (socket) => ...)`')
+async def node_connection() -> None:
+    io = SocketServer()
+    ids: list[str] = []
+
+    @io.on("connection")
+    def connected(socket: Socket) -> None:
+        ids.append(socket.id)
+
+    async with Pair(io) as test:
+        assert ids == [test.a.id, test.b.id]
+
+
+@row(NODE, '`socket.on("x", (data, callback) => callback(data))`')
+async def node_handler() -> None:
+    io = SocketServer()
+
+    @io.on("x")
+    def x(socket: Socket, data: Any) -> Any:
+        return data
+
+    async with Pair(io) as test:
+        assert await test.a.emit_with_ack("x", 1) == 1
+        assert await test.b.emit_with_ack("x", 2) == 2
+
+
+@row(NODE, '`socket.on("x", (data) => ...)` for one socket')
+async def node_socket_handler() -> None:
+    async with pair() as test:
+        test.socket.on("x", lambda data: data)
+        assert await test.a.emit_with_ack("x", 1) == 1
+
+
+@row(NODE, "`callback(a, b)`")
+async def node_several_results() -> None:
+    io = SocketServer()
+    io.on("x", lambda socket: ("a", "b"))
+    async with Pair(io) as test:
+        texts: list[str] = []
+        test.a.connection.clients["/"].receive = (  # type: ignore[method-assign]
+            lambda packet: texts.append(packet.data)
+        )
+        test.a.connection.send_text('20["x"]')
+        assert texts == [["a", "b"]]
+
+
+@row(NODE, "`socket.use(([event, ...args], next) => next())`")
+async def node_socket_use() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    io.on("x", lambda socket, data: None)
+    io.use_event(lambda socket, event: seen.append(("all", event)))
+    async with Pair(io) as test:
+        test.socket.use(lambda event: seen.append(("one", event)))
+        test.a.emit("x", 1)
+        test.b.emit("x", 2)
+        await settle()
+    assert seen == [("all", ["x", 1]), ("one", ["x", 1]), ("all", ["x", 2])]
+
+
+@row(NODE, '`socket.emit("x", data, (answer) => ...)`')
+async def node_ack_callback() -> None:
+    async with pair() as test:
+        answers: list[Any] = []
+        test.a.auto_ack = lambda name, args: args[0] + 1
+        test.socket.emit("x", 1, ack=answers.append)
+        await settle()
+        assert answers == [2]
+
+
+@row(NODE, '`await socket.timeout(5000).emitWithAck("x")`')
+async def node_emit_with_ack() -> None:
+    async with pair() as test:
+        test.a.auto_ack = lambda name, args: "answer"
+        assert await test.socket.timeout(5).emit_with_ack("x") == "answer"
+        test.a.auto_ack = None
+        waiting = asyncio.ensure_future(test.socket.timeout(5).emit_with_ack("x"))
+        await test.server.advance(5)
+        with pytest.raises(AckTimeoutError):
+            await waiting
+        with pytest.raises(ValueError, match="did you mean 5"):
+            test.socket.timeout(5000)
+
+
+@row(NODE, '`await io.timeout(5000).emitWithAck("x")`')
+async def node_broadcast_with_ack() -> None:
+    async with pair() as test:
+        test.a.auto_ack = lambda name, args: "answer"
+        waiting = asyncio.ensure_future(test.io.timeout(5).emit_with_ack("x"))
+        await test.server.advance(5)
+        answers = await waiting
+        assert answers.responses == ["answer"]
+        assert answers.missing == [test.b.id]
+
+
+@row(NODE, '`io.to("a").to("b").emit("x")`')
+async def node_to() -> None:
+    async with pair() as test:
+        test.io.sockets[test.a.id].join("a")
+        test.io.sockets[test.b.id].join("b")
+        test.io.to("a", "b").emit("x")
+        test.io.to("a").to("b").emit("y")
+        test.io.to(["a"]).emit("z")
+        assert test.names() == (["x", "y", "z"], ["x", "y"])
+
+
+@row(NODE, "`io.to([])`")
+async def node_to_nothing() -> None:
+    with pytest.raises(ValueError, match="to reach all sockets, leave to"):
+        SocketServer().to([])
+
+
+@row(NODE, '`io.in("a").except("b")`')
+async def node_except() -> None:
+    async with pair() as test:
+        test.io.sockets_join("a")
+        test.io.sockets[test.b.id].join("b")
+        test.io.in_("a").except_("b").emit("x")
+        assert test.names() == (["x"], [])
+
+
+@row(NODE, '`socket.broadcast.emit("x")`')
+async def node_broadcast() -> None:
+    async with pair() as test:
+        test.socket.broadcast.emit("x")
+        assert test.names() == ([], ["x"])
+
+
+@row(NODE, '`socket.volatile.emit("x")`')
+async def node_volatile() -> None:
+    async with pair() as test:
+        test.socket.volatile.emit("x")
+        test.a.connection.pause()
+        test.socket.volatile.emit("dropped")
+        test.a.connection.resume()
+        assert test.names() == (["x"], [])
+
+
+@row(NODE, '`socket.join("a")`')
+async def node_join() -> None:
+    async with pair() as test:
+        test.socket.join("a")
+        test.io.to("a").emit("x")
+        await test.socket.join("b")
+        assert test.names() == (["x"], [])
+
+
+@row(NODE, '`socket.rooms.has("a")`')
+async def node_rooms() -> None:
+    async with pair() as test:
+        test.socket.join("a")
+        assert "a" in test.socket.rooms
+        assert test.a.id in test.socket.rooms
+
+
+@row(NODE, "`socket.data.user = user`")
+async def node_data() -> None:
+    async with pair() as test:
+        test.socket.data["user"] = "alice"
+        (found, _) = await test.io.fetch_sockets()
+        assert found.data == {"user": "alice"}
+
+
+@row(NODE, "`socket.handshake.auth.token`")
+async def node_auth() -> None:
+    async with pair() as test:
+        assert test.socket.handshake.auth["token"] == "t"
+
+
+@row(NODE, "`socket.disconnect(true)`")
+async def node_disconnect() -> None:
+    async with pair() as test:
+        test.socket.disconnect(close=True)
+        assert test.a.connection.is_closed
+        assert test.b.connected
+
+
+@row(NODE, "`socket.onAny((event, ...args) => ...)`")
+async def node_on_any() -> None:
+    io = SocketServer()
+    seen: list[Any] = []
+    io.on_any(lambda socket, event, *args: seen.append((socket.id, event, args)))
+    async with Pair(io) as test:
+        test.socket.on_any(lambda event, *args: seen.append((event, args)))
+        test.a.emit("x", 1)
+        assert seen == [("x", (1,)), (test.a.id, "x", (1,))]
+
+
+@row(NODE, '`io.of("/admin")`')
+async def node_namespace() -> None:
+    async with pair() as test:
+        test.io.of("/admin").on("x", lambda socket: socket.namespace.name)
+        client = await test.server.connect("/admin")
+        assert await client.emit_with_ack("x") == "/admin"
+
+
+@row(NODE, r"`io.of(/^\/org-\d+$/)`")
+async def node_dynamic_namespace() -> None:
+    async with pair() as test:
+        test.io.of(re.compile(r"/org-\d+"))
+        assert (await test.server.connect("/org-7")).connected
+        with pytest.raises(ConnectError, match="Invalid namespace"):
+            await test.server.connect("/org-7-more")
+
+
+@row(NODE, "`await io.fetchSockets()`")
+async def node_fetch_sockets() -> None:
+    async with pair() as test:
+        assert [each.id for each in await test.io.fetch_sockets()] == [test.a.id, test.b.id]
+        with pytest.raises(AttributeError, match=r"await io\.fetch_sockets"):
+            test.io.fetchSockets()  # type: ignore[attr-defined]
+
+
+@row(NODE, '`io.socketsJoin("a")`')
+async def node_sockets_join() -> None:
+    async with pair() as test:
+        test.io.sockets_join("a")
+        assert test.io.main.rooms["a"] == {test.a.id, test.b.id}
+
+
+@row(NODE, "`io.engine.clientsCount`")
+async def node_clients_count() -> None:
+    async with pair() as test:
+        assert len(test.io.engine.sessions) == 2
+
+
+@row(NODE, "`await io.close()`")
+async def node_close() -> None:
+    async with pair() as test:
+        await test.io.shutdown(grace=0)
+        assert test.a.connection.is_closed
+    with pytest.raises(AttributeError, match=r"await io\.shutdown"):
+        SocketServer().close()  # type: ignore[attr-defined]
+
+
+@row(NODE, "an exception in a handler ends the process")
+async def node_exception() -> None:
+    io = SocketServer()
+    errors: list[BaseException] = []
+    io.on_error(lambda error, socket, event: errors.append(error))
+    io.on("x", lambda socket: 1 / 0)
+    async with Pair(io) as test:
+        assert (await test.a.emit_with_ack("x"))["code"] == "HANDLER_ERROR"
+        assert test.a.connected
+    assert len(errors) == 1
+
+
+# -- python-socketio
+
+
+@row(PYTHON, '`sio = socketio.AsyncServer(cors_allowed_origins="https://a.example")`')
+async def python_server() -> None:
+    await node_cors()
+    with pytest.raises(TypeError, match="cors"):
+        SocketServer(cors_allowed_origins="https://a.example")  # type: ignore[call-arg]
+
+
+@row(PYTHON, "`app = socketio.ASGIApp(sio, other)`")
+async def python_mount() -> None:
+    io = SocketServer()
+
+    async def other(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    io.mount(other)
+    listener = await io.listen(port=0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await reader.readline()).startswith(b"HTTP/1.1 204")
+    writer.close()
+    await io.shutdown()
+
+
+@row(PYTHON, "`@sio.event`")
+async def python_event() -> None:
+    io = SocketServer()
+    io.on("name of the event", lambda socket: "handled")
+    async with Pair(io) as test:
+        assert await test.a.emit_with_ack("name of the event") == "handled"
+    with pytest.raises(AttributeError, match=r"@io\.on"):
+        io.event  # type: ignore[attr-defined]  # noqa: B018
+
+
+@row(PYTHON, "`async def connect(sid, environ, auth)`")
+async def python_connect() -> None:
+    with pytest.raises(TypeError, match=r"connect\(socket: Socket, .*socket\.handshake"):
+
+        @SocketServer().on("connect")
+        async def connect(sid, environ, auth):  # type: ignore[no-untyped-def]
+            pass
+
+    io = SocketServer()
+    seen: list[Any] = []
+
+    @io.on("connection")
+    def connected(socket: Socket) -> None:
+        seen.append((socket.handshake.auth, socket.handshake.headers))
+
+    async with Pair(io):
+        assert seen[0] == ({"token": "t"}, {})
+
+
+@row(PYTHON, '`raise ConnectionRefusedError("no")` in `connect`')
+async def python_refuse() -> None:
+    await check_refusals("no")
+
+
+@row(PYTHON, "`return False` in `connect` without a middleware")
+async def python_refuse_late() -> None:
+    io = SocketServer()
+    io.on("connect", lambda socket: False)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert not client.connected
+        assert not io.sockets
+
+
+@row(PYTHON, "`async def disconnect(sid, reason)`")
+async def python_disconnect_handler() -> None:
+    io = SocketServer()
+    reasons: list[str] = []
+
+    @io.on("disconnect")
+    def left(socket: Socket, reason: str) -> None:
+        reasons.append(reason)
+
+    async with Pair(io) as test:
+        test.socket.disconnect()
+        assert reasons == ["server namespace disconnect"]
+
+
+@row(PYTHON, "`async def x(sid, data)`")
+async def python_handler() -> None:
+    io = SocketServer()
+
+    @io.on("x")
+    async def x(socket: Socket, data: Any) -> Any:
+        return [socket.id, data]
+
+    async with Pair(io) as test:
+        assert await test.a.emit_with_ack("x", 1) == [test.a.id, 1]
+
+
+@row(PYTHON, '`@sio.on("*")`')
+async def python_catch_all() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+    io.on("known", lambda socket: None)
+    io.on_any(lambda socket, event, *args: seen.append(f"any {event}"))
+    io.on_unhandled(lambda socket, event, *args: seen.append(f"unhandled {event}"))
+    async with Pair(io) as test:
+        test.a.emit("known")
+        test.a.emit("unknown")
+        await settle()
+    assert seen == ["any known", "any unknown", "unhandled unknown"]
+    with pytest.raises(ValueError, match="on_unhandled"):
+        io.on("*", lambda socket: None)
+
+
+@row(PYTHON, '`await sio.emit("x", data)`')
+async def python_emit() -> None:
+    async with pair() as test:
+        test.io.emit("x", 1)
+        assert test.names() == (["x"], ["x"])
+        with pytest.raises(TypeError, match="remove 'await'"):
+            await test.io.emit("x", 1)  # type: ignore[func-returns-value]
+
+
+@row(PYTHON, '`await sio.emit("x", data, to=sid)`')
+async def python_emit_to() -> None:
+    async with pair() as test:
+        test.socket.emit("x", 1)
+        test.io.to(test.socket.id).emit("y", 1)
+        assert test.names() == (["x", "y"], [])
+        with pytest.raises(TypeError, match=r"\.to\(room\)\.emit"):
+            test.io.emit("x", 1, to=test.a.id)  # type: ignore[arg-type]
+
+
+@row(PYTHON, '`await sio.emit("x", data, room="a", skip_sid=sid)`')
+async def python_emit_skip() -> None:
+    async with pair() as test:
+        test.io.sockets_join("a")
+        test.socket.to("a").emit("x", 1)
+        assert test.names() == ([], ["x"])
+        for keyword in ("room", "skip_sid"):
+            with pytest.raises(TypeError, match="emit"):
+                test.io.emit("x", **{keyword: "a"})  # type: ignore[arg-type]
+
+
+@row(PYTHON, '`await sio.emit("x", data, namespace="/a")`')
+async def python_emit_namespace() -> None:
+    async with pair() as test:
+        test.io.of("/a")
+        client = await test.server.connect("/a")
+        test.io.of("/a").emit("x", 1)
+        assert client.received == [("x", [1])]
+        assert test.names() == ([], [])
+        with pytest.raises(TypeError, match=r"io\.of\(namespace\)\.emit"):
+            test.io.emit("x", namespace="/a")  # type: ignore[arg-type]
+
+
+@row(PYTHON, '`await sio.emit("x", data, to=sid, callback=f)`')
+async def python_callback() -> None:
+    async with pair() as test:
+        answers: list[Any] = []
+
+        async def note(answer: Any) -> None:
+            await asyncio.sleep(0)
+            answers.append(answer)
+
+        test.a.auto_ack = lambda name, args: args[0]
+        test.socket.emit("x", 1, ack=note)
+        await settle()
+        assert answers == [1]
+        with pytest.raises(TypeError, match="ack=f"):
+            test.socket.emit("x", callback=note)  # type: ignore[call-arg]
+
+
+@row(PYTHON, '`await sio.emit("x", ("a", "b"))`')
+async def python_tuple() -> None:
+    async with pair() as test:
+        test.io.emit("x", "a", "b")
+        test.io.emit("x", ("a", "b"))
+        assert test.a.received == [("x", ["a", "b"]), ("x", [["a", "b"]])]
+
+
+@row(PYTHON, '`await sio.call("x", data, to=sid, timeout=5)`')
+async def python_call() -> None:
+    await node_emit_with_ack()
+
+
+@row(PYTHON, '`await sio.enter_room(sid, "a")`')
+async def python_enter_room() -> None:
+    await node_join()
+    with pytest.raises(AttributeError, match=r"socket\.join\(room\)"):
+        SocketServer().enter_room("sid", "a")  # type: ignore[attr-defined]
+
+
+@row(PYTHON, '`await sio.leave_room(sid, "a")`')
+async def python_leave_room() -> None:
+    async with pair() as test:
+        test.socket.join("a")
+        test.socket.leave("a")
+        assert test.socket.rooms == {test.a.id}
+
+
+@row(PYTHON, '`await sio.close_room("a")`')
+async def python_close_room() -> None:
+    async with pair() as test:
+        test.io.sockets_join("a")
+        test.io.in_("a").sockets_leave("a")
+        assert "a" not in test.io.main.rooms
+
+
+@row(PYTHON, "`sio.rooms(sid)`")
+async def python_rooms() -> None:
+    await node_rooms()
+
+
+@row(PYTHON, '`sio.manager.get_participants("/", "a")`')
+async def python_participants() -> None:
+    async with pair() as test:
+        test.socket.join("a")
+        assert await test.io.in_("a").fetch_sockets() == [test.socket]
+
+
+@row(PYTHON, '`await sio.save_session(sid, {"user": user})`')
+async def python_save_session() -> None:
+    await node_data()
+
+
+@row(PYTHON, "`await sio.get_session(sid)`")
+async def python_get_session() -> None:
+    async with pair() as test:
+        assert test.socket.data == {}
+    with pytest.raises(AttributeError, match=r"socket\.data"):
+        SocketServer().get_session("sid")  # type: ignore[attr-defined]
+
+
+@row(PYTHON, "`sio.get_environ(sid)`")
+async def python_environ() -> None:
+    async with pair() as test:
+        assert test.socket.handshake.address == "127.0.0.1"
+        assert test.socket.handshake.query["EIO"] == "4"
+
+
+@row(PYTHON, "`sio.transport(sid)`")
+async def python_transport() -> None:
+    async with pair() as test:
+        assert test.socket.session.transport.name == "websocket"
+
+
+@row(PYTHON, "`await sio.disconnect(sid)`")
+async def python_disconnect() -> None:
+    async with pair() as test:
+        test.socket.disconnect()
+        assert not test.a.connected
+        assert test.b.connected
+
+
+@row(PYTHON, "`sio.start_background_task(f)`")
+async def python_background_task() -> None:
+    io = SocketServer()
+
+    @io.on("x")
+    def x(socket: Socket) -> None:
+        async def later() -> None:
+            await asyncio.sleep(0)
+            socket.emit("later")
+
+        socket.data["task"] = asyncio.create_task(later())
+
+    async with Pair(io) as test:
+        test.a.emit("x")
+        assert await test.a.receive_event("later") == []
+
+
+@row(PYTHON, "`class Chat(socketio.AsyncNamespace)`")
+async def python_class() -> None:
+    class Chat:
+        @event("x")
+        async def on_x(self, socket: Socket, data: Any) -> Any:
+            return data
+
+    async with pair() as test:
+        test.io.of("/chat").register(Chat())
+        client = await test.server.connect("/chat")
+        assert await client.emit_with_ack("x", 1) == 1
+
+
+@row(PYTHON, "`async_handlers=False`")
+async def python_serialize() -> None:
+    io = SocketServer(serialize_handlers=True)
+    seen: list[str] = []
+
+    @io.on("x")
+    async def x(socket: Socket, number: int) -> None:
+        seen.append(f"start {number}")
+        await asyncio.sleep(0)
+        seen.append(f"end {number}")
+
+    async with Pair(io) as test:
+        test.a.emit("x", 1)
+        test.a.emit("x", 2)
+        await settle()
+    assert seen == ["start 1", "end 1", "start 2", "end 2"]
+    with pytest.raises(TypeError, match="async_handlers"):
+        SocketServer(async_handlers=False)  # type: ignore[call-arg]
+
+
+@row(PYTHON, "`logger=True`")
+async def python_logger() -> None:
+    with pytest.raises(TypeError, match=r'logging\.getLogger\("socketio_core"\)'):
+        SocketServer(logger=True)  # type: ignore[call-arg]
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger = logging.getLogger("socketio_core")
+    logger.addHandler(handler)
+    try:
+        io = SocketServer()
+        io.on("x", lambda socket: 1 / 0)
+        async with Pair(io) as test:
+            test.a.emit("x")
+    finally:
+        logger.removeHandler(handler)
+    assert len(records) == 1
+
+
+@pytest.mark.parametrize("check", checks())
+async def test_row_works_as_described(check: Check) -> None:
+    await check()
+
+
+def test_rules_list_the_refused_names_of_the_first_parameter() -> None:
+    rules = (ROOT / "docs" / "migration.md").read_text("utf-8").split("## Rules", 1)[1]
+    sentence = rules.split("with the name ", 1)[1].split(". ", 1)[0]
+    assert set(re.findall(r"`(\w+)`", sentence)) == NOT_A_SOCKET
