@@ -19,7 +19,7 @@ from engineio_core.errors import HandshakeRefusedError
 from engineio_core.http.cors import CorsPolicy, has_invalid_origin
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import HttpRequest, HttpResponse
-from engineio_core.http.states import ExchangeState
+from engineio_core.http.states import GONE
 from engineio_core.ids import generate_id
 from engineio_core.noop import noop
 from engineio_core.options import EngineOptions
@@ -117,9 +117,7 @@ class Admission:
             async with asyncio.timeout(self._options.handshake_timeout):
                 decision = await _drive(checks, awaited)
             exchange.on_abort = noop
-            if (
-                exchange.state is not ExchangeState.GONE
-            ):  # a middleware can suppress its cancellation
+            if exchange.state is not GONE:  # a middleware can suppress its cancellation
                 self._report(exchange, decision)
         except HandshakeRefusedError as refusal:
             self._target._refused(exchange, refusal)

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import HttpResponse
-from engineio_core.http.states import ExchangeState
+from engineio_core.http.states import FINISHED, GONE, STREAMING
 
 logger = logging.getLogger("engineio_core")
 
@@ -100,7 +100,7 @@ class _Cycle:
             await app(self._scope(), self.receive, self.send)
         except Exception:
             # After a disconnect the application may raise ClientLeftError, or its own exception.
-            if exchange.state is not ExchangeState.GONE:
+            if exchange.state is not GONE:
                 logger.exception("the ASGI application failed on %s", exchange.request.path)
                 self._give_up()
         except asyncio.CancelledError:
@@ -115,7 +115,7 @@ class _Cycle:
                 self._give_up()
 
     def _give_up(self) -> None:
-        if self._exchange.state is ExchangeState.STREAMING:
+        if self._exchange.state is STREAMING:
             # The head is sent: only an abort shows the client that the body is incomplete.
             self._exchange.abort()
         else:
@@ -184,11 +184,11 @@ class _Cycle:
     async def send(self, message: Message) -> None:
         """Send the head or a piece of the body. Raises ClientLeftError after a disconnect."""
         exchange = self._exchange
-        if exchange.state is ExchangeState.GONE:
+        if exchange.state is GONE:
             raise ClientLeftError("the client disconnected before the end of the response")
         kind = message["type"]
         is_start = kind == "http.response.start"
-        if exchange.state is ExchangeState.FINISHED or is_start == self._has_started:
+        if exchange.state is FINISHED or is_start == self._has_started:
             raise RuntimeError(f"the ASGI application sent {kind!r} out of order")
         if is_start:
             headers = [

@@ -25,7 +25,17 @@ from engineio_core.http.message import (
     encode_response,
     join_headers,
 )
-from engineio_core.http.states import ConnectionState, ExchangeState
+from engineio_core.http.states import (
+    BODY,
+    CLOSED,
+    FINISHED,
+    HEAD,
+    IDLE,
+    LINGERING,
+    RESPONDING,
+    WAITING,
+    ConnectionState,
+)
 from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.options import EngineOptions
 
@@ -66,7 +76,7 @@ class HttpConnection(asyncio.Protocol):
     state: ConnectionState
 
     def __init__(self, router: Router, clock: Clock, connections: set[HttpConnection]) -> None:
-        self.state = ConnectionState.IDLE
+        self.state = IDLE
         self._router = router
         self._clock = clock
         self._connections = connections
@@ -108,8 +118,8 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Read bytes; no exception leaves this method."""
         state = self.state
-        if state is ConnectionState.IDLE:
-            self.state = ConnectionState.HEAD
+        if state is IDLE:
+            self.state = HEAD
         elif self._is_ending():
             return
         self._held += len(data)
@@ -122,7 +132,7 @@ class HttpConnection(asyncio.Protocol):
                 self._refuse(error.error_status_hint, str(error))
                 return
         self._advance()
-        if state is ConnectionState.IDLE and self.state is ConnectionState.HEAD:
+        if state is IDLE and self.state is HEAD:
             self._set_deadline(self._router.options.header_timeout)
         if self._held > self._router.options.max_header_size and not self._is_ending():
             # Further pipelined requests wait in the kernel.
@@ -136,8 +146,8 @@ class HttpConnection(asyncio.Protocol):
         """Notify the exchange that the client left."""
         self._stop()
         self._connections.discard(self)
-        if self.state is not ConnectionState.CLOSED:
-            self.state = ConnectionState.CLOSED
+        if self.state is not CLOSED:
+            self.state = CLOSED
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.client_left()
@@ -178,14 +188,14 @@ class HttpConnection(asyncio.Protocol):
         """Handle one event; return whether another may follow."""
         exchange = self._exchange
         if exchange is None:
-            if self.state is not ConnectionState.HEAD or self._is_writing_paused:
+            if self.state is not HEAD or self._is_writing_paused:
                 return False
             return self._begin_fast() or self._begin_slowly()
-        if self.state is ConnectionState.RESPONDING:
-            return exchange.state is ExchangeState.FINISHED and self._end_exchange(exchange)
+        if self.state is RESPONDING:
+            return exchange.state is FINISHED and self._end_exchange(exchange)
         if self._is_body_paused:
             return False
-        if exchange.reader is None and exchange.state is ExchangeState.WAITING:
+        if exchange.reader is None and exchange.state is WAITING:
             return False
         return self._read_body(exchange)
 
@@ -280,9 +290,9 @@ class HttpConnection(asyncio.Protocol):
         self._checked = self._discarded = 0
         self._is_body_paused = False
         if "content-length" in headers or "transfer-encoding" in headers:
-            self.state = ConnectionState.BODY
+            self.state = BODY
         else:
-            self.state = ConnectionState.RESPONDING
+            self.state = RESPONDING
         self._router._route(exchange)
 
     def _read_body(self, exchange: Exchange) -> bool:
@@ -291,7 +301,7 @@ class HttpConnection(asyncio.Protocol):
         parser = self._parser
         if parser is None:
             body, self._body = self._body, None
-            self.state = ConnectionState.RESPONDING
+            self.state = RESPONDING
             if reader is not None:
                 if body:
                     reader.body_data(body)
@@ -310,12 +320,12 @@ class HttpConnection(asyncio.Protocol):
             self._linger()
             return False
         if isinstance(event, h11.EndOfMessage):
-            self.state = ConnectionState.RESPONDING
+            self.state = RESPONDING
             self._deadline = math.inf
             if reader is not None:
                 reader.body_complete()
             return True
-        if parser.they_are_waiting_for_100_continue and exchange.state is ExchangeState.WAITING:
+        if parser.they_are_waiting_for_100_continue and exchange.state is WAITING:
             self.tcp.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             parser.send(h11.InformationalResponse(status_code=100, headers=[]))
         return False
@@ -338,7 +348,7 @@ class HttpConnection(asyncio.Protocol):
     @property
     def is_body_read(self) -> bool:
         """Whether the connection has read the whole request."""
-        return self.state is not ConnectionState.BODY
+        return self.state is not BODY
 
     def write(self, data: bytes) -> None:
         """Write bytes to the client."""
@@ -365,7 +375,7 @@ class HttpConnection(asyncio.Protocol):
             return
         parser = self._parser
         if (parser is not None and parser.they_are_waiting_for_100_continue) or (
-            not exchange.keep_alive and self.state is ConnectionState.BODY
+            not exchange.keep_alive and self.state is BODY
         ):
             self._linger()
             return
@@ -378,8 +388,8 @@ class HttpConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Abort TCP; unsent bytes are dropped."""
         self._exchange = None
-        if self.state is not ConnectionState.CLOSED:
-            self.state = ConnectionState.CLOSED
+        if self.state is not CLOSED:
+            self.state = CLOSED
         self._stop()
         self.tcp.abort()
 
@@ -392,7 +402,7 @@ class HttpConnection(asyncio.Protocol):
             data, _ = self._parser.trailing_data
         self._unread, self._held = b"", 0
         self._exchange = None
-        self.state = ConnectionState.CLOSED
+        self.state = CLOSED
         self._stop()
         self._connections.discard(self)
         return self.tcp, data
@@ -403,11 +413,11 @@ class HttpConnection(asyncio.Protocol):
         """Close now, or after the response if a request is under way."""
         if self._exchange is not None:
             self._exchange.keep_alive = False
-        elif self.state is not ConnectionState.CLOSED:  # aborted, and not yet lost
+        elif self.state is not CLOSED:  # aborted, and not yet lost
             self._close()
 
     def _is_ending(self) -> bool:
-        return self.state is ConnectionState.LINGERING or self.state is ConnectionState.CLOSED
+        return self.state is LINGERING or self.state is CLOSED
 
     def _end_exchange(self, exchange: Exchange) -> bool:
         """Wait for the next request, or close; return whether the next request is buffered."""
@@ -424,22 +434,22 @@ class HttpConnection(asyncio.Protocol):
         self._held = len(self._unread)
         options = self._router.options
         if self._unread:
-            self.state = ConnectionState.HEAD
+            self.state = HEAD
             self._set_deadline(options.header_timeout)
             return True
-        self.state = ConnectionState.IDLE
+        self.state = IDLE
         self._set_deadline(options.keep_alive_timeout)
         return False
 
     def _close(self) -> None:
         """Close TCP after all writes; the deadline aborts a client that does not read."""
-        self.state = ConnectionState.LINGERING
+        self.state = LINGERING
         self._set_deadline(self._router.options.close_timeout)
         self.tcp.close()
 
     def _linger(self) -> None:
         """Close without a reset, so that a client that still uploads can read its response."""
-        self.state = ConnectionState.LINGERING
+        self.state = LINGERING
         self._exchange = None
         if self.tcp.can_write_eof() and not self.tcp.is_closing():
             self.tcp.write_eof()
@@ -452,7 +462,7 @@ class HttpConnection(asyncio.Protocol):
             return
         logger.info("refused a request from %s with status %d: %s", self.peer, status, why)
         exchange, self._exchange = self._exchange, None
-        if exchange is None or exchange.state is ExchangeState.WAITING:
+        if exchange is None or exchange.state is WAITING:
             self.tcp.write(encode_response(HttpResponse(status), {}, close=True))
         if exchange is not None:
             exchange.client_left()
@@ -487,9 +497,9 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._deadline > self._clock.time():
             self._timer = self._clock.call_at(self._deadline, self._check_deadline)
-        elif self.state is ConnectionState.LINGERING:
+        elif self.state is LINGERING:
             self.tcp.abort()
-        elif self.state is ConnectionState.IDLE:
+        elif self.state is IDLE:
             self._close()
         else:
             self._refuse(408, "the request did not arrive in time")

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from engineio_core.http.message import (
     HttpRequest,
@@ -17,7 +17,7 @@ from engineio_core.http.message import (
     encode_response,
     encode_stream_head,
 )
-from engineio_core.http.states import ExchangeState
+from engineio_core.http.states import FINISHED, GONE, STREAMING, WAITING, ExchangeState
 from engineio_core.noop import noop
 
 logger = logging.getLogger("engineio_core")
@@ -68,6 +68,9 @@ class BodyFraming(Enum):
     UNTIL_CLOSE = "until close"  # HTTP/1.0
 
 
+_NO_BODY: Final = BodyFraming.NONE
+
+
 class Exchange:
     """One request that waits for its response; implements `http.message.Responder`.
 
@@ -89,11 +92,11 @@ class Exchange:
         self.request = request
         self.keep_alive = keep_alive
         self.is_http10 = is_http10
-        self.state = ExchangeState.WAITING
+        self.state = WAITING
         self.reader: BodyReader | None = None
         self._carrier = carrier
         # Set by start_stream; `_left` is the rest of the announced length.
-        self._framing = BodyFraming.NONE
+        self._framing: BodyFraming = _NO_BODY
         self._left = 0
         self.on_abort: Callable[[], None] = noop
         self.on_writable: Callable[[bool], None] = noop
@@ -101,7 +104,7 @@ class Exchange:
     @property
     def is_open(self) -> bool:
         """Whether a part of the response can still be sent."""
-        return self.state is ExchangeState.WAITING or self.state is ExchangeState.STREAMING
+        return self.state is WAITING or self.state is STREAMING
 
     @property
     def is_body_read(self) -> bool:
@@ -112,9 +115,9 @@ class Exchange:
 
     def respond(self, response: HttpResponse) -> None:
         """Send the response. A second response, or one to a client that left, is dropped."""
-        if self.state is not ExchangeState.WAITING:
+        if self.state is not WAITING:
             return
-        self.state = ExchangeState.FINISHED
+        self.state = FINISHED
         self.on_abort = noop
         extra = self.request.response_headers
         head_only = self.request.method == "HEAD"
@@ -131,7 +134,7 @@ class Exchange:
 
     def start_stream(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
         """Send the head of a response whose body follows. Raises ValueError for a bad header."""
-        if self.state is not ExchangeState.WAITING:
+        if self.state is not WAITING:
             return
         lines: list[tuple[str, str]] = []
         length: int | None = None
@@ -156,12 +159,12 @@ class Exchange:
             self._framing = BodyFraming.CHUNKED
         is_chunked = self._framing is BodyFraming.CHUNKED
         data = encode_stream_head(status, lines, chunked=is_chunked, close=not self.keep_alive)
-        self.state = ExchangeState.STREAMING
+        self.state = STREAMING
         self._carrier.write(data)
 
     def write(self, data: bytes) -> None:
         """Send a piece of the body. Raises ValueError if it exceeds the Content-Length."""
-        if not data or self.state is not ExchangeState.STREAMING:
+        if not data or self.state is not STREAMING:
             return
         match self._framing:
             case BodyFraming.NONE:
@@ -176,11 +179,11 @@ class Exchange:
 
     def finish(self) -> None:
         """End a streamed response. Raises ValueError if the body is shorter than announced."""
-        if self.state is not ExchangeState.STREAMING:
+        if self.state is not STREAMING:
             return
         if self._framing is BodyFraming.LENGTH and self._left:
             raise ValueError("the body of a response must not be shorter than its Content-Length")
-        self.state = ExchangeState.FINISHED
+        self.state = FINISHED
         if self._framing is BodyFraming.CHUNKED:
             self._carrier.write(b"0\r\n\r\n")
         self.on_abort = noop
@@ -217,21 +220,21 @@ class Exchange:
 
     def client_left(self) -> None:
         """Call `on_abort` once. The connection calls this method when the client leaves."""
-        if self.state is not ExchangeState.GONE:
-            self.state = ExchangeState.GONE
+        if self.state is not GONE:
+            self.state = GONE
             on_abort, self.on_abort = self.on_abort, noop
             on_abort()
 
     def abort(self) -> None:
         """Abort the connection without a response."""
-        if self.state is not ExchangeState.GONE:
-            self.state = ExchangeState.GONE
+        if self.state is not GONE:
+            self.state = GONE
             self.on_abort = noop
             self._carrier.abort()
 
     def upgrade(self) -> tuple[asyncio.Transport, bytes]:
         """Return TCP and the bytes behind the request; HTTP ends on this connection."""
-        self.state = ExchangeState.FINISHED
+        self.state = FINISHED
         self.on_abort = noop
         return self._carrier.release()
 
