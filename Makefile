@@ -1,75 +1,98 @@
-# One command each; every target makes what it needs. PYTHON names the interpreter the virtual environment is made with.
+# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8080
 ROWS ?= 20000
+# Arguments of pytest. A test file runs in one process, because its tests share clients and servers.
+PARALLEL := -n auto --dist loadfile
+CORE_TESTS := tests/engineio_core tests/socketio_core tests/vectors
 export HOST PORT
 
-.PHONY: run test lint types format setup peers diagrams conformance conformance-peers mutants bench bench-full bench-import clean
+.DEFAULT_GOAL := help
+.PHONY: help run setup quick test lint types format coverage oldest pythons conformance conformance-peers \
+	mutants diagrams peers bench bench-full bench-import clean
 
-run: $(VENV)/.installed
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
 
-test: setup peers lint types
-	$(BIN)/python -m pytest
-
-# What the tests need beside Python: the official clients, and a PostgreSQL server to start.
-setup: $(VENV)/.dev tests/interop/node_modules/.installed
+setup: $(VENV)/.dev tests/interop/node_modules/.installed ## Install the development tools, Node packages and PostgreSQL
 	@scripts/check-postgres
 
-# The servers that ours is compared with.
-peers: $(VENV)/.dev tests/targets/node_modules/.installed
-	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup
+quick: lint types ## Run lint, types and the tests that need neither Node nor PostgreSQL (under a minute)
+	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not slow" --hypothesis-profile=quick
 
-lint: $(VENV)/.dev
+test: setup peers lint types ## Run lint, types and all tests
+	$(BIN)/python -m pytest $(PARALLEL)
+
+lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.dev
+types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-diagrams: $(VENV)/.dev
-	$(BIN)/python scripts/state_diagrams.py
+coverage: setup ## Measure branch coverage and fail below the limits
+	@BIN=$(BIN) scripts/check-coverage
 
-# All dialogues against our own servers; `conformance-peers` writes spec-vectors/PEERS.md anew.
-conformance: peers
+oldest: $(VENV)/.dev ## Run the tests of core and hub with the oldest allowed dependencies
+	@PYTHON=$(abspath $(BIN)/python) scripts/test-oldest
+
+pythons: $(VENV)/.dev ## Run the tests of the core on every other installed Python version
+	@PYTHON=$(abspath $(BIN)/python) scripts/test-pythons
+
+conformance: peers ## Play all dialogues against our own servers
 	$(BIN)/python -m socketio_conformance --run "$(BIN)/python tests/targets/ours.py"
 
-conformance-peers: peers
+conformance-peers: peers ## Play all dialogues against other servers and write spec-vectors/PEERS.md
 	$(BIN)/python -m socketio_conformance.peers
 
-mutants: peers
+mutants: peers ## Check that the dialogues detect each deliberate fault
 	$(BIN)/python scripts/mutants.py
 
-bench: peers
+diagrams: $(VENV)/.dev ## Print the state tables into ARCHITECTURE.md
+	$(BIN)/python scripts/state_diagrams.py
+
+peers: $(VENV)/.dev tests/targets/node_modules/.installed ## Install the servers that the tests and benchmarks compare
+	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup
+
+bench: peers ## Compare this server with its peers
 	$(BIN)/python -m benchmarks
 
-bench-full: peers
+bench-full: peers ## Run every benchmark, with more rounds
 	$(BIN)/python -m benchmarks --full
 
-bench-import: setup
+bench-import: setup ## Measure the latency of clients during an import of ROWS rows
 	$(BIN)/python -m benchmarks.import_latency --rows $(ROWS)
 
+clean: ## Remove virtual environments, Node packages and caches
+	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+
+# pip 25.1 is the first version with --group.
 $(VENV)/.installed: pyproject.toml
 	@scripts/check-python $(PYTHON)
+	@echo "Installing the hub into $(VENV)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --editable '.[hub]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "Installing the development tools into $(VENV)"
+	@$(BIN)/python -m pip install --editable '.[hub,postgres]' --group dev
 	@touch $@
 
 %/node_modules/.installed: %/package.json %/package-lock.json
 	@scripts/check-node
-	@cd $* && npm ci --silent --no-audit --no-fund
+	@echo "Installing the Node packages of $*"
+	@cd $* && npm ci --no-audit --no-fund
 	@touch $@
-
-clean:
-	rm -rf $(VENV) benchmarks/.venv tests/*/node_modules benchmarks/node_modules .mypy_cache .ruff_cache .pytest_cache

@@ -1,10 +1,12 @@
-"""Fixtures that all tests may use."""
+"""Fixtures, markers and Hypothesis profiles for all tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from engineio_core.http.connection import HttpConnection
 from engineio_core.http.exchange import Exchange
@@ -12,9 +14,53 @@ from engineio_core.http.states import CONNECTION_TRANSITIONS, EXCHANGE_TRANSITIO
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.state_check import check_states
 
+HERE = Path(__file__).parent
+
+#: Tests that start Node: folders, and files outside of them.
+NODE = (
+    "benchmarks/test_servers.py",
+    "contract/test_front_end_wrapper.py",
+    "hextrackr_server/http/test_express_shim.py",
+    "interop/test_engine_client.py",
+    "interop/test_import_live.py",
+    "interop/test_recovery.py",
+    "interop/test_socket_clients.py",
+)
+#: Tests that start a PostgreSQL server.
+POSTGRES = ("hextrackr_server/postgres",)
+#: Tests that `make quick` leaves to `make test`.
+SLOW = (
+    "conformance/test_our_echo_servers.py",
+    "interop/test_python_socketio_client.py",
+    "packaging/test_installation.py",
+)
+MARKED = {"node": NODE, "postgres": POSTGRES, "slow": SLOW}
+
+# A deadline for one example fails on a busy machine; pytest-timeout ends a test that hangs.
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.register_profile("quick", settings.get_profile("default"), max_examples=20)
+settings.load_profile("default")
+
 illegal_transitions: list[str] = []
 check_states(HttpConnection, CONNECTION_TRANSITIONS, illegal_transitions)
 check_states(Exchange, EXCHANGE_TRANSITIONS, illegal_transitions)
+
+
+def pytest_configure() -> None:
+    """Fail when a table above names a path that does not exist."""
+    missing = [path for paths in MARKED.values() for path in paths if not (HERE / path).exists()]
+    if missing:
+        raise pytest.UsageError(f"tests/conftest.py marks paths that do not exist: {missing}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with what its file needs."""
+    for item in items:
+        if HERE in item.path.parents:
+            path = item.path.relative_to(HERE).as_posix()
+            for marker, paths in MARKED.items():
+                if path.startswith(paths):
+                    item.add_marker(marker)
 
 
 @pytest.fixture(autouse=True)

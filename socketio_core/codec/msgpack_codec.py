@@ -155,7 +155,8 @@ def _unpack(data: bytes) -> dict[Any, Any]:
             message = _unpack_exactly(data)
         else:
             message = _decode(data)
-    except (ValueError, OverflowError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        # TypeError: msgspec before 0.22 does not check that map keys are hashable.
         refuse_payload()
     if not isinstance(message, dict):
         refuse_payload()

@@ -21,7 +21,7 @@ from tests.helpers.wire import parse_frames
 messages = st.one_of(st.text().map(lambda text: text.replace("\x1e", "")), st.binary())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(messages, min_size=1))
 def test_a_payload_comes_back_as_its_packets(sent: list[str | bytes]) -> None:
     body = encode_payload([EncodedPacket.message(message) for message in sent])
@@ -31,7 +31,7 @@ def test_a_payload_comes_back_as_its_packets(sent: list[str | bytes]) -> None:
     assert received == sent
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary())
 def test_any_bytes_are_packets_or_one_kind_of_error(body: bytes) -> None:
     try:
@@ -60,7 +60,7 @@ def test_a_message_has_one_form_for_each_transport(
     assert packet.frame is packet.frame
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(min_value=0, max_value=70_000), st.sampled_from([TEXT, BINARY]), st.booleans())
 def test_a_frame_tells_its_length(length: int, opcode: int, rsv1: bool) -> None:
     frames, rest = parse_frames(encode_frame(opcode, b"x" * length, rsv1))
@@ -105,7 +105,7 @@ def test_garbage_is_no_target(target: str) -> None:
         split_target(target)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text())
 def test_any_query_is_read(query: str) -> None:
     assert all(isinstance(value, str) for value in parse_query(query).values())
