@@ -1,7 +1,7 @@
 """Print a pip constraints file with the lower bound of every dependency in pyproject.toml.
 
 The file pins `name==X` for each requirement `name>=X` of the distribution and its extras. A
-requirement without a lower bound is an error, because no version could then be tested as the oldest.
+requirement without a lower bound is an error: no version could then be tested as the oldest.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def _explain(
             why = "address already in use: stop the other server or choose another path"
         case errno.EADDRINUSE:
             why = "address already in use: stop the other server or choose another port"
-        case errno.EADDRNOTAVAIL:
+        case errno.EADDRNOTAVAIL | None:  # asyncio from 3.13 raises an OSError without errno
             why = "this machine does not have the address: choose another host"
         case errno.EACCES | errno.EPERM if path is None and fd is None:
             why = "permission denied: choose a port above 1023"
@@ -199,7 +199,8 @@ def _explain(
             why = error.strerror or str(error)
     if isinstance(error, socket.gaierror):
         return socket.gaierror(error.errno, f"cannot listen on {where}: {why}")
-    return OSError(error.errno, f"cannot listen on {where}: {why}")
+    number = errno.EADDRNOTAVAIL if error.errno is None else error.errno
+    return OSError(number, f"cannot listen on {where}: {why}")
 
 
 def _format_address(address: Any, scheme: str) -> str:

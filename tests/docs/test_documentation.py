@@ -381,7 +381,7 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
         block for block in reversed(blocks_of(ROOT / "README.md")) if block.language == "sh"
     )
     assert block.text.strip() == "make test"
-    assert "make test" in (ROOT / ".ci" / "run").read_text().splitlines()
+    assert "step make test" in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
 # -- links

@@ -1,0 +1,124 @@
+"""pyproject.toml agrees with the imports of the packages, the scripts and the Makefile."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.lower_bounds import lower_bounds
+
+ROOT = Path(__file__).resolve().parents[2]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT = PYPROJECT["project"]
+OURS = {"engineio_core", "socketio_core", "hextrackr_server", "socketio_conformance"}
+#: Distributions whose module has another name.
+MODULES = {"pyjwt": "jwt", "python-multipart": "python_multipart"}
+#: Imported by another library: the time zones of zoneinfo and the driver of SQLAlchemy.
+INDIRECT = {"tzdata", "psycopg"}
+
+
+def modules(requirements: list[str]) -> set[str]:
+    """Return the modules that requirements install."""
+    names = [re.split(r"[^\w-]", requirement)[0] for requirement in requirements]
+    return {MODULES.get(name, name) for name in names}
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes below a node that run, without the blocks of `if TYPE_CHECKING`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            for each in child.orelse:
+                yield each
+                yield from statements(each)
+        else:
+            yield child
+            yield from statements(child)
+
+
+def imports(*packages: str) -> set[str]:
+    """Return the modules outside of the standard library and this project that packages import."""
+    found = set()
+    for package in packages:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in statements(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Import):
+                    found |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found.add(node.module.split(".")[0])
+    return found - OURS - set(sys.stdlib_module_names)
+
+
+def test_dependencies_are_the_imports_of_the_core() -> None:
+    assert imports("engineio_core", "socketio_core", "socketio_conformance") == modules(
+        PROJECT["dependencies"]
+    )
+
+
+def test_hub_extra_is_what_only_the_hub_imports() -> None:
+    extras = PROJECT["optional-dependencies"]
+    core = modules(PROJECT["dependencies"])
+    assert imports("hextrackr_server") - core == modules(extras["hub"]) - INDIRECT
+    assert modules(extras["postgres"]) <= INDIRECT
+
+
+def test_classifiers_name_the_python_versions_that_ci_tests() -> None:
+    script = (ROOT / "scripts" / "test-pythons").read_text("utf-8")
+    tested = re.search(r'^VERSIONS="(.*)"$', script, re.MULTILINE)
+    assert tested is not None
+    prefix = "Programming Language :: Python :: 3."
+    classified = [each for each in PROJECT["classifiers"] if each.startswith(prefix)]
+    assert [each.rpartition(" ")[2] for each in classified] == tested[1].split()
+    assert PROJECT["requires-python"] == f">={tested[1].split()[0]}"
+
+
+def test_lower_bounds_pin_every_dependency() -> None:
+    every = [*PROJECT["dependencies"]]
+    for extra in PROJECT["optional-dependencies"].values():
+        every += extra
+    bounds = lower_bounds(PROJECT)
+    assert len(bounds) == len(every)
+    assert bounds["websockets"] == "15"
+    assert bounds["starlette"] == "1.7"
+    assert all(bounds.values())
+
+
+@pytest.mark.parametrize("requirement", ["h11", "h11==1.0", "h11<2"])
+def test_lower_bounds_reject_a_requirement_without_a_lower_bound(requirement: str) -> None:
+    with pytest.raises(ValueError, match="name>=version"):
+        lower_bounds({"dependencies": [requirement]})
+
+
+def test_development_tools_are_pinned() -> None:
+    groups = PYPROJECT["dependency-groups"]
+    runtime = modules([each for each in groups["test"] if "==" not in each])
+    assert runtime == {"starlette"}, "tools must be pinned with =="
+    assert all("==" in each for each in groups["dev"] if isinstance(each, str))
+    assert {"include-group": "test"} in groups["dev"]
+    assert "dev" not in PROJECT["optional-dependencies"]
+
+
+def test_make_without_a_target_lists_every_target_with_a_line() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    declared = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
+    assert declared is not None
+    targets = declared[1].replace("\\\n", " ").split()
+    done = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    listed = {line.split()[1]: line.split()[2:] for line in done.stdout.splitlines()}
+    assert set(listed) == set(targets)
+    assert all(listed.values())
+
+
+def test_ci_runs_every_check() -> None:
+    steps = (ROOT / ".ci" / "run").read_text("utf-8")
+    for target in ("test", "conformance", "coverage", "oldest", "pythons"):
+        assert re.search(rf"^step make {target}\b", steps, re.MULTILINE), target
