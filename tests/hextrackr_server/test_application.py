@@ -1,4 +1,4 @@
-"""The whole server, as its clients meet it."""
+"""Tests of the whole server through its clients and commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ROWS = [finding_row(host=f"h-{number}") for number in range(50)]
 
 
 class Site:
-    """A running server and its users."""
+    """A running server with tokens and clients of its users."""
 
     def __init__(self, application: Application, url: str, directory: Path) -> None:
         self.application = application
@@ -41,7 +41,7 @@ class Site:
         return connected(self.url, {"token": self.token(user, role)})
 
     async def upload(self, path: str, content: str, user: str = "7") -> dict[str, Any]:
-        """POST a file, as a browser would beside its socket."""
+        """Upload a file over HTTP."""
 
         def post() -> dict[str, Any]:
             headers = {"authorization": f"Bearer {self.token(user)}", "content-type": "text/csv"}
@@ -82,10 +82,10 @@ async def started(client: Client, content: str) -> int:
     return int(answer["importId"])
 
 
-# -- who may connect
+# -- authentication
 
 
-async def test_a_client_with_a_token_in_auth_is_in_its_rooms(site: Site) -> None:
+async def test_client_with_a_token_in_auth_joins_its_rooms(site: Site) -> None:
     async with site.client() as client:
         site.application.io.to("authenticated").emit("to-all")
         site.application.io.to("user-7").emit("to-me")
@@ -94,7 +94,7 @@ async def test_a_client_with_a_token_in_auth_is_in_its_rooms(site: Site) -> None
         assert [name for name, _ in client.events] == ["to-all", "to-me"]
 
 
-async def test_a_client_with_a_bearer_header_is_in(site: Site) -> None:
+async def test_client_with_a_bearer_header_is_connected(site: Site) -> None:
     headers = {"Authorization": f"Bearer {site.token()}"}
     async with connected(site.url, headers=headers) as client:
         assert (await client.ask("get-vulnerability-stats"))["success"]
@@ -109,7 +109,7 @@ async def test_a_client_with_a_bearer_header_is_in(site: Site) -> None:
         ({"token": "forged"}, "Invalid token"),
     ],
 )
-async def test_a_client_without_a_valid_token_is_refused_with_a_reason(
+async def test_client_without_a_valid_token_is_refused_with_a_reason(
     site: Site, auth: dict[str, Any] | None, message: str
 ) -> None:
     with pytest.raises(Refused) as refusal:
@@ -119,17 +119,17 @@ async def test_a_client_without_a_valid_token_is_refused_with_a_reason(
     assert refusal.value.answer["data"] == {"code": "UNAUTHORIZED", "type": "UnauthorizedError"}
 
 
-async def test_a_client_that_takes_itself_for_another_is_refused(site: Site) -> None:
+async def test_client_with_the_id_of_another_user_is_refused(site: Site) -> None:
     with pytest.raises(Refused) as refusal:
         async with connected(site.url, {"token": site.token("7"), "userId": "8"}):
             pass
     assert refusal.value.answer["data"]["code"] == "UNAUTHORIZED"
 
 
-# -- an import, watched
+# -- imports
 
 
-async def test_an_import_is_watched_from_its_start_to_its_end(site: Site) -> None:
+async def test_import_is_followed_from_start_to_end(site: Site) -> None:
     async with site.client() as client:
         number = await started(client, csv_text([*ROWS, ["", "", "", "", ""]][:50]))
         answer = await client.ask("join-import-room", number)
@@ -147,7 +147,7 @@ async def test_an_import_is_watched_from_its_start_to_its_end(site: Site) -> Non
         assert stats["data"]["lastImport"]["importId"] == number
 
 
-async def test_one_who_joins_before_the_work_begins_sees_all_of_it(site: Site) -> None:
+async def test_client_that_joins_early_receives_all_progress(site: Site) -> None:
     async with site.client() as client:
         first = await started(client, csv_text(ROWS * 20))
         second = await started(client, csv_text(ROWS))
@@ -162,7 +162,7 @@ async def test_one_who_joins_before_the_work_begins_sees_all_of_it(site: Site) -
         assert [p["importId"] for p in client.all("import-started")] == [first, second]
 
 
-async def test_one_who_joins_after_the_end_sees_the_result(site: Site) -> None:
+async def test_client_that_joins_after_the_end_receives_the_result(site: Site) -> None:
     async with site.client() as client:
         number = await started(client, csv_text(ROWS))
         await client.seen("import-finished")
@@ -171,7 +171,7 @@ async def test_one_who_joins_after_the_end_sees_the_result(site: Site) -> None:
         assert status["result"]["summary"]["inserted"] == 50
 
 
-async def test_an_import_that_fails_says_why_and_what_is_missing(site: Site) -> None:
+async def test_failed_import_reports_its_reason_and_missing_columns(site: Site) -> None:
     async with site.client() as client:
         await started(client, "Location,Devices\n1,2\n")
         failed = await client.seen("import-failed")
@@ -180,7 +180,7 @@ async def test_an_import_that_fails_says_why_and_what_is_missing(site: Site) -> 
         assert site.findings() == 0
 
 
-async def test_an_upload_is_started_over_the_socket(site: Site) -> None:
+async def test_uploaded_file_is_imported_over_the_socket(site: Site) -> None:
     upload = await site.upload("/api/imports/upload?filename=s.csv", csv_text(ROWS))
     async with site.client() as client:
         payload = {"source": "upload", "uploadId": upload["uploadId"], "vendor": "cisco"}
@@ -192,7 +192,7 @@ async def test_an_upload_is_started_over_the_socket(site: Site) -> None:
         assert (again["success"], again["code"]) == (False, "NOT_FOUND")
 
 
-async def test_an_http_upload_tells_its_users_sockets(site: Site) -> None:
+async def test_import_over_http_notifies_the_sockets_of_its_user(site: Site) -> None:
     async with site.client("7") as mine, site.client("8") as others:
         answer = await site.upload("/api/imports?filename=s.csv", csv_text(ROWS))
         assert (await mine.seen("import-finished"))["importId"] == answer["importId"]
@@ -200,7 +200,7 @@ async def test_an_http_upload_tells_its_users_sockets(site: Site) -> None:
         assert {name for name, _ in others.events} <= {"vulnerability-change"}
 
 
-async def test_who_has_left_the_room_hears_no_more_of_it(site: Site) -> None:
+async def test_client_that_left_the_room_receives_no_more_events(site: Site) -> None:
     async with site.client() as client:
         await started(client, csv_text(ROWS * 20))
         number = await started(client, csv_text(ROWS))
@@ -211,7 +211,7 @@ async def test_who_has_left_the_room_hears_no_more_of_it(site: Site) -> None:
         assert client.all("import-completed") == []
 
 
-async def test_a_foreign_import_cannot_be_watched_but_by_admins(site: Site) -> None:
+async def test_import_of_another_user_can_be_followed_by_administrators_only(site: Site) -> None:
     async with (
         site.client("7") as owner,
         site.client("8") as other,
@@ -230,11 +230,11 @@ async def test_a_foreign_import_cannot_be_watched_but_by_admins(site: Site) -> N
         assert {name for name, _ in other.events} <= {"vulnerability-change"}
 
 
-# -- what is not as it should be
+# -- invalid requests
 
 
 @pytest.mark.parametrize("number", [None, {}, [1], "x", "1; --", -1, 0, 1.5, True, "", "9" * 30])
-async def test_what_is_no_import_id_is_refused(site: Site, number: Any) -> None:
+async def test_invalid_import_id_is_refused(site: Site, number: Any) -> None:
     async with site.client() as client:
         for event in ("join-import-room", "leave-import-room"):
             answer = await client.ask(event, number)
@@ -263,7 +263,7 @@ async def test_what_is_no_import_id_is_refused(site: Site, number: Any) -> None:
         ({"source": "inline", "filename": "x.csv", "csv": "", "scanDate": "soon"}, "scanDate"),
     ],
 )
-async def test_what_cannot_be_started_is_refused_by_field(
+async def test_invalid_import_request_is_refused_with_its_field(
     site: Site, payload: Any, path: str
 ) -> None:
     async with site.client() as client:
@@ -272,7 +272,7 @@ async def test_what_cannot_be_started_is_refused_by_field(
         assert answer["fields"][0]["path"] == path
 
 
-async def test_unknown_filters_are_refused_by_name(site: Site) -> None:
+async def test_unknown_filters_are_refused_with_the_known_names(site: Site) -> None:
     async with site.client() as client:
         answer = await client.ask("get-vulnerability-stats", {"filters": {"owner": "me"}})
         filters = {"severity": "high", "isKev": True, "vendor": "CISCO", "hostname": "web-1"}
@@ -282,7 +282,7 @@ async def test_unknown_filters_are_refused_by_name(site: Site) -> None:
         assert (await client.ask("get-vulnerability-stats", filters))["success"]
 
 
-async def test_what_is_chosen_among_few_is_refused_with_those(site: Site) -> None:
+async def test_invalid_choice_is_refused_with_the_valid_ones(site: Site) -> None:
     async with site.client() as client:
         answer = await client.ask("start-import", {"source": "file"})
         text = "must be one of upload, inline, path, external"
@@ -294,7 +294,7 @@ async def test_what_is_chosen_among_few_is_refused_with_those(site: Site) -> Non
         assert answer["fields"] == [{"path": "cve", "message": text}]
 
 
-async def test_events_without_an_ack_disturb_nobody(site: Site) -> None:
+async def test_events_without_an_ack_are_harmless(site: Site) -> None:
     async with site.client() as client:
         for event in ("start-import", "join-import-room", "leave-import-room"):
             await client.tell(event)
@@ -304,7 +304,7 @@ async def test_events_without_an_ack_disturb_nobody(site: Site) -> None:
         assert (await client.ask("get-vulnerability-stats"))["success"]
 
 
-async def test_a_broken_packet_closes_its_client_alone(site: Site) -> None:
+async def test_invalid_packet_closes_its_client_only(site: Site) -> None:
     async with site.client() as other:
         async with site.client() as client:
             await client.send("42[broken")
@@ -312,10 +312,10 @@ async def test_a_broken_packet_closes_its_client_alone(site: Site) -> None:
         assert (await other.ask("get-vulnerability-stats"))["success"]
 
 
-# -- the command line against a server
+# -- commands
 
 
-async def test_the_import_command_imports_and_tells(
+async def test_import_command_imports_and_prints_the_result(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = site.directory / "sample.csv"
@@ -331,7 +331,7 @@ async def test_the_import_command_imports_and_tells(
     assert "uploading" in output.err
 
 
-async def test_the_import_command_fails_with_what_a_foreign_file_misses(
+async def test_import_command_prints_the_missing_columns_of_an_unrelated_file(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = site.directory / "tickets.csv"
@@ -343,7 +343,7 @@ async def test_the_import_command_fails_with_what_a_foreign_file_misses(
     assert "host: one of these columns is needed: asset.name" in error
 
 
-async def test_the_import_command_tells_of_a_bad_token(
+async def test_import_command_reports_an_invalid_token(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = site.directory / "large.csv"
@@ -353,7 +353,7 @@ async def test_the_import_command_tells_of_a_bad_token(
     assert "the server rejects the token (Invalid token)" in capsys.readouterr().err
 
 
-async def test_browsers_of_configured_origins_may_ask_over_http(site: Site) -> None:
+async def test_configured_origin_is_allowed_over_http(site: Site) -> None:
     def ask() -> str | None:
         headers = {"origin": "https://app.example"}
         request = urllib.request.Request(site.url + "/health", headers=headers)
@@ -364,7 +364,7 @@ async def test_browsers_of_configured_origins_may_ask_over_http(site: Site) -> N
     assert await asyncio.to_thread(ask) == "https://app.example"
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
+def test_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         served = subprocess.run(
@@ -381,7 +381,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_the_development_server_says_what_to_try_and_it_works(tmp_path: Path) -> None:
+def test_development_server_prints_commands_that_work(tmp_path: Path) -> None:
     command = [*SERVE, "--port", "0", "--database", str(tmp_path / "x.db")]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""The commands, as far as they need no server."""
+"""Tests of the commands that need no server."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_token_is_signed_with_the_configured_secret(
+def test_token_is_signed_with_the_configured_secret(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET.decode())
@@ -76,12 +76,12 @@ def test_a_token_is_signed_with_the_configured_secret(
     assert TokenAuthority(SECRET).verify(token) == Principal("7", "alice", "admin")
 
 
-def test_without_a_secret_no_token_is_signed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_token_command_fails_without_a_secret(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["token", "--user", "7"]) == 1
     assert "set JWT_SECRET" in capsys.readouterr().err
 
 
-def test_without_a_secret_the_server_says_so_in_one_line(
+def test_serve_reports_a_missing_secret_in_one_line(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert main(["serve", "--database", str(tmp_path / "x.db")]) == 1
@@ -91,7 +91,7 @@ def test_without_a_secret_the_server_says_so_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_bad_user_id_is_refused_before_signing(
+def test_token_command_refuses_an_invalid_user_id(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET.decode())
@@ -99,24 +99,24 @@ def test_a_bad_user_id_is_refused_before_signing(
     assert "a user ID must have" in capsys.readouterr().err
 
 
-def test_a_sample_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sample_command_writes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sample", "--rows", "10", "--seed", "3", str(tmp_path / "s.csv")]) == 0
     assert "10 rows, seed 3" in capsys.readouterr().out
     assert main(["sample", "--rows", "10", str(tmp_path / "none" / "s.csv")]) == 1
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_an_import_needs_a_token(capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_command_requires_a_token(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", "x.csv"]) == 1
     assert "--token or HEXTRACKR_TOKEN" in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_command_reports_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", "/nowhere/x.csv", "--token", "t"]) == 1
     assert "/nowhere/x.csv cannot be read" in capsys.readouterr().err
 
 
-def test_a_server_that_is_not_there_is_told(
+def test_import_command_reports_an_unreachable_server(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, unused_tcp_port: int
 ) -> None:
     file = tmp_path / "x.csv"
@@ -129,12 +129,12 @@ def test_a_server_that_is_not_there_is_told(
 @pytest.mark.parametrize(
     ("url", "token"), [("127.0.0.1:80", "t"), ("ftp://x", "t"), ("http://x", "é\n")]
 )
-def test_what_cannot_be_an_address_or_token_is_told(url: str, token: str) -> None:
+def test_client_refuses_an_invalid_url_or_token(url: str, token: str) -> None:
     with pytest.raises(ClientError):
         ApiClient(url, token)
 
 
-def test_the_summary_counts_rows_findings_and_rejected_rows() -> None:
+def test_report_counts_rows_findings_and_rejected_rows() -> None:
     lines = list(report(STATUS))
     assert lines[0] == "Import 5 completed in 2.3 s"
     assert "  rows          20,000   (12 rejected)" in lines
@@ -144,13 +144,13 @@ def test_the_summary_counts_rows_findings_and_rejected_rows() -> None:
     assert lines[-1] == "  row 11: asset.name: the row names no\\u001b host"
 
 
-def test_a_failure_is_told_with_what_the_file_misses() -> None:
+def test_report_of_a_failure_lists_the_problems() -> None:
     result = {"code": "X", "message": "foreign", "fields": [{"path": "host", "message": "needed"}]}
     failed = {"importId": 5, "status": "failed", "message": "", "result": result}
     assert list(report(failed)) == ["Import 5 failed: foreign", "  host: needed"]
 
 
-def test_a_terminal_shows_a_bar_and_clears_it() -> None:
+def test_progress_bar_is_shown_and_cleared_on_a_terminal() -> None:
     terminal = Terminal()
     progress = Progress(terminal)
     progress.show(50, "staging", "Staged 5 of 10 rows")
@@ -161,7 +161,7 @@ def test_a_terminal_shows_a_bar_and_clears_it() -> None:
     assert terminal.getvalue().endswith("\r\x1b[K")
 
 
-def test_elsewhere_each_phase_is_a_line() -> None:
+def test_progress_prints_one_line_per_phase_without_a_terminal() -> None:
     stream = io.StringIO()
     progress = Progress(stream)
     for percent in (10, 20, 30):
@@ -170,7 +170,7 @@ def test_elsewhere_each_phase_is_a_line() -> None:
     assert stream.getvalue() == "staging: at 10\nprocessing: at 30\n"
 
 
-def test_check_shows_the_configuration_without_secrets(
+def test_check_prints_the_configuration_without_secrets(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET.decode())
@@ -192,7 +192,7 @@ def test_check_shows_the_configuration_without_secrets(
         ),
     ],
 )
-def test_check_shows_when_kev_is_synchronised_next(
+def test_check_prints_the_next_kev_sync(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     environment: dict[str, str],
@@ -206,7 +206,7 @@ def test_check_shows_when_kev_is_synchronised_next(
     assert f"next KEV sync: {words}" in capsys.readouterr().out
 
 
-def test_check_shows_all_settings_before_it_asks_for_a_secret(
+def test_check_prints_all_settings_when_the_secret_is_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["check"]) == 1
@@ -217,7 +217,7 @@ def test_check_shows_all_settings_before_it_asks_for_a_secret(
 
 
 @pytest.mark.parametrize("hours", ["-1", "0", "nan", "1e9"])
-def test_a_token_that_is_never_valid_or_always_is_refused(
+def test_token_command_refuses_an_invalid_lifetime(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], hours: str
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", SECRET.decode())
@@ -226,11 +226,11 @@ def test_a_token_that_is_never_valid_or_always_is_refused(
 
 
 @pytest.mark.parametrize("error", [socket.gaierror(-2, "x"), OSError(errno.EADDRNOTAVAIL, "x")])
-def test_an_address_of_others_is_told_by_its_flag(error: OSError) -> None:
+def test_reason_of_a_foreign_address_names_the_host_flag(error: OSError) -> None:
     assert _reason(error) == "this machine does not have the address; choose another --host"
 
 
-def test_a_store_of_sessions_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
+def test_missing_session_store_is_a_warning_at_the_start(tmp_path: Path) -> None:
     store = tmp_path / "sessions.db"
     environment = {"SESSION_SECRET": SECRET.decode(), "SESSIONS_DATABASE": str(store)}
     [warning] = _warnings(settings.load(environment))
@@ -239,14 +239,14 @@ def test_a_store_of_sessions_that_is_not_there_is_told_at_the_start(tmp_path: Pa
     assert list(_warnings(settings.load(environment))) == []
 
 
-def test_where_it_listens_is_told_with_the_scheme_it_speaks() -> None:
+def test_banner_contains_the_scheme_of_the_server() -> None:
     environment = {"JWT_SECRET": SECRET.decode(), "SSL_KEY_PATH": "k", "SSL_CERT_PATH": "c"}
     application = cast("Application", SimpleNamespace(database="x.db"))
     told = _banner(settings.load(environment), 8443, application)
     assert told.startswith("HexTrackr listens at https://127.0.0.1:8443,")
 
 
-def test_check_refuses_what_serve_would(
+def test_check_refuses_settings_that_serve_refuses(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HEXTRACKR_PROT", "1")

@@ -1,4 +1,4 @@
-"""KEV from the command line."""
+"""Tests of the `kev-sync` command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hextrackr_server.storage.database import Database
 from tests.hextrackr_server.kev_support import feed, many, running_source
 
 
-def test_a_file_is_stored_and_its_numbers_are_told(
+def test_kev_sync_stores_a_file_and_prints_its_counts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "kev.json"
@@ -27,7 +27,7 @@ def test_a_file_is_stored_and_its_numbers_are_told(
     assert main([*arguments, "--force"]) == 0
 
 
-def test_the_configured_source_is_asked(
+def test_kev_sync_fetches_from_the_configured_source(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running_source() as source:
@@ -41,7 +41,7 @@ def test_the_configured_source_is_asked(
     assert "has not changed: 2 known" in capsys.readouterr().out
 
 
-def test_a_database_that_a_server_has_open_is_left_alone(
+def test_kev_sync_refuses_a_database_in_use(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     database = Database(tmp_path / "x.db")
@@ -50,7 +50,7 @@ def test_a_database_that_a_server_has_open_is_left_alone(
     database.close()
 
 
-def test_a_file_that_is_not_there_is_told_in_one_line(
+def test_kev_sync_reports_a_missing_file_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = str(tmp_path / "none.json")

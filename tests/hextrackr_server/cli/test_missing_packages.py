@@ -53,7 +53,7 @@ def run(
         ("kev-sync", "--file", "kev.json"),
     ],
 )
-def test_commands_of_the_hub_print_what_to_install(
+def test_commands_of_the_hub_name_the_package_to_install(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
     done = run(tmp_path, HUB, *arguments, JWT_SECRET="s" * 32)

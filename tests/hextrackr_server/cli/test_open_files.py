@@ -1,4 +1,4 @@
-"""How many connections a process may have: asked of the system, and given back."""
+"""Tests of raising the limit of open files."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def soft_limit() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def test_a_limit_that_is_high_enough_stays(caplog: pytest.LogCaptureFixture) -> None:
+def test_sufficient_limit_is_not_changed(caplog: pytest.LogCaptureFixture) -> None:
     assert allow(FEW - OTHER_FILES)
     assert soft_limit() == FEW
     assert caplog.text == ""
 
 
-def test_a_limit_that_is_too_low_is_raised() -> None:
+def test_too_low_limit_is_raised() -> None:
     assert allow(FEW)
     assert soft_limit() == FEW + OTHER_FILES
 
 
-def test_what_the_system_does_not_allow_is_told(
+def test_warning_is_logged_when_the_limit_cannot_be_raised(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (FEW, FEW))

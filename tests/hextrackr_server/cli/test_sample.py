@@ -1,4 +1,4 @@
-"""The made-up export is always the same, and as messy as real ones."""
+"""Tests of the generated sample export."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from hextrackr_server.cli.sample import BAD_ROW_EVERY, HEADER, sample_rows, writ
 from tests.hextrackr_server.support import Workbench
 
 
-def test_the_same_seed_makes_the_same_file(tmp_path: Path) -> None:
+def test_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         write_sample(tmp_path / name, 300, seed)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
 
 
-def test_hosts_come_back_and_cells_hold_several_cves() -> None:
+def test_sample_repeats_hosts_and_contains_several_cves_per_cell() -> None:
     rows = list(sample_rows(500, 3))
     assert len(rows) == 500
     hosts = {row[HEADER.index("asset.name")] for row in rows}
@@ -23,7 +23,7 @@ def test_hosts_come_back_and_cells_hold_several_cves() -> None:
     assert any(row[HEADER.index("definition.cve")].count("CVE-") == 4 for row in rows)
 
 
-def test_the_importer_reads_all_but_the_broken_rows(workbench: Workbench) -> None:
+def test_sample_is_imported_except_its_invalid_rows(workbench: Workbench) -> None:
     path = workbench.directory / "sample.csv"
     write_sample(path, 1000, 1)
     result = workbench.run(path.read_bytes())
@@ -34,6 +34,6 @@ def test_the_importer_reads_all_but_the_broken_rows(workbench: Workbench) -> Non
     assert result["summary"]["inserted"] == len(workbench.findings()) > 1000
 
 
-def test_an_export_without_rows_has_a_header(tmp_path: Path) -> None:
+def test_sample_without_rows_has_a_header(tmp_path: Path) -> None:
     write_sample(tmp_path / "x.csv", 0, 1)
     assert (tmp_path / "x.csv").read_text().strip() == ",".join(HEADER)

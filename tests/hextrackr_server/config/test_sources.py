@@ -1,4 +1,4 @@
-"""Where settings come from, and what is said of those that cannot be."""
+"""Tests of the sources of settings and the errors that name them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from hextrackr_server.errors import SettingsError
 SECRET = "s" * 32
 
 
-def test_flags_come_first_then_our_variables_the_guides_and_the_file(tmp_path: Path) -> None:
+def test_sources_apply_in_order_flags_prefixed_variables_plain_variables_file(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "settings.toml"
     file.write_text('port = 1\nhost = "::1"\nmax_rooms = 9\ncors_origins = ["https://a.example"]\n')
     environment = {
@@ -36,12 +38,12 @@ def test_flags_come_first_then_our_variables_the_guides_and_the_file(tmp_path: P
         ("HEXTRACKR_JWT_SECRETFILE", "HEXTRACKR_JWT_SECRET_FILE"),
     ],
 )
-def test_an_unknown_variable_is_refused_with_the_nearest_known(name: str, near: str) -> None:
+def test_unknown_variable_is_refused_with_the_nearest_name(name: str, near: str) -> None:
     with pytest.raises(SettingsError, match=f"did you mean {near}"):
         settings.load({"JWT_SECRET": SECRET, name: "x"})
 
 
-def test_an_unknown_key_is_refused_with_the_nearest_known(tmp_path: Path) -> None:
+def test_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("ping_intervall = 5\n")
     with pytest.raises(SettingsError, match="did you mean ping_interval"):
@@ -57,7 +59,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_known(tmp_path: Path) -> Non
         ("session_secret", "session_secrets"),
     ],
 )
-def test_a_key_named_as_a_variable_is_refused_with_the_key(
+def test_key_named_like_a_variable_is_refused_with_the_key(
     tmp_path: Path, key: str, near: str
 ) -> None:
     file = tmp_path / "settings.toml"
@@ -66,7 +68,7 @@ def test_a_key_named_as_a_variable_is_refused_with_the_key(
         settings.load({"JWT_SECRET": SECRET}, {"config": str(file)})
 
 
-def test_what_is_near_no_setting_is_refused_without_a_guess(tmp_path: Path) -> None:
+def test_unknown_name_is_refused_without_a_suggestion_when_none_is_near(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("[server]\nport = 5\n")
     for environment, flags in (({}, {"config": str(file)}), ({"HEXTRACKR_ZZZZZZ": "x"}, {})):
@@ -75,7 +77,7 @@ def test_what_is_near_no_setting_is_refused_without_a_guess(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [None, "port = ", b"\xff"])
-def test_a_file_that_cannot_be_read_is_told_in_one_line(
+def test_unreadable_settings_file_is_refused_in_one_line(
     tmp_path: Path, content: str | bytes | None
 ) -> None:
     file = tmp_path / "settings.toml"
@@ -113,14 +115,14 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
         ("HEXTRACKR_KEV_TIME", "06:30 Europe", "unknown time zone 'Europe'"),
     ],
 )
-def test_impossible_values_are_refused_by_name(variable: str, value: str, words: str) -> None:
+def test_invalid_value_is_refused_with_its_name(variable: str, value: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words) as refusal:
         settings.load({"JWT_SECRET": SECRET, variable: value})
     assert "\n" not in str(refusal.value)
     assert SECRET not in str(refusal.value)
 
 
-def test_secrets_rotate_as_a_list_and_may_be_in_a_file(tmp_path: Path) -> None:
+def test_secret_file_may_contain_a_list(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text(f"{'a' * 32},{'b' * 32}\n")
     chosen = settings.load({"SESSION_SECRET_FILE": str(file)})
@@ -128,7 +130,7 @@ def test_secrets_rotate_as_a_list_and_may_be_in_a_file(tmp_path: Path) -> None:
     assert chosen.jwt_secret == b""
 
 
-def test_what_is_described_names_its_origin_and_no_secret() -> None:
+def test_description_names_origins_and_hides_secrets() -> None:
     environment = {
         "JWT_SECRET": SECRET,
         "REDIS_URL": "redis://:password@127.0.0.1:6379",
@@ -144,9 +146,9 @@ def test_what_is_described_names_its_origin_and_no_secret() -> None:
     assert len(lines) == len(settings.known())
 
 
-def test_settings_that_do_not_go_together_are_described_all_the_same() -> None:
+def test_description_includes_conflicting_settings() -> None:
     assert len(settings.describe({"SSL_KEY_PATH": "key.pem"})) == len(settings.known())
 
 
-def test_development_ignores_the_configured_secret() -> None:
+def test_configured_secret_is_ignored_in_development() -> None:
     assert settings.load({"JWT_SECRET": SECRET}, {"dev": True}).jwt_secret != SECRET.encode()

@@ -1,4 +1,4 @@
-// Plays HexTrackr's ProgressTracker over the shim of docs/express-shim.md, whose path is given.
+// Replays HexTrackr's ProgressTracker through the shim of docs/express-shim.md; argument: its path.
 "use strict";
 const { io, revoke } = require(process.argv[2]);
 

@@ -1,4 +1,4 @@
-"""What the server answers over HTTP."""
+"""Tests of the HTTP routes for imports."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def form(field: str, content: bytes, filename: str = "scan.csv", **fields: str) 
 
 
 class Browser:
-    """Asks the app of an harness in the name of a user."""
+    """An HTTP client of the application of a harness, with tokens of its users."""
 
     def __init__(self, harness: ImportHarness, cors_origins: tuple[str, ...] = ()) -> None:
         self.harness = harness
@@ -82,12 +82,12 @@ def body(response: Response, status: int) -> dict[str, Any]:
     return parsed
 
 
-async def test_health_needs_no_token(browser: Browser) -> None:
+async def test_health_requires_no_token(browser: Browser) -> None:
     answer = body(await request(browser.app, "GET", "/health"), 200)
     assert answer["status"] == "ok"
 
 
-async def test_a_csv_body_is_imported(browser: Browser) -> None:
+async def test_csv_body_is_imported(browser: Browser) -> None:
     response = await browser.post("/api/imports?filename=x.csv", GOOD[:10], GOOD[10:])
     answer = body(response, 202)
     assert response.headers["location"] == f"/api/imports/{answer['importId']}"
@@ -97,9 +97,7 @@ async def test_a_csv_body_is_imported(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("field", ["csvFile", "file"])
-async def test_a_file_in_a_form_is_imported_with_the_fields_beside_it(
-    browser: Browser, field: str
-) -> None:
+async def test_form_file_is_imported_with_its_fields(browser: Browser, field: str) -> None:
     content = form(field, GOOD, vendor="cisco", scanDate="2025-01-02", sessionId="import-1-x")
     answer = body(await browser.post_form("/api/imports", content[:100], content[100:]), 202)
     assert answer["sessionId"] == "import-1-x"
@@ -109,7 +107,7 @@ async def test_a_file_in_a_form_is_imported_with_the_fields_beside_it(
     assert browser.harness.sent.payloads("import-started")[0]["filename"] == "scan.csv"
 
 
-async def test_uploads_of_one_user_that_never_arrive_keep_no_more_from_arriving_than_his(
+async def test_endless_uploads_of_one_user_block_only_that_user(
     browser: Browser,
 ) -> None:
     def endless() -> asyncio.Task[Response]:
@@ -127,7 +125,7 @@ async def test_uploads_of_one_user_that_never_arrive_keep_no_more_from_arriving_
     body(await browser.post("/api/imports", GOOD), 202)
 
 
-async def test_an_upload_waits_until_it_is_started(browser: Browser) -> None:
+async def test_upload_is_kept_until_its_import_starts(browser: Browser) -> None:
     answer = body(await browser.post_form("/api/imports/upload", form("file", GOOD)), 201)
     assert (answer["filename"], answer["size"]) == ("scan.csv", len(GOOD))
     upload = browser.harness.uploads.take(answer["uploadId"], ALICE)
@@ -136,7 +134,7 @@ async def test_an_upload_waits_until_it_is_started(browser: Browser) -> None:
 
 @pytest.mark.parametrize("path", ["/api/imports", "/api/imports/upload"])
 @pytest.mark.parametrize("header", [None, "Basic x", "Bearer forged.forged.forged"])
-async def test_without_a_valid_token_nothing_is_stored(
+async def test_upload_without_a_valid_token_is_refused_and_not_stored(
     browser: Browser, path: str, header: str | None
 ) -> None:
     headers = {"content-type": "text/csv"} | ({"authorization": header} if header else {})
@@ -147,7 +145,7 @@ async def test_without_a_valid_token_nothing_is_stored(
     assert list((browser.harness.bench.directory / "uploads").iterdir()) == []
 
 
-async def test_an_import_is_shown_to_its_owner_only(browser: Browser) -> None:
+async def test_import_status_is_visible_to_its_owner_only(browser: Browser) -> None:
     number = body(await browser.post("/api/imports", GOOD), 202)["importId"]
     body(await browser.get(f"/api/imports/{number}"), 200)
     assert (
@@ -158,9 +156,7 @@ async def test_an_import_is_shown_to_its_owner_only(browser: Browser) -> None:
 
 @pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize("kind", ["body", "form"])
-async def test_a_file_that_is_too_large_is_refused(
-    browser: Browser, kind: str, announced: bool
-) -> None:
+async def test_too_large_file_is_refused(browser: Browser, kind: str, announced: bool) -> None:
     content = b"x" * 200_000
     more = {"content_length": str(len(content))} if announced else {}
     content_type = "text/csv"
@@ -172,7 +168,7 @@ async def test_a_file_that_is_too_large_is_refused(
     assert list((browser.harness.bench.directory / "uploads").iterdir()) == []
 
 
-async def test_a_form_without_a_file_is_refused_by_field(browser: Browser) -> None:
+async def test_form_without_a_file_is_refused_with_its_field(browser: Browser) -> None:
     for content in (
         form("other", GOOD),
         form("x", b"").replace(b'name="x"; filename', b'name="file"; x'),
@@ -184,12 +180,12 @@ async def test_a_form_without_a_file_is_refused_by_field(browser: Browser) -> No
 @pytest.mark.parametrize(
     "content", [b"", b"nonsense", b"--frontier\r\nbad\r\n", form("file", GOOD)[:-30]]
 )
-async def test_a_form_that_cannot_be_read_is_refused(browser: Browser, content: bytes) -> None:
+async def test_unreadable_form_is_refused(browser: Browser, content: bytes) -> None:
     answer = body(await browser.post_form("/api/imports", content), 400)
     assert answer["code"] == "VALIDATION_ERROR"
 
 
-async def test_wrong_options_are_refused_and_leave_no_file(browser: Browser) -> None:
+async def test_invalid_options_are_refused_and_leave_no_file(browser: Browser) -> None:
     answer = body(await browser.post("/api/imports?scanDate=soon", GOOD), 400)
     assert answer["fields"] == [
         {"path": "scanDate", "message": "must be a date such as 2025-09-30"}
@@ -197,14 +193,14 @@ async def test_wrong_options_are_refused_and_leave_no_file(browser: Browser) -> 
     assert list((browser.harness.bench.directory / "uploads").iterdir()) == []
 
 
-async def test_unknown_paths_and_methods_are_refused_in_json(browser: Browser) -> None:
+async def test_unknown_paths_and_methods_are_refused_as_json(browser: Browser) -> None:
     assert body(await browser.get("/api/nothing"), 404)["code"] == "NOT_FOUND"
     assert body(await browser.get("/api/imports/x"), 404)["code"] == "NOT_FOUND"
     assert body(await browser.get(f"/api/imports/{10**30}"), 404)["code"] == "NOT_FOUND"
     assert body(await browser.get("/api/imports"), 405)["code"] == "METHOD_NOT_ALLOWED"
 
 
-async def test_configured_origins_may_ask_from_a_browser(harness: ImportHarness) -> None:
+async def test_configured_origins_receive_cors_headers(harness: ImportHarness) -> None:
     browser = Browser(harness, cors_origins=("https://app.example",))
     for origin, allowed in (("https://app.example", True), ("https://evil.example", False)):
         response = await request(browser.app, "GET", "/health", headers={"origin": origin})

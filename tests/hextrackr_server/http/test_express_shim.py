@@ -1,4 +1,4 @@
-"""The shim of docs/express-shim.md, run by Node against a server."""
+"""Tests of the shim in docs/express-shim.md, run by Node against a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[2] / "docs" / "express-shim.md"
 
 
-async def test_the_documented_shim_moves_progress_and_logouts(tmp_path: Path) -> None:
+async def test_documented_shim_forwards_progress_and_logouts(tmp_path: Path) -> None:
     (code,) = re.findall(r"```javascript\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
     shim = tmp_path / "realtime.js"
     shim.write_text(code)
@@ -46,5 +46,5 @@ async def test_the_documented_shim_moves_progress_and_logouts(tmp_path: Path) ->
         assert (error["sessionId"], error["error"]["message"]) == ("import-2-abc", "broken")
         updates = [args[0]["progress"] for args in follower.events("progress-update")]
         assert updates == sorted(updates)
-        # a logout that Express reports
+        # A logout that Express reports disconnects the client.
         await stage.settled(lambda: not follower.connected)

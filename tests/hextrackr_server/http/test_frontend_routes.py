@@ -1,4 +1,4 @@
-"""The paths that HexTrackr's own front end asks for."""
+"""Tests of the routes that HexTrackr's front end uses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SESSION = "import-1735088423891-a3b2c1d4e"
 
 
 class FrontEnd(Browser):
-    """A browser that asks the front end's paths."""
+    """An HTTP client of the front-end routes."""
 
     def __init__(self, harness: ImportHarness) -> None:
         super().__init__(harness)
@@ -39,7 +39,7 @@ def front_end(harness: ImportHarness) -> FrontEnd:
     return FrontEnd(harness)
 
 
-async def test_an_upload_starts_and_can_be_polled_until_it_is_completed(
+async def test_upload_starts_an_import_that_can_be_polled(
     front_end: FrontEnd,
 ) -> None:
     answer = body(await front_end.upload(scanDate="2025-09-30"), 200)
@@ -63,7 +63,7 @@ async def test_an_upload_starts_and_can_be_polled_until_it_is_completed(
 
 
 @pytest.mark.parametrize("session", [SESSION, "never-there"])
-async def test_foreign_and_unknown_sessions_are_not_found(
+async def test_sessions_of_others_and_unknown_ones_are_not_found(
     front_end: FrontEnd, session: str
 ) -> None:
     await front_end.upload()
@@ -71,11 +71,11 @@ async def test_foreign_and_unknown_sessions_are_not_found(
     assert (answer["success"], answer["error"]) == (False, "Session not found")
 
 
-async def test_what_is_no_session_id_is_refused(front_end: FrontEnd) -> None:
+async def test_invalid_session_id_is_refused(front_end: FrontEnd) -> None:
     body(await front_end.get("/api/import/progress/" + "x" * 200), 400)
 
 
-async def test_an_import_that_has_ended_cannot_be_cancelled_by_its_session(
+async def test_cancel_is_refused_when_the_import_has_ended(
     front_end: FrontEnd,
 ) -> None:
     answer = body(await front_end.upload(), 200)
@@ -85,21 +85,21 @@ async def test_an_import_that_has_ended_cannot_be_cancelled_by_its_session(
 
 
 @pytest.mark.parametrize("given", [{}, [], {"sessionId": 5}, {"sessionId": ""}, b"{", b""])
-async def test_a_cancel_without_a_session_id_is_refused_by_field(
+async def test_cancel_without_a_session_id_is_refused_with_its_field(
     front_end: FrontEnd, given: Any
 ) -> None:
     assert body(await front_end.cancel(given), 400)["fields"][0]["path"] == "sessionId"
 
 
-async def test_a_large_cancel_is_refused(front_end: FrontEnd) -> None:
+async def test_too_large_cancel_is_refused(front_end: FrontEnd) -> None:
     body(await front_end.cancel(b"x" * 20_000), 413)
 
 
-async def test_an_unknown_scope_is_refused_by_field(front_end: FrontEnd) -> None:
+async def test_unknown_scope_is_refused_with_its_field(front_end: FrontEnd) -> None:
     assert body(await front_end.upload(scope="all"), 400)["fields"][0]["path"] == "scope"
 
 
-async def test_without_a_token_nothing_is_told(front_end: FrontEnd) -> None:
+async def test_front_end_routes_require_a_token(front_end: FrontEnd) -> None:
     for method, path in (
         ("GET", f"/api/import/progress/{SESSION}"),
         ("POST", "/api/vulnerabilities/import-cancel"),

@@ -1,4 +1,4 @@
-"""One database of PostgreSQL, one server, one writer."""
+"""Tests of the PostgreSQL database: schema, migrations, locking and transactions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def version_of(database: Database) -> str:
         return str(connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version")))
 
 
-def test_a_new_database_has_the_newest_schema(empty_postgres: str) -> None:
+def test_new_database_has_the_newest_schema(empty_postgres: str) -> None:
     database = Database(empty_postgres)
     assert version_of(database) == str(1 + len(MIGRATIONS))
     database.close()
 
 
-def test_one_of_the_first_version_is_migrated(empty_postgres: str) -> None:
+def test_database_of_the_first_version_is_migrated(empty_postgres: str) -> None:
     database = Database(empty_postgres)
     with database.writing() as connection:
         connection.execute(update(meta).values(value="1"))
@@ -51,7 +51,7 @@ def test_one_of_the_first_version_is_migrated(empty_postgres: str) -> None:
     database.close()
 
 
-def test_a_migration_that_fails_leaves_it_as_it_was(empty_postgres: str) -> None:
+def test_failed_migration_leaves_the_database_unchanged(empty_postgres: str) -> None:
     Database(empty_postgres, migrations=()).close()
 
     def broken(connection: Connection) -> None:
@@ -67,7 +67,7 @@ def test_a_migration_that_fails_leaves_it_as_it_was(empty_postgres: str) -> None
     database.close()
 
 
-def test_a_second_server_is_refused_until_the_first_has_closed(empty_postgres: str) -> None:
+def test_second_server_is_refused_until_the_first_closes(empty_postgres: str) -> None:
     first = Database(empty_postgres)
     with pytest.raises(SettingsError, match="in use by another server"):
         Database(empty_postgres)
@@ -75,13 +75,13 @@ def test_a_second_server_is_refused_until_the_first_has_closed(empty_postgres: s
     Database(empty_postgres).close()
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
+def test_unreachable_server_is_reported_without_the_password() -> None:
     with pytest.raises(SettingsError, match="cannot be opened") as refusal:
         Database("postgresql://user:secret@127.0.0.1:9/none")
     assert "secret" not in str(refusal.value)
 
 
-def test_readers_see_one_state_while_a_writer_writes(empty_postgres: str) -> None:
+def test_reader_sees_one_state_while_a_writer_writes(empty_postgres: str) -> None:
     database = Database(empty_postgres)
     with database.reading() as reader:
         assert reader.scalar(VALUE) is None
@@ -93,7 +93,7 @@ def test_readers_see_one_state_while_a_writer_writes(empty_postgres: str) -> Non
     database.close()
 
 
-def test_a_second_writer_waits_and_then_sees_what_the_first_wrote(empty_postgres: str) -> None:
+def test_second_writer_waits_and_sees_the_writes_of_the_first(empty_postgres: str) -> None:
     database = Database(empty_postgres)
     seen: list[str | None] = []
 
@@ -111,7 +111,7 @@ def test_a_second_writer_waits_and_then_sees_what_the_first_wrote(empty_postgres
     database.close()
 
 
-def test_a_statement_that_takes_too_long_is_stopped(empty_postgres: str) -> None:
+def test_statement_times_out_when_it_takes_too_long(empty_postgres: str) -> None:
     database = Database(empty_postgres)
     with pytest.raises(ServiceError) as refusal, database.reading(0.01) as connection:
         connection.execute(text("SELECT pg_sleep(5)"))
@@ -121,12 +121,12 @@ def test_a_statement_that_takes_too_long_is_stopped(empty_postgres: str) -> None
     database.close()
 
 
-def test_a_url_of_another_database_is_refused() -> None:
+def test_url_of_another_database_is_refused() -> None:
     with pytest.raises(SettingsError, match="must be a URL such as postgresql://"):
         Database("mysql://user@host/name")
 
 
-async def test_a_whole_server_works_on_it(empty_postgres: str, tmp_path: Path) -> None:
+async def test_complete_server_works_on_postgresql(empty_postgres: str, tmp_path: Path) -> None:
     async with Stage(tmp_path, database_url=empty_postgres) as stage:
         client = await stage.client()
         assert (await finished(client))["summary"]["inserted"] == 20

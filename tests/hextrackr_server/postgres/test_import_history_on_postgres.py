@@ -1,3 +1,3 @@
-"""The same tests, against PostgreSQL."""
+"""The same tests on PostgreSQL."""
 
 from tests.hextrackr_server.imports.test_history import *  # noqa: F403

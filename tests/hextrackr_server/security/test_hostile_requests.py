@@ -1,4 +1,4 @@
-"""What only somebody who means no good sends: it is refused as wrong, and breaks nothing."""
+"""Tests of hostile requests: the server refuses them and logs no error."""
 
 from __future__ import annotations
 
@@ -37,14 +37,12 @@ def bearer(stage: Stage, role: str = "user") -> dict[str, str]:
         ("POST", f"/ingest/v1/imports/{MANY_DIGITS}/cancel"),
     ],
 )
-async def test_a_number_that_is_too_long_to_be_read_names_nothing(
-    stage: Stage, method: str, path: str
-) -> None:
+async def test_overlong_number_in_a_path_is_not_found(stage: Stage, method: str, path: str) -> None:
     assert (await stage.ask(method, path)).status == 404
 
 
 @pytest.mark.parametrize("origin", ["http://[", "null", "http://[::1]x", "//"])
-async def test_an_origin_that_is_no_address_is_another_site(stage: Stage, origin: str) -> None:
+async def test_invalid_origin_is_treated_as_another_site(stage: Stage, origin: str) -> None:
     headers = stage.logins.log_in("7") | {"origin": origin}
     assert (await stage.ask("POST", "/api/kev/sync", headers)).json()["code"] == "FORBIDDEN"
 
@@ -53,7 +51,7 @@ async def test_an_origin_that_is_no_address_is_another_site(stage: Stage, origin
     ("path", "role", "status"),
     [("/api/vulnerabilities/import-cancel", "user", 400), ("/api/kev/sync", "admin", 400)],
 )
-async def test_json_too_deep_to_be_read_is_refused(
+async def test_too_deeply_nested_json_is_refused(
     stage: Stage, path: str, role: str, status: int
 ) -> None:
     assert (await stage.ask("POST", path, bearer(stage, role), DEEP)).status == status
@@ -68,7 +66,7 @@ async def test_json_too_deep_to_be_read_is_refused(
         {"resource": "imports", "filters": {"vendor": "\ud800"}},
     ],
 )
-async def test_what_no_finding_can_hold_is_not_found(
+async def test_search_for_impossible_text_finds_nothing(
     stage: Stage, question: dict[str, Any]
 ) -> None:
     client = await stage.client()

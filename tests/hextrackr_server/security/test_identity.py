@@ -1,4 +1,4 @@
-"""What is believed after a login: until its end, and not after it was revoked."""
+"""Tests of revoked and expired logins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def bearer(lifetime: float = 60) -> dict[str, str]:
     return {"authorization": f"Bearer {TokenAuthority(SECRET).sign('7', lifetime=lifetime)}"}
 
 
-async def test_a_users_revocation_ends_what_was_proved_before_it(identity: IdentityService) -> None:
+async def test_revocation_of_a_user_ends_earlier_logins(identity: IdentityService) -> None:
     headers = bearer()
     principal = await identity.from_handshake(headers, {})
     assert identity.is_current(principal)
@@ -46,12 +46,12 @@ async def test_a_users_revocation_ends_what_was_proved_before_it(identity: Ident
         assert refusal.value.code is ErrorCode.UNAUTHORIZED
 
 
-def test_a_login_after_the_revocation_is_good(identity: IdentityService) -> None:
+def test_login_after_the_revocation_is_valid(identity: IdentityService) -> None:
     identity.revoke(user_id="7")
     assert identity.is_current(Principal("7", "7", "user", proven_at=time.time() + 5))
 
 
-def test_revocations_are_bounded(
+def test_number_of_revocations_is_bounded(
     identity: IdentityService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hextrackr_server.security.identity.MAXIMUM_REVOKED", 2)
@@ -61,7 +61,7 @@ def test_revocations_are_bounded(
     assert identity.is_revoked(Principal("3", "", "user"))
 
 
-async def test_a_token_that_is_over_is_told_by_a_look(identity: IdentityService) -> None:
+async def test_recheck_returns_expired_principals(identity: IdentityService) -> None:
     over = Principal("7", "7", "user", expires_at=time.time() - 1)
     good = Principal("8", "8", "user", expires_at=time.time() + 60)
     endless = Principal("9", "9", "user")

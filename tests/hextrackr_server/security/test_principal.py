@@ -1,4 +1,4 @@
-"""Whom the server believes, and what it does not."""
+"""Tests of tokens and the principals that they yield."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def signed(secret: bytes = SECRET, algorithm: str = "HS256", **claims: Any) -> s
     return jwt.encode(kept, secret, algorithm=algorithm)
 
 
-def test_a_signed_token_is_its_users_principal() -> None:
+def test_signed_token_yields_its_principal() -> None:
     token = authority.sign("7", role="admin", username="alice")
     assert authority.verify(token) == Principal("7", "alice", "admin")
 
 
-def test_a_token_without_role_and_name_is_a_user_called_by_its_id() -> None:
+def test_role_and_name_default_to_user_and_id() -> None:
     assert authority.verify(signed(role=None)) == Principal("7", "7", "user")
 
 
@@ -52,19 +52,19 @@ def test_a_token_without_role_and_name_is_a_user_called_by_its_id() -> None:
         "é.è.ê",
     ],
 )
-def test_a_token_that_is_not_ours_or_not_valid_is_refused(token: str) -> None:
+def test_foreign_or_invalid_token_is_refused(token: str) -> None:
     with pytest.raises(ServiceError) as refusal:
         authority.verify(token)
     assert refusal.value.code is ErrorCode.UNAUTHORIZED
 
 
-def test_an_expired_token_is_told_so() -> None:
+def test_expired_token_is_refused_with_its_reason() -> None:
     with pytest.raises(ServiceError, match="Token expired"):
         authority.verify(signed(exp=int(time.time()) - 1))
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_bearer_scheme_is_case_insensitive(scheme: str) -> None:
+def test_bearer_scheme_is_case_insensitive(scheme: str) -> None:
     assert authority.from_authorization(f"{scheme} {signed()}").user_id == "7"
 
 
@@ -82,17 +82,17 @@ def test_the_bearer_scheme_is_case_insensitive(scheme: str) -> None:
         f"Bearer {'x' * 9000}",
     ],
 )
-def test_a_header_that_is_not_bearer_and_one_token_is_refused(header: str | None) -> None:
+def test_malformed_authorization_header_is_refused(header: str | None) -> None:
     with pytest.raises(ServiceError) as refusal:
         authority.from_authorization(header)
     assert refusal.value.code is ErrorCode.UNAUTHORIZED
 
 
-def test_a_socket_may_bring_its_token_in_auth() -> None:
+def test_handshake_accepts_a_token_in_auth() -> None:
     assert authority.from_handshake({}, {"token": signed()}).user_id == "7"
 
 
-def test_a_bad_header_is_not_excused_by_a_good_auth_token() -> None:
+def test_invalid_header_is_refused_despite_a_valid_auth_token() -> None:
     with pytest.raises(ServiceError):
         authority.from_handshake({"authorization": "Bearer nonsense"}, {"token": signed()})
 
@@ -100,24 +100,24 @@ def test_a_bad_header_is_not_excused_by_a_good_auth_token() -> None:
 @pytest.mark.parametrize(
     "auth", [{}, {"token": ""}, {"token": 5}, {"token": None}, {"userId": "7"}]
 )
-def test_a_socket_without_a_token_is_refused(auth: dict[str, Any]) -> None:
+def test_handshake_without_a_token_is_refused(auth: dict[str, Any]) -> None:
     with pytest.raises(ServiceError, match="Authentication required"):
         authority.from_handshake({}, auth)
 
 
-def test_a_role_that_the_client_claims_for_itself_gains_nothing() -> None:
+def test_role_in_auth_is_ignored() -> None:
     principal = authority.from_handshake({}, {"token": signed(), "role": "superadmin", "userId": 7})
     assert principal == Principal("7", "7", "user")
     assert not principal.is_admin
 
 
-def test_a_client_that_takes_itself_for_another_user_is_refused() -> None:
+def test_handshake_with_the_id_of_another_user_is_refused() -> None:
     with pytest.raises(ServiceError) as refusal:
         authority.from_handshake({}, {"token": signed(), "userId": "8"})
     assert refusal.value.code is ErrorCode.UNAUTHORIZED
 
 
 @pytest.mark.parametrize(("user", "role"), [("", "user"), ("a b", "user"), ("7", "root")])
-def test_nothing_is_signed_that_no_server_would_accept(user: str, role: str) -> None:
+def test_sign_refuses_invalid_users_and_roles(user: str, role: str) -> None:
     with pytest.raises(ValueError):
         authority.sign(user, role=role)

@@ -1,4 +1,4 @@
-"""Which cookies prove a session, and which sessions somebody is logged in by."""
+"""Tests of session cookies and the session store."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def cookie(value: str, *, quoted: bool = True) -> str:
 
 @pytest.mark.parametrize("sid", ["abc", "a.b.c", "with/and+", "é"])
 @pytest.mark.parametrize("secret", [OLD, NEW])
-def test_a_cookie_of_any_of_the_secrets_proves_its_session(sid: str, secret: bytes) -> None:
+def test_cookie_signed_with_any_secret_yields_its_session(sid: str, secret: bytes) -> None:
     assert COOKIES.session_id(cookie(signed(sid, secret))) == sid
 
 
-def test_a_cookie_need_not_be_encoded() -> None:
+def test_cookie_is_accepted_without_encoding() -> None:
     assert COOKIES.session_id(cookie(signed("abc"), quoted=False)) == "abc"
 
 
-def test_every_signature_survives_its_encoding() -> None:
-    for number in range(50):  # among them signatures with / and +
+def test_signed_cookie_yields_its_session() -> None:
+    for number in range(50):  # includes signatures with / and +
         assert COOKIES.session_id(f"hextrackr.sid={COOKIES.sign(f's{number}')}") == f"s{number}"
 
 
@@ -62,7 +62,7 @@ def test_every_signature_survives_its_encoding() -> None:
         cookie(signed("evil", b"x" * 32)) + "; " + cookie(signed("abc")),
     ],
 )
-def test_any_other_cookie_proves_nothing(header: str) -> None:
+def test_invalid_cookie_yields_no_session(header: str) -> None:
     assert COOKIES.session_id(header) is None
 
 
@@ -90,7 +90,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_session_with_a_user_is_that_user(path: Path) -> None:
+def test_session_with_a_user_yields_its_principal(path: Path) -> None:
     store = SessionStore(path)
     found = store.find("good", NOW)
     assert found == Principal("7", "alice", "admin")
@@ -103,11 +103,11 @@ def test_a_session_with_a_user_is_that_user(path: Path) -> None:
 @pytest.mark.parametrize(
     "sid", ["expired", "anonymous", "empty", "broken", "list", "odd", "endless", "unknown", ""]
 )
-def test_any_other_session_is_nobody(path: Path, sid: str) -> None:
+def test_session_without_a_valid_user_yields_no_principal(path: Path, sid: str) -> None:
     assert SessionStore(path).find(sid, NOW) is None
 
 
-def test_the_store_is_never_written_nor_made(tmp_path: Path, path: Path) -> None:
+def test_session_store_is_not_changed_or_created(tmp_path: Path, path: Path) -> None:
     before = path.read_bytes()
     SessionStore(path).find("good", NOW)
     assert path.read_bytes() == before
@@ -116,7 +116,7 @@ def test_the_store_is_never_written_nor_made(tmp_path: Path, path: Path) -> None
     assert not (tmp_path / "missing.db").exists()
 
 
-def test_a_locked_store_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked_session_store_is_unavailable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hextrackr_server.security.session_cookie.BUSY_SECONDS", 0.01)
     writer = sqlite3.connect(path)
     writer.execute("BEGIN EXCLUSIVE")

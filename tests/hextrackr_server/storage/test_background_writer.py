@@ -1,4 +1,4 @@
-"""What is written while nobody waits."""
+"""Tests of the background writer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hextrackr_server.storage import background_writer
 from hextrackr_server.storage.background_writer import BackgroundWriter
 
 
-async def test_calls_are_done_in_order_and_all_before_it_closes() -> None:
+async def test_calls_run_in_order_and_before_close_returns() -> None:
     writer, done = BackgroundWriter(), list[int]()
     for number in range(100):
         writer.soon(done.append, number)
@@ -22,7 +22,7 @@ async def test_calls_are_done_in_order_and_all_before_it_closes() -> None:
     assert (done, writer.waiting) == (list(range(101)), 0)
 
 
-async def test_what_goes_wrong_is_logged_and_keeps_nothing_else_from_being_done(
+async def test_failed_call_is_logged_and_later_calls_run(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     writer, done = BackgroundWriter(), list[int]()
@@ -33,7 +33,7 @@ async def test_what_goes_wrong_is_logged_and_keeps_nothing_else_from_being_done(
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
-async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_run_and_close_time_out_when_a_call_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_writer, "WAIT_SECONDS", 0.0)
     monkeypatch.setattr(background_writer, "CLOSE_SECONDS", 0.0)
     writer, hindered = BackgroundWriter(), threading.Event()

@@ -1,4 +1,4 @@
-"""One file, one server, one writer."""
+"""Tests of the SQLite database: schema, migrations, locking and transactions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def version_of(database: Database) -> str:
         return str(connection.scalar(select(meta.c.value).where(meta.c.name == "schema_version")))
 
 
-def test_a_new_file_has_the_newest_schema(tmp_path: Path) -> None:
+def test_new_file_has_the_newest_schema(tmp_path: Path) -> None:
     database = Database(tmp_path / "deep" / "er" / "x.db")
     assert version_of(database) == str(1 + len(MIGRATIONS))
     database.close()
 
 
-def test_no_other_user_of_the_machine_can_read_a_new_file(tmp_path: Path) -> None:
+def test_new_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     umask = os.umask(0o022)
     try:
         database = Database(tmp_path / "x.db")
@@ -38,7 +38,7 @@ def test_no_other_user_of_the_machine_can_read_a_new_file(tmp_path: Path) -> Non
     database.close()
 
 
-def test_a_file_of_the_first_version_has_all_tables_and_columns_afterwards(tmp_path: Path) -> None:
+def test_file_of_the_first_version_is_migrated_to_the_current_schema(tmp_path: Path) -> None:
     new = Database(tmp_path / "new.db")
     old = Database(tmp_path / "old.db")
     with old.writing() as connection:
@@ -69,7 +69,7 @@ def test_a_file_of_the_first_version_has_all_tables_and_columns_afterwards(tmp_p
     old.close()
 
 
-def test_an_older_file_is_migrated_step_by_step_and_once(tmp_path: Path) -> None:
+def test_older_file_is_migrated_step_by_step_once(tmp_path: Path) -> None:
     Database(tmp_path / "x.db", migrations=()).close()
     done: list[int] = []
 
@@ -88,7 +88,7 @@ def test_an_older_file_is_migrated_step_by_step_and_once(tmp_path: Path) -> None
     assert done == [2, 3]
 
 
-def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_failed_migration_leaves_the_file_unchanged(tmp_path: Path) -> None:
     Database(tmp_path / "x.db", migrations=()).close()
 
     def broken(connection: Connection) -> None:
@@ -104,7 +104,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> Non
     database.close()
 
 
-def test_a_file_of_a_newer_server_is_refused(tmp_path: Path) -> None:
+def test_file_of_a_newer_server_is_refused(tmp_path: Path) -> None:
     database = Database(tmp_path / "x.db")
     with database.writing() as connection:
         connection.execute(update(meta).values(value="99"))
@@ -113,7 +113,7 @@ def test_a_file_of_a_newer_server_is_refused(tmp_path: Path) -> None:
         Database(tmp_path / "x.db")
 
 
-def test_a_second_server_is_refused_until_the_first_has_closed(tmp_path: Path) -> None:
+def test_second_server_is_refused_until_the_first_closes(tmp_path: Path) -> None:
     first = Database(tmp_path / "x.db")
     with pytest.raises(SettingsError, match="in use by another server"):
         Database(tmp_path / "x.db")
@@ -121,13 +121,13 @@ def test_a_second_server_is_refused_until_the_first_has_closed(tmp_path: Path) -
     Database(tmp_path / "x.db").close()
 
 
-def test_a_path_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_impossible_path_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="cannot be opened"):
         Database(tmp_path / "file" / "x.db")
 
 
-def test_a_block_that_raises_writes_nothing(tmp_path: Path) -> None:
+def test_transaction_is_rolled_back_when_its_block_raises(tmp_path: Path) -> None:
     database = Database(tmp_path / "x.db")
 
     def write_half() -> None:
@@ -142,7 +142,7 @@ def test_a_block_that_raises_writes_nothing(tmp_path: Path) -> None:
     database.close()
 
 
-def test_foreign_keys_are_enforced(tmp_path: Path) -> None:
+def test_foreign_keys_are_enforced_on_insert(tmp_path: Path) -> None:
     database = Database(tmp_path / "x.db")
     columns = {c.name: "" for c in vulnerability_staging.c if not c.nullable and c.name != "id"}
     numbers = dict.fromkeys(
@@ -153,7 +153,7 @@ def test_foreign_keys_are_enforced(tmp_path: Path) -> None:
     database.close()
 
 
-def test_readers_see_one_state_while_a_writer_writes(tmp_path: Path) -> None:
+def test_reader_sees_one_state_while_a_writer_writes(tmp_path: Path) -> None:
     database = Database(tmp_path / "x.db")
     query = select(meta.c.value).where(meta.c.name == "a")
     with database.writing() as writer:
@@ -165,7 +165,7 @@ def test_readers_see_one_state_while_a_writer_writes(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+def test_second_writer_waits_for_the_first(tmp_path: Path) -> None:
     database = Database(tmp_path / "x.db")
     order: list[str] = []
 
@@ -183,7 +183,7 @@ def test_a_second_writer_waits_for_the_first(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_file_that_is_not_a_database_is_refused_in_one_line(tmp_path: Path) -> None:
     file = tmp_path / "export.csv"
     file.write_text("asset.name,definition.cve\n")
     with pytest.raises(SettingsError, match="file is not a database; choose another one"):

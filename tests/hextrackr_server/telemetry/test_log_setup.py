@@ -1,4 +1,4 @@
-"""What a client writes cannot forge a log."""
+"""Tests of log lines: values from clients cannot forge records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hextrackr_server.telemetry import log_setup
 
 
 @pytest.fixture(autouse=True)
-def _root_logger_as_it_was() -> Iterator[None]:
+def _restored_root_logger() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -28,40 +28,40 @@ def logged(log_format: str, message: str, /, **fields: object) -> str:
     return stream.getvalue()
 
 
-def test_a_line_for_people_has_level_name_message_and_fields() -> None:
+def test_human_line_contains_level_name_message_and_fields() -> None:
     line = logged("human", "import started", importId=5)
     assert line.endswith("INFO    test: import started  importId=5\n")
 
 
-def test_a_value_cannot_pass_for_more_fields_than_one() -> None:
+def test_field_value_cannot_imitate_another_field() -> None:
     line = logged("human", "import started", file='x.csv" user=admin', user="7")
     assert line.endswith("""  file="x.csv' user=admin" user=7\n""")
 
 
-def test_a_line_for_machines_is_one_json_object() -> None:
+def test_json_line_is_one_object() -> None:
     entry = json.loads(logged("json", "import started", importId=5))
     assert entry["message"] == "import started"
     assert entry["importId"] == 5
     assert isinstance(entry["timestamp"], int)
 
 
-def test_a_field_cannot_replace_what_the_logger_says() -> None:
+def test_field_cannot_replace_the_message() -> None:
     assert json.loads(logged("json", "real", message="forged", level="none"))["message"] == "real"
 
 
 @pytest.mark.parametrize("log_format", ["human", "json"])
 @pytest.mark.parametrize("evil", ["a\nINFO forged", "a\r\n", "\x1b[2J", "\u2028x", "\x9b31m"])
-def test_control_characters_stay_out_of_the_log(log_format: str, evil: str) -> None:
+def test_control_characters_are_escaped(log_format: str, evil: str) -> None:
     text = logged(log_format, evil, name_of_client=evil)
     assert text.count("\n") == 1
     assert not any(ord(character) < 32 or ord(character) == 0x9B for character in text[:-1])
 
 
-def test_a_long_text_is_cut() -> None:
+def test_long_text_is_truncated() -> None:
     assert len(logged("human", "x" * 100_000)) < 2100
 
 
-def test_the_lines_of_a_traceback_cannot_pass_for_records() -> None:
+def test_traceback_lines_cannot_imitate_records() -> None:
     stream = io.StringIO()
     log_setup.configure("human", stream=stream)
     try:

@@ -1,4 +1,4 @@
-"""What producers may report, and what becomes of it."""
+"""Tests of the ingest routes for producers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BIG = "x" * 300_000
 
 
 class Producer:
-    """Reports to a stage."""
+    """An HTTP client that sends reports to a running server."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -66,23 +66,25 @@ async def producer(tmp_path: Path) -> AsyncIterator[Producer]:
         yield Producer(stage)
 
 
-# -- who may report
+# -- authentication and scopes
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Basic " + "f" * 32, "Bearer "])
-async def test_who_is_no_producer_is_refused(producer: Producer, authorization: str | None) -> None:
+async def test_request_without_a_producer_token_is_refused(
+    producer: Producer, authorization: str | None
+) -> None:
     more = {"authorization": authorization} if authorization else {}
     answer = await producer.send("emit", {}, token=None, **more)
     assert (answer.status, answer.json()["code"]) == (401, "UNAUTHORIZED")
 
 
-async def test_a_users_token_is_no_producers(producer: Producer) -> None:
+async def test_token_of_a_user_is_refused(producer: Producer) -> None:
     header = f"Bearer {producer.stage.token('1', 'superadmin')}"
     answer = await producer.send("notifications", {}, token=None, authorization=header)
     assert answer.status == 401
 
 
-async def test_a_server_without_producers_takes_no_reports(tmp_path: Path) -> None:
+async def test_reports_are_refused_when_no_producer_is_configured(tmp_path: Path) -> None:
     async with Stage(tmp_path) as stage:
         assert (await Producer(stage).send("notifications")).status == 401
 
@@ -91,14 +93,14 @@ async def test_a_server_without_producers_takes_no_reports(tmp_path: Path) -> No
     "path",
     ["notifications", "announcements", "maintenance", "sessions/revoke", "imports", "progress/x"],
 )
-async def test_a_producer_does_what_its_scopes_allow(producer: Producer, path: str) -> None:
+async def test_report_outside_the_scopes_is_refused(producer: Producer, path: str) -> None:
     answer = await producer.send(path, {}, token=NARROW)
     assert (answer.status, answer.json()["code"]) == (403, "FORBIDDEN")
     for event in ("progress-update", "system-notification"):
         assert (await producer.send("emit", {"event": event}, token=NARROW)).status == 403
 
 
-async def test_a_signature_proves_a_producer_once(producer: Producer) -> None:
+async def test_signature_is_accepted_once(producer: Producer) -> None:
     body = json.dumps({"type": "x", "message": "y"}).encode()
     headers = producer.signed(body)
     await producer.accepted("notifications", body, token=None, **headers)
@@ -106,7 +108,7 @@ async def test_a_signature_proves_a_producer_once(producer: Producer) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["old", "early", "key", "body", "form"])
-async def test_a_signature_that_is_wrong_proves_nothing(producer: Producer, wrong: str) -> None:
+async def test_invalid_signature_is_refused(producer: Producer, wrong: str) -> None:
     body = b'{"type": "x", "message": "y"}'
     headers = {
         "old": producer.signed(body, at=-301_000),
@@ -118,7 +120,7 @@ async def test_a_signature_that_is_wrong_proves_nothing(producer: Producer, wron
     assert (await producer.send("notifications", body, token=None, **headers)).status == 401
 
 
-async def test_a_signature_stays_used_however_many_follow_it(
+async def test_used_signature_stays_refused_after_many_others(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest_auth, "MAXIMUM_REMEMBERED", 3)
@@ -133,7 +135,7 @@ async def test_a_signature_stays_used_however_many_follow_it(
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer x"}, {SIGNATURE_HEADER: "v1=0"}])
-async def test_the_body_of_a_stranger_is_not_waited_for(
+async def test_unauthenticated_request_is_refused_before_its_body(
     producer: Producer, headers: dict[str, str]
 ) -> None:
     headers = headers | {"content-length": "500000"}
@@ -141,7 +143,7 @@ async def test_the_body_of_a_stranger_is_not_waited_for(
     assert answer.status == 401
 
 
-async def test_few_bodies_are_read_before_it_is_known_whose_they_are(
+async def test_unverified_bodies_are_limited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest_api, "MAXIMUM_UNPROVEN", 1)
@@ -152,7 +154,7 @@ async def test_few_bodies_are_read_before_it_is_known_whose_they_are(
         head = ["POST /ingest/v1/emit HTTP/1.1", "host: x", "content-length: 9", *lines]
         _, stranger = await asyncio.open_connection("127.0.0.1", stage.port)
         stranger.write("\r\n".join([*head, "", "{"]).encode())
-        # The stranger is read when the server comes to it.
+        # The server reads the unauthenticated body at some point during these requests.
         for number in range(1000):
             headers = producer.signed(body, at=number)
             answer = await producer.send("notifications", body, token=None, **headers)
@@ -163,7 +165,7 @@ async def test_few_bodies_are_read_before_it_is_known_whose_they_are(
         stranger.close()
 
 
-async def test_bearers_may_be_refused_altogether(tmp_path: Path) -> None:
+async def test_bearer_tokens_are_refused_when_only_signatures_are_allowed(tmp_path: Path) -> None:
     async with Stage(tmp_path, ingest_tokens=(FULL,), ingest_signed_only=True) as stage:
         producer = Producer(stage)
         body = b'{"type": "x", "message": "y"}'
@@ -171,7 +173,7 @@ async def test_bearers_may_be_refused_altogether(tmp_path: Path) -> None:
         await producer.accepted("notifications", body, token=None, **producer.signed(body))
 
 
-# -- how they may report
+# -- bodies and idempotency
 
 
 @pytest.mark.parametrize(
@@ -182,17 +184,17 @@ async def test_bearers_may_be_refused_altogether(tmp_path: Path) -> None:
         b'{"a": %b}' % (b"[" * 99 + b"]" * 99),
     ],
 )  # fmt: skip
-async def test_what_is_no_object_is_refused(producer: Producer, body: bytes) -> None:
+async def test_body_that_is_not_an_object_is_refused(producer: Producer, body: bytes) -> None:
     answer = await producer.send("notifications", body)
     assert (answer.status, answer.json()["code"]) == (400, "VALIDATION_ERROR")
 
 
-async def test_what_is_too_large_is_refused(producer: Producer) -> None:
+async def test_too_large_body_is_refused(producer: Producer) -> None:
     answer = await producer.send("notifications", b" " * 1_000_001)
     assert (answer.status, answer.json()["code"]) == (413, "TOO_LARGE")
 
 
-async def test_what_is_sent_twice_is_done_once(producer: Producer) -> None:
+async def test_repeated_request_with_an_idempotency_key_runs_once(producer: Producer) -> None:
     client = await producer.stage.client()
     body = {"type": "x", "message": "once"}
     answers = [
@@ -208,10 +210,10 @@ async def test_what_is_sent_twice_is_done_once(producer: Producer) -> None:
     assert again != answers[0]
 
 
-# -- events as Express emits them
+# -- events
 
 
-async def test_an_event_reaches_its_rooms_but_not_others(producer: Producer) -> None:
+async def test_event_is_sent_to_its_rooms_only(producer: Producer) -> None:
     mine, other = await producer.stage.client("7"), await producer.stage.client("8")
     body = {"event": "user-notification", "rooms": ["user-7"], "args": [{"message": "hi"}]}
     assert (await producer.accepted("emit", body))["delivered"] == 1
@@ -240,14 +242,14 @@ async def test_an_event_reaches_its_rooms_but_not_others(producer: Producer) -> 
         ({"event": "progress-update", "rooms": ["user-7"]}, "rooms"),
     ],
 )
-async def test_what_may_not_be_emitted_is_refused_by_field(
+async def test_invalid_event_is_refused_with_its_field(
     producer: Producer, changed: dict[str, Any], path: str
 ) -> None:
     answer = await producer.send("emit", {"event": "system-notification"} | changed)
     assert (answer.status, answer.json()["fields"][0]["path"]) == (400, path)
 
 
-async def test_who_may_notify_reaches_single_users_only(producer: Producer) -> None:
+async def test_notify_scope_is_limited_to_single_users(producer: Producer) -> None:
     body: dict[str, Any] = {"event": "user-notification", "args": [1]}
     for rooms in ([], ["authenticated"], ["user-7", "import-5"]):
         answer = await producer.send("emit", body | {"rooms": rooms}, token=NARROW)
@@ -255,7 +257,7 @@ async def test_who_may_notify_reaches_single_users_only(producer: Producer) -> N
     await producer.accepted("emit", body | {"rooms": ["user-7"]}, token=NARROW)
 
 
-async def test_an_announcement_needs_one_scope_on_every_path(producer: Producer) -> None:
+async def test_announcement_requires_the_same_scope_on_each_path(producer: Producer) -> None:
     body = {"event": "system-announcement", "args": [1]}
     assert (await producer.send("emit", body, token=LOUD)).status == 403
     assert (await producer.send("announcements", {"message": "x"}, token=LOUD)).status == 403
@@ -264,7 +266,7 @@ async def test_an_announcement_needs_one_scope_on_every_path(producer: Producer)
 # -- progress
 
 
-async def test_progress_of_a_session_is_told_and_remembered(producer: Producer) -> None:
+async def test_session_progress_is_sent_and_kept(producer: Producer) -> None:
     client = await producer.stage.client()
     client.emit("join-progress", "import-1-abc")
     await settle()
@@ -282,7 +284,7 @@ async def test_progress_of_a_session_is_told_and_remembered(producer: Producer) 
     assert (complete["status"], complete["progress"]) == ("completed", 100)
 
 
-async def test_old_news_are_ignored(producer: Producer) -> None:
+async def test_report_with_an_old_sequence_number_is_ignored(producer: Producer) -> None:
     path = "progress/s"
     await producer.accepted(path, {"op": "progress", "progress": 50, "seq": 2})
     answer = await producer.accepted(path, {"op": "progress", "progress": 90, "seq": 1})
@@ -292,7 +294,7 @@ async def test_old_news_are_ignored(producer: Producer) -> None:
     assert record.overall == 50
 
 
-async def test_a_report_that_was_refused_may_come_again(producer: Producer) -> None:
+async def test_refused_report_may_be_repeated(producer: Producer) -> None:
     path = "progress/s"
     wrong = {"op": "progress", "progress": "x", "seq": 2}
     assert (await producer.send(path, wrong)).status == 400
@@ -300,7 +302,7 @@ async def test_a_report_that_was_refused_may_come_again(producer: Producer) -> N
     assert answer == {"success": True, "sessionId": "s"}
 
 
-async def test_what_is_kept_of_a_session_is_bounded(producer: Producer) -> None:
+async def test_metadata_of_a_session_is_bounded(producer: Producer) -> None:
     path, report = "progress/s", {"op": "progress", "progress": 1}
     for number in range(6):
         metadata = {f"key-{number}": "x" * 10_000}
@@ -312,7 +314,7 @@ async def test_what_is_kept_of_a_session_is_bounded(producer: Producer) -> None:
     assert producer.stage.application.services.tracker.find("t") is None
 
 
-async def test_sessions_that_are_followed_are_bounded(
+async def test_number_of_tracked_sessions_is_bounded(
     producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest_service, "MAXIMUM_FOLLOWED", 3)
@@ -327,12 +329,12 @@ async def test_sessions_that_are_followed_are_bounded(
 
 
 @pytest.mark.parametrize("owner", [7, {"a": 1}, "", "x" * 129])
-async def test_an_owner_is_the_id_of_a_user(producer: Producer, owner: Any) -> None:
+async def test_invalid_owner_is_refused_with_its_field(producer: Producer, owner: Any) -> None:
     answer = await producer.send("progress/s", {"op": "create", "ownerUserId": owner})
     assert (answer.status, answer.json()["fields"][0]["path"]) == (400, "ownerUserId")
 
 
-async def test_an_import_elsewhere_is_watched_in_both_contracts(producer: Producer) -> None:
+async def test_external_import_sends_the_events_of_both_contracts(producer: Producer) -> None:
     owner = await producer.stage.client("7")
     body = {"userId": "7", "filename": "x.csv", "totalRecords": 8}
     begun = await producer.accepted("imports", body)
@@ -345,7 +347,7 @@ async def test_an_import_elsewhere_is_watched_in_both_contracts(producer: Produc
     await producer.accepted(f"imports/{number}", {"processed": 5, "total": 10}, method="PATCH")
     assert (await owner.receive_event("import-progress"))[0]["percentage"] == 50
     assert (await owner.receive_event("progress-update"))[0]["progress"] == 50
-    # By its session alone a share is told; the records are still those of the import.
+    # A report by session ID contains a percentage; the events still count the import's records.
     await producer.accepted(f"progress/{session}", {"op": "progress", "progress": 80})
     await producer.stage.advance(0.1)
     progress = (await owner.receive_event("import-progress"))[0]
@@ -358,7 +360,7 @@ async def test_an_import_elsewhere_is_watched_in_both_contracts(producer: Produc
     await owner.receive_event("progress-complete")
 
 
-async def test_an_import_elsewhere_may_fail(producer: Producer) -> None:
+async def test_failed_external_import_notifies_its_owner(producer: Producer) -> None:
     owner = await producer.stage.client("7")
     number = (await producer.accepted("imports", {"userId": "7"}))["importId"]
     failure = {"code": "DISK_FULL", "message": "No space"}
@@ -368,7 +370,7 @@ async def test_an_import_elsewhere_may_fail(producer: Producer) -> None:
     assert (await owner.receive_event("application-error"))[0]["code"] == "IMPORT_FAILED"
 
 
-async def test_this_servers_own_imports_are_not_a_producers(producer: Producer) -> None:
+async def test_producer_cannot_report_on_imports_of_this_server(producer: Producer) -> None:
     assert (await producer.send("imports", {"userId": "7", "importId": 5})).status == 400
     answer = await producer.send("imports/5", {"processed": 1}, method="PATCH")
     assert (answer.status, answer.json()["code"]) == (404, "NOT_FOUND")
@@ -385,7 +387,7 @@ async def test_this_servers_own_imports_are_not_a_producers(producer: Producer) 
 # -- messages, maintenance, revocation, data
 
 
-async def test_messages_reach_whom_they_are_for(producer: Producer) -> None:
+async def test_messages_reach_their_recipients(producer: Producer) -> None:
     mine, admin = (
         await producer.stage.client("7"),
         await producer.stage.client("1", "admin", "/admin"),
@@ -401,7 +403,7 @@ async def test_messages_reach_whom_they_are_for(producer: Producer) -> None:
     assert (await admin.receive_event("maintenance-scheduled"))[0]["scheduledBy"] == "express"
 
 
-async def test_a_logout_that_is_reported_cuts_its_sockets_at_once(producer: Producer) -> None:
+async def test_reported_logout_disconnects_its_sockets(producer: Producer) -> None:
     stage = producer.stage
     headers = stage.logins.log_in("7")
     client = await stage.server.connect(headers=headers)
@@ -416,7 +418,7 @@ async def test_a_logout_that_is_reported_cuts_its_sockets_at_once(producer: Prod
     assert (await producer.send("sessions/revoke", {})).status == 400
 
 
-async def test_changes_and_kev_reach_the_dashboards(producer: Producer) -> None:
+async def test_changes_and_kev_updates_reach_clients(producer: Producer) -> None:
     client = await producer.stage.client()
     change = {"type": "updated", "data": {"id": 5, "severity": "High"}}
     await producer.accepted("vulnerabilities/changes", {"changes": [change]})
