@@ -11,4 +11,5 @@ const send = (event, progress, more) =>
 for (let progress = 0; progress < 100; progress += 1) send("progress-update", progress);
 send("progress-complete", 100, { status: "completed", metadata: { rows: 5 }, duration: 12 });
 io.to("progress-import-2-abc").emit("progress-error", { sessionId: "import-2-abc", progress: 3, message: "broken", error: { message: "broken" } });
-setTimeout(() => revoke({ sessionId: "sid-7" }), 200);
+// The test writes a line when it has received the events: the logout must not overtake them.
+process.stdin.once("data", () => revoke({ sessionId: "sid-7" }));

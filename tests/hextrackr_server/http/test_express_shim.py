@@ -33,11 +33,10 @@ async def test_documented_shim_forwards_progress_and_logouts(tmp_path: Path) -> 
                 "HEXTRACKR_REALTIME_URL": stage.url,
                 "HEXTRACKR_INGEST_TOKEN": FULL.secret.decode(),
             },
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        output, _ = await asyncio.wait_for(node.communicate(), TIMEOUT)
-        assert (node.returncode, output) == (0, b"")
         complete = (await follower.receive_event("progress-complete"))[0]
         assert (complete["sessionId"], complete["status"]) == ("import-1-abc", "completed")
         assert complete["metadata"]["rows"] == 5
@@ -46,5 +45,7 @@ async def test_documented_shim_forwards_progress_and_logouts(tmp_path: Path) -> 
         assert (error["sessionId"], error["error"]["message"]) == ("import-2-abc", "broken")
         updates = [args[0]["progress"] for args in follower.events("progress-update")]
         assert updates == sorted(updates)
+        output, _ = await asyncio.wait_for(node.communicate(b"log out\n"), TIMEOUT)
+        assert (node.returncode, output) == (0, b"")
         # A logout that Express reports disconnects the client.
         await stage.settled(lambda: not follower.connected)
