@@ -79,4 +79,4 @@ class ImportsFeature(Feature):
         self.context.services.vulnerabilities.import_committed(import_id, summary, changes)
 
     def _may_recover(self, data: dict[str, Any]) -> bool:
-        return progress.may_return(data, self.context.services.imports.view)
+        return progress.may_recover(data, self.context.services.imports.view)

@@ -1,7 +1,6 @@
-"""What administrators tell everybody, and what those hear who come later.
+"""Events of administrators: `system-maintenance`, `cancel-maintenance`, `broadcast-announcement`.
 
-Knows: `system-maintenance`, `cancel-maintenance`, `broadcast-announcement` of `/admin`.
-Does not know: times, timers.
+New sockets of all namespaces receive the announced maintenance windows.
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ logger = logging.getLogger(__name__)
 
 
 def register(io: SocketServer, maintenance: Maintenance, notifications: Notifications) -> None:
-    """Answer the events of `/admin`; tell every newcomer of the maintenances ahead."""
+    """Handle the events of `/admin`, and send maintenance windows to each new socket."""
 
     def schedule(socket: Socket, payload: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
-            given, user = _object(payload), principal_of(socket).user_id
+            fields, user = _object(payload), principal_of(socket).user_id
             number = maintenance.schedule(
-                given.get("startTime"), given.get("duration"), given.get("message"), user
+                fields.get("startTime"), fields.get("duration"), fields.get("message"), user
             )
             _audit("maintenance scheduled", socket, number)
             return {"success": True, "id": number}
@@ -40,8 +39,8 @@ def register(io: SocketServer, maintenance: Maintenance, notifications: Notifica
 
     def announce(socket: Socket, payload: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
-            given, sender = _object(payload), principal_of(socket).username
-            number = notifications.announce(given.get("message"), given.get("priority"), sender)
+            fields, sender = _object(payload), principal_of(socket).username
+            number = notifications.announce(fields.get("message"), fields.get("priority"), sender)
             _audit("announcement sent", socket, number)
             return {"success": True, "id": number}
 
@@ -63,8 +62,8 @@ def _object(payload: Any) -> dict[str, Any]:
     return payload
 
 
-def _audit(what: str, socket: Socket, number: str) -> None:
+def _audit(action: str, socket: Socket, number: str) -> None:
     user = principal_of(socket).user_id
     logger.info(
-        what, extra=log_setup.fields(id=number, user=user, address=socket.handshake.address)
+        action, extra=log_setup.fields(id=number, user=user, address=socket.handshake.address)
     )

@@ -1,7 +1,4 @@
-"""From the refusals of services to acks, and from a socket to its principal.
-
-Knows: ServiceError, AckError.  Does not know: any event.
-"""
+"""Helpers of event handlers: errors of services as acknowledgements, principals of sockets."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from socketio_core import AckError, Socket
 
 @contextmanager
 def refusals_as_acks() -> Iterator[None]:
-    """What a service refuses becomes `{success: false, error, code, fields?}`."""
+    """Turn a ServiceError into the acknowledgement `{success: false, error, code, fields?}`."""
     try:
         yield
     except ServiceError as refusal:
@@ -24,7 +21,7 @@ def refusals_as_acks() -> Iterator[None]:
 
 
 def principal_of(socket: Socket) -> Principal:
-    """Who the middleware found the client to be; no socket gets past it without."""
+    """Return the principal, which the authentication middleware stored for each socket."""
     principal = socket.data["principal"]
     assert isinstance(principal, Principal)
     return principal

@@ -1,7 +1,7 @@
-"""Who may connect, the rooms that come with it, and how long it lasts.
+"""Authentication of connections, the rooms that follow from it, and the end of logins.
 
-Knows: the middlewares of namespaces, CONNECT_ERROR, the rooms `user-<id>` and `authenticated`.
-Does not know: how a cookie or a token is verified.
+`security.identity` verifies cookies and tokens; this module connects it to namespaces and the
+engine.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from socketio_core import ConnectError, Namespace, Socket, SocketServer
 
 logger = logging.getLogger(__name__)
 
-#: A connection that was refused so often is closed.
+#: A connection is closed after this many rejected CONNECT packets.
 MAXIMUM_REFUSALS = 10
 
 
 class Authenticator:
-    """Lets clients in, and puts them out when they are not who they were any more."""
+    """Middleware that authenticates sockets, and timers that disconnect expired logins."""
 
     def __init__(
         self, io: SocketServer, identity: IdentityService, metrics: Metrics, clock: Clock
@@ -43,7 +43,7 @@ class Authenticator:
         self._sweep: Timer | None = None
 
     def register(self, *, strict_http_auth: bool) -> None:
-        """Guard every namespace; with `strict_http_auth`, the handshake too."""
+        """Authenticate the sockets of all namespaces; with `strict_http_auth`, handshakes too."""
         for name in NAMESPACES:
             namespace = self._io.of(name)
             namespace.use(self.authenticate)
@@ -56,7 +56,7 @@ class Authenticator:
             self._io.engine.use(self._check_handshake)
 
     async def authenticate(self, socket: Socket) -> None:
-        """Know the client, or refuse it; one that is restored must be who it was."""
+        """Authenticate a socket or raise ConnectRefused; a recovered socket must keep its user."""
         handshake, former = socket.handshake, socket.data.get("principal")
         state = socket.session.request.state
         try:
@@ -65,7 +65,7 @@ class Authenticator:
             if known != principal.user_id:
                 raise ServiceError(ErrorCode.UNAUTHORIZED, "Unauthorized")
             if former is not None and former.role != principal.role:
-                # What is given back was joined in the former role.
+                # The recovered rooms were joined in the former role.
                 text = "The role has changed: connect again"
                 raise ServiceError(ErrorCode.FORBIDDEN, text)
         except ServiceError as refusal:
@@ -80,10 +80,10 @@ class Authenticator:
             raise self.refused(ServiceError(ErrorCode.FORBIDDEN, "Unauthorized"), socket)
 
     def refused(self, refusal: ServiceError, socket: Socket) -> ConnectError:
-        """What a client is told that is not let in: `{message, data: {code, type}}`."""
+        """Log a rejected connection, and return its error: `{message, data: {code, type}}`."""
         self._metrics.error("connect")
         logger.info(
-            "connection refused",
+            "connection rejected",
             extra=log_setup.fields(
                 address=socket.handshake.address,
                 namespace=socket.namespace.name,
@@ -94,14 +94,15 @@ class Authenticator:
         state = socket.session.request.state
         state["refusals"] = state.get("refusals", 0) + 1
         if state["refusals"] >= MAXIMUM_REFUSALS:
-            # Behind the answer: who guesses begins anew, and handshakes are limited.
+            # Close after the answer is sent. A client that guesses tokens must open a new session,
+            # and handshakes are rate limited.
             asyncio.get_running_loop().call_soon(socket.session.close)
         data = {"code": str(refusal.code), "type": "UnauthorizedError"}
         return ConnectError(refusal.message, data=data)
 
     async def _connected(self, socket: Socket) -> None:
         principal = principal_of(socket)
-        self._end_in_time(socket, principal)
+        self._schedule_end(socket, principal)
         await socket.join([principal.room, AUTHENTICATED])
 
     def _disconnected(self, socket: Socket) -> None:
@@ -109,10 +110,10 @@ class Authenticator:
         if timer is not None:
             timer.cancel()
 
-    # -- requests of the engine
+    # -- HTTP requests of the engine
 
     def _same_login(self, request: HttpRequest) -> HttpResponse | None:
-        """Refuse to go on with a session in the name of another login: a sid is not enough."""
+        """Reject a request for the session of another login: the sid alone grants no access."""
         session = self._io.engine.sessions.get(request.query.get("sid", ""))
         if session is None:
             return None
@@ -122,7 +123,7 @@ class Authenticator:
         return HttpResponse(403, b'{"code":4,"message":"Forbidden"}', [JSON])
 
     async def _check_handshake(self, request: HttpRequest) -> HttpResponse | None:
-        """Answer 401 where a session would begin without a login: an empty sid is none."""
+        """Reject a handshake without a login with status 401; an empty sid is a handshake."""
         if request.query.get("sid"):
             return None
         try:
@@ -135,16 +136,16 @@ class Authenticator:
     # -- the end of a login
 
     def start(self, interval: float) -> None:
-        """Look again, every so many seconds, whether everybody is who he was."""
+        """Re-validate the logins of all sockets every `interval` seconds."""
 
         def sweep() -> None:
             self._sweep = self._clock.call_later(interval, sweep)
-            self._look_again(list(self._sockets()))
+            self._revalidate(list(self._sockets()))
 
         self._sweep = self._clock.call_later(interval, sweep)
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop all timers and wait for running checks."""
         if self._sweep is not None:
             self._sweep.cancel()
         for timer in self._ends.values():
@@ -153,34 +154,38 @@ class Authenticator:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def revoke(self, *, session_id: str | None = None, user_id: str | None = None) -> int:
-        """Cut what is connected by a session, or in a user's name; how many sockets that were."""
+        """Revoke a session or a user's logins; return the number of disconnected sockets."""
         self._identity.revoke(session_id=session_id, user_id=user_id)
-        return self._cut(self._identity.is_revoked, "This login was revoked: log in again")
+        return self._disconnect_all(
+            self._identity.is_revoked, "This login was revoked: log in again"
+        )
 
-    def _end_in_time(self, socket: Socket, principal: Principal) -> None:
+    def _schedule_end(self, socket: Socket, principal: Principal) -> None:
         left = self._identity.seconds_left(principal)
         if left is None:
             return
-        # A session may have been prolonged meanwhile, so it is looked at before it is cut.
-        timer = self._clock.call_later(left, lambda: self._look_again([socket]))
+        # A prolonged session is still valid at this time, so the login is re-validated.
+        timer = self._clock.call_later(left, lambda: self._revalidate([socket]))
         self._ends[socket] = timer
 
-    def _look_again(self, sockets: list[Socket]) -> None:
+    def _revalidate(self, sockets: list[Socket]) -> None:
         principals = [principal_of(each) for each in sockets]
 
-        async def look() -> None:
-            gone = {id(each) for each in await self._identity.recheck(principals)}
-            if gone:
-                self._cut(lambda each: id(each) in gone, "The session is over: log in again")
+        async def check() -> None:
+            invalid = {id(each) for each in await self._identity.recheck(principals)}
+            if invalid:
+                self._disconnect_all(
+                    lambda each: id(each) in invalid, "The session has expired: log in again"
+                )
 
-        task = asyncio.get_running_loop().create_task(look(), name="hextrackr recheck")
+        task = asyncio.get_running_loop().create_task(check(), name="hextrackr recheck")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _cut(self, applies: Callable[[Principal], bool], message: str) -> int:
-        """Disconnect sockets, with all others of their connection; the client is told why."""
-        cut = [each for each in self._sockets() if applies(principal_of(each))]
-        for socket in cut:
+    def _disconnect_all(self, applies: Callable[[Principal], bool], message: str) -> int:
+        """Disconnect the matching sockets with their connections, after an error event."""
+        matching = [each for each in self._sockets() if applies(principal_of(each))]
+        for socket in matching:
             logger.info(
                 "login ended",
                 extra=log_setup.fields(socket=socket.id, user=principal_of(socket).user_id),
@@ -188,12 +193,12 @@ class Authenticator:
             body = {"code": ErrorCode.SESSION_EXPIRED, "message": message}
             socket.emit("application-error", body | {"timestamp": self._clock.epoch_ms()})
             socket.disconnect(close=True)
-        return len(cut)
+        return len(matching)
 
     def _sockets(self) -> Iterable[Socket]:
         return [each for name in NAMESPACES for each in self._io.of(name).sockets.values()]
 
 
 def namespaces(io: SocketServer) -> list[Namespace]:
-    """The namespaces that the application has."""
+    """Return the namespaces of the application."""
     return [io.of(name) for name in NAMESPACES]

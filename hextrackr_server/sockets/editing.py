@@ -1,7 +1,7 @@
-"""Who edits what, as clients say it.
+"""Events of editing: `start-editing`, `stop-editing`, `watch-resource`, `unwatch-resource`.
 
-Knows: `start-editing`, `stop-editing`, `watch-resource`, `unwatch-resource`, the room of those who
-watch a resource, sockets that go and come back.  Does not know: who is told.
+This module joins and leaves the rooms of resources; `collaboration.presence` stores the editors
+and informs the other clients.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from hextrackr_server.sockets.emitter import check_rooms
 from socketio_core import Socket, SocketServer
 
-#: Whoever goes so does not come back as the same socket.
+#: After these disconnect reasons a socket is not recovered.
 _FINAL = frozenset({"client namespace disconnect", "server namespace disconnect"})
 
 
 def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> None:
-    """Answer the events of editors and of those who watch."""
+    """Handle the events of editors and watchers."""
 
     async def start(
         socket: Socket, resource_type: Any = None, resource_id: Any = None
@@ -77,6 +77,6 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
 
 
 def _watched(socket: Socket) -> set[str]:
-    """The rooms that a socket is in by `watch-resource`, whatever it edits."""
+    """Return the rooms that a socket joined by `watch-resource`."""
     watched: set[str] = socket.data.setdefault("watched", set())
     return watched

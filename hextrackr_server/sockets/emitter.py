@@ -1,7 +1,4 @@
-"""Everybody in a room, how services reach them, and how many rooms a socket may be in.
-
-Knows: the server's namespaces and rooms.  Does not know: services, what is sent.
-"""
+"""Implementation of the interfaces of `rooms`, and the limit of rooms per socket."""
 
 from __future__ import annotations
 
@@ -15,17 +12,17 @@ from socketio_core.adapters.interface import BroadcastTarget
 
 
 class RoomEmitter:
-    """The Rooms and the Announcer that services are given; rooms are those of `/`."""
+    """Sender to rooms and users; room names without a namespace belong to `/`."""
 
     def __init__(self, io: SocketServer) -> None:
         self._io = io
 
     def emit(self, room: str | tuple[str, ...], event: str, payload: dict[str, Any]) -> None:
-        """Send an event to everyone in a room, or in several, once."""
+        """Send an event once to each member of a room, or of several rooms."""
         self._io.to(room).emit(event, payload)
 
     def keep_only(self, room: str, rooms: tuple[str, ...]) -> None:
-        """Put everyone out of a room who is in none of the others."""
+        """Remove all members of a room that are in none of the other rooms."""
         self._io.in_(room).except_(rooms).sockets_leave(room)
 
     def to_user(self, user_id: str, event: str, payload: dict[str, Any]) -> None:
@@ -33,24 +30,24 @@ class RoomEmitter:
         self._io.to(user_room(user_id)).emit(event, payload)
 
     def to_all(self, event: str, payload: dict[str, Any]) -> None:
-        """Send an event to everybody who is logged in."""
+        """Send an event to all logged-in sockets of `/`."""
         self._io.to(AUTHENTICATED).emit(event, payload)
 
     def to_others(
         self, socket_id: str, event: str, payload: dict[str, Any], room: str | None = None
     ) -> None:
-        """Send an event to everybody who is logged in, or is in a room, but to one socket."""
+        """Send an event to all logged-in sockets, or to a room, except one socket."""
         self._io.to(room or AUTHENTICATED).except_(socket_id).emit(event, payload)
 
     def everywhere(self, event: str, payload: dict[str, Any]) -> None:
-        """Send an event to everybody in every namespace."""
+        """Send an event to all logged-in sockets of all namespaces."""
         for namespace in namespaces(self._io):
             namespace.to(AUTHENTICATED).emit(event, payload)
 
     async def emit_to_user_with_ack(
         self, user_id: str, event: str, payload: dict[str, Any], seconds: float
     ) -> bool:
-        """Send an event to all sockets of a user; whether one of them has acked in time."""
+        """Send an event to a user; return whether one of the sockets acknowledged in time."""
         user = self._io.to(user_room(user_id)).timeout(seconds)
         return bool((await user.emit_with_ack(event, payload)).responses)
 
@@ -64,7 +61,7 @@ class RoomEmitter:
         *,
         volatile: bool,
     ) -> int:
-        """Send an event of a producer; how many sockets it goes to."""
+        """Send an event of a producer; return the number of sockets that it goes to."""
         place = self._io.of(namespace)
         target = place.to(rooms).except_(except_) if except_ else place.to(rooms)
         (target.volatile if volatile else target).emit(event, *args)
@@ -72,8 +69,9 @@ class RoomEmitter:
 
 
 def check_rooms(socket: Socket, room: str, maximum: int) -> None:
-    """Raise ServiceError CONFLICT where one more room is too many for a socket."""
+    """Raise ServiceError CONFLICT if joining a room would exceed the limit of a socket."""
     if room not in socket.rooms and len(socket.rooms) >= maximum:
         raise ServiceError(
-            ErrorCode.CONFLICT, f"A socket is in {maximum} rooms at most: leave some"
+            ErrorCode.CONFLICT,
+            f"A socket can join at most {maximum} rooms: leave other rooms first",
         )

@@ -1,8 +1,8 @@
-"""What a client hears of an event that failed, and what the log does.
+"""Reports of failed events: to the client and to the log.
 
-Knows: error acks, `application-error`, UNKNOWN_EVENT.  Does not know: any event that exists.
-Whoever asked for an ack is answered there; all others get `application-error`.  Texts are shown
-that were written for clients; of any other error they get an id that the log has, too.
+A client that requested an acknowledgement receives the error there; other clients receive
+`application-error`. Texts of expected errors are sent. For an unexpected error, the client
+receives an error ID that the log contains too.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from socketio_core import AckError, PayloadValidationError, Socket, SocketServer
 logger = logging.getLogger(__name__)
 
 MAXIMUM_NAME = 64
-BROKEN = "An error occurred processing your request"
+INTERNAL_ERROR = "An error occurred processing your request"
 
 
 class _Failure(NamedTuple):
-    """An event that failed: `error` is held, so that its identity stays its own."""
+    """A failed event; holding `error` keeps its `id()` unique."""
 
     error: BaseException
     socket: Any
@@ -36,7 +36,7 @@ class _Failure(NamedTuple):
 
 
 class ErrorReporter:
-    """Turns what handlers raise into answers."""
+    """Converter of exceptions of handlers to acknowledgements and events."""
 
     def __init__(self, clock: Clock, limiter: RateLimiter, metrics: Metrics) -> None:
         self._clock = clock
@@ -45,13 +45,13 @@ class ErrorReporter:
         self._unanswered: dict[int, _Failure] = {}
 
     def register(self, io: SocketServer) -> None:
-        """Hear of all errors, and of events that nobody handles."""
+        """Receive all errors of handlers, and events without a handler."""
         io.on_error(self.report)
         for namespace in namespaces(io):
             namespace.on_unhandled(_unknown)
 
     def ack(self, error: BaseException) -> dict[str, Any]:
-        """The answer to an event that failed: `{success: false, error, code, ...}`."""
+        """Return the acknowledgement of a failed event: `{success: false, error, code, ...}`."""
         failure = self._unanswered.pop(id(error), None)
         body = _body_of(error)
         body["error"] = body.pop("message")
@@ -60,21 +60,22 @@ class ErrorReporter:
         return {"success": False} | body
 
     def report(self, error: BaseException, socket: Any, event: str) -> None:
-        """Log an error; where no ack takes it, it is told as an event."""
+        """Log an error, and send it as an event unless an acknowledgement contains it."""
         is_answer = isinstance(error, AckError | PayloadValidationError | ServiceError)
         error_id = "" if is_answer else secrets.token_hex(4)
         if not is_answer:
             self._metrics.error("handler")
             logger.error(
-                "a handler broke",
+                "event handler failed",
                 exc_info=error,
                 extra=log_setup.fields(event=event, socket=socket.id, errorId=error_id),
             )
         self._unanswered[id(error)] = _Failure(error, socket, event, error_id)
-        # An ack, if one was asked for, is sent within this call of ours: `ack` takes it then.
-        asyncio.get_running_loop().call_soon(self._tell, id(error))
+        # The caller sends a requested acknowledgement synchronously after this call, and `ack` then
+        # removes the entry. Otherwise it is still there in the next loop iteration.
+        asyncio.get_running_loop().call_soon(self._emit_error, id(error))
 
-    def _tell(self, key: int) -> None:
+    def _emit_error(self, key: int) -> None:
         failure = self._unanswered.pop(key, None)
         if failure is None or not isinstance(failure.socket, Socket):
             return
@@ -91,12 +92,12 @@ class ErrorReporter:
 
 
 def _unknown(socket: Socket, event: Any) -> None:
-    raise AckError(str(ErrorCode.UNKNOWN_EVENT), "There is no such event")
+    raise AckError(str(ErrorCode.UNKNOWN_EVENT), "Unknown event")
 
 
 def _body_of(error: BaseException) -> dict[str, Any]:
-    """`{code, message, fields?, details?}`, in words that are meant for clients."""
-    body: dict[str, Any] = {"code": str(ErrorCode.HANDLER_ERROR), "message": BROKEN}
+    """Return `{code, message, fields?, details?}` with texts that clients may read."""
+    body: dict[str, Any] = {"code": str(ErrorCode.HANDLER_ERROR), "message": INTERNAL_ERROR}
     if isinstance(error, AckError):
         more = error.data if isinstance(error.data, dict) else {"details": error.data}
         body = {"code": error.code, "message": error.message} | more

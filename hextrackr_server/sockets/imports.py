@@ -1,15 +1,12 @@
-"""Starting an import, watching one, ending it early.
-
-Knows: `start-import`, `cancel-import`, `join-import-room`, `leave-import-room`, their arguments.
-Does not know: files, queues, the database.
+"""Events of imports: `start-import`, `cancel-import`, `join-import-room`, `leave-import-room`.
 
 `start-import` takes an object with one of these sources, and vendor, scanDate, sessionId, scope:
 
     {source: "upload", uploadId}                 a file that was uploaded before
-    {source: "inline", filename, csv}            a small file that comes with the event
-    {source: "inline", filename, rows: [{}]}     the same as objects, named as columns are
+    {source: "inline", filename, csv}            a small file within the event
+    {source: "inline", filename, rows: [{}]}     the rows as objects with column names as keys
     {source: "path", path}                       a file in the inbox of the server; admins only
-    {source: "external", totalRecords, filename} work that is done elsewhere, and reported
+    {source: "external", totalRecords, filename} an import that a producer does and reports
 """
 
 from __future__ import annotations
@@ -36,7 +33,7 @@ from socketio_core import Socket, SocketServer
 MAXIMUM_ROOMS = 64
 MAXIMUM_ROWS = 10_000
 MAXIMUM_RECORDS = 2**53 - 1
-#: For a file of the inbox to be copied: a disk that hangs must not hold its import for ever.
+#: Time limit for copying a file of the inbox, so that a failing disk cannot block an import.
 READ_SECONDS = 120.0
 _READ_BYTES = 256 * 1024
 _NAMED_FIELD = re.compile(r"(?:field `|`\$\.)(\w+(?:\[\d+\])?)")
@@ -53,13 +50,13 @@ class _Options(msgspec.Struct, rename="camel", kw_only=True, tag_field="source")
 
 
 class FromUpload(_Options, rename="camel", kw_only=True, tag="upload"):
-    """An import of a file that was uploaded before."""
+    """Import of a file that was uploaded before."""
 
     upload_id: str
 
 
 class Inline(_Options, rename="camel", kw_only=True, tag="inline"):
-    """An import of a small file that comes with the event, as text or as its rows."""
+    """Import of a small file within the event, as text or as rows."""
 
     filename: str
     csv: str | None = None
@@ -69,13 +66,13 @@ class Inline(_Options, rename="camel", kw_only=True, tag="inline"):
 
 
 class FromPath(_Options, rename="camel", kw_only=True, tag="path"):
-    """An import of a file in the inbox."""
+    """Import of a file in the inbox."""
 
     path: str
 
 
 class External(_Options, rename="camel", kw_only=True, tag="external"):
-    """An import that is done elsewhere."""
+    """Import that a producer does and reports."""
 
     total_records: Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_RECORDS)] | None = None
     filename: str = ""
@@ -91,7 +88,7 @@ def register(
     inbox: ImportInbox,
     maximum_rooms: int = MAXIMUM_ROOMS,
 ) -> None:
-    """Answer the events of imports."""
+    """Handle the events of imports."""
 
     async def start_import(socket: Socket, payload: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
@@ -114,7 +111,7 @@ def register(
             number, principal = parse_import_id(import_id), principal_of(socket)
             await imports.status(number, principal)
             await _join(socket, import_room(number), maximum_rooms)
-            # Looked at again after joining: what happens from here on reaches the room.
+            # Read the status again after joining: all later changes are sent to the room.
             return {"success": True, "status": await imports.status(number, principal)}
 
     async def leave(socket: Socket, import_id: Any = None) -> dict[str, Any]:
@@ -129,7 +126,7 @@ def register(
 
 
 def parse_start(payload: Any) -> Request:
-    """What to import, from the payload of `start-import`; ServiceError naming what is wrong."""
+    """Return the request in the payload of `start-import`; ServiceError names invalid fields."""
     try:
         request: Request = msgspec.convert(payload, Request)
     except msgspec.ValidationError as error:
@@ -140,18 +137,18 @@ def parse_start(payload: Any) -> Request:
             text = "must be one of upload, inline, path, external"
         raise invalid("Invalid import request", [(path, text)]) from error
     if isinstance(request, Inline) and (request.csv is None) == (request.rows is None):
-        message = "must be there, or else rows: one of the two"
+        message = "must be present unless rows are: send one of both"
         raise invalid("Invalid import request", [("csv", message)])
     return request
 
 
-def parse_import_id(given: Any) -> int:
-    """The id of an import: a number, or a text of digits."""
-    if isinstance(given, str) and re.fullmatch(r"[0-9]{1,18}", given):
-        given = int(given)
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 < given < 10**18:
+def parse_import_id(value: Any) -> int:
+    """Return the ID of an import, sent as a number or as digits."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 10**18:
         raise invalid("Invalid importId", [("importId", "must be the number of an import")])
-    return given
+    return value
 
 
 async def _upload_of(
@@ -174,9 +171,9 @@ async def _upload_of(
 async def _copy_of(
     path: str, uploads: UploadStore, inbox: ImportInbox, principal: Principal
 ) -> Upload:
-    """A file of the inbox as if it had been uploaded: an import deletes what it has read."""
+    """Copy a file of the inbox to the uploads, because an import deletes its file."""
     if not principal.is_admin:
-        raise ServiceError(ErrorCode.FORBIDDEN, "Only administrators import files by path")
+        raise ServiceError(ErrorCode.FORBIDDEN, "Only administrators may import files by path")
 
     def read() -> Iterator[bytes]:
         with inbox.open(path) as file:
@@ -192,7 +189,7 @@ async def _copy_of(
 
 
 async def _in_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """What takes a while to be read or made, without holding up the loop."""
+    """Yield chunks that are read or built in a thread, to keep the event loop free."""
     while chunk := await asyncio.to_thread(next, chunks, b""):
         yield chunk
 

@@ -1,7 +1,4 @@
-"""Who comes back is brought what he has not acknowledged.
-
-Knows: new sockets.  Does not know: what is brought, how often.
-"""
+"""Delivery of pending notifications to users who connect again."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from socketio_core import Socket, SocketServer
 
 
 def register(io: SocketServer, delivery: NotificationDelivery) -> None:
-    """Tell of every new socket, which is in the room of its user then."""
+    """Start the delivery for each new socket, which is in the room of its user by then."""
 
     def connected(socket: Socket) -> None:
         delivery.returned(principal_of(socket).user_id)

@@ -1,7 +1,4 @@
-"""Who came, who went, what failed: for the log and for the metrics.
-
-Knows: lifecycle events, the engine's refusals.  Does not know: how numbers are shown.
-"""
+"""Observation of connections and errors, for the log and for the metrics."""
 
 from __future__ import annotations
 
@@ -19,13 +16,13 @@ from socketio_core import Socket, SocketServer
 logger = logging.getLogger(__name__)
 
 MAXIMUM_USER_AGENT = 256
-#: Reasons that a client, or we, meant: whoever went so is not expected back.
-_MEANT = frozenset({"client namespace disconnect", "server namespace disconnect"})
+#: Reasons of an intentional disconnect, after which no reconnection is expected.
+_INTENTIONAL = frozenset({"client namespace disconnect", "server namespace disconnect"})
 _BROKEN = frozenset({"parse error", "forced close", "forced server close"})
 
 
 def register(io: SocketServer, metrics: Metrics, event_log: EventLog | None = None) -> None:
-    """Watch all namespaces."""
+    """Log and count the connections and events of all namespaces."""
 
     def connected(socket: Socket) -> None:
         user, handshake = principal_of(socket).user_id, socket.handshake
@@ -47,7 +44,7 @@ def register(io: SocketServer, metrics: Metrics, event_log: EventLog | None = No
 
     def disconnected(socket: Socket, reason: str) -> None:
         user = principal_of(socket).user_id
-        if reason not in _MEANT:
+        if reason not in _INTENTIONAL:
             metrics.lost(user, socket.handshake.address)
         if reason in _BROKEN:
             metrics.error("packet")
@@ -79,7 +76,7 @@ def register(io: SocketServer, metrics: Metrics, event_log: EventLog | None = No
 
 
 def watch_outgoing(socket: Socket, event_log: EventLog) -> None:
-    """Write down what goes out, too."""
+    """Log outgoing events of a socket as well."""
     user = principal_of(socket).user_id
 
     def note(event: Any) -> None:

@@ -1,10 +1,8 @@
-"""What HexTrackr's own front end says of progress.
+"""Events of HexTrackr's front end for progress: `join-progress`, `leave-progress`, `ping`.
 
-Knows: `join-progress`, `leave-progress`, `ping`.  Does not know: how an import is done.
-
-The front end makes up a session id, joins its room, and uploads the file only then: a session that
-does not exist is joined all the same.  When it comes to exist with somebody else as its owner, the
-tracker puts out those who have no business there.
+The front end chooses a session ID, joins its room and then uploads the file. Sockets may
+therefore join rooms of sessions that do not exist yet. When a session begins with another owner,
+the tracker removes other users from its room.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ MAXIMUM_ROOMS = 32
 
 
 def register(io: SocketServer, view: ImportView) -> None:
-    """Answer the events of the front end."""
+    """Handle the events of the front end."""
 
     async def connected(socket: Socket) -> None:
         if principal_of(socket).is_admin:
@@ -31,8 +29,8 @@ def register(io: SocketServer, view: ImportView) -> None:
         with refusals_as_acks():
             room, principal = progress_room(check_session_id(session_id)), principal_of(socket)
             view.check_followed(session_id, principal)
-            # Joined before the database is asked: a session that begins meanwhile is not missed,
-            # and puts out whoever must not be in it.
+            # Join before the database query, to receive a session that begins meanwhile. The
+            # tracker removes the socket if the session belongs to another user.
             await _join(socket, room)
             try:
                 status = await view.progress_status(session_id, principal)
@@ -62,10 +60,10 @@ def register(io: SocketServer, view: ImportView) -> None:
     io.on("ping", ping)
 
 
-def may_return(data: dict[str, Any], view: ImportView) -> bool:
-    """Whether the state of a socket that was cut off may be given back, rooms and all.
+def may_recover(data: dict[str, Any], view: ImportView) -> bool:
+    """Return whether the state of a disconnected socket may be restored, with its rooms.
 
-    A session that it followed may have begun meanwhile, as somebody else's.
+    A session that the socket followed may belong to another user by now.
     """
     try:
         for session_id in data.get("sessions", ()):
@@ -79,6 +77,7 @@ async def _join(socket: Socket, room: str) -> None:
     joined = sum(each.startswith(PROGRESS_PREFIX) for each in socket.rooms)
     if room not in socket.rooms and joined >= MAXIMUM_ROOMS:
         raise ServiceError(
-            ErrorCode.CONFLICT, f"A socket follows {MAXIMUM_ROOMS} sessions at most: leave some"
+            ErrorCode.CONFLICT,
+            f"A socket can follow at most {MAXIMUM_ROOMS} sessions: leave other sessions first",
         )
     await socket.join(room)

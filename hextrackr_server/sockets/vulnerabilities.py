@@ -1,8 +1,4 @@
-"""Questions about the findings.
-
-Knows: `get-vulnerability-stats`, `get-data` and their arguments.
-Does not know: SQL, caching, which resources there are.
-"""
+"""Events of dashboards: `get-vulnerability-stats` and `get-data`."""
 
 from __future__ import annotations
 
@@ -15,16 +11,16 @@ from socketio_core import Socket, SocketServer
 
 
 def register(io: SocketServer, statistics: StatisticsService, queries: QueryService) -> None:
-    """Answer the questions of dashboards."""
+    """Handle the events of dashboards."""
 
     async def get_vulnerability_stats(socket: Socket, filters: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             user = principal_of(socket).user_id
             return {"success": True, "data": await statistics.statistics(filters, user)}
 
-    async def get_data(socket: Socket, question: Any = None) -> dict[str, Any]:
+    async def get_data(socket: Socket, query: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
-            answer = await queries.answer(question, principal_of(socket), socket.rooms)
+            answer = await queries.answer(query, principal_of(socket), socket.rooms)
             return {"success": True, **answer}
 
     io.on("get-vulnerability-stats", get_vulnerability_stats)

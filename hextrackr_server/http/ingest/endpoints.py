@@ -1,7 +1,4 @@
-"""Which report each ingest path leads to.
-
-Knows: every service that producers may move.  Does not know: HTTP, tokens.
-"""
+"""Endpoints of the ingest API: path, scope and service of each report."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class Revoke(Protocol):
 
 
 class IngestPaths:
-    """The reports of all paths, over their services."""
+    """The paths of the ingest API over their services."""
 
     def __init__(
         self,
@@ -56,10 +53,10 @@ class IngestPaths:
         self._clock = clock
 
     def paths(self) -> list[Path]:
-        """All of them."""
+        """Return all paths of the ingest API."""
         service = self._service
         return [
-            Path("POST", "emit", None, lambda who, _, body: service.emit(who, body)),
+            Path("POST", "emit", None, lambda producer, _, body: service.emit(producer, body)),
             Path(
                 "POST",
                 "progress/{session_id}",
@@ -124,15 +121,15 @@ class IngestPaths:
     def _revoke(self, _: IngestToken, __: Params, body: Body) -> Body:
         session, user = body.get("sessionId"), body.get("userId")
         if not isinstance(session or user, str) or not isinstance(user or session, str):
-            raise invalid("Invalid revocation", [("sessionId", "sessionId or userId is needed")])
+            raise invalid("Invalid revocation", [("sessionId", "sessionId or userId is required")])
         return {"disconnected": self._revoke_logins(session_id=session, user_id=user)}
 
     def _change(self, _: IngestToken, __: Params, body: Body) -> Body:
-        given = body.get("changes")
-        if not isinstance(given, list) or not 0 < len(given) <= MAXIMUM_CHANGES:
+        value = body.get("changes")
+        if not isinstance(value, list) or not 0 < len(value) <= MAXIMUM_CHANGES:
             text = f"must be a list of 1 to {MAXIMUM_CHANGES}"
             raise invalid("Invalid changes", [("changes", text)])
-        changes = [_change_of(index, each) for index, each in enumerate(given)]
+        changes = [_change_of(index, each) for index, each in enumerate(value)]
         self._changes.publish(changes)
         return {"accepted": len(changes)}
 
@@ -155,10 +152,10 @@ class IngestPaths:
         return {}
 
 
-def _change_of(index: int, given: Any) -> Change:
-    data = given.get("data") if isinstance(given, dict) else None
-    users = given.get("affectedUsers", []) if isinstance(given, dict) else None
+def _change_of(index: int, value: Any) -> Change:
+    data = value.get("data") if isinstance(value, dict) else None
+    users = value.get("affectedUsers", []) if isinstance(value, dict) else None
     if not isinstance(data, dict) or not isinstance(users, list):
         text = "must be {type, data, affectedUsers?}"
         raise invalid("Invalid changes", [(f"changes[{index}]", text)])
-    return Change(given.get("type", ""), data, tuple(str(user) for user in users))
+    return Change(value.get("type", ""), data, tuple(str(user) for user in users))

@@ -1,18 +1,16 @@
-"""Where producers report: `/ingest/v1/*`.
+"""Routes of the ingest API, `/ingest/v1/*`, with the scope that each requires.
 
-Knows: Starlette, the paths and the scope that each needs.  Does not know: what a report does.
-
-    POST   emit                            an event, as Express would emit it      (by event)
-    POST   progress/{sessionId}            how far a session is                    progress
-    POST   imports                         an import begins                        progress
-    PATCH  imports/{id}                    how far it is                           progress
-    POST   imports/{id}/complete, fail, cancel   how it ended                      progress
-    POST   notifications                   to everybody                            broadcast
-    POST   users/{userId}/notifications    to one user                             notify
-    POST   announcements, maintenance      what administrators may announce        admin
-    POST   sessions/revoke                 cut what a session or a user has open   admin
-    POST   vulnerabilities/changes         what has changed                        broadcast
-    POST   kev/sync                        how a synchronisation goes              broadcast
+POST   emit                            an event, as Express would emit it      (by event)
+POST   progress/{sessionId}            progress of a session                   progress
+POST   imports                         start of an import                      progress
+PATCH  imports/{id}                    progress of an import                   progress
+POST   imports/{id}/complete, fail, cancel   end of an import                  progress
+POST   notifications                   notification to all users               broadcast
+POST   users/{userId}/notifications    notification to one user                notify
+POST   announcements, maintenance      events of administrators                admin
+POST   sessions/revoke                 end of a session or of a user's logins  admin
+POST   vulnerabilities/changes         changes of vulnerabilities              broadcast
+POST   kev/sync                        progress of a KEV synchronization       broadcast
 """
 
 from __future__ import annotations
@@ -39,13 +37,13 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/ingest/v1/"
 MAXIMUM_BYTES = 1_000_000
-#: Bodies that are read at the same time to find out who sends them.
+#: Maximum number of signed bodies that are read at the same time, before authentication.
 MAXIMUM_UNPROVEN = 32
 MAXIMUM_DEPTH = 64
 
 
 class Path(NamedTuple):
-    """One path: how it is asked, the scope that it needs (None: the report looks), what it does."""
+    """A path with its method, its report, and its scope (None: the report checks it)."""
 
     method: str
     path: str
@@ -56,7 +54,7 @@ class Path(NamedTuple):
 def ingest_routes(
     authority: IngestAuthority, keys: IdempotencyKeys, paths: list[Path]
 ) -> list[Route]:
-    """The routes; without a producer configured every one of them answers 401."""
+    """Return the routes, which answer 401 if no producer is configured."""
     unproven = asyncio.Semaphore(MAXIMUM_UNPROVEN)
 
     async def read(request: Request) -> bytes:
@@ -91,8 +89,8 @@ def _endpoint(
             return {"success": True} | path.report(producer, params, body)
 
         key = request.headers.get("idempotency-key")
-        asked = f"{path.method} {request.url.path}\n".encode() + content
-        result = keys.once(producer.name, key, asked, do)
+        digest_input = f"{path.method} {request.url.path}\n".encode() + content
+        result = keys.once(producer.name, key, digest_input, do)
         logger.debug("ingest", extra=log_setup.fields(producer=producer.name, path=path.path))
         return JSONResponse(result, status_code=202)
 
@@ -100,7 +98,7 @@ def _endpoint(
 
 
 def _parse(content: bytes) -> dict[str, Any]:
-    """An object that can be sent on: what a report holds is told to clients, maybe much later."""
+    """Parse a body as a JSON object that can be sent to clients later."""
     try:
         body = json.loads(
             content,
@@ -109,12 +107,14 @@ def _parse(content: bytes) -> dict[str, Any]:
             parse_constant=_parse_float,
         )
     except (ValueError, RecursionError) as error:
-        problem = ("", "must be a JSON object; its numbers must be finite, and have 64 bits")
-        raise invalid("The body is no JSON", [problem]) from error
+        problem = ("", "must be a JSON object with finite numbers of at most 64 bits")
+        raise invalid("The body is not valid JSON", [problem]) from error
     if not isinstance(body, dict):
-        raise invalid("The body is no JSON object", [("", "must be a JSON object")])
+        raise invalid("The body is not a JSON object", [("", "must be a JSON object")])
     if not _is_shallow(body, MAXIMUM_DEPTH):
-        raise invalid("The body is too deep", [("", f"may have {MAXIMUM_DEPTH} levels")])
+        raise invalid(
+            "The body is nested too deeply", [("", f"must have at most {MAXIMUM_DEPTH} levels")]
+        )
     return body
 
 

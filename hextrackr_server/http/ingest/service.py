@@ -1,7 +1,6 @@
-"""What producers elsewhere report, brought to those whom it concerns.
+"""Reports of producers: validation, and passing on to the tracker or to rooms.
 
-Knows: the shapes of reports, the events that may be passed on, which scope each needs.
-Does not know: HTTP, how a producer proves itself, sockets: it speaks through a Relay.
+The tracker receives progress; other events are relayed to rooms without a change.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from hextrackr_server.imports.progress_tracker import ProgressTracker
 from hextrackr_server.rooms import AUTHENTICATED, NAMESPACES, USER_PREFIX, Relay
 from hextrackr_server.security.producer_tokens import require
 
-#: What may be passed on as it is, and the scope that it needs; progress is never passed on as it
-#: is, but told by the tracker, which can answer those who come later.
+#: Events that producers may emit, with the required scope. Progress is never relayed directly: the
+#: tracker also answers clients that join later.
 EVENT_SCOPES: Mapping[str, str] = {
     "progress-update": "progress",
     "progress-complete": "progress",
@@ -37,7 +36,7 @@ EVENT_SCOPES: Mapping[str, str] = {
 }
 MAXIMUM_ROOMS = 64
 MAXIMUM_SESSIONS = 10_000
-#: Sessions that are followed at once, and what is kept of each.
+#: Maximum number of sessions that are followed at once, and sizes of their data.
 MAXIMUM_FOLLOWED = 2000
 MAXIMUM_METADATA = 64 * 1024
 MAXIMUM_SUMMARY = 256 * 1024
@@ -56,7 +55,7 @@ Body = dict[str, Any]
 
 
 class IngestService:
-    """Takes reports; raises ServiceError for what is not one."""
+    """Processor of reports; raises ServiceError for an invalid report."""
 
     def __init__(self, relay: Relay, tracker: ProgressTracker) -> None:
         self._relay = relay
@@ -64,7 +63,7 @@ class IngestService:
         self._sequences: OrderedDict[str, int] = OrderedDict()
 
     def emit(self, producer: IngestToken, body: Body) -> Body:
-        """Pass an event on: to `authenticated`, where no rooms are named."""
+        """Relay an event, by default to the room `authenticated`."""
         event, args = body.get("event"), body.get("args", [])
         scope = EVENT_SCOPES.get(event) if isinstance(event, str) else None
         if scope is None or not isinstance(event, str):
@@ -72,7 +71,7 @@ class IngestService:
             raise invalid("Invalid event", [("event", f"must be one of {known}")])
         require(producer, scope)
         if not isinstance(args, list) or len(args) > 8:
-            raise invalid("Invalid event", [("args", "must be a list of 8 at most")])
+            raise invalid("Invalid event", [("args", "must be a list of at most 8 values")])
         if event in _OPERATIONS:
             return self._emit_progress(event, body.get("rooms"), args)
         rooms = _rooms("rooms", body.get("rooms")) or (AUTHENTICATED,)
@@ -92,7 +91,7 @@ class IngestService:
         return {"delivered": delivered}
 
     def _emit_progress(self, event: str, rooms: Any, args: list[Any]) -> Body:
-        """What Express tells a session's room is what it reports of that session."""
+        """Process an event for the room of a session as a progress report of this session."""
         room = rooms[0] if isinstance(rooms, list) and len(rooms) == 1 else None
         match = _PROGRESS_ROOM.fullmatch(room) if isinstance(room, str) else None
         if match is None:
@@ -100,12 +99,14 @@ class IngestService:
         report = args[0] if args and isinstance(args[0], dict) else {}
         return self.progress(match[1], report | {"op": _OPERATIONS[event]})
 
-    # -- by session id: HexTrackr's own contract
+    # -- by session ID: the contract of HexTrackr's front end
 
     def progress(self, session_id: str, body: Body) -> Body:
-        """Note how far a session is; one that is not known begins. Old news are ignored."""
+        """Process the progress of a session, which begins if it is unknown; ignore old reports."""
         if not _SESSION_ID.fullmatch(session_id):
-            raise invalid("Invalid sessionId", [("sessionId", "1 to 128 letters, digits, . _ : -")])
+            raise invalid(
+                "Invalid sessionId", [("sessionId", "must be 1 to 128 letters, digits, . _ : -")]
+            )
         operation = body.get("op")
         if operation not in {"create", "progress", "complete", "error"}:
             raise invalid("Invalid op", [("op", "must be create, progress, complete or error")])
@@ -116,9 +117,11 @@ class IngestService:
             return {"ignored": True}
         known = self._tracker.find(session_id)
         number = None if known is None else known.import_id
-        # A producer's import may go on by its session, this server's own only by itself.
+        # A session of a producer's import is allowed, a session of an import of this server is not.
         if number is not None and (operation == "create" or number < FIRST_EXTERNAL_IMPORT):
-            raise ServiceError(ErrorCode.CONFLICT, "This session is an import of this server")
+            raise ServiceError(
+                ErrorCode.CONFLICT, "The session belongs to an import of this server"
+            )
         if known is None or (operation == "create" and known.finished_at is not None):
             owner = body.get("ownerUserId")
             self._open(session_id, None if owner is None else _user("ownerUserId", owner), metadata)
@@ -127,7 +130,7 @@ class IngestService:
         message = _message(body.get("message"))
         if operation == "progress":
             share = _number("progress", body.get("progress"), 100)
-            # An import has records; a session has nothing but its share.
+            # An import counts records; a session has a percentage only.
             total = (known.total if number is not None and known is not None else None) or 100
             processed = round(share / 100 * total)
             self._tracker.update(
@@ -146,7 +149,7 @@ class IngestService:
         return {"sessionId": session_id}
 
     def _place(self, session_id: str) -> tuple[ImportStatus, int, int | None, int]:
-        """Where a session is, to add to its metadata alone."""
+        """Return the current state of a session, for a report with metadata only."""
         record = self._tracker.find(session_id)
         assert record is not None
         return record.status, record.processed, record.total, record.overall
@@ -157,13 +160,13 @@ class IngestService:
         try:
             self._tracker.open(session_id, owner, metadata)
         except ValueError as error:
-            raise ServiceError(ErrorCode.CONFLICT, "This session exists already") from error
+            raise ServiceError(ErrorCode.CONFLICT, "The session already exists") from error
 
     def _refuse_too_many(self) -> None:
         if len(self._tracker) >= MAXIMUM_FOLLOWED:
             self._tracker.sweep()
         if len(self._tracker) >= MAXIMUM_FOLLOWED:
-            text = f"{MAXIMUM_FOLLOWED} sessions are followed already: let some end"
+            text = f"{MAXIMUM_FOLLOWED} sessions are active: end other sessions first"
             raise ServiceError(ErrorCode.RATE_LIMITED, text)
 
     def _is_old(self, session_id: str, sequence: Any) -> bool:
@@ -172,7 +175,7 @@ class IngestService:
         return _whole("seq", sequence) <= self._sequences.get(session_id, -1)
 
     def _note(self, session_id: str, sequence: int | None) -> None:
-        """Remember what was done: what was refused may come again."""
+        """Store the sequence number of a processed report; a rejected report may be repeated."""
         if sequence is None:
             return
         self._sequences[session_id] = sequence
@@ -180,38 +183,50 @@ class IngestService:
         if len(self._sequences) > MAXIMUM_SESSIONS:
             self._sequences.popitem(last=False)
 
-    # -- by number: the guide's contract
+    # -- by number: the contract of the guide
 
     def start_import(self, body: Body) -> Body:
-        """A producer begins an import in a user's name; its number is given, or made here."""
+        """Start an import of a producer for a user; assign a number if the report has none."""
         user, number = _user("userId", body.get("userId")), body.get("importId")
         if number is None:
             number = self._tracker.free_number()
         if _whole("importId", number) < FIRST_EXTERNAL_IMPORT:
-            text = f"must be {FIRST_EXTERNAL_IMPORT} or more, or left out: others are this server's"
+            text = (
+                f"must be at least {FIRST_EXTERNAL_IMPORT} or omitted: lower numbers are reserved"
+            )
             raise invalid("Invalid import", [("importId", text)])
         session_id = body.get("sessionId") or f"import-{number}"
         filename, vendor = body.get("filename", ""), body.get("vendor")
         texts = (session_id, filename, vendor or "")
         if not all(isinstance(each, str) and len(each) <= 255 for each in texts):
-            raise invalid("Invalid import", [("filename", "sessionId, filename, vendor are texts")])
+            raise invalid(
+                "Invalid import",
+                [
+                    (
+                        "filename",
+                        "sessionId, filename and vendor must be texts of at most 255 characters",
+                    )
+                ],
+            )
         if not _SESSION_ID.fullmatch(session_id):
-            raise invalid("Invalid sessionId", [("sessionId", "1 to 128 letters, digits, . _ : -")])
+            raise invalid(
+                "Invalid sessionId", [("sessionId", "must be 1 to 128 letters, digits, . _ : -")]
+            )
         total = _optional_whole("totalRecords", body.get("totalRecords"))
         self._refuse_too_many()
         try:
             self._tracker.queue(number, user, filename, vendor, session_id=session_id, total=total)
         except ValueError as error:
-            raise ServiceError(ErrorCode.CONFLICT, "This import exists already") from error
+            raise ServiceError(ErrorCode.CONFLICT, "The import already exists") from error
         self._tracker.start(number)
         return {"importId": number, "sessionId": session_id}
 
     def update_import(self, number: int, body: Body) -> Body:
-        """How far a producer's import is."""
+        """Update the progress of a producer's import."""
         record = self._external(number)
         status = body.get("status", "processing")
         if status not in {"starting", "parsing", "staging", "processing", "finalizing"}:
-            raise invalid("Invalid status", [("status", "must be that of a running import")])
+            raise invalid("Invalid status", [("status", "must be a status of a running import")])
         processed = _whole("processed", body.get("processed"))
         total = _optional_whole("total", body.get("total"))
         if total is None:
@@ -222,7 +237,7 @@ class IngestService:
         return _state(record)
 
     def complete_import(self, number: int, body: Body) -> Body:
-        """A producer's import is done."""
+        """Complete a producer's import."""
         record = self._external(number)
         result = {
             "totalProcessed": _whole("processed", body.get("processed")),
@@ -233,13 +248,13 @@ class IngestService:
         return _state(record)
 
     def fail_import(self, number: int, body: Body) -> Body:
-        """A producer's import has failed."""
+        """Mark a producer's import as failed."""
         record = self._external(number)
         self._tracker.fail(number, _failure(body, _message(body.get("message"))))
         return _state(record)
 
     def cancel_import(self, number: int, body: Body) -> Body:
-        """A producer's import was cancelled where it is done."""
+        """Mark a producer's import as cancelled by the producer."""
         record = self._external(number)
         message = _message(body.get("message")) or "The import was cancelled"
         self._tracker.cancel(number, {"code": str(ErrorCode.CANCELLED), "message": message})
@@ -248,64 +263,66 @@ class IngestService:
     def _external(self, number: int) -> Record:
         record = self._tracker.find(number)
         if record is None or not record.is_external:
-            raise ServiceError(ErrorCode.NOT_FOUND, "There is no such import of a producer")
+            raise ServiceError(ErrorCode.NOT_FOUND, "Unknown import of a producer")
         return record
 
 
 def _state(record: Record) -> Body:
-    """What a producer learns: one whose import has ended otherwise, cancelled perhaps, may stop."""
+    """Return the state of an import; a producer may stop work if the import has ended."""
     return {"importId": record.import_id, "status": str(record.status)}
 
 
-def _rooms(path: str, given: Any) -> tuple[str, ...]:
-    rooms = [] if given is None else given
+def _rooms(path: str, value: Any) -> tuple[str, ...]:
+    rooms = [] if value is None else value
     if not isinstance(rooms, list) or len(rooms) > MAXIMUM_ROOMS:
-        raise invalid("Invalid event", [(path, f"must be a list of {MAXIMUM_ROOMS} rooms at most")])
+        raise invalid("Invalid event", [(path, f"must be a list of at most {MAXIMUM_ROOMS} rooms")])
     for room in rooms:
         if not isinstance(room, str) or not _ROOM.fullmatch(room):
-            raise invalid("Invalid event", [(path, "names a room that producers cannot reach")])
+            raise invalid(
+                "Invalid event", [(path, "must name only rooms that producers can reach")]
+            )
     return tuple(rooms)
 
 
-def _user(path: str, given: Any) -> str:
-    if not isinstance(given, str) or not 0 < len(given) <= 128:
-        raise invalid(f"Invalid {path}", [(path, "must be the id of a user")])
-    return given
+def _user(path: str, value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 128:
+        raise invalid(f"Invalid {path}", [(path, "must be the ID of a user")])
+    return value
 
 
-def _check_size(path: str, given: Any, most: int) -> None:
-    if len(json.dumps(given)) > most:
-        raise invalid(f"Invalid {path}", [(path, f"may have {most} characters as JSON")])
+def _check_size(path: str, value: Any, most: int) -> None:
+    if len(json.dumps(value)) > most:
+        raise invalid(f"Invalid {path}", [(path, f"must have at most {most} characters as JSON")])
 
 
-def _mapping(path: str, given: Any) -> Body:
-    if given is None:
+def _mapping(path: str, value: Any) -> Body:
+    if value is None:
         return {}
-    if not isinstance(given, dict):
+    if not isinstance(value, dict):
         raise invalid(f"Invalid {path}", [(path, "must be an object")])
-    return dict(given)
+    return dict(value)
 
 
-def _message(given: Any) -> str:
-    if given is not None and not isinstance(given, str):
+def _message(value: Any) -> str:
+    if value is not None and not isinstance(value, str):
         raise invalid("Invalid message", [("message", "must be a text")])
-    return (given or "")[:2000]
+    return (value or "")[:2000]
 
 
-def _number(path: str, given: Any, most: float) -> float:
-    if not isinstance(given, int | float) or isinstance(given, bool) or not 0 <= given <= most:
+def _number(path: str, value: Any, most: float) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
         raise invalid(f"Invalid {path}", [(path, f"must be a number from 0 to {most:g}")])
-    return float(given)
+    return float(value)
 
 
-def _whole(path: str, given: Any) -> int:
-    if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**53:
+def _whole(path: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
         raise invalid(f"Invalid {path}", [(path, "must be a whole number")])
-    return given
+    return value
 
 
-def _optional_whole(path: str, given: Any) -> int | None:
-    return None if given is None else _whole(path, given)
+def _optional_whole(path: str, value: Any) -> int | None:
+    return None if value is None else _whole(path, value)
 
 
 def _failure(body: Body, message: str) -> Body:
@@ -320,5 +337,5 @@ def _failure(body: Body, message: str) -> Body:
     return failure | ({"details": details} if isinstance(details, dict) else {})
 
 
-#: A report: whoever sends it, what the path names, the body.
+#: A report: the producer, the path parameters, the body.
 Report = Callable[[IngestToken, Mapping[str, Any], Body], Body]
