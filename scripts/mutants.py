@@ -1,10 +1,10 @@
-"""Count the faults that the conformance kit finds: one at a time, in a copy of our servers.
+"""Measure how many faults the conformance kit finds, one at a time, in a copy of the servers.
 
     python scripts/mutants.py [--only WORD] [--workers N]
 
-The faults are data: `tests/conformance/mutants.toml` names for each a file, a text that stands
-there once, the text that takes its place, and what that breaks. A fault counts as caught if a
-dialogue fails, and fails again when it is played alone. The exit status is 1 below the goal.
+`tests/conformance/mutants.toml` lists the faults: the file, a text that the file contains once, the
+replacement, and the broken behavior. The kit catches a fault if a dialogue fails and fails again
+when it is played alone. The exit status is 1 below the goal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PLAY_WITHIN = 120.0
 
 
 class Mutant(NamedTuple):
-    """One fault."""
+    """One fault: a text of a file and its replacement."""
 
     file: str
     breaks: str
@@ -44,34 +44,36 @@ class Mutant(NamedTuple):
     new: str
 
 
-class Verdict(NamedTuple):
-    """What became of it: by what it was caught, or None."""
+class MutantResult(NamedTuple):
+    """A fault and the dialogue that caught it, or None."""
 
     mutant: Mutant
     caught_by: str | None
 
 
 class CannotRun(Exception):
-    """The measurement itself is broken."""
+    """An error of the measurement, not of the server."""
 
 
 def read_mutants(only: str) -> list[Mutant]:
-    """Read the faults. Raises CannotRun where the code is not what they were written for."""
+    """Read the faults. Raises CannotRun if a file does not contain the text of a fault once."""
     mutants = [Mutant(**each) for each in tomllib.loads(DATA.read_text())["mutant"]]
-    complaints = []
+    problems = []
     for mutant in mutants:
         count = (ROOT / mutant.file).read_text().count(mutant.old)
         if count != 1:
-            complaints.append(
-                f"{mutant.file}: {mutant.breaks}: its text stands there {count} times"
+            problems.append(
+                f"{mutant.file}: {mutant.breaks}: the file contains its text {count} times"
             )
-    if complaints:
-        raise CannotRun("the code has changed, the faults have not:\n" + "\n".join(complaints))
+    if problems:
+        raise CannotRun(
+            "the code has changed: update tests/conformance/mutants.toml:\n" + "\n".join(problems)
+        )
     return [each for each in mutants if only in each.file or only in each.breaks]
 
 
 class Copy:
-    """A copy of the packages, with one fault in it at a time."""
+    """A copy of the packages that contains one fault at a time."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -84,7 +86,7 @@ class Copy:
 
     @asynccontextmanager
     async def serving(self, mutant: Mutant | None) -> AsyncIterator[list[str]]:
-        """Run the target with this fault; the URLs of its servers."""
+        """Run the target with this fault and yield the URLs of its servers."""
         original = ""
         if mutant is not None:
             path = self.folder / mutant.file
@@ -100,7 +102,7 @@ class Copy:
                 path.write_text(original)
 
 
-async def judge(copy: Copy, mutant: Mutant | None, dialogues: list[Dialogue]) -> str | None:
+async def find_dialogue(copy: Copy, mutant: Mutant | None, dialogues: list[Dialogue]) -> str | None:
     """Return the dialogue that finds the fault, or None. Raises CannotRun."""
     async with copy.serving(mutant) as urls:
         try:
@@ -114,7 +116,7 @@ async def judge(copy: Copy, mutant: Mutant | None, dialogues: list[Dialogue]) ->
 
 
 async def _find(plan: Plan, endpoints: list[Endpoint]) -> str | None:
-    """Play until something fails twice: what fails once may be the load of the machine."""
+    """Play until a dialogue fails twice; a single failure may come from the load of the machine."""
     while plan.pairs:
         summary = await play(plan)
         failed = [each.dialogue for each in summary.results if each.outcome is Outcome.FAILED]
@@ -130,52 +132,54 @@ async def _find(plan: Plan, endpoints: list[Endpoint]) -> str | None:
 
 
 async def _work(
-    queue: asyncio.Queue[Mutant], copy: Copy, dialogues: list[Dialogue], verdicts: list[Verdict]
+    queue: asyncio.Queue[Mutant], copy: Copy, dialogues: list[Dialogue], found: list[MutantResult]
 ) -> None:
     while not queue.empty():
         mutant = queue.get_nowait()
         try:
-            caught_by = await asyncio.wait_for(judge(copy, mutant, dialogues), PLAY_WITHIN)
+            caught_by = await asyncio.wait_for(find_dialogue(copy, mutant, dialogues), PLAY_WITHIN)
         except TimeoutError:
-            caught_by = "time: it took too long"
-        verdicts.append(Verdict(mutant, caught_by))
+            caught_by = "the time limit"
+        found.append(MutantResult(mutant, caught_by))
         mark = f"caught by {caught_by}" if caught_by is not None else "SURVIVED"
         sys.stdout.write(f"{mutant.file}: {mutant.breaks}: {mark}\n")
         sys.stdout.flush()
 
 
-async def measure(mutants: list[Mutant], workers: int) -> list[Verdict]:
-    """Judge all faults. Raises CannotRun if the kit fails without any."""
+async def measure(mutants: list[Mutant], workers: int) -> list[MutantResult]:
+    """Measure all faults. Raises CannotRun if a dialogue fails without a fault."""
     dialogues = load()
     queue: asyncio.Queue[Mutant] = asyncio.Queue()
     for mutant in mutants:
         queue.put_nowait(mutant)
-    verdicts: list[Verdict] = []
+    found: list[MutantResult] = []
     with tempfile.TemporaryDirectory() as folder:
         copies = [Copy(Path(folder) / str(number)) for number in range(workers)]
-        found = await judge(copies[0], None, dialogues)
-        if found is not None:
-            raise CannotRun(f"the kit finds a fault where there is none: {found}")
-        await asyncio.gather(*(_work(queue, copy, dialogues, verdicts) for copy in copies))
-    return verdicts
+        dialogue = await find_dialogue(copies[0], None, dialogues)
+        if dialogue is not None:
+            raise CannotRun(f"the kit reports a fault in the unchanged server: {dialogue}")
+        await asyncio.gather(*(_work(queue, copy, dialogues, found) for copy in copies))
+    return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--only", default="", metavar="WORD", help="in the file, or what it breaks")
+    parser.add_argument(
+        "--only", default="", metavar="WORD", help="part of the file name or of the broken behavior"
+    )
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     try:
-        verdicts = asyncio.run(measure(read_mutants(options.only), options.workers))
+        found = asyncio.run(measure(read_mutants(options.only), options.workers))
     except (CannotRun, TargetFailed) as error:
         sys.stderr.write(f"mutants: {error}\n")
         return 2
-    survivors = [verdict.mutant for verdict in verdicts if verdict.caught_by is None]
+    survivors = [each.mutant for each in found if each.caught_by is None]
     for mutant in survivors:
         sys.stdout.write(f"survived: {mutant.file}: {mutant.breaks}\n")
-    caught = len(verdicts) - len(survivors)
-    share = caught / len(verdicts) if verdicts else 0.0
-    sys.stdout.write(f"{caught} of {len(verdicts)} faults caught: {share:.1%}\n")
+    caught = len(found) - len(survivors)
+    share = caught / len(found) if found else 0.0
+    sys.stdout.write(f"{caught} of {len(found)} faults caught: {share:.1%}\n")
     return 0 if share >= GOAL else 1
 
 

@@ -1,7 +1,8 @@
-"""`python -m socketio_conformance.peers`: plays several servers, and writes `PEERS.md` anew.
+"""Plays the dialogues against several servers and writes `PEERS.md`.
 
-Knows: the targets of this project's tests, and how their results stand side by side.
-Does not know: why a server does as it does; the table says what came, and judges nobody.
+    python -m socketio_conformance.peers
+
+The targets are those of this project's tests. The table shows their results side by side.
 """
 
 from __future__ import annotations
@@ -23,25 +24,25 @@ TARGETS = ROOT / "tests" / "targets"
 DOCUMENT = FOLDER / "PEERS.md"
 PEERS_PYTHON = ROOT / "benchmarks" / ".venv" / "peers" / "bin" / "python"
 
-_HEAD = """# Servers, held against the dialogues
+_HEAD = """# Results of several servers
 
-Written by `python -m socketio_conformance.peers`. A cell says how many dialogues of a group
-went as written, of how many were played; where a server lacks what a dialogue needs, it was not
-played. The official servers differ where the vectors say so: that is counted as gone otherwise, and
-listed below with its reason. What others do differently may be a choice of theirs: nothing is said
-of right and wrong.
+Written by `python -m socketio_conformance.peers`. A cell shows the number of dialogues of a group
+that a server passed, and the number of dialogues played. The kit does not play a dialogue that
+needs a feature the server lacks. The official servers differ in the cases that the vectors mark;
+these cases count as different and are listed below with the reason. Differences of other servers
+may be deliberate: the table makes no statement about right and wrong.
 """
 
 
 class Played(NamedTuple):
-    """One server, and what came of it."""
+    """One server and its results."""
 
     server: str
     summary: Summary
 
 
 def commands() -> list[list[str]]:
-    """Return how the targets are started. Raises TargetFailed for what is not installed."""
+    """Return the commands of the targets. Raises TargetFailed if one is not installed."""
     node = shutil.which("node")
     if node is None or not (TARGETS / "node_modules" / "socket.io").is_dir():
         raise TargetFailed("Node's servers are not installed: npm ci in tests/targets")
@@ -67,7 +68,7 @@ async def play_all(dialogues: list[Dialogue]) -> list[Played]:
 
 
 def render(dialogues: list[Dialogue], played: list[Played]) -> str:
-    """Return the document."""
+    """Return the text of `PEERS.md`."""
     rows = [f"| | {' | '.join(each.server for each in played)} |", "|---" * (len(played) + 1) + "|"]
     groups = sorted({(dialogue.subject, dialogue.group) for dialogue in dialogues})
     for group in groups:
@@ -93,8 +94,8 @@ def _details(played: Played) -> str:
     others = [each for each in results if each.outcome is not Outcome.PASSED]
     lines = [f"\n## {played.server}\n"]
     for reason, count in sorted(played.summary.left_out.items()):
-        lines.append(f"Not played for want of {reason}: {count}.\n")
-    lines.append("Went otherwise than written:\n" if others else "All went as written.")
+        lines.append(f"Not played, because the server lacks {reason}: {count}.\n")
+    lines.append("Different results:\n" if others else "No different results.")
     for result in others:
         known = result.dialogue.node_differs
         is_node = played.server.startswith("socket.io")
@@ -103,7 +104,7 @@ def _details(played: Played) -> str:
 
 
 def main() -> int:
-    """Run the command; 1 if the official servers differ where nothing says so."""
+    """Run the command; return 1 for a difference of the official servers without a mark."""
     dialogues = load()
     try:
         played = asyncio.run(play_all(dialogues))
@@ -114,7 +115,7 @@ def main() -> int:
     unmarked = 0
     for each in played:
         failed = [r for r in each.summary.results if r.outcome is not Outcome.PASSED]
-        sys.stdout.write(f"{each.server}: {_cell(each.summary.results)} as written\n")
+        sys.stdout.write(f"{each.server}: {_cell(each.summary.results)} passed\n")
         if each.server.startswith("socket.io"):
             unmarked += sum(result.dialogue.node_differs is None for result in failed)
     sys.stdout.write(f"wrote {DOCUMENT.relative_to(ROOT)}\n")
