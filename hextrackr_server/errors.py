@@ -1,9 +1,9 @@
 """Errors of the services, with texts that clients may read, and their HTTP status.
 
 HexTrackrError
- +-- ServiceError        a rejected request; the text is safe to show
- +-- SettingsError       an unusable configuration; one line that names the remedy
- +-- ImportInterrupted   a request to stop the running import
+ +-- ServiceError            a rejected request; the text is safe to show
+ +-- SettingsError           an unusable configuration; one line that names the remedy
+ +-- ImportInterruptedError  a request to stop the running import
 """
 
 from __future__ import annotations
@@ -98,5 +98,5 @@ class SettingsError(HexTrackrError):
     """An unusable configuration; the text is one line and names the remedy."""
 
 
-class ImportInterrupted(HexTrackrError):
+class ImportInterruptedError(HexTrackrError):
     """A request to stop the running import, which leaves the findings unchanged."""

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, TypedDict
 from sqlalchemy import Connection
 
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.errors import ImportInterrupted, invalid
+from hextrackr_server.errors import ImportInterruptedError, invalid
 from hextrackr_server.findings import history
 from hextrackr_server.findings.history import OpenTotal
 from hextrackr_server.imports import csv_reader, store, summary
@@ -133,7 +133,7 @@ class Importer:
     def run(self, job: ImportJob, path: Path, report: Report, stopping: Stopping) -> dict[str, Any]:
         """Import a file and return its result as stored with the job.
 
-        Raises ServiceError if the file is at fault, ImportInterrupted if `stopping()` returned
+        Raises ServiceError if the file is at fault, ImportInterruptedError if `stopping()` returned
         true. In both cases the current findings are unchanged and the staged ones are deleted.
         """
         run = _Run(self._database, self._store, job, report, stopping)
@@ -327,7 +327,7 @@ class _Run:
 
     def _check(self) -> None:
         if self._stopping():
-            raise ImportInterrupted("the import was interrupted before its end")
+            raise ImportInterruptedError("the import was interrupted before its end")
 
     def _report_progress(
         self, status: ImportStatus, processed: int, total: int | None, overall: int, message: str

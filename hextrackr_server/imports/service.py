@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import IntegrityError
 
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError, invalid
+from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError, invalid
 from hextrackr_server.findings.events import THRESHOLD
 from hextrackr_server.imports.pipeline import Importer, Progress, scan_date_of
 from hextrackr_server.imports.progress_record import FINAL
@@ -302,11 +302,11 @@ class ImportService:
         logger.info("import started", extra=log_setup.fields(**log_fields, file=job.filename))
         try:
             if stopping():
-                raise ImportInterrupted
+                raise ImportInterruptedError
             self._call_on_loop(self._tracker.start, job.import_id)
             self._store.update_job(job.import_id, status="running", started_at=epoch_ms())
             result = self._importer.run(job, path, report, stopping)
-        except ImportInterrupted:
+        except ImportInterruptedError:
             reason = self._stop_reasons[job.import_id] or ErrorCode.INTERRUPTED
             self._fail(job, _FAILURES[reason], log_fields)
         except ServiceError as error:

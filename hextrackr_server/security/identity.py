@@ -13,7 +13,11 @@ from engineio_core.http.cors import is_same_host
 from hextrackr_server.clock import Clock
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.principal import Principal, TokenAuthority, refuse_other_user
-from hextrackr_server.security.session_cookie import SessionCookies, SessionStore, StoreUnavailable
+from hextrackr_server.security.session_cookie import (
+    SessionCookies,
+    SessionStore,
+    StoreUnavailableError,
+)
 from hextrackr_server.telemetry import log_setup
 
 logger = logging.getLogger(__name__)
@@ -85,7 +89,7 @@ class IdentityService:
     async def _logged_in(self, session_id: str) -> Principal | None:
         try:
             return await self._find_session(session_id)
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             logger.error(
                 "the session store is not readable", extra=log_setup.fields(reason=str(error))
             )
@@ -139,7 +143,7 @@ class IdentityService:
         for session_id, holders in by_session.items():
             try:
                 found = await self._find_session(session_id)
-            except StoreUnavailable as error:
+            except StoreUnavailableError as error:
                 logger.error(
                     "the session store is not readable", extra=log_setup.fields(reason=error)
                 )

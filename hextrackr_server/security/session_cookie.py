@@ -29,7 +29,7 @@ _QUERY = """
 """
 
 
-class StoreUnavailable(HexTrackrError):
+class StoreUnavailableError(HexTrackrError):
     """The session store is not readable, so logins cannot be verified."""
 
 
@@ -92,7 +92,7 @@ class SessionStore:
                 row = connection.execute(_QUERY, (session_id, int(now))).fetchone()
         except sqlite3.Error as error:
             text = f"the session store {self._path} cannot be read: {error}"
-            raise StoreUnavailable(text) from error
+            raise StoreUnavailableError(text) from error
         return None if row is None else _principal_of(session_id, row, now)
 
 

@@ -56,7 +56,7 @@ class Authenticator:
             self._io.engine.use(self._check_handshake)
 
     async def authenticate(self, socket: Socket) -> None:
-        """Authenticate a socket or raise ConnectRefused; a recovered socket must keep its user."""
+        """Authenticate a socket or raise ConnectError; a recovered socket must keep its user."""
         handshake, former = socket.handshake, socket.data.get("principal")
         state = socket.session.request.state
         try:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
-from hextrackr_server.errors import ErrorCode, ImportInterrupted, ServiceError
+from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError
 from hextrackr_server.imports import pipeline
 from hextrackr_server.imports.pipeline import MAXIMUM_DETAILS, STAGE_CHUNK, scan_date_of
 from hextrackr_server.imports.progress_record import ImportStatus
@@ -299,7 +299,7 @@ def test_interrupted_import_changes_nothing(workbench: Workbench, phase: ImportS
     before = workbench.findings()
     workbench.progress.clear()
     rows = [finding_row(host=f"h-{number}") for number in range(2500)]
-    with pytest.raises(ImportInterrupted):
+    with pytest.raises(ImportInterruptedError):
         workbench.run(
             csv_text(rows), stopping=lambda: any(p.status is phase for p in workbench.progress)
         )

@@ -12,7 +12,11 @@ from urllib.parse import quote
 import pytest
 
 from hextrackr_server.security.principal import Principal
-from hextrackr_server.security.session_cookie import SessionCookies, SessionStore, StoreUnavailable
+from hextrackr_server.security.session_cookie import (
+    SessionCookies,
+    SessionStore,
+    StoreUnavailableError,
+)
 
 OLD, NEW = b"o" * 32, b"n" * 32
 COOKIES = SessionCookies("hextrackr.sid", [NEW, OLD])
@@ -111,7 +115,7 @@ def test_session_store_is_not_changed_or_created(tmp_path: Path, path: Path) -> 
     before = path.read_bytes()
     SessionStore(path).find("good", NOW)
     assert path.read_bytes() == before
-    with pytest.raises(StoreUnavailable, match=str(tmp_path)):
+    with pytest.raises(StoreUnavailableError, match=str(tmp_path)):
         SessionStore(tmp_path / "missing.db").find("good", NOW)
     assert not (tmp_path / "missing.db").exists()
 
@@ -120,6 +124,6 @@ def test_locked_session_store_is_unavailable(path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("hextrackr_server.security.session_cookie.BUSY_SECONDS", 0.01)
     writer = sqlite3.connect(path)
     writer.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailableError):
         SessionStore(path).find("good", NOW)
     writer.close()
