@@ -17,6 +17,7 @@ from engineio_core.callbacks import (
     require_function_or_coroutine_function,
     require_plain_function,
 )
+from engineio_core.field_docs import document_fields
 from engineio_core.http.grammar import is_cookie_attribute, is_token
 from engineio_core.http.message import HttpRequest
 
@@ -90,6 +91,7 @@ def _check_networks(name: str, value: Any) -> None:
             raise ValueError(f"{rule}, got {network!r}: {error}") from None
 
 
+@document_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cors:
     """Rules for pages of other origins (CORS).
@@ -159,6 +161,7 @@ def _list_origins(origins: Any) -> list[Any]:
     return list(origins)
 
 
+@document_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCompression:
     """Compression of polling responses with gzip or deflate."""
@@ -174,6 +177,7 @@ class HttpCompression:
         _check_range("level", self.level, 0, 9)
 
 
+@document_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerMessageDeflate:
     """Compression of WebSocket messages (RFC 7692).
@@ -196,6 +200,7 @@ class PerMessageDeflate:
         check_bool("client_no_context_takeover", self.client_no_context_takeover)
 
 
+@document_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cookie:
     """A cookie with the sid, which the handshake response sets.
@@ -244,6 +249,7 @@ class Cookie:
             check_at_least("max_age", self.max_age, 0)
 
 
+@document_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """The options of an engine. Durations are in seconds, sizes in bytes."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engineio_core import options as engine_options
+from engineio_core.field_docs import document_fields
 from engineio_core.options import check_at_least, check_bool, check_instance, check_seconds
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
@@ -17,6 +18,7 @@ from socketio_core.errors import AckError, PayloadValidationError
 from socketio_core.misuse import LONGEST_DURATION, check_callback, check_duration
 
 
+@document_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """Connection state recovery: a client that reconnects in time gets its session back.
@@ -101,6 +103,7 @@ def default_error_ack(error: BaseException) -> dict[str, Any]:
     return {"success": False, "error": "internal error", "code": "HANDLER_ERROR"}
 
 
+@document_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """Options of a Socket.IO server, in addition to `EngineOptions`. Durations are in seconds."""

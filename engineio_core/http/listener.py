@@ -23,6 +23,8 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
+from engineio_core.field_docs import document_fields
+
 logger = logging.getLogger("engineio_core")
 
 BACKLOG: Final = 2048
@@ -30,6 +32,7 @@ BACKLOG: Final = 2048
 Result = TypeVar("Result")
 
 
+@document_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """PEM files of a certificate chain and its key; TLS 1.2 or later.
@@ -49,8 +52,10 @@ class Tls:
 
     def __post_init__(self) -> None:
         for name, path in (("certificate", self.certificate), ("key", self.key)):
-            if path is not None and not os.access(path, os.R_OK):
-                raise ValueError(f"the TLS {name} must be a readable file, got {str(path)!r}")
+            if path is None and name == "key":
+                continue
+            if not isinstance(path, str | Path) or not os.access(path, os.R_OK):
+                raise ValueError(f"the TLS {name} must be a readable PEM file, got {str(path)!r}")
 
     def make_context(self) -> SSLContext:
         """Return an SSL context for servers. Raises SSLError for an invalid file."""
@@ -60,8 +65,16 @@ class Tls:
         return context
 
     def load(self, context: SSLContext) -> None:
-        """Load the current files into a context that new connections use."""
-        context.load_cert_chain(self.certificate, self.key, self.password)
+        """Load the current files into a context that new connections use. Raises SSLError."""
+        try:
+            context.load_cert_chain(self.certificate, self.key, self.password)
+        except SSLError as error:
+            key = self.key or self.certificate
+            raise SSLError(
+                error.errno,
+                f"certificate {str(self.certificate)!r} and key {str(key)!r} must be PEM files "
+                f"that belong together: {error.strerror}",
+            ) from error
 
 
 class Listener:

@@ -7,11 +7,13 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
+from pathlib import Path
+from ssl import SSLError
 from typing import Any
 
 import pytest
 
-from engineio_core import Cookie, Cors, Engine, HttpRequest, HttpResponse, PerMessageDeflate
+from engineio_core import Cookie, Cors, Engine, HttpRequest, HttpResponse, PerMessageDeflate, Tls
 from tests.helpers.client import Server
 from tests.helpers.wire import WEBSOCKET_HEADERS
 
@@ -252,6 +254,20 @@ async def test_listen_rejects_a_wrong_parameter(parameters: dict[str, Any], text
     async with Engine() as engine:
         with pytest.raises((TypeError, ValueError), match=text):
             await engine.listen(**parameters)
+
+
+@pytest.mark.parametrize("certificate", [None, 5, "missing.pem"])
+def test_certificate_is_rejected_when_it_is_not_a_readable_file(certificate: Any) -> None:
+    with pytest.raises(ValueError, match="the TLS certificate must be a readable PEM file, got"):
+        Tls(certificate=certificate)
+
+
+async def test_listen_names_the_files_of_an_invalid_certificate(tmp_path: Path) -> None:
+    file = tmp_path / "own.pem"
+    file.write_text("nonsense")
+    async with Engine() as engine:
+        with pytest.raises(SSLError, match=r"certificate '.*own.pem' and key .* must be PEM files"):
+            await engine.listen(ssl=Tls(certificate=file))
 
 
 async def test_context_manager_shuts_down_at_the_end() -> None:

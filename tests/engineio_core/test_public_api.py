@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from engineio_core import Engine, Session
+import inspect
+import pydoc
+from dataclasses import fields
+
+import pytest
+
+from engineio_core import (
+    Cookie,
+    Cors,
+    Engine,
+    EngineOptions,
+    HttpCompression,
+    PerMessageDeflate,
+    Session,
+    Tls,
+)
+from socketio_core import Recovery, ServerOptions
 
 SESSION = {
     "buffered_amount",
@@ -54,3 +70,19 @@ def test_session_has_exactly_the_documented_public_names() -> None:
 def test_engine_has_exactly_the_documented_public_names() -> None:
     attributes = {name for name in vars(Engine()) if not name.startswith("_")}
     assert public_names(Engine) | attributes == ENGINE
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Cookie, Cors, EngineOptions, HttpCompression, PerMessageDeflate, Recovery, ServerOptions,
+        Tls,
+    ],
+)  # fmt: skip
+def test_help_describes_each_option(kind: type) -> None:
+    shown = pydoc.plain(pydoc.render_doc(kind))
+    for field in fields(kind):  # type: ignore[arg-type]  # all are dataclasses
+        text = inspect.getdoc(getattr(kind, field.name))
+        assert text, f"{kind.__name__}.{field.name} has no description"
+        assert len(text.split()) > 2
+        assert text.splitlines()[0] in shown

@@ -295,7 +295,7 @@ def test_a_certificate_that_is_no_good_is_not_loaded(
 
 
 def test_a_certificate_that_is_not_there_is_refused_at_construction(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must be a readable file"):
+    with pytest.raises(ValueError, match="must be a readable PEM file"):
         Tls(certificate=tmp_path / "missing.pem")
 
 
