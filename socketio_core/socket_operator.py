@@ -27,7 +27,7 @@ class FlagTarget(Protocol):
 class SocketOperator:
     """An event for one socket with flags; each method that sets a flag returns a new operator."""
 
-    __slots__ = ("_compress", "_socket", "_timeout", "_volatile")
+    __slots__ = ("_compress", "_is_volatile", "_socket", "_timeout")
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class SocketOperator:
         timeout: float | None = None,
     ) -> None:
         self._socket = socket
-        self._volatile = volatile
+        self._is_volatile = volatile  # mypyc derives C names: `_volatile` would be a keyword
         self._compress = compress
         self._timeout = timeout
 
@@ -57,7 +57,11 @@ class SocketOperator:
         return self._with(timeout=seconds)
 
     def _with(self, **changes: Any) -> SocketOperator:
-        flags = {"volatile": self._volatile, "compress": self._compress, "timeout": self._timeout}
+        flags = {
+            "volatile": self._is_volatile,
+            "compress": self._compress,
+            "timeout": self._timeout,
+        }
         return SocketOperator(self._socket, **{**flags, **changes})
 
     def emit(self, event: str, *args: Any, **unknown: Never) -> None:
@@ -66,7 +70,7 @@ class SocketOperator:
             refuse_keywords(unknown, EMIT_KEYWORDS)
         check_event(event)
         self._socket._emit_with_flags(
-            [event, *args], volatile=self._volatile, compress=self._compress
+            [event, *args], volatile=self._is_volatile, compress=self._compress
         )
         return EMITTED
 
