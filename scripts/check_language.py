@@ -78,7 +78,7 @@ RULES = (
         r"\b(?:of|for|to|by|from|with|than|and|or|but|only|tells?|says?|shows?|sees?) who\b",
         'name the user, client or caller: "the listener"',
     ),
-    _rule(2, r"\bthose (?:who|that)\b", "repeat the noun"),
+    _rule(2, r"\bthose who\b", "repeat the noun"),
     _rule(2, r"\ball that (?:is|was|are|were|has|had)\b", "name the thing"),
     _rule(
         3,
@@ -106,7 +106,7 @@ RULES = (
     _rule(6, r"\banew\b", 'write "again"'),
     _rule(6, r"\bbeneath\b", 'write "below" or "under"'),
     _rule(6, r"\bbeside\b", 'write "next to" or "in addition to"'),
-    _rule(6, r"\bn?either\b[^.;]*\bnor\b|\bnor\b", 'write "or", or two sentences'),
+    _rule(6, r"\bnor\b", 'write "or", or two sentences'),
     _rule(6, r"\blet(?:s|ting)? go\b", 'write "release"'),
     _rule(6, r"\bin good order\b", 'write "cleanly"'),
     _rule(6, r"\bbe it (?:that|a|an|the)\b", 'write "even if"'),
@@ -369,6 +369,7 @@ def _prose_of(block: Block) -> str:
     """Return the text with code, link targets and quotations blanked, at the same offsets."""
     text = re.sub(r"``[^`]+``|`[^`]+`", _blank, block.text)
     text = re.sub(r"(?<=\])\([^)\s]+\)|https?://\S+|<[^<>\s]+>", _blank, text)
+    text = re.sub(r"\b(neither\b[^.;]*?\b)nor\b", r"\1or_", text, flags=re.IGNORECASE)
     if block.kind != "message":
         text = re.sub(r"\"[^\"]{1,400}\"|“[^”]{1,400}”", _blank, text)
     return text

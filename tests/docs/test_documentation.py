@@ -222,7 +222,7 @@ def test_shell_check_rejects_an_unknown_name(command: str) -> None:
 # -- JavaScript, TOML, JSON
 
 
-@pytest.mark.interop
+@pytest.mark.node
 @pytest.mark.parametrize("block", blocks("js", "javascript"), ids=by_name)
 def test_javascript_block_is_valid(block: CodeBlock, tmp_path: Path) -> None:
     node = shutil.which("node")
@@ -314,6 +314,7 @@ def labels(text: str) -> set[str]:
     return found
 
 
+@pytest.mark.node
 @pytest.mark.interop
 def test_readme_clients_receive_each_others_messages(tmp_path: Path, free_port: int) -> None:
     node = shutil.which("node")

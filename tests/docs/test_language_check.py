@@ -38,6 +38,7 @@ def check() -> Any:
         (5, "Somebody else edits it, he may stop.", "Another user edits it; they may stop."),
         (6, "It shall close in good order.", "It must close cleanly. A peer MUST NOT wait."),
         (6, "Stored beside the file.", "Stored next to the file."),
+        (6, "It is not open, nor closed.", "It is neither open nor closed."),
         (6, "The layer beneath it.", "The layer below it."),
         (8, "Of a user, two at a time.", "Per user, two at a time. A list of a user's rooms."),
         (9, "The room is told.", "The server notifies the room."),
