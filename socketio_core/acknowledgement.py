@@ -1,7 +1,6 @@
-"""Acks that are awaited: of one socket, and of all that a broadcast reached.
+"""Pending acks: of one socket, and of all sockets that a broadcast reached.
 
-Knows: ids, deadlines, who has answered and who can't any more.
-Does not know: packets, sockets, namespaces; the clock is injected.
+The namespace assigns the ack ids; the clock is an argument.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ MAX_PENDING: Final = 10_000
 
 
 class AckSink(Protocol):
-    """Who waits for one ack of one socket."""
+    """The receiver of one ack of one socket."""
 
     def acked(self, socket_id: str, data: list[Any]) -> None:
-        """The socket answered; called once, unless `left` is."""
+        """Receive the answer; called at most once, and not after `left`."""
 
     def left(self, socket_id: str) -> None:
-        """The socket left and can't answer any more."""
+        """Stop waiting: the socket has left without an answer."""
 
 
 class PendingAcks:
-    """The acks that one socket owes; a client that never answers owes `MAX_PENDING` at most."""
+    """The pending acks of one socket; at most `MAX_PENDING`, in case a client never answers."""
 
     __slots__ = ("_ids", "_socket_id", "_waiting")
 
     def __init__(self, socket_id: str) -> None:
         self._socket_id = socket_id
         self._waiting: dict[int, AckSink] = {}
-        self._ids: dict[AckSink, int] = {}  # so that nobody has to be looked for
+        self._ids: dict[AckSink, int] = {}  # finds the id in `forget` without a search
 
     def expect(self, ack_id: int, sink: AckSink) -> None:
-        """Expect an ack for `sink`. Whoever has waited longest is told that it won't come."""
+        """Add a pending ack. Above the limit, the oldest pending ack fails."""
         if len(self._waiting) >= MAX_PENDING:
             oldest = self._waiting.pop(next(iter(self._waiting)))
             del self._ids[oldest]
@@ -51,13 +50,13 @@ class PendingAcks:
         self._ids[sink] = ack_id
 
     def forget(self, sink: AckSink) -> None:
-        """Expect nothing for `sink` any more: an ack that comes late is ignored."""
+        """Remove the pending ack of `sink`; a late answer is ignored."""
         ack_id = self._ids.pop(sink, None)
         if ack_id is not None:
             del self._waiting[ack_id]
 
     def receive(self, ack_id: int, data: list[Any]) -> bool:
-        """Take an ack; False if nobody waits for it."""
+        """Pass an answer to its sink; return False for an unexpected ack id."""
         sink = self._waiting.pop(ack_id, None)
         if sink is None:
             return False
@@ -66,7 +65,7 @@ class PendingAcks:
         return True
 
     def fail_all(self) -> None:
-        """The socket has left: nothing comes any more."""
+        """Fail all pending acks, because the socket has left."""
         waiting, self._waiting = self._waiting, {}
         self._ids.clear()
         for sink in waiting.values():
@@ -87,12 +86,12 @@ class SingleAck:
         self._future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def acked(self, socket_id: str, data: list[Any]) -> None:
-        """The socket answered: the result is its first argument."""
+        """Set the first argument of the answer as the result."""
         if not self._future.done():
             self._future.set_result(data[0] if data else None)
 
     def left(self, socket_id: str) -> None:
-        """The socket left."""
+        """Fail with DisconnectedError, because the socket left."""
         if not self._future.done():
             self._future.set_exception(DisconnectedError())
 
@@ -101,7 +100,7 @@ class SingleAck:
             self._future.set_exception(AckTimeoutError())
 
     async def result(self, forget: Callable[[AckSink], None]) -> Any:
-        """Await the answer. Raises AckTimeoutError or DisconnectedError; forgets in any case."""
+        """Await the answer, then call `forget`. Raises AckTimeoutError or DisconnectedError."""
         timer = None
         if self._timeout is not None:
             timer = self._clock.call_later(self._timeout, self._expire)
@@ -141,7 +140,7 @@ class CallbackAck:
 
 
 class BroadcastAnswers(NamedTuple):
-    """What came back from a broadcast: the first argument of each ack, and who did not answer."""
+    """The answers to a broadcast: the first argument of each ack, and the ids without an ack."""
 
     responses: list[Any]
     missing: list[str]
@@ -163,12 +162,12 @@ class BroadcastAck:
         self._missing: set[str] = set()
 
     def acked(self, socket_id: str, data: list[Any]) -> None:
-        """One socket answered."""
+        """Add the answer of one socket."""
         self._responses.append(data[0] if data else None)
         self._settle(socket_id)
 
     def left(self, socket_id: str) -> None:
-        """One socket left: it stays missing."""
+        """Count one socket as missing, because it left."""
         self._missing.add(socket_id)
         self._settle(socket_id)
 
@@ -184,7 +183,7 @@ class BroadcastAck:
     async def result(
         self, asked: Iterable[str], forget: Callable[[AckSink], None]
     ) -> BroadcastAnswers:
-        """Await until all of `asked` have answered or left, or time is up."""
+        """Wait until all sockets in `asked` have answered or left, at most for the timeout."""
         asked = list(asked)
         self._asked = set(asked)
         if self._settled >= self._asked:

@@ -1,7 +1,6 @@
-"""The official client's bundles, below the path of the server.
+"""The bundles of the official client, served below the path of the server.
 
-Knows: where an installed npm package keeps them, ETags, encodings.
-Does not know: the engine; the bundles are not part of this project.
+The bundles come from an installed npm package; the responses support ETag and compression.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ NAMES: Final = frozenset(
 )
 ENVIRONMENT: Final = "SOCKETIO_CLIENT_DIST"
 MISSING: Final = (
-    b"There is no such bundle of the client here: npm install socket.io-client where the server "
-    b"is started, or name its folder dist by SOCKETIO_CLIENT_DIST.\n"
+    b"The bundle of the client is not installed: run npm install socket.io-client in the folder of "
+    b"the server, or set SOCKETIO_CLIENT_DIST to its folder dist.\n"
 )
 
 
 class _File(NamedTuple):
     bodies: dict[str | None, bytes]
-    """By encoding; each is made when it is first asked for."""
+    """By encoding; created at the first request."""
     etag: str
 
     def encoded(self, encoding: Encoding | None) -> bytes:
@@ -47,9 +46,9 @@ class _File(NamedTuple):
 
 
 def find_bundles() -> Path | None:
-    """Return the folder of the bundles: named by SOCKETIO_CLIENT_DIST, or in a node_modules here.
+    """Return the folder of the bundles, which `npm install socket.io-client` installs.
 
-    Installed by `npm install socket.io-client`.
+    It is the folder in SOCKETIO_CLIENT_DIST, or in `node_modules` of this or a parent folder.
     """
     named = os.environ.get(ENVIRONMENT)
     if named:
@@ -64,7 +63,7 @@ def find_bundles() -> Path | None:
 
 
 class ClientFiles:
-    """Serves the bundles; they are read when they are first asked for."""
+    """Serves the bundles; each is read at its first request."""
 
     def __init__(self, path: str, cors: Cors | None) -> None:
         self._prefix = path.rstrip("/") + "/"
@@ -74,7 +73,7 @@ class ClientFiles:
         self._files: dict[str, _File] = {}
 
     def serve(self, exchange: Exchange) -> bool:
-        """Answer a request for a bundle; False if it is for something else."""
+        """Answer a request for a bundle; return False for another request."""
         request = exchange.request
         name = request.path[len(self._prefix) :] if request.path.startswith(self._prefix) else ""
         if name not in NAMES or request.method not in {"GET", "HEAD"}:
@@ -108,7 +107,9 @@ class ClientFiles:
             self._was_sought = True
             self._folder = find_bundles()
             if self._folder is None:
-                logger.info("no bundles of the client: npm install socket.io-client to serve them")
+                logger.info(
+                    "the bundles of the client are not installed: run npm install socket.io-client"
+                )
         if self._folder is None or not (self._folder / name).is_file():
             return None
         file = _File({None: (self._folder / name).read_bytes()}, f'"{_version_of(self._folder)}"')

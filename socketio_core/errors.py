@@ -25,7 +25,7 @@ from engineio_core.errors import CloseReason, ProtocolError
 
 
 class PacketError(ProtocolError):
-    """A message that is no packet of Socket.IO; `slug` names the broken rule, and stays as it is.
+    """An invalid Socket.IO packet; `slug` is the stable name of the violated rule.
 
     The slugs are `unknown_packet_type`, `illegal_attachments`, `too_many_attachments`,
     `attachments_too_large`, `invalid_namespace`, `invalid_ack_id`, `invalid_payload`,
@@ -33,18 +33,18 @@ class PacketError(ProtocolError):
     """
 
     def __init__(self, slug: str, description: str) -> None:
-        # Node: a decoder's error closes the connection in good order, so the sockets see
-        # "forced close"; "parse error" is kept for what is not even Engine.IO.
+        # As with Node, a decoder error closes the connection cleanly, so the reason is
+        # "forced close"; "parse error" is the reason of an invalid Engine.IO packet.
         super().__init__(description, reason=CloseReason.FORCED_CLOSE)
         self.slug = slug
 
 
 class SocketError(Exception):
-    """The root of what handlers, middlewares and awaited acks raise."""
+    """Base class of the errors of handlers, middlewares and awaited acks."""
 
 
 class ConnectError(SocketError):
-    """Refuses a client in a middleware; both parts are sent to it, so they hold no secrets."""
+    """Raised by a middleware to refuse a client, which receives the message and the data."""
 
     def __init__(self, message: str, data: Any = None) -> None:
         super().__init__(message)
@@ -53,7 +53,10 @@ class ConnectError(SocketError):
 
 
 class AckError(SocketError):
-    """Answers an event with a failure: a stable code, a message for people, details at will."""
+    """Raised by a handler to answer an event with a failure.
+
+    The client receives the stable code, the message for users, and optional data.
+    """
 
     def __init__(self, code: str, message: str, data: Any = None) -> None:
         super().__init__(message)
@@ -63,7 +66,10 @@ class AckError(SocketError):
 
 
 class PayloadValidationError(SocketError):
-    """What a client sent does not fit; each field is `{"path": …, "message": …}`."""
+    """The arguments of an event do not fit the types of its handler.
+
+    Each element of `fields` is `{"path": …, "message": …}`.
+    """
 
     def __init__(self, message: str, fields: Sequence[dict[str, str]] = ()) -> None:
         super().__init__(message)
@@ -72,14 +78,14 @@ class PayloadValidationError(SocketError):
 
 
 class AckTimeoutError(SocketError):
-    """No ack came in time. A broadcast does not raise it: it tells who is missing."""
+    """An ack did not arrive in time. A broadcast lists the missing sockets instead."""
 
     def __init__(self, message: str = "operation has timed out") -> None:
         super().__init__(message)
 
 
 class DisconnectedError(SocketError):
-    """The client left, so what was awaited from it cannot come."""
+    """The client left before it answered."""
 
     def __init__(self, message: str = "socket has been disconnected") -> None:
         super().__init__(message)

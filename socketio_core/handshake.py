@@ -1,7 +1,4 @@
-"""How a client came: what a handler may ask about it.
-
-Knows: the first request of the connection.  Does not know: sockets, namespaces.
-"""
+"""The request and auth data with which a client connected."""
 
 from __future__ import annotations
 
@@ -13,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class Handshake:
-    """What is known of how a client connected.
+    """The first request of a connection, and the auth data of one namespace.
 
-    `auth` is what it said when it joined the namespace: to be verified, never to be believed.
+    The client chooses `auth`: verify it before use.
     """
 
     __slots__ = ("_request", "auth", "issued")
@@ -24,7 +21,7 @@ class Handshake:
         self._request = request
         self.auth = auth
         self.issued = int(time.time() * 1000)
-        """Milliseconds since 1970."""
+        """The time at which the client joined, in milliseconds since 1970."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -38,17 +35,17 @@ class Handshake:
 
     @property
     def address(self) -> str:
-        """The client's address, seen through the trusted proxies."""
+        """The client's address; trusted proxies are taken into account."""
         return self._request.remote_address
 
     @property
     def secure(self) -> bool:
-        """Whether the client came over TLS."""
+        """Whether the client connected over TLS."""
         return self._request.secure
 
     @property
     def xdomain(self) -> bool:
-        """Whether the first request had an Origin."""
+        """Whether the first request had an Origin header."""
         return "origin" in self._request.headers
 
     @property
@@ -58,5 +55,5 @@ class Handshake:
 
     @property
     def time(self) -> str:
-        """When the client joined, as text."""
+        """The local time at which the client joined, as text."""
         return time.ctime(self.issued / 1000)

@@ -1,13 +1,12 @@
-"""A test client without sockets, and a clock that moves when it is told to.
+"""A test server on a virtual clock, and test clients without network connections.
 
     async with TestServer(io) as server:
         alice = await server.connect("/board", auth={"token": "t"})
         answer = await alice.emit_with_ack("task:move", {"project": 7})
-        await server.advance(45)                      # heartbeats and deadlines happen now
+        await server.advance(45)                      # runs heartbeats and deadlines
 
-Knows: the server from inside, the packets that a client sends and gets.
-Does not know: TCP, HTTP, WebSocket frames: what crosses them has tests of its own.
-Every packet goes through the server's own codec, in both directions.
+Every packet passes through the codec of the server in both directions. TCP, HTTP and WebSocket
+frames are not involved.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
     from engineio_core.session import Session
     from socketio_core.server import SocketServer
 
-PATIENCE: Final = 5.0  # seconds of real time that an answer may take before a test fails
+PATIENCE: Final = 5.0  # seconds of real time that a test waits for an answer
 
 
 class VirtualClock:
-    """Time that stands still until `advance`; what is due happens in its order."""
+    """A clock that moves only in `advance`, which runs the due timers in order."""
 
     def __init__(self) -> None:
         self._now = 1000.0
@@ -43,25 +42,25 @@ class VirtualClock:
         self._timers: list[tuple[float, int, _Timer]] = []
 
     def time(self) -> float:
-        """Return the seconds of this clock."""
+        """Return the current time in seconds."""
         return self._now
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> asyncio.Handle:
-        """Call back after what is under way now."""
+        """Schedule a callback for the next iteration of the event loop."""
         return asyncio.get_running_loop().call_soon(callback, *args)
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> _Timer:
-        """Call back when the clock has advanced by `delay` seconds."""
+        """Schedule a callback `delay` seconds from now."""
         return self.call_at(self._now + delay, callback, *args)
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> _Timer:
-        """Call back when the clock has advanced to `when`."""
+        """Schedule a callback for the time `when`."""
         timer = _Timer(when, callback, args)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
 
     async def advance(self, seconds: float) -> None:
-        """Let that much time pass, and all happen that is due meanwhile."""
+        """Advance the clock, and run the timers that are due meanwhile."""
         end = self._now + seconds
         await settle()
         while self._timers and self._timers[0][0] <= end:
@@ -73,7 +72,7 @@ class VirtualClock:
 
 
 class _Timer:
-    """A callback that may be cancelled."""
+    """A scheduled callback that can be cancelled."""
 
     __slots__ = ("_args", "_callback", "_when")
 
@@ -83,29 +82,29 @@ class _Timer:
         self._args = args
 
     def when(self) -> float:
-        """Return when it is due, as a timer of the loop does."""
+        """Return the time at which the timer is due."""
         return self._when
 
     def cancel(self) -> None:
-        """Make sure that the callback is not called."""
+        """Cancel the timer; later calls have no effect."""
         self._callback = None
 
     def fire(self) -> None:
-        """Call back."""
+        """Run the callback unless the timer was cancelled."""
         if self._callback is not None:
             self._callback(*self._args)
 
 
 async def settle() -> None:
-    """Let the loop run until what was started has come to rest, or nearly."""
+    """Run 20 iterations of the event loop, which is enough for tasks that do not sleep."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 class TestServer:
-    """A `SocketServer` on a virtual clock, and clients for it; leaving shuts it down."""
+    """A `SocketServer` on a virtual clock; the context manager shuts it down."""
 
-    __test__ = False  # not a test case, whatever pytest thinks of the name
+    __test__ = False  # pytest must not collect the class
 
     def __init__(self, io: SocketServer) -> None:
         self.io = io
@@ -123,12 +122,12 @@ class TestServer:
     ) -> None:
         closing = asyncio.ensure_future(self.io.shutdown())
         while not closing.done():
-            await self.advance(1)  # what still runs is given its grace
+            await self.advance(1)  # the grace period of pending handlers
         await closing
         await settle()
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass for the server: heartbeats, timeouts, throttles."""
+        """Advance the clock of the server by a number of seconds."""
         await self.clock.advance(seconds)
 
     async def connect(
@@ -141,10 +140,10 @@ class TestServer:
         on_connection: TestConnection | None = None,
         recovering: TestClient | None = None,
     ) -> TestClient:
-        """Connect a client to a namespace. Raises ConnectError with what the server said.
+        """Connect a client to a namespace. Raises ConnectError if the server refuses it.
 
-        With `on_connection`, over the connection that another client has already; with
-        `recovering`, as the return of a client whose connection was cut.
+        With `on_connection`, the client uses the connection of another client; with
+        `recovering`, it resumes the session of a client whose connection was cut.
         """
         connection = on_connection or self.open_connection(headers=headers, query=query)
         if recovering is not None:
@@ -160,7 +159,7 @@ class TestServer:
     def open_connection(
         self, *, headers: dict[str, str] | None = None, query: str = ""
     ) -> TestConnection:
-        """Open a session, and join nothing yet."""
+        """Open a session without joining a namespace."""
         path = self.io.engine.options.path.rstrip("/")
         target = f"{path}/?EIO=4&transport=websocket{'&' + query if query else ''}"
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
@@ -169,7 +168,7 @@ class TestServer:
 
 
 class TestConnection:
-    """The client's end of one session. It answers pings while `answers_pings` is true."""
+    """The client side of one session. It answers pings while `answers_pings` is true."""
 
     __test__ = False
 
@@ -187,7 +186,7 @@ class TestConnection:
     # -- Transport: called by the session
 
     def send(self, packet: EncodedPacket) -> None:
-        """Take a packet as the client would."""
+        """Receive a packet in place of the client."""
         if packet.is_binary:
             self._receive(self._decoder.receive_binary(packet.payload))
             return
@@ -198,7 +197,7 @@ class TestConnection:
             self._receive(self._decoder.receive_text(packet.payload))
 
     def send_bare(self, packet: bytes) -> None:
-        """Take a text packet as the client would."""
+        """Receive a text packet in place of the client."""
         self.send(EncodedPacket(packet))
 
     def _receive(self, packet: Decoded | None) -> None:
@@ -206,44 +205,44 @@ class TestConnection:
             self.clients[packet[1]].receive(Packet(*packet))
 
     def wake(self) -> None:
-        """Do nothing: see `resume`."""
+        """Do nothing: `resume` fetches queued packets."""
 
     def is_idle(self) -> bool:
-        """Whether a volatile event would be sent."""
+        """Return whether a volatile event is sent."""
         return self.writable
 
     def buffered_amount(self) -> int:
-        """Nothing is buffered here."""
+        """Return 0: this transport has no buffer."""
         return 0
 
     def close(self) -> bool:
-        """The server closes; there is nothing left to fetch."""
+        """End the connection; return True, because no packets are left to fetch."""
         self._end()
         return True
 
     def discard(self) -> None:
-        """The server closes at once."""
+        """End the connection immediately."""
         self._end()
 
     def pause_reading(self) -> None:
-        """Do nothing."""
+        """Do nothing: the test controls what it sends."""
 
     def resume_reading(self) -> None:
-        """Do nothing."""
+        """Do nothing: the test controls what it sends."""
 
     def _end(self) -> None:
         self.is_closed = True
         for client in self.clients.values():
             client.lost()
 
-    # -- what a test does
+    # -- called by tests
 
     def send_text(self, text: str) -> None:
-        """Send a message as it is, right or wrong."""
+        """Send a message unchanged, valid or not."""
         self.session._receive_text(MESSAGE_PREFIX + text.encode())
 
     def send_packet(self, packet: Packet) -> None:
-        """Send a packet."""
+        """Send a packet in the encoding of the server's parser."""
         for encoded in self._parser.encode(packet):
             if encoded.is_binary:
                 self.session._receive_binary(encoded.payload)
@@ -251,16 +250,16 @@ class TestConnection:
                 self.session._receive_text(encoded.payload)
 
     def pause(self) -> None:
-        """Stop taking packets: they wait in the server's outbox."""
+        """Stop receiving: packets wait in the outbox of the server."""
         self.writable = False
 
     def resume(self) -> None:
-        """Take packets again, beginning with those that wait."""
+        """Receive packets again, starting with the waiting packets."""
         self.writable = True
         self.session._transport_writable()
 
     def cut(self) -> None:
-        """Lose the connection, as the server sees it when TCP ends."""
+        """Lose the connection, as if TCP had ended."""
         self.session._transport_closed(CloseReason.TRANSPORT_CLOSE, "the test cut the connection")
         self._end()
 
@@ -268,8 +267,8 @@ class TestConnection:
 class TestClient:
     """One client in one namespace.
 
-    `received` holds the events that came and were not taken by `receive_event`, as
-    `(name, args)`; `auto_ack` answers events that ask for an ack, if set: `(name, args) -> value`.
+    `received` contains the events that `receive_event` has not returned, as `(name, args)`.
+    `auto_ack`, if set, answers events that request an ack: `(name, args) -> value`.
     """
 
     __test__ = False
@@ -290,17 +289,17 @@ class TestClient:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def join(self, auth: dict[str, Any] | None) -> None:
-        """Send CONNECT and await the answer. Raises ConnectError, or DisconnectedError."""
+        """Send CONNECT and wait for the answer. Raises ConnectError or DisconnectedError."""
         if self.connection.is_closed:
             raise DisconnectedError
         self.connection.send_packet(Packet(PacketType.CONNECT, self.namespace, auth))
         async with asyncio.timeout(PATIENCE):
             await self._ready
 
-    # -- what came: called by the connection
+    # -- incoming packets: called by the connection
 
     def receive(self, packet: Packet) -> None:
-        """Take a packet."""
+        """Process a packet from the server."""
         kind, _, data, ack_id = packet
         if kind is PacketType.CONNECT:
             self.id, self.pid = data["sid"], data.get("pid")
@@ -321,7 +320,7 @@ class TestClient:
     def _receive_event(self, name: str, args: list[Any], ack_id: int | None) -> None:
         last = args[-1] if args else name
         if ack_id is None and self.pid is not None and isinstance(last, str):
-            # As the official client does: with recovery, any string at the end is the offset.
+            # Like the official client: with recovery, any string at the end is the offset.
             self.last_offset = last
         self.received.append((name, args))
         if ack_id is None:
@@ -329,12 +328,12 @@ class TestClient:
         if self.auto_ack is None:
             self.unanswered.append((name, args, ack_id))
         else:
-            # Not at once: no client answers while the server still sends.
+            # Later: a real client does not answer while the server still sends.
             answer = self.auto_ack(name, args)
             asyncio.get_running_loop().call_soon(self.answer, ack_id, answer)
 
     def lost(self) -> None:
-        """The server, or the connection, is gone."""
+        """End the client: the server or the connection is gone."""
         self.connected = False
         self._settle(DisconnectedError())
         for waiting in self._acks.values():
@@ -351,16 +350,16 @@ class TestClient:
         else:
             self._ready.set_exception(error)
 
-    # -- what a test does
+    # -- called by tests
 
     def emit(self, event: str, *args: Any) -> None:
-        """Send an event."""
+        """Send an event without requesting an ack."""
         self.connection.send_packet(Packet(PacketType.EVENT, self.namespace, [event, *args]))
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
         """Send an event and return the first argument of its ack.
 
-        Raises AckTimeoutError; DisconnectedError if the client has left, or leaves before.
+        Raises AckTimeoutError, or DisconnectedError if the client leaves first.
         """
         if not self.connected:
             raise DisconnectedError
@@ -376,13 +375,13 @@ class TestClient:
         return answer[0] if answer else None
 
     def answer(self, ack_id: int, *args: Any) -> None:
-        """Answer an event that asked for an ack."""
+        """Answer an event that requested an ack."""
         self.connection.send_packet(Packet(PacketType.ACK, self.namespace, list(args), ack_id))
 
     async def receive_event(self, name: str) -> list[Any]:
-        """Return the arguments of the next event of that name; earlier ones of others stay.
+        """Return the arguments of the next event of a name; events of other names remain.
 
-        Raises TimeoutError, with what came instead.
+        Raises TimeoutError, which lists the events that arrived instead.
         """
         try:
             async with asyncio.timeout(PATIENCE):
@@ -394,19 +393,21 @@ class TestClient:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            others = ", ".join(repr(each) for each, _ in self.received) or "nothing"
-            raise TimeoutError(f"no event {name!r} came; {others} did") from None
+            others = ", ".join(repr(each) for each, _ in self.received) or "none"
+            raise TimeoutError(
+                f"event {name!r} did not arrive within {PATIENCE:g} s; other events: {others}"
+            ) from None
 
     def events(self, name: str) -> Iterator[list[Any]]:
-        """Return the arguments of all events of that name that have come so far."""
+        """Return the arguments of all events of a name that arrived so far."""
         return (args for each, args in self.received if each == name)
 
     def recovery_auth(self) -> dict[str, Any]:
-        """Return what a client adds to its auth when it comes back."""
+        """Return the recovery data that a returning client adds to its auth."""
         offset = {} if self.last_offset is None else {"offset": self.last_offset}
         return {"pid": self.pid, **offset}
 
     def disconnect(self) -> None:
-        """Leave the namespace."""
+        """Leave the namespace, as the client does with `socket.disconnect()`."""
         self.connection.send_packet(Packet(PacketType.DISCONNECT, self.namespace))
         self.lost()

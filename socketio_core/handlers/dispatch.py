@@ -183,10 +183,10 @@ class HandlingSocket(Protocol):
 
     @property
     def id(self) -> str:
-        """The public id."""
+        """The public id of the socket."""
 
     def _send_ack(self, ack_id: int, result: Any) -> None:
-        """Send an ack: a tuple is several arguments, None is no argument."""
+        """Send an ack: a tuple becomes several arguments; None becomes an ack without them."""
 
     def _handler_suspended(self) -> None:
         """Count a handler that continues later."""

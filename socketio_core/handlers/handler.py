@@ -1,4 +1,4 @@
-"""A handler: a function with what its signature says, read once when it is registered.
+"""Handlers: functions with their signatures and payload types, read once at registration.
 
 The dispatch calls handlers and routes their results.
 """

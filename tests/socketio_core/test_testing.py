@@ -37,10 +37,10 @@ async def test_an_event_that_does_not_come_is_missed_with_those_that_did(
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
-        with pytest.raises(TimeoutError, match="no event 'b' came; nothing did"):
+        with pytest.raises(TimeoutError, match=r"'b' did not arrive .*; other events: none"):
             await client.receive_event("b")
         io.emit("a")
-        with pytest.raises(TimeoutError, match="no event 'b' came; 'a' did"):
+        with pytest.raises(TimeoutError, match=r"'b' did not arrive .*; other events: 'a'"):
             await client.receive_event("b")
 
 
