@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
 NAMESPACES = ("/", "/admin", "/users")
@@ -14,7 +15,14 @@ AUTHENTICATED = "authenticated"
 #: Sockets of administrators, who may follow every import.
 ADMINISTRATORS = "administrators"
 USER_PREFIX = "user-"
+IMPORT_PREFIX = "import-"
 PROGRESS_PREFIX = "progress-"
+
+#: Rooms that producers may name as receivers of an event.
+_PRODUCER_ROOM = re.compile(
+    rf"(?:{AUTHENTICATED}|(?:{USER_PREFIX}|vulnerability-|{IMPORT_PREFIX})[A-Za-z0-9._:@+-]{{1,128}})"
+)
+_PROGRESS_ROOM = re.compile(rf"{PROGRESS_PREFIX}([A-Za-z0-9._:-]{{1,128}})")
 
 
 def user_room(user_id: str) -> str:
@@ -24,7 +32,7 @@ def user_room(user_id: str) -> str:
 
 def import_room(import_id: int) -> str:
     """Return the name of the room of the sockets that follow an import by its number."""
-    return f"import-{import_id}"
+    return f"{IMPORT_PREFIX}{import_id}"
 
 
 def progress_room(session_id: str) -> str:
@@ -38,6 +46,17 @@ def resource_room(resource_type: str, resource_id: str) -> str:
     Resource types contain no dash, so the ID may contain any character.
     """
     return f"resource-{resource_type}-{resource_id}"
+
+
+def is_producer_room(name: str) -> bool:
+    """Return whether producers may send events to a room of this name."""
+    return _PRODUCER_ROOM.fullmatch(name) is not None
+
+
+def progress_session_id(name: str) -> str | None:
+    """Return the session ID of a room that `progress_room` names, or None for other rooms."""
+    match = _PROGRESS_ROOM.fullmatch(name)
+    return None if match is None else match[1]
 
 
 class Emitter(Protocol):

@@ -15,7 +15,14 @@ from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.imports.progress_record import FIRST_EXTERNAL_IMPORT, ImportStatus, Record
 from hextrackr_server.imports.progress_tracker import ProgressTracker
-from hextrackr_server.rooms import AUTHENTICATED, NAMESPACES, USER_PREFIX, Relay
+from hextrackr_server.rooms import (
+    AUTHENTICATED,
+    NAMESPACES,
+    USER_PREFIX,
+    Relay,
+    is_producer_room,
+    progress_session_id,
+)
 from hextrackr_server.security.producer_tokens import require
 
 #: Events that producers may emit, with the required scope. Progress is never relayed directly: the
@@ -40,8 +47,6 @@ MAXIMUM_SESSIONS = 10_000
 MAXIMUM_FOLLOWED = 2000
 MAXIMUM_METADATA = 64 * 1024
 MAXIMUM_SUMMARY = 256 * 1024
-_ROOM = re.compile(r"(?:authenticated|(?:user|vulnerability|import)-[A-Za-z0-9._:@+-]{1,128})")
-_PROGRESS_ROOM = re.compile(r"progress-([A-Za-z0-9._:-]{1,128})")
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _OPERATIONS = {
@@ -93,11 +98,11 @@ class IngestService:
     def _emit_progress(self, event: str, rooms: Any, args: list[Any]) -> Body:
         """Process an event for the room of a session as a progress report of this session."""
         room = rooms[0] if isinstance(rooms, list) and len(rooms) == 1 else None
-        match = _PROGRESS_ROOM.fullmatch(room) if isinstance(room, str) else None
-        if match is None:
+        session_id = progress_session_id(room) if isinstance(room, str) else None
+        if session_id is None:
             raise invalid("Invalid event", [("rooms", "must be one room: progress-<sessionId>")])
         report = args[0] if args and isinstance(args[0], dict) else {}
-        return self.progress(match[1], report | {"op": _OPERATIONS[event]})
+        return self.progress(session_id, report | {"op": _OPERATIONS[event]})
 
     # -- by session ID: the contract of HexTrackr's front end
 
@@ -277,7 +282,7 @@ def _rooms(path: str, value: Any) -> tuple[str, ...]:
     if not isinstance(rooms, list) or len(rooms) > MAXIMUM_ROOMS:
         raise invalid("Invalid event", [(path, f"must be a list of at most {MAXIMUM_ROOMS} rooms")])
     for room in rooms:
-        if not isinstance(room, str) or not _ROOM.fullmatch(room):
+        if not isinstance(room, str) or not is_producer_room(room):
             raise invalid(
                 "Invalid event", [(path, "must name only rooms that producers can reach")]
             )
