@@ -45,6 +45,22 @@ def require_function_or_coroutine_function(name: str, function: Any) -> None:
         )
 
 
+def require_parameters(name: str, function: Any, parameters: tuple[str, ...]) -> None:
+    """Raise TypeError unless a function can be called with these positional arguments."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a builtin without a signature
+        return
+    try:
+        signature.bind(*parameters)
+    except TypeError:
+        raise TypeError(
+            f"{name} is called as f({', '.join(parameters)}), which "
+            f"{describe_function(function)}{signature} does not accept: "
+            f"declare {len(parameters)} positional parameter{'s' if len(parameters) != 1 else ''}"
+        ) from None
+
+
 def is_awaitable(result: Any) -> TypeGuard[Awaitable[Any]]:
     """Return whether a function that must be plain returned an awaitable."""
     return inspect.isawaitable(result)

@@ -27,6 +27,7 @@ from engineio_core.callbacks import (
     discard_awaitable,
     is_awaitable,
     require_function_or_coroutine_function,
+    require_parameters,
     require_plain_function,
 )
 from engineio_core.clock import Clock
@@ -60,7 +61,14 @@ logger = logging.getLogger("engineio_core")
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
 Event = Literal["connection", "connection_error", "headers", "initial_headers"]
-EVENTS: Final = ("connection", "connection_error", "headers", "initial_headers")
+_HOOK_PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
+    "connection": ("session",),
+    "connection_error": ("refusal",),
+    "headers": ("headers", "request"),
+    "initial_headers": ("headers", "request"),
+}
+EVENTS: Final = tuple(_HOOK_PARAMETERS)
+_MISSING: Final = object()
 # Events that users of other servers expect here, and the replacement.
 _OTHER_EVENTS: Final = {
     "connect": 'use "connection"',
@@ -109,7 +117,7 @@ class BaseEngine:
     @overload
     def on(self, event: Event, hook: Hook) -> Hook: ...
 
-    def on(self, event: Event, hook: Hook | None = None) -> Any:
+    def on(self, event: Event, hook: Any = _MISSING) -> Any:
         """Call `hook` for each occurrence of an event; without `hook`, return a decorator.
 
         Hooks are plain functions. `connection(session)`: a session opened.
@@ -118,9 +126,10 @@ class BaseEngine:
         request)`: the same, but only for the first response of a session.
         """
         _check_event(event)
-        if hook is None:
+        if hook is _MISSING:
             return lambda decorated: self.on(event, decorated)
         require_plain_function(f"the {event!r} hook", hook)
+        require_parameters(f"the {event!r} hook", hook, _HOOK_PARAMETERS[event])
         self._hooks[event].append(hook)
         return hook
 
@@ -133,6 +142,7 @@ class BaseEngine:
         refuses the request with code 3.
         """
         require_function_or_coroutine_function("an engine middleware", middleware)
+        require_parameters("an engine middleware", middleware, ("request",))
         self._admission.middlewares.append(middleware)
         return middleware
 
@@ -213,7 +223,7 @@ class BaseEngine:
 
     def _answered(self, exchange: Exchange, response: HttpResponse) -> None:
         """Send a response that does not come from a session."""
-        if response.status >= 400:
+        if response.status >= 400 and exchange.is_open:
             self._log_refusal(exchange.request, f"status {response.status}")
         self._respond(exchange, response)
 

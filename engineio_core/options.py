@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from engineio_core.callbacks import (
     require_function_or_coroutine_function,
+    require_parameters,
     require_plain_function,
 )
 from engineio_core.field_docs import document_fields
@@ -125,6 +126,7 @@ class Cors:
     def __post_init__(self) -> None:
         if callable(self.origins):
             require_plain_function("Cors(origins=...)", self.origins)
+            require_parameters("Cors(origins=...)", self.origins, ("origin",))
         for origin in _list_origins(self.origins):
             if not isinstance(origin, str | re.Pattern) or (
                 isinstance(origin, re.Pattern) and (not isinstance(origin.pattern, str))
@@ -363,6 +365,7 @@ class EngineOptions:
         for name in ("allow_request", "generate_id"):
             if (function := getattr(self, name)) is not None:
                 require_function_or_coroutine_function(name, function)
+                require_parameters(name, function, ("request",))
         if self.initial_packet is not None and not isinstance(self.initial_packet, str | bytes):
             raise TypeError(
                 f"initial_packet must be a string, bytes or None, got {self.initial_packet!r}"

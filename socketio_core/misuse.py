@@ -10,7 +10,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from engineio_core.callbacks import describe_function
+from engineio_core.callbacks import describe_function, require_parameters
 
 LONGEST_TIMEOUT: Final = 3600.0
 LONGEST_DURATION: Final = 86_400.0
@@ -86,18 +86,7 @@ def check_callback(
             f"{role} must be a plain function, got the async function "
             f"{describe_function(function)}: {sync_remedy}"
         )
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # a builtin without a signature
-        return
-    try:
-        signature.bind(*parameters)
-    except TypeError:
-        raise TypeError(
-            f"{role} is called as f({', '.join(parameters)}), which "
-            f"{describe_function(function)}{signature} does not accept: "
-            f"declare {len(parameters)} positional parameter{'s' if len(parameters) != 1 else ''}"
-        ) from None
+    require_parameters(role, function, parameters)
 
 
 def refuse_awaitable(role: str, result: Any) -> None:

@@ -57,6 +57,27 @@ def test_hook_is_rejected_when_it_is_not_a_plain_function(event: Any, hook: Any)
         Engine().on(event)(hook)
 
 
+@pytest.mark.parametrize("event", EVENTS)
+def test_hook_is_rejected_when_it_does_not_accept_the_arguments(event: Any) -> None:
+    with pytest.raises(TypeError, match=f"the '{event}' hook is called as f.*: declare . posit"):
+        Engine().on(event, lambda: None)
+    with pytest.raises(TypeError, match="must be a function, got None"):
+        Engine().on(event, None)
+
+
+def test_function_is_rejected_when_it_does_not_accept_the_request() -> None:
+    def nothing() -> Any: ...
+
+    with pytest.raises(TypeError, match=r"an engine middleware is called as f\(request\), which"):
+        Engine().use(nothing)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"allow_request is called as f\(request\), which"):
+        Engine(allow_request=nothing)
+    with pytest.raises(TypeError, match=r"generate_id is called as f\(request\), which"):
+        Engine(generate_id=nothing)
+    with pytest.raises(TypeError, match=r"Cors\(origins=...\) is called as f\(origin\), which"):
+        Cors(origins=nothing)  # type: ignore[arg-type]
+
+
 def test_hook_without_an_event_name_is_rejected() -> None:
     engine = Engine()
 
@@ -363,7 +384,11 @@ async def test_listening_address_is_logged(caplog: pytest.LogCaptureFixture) -> 
     ("options", "query", "text"),
     [
         ({}, {"transport": "pigeon"}, "Transport unknown (code 0; transport: 'pigeon')"),
-        ({}, {"transport": "polling", "sid": "x"}, "Session ID unknown (code 1; sid: 'x')"),
+        (
+            {},
+            {"transport": "polling", "sid": "abcdefghij"},
+            "Session ID unknown (code 1; sid: 'abcdef')",
+        ),
         ({"allow_request": lambda _: "no"}, {"transport": "polling"}, "Forbidden (code 4; mess"),
     ],
 )
