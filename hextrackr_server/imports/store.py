@@ -292,7 +292,8 @@ def resolve_absent(connection: Connection, job: ImportJob, vendors: Sequence[str
     """Resolve the findings in scope that an import no longer reports; return their number.
 
     A finding stays open if a later scan reported it, because that scan is more recent than this
-    import, or if a rejected row may refer to it; `count_absent` returns the number of the latter.
+    import, or if a rejected row may refer to it; `count_absent` then returns the number of the
+    latter findings.
     """
     result = connection.execute(
         update(current)

@@ -36,14 +36,14 @@ class Client:
         self.events: list[tuple[str, Any]] = []
         self.reader = asyncio.create_task(self._read(), name="client reader")
 
-    async def ask(self, *event: Any) -> Any:
+    async def emit_with_ack(self, *event: Any) -> Any:
         """Send an event and return its ack."""
         ack_id = len(self._acks)
         self._acks[ack_id] = asyncio.get_running_loop().create_future()
         await self._connection.send(f"42{ack_id}{json.dumps(event)}")
         return await asyncio.wait_for(self._acks[ack_id], TIMEOUT)
 
-    async def tell(self, *event: Any) -> None:
+    async def emit(self, *event: Any) -> None:
         """Send an event without an ack."""
         await self._connection.send(f"42{json.dumps(event)}")
 
@@ -51,15 +51,15 @@ class Client:
         """Send a raw Engine.IO message."""
         await self._connection.send(message)
 
-    async def seen(self, name: str, number: int = 1) -> Any:
+    async def receive_event(self, name: str, number: int = 1) -> Any:
         """Wait for the first (second, ...) event of a name and return its payload."""
         async with asyncio.timeout(TIMEOUT):
-            while len(found := self.all(name)) < number:
+            while len(found := self.payloads(name)) < number:
                 self._arrived.clear()
                 await self._arrived.wait()
         return found[number - 1]
 
-    def all(self, name: str) -> list[Any]:
+    def payloads(self, name: str) -> list[Any]:
         return [payload for event, payload in self.events if event == name]
 
     async def close(self) -> None:

@@ -77,7 +77,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 async def started(client: Client, content: str) -> int:
     payload = {"source": "inline", "filename": "scan.csv", "csv": content}
-    answer = await client.ask("start-import", payload)
+    answer = await client.emit_with_ack("start-import", payload)
     assert answer["success"], answer
     return int(answer["importId"])
 
@@ -90,14 +90,14 @@ async def test_client_with_a_token_in_auth_joins_its_rooms(site: Site) -> None:
         site.application.io.to("authenticated").emit("to-all")
         site.application.io.to("user-7").emit("to-me")
         site.application.io.to("user-8").emit("to-another")
-        await client.seen("to-me")
+        await client.receive_event("to-me")
         assert [name for name, _ in client.events] == ["to-all", "to-me"]
 
 
 async def test_client_with_a_bearer_header_is_connected(site: Site) -> None:
     headers = {"Authorization": f"Bearer {site.token()}"}
     async with connected(site.url, headers=headers) as client:
-        assert (await client.ask("get-vulnerability-stats"))["success"]
+        assert (await client.emit_with_ack("get-vulnerability-stats"))["success"]
 
 
 @pytest.mark.parametrize(
@@ -132,17 +132,19 @@ async def test_client_with_the_id_of_another_user_is_refused(site: Site) -> None
 async def test_import_is_followed_from_start_to_end(site: Site) -> None:
     async with site.client() as client:
         number = await started(client, csv_text([*ROWS, ["", "", "", "", ""]][:50]))
-        answer = await client.ask("join-import-room", number)
+        answer = await client.emit_with_ack("join-import-room", number)
         assert answer["success"]
         assert answer["status"]["importId"] == number
-        finished = await client.seen("import-finished")
+        finished = await client.receive_event("import-finished")
         assert (finished["status"], finished["totalProcessed"], finished["errors"]) == (
             "completed",
             50,
             0,
         )
         assert finished["summary"]["inserted"] == site.findings() == 50
-        stats = await client.ask("get-vulnerability-stats", {"filters": {"severity": "high"}})
+        stats = await client.emit_with_ack(
+            "get-vulnerability-stats", {"filters": {"severity": "high"}}
+        )
         assert stats["data"]["bySeverity"]["high"]["count"] == 50
         assert stats["data"]["lastImport"]["importId"] == number
 
@@ -151,22 +153,22 @@ async def test_client_that_joins_early_receives_all_progress(site: Site) -> None
     async with site.client() as client:
         first = await started(client, csv_text(ROWS * 20))
         second = await started(client, csv_text(ROWS))
-        assert (await client.ask("join-import-room", str(second)))["success"]
-        completed = await client.seen("import-completed")
+        assert (await client.emit_with_ack("join-import-room", str(second)))["success"]
+        completed = await client.receive_event("import-completed")
         assert completed["importId"] == second
-        progress = [p for p in client.all("import-progress") if p["importId"] == second]
+        progress = [p for p in client.payloads("import-progress") if p["importId"] == second]
         percentages = [each["percentage"] for each in progress]
         assert percentages == sorted(percentages)
         assert percentages[-1] == 100
         assert all(each["progress"]["percentage"] == each["percentage"] for each in progress)
-        assert [p["importId"] for p in client.all("import-started")] == [first, second]
+        assert [p["importId"] for p in client.payloads("import-started")] == [first, second]
 
 
 async def test_client_that_joins_after_the_end_receives_the_result(site: Site) -> None:
     async with site.client() as client:
         number = await started(client, csv_text(ROWS))
-        await client.seen("import-finished")
-        status = (await client.ask("join-import-room", number))["status"]
+        await client.receive_event("import-finished")
+        status = (await client.emit_with_ack("join-import-room", number))["status"]
         assert (status["status"], status["percentage"]) == ("completed", 100)
         assert status["result"]["summary"]["inserted"] == 50
 
@@ -174,7 +176,7 @@ async def test_client_that_joins_after_the_end_receives_the_result(site: Site) -
 async def test_failed_import_reports_its_reason_and_missing_columns(site: Site) -> None:
     async with site.client() as client:
         await started(client, "Location,Devices\n1,2\n")
-        failed = await client.seen("import-failed")
+        failed = await client.receive_event("import-failed")
         assert (failed["status"], failed["code"]) == ("failed", "VALIDATION_ERROR")
         assert [each["path"] for each in failed["fields"]] == ["host", "vulnerability"]
         assert site.findings() == 0
@@ -184,19 +186,19 @@ async def test_uploaded_file_is_imported_over_the_socket(site: Site) -> None:
     upload = await site.upload("/api/imports/upload?filename=s.csv", csv_text(ROWS))
     async with site.client() as client:
         payload = {"source": "upload", "uploadId": upload["uploadId"], "vendor": "cisco"}
-        answer = await client.ask("start-import", payload)
+        answer = await client.emit_with_ack("start-import", payload)
         assert set(answer) == {"success", "importId", "sessionId", "status", "totalRecords"}
-        assert (await client.seen("import-started"))["filename"] == "s.csv"
-        await client.seen("import-finished")
-        again = await client.ask("start-import", payload)
+        assert (await client.receive_event("import-started"))["filename"] == "s.csv"
+        await client.receive_event("import-finished")
+        again = await client.emit_with_ack("start-import", payload)
         assert (again["success"], again["code"]) == (False, "NOT_FOUND")
 
 
 async def test_import_over_http_notifies_the_sockets_of_its_user(site: Site) -> None:
     async with site.client("7") as mine, site.client("8") as others:
         answer = await site.upload("/api/imports?filename=s.csv", csv_text(ROWS))
-        assert (await mine.seen("import-finished"))["importId"] == answer["importId"]
-        await others.ask("leave-import-room", 1)
+        assert (await mine.receive_event("import-finished"))["importId"] == answer["importId"]
+        await others.emit_with_ack("leave-import-room", 1)
         assert {name for name, _ in others.events} <= {"vulnerability-change"}
 
 
@@ -204,11 +206,11 @@ async def test_client_that_left_the_room_receives_no_more_events(site: Site) -> 
     async with site.client() as client:
         await started(client, csv_text(ROWS * 20))
         number = await started(client, csv_text(ROWS))
-        assert (await client.ask("join-import-room", number))["success"]
-        assert await client.ask("leave-import-room", number) == {"success": True}
-        assert await client.ask("leave-import-room", number) == {"success": True}
-        await client.seen("import-finished", 2)
-        assert client.all("import-completed") == []
+        assert (await client.emit_with_ack("join-import-room", number))["success"]
+        assert await client.emit_with_ack("leave-import-room", number) == {"success": True}
+        assert await client.emit_with_ack("leave-import-room", number) == {"success": True}
+        await client.receive_event("import-finished", 2)
+        assert client.payloads("import-completed") == []
 
 
 async def test_import_of_another_user_can_be_followed_by_administrators_only(site: Site) -> None:
@@ -218,15 +220,15 @@ async def test_import_of_another_user_can_be_followed_by_administrators_only(sit
         site.client("1", "admin") as admin,
     ):
         number = await started(owner, csv_text(ROWS))
-        refused = await other.ask("join-import-room", number)
+        refused = await other.emit_with_ack("join-import-room", number)
         assert refused == {
             "success": False,
             "error": "There is no such import",
             "code": "NOT_FOUND",
         }
-        assert await other.ask("join-import-room", 999) == refused
-        assert (await admin.ask("join-import-room", number))["success"]
-        await owner.seen("import-finished")
+        assert await other.emit_with_ack("join-import-room", 999) == refused
+        assert (await admin.emit_with_ack("join-import-room", number))["success"]
+        await owner.receive_event("import-finished")
         assert {name for name, _ in other.events} <= {"vulnerability-change"}
 
 
@@ -237,7 +239,7 @@ async def test_import_of_another_user_can_be_followed_by_administrators_only(sit
 async def test_invalid_import_id_is_refused(site: Site, number: Any) -> None:
     async with site.client() as client:
         for event in ("join-import-room", "leave-import-room"):
-            answer = await client.ask(event, number)
+            answer = await client.emit_with_ack(event, number)
             assert (answer["success"], answer["code"]) == (False, "VALIDATION_ERROR")
             assert answer["fields"][0]["path"] == "importId"
 
@@ -267,29 +269,31 @@ async def test_invalid_import_request_is_refused_with_its_field(
     site: Site, payload: Any, path: str
 ) -> None:
     async with site.client() as client:
-        answer = await client.ask("start-import", payload)
+        answer = await client.emit_with_ack("start-import", payload)
         assert (answer["success"], answer["code"]) == (False, "VALIDATION_ERROR")
         assert answer["fields"][0]["path"] == path
 
 
 async def test_unknown_filters_are_refused_with_the_known_names(site: Site) -> None:
     async with site.client() as client:
-        answer = await client.ask("get-vulnerability-stats", {"filters": {"owner": "me"}})
+        answer = await client.emit_with_ack("get-vulnerability-stats", {"filters": {"owner": "me"}})
         filters = {"severity": "high", "isKev": True, "vendor": "CISCO", "hostname": "web-1"}
         filters |= {"search": "ssh", "scanDate": "2025-09-30", "since": "2025-09-30"}
         text = "is not a known filter; use one of: " + ", ".join(filters)
         assert answer["fields"] == [{"path": "owner", "message": text}]
-        assert (await client.ask("get-vulnerability-stats", filters))["success"]
+        assert (await client.emit_with_ack("get-vulnerability-stats", filters))["success"]
 
 
 async def test_invalid_choice_is_refused_with_the_valid_ones(site: Site) -> None:
     async with site.client() as client:
-        answer = await client.ask("start-import", {"source": "file"})
+        answer = await client.emit_with_ack("start-import", {"source": "file"})
         text = "must be one of upload, inline, path, external"
         assert answer["fields"] == [{"path": "source", "message": text}]
-        answer = await client.ask("get-data", {"resource": "hosts"})
+        answer = await client.emit_with_ack("get-data", {"resource": "hosts"})
         assert answer["fields"][0]["message"].startswith("must be one of vulnerabilities, ")
-        answer = await client.ask("get-data", {"resource": "kev", "filters": {"cve": "x"}})
+        answer = await client.emit_with_ack(
+            "get-data", {"resource": "kev", "filters": {"cve": "x"}}
+        )
         text = "is not a known filter; use one of: search, matched"
         assert answer["fields"] == [{"path": "cve", "message": text}]
 
@@ -297,11 +301,11 @@ async def test_invalid_choice_is_refused_with_the_valid_ones(site: Site) -> None
 async def test_events_without_an_ack_are_harmless(site: Site) -> None:
     async with site.client() as client:
         for event in ("start-import", "join-import-room", "leave-import-room"):
-            await client.tell(event)
-            await client.tell(event, {"x": 1}, 2, 3)
-        await client.tell("get-vulnerability-stats")
-        await client.tell("get-vulnerability-stats", {"bad": 1})
-        assert (await client.ask("get-vulnerability-stats"))["success"]
+            await client.emit(event)
+            await client.emit(event, {"x": 1}, 2, 3)
+        await client.emit("get-vulnerability-stats")
+        await client.emit("get-vulnerability-stats", {"bad": 1})
+        assert (await client.emit_with_ack("get-vulnerability-stats"))["success"]
 
 
 async def test_invalid_packet_closes_its_client_only(site: Site) -> None:
@@ -309,7 +313,7 @@ async def test_invalid_packet_closes_its_client_only(site: Site) -> None:
         async with site.client() as client:
             await client.send("42[broken")
             await asyncio.wait_for(client.reader, 10)
-        assert (await other.ask("get-vulnerability-stats"))["success"]
+        assert (await other.emit_with_ack("get-vulnerability-stats"))["success"]
 
 
 # -- commands
@@ -354,14 +358,14 @@ async def test_import_command_reports_an_invalid_token(
 
 
 async def test_configured_origin_is_allowed_over_http(site: Site) -> None:
-    def ask() -> str | None:
+    def fetch() -> str | None:
         headers = {"origin": "https://app.example"}
         request = urllib.request.Request(site.url + "/health", headers=headers)
         with urllib.request.urlopen(request, timeout=10) as response:
             allowed: str | None = response.headers["access-control-allow-origin"]
             return allowed
 
-    assert await asyncio.to_thread(ask) == "https://app.example"
+    assert await asyncio.to_thread(fetch) == "https://app.example"
 
 
 def test_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:

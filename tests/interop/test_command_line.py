@@ -92,7 +92,7 @@ def test_a_token_of_another_secret_is_refused(server: Server, tmp_path: Path) ->
     refused = program.run(*arguments, cwd=tmp_path)
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].startswith(
-        "hextrackr-server: the server refuses the token"
+        "hextrackr-server: the server rejects the token"
     )
 
 

@@ -63,7 +63,7 @@ def test_commands_of_the_hub_name_the_package_to_install(
     assert done.stderr.count("\n") == 1
 
 
-# `serve` imports neither tzdata (read by zoneinfo) nor lxml (imported by the first XML file).
+# `serve` does not import tzdata (read by zoneinfo) or lxml (imported for the first XML file).
 @pytest.mark.parametrize("package", sorted(HUB_PACKAGES - {"tzdata", "lxml"}))
 def test_serve_names_the_missing_package(tmp_path: Path, package: str) -> None:
     done = run(tmp_path, package, "serve", "--dev", "--port", "0")
