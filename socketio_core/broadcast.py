@@ -6,40 +6,14 @@ The namespace delivers the event: it passes the event and its target to the adap
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Generic, Never, Protocol, final
+from typing import Any, Final, Generic, Never, Protocol, final
 
 from engineio_core.clock import Clock
 from socketio_core.acknowledgement import AckSink, BroadcastAck, BroadcastAnswers
 from socketio_core.adapters.interface import DONE, Adapter, BroadcastTarget
 from socketio_core.codec.packet import is_event_name
+from socketio_core.generics import Member, Member_co
 from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, check_duration, refuse_keywords
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    Member = TypeVar("Member", bound="AudienceMember", default=Any)
-    Member_co = TypeVar("Member_co", bound="AudienceMember", covariant=True, default=Any)
-else:
-    from typing import TypeVar
-
-    Member = TypeVar("Member")
-    Member_co = TypeVar("Member_co", covariant=True)
-
-
-class AudienceMember(Protocol):
-    """The part of a socket that bulk operations use."""
-
-    def join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
-        """Join one room or several."""
-
-    def leave(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
-        """Leave one room or several."""
-
-    def disconnect(self, close: bool = False) -> None:
-        """Disconnect the socket, optionally with its connection."""
-
-    def _forget_ack(self, sink: AckSink) -> None:
-        """Ignore the ack that `sink` waits for."""
 
 
 class Audience(Protocol[Member_co]):

@@ -13,8 +13,9 @@ from typing import Any, Final
 from engineio_core.clock import Clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import Adapter, BroadcastTarget, RoomEvent
-from socketio_core.broadcast import Audience, Broadcasting, Member
+from socketio_core.broadcast import Audience, Broadcasting
 from socketio_core.codec.packet import Parser
+from socketio_core.generics import Member
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.pipeline import EventPipeline
 from socketio_core.handlers.registry import Registering, Registry

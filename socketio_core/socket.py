@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from threading import get_ident
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypedDict, Unpack, final
+from typing import Any, Final, Generic, Protocol, TypedDict, Unpack, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.noop import noop
@@ -17,6 +17,7 @@ from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, Sin
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
 from socketio_core.errors import DisconnectedError, UnsendableResultError
+from socketio_core.generics import Data
 from socketio_core.handlers.dispatch import ConnectionAck
 from socketio_core.handlers.handler import Handler, HandlerSocket
 from socketio_core.handlers.pipeline import SocketListeners
@@ -34,15 +35,6 @@ from socketio_core.misuse import (
 from socketio_core.namespace_core import NamespaceCore
 from socketio_core.socket_operator import SocketOperator
 from socketio_core.socket_state import SOCKET_TRANSITIONS, SocketEvent, SocketState
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    Data = TypeVar("Data", default=dict[str, Any])
-else:
-    from typing import TypeVar
-
-    Data = TypeVar("Data")
 
 CONNECTED: Final = SocketState.CONNECTED
 LEAVING: Final = SocketState.LEAVING

@@ -40,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("socketio_core/codec",),
     ("socketio_core/options",),
     ("socketio_core/adapters", "socketio_core/acknowledgement", "socketio_core/handshake"),
+    ("socketio_core/generics",),
     ("socketio_core/handlers",),
     ("socketio_core/broadcast", "socketio_core/server_peer"),
     ("socketio_core/socket_operator",),
