@@ -191,8 +191,8 @@ def _read_all(
 ) -> tuple[Settings, dict[str, str]]:
     sources = Sources(environment, flags or {}, known())
     values = {each.name: _read(sources, each.name) for each in fields(Settings)}
-    given = {name: value for name, value in values.items() if value is not None}
-    return Settings(**given), sources.origins
+    found = {name: value for name, value in values.items() if value is not None}
+    return Settings(**found), sources.origins
 
 
 def _read(sources: Sources, name: str) -> Any:

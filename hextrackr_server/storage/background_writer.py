@@ -23,16 +23,16 @@ class BackgroundWriter:
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="hextrackr-writer")
         # Each counter is changed by one thread only.
-        self._given = self._done = 0
+        self._submitted = self._done = 0
 
     @property
     def waiting(self) -> int:
         """Number of calls that have not ended."""
-        return self._given - self._done
+        return self._submitted - self._done
 
     def soon(self, call: Callable[..., object], *args: Any) -> None:
         """Run a call after all earlier ones; errors are logged."""
-        self._given += 1
+        self._submitted += 1
         self._executor.submit(self._try, call, args)
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:

@@ -10,8 +10,10 @@ import pytest
 
 from hextrackr_server.application import FEATURES
 from hextrackr_server.config.producers import IngestToken
+from hextrackr_server.errors import SettingsError
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.rooms import AUTHENTICATED, user_room
+from hextrackr_server.storage.database import Database
 from tests.contract.imports import names, payload
 from tests.contract.support import Stage
 from tests.hextrackr_server.support import csv_text, finding_row
@@ -121,3 +123,23 @@ async def test_shutdown_informs_clients_before_it_disconnects_them(stage: Stage)
     await stage.application.shutdown()
     assert names(client)[-1] == "system-notification"
     assert not client.connected
+
+
+class FailingFeature(Feature):
+    """Feature that cannot start."""
+
+    async def start(self) -> None:
+        raise OSError("no disk")
+
+
+async def test_failed_start_stops_the_features_and_releases_the_database(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, features=(*FEATURES, FailingFeature))
+    with pytest.raises(Exception, match="no disk"):
+        await stage.application.listen()
+    Database(tmp_path / "stage.db").close()
+
+
+def test_failed_constructor_releases_the_database(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="event log"):
+        Stage(tmp_path, event_log=tmp_path / "stage.db" / "events.log")
+    Database(tmp_path / "stage.db").close()
