@@ -133,8 +133,8 @@ def refuse_keywords(names: Any, remedies: dict[str, str]) -> NoReturn:
 def refuse_thread() -> NoReturn:
     """Raise RuntimeError for a call from another thread than that of the event loop."""
     raise RuntimeError(
-        "emit() must be called in the thread of the event loop: from another thread use "
-        "loop.call_soon_threadsafe(io.emit, event, *args)"
+        "emit() and disconnect() must be called in the thread of the event loop: from another "
+        "thread use loop.call_soon_threadsafe(io.emit, event, *args)"
     )
 
 

@@ -18,7 +18,7 @@ from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
 from socketio_core.errors import DisconnectedError, UnsendableResultError
 from socketio_core.generics import Data
-from socketio_core.handlers.dispatch import ConnectionAck
+from socketio_core.handlers.dispatch import CONNECTION_RESULT
 from socketio_core.handlers.handler import Handler, HandlerSocket
 from socketio_core.handlers.pipeline import SocketListeners
 from socketio_core.handlers.registry import Function, Listening, Registry, without
@@ -157,6 +157,10 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
             self._notify_outgoing(data)
         return EMITTED
 
+    def _check_thread(self) -> None:
+        if get_ident() != self.namespace._dispatch.loop_thread:
+            refuse_thread()
+
     def _emit_with_options(
         self,
         event: str,
@@ -171,6 +175,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
             return
         check_runs("ack", ack)
         check_event(event)
+        self._check_thread()
         sink = CallbackAck(ack, self.namespace._dispatch.reporter.run)
         self._send_with_ack([event, *args], sink)
 
@@ -197,6 +202,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         return await ack.result(self._forget_ack)
 
     def _emit_with_flags(self, data: list[Any], *, volatile: bool, compress: bool) -> None:
+        self._check_thread()
         self.namespace.adapter.send_direct(self, data, volatile=volatile, compress=compress)
         self._notify_outgoing(data)
 
@@ -269,6 +275,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
 
         The official client does not reconnect by itself after this.
         """
+        self._check_thread()
         self._connection.disconnect(self, close)
         return EMITTED
 
@@ -313,7 +320,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         handlers = namespace._handlers.lifecycle.find(event)
         if self._listeners is not None:
             handlers += self._listeners.registry.lifecycle.find(event)
-        ack = ConnectionAck(self) if event == "connection" and handlers else None
+        ack = CONNECTION_RESULT if event == "connection" else None
         for handler in handlers:
             namespace._dispatch.run(handler, self, [event, *args], ack)
 

@@ -156,9 +156,9 @@ class Dispatch:
         An AckError is an answer, and invalid arguments are the client's fault: both are
         reported only if no ack takes them.
         """
-        if isinstance(ack, ConnectionAck):
+        if ack is CONNECTION_RESULT:
             if isinstance(error, ConnectError):
-                ack.refuse(f"raised {type(error).__name__}({error.message!r})")
+                _disconnect_late(socket, f"raised {type(error).__name__}({error.message!r})")
                 return
             ack = None
         is_answer = isinstance(error, AckError | PayloadValidationError) and ack is not None
@@ -212,32 +212,18 @@ class SharedAck:
         return not self.is_answered and (is_answer or self._left == 0)
 
 
-class ConnectionAck(SharedAck):
-    """The result of `connection` handlers: False, or a ConnectError, disconnects the socket.
+CONNECTION_RESULT: Final = SharedAck(0, 0)
+"""The ack of `connection` handlers: False, or a ConnectError, disconnects the socket."""
 
-    The client has received its CONNECT by then, so that a CONNECT_ERROR is too late.
-    """
 
-    __slots__ = ("_socket",)
-
-    def __init__(self, socket: Any) -> None:
-        super().__init__(0, 1)
-        self._socket = socket
-
-    def settles(self, result: Any) -> bool:
-        """Take the result of a handler; nothing is sent."""
-        if result is False:
-            self.refuse("returned False")
-        return False
-
-    def refuse(self, how: str) -> None:
-        """Disconnect the socket, and log how to refuse clients in time."""
-        logger.warning(
-            "socket %s was disconnected after its CONNECT, since a 'connection' handler %s: "
-            "refuse clients in a middleware, @io.use, which runs before",
-            self._socket.id, how,
-        )  # fmt: skip
-        self._socket.disconnect()
+def _disconnect_late(socket: Any, how: str) -> None:
+    """Disconnect a socket that a `connection` handler refuses: a CONNECT_ERROR is too late."""
+    logger.warning(
+        "socket %s was disconnected after its CONNECT, since a 'connection' handler %s: "
+        "refuse clients in a middleware, @io.use, which runs before",
+        socket.id, how,
+    )  # fmt: skip
+    socket.disconnect()
 
 
 Ack: TypeAlias = int | SharedAck | None
@@ -251,6 +237,9 @@ def _answer(socket: HandlingSocket, ack: Ack, result: Any) -> None:
 
 
 def _share(socket: HandlingSocket, ack: SharedAck, result: Any) -> None:
-    if ack.settles(result):
+    if ack is CONNECTION_RESULT:
+        if result is False:
+            _disconnect_late(socket, "returned False")
+    elif ack.settles(result):
         socket._send_ack(ack.ack_id, result)
         ack.is_answered = True

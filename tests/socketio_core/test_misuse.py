@@ -851,13 +851,15 @@ async def test_emit_from_another_thread_is_refused() -> None:
     async with server:
         calls: list[Callable[[], Any]] = [
             lambda: io.emit("x"), lambda: io.to("a").emit("x"), lambda: socket.emit("x"),
-            lambda: socket.broadcast.emit("x"),
+            lambda: socket.broadcast.emit("x"), lambda: socket.emit("x", ack=print),
+            lambda: socket.volatile.emit("x"), socket.disconnect, io.disconnect_sockets,
         ]  # fmt: skip
         for call in calls:
             error = await run_in_thread(call)
             assert isinstance(error, RuntimeError)
             assert "loop.call_soon_threadsafe(io.emit, event, *args)" in str(error)
         assert client.received == []
+        assert client.connected
 
 
 async def test_emit_from_another_thread_works_with_call_soon_threadsafe() -> None:
