@@ -24,9 +24,9 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from socketio_conformance.dialogue import Dialogue, load  # noqa: E402
-from socketio_conformance.probe import Endpoint, NoServer, probe  # noqa: E402
+from socketio_conformance.probe import Endpoint, NoServerError, probe  # noqa: E402
 from socketio_conformance.session import Outcome, Plan, make_plan, play  # noqa: E402
-from socketio_conformance.target import TargetFailed, running  # noqa: E402
+from socketio_conformance.target import TargetError, running  # noqa: E402
 
 DATA = ROOT / "tests" / "conformance" / "mutants.toml"
 TARGET = Path("tests") / "targets" / "ours.py"
@@ -51,12 +51,12 @@ class MutantResult(NamedTuple):
     caught_by: str | None
 
 
-class CannotRun(Exception):
+class MeasurementError(Exception):
     """An error of the measurement, not of the server."""
 
 
 def read_mutants(only: str) -> list[Mutant]:
-    """Read the faults. Raises CannotRun if a file does not contain the text of a fault once."""
+    """Read the faults. Raises MeasurementError if a text is not in its file once."""
     mutants = [Mutant(**each) for each in tomllib.loads(DATA.read_text())["mutant"]]
     problems = []
     for mutant in mutants:
@@ -66,7 +66,7 @@ def read_mutants(only: str) -> list[Mutant]:
                 f"{mutant.file}: {mutant.breaks}: the file contains its text {count} times"
             )
     if problems:
-        raise CannotRun(
+        raise MeasurementError(
             "the code has changed: update tests/conformance/mutants.toml:\n" + "\n".join(problems)
         )
     return [each for each in mutants if only in each.file or only in each.breaks]
@@ -103,11 +103,11 @@ class Copy:
 
 
 async def find_dialogue(copy: Copy, mutant: Mutant | None, dialogues: list[Dialogue]) -> str | None:
-    """Return the dialogue that finds the fault, or None. Raises CannotRun."""
+    """Return the dialogue that finds the fault, or None. Raises MeasurementError."""
     async with copy.serving(mutant) as urls:
         try:
             endpoints = [endpoint for url in urls for endpoint in await probe(url)]
-        except (NoServer, KeyError, ValueError):
+        except (NoServerError, KeyError, ValueError):
             return "the probe"
         plan = make_plan(dialogues, endpoints, jobs=12, fail_fast=True)
         if plan.left_out:
@@ -147,7 +147,7 @@ async def _work(
 
 
 async def measure(mutants: list[Mutant], workers: int) -> list[MutantResult]:
-    """Measure all faults. Raises CannotRun if a dialogue fails without a fault."""
+    """Measure all faults. Raises MeasurementError if a dialogue fails without a fault."""
     dialogues = load()
     queue: asyncio.Queue[Mutant] = asyncio.Queue()
     for mutant in mutants:
@@ -157,7 +157,7 @@ async def measure(mutants: list[Mutant], workers: int) -> list[MutantResult]:
         copies = [Copy(Path(folder) / str(number)) for number in range(workers)]
         dialogue = await find_dialogue(copies[0], None, dialogues)
         if dialogue is not None:
-            raise CannotRun(f"the kit reports a fault in the unchanged server: {dialogue}")
+            raise MeasurementError(f"the kit reports a fault in the unchanged server: {dialogue}")
         await asyncio.gather(*(_work(queue, copy, dialogues, found) for copy in copies))
     return found
 
@@ -171,7 +171,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         found = asyncio.run(measure(read_mutants(options.only), options.workers))
-    except (CannotRun, TargetFailed) as error:
+    except (MeasurementError, TargetError) as error:
         sys.stderr.write(f"mutants: {error}\n")
         return 2
     survivors = [each.mutant for each in found if each.caught_by is None]

@@ -1,6 +1,6 @@
-"""`socketio-conformance URL …`: plays the dialogues against a server, and tells how it did.
+"""The command `socketio-conformance URL ...`: plays the dialogues against a server.
 
-Knows: the command line.  Does not know: how anything is played.
+The module reads the command line; `session` plays the dialogues and `report` prints the results.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import sys
 from pathlib import Path
 
 from . import report
-from .dialogue import FOLDER, BadDialogue, Dialogue, load
-from .probe import NoServer, probe
+from .dialogue import FOLDER, Dialogue, DialogueError, load
+from .probe import NoServerError, probe
 from .record import record
 from .session import Outcome, Summary, make_plan, play
-from .target import TargetFailed, running
+from .target import TargetError, running
 
-# The official servers: what the vectors say they do otherwise is not held against them.
+# The official servers: differences that the vectors mark are not failures.
 PROFILES = ("echo", "node-echo")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return its exit status: 1 for a failure, 2 where nothing was played."""
+    """Run the command; return 1 for a failed dialogue, 2 if no dialogue was played."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
         if given[:1] == ["record"]:
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         return asyncio.run(_play(_playing().parse_args(given)))
     except KeyboardInterrupt:
         return 130
-    except (NoServer, TargetFailed, BadDialogue, ValueError, OSError) as error:
+    except (NoServerError, TargetError, DialogueError, ValueError, OSError) as error:
         sys.stderr.write(f"socketio-conformance: {error}\n")
         return 2
 
@@ -40,26 +40,26 @@ def _playing() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="socketio-conformance",
         description="Hold a server of the echo profile against the dialogues of spec-vectors.",
-        epilog="socketio-conformance record URL: turn a session into the skeleton of a dialogue",
+        epilog="socketio-conformance record URL: write a session as the draft of a dialogue",
     )
     parser.add_argument("urls", nargs="*", metavar="URL", help="http://HOST:PORT")
     parser.add_argument(
         "--run",
         metavar="COMMAND",
-        help="start this target (see spec-vectors/README.md), and play its servers too",
+        help="start this target (see spec-vectors/README.md) and play its servers as well",
     )
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="GROUP",
-        help="a group, engineio, socketio, or the name of a dialogue; may be given again",
+        help="a group, engineio, socketio, or the name of a dialogue; can be repeated",
     )
     parser.add_argument("--profile", choices=PROFILES, default="echo")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--junit", type=Path, metavar="FILE")
-    parser.add_argument("--jobs", type=int, default=16, help="dialogues at a time")
-    parser.add_argument("--fail-fast", action="store_true", help="end with the first failure")
+    parser.add_argument("--jobs", type=int, default=16, help="number of dialogues at a time")
+    parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
     parser.add_argument("--vectors", type=Path, default=FOLDER, metavar="FOLDER")
     return parser
 
@@ -70,8 +70,10 @@ def _recording() -> argparse.ArgumentParser:
         description="Stand before a server, and write down what a client and it say.",
     )
     parser.add_argument("url", metavar="URL")
-    parser.add_argument("--port", type=int, default=0, help="where the client shall connect")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long to listen")
+    parser.add_argument(
+        "--port", type=int, default=0, help="port to which the client connects (0: any)"
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="duration of the recording")
     parser.add_argument("--name", default="recorded")
     return parser
 
@@ -86,7 +88,7 @@ async def _play(options: argparse.Namespace) -> int:
 
 async def _play_urls(options: argparse.Namespace, urls: list[str]) -> int:
     if not urls:
-        raise ValueError("name a URL, or a target to run")
+        raise ValueError("a URL or --run with a target is required")
     dialogues = _choose(load(options.vectors), options.only)
     endpoints = [endpoint for url in urls for endpoint in await probe(url)]
     plan = make_plan(
@@ -109,7 +111,7 @@ def _choose(dialogues: list[Dialogue], only: list[str]) -> list[Dialogue]:
     chosen = [each for each in dialogues if words & {each.group, each.subject, each.name}]
     known = {word for each in dialogues for word in (each.group, each.subject, each.name)}
     if words - known:
-        raise ValueError(f"no group or dialogue is called {', '.join(sorted(words - known))}")
+        raise ValueError(f"unknown group or dialogue: {', '.join(sorted(words - known))}")
     return chosen
 
 
@@ -120,10 +122,10 @@ def _tell(options: argparse.Namespace, summary: Summary) -> int:
         options.junit.write_text(report.as_junit(summary), encoding="utf-8")
     if options.profile == "node-echo":
         for name in report.stale_marks(summary):
-            sys.stdout.write(f"marked as different, and yet passed: {name}\n")
+            sys.stdout.write(f"marked as different, but passed: {name}\n")
     sys.stdout.write(report.text(summary) + "\n")
     if not summary.results:
-        sys.stderr.write("socketio-conformance: nothing was played\n")
+        sys.stderr.write("socketio-conformance: no dialogue was played\n")
         return 2
     return 1 if summary.count(Outcome.FAILED) else 0
 

@@ -1,7 +1,6 @@
-"""The files of dialogues, read.
+"""Reads the files of dialogues and checks that each step has one verb.
 
-Knows: where the files are, what stands in them, that every step says one thing.
-Does not know: servers; what a step does.
+`player` defines the meaning of the steps.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 def vectors_folder(clone: Path, prefix: Path) -> Path:
-    """Where the vectors are: in the clone, or where `pip install` has put them."""
+    """Return the folder of the vectors: in the clone, or the data folder of an installation."""
     folder = clone / "spec-vectors"
     return folder if folder.is_dir() else prefix / "share" / "socketio-conformance"
 
@@ -28,12 +27,12 @@ VERBS = {
 Step = dict[str, Any]
 
 
-class BadDialogue(ValueError):
-    """A dialogue that can't be played."""
+class DialogueError(ValueError):
+    """A dialogue that the kit cannot play."""
 
 
 class Dialogue(NamedTuple):
-    """One case: what is done and expected, and where that is said."""
+    """One case: its steps and the source of the expected behavior."""
 
     name: str
     subject: str
@@ -45,15 +44,15 @@ class Dialogue(NamedTuple):
 
 
 def verb_of(step: Step) -> str:
-    """Return what a step does. Raises BadDialogue."""
+    """Return the verb of a step. Raises DialogueError."""
     found = [verb for verb in step if verb in VERBS]
     if len(found) != 1:
-        raise BadDialogue(f"a step says one thing: {json.dumps(step)}")
+        raise DialogueError(f"a step must have exactly one verb, got {json.dumps(step)}")
     return found[0]
 
 
 def load(folder: Path = FOLDER) -> list[Dialogue]:
-    """Read all dialogues. Raises BadDialogue, or OSError where a file is missing."""
+    """Read all dialogues. Raises DialogueError, or OSError for a missing file."""
     dialogues: list[Dialogue] = []
     for name in FILES:
         file = json.loads((folder / name).read_text(encoding="utf-8"))
@@ -65,7 +64,9 @@ def load(folder: Path = FOLDER) -> list[Dialogue]:
 def _read(case: dict[str, Any], subject: str, preludes: dict[str, list[Step]]) -> Dialogue:
     begin = case.get("begin")
     if begin is not None and begin not in preludes:
-        raise BadDialogue(f"{case['name']} begins with {begin!r}, which is no prelude")
+        raise DialogueError(
+            f"{case['name']} begins with {begin!r}, which is not a prelude of its file"
+        )
     steps = (*(preludes[begin] if begin is not None else ()), *case["steps"])
     for step in steps:
         verb_of(step)

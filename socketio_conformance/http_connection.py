@@ -1,7 +1,6 @@
-"""One TCP connection, and HTTP on it as a client writes it, broken on purpose where asked to.
+"""An HTTP client on one TCP connection, which can also send malformed requests.
 
-Knows: requests as bytes, responses as h11 reads them, that a connection may just end.
-Does not know: dialogues, frames.
+Requests are bytes; h11 reads the responses. The connection may end at any time.
 """
 
 from __future__ import annotations
@@ -18,37 +17,37 @@ _ENDED = (ConnectionError, OSError)
 
 
 class Response(NamedTuple):
-    """A whole response; lines of the same name are joined by a comma."""
+    """A complete response; header lines of the same name are joined by commas."""
 
     status: int
     headers: dict[str, str]
     body: bytes
 
     def decoded(self) -> Response:
-        """Return the response with its body as it was before it was compressed."""
+        """Return the response with its body decompressed."""
         encoding = self.headers.get("content-encoding", "")
         if encoding not in {"gzip", "deflate"}:
             return self
-        # 32: either of the two formats.
+        # 32: the gzip or the zlib format.
         return self._replace(body=zlib.decompress(self.body, zlib.MAX_WBITS | 32))
 
 
-class Cut(Exception):
-    """The connection ended before the response did."""
+class ConnectionCutError(Exception):
+    """The end of a connection before the end of the response."""
 
 
 class Address(NamedTuple):
-    """Where the server is."""
+    """The address of a server."""
 
     host: str
     port: int
 
     @classmethod
     def of(cls, url: str) -> Address:
-        """Take a URL apart. Raises ValueError."""
+        """Parse a URL. Raises ValueError."""
         parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
         if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"not a URL that can be played: {url}")
+            raise ValueError(f"the URL must be http://HOST:PORT, got {url}")
         return cls(parts.hostname, parts.port or 80)
 
     @property
@@ -58,7 +57,7 @@ class Address(NamedTuple):
 
 
 class HttpConnection:
-    """A connection that is written to at will, and read one response at a time."""
+    """A connection that sends any bytes and reads one response at a time."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -68,25 +67,25 @@ class HttpConnection:
 
     @classmethod
     async def open(cls, address: Address) -> HttpConnection:
-        """Connect. Raises OSError."""
+        """Open the TCP connection. Raises OSError."""
         return cls(*await asyncio.open_connection(address.host, address.port))
 
     def write(self, data: bytes) -> None:
-        """Write bytes; that the server is gone is found when its answer is read."""
+        """Write bytes; a lost connection appears when the response is read."""
         self._writer.write(data)
 
     def expect(self, method: str, target: str, *, upgrades: bool = False) -> None:
-        """Begin to read the response to a request of this kind."""
+        """Start reading the response to a request with this method."""
         self._answer = asyncio.create_task(self._read(method, target, upgrades))
 
     async def response(self) -> Response:
-        """Return the response. Raises Cut. May be cancelled, and called again."""
-        assert self._answer is not None, "a request was made"
+        """Return the response. Can be cancelled and called again. Raises ConnectionCutError."""
+        assert self._answer is not None, "a request was sent"
         return await asyncio.shield(self._answer)
 
     @property
     def is_answered(self) -> bool:
-        """Whether a response is there, or cannot come any more."""
+        """Whether the response is complete or the connection has ended."""
         return self._answer is not None and self._answer.done()
 
     async def _read(self, method: str, target: str, upgrades: bool) -> Response:
@@ -105,7 +104,8 @@ class HttpConnection:
             try:
                 event = parser.next_event()
             except h11.RemoteProtocolError as error:
-                raise Cut("the connection ended" if is_over else f"no HTTP: {error}") from None
+                reason = "the connection ended" if is_over else f"no HTTP: {error}"
+                raise ConnectionCutError(reason) from None
             if isinstance(event, h11.Response):
                 head = event
             elif isinstance(event, h11.InformationalResponse) and event.status_code == 101:
@@ -116,7 +116,7 @@ class HttpConnection:
             elif isinstance(event, h11.EndOfMessage):
                 break
             elif isinstance(event, h11.ConnectionClosed):
-                raise Cut("the connection ended")
+                raise ConnectionCutError("the connection ended")
             elif event is h11.NEED_DATA:
                 data = await self._read_some()
                 is_over = not data
@@ -132,17 +132,17 @@ class HttpConnection:
             return b""
 
     def detach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
-        """Give TCP away, with the bytes that came behind the response."""
+        """Release the TCP connection, with the bytes after the response."""
         return self._reader, self._writer, self._rest
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Abort the TCP connection at once."""
         if self._answer is not None:
             self._answer.cancel()
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """End the connection; an answer that nobody awaited is dropped."""
+        """Close the connection and drop an unread response."""
         answer = self._answer
         if answer is not None and not answer.cancelled():
             answer.add_done_callback(_look)
@@ -151,7 +151,7 @@ class HttpConnection:
 
 
 def _look(task: asyncio.Task[Response]) -> None:
-    """Take notice of how a read ended, so that asyncio does not complain."""
+    """Retrieve the exception of a read, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()
 
@@ -174,7 +174,7 @@ def encode_request(
     chunk_size: int | None = None,
     length: int | None = None,
 ) -> bytes:
-    """Return a request; its body whole or in chunks. `length` is announced, whatever is true.
+    """Return a request, with its body whole or in chunks. `length` is the Content-Length to send.
 
     A header that is None is not sent, not even if it would be by itself.
     """

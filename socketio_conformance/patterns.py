@@ -1,7 +1,7 @@
-"""What a dialogue expects, compared with what came.
+"""Compares the patterns of a dialogue with received messages.
 
-Knows: the patterns of `spec-vectors/README.md`, and the values that a dialogue has captured.
-Does not know: connections, steps.
+Implements the patterns of `spec-vectors/README.md` and stores captured values. The module needs
+neither connections nor steps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SHOWN = 200
 
 
 class Pong(NamedTuple):
-    """A pong frame, as a message among messages."""
+    """A pong frame in the queue of messages."""
 
     payload: bytes
 
@@ -27,24 +27,24 @@ class Pong(NamedTuple):
 Message = str | bytes | Pong
 
 
-class UnknownCapture(ValueError):
-    """A dialogue uses a value that it has not captured."""
+class UnknownCaptureError(ValueError):
+    """The use of a value that the dialogue has not captured."""
 
 
 def fill(text: str, captures: Captures) -> str:
-    """Put captured values where `${name}` stands. Raises UnknownCapture."""
+    """Replace each `${name}` by its captured value. Raises UnknownCaptureError."""
 
     def value(found: re.Match[str]) -> str:
         name = found.group(1)
         if name not in captures:
-            raise UnknownCapture(f"nothing was captured as {name!r}")
+            raise UnknownCaptureError(f"no value was captured as {name!r}")
         return captures[name]
 
     return _PLACEHOLDER.sub(value, text)
 
 
 def expand(value: Any, captures: Captures) -> str | bytes:
-    """Return what a text, a `$base64` or a `$repeat` stands for."""
+    """Return the value of a text, a `$base64` or a `$repeat`."""
     if isinstance(value, str):
         return fill(value, captures)
     if "$base64" in value:
@@ -55,7 +55,7 @@ def expand(value: Any, captures: Captures) -> str | bytes:
 
 
 def match(pattern: Any, actual: Message, captures: Captures) -> str | None:
-    """Return what is wrong with a message, or None; what the pattern captures is kept."""
+    """Return the mismatch of a message, or None; store the captured values."""
     if isinstance(pattern, str) or "$base64" in pattern or "$repeat" in pattern:
         expected = expand(pattern, captures)
         return None if actual == expected else f"not {show(expected)}"
@@ -93,7 +93,7 @@ def _match_packet(pattern: Any, actual: str, captures: Captures) -> str | None:
 
 
 def match_json(pattern: Any, actual: Any, captures: Captures, at: str = "the JSON") -> str | None:
-    """As `match`, for a value of JSON; `at` names the place in what is wrong."""
+    """Compare a JSON value like `match`; the result contains `at`, the place of the mismatch."""
     if isinstance(pattern, dict):
         if pattern and pattern.keys() <= _VALUE_KEYS:
             return _match_value(pattern, actual, captures, at)
@@ -159,7 +159,7 @@ def _is_a(kind: str, value: Any) -> bool:
 
 
 def show(value: object) -> str:
-    """Return a value as a reader of a report wants to see it: whole where it is short."""
+    """Return a value for a report, shortened if it is long."""
     if isinstance(value, Pong):
         return f"a pong of {value.payload!r}"
     if isinstance(value, bytes):

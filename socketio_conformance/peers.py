@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .dialogue import FOLDER, Dialogue, load
-from .probe import NoServer, probe
+from .probe import NoServerError, probe
 from .session import Outcome, Result, Summary, make_plan, play
-from .target import TargetFailed, running
+from .target import TargetError, running
 
 ROOT = FOLDER.parent
 TARGETS = ROOT / "tests" / "targets"
@@ -42,13 +42,13 @@ class Played(NamedTuple):
 
 
 def commands() -> list[list[str]]:
-    """Return the commands of the targets. Raises TargetFailed if one is not installed."""
+    """Return the commands of the targets. Raises TargetError if one is not installed."""
     node = shutil.which("node")
     if node is None or not (TARGETS / "node_modules" / "socket.io").is_dir():
-        raise TargetFailed("Node's servers are not installed: npm ci in tests/targets")
+        raise TargetError("Node's servers are not installed: npm ci in tests/targets")
     python = Path(os.environ.get("PEERS_PYTHON", PEERS_PYTHON))
     if not python.exists():
-        raise TargetFailed("python-socketio is not installed: run benchmarks/setup")
+        raise TargetError("python-socketio is not installed: run benchmarks/setup")
     return [
         [sys.executable, str(TARGETS / "ours.py")],
         [node, str(TARGETS / "node_target.js")],
@@ -57,7 +57,7 @@ def commands() -> list[list[str]]:
 
 
 async def play_all(dialogues: list[Dialogue]) -> list[Played]:
-    """Play every target, one after the other. Raises TargetFailed or NoServer."""
+    """Play every target, one after the other. Raises TargetError or NoServerError."""
     played = []
     for command in commands():
         async with running(command, ROOT, {"PYTHONPATH": str(ROOT)}) as target:
@@ -108,7 +108,7 @@ def main() -> int:
     dialogues = load()
     try:
         played = asyncio.run(play_all(dialogues))
-    except (TargetFailed, NoServer) as error:
+    except (TargetError, NoServerError) as error:
         sys.stderr.write(f"peers: {error}\n")
         return 2
     DOCUMENT.write_text(render(dialogues, played), encoding="utf-8")

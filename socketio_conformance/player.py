@@ -1,9 +1,7 @@
 """Plays one dialogue, step by step.
 
-Knows: what each verb does, and how long it may take.
-Does not know: which dialogues there are, who reads the result.
-Every expectation has its own deadline, of one second at the most; what fails says what it
-expected, and what it saw instead.
+Each verb of `spec-vectors/README.md` is a method. Every expectation has a deadline of one second at
+most; a failure contains the expected and the observed behavior. `session` selects the dialogues.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .dialogue import Dialogue, Step, verb_of
-from .http_connection import Address, Cut, HttpConnection, Response, encode_request
+from .http_connection import Address, ConnectionCutError, HttpConnection, Response, encode_request
 from .patterns import Captures, expand, fill, match, show
 from .websocket_connection import Closed, WebSocketConnection, encode_outgoing
 
@@ -27,7 +25,7 @@ POLLING = "EIO=4&transport=polling&sid="
 
 
 class Failure(NamedTuple):
-    """Which step went wrong, what was expected, what came."""
+    """The failed step, the expected and the observed behavior."""
 
     number: int
     step: Step
@@ -35,8 +33,8 @@ class Failure(NamedTuple):
     observed: str
 
 
-class StepFailed(Exception):
-    """An expectation that was not met."""
+class StepError(Exception):
+    """A step whose expectation was not met."""
 
     def __init__(self, expected: str, observed: str) -> None:
         super().__init__(f"expected {expected}; {observed}")
@@ -45,7 +43,7 @@ class StepFailed(Exception):
 
 
 class Player:
-    """One dialogue with one server; its connections are closed in the end, whatever happens."""
+    """One dialogue with one server; closes its connections in every case."""
 
     def __init__(self, address: Address, path: str) -> None:
         self._address = address
@@ -56,7 +54,7 @@ class Player:
         self._others: list[HttpConnection] = []
 
     async def play(self, dialogue: Dialogue) -> Failure | None:
-        """Return what went wrong, or None."""
+        """Play the steps; return the failure, or None."""
         number, step = 0, dialogue.steps[0]
         try:
             while number < len(dialogue.steps):
@@ -64,7 +62,7 @@ class Player:
                 number += 1
                 await self._do(step)
             self._check_left_over()
-        except StepFailed as failed:
+        except StepError as failed:
             return Failure(number, step, failed.expected, failed.observed)
         except (OSError, ValueError) as error:
             return Failure(number, step, "to play the step", f"{type(error).__name__}: {error}")
@@ -79,7 +77,7 @@ class Player:
         for name, websocket in self._websockets.items():
             left = websocket.left_over()
             if left:
-                raise StepFailed(
+                raise StepError(
                     f"nothing more on {name!r}", f"came {', '.join(show(each) for each in left)}"
                 )
 
@@ -130,11 +128,11 @@ class Player:
         try:
             response = await asyncio.wait_for(self._http[name].response(), within)
         except TimeoutError:
-            raise StepFailed(expected, "nothing came") from None
-        except Cut as cut:
+            raise StepError(expected, "nothing came") from None
+        except ConnectionCutError as cut:
             if step.get("or_cut"):
                 return
-            raise StepFailed(expected, str(cut)) from None
+            raise StepError(expected, str(cut)) from None
         self._check_response(step, response)
 
     def _check_response(self, step: Step, response: Response) -> None:
@@ -142,7 +140,7 @@ class Player:
         seen = f"{response.status} {show(_text(response.body))}"
         statuses = step.get("status", 200)
         if response.status not in (statuses if isinstance(statuses, list) else [statuses]):
-            raise StepFailed(f"status {statuses}", f"came {seen}")
+            raise StepError(f"status {statuses}", f"came {seen}")
         self._check_headers(step, response)
         body = _text(response.body)
         if "body" in step:
@@ -153,7 +151,7 @@ class Player:
         if "payload" in step:
             packets = _packets(response.body)
             if len(packets) != len(step["payload"]):
-                raise StepFailed(f"a payload of {len(step['payload'])} packets", f"came {seen}")
+                raise StepError(f"a payload of {len(step['payload'])} packets", f"came {seen}")
             for pattern, packet in zip(step["payload"], packets, strict=True):
                 self._check("packet", match(pattern, packet, self._captures), seen)
 
@@ -162,16 +160,16 @@ class Player:
             value = response.headers.get(name)
             if pattern is None:
                 if value is not None:
-                    raise StepFailed(f"no header {name}", f"came {value!r}")
+                    raise StepError(f"no header {name}", f"came {value!r}")
                 continue
             if value is None:
-                raise StepFailed(f"a header {name}: {pattern}", "there is none")
+                raise StepError(f"a header {name}: {pattern}", "there is none")
             self._check(f"header {name}", match(pattern, value, self._captures), repr(value))
 
     @staticmethod
     def _check(what: str, complaint: str | None, seen: str) -> None:
         if complaint is not None:
-            raise StepFailed(f"another {what}: {complaint}", f"came {seen}")
+            raise StepError(f"another {what}: {complaint}", f"came {seen}")
 
     async def _pending(self, step: Step) -> None:
         name, seconds = step["pending"], step["for"]
@@ -179,9 +177,9 @@ class Player:
             try:
                 response = await asyncio.wait_for(self._http[name].response(), seconds)
                 observed = f"came {response.status} {show(_text(response.body))}"
-            except Cut as cut:
+            except ConnectionCutError as cut:
                 observed = str(cut)
-            raise StepFailed(f"no response to {name!r} for {seconds:g} s", observed)
+            raise StepError(f"no response to {name!r} for {seconds:g} s", observed)
 
     async def _cut(self, step: Step) -> None:
         name = step["cut"]
@@ -190,16 +188,16 @@ class Player:
         try:
             response = await asyncio.wait_for(self._http[name].response(), within)
         except TimeoutError:
-            raise StepFailed(expected, "nothing happened") from None
-        except Cut:
+            raise StepError(expected, "nothing happened") from None
+        except ConnectionCutError:
             return
-        raise StepFailed(expected, f"came {response.status} {show(_text(response.body))}")
+        raise StepError(expected, f"came {response.status} {show(_text(response.body))}")
 
     async def _abort(self, step: Step) -> None:
         self._http[step["abort"]].abort()
         await asyncio.sleep(0)
 
-    # -- HTTP, in short
+    # -- HTTP shortcuts
 
     async def _post(self, step: Step) -> None:
         packets = [fill(packet, self._captures) for packet in step["packets"]]
@@ -209,10 +207,10 @@ class Player:
         )
         if response is None or response.status != 200:
             came = f"{response.status} {show(_text(response.body))}" if response else "nothing"
-            raise StepFailed("the post to be answered with 200", f"came {came}")
+            raise StepError("the post to be answered with 200", f"came {came}")
 
     async def _poll(self, step: Step) -> None:
-        """Poll until as many packets have come as are expected."""
+        """Poll until the expected number of packets has arrived."""
         deadline = asyncio.get_running_loop().time() + step.get("within", WITHIN)
         patterns = list(step["packets"])
         seen: list[str | bytes] = []
@@ -220,14 +218,14 @@ class Player:
             left = deadline - asyncio.get_running_loop().time()
             response = await self._fetch("GET", step["poll"], {}, None, left) if left > 0 else None
             if response is None:
-                raise StepFailed(f"{len(patterns)} packets", f"came {_show_all(seen)}")
+                raise StepError(f"{len(patterns)} packets", f"came {_show_all(seen)}")
             if response.status != 200:
                 came = f"{response.status} {show(_text(response.body))} after {_show_all(seen)}"
-                raise StepFailed("a poll to be answered with 200", f"came {came}")
+                raise StepError("a poll to be answered with 200", f"came {came}")
             seen += _packets(response.body)
         for index, packet in enumerate(seen):
             if index >= len(patterns):
-                raise StepFailed("no more packets", f"came {_show_all(seen)}")
+                raise StepError("no more packets", f"came {_show_all(seen)}")
             self._check("packet", match(patterns[index], packet, self._captures), _show_all(seen))
 
     async def _fetch(
@@ -243,8 +241,8 @@ class Player:
             return await asyncio.wait_for(connection.response(), within)
         except TimeoutError:
             return None
-        except Cut as cut:
-            raise StepFailed(f"a response to a {method}", str(cut)) from None
+        except ConnectionCutError as cut:
+            raise StepError(f"a response to a {method}", str(cut)) from None
 
     # -- WebSocket
 
@@ -268,7 +266,7 @@ class Player:
         await self._response({"response": name, **expect})
         if not connection.is_answered:
             return
-        with suppress(Cut):
+        with suppress(ConnectionCutError):
             if (await connection.response()).status == 101:
                 del self._http[name]
                 self._websockets[name] = WebSocketConnection(*connection.detach())
@@ -286,19 +284,19 @@ class Player:
             try:
                 message = await asyncio.wait_for(self._websockets[name].receive(), within)
             except TimeoutError:
-                raise StepFailed(expected, "nothing came") from None
+                raise StepError(expected, "nothing came") from None
             if isinstance(message, Closed):
-                raise StepFailed(expected, _show_closed(message))
+                raise StepError(expected, _show_closed(message))
             complaint = match(pattern, message, self._captures)
             if complaint is not None:
-                raise StepFailed(expected, f"came {show(message)}: {complaint}")
+                raise StepError(expected, f"came {show(message)}: {complaint}")
 
     async def _silent(self, step: Step) -> None:
         name, seconds = step["silent"], step["for"]
         with suppress(TimeoutError):
             message = await asyncio.wait_for(self._websockets[name].receive(), seconds)
             came = _show_closed(message) if isinstance(message, Closed) else f"came {show(message)}"
-            raise StepFailed(f"nothing on {name!r} for {seconds:g} s", came)
+            raise StepError(f"nothing on {name!r} for {seconds:g} s", came)
 
     async def _close(self, step: Step) -> None:
         self._websockets[step["close"]].close(step.get("code"))
@@ -311,20 +309,20 @@ class Player:
         try:
             message = await asyncio.wait_for(self._websockets[name].receive(), within)
         except TimeoutError:
-            raise StepFailed(expected, "it is still open") from None
+            raise StepError(expected, "it is still open") from None
         if not isinstance(message, Closed):
-            raise StepFailed(expected, f"came {show(message)}")
+            raise StepError(expected, f"came {show(message)}")
         codes = step.get("code")
         if codes is not None and message.code not in (
             codes if isinstance(codes, list) else [codes]
         ):
-            raise StepFailed(f"the close code {codes}", _show_closed(message))
+            raise StepError(f"the close code {codes}", _show_closed(message))
 
     async def _drop(self, step: Step) -> None:
         self._websockets[step["drop"]].drop()
         await asyncio.sleep(0)
 
-    # -- time, and what steps are made of
+    # -- time and helpers
 
     @staticmethod
     async def _wait(step: Step) -> None:

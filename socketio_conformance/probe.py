@@ -1,8 +1,4 @@
-"""Asks a server what it is, so that it is given the dialogues that it can hold.
-
-Knows: where the two echo profiles live, and by what a target tells its features.
-Does not know: dialogues.
-"""
+"""Detects the protocols and features of a server, which select its dialogues."""
 
 from __future__ import annotations
 
@@ -11,18 +7,18 @@ import json
 from typing import NamedTuple
 
 from .dialogue import Dialogue
-from .http_connection import Address, Cut, HttpConnection, Response, encode_request
+from .http_connection import Address, ConnectionCutError, HttpConnection, Response, encode_request
 
 PATHS = {"engineio": "/engine.io/", "socketio": "/socket.io/"}
 WITHIN = 5.0
-# A close that is expected must not come from a heartbeat that went wrong.
+# The heartbeat must not cause a close that a dialogue expects for another reason.
 LONG_HEARTBEAT = 10_000
 SHORT_HEARTBEAT = 1_000
 HEADER = "x-echo-profile"
 
 
 class Endpoint(NamedTuple):
-    """One protocol that a target speaks, and what else it has."""
+    """One protocol of a target, and its features."""
 
     address: Address
     subject: str
@@ -30,7 +26,7 @@ class Endpoint(NamedTuple):
     features: frozenset[str]
 
     def lacks(self, dialogue: Dialogue) -> str | None:
-        """Say why a dialogue can't be played here, or None."""
+        """Return the missing feature for a dialogue, or None."""
         if dialogue.subject != self.subject:
             return f"a server of {dialogue.subject}"
         needs = dialogue.needs
@@ -42,12 +38,12 @@ class Endpoint(NamedTuple):
         return missing[0] if missing else None
 
 
-class NoServer(Exception):
-    """Nothing at the URL speaks Engine.IO."""
+class NoServerError(Exception):
+    """The absence of an Engine.IO server at a URL."""
 
 
 async def probe(url: str) -> list[Endpoint]:
-    """Return what is at a URL. Raises NoServer, or ValueError for what is no URL."""
+    """Return the endpoints at a URL. Raises NoServerError, or ValueError for an invalid URL."""
     address = Address.of(url)
     found = []
     for subject, path in PATHS.items():
@@ -55,7 +51,7 @@ async def probe(url: str) -> list[Endpoint]:
         if endpoint is not None:
             found.append(endpoint)
     if not found:
-        raise NoServer(f"no Engine.IO at {url}, below {' or '.join(PATHS.values())}")
+        raise NoServerError(f"no Engine.IO at {url}, below {' or '.join(PATHS.values())}")
     return found
 
 
@@ -84,12 +80,12 @@ async def _fetch(address: Address, method: str, target: str, body: bytes | None 
     try:
         connection = await HttpConnection.open(address)
     except OSError as error:
-        raise NoServer(f"{address.host_header} can't be reached: {error}") from None
+        raise NoServerError(f"{address.host_header} can't be reached: {error}") from None
     try:
         connection.write(encode_request(method, target, address.host_header, {}, body))
         connection.expect(method, target)
         return await asyncio.wait_for(connection.response(), WITHIN)
-    except (Cut, TimeoutError) as error:
-        raise NoServer(f"{address.host_header} did not answer: {error}") from None
+    except (ConnectionCutError, TimeoutError) as error:
+        raise NoServerError(f"{address.host_header} did not answer: {error}") from None
     finally:
         connection.close()

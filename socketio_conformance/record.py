@@ -1,7 +1,6 @@
-"""Stands between a client and a server, and writes their session down as a dialogue's skeleton.
+"""A proxy between a client and a server that writes their session as the draft of a dialogue.
 
-Knows: how to forward bytes unchanged, and to read both directions beside that.
-Does not know: what any of it means; patterns are for the writer to put in.
+Bytes are forwarded unchanged and read in both directions. The user replaces texts by patterns.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from .http_connection import Address
 Step = dict[str, Any]
 
 _SID = re.compile(r'"sid":"([^"]+)"')
-# What every client sends, and what the player sends by itself.
+# Headers that every client or the player sends.
 _OWN_HEADERS = {
     *("host", "connection", "upgrade", "user-agent", "accept", "accept-encoding"),
     *("accept-language", "content-length", "transfer-encoding", "sec-websocket-key"),
@@ -33,7 +32,7 @@ _OWN_HEADERS = {
 
 
 class Notebook:
-    """The steps in the order in which they happened, sids replaced by captures."""
+    """The recorded steps in order, with captures instead of sids."""
 
     def __init__(self) -> None:
         self.steps: list[Step] = []
@@ -41,12 +40,12 @@ class Notebook:
         self._count = 0
 
     def name(self, kind: str) -> str:
-        """Return a name for one more request or WebSocket."""
+        """Return a name for another request or WebSocket."""
         self._count += 1
         return f"{kind}{self._count}"
 
     def add(self, step: Step) -> None:
-        """Write a step down; sids that are known by now are replaced."""
+        """Record a step and replace known sids."""
         self.steps.append(step)
 
     def learn(self, packet: str) -> Any:
@@ -62,7 +61,7 @@ class Notebook:
         return {"prefix": prefix, "json": value}
 
     def dialogue(self, name: str) -> str:
-        """Return the case, as it stands in a file of dialogues."""
+        """Return the case in the format of a dialogue file."""
         steps = json.dumps(self.steps, ensure_ascii=False)
         for sid, capture in self._sids.items():
             steps = steps.replace(sid, f"${{{capture}}}")
@@ -74,7 +73,7 @@ class Notebook:
 
 
 class Ear:
-    """Hears one connection, both ways."""
+    """A recorder of both directions of one connection."""
 
     def __init__(self, notebook: Notebook) -> None:
         self._notebook = notebook
@@ -88,7 +87,7 @@ class Ear:
         self._frames: dict[str, Protocol] = {}
 
     def client_said(self, data: bytes) -> None:
-        """Hear bytes of the client."""
+        """Record bytes from the client."""
         if self._frames:
             self._hear_frames("send", data)
             return
@@ -102,7 +101,7 @@ class Ear:
                 self._write_request()
 
     def server_said(self, data: bytes) -> None:
-        """Hear bytes of the server."""
+        """Record bytes from the server."""
         if self._frames:
             self._hear_frames("receive", data)
             return
@@ -121,7 +120,7 @@ class Ear:
 
     def _write_request(self) -> None:
         request = self._request
-        assert request is not None, "its head came before its end"
+        assert request is not None, "the head precedes the end"
         headers = {
             key.decode(): value.decode("latin-1")
             for key, value in request.headers
@@ -149,7 +148,7 @@ class Ear:
         self._from_server.send(h11.EndOfMessage())
 
     def _write_response(self) -> None:
-        assert self._head is not None, "its head came before its end"
+        assert self._head is not None, "the head precedes the end"
         step: Step = {"response": self._name, "status": self._head.status_code}
         content_type = dict(self._head.headers).get(b"content-type", b"")
         text = _text_or_base64(self._answer)
@@ -208,14 +207,14 @@ def _text_or_base64(data: bytes) -> Any:
 
 
 async def record(options: argparse.Namespace) -> int:
-    """Listen until the time is over, or until it is interrupted; print the dialogue."""
+    """Record until the time is over or an interrupt; print the dialogue."""
     address = Address.of(options.url)
     notebook = Notebook()
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None, "a connection is served by a task"
+        assert task is not None, "a task serves the connection"
         tasks.add(task)
         await _forward(reader, writer, address, Ear(notebook))
 

@@ -1,8 +1,4 @@
-"""Results for people and for programs.
-
-Knows: how results are written as text, JSON and JUnit's XML, and shown while they come.
-Does not know: how they came about.
-"""
+"""Writes results as text, JSON and JUnit XML, and shows the progress."""
 
 from __future__ import annotations
 
@@ -17,7 +13,7 @@ from .session import Outcome, Result, Summary
 
 
 class Progress:
-    """One line that tells how far it is; only where somebody looks at it."""
+    """A progress line, shown on a terminal only."""
 
     def __init__(self, total: int, out: TextIO = sys.stderr) -> None:
         self._total = total
@@ -26,7 +22,7 @@ class Progress:
         self._done = self._failed = 0
 
     def __call__(self, result: Result) -> None:
-        """Take notice of a result."""
+        """Count a result and update the line."""
         self._done += 1
         self._failed += result.outcome is Outcome.FAILED
         if self._is_shown:
@@ -35,13 +31,13 @@ class Progress:
             self._out.flush()
 
     def clear(self) -> None:
-        """Make room for the report."""
+        """Clear the line before the report."""
         if self._is_shown:
             self._out.write("\r\x1b[K")
 
 
 def text(summary: Summary) -> str:
-    """Return the report for people; the last line has the two numbers alone."""
+    """Return the report as text; the last line contains the two numbers only."""
     lines: list[str] = []
     for result in _sorted(summary):
         if result.outcome is Outcome.FAILED:
@@ -58,7 +54,7 @@ def _sorted(summary: Summary) -> list[Result]:
 
 def _failure(result: Result) -> Iterator[str]:
     failure = result.failure
-    assert failure is not None, "it failed"
+    assert failure is not None, "a failed result has a failure"
     yield f"FAILED {result.dialogue.name} ({result.dialogue.subject}, {result.dialogue.group})"
     yield f"  step {failure.number}: {describe(failure.step)}"
     yield f"  expected  {failure.expected}"
@@ -71,16 +67,16 @@ def _remarks(summary: Summary) -> Iterator[str]:
     for result in differing:
         yield f"differs, as known: {result.dialogue.name}: {result.dialogue.node_differs}"
     if differing:
-        yield f"{len(differing)} of those that passed differ as the vectors say"
+        yield f"{len(differing)} passed dialogues differ as the vectors describe"
     for result in _sorted(summary):
         if result.is_second and result.outcome is not Outcome.FAILED:
-            yield f"passed only when it was played again, alone: {result.dialogue.name}"
+            yield f"passed only in the second run, alone: {result.dialogue.name}"
     for reason, count in sorted(summary.left_out.items()):
         yield f"{count} dialogues not played: they need {reason}"
 
 
 def stale_marks(summary: Summary) -> list[str]:
-    """Return the dialogues that Node passes although they are marked as different."""
+    """Return the dialogues marked as different that a Node server passed."""
     return sorted(
         result.dialogue.name
         for result in summary.results
@@ -89,7 +85,7 @@ def stale_marks(summary: Summary) -> list[str]:
 
 
 def as_json(summary: Summary) -> str:
-    """Return the report for programs."""
+    """Return the report as JSON text."""
     cases: list[dict[str, Any]] = []
     for result in _sorted(summary):
         case: dict[str, Any] = {
@@ -109,7 +105,7 @@ def as_json(summary: Summary) -> str:
 
 
 def as_junit(summary: Summary) -> str:
-    """Return the report in the form that continuous integration reads."""
+    """Return the report as JUnit XML for continuous integration."""
     suite = ElementTree.Element(
         "testsuite",
         name="socketio-conformance",

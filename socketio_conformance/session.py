@@ -1,7 +1,7 @@
-"""Plays many dialogues at once, and keeps what became of each.
+"""Plays many dialogues at the same time and collects the results.
 
-Knows: which dialogue is for which endpoint, how many run at a time, what an outcome counts for.
-Does not know: steps, how a report looks.
+Assigns dialogues to endpoints and limits the number of parallel dialogues. `player` plays one
+dialogue, `report` formats the results.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from .dialogue import Dialogue
 from .player import Failure, Player
 from .probe import Endpoint
 
-# No dialogue takes longer: its waits and deadlines add up to less.
+# The waits and deadlines of each dialogue add up to less.
 LIMIT = 30.0
 
 
 class Outcome(Enum):
-    """What became of a dialogue."""
+    """The outcome of one dialogue."""
 
     PASSED = "passed"
     FAILED = "failed"
-    DIFFERS = "differs"  # as the dialogue says that the official server does
+    DIFFERS = "differs"  # the difference that the dialogue marks
 
 
 class Result(NamedTuple):
@@ -37,22 +37,22 @@ class Result(NamedTuple):
     outcome: Outcome
     seconds: float
     failure: Failure | None
-    is_second: bool = False  # it failed among others, and was played again alone
+    is_second: bool = False  # the dialogue failed in parallel and was played again alone
 
 
 class Summary(NamedTuple):
-    """All results, and how many dialogues could not be played for want of what."""
+    """All results, and the number of omitted dialogues per missing feature."""
 
     results: list[Result]
     left_out: Counter[str]
 
     def count(self, outcome: Outcome) -> int:
-        """Return how many dialogues came out so."""
+        """Return the number of dialogues with this outcome."""
         return sum(result.outcome is outcome for result in self.results)
 
 
 class Plan(NamedTuple):
-    """What is to be played, and how."""
+    """The dialogues to play, with their endpoints and options."""
 
     pairs: list[tuple[Dialogue, Endpoint]]
     left_out: Counter[str]
@@ -81,17 +81,17 @@ def make_plan(
                 break
             reasons.append(reason)
         else:
-            # The reason of an endpoint of the right protocol says more than that of another.
+            # Prefer the reason of an endpoint with the right protocol.
             reasons.sort(key=lambda each: each.startswith("a server of"))
             left_out[reasons[0]] += 1
     return Plan(pairs, left_out, may_differ, jobs, fail_fast)
 
 
 async def play(plan: Plan, watch: Callable[[Result], None] = lambda _: None) -> Summary:
-    """Play all; `watch` is called with each result as it comes.
+    """Play all dialogues; call `watch` with each result as it arrives.
 
-    What fails is played again, alone, and its second result counts: a machine under load is late
-    for a deadline, and no server is to be blamed for that. With `fail_fast` the first one counts.
+    A failed dialogue is played again, alone, and the second result counts: a busy machine can miss
+    a deadline without a fault of the server. With `fail_fast`, the first result counts.
     """
     results = await _play_at_once(plan, watch)
     if not plan.fail_fast:
@@ -129,7 +129,7 @@ async def _play_one(dialogue: Dialogue, endpoint: Endpoint, may_differ: bool) ->
         player = Player(endpoint.address, endpoint.path)
         failure = await asyncio.wait_for(player.play(dialogue), LIMIT)
     except TimeoutError:
-        failure = Failure(0, {}, f"the dialogue to end within {LIMIT:g} s", "it did not")
+        failure = Failure(0, {}, f"the dialogue to end within {LIMIT:g} s", "no end")
     outcome = Outcome.PASSED
     if failure is not None:
         is_known = may_differ and dialogue.node_differs is not None

@@ -1,7 +1,6 @@
-"""Echo servers as processes of their own, as `tests/targets` has them.
+"""Runs echo servers such as those in `tests/targets` as child processes.
 
-Knows: that a target prints one line of JSON, and ends when its standard input does.
-Does not know: what it is written in, dialogues.
+A target prints one line of JSON and ends when its standard input ends.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ END_WITHIN = 5.0
 
 
 class Target(NamedTuple):
-    """A target that runs: what it calls itself, and where its servers are."""
+    """A running target: its name and the URLs of its servers."""
 
     server: str
     urls: list[str]
 
 
-class TargetFailed(Exception):
-    """A target that does not start."""
+class TargetError(Exception):
+    """The failed start of a target."""
 
 
 @asynccontextmanager
 async def running(
     command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Target]:
-    """Run a target; its end is awaited, and brought about if need be. Raises TargetFailed."""
+    """Run a target; wait for its end at exit, or kill it. Raises TargetError."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
@@ -42,8 +41,8 @@ async def running(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    assert process.stdin is not None, "it was asked for"
-    assert process.stdout is not None, "it was asked for"
+    assert process.stdin is not None, "the process has a pipe"
+    assert process.stdout is not None, "the process has a pipe"
     try:
         yield await _started(process.stdout, command)
     finally:
@@ -59,5 +58,5 @@ async def _started(output: asyncio.StreamReader, command: Sequence[str]) -> Targ
     try:
         line = json.loads(await asyncio.wait_for(output.readline(), START_WITHIN))
     except (TimeoutError, ValueError):
-        raise TargetFailed(f"{' '.join(command)} does not start") from None
+        raise TargetError(f"{' '.join(command)} does not start") from None
     return Target(line["server"], [f"http://127.0.0.1:{port}" for port in line["ports"].values()])

@@ -1,7 +1,6 @@
-"""A WebSocket as a client sees it: any frames out, all messages in, queued.
+"""A WebSocket client that sends any frames and queues all messages.
 
-Knows: frames, right or wrong ones, and how a connection may end.
-Does not know: dialogues, packets, how it was opened.
+Frames may be invalid on purpose, and the connection may end at any time.
 """
 
 from __future__ import annotations
@@ -16,19 +15,19 @@ from websockets.protocol import Protocol, Side, State
 from .patterns import Captures, Message, Pong, expand
 
 OPCODES = {"continuation": 0, "text": 1, "binary": 2, "close": 8, "ping": 9, "pong": 10}
-# No close frame came: RFC 6455, section 7.1.5. An empty one is 1005.
+# RFC 6455, section 7.1.5: the end without a close frame. An empty close frame is 1005.
 ABNORMAL = 1006
 
 
 class Closed(NamedTuple):
-    """How a connection ended."""
+    """The end of a connection."""
 
     code: int
     reason: str
 
 
 class WebSocketConnection:
-    """Reads on its own, so that two messages in one segment are two messages."""
+    """A reader that queues messages, also several messages of one segment."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rest: bytes
@@ -44,28 +43,28 @@ class WebSocketConnection:
     # -- out
 
     def send(self, data: bytes) -> None:
-        """Write bytes: frames, or what shall pass for some."""
+        """Write bytes: frames, valid or invalid."""
         self._writer.write(data)
 
     def close(self, code: int | None) -> None:
-        """Begin the close handshake."""
+        """Send a close frame, which starts the close handshake."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(code)
             self._flush()
 
     def drop(self) -> None:
-        """End TCP at once."""
+        """Abort the TCP connection at once."""
         self._task.cancel()
         self._writer.transport.abort()
 
     # -- in
 
     async def receive(self) -> Message | Closed:
-        """Return the next message, or how the connection ended."""
+        """Return the next message, or the end of the connection."""
         return await self._received.get()
 
     def left_over(self) -> list[Message]:
-        """Return what arrived and nobody expected."""
+        """Return the messages that no step has received."""
         left: list[Message] = []
         while not self._received.empty():
             message = self._received.get_nowait()
@@ -129,7 +128,7 @@ class WebSocketConnection:
 
 
 def encode_outgoing(message: Any, captures: Captures) -> bytes:
-    """Return the bytes of what a dialogue sends."""
+    """Return the bytes of an outgoing message of a dialogue."""
     if isinstance(message, dict) and "hex" in message:
         return bytes.fromhex(message["hex"])
     if isinstance(message, dict) and "frame" in message:
@@ -150,7 +149,7 @@ def encode_outgoing(message: Any, captures: Captures) -> bytes:
 def encode_frame(
     opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0, masked: bool = True
 ) -> bytes:
-    """Return one frame, as a client writes it unless told otherwise."""
+    """Return one frame, masked and final by default."""
     length, bit = len(payload), 0x80 if masked else 0
     head = bytes(((0x80 if fin else 0) | rsv << 4 | opcode,))
     if length < 126:

@@ -1,1 +1,1 @@
-"""The conformance kit: that it judges rightly, and what it says of our echo servers."""
+"""The conformance kit, and its results for the echo servers of this project."""

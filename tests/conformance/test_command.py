@@ -1,4 +1,4 @@
-"""The command: what it prints, what it writes, how it ends; and what it records."""
+"""The command: its output, files, exit status and recordings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def engine() -> Iterator[str]:
         yield url
 
 
-def test_the_vectors_are_in_the_clone_or_else_where_they_are_installed(tmp_path: Path) -> None:
+def test_vectors_folder_is_the_clone_or_the_installation(tmp_path: Path) -> None:
     assert FOLDER == ROOT / "spec-vectors"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     [(where, patterns)] = project["tool"]["setuptools"]["data-files"].items()
@@ -38,7 +38,7 @@ def test_the_vectors_are_in_the_clone_or_else_where_they_are_installed(tmp_path:
 
 
 def vectors(folder: Path, *cases: object) -> list[str]:
-    """Write files of dialogues; the arguments that have them played."""
+    """Write files of dialogues and return the arguments that play them."""
     file = {"subject": "engineio.dialogue", "cases": cases}
     (folder / "engineio-dialogue.json").write_text(json.dumps(file))
     empty = {"subject": "socketio.dialogue", "cases": []}
@@ -51,14 +51,14 @@ def case(name: str, status: int, **more: object) -> dict[str, object]:
     return {"name": name, "group": "g", "steps": [step], "source": "a document, 1", **more}
 
 
-def test_the_last_line_has_the_numbers(
+def test_last_line_contains_the_numbers(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([engine, *vectors(tmp_path, case("a", 400), case("b", 400))]) == 0
     assert capsys.readouterr().out == "2 passed, 0 failed\n"
 
 
-def test_a_failure_is_shown_with_its_step_and_its_source(
+def test_failure_is_printed_with_step_and_source(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = ["--json", str(tmp_path / "r.json"), "--junit", str(tmp_path / "r.xml")]
@@ -77,7 +77,7 @@ def test_a_failure_is_shown_with_its_step_and_its_source(
     assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
 
 
-def test_what_node_does_otherwise_is_held_against_others_alone(
+def test_marked_difference_fails_except_with_the_node_profile(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [engine, *vectors(tmp_path, case("a", 200, node_differs="it does otherwise"))]
@@ -86,7 +86,7 @@ def test_what_node_does_otherwise_is_held_against_others_alone(
     assert "differs, as known: a: it does otherwise" in capsys.readouterr().out
 
 
-def test_what_a_target_lacks_is_told(
+def test_missing_features_are_reported(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = case("b", 400, needs=["extended"])
@@ -96,7 +96,9 @@ def test_what_a_target_lacks_is_told(
     assert main([engine, *vectors(tmp_path, more)]) == 2
 
 
-def test_a_target_is_started_and_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_option_starts_and_ends_a_target(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = f"{sys.executable} {ROOT / 'tests' / 'targets' / 'ours.py'}"
     files = vectors(tmp_path, case("a", 400), case("b", 400, needs=["extended"]))
     assert main(["--run", command, *files]) == 0
@@ -105,7 +107,7 @@ def test_a_target_is_started_and_ended(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(files) == 2
 
 
-def test_only_a_group_or_a_name(
+def test_only_option_selects_a_group_or_a_name(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = vectors(tmp_path, case("a", 400), case("b", 200, group="other"))
@@ -117,12 +119,12 @@ def test_only_a_group_or_a_name(
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://127.0.0.1:1", "http://"])
-def test_a_url_without_a_server_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_url_without_a_server_is_an_error(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([url]) == 2
     assert capsys.readouterr().err.startswith("socketio-conformance: ")
 
 
-async def test_a_session_is_recorded_and_can_be_played_again(engine: str) -> None:
+async def test_recorded_session_can_be_played(engine: str) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "socketio_conformance", "record", engine, "--seconds", "2"),
         cwd=ROOT,

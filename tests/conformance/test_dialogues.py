@@ -1,4 +1,4 @@
-"""The dialogues are playable: enough of them, each said once, no step that hangs in the air."""
+"""The dialogues are complete, unique and playable."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 import pytest
 
-from socketio_conformance.dialogue import BadDialogue, Dialogue, load, verb_of
+from socketio_conformance.dialogue import Dialogue, DialogueError, load, verb_of
 
 DIALOGUES = load()
 OPENING = {"request", "websocket"}
-# What needs no connection that was opened before.
+# Verbs that need no open connection.
 FREE = {*OPENING, "post", "poll", "wait"}
 
 
-def test_there_are_enough_dialogues() -> None:
+def test_dialogues_are_numerous() -> None:
     assert len(DIALOGUES) >= 150
 
 
-def test_every_group_has_more_than_one_dialogue() -> None:
+def test_group_has_more_than_one_dialogue() -> None:
     groups = [dialogue.group for dialogue in DIALOGUES]
     assert {group for group in groups if groups.count(group) == 1} == set()
 
 
 @pytest.mark.parametrize("dialogue", [pytest.param(each, id=each.name) for each in DIALOGUES])
-def test_a_dialogue_hangs_together(dialogue: Dialogue) -> None:
+def test_dialogue_uses_only_known_connections(dialogue: Dialogue) -> None:
     opened: set[str] = set()
     captured: set[str] = set()
     expects = False
@@ -60,17 +60,17 @@ def captures(value: Any) -> set[str]:
     return set()
 
 
-def test_a_step_with_two_verbs_is_refused() -> None:
-    with pytest.raises(BadDialogue):
+def test_step_with_two_verbs_is_rejected() -> None:
+    with pytest.raises(DialogueError):
         verb_of({"send": "ws", "receive": "ws", "messages": []})
 
 
-def test_an_unknown_prelude_is_refused(tmp_path: Path) -> None:
+def test_unknown_prelude_is_rejected(tmp_path: Path) -> None:
     for name, cases in (
         ("engineio", '[{"name":"a","group":"g","begin":"x","steps":[{"wait":1}],"source":"s"}]'),
         ("socketio", "[]"),
     ):
         text = f'{{"subject":"{name}.dialogue","cases":{cases}}}'
         (tmp_path / f"{name}-dialogue.json").write_text(text)
-    with pytest.raises(BadDialogue, match="no prelude"):
+    with pytest.raises(DialogueError, match="not a prelude"):
         load(tmp_path)

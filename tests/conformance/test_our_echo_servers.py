@@ -1,6 +1,6 @@
-"""Our echo servers hold every dialogue of their profiles, by its name.
+"""The echo servers of the examples pass every dialogue of their profiles.
 
-What needs more than the examples have is played by `make conformance`.
+`make conformance` plays the dialogues that need more features.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def results() -> dict[str, Result]:
 
 
 @pytest.mark.parametrize("dialogue", [pytest.param(each, id=each.name) for each in PLAYED])
-def test_the_dialogue_goes_as_written(dialogue: Dialogue, results: dict[str, Result]) -> None:
+def test_dialogue_passes(dialogue: Dialogue, results: dict[str, Result]) -> None:
     result = results[dialogue.name]
     if result.outcome is not Outcome.PASSED:
         failure = result.failure

@@ -1,4 +1,4 @@
-"""Patterns fit what they should, and nothing else."""
+"""Patterns match the intended values only."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ DIFFER: list[tuple[Any, Message]] = [
 
 
 @pytest.mark.parametrize(("pattern", "message"), FITS)
-def test_it_fits(pattern: Any, message: Message) -> None:
+def test_pattern_matches(pattern: Any, message: Message) -> None:
     assert match(pattern, message, {"name": "value"}) is None
 
 
 @pytest.mark.parametrize(("pattern", "message"), DIFFER)
-def test_it_does_not_fit(pattern: Any, message: Message) -> None:
+def test_pattern_does_not_match(pattern: Any, message: Message) -> None:
     assert match(pattern, message, {"name": "value"}) is not None
 
 
-def test_an_alternative_that_does_not_fit_captures_nothing() -> None:
+def test_alternative_captures_no_value_when_it_does_not_match() -> None:
     captures: dict[str, str] = {}
     first = {"json": [{"$capture": "wrong"}, 1]}
     second = {"json": [{"$capture": "right"}, 2]}
@@ -66,6 +66,6 @@ def test_an_alternative_that_does_not_fit_captures_nothing() -> None:
     assert captures == {"right": "7"}
 
 
-def test_what_is_wrong_is_said_with_its_place() -> None:
+def test_mismatch_contains_its_place() -> None:
     pattern = {"prefix": "0", "json": {"a": [1, {"b": 2}]}}
     assert match(pattern, '0{"a":[1,{"b":3}]}', {}) == "the JSON.a[1].b is 3, not 2"

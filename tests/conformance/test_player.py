@@ -1,4 +1,4 @@
-"""The player sees what a server does wrong, says what it saw, and never waits for ever."""
+"""The player detects faults of a server, reports them, and respects its deadlines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def failure(address: Address, *steps: Step) -> Failure:
     return failed
 
 
-async def test_what_fits_passes() -> None:
+async def test_matching_response_passes() -> None:
     async with says(ok("4hello\x1e2", "X-One: 1")) as server:
         expect = {
             "status": 200,
@@ -51,19 +51,19 @@ async def test_what_fits_passes() -> None:
         ({"json": {}}, 'came 200 "4hello"'),
     ],
 )
-async def test_another_response_fails(expect: Step, observed: str) -> None:
+async def test_different_response_fails(expect: Step, observed: str) -> None:
     async with says(ok("4hello", "X-One: 1")) as server:
         failed = await failure(server, {**REQUEST, "expect": expect})
         assert (failed.number, failed.observed) == (1, observed)
 
 
-async def test_no_response_fails_within_its_deadline() -> None:
+async def test_missing_response_fails_within_its_deadline() -> None:
     async with says(b"") as server:
         failed = await failure(server, REQUEST, {"response": "r", "within": 0.05})
         assert (failed.number, failed.observed) == (2, "nothing came")
 
 
-async def test_a_connection_that_is_cut_fails_unless_it_may_be() -> None:
+async def test_closed_connection_fails_unless_allowed() -> None:
     async with says(b"", then_ends=True) as server:
         failed = await failure(server, REQUEST, {"response": "r"})
         assert failed.observed == "the connection ended"
@@ -73,14 +73,14 @@ async def test_a_connection_that_is_cut_fails_unless_it_may_be() -> None:
         assert await play(server, REQUEST, {"cut": "r"}) is None
 
 
-async def test_half_a_response_is_none() -> None:
+async def test_incomplete_response_fails() -> None:
     async with says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", then_ends=True) as server:
         assert (
             await failure(server, REQUEST, {"response": "r"})
         ).observed == "the connection ended"
 
 
-async def test_a_response_that_should_not_come_fails() -> None:
+async def test_unexpected_response_fails() -> None:
     async with says(ok("1")) as server:
         failed = await failure(server, REQUEST, {"pending": "r", "for": 0.2})
         assert failed.observed == 'came 200 "1"'
@@ -88,7 +88,7 @@ async def test_a_response_that_should_not_come_fails() -> None:
         assert (await failure(server, REQUEST, {"cut": "r"})).observed == 'came 200 "1"'
 
 
-async def test_a_response_that_stays_away_is_pending_and_can_still_come() -> None:
+async def test_pending_response_can_arrive_later() -> None:
     async with says(b"", ok("late")) as server:
         steps: list[Step] = [
             REQUEST,
@@ -99,7 +99,7 @@ async def test_a_response_that_stays_away_is_pending_and_can_still_come() -> Non
         assert await play(server, *steps) is None
 
 
-async def test_a_poll_collects_packets_and_wants_no_more_than_expected() -> None:
+async def test_poll_fails_with_more_packets_than_expected() -> None:
     async with says(ok("4a"), ok("4b\x1e4c")) as server:
         assert await play(server, {"poll": "x", "packets": ["4a", "4b", "4c"]}) is None
     async with says(ok("4a"), ok("4b\x1e4c")) as server:
@@ -107,12 +107,12 @@ async def test_a_poll_collects_packets_and_wants_no_more_than_expected() -> None
         assert failed.observed == 'came "4a" "4b" "4c"'
 
 
-async def test_two_frames_in_one_segment_are_two_messages() -> None:
+async def test_two_frames_in_one_segment_become_two_messages() -> None:
     async with says(SWITCH + frame("a") + frame("b")) as server:
         assert await play(server, WEBSOCKET, {"receive": "w", "messages": ["a", "b"]}) is None
 
 
-async def test_a_message_that_nobody_expected_fails() -> None:
+async def test_message_left_at_the_end_fails() -> None:
     async with says(SWITCH + frame("a") + frame("b")) as server:
         steps: list[Step] = [WEBSOCKET, {"receive": "w", "messages": ["a"]}, {"wait": 0.05}]
         assert (await failure(server, *steps)).observed == 'came "b"'
@@ -132,23 +132,23 @@ async def test_a_message_that_nobody_expected_fails() -> None:
         (b"\x88\x00", {"silent": "w", "for": 0.2}, "it was closed with 1005"),
     ],
 )
-async def test_other_frames_fail(sent: bytes, step: Step, observed: str) -> None:
+async def test_different_frame_fails(sent: bytes, step: Step, observed: str) -> None:
     async with says(SWITCH + sent) as server:
         assert (await failure(server, WEBSOCKET, step)).observed == observed
 
 
-async def test_a_close_without_a_frame_is_1006() -> None:
+async def test_close_without_a_frame_has_code_1006() -> None:
     async with says(SWITCH, then_ends=True) as server:
         assert await play(server, WEBSOCKET, {"closed": "w", "code": 1006}) is None
 
 
-async def test_a_masked_frame_of_a_server_is_a_fault() -> None:
+async def test_masked_frame_of_a_server_fails() -> None:
     async with says(SWITCH + b"\x81\x81\0\0\0\0a") as server:
         failed = await failure(server, WEBSOCKET, {"receive": "w", "messages": ["a"]})
         assert "the server broke RFC 6455" in failed.observed
 
 
-async def test_a_refused_websocket_is_no_websocket() -> None:
+async def test_step_fails_on_a_refused_websocket() -> None:
     refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"
     async with says(refusal) as server:
         assert (await failure(server, WEBSOCKET)).observed == 'came 400 "no"'
@@ -157,7 +157,7 @@ async def test_a_refused_websocket_is_no_websocket() -> None:
         assert await play(server, step) is None
 
 
-async def test_what_is_captured_is_put_in() -> None:
+async def test_captured_value_is_inserted() -> None:
     async with says(ok('0{"sid":"abc"}'), ok("4abc")) as server:
         opened = {"prefix": "0", "json": {"sid": {"$capture": "sid"}}}
         steps: list[Step] = [
@@ -167,7 +167,7 @@ async def test_what_is_captured_is_put_in() -> None:
         assert await play(server, *steps) is None
 
 
-async def test_a_value_that_was_not_captured_is_a_fault_of_the_dialogue() -> None:
+async def test_unknown_capture_is_a_fault_of_the_dialogue() -> None:
     async with says(ok("")) as server:
         failed = await failure(server, {"request": "r", "query": "${nobody}"})
-        assert "nothing was captured as 'nobody'" in failed.observed
+        assert "no value was captured as 'nobody'" in failed.observed
