@@ -19,7 +19,7 @@ import pytest
 from socketio_conformance.http_connection import Address
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @contextmanager

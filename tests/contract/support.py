@@ -24,7 +24,7 @@ from socketio_core.testing import TestClient, TestConnection, TestServer, settle
 from tests.hextrackr_server.support import SECRET, FakeClock
 
 SESSION_SECRET = b"fedcba9876543210fedcba9876543210"
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 POLLING = "/socket.io/?EIO=4&transport=polling"
 
 

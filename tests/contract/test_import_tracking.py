@@ -376,7 +376,7 @@ async def crashed(database: Path) -> None:
     file.write_text(GOOD)
     command = [sys.executable, "-c", CRASH, str(database), str(file)]
     process = await asyncio.create_subprocess_exec(*command)
-    assert await asyncio.wait_for(process.wait(), 20) == 9
+    assert await asyncio.wait_for(process.wait(), 60) == 9
     opened = Database(database)
     with opened.reading() as connection:
         count = connection.exec_driver_sql("SELECT count(*) FROM vulnerability_staging")

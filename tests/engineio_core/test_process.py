@@ -22,7 +22,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "engineio_echo.py"
 
 
 async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 return await asyncio.open_connection("127.0.0.1", port)
@@ -48,7 +48,7 @@ async def test_the_echo_example_serves_and_ends_in_good_order(number: signal.Sig
         reader, writer = await connect(port)
         target = "/engine.io/?EIO=4&transport=websocket"
         writer.write(http_request("GET", target, WEBSOCKET_HEADERS) + text_frame("4hello"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             data = b""
             while b"4hello" not in data:
                 data += await reader.read(65536)
@@ -58,7 +58,7 @@ async def test_the_echo_example_serves_and_ends_in_good_order(number: signal.Sig
         process.send_signal(signal.SIGHUP)  # nothing to load again; and no reason to end
         await asyncio.sleep(0.02)
         process.send_signal(number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             farewell = await reader.read()
             _, errors = await process.communicate()
         assert [frame.opcode for frame in parse_frames(farewell)[0]] == [CLOSE]

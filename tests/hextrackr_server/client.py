@@ -14,7 +14,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 
-TIMEOUT = 10.0
+TIMEOUT = 60.0
 
 
 class Refused(Exception):

@@ -64,7 +64,7 @@ class CuttingProxy:
         await asyncio.gather(*self.connecting, return_exceptions=True)
         for transport in list(self.transports):
             transport.abort()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.transports:
                 self.is_empty.clear()
                 await self.is_empty.wait()
@@ -103,7 +103,7 @@ class CuttingProxy:
         self._prepare(
             lambda where, data: data.find(text) if where is Direction.DOWN else -1, ending
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self._was_cut.wait()
 
     def _prepare(self, find: Callable[[Direction, bytes], int], ending: Ending) -> None:

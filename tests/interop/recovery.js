@@ -26,4 +26,4 @@ socket.on("connect_error", (error) => {
 socket.on("number", (n, offset) => numbers.push([n, offset]));
 socket.on("question", (text, answer) => answer(text));
 socket.on("end", () => finish());
-setTimeout(() => finish("no end came in time"), 35_000);
+setTimeout(() => finish("no end came in time"), 85_000);

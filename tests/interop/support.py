@@ -23,7 +23,7 @@ import uvloop
 from socketio_core import SocketServer
 
 HERE = Path(__file__).parent
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 PACKAGES = (
     "engine.io-client",
     "socket.io-client",
@@ -105,7 +105,7 @@ def cases_of(script: str, version: int = 4) -> list[str]:
     return [name for since_v4, name in found if version >= 4 or not since_v4]
 
 
-def run_node(script: str, *arguments: str, limit: float = 60.0) -> list[dict[str, Any]]:
+def run_node(script: str, *arguments: str, limit: float = 100.0) -> list[dict[str, Any]]:
     """Run a script to its end; the lines of JSON that it prints. Fails if it fails."""
     command = [node(), str(HERE / script), *arguments]
     try:

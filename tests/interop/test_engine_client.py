@@ -108,7 +108,7 @@ class Running:
             node, str(HERE / "engine_client.js"), self.url, *names,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             output, errors = await process.communicate()
         assert process.returncode == 0, errors.decode()
         results = [json.loads(line) for line in output.splitlines()]

@@ -38,7 +38,7 @@ class Site:
     async def reason_of(self, socket_id: str | None) -> str:
         """Wait until a socket has left; why."""
         while True:
-            left, reason = await asyncio.to_thread(self.left.get, timeout=10)
+            left, reason = await asyncio.to_thread(self.left.get, timeout=60)
             if left == socket_id:
                 return reason
 
@@ -101,7 +101,7 @@ async def connected(
 ) -> AsyncIterator[socketio.AsyncClient]:
     client = socketio.AsyncClient(reconnection=False)
     try:
-        await client.connect(site.url, transports=transports, wait_timeout=5, **options)
+        await client.connect(site.url, transports=transports, wait_timeout=60, **options)
         yield client
     finally:
         await client.disconnect()
@@ -119,7 +119,7 @@ class Inbox:
         self._arrived.put_nowait(args)
 
     async def next(self) -> tuple[Any, ...]:
-        return await asyncio.wait_for(self._arrived.get(), 10)
+        return await asyncio.wait_for(self._arrived.get(), 60)
 
 
 async def test_it_connects_and_both_sides_know_it_by_the_same_id(

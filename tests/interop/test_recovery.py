@@ -50,7 +50,7 @@ class Stage:
 
     async def arrival(self) -> Socket:
         """Wait for the next connection of the client."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self._arrivals.get()
 
     def tell(self, number: int) -> None:
@@ -81,8 +81,8 @@ class Play:
     def run(self, transports: str, plot: Callable[[], Coroutine[Any, Any, None]]) -> dict[str, Any]:
         """What the client saw, from its first connection to the end of the plot and a bit on."""
         with ThreadPoolExecutor(1) as pool:
-            client = pool.submit(run_node, "recovery.js", self._url, transports, limit=40)
-            self._thread.run(plot(), timeout=38)
+            client = pool.submit(run_node, "recovery.js", self._url, transports, limit=90)
+            self._thread.run(plot(), timeout=88)
             (seen,) = client.result()
         assert "error" not in seen, seen
         assert not self.stage.failures

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server", "socketio_conformance")
 LIMIT = 300.0
+pytestmark = pytest.mark.timeout(900)
 SERVER = """
 import asyncio
 from socketio_core import Socket, SocketServer

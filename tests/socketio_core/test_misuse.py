@@ -103,7 +103,7 @@ REGISTRATIONS: dict[str, Register] = {
 }
 
 
-@pytest.mark.parametrize("function", GENERATORS, ids=str)
+@pytest.mark.parametrize("function", GENERATORS, ids=range(len(GENERATORS)))
 @pytest.mark.parametrize("register", REGISTRATIONS.values(), ids=REGISTRATIONS)
 def test_registration_refuses_a_generator(register: Register, function: Any) -> None:
     with pytest.raises(TypeError, match=r"must not be a generator, .* replace 'yield' by 'return'"):
@@ -119,7 +119,7 @@ def test_registration_refuses_a_value_that_is_not_callable(register: Register, v
         register(SocketServer(), value)
 
 
-@pytest.mark.parametrize("function", ASYNC_FUNCTIONS, ids=str)
+@pytest.mark.parametrize("function", ASYNC_FUNCTIONS, ids=range(len(ASYNC_FUNCTIONS)))
 @pytest.mark.parametrize(("register", "remedy"), [
     (REGISTRATIONS["on_room_event"], "asyncio.create_task"),
     (REGISTRATIONS["on_new_namespace"], "asyncio.create_task"),
@@ -167,7 +167,7 @@ def test_server_refuses_a_parser_that_cannot_work(parser: Any, text: str) -> Non
         SocketServer(parser=parser)
 
 
-@pytest.mark.parametrize("function", ASYNC_FUNCTIONS, ids=str)
+@pytest.mark.parametrize("function", ASYNC_FUNCTIONS, ids=range(len(ASYNC_FUNCTIONS)))
 async def test_async_ack_callback_runs(function: Any) -> None:
     ran: list[Any] = []
 
@@ -240,7 +240,7 @@ async def test_async_error_listener_that_fails_is_logged(caplog: pytest.LogCaptu
     assert "broken listener" in caplog.text
 
 
-@pytest.mark.parametrize("function", ASYNC_FUNCTIONS, ids=str)
+@pytest.mark.parametrize("function", ASYNC_FUNCTIONS, ids=range(len(ASYNC_FUNCTIONS)))
 async def test_async_outgoing_listener_runs(function: Any) -> None:
     ran: list[Any] = []
 
@@ -256,7 +256,7 @@ async def test_async_outgoing_listener_runs(function: Any) -> None:
     assert ran == [("x", 1)]
 
 
-@pytest.mark.parametrize("function", GENERATORS, ids=str)
+@pytest.mark.parametrize("function", GENERATORS, ids=range(len(GENERATORS)))
 async def test_socket_refuses_a_generator(function: Any) -> None:
     server, _, socket = await connect_with(SocketServer())
     async with server:

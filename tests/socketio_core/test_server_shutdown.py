@@ -69,7 +69,7 @@ async def test_a_poll_that_waits_brings_the_farewell() -> None:
         await seen.get()  # the last of them is the poll that waits
     io.emit("bye")
     await io.shutdown(disconnect=True)
-    assert await asyncio.wait_for(waiting, 1) == b'42["bye"]\x1e41'
+    assert await asyncio.wait_for(waiting, 60) == b'42["bye"]\x1e41'
 
 
 async def test_the_port_is_free_again() -> None:
@@ -161,7 +161,7 @@ async def test_a_handler_may_shut_the_server_down() -> None:
     async with TestServer(io) as server:
         client = await server.connect()
         client.emit("stop")
-        await asyncio.wait_for(done.wait(), 1)
+        await asyncio.wait_for(done.wait(), 60)
         assert not io._connections
 
 

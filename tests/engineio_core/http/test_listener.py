@@ -51,7 +51,7 @@ class Client:
         self._rest = b""
 
     async def response(self) -> Response:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 responses, rest = parse_responses(self._rest)
                 if responses:
@@ -70,7 +70,7 @@ class Client:
         return await self.response()
 
     async def frame(self) -> Frame:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 frames, rest = parse_frames(self._rest)
                 if frames:
@@ -93,7 +93,7 @@ class Client:
 
     async def end(self) -> bytes:
         """Read until the server ends the connection; return what came."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             data, self._rest = self._rest + await self.reader.read(), b""
             return data
 

@@ -35,7 +35,7 @@ class BlockedQueries:
 
     async def wait_until_begun(self, number: int) -> None:
         for _ in range(number):
-            assert await asyncio.to_thread(self.begun.acquire, timeout=10)
+            assert await asyncio.to_thread(self.begun.acquire, timeout=60)
 
 
 @pytest.fixture

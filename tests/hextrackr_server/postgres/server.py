@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 def program(name: str) -> str:
