@@ -58,7 +58,7 @@ async def test_too_deeply_nested_json_is_refused(
 
 
 @pytest.mark.parametrize(
-    "question",
+    "payload",
     [
         {"resource": "vulnerabilities", "filters": {"search": "\ud800"}},
         {"resource": "vulnerabilities", "filters": {"hostname": "a\0"}},
@@ -67,7 +67,7 @@ async def test_too_deeply_nested_json_is_refused(
     ],
 )
 async def test_search_for_impossible_text_finds_nothing(
-    stage: Stage, question: dict[str, Any]
+    stage: Stage, payload: dict[str, Any]
 ) -> None:
     client = await stage.client()
-    assert (await client.emit_with_ack("get-data", question))["data"] == []
+    assert (await client.emit_with_ack("get-data", payload))["data"] == []
