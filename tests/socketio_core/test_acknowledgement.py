@@ -1,4 +1,4 @@
-"""Acks, both ways: what is answered, when, and what happens if nothing is."""
+"""Acks in both directions: answers, deadlines and missing answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from socketio_core.testing import TestServer, settle
 from tests.socketio_core.support import TcpServer
 
 
-async def test_what_a_handler_returns_is_the_ack(transport: str) -> None:
+async def test_result_of_a_handler_is_the_ack(transport: str) -> None:
     io = SocketServer()
     io.on("x", lambda socket, *args: args)
     client = TcpServer(io).join(transport)
@@ -28,7 +28,9 @@ async def test_what_a_handler_returns_is_the_ack(transport: str) -> None:
         ((), "30[]"), ((None,), "30[null]"), ((1, 2), "30[1,2]"), ([1, 2], "30[[1,2]]"),
     ],
 )  # fmt: skip
-async def test_a_tuple_is_several_arguments_and_none_is_none(returned: Any, wire: str) -> None:
+async def test_ack_has_one_argument_per_tuple_item_and_none_for_none(
+    returned: Any, wire: str
+) -> None:
     io = SocketServer()
     io.on("x", lambda socket: returned)
     client = TcpServer(io).join("websocket")
@@ -36,7 +38,7 @@ async def test_a_tuple_is_several_arguments_and_none_is_none(returned: Any, wire
     assert client.messages() == [wire]
 
 
-async def test_an_event_without_an_ack_id_is_not_answered() -> None:
+async def test_event_without_an_ack_id_is_not_answered() -> None:
     io = SocketServer()
     io.on("x", lambda socket: 1)
     client = TcpServer(io).join("websocket")
@@ -44,7 +46,7 @@ async def test_an_event_without_an_ack_id_is_not_answered() -> None:
     assert client.messages() == []
 
 
-async def test_an_async_handler_answers_when_it_is_done() -> None:
+async def test_async_handler_answers_when_it_is_done() -> None:
     io = SocketServer()
     gate = asyncio.Event()
 
@@ -62,7 +64,7 @@ async def test_an_async_handler_answers_when_it_is_done() -> None:
         assert await answer == "done"
 
 
-async def test_the_first_of_several_handlers_that_returns_something_answers() -> None:
+async def test_first_of_several_handlers_that_returns_something_answers() -> None:
     io = SocketServer()
     io.on("x", lambda socket: None)
     io.on("x", lambda socket: 2)
@@ -81,7 +83,7 @@ async def test_several_handlers_that_return_nothing_answer_once() -> None:
     assert client.messages() == ["30[]"]
 
 
-async def test_an_event_of_several_handlers_is_answered_even_if_one_answers_nonsense(
+async def test_event_of_several_handlers_is_answered_even_if_one_answers_nonsense(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
@@ -94,7 +96,7 @@ async def test_an_event_of_several_handlers_is_answered_even_if_one_answers_nons
     assert "cannot be sent" in caplog.text
 
 
-async def test_the_late_ack_of_a_client_that_has_left_harms_nobody() -> None:
+async def test_late_ack_is_ignored_when_the_client_has_left() -> None:
     io = SocketServer()
     gate = asyncio.Event()
 
@@ -113,7 +115,7 @@ async def test_the_late_ack_of_a_client_that_has_left_harms_nobody() -> None:
             await answer
 
 
-async def test_an_ack_error_tells_the_client_code_message_and_data() -> None:
+async def test_ack_error_sends_code_message_and_data() -> None:
     io = SocketServer()
 
     @io.on("x")
@@ -128,7 +130,7 @@ async def test_an_ack_error_tells_the_client_code_message_and_data() -> None:
         assert await client.emit_with_ack("x", [7]) == {**failed, "data": [7]}
 
 
-async def test_the_shape_of_error_acks_may_be_chosen() -> None:
+async def test_shape_of_error_acks_may_be_chosen() -> None:
     io = SocketServer(error_ack=lambda error: {"oops": type(error).__name__})
 
     @io.on("x")
@@ -140,7 +142,7 @@ async def test_the_shape_of_error_acks_may_be_chosen() -> None:
         assert await client.emit_with_ack("x") == {"oops": "AckError"}
 
 
-async def test_the_server_awaits_the_first_argument_of_an_ack(transport: str) -> None:
+async def test_server_awaits_the_first_argument_of_an_ack(transport: str) -> None:
     io = SocketServer()
     client = TcpServer(io).join(transport)
     (socket,) = io.sockets.values()
@@ -151,7 +153,7 @@ async def test_the_server_awaits_the_first_argument_of_an_ack(transport: str) ->
     assert await answer == "yes"
 
 
-async def test_an_ack_without_arguments_is_none() -> None:
+async def test_emit_with_ack_returns_none_for_an_ack_without_arguments() -> None:
     io = SocketServer()
     client = TcpServer(io).join("websocket")
     (socket,) = io.sockets.values()
@@ -161,7 +163,7 @@ async def test_an_ack_without_arguments_is_none() -> None:
     assert await answer is None
 
 
-async def test_a_callback_gets_all_arguments_of_an_ack_once() -> None:
+async def test_callback_gets_all_arguments_of_an_ack_once() -> None:
     io = SocketServer()
     seen: list[Any] = []
     client = TcpServer(io).join("websocket")
@@ -172,7 +174,7 @@ async def test_a_callback_gets_all_arguments_of_an_ack_once() -> None:
     assert seen == [(1, 2)]
 
 
-async def test_a_callback_that_fails_closes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_callback_that_fails_closes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     io = SocketServer()
     client = TcpServer(io).join("websocket")
     (socket,) = io.sockets.values()
@@ -182,7 +184,7 @@ async def test_a_callback_that_fails_closes_nothing(caplog: pytest.LogCaptureFix
     assert not client.is_over
 
 
-async def test_an_ack_that_does_not_come_in_time_raises() -> None:
+async def test_ack_that_does_not_come_in_time_raises() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -197,7 +199,7 @@ async def test_an_ack_that_does_not_come_in_time_raises() -> None:
         assert len(socket._pending_acks) == 0
 
 
-async def test_a_timeout_of_nothing_is_over_at_once() -> None:
+async def test_timeout_of_nothing_is_over_at_once() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -207,7 +209,7 @@ async def test_a_timeout_of_nothing_is_over_at_once() -> None:
             await answer
 
 
-async def test_an_ack_in_time_is_returned() -> None:
+async def test_ack_in_time_is_returned() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -216,7 +218,7 @@ async def test_an_ack_in_time_is_returned() -> None:
 
 
 @pytest.mark.parametrize("how", ["leave", "cut", "server"])
-async def test_a_waiting_ack_fails_as_soon_as_the_client_leaves(how: str) -> None:
+async def test_waiting_ack_fails_as_soon_as_the_client_leaves(how: str) -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -233,7 +235,7 @@ async def test_a_waiting_ack_fails_as_soon_as_the_client_leaves(how: str) -> Non
             await answer
 
 
-async def test_nobody_is_asked_who_has_left() -> None:
+async def test_emit_with_ack_raises_when_the_client_has_left() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -256,7 +258,7 @@ async def test_giving_up_an_ack_forgets_it() -> None:
         assert len(socket._pending_acks) == 0
 
 
-async def test_acks_that_nobody_waits_for_are_ignored_however_many() -> None:
+async def test_unexpected_acks_are_ignored_in_any_number() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -265,7 +267,7 @@ async def test_acks_that_nobody_waits_for_are_ignored_however_many() -> None:
         assert client.connected
 
 
-async def test_an_ack_of_another_socket_is_not_taken() -> None:
+async def test_ack_of_another_socket_is_not_taken() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         asked, other = await server.connect(), await server.connect()
@@ -278,7 +280,7 @@ async def test_an_ack_of_another_socket_is_not_taken() -> None:
         assert await answer == "mine"
 
 
-async def test_a_client_that_never_answers_owes_a_limited_number_of_acks() -> None:
+async def test_client_that_never_answers_owes_a_limited_number_of_acks() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -292,7 +294,7 @@ async def test_a_client_that_never_answers_owes_a_limited_number_of_acks() -> No
             await first
 
 
-async def test_an_ack_asked_for_before_the_connect_is_asked_after_it() -> None:
+async def test_event_with_ack_is_sent_after_the_connect_when_emitted_before() -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -316,7 +318,7 @@ async def test_false_values_are_acked_as_they_are() -> None:
             assert await client.emit_with_ack("echo", value) == value
 
 
-async def test_asking_with_what_can_not_be_sent_leaves_nothing_behind() -> None:
+async def test_failed_emit_with_ack_leaves_no_pending_ack() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -330,7 +332,7 @@ async def test_asking_with_what_can_not_be_sent_leaves_nothing_behind() -> None:
         assert client.connected
 
 
-async def test_thousands_of_acks_reach_who_awaits_them() -> None:
+async def test_thousands_of_acks_reach_their_waiters() -> None:
     io = SocketServer()
     tcp = TcpServer(io)
     client = tcp.join("websocket")

@@ -53,7 +53,7 @@ async def test_two_attachments_of_a_client_are_put_in_place(transport: str) -> N
     assert seen == [(b"\x01\x02\x03", b"\x04\x05\x06")]
 
 
-async def test_an_ack_with_binary_is_a_binary_ack(transport: str) -> None:
+async def test_ack_with_binary_is_a_binary_ack(transport: str) -> None:
     io = SocketServer()
     io.on("x", lambda socket, *args: args)
     client = TcpServer(io).join(transport)
@@ -62,7 +62,7 @@ async def test_an_ack_with_binary_is_a_binary_ack(transport: str) -> None:
     assert client.messages() == ['61-789[{"_placeholder":true,"num":0}]', b"\x01"]
 
 
-async def test_a_client_may_ack_with_binary() -> None:
+async def test_client_may_ack_with_binary() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -78,7 +78,7 @@ async def test_bytes_like_values_are_sent_as_bytes() -> None:
         assert client.received == [("x", [b"ab", b"cd"])]
 
 
-async def test_what_is_sent_is_not_changed() -> None:
+async def test_emit_does_not_change_its_arguments() -> None:
     io = SocketServer()
     value = {"a": b"1", "l": [b"2"]}
     async with TestServer(io) as server:
@@ -97,7 +97,7 @@ async def test_more_attachments_than_clients_take_fail_where_they_were_sent() ->
         assert len(client.received) == 1
 
 
-async def test_a_client_that_announces_too_many_attachments_is_closed(transport: str) -> None:
+async def test_client_that_announces_too_many_attachments_is_closed(transport: str) -> None:
     io = SocketServer(parser=JsonParser(max_attachments=2))
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -118,7 +118,7 @@ async def test_attachments_that_are_too_large_together_close_the_client() -> Non
     assert journal.descriptions == ["too many bytes in attachments"]
 
 
-async def test_a_packet_that_waits_for_attachments_does_not_outlive_its_client() -> None:
+async def test_packet_that_waits_for_attachments_does_not_outlive_its_client() -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, *args: seen.append(args))
@@ -130,7 +130,7 @@ async def test_a_packet_that_waits_for_attachments_does_not_outlive_its_client()
     assert seen == []
 
 
-async def test_a_placeholder_in_a_packet_without_binary_is_an_object() -> None:
+async def test_placeholder_in_a_packet_without_binary_is_an_object() -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, value: seen.append(value))

@@ -51,18 +51,18 @@ def test_each_bundle_is_served_with_its_type_and_version(name: str) -> None:
     assert response.text.startswith(f"/* {name} */")
 
 
-def test_a_query_changes_nothing() -> None:
+def test_query_changes_nothing() -> None:
     assert fetch(SocketServer(), "/socket.io/socket.io.js?buster=1").status == 200
 
 
-def test_the_path_of_the_server_is_respected() -> None:
+def test_path_of_the_server_is_respected() -> None:
     io = SocketServer(path="/live")
     assert fetch(io, "/live/socket.io.js").status == 200
     assert fetch(io, "/socket.io/socket.io.js").status == 404
 
 
 @pytest.mark.parametrize("tag", ['"4.8.1"', 'W/"4.8.1"'])
-def test_what_the_client_has_already_is_not_sent_again(tag: str) -> None:
+def test_bundle_is_not_sent_again_when_its_etag_matches(tag: str) -> None:
     response = fetch(SocketServer(), "/socket.io/socket.io.js", {"If-None-Match": tag})
     assert (response.status, response.body) == (304, b"")
     assert fetch(
@@ -74,7 +74,7 @@ def test_what_the_client_has_already_is_not_sent_again(tag: str) -> None:
     ("accepted", "encoding"),
     [("gzip", "gzip"), ("gzip, br, deflate", "gzip"), ("deflate", "deflate"), ("br", None)],
 )
-def test_a_bundle_is_encoded_as_the_client_likes(accepted: str, encoding: str | None) -> None:
+def test_bundle_is_encoded_as_the_client_likes(accepted: str, encoding: str | None) -> None:
     io = SocketServer()
     for _ in range(2):
         response = fetch(io, "/socket.io/socket.io.js", {"Accept-Encoding": accepted})
@@ -87,14 +87,14 @@ def test_a_bundle_is_encoded_as_the_client_likes(accepted: str, encoding: str | 
         io = SocketServer()
 
 
-def test_a_head_request_gets_the_head_alone() -> None:
+def test_head_request_gets_the_head_alone() -> None:
     response = fetch(SocketServer(), "/socket.io/socket.io.js", method="HEAD")
     assert response.status == 200
     assert int(response.header("content-length") or 0) > 100
     assert response.body == b""
 
 
-def test_pages_of_other_origins_may_load_it_if_cors_says_so() -> None:
+def test_bundle_has_cors_headers_for_allowed_origins() -> None:
     io = SocketServer(cors=Cors(origins=["https://app.example"], credentials=True))
     headers = {"Origin": "https://app.example"}
     response = fetch(io, "/socket.io/socket.io.js", headers)
@@ -116,15 +116,15 @@ def test_nothing_else_is_served(target: str) -> None:
     assert b"version" not in response.body
 
 
-def test_nothing_is_served_if_it_is_not_wanted() -> None:
+def test_no_bundle_is_served_when_the_option_is_off() -> None:
     assert fetch(SocketServer(serve_client=False), "/socket.io/socket.io.js").status == 400
 
 
-def test_a_post_does_not_fetch_a_bundle() -> None:
+def test_post_does_not_fetch_a_bundle() -> None:
     assert fetch(SocketServer(), "/socket.io/socket.io.js", method="POST").status == 400
 
 
-def test_without_the_package_the_answer_says_how_to_get_it(
+def test_response_names_the_install_command_when_the_package_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     empty = tmp_path / "empty"
@@ -136,7 +136,7 @@ def test_without_the_package_the_answer_says_how_to_get_it(
     assert b"npm install socket.io-client" in answer.body
 
 
-def test_the_folder_can_be_named(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_can_be_named(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     monkeypatch.setenv("SOCKETIO_CLIENT_DIST", str(bundles))
     assert fetch(SocketServer(), "/socket.io/socket.io.js").status == 200

@@ -1,4 +1,4 @@
-"""The test client and its clock: what users test their own handlers with."""
+"""The test server, client and clock for tests of handlers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from socketio_core import (
 from socketio_core.testing import TestServer
 
 
-async def test_an_event_is_awaited_and_others_stay_in_their_order() -> None:
+async def test_event_is_awaited_and_others_stay_in_their_order() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -30,7 +30,7 @@ async def test_an_event_is_awaited_and_others_stay_in_their_order() -> None:
         assert list(client.events("a")) == [[3]]
 
 
-async def test_an_event_that_does_not_come_is_missed_with_those_that_did(
+async def test_receive_event_lists_other_events_when_it_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(testing, "PATIENCE", 0.01)
@@ -44,7 +44,7 @@ async def test_an_event_that_does_not_come_is_missed_with_those_that_did(
             await client.receive_event("b")
 
 
-async def test_a_client_that_has_left_asks_nothing() -> None:
+async def test_emit_with_ack_raises_when_the_client_has_left() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -53,7 +53,7 @@ async def test_a_client_that_has_left_asks_nothing() -> None:
             await client.emit_with_ack("x")
 
 
-async def test_time_passes_when_it_is_told_to() -> None:
+async def test_clock_moves_only_in_advance() -> None:
     io = SocketServer(ping_interval=25, ping_timeout=20)
     async with TestServer(io) as server:
         client = await server.connect()
@@ -66,7 +66,7 @@ async def test_time_passes_when_it_is_told_to() -> None:
         assert not client.connected
 
 
-async def test_a_paused_client_gets_what_waited_when_it_goes_on() -> None:
+async def test_paused_client_receives_waiting_packets_when_it_resumes() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -93,7 +93,7 @@ async def test_acks_are_answered_by_hand_or_by_a_function() -> None:
         assert await socket.emit_with_ack("x", 2) == "x [2]"
 
 
-async def test_what_waits_for_an_ack_hears_of_the_end() -> None:
+async def test_pending_ack_fails_when_the_server_shuts_down() -> None:
     io = SocketServer()
     io.on("x", lambda socket: socket.disconnect())
     async with TestServer(io) as server:
@@ -110,7 +110,7 @@ async def test_what_waits_for_an_ack_hears_of_the_end() -> None:
             await server.connect(on_connection=client.connection)
 
 
-async def test_a_cut_connection_and_a_return_can_be_played() -> None:
+async def test_cut_connection_and_a_return_can_be_played() -> None:
     io = SocketServer(recovery=Recovery())
     async with TestServer(io) as server:
         client = await server.connect()
@@ -130,7 +130,7 @@ async def test_every_parser_of_the_server_is_spoken() -> None:
         assert await client.emit_with_ack("echo", {"a": b"\x01"}) == {"a": b"\x01"}
 
 
-async def test_the_clock_can_not_be_changed_under_sessions() -> None:
+async def test_clock_can_not_be_changed_under_sessions() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         await server.connect()

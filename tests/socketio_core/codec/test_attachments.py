@@ -81,7 +81,7 @@ def test_reconstruction_puts_attachments_where_their_placeholders_stand() -> Non
     assert tree == ["x", b"0", {"a": [b"0"], "b": b"1"}, [], {}]
 
 
-def test_what_only_resembles_a_placeholder_stays() -> None:
+def test_value_that_resembles_a_placeholder_is_unchanged() -> None:
     tree = [{"_placeholder": 1, "num": 0}, {"_placeholder": "true", "num": 0}, {"num": 0}]
     before = [dict(item) for item in tree]
     reconstruct(tree, [b"0"])
@@ -89,13 +89,13 @@ def test_what_only_resembles_a_placeholder_stays() -> None:
 
 
 @pytest.mark.parametrize("number", [1, -1, 0.0, True, False, None, "0", "splice", [0], 2**70])
-def test_a_placeholder_that_is_no_index_is_refused(number: Any) -> None:
+def test_placeholder_without_a_valid_index_is_refused(number: Any) -> None:
     with pytest.raises(PacketError) as caught:
         reconstruct([{"_placeholder": True, "num": number}], [b"0"])
     assert caught.value.slug == "illegal_attachments"
 
 
-def test_a_placeholder_without_a_number_is_refused() -> None:
+def test_placeholder_without_a_number_is_refused() -> None:
     with pytest.raises(PacketError):
         reconstruct([{"_placeholder": True}], [b"0"])
 
@@ -188,7 +188,7 @@ def test_keys_become_strings() -> None:
     }
 
 
-def test_a_key_without_a_plain_form_is_refused() -> None:
+def test_key_without_a_plain_form_is_refused() -> None:
     with pytest.raises(TypeError, match="a key of type tuple cannot be sent"):
         plain({(1, 2): 3})
 
@@ -196,12 +196,12 @@ def test_a_key_without_a_plain_form_is_refused() -> None:
 @pytest.mark.parametrize(
     "value", [object(), iter([]), b"1", bytearray(), Row(1, object()), Row(1, {(1,): 2})]
 )
-def test_a_value_without_a_plain_form_is_refused(value: Any) -> None:
+def test_value_without_a_plain_form_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match=r"a value of type \w+ cannot be sent"):
         plain(value)
 
 
-def test_an_integer_beyond_64_bits_is_refused_wherever_it_stands() -> None:
+def test_integer_beyond_64_bits_is_refused_wherever_it_stands() -> None:
     with pytest.raises(ValueError, match="must fit into 64 bits"):
         plain(Row(2**64))
 
@@ -224,7 +224,7 @@ def test_circular_objects_are_refused() -> None:
         plain(point)
 
 
-def test_the_copy_shares_no_container_with_what_was_given() -> None:
+def test_copy_shares_no_container_with_the_original() -> None:
     data = {"a": [1, {"b": []}]}
     copy = plain(data)
     copy["a"][1]["b"].append(2)

@@ -1,4 +1,4 @@
-"""What holds for every packet and for every message, whoever made it."""
+"""Properties of both codecs, for generated packets and generated messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, *_ = PacketType
 JSON = JsonParser(max_attachments=100)
 MSGPACK = MsgpackParser()
 
-# Lone surrogates exist in JavaScript's strings, hence in JSON, but not in MessagePack.
+# Lone surrogates exist in strings of JavaScript and in JSON, but not in MessagePack.
 any_text = st.text(st.characters(exclude_categories=()))
 utf8_text = st.text(st.characters(codec="utf-8"))
 binary = st.binary(max_size=20)
@@ -121,12 +121,12 @@ def test_attachments_return_to_their_places(tree: Any) -> None:
     assert holder == [tree]
 
 
-# -- whatever comes in
+# -- arbitrary input
 
 
 def feed(decoder: Decoder, message: str | bytes) -> Decoded | None:
     if isinstance(message, str):
-        # What is not UTF-8 on the wire, too.
+        # This includes invalid UTF-8.
         return decoder.receive_text(b"4" + message.encode(errors="surrogatepass"))
     return decoder.receive_binary(message)
 

@@ -1,4 +1,4 @@
-"""The text codec, and the rules that all codecs share; the vectors show what is on the wire."""
+"""The text codec and the rules of all codecs; the vectors contain the wire format."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def decode(text: str) -> Packet | None:
 # -- events and acks
 
 
-def test_an_event_is_encoded_behind_the_message_type_of_engine_io() -> None:
+def test_event_is_encoded_behind_the_message_type_of_engine_io() -> None:
     assert text_of(parser.encode(Packet(EVENT, "/", ["x", 1]))) == '42["x",1]'
 
 
-def test_a_tuple_of_data_is_as_good_as_a_list() -> None:
+def test_tuple_of_data_is_as_good_as_a_list() -> None:
     assert text_of(parser.encode(Packet(EVENT, "/", ("x", 1)))) == '42["x",1]'
     assert text_of(parser.encode_ack("/", 3, (1,))) == "433[1]"
 
 
-def test_the_short_ways_encode_as_the_packet_does() -> None:
+def test_short_ways_encode_as_the_packet_does() -> None:
     for namespace in ("/", "/admin"):
         for ack_id in (None, 0, 7):
             packet = Packet(EVENT, namespace, ["x", {"a": b"1"}], ack_id)
@@ -81,13 +81,13 @@ def test_attachments_follow_their_packet_as_binary_messages() -> None:
     assert [(part.payload, part.is_binary) for part in attachments] == [(b"1", True), (b"2", True)]
 
 
-def test_an_ack_may_carry_attachments() -> None:
+def test_ack_may_carry_attachments() -> None:
     text, attachment = parser.encode_ack("/", 5, [memoryview(b"12")])
     assert text.payload == b'461-5[{"_placeholder":true,"num":0}]'
     assert attachment.payload == b"12"
 
 
-def test_an_attachment_keeps_the_bytes_it_was_sent_with() -> None:
+def test_attachment_keeps_the_bytes_it_was_sent_with() -> None:
     buffer = bytearray(b"before")
     _, attachment = parser.encode_event("/", ["x", buffer])
     buffer[:] = b"after!"
@@ -108,17 +108,17 @@ def test_numbers_that_are_not_finite_become_null() -> None:
     assert encode_data("\ud800", float("nan"), 1.5) == ["\ud800", None, 1.5]
 
 
-def test_keys_that_are_no_strings_become_strings_as_in_javascript() -> None:
+def test_keys_become_strings_as_in_javascript() -> None:
     assert encode_data({2: 2, None: 3, True: 4}) == [{"2": 2, "null": 3, "true": 4}]
     assert encode_data({1: "\ud800", None: 3}) == [{"1": "\ud800", "null": 3}]
 
 
-def test_a_lone_surrogate_goes_out_as_an_escape_and_its_neighbours_as_they_are() -> None:
+def test_lone_surrogate_goes_out_as_an_escape_and_its_neighbours_as_they_are() -> None:
     text = text_of(parser.encode_event("/", ["é", "\\\ud800", {"\udfff": "\x1e"}]))
     assert text == '42["é","\\\\\\ud800",{"\\udfff":"\\u001e"}]'
 
 
-def test_the_greatest_integers_of_64_bits_are_sent_and_those_beyond_refused() -> None:
+def test_greatest_integers_of_64_bits_are_sent_and_those_beyond_refused() -> None:
     assert encode_data(2**64 - 1, -(2**63)) == [2**64 - 1, -(2**63)]
     for number in (2**64, -(2**63) - 1):
         with pytest.raises(ValueError, match="an integer must fit into 64 bits"):
@@ -132,12 +132,12 @@ def test_circular_data_is_refused() -> None:
         parser.encode_event("/", data)
 
 
-def test_a_value_that_means_nothing_on_the_wire_is_refused() -> None:
+def test_value_that_means_nothing_on_the_wire_is_refused() -> None:
     with pytest.raises(TypeError, match="a value of type object cannot be sent"):
         parser.encode_event("/", ["x", object()])
 
 
-def test_an_eleventh_attachment_is_refused_where_it_is_sent() -> None:
+def test_eleventh_attachment_is_refused_where_it_is_sent() -> None:
     assert len(parser.encode_event("/", ["x", *[b""] * 10])) == 11
     with pytest.raises(ValueError, match="must not carry more than 10 attachments"):
         parser.encode_event("/", ["x", *[b""] * 11])
@@ -157,14 +157,14 @@ def test_other_values_have_the_same_form_in_every_packet() -> None:
     assert encode_data(day) == ["2024-01-01"]
 
 
-# -- what is refused on both sides
+# -- packets that encoders and decoders refuse
 
 
 @pytest.mark.parametrize(
     "name",
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"],
 )
-def test_a_reserved_name_is_refused_on_both_sides(name: str) -> None:
+def test_reserved_name_is_refused_on_both_sides(name: str) -> None:
     with pytest.raises(ValueError, match="must be a string that is not reserved"):
         parser.encode_event("/", [name])
     with pytest.raises(PacketError):
@@ -172,12 +172,12 @@ def test_a_reserved_name_is_refused_on_both_sides(name: str) -> None:
 
 
 @pytest.mark.parametrize("data", [[], [None], [True], [float("nan")], [float("inf")], [{}], [[]]])
-def test_an_event_without_a_proper_name_is_not_sent(data: list[Any]) -> None:
+def test_event_without_a_proper_name_is_not_sent(data: list[Any]) -> None:
     with pytest.raises(ValueError, match="an event name must be a string"):
         parser.encode(Packet(EVENT, "/", data))
 
 
-def test_an_event_may_be_named_by_a_member_of_an_enumeration() -> None:
+def test_event_may_be_named_by_a_member_of_an_enumeration() -> None:
     class Name(StrEnum):
         MOVED = "moved"
 
@@ -217,21 +217,21 @@ def test_names_of_namespaces_fit_into_every_header() -> None:
 
 
 @pytest.mark.parametrize("namespace", ["", "admin", "/a,b", "/a\x1eb", "/" + "n" * 512])
-def test_nothing_is_sent_to_what_cannot_be_a_namespace(namespace: str) -> None:
+def test_packet_for_an_invalid_namespace_is_not_sent(namespace: str) -> None:
     for kind, data in ((CONNECT, None), (EVENT, ["x"])):
         with pytest.raises(ValueError, match="is not a valid namespace"):
             parser.encode(Packet(kind, namespace, data))
 
 
 @pytest.mark.parametrize("ack_id", [-1, ACK_ID_LIMIT])
-def test_an_ack_id_that_no_decoder_takes_is_not_sent(ack_id: int) -> None:
+def test_ack_id_that_no_decoder_takes_is_not_sent(ack_id: int) -> None:
     with pytest.raises(ValueError, match="an ack id must have 1 to 15 digits"):
         parser.encode_event("/", ["x"], ack_id)
     with pytest.raises(ValueError, match="an ack id must have 1 to 15 digits"):
         parser.encode_ack("/", ack_id, [])
 
 
-def test_an_ack_must_say_what_it_answers() -> None:
+def test_ack_without_an_id_is_not_sent() -> None:
     with pytest.raises(ValueError, match="an ACK packet needs the ack id"):
         parser.encode(Packet(ACK, "/", []))
 
@@ -260,7 +260,7 @@ def test_data_that_the_type_cannot_carry_is_not_sent(kind: PacketType, data: Any
 # -- decoding
 
 
-def test_a_binary_packet_comes_out_as_the_plain_type_with_bytes_inside() -> None:
+def test_binary_packet_comes_out_as_the_plain_type_with_bytes_inside() -> None:
     decoder = parser.decoder()
     assert receive(decoder, '61-/a,5[{"_placeholder":true,"num":0}]') is None
     packet = decoder.receive_binary(b"1")
@@ -269,7 +269,7 @@ def test_a_binary_packet_comes_out_as_the_plain_type_with_bytes_inside() -> None
     assert packet.type is ACK
 
 
-def test_a_packet_may_follow_a_binary_one() -> None:
+def test_packet_may_follow_a_binary_one() -> None:
     decoder = parser.decoder()
     for data in (b"1", b"2"):
         assert receive(decoder, '51-["x",{"_placeholder":true,"num":0}]') is None
@@ -277,7 +277,7 @@ def test_a_packet_may_follow_a_binary_one() -> None:
         assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
 
 
-def test_a_packet_that_announces_no_attachments_is_complete_at_once() -> None:
+def test_packet_that_announces_no_attachments_is_complete_at_once() -> None:
     decoder = parser.decoder()
     assert receive(decoder, '50-["x"]') == Packet(EVENT, "/", ["x"])
     assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
@@ -302,7 +302,7 @@ def test_nothing_is_held_after_an_error(first: list[bytes]) -> None:
         assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
 
 
-def test_attachments_may_be_as_large_as_the_limit_says() -> None:
+def test_attachments_are_accepted_up_to_the_limit() -> None:
     decoder = JsonParser(max_attachment_bytes=5).decoder()
     receive(decoder, '52-["x"]')
     assert decoder.receive_binary(b"123") is None
@@ -310,14 +310,14 @@ def test_attachments_may_be_as_large_as_the_limit_says() -> None:
 
 
 @pytest.mark.parametrize("text", ['2["x",{}{}', '2["\\u0041",{}', '2["\\ud800",{}', "2[", '2["x"'])
-def test_json_that_nobody_can_read_is_refused(text: str) -> None:
+def test_invalid_json_is_refused(text: str) -> None:
     for nested in ("", "[" * 100_000, '[{"a":' * 50_000):
         with pytest.raises(PacketError) as caught:
             decode(text.replace("{}", nested or "{"))
         assert caught.value.slug == "invalid_payload"
 
 
-def test_what_is_nested_as_deep_as_may_be_sent_is_decoded() -> None:
+def test_deepest_data_that_can_be_sent_is_decoded() -> None:
     data = json.loads("[" * 253 + "]" * 253)
     assert decode(text_of(parser.encode_event("/", ["x", data]))[1:]) == Packet(
         EVENT, "/", ["x", data]
@@ -326,7 +326,7 @@ def test_what_is_nested_as_deep_as_may_be_sent_is_decoded() -> None:
         parser.encode_event("/", ["x", [data]])
 
 
-def test_integers_beside_a_lone_surrogate_are_those_without_one() -> None:
+def test_integers_are_unchanged_next_to_a_lone_surrogate() -> None:
     numbers = "0,-1,18446744073709551615,18446744073709551616,-9223372036854775809,1.5"
     plain = decode(f'2["x",{numbers}]')
     lenient = decode(f'2["\\ud800",{numbers}]')
@@ -336,14 +336,14 @@ def test_integers_beside_a_lone_surrogate_are_those_without_one() -> None:
     assert [type(n) for n in plain.data[1:]] == [type(n) for n in lenient.data[1:]]
 
 
-def test_an_endless_integer_is_refused_with_and_without_a_lone_surrogate() -> None:
+def test_endless_integer_is_refused_with_and_without_a_lone_surrogate() -> None:
     digits = "1" * (sys.get_int_max_str_digits() + 1)
     for name in ("x", "\\ud800"):
         with pytest.raises(PacketError):
             decode(f'2["{name}",{digits}]')
 
 
-def test_a_decoder_of_another_connection_waits_for_nothing() -> None:
+def test_decoder_of_another_connection_waits_for_nothing() -> None:
     receive(parser.decoder(), '51-["x"]')
     with pytest.raises(PacketError):
         parser.decoder().receive_binary(b"1")
@@ -352,7 +352,7 @@ def test_a_decoder_of_another_connection_waits_for_nothing() -> None:
 # -- errors
 
 
-def test_a_packet_error_closes_the_connection_as_node_does() -> None:
+def test_packet_error_closes_the_connection_as_node_does() -> None:
     with pytest.raises(ProtocolError, match="unknown packet type 9") as caught:
         decode("9")
     assert caught.value.reason is CloseReason.FORCED_CLOSE

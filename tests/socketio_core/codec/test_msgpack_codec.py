@@ -1,4 +1,4 @@
-"""The MessagePack codec; what its messages look like is in the vectors."""
+"""The MessagePack codec; the vectors contain the wire format."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def argument(hexadecimal: str) -> Any:
         Packet(CONNECT_ERROR, "/", {"message": "no"}),
     ],
 )
-def test_what_is_encoded_is_decoded(packet: Packet) -> None:
+def test_encoded_packet_is_decoded(packet: Packet) -> None:
     assert decode(wire(packet)) == packet
 
 
-def test_the_short_ways_encode_as_the_packet_does() -> None:
+def test_short_ways_encode_as_the_packet_does() -> None:
     (message,) = parser.encode_event("/a", ["x", b"1"], 3)
     assert message.payload == wire(Packet(EVENT, "/a", ["x", b"1"], 3))
     (message,) = parser.encode_ack("/a", 3, (1,))
@@ -76,7 +76,7 @@ def test_values_have_the_plain_forms_that_json_gives_them() -> None:
     assert decode(wire(packet)) == Packet(EVENT, "/", ["x", {"1": [2, 3]}, None, b"1", b"2"])
 
 
-def test_an_extension_may_be_sent() -> None:
+def test_extension_may_be_sent() -> None:
     extension = msgspec.msgpack.Ext(5, b"1")
     assert decode(wire(Packet(EVENT, "/", ["x", extension]))) == Packet(
         EVENT, "/", ["x", [5, b"1"]]
@@ -99,7 +99,7 @@ def test_an_extension_may_be_sent() -> None:
         (Packet(EVENT, "/", ["x", "\ud800"]), "surrogates"),
     ],
 )
-def test_what_cannot_be_decoded_is_not_sent(packet: Packet, text: str) -> None:
+def test_packet_that_cannot_be_decoded_is_not_sent(packet: Packet, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         parser.encode(packet)
 
@@ -112,14 +112,14 @@ def test_nil_is_as_good_as_absent() -> None:
     assert decode(packet) == Packet(ACK, "/", [], 5)
 
 
-def test_the_extension_of_notepack_is_undefined_a_date_or_an_array_buffer() -> None:
+def test_extension_of_notepack_is_undefined_a_date_or_an_array_buffer() -> None:
     assert argument("d40000") is None
     assert argument("d7000000000000000001") == datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)
     assert argument("c7020001ff") == b"\x01\xff"
 
 
-def test_small_array_buffers_are_told_apart_by_their_headers() -> None:
-    # The first makes the decoder look closely, the second must still be what it is.
+def test_small_array_buffers_are_distinguished_by_their_headers() -> None:
+    # The ArrayBuffer causes exact decoding, which must not change the other value.
     assert argument("92c7010000d40000") == [b"\0", None]
     assert argument("81a16192c708000000000000000001d7000000000000000001") == {
         "a": [bytes([0, 0, 0, 0, 0, 0, 0, 1]), datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)]
@@ -131,7 +131,7 @@ def test_small_array_buffers_are_told_apart_by_their_headers() -> None:
     assert argument("92c7010007c70205aabb") == [b"\7", [5, b"\xaa\xbb"]]
 
 
-def test_the_close_look_goes_only_so_far() -> None:
+def test_close_look_goes_only_so_far() -> None:
     assert argument("91" * 13 + "c7010007") == nest(b"\7", 13)
     assert argument("91" * 500 + "c7010007") == nest(None, 500)
     long = "x" * 65_536
@@ -165,7 +165,7 @@ def nest(value: Any, levels: int) -> Any:
     ],
     ids=lambda data: data[:20].hex() or "empty",
 )
-def test_bytes_that_are_no_packet_are_refused(data: bytes) -> None:
+def test_bytes_of_an_invalid_packet_are_refused(data: bytes) -> None:
     with pytest.raises(PacketError) as caught:
         decode(data)
     assert caught.value.slug == "invalid_payload"

@@ -9,7 +9,7 @@ from socketio_core import Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 
 
-async def test_a_catch_all_listener_hears_every_event_before_its_handlers() -> None:
+async def test_catch_all_listener_runs_before_the_handlers_of_each_event() -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, *args: seen.append("handler"))
@@ -25,7 +25,7 @@ async def test_a_catch_all_listener_hears_every_event_before_its_handlers() -> N
     assert seen == [("x", (1,)), "handler", ("without a handler", ())]
 
 
-async def test_a_socket_has_catch_all_listeners_of_its_own() -> None:
+async def test_socket_has_catch_all_listeners_of_its_own() -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -40,7 +40,7 @@ async def test_a_socket_has_catch_all_listeners_of_its_own() -> None:
     assert seen == [("first", "x"), ("second", "x", (1,))]
 
 
-async def test_a_catch_all_listener_may_be_async_and_may_fail() -> None:
+async def test_catch_all_listener_may_be_async_and_may_fail() -> None:
     io = SocketServer()
     seen: list[str] = []
     errors: list[str] = []
@@ -85,7 +85,7 @@ async def test_catch_all_listeners_can_be_taken_away() -> None:
     assert seen == ["one", "two", "two"]
 
 
-async def test_outgoing_events_are_heard_whether_emitted_or_broadcast() -> None:
+async def test_outgoing_listener_receives_emitted_and_broadcast_events() -> None:
     io = SocketServer()
     seen: list[Any] = []
     async with TestServer(io) as server:
@@ -105,7 +105,7 @@ async def test_outgoing_events_are_heard_whether_emitted_or_broadcast() -> None:
     ]  # fmt: skip
 
 
-async def test_acks_are_no_outgoing_events() -> None:
+async def test_outgoing_listener_receives_no_acks() -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket: 1)

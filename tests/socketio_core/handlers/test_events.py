@@ -1,4 +1,4 @@
-"""Events: what is sent arrives, whatever it holds and whatever it is called."""
+"""Events arrive with any name and any arguments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALUES: list[Any] = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-async def test_a_value_arrives_as_it_was_sent_both_ways(value: Any) -> None:
+async def test_value_arrives_as_it_was_sent_both_ways(value: Any) -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, each: seen.append(each))
@@ -29,7 +29,7 @@ async def test_a_value_arrives_as_it_was_sent_both_ways(value: Any) -> None:
         assert client.received == [("y", [value])]
 
 
-async def test_an_event_may_have_no_arguments_or_many() -> None:
+async def test_event_may_have_no_arguments_or_many() -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, *args: seen.append(args))
@@ -40,7 +40,7 @@ async def test_an_event_may_have_no_arguments_or_many() -> None:
     assert seen == [(), tuple(range(100))]
 
 
-async def test_a_very_large_event_arrives() -> None:
+async def test_very_large_event_arrives() -> None:
     io = SocketServer(max_http_buffer_size=10_000_000)
     seen: list[int] = []
     io.on("x", lambda socket, text: seen.append(len(text)))
@@ -60,7 +60,7 @@ async def test_arguments_that_a_handler_does_not_take_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("wire", ["1", "1.0"])
-async def test_a_number_for_a_name_is_its_text_as_in_javascript(wire: str) -> None:
+async def test_number_for_a_name_is_its_text_as_in_javascript(wire: str) -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("1", lambda socket, value: seen.append(value))
@@ -73,7 +73,7 @@ async def test_a_number_for_a_name_is_its_text_as_in_javascript(wire: str) -> No
 @pytest.mark.parametrize(
     "name", ["connection", "error", "__proto__", "constructor", "toString", "message", "", "on"]
 )
-async def test_a_client_may_call_its_events_anything_that_is_not_reserved(name: str) -> None:
+async def test_client_may_call_its_events_anything_that_is_not_reserved(name: str) -> None:
     io = SocketServer()
     lifecycle: list[Any] = []
     unhandled: list[str] = []
@@ -87,7 +87,7 @@ async def test_a_client_may_call_its_events_anything_that_is_not_reserved(name: 
     assert unhandled == [name]
 
 
-async def test_an_event_called_error_is_an_event_like_others() -> None:
+async def test_event_called_error_is_an_event_like_others() -> None:
     io = SocketServer()
     seen: list[str] = []
     io.on("error", lambda socket, text: seen.append(text))
@@ -102,7 +102,7 @@ async def test_an_event_called_error_is_an_event_like_others() -> None:
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"],
 )
 @pytest.mark.parametrize("parser", [None, MsgpackParser()], ids=["json", "msgpack"])
-async def test_a_reserved_name_can_not_be_emitted(name: str, parser: Any) -> None:
+async def test_reserved_name_can_not_be_emitted(name: str, parser: Any) -> None:
     io = SocketServer(**({"parser": parser} if parser else {}))
     async with TestServer(io) as server:
         client = await server.connect()
@@ -127,7 +127,7 @@ async def test_send_is_an_event_called_message() -> None:
         assert client.received == [("message", [1]), ("message", [2]), ("message", [3])]
 
 
-async def test_what_can_not_be_sent_fails_where_it_was_sent() -> None:
+async def test_value_that_cannot_be_sent_raises_in_emit() -> None:
     io = SocketServer()
     circle: list[Any] = []
     circle.append(circle)
@@ -141,7 +141,7 @@ async def test_what_can_not_be_sent_fails_where_it_was_sent() -> None:
         assert client.received == []
 
 
-async def test_an_event_for_a_socket_that_has_left_is_dropped() -> None:
+async def test_event_for_a_socket_that_has_left_is_dropped() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -175,7 +175,7 @@ async def test_handlers_of_one_event_run_in_the_order_of_registration() -> None:
     assert seen == ["first", "second", "own first", "own"]
 
 
-async def test_a_handler_that_serves_once_is_gone_afterwards() -> None:
+async def test_handler_that_serves_once_is_gone_afterwards() -> None:
     io = SocketServer()
     seen: list[str] = []
     io.once("x", lambda socket: seen.append("once"))
@@ -217,7 +217,7 @@ async def test_off_takes_away_one_function_or_an_event_or_all() -> None:
     assert seen == ["two", "one", "two"]
 
 
-async def test_a_bound_method_can_be_taken_away() -> None:
+async def test_bound_method_can_be_taken_away() -> None:
     class Board:
         def __init__(self) -> None:
             self.seen = 0
@@ -248,7 +248,7 @@ async def test_a_bound_method_can_be_taken_away() -> None:
         assert board.seen == 2
 
 
-async def test_a_handler_may_be_taken_away_while_it_runs() -> None:
+async def test_handler_may_be_taken_away_while_it_runs() -> None:
     io = SocketServer()
     seen: list[int] = []
 
@@ -264,7 +264,7 @@ async def test_a_handler_may_be_taken_away_while_it_runs() -> None:
     assert seen == [1]
 
 
-async def test_a_class_may_hold_the_handlers_of_a_namespace() -> None:
+async def test_class_may_hold_the_handlers_of_a_namespace() -> None:
     class Board:
         def __init__(self) -> None:
             self.joined: list[str] = []
@@ -290,7 +290,7 @@ async def test_a_class_may_hold_the_handlers_of_a_namespace() -> None:
         assert answer["code"] == "VALIDATION_ERROR"
 
 
-def test_an_object_without_marked_methods_is_no_set_of_handlers() -> None:
+def test_object_without_marked_methods_is_refused() -> None:
     with pytest.raises(TypeError, match="found no handler in object: mark its methods"):
         SocketServer().register(object())
 
@@ -308,7 +308,7 @@ def test_registering_an_object_does_not_touch_its_properties() -> None:
     SocketServer().register(Board())
 
 
-async def test_an_event_without_a_handler_is_dropped_or_goes_to_one_for_all() -> None:
+async def test_event_without_a_handler_is_dropped_or_goes_to_one_for_all() -> None:
     io = SocketServer()
     namespace: Namespace = io.of("/")
     async with TestServer(io) as server:

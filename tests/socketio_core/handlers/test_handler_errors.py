@@ -1,4 +1,4 @@
-"""Errors in handlers: caught, reported with what they happened to, and closing nothing."""
+"""Errors of handlers are caught and reported with event and socket, and close no connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from socketio_core.testing import TestServer, settle
 
 
 @pytest.mark.parametrize("waits", [None, False, True])
-async def test_a_handler_that_fails_is_reported_and_its_client_stays(waits: bool | None) -> None:
+async def test_handler_that_fails_is_reported_and_its_client_stays(waits: bool | None) -> None:
     io = SocketServer()
     errors: list[tuple[str, str, str]] = []
 
@@ -47,7 +47,7 @@ async def test_a_handler_that_fails_is_reported_and_its_client_stays(waits: bool
         assert io._dispatch.reporter.count == 2
 
 
-async def test_without_a_listener_an_error_is_logged_with_its_traceback(
+async def test_error_is_logged_with_its_traceback_when_no_listener_exists(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
@@ -59,7 +59,7 @@ async def test_without_a_listener_an_error_is_logged_with_its_traceback(
         assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_listener_of_errors_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_listener_of_errors_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     io = SocketServer()
     seen: list[str] = []
 
@@ -78,7 +78,7 @@ async def test_a_listener_of_errors_that_fails_is_logged(caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("event", ["connection", "disconnecting", "disconnect"])
-async def test_an_error_in_a_lifecycle_handler_harms_nobody(event: str) -> None:
+async def test_error_in_a_lifecycle_handler_disconnects_no_client(event: str) -> None:
     io = SocketServer()
     seen: list[str] = []
     errors: list[str] = []
@@ -95,7 +95,7 @@ async def test_an_error_in_a_lifecycle_handler_harms_nobody(event: str) -> None:
     assert seen == ["second"]
 
 
-async def test_an_ack_error_that_no_ack_takes_is_reported() -> None:
+async def test_ack_error_that_no_ack_takes_is_reported() -> None:
     io = SocketServer()
     errors: list[BaseException] = []
     io.on_error(lambda error, socket, event: errors.append(error))
@@ -112,7 +112,7 @@ async def test_an_ack_error_that_no_ack_takes_is_reported() -> None:
         assert [str(error) for error in errors] == ["no"]
 
 
-async def test_an_answer_that_can_not_be_sent_becomes_an_error_ack(
+async def test_answer_that_can_not_be_sent_becomes_an_error_ack(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
@@ -133,7 +133,7 @@ async def test_an_answer_that_can_not_be_sent_becomes_an_error_ack(
     assert caplog.text.count("cannot be sent") >= 2
 
 
-async def test_an_error_ack_that_can_not_be_sent_is_logged(
+async def test_error_ack_that_can_not_be_sent_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer(error_ack=lambda error: object())
@@ -146,7 +146,7 @@ async def test_an_error_ack_that_can_not_be_sent_is_logged(
 
 
 @pytest.mark.parametrize("how", ["plain", "first step", "later"])
-async def test_a_cancelled_handler_is_an_error_like_others(how: str) -> None:
+async def test_cancelled_handler_is_an_error_like_others(how: str) -> None:
     io = SocketServer()
     errors: list[BaseException] = []
     io.on_error(lambda error, socket, event: errors.append(error))
@@ -171,7 +171,7 @@ async def test_a_cancelled_handler_is_an_error_like_others(how: str) -> None:
 
 
 @pytest.mark.parametrize("serializes", [False, True])
-async def test_a_handler_that_cancels_itself_in_its_first_step_hears_of_it(
+async def test_handler_that_cancels_itself_in_its_first_step_can_clean_up(
     serializes: bool,
 ) -> None:
     io = SocketServer(serialize_handlers=serializes)
@@ -184,7 +184,7 @@ async def test_a_handler_that_cancels_itself_in_its_first_step_hears_of_it(
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            await asyncio.sleep(0)  # what is to be done at the end may wait, too
+            await asyncio.sleep(0)  # the cleanup may await
         return f"cleaned up, {task.cancelling()} request"
 
     async with TestServer(io) as server:
@@ -196,7 +196,7 @@ async def test_a_handler_that_cancels_itself_in_its_first_step_hears_of_it(
         assert not io._dispatch.runner.tasks
 
 
-async def test_a_deadline_that_has_passed_in_the_first_step_is_a_timeout() -> None:
+async def test_deadline_that_has_passed_in_the_first_step_is_a_timeout() -> None:
     io = SocketServer()
 
     @io.on("x")
@@ -255,7 +255,7 @@ async def test_one_client_that_makes_handlers_fail_does_not_touch_the_others() -
         assert await good.emit_with_ack("x", 1) == 1
 
 
-async def test_the_answer_of_a_handler_is_freed_when_it_was_sent() -> None:
+async def test_answer_of_a_handler_is_freed_when_it_was_sent() -> None:
     class Answer(list[int]):
         """Something that can be watched."""
 

@@ -1,4 +1,4 @@
-"""Middlewares: who is let in, and which events pass."""
+"""Middlewares accept or refuse clients and events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_middlewares_run_one_after_the_other_before_the_connection() -> No
     assert seen == ["first", "second", "connection"]
 
 
-async def test_a_refusal_reaches_the_client_with_its_data_and_ends_the_chain() -> None:
+async def test_refusal_reaches_the_client_with_its_data_and_ends_the_chain() -> None:
     io = SocketServer()
     seen: list[str] = []
 
@@ -52,7 +52,7 @@ async def test_a_refusal_reaches_the_client_with_its_data_and_ends_the_chain() -
     assert seen == []
 
 
-async def test_a_refusal_without_data_has_none_on_the_wire() -> None:
+async def test_refusal_without_data_has_none_on_the_wire() -> None:
     io = SocketServer()
 
     @io.use
@@ -80,7 +80,7 @@ async def test_data_that_can_not_be_sent_does_not_keep_the_refusal_back(
     assert "the data of a ConnectError cannot be sent" in caplog.text
 
 
-async def test_a_bug_in_a_middleware_refuses_without_telling_what_it_was(
+async def test_exception_in_a_middleware_refuses_without_its_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
@@ -96,7 +96,7 @@ async def test_a_bug_in_a_middleware_refuses_without_telling_what_it_was(
     assert "a secret" in caplog.text
 
 
-async def test_the_rooms_of_a_refused_client_are_left() -> None:
+async def test_rooms_of_a_refused_client_are_left() -> None:
     io = SocketServer()
 
     @io.use
@@ -122,7 +122,7 @@ async def test_each_namespace_has_its_own_middlewares() -> None:
         assert seen == ["/a", "/"]
 
 
-async def test_a_middleware_that_never_ends_is_given_up_after_the_connect_timeout() -> None:
+async def test_middleware_that_never_ends_is_given_up_after_the_connect_timeout() -> None:
     io = SocketServer(connect_timeout=3, ping_interval=1000)
     endings: list[str] = []
 
@@ -147,7 +147,7 @@ async def test_a_middleware_that_never_ends_is_given_up_after_the_connect_timeou
         assert "room" not in io.main.rooms
 
 
-async def test_an_event_middleware_sees_and_may_change_every_event() -> None:
+async def test_event_middleware_sees_and_may_change_every_event() -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -163,7 +163,7 @@ async def test_an_event_middleware_sees_and_may_change_every_event() -> None:
     assert seen == [("inserted", 1)]
 
 
-async def test_a_socket_may_have_middlewares_of_its_own() -> None:
+async def test_socket_may_have_middlewares_of_its_own() -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -187,7 +187,7 @@ async def test_a_socket_may_have_middlewares_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_an_event_middleware_stops_an_event_with_an_error_that_the_client_gets(
+async def test_event_middleware_stops_an_event_with_an_error_that_the_client_gets(
     waits: bool,
 ) -> None:
     io = SocketServer()
@@ -207,7 +207,7 @@ async def test_an_event_middleware_stops_an_event_with_an_error_that_the_client_
     assert seen == []
 
 
-async def test_an_event_that_was_stopped_without_an_ack_is_reported() -> None:
+async def test_event_that_was_stopped_without_an_ack_is_reported() -> None:
     io = SocketServer()
     errors: list[tuple[str, str]] = []
 
@@ -271,9 +271,7 @@ async def test_events_that_wait_are_dropped_when_their_socket_leaves() -> None:
 
 @pytest.mark.parametrize("who", ["a middleware", "a listener"])
 @pytest.mark.parametrize("what", ["a handler", "a middleware"])
-async def test_what_a_socket_is_given_while_an_event_passes_has_that_event(
-    who: str, what: str
-) -> None:
+async def test_handler_added_during_an_event_receives_the_event(who: str, what: str) -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -297,7 +295,7 @@ async def test_what_a_socket_is_given_while_an_event_passes_has_that_event(
 
 @pytest.mark.parametrize("handlers", [1, 2])
 @pytest.mark.parametrize("who", ["a middleware", "a listener"])
-async def test_an_event_whose_socket_has_left_on_its_way_is_dropped(
+async def test_event_is_dropped_when_the_socket_leaves_in_a_middleware(
     who: str, handlers: int
 ) -> None:
     io = SocketServer()
@@ -315,7 +313,7 @@ async def test_an_event_whose_socket_has_left_on_its_way_is_dropped(
     assert seen == []
 
 
-async def test_a_middleware_that_is_cancelled_stops_an_event_as_any_error_does() -> None:
+async def test_middleware_that_is_cancelled_stops_an_event_as_any_error_does() -> None:
     io = SocketServer()
 
     @io.use_event

@@ -1,4 +1,4 @@
-"""Order: handlers start in the order of their packets, and one at a time if that is wanted."""
+"""Handlers start in the order of their packets, optionally one at a time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_handlers_start_in_the_order_of_their_events() -> None:
     assert seen[6:] == ["end 0", "end 2", "end 4"]
 
 
-async def test_the_connection_handler_starts_before_any_event_handler() -> None:
+async def test_connection_handler_starts_before_any_event_handler() -> None:
     io = SocketServer()
     seen: list[str] = []
     io.on("connection", lambda socket: seen.append("connection"))
@@ -94,7 +94,7 @@ async def test_serialised_handlers_keep_the_order_and_answer_all_acks() -> None:
     assert mine == [0, "end 0", 1, "end 1", 2, "end 2"]
 
 
-async def test_a_serialised_socket_that_leaves_drops_what_waits() -> None:
+async def test_serialized_socket_drops_waiting_events_when_it_leaves() -> None:
     io = SocketServer(serialize_handlers=True)
     seen: list[int] = []
     gate = asyncio.Event()
@@ -114,7 +114,7 @@ async def test_a_serialised_socket_that_leaves_drops_what_waits() -> None:
     assert seen == [0]
 
 
-async def test_a_handler_may_ask_its_own_client_while_it_is_serialised() -> None:
+async def test_serialized_handler_may_emit_with_ack_to_its_own_client() -> None:
     io = SocketServer(serialize_handlers=True)
 
     @io.on("x")
@@ -128,7 +128,7 @@ async def test_a_handler_may_ask_its_own_client_while_it_is_serialised() -> None
 
 
 @pytest.mark.eager_start
-async def test_a_connection_with_too_many_handlers_running_is_not_read() -> None:
+async def test_connection_with_too_many_handlers_running_is_not_read() -> None:
     io = SocketServer(max_pending_handlers=3)
     seen: list[int] = []
     gate = asyncio.Event()
@@ -152,7 +152,7 @@ async def test_a_connection_with_too_many_handlers_running_is_not_read() -> None
     await io.shutdown(grace=0)
 
 
-async def test_a_handler_that_runs_too_long_is_cancelled_and_answered() -> None:
+async def test_handler_that_runs_too_long_is_cancelled_and_answered() -> None:
     io = SocketServer(handler_timeout=5)
     ended: list[str] = []
     errors: list[BaseException] = []
@@ -177,7 +177,7 @@ async def test_a_handler_that_runs_too_long_is_cancelled_and_answered() -> None:
     assert [type(error) for error in errors] == [TimeoutError]
 
 
-async def test_a_handler_that_is_quick_enough_is_left_alone_by_its_deadline() -> None:
+async def test_handler_that_is_quick_enough_is_left_alone_by_its_deadline() -> None:
     io = SocketServer(handler_timeout=5)
 
     @io.on("x")
@@ -192,7 +192,7 @@ async def test_a_handler_that_is_quick_enough_is_left_alone_by_its_deadline() ->
         assert client.connected
 
 
-async def test_a_handler_that_starts_another_in_its_first_step_goes_on_by_itself() -> None:
+async def test_handler_that_starts_another_in_its_first_step_goes_on_by_itself() -> None:
     io = SocketServer()
     seen: list[str] = []
     gate = asyncio.Event()
@@ -219,7 +219,7 @@ async def test_a_handler_that_starts_another_in_its_first_step_goes_on_by_itself
     assert seen == ["bye", "disconnect"]
 
 
-async def test_what_a_handler_sets_for_itself_is_nobody_elses() -> None:
+async def test_context_variable_of_a_handler_is_private_to_the_handler() -> None:
     user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
     io = SocketServer()
 
@@ -247,7 +247,7 @@ async def test_what_a_handler_sets_for_itself_is_nobody_elses() -> None:
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_a_handler_has_a_task_of_its_own_from_its_first_step(waits: bool) -> None:
+async def test_handler_has_a_task_of_its_own_from_its_first_step(waits: bool) -> None:
     io = SocketServer()
     tasks: list[Any] = []
 
@@ -268,7 +268,7 @@ async def test_a_handler_has_a_task_of_its_own_from_its_first_step(waits: bool) 
 
 
 @pytest.mark.parametrize("serializes", [False, True])
-async def test_what_comes_in_one_go_runs_in_order_and_no_more_at_once_than_may(
+async def test_events_of_one_chunk_run_in_order_within_the_limit(
     transport: str, serializes: bool
 ) -> None:
     io = SocketServer(max_pending_handlers=4, serialize_handlers=serializes)

@@ -1,4 +1,4 @@
-"""Typed payloads: what does not fit never reaches the handler."""
+"""Typed payloads: invalid arguments do not reach the handler."""
 
 from __future__ import annotations
 
@@ -144,14 +144,14 @@ BAD: list[tuple[Callable[..., Any], list[Any], str]] = [
 
 
 @pytest.mark.parametrize(("handler", "args", "expected"), GOOD)
-async def test_what_fits_reaches_the_handler_as_its_type(
+async def test_valid_payload_reaches_the_handler_as_its_type(
     handler: Callable[..., Any], args: list[Any], expected: Any
 ) -> None:
     assert await ask(handler, *args) == expected
 
 
 @pytest.mark.parametrize(("handler", "args", "path"), BAD)
-async def test_what_does_not_fit_is_answered_with_the_path_of_the_fault(
+async def test_invalid_payload_is_answered_with_the_path_of_the_fault(
     handler: Callable[..., Any], args: list[Any], path: str
 ) -> None:
     answer = await ask(handler, *args)
@@ -168,7 +168,7 @@ async def test_arguments_that_are_missing_are_named() -> None:
     assert [each["path"] for each in answer["fields"]] == ["flag", "many"]
 
 
-async def test_an_event_that_does_not_fit_and_wants_no_ack_is_reported() -> None:
+async def test_invalid_payload_is_reported_when_no_ack_is_requested() -> None:
     io = SocketServer()
     errors: list[tuple[str, str]] = []
     io.on_error(lambda error, socket, event: errors.append((type(error).__name__, event)))
@@ -180,7 +180,7 @@ async def test_an_event_that_does_not_fit_and_wants_no_ack_is_reported() -> None
     assert errors == [("PayloadValidationError", "x")]
 
 
-async def test_a_method_a_partial_and_a_callable_object_are_checked_too() -> None:
+async def test_method_a_partial_and_a_callable_object_are_checked_too() -> None:
     class Board:
         def move(self, socket: Socket, payload: Move) -> Any:
             return payload.project
@@ -196,7 +196,7 @@ async def test_a_method_a_partial_and_a_callable_object_are_checked_too() -> Non
         assert (await ask(handler, {"project": "3"}))["code"] == "VALIDATION_ERROR"
 
 
-async def test_a_decorated_handler_is_checked_by_what_it_wraps() -> None:
+async def test_decorated_handler_is_checked_by_its_wrapped_function() -> None:
     def logged(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapper(*args: Any) -> Any:
@@ -212,7 +212,7 @@ async def test_a_decorated_handler_is_checked_by_what_it_wraps() -> None:
     assert (await ask(move, {}))["code"] == "VALIDATION_ERROR"
 
 
-async def test_a_type_of_the_enclosing_function_can_be_resolved() -> None:
+async def test_type_of_the_enclosing_function_can_be_resolved() -> None:
     class Local(msgspec.Struct):
         a: int
 
@@ -223,7 +223,7 @@ async def test_a_type_of_the_enclosing_function_can_be_resolved() -> None:
     assert await ask(handler, {"a": 1}) == 1
 
 
-def test_a_type_that_is_only_there_for_the_type_checker_is_refused_at_once() -> None:
+def test_type_that_is_only_there_for_the_type_checker_is_refused_at_once() -> None:
     def handler(socket: Socket, amount: Decimal) -> None:
         pass
 
@@ -246,7 +246,7 @@ class UntaggedToo(msgspec.Struct):
 @pytest.mark.parametrize(
     "kind", [Custom, list[Custom], dict[str, Custom], Untagged | UntaggedToo, Socket]
 )
-def test_a_type_that_nothing_can_be_checked_against_is_refused_at_once(kind: Any) -> None:
+def test_type_that_nothing_can_be_checked_against_is_refused_at_once(kind: Any) -> None:
     def handler(socket: Socket, payload: Any) -> None:
         pass
 
@@ -256,7 +256,7 @@ def test_a_type_that_nothing_can_be_checked_against_is_refused_at_once(kind: Any
     assert "\n" not in str(refused.value)
 
 
-def test_a_function_that_takes_no_socket_is_refused() -> None:
+def test_function_without_a_socket_parameter_is_refused() -> None:
     def nothing() -> None:
         pass
 
@@ -268,7 +268,7 @@ def test_a_function_that_takes_no_socket_is_refused() -> None:
             SocketServer().on("x", function)
 
 
-def test_a_function_that_wants_a_keyword_is_refused() -> None:
+def test_function_that_requires_a_keyword_is_refused() -> None:
     def handler(socket: Socket, *, deep: bool) -> None:
         pass
 
@@ -276,7 +276,7 @@ def test_a_function_that_wants_a_keyword_is_refused() -> None:
         SocketServer().on("x", handler)
 
 
-async def test_a_handler_of_one_socket_is_checked_as_well() -> None:
+async def test_handler_of_one_socket_is_checked_as_well() -> None:
     io = SocketServer()
 
     def move(payload: Move) -> int:
@@ -292,7 +292,7 @@ async def test_a_handler_of_one_socket_is_checked_as_well() -> None:
         assert (await client.emit_with_ack("x", 1))["code"] == "VALIDATION_ERROR"
 
 
-async def test_a_builtin_may_be_a_handler() -> None:
+async def test_builtin_may_be_a_handler() -> None:
     seen: list[Any] = []
     await ask(seen.append)
     assert len(seen) == 1
