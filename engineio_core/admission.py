@@ -12,7 +12,7 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Generator, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, final
 
 from engineio_core import errors, handshake
 from engineio_core.errors import HandshakeRefusedError
@@ -42,6 +42,7 @@ class InvalidResultError(TypeError):
     """A middleware or a function of the options returned a value that it must not return."""
 
 
+@final
 class ConnectionRefusal:
     """The argument of a `connection_error` hook: the request and the reason of its refusal.
 
@@ -73,6 +74,7 @@ class AdmissionTarget(Protocol):
         """Send the code and message of the refusal."""
 
 
+@final
 class Admission:
     """The checks that every request of one engine passes."""
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, final
 from urllib.parse import unquote
 
 from engineio_core.http.exchange import Exchange
@@ -32,6 +32,7 @@ class ClientLeftError(OSError):
     """The client has disconnected. ASGI requires an OSError from `send` in this case."""
 
 
+@final
 class AsgiHost:
     """The tasks and the lifespan of one ASGI application."""
 
@@ -67,6 +68,7 @@ class AsgiHost:
             self._lifespan = None
 
 
+@final
 class _Cycle:
     """One call of the application: its scope, `receive` and `send`."""
 
@@ -223,6 +225,7 @@ class _Cycle:
             self._writable.clear()
 
 
+@final
 class _Lifespan:
     """The lifespan task of one application."""
 

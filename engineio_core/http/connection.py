@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, cast, final
 
 import h11
 
@@ -60,6 +60,7 @@ class Router(Protocol):
         """Respond to one request, now or later."""
 
 
+@final
 class HttpConnection(asyncio.Protocol):
     """One TCP connection while it speaks HTTP."""
 
@@ -368,7 +369,7 @@ class HttpConnection(asyncio.Protocol):
         self._deadline = math.inf
         self._pause_tcp()
 
-    def exchange_answered(self) -> None:
+    def exchange_finished(self) -> None:
         """Continue with the next request, or linger if the connection cannot serve one."""
         exchange = self._exchange
         if exchange is None:

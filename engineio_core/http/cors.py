@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from typing import final
 from urllib.parse import urlsplit
 
 from engineio_core.callbacks import discard_awaitable, is_awaitable
@@ -24,6 +25,7 @@ def has_invalid_origin(request: HttpRequest) -> bool:
     return not is_field_value(request.headers.get("origin", ""))
 
 
+@final
 class CorsPolicy:
     """The CORS decisions and headers of one engine."""
 

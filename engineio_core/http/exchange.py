@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, final
 
 from engineio_core.http.message import (
     HttpRequest,
@@ -49,7 +49,7 @@ class Carrier(Protocol):
     def pause_body(self) -> None:
         """Stop reading the body until `read_body`."""
 
-    def exchange_answered(self) -> None:
+    def exchange_finished(self) -> None:
         """Continue after the end of the response."""
 
     def abort(self) -> None:
@@ -71,6 +71,7 @@ class BodyFraming(Enum):
 _NO_BODY: Final = BodyFraming.NONE
 
 
+@final
 class Exchange:
     """One request that waits for its response; implements `http.message.Responder`.
 
@@ -128,7 +129,7 @@ class Exchange:
             self.keep_alive = False
             data = encode_response(HttpResponse(500), {}, close=True)
         self._carrier.write(data)
-        self._carrier.exchange_answered()
+        self._carrier.exchange_finished()
 
     # -- a streamed response
 
@@ -187,7 +188,7 @@ class Exchange:
         if self._framing is BodyFraming.CHUNKED:
             self._carrier.write(b"0\r\n\r\n")
         self.on_abort = noop
-        self._carrier.exchange_answered()
+        self._carrier.exchange_finished()
 
     # -- the body of the request
 
@@ -239,6 +240,7 @@ class Exchange:
         return self._carrier.release()
 
 
+@final
 class BodyCollector:
     """A body reader that joins a body of at most `limit` bytes, in linear time."""
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import Purpose, SSLContext, SSLError, TLSVersion, create_default_context
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, final
 
 import uvloop
 
@@ -77,6 +77,7 @@ class Tls:
             ) from error
 
 
+@final
 class Listener:
     """One or more listening sockets of the same server.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, final
 from urllib.parse import unquote_plus
 
 from engineio_core.http.grammar import is_field_value, is_target, is_token
@@ -32,6 +32,7 @@ class InvalidTargetError(ValueError):
     """A request target violates RFC 9112 or a limit of this server."""
 
 
+@final
 class HttpRequest:
     """The head of one request, and the address of the client.
 
@@ -86,6 +87,7 @@ class HttpRequest:
         return f"HttpRequest({self.method} {self.path})"
 
 
+@final
 class HttpResponse:
     """A complete response: status, header lines in order, body."""
 

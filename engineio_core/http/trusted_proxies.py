@@ -9,12 +9,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection
+from typing import final
 
 from engineio_core.http.message import HttpRequest
 
 _HOST = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
 
 
+@final
 class TrustedProxies:
     """Trusted networks in CIDR notation; "unix" stands for peers on Unix sockets."""
 
