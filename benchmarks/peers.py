@@ -41,6 +41,8 @@ class Peer:
     port_flag: tuple[str, ...] = ("--port",)
     checkout: Path = ROOT
     """The working directory: the checkout of this project that is measured."""
+    env: tuple[tuple[str, str], ...] = ()
+    """Environment variables that are added to those of this process."""
 
     def with_flags(self, *flags: str) -> Peer:
         """Return the same server with additional flags."""
@@ -104,7 +106,11 @@ class Server:
         command[where:where] = [*self.peer.port_flag, str(self.port)]
         try:
             self._process = subprocess.Popen(
-                command, cwd=self.peer.checkout, stdout=subprocess.DEVNULL, stderr=self._said
+                command,
+                cwd=self.peer.checkout,
+                env=os.environ | dict(self.peer.env),
+                stdout=subprocess.DEVNULL,
+                stderr=self._said,
             )
         except OSError as error:
             self._said.close()

@@ -58,6 +58,8 @@ class Trick:
     edits: tuple[Edit, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     """Environment variables that select the plain code, instead of edits."""
+    first_python: str = "3.11"
+    """The first Python on which the plain code runs in the paths of the hop budget."""
 
 
 def read_tricks(table: Path = TABLE) -> list[Trick]:
@@ -67,6 +69,7 @@ def read_tricks(table: Path = TABLE) -> list[Trick]:
         Trick(
             entry["name"], entry["plain"], tuple(entry["paths"]),
             tuple(Edit(**edit) for edit in entry.get("edit", ())), entry.get("env", {}),
+            entry.get("first_python", "3.11"),
         )
         for entry in entries
     ]  # fmt: skip
@@ -133,14 +136,15 @@ def compare_paths(
 
 
 def compare_servers(
-    python: Path, folders: tuple[Path, Path], name: str, rounds: int
+    python: Path, folders: tuple[Path, Path], name: str, env: dict[str, str], rounds: int
 ) -> list[tuple[float, float]]:
     """Return the costs of each round: CPU of a server with the trick, and of one without it."""
     experiment = next(each for each in EXPERIMENTS if each.name == name)
     command = (str(python), *OURS_ASYNC.command[1:])
-    contenders = tuple(
-        Contender(side, replace(OURS_ASYNC, command=command, checkout=folder))
-        for side, folder in zip(("trick", "plain"), folders, strict=True)
+    peer = replace(OURS_ASYNC, command=command)
+    contenders = (
+        Contender("trick", replace(peer, checkout=folders[0])),
+        Contender("plain", replace(peer, checkout=folders[1], env=tuple(env.items()))),
     )
     bench = Bench(Effort(SHORT.seconds, rounds, rounds, SHORT.warm_up), print)
     try:
@@ -158,6 +162,12 @@ def find_saving(costs: list[tuple[float, float]]) -> float:
     return 1 - min(trick for trick, _ in costs) / min(plain for _, plain in costs)
 
 
+def runs_on(version: str, first: str) -> bool:
+    """Return whether a Python version is at least `first`."""
+    major, minor = version.split(".")[:2]
+    return (int(major), int(minor)) >= tuple(map(int, first.split(".")))
+
+
 def measure(trick: Trick, pythons: dict[str, Path], rounds: int) -> bool:
     """Print the savings of a trick; return whether it is worth keeping."""
     best = 0.0
@@ -165,9 +175,11 @@ def measure(trick: Trick, pythons: dict[str, Path], rounds: int) -> bool:
         for path in trick.paths:
             cells = []
             for version, python in pythons.items():
+                if not path.startswith(SERVER) and not runs_on(version, trick.first_python):
+                    continue
                 if path.startswith(SERVER):
                     name = path.removeprefix(SERVER)
-                    costs = compare_servers(python, (ours, plain), name, rounds)
+                    costs = compare_servers(python, (ours, plain), name, trick.env, rounds)
                 else:
                     costs = compare_paths(python, (ours, plain), path, trick.env, rounds)
                 saving = find_saving(costs)
