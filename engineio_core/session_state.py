@@ -6,11 +6,12 @@ events only; the path of a message checks `state is SessionState.OPEN`.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
+from engineio_core.state_table import TableKey
 
-class SessionState(Enum):
+
+class SessionState(TableKey):
     """The states of a session."""
 
     OPEN = "open"
@@ -18,14 +19,14 @@ class SessionState(Enum):
     CLOSED = "closed"
 
 
-class SessionEvent(Enum):
+class SessionEvent(TableKey):
     """The events that change the state of a session."""
 
     CLOSE_BEGUN = "close begun"
     ENDED = "ended"
 
 
-class UpgradeState(Enum):
+class UpgradeState(TableKey):
     """The states of the upgrade from polling to WebSocket."""
 
     POLLING = "polling"
@@ -34,7 +35,7 @@ class UpgradeState(Enum):
     FINAL = "final"  # the session uses WebSocket, after an upgrade or from the beginning
 
 
-class UpgradeEvent(Enum):
+class UpgradeEvent(TableKey):
     """The events that change the state of an upgrade."""
 
     CANDIDATE_CAME = "candidate connected"

@@ -5,11 +5,12 @@ An event without an entry in the row of a state is not legal in that state.
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
+from engineio_core.state_table import TableKey
 
-class SocketState(Enum):
+
+class SocketState(TableKey):
     """The stages of a socket's life."""
 
     CONNECTING = "connecting"  # middlewares run; outgoing packets wait for the CONNECT reply
@@ -18,7 +19,7 @@ class SocketState(Enum):
     LEFT = "left"  # the socket sends nothing
 
 
-class SocketEvent(Enum):
+class SocketEvent(TableKey):
     """The events that change the state of a socket."""
 
     ADMITTED = "admitted"

@@ -19,7 +19,7 @@ TEXT_HEADS: Final = [bytes((0x80 | TEXT, length)) for length in range(LONGEST_SH
 BINARY_HEADS: Final = [bytes((0x80 | BINARY, length)) for length in range(LONGEST_SHORT + 1)]
 
 
-class EncodedPacket(Struct, eq=False, gc=False):
+class EncodedPacket(Struct, eq=False):
     """An Engine.IO packet: `payload` is `b"4hello"` for text, the data itself for binary.
 
     The class is a Struct, because creating one calls no Python code: the server creates an

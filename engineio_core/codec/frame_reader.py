@@ -8,12 +8,12 @@ frames, reserved bits, invalid headers, and all frames of a connection with an e
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Any, Final, Protocol, final
 
 from engineio_core.codec.websocket_frame import apply_mask, find_header_error
 from engineio_core.errors import ProtocolError
 from engineio_core.noop import noop
+from engineio_core.state_table import TableKey
 
 FIN_TEXT: Final = 0x81
 FIN_BINARY: Final = 0x82
@@ -24,7 +24,7 @@ _SHORT_CLOSE_LENGTHS: Final = (6, 8)
 _USUAL_CODES: Final = (b"", b"\x03\xe8", b"\x03\xe9")  # no code, 1000 normal, 1001 going away
 
 
-class ReaderState(Enum):
+class ReaderState(TableKey):
     """The path of the next bytes."""
 
     FAST = "fast"  # between messages; whole frames take the fast path
@@ -34,7 +34,7 @@ class ReaderState(Enum):
     CLOSED = "closed"  # no message is delivered; bytes complete the close handshake
 
 
-class ReaderEvent(Enum):
+class ReaderEvent(TableKey):
     """The events that change the state of a reader."""
 
     FRAGMENT_BEGUN = "first fragment"

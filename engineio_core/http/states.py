@@ -7,11 +7,12 @@ assignment against these tables (`tests/helpers/state_check.py`).
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
+from engineio_core.state_table import TableKey
 
-class ConnectionState(Enum):
+
+class ConnectionState(TableKey):
     """What an HTTP connection reads or writes."""
 
     IDLE = "idle"  # no request; the keep-alive deadline runs
@@ -22,7 +23,7 @@ class ConnectionState(Enum):
     CLOSED = "closed"  # TCP is closed, aborted, or released to a WebSocket transport
 
 
-class ConnectionEvent(Enum):
+class ConnectionEvent(TableKey):
     """An event that changes the state of a connection."""
 
     BYTES = "bytes received"
@@ -35,7 +36,7 @@ class ConnectionEvent(Enum):
     TCP_GONE = "TCP closed, aborted or released"
 
 
-class ExchangeState(Enum):
+class ExchangeState(TableKey):
     """How much of the response of one request is sent."""
 
     WAITING = "waiting"  # no response yet
@@ -44,7 +45,7 @@ class ExchangeState(Enum):
     GONE = "gone"  # the client left, or the connection was aborted
 
 
-class ExchangeEvent(Enum):
+class ExchangeEvent(TableKey):
     """An event that changes the state of an exchange."""
 
     RESPOND = "respond"
