@@ -81,7 +81,7 @@ def test_public_methods_have_docstrings(kind: type[Any]) -> None:
     assert missing == []
 
 
-def test_package_exports_what_callbacks_receive() -> None:
+def test_package_exports_the_arguments_of_callbacks() -> None:
     exported = set(socketio_core.__all__)
     assert {"HttpRequest", "HttpResponse", "Session", "DisconnectReason", "Clock"} <= exported
     assert all(hasattr(socketio_core, name) for name in exported)

@@ -1,4 +1,4 @@
-"""The states of a socket: what handlers see, and the transitions of the table."""
+"""The states of a socket as handlers see them, and the transitions of the table."""
 
 from __future__ import annotations
 

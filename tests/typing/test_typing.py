@@ -1,4 +1,4 @@
-"""The API is typed for its users: mypy accepts what is right, and finds what is wrong."""
+"""The types of the API: mypy accepts correct programs and reports mistakes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_mistakes_are_found_where_they_are() -> None:
     }
     lines = (HERE / "wrong_example.py").read_text().splitlines()
     expected = {number for number, line in enumerate(lines, 1) if line.endswith("# error")}
-    # The fault of a decorated function is told at its decorator.
+    # mypy reports the error of a decorated function at its decorator.
     assert {
         number + 1 if lines[number - 1].startswith("@") else number for number in found
     } == expected
@@ -57,7 +57,7 @@ def test_the_keywords_of_the_server_are_the_fields_of_its_options() -> None:
     assert given == expected, "socketio_core/keywords.py has fallen behind"
 
 
-async def test_the_typed_program_does_what_it_says() -> None:
+async def test_typed_program_runs() -> None:
     io = typed_example.io
     async with TestServer(io) as server:
         with pytest.raises(ConnectError, match="Unauthorized"):
