@@ -212,7 +212,7 @@ class FrameReader:
 
     def stop(self) -> None:
         """Close, drop all bytes, and release the handler."""
-        self.close()
+        self._advance(ReaderEvent.CLOSED)
         self._pending = None
         self._handler = _NULL_HANDLER
 

@@ -158,8 +158,8 @@ class WebSocketTransport(asyncio.Protocol):
         return slow_path.held
 
     def close_received(self, code: bytes) -> None:
-        """Answer a close frame without the library and end TCP."""
-        self._stop()
+        """Answer a close frame without the library and end TCP; the reader has stopped."""
+        self.writable = False
         self._listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
         # RFC 6455, section 5.5.1: "When sending a Close frame in response, the endpoint typically
         # echos the status code it received."

@@ -18,3 +18,8 @@ def test_every_state_has_a_row() -> None:
 def test_only_the_last_states_are_without_a_way_on() -> None:
     assert [state for state, row in SESSION_TRANSITIONS.items() if not row] == [SessionState.CLOSED]
     assert [state for state, row in UPGRADE_TRANSITIONS.items() if not row] == [UpgradeState.FINAL]
+
+
+def test_state_hashes_by_identity_without_a_python_call() -> None:
+    assert hash(SessionState.OPEN) == object.__hash__(SessionState.OPEN)
+    assert SessionState("open") is SessionState.OPEN
