@@ -98,8 +98,9 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         self._offset = ""
         # Packets sent before the CONNECT reply wait for it.
         self._connection = connection
-        self._early: list[EncodedPacket] = []
-        self._send_packet: Callable[[EncodedPacket], None] = self._early.append
+        early: list[EncodedPacket] = []
+        self._early: list[EncodedPacket] | None = early
+        self._send_packet: Callable[[EncodedPacket], None] = early.append
         self._listens_outgoing = False  # a broadcast reads it for each receiver
         # Created on first use
         self._owed: PendingAcks | None = None
@@ -282,9 +283,9 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
     def _admit(self) -> None:
         """Start after the CONNECT reply: send waiting packets and run "connection" handlers."""
         self._state = SOCKET_TRANSITIONS[self._state][SocketEvent.ADMITTED]
-        early, self._early = self._early, []
+        early, self._early = self._early, None
         self._send_packet = self._connection.session.send
-        for packet in early:
+        for packet in early or ():
             self._send_packet(packet)
         if self._state is not LEFT:
             self._run_lifecycle("connection")
@@ -303,7 +304,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
             namespace._keep_for_return(self, reason)
             self._state = SOCKET_TRANSITIONS[follower][SocketEvent.ENDED]
         self._send_packet = noop
-        self._early.clear()
+        self._early = None
         namespace.adapter.remove_all(self.id)
         namespace._forget(self)
         if self._owed is not None:
