@@ -204,6 +204,15 @@ def test_hook_that_returns_an_awaitable_is_logged_and_closed(
     assert "a hook must not return an awaitable: start a task instead" in caplog.text
 
 
+async def test_future_that_a_hook_returns_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server()
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    server.engine.on("connection", lambda session: future)
+    server.open("polling")
+    assert future.cancelled()
+    assert "a hook must not return an awaitable" in caplog.text
+
+
 # -- serving
 
 
@@ -247,6 +256,13 @@ async def test_listen_names_the_address_and_the_remedy_when_the_port_is_in_use()
         port = (await first.listen()).port
         with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}: .*another port"):
             await second.listen(port=port)
+
+
+async def test_listen_names_the_path_when_its_directory_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "engine.sock"
+    async with Engine() as engine:
+        with pytest.raises(OSError, match=f"cannot listen on unix:{path}: No such file"):
+            await engine.listen(path=path)
 
 
 async def test_listen_names_the_host_when_it_is_unknown() -> None:
