@@ -212,7 +212,8 @@ class FrameReader:
 
     def stop(self) -> None:
         """Close, drop all bytes, and release the handler."""
-        self._advance(ReaderEvent.CLOSED)
+        if self.state is not ReaderState.CLOSED:
+            self._advance(ReaderEvent.CLOSED)
         self._pending = None
         self._handler = _NULL_HANDLER
 

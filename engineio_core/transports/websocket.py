@@ -112,7 +112,7 @@ class WebSocketTransport(asyncio.Protocol):
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None
-        if not self._is_closed():
+        if self._reader.state is not ReaderState.CLOSED:
             self._stop()
             self._listener._transport_closed(
                 CloseReason.TRANSPORT_CLOSE, str(exc) if exc else "the connection was lost"
