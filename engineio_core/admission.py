@@ -250,7 +250,7 @@ async def _drive(checks: Checks, awaited: Awaitable[Any]) -> Decision:
 def describe_refusal(refusal: HandshakeRefusedError) -> str:
     """Return the reason of a refusal for the log, with values of the client escaped."""
     details = "".join(
-        # A sid is a secret, and another server process may know this one: log its start only.
+        # A sid is a secret, and may be valid on another server process: log its start only.
         f"; {key}: {repr(value[:6] if key == 'sid' else value)[:_MAX_LOGGED_VALUE]}"
         for key, value in refusal.context.items()
         if value is not None and value != ""
