@@ -85,11 +85,13 @@ class Registry:
         table, name = self.check(event)
         handler = Handler(function, takes_socket=self.takes_socket)
         if table is self.lifecycle and handler.least > (most := _LIFECYCLE_ARGUMENTS[name]):
+            given = (["the socket"] if self.takes_socket else []) + (
+                ["the reason", "the description"] if most else []
+            )
             raise TypeError(
-                f"the handler of {event!r} is called with {'the socket and ' if most else ''}"
-                f"{'the reason and its description' if most else 'the socket only'}, which "
-                f"{describe_function(function)} does not accept: the request, auth and headers "
-                "are in socket.handshake"
+                f"the handler of {event!r} is called with {' and '.join(given)}, but "
+                f"{describe_function(function)} requires more parameters: the request, auth and "
+                "headers are in socket.handshake"
             )
         table.add(name, handler, **order)
         self.refresh()

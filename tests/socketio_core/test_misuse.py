@@ -553,8 +553,18 @@ async def test_handler_of_a_socket_must_not_take_the_socket(function: Any) -> No
     ("disconnecting", lambda socket, reason, description, more: None),
 ])  # fmt: skip
 def test_lifecycle_handler_with_more_parameters_is_refused(name: str, function: Any) -> None:
-    with pytest.raises(TypeError, match=r"is called with the socket .*socket\.handshake"):
+    with pytest.raises(
+        TypeError, match=r"called with the socket.* requires more .*socket\.handshake"
+    ):
         SocketServer().on(name, function)
+
+
+@pytest.mark.parametrize("name", ["disconnect", "disconnecting"])
+async def test_lifecycle_handler_of_a_socket_with_more_parameters_is_refused(name: str) -> None:
+    server, _, socket = await connect_with(SocketServer())
+    async with server:
+        with pytest.raises(TypeError, match="called with the reason and the description, but"):
+            socket.on(name, lambda reason, description, more: None)
 
 
 # -- names of events
