@@ -307,8 +307,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--only", default="", help="only paths whose name contains this text")
+    parser.add_argument("--counts", action="store_true", help="count calls, measure no time")
     given = parser.parse_args()
-    hops: dict[str, Hop] = on_loop(lambda: measure_all(given.only))
+    measure_paths = count_all if given.counts else lambda: measure_all(given.only)
+    hops: dict[str, Hop] = on_loop(measure_paths)
     if not hops:
         parser.error(f"--only {given.only!r} matches no path; known are: {', '.join(PATHS)}")
     if given.json:

@@ -282,7 +282,7 @@ class Session:
                     waiter.set_result(None)
         if self.state is SessionState.CLOSING:
             self._close_transport()
-        elif self.state is OPEN:
+        elif self.state is OPEN and self._on_drain is not noop:
             self._call(self._on_drain)
 
     # -- receiving: called by the transport
