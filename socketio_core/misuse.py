@@ -1,7 +1,7 @@
 """Checks of the functions and values that users pass to the server.
 
 Each check raises where the mistake is made, with the rule, the value received and the remedy.
-`foreign_names` holds the names of Node's and python-socketio's API.
+`FOREIGN_NAMES` maps names of the APIs of Node and python-socketio to their equivalents here.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ class Dispatch:
                 return
             if isinstance(ack, int):
                 socket._send_ack(ack, result)
-            else:
+            elif result is not None or ack is not CONNECTION_RESULT:
                 _share(socket, ack, result)
         except (Exception, CANCELLED) as error:
             self.failed(error, socket, data[0], ack)
