@@ -1,7 +1,4 @@
-"""Fixtures of the contract's tests.
-
-Knows: the stage.  Does not know: what is played on it.
-"""
+"""Fixtures of the contract tests: the hub with default and with chosen settings."""
 
 from __future__ import annotations
 
@@ -12,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Stage
+from tests.contract.support import HubHarness
 
 
 @pytest.fixture
-async def set_up(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    """Make a stage with settings of one's own: `stage = await set_up(max_rooms=9)`."""
+async def start_hub(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
+    """Return a function that starts a hub with settings: `hub = await start_hub(max_rooms=9)`."""
     async with AsyncExitStack() as stack:
 
-        async def make(**settings: Any) -> Stage:
-            return await stack.enter_async_context(Stage(tmp_path, **settings))
+        async def start(**settings: Any) -> HubHarness:
+            return await stack.enter_async_context(HubHarness(tmp_path, **settings))
 
-        yield make
+        yield start
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """The whole application on a clock that is moved by hand."""
-    async with Stage(tmp_path) as made:
-        yield made
+async def hub(tmp_path: Path) -> AsyncIterator[HubHarness]:
+    """Start a hub with the default settings."""
+    async with HubHarness(tmp_path) as started:
+        yield started

@@ -1,48 +1,44 @@
-"""Imports as the contract's tests play them.
-
-Knows: the stage, files that are quick to import.  Does not know: what any test wants.
-"""
+"""Import helpers of the contract tests: small files, and the events of an import."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from socketio_core.testing import TestClient
-from tests.contract.support import Stage
 from tests.hextrackr_server.support import csv_text, finding_row
 
 ROWS = [finding_row(host=f"h-{number}") for number in range(20)]
-GOOD = csv_text(ROWS)
-FOREIGN = "Location,Devices\n1,2\n"
+VALID_CSV = csv_text(ROWS)
+UNKNOWN_COLUMNS_CSV = "Location,Devices\n1,2\n"
 
 
-async def start(client: TestClient, csv: str = GOOD, **more: Any) -> dict[str, Any]:
-    """Start an import of a small file; the ack."""
+async def start_import(client: TestClient, csv: str = VALID_CSV, **more: Any) -> dict[str, Any]:
+    """Start the import of a small file and return the ack."""
     payload = {"source": "inline", "filename": "scan.csv", "csv": csv} | more
     answer = await client.emit_with_ack("start-import", payload)
     assert isinstance(answer, dict)
     return answer
 
 
-async def finished(client: TestClient, csv: str = GOOD, **more: Any) -> dict[str, Any]:
-    """Import a small file to its end; the payload of `import-finished`."""
-    answer = await start(client, csv, **more)
+async def run_import(client: TestClient, csv: str = VALID_CSV, **more: Any) -> dict[str, Any]:
+    """Import a small file and return the payload of `import-finished`."""
+    answer = await start_import(client, csv, **more)
     assert answer["success"], answer
-    return await payload(client, "import-finished")
+    return await receive_payload(client, "import-finished")
 
 
-async def payload(client: TestClient, event: str) -> dict[str, Any]:
-    """The payload of the next event of a name."""
-    given = (await client.receive_event(event))[0]
-    assert isinstance(given, dict)
-    return given
+async def receive_payload(client: TestClient, event: str) -> dict[str, Any]:
+    """Return the payload of the next event with a name."""
+    received = (await client.receive_event(event))[0]
+    assert isinstance(received, dict)
+    return received
 
 
-def names(client: TestClient) -> list[str]:
-    """What has come so far and was not looked at."""
+def received_names(client: TestClient) -> list[str]:
+    """Return the names of the received events that no test has taken."""
     return [name for name, _ in client.received]
 
 
-async def reached(stage: Stage, client: TestClient) -> None:
-    """Wait until whatever was sent to a client before now has come."""
+async def flush_events(client: TestClient) -> None:
+    """Wait until a client has received all events that were sent before."""
     await client.emit_with_ack("leave-import-room", 1)

@@ -1,8 +1,4 @@
-"""The whole application for the contract's tests: its clients, its HTTP, its time.
-
-Knows: the application's seams, a store of sessions such as Express keeps.
-Does not know: what any test wants.
-"""
+"""Harness of the contract tests: the hub application with a manual clock, clients and HTTP."""
 
 from __future__ import annotations
 
@@ -28,8 +24,11 @@ TIMEOUT = 60.0
 POLLING = "/socket.io/?EIO=4&transport=polling"
 
 
-class StageClock(FakeClock):
-    """Time that begins now, so that tokens signed by others are good, and then stands still."""
+class HubClock(FakeClock):
+    """A manual clock that starts at the current time.
+
+    Tokens that a test signs with the time of day are therefore valid.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,8 +38,8 @@ class StageClock(FakeClock):
         return self._epoch_ms + round(self.now * 1000)
 
 
-class Logins:
-    """HexTrackr's store of sessions, and the cookies that stand for them."""
+class SessionStore:
+    """An Express session store in SQLite, and the signed cookies of its sessions."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,7 +53,7 @@ class Logins:
             connection.execute(statement, values)
 
     def add(self, sid: str, *, lifetime: float = 86_400.0, **session: Any) -> dict[str, str]:
-        """Log somebody in; the headers that his browser sends from now on."""
+        """Store a session and return the headers that its browser sends."""
         expire = time.gmtime(time.time() + lifetime)
         self._write(
             "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?)",
@@ -65,6 +64,7 @@ class Logins:
         return self.headers(sid)
 
     def log_in(self, user: str = "7", role: str = "user", **more: Any) -> dict[str, str]:
+        """Store a session of a user and return the headers that its browser sends."""
         return self.add(f"sid-{user}", userId=user, username=f"user {user}", role=role, **more)
 
     def log_out(self, user: str = "7") -> None:
@@ -74,8 +74,8 @@ class Logins:
         return {"cookie": f"theme=dark; hextrackr.sid={self.cookies.sign(sid)}"}
 
 
-class Answer:
-    """A response over HTTP."""
+class Response:
+    """An HTTP response, parsed from its bytes."""
 
     def __init__(self, raw: bytes) -> None:
         head, _, self.body = raw.partition(b"\r\n\r\n")
@@ -88,8 +88,11 @@ class Answer:
         return json.loads(self.body)
 
 
-class Stage:
-    """One application: sockets without TCP, and a port where a test needs bytes."""
+class HubHarness:
+    """One hub application.
+
+    Socket.IO clients connect without TCP. HTTP requests go to a port on the loopback interface.
+    """
 
     def __init__(
         self,
@@ -99,16 +102,16 @@ class Stage:
         **settings: Any,
     ) -> None:
         self.directory = directory
-        self.logins = Logins(directory / "sessions.db")
+        self.session_store = SessionStore(directory / "sessions.db")
         defaults: dict[str, Any] = {
             "port": 0,
-            "database": directory / "stage.db",
+            "database": directory / "hub.db",
             "jwt_secret": SECRET,
             "session_secrets": (SESSION_SECRET,),
-            "sessions_database": self.logins.path,
+            "sessions_database": self.session_store.path,
             "cors_origins": ("https://app.example",),
         }
-        self.clock = StageClock()
+        self.clock = HubClock()
         self.application = Application(
             Settings(**(defaults | settings)), clock=self.clock, features=features
         )
@@ -120,7 +123,7 @@ class Stage:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def __aenter__(self) -> Stage:
+    async def __aenter__(self) -> HubHarness:
         self.port = await self.application.listen()
         return self
 
@@ -129,7 +132,7 @@ class Stage:
         await settle()
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, for the sockets and for the services."""
+        """Advance the clocks of the sockets and of the services."""
         self.clock.advance(seconds)
         await self.server.advance(seconds)
 
@@ -145,13 +148,13 @@ class Stage:
         on_connection: TestConnection | None = None,
         **auth: Any,
     ) -> TestClient:
-        """A connected client with a token."""
-        given = {"token": self.token(user, role)} | auth
-        client = await self.server.connect(namespace, auth=given, on_connection=on_connection)
+        """Connect a client that authenticates with a token, and return it."""
+        auth = {"token": self.token(user, role)} | auth
+        client = await self.server.connect(namespace, auth=auth, on_connection=on_connection)
         await settle()
         return client
 
-    async def refusal(
+    async def connect_error(
         self,
         namespace: str = "/",
         *,
@@ -159,25 +162,25 @@ class Stage:
         headers: dict[str, str] | None = None,
         on_connection: TestConnection | None = None,
     ) -> dict[str, Any]:
-        """Why a client is not let in: its message, and the data beside it."""
+        """Connect a client that must be refused; return the message and data of the refusal."""
         try:
             await self.server.connect(
                 namespace, auth=auth, headers=headers, on_connection=on_connection
             )
-        except ConnectError as refused:
-            return {"message": refused.message} | (refused.data or {})
-        raise AssertionError("the client was let in")
+        except ConnectError as error:
+            return {"message": error.message} | (error.data or {})
+        raise AssertionError("the server must refuse the client, but accepted the connection")
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
         headers: dict[str, str] | None = None,
         body: bytes | dict[str, Any] = b"",
         *,
-        only_head: bool = False,
-    ) -> Answer:
-        """Ask over HTTP; with `only_head`, do not wait for the body."""
+        head_only: bool = False,
+    ) -> Response:
+        """Send an HTTP request; with `head_only`, do not wait for the body of the response."""
         if isinstance(body, dict):
             body = json.dumps(body).encode()
         lines = {"host": f"127.0.0.1:{self.port}", "connection": "close"} | (headers or {})
@@ -187,18 +190,18 @@ class Stage:
         async with asyncio.timeout(TIMEOUT):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
-            raw = await (reader.readuntil(b"\r\n\r\n") if only_head else reader.read())
+            raw = await (reader.readuntil(b"\r\n\r\n") if head_only else reader.read())
             writer.close()
-        return Answer(raw)
+        return Response(raw)
 
     async def open_polling(self, headers: dict[str, str] | None = None) -> str:
-        """Open a session by polling; its sid."""
-        answer = await self.ask("GET", POLLING, headers)
-        assert answer.status == 200, answer.body
-        return str(json.loads(answer.body[1:])["sid"])
+        """Open an Engine.IO session over polling and return its sid."""
+        response = await self.request("GET", POLLING, headers)
+        assert response.status == 200, response.body
+        return str(json.loads(response.body[1:])["sid"])
 
-    async def settled(self, condition: Any) -> None:
-        """Wait, as long as a thread may need, until something is so."""
+    async def wait_until(self, condition: Any) -> None:
+        """Wait until a condition holds that another thread may change."""
         async with asyncio.timeout(TIMEOUT):
-            while not condition():  # noqa: ASYNC110 - a thread tells no event
+            while not condition():  # noqa: ASYNC110 - a thread sets no asyncio event
                 await asyncio.sleep(0.002)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from socketio_core.testing import TestClient, settle
-from tests.contract.support import Stage
+from tests.contract.support import HubHarness
 
 
 def events(client: TestClient, name: str) -> list[dict[str, Any]]:
@@ -20,8 +20,8 @@ async def start(client: TestClient, kind: Any = "ticket", number: Any = "5") -> 
     return answer
 
 
-async def test_s125_an_editor_is_there_once_however_often_he_starts(stage: Stage) -> None:
-    client, other = await stage.client("7"), await stage.client("8")
+async def test_s125_an_editor_is_there_once_however_often_he_starts(hub: HubHarness) -> None:
+    client, other = await hub.client("7"), await hub.client("8")
     for _ in range(3):
         answer = await start(client)
         assert len(answer["currentEditors"]) == 1
@@ -31,8 +31,8 @@ async def test_s125_an_editor_is_there_once_however_often_he_starts(stage: Stage
     assert len((await start(other))["currentEditors"]) == 1
 
 
-async def test_s125_keys_cannot_be_confused_by_separators(stage: Stage) -> None:
-    first, second = await stage.client("7"), await stage.client("8")
+async def test_s125_keys_cannot_be_confused_by_separators(hub: HubHarness) -> None:
+    first, second = await hub.client("7"), await hub.client("8")
     await start(first, "ticket", "a:b")
     assert len((await start(second, "ticket", "a"))["currentEditors"]) == 1
     assert (await start(second, "ticket:a", "b"))["code"] == "VALIDATION_ERROR"
@@ -53,16 +53,16 @@ async def test_s125_keys_cannot_be_confused_by_separators(stage: Stage) -> None:
     ],
 )
 async def test_s126_a_resource_has_a_known_type_and_an_id(
-    stage: Stage, kind: Any, number: Any, path: str
+    hub: HubHarness, kind: Any, number: Any, path: str
 ) -> None:
-    client = await stage.client()
+    client = await hub.client()
     for event in ("start-editing", "stop-editing", "watch-resource", "unwatch-resource"):
         answer = await client.emit_with_ack(event, kind, number)
         assert (answer["code"], answer["fields"][0]["path"]) == ("VALIDATION_ERROR", path)
 
 
-async def test_s126_a_socket_edits_20_resources_at_most(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s126_a_socket_edits_20_resources_at_most(hub: HubHarness) -> None:
+    client = await hub.client()
     for number in range(20):
         assert (await start(client, "device", number))["success"]
     assert (await start(client, "device", 20))["code"] == "CONFLICT"
@@ -71,21 +71,21 @@ async def test_s126_a_socket_edits_20_resources_at_most(stage: Stage) -> None:
     assert (await start(client, "device", 20))["success"]
 
 
-async def test_s126_who_does_nothing_for_long_edits_no_more(set_up: Any) -> None:
-    stage: Stage = await set_up(editing_idle_seconds=100.0)
-    client, other = await stage.client("7"), await stage.client("8")
+async def test_s126_who_does_nothing_for_long_edits_no_more(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(editing_idle_seconds=100.0)
+    client, other = await hub.client("7"), await hub.client("8")
     await start(client, "ticket", "1")
     await start(client, "ticket", "2")
-    await stage.advance(90)
+    await hub.advance(90)
     await start(client, "ticket", "2")
-    await stage.advance(30)
+    await hub.advance(30)
     assert [each["resourceId"] for each in events(other, "stopped")] == ["1"]
-    await stage.advance(100)
+    await hub.advance(100)
     assert [each["resourceId"] for each in events(other, "stopped")] == ["1", "2"]
 
 
-async def test_s127_others_hear_of_the_first_socket_of_a_user(stage: Stage) -> None:
-    first, second, other = [await stage.client(user) for user in ("7", "7", "8")]
+async def test_s127_others_hear_of_the_first_socket_of_a_user(hub: HubHarness) -> None:
+    first, second, other = [await hub.client(user) for user in ("7", "7", "8")]
     await start(first, "ticket", 5)
     await start(second, "ticket", 5)
     (payload,) = events(other, "started")
@@ -94,16 +94,16 @@ async def test_s127_others_hear_of_the_first_socket_of_a_user(stage: Stage) -> N
         "resourceId": 5,
         "userId": "7",
         "user": {"id": "7", "username": "7"},
-        "timestamp": stage.clock.epoch_ms(),
+        "timestamp": hub.clock.epoch_ms(),
     }
     assert events(first, "started") == []
 
 
 @pytest.fixture
-async def scoped(set_up: Any) -> Stage:
-    """A stage whose presence is for those who watch."""
-    stage: Stage = await set_up(presence_scope="watchers", max_rooms=6)
-    return stage
+async def scoped(start_hub: Any) -> HubHarness:
+    """A hub whose presence is for those who watch."""
+    hub: HubHarness = await start_hub(presence_scope="watchers", max_rooms=6)
+    return hub
 
 
 async def watch(client: TestClient, kind: Any = "ticket", number: Any = "5") -> dict[str, Any]:
@@ -112,7 +112,9 @@ async def watch(client: TestClient, kind: Any = "ticket", number: Any = "5") -> 
     return answer
 
 
-async def test_s127_s134_in_the_scope_of_watchers_only_they_hear_of_editors(scoped: Stage) -> None:
+async def test_s127_s134_in_the_scope_of_watchers_only_they_hear_of_editors(
+    scoped: HubHarness,
+) -> None:
     editor, watcher, elsewhere, other = [
         await scoped.client(user) for user in ("7", "8", "9", "10")
     ]
@@ -125,7 +127,7 @@ async def test_s127_s134_in_the_scope_of_watchers_only_they_hear_of_editors(scop
         assert client.received == []
 
 
-async def test_s127_who_edits_watches_until_he_stops(scoped: Stage) -> None:
+async def test_s127_who_edits_watches_until_he_stops(scoped: HubHarness) -> None:
     first, second = await scoped.client("7"), await scoped.client("8")
     await start(first, "ticket", 5)
     await start(second, "ticket", "5")
@@ -137,7 +139,7 @@ async def test_s127_who_edits_watches_until_he_stops(scoped: Stage) -> None:
 
 
 async def test_s127_watching_goes_on_where_editing_ends_and_the_other_way_round(
-    scoped: Stage,
+    scoped: HubHarness,
 ) -> None:
     client, other = await scoped.client("7"), await scoped.client("8")
     await watch(client)
@@ -154,14 +156,16 @@ async def test_s127_watching_goes_on_where_editing_ends_and_the_other_way_round(
     assert len(events(client, "started")) == 1
 
 
-async def test_s127_who_watches_learns_who_edits_already(stage: Stage) -> None:
-    editor, watcher = await stage.client("7"), await stage.client("8")
+async def test_s127_who_watches_learns_who_edits_already(hub: HubHarness) -> None:
+    editor, watcher = await hub.client("7"), await hub.client("8")
     await start(editor)
     (found,) = (await watch(watcher))["currentEditors"]
     assert (found["userId"], "socketId" in found) == ("7", False)
 
 
-async def test_s126_a_socket_watches_as_many_resources_as_it_may_have_rooms(scoped: Stage) -> None:
+async def test_s126_a_socket_watches_as_many_resources_as_it_may_have_rooms(
+    scoped: HubHarness,
+) -> None:
     client = await scoped.client("7")
     free = 6 - len(scoped.io.sockets[client.id].rooms)
     for number in range(free):
@@ -175,7 +179,7 @@ async def test_s126_a_socket_watches_as_many_resources_as_it_may_have_rooms(scop
 
 
 async def test_s132_watchers_hear_of_who_was_cut_off_and_watch_on_when_they_come_back(
-    scoped: Stage,
+    scoped: HubHarness,
 ) -> None:
     editor, watcher = await scoped.client("7"), await scoped.client("8")
     await watch(watcher)
@@ -189,11 +193,11 @@ async def test_s132_watchers_hear_of_who_was_cut_off_and_watch_on_when_they_come
 
 @pytest.mark.parametrize(("scope", "seen"), [("everyone", ["5", "6"]), ("watchers", ["6"])])
 async def test_s086_s128_get_data_shows_the_editors_that_one_hears_of(
-    set_up: Any, scope: str, seen: list[str]
+    start_hub: Any, scope: str, seen: list[str]
 ) -> None:
     """Who edits what now: no socket is named, and watchers see what they watch."""
-    stage: Stage = await set_up(presence_scope=scope)
-    editor, asker = await stage.client("7"), await stage.client("1", "admin")
+    hub: HubHarness = await start_hub(presence_scope=scope)
+    editor, asker = await hub.client("7"), await hub.client("1", "admin")
     await start(editor, "ticket", "5")
     await start(editor, "ticket", "6")
     await watch(asker, "ticket", "6")
@@ -205,37 +209,37 @@ async def test_s086_s128_get_data_shows_the_editors_that_one_hears_of(
 
 
 async def test_s128_current_editors_are_users_and_only_ones_own_socket_is_named(
-    stage: Stage,
+    hub: HubHarness,
 ) -> None:
-    first, second, other = [await stage.client(user) for user in ("7", "7", "8")]
+    first, second, other = [await hub.client(user) for user in ("7", "7", "8")]
     await start(first)
-    await stage.advance(1)
+    await hub.advance(1)
     await start(second)
     answer = await start(other)
     assert answer == {
         "success": True,
         "currentEditors": [
-            {"userId": "7", "username": "7", "startTime": stage.clock.epoch_ms() - 1000},
+            {"userId": "7", "username": "7", "startTime": hub.clock.epoch_ms() - 1000},
             {
                 "userId": "8",
                 "username": "8",
-                "startTime": stage.clock.epoch_ms(),
+                "startTime": hub.clock.epoch_ms(),
                 "socketId": other.id,
             },
         ],
     }
 
 
-async def test_s129_stopping_may_be_answered_and_need_not_have_begun(stage: Stage) -> None:
-    client, other = await stage.client("7"), await stage.client("8")
+async def test_s129_stopping_may_be_answered_and_need_not_have_begun(hub: HubHarness) -> None:
+    client, other = await hub.client("7"), await hub.client("8")
     assert await client.emit_with_ack("stop-editing", "ticket", "5") == {"success": True}
     client.emit("stop-editing", "ticket", "5")
     await settle()
     assert client.received == other.received == []
 
 
-async def test_s130_others_hear_when_the_last_socket_of_a_user_stops(stage: Stage) -> None:
-    first, second, other = [await stage.client(user) for user in ("7", "7", "8")]
+async def test_s130_others_hear_when_the_last_socket_of_a_user_stops(hub: HubHarness) -> None:
+    first, second, other = [await hub.client(user) for user in ("7", "7", "8")]
     await start(first)
     await start(second)
     await first.emit_with_ack("stop-editing", "ticket", "5")
@@ -246,50 +250,50 @@ async def test_s130_others_hear_when_the_last_socket_of_a_user_stops(stage: Stag
     assert payload["user"] == {"id": "7", "username": "7"}
 
 
-async def test_s131_the_name_is_the_principals(stage: Stage) -> None:
-    client = await stage.server.connect(
-        auth={"token": stage.token("7", username="alice"), "username": "mallory"}
+async def test_s131_the_name_is_the_principals(hub: HubHarness) -> None:
+    client = await hub.server.connect(
+        auth={"token": hub.token("7", username="alice"), "username": "mallory"}
     )
     answer = await start(client)
     assert answer["currentEditors"][0]["username"] == "alice"
 
 
-async def test_s132_who_leaves_is_no_ghost(stage: Stage) -> None:
-    client, other = await stage.client("7"), await stage.client("8")
+async def test_s132_who_leaves_is_no_ghost(hub: HubHarness) -> None:
+    client, other = await hub.client("7"), await hub.client("8")
     await start(client)
     client.disconnect()
     await settle()
     assert len(events(other, "stopped")) == 1
-    assert len(stage.application.services.editing) == 0
+    assert len(hub.application.services.editing) == 0
 
 
-async def test_s132_who_is_cut_off_has_a_grace(stage: Stage) -> None:
-    client, other = await stage.client("7"), await stage.client("8")
+async def test_s132_who_is_cut_off_has_a_grace(hub: HubHarness) -> None:
+    client, other = await hub.client("7"), await hub.client("8")
     await start(client)
     client.connection.cut()
-    await stage.advance(9)
+    await hub.advance(9)
     assert events(other, "stopped") == []
-    await stage.advance(2)
+    await hub.advance(2)
     assert len(events(other, "stopped")) == 1
-    assert len(stage.application.services.editing) == 0
+    assert len(hub.application.services.editing) == 0
 
 
-async def test_s132_who_comes_back_in_time_edits_on(stage: Stage) -> None:
-    client, other = await stage.client("7"), await stage.client("8")
+async def test_s132_who_comes_back_in_time_edits_on(hub: HubHarness) -> None:
+    client, other = await hub.client("7"), await hub.client("8")
     await start(client)
     client.connection.cut()
-    await stage.advance(5)
-    back = await stage.client("7", pid=client.pid)
+    await hub.advance(5)
+    back = await hub.client("7", pid=client.pid)
     assert back.id == client.id
-    await stage.advance(60)
+    await hub.advance(60)
     assert events(other, "stopped") == []
     assert (await start(back))["currentEditors"][0]["socketId"] == back.id
     assert len(events(other, "started")) == 1
 
 
-async def test_s132_without_recovery_there_is_no_grace(set_up: Any) -> None:
-    stage: Stage = await set_up(recovery_seconds=0.0)
-    client, other = await stage.client("7"), await stage.client("8")
+async def test_s132_without_recovery_there_is_no_grace(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(recovery_seconds=0.0)
+    client, other = await hub.client("7"), await hub.client("8")
     await start(client)
     client.connection.cut()
     await settle()

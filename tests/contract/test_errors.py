@@ -9,7 +9,7 @@ import pytest
 
 from socketio_core import Socket
 from socketio_core.testing import TestClient, settle
-from tests.contract.support import Stage
+from tests.contract.support import HubHarness
 from tests.hextrackr_server.support import csv_text, finding_row
 
 
@@ -19,20 +19,20 @@ async def told(client: TestClient) -> dict[str, Any]:
     return payload
 
 
-async def test_s075_a_refused_connection_has_a_code_and_a_type(stage: Stage) -> None:
+async def test_s075_a_refused_connection_has_a_code_and_a_type(hub: HubHarness) -> None:
     """`error.data.code` and `error.data.type` exist, for every way to be refused."""
-    expired = stage.logins.log_in("7", lifetime=-5)
+    expired = hub.session_store.log_in("7", lifetime=-5)
     for namespace, auth, headers, code in (
         ("/", {}, {}, "UNAUTHORIZED"),
         ("/", {}, expired, "SESSION_EXPIRED"),
-        ("/admin", {"token": stage.token()}, {}, "FORBIDDEN"),
+        ("/admin", {"token": hub.token()}, {}, "FORBIDDEN"),
     ):
-        refusal = await stage.refusal(namespace, auth=auth, headers=headers)
+        refusal = await hub.connect_error(namespace, auth=auth, headers=headers)
         assert (refusal["code"], refusal["type"]) == (code, "UnauthorizedError")
 
 
-async def test_s076_nothing_is_ever_emitted_as_error(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s076_nothing_is_ever_emitted_as_error(hub: HubHarness) -> None:
+    client = await hub.client()
     for event in ("nothing-like-this", "start-import", "join-import-room", "error"):
         client.emit(event)
     await settle()
@@ -40,20 +40,20 @@ async def test_s076_nothing_is_ever_emitted_as_error(stage: Stage) -> None:
     assert names == {"application-error"}
 
 
-async def test_s077_application_error_says_what_and_of_which_event(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s077_application_error_says_what_and_of_which_event(hub: HubHarness) -> None:
+    client = await hub.client()
     client.emit("join-import-room", 999)
     error = await told(client)
     assert error == {
         "code": "NOT_FOUND",
         "message": "There is no such import",
         "event": "join-import-room",
-        "timestamp": stage.clock.epoch_ms(),
+        "timestamp": hub.clock.epoch_ms(),
     }
 
 
-async def test_s078_a_failed_import_is_told_with_its_code(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s078_a_failed_import_is_told_with_its_code(hub: HubHarness) -> None:
+    client = await hub.client()
     payload = {"source": "inline", "filename": "x.csv", "csv": "Location,Devices\n1,2\n"}
     assert (await client.emit_with_ack("start-import", payload))["success"]
     failed = (await client.receive_event("import-failed"))[0]
@@ -63,9 +63,9 @@ async def test_s078_a_failed_import_is_told_with_its_code(stage: Stage) -> None:
 
 @pytest.mark.parametrize("arguments", [(), (None,), ({"source": "inline"},), ("x", 2, 3), ([[]],)])
 async def test_s079_a_validation_error_always_has_fields(
-    stage: Stage, arguments: tuple[Any, ...]
+    hub: HubHarness, arguments: tuple[Any, ...]
 ) -> None:
-    client = await stage.client()
+    client = await hub.client()
     client.emit("start-import", *arguments)
     error = await told(client)
     assert error["code"] == "VALIDATION_ERROR"
@@ -80,11 +80,11 @@ def break_down(socket: Socket) -> None:
 
 
 async def test_s080_s083_s084_a_bug_is_told_by_an_id_that_the_log_has(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    hub: HubHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No internal text leaks, with an ack or without one; the id leads to the traceback."""
-    stage.io.on("break", break_down)
-    client = await stage.client()
+    hub.io.on("break", break_down)
+    client = await hub.client()
     with caplog.at_level(logging.ERROR):
         client.emit("break")
         error = await told(client)
@@ -105,13 +105,13 @@ async def test_s080_s083_s084_a_bug_is_told_by_an_id_that_the_log_has(
     assert client.connected
 
 
-async def test_s084_a_bug_behind_an_await_is_told_as_well(stage: Stage) -> None:
+async def test_s084_a_bug_behind_an_await_is_told_as_well(hub: HubHarness) -> None:
     async def break_later(socket: Socket) -> None:
         await settle()
         raise RuntimeError("late")
 
-    stage.io.on("break", break_later)
-    client = await stage.client()
+    hub.io.on("break", break_later)
+    client = await hub.client()
     client.emit("break")
     assert (await told(client))["code"] == "HANDLER_ERROR"
     assert (await client.emit_with_ack("break"))["code"] == "HANDLER_ERROR"
@@ -119,8 +119,10 @@ async def test_s084_a_bug_behind_an_await_is_told_as_well(stage: Stage) -> None:
 
 @pytest.mark.parametrize("namespace", ["/", "/admin", "/users"])
 @pytest.mark.parametrize("event", ["nothing-like-this", "__proto__", 5, "x" * 500])
-async def test_s081_an_unknown_event_is_answered(stage: Stage, namespace: str, event: Any) -> None:
-    client = await stage.client("1", "admin", namespace)
+async def test_s081_an_unknown_event_is_answered(
+    hub: HubHarness, namespace: str, event: Any
+) -> None:
+    client = await hub.client("1", "admin", namespace)
     answer = await client.emit_with_ack(event, {"a": 1})
     assert (answer["success"], answer["code"]) == (False, "UNKNOWN_EVENT")
     client.emit(event)
@@ -131,16 +133,16 @@ async def test_s081_an_unknown_event_is_answered(stage: Stage, namespace: str, e
 
 @pytest.mark.parametrize("event", ["error", "reconnect"])
 async def test_s082_what_a_client_calls_error_is_an_event_like_any_other(
-    stage: Stage, event: str
+    hub: HubHarness, event: str
 ) -> None:
-    client, other = await stage.client("7"), await stage.client("8")
+    client, other = await hub.client("7"), await hub.client("8")
     assert (await client.emit_with_ack(event, "forged"))["code"] == "UNKNOWN_EVENT"
-    assert stage.application.context.metrics.snapshot()["errors"] == 0
+    assert hub.application.context.metrics.snapshot()["errors"] == 0
     assert other.received == []
 
 
-async def test_s085_start_import_has_a_contract(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s085_start_import_has_a_contract(hub: HubHarness) -> None:
+    client = await hub.client()
     payload = {"source": "inline", "filename": "x.csv", "csv": csv_text([finding_row()])}
     answer = await client.emit_with_ack("start-import", payload)
     assert set(answer) == {"success", "importId", "sessionId", "status", "totalRecords"}
@@ -148,8 +150,8 @@ async def test_s085_start_import_has_a_contract(stage: Stage) -> None:
     assert (await client.receive_event("import-finished"))[0]["status"] == "completed"
 
 
-async def test_s086_get_data_gives_nothing_that_is_not_on_its_list(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s086_get_data_gives_nothing_that_is_not_on_its_list(hub: HubHarness) -> None:
+    client = await hub.client()
     answer = await client.emit_with_ack("get-data", {"resource": "sqlite_master"})
     assert not answer["success"]
     assert answer["code"] in {"VALIDATION_ERROR", "UNKNOWN_EVENT"}

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.imports import FOREIGN, GOOD
-from tests.contract.support import Answer, Stage
+from tests.contract.imports import UNKNOWN_COLUMNS_CSV, VALID_CSV
+from tests.contract.support import HubHarness, Response
 
 pytestmark = pytest.mark.interop
 
@@ -66,7 +66,7 @@ class Page:
             await asyncio.wait_for(self._process.wait(), TIMEOUT)
 
 
-async def open_page(stage: Stage, headers: dict[str, str]) -> Page:
+async def open_page(hub: HubHarness, headers: dict[str, str]) -> Page:
     node = shutil.which("node")
     assert node, "Node is missing: install it, the pages need it"
     assert CLIENT.is_dir(), f"{CLIENT} is missing: run `make setup`"
@@ -74,7 +74,7 @@ async def open_page(stage: Stage, headers: dict[str, str]) -> Page:
         node,
         str(SCRIPT),
         str(CLIENT),
-        stage.url,
+        hub.url,
         headers["cookie"],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -84,13 +84,13 @@ async def open_page(stage: Stage, headers: dict[str, str]) -> Page:
 
 
 @pytest.fixture
-async def page(stage: Stage) -> AsyncIterator[Page]:
-    opened = await open_page(stage, stage.logins.log_in("7"))
+async def page(hub: HubHarness) -> AsyncIterator[Page]:
+    opened = await open_page(hub, hub.session_store.log_in("7"))
     yield opened
     await opened.end()
 
 
-async def upload(stage: Stage, session: str, content: str) -> Answer:
+async def upload(hub: HubHarness, session: str, content: str) -> Response:
     """POST a form as the page does."""
     fields = {"vendor": "cisco", "scanDate": "2025-09-30", "sessionId": session}
     parts = [
@@ -101,29 +101,29 @@ async def upload(stage: Stage, session: str, content: str) -> Answer:
         f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="csvFile"; filename="scan.csv"\r\n'
         f"content-type: text/csv\r\n\r\n{content}\r\n--{BOUNDARY}--\r\n"
     )
-    headers = stage.logins.headers("sid-7") | {
+    headers = hub.session_store.headers("sid-7") | {
         "content-type": f"multipart/form-data; boundary={BOUNDARY}",
-        "origin": stage.url,
+        "origin": hub.url,
     }
     path = "/api/vulnerabilities/import-staging"
-    return await stage.ask("POST", path, headers, "".join(parts).encode())
+    return await hub.request("POST", path, headers, "".join(parts).encode())
 
 
-async def joined(stage: Stage, session: str) -> None:
-    adapter = stage.io.main.adapter
-    await stage.settled(lambda: any(
-        f"progress-{session}" in adapter.rooms_of(each) for each in list(stage.io.sockets)
+async def joined(hub: HubHarness, session: str) -> None:
+    adapter = hub.io.main.adapter
+    await hub.wait_until(lambda: any(
+        f"progress-{session}" in adapter.rooms_of(each) for each in list(hub.io.sockets)
     ))  # fmt: skip
 
 
 async def test_s001_an_import_is_watched_by_a_page_that_joined_before_it_existed(
-    stage: Stage, page: Page
+    hub: HubHarness, page: Page
 ) -> None:
     await page.ready()
     session = "import-1735088423891-a3b2c1d4e"
     page.do(f"join {session}")
-    await joined(stage, session)
-    answer = await upload(stage, session, GOOD)
+    await joined(hub, session)
+    answer = await upload(hub, session, VALID_CSV)
     assert (answer.status, answer.json()["message"]) == (200, "CSV import started")
     complete = await page.until("progress-complete")
     updates = [detail for what, detail in page.seen if what == "progress-update"]
@@ -142,30 +142,30 @@ async def test_s001_an_import_is_watched_by_a_page_that_joined_before_it_existed
 
 
 async def test_s120_a_page_sees_an_error_as_a_status_that_it_understands(
-    stage: Stage, page: Page
+    hub: HubHarness, page: Page
 ) -> None:
     await page.ready()
     page.do("join import-1-bad")
-    await joined(stage, "import-1-bad")
-    await upload(stage, "import-1-bad", FOREIGN)
+    await joined(hub, "import-1-bad")
+    await upload(hub, "import-1-bad", UNKNOWN_COLUMNS_CSV)
     status = await page.until("progress-status")
     assert (status["status"], "no host" in status["message"]) == ("error", True)
 
 
 async def test_s034_a_page_comes_back_when_the_server_tells_it_to_leave(
-    stage: Stage, page: Page
+    hub: HubHarness, page: Page
 ) -> None:
     await page.ready()
-    stage.io.in_("user-7").disconnect_sockets()
+    hub.io.in_("user-7").disconnect_sockets()
     assert await page.until("disconnect") == "io server disconnect"
     await page.ready()
     page.do("join import-1-again")
-    await joined(stage, "import-1-again")
+    await joined(hub, "import-1-again")
 
 
-async def test_s034_a_page_whose_connection_is_lost_stays_away(stage: Stage, page: Page) -> None:
+async def test_s034_a_page_whose_connection_is_lost_stays_away(hub: HubHarness, page: Page) -> None:
     await page.ready()
-    for session in list(stage.io.engine.sessions.values()):
+    for session in list(hub.io.engine.sessions.values()):
         session.close()
     assert await page.until("disconnect") == "transport close"
     page.do("quit")
@@ -174,9 +174,9 @@ async def test_s034_a_page_whose_connection_is_lost_stays_away(stage: Stage, pag
 
 
 async def test_s020_a_page_that_is_not_logged_in_gives_up_after_five_attempts(
-    stage: Stage,
+    hub: HubHarness,
 ) -> None:
-    page = await open_page(stage, stage.logins.headers("sid-unknown"))
+    page = await open_page(hub, hub.session_store.headers("sid-unknown"))
     await page.until("gave up")
     errors = [detail for what, detail in page.seen if what == "connect_error"]
     assert len(errors) == 6

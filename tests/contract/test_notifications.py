@@ -11,39 +11,39 @@ import pytest
 
 from hextrackr_server.errors import ServiceError
 from socketio_core.testing import TestClient, settle
-from tests.contract.support import Stage
+from tests.contract.support import HubHarness
 from tests.hextrackr_server.support import csv_text, finding_row
 
 
-async def everybody(stage: Stage) -> dict[str, Any]:
+async def everybody(hub: HubHarness) -> dict[str, Any]:
     """A client in each namespace, each on a connection of its own."""
-    return {name: await stage.client("1", "admin", name) for name in ("/", "/admin", "/users")}
+    return {name: await hub.client("1", "admin", name) for name in ("/", "/admin", "/users")}
 
 
-def restarted(directory: Path, after: float, **settings: Any) -> Stage:
+def restarted(directory: Path, after: float, **settings: Any) -> HubHarness:
     """The server once more, so many seconds after it was started first; not listening yet."""
-    stage = Stage(directory, **settings)
-    stage.clock.advance(after)
-    return stage
+    hub = HubHarness(directory, **settings)
+    hub.clock.advance(after)
+    return hub
 
 
-async def test_s064_a_system_notification_reaches_who_is_logged_in(stage: Stage) -> None:
-    client = await stage.client()
-    anonymous = stage.server.open_connection()
-    stage.application.services.notifications.system("warning", "Disk is full")
+async def test_s064_a_system_notification_reaches_who_is_logged_in(hub: HubHarness) -> None:
+    client = await hub.client()
+    anonymous = hub.server.open_connection()
+    hub.application.services.notifications.system("warning", "Disk is full")
     (payload, *_) = await client.receive_event("system-notification")
     assert payload.pop("id")
     assert payload == {
         "type": "warning",
         "message": "Disk is full",
-        "timestamp": stage.clock.epoch_ms(),
+        "timestamp": hub.clock.epoch_ms(),
     }
     assert not anonymous.clients
 
 
-async def test_s065_a_user_notification_reaches_all_sockets_of_its_user(stage: Stage) -> None:
-    mine, also_mine, other = [await stage.client(user) for user in ("7", "7", "8")]
-    number = stage.application.services.notifications.user("7", "import", "Done", {"importId": 5})
+async def test_s065_a_user_notification_reaches_all_sockets_of_its_user(hub: HubHarness) -> None:
+    mine, also_mine, other = [await hub.client(user) for user in ("7", "7", "8")]
+    number = hub.application.services.notifications.user("7", "import", "Done", {"importId": 5})
     for client in (mine, also_mine):
         (payload, *_) = await client.receive_event("user-notification")
         assert payload == {
@@ -51,7 +51,7 @@ async def test_s065_a_user_notification_reaches_all_sockets_of_its_user(stage: S
             "type": "import",
             "message": "Done",
             "data": {"importId": 5},
-            "timestamp": stage.clock.epoch_ms(),
+            "timestamp": hub.clock.epoch_ms(),
         }
     await settle()
     assert other.received == []
@@ -70,96 +70,98 @@ def acking(client: TestClient) -> TestClient:
     return client
 
 
-async def kept(stage: Stage, user: str = "7") -> list[str]:
+async def kept(hub: HubHarness, user: str = "7") -> list[str]:
     """What is kept for a user, once all that was to be written is written."""
-    delivery = stage.application.services.delivery
+    delivery = hub.application.services.delivery
     assert delivery is not None
-    found = await stage.application.services.writer.run(
-        delivery._store.waiting, user, stage.clock.epoch_ms()
+    found = await hub.application.services.writer.run(
+        delivery._store.waiting, user, hub.clock.epoch_ms()
     )
     return [json.loads(each.payload)["message"] for each in found]
 
 
-async def test_s065_s138_one_ack_is_enough_for_all_sockets_of_a_user(set_up: Any) -> None:
-    stage: Stage = await set_up(notification_acks=True)
-    silent, mine, other = [await stage.client(user) for user in ("7", "7", "8")]
+async def test_s065_s138_one_ack_is_enough_for_all_sockets_of_a_user(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(notification_acks=True)
+    silent, mine, other = [await hub.client(user) for user in ("7", "7", "8")]
     acking(mine)
-    number = stage.application.services.notifications.user("7", "import", "Done", {"importId": 5})
-    assert await kept(stage) == ["Done"]
+    number = hub.application.services.notifications.user("7", "import", "Done", {"importId": 5})
+    assert await kept(hub) == ["Done"]
     for client in (silent, mine):
         assert (await client.receive_event("user-notification"))[0] == {
             "id": number,
             "type": "import",
             "message": "Done",
             "data": {"importId": 5},
-            "timestamp": stage.clock.epoch_ms(),
+            "timestamp": hub.clock.epoch_ms(),
         }
-    await stage.advance(60)
-    assert await kept(stage) == []
-    back = await stage.client("7")
+    await hub.advance(60)
+    assert await kept(hub) == []
+    back = await hub.client("7")
     await settle()
     assert silent.received == mine.received == back.received == other.received == []
 
 
 async def test_s065_s138_who_does_not_ack_is_told_a_few_times_and_again_when_he_comes_back(
-    set_up: Any,
+    start_hub: Any,
 ) -> None:
     """Each time with the same id, by which a client drops doubles."""
-    stage: Stage = await set_up(
+    hub: HubHarness = await start_hub(
         notification_acks=True, notification_timeout=2.0, notification_attempts=3
     )
-    silent = await stage.client("7")
-    stage.application.services.notifications.user("7", "x", "hello")
+    silent = await hub.client("7")
+    hub.application.services.notifications.user("7", "x", "hello")
     for seconds, times in ((0, 1), (1.9, 1), (0.2, 2), (2, 3), (60, 3)):
-        await stage.advance(seconds)
+        await hub.advance(seconds)
         assert told(silent) == ["hello"] * times
-    back = acking(await stage.client("7"))
+    back = acking(await hub.client("7"))
     payload = (await back.receive_event("user-notification"))[0]
     assert [args[0] for args in silent.events("user-notification")] == [payload] * 4
-    await stage.advance(2)
-    assert await kept(stage) == []
+    await hub.advance(2)
+    assert await kept(hub) == []
 
 
 async def test_s065_s138_what_came_while_a_user_was_away_awaits_him_over_a_restart(
     tmp_path: Path,
 ) -> None:
-    async with Stage(tmp_path, notification_acks=True) as stage:
+    async with HubHarness(tmp_path, notification_acks=True) as hub:
         for message in ("first", "second"):
-            stage.application.services.notifications.user("7", "x", message)
-        stage.application.services.notifications.user("8", "x", "for another")
-    async with restarted(tmp_path, 60, notification_acks=True) as stage:
-        client = acking(await stage.client("7"))
+            hub.application.services.notifications.user("7", "x", message)
+        hub.application.services.notifications.user("8", "x", "for another")
+    async with restarted(tmp_path, 60, notification_acks=True) as hub:
+        client = acking(await hub.client("7"))
         for message in ("first", "second"):
             assert (await client.receive_event("user-notification"))[0]["message"] == message
         await settle()
-        assert (await kept(stage), await kept(stage, "8")) == ([], ["for another"])
+        assert (await kept(hub), await kept(hub, "8")) == ([], ["for another"])
 
 
-async def test_s138_who_is_cut_off_before_his_ack_is_told_on_his_next_socket(set_up: Any) -> None:
-    stage: Stage = await set_up(notification_acks=True)
-    client = await stage.client("7")
-    stage.application.services.notifications.user("7", "x", "hello")
+async def test_s138_who_is_cut_off_before_his_ack_is_told_on_his_next_socket(
+    start_hub: Any,
+) -> None:
+    hub: HubHarness = await start_hub(notification_acks=True)
+    client = await hub.client("7")
+    hub.application.services.notifications.user("7", "x", "hello")
     await settle()
     assert told(client) == ["hello"]
     client.connection.cut()
-    back = acking(await stage.client("7", pid=client.pid))
+    back = acking(await hub.client("7", pid=client.pid))
     assert (await back.receive_event("user-notification"))[0]["message"] == "hello"
     await settle()
-    assert await kept(stage) == []
+    assert await kept(hub) == []
 
 
-async def test_s065_what_is_kept_for_a_user_is_bounded_in_number_and_age(set_up: Any) -> None:
-    stage: Stage = await set_up(
+async def test_s065_what_is_kept_for_a_user_is_bounded_in_number_and_age(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(
         notification_acks=True, notifications_kept=3, notifications_kept_seconds=600.0
     )
     for number in range(5):
-        stage.application.services.notifications.user("7", "x", str(number))
-    stage.application.services.notifications.user("8", "x", "for another")
-    assert await kept(stage) == ["2", "3", "4"]
-    await stage.advance(300)
-    stage.application.services.notifications.user("7", "x", "5")
-    await stage.advance(301)
-    assert (await kept(stage), await kept(stage, "8")) == (["5"], [])
+        hub.application.services.notifications.user("7", "x", str(number))
+    hub.application.services.notifications.user("8", "x", "for another")
+    assert await kept(hub) == ["2", "3", "4"]
+    await hub.advance(300)
+    hub.application.services.notifications.user("7", "x", "5")
+    await hub.advance(301)
+    assert (await kept(hub), await kept(hub, "8")) == (["5"], [])
 
 
 @pytest.mark.parametrize(
@@ -173,93 +175,93 @@ async def test_s065_what_is_kept_for_a_user_is_bounded_in_number_and_age(set_up:
     ],
 )
 async def test_s065_what_cannot_be_kept_is_refused_by_field(
-    set_up: Any, user: str, data: Any, path: str
+    start_hub: Any, user: str, data: Any, path: str
 ) -> None:
-    stage: Stage = await set_up(notification_acks=True)
+    hub: HubHarness = await start_hub(notification_acks=True)
     with pytest.raises(ServiceError) as refusal:
-        stage.application.services.notifications.user(user, "x", "hello", data)
+        hub.application.services.notifications.user(user, "x", "hello", data)
     assert refusal.value.fields is not None
     assert refusal.value.fields[0]["path"] == path
-    assert await kept(stage, user) == []
+    assert await kept(hub, user) == []
 
 
 async def test_s138_at_shutdown_nothing_is_left_running_and_what_was_not_acked_is_kept(
-    set_up: Any, tmp_path: Path
+    start_hub: Any, tmp_path: Path
 ) -> None:
-    stage: Stage = await set_up(notification_acks=True)
-    silent, answering = await stage.client("7"), acking(await stage.client("8"))
+    hub: HubHarness = await start_hub(notification_acks=True)
+    silent, answering = await hub.client("7"), acking(await hub.client("8"))
     for user in ("7", "8", "9"):
-        stage.application.services.notifications.user(user, "x", "hello")
+        hub.application.services.notifications.user(user, "x", "hello")
     await settle()
     assert told(silent) == told(answering) == ["hello"]
-    await stage.application.shutdown()
+    await hub.application.shutdown()
     names = [task.get_name() for task in asyncio.all_tasks()]
     assert "hextrackr notification" not in names
-    async with restarted(tmp_path, 1, notification_acks=True) as stage:
-        assert [await kept(stage, user) for user in ("7", "8", "9")] == [["hello"], [], ["hello"]]
+    async with restarted(tmp_path, 1, notification_acks=True) as hub:
+        assert [await kept(hub, user) for user in ("7", "8", "9")] == [["hello"], [], ["hello"]]
 
 
 @pytest.mark.parametrize(
     ("kind", "message"), [(None, "x"), ("a b", "x"), ("x", ""), ("x", " "), ("x", "x" * 2001)]
 )
 async def test_s064_s065_a_notification_has_a_type_and_a_text(
-    stage: Stage, kind: Any, message: Any
+    hub: HubHarness, kind: Any, message: Any
 ) -> None:
     with pytest.raises(ServiceError):
-        stage.application.services.notifications.system(kind, message)
+        hub.application.services.notifications.system(kind, message)
 
 
-async def test_s070_s071_maintenance_begins_and_ends_by_the_clock(stage: Stage) -> None:
-    clients = await everybody(stage)
-    admin, user = clients["/admin"], await stage.client("7")
-    start = stage.clock.epoch_ms() + 60_000
+async def test_s070_s071_maintenance_begins_and_ends_by_the_clock(hub: HubHarness) -> None:
+    clients = await everybody(hub)
+    admin, user = clients["/admin"], await hub.client("7")
+    start = hub.clock.epoch_ms() + 60_000
     payload = {"startTime": start, "duration": 120_000, "message": "New disks"}
     answer = await admin.emit_with_ack("system-maintenance", payload)
     assert answer["success"]
-    maintenance = stage.application.services.maintenance
+    maintenance = hub.application.services.maintenance
     assert not maintenance.is_active
-    await stage.advance(61)
+    await hub.advance(61)
     assert maintenance.is_active
     started = (await user.receive_event("system-notification"))[0]
     assert (started["type"], started["message"]) == ("maintenance-started", "New disks")
-    await stage.advance(120)
+    await hub.advance(120)
     assert not maintenance.is_active
     assert (await user.receive_event("system-notification"))[0]["type"] == "maintenance-ended"
     assert maintenance.notices() == []
 
 
-async def test_s071_late_joiners_learn_what_is_ahead_and_in_force(stage: Stage) -> None:
-    admin = await stage.client("1", "admin", "/admin")
-    start = stage.clock.epoch_ms() + 60_000
+async def test_s071_late_joiners_learn_what_is_ahead_and_in_force(hub: HubHarness) -> None:
+    admin = await hub.client("1", "admin", "/admin")
+    start = hub.clock.epoch_ms() + 60_000
     await admin.emit_with_ack("system-maintenance", {"startTime": start, "duration": 60_000})
     for is_active in (False, True):
         for namespace in ("/", "/users"):
-            late = await stage.client("7", namespace=namespace)
+            late = await hub.client("7", namespace=namespace)
             notice = (await late.receive_event("maintenance-scheduled"))[0]
             assert (notice["startTime"], notice["isActive"]) == (start, is_active)
-        await stage.advance(61)
-    await stage.advance(60)
-    later = await stage.client("7")
+        await hub.advance(61)
+    await hub.advance(60)
+    later = await hub.client("7")
     assert later.received == []
 
 
-async def test_s071_while_the_system_is_maintained_users_begin_no_import(stage: Stage) -> None:
-    start = stage.clock.epoch_ms()
-    stage.application.services.maintenance.schedule(start, 60_000, None, "1")
-    await stage.advance(1)
+async def test_s071_while_the_system_is_maintained_users_begin_no_import(hub: HubHarness) -> None:
+    start = hub.clock.epoch_ms()
+    hub.application.services.maintenance.schedule(start, 60_000, None, "1")
+    await hub.advance(1)
     payload = {"source": "inline", "filename": "x.csv", "csv": csv_text([finding_row()])}
-    user, admin = await stage.client("7"), await stage.client("1", "admin")
+    user, admin = await hub.client("7"), await hub.client("1", "admin")
     assert (await user.emit_with_ack("start-import", payload))["code"] == "MAINTENANCE"
     assert (await admin.emit_with_ack("start-import", payload))["success"]
-    await stage.advance(60)
+    await hub.advance(60)
     assert (await user.emit_with_ack("start-import", payload))["success"]
 
 
-async def test_s071_maintenance_may_be_cancelled(stage: Stage) -> None:
-    admin, user = await stage.client("1", "admin", "/admin"), await stage.client("7")
-    payload = {"startTime": stage.clock.epoch_ms(), "duration": 60_000}
+async def test_s071_maintenance_may_be_cancelled(hub: HubHarness) -> None:
+    admin, user = await hub.client("1", "admin", "/admin"), await hub.client("7")
+    payload = {"startTime": hub.clock.epoch_ms(), "duration": 60_000}
     answer = await admin.emit_with_ack("system-maintenance", payload)
-    await stage.advance(1)
+    await hub.advance(1)
     assert (await admin.emit_with_ack("cancel-maintenance", answer["id"]))["success"]
     await user.receive_event("system-notification")
     assert (await user.receive_event("system-notification"))[0]["type"] == "maintenance-ended"
@@ -269,9 +271,9 @@ async def test_s071_maintenance_may_be_cancelled(stage: Stage) -> None:
 
 async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
     """One that is in force is in force again, one that is ahead begins, one that is over is gone"""
-    async with Stage(tmp_path) as stage:
-        now = stage.clock.epoch_ms()
-        admin = await stage.client("1", "admin", "/admin")
+    async with HubHarness(tmp_path) as hub:
+        now = hub.clock.epoch_ms()
+        admin = await hub.client("1", "admin", "/admin")
         for start, duration, message in (
             (0, 60_000, "over by then"),
             (60_000, 600_000, "in force by then"),
@@ -282,9 +284,9 @@ async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
         given_up = {"startTime": now + 900_000, "duration": 60_000}
         number = (await admin.emit_with_ack("system-maintenance", given_up))["id"]
         await admin.emit_with_ack("cancel-maintenance", number)
-    async with restarted(tmp_path, 120) as stage:
-        assert stage.application.services.maintenance.is_active
-        late = await stage.client("7")
+    async with restarted(tmp_path, 120) as hub:
+        assert hub.application.services.maintenance.is_active
+        late = await hub.client("7")
         notices = [args[0] for args in late.events("maintenance-scheduled")]
         assert [(each["message"], each["isActive"]) for each in notices] == [
             ("in force by then", True),
@@ -293,13 +295,13 @@ async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
         assert (notices[0]["scheduledBy"], notices[0]["duration"]) == ("1", 600_000)
         payload = {"source": "inline", "filename": "x.csv", "csv": csv_text([finding_row()])}
         assert (await late.emit_with_ack("start-import", payload))["code"] == "MAINTENANCE"
-        await stage.advance(541)
-        await stage.advance(240)
+        await hub.advance(541)
+        await hub.advance(240)
         kinds = [args[0]["type"] for args in late.events("system-notification")]
         assert kinds == ["maintenance-ended", "maintenance-started"]
-        await stage.advance(60)
-    async with restarted(tmp_path, 0) as stage:
-        assert stage.application.services.maintenance.notices() == []
+        await hub.advance(60)
+    async with restarted(tmp_path, 0) as hub:
+        assert hub.application.services.maintenance.notices() == []
 
 
 @pytest.mark.parametrize(
@@ -319,19 +321,19 @@ async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
     ],
 )
 async def test_s070_what_is_no_maintenance_is_refused_by_field(
-    stage: Stage, payload: Any, path: str
+    hub: HubHarness, payload: Any, path: str
 ) -> None:
-    admin = await stage.client("1", "admin", "/admin")
+    admin = await hub.client("1", "admin", "/admin")
     if isinstance(payload, dict) and payload.get("startTime") == "NOW":
-        payload |= {"startTime": stage.clock.epoch_ms()}
+        payload |= {"startTime": hub.clock.epoch_ms()}
     answer = await admin.emit_with_ack("system-maintenance", payload)
     assert answer["code"] == "VALIDATION_ERROR"
     assert answer["fields"][0]["path"] == path
-    assert stage.application.services.maintenance.notices() == []
+    assert hub.application.services.maintenance.notices() == []
 
 
-async def test_s070_a_start_may_be_an_iso_time_and_the_ack_may_be_missing(stage: Stage) -> None:
-    admin = await stage.client("1", "admin", "/admin")
+async def test_s070_a_start_may_be_an_iso_time_and_the_ack_may_be_missing(hub: HubHarness) -> None:
+    admin = await hub.client("1", "admin", "/admin")
     admin.emit("system-maintenance", {"startTime": "2099-01-01T00:00:00Z", "duration": 5})
     error = (await admin.receive_event("application-error"))[0]
     assert error["fields"][0]["path"] == "startTime"  # more than a year ahead
@@ -339,9 +341,9 @@ async def test_s070_a_start_may_be_an_iso_time_and_the_ack_may_be_missing(stage:
     assert (await admin.receive_event("application-error"))[0]["code"] == "VALIDATION_ERROR"
 
 
-async def test_s072_maintenance_is_announced_in_every_namespace(stage: Stage) -> None:
-    clients = await everybody(stage)
-    start = stage.clock.epoch_ms() + 60_000
+async def test_s072_maintenance_is_announced_in_every_namespace(hub: HubHarness) -> None:
+    clients = await everybody(hub)
+    start = hub.clock.epoch_ms() + 60_000
     payload = {"startTime": start, "duration": 120_000, "message": "New disks"}
     answer = await clients["/admin"].emit_with_ack("system-maintenance", payload)
     for client in clients.values():
@@ -353,12 +355,12 @@ async def test_s072_maintenance_is_announced_in_every_namespace(stage: Stage) ->
             "message": "New disks",
             "scheduledBy": "1",
             "isActive": False,
-            "timestamp": stage.clock.epoch_ms(),
+            "timestamp": hub.clock.epoch_ms(),
         }
 
 
-async def test_s073_s074_an_announcement_reaches_every_namespace(stage: Stage) -> None:
-    clients = await everybody(stage)
+async def test_s073_s074_an_announcement_reaches_every_namespace(hub: HubHarness) -> None:
+    clients = await everybody(hub)
     answer = await clients["/admin"].emit_with_ack(
         "broadcast-announcement", {"message": "Hello\x1b all", "priority": "high"}
     )
@@ -370,7 +372,7 @@ async def test_s073_s074_an_announcement_reaches_every_namespace(stage: Stage) -
             "message": "Hello all",
             "priority": "high",
             "from": "1",
-            "timestamp": stage.clock.epoch_ms(),
+            "timestamp": hub.clock.epoch_ms(),
         }
 
 
@@ -387,18 +389,18 @@ async def test_s073_s074_an_announcement_reaches_every_namespace(stage: Stage) -
     ],
 )
 async def test_s073_what_is_no_announcement_is_refused_by_field(
-    stage: Stage, payload: Any, path: str
+    hub: HubHarness, payload: Any, path: str
 ) -> None:
-    admin = await stage.client("1", "admin", "/admin")
+    admin = await hub.client("1", "admin", "/admin")
     answer = await admin.emit_with_ack("broadcast-announcement", payload)
     assert answer["fields"][0]["path"] == path
     admin.emit("broadcast-announcement", payload)
     assert (await admin.receive_event("application-error"))[0]["code"] == "VALIDATION_ERROR"
 
 
-async def test_s070_s073_elsewhere_these_events_do_not_exist(stage: Stage) -> None:
+async def test_s070_s073_elsewhere_these_events_do_not_exist(hub: HubHarness) -> None:
     for namespace in ("/", "/users"):
-        client = await stage.client("1", "admin", namespace)
+        client = await hub.client("1", "admin", namespace)
         for event in ("system-maintenance", "broadcast-announcement", "cancel-maintenance"):
             answer = await client.emit_with_ack(event, {"message": "x"})
             assert answer["code"] == "UNKNOWN_EVENT"

@@ -10,18 +10,18 @@ from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.findings.batcher import INTERVAL_SECONDS, UpdateBatcher
 from hextrackr_server.imports.progress_tracker import KEEP_SECONDS, WATCH_SECONDS
-from tests.contract.imports import finished, payload, reached, start
-from tests.contract.support import Stage
+from tests.contract.imports import flush_events, receive_payload, run_import, start_import
+from tests.contract.support import HubHarness
 from tests.hextrackr_server.support import SECRET, FakeClock, Recorder
 
 
-async def test_s087_an_adapter_is_a_seam_and_this_one_is_in_memory(stage: Stage) -> None:
+async def test_s087_an_adapter_is_a_seam_and_this_one_is_in_memory(hub: HubHarness) -> None:
     """Not applicable: one server has one adapter, in memory; a Redis adapter takes its place.
 
     What is kept in maps here (imports, editing, limits) belongs to the server that does the work.
     """
-    client = await stage.client()
-    assert stage.io.main.adapter.rooms_of(client.id) >= {"authenticated", "user-7"}
+    client = await hub.client()
+    assert hub.io.main.adapter.rooms_of(client.id) >= {"authenticated", "user-7"}
 
 
 def test_s088_redis_url_is_checked_at_the_start() -> None:
@@ -57,54 +57,54 @@ def test_s090_a_batch_is_bounded_and_its_types_are_plain_names() -> None:
             batcher.add("room", name, 1)
 
 
-async def test_s091_batch_updates_are_lists_by_type(stage: Stage) -> None:
-    client = await stage.client()
-    stage.application.services.batcher.add("user-7", "changed", {"id": 1})
-    stage.application.services.batcher.add("user-7", "changed", {"id": 2})
-    stage.application.services.batcher.add("user-7", "created", {"id": 3})
-    await stage.advance(0.5)
-    assert await payload(client, "batch-updates") == {
+async def test_s091_batch_updates_are_lists_by_type(hub: HubHarness) -> None:
+    client = await hub.client()
+    hub.application.services.batcher.add("user-7", "changed", {"id": 1})
+    hub.application.services.batcher.add("user-7", "changed", {"id": 2})
+    hub.application.services.batcher.add("user-7", "created", {"id": 3})
+    await hub.advance(0.5)
+    assert await receive_payload(client, "batch-updates") == {
         "changed": [{"id": 1}, {"id": 2}],
         "created": [{"id": 3}],
     }
 
 
-async def test_s091_what_waits_is_sent_before_the_server_says_goodbye(stage: Stage) -> None:
-    client = await stage.client()
-    stage.application.services.batcher.add("user-7", "changed", {"id": 1})
-    await stage.application.shutdown()
-    assert await payload(client, "batch-updates") == {"changed": [{"id": 1}]}
+async def test_s091_what_waits_is_sent_before_the_server_says_goodbye(hub: HubHarness) -> None:
+    client = await hub.client()
+    hub.application.services.batcher.add("user-7", "changed", {"id": 1})
+    await hub.application.shutdown()
+    assert await receive_payload(client, "batch-updates") == {"changed": [{"id": 1}]}
 
 
-async def test_s093_s094_records_of_imports_go_by_state_and_age(stage: Stage) -> None:
+async def test_s093_s094_records_of_imports_go_by_state_and_age(hub: HubHarness) -> None:
     """An hour after its end the record is gone; its row in the database still answers."""
-    client = await stage.client()
-    number = (await finished(client))["importId"]
-    tracker = stage.application.services.tracker
-    await stage.advance(KEEP_SECONDS - 2 * WATCH_SECONDS)
+    client = await hub.client()
+    number = (await run_import(client))["importId"]
+    tracker = hub.application.services.tracker
+    await hub.advance(KEEP_SECONDS - 2 * WATCH_SECONDS)
     assert tracker.find(number) is not None
     for _ in range(4):
-        await stage.advance(WATCH_SECONDS)
+        await hub.advance(WATCH_SECONDS)
     assert tracker.find(number) is None
     status = (await client.emit_with_ack("join-import-room", number))["status"]
     assert (status["status"], status["percentage"]) == ("completed", 100)
 
 
-async def test_s095_the_sweep_ends_with_the_server(stage: Stage) -> None:
-    client = await stage.client()
-    await finished(client)
-    await stage.application.shutdown()
+async def test_s095_the_sweep_ends_with_the_server(hub: HubHarness) -> None:
+    client = await hub.client()
+    await run_import(client)
+    await hub.application.shutdown()
     await asyncio.sleep(0)
-    waiting = [timer for timer in stage.clock.timers if timer.callback is not None]
+    waiting = [timer for timer in hub.clock.timers if timer.callback is not None]
     assert waiting == []
 
 
-async def test_s093_an_upload_that_nobody_starts_is_deleted(stage: Stage) -> None:
-    headers = {"authorization": f"Bearer {stage.token()}", "content-type": "text/csv"}
+async def test_s093_an_upload_that_nobody_starts_is_deleted(hub: HubHarness) -> None:
+    headers = {"authorization": f"Bearer {hub.token()}", "content-type": "text/csv"}
     for _ in range(12):
-        await stage.ask("POST", "/api/imports/upload", headers, body=b"hostname,cve\n")
-    client = await stage.client()
-    await start(client)
-    await reached(stage, client)
-    kept = list((stage.directory / "stage.db.uploads").glob("*.csv"))
+        await hub.request("POST", "/api/imports/upload", headers, body=b"hostname,cve\n")
+    client = await hub.client()
+    await start_import(client)
+    await flush_events(client)
+    kept = list((hub.directory / "hub.db.uploads").glob("*.csv"))
     assert len(kept) <= 11

@@ -11,36 +11,36 @@ from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.sockets.authenticator import NAMESPACES
 from socketio_core.testing import settle
-from tests.contract.support import POLLING, Stage
+from tests.contract.support import POLLING, HubHarness
 from tests.hextrackr_server.support import SECRET
 
 LIFECYCLE = {"connection", "disconnecting", "disconnect"}
 
 
-def events_of(stage: Stage, namespace: str) -> list[str]:
+def events_of(hub: HubHarness, namespace: str) -> list[str]:
     return [
         name
-        for name in stage.io.of(namespace).event_names()
+        for name in hub.io.of(namespace).event_names()
         if name not in LIFECYCLE and name != "ping"
     ]
 
 
-async def test_s133_there_is_no_namespace_without_a_guard(stage: Stage) -> None:
-    assert set(stage.io.namespaces) == set(NAMESPACES)
+async def test_s133_there_is_no_namespace_without_a_guard(hub: HubHarness) -> None:
+    assert set(hub.io.namespaces) == set(NAMESPACES)
     for namespace in NAMESPACES:
-        assert (await stage.refusal(namespace))["code"] == "UNAUTHORIZED"
-    assert (await stage.refusal("/made-up"))["message"] == "Invalid namespace"
+        assert (await hub.connect_error(namespace))["code"] == "UNAUTHORIZED"
+    assert (await hub.connect_error("/made-up"))["message"] == "Invalid namespace"
 
 
-async def test_s134_all_means_those_who_are_logged_in(stage: Stage) -> None:
+async def test_s134_all_means_those_who_are_logged_in(hub: HubHarness) -> None:
     """Who has only a connection, or was cut off, hears nothing of what goes to all."""
-    client = await stage.client("7")
-    silent = stage.server.open_connection()
+    client = await hub.client("7")
+    silent = hub.server.open_connection()
     heard: list[Any] = []
     silent.send = heard.append  # type: ignore[method-assign]
-    stage.application.services.notifications.announce("hello", None, "x")
-    stage.application.services.notifications.system("x", "hello")
-    stage.application.services.vulnerabilities.updated(5, {"severity": "High"})
+    hub.application.services.notifications.announce("hello", None, "x")
+    hub.application.services.notifications.system("x", "hello")
+    hub.application.services.vulnerabilities.updated(5, {"severity": "High"})
     await client.receive_event("system-announcement")
     await settle()
     assert heard == []
@@ -48,83 +48,83 @@ async def test_s134_all_means_those_who_are_logged_in(stage: Stage) -> None:
 
 @pytest.mark.parametrize("arguments", [(), (None,), ({},), ([],), ("x" * 10_000,), (1, 2, 3, 4)])
 async def test_s135_no_event_with_any_arguments_harms_the_server(
-    stage: Stage, arguments: tuple[Any, ...]
+    hub: HubHarness, arguments: tuple[Any, ...]
 ) -> None:
     for namespace in NAMESPACES:
-        client = await stage.client("1", "admin", namespace)
-        for event in [*events_of(stage, namespace), "unknown"]:
+        client = await hub.client("1", "admin", namespace)
+        for event in [*events_of(hub, namespace), "unknown"]:
             client.emit(event, *arguments)
             answer = await client.emit_with_ack(event, *arguments)
             assert isinstance(answer["success"], bool), event
         assert client.connected
-    assert "handler" not in stage.application.context.metrics.errors
+    assert "handler" not in hub.application.context.metrics.errors
 
 
-async def test_s136_what_one_client_may_use_is_bounded(set_up: Any) -> None:
+async def test_s136_what_one_client_may_use_is_bounded(start_hub: Any) -> None:
     """Rooms, payloads, namespaces, pending work: each has a limit."""
-    stage: Stage = await set_up()
-    client = await stage.client("7")
+    hub: HubHarness = await start_hub()
+    client = await hub.client("7")
     answers = [
         await client.emit_with_ack("join-progress", f"session-{number}") for number in range(40)
     ]
     assert any(not answer["success"] for answer in answers)
-    assert len(stage.io.sockets[client.id].rooms) <= 64
-    sid = await stage.open_polling()
-    answer = await stage.ask("POST", f"{POLLING}&sid={sid}", body=b"4" * 1_000_001)
+    assert len(hub.io.sockets[client.id].rooms) <= 64
+    sid = await hub.open_polling()
+    answer = await hub.request("POST", f"{POLLING}&sid={sid}", body=b"4" * 1_000_001)
     assert answer.status == 413
-    assert stage.io.options.max_pending_handlers <= 256
+    assert hub.io.options.max_pending_handlers <= 256
 
 
-async def test_s136_a_connection_that_guesses_is_closed(stage: Stage) -> None:
-    connection = stage.server.open_connection()
+async def test_s136_a_connection_that_guesses_is_closed(hub: HubHarness) -> None:
+    connection = hub.server.open_connection()
     for _ in range(10):
         assert not connection.is_closed
-        await stage.refusal(auth={"token": "guess"}, on_connection=connection)
+        await hub.connect_error(auth={"token": "guess"}, on_connection=connection)
     await settle()
     assert connection.is_closed
 
 
-async def test_s137_nothing_is_left_of_those_who_have_gone(stage: Stage) -> None:
+async def test_s137_nothing_is_left_of_those_who_have_gone(hub: HubHarness) -> None:
     """Sockets, rooms, editors, limits and timers end with their clients."""
     for number in range(20):
-        client = await stage.client(str(number))
+        client = await hub.client(str(number))
         await client.emit_with_ack("start-editing", "ticket", number)
         client.disconnect()
     await settle()
-    application = stage.application
-    assert not stage.io.sockets
-    assert not stage.io.main.adapter.rooms()
+    application = hub.application
+    assert not hub.io.sockets
+    assert not hub.io.main.adapter.rooms()
     assert len(application.services.editing) == 0
     assert not application.services.authenticator._ends
     assert not application.context.limiter._open
 
 
-async def test_s138_every_event_that_a_client_may_send_is_acked(stage: Stage) -> None:
+async def test_s138_every_event_that_a_client_may_send_is_acked(hub: HubHarness) -> None:
     for namespace in NAMESPACES:
-        client = await stage.client("1", "admin", namespace)
-        for event in events_of(stage, namespace):
+        client = await hub.client("1", "admin", namespace)
+        for event in events_of(hub, namespace):
             assert "success" in await client.emit_with_ack(event), event
 
 
-async def test_s141_without_websockets_there_is_polling_and_http(stage: Stage) -> None:
-    headers = stage.logins.log_in("7")
-    path = f"{POLLING}&sid={await stage.open_polling(headers)}"
-    await stage.ask("POST", path, headers, b"40")
-    assert (await stage.ask("GET", path, headers)).body.startswith(b"40")
-    await stage.ask("POST", path, headers, b'420["stop-editing","ticket","1"]')
-    assert (await stage.ask("GET", path, headers)).body == b'430[{"success":true}]'
-    progress = await stage.ask("GET", "/api/import/progress/unknown", headers)
+async def test_s141_without_websockets_there_is_polling_and_http(hub: HubHarness) -> None:
+    headers = hub.session_store.log_in("7")
+    path = f"{POLLING}&sid={await hub.open_polling(headers)}"
+    await hub.request("POST", path, headers, b"40")
+    assert (await hub.request("GET", path, headers)).body.startswith(b"40")
+    await hub.request("POST", path, headers, b'420["stop-editing","ticket","1"]')
+    assert (await hub.request("GET", path, headers)).body == b'430[{"success":true}]'
+    progress = await hub.request("GET", "/api/import/progress/unknown", headers)
     assert progress.status == 404
 
 
-async def test_s141_at_shutdown_clients_leave_one_after_another(set_up: Any) -> None:
-    stage: Stage = await set_up(shutdown_drain=2.0)
-    clients = [await stage.client(str(number)) for number in range(4)]
-    stopping = asyncio.create_task(stage.application.shutdown())
-    await stage.settled(lambda: not all(client.connected for client in clients))
+async def test_s141_at_shutdown_clients_leave_one_after_another(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(shutdown_drain=2.0)
+    clients = [await hub.client(str(number)) for number in range(4)]
+    stopping = asyncio.create_task(hub.application.shutdown())
+    await hub.wait_until(lambda: not all(client.connected for client in clients))
     for left in (3, 2, 1):
         assert [client.connected for client in clients].count(True) == left
-        await stage.advance(0.5)
+        await hub.advance(0.5)
     await stopping
     assert not any(client.connected for client in clients)
 
@@ -136,9 +136,9 @@ def test_s142_a_server_beyond_this_machine_may_have_tls_and_dev_stays_here() -> 
         settings.load({"JWT_SECRET": SECRET.decode(), "SSL_CERT_PATH": "/x"})
 
 
-async def test_s143_the_protocol_is_socketio_5_over_engineio_4(stage: Stage) -> None:
+async def test_s143_the_protocol_is_socketio_5_over_engineio_4(hub: HubHarness) -> None:
     for version, status in (("4", 200), ("3", 400), ("5", 400)):
-        answer = await stage.ask("GET", f"/socket.io/?EIO={version}&transport=polling")
+        answer = await hub.request("GET", f"/socket.io/?EIO={version}&transport=polling")
         assert answer.status == status
     assert answer.json()["code"] == 5
 

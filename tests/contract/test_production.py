@@ -21,7 +21,7 @@ from hextrackr_server.errors import SettingsError
 from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.event_log import EventLog
 from socketio_core.testing import settle
-from tests.contract.support import POLLING, Stage
+from tests.contract.support import POLLING, HubHarness
 from tests.hextrackr_server.support import SECRET, FakeClock
 
 TOKEN = b"m" * 32
@@ -66,20 +66,20 @@ async def peer_name(port: int, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2)
     return str(parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
 
-async def test_s096_tls_from_paths_read_again_on_demand(set_up: Any, tmp_path: Path) -> None:
+async def test_s096_tls_from_paths_read_again_on_demand(start_hub: Any, tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, "old")
-    stage: Stage = await set_up(ssl_cert_path=cert, ssl_key_path=key)
-    assert await peer_name(stage.port) == "old"
+    hub: HubHarness = await start_hub(ssl_cert_path=cert, ssl_key_path=key)
+    assert await peer_name(hub.port) == "old"
     certificate(tmp_path, "new")
-    stage.io.engine.reload_tls()
-    assert await peer_name(stage.port) == "new"
+    hub.io.engine.reload_tls()
+    assert await peer_name(hub.port) == "new"
 
 
-async def test_s096_files_that_are_no_certificate_are_told(tmp_path: Path, set_up: Any) -> None:
+async def test_s096_files_that_are_no_certificate_are_told(tmp_path: Path, start_hub: Any) -> None:
     cert, key = certificate(tmp_path, "x")
     cert.write_text("nothing")
     with pytest.raises(SettingsError, match="SSL_CERT_PATH"):
-        await set_up(ssl_cert_path=cert, ssl_key_path=key)
+        await start_hub(ssl_cert_path=cert, ssl_key_path=key)
     with pytest.raises(SettingsError, match="must be set together"):
         settings.load({"JWT_SECRET": SECRET.decode(), "SSL_KEY_PATH": str(key)})
 
@@ -91,18 +91,18 @@ def test_s097_what_is_no_setting_is_refused_by_its_nearest_name(tmp_path: Path) 
         settings.load({"JWT_SECRET": SECRET.decode()}, {"config": str(file)})
 
 
-async def test_s098_without_an_origin_only_the_own_host_is_served(set_up: Any) -> None:
-    stage: Stage = await set_up(cors_origins=())
-    foreign = await stage.ask("GET", POLLING, {"origin": "https://app.example"})
+async def test_s098_without_an_origin_only_the_own_host_is_served(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(cors_origins=())
+    foreign = await hub.request("GET", POLLING, {"origin": "https://app.example"})
     assert "access-control-allow-origin" not in foreign.headers
-    assert (await stage.ask("GET", POLLING, {"origin": stage.url})).status == 200
+    assert (await hub.request("GET", POLLING, {"origin": hub.url})).status == 200
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 async def test_s099_s100_an_affinity_cookie_is_an_option_for_both_transports(
-    set_up: Any, transport: str
+    start_hub: Any, transport: str
 ) -> None:
-    stage: Stage = await set_up(affinity_cookie="io")
+    hub: HubHarness = await start_hub(affinity_cookie="io")
     headers = {}
     if transport == "websocket":
         headers = {
@@ -112,26 +112,26 @@ async def test_s099_s100_an_affinity_cookie_is_an_option_for_both_transports(
             "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
         }
     path = f"/socket.io/?EIO=4&transport={transport}"
-    answer = await stage.ask("GET", path, headers, only_head=True)
+    answer = await hub.request("GET", path, headers, head_only=True)
     cookie = answer.headers["set-cookie"]
     assert cookie.startswith("io=")
     assert "HttpOnly" in cookie
     assert "samesite=lax" in cookie.lower()
 
 
-async def test_s099_no_cookie_is_set_unless_it_is_wanted(stage: Stage) -> None:
-    assert "set-cookie" not in (await stage.ask("GET", POLLING)).headers
+async def test_s099_no_cookie_is_set_unless_it_is_wanted(hub: HubHarness) -> None:
+    assert "set-cookie" not in (await hub.request("GET", POLLING)).headers
 
 
 @pytest.mark.parametrize(
     ("proxies", "address"), [((), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")]
 )
 async def test_s101_addresses_of_trusted_proxies_alone_are_believed(
-    set_up: Any, proxies: tuple[str, ...], address: str
+    start_hub: Any, proxies: tuple[str, ...], address: str
 ) -> None:
-    stage: Stage = await set_up(trusted_proxies=proxies)
-    sid = await stage.open_polling({"x-forwarded-for": "203.0.113.9"})
-    assert stage.io.engine.sessions[sid].request.remote_address == address
+    hub: HubHarness = await start_hub(trusted_proxies=proxies)
+    sid = await hub.open_polling({"x-forwarded-for": "203.0.113.9"})
+    assert hub.io.engine.sessions[sid].request.remote_address == address
 
 
 def test_s102_logs_are_json_lines_if_wanted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,14 +142,14 @@ def test_s102_logs_are_json_lines_if_wanted(capsys: pytest.CaptureFixture[str]) 
 
 
 async def test_s103_s105_events_are_logged_by_name_never_by_content(
-    set_up: Any, tmp_path: Path
+    start_hub: Any, tmp_path: Path
 ) -> None:
-    stage: Stage = await set_up(event_log=tmp_path / "logs" / "socket-events.log")
-    client = await stage.client("7")
+    hub: HubHarness = await start_hub(event_log=tmp_path / "logs" / "socket-events.log")
+    client = await hub.client("7")
     client.emit("start-editing", "ticket", "TOP-SECRET")
     client.emit("evil\nname\x1b[31m" + "x" * 500, "TOP-SECRET")
     await settle()
-    stage.application.services.notifications.user("7", "x", "TOP-SECRET")
+    hub.application.services.notifications.user("7", "x", "TOP-SECRET")
     await settle()
     text = (tmp_path / "logs" / "socket-events.log").read_text()
     assert "TOP-SECRET" not in text
@@ -184,11 +184,11 @@ def test_s103_a_log_that_cannot_be_written_stops_the_start(tmp_path: Path) -> No
 
 
 async def test_s104_a_connection_is_logged_with_its_address_and_agent_escaped(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    hub: HubHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        await stage.server.connect(
-            auth={"token": stage.token("7")}, headers={"user-agent": "evil\x1b[2J" + "x" * 5000}
+        await hub.server.connect(
+            auth={"token": hub.token("7")}, headers={"user-agent": "evil\x1b[2J" + "x" * 5000}
         )
         await settle()
     (record,) = [each for each in caplog.records if each.getMessage() == "connected"]
@@ -198,87 +198,87 @@ async def test_s104_a_connection_is_logged_with_its_address_and_agent_escaped(
     assert "\x1b" not in log_setup.HumanFormatter().format(record)
 
 
-async def metrics(stage: Stage, **headers: str) -> dict[str, Any]:
-    answer = await stage.ask("GET", "/socket-metrics", headers)
+async def metrics(hub: HubHarness, **headers: str) -> dict[str, Any]:
+    answer = await hub.request("GET", "/socket-metrics", headers)
     assert answer.status == 200
     return dict(answer.json())
 
 
-async def test_s106_s111_the_four_numbers_of_the_guide_and_more(stage: Stage) -> None:
-    await stage.client()
-    shown = await metrics(stage)
+async def test_s106_s111_the_four_numbers_of_the_guide_and_more(hub: HubHarness) -> None:
+    await hub.client()
+    shown = await metrics(hub)
     guide = ("totalConnections", "activeConnections", "reconnections", "errors")
     assert [shown[name] for name in guide] == [1, 1, 0, 0]
     assert shown["memoryBytes"] > 0
 
 
-async def test_s107_s108_totals_grow_and_what_is_active_is_read(stage: Stage) -> None:
-    first = await stage.client()
-    await stage.client(namespace="/users")
+async def test_s107_s108_totals_grow_and_what_is_active_is_read(hub: HubHarness) -> None:
+    first = await hub.client()
+    await hub.client(namespace="/users")
     first.disconnect()
     await settle()
-    shown = await metrics(stage)
+    shown = await metrics(hub)
     assert (shown["totalConnections"], shown["activeConnections"]) == (2, 1)
 
 
-async def test_s109_reconnections_are_counted_not_told(stage: Stage) -> None:
+async def test_s109_reconnections_are_counted_not_told(hub: HubHarness) -> None:
     """Recovered, or the same user from the same place within a minute; never by an event."""
-    client = await stage.client("7")
+    client = await hub.client("7")
     client.emit("reconnect")
     await settle()
-    assert (await metrics(stage))["reconnections"] == 0
+    assert (await metrics(hub))["reconnections"] == 0
     client.connection.cut()
-    client = await stage.client("7", pid=client.pid)
-    assert (await metrics(stage))["reconnections"] == 1
+    client = await hub.client("7", pid=client.pid)
+    assert (await metrics(hub))["reconnections"] == 1
     client.connection.cut()
-    client = await stage.client("7")
-    assert (await metrics(stage))["reconnections"] == 2
+    client = await hub.client("7")
+    assert (await metrics(hub))["reconnections"] == 2
     client.disconnect()
-    client = await stage.client("7")
+    client = await hub.client("7")
     client.connection.cut()
-    await stage.advance(61)
-    await stage.client("7")
-    assert (await metrics(stage))["reconnections"] == 2
+    await hub.advance(61)
+    await hub.client("7")
+    assert (await metrics(hub))["reconnections"] == 2
 
 
-async def test_s110_errors_are_counted_by_type(stage: Stage) -> None:
+async def test_s110_errors_are_counted_by_type(hub: HubHarness) -> None:
     def fail() -> None:
         raise RuntimeError("broken")
 
-    stage.io.on("break", lambda socket: fail())
-    client = await stage.client()
+    hub.io.on("break", lambda socket: fail())
+    client = await hub.client()
     client.emit("error")
     client.emit("break")
     await settle()
-    await stage.refusal()
+    await hub.connect_error()
     client.connection.send_text("2[broken")
     await settle()
-    shown = await metrics(stage)
+    shown = await metrics(hub)
     assert shown["errorsByType"] == {"handler": 1, "connect": 1, "packet": 1}
     assert shown["errors"] == 3
 
 
 @pytest.mark.parametrize("path", ["/socket-metrics", "/metrics"])
-async def test_s111_numbers_are_for_this_machine_or_for_a_token(set_up: Any, path: str) -> None:
-    stage: Stage = await set_up(metrics_token=TOKEN)
-    assert (await stage.ask("GET", path)).status == 200
+async def test_s111_numbers_are_for_this_machine_or_for_a_token(start_hub: Any, path: str) -> None:
+    hub: HubHarness = await start_hub(metrics_token=TOKEN)
+    assert (await hub.request("GET", path)).status == 200
     passed_on = {"x-forwarded-for": "127.0.0.1"}
-    assert (await stage.ask("GET", path, passed_on)).status == 401
+    assert (await hub.request("GET", path, passed_on)).status == 401
     for token, status in ((TOKEN.decode(), 200), ("wrong", 401), ("", 401)):
         headers = passed_on | {"authorization": f"Bearer {token}"}
-        assert (await stage.ask("GET", path, headers)).status == status
+        assert (await hub.request("GET", path, headers)).status == status
 
 
-async def test_s111_without_a_token_nobody_else_sees_numbers(stage: Stage) -> None:
+async def test_s111_without_a_token_nobody_else_sees_numbers(hub: HubHarness) -> None:
     headers = {"x-real-ip": "203.0.113.9", "authorization": "Bearer "}
-    assert (await stage.ask("GET", "/metrics", headers)).status == 401
+    assert (await hub.request("GET", "/metrics", headers)).status == 401
 
 
-async def test_s111_prometheus_reads_the_same_numbers(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s111_prometheus_reads_the_same_numbers(hub: HubHarness) -> None:
+    client = await hub.client()
     await client.emit_with_ack("stop-editing", "ticket", 1)
-    await stage.refusal()
-    answer = await stage.ask("GET", "/metrics")
+    await hub.connect_error()
+    answer = await hub.request("GET", "/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = answer.body.decode().splitlines()
     assert "hextrackr_connections_total 1" in lines
@@ -288,12 +288,12 @@ async def test_s111_prometheus_reads_the_same_numbers(stage: Stage) -> None:
     assert "hextrackr_events_total 1" in lines
 
 
-async def test_s111_ready_tells_whether_the_database_answers(stage: Stage) -> None:
-    assert (await stage.ask("GET", "/ready")).json() == {"status": "ready", "database": "ok"}
-    stage.application.database._engine.dispose()
-    path = stage.directory / "stage.db"
+async def test_s111_ready_tells_whether_the_database_answers(hub: HubHarness) -> None:
+    assert (await hub.request("GET", "/ready")).json() == {"status": "ready", "database": "ok"}
+    hub.application.database._engine.dispose()
+    path = hub.directory / "hub.db"
     path.unlink()
     path.mkdir()
-    answer = await stage.ask("GET", "/ready")
+    answer = await hub.request("GET", "/ready")
     assert (answer.status, answer.json()["database"]) == (503, "failed")
     path.rmdir()

@@ -9,7 +9,7 @@ import pytest
 from hextrackr_server.security.rate_limiter import Buckets, LimitRules, RateLimiter
 from hextrackr_server.token_bucket import Bucket
 from socketio_core.testing import settle
-from tests.contract.support import Stage
+from tests.contract.support import HubHarness
 
 SMALL = LimitRules(events_per_minute=8, events_per_minute_of_address=40)
 
@@ -107,18 +107,18 @@ def test_s053_connections_are_forgotten_when_they_end(time: Time) -> None:
     assert not limiter._open
 
 
-async def test_s054_events_have_rates_of_their_own(set_up: Any) -> None:
-    stage: Stage = await set_up()
-    client = await stage.client()
+async def test_s054_events_have_rates_of_their_own(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub()
+    client = await hub.client()
     answers = [await client.emit_with_ack("join-import-room", 999) for _ in range(121)]
     assert [each["code"] for each in answers[:120]] == ["NOT_FOUND"] * 120
     assert answers[120]["code"] == "RATE_LIMITED"
     assert (await client.emit_with_ack("stop-editing", "ticket", 1))["success"]
 
 
-async def test_s055_who_is_refused_is_told_when_to_try_again(set_up: Any) -> None:
-    stage: Stage = await set_up(events_per_minute=4)
-    client = await stage.client()
+async def test_s055_who_is_refused_is_told_when_to_try_again(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(events_per_minute=4)
+    client = await hub.client()
     answers = [await client.emit_with_ack("stop-editing", "ticket", 1) for _ in range(5)]
     assert [each["success"] for each in answers] == [True] * 4 + [False]
     assert answers[4] == {
@@ -127,13 +127,15 @@ async def test_s055_who_is_refused_is_told_when_to_try_again(set_up: Any) -> Non
         "code": "RATE_LIMITED",
         "retryAfterMs": 15_000,
     }
-    await stage.advance(15)
+    await hub.advance(15)
     assert (await client.emit_with_ack("stop-editing", "ticket", 1))["success"]
 
 
-async def test_s055_without_an_ack_it_is_an_application_error_itself_limited(set_up: Any) -> None:
-    stage: Stage = await set_up(events_per_minute=4)
-    client = await stage.client()
+async def test_s055_without_an_ack_it_is_an_application_error_itself_limited(
+    start_hub: Any,
+) -> None:
+    hub: HubHarness = await start_hub(events_per_minute=4)
+    client = await hub.client()
     for _ in range(40):
         client.emit("stop-editing", "ticket", 1)
     await settle()
@@ -144,9 +146,9 @@ async def test_s055_without_an_ack_it_is_an_application_error_itself_limited(set
     assert told[0]["retryAfterMs"] > 0
 
 
-async def test_s055_who_does_not_slow_down_is_disconnected(set_up: Any) -> None:
-    stage: Stage = await set_up(events_per_minute=4, refusals_before_disconnect=10)
-    client, other = await stage.client("7"), await stage.client("8")
+async def test_s055_who_does_not_slow_down_is_disconnected(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(events_per_minute=4, refusals_before_disconnect=10)
+    client, other = await hub.client("7"), await hub.client("8")
     for _ in range(14):
         client.emit("stop-editing", "ticket", 1)
     await settle()
@@ -157,31 +159,31 @@ async def test_s055_who_does_not_slow_down_is_disconnected(set_up: Any) -> None:
     assert other.connected
 
 
-async def test_s053_connections_are_limited_by_user(set_up: Any) -> None:
-    stage: Stage = await set_up(max_connections_per_user=2)
-    first = await stage.client("7")
-    await stage.client("7")
-    refusal = await stage.refusal(auth={"token": stage.token("7")})
+async def test_s053_connections_are_limited_by_user(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(max_connections_per_user=2)
+    first = await hub.client("7")
+    await hub.client("7")
+    refusal = await hub.connect_error(auth={"token": hub.token("7")})
     assert refusal["code"] == "RATE_LIMITED"
     first.disconnect()
-    assert (await stage.client("7")).connected
+    assert (await hub.client("7")).connected
 
 
-async def test_s053_handshakes_are_limited_by_address(set_up: Any) -> None:
-    stage: Stage = await set_up(connects_per_minute=2)
+async def test_s053_handshakes_are_limited_by_address(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(connects_per_minute=2)
     path = "/socket.io/?EIO=4&transport=polling"
-    answers = [await stage.ask("GET", path) for _ in range(3)]
+    answers = [await hub.request("GET", path) for _ in range(3)]
     assert [each.status for each in answers] == [200, 200, 429]
     assert answers[2].headers["retry-after"] == "30"
     assert answers[2].json()["retryAfterMs"] == 30_000
 
 
-async def test_s053_requests_over_http_count_as_events_of_their_user(set_up: Any) -> None:
-    stage: Stage = await set_up(events_per_minute=2)
-    mine, other = ({"authorization": f"Bearer {stage.token(user)}"} for user in ("7", "8"))
-    answers = [await stage.ask("GET", "/api/kev/stats", mine) for _ in range(5)]
+async def test_s053_requests_over_http_count_as_events_of_their_user(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(events_per_minute=2)
+    mine, other = ({"authorization": f"Bearer {hub.token(user)}"} for user in ("7", "8"))
+    answers = [await hub.request("GET", "/api/kev/stats", mine) for _ in range(5)]
     assert [each.status for each in answers] == [200] * 4 + [429]
     assert answers[-1].json()["code"] == "RATE_LIMITED"
-    assert (await stage.ask("GET", "/api/kev/stats", other)).status == 200
-    await stage.advance(15)
-    assert (await stage.ask("GET", "/api/kev/stats", mine)).status == 200
+    assert (await hub.request("GET", "/api/kev/stats", other)).status == 200
+    await hub.advance(15)
+    assert (await hub.request("GET", "/api/kev/stats", mine)).status == 200

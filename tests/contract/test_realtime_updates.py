@@ -8,87 +8,87 @@ import pytest
 
 from hextrackr_server.errors import ServiceError
 from hextrackr_server.findings.events import Change
-from tests.contract.imports import finished, names, payload, reached
-from tests.contract.support import Stage
+from tests.contract.imports import flush_events, receive_payload, received_names, run_import
+from tests.contract.support import HubHarness
 from tests.hextrackr_server.kev_support import feed, item, many
 
 
-def admin_headers(stage: Stage) -> dict[str, str]:
-    return {"authorization": f"Bearer {stage.token('1', 'admin')}"}
+def admin_headers(hub: HubHarness) -> dict[str, str]:
+    return {"authorization": f"Bearer {hub.token('1', 'admin')}"}
 
 
-async def test_s121_a_change_is_told_with_public_columns_only(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s121_a_change_is_told_with_public_columns_only(hub: HubHarness) -> None:
+    client = await hub.client()
     change = Change("created", {"id": 1, "cve": "CVE-2024-1", "password_hash": "x"})
-    stage.application.services.vulnerabilities.publish([change])
-    assert await payload(client, "vulnerability-change") == {
+    hub.application.services.vulnerabilities.publish([change])
+    assert await receive_payload(client, "vulnerability-change") == {
         "type": "created",
         "data": {"id": 1, "cve": "CVE-2024-1"},
-        "timestamp": stage.clock.epoch_ms(),
+        "timestamp": hub.clock.epoch_ms(),
     }
 
 
-async def test_s121_many_changes_are_one_summary(stage: Stage) -> None:
-    client = await stage.client()
-    stage.application.services.vulnerabilities.publish(
+async def test_s121_many_changes_are_one_summary(hub: HubHarness) -> None:
+    client = await hub.client()
+    hub.application.services.vulnerabilities.publish(
         [Change("created", {"id": n}) for n in range(51)]
     )
-    await stage.advance(1)
-    await reached(stage, client)
-    assert names(client) == ["vulnerability-change", "batch-updates"]
-    assert (await payload(client, "vulnerability-change"))["data"]["created"] == 51
+    await hub.advance(1)
+    await flush_events(client)
+    assert received_names(client) == ["vulnerability-change", "batch-updates"]
+    assert (await receive_payload(client, "vulnerability-change"))["data"]["created"] == 51
 
 
-async def test_s122_the_types_of_changes_are_a_closed_set(stage: Stage) -> None:
-    client = await stage.client()
-    publish = stage.application.services.vulnerabilities.publish
+async def test_s122_the_types_of_changes_are_a_closed_set(hub: HubHarness) -> None:
+    client = await hub.client()
+    publish = hub.application.services.vulnerabilities.publish
     for kind in ("created", "updated", "deleted", "status_changed"):
         publish([Change(kind, {"id": 1, "cve": "CVE-2024-1"})])
-        told = await payload(client, "vulnerability-change")
+        told = await receive_payload(client, "vulnerability-change")
         assert told["type"] == kind
         assert (set(told["data"]) == {"id"}) is (kind == "deleted")
     with pytest.raises(ServiceError):
         publish([Change("exploded", {"id": 1})])
 
 
-async def test_s123_affected_users_hear_of_it_in_person_once(stage: Stage) -> None:
-    affected, also, other = [await stage.client(user) for user in ("7", "7", "8")]
-    stage.application.services.vulnerabilities.publish(
+async def test_s123_affected_users_hear_of_it_in_person_once(hub: HubHarness) -> None:
+    affected, also, other = [await hub.client(user) for user in ("7", "7", "8")]
+    hub.application.services.vulnerabilities.publish(
         [Change("created", {"id": 1}, ("7", "9", "7"))]
     )
     for client in (affected, also):
-        told = await payload(client, "vulnerability-notification")
+        told = await receive_payload(client, "vulnerability-notification")
         assert (told["type"], told["data"], told["personalized"]) == ("created", {"id": 1}, True)
-        await reached(stage, client)
-        assert "vulnerability-notification" not in names(client)
-    await reached(stage, other)
-    assert names(other) == ["vulnerability-change"]
+        await flush_events(client)
+        assert "vulnerability-notification" not in received_names(client)
+    await flush_events(other)
+    assert received_names(other) == ["vulnerability-change"]
 
 
-async def test_s124_a_synchronisation_is_told_stage_by_stage(stage: Stage) -> None:
-    client = await stage.client()
-    answer = await stage.ask("POST", "/api/kev/sync", admin_headers(stage), feed(*many(300)))
+async def test_s124_a_synchronisation_is_told_stage_by_stage(hub: HubHarness) -> None:
+    client = await hub.client()
+    answer = await hub.request("POST", "/api/kev/sync", admin_headers(hub), feed(*many(300)))
     assert answer.json()["newEntries"] == 300
-    told = [(await payload(client, "kev-sync-update")) for _ in range(4)]
+    told = [(await receive_payload(client, "kev-sync-update")) for _ in range(4)]
     assert [each["status"] for each in told] == ["started", "processing", "processing", "completed"]
     assert told[-1] == {
         "status": "completed",
         "processedCount": 300,
         "newEntries": 300,
-        "timestamp": stage.clock.epoch_ms(),
+        "timestamp": hub.clock.epoch_ms(),
         "total": 300,
         "matchedCount": 0,
         "catalogVersion": "2025.09.30",
     }
 
 
-async def test_s124_what_became_known_as_exploited_is_told(stage: Stage) -> None:
-    client, other = await stage.client("7"), await stage.client("8")
-    await finished(client)
-    await payload(client, "vulnerability-change")
+async def test_s124_what_became_known_as_exploited_is_told(hub: HubHarness) -> None:
+    client, other = await hub.client("7"), await hub.client("8")
+    await run_import(client)
+    await receive_payload(client, "vulnerability-change")
     catalog = feed(item("CVE-2024-1000", knownRansomwareCampaignUse="Known"))
-    await stage.ask("POST", "/api/kev/sync", admin_headers(stage), catalog)
-    change = await payload(client, "vulnerability-change")
+    await hub.request("POST", "/api/kev/sync", admin_headers(hub), catalog)
+    change = await receive_payload(client, "vulnerability-change")
     assert change["type"] == "status_changed"
     assert change["data"] == {
         "cve": "CVE-2024-1000",
@@ -97,44 +97,44 @@ async def test_s124_what_became_known_as_exploited_is_told(stage: Stage) -> None
         "knownRansomwareCampaignUse": True,
         "hosts": 20,
     }
-    assert (await payload(client, "vulnerability-notification"))["personalized"]
-    assert "vulnerability-notification" not in names(other)
+    assert (await receive_payload(client, "vulnerability-notification"))["personalized"]
+    assert "vulnerability-notification" not in received_names(other)
     statistics = await client.emit_with_ack("get-vulnerability-stats", {"isKev": True})
     assert statistics["data"]["totals"]["findings"] == 20
     assert statistics["data"]["kev"]["matched_kevs"] == 1
 
 
-async def test_s124_a_failure_is_told_and_changes_nothing(stage: Stage) -> None:
-    client = await stage.client()
-    headers = admin_headers(stage)
-    await stage.ask("POST", "/api/kev/sync", headers, feed(*many(10)))
+async def test_s124_a_failure_is_told_and_changes_nothing(hub: HubHarness) -> None:
+    client = await hub.client()
+    headers = admin_headers(hub)
+    await hub.request("POST", "/api/kev/sync", headers, feed(*many(10)))
     for body, reason in ((b"<html>", "CISA's format"), (feed(*many(5)), "lost 5 of 10")):
-        answer = await stage.ask("POST", "/api/kev/sync", headers, body)
+        answer = await hub.request("POST", "/api/kev/sync", headers, body)
         assert (answer.status, answer.json()["code"]) == (400, "VALIDATION_ERROR")
         assert reason in answer.json()["error"]
-    await reached(stage, client)
+    await flush_events(client)
     failed = [a[0] for a in client.events("kev-sync-update") if a[0]["status"] == "failed"]
     assert ["lost 5 of 10" in each["error"] for each in failed] == [False, True]
-    status = (await stage.ask("GET", "/api/kev/status", headers)).json()
+    status = (await hub.request("GET", "/api/kev/status", headers)).json()
     assert (status["totalKevs"], status["syncInProgress"]) == (10, False)
-    forced = await stage.ask("POST", "/api/kev/sync?force=true", headers, feed(*many(5)))
+    forced = await hub.request("POST", "/api/kev/sync?force=true", headers, feed(*many(5)))
     assert forced.json()["removedEntries"] == 5
 
 
 @pytest.mark.parametrize(
     ("user", "status"), [({"user": "7"}, 403), ({"user": "7", "role": "superadmin"}, 200)]
 )
-async def test_s124_only_admins_synchronise(stage: Stage, user: Any, status: int) -> None:
-    headers = {"authorization": f"Bearer {stage.token(**user)}"}
-    assert (await stage.ask("POST", "/api/kev/sync", headers, feed(item()))).status == status
-    assert (await stage.ask("POST", "/api/kev/sync", {}, feed(item()))).status == 401
+async def test_s124_only_admins_synchronise(hub: HubHarness, user: Any, status: int) -> None:
+    headers = {"authorization": f"Bearer {hub.token(**user)}"}
+    assert (await hub.request("POST", "/api/kev/sync", headers, feed(item()))).status == status
+    assert (await hub.request("POST", "/api/kev/sync", {}, feed(item()))).status == 401
 
 
-async def test_s124_what_is_known_of_a_cve_can_be_asked(stage: Stage) -> None:
-    await stage.ask("POST", "/api/kev/sync", admin_headers(stage), feed(item("CVE-2024-1000")))
-    headers = {"authorization": f"Bearer {stage.token()}"}
-    known = (await stage.ask("GET", "/api/kev/CVE-2024-1000", headers)).json()
+async def test_s124_what_is_known_of_a_cve_can_be_asked(hub: HubHarness) -> None:
+    await hub.request("POST", "/api/kev/sync", admin_headers(hub), feed(item("CVE-2024-1000")))
+    headers = {"authorization": f"Bearer {hub.token()}"}
+    known = (await hub.request("GET", "/api/kev/CVE-2024-1000", headers)).json()
     assert known["data"]["due_date"] == "2025-01-23"
-    assert (await stage.ask("GET", "/api/kev/CVE-1999-1", headers)).status == 404
-    statistics = (await stage.ask("GET", "/api/kev/stats", headers)).json()
+    assert (await hub.request("GET", "/api/kev/CVE-1999-1", headers)).status == 404
+    statistics = (await hub.request("GET", "/api/kev/stats", headers)).json()
     assert statistics["total_kevs"] == 1

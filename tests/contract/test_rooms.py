@@ -9,29 +9,36 @@ import pytest
 
 from hextrackr_server.imports.progress_record import ImportStatus, percentage
 from hextrackr_server.sockets import progress as progress_handlers
-from tests.contract.imports import FOREIGN, finished, names, payload, reached, start
-from tests.contract.support import Stage
+from tests.contract.imports import (
+    UNKNOWN_COLUMNS_CSV,
+    flush_events,
+    receive_payload,
+    received_names,
+    run_import,
+    start_import,
+)
+from tests.contract.support import HubHarness
 
 
-async def test_s056_who_follows_an_import_is_known_from_its_room_alone(stage: Stage) -> None:
+async def test_s056_who_follows_an_import_is_known_from_its_room_alone(hub: HubHarness) -> None:
     """There is no second map that could leak: a socket that leaves is out of the room."""
-    client = await stage.client()
-    number = (await finished(client))["importId"]
+    client = await hub.client()
+    number = (await run_import(client))["importId"]
     await client.emit_with_ack("join-import-room", number)
-    adapter = stage.io.main.adapter
+    adapter = hub.io.main.adapter
     room = f"import-{number}"
-    assert [s.id for s in await stage.io.in_(room).fetch_sockets()] == [client.id]
+    assert [s.id for s in await hub.io.in_(room).fetch_sockets()] == [client.id]
     client.disconnect()
     await asyncio.sleep(0)
-    assert await stage.io.in_(room).fetch_sockets() == []
+    assert await hub.io.in_(room).fetch_sockets() == []
     assert adapter.rooms_of(client.id) == set()
 
 
 async def test_s057_join_import_room_takes_numbers_and_digits_with_or_without_an_ack(
-    stage: Stage,
+    hub: HubHarness,
 ) -> None:
-    client = await stage.client()
-    number = (await finished(client))["importId"]
+    client = await hub.client()
+    number = (await run_import(client))["importId"]
     for given in (number, str(number), number):
         assert (await client.emit_with_ack("join-import-room", given))["success"]
     odd: Any
@@ -43,10 +50,10 @@ async def test_s057_join_import_room_takes_numbers_and_digits_with_or_without_an
 
 
 async def test_s057_a_socket_follows_so_many_sessions_at_most(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    hub: HubHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_handlers, "MAXIMUM_ROOMS", 2)
-    client = await stage.client()
+    client = await hub.client()
     for session in ("one", "two", "two"):
         assert (await client.emit_with_ack("join-progress", session))["success"]
     assert (await client.emit_with_ack("join-progress", "three"))["code"] == "CONFLICT"
@@ -54,21 +61,21 @@ async def test_s057_a_socket_follows_so_many_sessions_at_most(
     assert (await client.emit_with_ack("join-progress", "three"))["success"]
 
 
-async def test_s058_foreign_and_unknown_imports_look_the_same(stage: Stage) -> None:
-    owner, stranger = await stage.client("7"), await stage.client("8")
-    admin = await stage.client("1", "admin")
-    number = (await finished(owner))["importId"]
+async def test_s058_foreign_and_unknown_imports_look_the_same(hub: HubHarness) -> None:
+    owner, stranger = await hub.client("7"), await hub.client("8")
+    admin = await hub.client("1", "admin")
+    number = (await run_import(owner))["importId"]
     foreign = await stranger.emit_with_ack("join-import-room", number)
     assert foreign == await stranger.emit_with_ack("join-import-room", 99_999)
     assert (foreign["success"], foreign["code"]) == (False, "NOT_FOUND")
     assert (await admin.emit_with_ack("join-import-room", number))["success"]
 
 
-async def test_s058_a_spoofed_owner_gains_nothing(stage: Stage) -> None:
+async def test_s058_a_spoofed_owner_gains_nothing(hub: HubHarness) -> None:
     """Neither a claimed user id nor a claimed role opens another user's import."""
-    owner = await stage.client("7")
-    number = (await finished(owner, sessionId="import-1-mine"))["importId"]
-    liar = await stage.client("8", role="user")
+    owner = await hub.client("7")
+    number = (await run_import(owner, sessionId="import-1-mine"))["importId"]
+    liar = await hub.client("8", role="user")
     for event, given in (
         ("join-import-room", {"importId": number, "userId": "7", "role": "admin"}),
         ("join-import-room", number),
@@ -77,49 +84,51 @@ async def test_s058_a_spoofed_owner_gains_nothing(stage: Stage) -> None:
         ("get-data", {"resource": "import", "id": number, "userId": "7"}),
     ):
         assert (await liar.emit_with_ack(event, given))["success"] is False, event
-    started = await start(liar, userId="7")
-    assert stage.application.services.tracker.find(started["importId"]).user_id == "8"  # type: ignore[union-attr]
-    assert (await stage.refusal(auth={"userId": "7", "role": "admin"}))["code"] == "UNAUTHORIZED"
-    refused = await stage.refusal(auth={"token": stage.token("8"), "userId": "7"})
+    started = await start_import(liar, userId="7")
+    assert hub.application.services.tracker.find(started["importId"]).user_id == "8"  # type: ignore[union-attr]
+    assert (await hub.connect_error(auth={"userId": "7", "role": "admin"}))[
+        "code"
+    ] == "UNAUTHORIZED"
+    refused = await hub.connect_error(auth={"token": hub.token("8"), "userId": "7"})
     assert refused["code"] == "UNAUTHORIZED"
 
 
-async def test_s059_rooms_are_named_by_the_server(stage: Stage) -> None:
+async def test_s059_rooms_are_named_by_the_server(hub: HubHarness) -> None:
     """Nobody joins `user-…` or `authenticated` by a name of his own."""
-    client = await stage.client("8")
-    before = stage.io.sockets[client.id].rooms
+    client = await hub.client("8")
+    before = hub.io.sockets[client.id].rooms
     for event in ("join-import-room", "join-progress", "join", "subscribe"):
         client.emit(event, "user-7")
-    await reached(stage, client)
-    after = stage.io.sockets[client.id].rooms
+    await flush_events(client)
+    after = hub.io.sockets[client.id].rooms
     assert after - before <= {"progress-user-7"}
 
 
-async def test_s060_the_ack_of_a_join_is_a_snapshot_with_its_sequence(stage: Stage) -> None:
-    client = await stage.client()
-    number = (await finished(client))["importId"]
+async def test_s060_the_ack_of_a_join_is_a_snapshot_with_its_sequence(hub: HubHarness) -> None:
+    client = await hub.client()
+    number = (await run_import(client))["importId"]
     status = (await client.emit_with_ack("join-import-room", number))["status"]
     expected = {"importId", "status", "processed", "total", "percentage", "elapsedTime"}
     assert expected | {"timestamp", "message", "result", "seq"} <= set(status)
     assert (status["status"], status["percentage"], status["processed"]) == ("completed", 100, 20)
 
 
-async def test_s061_leaving_is_acknowledged_and_harmless(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s061_leaving_is_acknowledged_and_harmless(hub: HubHarness) -> None:
+    client = await hub.client()
     client.emit("leave-import-room", 5)
     for _ in range(2):
         assert await client.emit_with_ack("leave-import-room", 5) == {"success": True}
     assert await client.emit_with_ack("leave-progress", "never-joined") == {"success": True}
 
 
-async def test_s062_import_progress_is_flat_and_nested_at_once(stage: Stage) -> None:
-    client = await stage.client()
-    tracker = stage.application.services.tracker
+async def test_s062_import_progress_is_flat_and_nested_at_once(hub: HubHarness) -> None:
+    client = await hub.client()
+    tracker = hub.application.services.tracker
     tracker.queue(77, "7", "scan.csv", None, session_id="s-77")
     tracker.start(77)
     assert (await client.emit_with_ack("join-import-room", 77))["success"]
     tracker.update(77, ImportStatus.PROCESSING, 3, 8, 70, "going")
-    told = await payload(client, "import-progress")
+    told = await receive_payload(client, "import-progress")
     nested = told["progress"]
     assert set(nested) == {"processed", "total", "percentage", "status", "timestamp"}
     assert nested == {name: told[name] for name in nested}
@@ -136,14 +145,14 @@ def test_s063_a_percentage_is_a_whole_number_from_0_to_100(
     assert percentage(processed, total) == share
 
 
-async def test_s063_percentages_never_fall(stage: Stage) -> None:
-    client = await stage.client()
-    tracker = stage.application.services.tracker
+async def test_s063_percentages_never_fall(hub: HubHarness) -> None:
+    client = await hub.client()
+    tracker = hub.application.services.tracker
     tracker.queue(78, "7", "scan.csv", None, session_id="s-78")
     await client.emit_with_ack("join-import-room", 78)
     for processed, total in ((5, 10), (2, 10), (6, 0), (7, 10), (3, 1000)):
         tracker.update(78, ImportStatus.PROCESSING, processed, total, 50, "")
-        await stage.advance(0.2)
+        await hub.advance(0.2)
     told = [args[0]["percentage"] for args in client.events("import-progress")]
     assert told == sorted(told)
     assert all(isinstance(each, int) for each in told)
@@ -152,13 +161,13 @@ async def test_s063_percentages_never_fall(stage: Stage) -> None:
 # -- the front end's rooms
 
 
-async def test_s001_s060_a_session_is_joined_before_it_exists(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s001_s060_a_session_is_joined_before_it_exists(hub: HubHarness) -> None:
+    client = await hub.client()
     session = "import-1735088423891-a3b2c1d4e"
     answer = await client.emit_with_ack("join-progress", session)
     assert answer == {"success": True, "status": None}
-    await start(client, sessionId=session)
-    complete = await payload(client, "progress-complete")
+    await start_import(client, sessionId=session)
+    complete = await receive_payload(client, "progress-complete")
     assert (complete["progress"], complete["status"]) == (100, "completed")
     assert set(complete["metadata"]["importSummary"]) == {
         "sessionId",
@@ -169,60 +178,60 @@ async def test_s001_s060_a_session_is_joined_before_it_exists(stage: Stage) -> N
         "comparison",
     }
     client.emit("join-progress", session)
-    status = await payload(client, "progress-status")
+    status = await receive_payload(client, "progress-status")
     assert set(status) == {"sessionId", "progress", "status", "message", "metadata"}
     assert status["status"] == "completed"
 
 
 async def test_s058_who_waited_for_anothers_session_is_put_out_when_it_begins(
-    stage: Stage,
+    hub: HubHarness,
 ) -> None:
-    owner, stranger = await stage.client("7"), await stage.client("8")
-    admin = await stage.client("1", "admin")
+    owner, stranger = await hub.client("7"), await hub.client("8")
+    admin = await hub.client("1", "admin")
     for client in (owner, stranger, admin):
         assert (await client.emit_with_ack("join-progress", "import-1-x"))["success"]
-    await start(owner, sessionId="import-1-x")
+    await start_import(owner, sessionId="import-1-x")
     for client in (owner, admin):
-        assert (await payload(client, "progress-complete"))["sessionId"] == "import-1-x"
-    await reached(stage, stranger)
-    assert not [name for name in names(stranger) if name.startswith("progress-")]
+        assert (await receive_payload(client, "progress-complete"))["sessionId"] == "import-1-x"
+    await flush_events(stranger)
+    assert not [name for name in received_names(stranger) if name.startswith("progress-")]
     assert (await stranger.emit_with_ack("join-progress", "import-1-x"))["code"] == "NOT_FOUND"
 
 
 async def test_s120_after_an_error_the_front_end_gets_the_status_that_it_shows(
-    stage: Stage,
+    hub: HubHarness,
 ) -> None:
-    client = await stage.client()
+    client = await hub.client()
     client.emit("join-progress", "import-1-bad")
-    await start(client, FOREIGN, sessionId="import-1-bad")
-    error = await payload(client, "progress-error")
-    status = await payload(client, "progress-status")
+    await start_import(client, UNKNOWN_COLUMNS_CSV, sessionId="import-1-bad")
+    error = await receive_payload(client, "progress-error")
+    status = await receive_payload(client, "progress-status")
     assert (error["error"]["code"], status["status"]) == ("VALIDATION_ERROR", "error")
     assert status["message"] == error["message"]
 
 
-async def test_s001_ping_is_answered_with_pong(stage: Stage) -> None:
-    client = await stage.client()
+async def test_s001_ping_is_answered_with_pong(hub: HubHarness) -> None:
+    client = await hub.client()
     client.emit("ping")
     await client.receive_event("pong")
 
 
 @pytest.mark.parametrize("given", [None, "", "a b", "x" * 129, 5, {}, ["x"], "ä", "../x"])
-async def test_s057_what_is_no_session_id_is_refused(stage: Stage, given: Any) -> None:
-    client = await stage.client()
+async def test_s057_what_is_no_session_id_is_refused(hub: HubHarness, given: Any) -> None:
+    client = await hub.client()
     for event in ("join-progress", "leave-progress"):
         client.emit(event, given)
         assert (await client.emit_with_ack(event, given))["code"] == "VALIDATION_ERROR"
 
 
 async def test_s060_a_session_is_polled_over_http_for_as_long_as_anybody_asks(
-    stage: Stage,
+    hub: HubHarness,
 ) -> None:
-    client = await stage.client()
-    await finished(client, sessionId="import-1-poll")
-    await stage.advance(7200)
-    headers = {"authorization": f"Bearer {stage.token()}"}
-    answer = await stage.ask("GET", "/api/import/progress/import-1-poll", headers)
+    client = await hub.client()
+    await run_import(client, sessionId="import-1-poll")
+    await hub.advance(7200)
+    headers = {"authorization": f"Bearer {hub.token()}"}
+    answer = await hub.request("GET", "/api/import/progress/import-1-poll", headers)
     assert (answer.status, answer.json()["status"], answer.json()["progress"]) == (
         200,
         "completed",

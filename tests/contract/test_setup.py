@@ -9,22 +9,22 @@ import pytest
 from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
 from socketio_core.testing import settle
-from tests.contract.support import POLLING, SESSION_SECRET, Stage
+from tests.contract.support import POLLING, SESSION_SECRET, HubHarness
 from tests.hextrackr_server.support import SECRET
 
 
-async def test_s005_it_listens_with_its_authentication_in_place(stage: Stage) -> None:
+async def test_s005_it_listens_with_its_authentication_in_place(hub: HubHarness) -> None:
     """The path is `/socket.io/`, health is beside it, and nobody gets in before auth is there."""
-    assert (await stage.ask("GET", "/health")).json()["status"] == "ok"
-    sid = await stage.open_polling()
-    await stage.ask("POST", f"{POLLING}&sid={sid}", body=b"40")
-    answer = await stage.ask("GET", f"{POLLING}&sid={sid}")
+    assert (await hub.request("GET", "/health")).json()["status"] == "ok"
+    sid = await hub.open_polling()
+    await hub.request("POST", f"{POLLING}&sid={sid}", body=b"40")
+    answer = await hub.request("GET", f"{POLLING}&sid={sid}")
     assert answer.body.startswith(b"44")
-    assert not stage.io.sockets
+    assert not hub.io.sockets
 
 
-async def test_s006_origins_are_a_list_or_a_pattern_matched_exactly(set_up: Any) -> None:
-    stage: Stage = await set_up(
+async def test_s006_origins_are_a_list_or_a_pattern_matched_exactly(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(
         cors_origins=("https://a.example", "https://b.example:8443"),
         cors_origin_pattern=r"https://[a-z]+\.c\.example",
     )
@@ -36,12 +36,12 @@ async def test_s006_origins_are_a_list_or_a_pattern_matched_exactly(set_up: Any)
         ("https://x.c.example.evil", False),
         ("http://a.example", False),
     ):
-        answer = await stage.ask("GET", POLLING, {"origin": origin})
+        answer = await hub.request("GET", POLLING, {"origin": origin})
         assert (answer.headers.get("access-control-allow-origin") == origin) is allowed, origin
         assert "origin" in answer.headers["vary"].lower()
 
 
-async def test_s006_a_websocket_of_a_foreign_origin_is_refused(stage: Stage) -> None:
+async def test_s006_a_websocket_of_a_foreign_origin_is_refused(hub: HubHarness) -> None:
     upgrade = {
         "connection": "Upgrade",
         "upgrade": "websocket",
@@ -50,19 +50,19 @@ async def test_s006_a_websocket_of_a_foreign_origin_is_refused(stage: Stage) -> 
         "origin": "https://evil.example",
     }
     path = "/socket.io/?EIO=4&transport=websocket"
-    assert (await stage.ask("GET", path, upgrade)).status == 400
+    assert (await hub.request("GET", path, upgrade)).status == 400
 
 
-async def test_s007_a_preflight_names_methods_and_headers(stage: Stage) -> None:
+async def test_s007_a_preflight_names_methods_and_headers(hub: HubHarness) -> None:
     headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
-    answer = await stage.ask("OPTIONS", POLLING, headers)
+    answer = await hub.request("OPTIONS", POLLING, headers)
     assert answer.status == 204
     assert answer.headers["access-control-allow-methods"] == "GET,POST"
     assert "content-type" in answer.headers["access-control-allow-headers"]
 
 
-async def test_s008_credentials_are_allowed_to_named_origins_alone(stage: Stage) -> None:
-    answer = await stage.ask("GET", POLLING, {"origin": "https://app.example"})
+async def test_s008_credentials_are_allowed_to_named_origins_alone(hub: HubHarness) -> None:
+    answer = await hub.request("GET", POLLING, {"origin": "https://app.example"})
     assert answer.headers["access-control-allow-credentials"] == "true"
     with pytest.raises(SettingsError, match="CORS_ORIGIN"):
         settings.load({"JWT_SECRET": SECRET.decode(), "CORS_ORIGIN": "*"})
@@ -75,18 +75,18 @@ def test_s013_a_session_secret_has_32_bytes_and_may_rotate() -> None:
     assert chosen.session_secrets == (b"n" * 32, b"o" * 32)
 
 
-async def test_s013_a_cookie_of_the_old_secret_is_still_good(set_up: Any) -> None:
-    stage: Stage = await set_up(session_secrets=(b"new" * 11, SESSION_SECRET))
-    assert (await stage.server.connect(headers=stage.logins.log_in())).connected
+async def test_s013_a_cookie_of_the_old_secret_is_still_good(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(session_secrets=(b"new" * 11, SESSION_SECRET))
+    assert (await hub.server.connect(headers=hub.session_store.log_in())).connected
 
 
-async def test_s014_nothing_is_written_into_the_store_of_sessions(stage: Stage) -> None:
-    headers = stage.logins.log_in()
-    before = stage.logins.path.read_bytes()
-    await stage.server.connect(headers=headers)
-    answer = await stage.ask("GET", POLLING, headers)
+async def test_s014_nothing_is_written_into_the_store_of_sessions(hub: HubHarness) -> None:
+    headers = hub.session_store.log_in()
+    before = hub.session_store.path.read_bytes()
+    await hub.server.connect(headers=headers)
+    answer = await hub.request("GET", POLLING, headers)
     assert "set-cookie" not in answer.headers
-    assert stage.logins.path.read_bytes() == before
+    assert hub.session_store.path.read_bytes() == before
 
 
 def test_s015_nothing_is_less_secure_without_node_env() -> None:
@@ -98,83 +98,83 @@ def test_s015_nothing_is_less_secure_without_node_env() -> None:
         settings.load({}, {"dev": True, "host": "0.0.0.0"})
 
 
-async def test_s016_a_socket_ends_with_its_session(stage: Stage) -> None:
+async def test_s016_a_socket_ends_with_its_session(hub: HubHarness) -> None:
     """Live sockets are looked at again: an expired session ends them, a prolonged one does not."""
-    short = await stage.server.connect(headers=stage.logins.log_in("1", lifetime=30))
-    prolonged = await stage.server.connect(headers=stage.logins.log_in("2", lifetime=30))
-    stage.logins.log_in("2", lifetime=9000)
-    await stage.advance(31)
-    await stage.settled(lambda: not short.connected)
+    short = await hub.server.connect(headers=hub.session_store.log_in("1", lifetime=30))
+    prolonged = await hub.server.connect(headers=hub.session_store.log_in("2", lifetime=30))
+    hub.session_store.log_in("2", lifetime=9000)
+    await hub.advance(31)
+    await hub.wait_until(lambda: not short.connected)
     assert prolonged.connected
 
 
-async def test_s016_a_logout_ends_sockets_within_the_interval(stage: Stage) -> None:
-    client = await stage.server.connect(headers=stage.logins.log_in("1"))
-    other = await stage.server.connect(headers=stage.logins.log_in("2"))
-    stage.logins.log_out("1")
-    await stage.advance(60)
-    await stage.settled(lambda: not client.connected)
+async def test_s016_a_logout_ends_sockets_within_the_interval(hub: HubHarness) -> None:
+    client = await hub.server.connect(headers=hub.session_store.log_in("1"))
+    other = await hub.server.connect(headers=hub.session_store.log_in("2"))
+    hub.session_store.log_out("1")
+    await hub.advance(60)
+    await hub.wait_until(lambda: not client.connected)
     assert next(client.events("application-error"))[0]["code"] == "SESSION_EXPIRED"
     assert other.connected
 
 
-async def test_s016_a_role_that_was_taken_away_ends_sockets(stage: Stage) -> None:
-    client = await stage.server.connect("/admin", headers=stage.logins.log_in("1", "admin"))
-    stage.logins.log_in("1", "user")
-    await stage.advance(60)
-    await stage.settled(lambda: not client.connected)
+async def test_s016_a_role_that_was_taken_away_ends_sockets(hub: HubHarness) -> None:
+    client = await hub.server.connect("/admin", headers=hub.session_store.log_in("1", "admin"))
+    hub.session_store.log_in("1", "user")
+    await hub.advance(60)
+    await hub.wait_until(lambda: not client.connected)
 
 
-async def test_s016_a_store_that_cannot_be_read_ends_nobody(stage: Stage) -> None:
-    headers = stage.logins.log_in("1")
-    client = await stage.server.connect(headers=headers)
-    stage.logins.path.rename(stage.logins.path.with_name("away"))
-    await stage.advance(60)
-    assert (await stage.refusal(headers=headers))["code"] == "UNAVAILABLE"
+async def test_s016_a_store_that_cannot_be_read_ends_nobody(hub: HubHarness) -> None:
+    headers = hub.session_store.log_in("1")
+    client = await hub.server.connect(headers=headers)
+    hub.session_store.path.rename(hub.session_store.path.with_name("away"))
+    await hub.advance(60)
+    assert (await hub.connect_error(headers=headers))["code"] == "UNAVAILABLE"
     assert client.connected
 
 
 @pytest.mark.parametrize("query", ["", "&sid="])
-async def test_s017_an_empty_sid_is_a_handshake(set_up: Any, query: str) -> None:
-    stage: Stage = await set_up(strict_http_auth=True)
-    assert (await stage.ask("GET", POLLING + query)).status == 401
-    assert (await stage.ask("GET", POLLING + query, stage.logins.log_in())).status == 200
+async def test_s017_an_empty_sid_is_a_handshake(start_hub: Any, query: str) -> None:
+    hub: HubHarness = await start_hub(strict_http_auth=True)
+    assert (await hub.request("GET", POLLING + query)).status == 401
+    assert (await hub.request("GET", POLLING + query, hub.session_store.log_in())).status == 200
 
 
-async def test_s017_later_requests_belong_to_the_same_login(stage: Stage) -> None:
-    mine, other = stage.logins.log_in("1"), stage.logins.log_in("2")
-    sid = await stage.open_polling(mine)
+async def test_s017_later_requests_belong_to_the_same_login(hub: HubHarness) -> None:
+    mine, other = hub.session_store.log_in("1"), hub.session_store.log_in("2")
+    sid = await hub.open_polling(mine)
     path = f"{POLLING}&sid={sid}"
-    assert (await stage.ask("POST", path, mine, b"40")).status == 200
-    assert (await stage.ask("GET", path, mine)).body.startswith(b"40")
+    assert (await hub.request("POST", path, mine, b"40")).status == 200
+    assert (await hub.request("GET", path, mine)).body.startswith(b"40")
     for stolen in (other, {}, {"cookie": "hextrackr.sid=forged"}):
-        assert (await stage.ask("POST", path, stolen, b'42["x"]')).status == 403
-    assert (await stage.ask("POST", path, mine, b'42["x"]')).status == 200
+        assert (await hub.request("POST", path, stolen, b'42["x"]')).status == 403
+    assert (await hub.request("POST", path, mine, b'42["x"]')).status == 200
 
 
-async def test_s018_the_cookies_name_secret_and_store_are_settings(set_up: Any) -> None:
-    stage: Stage = await set_up(session_cookie="connect.sid")
-    headers = stage.logins.log_in()
-    assert (await stage.refusal(headers=headers))["code"] == "UNAUTHORIZED"
+async def test_s018_the_cookies_name_secret_and_store_are_settings(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(session_cookie="connect.sid")
+    headers = hub.session_store.log_in()
+    assert (await hub.connect_error(headers=headers))["code"] == "UNAUTHORIZED"
     renamed = {"cookie": headers["cookie"].replace("hextrackr.sid", "connect.sid")}
-    assert (await stage.server.connect(headers=renamed)).connected
+    assert (await hub.server.connect(headers=renamed)).connected
 
 
 @pytest.mark.parametrize(
     ("session", "lifetime"), [({}, 600), ({"userId": ""}, 600), ({"userId": "7"}, -5)]
 )
 async def test_s019_a_cookie_alone_is_no_login(
-    stage: Stage, session: dict[str, Any], lifetime: float
+    hub: HubHarness, session: dict[str, Any], lifetime: float
 ) -> None:
-    headers = stage.logins.add("anonymous", lifetime=lifetime, **session)
-    assert (await stage.refusal(headers=headers))["code"] == "SESSION_EXPIRED"
+    headers = hub.session_store.add("anonymous", lifetime=lifetime, **session)
+    assert (await hub.connect_error(headers=headers))["code"] == "SESSION_EXPIRED"
     # beside a token it does no harm
-    client = await stage.server.connect(headers=headers, auth={"token": stage.token("9")})
-    assert stage.io.sockets[client.id].data["principal"].user_id == "9"
+    client = await hub.server.connect(headers=headers, auth={"token": hub.token("9")})
+    assert hub.io.sockets[client.id].data["principal"].user_id == "9"
 
 
-async def test_s020_who_is_refused_learns_why(stage: Stage) -> None:
-    refusal = await stage.refusal()
+async def test_s020_who_is_refused_learns_why(hub: HubHarness) -> None:
+    refusal = await hub.connect_error()
     assert refusal == {
         "message": "Authentication required",
         "code": "UNAUTHORIZED",
@@ -182,69 +182,71 @@ async def test_s020_who_is_refused_learns_why(stage: Stage) -> None:
     }
 
 
-async def test_s021_connections_are_seen(stage: Stage) -> None:
-    client = await stage.client()
-    assert stage.io.sockets[client.id].connected
+async def test_s021_connections_are_seen(hub: HubHarness) -> None:
+    client = await hub.client()
+    assert hub.io.sockets[client.id].connected
 
 
 async def test_s022_a_user_id_that_a_client_claims_is_compared_never_believed(
-    stage: Stage,
+    hub: HubHarness,
 ) -> None:
     for headers, auth in (
-        ({}, {"token": stage.token("7"), "userId": "8"}),
-        (stage.logins.log_in("7"), {"userId": "8"}),
+        ({}, {"token": hub.token("7"), "userId": "8"}),
+        (hub.session_store.log_in("7"), {"userId": "8"}),
     ):
-        refusal = await stage.refusal(headers=headers, auth=auth)
+        refusal = await hub.connect_error(headers=headers, auth=auth)
         assert (refusal["message"], refusal["code"]) == ("Unauthorized", "UNAUTHORIZED")
-    assert (await stage.client("7", userId="7")).connected
+    assert (await hub.client("7", userId="7")).connected
 
 
-async def test_s023_a_role_that_a_client_claims_gains_nothing(stage: Stage) -> None:
-    client = await stage.client("7", role="user")
-    assert not stage.io.sockets[client.id].data["principal"].is_admin
-    spoofed = await stage.server.connect(
-        headers=stage.logins.log_in("7"), auth={"role": "superadmin"}
+async def test_s023_a_role_that_a_client_claims_gains_nothing(hub: HubHarness) -> None:
+    client = await hub.client("7", role="user")
+    assert not hub.io.sockets[client.id].data["principal"].is_admin
+    spoofed = await hub.server.connect(
+        headers=hub.session_store.log_in("7"), auth={"role": "superadmin"}
     )
-    assert stage.io.sockets[spoofed.id].data["principal"].role == "user"
+    assert hub.io.sockets[spoofed.id].data["principal"].role == "user"
 
 
-async def test_s024_the_principal_is_the_sockets_data_and_survives_recovery(stage: Stage) -> None:
-    client = await stage.client("7")
-    stage.io.to("user-7").emit("something")
+async def test_s024_the_principal_is_the_sockets_data_and_survives_recovery(
+    hub: HubHarness,
+) -> None:
+    client = await hub.client("7")
+    hub.io.to("user-7").emit("something")
     await client.receive_event("something")
     client.connection.cut()
-    back = await stage.server.connect(
-        auth={"token": stage.token("7"), "pid": client.pid, "offset": client.last_offset}
+    back = await hub.server.connect(
+        auth={"token": hub.token("7"), "pid": client.pid, "offset": client.last_offset}
     )
-    socket = stage.io.sockets[back.id]
+    socket = hub.io.sockets[back.id]
     assert socket.recovered
     assert socket.data["principal"].user_id == "7"
 
 
-async def test_s025_user_rooms_are_joined_by_the_server_alone(stage: Stage) -> None:
-    client = await stage.client("7")
+async def test_s025_user_rooms_are_joined_by_the_server_alone(hub: HubHarness) -> None:
+    client = await hub.client("7")
     for event in ("join", "join-room", "subscribe"):
         client.emit(event, "user-8")
     await settle()
-    rooms = stage.io.sockets[client.id].rooms
+    rooms = hub.io.sockets[client.id].rooms
     assert "user-7" in rooms
     assert "user-8" not in rooms
 
 
-async def test_s026_s027_a_client_that_leaves_leaves_nothing_behind(stage: Stage) -> None:
-    client = await stage.client("7")
+async def test_s026_s027_a_client_that_leaves_leaves_nothing_behind(hub: HubHarness) -> None:
+    client = await hub.client("7")
     await client.emit_with_ack("start-editing", "ticket", "1")
     client.disconnect()
     await settle()
-    assert not stage.io.sockets
-    other = await stage.client("8")
+    assert not hub.io.sockets
+    other = await hub.client("8")
     answer = await other.emit_with_ack("start-editing", "ticket", "1")
     assert [each["userId"] for each in answer["currentEditors"]] == ["8"]
 
 
-async def test_s028_refused_requests_are_counted(stage: Stage) -> None:
+async def test_s028_refused_requests_are_counted(hub: HubHarness) -> None:
     """The client-only `connect_error` is no event here; the engine tells what it refuses."""
-    assert (await stage.ask("GET", "/socket.io/?EIO=3&transport=polling")).status == 400
-    metrics = (await stage.ask("GET", "/socket-metrics")).json()
+    assert (await hub.request("GET", "/socket.io/?EIO=3&transport=polling")).status == 400
+    metrics = (await hub.request("GET", "/socket-metrics")).json()
     assert metrics["errors"] == 1, metrics
     assert metrics["errorsByType"] == {"handshake": 1}

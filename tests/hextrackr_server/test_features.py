@@ -14,8 +14,8 @@ from hextrackr_server.errors import SettingsError
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.rooms import AUTHENTICATED, user_room
 from hextrackr_server.storage.database import Database
-from tests.contract.imports import names, payload
-from tests.contract.support import Stage
+from tests.contract.imports import receive_payload, received_names
+from tests.contract.support import HubHarness
 from tests.hextrackr_server.support import csv_text, finding_row
 
 Build = Callable[[Context], Feature]
@@ -38,16 +38,16 @@ ORDERS = {
 
 
 @pytest.fixture(params=ORDERS.values(), ids=ORDERS.keys())
-async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
-    stage = Stage(
+async def hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HubHarness]:
+    hub = HubHarness(
         tmp_path,
         features=request.param,
         notification_acks=True,
         event_log=tmp_path / "events.log",
         ingest_tokens=(PRODUCER,),
     )
-    async with stage:
-        yield stage
+    async with hub:
+        yield hub
 
 
 def test_orders_differ() -> None:
@@ -55,55 +55,55 @@ def test_orders_differ() -> None:
     assert all(set(order) == set(FEATURES) for order in ORDERS.values())
 
 
-async def test_login_is_checked_before_other_features_see_the_socket(stage: Stage) -> None:
-    assert (await stage.refusal(auth={}))["code"] == "UNAUTHORIZED"
-    client = await stage.client("7")
-    (socket,) = stage.io.sockets.values()
+async def test_login_is_checked_before_other_features_see_the_socket(hub: HubHarness) -> None:
+    assert (await hub.connect_error(auth={}))["code"] == "UNAUTHORIZED"
+    client = await hub.client("7")
+    (socket,) = hub.io.sockets.values()
     assert {user_room("7"), AUTHENTICATED} <= set(socket.rooms)
     assert (await client.emit_with_ack("no-such-event"))["code"] == "UNKNOWN_EVENT"
 
 
-async def test_import_informs_its_owner_and_the_statistics(stage: Stage) -> None:
-    client = await stage.client("7")
+async def test_import_informs_its_owner_and_the_statistics(hub: HubHarness) -> None:
+    client = await hub.client("7")
     before = await client.emit_with_ack("get-vulnerability-stats")
     assert before["data"]["totals"]["vulnerabilities"] == 0
     request = {"source": "inline", "filename": "s.csv", "csv": csv_text([finding_row()])}
     assert (await client.emit_with_ack("start-import", request))["success"]
-    finished = await payload(client, "import-finished")
+    finished = await receive_payload(client, "import-finished")
     assert finished["summary"]["inserted"] == 1
-    assert (await payload(client, "vulnerability-change"))["data"]["created"] == 1
+    assert (await receive_payload(client, "vulnerability-change"))["data"]["created"] == 1
     after = await client.emit_with_ack("get-vulnerability-stats")
     assert after["data"]["totals"]["vulnerabilities"] == 1
 
 
-async def test_kev_status_requires_a_token(stage: Stage) -> None:
-    assert (await stage.ask("GET", "/api/kev/status")).status == 401
-    headers = {"authorization": f"Bearer {stage.token()}"}
-    answer = (await stage.ask("GET", "/api/kev/status", headers)).json()
+async def test_kev_status_requires_a_token(hub: HubHarness) -> None:
+    assert (await hub.request("GET", "/api/kev/status")).status == 401
+    headers = {"authorization": f"Bearer {hub.token()}"}
+    answer = (await hub.request("GET", "/api/kev/status", headers)).json()
     assert (answer["success"], answer["totalKevs"], answer["syncInProgress"]) == (True, 0, False)
 
 
-async def test_editing_is_announced_to_other_users(stage: Stage) -> None:
-    editor, other = await stage.client("7"), await stage.client("8")
+async def test_editing_is_announced_to_other_users(hub: HubHarness) -> None:
+    editor, other = await hub.client("7"), await hub.client("8")
     assert (await editor.emit_with_ack("start-editing", "ticket", "1"))["success"]
-    started = await payload(other, "user-started-editing")
+    started = await receive_payload(other, "user-started-editing")
     assert started["userId"] == "7"
 
 
-async def test_notification_of_a_producer_waits_for_its_user(stage: Stage) -> None:
+async def test_notification_of_a_producer_waits_for_its_user(hub: HubHarness) -> None:
     headers = {"authorization": "Bearer " + PRODUCER.secret.decode()}
     body = {"type": "info", "message": "scan done"}
     path = "/ingest/v1/users/7/notifications"
-    assert (await stage.ask("POST", path, headers, body)).status == 202
-    client = await stage.client("7")
-    notification = await payload(client, "user-notification")
+    assert (await hub.request("POST", path, headers, body)).status == 202
+    client = await hub.client("7")
+    notification = await receive_payload(client, "user-notification")
     assert notification["message"] == "scan done"
 
 
-async def test_metrics_count_the_work_of_all_features(stage: Stage) -> None:
-    client = await stage.client("7")
+async def test_metrics_count_the_work_of_all_features(hub: HubHarness) -> None:
+    client = await hub.client("7")
     await client.emit_with_ack("start-editing", "ticket", "1")
-    answer = (await stage.ask("GET", "/socket-metrics")).json()
+    answer = (await hub.request("GET", "/socket-metrics")).json()
     gauges = answer["gauges"]
     assert (answer["activeConnections"], gauges["editors"], gauges["events_total"]) == (1, 1, 1)
     assert set(gauges) == {
@@ -115,13 +115,13 @@ async def test_metrics_count_the_work_of_all_features(stage: Stage) -> None:
         "events_total",
         "events_refused_total",
     }
-    assert (await stage.ask("GET", "/ready")).status == 200
+    assert (await hub.request("GET", "/ready")).status == 200
 
 
-async def test_shutdown_informs_clients_before_it_disconnects_them(stage: Stage) -> None:
-    client = await stage.client("7")
-    await stage.application.shutdown()
-    assert names(client)[-1] == "system-notification"
+async def test_shutdown_informs_clients_before_it_disconnects_them(hub: HubHarness) -> None:
+    client = await hub.client("7")
+    await hub.application.shutdown()
+    assert received_names(client)[-1] == "system-notification"
     assert not client.connected
 
 
@@ -133,13 +133,13 @@ class FailingFeature(Feature):
 
 
 async def test_failed_start_stops_the_features_and_releases_the_database(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, features=(*FEATURES, FailingFeature))
+    hub = HubHarness(tmp_path, features=(*FEATURES, FailingFeature))
     with pytest.raises(Exception, match="no disk"):
-        await stage.application.listen()
-    Database(tmp_path / "stage.db").close()
+        await hub.application.listen()
+    Database(tmp_path / "hub.db").close()
 
 
 def test_failed_constructor_releases_the_database(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="event log"):
-        Stage(tmp_path, event_log=tmp_path / "stage.db" / "events.log")
-    Database(tmp_path / "stage.db").close()
+        HubHarness(tmp_path, event_log=tmp_path / "hub.db" / "events.log")
+    Database(tmp_path / "hub.db").close()

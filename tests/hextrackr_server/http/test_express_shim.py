@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from socketio_core.testing import settle
-from tests.contract.support import TIMEOUT, Stage
+from tests.contract.support import TIMEOUT, HubHarness
 from tests.hextrackr_server.http.ingest.test_routes import FULL
 
 HERE = Path(__file__).parent
@@ -19,8 +19,8 @@ async def test_documented_shim_forwards_progress_and_logouts(tmp_path: Path) -> 
     (code,) = re.findall(r"```javascript\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
     shim = tmp_path / "realtime.js"
     shim.write_text(code)
-    async with Stage(tmp_path, ingest_tokens=(FULL,)) as stage:
-        follower = await stage.server.connect(headers=stage.logins.log_in("7"))
+    async with HubHarness(tmp_path, ingest_tokens=(FULL,)) as hub:
+        follower = await hub.server.connect(headers=hub.session_store.log_in("7"))
         for session in ("import-1-abc", "import-2-abc"):
             follower.emit("join-progress", session)
         await settle()
@@ -30,7 +30,7 @@ async def test_documented_shim_forwards_progress_and_logouts(tmp_path: Path) -> 
             str(shim),
             env=os.environ
             | {
-                "HEXTRACKR_REALTIME_URL": stage.url,
+                "HEXTRACKR_REALTIME_URL": hub.url,
                 "HEXTRACKR_INGEST_TOKEN": FULL.secret.decode(),
             },
             stdin=asyncio.subprocess.PIPE,
@@ -48,4 +48,4 @@ async def test_documented_shim_forwards_progress_and_logouts(tmp_path: Path) -> 
         output, _ = await asyncio.wait_for(node.communicate(b"log out\n"), TIMEOUT)
         assert (node.returncode, output) == (0, b"")
         # A logout that Express reports disconnects the client.
-        await stage.settled(lambda: not follower.connected)
+        await hub.wait_until(lambda: not follower.connected)

@@ -12,8 +12,8 @@ from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.migrations import MIGRATIONS
 from hextrackr_server.storage.schema import meta
-from tests.contract.imports import finished
-from tests.contract.support import Stage
+from tests.contract.imports import run_import
+from tests.contract.support import HubHarness
 from tests.hextrackr_server.kev_support import feed, item
 
 VALUE = select(meta.c.value).where(meta.c.name == "a")
@@ -127,17 +127,17 @@ def test_url_of_another_database_is_refused() -> None:
 
 
 async def test_complete_server_works_on_postgresql(empty_postgres: str, tmp_path: Path) -> None:
-    async with Stage(tmp_path, database_url=empty_postgres) as stage:
-        client = await stage.client()
-        assert (await finished(client))["summary"]["inserted"] == 20
+    async with HubHarness(tmp_path, database_url=empty_postgres) as hub:
+        client = await hub.client()
+        assert (await run_import(client))["summary"]["inserted"] == 20
         statistics = await client.emit_with_ack("get-vulnerability-stats")
         assert statistics["data"]["totals"]["findings"] == 20
         for resource in ("vulnerabilities", "devices", "imports", "trends", "kev", "tickets"):
             answer = await client.emit_with_ack("get-data", {"resource": resource})
             numbers = [v for row in answer["data"] for k, v in row.items() if k.endswith("Count")]
             assert all(isinstance(number, int) for number in numbers), resource
-        headers = {"authorization": f"Bearer {stage.token('1', 'admin')}"}
-        synced = await stage.ask("POST", "/api/kev/sync", headers, feed(item("CVE-2024-1000")))
+        headers = {"authorization": f"Bearer {hub.token('1', 'admin')}"}
+        synced = await hub.request("POST", "/api/kev/sync", headers, feed(item("CVE-2024-1000")))
         assert synced.json()["matchedCount"] == 1
-        assert (await stage.ask("GET", "/ready")).status == 200
-    assert not (tmp_path / "stage.db").exists()
+        assert (await hub.request("GET", "/ready")).status == 200
+    assert not (tmp_path / "hub.db").exists()

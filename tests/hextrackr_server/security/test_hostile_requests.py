@@ -9,22 +9,22 @@ from typing import Any
 
 import pytest
 
-from tests.contract.support import Stage
+from tests.contract.support import HubHarness
 
 DEEP = b'{"x": ' + b"[" * 16_000
 MANY_DIGITS = "9" * 5000
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Stage]:
-    async with Stage(tmp_path) as stage:
-        yield stage
+async def hub(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[HubHarness]:
+    async with HubHarness(tmp_path) as hub:
+        yield hub
     broken = [each.message for each in caplog.records if each.levelno >= logging.ERROR]
     assert broken == []
 
 
-def bearer(stage: Stage, role: str = "user") -> dict[str, str]:
-    return {"authorization": f"Bearer {stage.token('7', role)}"}
+def bearer(hub: HubHarness, role: str = "user") -> dict[str, str]:
+    return {"authorization": f"Bearer {hub.token('7', role)}"}
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,16 @@ def bearer(stage: Stage, role: str = "user") -> dict[str, str]:
         ("POST", f"/ingest/v1/imports/{MANY_DIGITS}/cancel"),
     ],
 )
-async def test_overlong_number_in_a_path_is_not_found(stage: Stage, method: str, path: str) -> None:
-    assert (await stage.ask(method, path)).status == 404
+async def test_overlong_number_in_a_path_is_not_found(
+    hub: HubHarness, method: str, path: str
+) -> None:
+    assert (await hub.request(method, path)).status == 404
 
 
 @pytest.mark.parametrize("origin", ["http://[", "null", "http://[::1]x", "//"])
-async def test_invalid_origin_is_treated_as_another_site(stage: Stage, origin: str) -> None:
-    headers = stage.logins.log_in("7") | {"origin": origin}
-    assert (await stage.ask("POST", "/api/kev/sync", headers)).json()["code"] == "FORBIDDEN"
+async def test_invalid_origin_is_treated_as_another_site(hub: HubHarness, origin: str) -> None:
+    headers = hub.session_store.log_in("7") | {"origin": origin}
+    assert (await hub.request("POST", "/api/kev/sync", headers)).json()["code"] == "FORBIDDEN"
 
 
 @pytest.mark.parametrize(
@@ -52,9 +54,9 @@ async def test_invalid_origin_is_treated_as_another_site(stage: Stage, origin: s
     [("/api/vulnerabilities/import-cancel", "user", 400), ("/api/kev/sync", "admin", 400)],
 )
 async def test_too_deeply_nested_json_is_refused(
-    stage: Stage, path: str, role: str, status: int
+    hub: HubHarness, path: str, role: str, status: int
 ) -> None:
-    assert (await stage.ask("POST", path, bearer(stage, role), DEEP)).status == status
+    assert (await hub.request("POST", path, bearer(hub, role), DEEP)).status == status
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ async def test_too_deeply_nested_json_is_refused(
     ],
 )
 async def test_search_for_impossible_text_finds_nothing(
-    stage: Stage, payload: dict[str, Any]
+    hub: HubHarness, payload: dict[str, Any]
 ) -> None:
-    client = await stage.client()
+    client = await hub.client()
     assert (await client.emit_with_ack("get-data", payload))["data"] == []

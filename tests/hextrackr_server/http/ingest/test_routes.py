@@ -18,7 +18,7 @@ from hextrackr_server.http.ingest import service as ingest_service
 from hextrackr_server.security import producer_tokens as ingest_auth
 from hextrackr_server.security.producer_tokens import SIGNATURE_HEADER
 from socketio_core.testing import settle
-from tests.contract.support import Answer, Stage
+from tests.contract.support import HubHarness, Response
 
 FULL = IngestToken("express", frozenset(SCOPES), b"f" * 32)
 NARROW = IngestToken("cron", frozenset({"notify"}), b"n" * 32)
@@ -29,8 +29,8 @@ BIG = "x" * 300_000
 class Producer:
     """An HTTP client that sends reports to a running server."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, hub: HubHarness) -> None:
+        self.hub = hub
 
     async def send(
         self,
@@ -40,12 +40,12 @@ class Producer:
         method: str = "POST",
         token: IngestToken | None = FULL,
         **headers: str,
-    ) -> Answer:
+    ) -> Response:
         content = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if token is not None:
             given["authorization"] = f"Bearer {token.secret.decode()}"
-        return await self.stage.ask(method, f"/ingest/v1/{path}", given, content)
+        return await self.hub.request(method, f"/ingest/v1/{path}", given, content)
 
     async def accepted(self, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
         answer = await self.send(path, body, **more)
@@ -55,15 +55,15 @@ class Producer:
         return dict(parsed)
 
     def signed(self, body: bytes, *, at: int = 0, key: bytes = FULL.secret) -> dict[str, str]:
-        moment = str(self.stage.clock.epoch_ms() + at)
+        moment = str(self.hub.clock.epoch_ms() + at)
         value = hmac.new(key, f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
         return {"X_HexTrackr_Signature": f"t={moment},v1={value}"}
 
 
 @pytest.fixture
 async def producer(tmp_path: Path) -> AsyncIterator[Producer]:
-    async with Stage(tmp_path, ingest_tokens=(FULL, NARROW, LOUD)) as stage:
-        yield Producer(stage)
+    async with HubHarness(tmp_path, ingest_tokens=(FULL, NARROW, LOUD)) as hub:
+        yield Producer(hub)
 
 
 # -- authentication and scopes
@@ -79,14 +79,14 @@ async def test_request_without_a_producer_token_is_refused(
 
 
 async def test_token_of_a_user_is_refused(producer: Producer) -> None:
-    header = f"Bearer {producer.stage.token('1', 'superadmin')}"
+    header = f"Bearer {producer.hub.token('1', 'superadmin')}"
     answer = await producer.send("notifications", {}, token=None, authorization=header)
     assert answer.status == 401
 
 
 async def test_reports_are_refused_when_no_producer_is_configured(tmp_path: Path) -> None:
-    async with Stage(tmp_path) as stage:
-        assert (await Producer(stage).send("notifications")).status == 401
+    async with HubHarness(tmp_path) as hub:
+        assert (await Producer(hub).send("notifications")).status == 401
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_unauthenticated_request_is_refused_before_its_body(
     producer: Producer, headers: dict[str, str]
 ) -> None:
     headers = headers | {"content-length": "500000"}
-    answer = await producer.stage.ask("POST", "/ingest/v1/emit", headers, only_head=True)
+    answer = await producer.hub.request("POST", "/ingest/v1/emit", headers, head_only=True)
     assert answer.status == 401
 
 
@@ -147,12 +147,12 @@ async def test_unverified_bodies_are_limited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ingest_api, "MAXIMUM_UNPROVEN", 1)
-    async with Stage(tmp_path, ingest_tokens=(FULL,)) as stage:
-        producer, body = Producer(stage), b'{"type": "x", "message": "y"}'
+    async with HubHarness(tmp_path, ingest_tokens=(FULL,)) as hub:
+        producer, body = Producer(hub), b'{"type": "x", "message": "y"}'
         signed = producer.signed(body, key=b"no producer's")
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in signed.items()]
         head = ["POST /ingest/v1/emit HTTP/1.1", "host: x", "content-length: 9", *lines]
-        _, stranger = await asyncio.open_connection("127.0.0.1", stage.port)
+        _, stranger = await asyncio.open_connection("127.0.0.1", hub.port)
         stranger.write("\r\n".join([*head, "", "{"]).encode())
         # The server reads the unauthenticated body at some point during these requests.
         for number in range(1000):
@@ -166,8 +166,8 @@ async def test_unverified_bodies_are_limited(
 
 
 async def test_bearer_tokens_are_refused_when_only_signatures_are_allowed(tmp_path: Path) -> None:
-    async with Stage(tmp_path, ingest_tokens=(FULL,), ingest_signed_only=True) as stage:
-        producer = Producer(stage)
+    async with HubHarness(tmp_path, ingest_tokens=(FULL,), ingest_signed_only=True) as hub:
+        producer = Producer(hub)
         body = b'{"type": "x", "message": "y"}'
         assert (await producer.send("notifications", body)).status == 401
         await producer.accepted("notifications", body, token=None, **producer.signed(body))
@@ -195,7 +195,7 @@ async def test_too_large_body_is_refused(producer: Producer) -> None:
 
 
 async def test_repeated_request_with_an_idempotency_key_runs_once(producer: Producer) -> None:
-    client = await producer.stage.client()
+    client = await producer.hub.client()
     body = {"type": "x", "message": "once"}
     answers = [
         await producer.accepted("notifications", body, idempotency_key="k-1") for _ in range(2)
@@ -205,7 +205,7 @@ async def test_repeated_request_with_an_idempotency_key_runs_once(producer: Prod
     assert len(list(client.events("system-notification"))) == 1
     other = await producer.send("notifications", body | {"type": "z"}, idempotency_key="k-1")
     assert (other.status, other.json()["code"]) == (409, "CONFLICT")
-    await producer.stage.advance(601)
+    await producer.hub.advance(601)
     again = await producer.accepted("notifications", body, idempotency_key="k-1")
     assert again != answers[0]
 
@@ -214,7 +214,7 @@ async def test_repeated_request_with_an_idempotency_key_runs_once(producer: Prod
 
 
 async def test_event_is_sent_to_its_rooms_only(producer: Producer) -> None:
-    mine, other = await producer.stage.client("7"), await producer.stage.client("8")
+    mine, other = await producer.hub.client("7"), await producer.hub.client("8")
     body = {"event": "user-notification", "rooms": ["user-7"], "args": [{"message": "hi"}]}
     assert (await producer.accepted("emit", body))["delivered"] == 1
     assert (await mine.receive_event("user-notification"))[0] == {"message": "hi"}
@@ -267,7 +267,7 @@ async def test_announcement_requires_the_same_scope_on_each_path(producer: Produ
 
 
 async def test_session_progress_is_sent_and_kept(producer: Producer) -> None:
-    client = await producer.stage.client()
+    client = await producer.hub.client()
     client.emit("join-progress", "import-1-abc")
     await settle()
     path = "progress/import-1-abc"
@@ -276,7 +276,7 @@ async def test_session_progress_is_sent_and_kept(producer: Producer) -> None:
     update = (await client.receive_event("progress-update"))[0]
     assert (update["sessionId"], update["progress"]) == ("import-1-abc", 40)
     assert update["metadata"]["filename"] == "x.csv"
-    late = await producer.stage.client("8")
+    late = await producer.hub.client("8")
     late.emit("join-progress", "import-1-abc")
     assert (await late.receive_event("progress-status"))[0]["progress"] == 40
     await producer.accepted(path, {"op": "complete", "metadata": {"rows": 5}})
@@ -289,7 +289,7 @@ async def test_report_with_an_old_sequence_number_is_ignored(producer: Producer)
     await producer.accepted(path, {"op": "progress", "progress": 50, "seq": 2})
     answer = await producer.accepted(path, {"op": "progress", "progress": 90, "seq": 1})
     assert answer["ignored"]
-    record = producer.stage.application.services.tracker.find("s")
+    record = producer.hub.application.services.tracker.find("s")
     assert record is not None
     assert record.overall == 50
 
@@ -311,7 +311,7 @@ async def test_metadata_of_a_session_is_bounded(producer: Producer) -> None:
         answer = await producer.send(path, {"op": "complete", field: value})
         assert (answer.status, answer.json()["fields"][0]["path"]) == (400, field)
     assert (await producer.send("progress/t", report | {"metadata": {"a": BIG}})).status == 400
-    assert producer.stage.application.services.tracker.find("t") is None
+    assert producer.hub.application.services.tracker.find("t") is None
 
 
 async def test_number_of_tracked_sessions_is_bounded(
@@ -324,7 +324,7 @@ async def test_number_of_tracked_sessions_is_bounded(
         answer = await producer.send(path, body)
         assert (answer.status, answer.json()["code"]) == (429, "RATE_LIMITED")
     await producer.accepted("progress/s-1", {"op": "complete"})
-    await producer.stage.advance(3601)
+    await producer.hub.advance(3601)
     await producer.accepted("progress/s-4", {"op": "create"})
 
 
@@ -335,7 +335,7 @@ async def test_invalid_owner_is_refused_with_its_field(producer: Producer, owner
 
 
 async def test_external_import_sends_the_events_of_both_contracts(producer: Producer) -> None:
-    owner = await producer.stage.client("7")
+    owner = await producer.hub.client("7")
     body = {"userId": "7", "filename": "x.csv", "totalRecords": 8}
     begun = await producer.accepted("imports", body)
     number, session = begun["importId"], begun["sessionId"]
@@ -349,7 +349,7 @@ async def test_external_import_sends_the_events_of_both_contracts(producer: Prod
     assert (await owner.receive_event("progress-update"))[0]["progress"] == 50
     # A report by session ID contains a percentage; the events still count the import's records.
     await producer.accepted(f"progress/{session}", {"op": "progress", "progress": 80})
-    await producer.stage.advance(0.1)
+    await producer.hub.advance(0.1)
     progress = (await owner.receive_event("import-progress"))[0]
     assert (progress["processed"], progress["total"], progress["percentage"]) == (8, 10, 80)
     done = {"processed": 10, "errors": 1, "summary": {"inserted": 9}}
@@ -361,7 +361,7 @@ async def test_external_import_sends_the_events_of_both_contracts(producer: Prod
 
 
 async def test_failed_external_import_notifies_its_owner(producer: Producer) -> None:
-    owner = await producer.stage.client("7")
+    owner = await producer.hub.client("7")
     number = (await producer.accepted("imports", {"userId": "7"}))["importId"]
     failure = {"code": "DISK_FULL", "message": "No space"}
     await producer.accepted(f"imports/{number}/fail", failure)
@@ -374,7 +374,7 @@ async def test_producer_cannot_report_on_imports_of_this_server(producer: Produc
     assert (await producer.send("imports", {"userId": "7", "importId": 5})).status == 400
     answer = await producer.send("imports/5", {"processed": 1}, method="PATCH")
     assert (answer.status, answer.json()["code"]) == (404, "NOT_FOUND")
-    tracker = producer.stage.application.services.tracker
+    tracker = producer.hub.application.services.tracker
     tracker.queue(5, "7", "scan.csv", None, session_id="own")
     for operation in ("create", "progress", "complete", "error"):
         answer = await producer.send("progress/own", {"op": operation, "progress": 1})
@@ -389,8 +389,8 @@ async def test_producer_cannot_report_on_imports_of_this_server(producer: Produc
 
 async def test_messages_reach_their_recipients(producer: Producer) -> None:
     mine, admin = (
-        await producer.stage.client("7"),
-        await producer.stage.client("1", "admin", "/admin"),
+        await producer.hub.client("7"),
+        await producer.hub.client("1", "admin", "/admin"),
     )
     message = {"type": "x", "message": "hello"}
     await producer.accepted("users/7/notifications", message, token=NARROW)
@@ -398,28 +398,28 @@ async def test_messages_reach_their_recipients(producer: Producer) -> None:
     await producer.accepted("announcements", {"message": "all", "priority": "low"})
     announced = (await admin.receive_event("system-announcement"))[0]
     assert (announced["message"], announced["from"]) == ("all", "express")
-    start = producer.stage.clock.epoch_ms()
+    start = producer.hub.clock.epoch_ms()
     await producer.accepted("maintenance", {"startTime": start, "duration": 5000})
     assert (await admin.receive_event("maintenance-scheduled"))[0]["scheduledBy"] == "express"
 
 
 async def test_reported_logout_disconnects_its_sockets(producer: Producer) -> None:
-    stage = producer.stage
-    headers = stage.logins.log_in("7")
-    client = await stage.server.connect(headers=headers)
-    other = await stage.server.connect(headers=stage.logins.log_in("8"))
+    hub = producer.hub
+    headers = hub.session_store.log_in("7")
+    client = await hub.server.connect(headers=headers)
+    other = await hub.server.connect(headers=hub.session_store.log_in("8"))
     answer = await producer.accepted("sessions/revoke", {"sessionId": "sid-7"})
     assert answer["disconnected"] == 1
     assert not client.connected
     assert other.connected
-    assert (await stage.refusal(headers=headers))["code"] == "SESSION_EXPIRED"
+    assert (await hub.connect_error(headers=headers))["code"] == "SESSION_EXPIRED"
     assert (await producer.accepted("sessions/revoke", {"userId": "8"}))["disconnected"] == 1
     assert not other.connected
     assert (await producer.send("sessions/revoke", {})).status == 400
 
 
 async def test_changes_and_kev_updates_reach_clients(producer: Producer) -> None:
-    client = await producer.stage.client()
+    client = await producer.hub.client()
     change = {"type": "updated", "data": {"id": 5, "severity": "High"}}
     await producer.accepted("vulnerabilities/changes", {"changes": [change]})
     assert (await client.receive_event("vulnerability-change"))[0]["type"] == "updated"
