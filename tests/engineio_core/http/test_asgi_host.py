@@ -1,4 +1,4 @@
-"""The mounted ASGI application: what it is given, and what becomes of what it does."""
+"""Mounted ASGI applications: scope, streaming in both directions, errors and lifespan."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Receive = Callable[[], Any]
 
 
 async def settle(server: Server) -> None:
-    """Let tasks and the fake clock go on until nothing happens any more."""
+    """Run tasks and the fake clock until no work is left."""
     for _ in range(20):
         await asyncio.sleep(0)
         server.clock.run()
@@ -48,7 +48,7 @@ def body(data: bytes = b"", *, more: bool = False) -> dict[str, Any]:
     return {"type": "http.response.body", "body": data, "more_body": more}
 
 
-async def test_the_application_gets_every_path_that_is_not_the_engines() -> None:
+async def test_application_receives_requests_outside_the_engine_path() -> None:
     async def hello(request: Request) -> PlainTextResponse:
         return PlainTextResponse(f"hello {request.query_params['name']}")
 
@@ -67,7 +67,7 @@ async def test_the_application_gets_every_path_that_is_not_the_engines() -> None
     assert third.text.startswith("0{")
 
 
-async def test_the_scope_tells_all_about_the_request() -> None:
+async def test_scope_describes_the_request() -> None:
     scopes: list[dict[str, Any]] = []
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -88,7 +88,7 @@ async def test_the_scope_tells_all_about_the_request() -> None:
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
 @pytest.mark.parametrize("framing", ["counted", "chunked"])
-async def test_a_body_streams_in_and_out(deliver: Delivery, framing: str) -> None:
+async def test_body_streams_in_both_directions(deliver: Delivery, framing: str) -> None:
     async def echo(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(start())
         while True:
@@ -112,7 +112,7 @@ async def test_a_body_streams_in_and_out(deliver: Delivery, framing: str) -> Non
     assert first.header("Transfer-Encoding") == "chunked"
 
 
-async def test_an_answer_that_tells_its_length_is_not_chunked() -> None:
+async def test_response_is_not_chunked_when_it_has_a_content_length() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(start(200, (b"content-length", b"4")))
         await send(body(b"ab", more=True))
@@ -123,7 +123,7 @@ async def test_an_answer_that_tells_its_length_is_not_chunked() -> None:
     assert (response.body, response.header("Transfer-Encoding")) == (b"abcd", None)
 
 
-async def test_a_client_of_http_1_0_gets_no_chunks() -> None:
+async def test_response_is_not_chunked_when_the_client_uses_http_1_0() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(start())
         await send(body(b"plain"))
@@ -134,7 +134,7 @@ async def test_a_client_of_http_1_0_gets_no_chunks() -> None:
     assert connection.tcp.is_closed
 
 
-async def test_head_gets_the_head_alone() -> None:
+async def test_head_response_has_no_body() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(start(200, (b"content-length", b"4")))
         await send(body(b"abcd" if scope["method"] == "GET" else b""))
@@ -145,14 +145,14 @@ async def test_head_gets_the_head_alone() -> None:
     assert not rest.is_closed
 
 
-async def test_large_uploads_wait_for_an_application_that_is_slow() -> None:
-    go_on = asyncio.Event()
+async def test_large_upload_is_paused_when_the_application_is_slow() -> None:
+    resume = asyncio.Event()
     sizes: list[int] = []
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         more = True
         while more:
-            await go_on.wait()
+            await resume.wait()
             message = await receive()
             sizes.append(len(message["body"]))
             more = message["more_body"]
@@ -167,14 +167,14 @@ async def test_large_uploads_wait_for_an_application_that_is_slow() -> None:
     await settle(server)
     assert connection.tcp.is_reading_paused
     assert connection.tcp.unread > 2_000_000
-    server.clock.advance(120)  # the application's fault, not the client's
-    go_on.set()
+    server.clock.advance(120)  # body_timeout does not apply while the application is slow
+    resume.set()
     await settle(server)
     assert connection.response().text == "thanks"
     assert sum(sizes) == 3_000_000
 
 
-async def test_large_downloads_wait_for_a_client_that_is_slow() -> None:
+async def test_large_download_is_paused_when_the_client_is_slow() -> None:
     sent: list[int] = []
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -198,7 +198,7 @@ async def test_large_downloads_wait_for_a_client_that_is_slow() -> None:
     assert len(connection.response().body) == 1_000_000
 
 
-async def test_a_client_that_leaves_ends_a_stream_without_end() -> None:
+async def test_endless_stream_ends_when_the_client_disconnects() -> None:
     ended: list[str] = []
 
     async def ticks() -> AsyncIterator[bytes]:
@@ -226,7 +226,7 @@ async def test_a_client_that_leaves_ends_a_stream_without_end() -> None:
     assert ended == ["ended"]
 
 
-async def test_a_client_that_leaves_while_its_answer_waits_releases_the_application() -> None:
+async def test_blocked_send_raises_oserror_when_the_client_disconnects() -> None:
     outcome: list[str] = []
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -235,7 +235,7 @@ async def test_a_client_that_leaves_while_its_answer_waits_releases_the_applicat
             for _ in range(100):
                 await send(body(b"x" * 10_000, more=True))
         except OSError:
-            outcome.append("left")
+            outcome.append("disconnected")
             raise
 
     server = serve(app)
@@ -245,16 +245,16 @@ async def test_a_client_that_leaves_while_its_answer_waits_releases_the_applicat
     await settle(server)
     connection.tcp.lose()
     await settle(server)
-    assert outcome == ["left"]
+    assert outcome == ["disconnected"]
 
 
-async def test_an_application_that_waits_hears_of_a_client_that_leaves() -> None:
-    heard: list[str] = []
+async def test_receive_returns_http_disconnect_when_the_client_disconnects() -> None:
+    received: list[str] = []
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
-            heard.append(message["type"])
+            received.append(message["type"])
             if message["type"] == "http.disconnect":
                 return
 
@@ -264,27 +264,27 @@ async def test_an_application_that_waits_hears_of_a_client_that_leaves() -> None
     await settle(server)
     connection.tcp.lose()
     await settle(server)
-    assert heard == ["http.request", "http.disconnect"]
+    assert received == ["http.request", "http.disconnect"]
 
 
-async def test_a_failure_before_the_answer_is_a_500_and_the_connection_goes_on() -> None:
+async def test_error_before_the_response_sends_500_and_keeps_the_connection() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(start(200))
-        raise RuntimeError("bug")
+        raise RuntimeError("application error")
 
     connection = await fetch(app, http_request("GET", "/") * 2)
     assert [each.status for each in connection.responses()] == [500, 500]
 
 
-async def test_a_failure_within_the_answer_cuts_the_connection() -> None:
+async def test_error_within_the_response_aborts_the_connection() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(start(200))
         await send(body(b"half", more=True))
-        raise RuntimeError("bug")
+        raise RuntimeError("application error")
 
     connection = await fetch(app, http_request("GET", "/"))
     assert connection.tcp.is_aborted
-    assert connection.responses() == [], "the client must see that it is not whole"
+    assert connection.responses() == [], "the client must notice the incomplete response"
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ async def test_a_failure_within_the_answer_cuts_the_connection() -> None:
         [start(), {"type": "nonsense"}],
     ],
 )
-async def test_an_application_that_breaks_the_rules_is_answered_for_with_500(
+async def test_invalid_asgi_messages_send_500(
     messages: list[dict[str, Any]],
 ) -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -311,7 +311,7 @@ async def test_an_application_that_breaks_the_rules_is_answered_for_with_500(
 
 
 @pytest.mark.parametrize("sent", [b"shrt", b"much too long"])
-async def test_an_answer_of_another_length_than_announced_cuts_the_connection(sent: bytes) -> None:
+async def test_response_with_a_wrong_content_length_aborts_the_connection(sent: bytes) -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(start(200, (b"content-length", b"6")))
         await send(body(sent))
@@ -320,7 +320,7 @@ async def test_an_answer_of_another_length_than_announced_cuts_the_connection(se
     assert connection.tcp.is_aborted
 
 
-async def test_what_is_sent_behind_the_end_is_not_written() -> None:
+async def test_body_after_the_end_of_the_response_raises_and_is_not_written() -> None:
     errors: list[Exception] = []
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -336,7 +336,7 @@ async def test_what_is_sent_behind_the_end_is_not_written() -> None:
     assert len(errors) == 2
 
 
-async def test_framing_headers_of_the_application_are_not_taken() -> None:
+async def test_framing_headers_of_the_application_are_replaced() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         headers = [(b"transfer-encoding", b"chunked"), (b"connection", b"close")]
         await send(start(200, *headers))
@@ -350,7 +350,7 @@ async def test_framing_headers_of_the_application_are_not_taken() -> None:
     assert connection.tcp.is_closed
 
 
-async def test_a_websocket_outside_of_the_engine_is_answered_404() -> None:
+async def test_websocket_outside_the_engine_path_receives_404() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         raise AssertionError("never called")
 
@@ -359,10 +359,10 @@ async def test_a_websocket_outside_of_the_engine_is_answered_404() -> None:
     assert connection.response().status == 404
 
 
-# -- lifespan, over a real listener
+# -- lifespan, with a real listener
 
 
-async def test_the_lifespan_begins_before_and_ends_after_all_requests() -> None:
+async def test_lifespan_starts_before_listen_returns_and_ends_at_shutdown() -> None:
     order: list[str] = []
 
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -385,7 +385,7 @@ async def test_the_lifespan_begins_before_and_ends_after_all_requests() -> None:
     assert order == ["lifespan.startup", "lifespan.shutdown"]
 
 
-async def test_a_startup_that_fails_stops_the_server_from_listening() -> None:
+async def test_listen_fails_when_the_lifespan_startup_fails() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no database"})
@@ -398,7 +398,7 @@ async def test_a_startup_that_fails_stops_the_server_from_listening() -> None:
         await engine.listen(port=0)
 
 
-async def test_an_application_without_a_lifespan_is_served() -> None:
+async def test_application_without_lifespan_support_is_served() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
 

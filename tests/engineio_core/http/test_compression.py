@@ -50,7 +50,7 @@ def polled(
         (None, None),
     ],
 )
-def test_a_poll_is_compressed_as_the_client_likes_it(
+def test_poll_response_uses_an_encoding_that_the_client_accepts(
     accepted: str | None, chosen: str | None
 ) -> None:
     response = polled(accepted)
@@ -60,25 +60,25 @@ def test_a_poll_is_compressed_as_the_client_likes_it(
     assert decode(response.body) == b"4" + LONG.encode()
 
 
-def test_a_short_answer_is_not_compressed() -> None:
+def test_response_below_the_threshold_is_not_compressed() -> None:
     assert polled("gzip", "x" * 1022).header("Content-Encoding") is None
     assert polled("gzip", "x" * 1023).header("Content-Encoding") == "gzip"
 
 
-def test_the_threshold_can_be_set() -> None:
+def test_threshold_is_configurable() -> None:
     options = {"http_compression": HttpCompression(threshold=0)}
     assert polled("gzip", "x", **options).header("Content-Encoding") == "gzip"
 
 
-def test_compression_can_be_switched_off() -> None:
+def test_poll_response_is_not_compressed_when_compression_is_disabled() -> None:
     assert polled("gzip", http_compression=None).header("Content-Encoding") is None
 
 
-def test_compression_can_be_switched_off_for_a_message() -> None:
+def test_poll_response_is_not_compressed_when_the_message_disables_compression() -> None:
     assert polled("gzip", compress=False).header("Content-Encoding") is None
 
 
-def test_one_compressible_message_makes_the_payload_compressible() -> None:
+def test_payload_is_compressed_when_one_message_allows_it() -> None:
     server = Server()
     client = server.open_polling()
     for compress in (False, True):
@@ -91,7 +91,7 @@ def test_one_compressible_message_makes_the_payload_compressible() -> None:
 
 
 class DeflateClient:
-    """A WebSocket client that has negotiated permessage-deflate."""
+    """WebSocket client that negotiates permessage-deflate."""
 
     def __init__(self, server: Server, offer: str = "permessage-deflate") -> None:
         connection = server.upgrade({"Sec-WebSocket-Extensions": offer})
@@ -101,12 +101,12 @@ class DeflateClient:
         self._inflate = zlib.decompressobj(wbits=-15)
         self.receive()
 
-    def frame(self, data: bytes, opcode: int = TEXT, **given: Any) -> bytes:
+    def frame(self, data: bytes, opcode: int = TEXT, **options: Any) -> bytes:
         deflated = self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
-        return client_frame(opcode, deflated[:-4], rsv=4, **given)
+        return client_frame(opcode, deflated[:-4], rsv=4, **options)
 
     def receive(self) -> list[tuple[bool, bytes]]:
-        """Return what has arrived: whether it was compressed, and its payload."""
+        """Return each received message as (was compressed, payload)."""
         return [
             (frame.rsv1, self._inflate.decompress(frame.payload + b"\x00\x00\xff\xff"))
             if frame.rsv1
@@ -120,26 +120,26 @@ def deflating(**options: Any) -> Server:
     return Server(echo=True, per_message_deflate=PerMessageDeflate(), **options)
 
 
-def test_deflate_is_off_unless_the_server_wants_it() -> None:
+def test_deflate_is_not_negotiated_when_the_server_disables_it() -> None:
     assert DeflateClient(Server()).agreed is None
 
 
-def test_deflate_is_off_unless_the_client_offers_it() -> None:
+def test_deflate_is_not_negotiated_when_the_client_does_not_offer_it() -> None:
     assert deflating().upgrade().response().header("Sec-WebSocket-Extensions") is None
 
 
-def test_deflated_messages_go_both_ways() -> None:
+def test_deflated_messages_are_sent_in_both_directions() -> None:
     server = deflating()
     client = DeflateClient(server)
     assert client.agreed == "permessage-deflate"
-    for _ in range(2):  # the second refers to what the first has said
+    for _ in range(2):  # the second message uses the compression context of the first
         client.websocket.feed(client.frame(b"4" + LONG.encode()))
         assert client.receive() == [(True, b"4" + LONG.encode())]
         client.websocket.feed(client.frame(LONG.encode(), BINARY))
         assert client.receive() == [(True, LONG.encode())]
 
 
-def test_short_messages_and_those_that_shall_not_are_sent_as_they_are() -> None:
+def test_message_is_not_deflated_when_it_is_short_or_disables_compression() -> None:
     server = deflating()
     client = DeflateClient(server)
     server.session.send_text("short")
@@ -149,7 +149,7 @@ def test_short_messages_and_those_that_shall_not_are_sent_as_they_are() -> None:
     assert kinds == [(False, 6), (False, 2001), (True, 2001)]
 
 
-def test_plain_messages_of_the_client_are_understood_beside_deflated_ones() -> None:
+def test_plain_and_deflated_client_messages_are_received_together() -> None:
     server = deflating()
     client = DeflateClient(server)
     client.websocket.feed(client_frame(TEXT, b"4plain") + client.frame(b"4deflated"))
@@ -157,7 +157,7 @@ def test_plain_messages_of_the_client_are_understood_beside_deflated_ones() -> N
 
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
-def test_deflated_messages_arrive_however_they_are_cut(deliver: Delivery) -> None:
+def test_deflated_messages_are_received_in_any_segmentation(deliver: Delivery) -> None:
     server = deflating()
     client = DeflateClient(server)
     wire = client.frame(b"4" + LONG.encode()) + client_frame(9, b"?") + client.frame(b"4two")
@@ -165,7 +165,7 @@ def test_deflated_messages_arrive_however_they_are_cut(deliver: Delivery) -> Non
     assert server.received == [LONG, "two"]
 
 
-def test_a_deflated_message_may_be_fragmented() -> None:
+def test_fragmented_deflated_message_is_received() -> None:
     server = deflating()
     client = DeflateClient(server)
     deflate = zlib.compressobj(wbits=-15)
@@ -175,23 +175,23 @@ def test_a_deflated_message_may_be_fragmented() -> None:
     assert server.received == [LONG]
 
 
-def test_a_message_that_inflates_above_the_limit_is_refused_with_1009() -> None:
+def test_message_that_inflates_above_the_limit_closes_with_1009() -> None:
     server = deflating(max_http_buffer_size=10_000)
     client = DeflateClient(server)
     bomb = client.frame(b"4" + b"\x00" * 50_000_000)
-    assert len(bomb) > 10_000  # refused by its length alone
+    assert len(bomb) > 10_000  # rejected by its compressed length
     client.websocket.feed(bomb)
     assert client.websocket.close_code == 1009
     other = DeflateClient(server)
     small_bomb = other.frame(b"4" + b"\x00" * 5_000_000)
-    assert len(small_bomb) < 10_000  # refused by what it inflates to
+    assert len(small_bomb) < 10_000  # rejected by its inflated length
     other.websocket.feed(small_bomb)
     assert other.websocket.close_code == 1009
     assert server.received == []
     assert server.reasons == ["transport error"] * 2
 
 
-def test_fragments_that_inflate_above_the_limit_together_are_refused() -> None:
+def test_fragments_that_together_inflate_above_the_limit_close_with_1009() -> None:
     server = deflating(max_http_buffer_size=10_000)
     client = DeflateClient(server)
     deflate = zlib.compressobj(wbits=-15)
@@ -203,7 +203,7 @@ def test_fragments_that_inflate_above_the_limit_together_are_refused() -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"\xff\xff\xff\xff", b"\x07garbage"])
-def test_what_is_not_deflated_closes_the_session(garbage: bytes) -> None:
+def test_invalid_deflate_data_closes_the_session(garbage: bytes) -> None:
     server = deflating()
     client = DeflateClient(server)
     client.websocket.frame(TEXT, garbage, rsv=4)
@@ -211,7 +211,7 @@ def test_what_is_not_deflated_closes_the_session(garbage: bytes) -> None:
     assert client.websocket.close_code in {1002, 1007}
 
 
-def test_a_close_among_deflated_messages_ends_the_session_once() -> None:
+def test_close_between_deflated_messages_ends_the_session_once() -> None:
     server = deflating()
     client = DeflateClient(server)
     server.session.on_text = lambda text: server.session.close()
@@ -220,7 +220,7 @@ def test_a_close_among_deflated_messages_ends_the_session_once() -> None:
     assert client.websocket.tcp.is_over
 
 
-def test_an_answer_behind_the_clients_close_frame_is_dropped() -> None:
+def test_message_after_the_client_close_frame_is_dropped() -> None:
     server = deflating()
     client = DeflateClient(server)
     client.websocket.feed(client.frame(b"4" + LONG.encode()) + client_frame(8, b"\x03\xe8"))
@@ -228,7 +228,7 @@ def test_an_answer_behind_the_clients_close_frame_is_dropped() -> None:
     assert server.reasons == ["transport close"]
 
 
-def test_the_server_may_forgo_its_context() -> None:
+def test_no_context_takeover_is_negotiated_when_the_server_requires_it() -> None:
     rule = PerMessageDeflate(server_no_context_takeover=True, client_no_context_takeover=True)
     client = DeflateClient(Server(per_message_deflate=rule))
     assert client.agreed is not None
@@ -236,7 +236,7 @@ def test_the_server_may_forgo_its_context() -> None:
     assert "client_no_context_takeover" in client.agreed
 
 
-def test_an_impossible_offer_is_not_agreed_to() -> None:
+def test_invalid_deflate_offer_is_not_accepted() -> None:
     connection = deflating().upgrade(
         {"Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=7"}
     )
@@ -244,7 +244,7 @@ def test_an_impossible_offer_is_not_agreed_to() -> None:
     assert response.status == 400 or response.header("Sec-WebSocket-Extensions") is None
 
 
-def test_an_upgraded_session_may_use_deflate() -> None:
+def test_upgraded_session_uses_deflate() -> None:
     server = deflating()
     polling = server.open_polling()
     headers = {"Sec-WebSocket-Extensions": "permessage-deflate"}
@@ -257,7 +257,7 @@ def test_an_upgraded_session_may_use_deflate() -> None:
     assert [frame.rsv1 for frame in websocket.frames()] == [False, True]
 
 
-def test_what_is_inflated_is_delivered_before_more_is() -> None:
+def test_inflated_messages_are_delivered_before_more_are_inflated() -> None:
     server = Server(per_message_deflate=PerMessageDeflate())
     connection = server.upgrade({"Sec-WebSocket-Extensions": "permessage-deflate"})
     assert connection.response().status == 101

@@ -1,4 +1,4 @@
-"""Which pages may talk to the engine, and what browsers are told about it."""
+"""CORS: allowed origins, response headers, preflights and the Origin check of WebSockets."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from tests.helpers.wire import Response
 PAGE = "https://app.example"
 
 
-def ask(origin: str | None = PAGE, *, method: str = "GET", **cors: Any) -> Response:
+def request(origin: str | None = PAGE, *, method: str = "GET", **cors: Any) -> Response:
     server = Server(cors=Cors(**cors))
     headers = {} if origin is None else {"Origin": origin}
     return server.send(method, headers, transport="polling").response()
 
 
-def allowed(response: Response) -> str | None:
+def allowed_origin(response: Response) -> str | None:
     return response.header("Access-Control-Allow-Origin")
 
 
-def test_without_the_option_nothing_is_said_and_options_is_a_bad_method() -> None:
+def test_no_cors_headers_by_default() -> None:
     server = Server()
-    assert allowed(server.get({"Origin": PAGE}, transport="polling").response()) is None
+    assert allowed_origin(server.get({"Origin": PAGE}, transport="polling").response()) is None
     response = server.send("OPTIONS", {"Origin": PAGE}, transport="polling").response()
     assert (response.status, response.json["code"]) == (400, 2)
 
 
-def test_everybody_is_allowed_with_a_star_and_without_vary() -> None:
-    response = ask()
-    assert (allowed(response), response.header("Vary")) == ("*", None)
+def test_any_origin_receives_a_star_without_vary() -> None:
+    response = request()
+    assert (allowed_origin(response), response.header("Vary")) == ("*", None)
 
 
 @pytest.mark.parametrize(
@@ -46,26 +46,28 @@ def test_everybody_is_allowed_with_a_star_and_without_vary() -> None:
         lambda origin: origin.endswith(".example"),
     ],
 )
-def test_an_allowed_origin_is_reflected_with_vary(origins: Any) -> None:
-    response = ask(origins=origins)
-    assert (response.status, allowed(response), response.header("Vary")) == (200, PAGE, "Origin")
-    stranger = ask("https://evil.test", origins=origins)
-    assert (stranger.status, allowed(stranger), stranger.header("Vary")) == (200, None, "Origin")
-    nobody = ask(None, origins=origins)
-    assert (nobody.status, allowed(nobody)) == (200, None)
+def test_allowed_origin_is_reflected_with_vary(origins: Any) -> None:
+    response = request(origins=origins)
+    assert (response.status, response.header("Vary")) == (200, "Origin")
+    assert allowed_origin(response) == PAGE
+    other = request("https://evil.test", origins=origins)
+    assert (other.status, allowed_origin(other), other.header("Vary")) == (200, None, "Origin")
+    without_origin = request(None, origins=origins)
+    assert (without_origin.status, allowed_origin(without_origin)) == (200, None)
 
 
-def test_a_pattern_must_fit_the_whole_origin() -> None:
-    assert allowed(ask("https://app.example.evil.test", origins=re.compile("https://app"))) is None
+def test_pattern_must_match_the_whole_origin() -> None:
+    response = request("https://app.example.evil.test", origins=re.compile("https://app"))
+    assert allowed_origin(response) is None
 
 
-def test_credentials_and_exposed_headers_are_told_with_every_answer() -> None:
-    response = ask(origins=[PAGE], credentials=True, exposed_headers=["X-A", "X-B"])
+def test_every_response_has_the_credentials_and_exposed_headers() -> None:
+    response = request(origins=[PAGE], credentials=True, exposed_headers=["X-A", "X-B"])
     assert response.header("Access-Control-Allow-Credentials") == "true"
     assert response.header("Access-Control-Expose-Headers") == "X-A,X-B"
 
 
-def test_a_preflight_is_answered_with_the_defaults() -> None:
+def test_preflight_response_has_the_defaults() -> None:
     server = Server(cors=Cors(origins=[PAGE], credentials=True))
     headers = {
         "Origin": PAGE,
@@ -74,7 +76,7 @@ def test_a_preflight_is_answered_with_the_defaults() -> None:
     }
     response = server.send("OPTIONS", headers, transport="polling").response()
     assert (response.status, response.body, response.header("Content-Length")) == (204, b"", "0")
-    assert allowed(response) == PAGE
+    assert allowed_origin(response) == PAGE
     assert response.header("Access-Control-Allow-Methods") == "GET,HEAD,PUT,PATCH,POST,DELETE"
     assert response.header("Access-Control-Allow-Headers") == "x-one,x-two"
     assert response.header("Access-Control-Allow-Credentials") == "true"
@@ -82,8 +84,8 @@ def test_a_preflight_is_answered_with_the_defaults() -> None:
     assert not server.errors
 
 
-def test_a_preflight_forwards_the_options() -> None:
-    response = ask(
+def test_preflight_response_has_the_configured_options() -> None:
+    response = request(
         method="OPTIONS",
         origins=[PAGE],
         methods=["GET", "POST"],
@@ -99,12 +101,12 @@ def test_a_preflight_forwards_the_options() -> None:
     assert response.header("Access-Control-Max-Age") == "600"
 
 
-def test_a_preflight_of_a_stranger_is_answered_without_permission() -> None:
-    response = ask("https://evil.test", method="OPTIONS", origins=[PAGE])
-    assert (response.status, allowed(response)) == (204, None)
+def test_preflight_of_another_origin_receives_no_permission() -> None:
+    response = request("https://evil.test", method="OPTIONS", origins=[PAGE])
+    assert (response.status, allowed_origin(response)) == (204, None)
 
 
-def test_errors_carry_the_headers_too() -> None:
+def test_error_responses_have_cors_headers() -> None:
     server = Server(cors=Cors(origins=[PAGE]), max_http_buffer_size=10)
     client = server.open_polling()
     headers = {"Origin": PAGE}
@@ -112,44 +114,44 @@ def test_errors_carry_the_headers_too() -> None:
     too_large = client.post("4" + "x" * 20, headers).response()
     not_allowed = server.send("PUT", headers, transport="polling", sid=client.sid).response()
     broken = client.post("nonsense", headers).response()
-    answers = [refused, too_large, not_allowed, broken]
-    assert [each.status for each in answers] == [400, 413, 405, 400]
-    assert [allowed(each) for each in answers] == [PAGE] * 4
+    responses = [refused, too_large, not_allowed, broken]
+    assert [each.status for each in responses] == [400, 413, 405, 400]
+    assert [allowed_origin(each) for each in responses] == [PAGE] * 4
 
 
-def test_polls_posts_and_the_101_carry_the_headers() -> None:
+def test_poll_post_and_upgrade_responses_have_cors_headers() -> None:
     server = Server(cors=Cors(origins=[PAGE]))
     headers = {"Origin": PAGE}
     client = server.open_polling(headers)
     server.session.send_text("x")
-    answers = [client.poll(headers), client.post("4x", headers), server.upgrade(headers)]
-    assert [allowed(each.response()) for each in answers] == [PAGE] * 3
+    responses = [client.poll(headers), client.post("4x", headers), server.upgrade(headers)]
+    assert [allowed_origin(each.response()) for each in responses] == [PAGE] * 3
 
 
-def test_preflights_of_a_session_are_answered() -> None:
+def test_preflight_of_an_open_session_receives_204() -> None:
     server = Server(cors=Cors(origins=[PAGE]))
     client = server.open_polling()
     response = server.send("OPTIONS", {"Origin": PAGE}, transport="polling", sid=client.sid)
     assert response.response().status == 204
 
 
-# -- WebSockets: browsers do not apply CORS to them, so the server does
+# -- WebSockets: browsers do not enforce CORS on them, therefore the server checks the origin
 
 
-def test_a_websocket_from_an_allowed_page_is_accepted() -> None:
+def test_websocket_from_an_allowed_origin_is_accepted() -> None:
     server = Server(cors=Cors(origins=[PAGE]))
     assert server.upgrade({"Origin": PAGE}).response().status == 101
 
 
 @pytest.mark.parametrize("origin", ["https://evil.test", "null", "https://app.example.evil.test"])
-def test_a_websocket_from_another_page_is_refused(origin: str) -> None:
+def test_websocket_from_another_origin_is_refused(origin: str) -> None:
     server = Server(cors=Cors(origins=[PAGE]))
     response = server.upgrade({"Origin": origin}).response()
     assert (response.status, response.text) == (400, "Forbidden")
     assert (server.errors[0].code, server.sessions) == (4, [])
 
 
-def test_another_page_cannot_upgrade_a_session_either() -> None:
+def test_upgrade_of_a_session_from_another_origin_is_refused() -> None:
     server = Server(cors=Cors(origins=[PAGE]))
     client = server.open_polling()
     headers = {"Origin": "https://evil.test"}
@@ -157,7 +159,7 @@ def test_another_page_cannot_upgrade_a_session_either() -> None:
 
 
 @pytest.mark.parametrize("origin", [None, "https://server.example", "http://server.example:3000"])
-def test_clients_that_are_no_browsers_and_the_servers_own_pages_are_accepted(
+def test_websocket_without_origin_or_from_the_same_origin_is_accepted(
     origin: str | None,
 ) -> None:
     server = Server(cors=Cors(origins=[PAGE]))
@@ -165,7 +167,7 @@ def test_clients_that_are_no_browsers_and_the_servers_own_pages_are_accepted(
     assert server.upgrade(headers).response().status == 101
 
 
-def test_a_check_that_fails_refuses_that_client_alone() -> None:
+def test_failed_origin_check_refuses_only_its_own_client() -> None:
     def check(origin: str) -> bool:
         raise RuntimeError("no database")
 
@@ -173,20 +175,20 @@ def test_a_check_that_fails_refuses_that_client_alone() -> None:
     other = server.open_websocket()
     assert server.get({"Origin": PAGE}, transport="polling").response().status == 500
     assert server.upgrade({"Origin": PAGE}).response().status == 500
-    other.send("unharmed")
-    assert server.received == ["unharmed"]
+    other.send("still served")
+    assert server.received == ["still served"]
 
 
-# -- the option itself
+# -- values of the option
 
 
 @pytest.mark.parametrize("origins", ["*", ["*"], ["https://app.example", "*"]])
-def test_everybody_with_credentials_is_refused_at_construction(origins: Any) -> None:
+def test_any_origin_with_credentials_is_rejected_at_construction(origins: Any) -> None:
     with pytest.raises(ValueError, match="list the allowed origins"):
         Cors(origins=origins, credentials=True)
 
 
 @pytest.mark.parametrize("origin", ["app.example", "https://app.example/", "https://a/b", ""])
-def test_what_is_no_origin_is_refused_at_construction(origin: str) -> None:
+def test_invalid_origin_is_rejected_at_construction(origin: str) -> None:
     with pytest.raises(ValueError, match="an origin must have the form"):
         Cors(origins=[origin])

@@ -1,4 +1,4 @@
-"""The states of an exchange and of its connection, event by event."""
+"""States of an exchange and of its connection, event by event."""
 
 from __future__ import annotations
 

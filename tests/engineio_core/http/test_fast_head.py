@@ -1,4 +1,4 @@
-"""Both lanes of HTTP see the same requests: the fast one, and h11."""
+"""Request heads: the fast path and h11 must produce the same responses."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ USUAL = (
 )
 
 
-def answer(request: bytes, first: int) -> tuple[bytes, bool]:
-    """Send a request whose first chunk has `first` bytes: 1 leaves it all to h11."""
+def respond_to(request: bytes, first: int) -> tuple[bytes, bool]:
+    """Send a request whose first chunk has `first` bytes; with 1, h11 parses the request."""
     clock = FakeClock()
     engine = Engine(clock=clock)
     tcp = FakeTcp(clock)
@@ -52,8 +52,8 @@ def answer(request: bytes, first: int) -> tuple[bytes, bool]:
         USUAL.replace(b"Host: a", b"Host: a\r\nConnection: close"),
     ],
 )
-def test_both_lanes_answer_alike(request_: bytes) -> None:
-    assert answer(request_, len(request_)) == answer(request_, 1)
+def test_fast_path_and_h11_send_the_same_response(request_: bytes) -> None:
+    assert respond_to(request_, len(request_)) == respond_to(request_, 1)
 
 
 @given(
@@ -62,14 +62,16 @@ def test_both_lanes_answer_alike(request_: bytes) -> None:
         max_size=4,
     )
 )
-def test_both_lanes_answer_alike_whatever_is_broken(changes: list[tuple[int, int]]) -> None:
+def test_fast_path_and_h11_send_the_same_response_when_bytes_are_changed(
+    changes: list[tuple[int, int]],
+) -> None:
     request = bytearray(USUAL)
     for position, byte in changes:
         request[position] = byte
-    assert answer(bytes(request), len(request)) == answer(bytes(request), 1)
+    assert respond_to(bytes(request), len(request)) == respond_to(bytes(request), 1)
 
 
-def test_only_usual_requests_take_the_fast_lane() -> None:
+def test_fast_path_parses_only_common_requests() -> None:
     head = read_head(USUAL, 16384)
     assert head is not None
     assert (head.method, head.body_length, len(USUAL) - head.end) == ("POST", 2, 2)

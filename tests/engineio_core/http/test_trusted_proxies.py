@@ -1,4 +1,4 @@
-"""Whose word about the client's address, scheme and host is believed."""
+"""Trusted proxies: client address, scheme and host from forwarding headers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engineio_core.http.trusted_proxies import TrustedProxies
 LOCAL = ["127.0.0.0/8", "10.0.0.0/8", "::1/128"]
 
 
-def seen(
+def apply_proxies(
     headers: dict[str, str], trusted: list[str], *, peer: str = "127.0.0.1"
 ) -> tuple[str, bool, str]:
     request = HttpRequest("GET", "/", {"host": "inner", **headers}, remote_address=peer)
@@ -27,28 +27,28 @@ X_FORWARDED = {
 }
 
 
-def test_nobody_is_believed_by_default() -> None:
-    assert seen(X_FORWARDED, []) == ("127.0.0.1", False, "inner")
+def test_forwarding_headers_are_ignored_by_default() -> None:
+    assert apply_proxies(X_FORWARDED, []) == ("127.0.0.1", False, "inner")
 
 
-def test_a_peer_that_is_not_trusted_is_not_believed() -> None:
-    assert seen(X_FORWARDED, LOCAL, peer="203.0.113.5") == ("203.0.113.5", False, "inner")
+def test_forwarding_headers_are_ignored_when_the_peer_is_not_trusted() -> None:
+    assert apply_proxies(X_FORWARDED, LOCAL, peer="203.0.113.5") == ("203.0.113.5", False, "inner")
 
 
-def test_a_trusted_peer_is_believed() -> None:
-    assert seen(X_FORWARDED, LOCAL) == ("198.51.100.9", True, "app.example")
+def test_forwarding_headers_are_applied_when_the_peer_is_trusted() -> None:
+    assert apply_proxies(X_FORWARDED, LOCAL) == ("198.51.100.9", True, "app.example")
 
 
 @pytest.mark.parametrize("peer", ["::1", "::ffff:127.0.0.1", "10.9.8.7"])
-def test_peers_are_recognised_in_every_spelling(peer: str) -> None:
-    assert seen(X_FORWARDED, LOCAL, peer=peer)[0] == "198.51.100.9"
+def test_trusted_peer_is_recognized_in_every_notation(peer: str) -> None:
+    assert apply_proxies(X_FORWARDED, LOCAL, peer=peer)[0] == "198.51.100.9"
 
 
 @pytest.mark.parametrize(
     ("chain", "client"),
     [
         ("198.51.100.9", "198.51.100.9"),
-        ("6.6.6.6, 198.51.100.9", "198.51.100.9"),  # the first was written by the client
+        ("6.6.6.6, 198.51.100.9", "198.51.100.9"),  # the client wrote the first address
         ("198.51.100.9, 10.0.0.1", "198.51.100.9"),
         ("6.6.6.6, 198.51.100.9, 10.0.0.2, 10.0.0.1", "198.51.100.9"),
         ("10.0.0.2, 10.0.0.1", "10.0.0.2"),
@@ -60,12 +60,12 @@ def test_peers_are_recognised_in_every_spelling(peer: str) -> None:
         ("", "127.0.0.1"),
     ],
 )
-def test_a_chain_is_believed_as_far_as_it_is_trusted(chain: str, client: str) -> None:
-    assert seen({"x-forwarded-for": chain}, LOCAL)[0] == client
+def test_chain_is_applied_up_to_the_first_untrusted_address(chain: str, client: str) -> None:
+    assert apply_proxies({"x-forwarded-for": chain}, LOCAL)[0] == client
 
 
-def test_a_scheme_without_an_address_is_believed() -> None:
-    assert seen({"x-forwarded-proto": "https"}, LOCAL) == ("127.0.0.1", True, "inner")
+def test_forwarded_scheme_is_applied_without_an_address() -> None:
+    assert apply_proxies({"x-forwarded-proto": "https"}, LOCAL) == ("127.0.0.1", True, "inner")
 
 
 @pytest.mark.parametrize(
@@ -83,33 +83,34 @@ def test_a_scheme_without_an_address_is_believed() -> None:
         (";;;===,,,", ("127.0.0.1", False, "inner")),
     ],
 )
-def test_the_forwarded_header_is_understood(value: str, expected: tuple[Any, ...]) -> None:
-    assert seen({"forwarded": value}, LOCAL) == expected
+def test_forwarded_header_is_parsed(value: str, expected: tuple[Any, ...]) -> None:
+    assert apply_proxies({"forwarded": value}, LOCAL) == expected
 
 
-def test_the_forwarded_header_is_preferred() -> None:
-    assert seen({"forwarded": "for=192.0.2.1", **X_FORWARDED}, LOCAL)[0] == "192.0.2.1"
+def test_forwarded_header_takes_precedence() -> None:
+    assert apply_proxies({"forwarded": "for=192.0.2.1", **X_FORWARDED}, LOCAL)[0] == "192.0.2.1"
 
 
-def test_a_unix_socket_is_trusted_by_its_name() -> None:
-    assert seen(X_FORWARDED, ["unix"], peer="unix")[0] == "198.51.100.9"
-    assert seen(X_FORWARDED, LOCAL, peer="unix")[0] == "unix"
+def test_unix_socket_peer_is_trusted_by_name() -> None:
+    assert apply_proxies(X_FORWARDED, ["unix"], peer="unix")[0] == "198.51.100.9"
+    assert apply_proxies(X_FORWARDED, LOCAL, peer="unix")[0] == "unix"
 
 
-def test_a_host_with_strange_characters_is_not_believed() -> None:
-    assert seen({**X_FORWARDED, "x-forwarded-host": "a/b@c"}, LOCAL)[2] == "inner"
+def test_forwarded_host_is_ignored_when_it_has_invalid_characters() -> None:
+    assert apply_proxies({**X_FORWARDED, "x-forwarded-host": "a/b@c"}, LOCAL)[2] == "inner"
 
 
-def test_chains_of_any_length_are_read() -> None:
-    assert seen({"x-forwarded-for": "10.0.0.1, " * 5000 + "10.0.0.1"}, LOCAL)[0] == "10.0.0.1"
-    assert seen({"forwarded": "for=10.0.0.1;" * 5000}, LOCAL)[0] == "10.0.0.1"
+def test_long_chain_is_parsed() -> None:
+    chain = "10.0.0.1, " * 5000 + "10.0.0.1"
+    assert apply_proxies({"x-forwarded-for": chain}, LOCAL)[0] == "10.0.0.1"
+    assert apply_proxies({"forwarded": "for=10.0.0.1;" * 5000}, LOCAL)[0] == "10.0.0.1"
 
 
 @pytest.mark.parametrize("junk", [" " * 16_000, "a" * 16_000, "\t=" * 8000, 'a="' * 5000])
-def test_junk_in_front_of_a_forwarded_header_is_passed_over(junk: str) -> None:
-    assert seen({"forwarded": f"{junk}, for=192.0.2.1"}, LOCAL)[0] == "192.0.2.1"
+def test_forwarded_header_is_parsed_after_invalid_elements(junk: str) -> None:
+    assert apply_proxies({"forwarded": f"{junk}, for=192.0.2.1"}, LOCAL)[0] == "192.0.2.1"
 
 
-def test_a_network_that_is_none_is_refused_at_construction() -> None:
+def test_invalid_network_is_rejected_at_construction() -> None:
     with pytest.raises(ValueError):
         TrustedProxies(["10.0.0.0/40"])

@@ -1,4 +1,4 @@
-"""WebSocketTransport: failures, back-pressure and the end of TCP."""
+"""WebSocketTransport: failures, backpressure and the end of TCP."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_lost_connection_releases_the_session_and_the_reader() -> None:
     assert server.reasons == ["transport close"]
 
 
-def test_closed_transport_ignores_back_pressure_and_pauses() -> None:
+def test_closed_transport_ignores_backpressure_and_pauses() -> None:
     server = Server()
     client = server.open_websocket()
     transport = transport_of(server)

@@ -1,7 +1,7 @@
-"""Whatever a client sends, and however it is cut: both lanes see the same.
+"""Random frame streams in random segments: the transport must match the `websockets` library.
 
-The judge is the `websockets` library alone, fed byte by byte, so that it decides before it has
-seen what comes behind.
+The library receives the stream byte by byte, so that it rejects a frame before it receives the
+following bytes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
 
 class Recorder:
-    """The listener of a transport."""
+    """Transport listener that records messages and ends."""
 
     def __init__(self) -> None:
         self.messages: list[str | bytes] = []
@@ -66,7 +66,7 @@ def read_outcome(messages: list[str | bytes], written: bytes) -> Outcome:
     return Outcome(messages, pongs, code)
 
 
-def run_ours(pieces: list[bytes]) -> Outcome:
+def run_transport(pieces: list[bytes]) -> Outcome:
     clock = FakeClock()
     context = SessionContext(
         EngineOptions(max_http_buffer_size=LIMIT),
@@ -117,7 +117,7 @@ def take_message(messages: list[str | bytes], data: bytes, is_text: bool) -> boo
 
 
 def make_stream(chance: random.Random) -> bytes:
-    """Return frames as a client may send them, mostly well formed."""
+    """Return random client frames, most of them valid."""
     wire = b""
     in_message = False
     for _ in range(chance.randint(1, 9)):
@@ -141,24 +141,24 @@ def make_stream(chance: random.Random) -> bytes:
     return wire
 
 
-def damage(chance: random.Random, wire: bytes) -> bytes:
-    """Flip bits, lose or double bytes; what follows lets no frame stay incomplete."""
-    damaged = bytearray(wire)
+def corrupt(chance: random.Random, wire: bytes) -> bytes:
+    """Flip, delete or insert bytes; append bytes that complete any frame."""
+    corrupted = bytearray(wire)
     for _ in range(chance.randint(1, 4)):
-        position = chance.randrange(len(damaged))
+        position = chance.randrange(len(corrupted))
         match chance.randrange(6):
             case 0:
-                del damaged[position]
+                del corrupted[position]
             case 1:
-                damaged.insert(position, chance.randrange(256))
+                corrupted.insert(position, chance.randrange(256))
             case _:
-                damaged[position] ^= 1 << chance.randrange(8)
-        if not damaged:
+                corrupted[position] ^= 1 << chance.randrange(8)
+        if not corrupted:
             break
-    return bytes(damaged) + bytes(LIMIT + 20)
+    return bytes(corrupted) + bytes(LIMIT + 20)
 
 
-def cut(chance: random.Random, wire: bytes) -> list[bytes]:
+def split(chance: random.Random, wire: bytes) -> list[bytes]:
     longest = chance.choice((1, 3, 20, 200, 10_000))
     pieces = []
     while wire:
@@ -169,18 +169,18 @@ def cut(chance: random.Random, wire: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_both_lanes_deliver_the_same_messages_and_end_with_the_same_code(batch: int) -> None:
+def test_transport_delivers_the_same_messages_and_close_code_as_the_library(batch: int) -> None:
     for number in range(batch, STREAMS, BATCHES):
         chance = random.Random(number)
         wire = make_stream(chance)
         if chance.random() < 0.5:
-            wire = damage(chance, wire)
+            wire = corrupt(chance, wire)
         expected = run_library(wire)
-        pieces = cut(chance, wire)
-        assert run_ours(pieces) == expected, f"stream {number}: {wire.hex()}"
+        pieces = split(chance, wire)
+        assert run_transport(pieces) == expected, f"stream {number}: {wire.hex()}"
 
 
-def test_the_streams_are_not_all_alike() -> None:
+def test_random_streams_cover_all_outcomes() -> None:
     outcomes = [run_library(make_stream(random.Random(number))) for number in range(300)]
     assert {outcome.close_code for outcome in outcomes} >= {None, 1000, 1002, 1007, 1009}
     assert sum(len(outcome.messages) for outcome in outcomes) > 200

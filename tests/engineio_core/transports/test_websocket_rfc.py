@@ -1,4 +1,4 @@
-"""RFC 6455 beyond plain messages: fragments, control frames, closing, and broken frames."""
+"""RFC 6455: fragmentation, control frames, the closing handshake and invalid frames."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def open_client(**options: int) -> tuple[Server, WebSocketClient]:
 
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
-def test_fragments_are_joined_and_control_frames_may_come_in_between(deliver: Delivery) -> None:
+def test_fragments_are_joined_around_control_frames(deliver: Delivery) -> None:
     server, client = open_client()
     wire = b"".join([
         client_frame(TEXT, b"4Hel", fin=False),
         client_frame(PING, b"there?"),
         client_frame(CONT, b"", fin=False),
-        client_frame(PONG, b"unasked"),
+        client_frame(PONG, b"unsolicited"),
         client_frame(CONT, "lo \u20ac".encode()[:-1], fin=False),
         client_frame(CONT, "\u20ac".encode()[-1:]),
         client_frame(BINARY, b"\x01", fin=False),
@@ -48,13 +48,13 @@ def test_fragments_are_joined_and_control_frames_may_come_in_between(deliver: De
 
 
 @pytest.mark.parametrize("payload", [b"", b"x", b"x" * 125])
-def test_a_ping_is_answered_with_its_payload(payload: bytes) -> None:
+def test_pong_repeats_the_payload_of_the_ping(payload: bytes) -> None:
     _, client = open_client()
     client.frame(PING, payload)
     assert [(frame.opcode, frame.payload) for frame in client.frames()] == [(PONG, payload)]
 
 
-def test_answers_keep_the_order_of_the_questions() -> None:
+def test_replies_keep_the_order_of_the_received_frames() -> None:
     _, client = open_client()
     client.feed(client_frame(TEXT, b"4a") + client_frame(PING, b"p") + client_frame(TEXT, b"4b"))
     assert [frame.payload for frame in client.frames()] == [b"4a", b"p", b"4b"]
@@ -68,12 +68,12 @@ def test_answers_keep_the_order_of_the_questions() -> None:
         (b"\x03\xe9going away", 1001),
         (b"\x0f\xa0", 4000),
         (b"\x03", 1002),  # half a code
-        (b"\x03\xed", 1002),  # 1005 may not be sent
+        (b"\x03\xed", 1002),  # 1005 must not be sent
         (b"\x00\x00", 1002),
         (b"\x03\xe8\xff", 1007),  # the reason is not UTF-8
     ],
 )
-def test_a_close_frame_is_answered_and_tcp_ended(payload: bytes, code: int) -> None:
+def test_close_frame_receives_a_close_frame_and_ends_tcp(payload: bytes, code: int) -> None:
     server, client = open_client()
     client.frame(CLOSE, payload)
     assert client.close_code == code
@@ -81,14 +81,14 @@ def test_a_close_frame_is_answered_and_tcp_ended(payload: bytes, code: int) -> N
     assert server.reasons == ["transport close" if code not in {1002, 1007} else "transport error"]
 
 
-def test_a_message_behind_a_close_frame_is_ignored() -> None:
+def test_message_after_a_close_frame_is_ignored() -> None:
     server, client = open_client()
     client.feed(client_frame(CLOSE, b"\x03\xe8") + client_frame(TEXT, b"4late"))
     assert server.received == []
     assert client.close_code == 1000
 
 
-def test_tcp_is_closed_at_once_behind_a_usual_close() -> None:
+def test_tcp_closes_immediately_after_a_common_close_frame() -> None:
     server, client = open_client()
     client.frame(CLOSE)
     assert client.tcp.is_closed
@@ -97,7 +97,7 @@ def test_tcp_is_closed_at_once_behind_a_usual_close() -> None:
     assert server.reasons == ["transport close"]
 
 
-def test_a_client_that_does_not_read_what_was_sent_before_the_close_is_cut() -> None:
+def test_connection_is_aborted_when_the_client_does_not_read_the_queued_data() -> None:
     server, client = open_client(close_timeout=30)
     client.tcp.stall()
     server.session.send_text("never read")
@@ -108,7 +108,7 @@ def test_a_client_that_does_not_read_what_was_sent_before_the_close_is_cut() -> 
     assert client.tcp.is_aborted
 
 
-def test_a_client_that_keeps_tcp_open_after_an_unusual_close_is_cut() -> None:
+def test_connection_is_aborted_when_the_client_keeps_tcp_open_after_the_close() -> None:
     server, client = open_client(close_timeout=30)
     client.frame(CLOSE, b"\x0f\xa0")
     server.clock.advance(29)
@@ -128,7 +128,7 @@ def test_a_client_that_keeps_tcp_open_after_an_unusual_close_is_cut() -> None:
         ("a reserved control opcode", client_frame(11, b"x"), 1002),
         ("a fragmented ping", client_frame(PING, b"x", fin=False), 1002),
         ("a long ping", client_frame(PING, b"x" * 126), 1002),
-        ("a continuation of nothing", client_frame(CONT, b"x"), 1002),
+        ("a continuation without a message", client_frame(CONT, b"x"), 1002),
         (
             "a new message within a fragmented one",
             client_frame(TEXT, b"4x", fin=False) + client_frame(TEXT, b"4y"),
@@ -151,7 +151,7 @@ def test_a_client_that_keeps_tcp_open_after_an_unusual_close_is_cut() -> None:
     ],
 )
 @pytest.mark.parametrize("deliver", DELIVERIES)
-def test_what_breaks_the_rfc_closes_the_session_with_its_code(
+def test_invalid_frame_closes_the_session_with_the_code_of_the_rfc(
     name: str, wire: bytes, code: int, deliver: Delivery
 ) -> None:
     server, client = open_client(max_http_buffer_size=1000)
@@ -162,7 +162,7 @@ def test_what_breaks_the_rfc_closes_the_session_with_its_code(
     assert client.tcp.has_written_eof
 
 
-def test_a_frame_is_judged_before_its_payload_has_come() -> None:
+def test_invalid_header_is_rejected_before_the_payload_arrives() -> None:
     for head in (
         client_frame(TEXT, b"x" * 2000)[:14],
         client_frame(TEXT, b"x" * 70_000)[:14],
@@ -176,13 +176,13 @@ def test_a_frame_is_judged_before_its_payload_has_come() -> None:
 
 
 @pytest.mark.parametrize("length", [2**31, 2**63 - 1, 2**64 - 1])
-def test_absurd_lengths_are_refused_without_memory(length: int) -> None:
+def test_huge_length_is_rejected_without_allocation(length: int) -> None:
     server, client = open_client()
     client.feed(b"\x82\xff" + length.to_bytes(8, "big") + b"mask")
     assert server.reasons == ["transport error"]
 
 
-def test_a_flood_of_empty_fragments_is_refused_with_1008() -> None:
+def test_flood_of_empty_fragments_closes_with_1008() -> None:
     server, client = open_client()
     client.frame(TEXT, b"4", fin=False)
     empty = client_frame(CONT, b"", fin=False) * 8192
@@ -192,17 +192,16 @@ def test_a_flood_of_empty_fragments_is_refused_with_1008() -> None:
     assert server.reasons == ["transport error"]
 
 
-def test_a_close_reason_is_never_longer_than_a_control_frame() -> None:
+def test_close_reason_is_truncated_to_a_control_frame() -> None:
     server, client = open_client()
 
-    def complain(text: str) -> None:
+    def fail(text: str) -> None:
         from engineio_core import ProtocolError
 
         raise ProtocolError("\u20ac" * 200, websocket_code=1002)
 
-    server.session.transport._reader.receive_text = (
-        complain  # what a listener of the transport may raise
-    )
+    # A listener of the transport may raise ProtocolError.
+    server.session.transport._reader.receive_text = fail
     client.frame(TEXT, b"4x")
     assert client.close_code == 1002
     assert client.close_frame is not None
@@ -210,7 +209,7 @@ def test_a_close_reason_is_never_longer_than_a_control_frame() -> None:
     assert client.close_frame[2:].decode() == "\u20ac" * 41
 
 
-def test_the_server_masks_nothing_and_fragments_nothing() -> None:
+def test_server_frames_are_not_masked_or_fragmented() -> None:
     _, client = open_client()
     for length in (0, 124, 125, 65_534, 65_535, 100_000):
         client.send("x" * length)
@@ -218,7 +217,7 @@ def test_the_server_masks_nothing_and_fragments_nothing() -> None:
         assert (frame.fin, len(frame.payload)) == (True, length + 1)
 
 
-def test_a_websocket_without_a_subprotocol_gets_none() -> None:
+def test_response_has_no_subprotocol_when_the_client_offers_none() -> None:
     assert Server().upgrade().response().header("Sec-WebSocket-Protocol") is None
 
 
@@ -231,7 +230,7 @@ def test_a_websocket_without_a_subprotocol_gets_none() -> None:
         {"Sec-WebSocket-Extensions": "permessage-deflate; ="},
     ],
 )
-def test_a_malformed_handshake_is_answered_400(headers: dict[str, str]) -> None:
+def test_malformed_handshake_receives_400(headers: dict[str, str]) -> None:
     from engineio_core import PerMessageDeflate
 
     server = Server(per_message_deflate=PerMessageDeflate())
@@ -242,7 +241,7 @@ def test_a_malformed_handshake_is_answered_400(headers: dict[str, str]) -> None:
     assert not server.sessions
 
 
-def test_long_lists_of_extensions_and_subprotocols_take_no_time() -> None:
+def test_long_extension_and_subprotocol_lists_are_parsed_in_linear_time() -> None:
     from engineio_core import PerMessageDeflate
 
     server = Server(per_message_deflate=PerMessageDeflate(), max_header_size=64 * 1024)
