@@ -1,1 +1,1 @@
-"""What this server costs, measured beside its peers: `python -m benchmarks`."""
+"""Benchmarks of this server, Node's socket.io and python-socketio: `python -m benchmarks`."""

@@ -47,12 +47,12 @@ def pair_experiments(other: Path) -> list[Experiment]:
                 continue
             here = replace(contender, name="here")
             there = Contender(
-                "there", replace(contender.peer, checkout=other), contender.make_work,
+                "there", replace(contender.peer, checkout=other), contender.make_workload,
                 contender.instance,
             )  # fmt: skip
             handler = "plain" if contender.peer.command == OURS_SYNC.command else contender.name
             name = f"{experiment.name}, {handler}"
-            paired.append(Experiment(name, experiment.make_work, (here, there)))
+            paired.append(Experiment(name, experiment.make_workload, (here, there)))
     return paired
 
 
@@ -96,20 +96,20 @@ def run_hop_budget(checkout: Path) -> dict[str, float]:
 
 def main() -> int:
     """Measure and print; the exit code is 1 if a row is slower than the limit."""
-    given = parse_arguments()
-    other = given.other.resolve()
+    arguments = parse_arguments()
+    other = arguments.other.resolve()
     if not (other / "benchmarks" / "servers" / "ours.py").is_file():
         sys.exit(f"{other} is not a checkout of this project")
     raise_file_limit()
-    effort = Effort(given.seconds, given.rounds, given.rounds, SHORT.warm_up)
-    chosen = [each for each in pair_experiments(other) if given.only in each.name]
+    effort = Effort(arguments.seconds, arguments.rounds, arguments.rounds, SHORT.warm_up)
+    chosen = [each for each in pair_experiments(other) if arguments.only in each.name]
     ratios, failures = measure_servers(chosen, effort)
-    ratios |= measure_paths(other, given.rounds, given.only)
+    ratios |= measure_paths(other, arguments.rounds, arguments.only)
     slower = 0
     for name, found in ratios.items():
         if not found:
             continue
-        is_slower = median(found) > given.limit
+        is_slower = median(found) > arguments.limit
         slower += is_slower
         print(
             f"{name:72} {median(found):5.2f}  ({min(found):.2f} to {max(found):.2f})"

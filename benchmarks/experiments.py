@@ -1,6 +1,6 @@
-"""What is compared with what, and what is to be reached.
+"""Definitions of the experiments, their contenders and the goals of the figures.
 
-Knows: works, contenders, goals.  Does not know: how it is run, how it is told.
+`measure` runs the experiments, `figures` evaluates them, `report` formats the outcomes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .workloads import (
     EventsWithAck,
     EventsWithoutAck,
     PollingRounds,
-    Work,
+    Workload,
 )
 
 IDLE_CONNECTIONS = 5000
@@ -37,20 +37,22 @@ FULL_LIMIT = 1.25
 
 @dataclass(frozen=True)
 class Contender:
-    """One side: its name, its server, and its work if that is not the experiment's."""
+    """One side of an experiment: name, server, and optionally a workload of its own."""
 
     name: str
     peer: Peer
-    make_work: Callable[[], Work] | None = None
-    instance: str = ""  # contenders with different ones have a server each, though it is the same
+    make_workload: Callable[[], Workload] | None = None
+    instance: str = ""
+    """Contenders with the same peer and different instances run on separate servers."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A work, and the contenders that do it in turns. `extra` ones have fewer rounds."""
+    """A workload and the contenders that run it in turns; `extra` contenders run fewer rounds."""
 
     name: str
-    make_work: Callable[[], Work] | None  # None: memory
+    make_workload: Callable[[], Workload] | None
+    """None for an experiment that measures memory."""
     contenders: tuple[Contender, ...]
     extra: tuple[Contender, ...] = ()
     only_full: bool = False
@@ -58,7 +60,7 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Figure:
-    """A ratio of two contenders of an experiment, and what it should be at most."""
+    """The ratio of two contenders of an experiment, and the highest ratio that is accepted."""
 
     name: str
     experiment: str
@@ -151,8 +153,10 @@ EXPERIMENTS = (
         only_full=True,
     ),
     *(
-        Experiment(f"{name}, Python 3.13", work, _of(OURS_313, OURS_ASYNC, NODE), only_full=True)
-        for name, work in (
+        Experiment(
+            f"{name}, Python 3.13", workload, _of(OURS_313, OURS_ASYNC, NODE), only_full=True
+        )
+        for name, workload in (
             (ACK_8, lambda: EventsWithAck(50, 8)),
             (ACK_1, lambda: EventsWithAck(50, 1)),
             (NO_ACK, EventsWithoutAck),

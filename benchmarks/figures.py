@@ -1,6 +1,6 @@
-"""From samples to figures: medians, ratios of neighbours in time, spread, reached or not.
+"""Statistics: turns samples into outcomes with medians, ratios, spread and the result of the goal.
 
-Knows: statistics.  Does not know: how anything was measured or is shown.
+`measure` collects the samples; `report` and `chart` present the outcomes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .workloads import Sample
 
 @dataclass(frozen=True)
 class Outcome:
-    """One figure as it was measured; costs are microseconds per message, or bytes (`unit`)."""
+    """A measured figure; costs are microseconds per message or bytes, see `unit`."""
 
     name: str
     unit: str
@@ -31,35 +31,35 @@ class Outcome:
     goal: float | None
 
     @property
-    def verdict(self) -> str:
-        """Reached or not; nothing where there is no goal."""
+    def result(self) -> str:
+        """Whether the goal is reached: "reached", "not reached", or "" without a goal."""
         if self.goal is None:
             return ""
         return "reached" if self.ratio <= self.goal else "not reached"
 
 
-def cost_of(samples: list[Sample]) -> float:
-    """Return the median cost."""
+def median_cost(samples: list[Sample]) -> float:
+    """Return the median cost of the samples."""
     return median(sample.cost for sample in samples)
 
 
 def evaluate(figure: Figure, results: Results) -> Outcome | None:
-    """Return what became of a figure; None if it was not measured."""
+    """Return the outcome of a figure, or None if the figure was not measured."""
     measured = results.get(figure.experiment, {})
     ours, base = measured.get(figure.ours), measured.get(figure.base)
     if not ours or not base:
         return None
-    # Those of one round are neighbours: what disturbed one has most likely disturbed the other.
-    ratios = [mine.cost / theirs.cost for mine, theirs in zip(ours, base, strict=False)]
-    other, floor = measured.get("python-socketio"), measured.get("floor")
+    # The samples of one round are neighbors in time, so a disturbance most likely affects both.
+    ratios = [our.cost / other.cost for our, other in zip(ours, base, strict=False)]
+    python_socketio, floor = measured.get("python-socketio"), measured.get("floor")
     return Outcome(
         name=figure.name,
         unit="B" if figure.experiment == MEMORY else "us",
-        ours=cost_of(ours),
+        ours=median_cost(ours),
         base_name=figure.base,
-        base=cost_of(base),
-        python_socketio=cost_of(other) if other else None,
-        floor=cost_of(floor) if floor else None,
+        base=median_cost(base),
+        python_socketio=median_cost(python_socketio) if python_socketio else None,
+        floor=median_cost(floor) if floor else None,
         ratio=median(ratios),
         least=min(ratios),
         most=max(ratios),
@@ -67,6 +67,6 @@ def evaluate(figure: Figure, results: Results) -> Outcome | None:
     )
 
 
-def plain(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as JSON has it."""
-    return {**asdict(outcome), "verdict": outcome.verdict}
+def outcome_to_json(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as a JSON object."""
+    return {**asdict(outcome), "result": outcome.result}

@@ -3,7 +3,7 @@
     python -m benchmarks.hop_budget [--only WORDS] [--json]
 
 Each path runs from `data_received` to the handler and back to `write`, on a connection that
-discards what it is given. Calls are Python function calls, counted with `sys.setprofile` (calls
+discards all written data. Calls are Python function calls, counted with `sys.setprofile` (calls
 into C are listed separately); microseconds are CPU time of the thread. The number of calls is the
 same on every machine, so a test compares it with BUDGET; the time is not.
 """
@@ -303,17 +303,17 @@ def on_loop(function: Callable[[], Any]) -> Any:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the command: measure the paths and print them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--only", default="", help="only paths whose name contains this text")
     parser.add_argument("--counts", action="store_true", help="count calls, measure no time")
-    given = parser.parse_args()
-    measure_paths = count_all if given.counts else lambda: measure_all(given.only)
+    arguments = parser.parse_args()
+    measure_paths = count_all if arguments.counts else lambda: measure_all(arguments.only)
     hops: dict[str, Hop] = on_loop(measure_paths)
     if not hops:
-        parser.error(f"--only {given.only!r} matches no path; known are: {', '.join(PATHS)}")
-    if given.json:
+        parser.error(f"--only {arguments.only!r} matches no path; known are: {', '.join(PATHS)}")
+    if arguments.json:
         print(json.dumps({name: hop._asdict() for name, hop in hops.items()}, indent=1))
         return
     for name, hop in hops.items():

@@ -1,14 +1,13 @@
-"""How short other clients' round trips stay while a large file is imported.
-
-Knows: the server's command line and wire.  Does not know: its insides; it is a process apart.
+"""Measure the latency of other clients while the hub imports a large file.
 
     python -m benchmarks.import_latency [--rows 20000] [--seed 1]
 
-Starts a server on a database of its own, imports a made-up export twice (all new, then all known),
-and lets a second client ask without a pause: an event that is answered from memory, and every
-tenth time `get-vulnerability-stats`.  A third one asks, every second, for statistics that nobody
-has asked for before, so that each is a question to the database.  Prints the percentiles of all,
-rows per second, peak memory, and whether the goals are reached.
+The program starts a hub with a database of its own and imports a generated export twice: first all
+findings are new, then all are known. A second client emits events without a pause: nine times an
+event whose reply needs no database, then `get-vulnerability-stats`. Every second, a third client
+requests statistics that are not cached, so that the hub queries the database. The program prints
+the latency percentiles of these requests, rows per second, peak memory, and which goals are
+reached. It uses only the command line and the wire protocol of the hub.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ from hextrackr_server.security.principal import TokenAuthority
 SERVER_START_SECONDS = 20.0
 IDLE_SECONDS = 1.0
 STATISTICS_EVERY = 10
-NEW_QUESTION_SECONDS = 1.0
+UNCACHED_REQUEST_SECONDS = 1.0
 GOAL_P99_SECONDS = 0.1
 GOAL_MEMORY_MB = 300
-# One client asks more here than a server would otherwise allow.
+# The default rate limits would refuse most of the requests of the measuring clients.
 NO_LIMITS = {
     "HEXTRACKR_EVENTS_PER_MINUTE": "1000000",
     "HEXTRACKR_EVENTS_PER_MINUTE_OF_ADDRESS": "10000000",
@@ -47,7 +46,7 @@ NO_LIMITS = {
 
 
 class Client:
-    """As little of a Socket.IO client as this needs: WebSocket, namespace `/`, text."""
+    """Minimal Socket.IO client: WebSocket only, namespace `/`, text events."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -58,14 +57,14 @@ class Client:
         self._reader = asyncio.create_task(self._read(), name="client reader")
 
     async def emit(self, *event: Any) -> Any:
-        """Send an event and wait for its ack."""
+        """Send an event and return the first argument of its ack."""
         ack_id, self._next_ack = self._next_ack, self._next_ack + 1
         future = self._acks[ack_id] = asyncio.get_running_loop().create_future()
         await self._connection.send(f"42{ack_id}{json.dumps(event)}")
         return await future
 
     async def close(self) -> None:
-        """Leave."""
+        """Close the connection and wait until the reader ends."""
         await self._connection.close()
         await self._reader
 
@@ -86,8 +85,8 @@ class Client:
                 self._acks.pop(int(digits)).set_result(json.loads(bracket + rest)[0])
 
 
-async def connected(url: str, token: str) -> Client:
-    """A client in the namespace `/`."""
+async def connect_client(url: str, token: str) -> Client:
+    """Return a client that is connected to the namespace `/`."""
     address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
     connection = await connect(address, compression=None, max_size=None)
     client = Client(connection)
@@ -97,83 +96,96 @@ async def connected(url: str, token: str) -> Client:
 
 
 class RoundTrips:
-    """Asks one question after the other, and notes how long each answer took."""
+    """Requests of one client in a row, with the seconds of each round trip."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self.cheap: list[float] = []
+        self.in_memory: list[float] = []
         self.statistics: list[float] = []
 
-    async def run(self, until: Callable[[], bool]) -> None:
-        """Ask until told to stop."""
-        asked = 0
-        while not until():
-            asked += 1
+    async def run(self, is_done: Callable[[], bool]) -> None:
+        """Send requests until `is_done` returns True."""
+        count = 0
+        while not is_done():
+            count += 1
             started = time.perf_counter()
-            if asked % STATISTICS_EVERY:
-                answer = await self._client.emit("leave-import-room", 1)
-                self.cheap.append(time.perf_counter() - started)
+            if count % STATISTICS_EVERY:
+                reply = await self._client.emit("leave-import-room", 1)
+                self.in_memory.append(time.perf_counter() - started)
             else:
-                answer = await self._client.emit("get-vulnerability-stats", {})
+                reply = await self._client.emit("get-vulnerability-stats", {})
                 self.statistics.append(time.perf_counter() - started)
-            assert answer["success"], answer
+            assert reply["success"], reply
             await asyncio.sleep(0.001)
 
 
-class NewQuestions:
-    """Asks for statistics that no answer is remembered of."""
+class UncachedRequests:
+    """Requests for statistics that the hub has not cached, with the seconds of each round trip."""
 
-    _asked = 0
+    _count = 0
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.seconds: list[float] = []
 
-    async def run(self, until: Callable[[], bool]) -> None:
-        """Ask until told to stop: all findings, since one day or another long ago."""
-        while not until():
-            NewQuestions._asked += 1
-            day = date(1970, 1, 1) + timedelta(days=NewQuestions._asked)
+    async def run(self, is_done: Callable[[], bool]) -> None:
+        """Send requests until `is_done` returns True.
+
+        Each request covers all findings, but names another start date, so no reply is cached.
+        """
+        while not is_done():
+            UncachedRequests._count += 1
+            day = date(1970, 1, 1) + timedelta(days=UncachedRequests._count)
             started = time.perf_counter()
-            answer = await self._client.emit("get-vulnerability-stats", {"since": day.isoformat()})
+            reply = await self._client.emit("get-vulnerability-stats", {"since": day.isoformat()})
             self.seconds.append(time.perf_counter() - started)
-            assert answer["success"], answer
-            await asyncio.sleep(NEW_QUESTION_SECONDS)
+            assert reply["success"], reply
+            await asyncio.sleep(UNCACHED_REQUEST_SECONDS)
+
+
+def print_latencies(trips: RoundTrips, uncached: UncachedRequests) -> None:
+    """Print one line of percentiles for each kind of request."""
+    print(percentiles("reply without database", trips.in_memory))
+    print(percentiles("get-vulnerability-stats", trips.statistics))
+    print(percentiles("the same, not cached", uncached.seconds))
 
 
 def percentiles(name: str, seconds: list[float]) -> str:
-    """One line: how many, p50, p99, maximum."""
+    """Return one line with the number of requests, p50, p99 and the maximum."""
     ordered = sorted(seconds)
     p50, p99 = percentile(ordered, 0.5), percentile(ordered, 0.99)
     values = (
         f"p50 {p50 * 1000:7.2f} ms   p99 {p99 * 1000:7.2f} ms   max {ordered[-1] * 1000:7.2f} ms"
     )
-    return f"  {name:<28} {len(ordered):>6} asked   {values}"
+    return f"  {name:<28} {len(ordered):>6} requests   {values}"
 
 
 def percentile(ordered: list[float], share: float) -> float:
-    """The value that a share of the values is below."""
+    """Return the value below which a share of the ordered values lies."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-async def measured_import(url: str, token: str, file: Path, rows: int, title: str) -> float:
-    """Import the file while others ask, and print what all saw; p99 of the cheap round trip."""
-    importing, asking, curious = [await connected(url, token) for _ in range(3)]
+async def measure_import(url: str, token: str, file: Path, rows: int, title: str) -> float:
+    """Import the file while two clients send requests, and print the latencies.
+
+    Returns the p99 latency, in seconds, of the requests that need no database.
+    """
+    importing, requesting, uncached_client = [await connect_client(url, token) for _ in range(3)]
     done = asyncio.Event()
-    trips, questions = RoundTrips(asking), NewQuestions(curious)
-    askers = [
-        asyncio.create_task(trips.run(done.is_set), name="asker"),
-        asyncio.create_task(questions.run(done.is_set), name="curious"),
+    trips, uncached = RoundTrips(requesting), UncachedRequests(uncached_client)
+    requests = [
+        asyncio.create_task(trips.run(done.is_set), name="requests"),
+        asyncio.create_task(uncached.run(done.is_set), name="uncached requests"),
     ]
-    # A process of its own: what it computes must not delay the client that measures.
+    # The upload runs in a process of its own, because its computations would delay the clients.
     command = [sys.executable, "-m", "hextrackr_server", "import", str(file)]
     upload = await asyncio.create_subprocess_exec(
         *command, "--url", url, "--token", token, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     name, payload = await importing.events.get()
     assert name == "import-started", (name, payload)
-    answer = await importing.emit("join-import-room", payload["importId"])
-    assert answer["success"], answer
+    reply = await importing.emit("join-import-room", payload["importId"])
+    assert reply["success"], reply
     percentages = []
     while True:
         name, payload = await importing.events.get()
@@ -182,56 +194,53 @@ async def measured_import(url: str, token: str, file: Path, rows: int, title: st
         elif name in {"import-finished", "import-failed"}:
             break
     done.set()
-    await asyncio.gather(*askers)
+    await asyncio.gather(*requests)
     _, errors = await upload.communicate()
     assert upload.returncode == 0, errors.decode()
     assert name == "import-finished", payload
     assert percentages == sorted(percentages), percentages
     summary, seconds = payload["summary"], payload["duration"] / 1000
-    stats = (await asking.emit("get-vulnerability-stats", {}))["data"]
+    stats = (await requesting.emit("get-vulnerability-stats", {}))["data"]
     assert stats["totals"]["findings"] == summary["findings"], (stats["totals"], summary)
     print(
         f"{title}: {rows} rows, {summary['findings']} findings in {seconds:.2f} s = "
         f"{rows / seconds:.0f} rows/s, {len(percentages)} progress events"
     )
-    print(percentiles("answered from memory", trips.cheap))
-    print(percentiles("get-vulnerability-stats", trips.statistics))
-    print(percentiles("the same, asked anew", questions.seconds))
-    for client in (importing, asking, curious):
+    print_latencies(trips, uncached)
+    for client in (importing, requesting, uncached_client):
         await client.close()
-    return percentile(sorted(trips.cheap), 0.99)
+    return percentile(sorted(trips.in_memory), 0.99)
 
 
-async def idle(url: str, token: str, title: str) -> None:
-    """The same questions while nothing else happens."""
-    client = await connected(url, token)
-    trips, questions = RoundTrips(client), NewQuestions(client)
+async def measure_idle(url: str, token: str, title: str) -> None:
+    """Send the same requests without an import, and print the latencies."""
+    client = await connect_client(url, token)
+    trips, uncached = RoundTrips(client), UncachedRequests(client)
     end = time.perf_counter() + IDLE_SECONDS
     await trips.run(lambda: time.perf_counter() > end)
     end = time.perf_counter() + IDLE_SECONDS
-    await questions.run(lambda: time.perf_counter() > end)
+    await uncached.run(lambda: time.perf_counter() > end)
     print(title)
-    print(percentiles("answered from memory", trips.cheap))
-    print(percentiles("get-vulnerability-stats", trips.statistics))
-    print(percentiles("the same, asked anew", questions.seconds))
+    print_latencies(trips, uncached)
     await client.close()
 
 
-def memory(pid: int, name: str) -> float:
-    """A line of the kernel's account of a process, in MB."""
+def read_memory(pid: int, name: str) -> float:
+    """Return a memory value from `/proc/PID/status`, in MB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     (line,) = [line for line in lines if line.startswith(name + ":")]
     return int(line.split()[1]) / 1024
 
 
-def free_port() -> int:
+def find_free_port() -> int:
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
-    """Return when the port answers; raise if the server gives up or takes too long."""
+    """Wait until the port accepts connections. Raises SystemExit if the server does not start."""
     end = time.monotonic() + SERVER_START_SECONDS
     while time.monotonic() < end:
         if server.poll() is not None:
@@ -242,31 +251,33 @@ def wait_until_listening(server: subprocess.Popen[bytes], port: int) -> None:
             time.sleep(0.05)
         else:
             return
-    raise SystemExit("the server does not listen")
+    raise SystemExit(f"the server did not listen within {SERVER_START_SECONDS:.0f} seconds")
 
 
 async def measure(url: str, token: str, file: Path, rows: int, pid: int) -> None:
-    await idle(url, token, "before, nothing to count")
-    print(f"memory before the imports: {memory(pid, 'VmRSS'):.0f} MB")
+    """Measure two imports, and the idle server before and after them; print the goals."""
+    await measure_idle(url, token, "before, empty database")
+    print(f"memory before the imports: {read_memory(pid, 'VmRSS'):.0f} MB")
     titles = ("first import, all new", "second import, all known")
-    p99 = max([await measured_import(url, token, file, rows, title) for title in titles])
-    await idle(url, token, "afterwards")
-    peak = memory(pid, "VmHWM")
+    p99 = max([await measure_import(url, token, file, rows, title) for title in titles])
+    await measure_idle(url, token, "after the imports")
+    peak = read_memory(pid, "VmHWM")
     print(f"peak memory of the server: {peak:.0f} MB")
     for name, value, goal in (
-        ("p99 of what is answered from memory, ms", p99 * 1000, GOAL_P99_SECONDS * 1000),
+        ("p99 of replies without database, ms", p99 * 1000, GOAL_P99_SECONDS * 1000),
         ("peak memory, MB", peak, GOAL_MEMORY_MB),
     ):
-        word = "reached" if value < goal else "NOT reached"
-        print(f"goal {word}: {name}: {value:.1f} of {goal:.0f}")
+        result = "reached" if value < goal else "NOT reached"
+        print(f"goal {result}: {name}: {value:.1f} of {goal:.0f}")
 
 
 def main() -> None:
+    """Run the command: start a hub, measure, stop the hub."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    secret, port = secrets.token_hex(32), free_port()
+    secret, port = secrets.token_hex(32), find_free_port()
     token = TokenAuthority(secret.encode()).sign("1", role="admin")
     with tempfile.TemporaryDirectory(prefix="hextrackr-benchmark-") as directory:
         file = Path(directory) / "sample.csv"

@@ -1,6 +1,6 @@
-"""Runs experiments: contenders take turns, A B A B, on connections that they keep.
+"""Runs experiments: contenders take turns (A B A B) and keep their connections between rounds.
 
-Knows: rounds, servers that run.  Does not know: goals, reports.
+The module starts the servers and collects samples. `figures` evaluates the samples.
 """
 
 from __future__ import annotations
@@ -8,23 +8,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from .experiments import IDLE_CONNECTIONS, Contender, Experiment
 from .peers import Server
-from .workloads import Sample, Work, measure_memory
+from .workloads import Sample, Workload, measure_memory
 
-CALM_SECONDS = 0.1
-CALM_LOOKS = 100
+IDLE_CHECK_SECONDS = 0.1
+IDLE_CHECKS = 100
 
+#: Samples by experiment and contender.
 Results = dict[str, dict[str, list[Sample]]]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How long and how often: the short form, or the long one."""
+    """Duration and number of the measurements of each experiment."""
 
     seconds: float
     rounds: int
@@ -38,18 +38,18 @@ FULL = Effort(seconds=2.0, rounds=9, extra_rounds=5, warm_up=1.5)
 
 
 class Bench:
-    """The servers that have been started, and the experiments that were run on them."""
+    """The running servers, and the results of the experiments that ran on them."""
 
-    def __init__(self, effort: Effort, say: Say) -> None:
+    def __init__(self, effort: Effort, report_progress: Callable[[str], None]) -> None:
         self._effort = effort
-        self._say = say
+        self._report_progress = report_progress
         self._stack = contextlib.ExitStack()
         self._servers: dict[tuple[str, ...], Server] = {}
         self.results: Results = {}
         self.failures: list[str] = []
 
     def close(self) -> None:
-        """Stop all servers."""
+        """Stop all servers that were started."""
         self._stack.close()
 
     @staticmethod
@@ -64,76 +64,81 @@ class Bench:
         return self._servers[key]
 
     async def run(self, experiment: Experiment) -> None:
-        """Measure one experiment; what fails is noted, and the others go on."""
+        """Measure one experiment; a contender that fails does not stop the others."""
         results: dict[str, list[Sample]] = {}
         self.results[experiment.name] = results
-        everyone = (*experiment.contenders, *experiment.extra)
-        is_memory = experiment.make_work is None and all(
-            each.make_work is None for each in everyone
+        contenders = (*experiment.contenders, *experiment.extra)
+        is_memory = experiment.make_workload is None and all(
+            each.make_workload is None for each in contenders
         )
-        works: dict[str, Work] = {}
-        for contender in everyone:
+        workloads: dict[str, Workload] = {}
+        for contender in contenders:
             results[contender.name] = []
             if not is_memory:
-                with self._noting(experiment, contender):
-                    works[contender.name] = await self._prepare(experiment, contender)
+                with self._recording_failures(experiment, contender):
+                    workloads[contender.name] = await self._prepare(experiment, contender)
         gc.collect()
         gc.freeze()
         for number in range(self._effort.rounds):
-            for contender in everyone:
-                # What needs no neighbours needs less: it is in no ratio.
+            for contender in contenders:
+                # Extra contenders are not part of a ratio, so fewer rounds suffice.
                 extra_rounds = 1 if is_memory else self._effort.extra_rounds
                 if contender in experiment.extra and number >= extra_rounds:
                     continue
-                with self._noting(experiment, contender):
+                with self._recording_failures(experiment, contender):
                     if is_memory:
-                        results[contender.name].append(await self._weigh(contender))
-                    elif contender.name in works:
+                        results[contender.name].append(await self._measure_memory(contender))
+                    elif contender.name in workloads:
                         server = self._server(contender)
-                        sample = await works[contender.name].measure(server, self._effort.seconds)
-                        results[contender.name].append(sample)
-        for work in works.values():
-            # What was measured stands, whether or not its server still takes a farewell.
+                        workload = workloads[contender.name]
+                        results[contender.name].append(
+                            await workload.measure(server, self._effort.seconds)
+                        )
+        for workload in workloads.values():
+            # The samples stay valid even if the connections do not close cleanly.
             with contextlib.suppress(Exception):
-                await work.finish()
+                await workload.finish()
         gc.unfreeze()
         for contender in experiment.extra:
-            # Some are busy with farewells for long: nobody else is to pay for that.
+            # Some peers need long to close their connections, which would disturb the next
+            # experiment.
             if (server := self._servers.pop(self._key(contender), None)) is not None:
                 server.stop()
-        await self._calm()
+        await self._wait_until_idle()
 
-    async def _calm(self) -> None:
-        """Wait until no server is busy with farewells, which what comes next is not to pay for."""
-        for _ in range(CALM_LOOKS):
+    async def _wait_until_idle(self) -> None:
+        """Wait until all servers have closed their connections and use no CPU."""
+        for _ in range(IDLE_CHECKS):
             before = [server.cpu_seconds() for server in self._servers.values()]
-            await asyncio.sleep(CALM_SECONDS)
+            await asyncio.sleep(IDLE_CHECK_SECONDS)
             after = [server.cpu_seconds() for server in self._servers.values()]
-            if all(b - a < CALM_SECONDS / 10 for a, b in zip(before, after, strict=True)):
+            if all(b - a < IDLE_CHECK_SECONDS / 10 for a, b in zip(before, after, strict=True)):
                 return
 
-    async def _prepare(self, experiment: Experiment, contender: Contender) -> Work:
-        make_work = contender.make_work or experiment.make_work
-        assert make_work is not None, "it is not the memory"
-        work = make_work()
+    async def _prepare(self, experiment: Experiment, contender: Contender) -> Workload:
+        make_workload = contender.make_workload or experiment.make_workload
+        assert make_workload is not None, "only memory experiments have no workload"
+        workload = make_workload()
         server = self._server(contender)
-        await work.prepare(server)
-        # What is compiled while it runs is compiled by now.
-        await work.measure(server, self._effort.warm_up)
-        return work
+        await workload.prepare(server)
+        # The warm-up gives just-in-time compilers the time to compile the hot code.
+        await workload.measure(server, self._effort.warm_up)
+        return workload
 
-    async def _weigh(self, contender: Contender) -> Sample:
-        """Return a sample whose cost is the bytes of a connection."""
+    async def _measure_memory(self, contender: Contender) -> Sample:
+        """Return a sample whose `cost` is the number of bytes per connection."""
         with Server(contender.peer) as server:
-            held = await measure_memory(server, self._effort.connections)
-        return Sample(1, 1.0, held / 1e6, 0.0, 0.0)
+            bytes_used = await measure_memory(server, self._effort.connections)
+        return Sample(1, 1.0, bytes_used / 1e6, 0.0, 0.0)
 
     @contextlib.contextmanager
-    def _noting(self, experiment: Experiment, contender: Contender):  # type: ignore[no-untyped-def]
+    def _recording_failures(
+        self, experiment: Experiment, contender: Contender
+    ) -> Generator[None, None, None]:
         try:
             yield
         except Exception as error:
             failure = f"{experiment.name}, {contender.name}: {type(error).__name__}: {error}"
             if failure not in self.failures:
                 self.failures.append(failure)
-                self._say(f"  failed: {failure}")
+                self._report_progress(f"  failed: {failure}")

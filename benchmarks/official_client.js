@@ -1,7 +1,8 @@
-// The load generator that is the official client, because that is what users run.
+// Load generator based on the official client, socket.io-client.
 //   node benchmarks/official_client.js PORT echo|msg|bcast CONNECTIONS
-// Says "ready" when all are connected. For each line "run SECONDS" on its input it says "began" after a moment, works,
-// and says "ended" with JSON: messages, p50 and p99 in milliseconds. It ends with its input.
+// Prints "ready" when all sockets are connected. Each input line "run SECONDS" starts a measurement: the program prints
+// "began" after the warm-up, "ended" with JSON (messages, p50 and p99 in milliseconds), and "idle" when no message is in
+// flight. The program ends when its input ends.
 "use strict";
 
 const readline = require("node:readline");
@@ -14,7 +15,7 @@ try {
   process.exit(1);
 }
 
-const [port, work, connections] = process.argv.slice(2);
+const [port, workload, connections] = process.argv.slice(2);
 const IN_FLIGHT = 8;
 const BURST = 64;
 const WARM_UP = 200; // milliseconds
@@ -22,17 +23,17 @@ const data = { id: 417, kind: "update", done: false, text: "the quick bro" };
 
 let running = false;
 let messages = 0;
-let underWay = 0;
+let inFlight = 0;
 let latencies = [];
 
-// Each work starts its loop on a socket; a loop goes on while `running`.
+// Each function starts the loop of one socket. The loop continues while `running` is true.
 const loops = {
   echo(socket) {
     const send = () => {
-      underWay++;
+      inFlight++;
       const sentAt = performance.now();
       socket.emit("echo", data, () => {
-        underWay--;
+        inFlight--;
         messages++;
         latencies.push(performance.now() - sentAt);
         if (running) send();
@@ -43,11 +44,11 @@ const loops = {
 
   msg(socket) {
     const send = () => {
-      underWay++;
+      inFlight++;
       const sentAt = performance.now();
       for (let i = 1; i < BURST; i++) socket.emit("msg", data);
       socket.emit("echo", data, () => {
-        underWay--;
+        inFlight--;
         messages += BURST;
         latencies.push(performance.now() - sentAt);
         if (running) send();
@@ -57,26 +58,26 @@ const loops = {
   },
 
   bcast(socket, index) {
-    // The first socket sends; the next broadcast goes when all have this one, and its ack has come.
+    // The first socket sends the next broadcast when all sockets have the current one and its ack has arrived.
     if (index > 0) return;
     let missing = 0;
     let sentAt = 0;
-    const oneLess = () => {
+    const countReceipt = () => {
       if (--missing > 0) return;
-      underWay--;
+      inFlight--;
       if (running) send();
     };
     const send = () => {
-      underWay++;
+      inFlight++;
       missing = sockets.length + 1;
       sentAt = performance.now();
-      socket.emit("bcast", data, oneLess);
+      socket.emit("bcast", data, countReceipt);
     };
     for (const each of sockets) {
       each.off("update").on("update", () => {
         messages++;
         latencies.push(performance.now() - sentAt);
-        oneLess();
+        countReceipt();
       });
     }
     send();
@@ -95,7 +96,7 @@ const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseco
 
 async function run(seconds) {
   running = true;
-  sockets.forEach(loops[work]);
+  sockets.forEach(loops[workload]);
   await sleep(WARM_UP);
   latencies = [];
   const counted = messages;
@@ -106,7 +107,7 @@ async function run(seconds) {
   const ordered = latencies.sort((a, b) => a - b);
   console.log("ended " + JSON.stringify({ ...result, p50: percentile(ordered, 0.5), p99: percentile(ordered, 0.99) }));
   running = false;
-  while (underWay > 0) await sleep(5);
+  while (inFlight > 0) await sleep(5);
   console.log("idle");
 }
 

@@ -1,6 +1,6 @@
-"""A work that the official JavaScript client does, in a process of its own.
+"""Workload that the official JavaScript client generates, in a process of its own.
 
-Knows: what `official_client.js` says.  Does not know: the wire, what is compared.
+The module runs `official_client.js` and reads its output. The script contains the loops.
 """
 
 from __future__ import annotations
@@ -10,60 +10,61 @@ import json
 from typing import Literal
 
 from .peers import BENCHMARKS, Server
-from .websocket_client import ServerFailed
+from .websocket_client import ServerFailedError
 from .workloads import Sample
 
-PATIENCE = 30.0
+LINE_TIMEOUT = 30.0
 
 
 class OfficialClient:
-    """`echo` (8 in flight), `msg` (in bursts) or `bcast`, by clients of socket.io-client."""
+    """The workload `echo` (8 in flight), `msg` (in bursts) or `bcast`, sent by socket.io-client."""
 
-    def __init__(self, work: Literal["echo", "msg", "bcast"], connections: int) -> None:
-        self._work = work
+    def __init__(self, workload: Literal["echo", "msg", "bcast"], connections: int) -> None:
+        self._workload = workload
         self._connections = connections
         self._process: asyncio.subprocess.Process | None = None
 
     async def prepare(self, server: Server) -> None:
-        """Start the clients."""
+        """Start the clients and wait until they are connected."""
         self._process = await asyncio.create_subprocess_exec(
             "node", str(BENCHMARKS / "official_client.js"),
-            str(server.port), self._work, str(self._connections),
+            str(server.port), self._workload, str(self._connections),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        await self._hear("ready")
+        await self._read_line("ready")
 
     async def measure(self, server: Server, seconds: float) -> Sample:
-        """Let them work for that long."""
+        """Run the clients for the given time and return the sample of the run."""
         process = self._process
-        assert process is not None, "it is prepared"
-        assert process.stdin is not None, "it is a pipe"
+        assert process is not None, "prepare starts the process"
+        assert process.stdin is not None, "stdin is a pipe"
         process.stdin.write(b"run %f\n" % seconds)
-        await self._hear("began")
+        await self._read_line("began")
         cpu = server.cpu_seconds()
-        result = json.loads((await self._hear("ended")).partition(" ")[2])
+        result = json.loads((await self._read_line("ended")).partition(" ")[2])
         cpu = server.cpu_seconds() - cpu
-        await self._hear("idle")
+        await self._read_line("idle")
         if not result["messages"]:
-            raise ServerFailed("nothing was answered")
+            raise ServerFailedError("the server answered no message")
         return Sample(result["messages"], result["seconds"], cpu, result["p50"], result["p99"])
 
-    async def _hear(self, word: str) -> str:
-        assert self._process is not None, "it is prepared"
-        assert self._process.stdout is not None, "it is a pipe"
-        async with asyncio.timeout(PATIENCE):
+    async def _read_line(self, word: str) -> str:
+        """Return the next line, which must begin with `word`. Raises ServerFailedError."""
+        assert self._process is not None, "prepare starts the process"
+        assert self._process.stdout is not None, "stdout is a pipe"
+        async with asyncio.timeout(LINE_TIMEOUT):
             line = (await self._process.stdout.readline()).decode().strip()
         if not line.startswith(word):
-            raise ServerFailed(f"the official client said {line!r} instead of {word!r}")
+            raise ServerFailedError(f"the official client printed {line!r} instead of {word!r}")
         return line
 
     async def finish(self) -> None:
-        """End the clients."""
+        """Close the input of the clients and wait until their process ends."""
         process = self._process
         if process is not None and process.stdin is not None:
             process.stdin.close()
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(LINE_TIMEOUT):
                     await process.wait()
             except TimeoutError:
                 process.kill()

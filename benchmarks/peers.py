@@ -1,6 +1,7 @@
-"""The servers as processes: start, wait until they serve, what they use, stop.
+"""Server processes: start, wait until the server listens, read CPU time and memory, stop.
 
-Knows: command lines, ports, what the operating system counts.  Does not know: the wire.
+The module holds the command lines of all servers. The clients are in `websocket_client` and
+`polling_client`.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ STOP_SECONDS = 5.0
 HOW_TO_INSTALL = "run benchmarks/setup"
 
 
-class PeerMissing(RuntimeError):
-    """A peer is not installed, or does not start; the text says what to do."""
+class PeerMissingError(RuntimeError):
+    """A peer is not installed or does not start; the message contains the remedy."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A server that can be started: its name in reports, and its command without the port."""
+    """A server program: its name in reports, and its command without the port."""
 
     name: str
     command: tuple[str, ...]
@@ -45,11 +46,11 @@ class Peer:
     """Environment variables that are added to those of this process."""
 
     def with_flags(self, *flags: str) -> Peer:
-        """Return the same server with additional flags."""
+        """Return a copy with additional flags."""
         return replace(self, command=(*self.command, *flags))
 
     def named(self, name: str) -> Peer:
-        """Return the same server under another name."""
+        """Return a copy with another name."""
         return replace(self, name=name)
 
 
@@ -59,7 +60,7 @@ OURS_SYNC = Peer("ours, plain handler", (str(OUR_PYTHON), *_OURS, "--handlers", 
 OURS_FULL = Peer("ours, --full", (str(OUR_PYTHON), *_OURS, "--full"))
 OURS_313 = Peer("ours on Python 3.13", (str(PYTHON_313), *_OURS))
 FLOOR = Peer("the floor", (str(OUR_PYTHON), "-m", "benchmarks.servers.bare"))
-# `--expose-gc`: so that garbage is collected before memory is read. The port comes first there.
+# `--expose-gc` lets the server collect garbage before its memory is read.
 NODE = Peer(
     "socket.io on Node",
     ("node", "--expose-gc", str(BENCHMARKS / "servers" / "node_socketio.js")),
@@ -71,50 +72,50 @@ PYTHON_SOCKETIO = Peer(
 
 
 def check_installed() -> None:
-    """Raise PeerMissing, with what to do, if a peer is not there."""
+    """Raise PeerMissingError, with the remedy, if a peer is not installed."""
     try:
         subprocess.run(["node", "--version"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        raise PeerMissing(
-            "Node 18 or newer is needed: install it, then run benchmarks/setup"
+        raise PeerMissingError(
+            "Node 18 or newer is required: install Node, then run benchmarks/setup"
         ) from None
     if not (BENCHMARKS / "node_modules" / "socket.io").is_dir():
-        raise PeerMissing(f"socket.io is not installed: {HOW_TO_INSTALL}")
+        raise PeerMissingError(f"socket.io is not installed: {HOW_TO_INSTALL}")
     if not PEERS_PYTHON.exists():
-        raise PeerMissing(f"python-socketio is not installed: {HOW_TO_INSTALL}")
+        raise PeerMissingError(f"python-socketio is not installed: {HOW_TO_INSTALL}")
     if not OUR_PYTHON.exists():
-        raise PeerMissing(f"this project's server has no Python to run on: {HOW_TO_INSTALL}")
+        raise PeerMissingError(f"the Python of this project's server is missing: {HOW_TO_INSTALL}")
 
 
 @dataclass
 class Server:
-    """A server that runs. A context manager: it is stopped at the end, whatever happens."""
+    """A running server process, as a context manager that always stops the process."""
 
     peer: Peer
     port: int = 0
     _process: subprocess.Popen[bytes] = field(init=False)
-    # A file, since a pipe that nobody reads would stop a server that says much.
-    _said: IO[bytes] = field(init=False, default_factory=tempfile.TemporaryFile)
+    # A file and not a pipe: a full pipe without a reader would block the server.
+    _output: IO[bytes] = field(init=False, default_factory=tempfile.TemporaryFile)
 
     def __enter__(self) -> Server:
-        """Start it and wait until it takes connections. Raises PeerMissing if it does not."""
+        """Start the process and wait until it accepts connections. Raises PeerMissingError."""
         self.port = _free_port()
         command = list(self.peer.command)
-        where = len(command)
-        if not self.peer.port_flag:  # node: the port is the first argument behind the file
-            where = next(index for index, word in enumerate(command) if word.endswith(".js")) + 1
-        command[where:where] = [*self.peer.port_flag, str(self.port)]
+        at = len(command)
+        if not self.peer.port_flag:  # on Node, the port is the first argument after the script
+            at = next(index for index, word in enumerate(command) if word.endswith(".js")) + 1
+        command[at:at] = [*self.peer.port_flag, str(self.port)]
         try:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.peer.checkout,
                 env=os.environ | dict(self.peer.env),
                 stdout=subprocess.DEVNULL,
-                stderr=self._said,
+                stderr=self._output,
             )
         except OSError as error:
-            self._said.close()
-            raise PeerMissing(f"{self.peer.name}: {error}; {HOW_TO_INSTALL}") from None
+            self._output.close()
+            raise PeerMissingError(f"{self.peer.name}: {error}; {HOW_TO_INSTALL}") from None
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with (
@@ -126,17 +127,17 @@ class Server:
                 break
             time.sleep(0.02)
         has_ended = self._process.poll() is not None
-        self._said.seek(0)
-        said = self._said.read().decode(errors="replace").strip()
+        self._output.seek(0)
+        output = self._output.read().decode(errors="replace").strip()
         self.stop()
-        what = "ended at once" if has_ended else "takes no connections"
-        raise PeerMissing(f"{self.peer.name} {what}; {HOW_TO_INSTALL}\n{said[-2000:]}")
+        problem = "ended during its start" if has_ended else "accepts no connections"
+        raise PeerMissingError(f"{self.peer.name} {problem}; {HOW_TO_INSTALL}\n{output[-2000:]}")
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:
-        """End the process."""
+        """Terminate the process, and kill it if it does not end in time."""
         process = self._process
         if process.poll() is None:
             process.terminate()
@@ -145,22 +146,22 @@ class Server:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._said.close()
+        self._output.close()
 
     def cpu_seconds(self) -> float:
-        """Return the processor time, user and system, of all its threads so far."""
+        """Return the CPU time (user and system) of all threads of the process so far."""
         return cpu_seconds(self._process.pid)
 
     def memory_bytes(self) -> int:
-        """Return the resident memory, when what is garbage has been collected."""
+        """Return the resident memory after a garbage collection."""
         self._process.send_signal(signal.SIGUSR2)
         time.sleep(0.4)
         return memory_bytes(self._process.pid)
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time of a process: Linux' clock of it counts in nanoseconds."""
-    # clock_getcpuclockid(3): the kernel makes the clock's number of the process's.
+    """Return the CPU time of a process, from the nanosecond clock that Linux has per process."""
+    # The kernel derives the ID of the clock from the process ID: see clock_getcpuclockid(3).
     return time.clock_gettime((~pid << 3) | 2)
 
 
@@ -168,12 +169,12 @@ def memory_bytes(pid: int) -> int:
     """Return the resident memory of a process."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     found = re.search(r"^Rss:\s+(\d+) kB$", text, re.MULTILINE)
-    assert found is not None, "the kernel tells it"
+    assert found is not None, "the kernel reports Rss for every process"
     return int(found[1]) * 1024
 
 
 def raise_file_limit(wanted: int = 16_000) -> None:
-    """Let this process, and the servers it starts, hold many connections."""
+    """Raise the limit of open files for this process and the servers that it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < wanted:
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -188,7 +189,7 @@ def _free_port() -> int:
 
 
 def describe_machine() -> dict[str, str]:
-    """Say what the figures were measured on."""
+    """Return the hardware and the versions on which the figures were measured."""
     model = "unknown"
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -212,7 +213,7 @@ def describe_machine() -> dict[str, str]:
 
 _WHICH_PYTHON = """
 import platform, sys
-print(platform.python_version(), "of Debian" if sys.base_prefix == "/usr" else sys.base_prefix)
+print(platform.python_version(), "from Debian" if sys.base_prefix == "/usr" else sys.base_prefix)
 """
 
 

@@ -1,6 +1,6 @@
-"""The fast load generator's HTTP side: long-polling on two connections, and the upgrade.
+"""HTTP client of the load generator: long-polling on two connections, and the upgrade.
 
-Knows: responses, the steps of the official client.  Does not know: what is measured.
+The client takes the same steps as the official client. `workloads` contains the loops.
 """
 
 from __future__ import annotations
@@ -10,45 +10,45 @@ import json
 from typing import cast
 
 from . import wire
-from .websocket_client import ServerFailed, WebSocketClient
+from .websocket_client import ServerFailedError, WebSocketClient
 
 
 class HttpConnection(asyncio.Protocol):
-    """One keep-alive connection: a request at a time."""
+    """Keep-alive connection with at most one request in flight."""
 
-    __slots__ = ("_answer", "_buffer", "tcp")
+    __slots__ = ("_buffer", "_reply", "tcp")
 
     tcp: asyncio.Transport
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._answer: asyncio.Future[bytes] | None = None
+        self._reply: asyncio.Future[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Store the TCP connection."""
         self.tcp = cast("asyncio.Transport", transport)
 
     def request(self, data: bytes) -> asyncio.Future[bytes]:
-        """Send a request; the future is the body of its answer."""
-        self._answer = asyncio.get_running_loop().create_future()
+        """Send a request and return a future of the response body."""
+        self._reply = asyncio.get_running_loop().create_future()
         self.tcp.write(data)
-        return self._answer
+        return self._reply
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End; an answer that is awaited will not come."""
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(ServerFailed("the server closed instead of answering"))
+        """Fail the request in flight."""
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(ServerFailedError("the server closed instead of answering"))
 
     def data_received(self, data: bytes) -> None:
-        """Take some of an answer."""
+        """Buffer a part of a response, and complete the future when the response is whole."""
         data = self._buffer = self._buffer + data
         head, separator, rest = data.partition(b"\r\n\r\n")
         if not separator:
             return
         lowered = head.lower()
-        where = lowered.find(b"content-length:")
-        if where >= 0:
-            length = int(lowered[where + 15 :].partition(b"\r\n")[0])
+        at = lowered.find(b"content-length:")
+        if at >= 0:
+            length = int(lowered[at + 15 :].partition(b"\r\n")[0])
             if len(rest) < length:
                 return
             body = rest
@@ -57,13 +57,13 @@ class HttpConnection(asyncio.Protocol):
         else:
             return
         self._buffer = b""
-        answer, self._answer = self._answer, None
-        if answer is None or answer.done():
+        reply, self._reply = self._reply, None
+        if reply is None or reply.done():
             return
         if b" 200 " in head[:16]:
-            answer.set_result(body)
+            reply.set_result(body)
         else:
-            answer.set_exception(ServerFailed(f"{head[:40]!r} {body[:80]!r}"))
+            reply.set_exception(ServerFailedError(f"{head[:40]!r} {body[:80]!r}"))
 
 
 def _join_chunks(data: bytes) -> bytes:
@@ -77,14 +77,14 @@ def _join_chunks(data: bytes) -> bytes:
 
 
 async def open_http(port: int) -> HttpConnection:
-    """Return a connection to the server."""
+    """Open a connection to the server."""
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(HttpConnection, "127.0.0.1", port)
     return connection
 
 
 class PollingClient:
-    """A client on two connections: one holds a poll at all times, one posts."""
+    """Client with two connections: one for the pending poll, another for POST requests."""
 
     def __init__(self, port: int, headers: bytes = wire.PLAIN_HEADERS) -> None:
         self._port = port
@@ -99,25 +99,25 @@ class PollingClient:
         opened = await self.polls.request(wire.polling_get(headers=self._headers))
         self.sid = json.loads(opened[1:].partition(b"\x1e")[0])["sid"]
         self._poll_request = wire.polling_get(self.sid, self._headers)
-        answer = self.polls.request(self._poll_request)
+        reply = self.polls.request(self._poll_request)
         await self.post(b"40")
-        if not (await answer).startswith(b"40"):
-            raise ServerFailed(f"no CONNECT: {answer.result()[:80]!r}")
+        if not (await reply).startswith(b"40"):
+            raise ServerFailedError(f"expected a CONNECT packet, got {reply.result()[:80]!r}")
 
     def poll(self) -> asyncio.Future[bytes]:
-        """Ask for what waits."""
+        """Start a poll and return a future of its packets."""
         return self.polls.request(self._poll_request)
 
     def make_post(self, body: bytes) -> bytes:
-        """Return a request that can be posted again and again."""
+        """Return the bytes of a POST request, which can be sent several times."""
         return wire.polling_post(self.sid, body, self._headers)
 
     async def post(self, body: bytes) -> None:
-        """Bring packets."""
+        """Send packets and wait for the response."""
         await self.posts.request(self.make_post(body))
 
     async def upgrade(self) -> WebSocketClient:
-        """Go over to WebSocket, as the official client does: the poll ends before the upgrade."""
+        """Upgrade to WebSocket in the order of the official client: the poll ends before it."""
         poll = self.poll()
         loop = asyncio.get_running_loop()
         handshake = wire.websocket_handshake(self.sid)
@@ -130,6 +130,6 @@ class PollingClient:
         return socket
 
     def close(self) -> None:
-        """Cut both connections."""
+        """Abort both TCP connections."""
         self.polls.tcp.abort()
         self.posts.tcp.abort()

@@ -1,6 +1,6 @@
-"""What is told: lines, the table of the README, raw JSON.
+"""Formats outcomes: lines for the terminal, the table of the README, the JSON of the raw results.
 
-Knows: text.  Does not know: how anything was measured.
+`figures` computes the outcomes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .figures import Outcome, cost_of, plain
+from .figures import Outcome, median_cost, outcome_to_json
 from .measure import Effort, Results
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
@@ -26,7 +26,7 @@ def _cost(value: float | None, unit: str) -> str:
 
 
 def cells(outcome: Outcome) -> tuple[str, ...]:
-    """Return one row: name, ours, Node (or what else it is compared with), and so on."""
+    """Return one row with a cell for each of HEADS; the cell of a base other than Node names it."""
     base = _cost(outcome.base, outcome.unit)
     if outcome.base_name != "Node":
         base = f"({outcome.base_name}: {base})"
@@ -38,7 +38,7 @@ def cells(outcome: Outcome) -> tuple[str, ...]:
         _cost(outcome.floor, outcome.unit),
         f"{outcome.ratio:.2f} ({outcome.least:.2f}-{outcome.most:.2f})",
         "-" if outcome.goal is None else f"{outcome.goal:.2f}",
-        outcome.verdict,
+        outcome.result,
     )
 
 
@@ -59,10 +59,10 @@ def format_details(results: Results) -> str:
         for contender, samples in contenders.items():
             if not samples or not samples[0].p50_ms:
                 continue
-            best = sorted(samples, key=lambda sample: sample.cost)[len(samples) // 2]
+            middle = sorted(samples, key=lambda sample: sample.cost)[len(samples) // 2]
             lines.append(
-                f"{name:44} {contender:16} {best.rate:9,.0f} /s  p50 {best.p50_ms:8.2f} ms  "
-                f"p99 {best.p99_ms:8.2f} ms  {best.cost:8.2f} us"
+                f"{name:44} {contender:16} {middle.rate:9,.0f} /s  p50 {middle.p50_ms:8.2f} ms  "
+                f"p99 {middle.p99_ms:8.2f} ms  {middle.cost:8.2f} us"
             )
     return "\n".join(lines)
 
@@ -76,11 +76,12 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
     ]  # fmt: skip
     lines += [
         "",
-        "CPU of the server process per message (user and system), memory per connection; the "
-        "ratio is to Node, the median of rounds taken in turns, with the least and the most. The "
-        "floor is what the kernel and uvloop take: a program that knows its answers by heart. "
+        "CPU time of the server process per message (user and system), or memory per connection. "
+        "Ratio: the cost here divided by the cost on Node, the median of rounds in turns, with the "
+        "lowest and the highest round. Floor: a minimal uvloop server that sends precomputed "
+        "replies; lower is better. "
         f"Measured by `{command}` on {machine['cores']} cores ({machine['cpu']}), Linux "
-        f"{machine['kernel']}, Python {machine['python']} (the quickest here), "
+        f"{machine['kernel']}, Python {machine['python']} (the fastest one installed), "
         f"Node {machine['node']}, socket.io {machine['socket.io']}, "
         f"python-socketio {machine['python-socketio']}; commit {machine['commit']}.",
     ]
@@ -88,7 +89,7 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
 
 
 def rewrite_readme(readme: Path, table: str) -> bool:
-    """Put the table between the markers; tell whether they were there."""
+    """Replace the text between the markers; return False if a marker is missing."""
     if not readme.exists():
         return False
     text = readme.read_text(encoding="utf-8")
@@ -107,26 +108,32 @@ def make_record(
     machine: dict[str, str],
     failures: list[str],
 ) -> dict[str, Any]:
-    """Return everything, raw, as it goes to `results/`."""
+    """Return the record of a run: machine, effort, figures, medians and all samples."""
     return {
         "machine": machine,
         "effort": asdict(effort),
-        "figures": [plain(outcome) for outcome in outcomes],
+        "figures": [outcome_to_json(outcome) for outcome in outcomes],
         "failures": failures,
         "medians": {
-            name: {who: cost_of(samples) for who, samples in contenders.items() if samples}
+            name: {
+                contender: median_cost(samples)
+                for contender, samples in contenders.items()
+                if samples
+            }
             for name, contenders in results.items()
         },
         "samples": {
-            name: {who: [asdict(sample) for sample in samples] for who, samples in each.items()}
-            for name, each in results.items()
+            name: {
+                contender: [asdict(sample) for sample in samples]
+                for contender, samples in contenders.items()
+            }
+            for name, contenders in results.items()
         },
     }
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write the raw results."""
+    """Write a record as JSON, indented so that diffs are readable."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One sample a line: short enough, and a diff can be read.
     text = json.dumps(record, indent=1)
     path.write_text(text + "\n", encoding="utf-8")

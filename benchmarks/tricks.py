@@ -148,7 +148,7 @@ def compare_servers(
     )
     bench = Bench(Effort(SHORT.seconds, rounds, rounds, SHORT.warm_up), print)
     try:
-        uvloop.run(bench.run(Experiment(name, experiment.make_work, contenders)))
+        uvloop.run(bench.run(Experiment(name, experiment.make_workload, contenders)))
     finally:
         bench.close()
     if bench.failures:
@@ -197,7 +197,7 @@ def main() -> int:
     )
     parser.add_argument("--only", default="", help="only tricks whose name contains this text")
     parser.add_argument("--rounds", type=int, default=7)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     raise_file_limit()
     pythons = find_pythons()
     if not pythons:
@@ -205,7 +205,7 @@ def main() -> int:
     too_small = [
         trick.name
         for trick in read_tricks()
-        if given.only in trick.name and not measure(trick, pythons, given.rounds)
+        if arguments.only in trick.name and not measure(trick, pythons, arguments.rounds)
     ]
     for name in too_small:
         print(f"{name}: saves less than {WORTH_KEEPING:.0%} on every Python: remove it")

@@ -1,6 +1,6 @@
-"""Bytes made beforehand: handshakes, masked frames, payloads of a given size.
+"""Precomputed bytes of a Socket.IO client: handshakes, masked frames, payloads of a given size.
 
-Knows: what a client of Socket.IO sends.  Does not know: connections.
+`websocket_client` and `polling_client` send the bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 import zlib
 
 HOST = b"Host: 127.0.0.1\r\n"
-# What the official client sends from Node, and what a browser does.
+# The request headers of the official client on Node, and of a browser.
 PLAIN_HEADERS = (
     HOST + b"User-Agent: node-XMLHttpRequest\r\nAccept: */*\r\nConnection: keep-alive\r\n"
 )
@@ -25,13 +25,13 @@ BROWSER_HEADERS = HOST + (
 TEXT = 0x81
 BINARY = 0x82
 DEFLATED_TEXT = 0xC1
-MASK = b"\0\0\0\0"  # masking with it changes nothing, and is as legal as any other
+MASK = b"\0\0\0\0"  # a valid mask that leaves the payload unchanged
 
 CLOSE_FRAME = b"\x88\x82" + MASK + b"\x03\xe8"
 
 
 def frame(payload: bytes, first: int = TEXT) -> bytes:
-    """Return one masked frame of a client."""
+    """Return a masked client frame."""
     length = len(payload)
     if length < 126:
         head = bytes((first, 0x80 | length))
@@ -43,7 +43,7 @@ def frame(payload: bytes, first: int = TEXT) -> bytes:
 
 
 def deflated_frame(payload: bytes) -> bytes:
-    """Return a frame compressed by itself, as RFC 7692, section 7.2.1 says."""
+    """Return a frame compressed without context takeover (RFC 7692, section 7.2.1)."""
     compressor = zlib.compressobj(wbits=-15)
     data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
     return frame(data[:-4], DEFLATED_TEXT)
@@ -68,13 +68,13 @@ def websocket_handshake(sid: str = "", *, deflate: bool = False) -> bytes:
 
 
 def polling_get(sid: str = "", headers: bytes = PLAIN_HEADERS) -> bytes:
-    """Return a poll; without a sid, the request that opens a session."""
+    """Return a poll request; without a sid, the request opens a session."""
     query = f"EIO=4&transport=polling{'&sid=' + sid if sid else ''}".encode()
     return b"GET /socket.io/?" + query + b" HTTP/1.1\r\n" + headers + b"\r\n"
 
 
 def polling_post(sid: str, body: bytes, headers: bytes = PLAIN_HEADERS) -> bytes:
-    """Return the request that brings packets."""
+    """Return the request that sends packets to the server."""
     return (
         b"POST /socket.io/?EIO=4&transport=polling&sid=" + sid.encode() + b" HTTP/1.1\r\n"
         + headers + b"Content-type: text/plain;charset=UTF-8\r\n"
@@ -83,15 +83,16 @@ def polling_post(sid: str, body: bytes, headers: bytes = PLAIN_HEADERS) -> bytes
 
 
 def payload(size: int) -> bytes:
-    """Return JSON of that size: an object, as applications send."""
+    """Return a JSON object of `size` bytes."""
     record = {"id": 417, "kind": "update", "done": False, "text": ""}
-    room = size - len(json.dumps(record, separators=(",", ":")))
-    record["text"] = ("the quick brown fox jumps over the lazy dog " * (room // 44 + 1))[:room]
+    missing = size - len(json.dumps(record, separators=(",", ":")))
+    text = "the quick brown fox jumps over the lazy dog " * (missing // 44 + 1)
+    record["text"] = text[:missing]
     return json.dumps(record, separators=(",", ":")).encode()
 
 
 def event(name: str, data: bytes, ack_id: int | None = None) -> bytes:
-    """Return the message of an event."""
+    """Return the Engine.IO message of an event."""
     return b'42%b["%b",%b]' % (b"" if ack_id is None else b"%d" % ack_id, name.encode(), data)
 
 

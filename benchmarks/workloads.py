@@ -1,7 +1,7 @@
-"""What is measured: each work keeps its connections and is run for a time, again and again.
+"""Workloads: each one keeps its connections and runs repeatedly for a given time.
 
-Knows: closed loops, so that a server has as much to do as it can do.
-Does not know: which server it is, what is compared.
+The workloads are closed loops, so that a server is always fully loaded. `experiments` combines the
+workloads with servers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import wire
 from .peers import Server
 from .polling_client import PollingClient
 from .websocket_client import (
-    ServerFailed,
+    ServerFailedError,
     WebSocketClient,
     close_clients,
     open_client,
@@ -25,14 +25,14 @@ from .websocket_client import (
 )
 
 WARM_UP = 0.15  # seconds before each measurement
-DRAIN_SECONDS = 20.0  # for what is under way at its end
-BURST = 64  # events that a client sends in one go, the last with an ack
-AT_ONCE = 64  # clients that connect at a time
+DRAIN_SECONDS = 20.0  # limit for the replies that are outstanding at the end
+BURST = 64  # events per write of a client; only the last event requests an ack
+CONCURRENT_CONNECTS = 64
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One measurement."""
+    """The result of one measurement; `p50_ms` and `p99_ms` are latencies."""
 
     messages: int
     seconds: float
@@ -42,31 +42,31 @@ class Sample:
 
     @property
     def cost(self) -> float:
-        """Processor time of the server per message, in microseconds."""
+        """CPU time of the server per message, in microseconds."""
         return self.cpu_seconds / self.messages * 1e6
 
     @property
     def rate(self) -> float:
-        """Messages per second."""
+        """Number of messages per second."""
         return self.messages / self.seconds
 
 
-class Work(Protocol):
-    """One kind of work, against one server."""
+class Workload(Protocol):
+    """A kind of load on one server."""
 
     async def prepare(self, server: Server) -> None:
-        """Connect."""
+        """Open the connections to the server."""
 
     async def measure(self, server: Server, seconds: float) -> Sample:
-        """Let the server work for that long."""
+        """Run the workload for `seconds` and return the sample."""
 
     async def finish(self) -> None:
-        """Leave."""
+        """Close the connections to the server."""
 
 
 @dataclass
 class Tally:
-    """What is counted while a work runs."""
+    """Counters of a running workload."""
 
     is_running: bool = False
     messages: int = 0
@@ -77,31 +77,31 @@ def _percentile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
-def _summarise(tally: Tally, messages: int, seconds: float, cpu: float) -> Sample:
+def _summarize(tally: Tally, messages: int, seconds: float, cpu: float) -> Sample:
     if messages == 0:
-        raise ServerFailed("nothing was answered")
+        raise ServerFailedError("the server answered no message")
     ordered = sorted(tally.latencies)
     p50, p99 = _percentile(ordered, 0.5), _percentile(ordered, 0.99)
     return Sample(messages, seconds, cpu, p50 * 1e3, p99 * 1e3)
 
 
 class ClosedLoop:
-    """A work whose clients send the next message when one is answered."""
+    """Workload whose clients send the next message when a reply arrives."""
 
     def __init__(self, connections: int, *, deflate: bool = False) -> None:
         self._connections = connections
         self._deflate = deflate
         self.clients: list[WebSocketClient] = []
         self.tally = Tally()
-        self.busy = 0  # messages under way
+        self.outstanding = 0  # messages without a reply
 
     async def prepare(self, server: Server) -> None:
-        """Connect."""
+        """Open the connections to the server."""
         self.clients = await open_clients(server.port, self._connections, deflate=self._deflate)
         await asyncio.sleep(0.05)
 
     async def measure(self, server: Server, seconds: float) -> Sample:
-        """Let it run for that long, and wait for what is under way."""
+        """Run the loops for `seconds` after a warm-up, then wait for the outstanding replies."""
         tally = self.tally
         tally.is_running = True
         self.begin()
@@ -112,31 +112,31 @@ class ClosedLoop:
         messages, cpu = tally.messages - counted, server.cpu_seconds() - cpu
         took = perf_counter() - began
         tally.is_running = False
-        sample = _summarise(tally, messages, took, cpu)
+        sample = _summarize(tally, messages, took, cpu)
         await self._drain()
         return sample
 
     async def _drain(self) -> None:
         deadline = perf_counter() + DRAIN_SECONDS
-        while self.busy:
+        while self.outstanding:
             for client in self.clients:
                 client.check()
             if perf_counter() > deadline:
-                raise ServerFailed(f"{self.busy} answers did not come")
+                raise ServerFailedError(f"{self.outstanding} replies did not arrive")
             await asyncio.sleep(0.005)
 
     async def finish(self) -> None:
-        """Leave."""
+        """Close the connections to the server."""
         await close_clients(self.clients)
         self.clients = []
 
     def begin(self) -> None:
-        """Send the first messages."""
+        """Send the first messages of all clients."""
         raise NotImplementedError
 
 
 class EventsWithAck(ClosedLoop):
-    """`echo`, a number of them in flight on each of some connections (`busy` of them, if given)."""
+    """`echo` with `in_flight` events per connection, on all or on `busy` connections."""
 
     def __init__(
         self,
@@ -155,21 +155,21 @@ class EventsWithAck(ClosedLoop):
         self._in_flight = in_flight
         self._busy_connections = busy
         frames = [make(100 + index) for index in range(in_flight)]
-        # The next `count` frames, from each of them on.
+        # _bursts[first][count]: `count` frames in a row, beginning with frame `first`.
         self._bursts = [
             [b"".join((frames * 2)[first : first + count]) for count in range(in_flight + 1)]
             for first in range(in_flight)
         ]
 
     async def prepare(self, server: Server) -> None:
-        """Connect, and make the loop of each client that is to be busy."""
+        """Open the connections and create the loops of the busy clients."""
         await super().prepare(server)
         self._starts = [
             self._make_loop(client) for client in self.clients[: self._busy_connections]
         ]
 
     def begin(self) -> None:
-        """Send the first messages."""
+        """Send the first messages of the busy clients."""
         for start in self._starts:
             start()
 
@@ -181,7 +181,7 @@ class EventsWithAck(ClosedLoop):
 
         def start() -> None:
             send(in_flight, perf_counter())
-            self.busy += in_flight
+            self.outstanding += in_flight
 
         def send(count: int, now: float) -> None:
             nonlocal position
@@ -190,21 +190,21 @@ class EventsWithAck(ClosedLoop):
             for _ in range(count):
                 sent_at.append(now)
 
-        def answered(count: int, now: float) -> None:
+        def on_replies(count: int, now: float) -> None:
             tally.messages += count
             for _ in range(count):
                 tally.latencies.append(now - sent_at.popleft())
             if tally.is_running:
                 send(count, now)
             else:
-                self.busy -= count
+                self.outstanding -= count
 
-        client.on_answers = answered
+        client.on_replies = on_replies
         return start
 
 
 class EventsWithoutAck(ClosedLoop):
-    """`msg` in bursts; the last of a burst is an `echo`, whose ack lets the next one go."""
+    """`msg` in bursts; each burst ends with an `echo`, and its ack triggers the next burst."""
 
     def __init__(self, connections: int = 50, size: int = 64) -> None:
         super().__init__(connections)
@@ -213,10 +213,10 @@ class EventsWithoutAck(ClosedLoop):
         self._burst = wire.frame(message) * (BURST - 1) + wire.frame(last)
 
     def begin(self) -> None:
-        """Send the first bursts."""
+        """Send the first burst of each client."""
         for client in self.clients:
             self._make_loop(client)()
-            self.busy += 1
+            self.outstanding += 1
 
     def _make_loop(self, client: WebSocketClient) -> Callable[[], None]:
         tally, burst, write = self.tally, self._burst, client.tcp.write
@@ -227,23 +227,23 @@ class EventsWithoutAck(ClosedLoop):
             sent_at = perf_counter()
             write(burst)
 
-        def answered(count: int, now: float) -> None:
+        def on_replies(count: int, now: float) -> None:
             tally.messages += BURST
             tally.latencies.append(now - sent_at)
             if tally.is_running:
                 send()
             else:
-                self.busy -= 1
+                self.outstanding -= 1
 
-        client.on_answers = answered
+        client.on_replies = on_replies
         return send
 
 
 class Broadcasts(ClosedLoop):
-    """`bcast` to all members; the next one goes when all have it, and its ack has come.
+    """`bcast` to all members; the next broadcast follows when all deliveries and the ack arrived.
 
-    A message is a delivery; its latency is counted from the sending of `bcast`. Whole broadcasts
-    are measured, two at least.
+    A message is one delivery. Its latency begins when the client sends `bcast`. A measurement
+    contains whole broadcasts only, at least two.
     """
 
     def __init__(self, members: int, size: int = 64) -> None:
@@ -255,20 +255,20 @@ class Broadcasts(ClosedLoop):
         self._done: asyncio.Future[None] | None = None
 
     async def prepare(self, server: Server) -> None:
-        """Connect."""
+        """Open the connections to the server."""
         await super().prepare(server)
         for client in self.clients:
-            client.on_answers = self._answered
+            client.on_replies = self._on_replies
 
     async def measure(self, server: Server, seconds: float) -> Sample:
-        """Broadcast for that long."""
+        """Broadcast for `seconds` after a warm-up."""
         await self._broadcast_for(WARM_UP, least=1)
         tally = self.tally
         tally.latencies.clear()
         counted, cpu, began = tally.messages, server.cpu_seconds(), perf_counter()
         await self._broadcast_for(seconds, least=2)
         messages, cpu = tally.messages - counted, server.cpu_seconds() - cpu
-        return _summarise(tally, messages, perf_counter() - began, cpu)
+        return _summarize(tally, messages, perf_counter() - began, cpu)
 
     async def _broadcast_for(self, seconds: float, least: int) -> None:
         end = perf_counter() + seconds
@@ -284,9 +284,9 @@ class Broadcasts(ClosedLoop):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await self._done
             except TimeoutError:
-                raise ServerFailed(f"{self._missing} deliveries did not come") from None
+                raise ServerFailedError(f"{self._missing} deliveries did not arrive") from None
 
-    def _answered(self, count: int, now: float) -> None:
+    def _on_replies(self, count: int, now: float) -> None:
         tally = self.tally
         tally.messages += count
         tally.latencies.append(now - self._sent_at)
@@ -296,7 +296,7 @@ class Broadcasts(ClosedLoop):
 
 
 class PollingRounds:
-    """A POST with an `echo`, and the poll that brings its ack: one message is one such round."""
+    """Rounds of a POST with an `echo` and the poll that returns its ack; a round is one message."""
 
     def __init__(self, clients: int = 50, size: int = 64, headers: bytes = wire.PLAIN_HEADERS):
         self._count = clients
@@ -306,13 +306,13 @@ class PollingRounds:
         self._polls: list[asyncio.Future[bytes]] = []
 
     async def prepare(self, server: Server) -> None:
-        """Connect; each client holds a poll from here on."""
+        """Open the connections; each client has a pending poll from then on."""
         self._clients = [PollingClient(server.port, self._headers) for _ in range(self._count)]
         await asyncio.gather(*(client.open() for client in self._clients))
         self._polls = [client.poll() for client in self._clients]
 
     async def measure(self, server: Server, seconds: float) -> Sample:
-        """Let all clients make rounds for that long."""
+        """Run rounds on all clients for `seconds` after a warm-up."""
         tally = Tally(is_running=True)
         rounds = asyncio.gather(*(self._go_round(index, tally) for index in range(self._count)))
         await asyncio.sleep(WARM_UP)
@@ -323,8 +323,8 @@ class PollingRounds:
         took = perf_counter() - began
         tally.is_running = False
         async with asyncio.timeout(DRAIN_SECONDS):
-            await rounds  # raises what went wrong in one of them
-        return _summarise(tally, messages, took, cpu)
+            await rounds  # raises the error of a failed round
+        return _summarize(tally, messages, took, cpu)
 
     async def _go_round(self, index: int, tally: Tally) -> None:
         client = self._clients[index]
@@ -332,23 +332,23 @@ class PollingRounds:
         while tally.is_running:
             began = perf_counter()
             posted = client.posts.request(request)
-            heard: list[bytes] = []
-            while not any(packet.startswith(b"43") for packet in heard):
-                heard += await self._hear(index)
+            packets: list[bytes] = []
+            while not any(packet.startswith(b"43") for packet in packets):
+                packets += await self._receive_packets(index)
             await posted
-            if b"2" in heard:
-                await client.post(b"3")  # not before: one POST at a time
+            if b"2" in packets:
+                await client.post(b"3")  # after the other POST, because clients post one at a time
             tally.messages += 1
             tally.latencies.append(perf_counter() - began)
 
-    async def _hear(self, index: int) -> list[bytes]:
-        """Await what the poll brings, and begin the next."""
+    async def _receive_packets(self, index: int) -> list[bytes]:
+        """Return the packets of the pending poll, and start the next poll."""
         body = await self._polls[index]
         self._polls[index] = self._clients[index].poll()
         return body.split(b"\x1e")
 
     async def finish(self) -> None:
-        """Cut all connections."""
+        """Abort all connections and polls."""
         for poll in self._polls:
             poll.cancel()
         for client in self._clients:
@@ -357,39 +357,41 @@ class PollingRounds:
 
 
 class Connects:
-    """Connect, join the namespace, leave in good order: one message is all of that."""
+    """Connects: a message is one connection that joins the namespace and closes cleanly."""
 
     def __init__(self, *, by_polling: bool = False, most: int = 2000) -> None:
         self._by_polling = by_polling
         self._most = most
 
     async def prepare(self, server: Server) -> None:
-        """Warm the server up."""
+        """Warm up the server with 64 connections."""
         await self._connect_many(server, 64, Tally())
 
     async def measure(self, server: Server, seconds: float) -> Sample:
-        """Connect for that long, `most` times at the most."""
+        """Connect for `seconds`, but not more than about `most` times."""
         tally = Tally()
         cpu, began = server.cpu_seconds(), perf_counter()
         while perf_counter() - began < seconds and tally.messages < self._most:
-            await self._connect_many(server, 3 * AT_ONCE, tally)
+            await self._connect_many(server, 3 * CONCURRENT_CONNECTS, tally)
         took = perf_counter() - began
-        await asyncio.sleep(0.05)  # the last to leave are being dealt with
-        return _summarise(tally, tally.messages, took, server.cpu_seconds() - cpu)
+        await asyncio.sleep(0.05)  # the server may still process the last disconnects
+        return _summarize(tally, tally.messages, took, server.cpu_seconds() - cpu)
 
     async def _connect_many(self, server: Server, count: int, tally: Tally) -> None:
         connect = self._connect_by_polling if self._by_polling else self._connect
-        left = iter(range(count))
+        remaining = iter(range(count))
 
-        async def go_on() -> None:
-            for _ in left:
+        async def connect_repeatedly() -> None:
+            for _ in remaining:
                 began = perf_counter()
                 client = await connect(server)
                 tally.latencies.append(perf_counter() - began)
                 tally.messages += 1
                 await close_clients([client])
 
-        await asyncio.gather(*(go_on() for _ in range(min(AT_ONCE, count))))
+        await asyncio.gather(
+            *(connect_repeatedly() for _ in range(min(CONCURRENT_CONNECTS, count)))
+        )
 
     @staticmethod
     async def _connect(server: Server) -> WebSocketClient:
@@ -404,13 +406,13 @@ class Connects:
         return socket
 
     async def finish(self) -> None:
-        """Nothing is left."""
+        """Do nothing, because no connection stays open."""
 
 
 async def measure_memory(server: Server, connections: int) -> float:
-    """Return what an idle connection holds of the memory of a server just started, in bytes.
+    """Return the memory that an idle connection uses on a newly started server, in bytes.
 
-    The first 100 are not counted: with them comes what is loaded once.
+    The first 100 connections are not counted, because the server loads some code lazily with them.
     """
     first = await open_clients(server.port, 100)
     before = server.memory_bytes()

@@ -1,1 +1,1 @@
-"""The servers that are compared: one process each, the same behaviour, startable alone."""
+"""Servers of the benchmark: each is a program of its own, and all behave alike."""

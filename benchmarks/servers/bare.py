@@ -1,10 +1,10 @@
-"""The floor: what the kernel and uvloop take, whoever answers.
+"""The floor: a minimal uvloop server that sends precomputed replies.
 
     python -m benchmarks.servers.bare --port P
 
-No server at all: it knows by heart what the benchmark's clients send, and looks up what it writes.
-It speaks WebSocket, `echo` and `bcast`, as far as the load generator does. No server on uvloop can
-cost less; a goal that is below this is out of reach on the machine at hand.
+The program looks up the reply to each chunk of bytes. It implements only the requests that the load
+generator sends: the WebSocket handshake, `echo` and `bcast`. Its cost is the cost of the kernel and
+uvloop, so a server on uvloop cannot reach a goal below it on the same machine.
 """
 
 from __future__ import annotations
@@ -27,42 +27,44 @@ OPEN = (
     b'0{"sid":"0123456789abcdefghij","upgrades":[],"pingInterval":25000,"pingTimeout":20000,'
     b'"maxPayload":1000000}',
 )
-ANSWERS = {
+REPLIES = {
     wire.websocket_handshake(): OPEN,
     wire.CONNECT: encode_frame(TEXT, b'40{"sid":"0123456789abcdefghij"}'),
     wire.CLOSE_FRAME: b"\x88\x02\x03\xe8",
 }
-members: dict[Bare, asyncio.Transport] = {}
+#: Connections, in the order in which they were made.
+members: dict[FloorConnection, asyncio.Transport] = {}
+#: The frame that a chunk broadcasts, by chunk.
 broadcasts: dict[bytes, bytes] = {}
 
 
-class Bare(asyncio.Protocol):
-    """One connection."""
+class FloorConnection(asyncio.Protocol):
+    """Connection that replies to known bytes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Add the connection to the members."""
         members[self] = self.tcp = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Remove the connection from the members."""
         members.pop(self, None)
 
     def data_received(self, data: bytes) -> None:
-        """Write what belongs to these bytes; find out what that is where they are new."""
-        answer = ANSWERS.get(data)
-        if answer is None:
-            answer = ANSWERS[data] = work_out(data)
+        """Write the reply to the bytes; compute the reply if the bytes are new."""
+        reply = REPLIES.get(data)
+        if reply is None:
+            reply = REPLIES[data] = compute_reply(data)
         update = broadcasts.get(data)
         if update is not None:
             for tcp in members.values():
                 tcp.write(update)
-        self.tcp.write(answer)
+        self.tcp.write(reply)
         if data == wire.CLOSE_FRAME:
             self.tcp.close()
 
 
-def work_out(data: bytes) -> bytes:
-    """Return the acks of the events in some frames, none of which is a large one."""
+def compute_reply(data: bytes) -> bytes:
+    """Return the acks of the events in `data`, whose frames are shorter than 64 KiB."""
     acks = []
     position = 0
     while position < len(data):
@@ -84,9 +86,9 @@ def work_out(data: bytes) -> bytes:
 
 
 async def serve(port: int) -> None:
-    """Serve until SIGTERM."""
+    """Serve until the process is terminated."""
     loop: Any = asyncio.get_running_loop()
-    server = await loop.create_server(Bare, "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(FloorConnection, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 

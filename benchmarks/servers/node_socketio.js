@@ -1,5 +1,5 @@
-// socket.io 4.8 on Node, as the benchmark meets it:  node benchmarks/servers/node_socketio.js P [--deflate]
-// Behaviour: see servers/ours.py, whose twin this is.
+// Benchmark server with socket.io 4.8 on Node:  node benchmarks/servers/node_socketio.js P [--deflate]
+// The server behaves like servers/ours.py.
 "use strict";
 
 let Server;
@@ -16,7 +16,7 @@ const io = new Server(Number(port), {
   pingInterval: 25000,
   pingTimeout: 20000,
   serveClient: false,
-  // What its documentation advises for the least cost: no compression, no kept request.
+  // The documentation of socket.io recommends for the lowest cost: no compression, and no reference to the request.
   perMessageDeflate: flags.includes("--deflate") ? { threshold: 1024 } : false,
 });
 io.engine.on("connection", (rawSocket) => {
@@ -33,6 +33,6 @@ io.on("connection", (socket) => {
   });
 });
 
-// The benchmark asks all servers to collect garbage before it reads their memory.
+// The benchmark sends SIGUSR2 before it reads the memory of a server.
 process.on("SIGUSR2", () => globalThis.gc && globalThis.gc());
 process.on("SIGTERM", () => process.exit(0));

@@ -1,9 +1,9 @@
-"""This project's server as the benchmark meets it.
+"""Benchmark server with this project's `socketio_core`.
 
     python -m benchmarks.servers.ours --port P [--handlers sync|async] [--full] [--deflate]
 
-Behaviour, the same for all servers here: a socket joins room `r`; `echo(data)` acks its data;
-`msg(data)` is taken; `bcast(data)` emits `update` to the room and acks 1.
+All servers of the benchmark behave alike: a socket joins the room `r`; `echo(data)` acks its data;
+`msg(data)` does nothing; `bcast(data)` emits `update` to the room and acks 1.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from socketio_core.errors import AckError
 from socketio_core.options import Recovery
 from socketio_core.socket import Socket
 
-# The limiter counts, and lets all events of a socket pass: a million a second, as many at once.
+# The rate limiter counts but never refuses: one million events per second, with the same burst.
 TOKEN_SECONDS = 1e-6
 BURST_SECONDS = 1.0
 
 
 def add_plain_handlers(io: SocketServer) -> None:
-    """Register plain functions."""
+    """Register plain functions as event handlers."""
 
     @io.on("echo")
     def echo(socket: Socket, data: Any) -> Any:
@@ -44,7 +44,7 @@ def add_plain_handlers(io: SocketServer) -> None:
 
 
 def add_async_handlers(io: SocketServer) -> None:
-    """Register coroutine functions: what users write."""
+    """Register coroutine functions as event handlers."""
 
     @io.on("echo")
     async def echo(socket: Socket, data: Any) -> Any:
@@ -61,7 +61,7 @@ def add_async_handlers(io: SocketServer) -> None:
 
 
 def add_deployment(io: SocketServer) -> None:
-    """Add what a deployment has beside its handlers: a middleware, a rate limit, metrics."""
+    """Add the usual parts of a deployment: a middleware, a rate limit, metrics."""
     events: defaultdict[str, int] = defaultdict(int)
 
     @io.use
@@ -71,7 +71,7 @@ def add_deployment(io: SocketServer) -> None:
     @io.main.use_event
     def limit(socket: Socket, event: list[Any]) -> None:
         events[event[0]] += 1
-        # A bucket of tokens, kept as the time at which it will be full again.
+        # A token bucket, stored as the time at which the bucket is full again.
         data, now = socket.data, monotonic()
         full_at = data["full_at"]
         if full_at < now:
@@ -82,7 +82,7 @@ def add_deployment(io: SocketServer) -> None:
 
 
 def make_server(*, handlers: str = "async", full: bool = False, deflate: bool = False) -> Any:
-    """Return the server, ready to listen."""
+    """Return a server that is ready to listen."""
     options: dict[str, Any] = {"ping_interval": 25, "ping_timeout": 20}
     if full:
         options["recovery"] = Recovery()
@@ -101,17 +101,17 @@ def make_server(*, handlers: str = "async", full: bool = False, deflate: bool = 
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Run the command: serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--handlers", choices=("sync", "async"), default="async")
     parser.add_argument("--full", action="store_true", help="recovery, limits, metrics, middleware")
     parser.add_argument("--deflate", action="store_true", help="permessage-deflate")
-    given = parser.parse_args()
-    # The benchmark asks all servers to collect garbage before it reads their memory.
+    arguments = parser.parse_args()
+    # The benchmark sends SIGUSR2 before it reads the memory of a server.
     signal.signal(signal.SIGUSR2, lambda *_: gc.collect() and None)
-    io = make_server(handlers=given.handlers, full=given.full, deflate=given.deflate)
-    io.run(port=given.port)
+    io = make_server(handlers=arguments.handlers, full=arguments.full, deflate=arguments.deflate)
+    io.run(port=arguments.port)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""python-socketio on uvicorn and uvloop, with orjson, as the benchmark meets it.
+"""Benchmark server with python-socketio on uvicorn and uvloop, with orjson.
 
     python -m benchmarks.servers.python_socketio --port P [--deflate]
 
-Behaviour: see servers/ours.py, whose twin this is. It lives in an environment of its own, which
-`benchmarks/setup` makes; started with another interpreter, it goes over to that one.
+The server behaves like `servers/ours.py`. It runs in the environment that `benchmarks/setup`
+creates; the program restarts itself there if another interpreter started it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 ENVIRONMENT = Path(__file__).parents[1] / ".venv" / "peers"
 
 
-def go_over() -> None:
-    """Start again in the peers' environment, if this one lacks them. Exits where it is missing."""
+def restart_in_environment() -> None:
+    """Restart the program in the environment of the peers; exit if the environment is missing."""
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists() or Path(sys.prefix) == ENVIRONMENT:
         sys.exit("python-socketio is not installed: run benchmarks/setup")
@@ -31,10 +31,10 @@ def go_over() -> None:
 
 def make_app() -> Any:
     """Return the ASGI application."""
-    import orjson  # noqa: PLC0415 - see `go_over`
+    import orjson  # noqa: PLC0415 - see `restart_in_environment`
     import socketio  # noqa: PLC0415
 
-    # What python-socketio asks of a JSON module.
+    # python-socketio requires `dumps` to return a str and passes separators to it.
     fast_json = SimpleNamespace(
         dumps=lambda value, **_: orjson.dumps(value).decode(), loads=orjson.loads
     )
@@ -67,26 +67,28 @@ def make_app() -> Any:
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Run the command: serve until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--deflate", action="store_true", help="permessage-deflate")
-    parser.add_argument("--ws", default="websockets-sansio", help="uvicorn's WebSocket side")
-    given = parser.parse_args()
+    parser.add_argument(
+        "--ws", default="websockets-sansio", help="WebSocket implementation of uvicorn"
+    )
+    arguments = parser.parse_args()
     try:
         import uvicorn  # noqa: PLC0415
     except ImportError:
-        go_over()
+        restart_in_environment()
         return
-    # The benchmark asks all servers to collect garbage before it reads their memory.
+    # The benchmark sends SIGUSR2 before it reads the memory of a server.
     signal.signal(signal.SIGUSR2, lambda *_: gc.collect() and None)
     uvicorn.run(
         make_app(),
-        port=given.port,
+        port=arguments.port,
         loop="uvloop",
         http="httptools",
-        ws=given.ws,
-        ws_per_message_deflate=given.deflate,
+        ws=arguments.ws,
+        ws_per_message_deflate=arguments.deflate,
         backlog=4096,
         access_log=False,
         log_level="warning",

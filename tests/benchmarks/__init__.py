@@ -1,1 +1,1 @@
-"""The benchmark's own tests: what it compares is comparable, and the hot path stays short."""
+"""Tests of the benchmark: its servers behave alike, and the hot path stays within its budget."""

@@ -1,4 +1,4 @@
-"""The servers that are compared do the same: started as processes, asked by a small client."""
+"""The servers of the benchmark behave alike; the tests start each server as a process."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from benchmarks.peers import (
     OURS_SYNC,
     PYTHON_SOCKETIO,
     Peer,
-    PeerMissing,
+    PeerMissingError,
     Server,
 )
 
-PATIENCE = 60.0
+RECEIVE_TIMEOUT = 60.0
 DATA = {"id": 1, "text": "é", "list": [1, None, True]}
 PEERS = (OURS_ASYNC, OURS_SYNC, OURS_FULL, OURS_ASYNC.with_flags("--deflate"), NODE,
          NODE.with_flags("--deflate"), PYTHON_SOCKETIO)  # fmt: skip
@@ -31,43 +31,43 @@ def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     peer: Peer = request.param
     try:
         running = Server(peer).__enter__()
-    except PeerMissing as error:
+    except PeerMissingError as error:
         pytest.fail(f"{error}", pytrace=False)
     yield running
     running.stop()
 
 
 class Client:
-    """As little of a client as these servers need."""
+    """Minimal Socket.IO client on WebSocket."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
     async def open(self) -> dict[str, object]:
-        """Join the namespace `/`; return what the engine said first."""
-        opened = await self.hear()
-        await self.say("40")
-        assert (await self.hear()).startswith('40{"sid":"')
+        """Join the namespace `/`; return the data of the Engine.IO handshake."""
+        opened = await self.receive()
+        await self.send("40")
+        assert (await self.receive()).startswith('40{"sid":"')
         return dict(json.loads(opened[1:]))
 
-    async def say(self, text: str) -> None:
+    async def send(self, text: str) -> None:
         await self._connection.send(text)
 
-    async def hear(self) -> str:
-        async with asyncio.timeout(PATIENCE):
+    async def receive(self) -> str:
+        async with asyncio.timeout(RECEIVE_TIMEOUT):
             message = await self._connection.recv()
         assert isinstance(message, str)
         return message
 
-    async def hear_event(self) -> tuple[str, list[object]]:
-        """Return an event's or ack's head, and its data without an offset of recovery."""
-        message = await self.hear()
+    async def receive_packet(self) -> tuple[str, list[object]]:
+        """Return the head of an event or ack, and its data without the offset of recovery."""
+        message = await self.receive()
         head, bracket, rest = message.partition("[")
         data = json.loads(bracket + rest)
         return head, data[:2]
 
 
-async def test_they_behave_alike(server: Server) -> None:
+async def test_servers_behave_alike(server: Server) -> None:
     url = f"ws://127.0.0.1:{server.port}/socket.io/?EIO=4&transport=websocket"
     async with connect(url) as one, connect(url) as other:
         first, second = Client(one), Client(other)
@@ -75,15 +75,15 @@ async def test_they_behave_alike(server: Server) -> None:
         await second.open()
         assert (opened["pingInterval"], opened["pingTimeout"]) == (25000, 20000)
 
-        await first.say(f'427["echo",{json.dumps(DATA)}]')
-        assert await first.hear_event() == ("437", [DATA])
+        await first.send(f'427["echo",{json.dumps(DATA)}]')
+        assert await first.receive_packet() == ("437", [DATA])
 
-        # It is taken and not answered: what comes next is the answer to what follows.
-        await first.say('42["msg",{"a":1}]')
-        await first.say('428["echo",2]')
-        assert await first.hear_event() == ("438", [2])
+        # The server does not ack `msg`, so the next packet is the ack of the second event.
+        await first.send('42["msg",{"a":1}]')
+        await first.send('428["echo",2]')
+        assert await first.receive_packet() == ("438", [2])
 
-        await first.say('429["bcast",{"b":2}]')
-        heard = [await first.hear_event(), await first.hear_event()]
-        assert sorted(heard, key=str) == [("42", ["update", {"b": 2}]), ("439", [1])]
-        assert await second.hear_event() == ("42", ["update", {"b": 2}])
+        await first.send('429["bcast",{"b":2}]')
+        packets = [await first.receive_packet(), await first.receive_packet()]
+        assert sorted(packets, key=str) == [("42", ["update", {"b": 2}]), ("439", [1])]
+        assert await second.receive_packet() == ("42", ["update", {"b": 2}])

@@ -1,4 +1,4 @@
-"""The table of tricks fits the code: every edit applies, and every path exists."""
+"""The entries of `tricks.toml` match the code: every edit applies, and every path exists."""
 
 from __future__ import annotations
 
