@@ -7,6 +7,7 @@ for the contents of packets, and the slugs of errors, are those of the text code
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from struct import unpack
 from typing import Any
 
 import msgspec
@@ -35,11 +36,16 @@ __all__ = ["MsgpackDecoder", "MsgpackParser"]
 _NOTEPACK = 0
 _VARIABLE_LENGTH = 0xC7
 _SMALL_ARRAY_BUFFERS = (b"\xc7\x01\x00", b"\xc7\x08\x00")
+# The header of a Timestamp with 64-bit seconds (MessagePack specification, timestamp 96), the only
+# form that reaches the years that datetime cannot represent.
+_TIMESTAMP_96 = b"\xc7\x0c\xff"
 # Exact decoding is about forty times slower, so the peer must not control its duration.
 _MAX_EXACT_DEPTH = 16
 _MAX_EXACT_SIZE = 65_536
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_LATEST_DATE = 8_640_000_000_000_000  # ECMA-262, Time Values: milliseconds from 1970, both ways
+_CALENDAR_CYCLE = 146_097 * 86_400_000  # milliseconds of 400 years of the Gregorian calendar
 _LEAVES = frozenset({*BINARY_TYPES, msgspec.msgpack.Ext})
 _TYPES = tuple(PacketType)[:5]  # no separate types for binary data
 _pack = msgspec.msgpack.Encoder().encode
@@ -140,8 +146,27 @@ def _read_extension(code: int, data: memoryview) -> Any:
     if len(content) == 1:
         return None
     if len(content) == 8:
-        return _EPOCH + int.from_bytes(content, "big", signed=True) * _MILLISECOND
+        return _read_date(int.from_bytes(content, "big", signed=True))
     return content
+
+
+def _read_date(milliseconds: int) -> datetime | str | None:
+    """Return the datetime of a Date; for years outside 1 to 9999, its text as in JSON.
+
+    None stands for a number that is not a Date, as in `JSON.stringify`.
+    """
+    if abs(milliseconds) > _LATEST_DATE:
+        return None
+    try:
+        return _EPOCH + milliseconds * _MILLISECOND
+    except OverflowError:
+        pass
+    cycles, rest = divmod(milliseconds, _CALENDAR_CYCLE)
+    moment = _EPOCH + rest * _MILLISECOND
+    year = moment.year + 400 * cycles
+    # ECMA-262, Date.prototype.toISOString: a sign and six digits unless four digits suffice
+    text = f"{year:04d}" if year == 0 else f"{year:+07d}"
+    return f"{text}{moment:-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 _decode = msgspec.msgpack.Decoder(ext_hook=_read_extension).decode
@@ -154,7 +179,7 @@ def _unpack(data: bytes) -> dict[Any, Any]:
         if len(data) <= _MAX_EXACT_SIZE and any(map(data.__contains__, _SMALL_ARRAY_BUFFERS)):
             message = _unpack_exactly(data)
         else:
-            message = _decode(data)
+            message = _decode_any_date(data)
     except (ValueError, TypeError, OverflowError, RecursionError):
         # TypeError: msgspec before 0.22 does not check that map keys are hashable.
         refuse_payload()
@@ -163,18 +188,44 @@ def _unpack(data: bytes) -> dict[Any, Any]:
     return message
 
 
+def _decode_any_date(data: bytes) -> Any:
+    try:
+        return _decode(data)
+    except ValueError:
+        # msgspec refuses a Timestamp outside the years 1 to 9999.
+        if len(data) > _MAX_EXACT_SIZE or _TIMESTAMP_96 not in data:
+            raise
+    return _unpack_exactly(data)
+
+
 def _unpack_exactly(data: bytes | msgspec.Raw, depth: int = _MAX_EXACT_DEPTH) -> Any:
     """Distinguish a small ArrayBuffer from `undefined` and a Date, which the hook cannot.
 
-    Each level decodes its part again. Below the last level, and in long messages, an ArrayBuffer
-    of one or eight bytes is decoded as `undefined` or a Date.
+    A Timestamp outside the years 1 to 9999 becomes text, like a Date. Each level decodes its part
+    again. Below the last level, and in long messages, an ArrayBuffer of one or eight bytes is
+    decoded as `undefined` or a Date.
     """
     view = memoryview(data)
     head = view[0]
     if head == _VARIABLE_LENGTH and view[2] == _NOTEPACK:
         return bytes(view[3:])
+    if view[:3] == _TIMESTAMP_96:
+        return _read_timestamp(data)
     if depth and (0x80 <= head <= 0x8F or head in (0xDE, 0xDF)):
         return {key: _unpack_exactly(item, depth - 1) for key, item in _decode_map(data).items()}
     if depth and (0x90 <= head <= 0x9F or head in (0xDC, 0xDD)):
         return [_unpack_exactly(item, depth - 1) for item in _decode_list(data)]
     return _decode(data)
+
+
+def _read_timestamp(data: bytes | msgspec.Raw) -> Any:
+    try:
+        return _decode(data)
+    except ValueError:
+        view = memoryview(data)
+        if len(view) != 15:
+            raise  # the message ends too early
+        nanoseconds, seconds = unpack(">Iq", view[3:])
+        if nanoseconds >= 1_000_000_000:
+            raise
+    return _read_date(seconds * 1000 + nanoseconds // 1_000_000)

@@ -155,7 +155,6 @@ def nest(value: Any, levels: int) -> Any:
         event("91" * 100_000 + "c7010000"),
         event("a1ff"),
         event("92c7010000a1ff"),
-        event("d7007fffffffffffffff"),
         event("d7ffffffffffffffffff"),
         event("81d40500c0"),
         event("8181c0c0c0"),
