@@ -269,7 +269,6 @@ class JsonDecoder:
             ack_id, position = _read_ack_id(text, position)
         packet = Packet(kind, namespace, _read_data(kind, text[position:]), ack_id)
         if attachments == 0:
-            # "50-" is complete at once; older releases of Node's parser waited without end.
             return packet
         self._reconstruction = _Reconstruction(
             packet, attachments, self._limits.max_attachment_bytes
@@ -280,7 +279,7 @@ class JsonDecoder:
         # The search is bounded (CVE-2020-36049); no limit has more digits than this.
         end = text.find("-", 1, 1 + MAX_ACK_ID_DIGITS)
         digits = text[1 : max(end, 1)]
-        if not (digits.isdecimal() and digits.isascii()):
+        if not (digits.isdecimal() and digits.isascii() and int(digits)):
             raise PacketError("illegal_attachments", "Illegal attachments")
         # CVE-2026-33151: a packet may announce ten attachments, unless the server sets a limit.
         if int(digits) > self._limits.max_attachments:

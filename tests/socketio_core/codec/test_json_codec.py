@@ -277,12 +277,6 @@ def test_packet_may_follow_a_binary_one() -> None:
         assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
 
 
-def test_packet_that_announces_no_attachments_is_complete_at_once() -> None:
-    decoder = parser.decoder()
-    assert receive(decoder, '50-["x"]') == Packet(EVENT, "/", ["x"])
-    assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
-
-
 def test_closing_lets_go_of_a_packet_that_waits() -> None:
     decoder = parser.decoder()
     receive(decoder, '51-["x",{"_placeholder":true,"num":0}]')
