@@ -14,7 +14,7 @@ from tests.contract.support import HubHarness
 
 @pytest.fixture
 async def start_hub(tmp_path: Path) -> AsyncIterator[Callable[..., Any]]:
-    """Return a function that starts a hub with settings: `hub = await start_hub(max_rooms=9)`."""
+    """Return a function that starts a hub with chosen settings."""
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> HubHarness:

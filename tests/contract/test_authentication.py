@@ -1,4 +1,4 @@
-"""Authentication and namespaces: rows S40 to S50 (rate limits have a file of their own)."""
+"""Authentication and namespaces: rows S40 to S50; test_rate_limits.py covers S51 to S55."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from tests.hextrackr_server.support import SECRET
 
 
 def claims(**changed: Any) -> dict[str, Any]:
-    given = {"sub": "7", "role": "user", "exp": int(time.time()) + 7200} | changed
-    return {name: value for name, value in given.items() if value is not None}
+    """Return valid claims with changes; a change to None removes the claim."""
+    values = {"sub": "7", "role": "user", "exp": int(time.time()) + 7200} | changed
+    return {name: value for name, value in values.items() if value is not None}
 
 
-async def test_s040_cookie_then_bearer_header_then_auth_token_then_nobody(hub: HubHarness) -> None:
-    """The chain of proofs: session cookie, bearer header, `auth.token`, else refused."""
+async def test_s040_identity_comes_from_cookie_then_header_then_auth_token(hub: HubHarness) -> None:
+    """The server tries the session cookie, the bearer header and `auth.token`, in this order."""
     cookie = hub.session_store.log_in("1")
     bearer = {"authorization": f"Bearer {hub.token('2')}"}
     token = {"token": hub.token("3")}
@@ -37,7 +38,7 @@ async def test_s040_cookie_then_bearer_header_then_auth_token_then_nobody(hub: H
     assert (await hub.connect_error())["code"] == "UNAUTHORIZED"
 
 
-async def test_s040_people_log_in_whatever_keeps_other_threads_busy(hub: HubHarness) -> None:
+async def test_s040_login_succeeds_when_the_default_executor_is_busy(hub: HubHarness) -> None:
     loop, may_end = asyncio.get_running_loop(), threading.Event()
     loop.set_default_executor(ThreadPoolExecutor(1))
     busy = loop.run_in_executor(None, may_end.wait, 10)
@@ -49,7 +50,7 @@ async def test_s040_people_log_in_whatever_keeps_other_threads_busy(hub: HubHarn
 
 
 @pytest.mark.parametrize("header", ["Basic {}", "{}", "Bearer {} x", "Bearer  {}", "Bearer"])
-async def test_s041_the_scheme_is_bearer_with_exactly_one_token(
+async def test_s041_authorization_header_must_be_bearer_with_one_token(
     hub: HubHarness, header: str
 ) -> None:
     headers = {"authorization": header.format(hub.token())}
@@ -60,10 +61,10 @@ async def test_s041_the_scheme_is_bearer_with_exactly_one_token(
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
 @pytest.mark.parametrize("authorization", [None, "Bearer forged"])
-async def test_s042_s045_a_strict_server_answers_401_on_both_transports(
+async def test_s042_s045_strict_server_answers_401_on_both_transports(
     start_hub: Any, transport: str, authorization: str | None
 ) -> None:
-    """Neither a missing nor a wrong token harms the server, whatever the transport."""
+    """A missing or an invalid token gets 401 and opens no session."""
     hub: HubHarness = await start_hub(strict_http_auth=True)
     headers = {"authorization": authorization} if authorization else {}
     if transport == "websocket":
@@ -88,13 +89,13 @@ async def test_s042_s045_a_strict_server_answers_401_on_both_transports(
         {"exp": int(time.time()) - 3600},
         {"exp": None},
         {"nbf": int(time.time()) + 3600},
-        {"iss": "somebody"},
+        {"iss": "another"},
         {"aud": "another"},
         {"iss": None},
         {"aud": None},
     ],
 )
-async def test_s043_exp_nbf_iss_and_aud_are_enforced(
+async def test_s043_token_is_refused_when_exp_nbf_iss_or_aud_is_invalid(
     start_hub: Any, changed: dict[str, Any]
 ) -> None:
     hub: HubHarness = await start_hub(jwt_issuer="hextrackr", jwt_audience="realtime")
@@ -105,8 +106,8 @@ async def test_s043_exp_nbf_iss_and_aud_are_enforced(
     assert refusal["code"] == "UNAUTHORIZED"
 
 
-async def test_s043_algorithms_are_an_allow_list_and_none_is_no_algorithm(start_hub: Any) -> None:
-    """A public key verifies EdDSA; it is no shared secret, and `none` signs nothing."""
+async def test_s043_token_is_refused_when_its_algorithm_is_not_listed(start_hub: Any) -> None:
+    """With `EdDSA` only, tokens with `none`, a shared secret or another key are invalid."""
     private = Ed25519PrivateKey.generate()
     public = private.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -124,19 +125,19 @@ async def test_s043_algorithms_are_an_allow_list_and_none_is_no_algorithm(start_
         assert (await hub.connect_error(auth={"token": bad}))["message"] == "Invalid token"
 
 
-async def test_s043_a_socket_ends_with_its_token(hub: HubHarness) -> None:
+async def test_s043_socket_is_disconnected_when_its_token_expires(hub: HubHarness) -> None:
     token = hub.token(lifetime=60)
     client = await hub.server.connect(auth={"token": token})
     await hub.advance(30)
     assert client.connected
     await hub.advance(31)
     assert not client.connected
-    (told,) = client.events("application-error")
-    assert told[0]["code"] == "SESSION_EXPIRED"
+    (args,) = client.events("application-error")
+    assert args[0]["code"] == "SESSION_EXPIRED"
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "role"),
+    ("values", "name", "role"),
     [
         ({"preferred_username": "alice"}, "alice", "user"),
         ({"username": "bob", "role": "admin"}, "bob", "admin"),
@@ -144,16 +145,16 @@ async def test_s043_a_socket_ends_with_its_token(hub: HubHarness) -> None:
         ({"role": None, "roles": ["viewer"]}, "7", "user"),
     ],
 )
-async def test_s044_claims_become_the_principal(
-    hub: HubHarness, given: dict[str, Any], name: str, role: str
+async def test_s044_principal_is_built_from_the_claims(
+    hub: HubHarness, values: dict[str, Any], name: str, role: str
 ) -> None:
-    token = jwt.encode(claims(**given), SECRET)
+    token = jwt.encode(claims(**values), SECRET)
     client = await hub.server.connect(auth={"token": token})
     principal = hub.io.sockets[client.id].data["principal"]
     assert (principal.user_id, principal.username, principal.role) == ("7", name, role)
 
 
-async def test_s046_browsers_may_send_the_header_and_a_token_in_auth(hub: HubHarness) -> None:
+async def test_s046_browsers_may_send_the_header_or_an_auth_token(hub: HubHarness) -> None:
     headers = {
         "origin": "https://app.example",
         "access-control-request-method": "GET",
@@ -166,7 +167,9 @@ async def test_s046_browsers_may_send_the_header_and_a_token_in_auth(hub: HubHar
 
 
 @pytest.mark.parametrize("namespace", ["/", "/admin", "/users"])
-async def test_s047_every_namespace_authenticates(hub: HubHarness, namespace: str) -> None:
+async def test_s047_every_namespace_authenticates_its_sockets(
+    hub: HubHarness, namespace: str
+) -> None:
     refusal = await hub.connect_error(namespace, auth={"userId": "1", "role": "superadmin"})
     assert refusal["code"] == "UNAUTHORIZED"
     client = await hub.client("1", "superadmin", namespace)
@@ -175,7 +178,7 @@ async def test_s047_every_namespace_authenticates(hub: HubHarness, namespace: st
 
 
 @pytest.mark.parametrize(("role", "is_in"), [("user", 0), ("admin", 1), ("superadmin", 1)])
-async def test_s048_admin_is_for_admins_whatever_a_client_says(
+async def test_s048_admin_namespace_ignores_the_role_in_auth(
     hub: HubHarness, role: str, is_in: int
 ) -> None:
     auth = {"token": hub.token("7", role), "role": "admin"}
@@ -190,14 +193,14 @@ async def test_s048_admin_is_for_admins_whatever_a_client_says(
         }
 
 
-async def test_s049_s050_users_is_a_mirror_for_those_who_are_logged_in(hub: HubHarness) -> None:
+async def test_s049_s050_users_namespace_serves_authenticated_clients_only(hub: HubHarness) -> None:
     client = await hub.client("7", namespace="/users")
     hub.io.of("/users").to("user-7").emit("hello", 1)
     assert (await client.receive_event("hello"))[0] == 1
     assert (await hub.connect_error("/users", auth={"userId": "7"}))["code"] == "UNAUTHORIZED"
 
 
-async def test_s047_one_connection_is_one_user_in_all_its_namespaces(hub: HubHarness) -> None:
+async def test_s047_connection_has_one_user_in_all_namespaces(hub: HubHarness) -> None:
     first = await hub.client("7")
     refusal = await hub.connect_error(
         "/users", auth={"token": hub.token("8")}, on_connection=first.connection

@@ -1,4 +1,4 @@
-"""Editing together: rows S125 to S132."""
+"""Collaborative editing: rows S125 to S132."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tests.contract.support import HubHarness
 
 
 def events(client: TestClient, name: str) -> list[dict[str, Any]]:
+    """Return the payloads of the received `user-<name>-editing` events."""
     return [args[0] for args in client.events(f"user-{name}-editing")]
 
 
@@ -20,7 +21,7 @@ async def start(client: TestClient, kind: Any = "ticket", number: Any = "5") -> 
     return answer
 
 
-async def test_s125_an_editor_is_there_once_however_often_he_starts(hub: HubHarness) -> None:
+async def test_s125_editor_is_listed_once_when_editing_starts_repeatedly(hub: HubHarness) -> None:
     client, other = await hub.client("7"), await hub.client("8")
     for _ in range(3):
         answer = await start(client)
@@ -31,7 +32,9 @@ async def test_s125_an_editor_is_there_once_however_often_he_starts(hub: HubHarn
     assert len((await start(other))["currentEditors"]) == 1
 
 
-async def test_s125_keys_cannot_be_confused_by_separators(hub: HubHarness) -> None:
+async def test_s125_resource_keys_are_unambiguous_when_an_id_contains_a_separator(
+    hub: HubHarness,
+) -> None:
     first, second = await hub.client("7"), await hub.client("8")
     await start(first, "ticket", "a:b")
     assert len((await start(second, "ticket", "a"))["currentEditors"]) == 1
@@ -52,7 +55,7 @@ async def test_s125_keys_cannot_be_confused_by_separators(hub: HubHarness) -> No
         ("ticket", "a\nb", "resourceId"),
     ],
 )
-async def test_s126_a_resource_has_a_known_type_and_an_id(
+async def test_s126_invalid_resource_is_rejected_by_field(
     hub: HubHarness, kind: Any, number: Any, path: str
 ) -> None:
     client = await hub.client()
@@ -61,7 +64,7 @@ async def test_s126_a_resource_has_a_known_type_and_an_id(
         assert (answer["code"], answer["fields"][0]["path"]) == ("VALIDATION_ERROR", path)
 
 
-async def test_s126_a_socket_edits_20_resources_at_most(hub: HubHarness) -> None:
+async def test_s126_socket_edits_at_most_20_resources(hub: HubHarness) -> None:
     client = await hub.client()
     for number in range(20):
         assert (await start(client, "device", number))["success"]
@@ -71,7 +74,7 @@ async def test_s126_a_socket_edits_20_resources_at_most(hub: HubHarness) -> None
     assert (await start(client, "device", 20))["success"]
 
 
-async def test_s126_who_does_nothing_for_long_edits_no_more(start_hub: Any) -> None:
+async def test_s126_idle_editor_is_removed(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(editing_idle_seconds=100.0)
     client, other = await hub.client("7"), await hub.client("8")
     await start(client, "ticket", "1")
@@ -84,7 +87,9 @@ async def test_s126_who_does_nothing_for_long_edits_no_more(start_hub: Any) -> N
     assert [each["resourceId"] for each in events(other, "stopped")] == ["1", "2"]
 
 
-async def test_s127_others_hear_of_the_first_socket_of_a_user(hub: HubHarness) -> None:
+async def test_s127_other_users_are_notified_of_the_first_socket_of_an_editor(
+    hub: HubHarness,
+) -> None:
     first, second, other = [await hub.client(user) for user in ("7", "7", "8")]
     await start(first, "ticket", 5)
     await start(second, "ticket", 5)
@@ -100,8 +105,8 @@ async def test_s127_others_hear_of_the_first_socket_of_a_user(hub: HubHarness) -
 
 
 @pytest.fixture
-async def scoped(start_hub: Any) -> HubHarness:
-    """A hub whose presence is for those who watch."""
+async def scoped_hub(start_hub: Any) -> HubHarness:
+    """Start a hub that sends editing events only to watchers of the resource."""
     hub: HubHarness = await start_hub(presence_scope="watchers", max_rooms=6)
     return hub
 
@@ -112,23 +117,23 @@ async def watch(client: TestClient, kind: Any = "ticket", number: Any = "5") -> 
     return answer
 
 
-async def test_s127_s134_in_the_scope_of_watchers_only_they_hear_of_editors(
-    scoped: HubHarness,
+async def test_s127_s134_only_watchers_are_notified_when_the_scope_is_watchers(
+    scoped_hub: HubHarness,
 ) -> None:
-    editor, watcher, elsewhere, other = [
-        await scoped.client(user) for user in ("7", "8", "9", "10")
+    editor, watcher, other_watcher, other = [
+        await scoped_hub.client(user) for user in ("7", "8", "9", "10")
     ]
     assert await watch(watcher) == {"success": True, "currentEditors": []}
-    assert (await watch(elsewhere, "device"))["success"]
+    assert (await watch(other_watcher, "device"))["success"]
     await start(editor)
     await editor.emit_with_ack("stop-editing", "ticket", "5")
     assert [len(events(watcher, name)) for name in ("started", "stopped")] == [1, 1]
-    for client in (editor, elsewhere, other):
+    for client in (editor, other_watcher, other):
         assert client.received == []
 
 
-async def test_s127_who_edits_watches_until_he_stops(scoped: HubHarness) -> None:
-    first, second = await scoped.client("7"), await scoped.client("8")
+async def test_s127_editor_watches_the_resource_until_editing_stops(scoped_hub: HubHarness) -> None:
+    first, second = await scoped_hub.client("7"), await scoped_hub.client("8")
     await start(first, "ticket", 5)
     await start(second, "ticket", "5")
     assert len(events(first, "started")) == 1
@@ -138,10 +143,10 @@ async def test_s127_who_edits_watches_until_he_stops(scoped: HubHarness) -> None
     assert len(events(second, "stopped")) == 1
 
 
-async def test_s127_watching_goes_on_where_editing_ends_and_the_other_way_round(
-    scoped: HubHarness,
+async def test_s127_watching_and_editing_end_independently(
+    scoped_hub: HubHarness,
 ) -> None:
-    client, other = await scoped.client("7"), await scoped.client("8")
+    client, other = await scoped_hub.client("7"), await scoped_hub.client("8")
     await watch(client)
     await start(client)
     await client.emit_with_ack("stop-editing", "ticket", "5")
@@ -156,59 +161,59 @@ async def test_s127_watching_goes_on_where_editing_ends_and_the_other_way_round(
     assert len(events(client, "started")) == 1
 
 
-async def test_s127_who_watches_learns_who_edits_already(hub: HubHarness) -> None:
+async def test_s127_watch_ack_lists_current_editors(hub: HubHarness) -> None:
     editor, watcher = await hub.client("7"), await hub.client("8")
     await start(editor)
     (found,) = (await watch(watcher))["currentEditors"]
     assert (found["userId"], "socketId" in found) == ("7", False)
 
 
-async def test_s126_a_socket_watches_as_many_resources_as_it_may_have_rooms(
-    scoped: HubHarness,
+async def test_s126_watching_is_refused_when_the_room_limit_is_reached(
+    scoped_hub: HubHarness,
 ) -> None:
-    client = await scoped.client("7")
-    free = 6 - len(scoped.io.sockets[client.id].rooms)
+    client = await scoped_hub.client("7")
+    free = 6 - len(scoped_hub.io.sockets[client.id].rooms)
     for number in range(free):
         assert (await watch(client, "device", number))["success"]
-    for attempt in (watch, start):
-        assert (await attempt(client, "device", free))["code"] == "CONFLICT"
-    assert len(scoped.application.services.editing) == 0
+    for operation in (watch, start):
+        assert (await operation(client, "device", free))["code"] == "CONFLICT"
+    assert len(scoped_hub.application.services.editing) == 0
     assert (await watch(client, "device", 0))["success"]
     await client.emit_with_ack("unwatch-resource", "device", 0)
     assert (await watch(client, "device", free))["success"]
 
 
-async def test_s132_watchers_hear_of_who_was_cut_off_and_watch_on_when_they_come_back(
-    scoped: HubHarness,
+async def test_s132_recovered_watcher_is_notified_when_an_editor_is_lost(
+    scoped_hub: HubHarness,
 ) -> None:
-    editor, watcher = await scoped.client("7"), await scoped.client("8")
+    editor, watcher = await scoped_hub.client("7"), await scoped_hub.client("8")
     await watch(watcher)
     await start(editor)
     watcher.connection.cut()
     editor.connection.cut()
-    back = await scoped.client("8", pid=watcher.pid)
-    await scoped.advance(11)
-    assert len(events(back, "stopped")) == 1
+    reconnected = await scoped_hub.client("8", pid=watcher.pid)
+    await scoped_hub.advance(11)
+    assert len(events(reconnected, "stopped")) == 1
 
 
-@pytest.mark.parametrize(("scope", "seen"), [("everyone", ["5", "6"]), ("watchers", ["6"])])
-async def test_s086_s128_get_data_shows_the_editors_that_one_hears_of(
-    start_hub: Any, scope: str, seen: list[str]
+@pytest.mark.parametrize(("scope", "expected"), [("everyone", ["5", "6"]), ("watchers", ["6"])])
+async def test_s086_s128_get_data_lists_editors_within_the_presence_scope(
+    start_hub: Any, scope: str, expected: list[str]
 ) -> None:
-    """Who edits what now: no socket is named, and watchers see what they watch."""
+    """The result has no socket IDs; with the scope `watchers`, it lists watched resources only."""
     hub: HubHarness = await start_hub(presence_scope=scope)
-    editor, asker = await hub.client("7"), await hub.client("1", "admin")
+    editor, admin = await hub.client("7"), await hub.client("1", "admin")
     await start(editor, "ticket", "5")
     await start(editor, "ticket", "6")
-    await watch(asker, "ticket", "6")
-    question = {"resource": "editors", "sort": "resourceId"}
-    answer = await asker.emit_with_ack("get-data", question)
-    assert [each["resourceId"] for each in answer["data"]] == seen
-    assert answer["pagination"]["total"] == len(seen)
+    await watch(admin, "ticket", "6")
+    query = {"resource": "editors", "sort": "resourceId"}
+    answer = await admin.emit_with_ack("get-data", query)
+    assert [each["resourceId"] for each in answer["data"]] == expected
+    assert answer["pagination"]["total"] == len(expected)
     assert editor.id not in str(answer)
 
 
-async def test_s128_current_editors_are_users_and_only_ones_own_socket_is_named(
+async def test_s128_current_editors_contain_only_the_own_socket_id(
     hub: HubHarness,
 ) -> None:
     first, second, other = [await hub.client(user) for user in ("7", "7", "8")]
@@ -230,7 +235,7 @@ async def test_s128_current_editors_are_users_and_only_ones_own_socket_is_named(
     }
 
 
-async def test_s129_stopping_may_be_answered_and_need_not_have_begun(hub: HubHarness) -> None:
+async def test_s129_stop_editing_succeeds_when_editing_has_not_started(hub: HubHarness) -> None:
     client, other = await hub.client("7"), await hub.client("8")
     assert await client.emit_with_ack("stop-editing", "ticket", "5") == {"success": True}
     client.emit("stop-editing", "ticket", "5")
@@ -238,7 +243,7 @@ async def test_s129_stopping_may_be_answered_and_need_not_have_begun(hub: HubHar
     assert client.received == other.received == []
 
 
-async def test_s130_others_hear_when_the_last_socket_of_a_user_stops(hub: HubHarness) -> None:
+async def test_s130_other_users_are_notified_when_the_last_socket_stops(hub: HubHarness) -> None:
     first, second, other = [await hub.client(user) for user in ("7", "7", "8")]
     await start(first)
     await start(second)
@@ -250,7 +255,7 @@ async def test_s130_others_hear_when_the_last_socket_of_a_user_stops(hub: HubHar
     assert payload["user"] == {"id": "7", "username": "7"}
 
 
-async def test_s131_the_name_is_the_principals(hub: HubHarness) -> None:
+async def test_s131_editor_name_comes_from_the_principal(hub: HubHarness) -> None:
     client = await hub.server.connect(
         auth={"token": hub.token("7", username="alice"), "username": "mallory"}
     )
@@ -258,7 +263,7 @@ async def test_s131_the_name_is_the_principals(hub: HubHarness) -> None:
     assert answer["currentEditors"][0]["username"] == "alice"
 
 
-async def test_s132_who_leaves_is_no_ghost(hub: HubHarness) -> None:
+async def test_s132_editor_is_removed_when_the_client_disconnects(hub: HubHarness) -> None:
     client, other = await hub.client("7"), await hub.client("8")
     await start(client)
     client.disconnect()
@@ -267,7 +272,9 @@ async def test_s132_who_leaves_is_no_ghost(hub: HubHarness) -> None:
     assert len(hub.application.services.editing) == 0
 
 
-async def test_s132_who_is_cut_off_has_a_grace(hub: HubHarness) -> None:
+async def test_s132_editor_is_removed_after_a_grace_period_when_the_connection_is_lost(
+    hub: HubHarness,
+) -> None:
     client, other = await hub.client("7"), await hub.client("8")
     await start(client)
     client.connection.cut()
@@ -278,20 +285,20 @@ async def test_s132_who_is_cut_off_has_a_grace(hub: HubHarness) -> None:
     assert len(hub.application.services.editing) == 0
 
 
-async def test_s132_who_comes_back_in_time_edits_on(hub: HubHarness) -> None:
+async def test_s132_editor_is_kept_when_the_client_recovers_in_time(hub: HubHarness) -> None:
     client, other = await hub.client("7"), await hub.client("8")
     await start(client)
     client.connection.cut()
     await hub.advance(5)
-    back = await hub.client("7", pid=client.pid)
-    assert back.id == client.id
+    reconnected = await hub.client("7", pid=client.pid)
+    assert reconnected.id == client.id
     await hub.advance(60)
     assert events(other, "stopped") == []
-    assert (await start(back))["currentEditors"][0]["socketId"] == back.id
+    assert (await start(reconnected))["currentEditors"][0]["socketId"] == reconnected.id
     assert len(events(other, "started")) == 1
 
 
-async def test_s132_without_recovery_there_is_no_grace(start_hub: Any) -> None:
+async def test_s132_editor_is_removed_at_once_when_recovery_is_disabled(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(recovery_seconds=0.0)
     client, other = await hub.client("7"), await hub.client("8")
     await start(client)

@@ -1,4 +1,4 @@
-"""Questions with acks, and news of vulnerabilities: rows S66 to S69."""
+"""Statistics with acks, and vulnerability events: rows S66 to S69."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from tests.contract.imports import flush_events, receive_payload, received_names
 from tests.contract.support import HubHarness
 
 
-@pytest.mark.parametrize("given", [None, {}, {"filters": {}}, {"filters": {"severity": "High"}}])
-async def test_s066_statistics_are_answered_with_success_and_data(
-    hub: HubHarness, given: Any
-) -> None:
+@pytest.mark.parametrize("filters", [None, {}, {"filters": {}}, {"filters": {"severity": "High"}}])
+async def test_s066_statistics_ack_contains_success_and_data(hub: HubHarness, filters: Any) -> None:
     client = await hub.client()
     await run_import(client)
-    answer = await client.emit_with_ack("get-vulnerability-stats", given)
+    answer = await client.emit_with_ack("get-vulnerability-stats", filters)
     assert answer["success"] is True
     assert "error" not in answer
     expected = {"bySeverity", "totals", "trend", "kev", "vendors", "lastImport", "generatedAt"}
@@ -24,20 +22,20 @@ async def test_s066_statistics_are_answered_with_success_and_data(
     assert answer["data"]["totals"]["findings"] == 20
 
 
-async def test_s067_filters_come_wrapped_or_plain_and_others_are_refused_by_name(
+async def test_s067_filters_are_accepted_wrapped_or_plain_and_unknown_ones_rejected(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
     await run_import(client)
-    for given, count in (
+    for filters, count in (
         ({"filters": {"hostname": "h-1"}}, 1),
         ({"hostname": "h-1"}, 1),
         ({"isKev": True}, 0),
         ({"severity": "KEV"}, 0),
         ({"severity": ["High", "Low"]}, 20),
     ):
-        answer = await client.emit_with_ack("get-vulnerability-stats", given)
-        assert answer["data"]["totals"]["findings"] == count, given
+        answer = await client.emit_with_ack("get-vulnerability-stats", filters)
+        assert answer["data"]["totals"]["findings"] == count, filters
     refused = await client.emit_with_ack("get-vulnerability-stats", {"owner": "me"})
     assert (refused["code"], refused["fields"][0]["path"]) == ("VALIDATION_ERROR", "owner")
     client.emit("get-vulnerability-stats")
@@ -46,7 +44,7 @@ async def test_s067_filters_come_wrapped_or_plain_and_others_are_refused_by_name
     assert client.connected
 
 
-async def test_s067_no_error_of_the_database_reaches_a_client(hub: HubHarness) -> None:
+async def test_s067_database_errors_are_hidden_from_clients(hub: HubHarness) -> None:
     client = await hub.client()
     with hub.application.database.writing() as connection:
         connection.exec_driver_sql("ALTER TABLE kev_status RENAME TO gone")
@@ -55,23 +53,23 @@ async def test_s067_no_error_of_the_database_reaches_a_client(hub: HubHarness) -
     assert "kev_status" not in str(answer)
 
 
-async def test_s068_vulnerability_updated_reaches_who_is_logged_in_and_nobody_else(
+async def test_s068_vulnerability_updated_reaches_authenticated_clients_only(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
-    lurker = hub.server.open_connection()
+    unauthenticated = hub.server.open_connection()
     hub.application.services.vulnerabilities.updated(5, {"severity": "High", "internal": "x"})
-    told = await receive_payload(client, "vulnerability-updated")
-    assert told == {
+    received = await receive_payload(client, "vulnerability-updated")
+    assert received == {
         "id": 5,
         "data": {"severity": "High"},
         "timestamp": hub.clock.epoch_ms(),
     }
-    assert lurker.clients == {}
+    assert unauthenticated.clients == {}
 
 
-async def test_s069_an_import_is_one_change_for_a_client_to_react_to(hub: HubHarness) -> None:
-    """No event per row: one summary, and one batch of the rows where they are few."""
+async def test_s069_import_sends_one_summary_and_one_batch(hub: HubHarness) -> None:
+    """An import sends one summary and, for few rows, one batch; it sends no event per row."""
     client = await hub.client()
     await run_import(client)
     await hub.advance(1)

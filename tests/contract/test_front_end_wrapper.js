@@ -1,6 +1,6 @@
-// A page that uses the official client the way HexTrackr's pages do: polling first, reconnection
-// left to itself, a room joined before its import exists.  It tells what it sees, a line of JSON
-// each, and does what it is told on standard input: "join <id>", "leave <id>", "ping", "quit".
+// A page that uses the official client like HexTrackr's pages: polling first, reconnection by the
+// page itself, and a room that is joined before its import exists. The page prints each event as a
+// line of JSON. Commands on standard input: "join <id>", "leave <id>", "ping", "quit".
 "use strict";
 
 const readline = require("node:readline");
@@ -12,10 +12,10 @@ const FIRST_DELAY_MS = 20;
 
 let socket = null;
 let attempts = 0;
-let leaving = false;
+let quitting = false;
 
-function tell(what, detail) {
-    process.stdout.write(JSON.stringify({ what, detail: detail === undefined ? null : detail }) + "\n");
+function report(event, detail) {
+    process.stdout.write(JSON.stringify({ event, detail: detail === undefined ? null : detail }) + "\n");
 }
 
 function connect() {
@@ -28,31 +28,31 @@ function connect() {
         extraHeaders: { cookie },
     });
     socket.io.once("open", () => {
-        tell("open", socket.io.engine.transport.name);
-        socket.io.engine.once("upgrade", () => tell("upgrade", socket.io.engine.transport.name));
+        report("open", socket.io.engine.transport.name);
+        socket.io.engine.once("upgrade", () => report("upgrade", socket.io.engine.transport.name));
     });
     socket.on("connect", () => {
         attempts = 0;
-        tell("connect");
+        report("connect");
     });
     socket.on("connect_error", (error) => {
-        tell("connect_error", error.message);
+        report("connect_error", error.message);
         retry();
     });
     socket.on("disconnect", (reason) => {
-        tell("disconnect", reason);
-        // Every other reason is a lost connection, which the page shows and leaves at that.
+        report("disconnect", reason);
+        // For every other reason, the page shows the lost connection and does not reconnect.
         if (reason === "io server disconnect") retry();
     });
     for (const event of ["progress-update", "progress-status", "progress-complete", "pong"]) {
-        socket.on(event, (payload) => tell(event, payload));
+        socket.on(event, (payload) => report(event, payload));
     }
 }
 
 function retry() {
-    if (leaving) return;
+    if (quitting) return;
     if (attempts >= MAXIMUM_ATTEMPTS) {
-        tell("gave up");
+        report("gave up");
         return;
     }
     setTimeout(connect, FIRST_DELAY_MS * 2 ** attempts);
@@ -65,7 +65,7 @@ readline.createInterface({ input: process.stdin }).on("line", (line) => {
     else if (command === "leave") socket.emit("leave-progress", id);
     else if (command === "ping") socket.emit("ping");
     else if (command === "quit") {
-        leaving = true;
+        quitting = true;
         socket.disconnect();
         process.stdin.destroy();
     }

@@ -1,7 +1,7 @@
-"""HexTrackr's pages, played by the official client: row S1, and what surrounds it.
+"""A page of HexTrackr with the official client: row S1 and the reconnection rules.
 
-They connect by polling and upgrade, join a session before its import exists, poll HTTP beside it,
-and connect again by themselves only when the server has told them to leave.
+The page connects with polling, upgrades, and joins a session before its import exists. It
+reconnects only after a disconnect by the server.
 """
 
 from __future__ import annotations
@@ -27,48 +27,48 @@ TIMEOUT = 60.0
 
 
 class Page:
-    """A page in a process of its own."""
+    """A page that runs in a Node process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self.seen: list[tuple[str, Any]] = []
+        self.reports: list[tuple[str, Any]] = []
 
-    async def until(self, what: str) -> Any:
-        """Read on until it tells of something; the detail of that."""
-        return await self.until_any({what})
+    async def wait_for(self, event: str) -> Any:
+        """Read reports until an event, and return its detail."""
+        return await self.wait_for_any({event})
 
-    async def until_any(self, wanted: set[str]) -> Any:
-        """Read on until it tells of one of several things; the detail of that."""
+    async def wait_for_any(self, events: set[str]) -> Any:
+        """Read reports until one of several events, and return its detail."""
         assert self._process.stdout is not None
         async with asyncio.timeout(TIMEOUT):
             while line := await self._process.stdout.readline():
-                told = json.loads(line)
-                self.seen.append((told["what"], told["detail"]))
-                if told["what"] in wanted:
-                    return told["detail"]
-        raise AssertionError(f"the page ended without {wanted}: {self.seen}")
+                report = json.loads(line)
+                self.reports.append((report["event"], report["detail"]))
+                if report["event"] in events:
+                    return report["detail"]
+        raise AssertionError(f"the page ended without any of {events}: {self.reports}")
 
-    async def ready(self) -> None:
-        """Read on until it is connected, having begun with polling, and has upgraded."""
-        assert await self.until("open") == "polling"
-        before = len(self.seen)
-        # The namespace and the upgrade overtake each other.
-        while not {"connect", "upgrade"} <= {what for what, _ in self.seen[before:]}:
-            await self.until_any({"connect", "upgrade"})
+    async def wait_until_upgraded(self) -> None:
+        """Wait until the page has opened a session over polling, connected and upgraded."""
+        assert await self.wait_for("open") == "polling"
+        before = len(self.reports)
+        # The connect and the upgrade may arrive in either order.
+        while not {"connect", "upgrade"} <= {event for event, _ in self.reports[before:]}:
+            await self.wait_for_any({"connect", "upgrade"})
 
-    def do(self, command: str) -> None:
+    def send_command(self, command: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{command}\n".encode())
 
-    async def end(self) -> None:
+    async def quit(self) -> None:
         if self._process.returncode is None:
-            self.do("quit")
+            self.send_command("quit")
             await asyncio.wait_for(self._process.wait(), TIMEOUT)
 
 
 async def open_page(hub: HubHarness, headers: dict[str, str]) -> Page:
     node = shutil.which("node")
-    assert node, "Node is missing: install it, the pages need it"
+    assert node, "the page needs Node: install Node 20 or later"
     assert CLIENT.is_dir(), f"{CLIENT} is missing: run `make setup`"
     process = await asyncio.create_subprocess_exec(
         node,
@@ -87,11 +87,11 @@ async def open_page(hub: HubHarness, headers: dict[str, str]) -> Page:
 async def page(hub: HubHarness) -> AsyncIterator[Page]:
     opened = await open_page(hub, hub.session_store.log_in("7"))
     yield opened
-    await opened.end()
+    await opened.quit()
 
 
 async def upload(hub: HubHarness, session: str, content: str) -> Response:
-    """POST a form as the page does."""
+    """Upload a CSV file with the form of the page."""
     fields = {"vendor": "cisco", "scanDate": "2025-09-30", "sessionId": session}
     parts = [
         f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
@@ -109,75 +109,77 @@ async def upload(hub: HubHarness, session: str, content: str) -> Response:
     return await hub.request("POST", path, headers, "".join(parts).encode())
 
 
-async def joined(hub: HubHarness, session: str) -> None:
+async def wait_for_join(hub: HubHarness, session: str) -> None:
     adapter = hub.io.main.adapter
     await hub.wait_until(lambda: any(
         f"progress-{session}" in adapter.rooms_of(each) for each in list(hub.io.sockets)
     ))  # fmt: skip
 
 
-async def test_s001_an_import_is_watched_by_a_page_that_joined_before_it_existed(
+async def test_s001_page_receives_progress_when_it_joined_before_the_import(
     hub: HubHarness, page: Page
 ) -> None:
-    await page.ready()
+    await page.wait_until_upgraded()
     session = "import-1735088423891-a3b2c1d4e"
-    page.do(f"join {session}")
-    await joined(hub, session)
+    page.send_command(f"join {session}")
+    await wait_for_join(hub, session)
     answer = await upload(hub, session, VALID_CSV)
     assert (answer.status, answer.json()["message"]) == (200, "CSV import started")
-    complete = await page.until("progress-complete")
-    updates = [detail for what, detail in page.seen if what == "progress-update"]
-    assert updates, "progress comes before the end"
+    complete = await page.wait_for("progress-complete")
+    updates = [detail for event, detail in page.reports if event == "progress-update"]
+    assert updates, "the page must receive progress before the end"
     assert [each["progress"] for each in updates] == sorted(each["progress"] for each in updates)
     assert {each["sessionId"] for each in updates} == {session}
     assert (complete["progress"], complete["status"]) == (100, "completed")
     summary = complete["metadata"]["importSummary"]
     assert isinstance(summary["comparison"]["percentageChange"], float | int)
     assert all(each["severity"].lower() for each in summary["cveDiscovery"]["newCves"])
-    page.do(f"join {session}")
-    assert (await page.until("progress-status"))["status"] == "completed"
-    page.do("ping")
-    await page.until("pong")
-    page.do(f"leave {session}")
+    page.send_command(f"join {session}")
+    assert (await page.wait_for("progress-status"))["status"] == "completed"
+    page.send_command("ping")
+    await page.wait_for("pong")
+    page.send_command(f"leave {session}")
 
 
-async def test_s120_a_page_sees_an_error_as_a_status_that_it_understands(
+async def test_s120_page_receives_the_status_error_when_an_import_fails(
     hub: HubHarness, page: Page
 ) -> None:
-    await page.ready()
-    page.do("join import-1-bad")
-    await joined(hub, "import-1-bad")
+    await page.wait_until_upgraded()
+    page.send_command("join import-1-bad")
+    await wait_for_join(hub, "import-1-bad")
     await upload(hub, "import-1-bad", UNKNOWN_COLUMNS_CSV)
-    status = await page.until("progress-status")
+    status = await page.wait_for("progress-status")
     assert (status["status"], "no host" in status["message"]) == ("error", True)
 
 
-async def test_s034_a_page_comes_back_when_the_server_tells_it_to_leave(
+async def test_s034_page_reconnects_when_the_server_disconnects_it(
     hub: HubHarness, page: Page
 ) -> None:
-    await page.ready()
+    await page.wait_until_upgraded()
     hub.io.in_("user-7").disconnect_sockets()
-    assert await page.until("disconnect") == "io server disconnect"
-    await page.ready()
-    page.do("join import-1-again")
-    await joined(hub, "import-1-again")
+    assert await page.wait_for("disconnect") == "io server disconnect"
+    await page.wait_until_upgraded()
+    page.send_command("join import-1-again")
+    await wait_for_join(hub, "import-1-again")
 
 
-async def test_s034_a_page_whose_connection_is_lost_stays_away(hub: HubHarness, page: Page) -> None:
-    await page.ready()
+async def test_s034_page_does_not_reconnect_when_the_transport_closes(
+    hub: HubHarness, page: Page
+) -> None:
+    await page.wait_until_upgraded()
     for session in list(hub.io.engine.sessions.values()):
         session.close()
-    assert await page.until("disconnect") == "transport close"
-    page.do("quit")
-    await page.end()
-    assert page.seen[-1] == ("disconnect", "transport close")
+    assert await page.wait_for("disconnect") == "transport close"
+    page.send_command("quit")
+    await page.quit()
+    assert page.reports[-1] == ("disconnect", "transport close")
 
 
-async def test_s020_a_page_that_is_not_logged_in_gives_up_after_five_attempts(
+async def test_s020_page_gives_up_after_five_retries_when_it_is_not_logged_in(
     hub: HubHarness,
 ) -> None:
     page = await open_page(hub, hub.session_store.headers("sid-unknown"))
-    await page.until("gave up")
-    errors = [detail for what, detail in page.seen if what == "connect_error"]
+    await page.wait_for("gave up")
+    errors = [detail for event, detail in page.reports if event == "connect_error"]
     assert len(errors) == 6
-    await page.end()
+    await page.quit()

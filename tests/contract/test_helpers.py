@@ -1,5 +1,4 @@
-"""The guide's advice on batching and metrics, and the helpers that it leaves open: S139, S140,
-S145, S146."""
+"""Batching, metrics and the helpers that the guide does not define: S139, S140, S145, S146."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from tests.contract.imports import VALID_CSV, receive_payload, run_import, start
 from tests.contract.support import HubHarness
 
 
-async def test_s139_updates_are_batched_where_that_is_possible(hub: HubHarness) -> None:
+async def test_s139_changes_of_an_import_are_batched(hub: HubHarness) -> None:
     client = await hub.client()
     await run_import(client)
     await hub.advance(0.5)
@@ -17,7 +16,7 @@ async def test_s139_updates_are_batched_where_that_is_possible(hub: HubHarness) 
     assert [change["type"] for change in batch["vulnerability-change"]] == ["created"] * 20
 
 
-async def test_s140_connections_are_measured(hub: HubHarness) -> None:
+async def test_s140_metrics_count_connections(hub: HubHarness) -> None:
     before = (await hub.request("GET", "/socket-metrics")).json()
     await hub.client()
     after = (await hub.request("GET", "/socket-metrics")).json()
@@ -25,10 +24,10 @@ async def test_s140_connections_are_measured(hub: HubHarness) -> None:
     assert {"totalConnections", "reconnections", "errors"} <= set(after)
 
 
-async def test_s145_every_helper_of_the_server_that_the_guide_names_is_there(
+async def test_s145_server_implements_every_helper_that_the_guide_calls(
     hub: HubHarness,
 ) -> None:
-    """One question for each helper that the guide calls and does not define."""
+    """Each assertion covers one helper that the guide calls but does not define."""
     client, stranger = await hub.client("7"), await hub.client("8")
     admin = await hub.client("1", "admin", "/admin")
     # handleImportStart
@@ -44,9 +43,9 @@ async def test_s145_every_helper_of_the_server_that_the_guide_names_is_there(
     listed = await client.emit_with_ack("get-data", {"resource": "vulnerabilities", "limit": 5})
     assert listed["pagination"] == {"page": 1, "limit": 5, "total": 20, "pages": 4}
     # enableMaintenanceMode
-    wanted = {"startTime": hub.clock.epoch_ms(), "duration": 60_000}
-    assert (await admin.emit_with_ack("system-maintenance", wanted))["success"]
-    # getImportLastActivity: what has not moved for ten minutes has failed
+    window = {"startTime": hub.clock.epoch_ms(), "duration": 60_000}
+    assert (await admin.emit_with_ack("system-maintenance", window))["success"]
+    # getImportLastActivity: an import without progress for ten minutes fails.
     record = hub.application.services.tracker.find(number)
     assert record is not None
     assert record.touched_at <= hub.clock.monotonic()
@@ -56,10 +55,10 @@ async def test_s145_every_helper_of_the_server_that_the_guide_names_is_there(
     assert hub.io.main.adapter.rooms_of(client.id) == set()
 
 
-async def test_s146_what_helpers_of_the_client_need_is_in_the_events(hub: HubHarness) -> None:
-    """Not applicable to a server: a page supplies these helpers; their input is what is sent.
+async def test_s146_events_contain_the_input_of_the_client_helpers(hub: HubHarness) -> None:
+    """The helpers themselves belong to the page; the server sends their input.
 
-    getCurrentUserId, getUserRole, getAuthToken: the server asks for a token alone.
+    getCurrentUserId, getUserRole, getAuthToken: the server requires only a token.
     showImportError, showValidationErrors, showGenericError: `application-error` and acks.
     updateDashboard, refreshPageData, updateVulnerabilityCounts: acks and `vulnerability-change`.
     """

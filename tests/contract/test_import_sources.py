@@ -41,28 +41,29 @@ async def hub(tmp_path: Path, inbox: Path) -> AsyncIterator[HubHarness]:
         yield hub
 
 
-async def begin(client: TestClient, source: str, **more: Any) -> dict[str, Any]:
+async def start_from(client: TestClient, source: str, **more: Any) -> dict[str, Any]:
+    """Start an import from a source and return the ack."""
     answer = await client.emit_with_ack("start-import", {"source": source} | more)
     assert isinstance(answer, dict)
     return answer
 
 
-def stored(hub: HubHarness) -> list[Path]:
-    """The files that wait to be imported, or are being read."""
+def stored_uploads(hub: HubHarness) -> list[Path]:
+    """Return the stored files of queued and running imports."""
     return list((hub.directory / "hub.db.uploads").iterdir())
 
 
-# -- rows
+# -- inline rows
 
 
-async def test_s085_rows_are_imported_as_a_file_of_them_would_be(hub: HubHarness) -> None:
+async def test_s085_inline_rows_are_imported_like_the_rows_of_a_file(hub: HubHarness) -> None:
     client = await hub.client()
     rows = [
         {"hostname": "h-1", "cve": "CVE-2024-1000", "vpr": 7.5},
         {"hostname": "", "cve": "CVE-2024-2000"},
         {"hostname": "h-2", "cve": "CVE-2024-3000", "vpr": "much"},
     ]
-    answer = await begin(client, "inline", filename="scan.json", rows=rows)
+    answer = await start_from(client, "inline", filename="scan.json", rows=rows)
     assert set(answer) == ACK
     assert (answer["status"], answer["totalRecords"]) == ("queued", None)
     done = await receive_payload(client, "import-finished")
@@ -73,107 +74,112 @@ async def test_s085_rows_are_imported_as_a_file_of_them_would_be(hub: HubHarness
     assert [each["row"] for each in done["warningDetails"]] == [4]
 
 
-async def test_s085_rows_are_bounded(hub: HubHarness) -> None:
+async def test_s085_inline_rows_are_rejected_above_the_maximum(hub: HubHarness) -> None:
     client = await hub.client()
     rows = [{"cve": "x"}] * (imports.MAXIMUM_ROWS + 1)
-    answer = await begin(client, "inline", filename="scan.json", rows=rows)
+    answer = await start_from(client, "inline", filename="scan.json", rows=rows)
     assert (answer["code"], answer["fields"][0]["path"]) == ("VALIDATION_ERROR", "rows")
 
 
-# -- a path
+# -- files of the inbox
 
 
-async def test_s085_an_admin_imports_a_file_of_the_inbox_which_stays(
+async def test_s085_admin_imports_an_inbox_file_without_removing_it(
     hub: HubHarness, inbox: Path
 ) -> None:
     admin = await hub.client("1", "admin")
-    answer = await begin(admin, "path", path="scan_09_30_2025.csv", vendor="cisco")
+    answer = await start_from(admin, "path", path="scan_09_30_2025.csv", vendor="cisco")
     assert set(answer) == ACK
     started = await receive_payload(admin, "import-started")
     assert (started["filename"], started["vendor"]) == ("scan_09_30_2025.csv", "cisco")
     assert (await receive_payload(admin, "import-finished"))["summary"]["scanDate"] == "2025-09-30"
-    await hub.wait_until(lambda: not stored(hub))
+    await hub.wait_until(lambda: not stored_uploads(hub))
     assert (inbox / "scan_09_30_2025.csv").read_text() == VALID_CSV
 
 
-async def test_s085_a_path_is_for_admins_alone(hub: HubHarness) -> None:
+async def test_s085_path_import_is_refused_to_non_admins(hub: HubHarness) -> None:
     client = await hub.client()
     for path in ("scan_09_30_2025.csv", "nothing.csv", "../hub.db"):
-        assert (await begin(client, "path", path=path))["code"] == "FORBIDDEN"
+        assert (await start_from(client, "path", path=path))["code"] == "FORBIDDEN"
 
 
 @pytest.mark.parametrize(
     ("path", "code"),
     [("../hub.db", "FORBIDDEN"), ("nothing.csv", "NOT_FOUND"), (".", "VALIDATION_ERROR")],
 )
-async def test_s085_a_path_leads_to_a_file_of_the_inbox_alone(
+async def test_s085_path_must_name_a_file_in_the_inbox(
     hub: HubHarness, path: str, code: str
 ) -> None:
     admin = await hub.client("1", "admin")
-    answer = await begin(admin, "path", path=path)
+    answer = await start_from(admin, "path", path=path)
     assert (answer["success"], answer["code"]) == (False, code)
 
 
-async def test_s085_a_file_of_the_inbox_is_as_large_as_an_upload_at_most(
+async def test_s085_inbox_file_is_rejected_when_it_exceeds_the_upload_limit(
     hub: HubHarness, inbox: Path
 ) -> None:
     admin = await hub.client("1", "admin")
     with (inbox / "large.csv").open("wb") as file:
         file.truncate(hub.application.services.uploads.maximum + 1)
-    assert (await begin(admin, "path", path="large.csv"))["code"] == "TOO_LARGE"
-    assert stored(hub) == []
+    assert (await start_from(admin, "path", path="large.csv"))["code"] == "TOO_LARGE"
+    assert stored_uploads(hub) == []
 
 
-async def test_s085_without_an_inbox_the_setting_is_named(tmp_path: Path) -> None:
+async def test_s085_path_import_error_names_the_setting_when_no_inbox_is_configured(
+    tmp_path: Path,
+) -> None:
     async with HubHarness(tmp_path) as hub:
         admin = await hub.client("1", "admin")
-        answer = await begin(admin, "path", path="scan.csv")
+        answer = await start_from(admin, "path", path="scan.csv")
         assert answer["code"] == "FORBIDDEN"
         assert "HEXTRACKR_IMPORT_INBOX" in answer["error"]
 
 
-# -- work that is done elsewhere
+# -- external imports
 
 
-async def report(
+async def send_report(
     hub: HubHarness, path: str, body: dict[str, Any], method: str = "POST"
 ) -> dict[str, Any]:
+    """Send a report of the producer and return the response."""
     headers = {"authorization": f"Bearer {PRODUCER.secret.decode()}"}
     answer: Response = await hub.request(method, f"/ingest/v1/imports/{path}", headers, body)
     assert answer.status == 202, answer.body
     return dict(answer.json())
 
 
-async def test_s112_s113_an_external_import_is_begun_here_and_done_elsewhere(
+async def test_s112_s113_external_import_is_announced_without_a_job(
     hub: HubHarness,
 ) -> None:
     owner, other = await hub.client("7"), await hub.client("8")
-    answer = await begin(owner, "external", totalRecords=50, filename="x.csv", vendor="cisco")
+    answer = await start_from(owner, "external", totalRecords=50, filename="x.csv", vendor="cisco")
     assert set(answer) == ACK
     assert (answer["status"], answer["totalRecords"]) == ("queued", 50)
     number, session = answer["importId"], answer["sessionId"]
     started = await receive_payload(owner, "import-started")
-    wanted = {"importId": number, "totalRecords": 50, "filename": "x.csv", "vendor": "cisco"}
-    assert wanted.items() <= started.items()
+    expected = {"importId": number, "totalRecords": 50, "filename": "x.csv", "vendor": "cisco"}
+    assert expected.items() <= started.items()
     assert (await other.emit_with_ack("join-import-room", number))["code"] == "NOT_FOUND"
     assert "import-started" not in received_names(other)
     assert ImportStore(hub.application.database).job_of_session(session) is None
 
 
-async def test_s114_s116_s118_what_its_producer_reports_is_told_in_both_contracts(
+async def test_s114_s116_s118_reports_of_a_producer_are_sent_in_both_contracts(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
-    answer = await begin(client, "external", totalRecords=50)
+    answer = await start_from(client, "external", totalRecords=50)
     number, session = answer["importId"], answer["sessionId"]
     await client.emit_with_ack("join-import-room", number)
     await client.emit_with_ack("join-progress", session)
-    assert (await report(hub, f"{number}", {"processed": 10}, "PATCH"))["status"] == "processing"
-    told = await receive_payload(client, "import-progress")
-    assert (told["processed"], told["total"], told["percentage"]) == (10, 50, 20)
+    assert (await send_report(hub, f"{number}", {"processed": 10}, "PATCH"))[
+        "status"
+    ] == "processing"
+    progress = await receive_payload(client, "import-progress")
+    assert (progress["processed"], progress["total"], progress["percentage"]) == (10, 50, 20)
     assert (await receive_payload(client, "progress-update"))["progress"] == 20
     done = {"processed": 50, "errors": 1, "summary": {"inserted": 49}}
-    assert (await report(hub, f"{number}/complete", done))["status"] == "completed"
+    assert (await send_report(hub, f"{number}/complete", done))["status"] == "completed"
     completed = await receive_payload(client, "import-completed")
     assert completed == await receive_payload(client, "import-finished")
     assert (completed["totalProcessed"], completed["summary"]) == (50, {"inserted": 49})
@@ -182,55 +188,55 @@ async def test_s114_s116_s118_what_its_producer_reports_is_told_in_both_contract
     ] == 49
 
 
-async def test_s113_the_total_may_come_later(hub: HubHarness) -> None:
+async def test_s113_total_of_an_external_import_may_be_reported_later(hub: HubHarness) -> None:
     client = await hub.client()
-    number = (await begin(client, "external"))["importId"]
+    number = (await start_from(client, "external"))["importId"]
     assert (await receive_payload(client, "import-started"))["totalRecords"] is None
     await client.emit_with_ack("join-import-room", number)
-    await report(hub, f"{number}", {"processed": 5, "total": 10}, "PATCH")
+    await send_report(hub, f"{number}", {"processed": 5, "total": 10}, "PATCH")
     assert (await receive_payload(client, "import-progress"))["percentage"] == 50
 
 
-async def test_s120_an_external_import_fails_or_is_cancelled_where_it_is_done(
+async def test_s120_producer_may_fail_or_cancel_an_external_import(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
-    first, second = [(await begin(client, "external"))["importId"] for _ in range(2)]
-    assert (await report(hub, f"{first}/fail", {"code": "DISK_FULL", "message": "No space"}))[
+    first, second = [(await start_from(client, "external"))["importId"] for _ in range(2)]
+    assert (await send_report(hub, f"{first}/fail", {"code": "DISK_FULL", "message": "No space"}))[
         "status"
     ] == "failed"
     assert (await receive_payload(client, "import-failed"))["code"] == "DISK_FULL"
     assert (await receive_payload(client, "application-error"))["code"] == "IMPORT_FAILED"
-    await report(hub, f"{second}/cancel", {"message": "Stopped by hand"})
+    await send_report(hub, f"{second}/cancel", {"message": "Stopped by hand"})
     cancelled = await receive_payload(client, "import-cancelled")
     assert (cancelled["importId"], cancelled["code"]) == (second, "CANCELLED")
     assert cancelled["message"] == "Stopped by hand"
 
 
-async def test_s120_an_external_import_is_cancelled_here_and_its_producer_learns_it(
+async def test_s120_producer_receives_the_status_cancelled_when_the_user_cancels(
     hub: HubHarness,
 ) -> None:
     client, other = await hub.client("7"), await hub.client("8")
-    answer = await begin(client, "external", totalRecords=50)
+    answer = await start_from(client, "external", totalRecords=50)
     number = answer["importId"]
     await client.emit_with_ack("join-progress", answer["sessionId"])
     assert (await other.emit_with_ack("cancel-import", number))["code"] == "NOT_FOUND"
     assert (await client.emit_with_ack("cancel-import", number))["status"] == "cancelled"
     assert (await receive_payload(client, "import-cancelled"))["importId"] == number
     assert (await receive_payload(client, "progress-error"))["error"]["code"] == "CANCELLED"
-    learned = await report(hub, f"{number}", {"processed": 10}, "PATCH")
-    assert learned["status"] == "cancelled"
+    status = await send_report(hub, f"{number}", {"processed": 10}, "PATCH")
+    assert status["status"] == "cancelled"
     await flush_events(client)
     assert "import-progress" not in received_names(client)
     assert (await client.emit_with_ack("cancel-import", number))["code"] == "CONFLICT"
 
 
-async def test_s119_an_import_that_nobody_reports_on_ends_by_itself(hub: HubHarness) -> None:
+async def test_s119_external_import_fails_when_its_reports_stop(hub: HubHarness) -> None:
     client = await hub.client()
-    number = (await begin(client, "external"))["importId"]
+    number = (await start_from(client, "external"))["importId"]
     for _ in range(9):
         await hub.advance(60)
-    await report(hub, f"{number}", {"processed": 1}, "PATCH")
+    await send_report(hub, f"{number}", {"processed": 1}, "PATCH")
     for _ in range(9):
         await hub.advance(60)
     await flush_events(client)
@@ -239,31 +245,31 @@ async def test_s119_an_import_that_nobody_reports_on_ends_by_itself(hub: HubHarn
         await hub.advance(60)
     failed = await receive_payload(client, "import-failed")
     assert (failed["importId"], failed["status"], failed["code"]) == (number, "failed", "STALLED")
-    assert (await report(hub, f"{number}", {"processed": 2}, "PATCH"))["status"] == "failed"
+    assert (await send_report(hub, f"{number}", {"processed": 2}, "PATCH"))["status"] == "failed"
 
 
-async def test_s112_external_imports_are_bounded(
+async def test_s112_external_imports_are_limited_per_user(
     hub: HubHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_service, "MAXIMUM_EXTERNAL", 2)
     client, other = await hub.client("7"), await hub.client("8")
-    numbers = [(await begin(client, "external"))["importId"] for _ in range(2)]
+    numbers = [(await start_from(client, "external"))["importId"] for _ in range(2)]
     assert len(set(numbers)) == 2
-    assert (await begin(client, "external"))["code"] == "CONFLICT"
-    assert (await begin(other, "external"))["success"]
+    assert (await start_from(client, "external"))["code"] == "CONFLICT"
+    assert (await start_from(other, "external"))["success"]
     await client.emit_with_ack("cancel-import", numbers[0])
-    assert (await begin(client, "external"))["success"]
+    assert (await start_from(client, "external"))["success"]
 
 
-async def test_s113_a_session_has_one_import_wherever_it_is_done(hub: HubHarness) -> None:
+async def test_s113_session_id_is_rejected_when_an_import_uses_it(hub: HubHarness) -> None:
     client, other = await hub.client("7"), await hub.client("8")
-    assert (await begin(client, "external", sessionId="s-1"))["success"]
-    for asking in (client, other):
-        assert (await start_import(asking, sessionId="s-1"))["code"] == "CONFLICT"
-        assert (await begin(asking, "external", sessionId="s-1"))["code"] == "CONFLICT"
+    assert (await start_from(client, "external", sessionId="s-1"))["success"]
+    for user in (client, other):
+        assert (await start_import(user, sessionId="s-1"))["code"] == "CONFLICT"
+        assert (await start_from(user, "external", sessionId="s-1"))["code"] == "CONFLICT"
     await run_import(client, sessionId="s-2")
     await hub.advance(3700)
     await run_import(client)
     assert hub.application.services.tracker.find("s-2") is None
-    assert (await begin(other, "external", sessionId="s-2"))["code"] == "CONFLICT"
+    assert (await start_from(other, "external", sessionId="s-2"))["code"] == "CONFLICT"
     await hub.wait_until(lambda: not hub.application.services.imports._stop_reasons)

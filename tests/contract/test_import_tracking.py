@@ -1,4 +1,4 @@
-"""The life of an import as it is told: rows S112 to S120."""
+"""Events and states of imports: rows S112 to S120."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.hextrackr_server.support import csv_text, finding_row
 
 
 def findings(hub: HubHarness) -> dict[str, str]:
-    """The state of each finding, by host."""
+    """Return the state of each finding by host."""
     with hub.application.database.reading() as connection:
         rows = connection.exec_driver_sql(
             "SELECT hostname, lifecycle_state FROM vulnerabilities_current"
@@ -39,7 +39,7 @@ def findings(hub: HubHarness) -> dict[str, str]:
 
 
 def job_codes(directory: Path) -> list[str | None]:
-    """Why each import failed, read when the server has stopped."""
+    """Return the error code of each import, in order; the server must have stopped."""
     database = Database(directory / "hub.db")
     with database.reading() as connection:
         query = "SELECT error_code FROM import_jobs ORDER BY import_id"
@@ -48,7 +48,7 @@ def job_codes(directory: Path) -> list[str | None]:
     return codes
 
 
-async def test_s112_an_import_is_a_row_in_the_database(hub: HubHarness) -> None:
+async def test_s112_import_is_stored_as_a_job(hub: HubHarness) -> None:
     client = await hub.client()
     number = (await run_import(client))["importId"]
     job = ImportStore(hub.application.database).job(number)
@@ -56,7 +56,7 @@ async def test_s112_an_import_is_a_row_in_the_database(hub: HubHarness) -> None:
     assert (job.user_id, job.status, job.total, job.processed) == ("7", "completed", 20, 20)
 
 
-async def test_s113_import_started_goes_to_the_starters_sockets(hub: HubHarness) -> None:
+async def test_s113_import_started_reaches_all_sockets_of_its_user(hub: HubHarness) -> None:
     first, second = await hub.client("7"), await hub.client("7")
     other = await hub.client("8")
     answer = await start_import(first, vendor="cisco")
@@ -73,14 +73,14 @@ async def test_s113_import_started_goes_to_the_starters_sockets(hub: HubHarness)
     assert "import-started" not in received_names(other)
 
 
-async def test_s113_the_id_of_a_session_is_used_once(hub: HubHarness) -> None:
+async def test_s113_session_id_is_rejected_when_it_was_used_before(hub: HubHarness) -> None:
     client = await hub.client()
     await run_import(client, sessionId="import-1-a")
     again = await start_import(client, sessionId="import-1-a")
     assert (again["success"], again["code"]) == (False, "CONFLICT")
 
 
-async def test_s114_progress_is_throttled_and_its_last_word_is_never_lost(hub: HubHarness) -> None:
+async def test_s114_progress_is_throttled_without_losing_the_last_update(hub: HubHarness) -> None:
     client = await hub.client()
     tracker = hub.application.services.tracker
     tracker.queue(70, "7", "scan.csv", None, session_id="s-70")
@@ -95,18 +95,18 @@ async def test_s114_progress_is_throttled_and_its_last_word_is_never_lost(hub: H
     assert [args[0]["current"] for args in client.events("progress-update")] == [1, 100]
 
 
-async def test_s114_other_pages_of_the_starter_see_coarse_steps(hub: HubHarness) -> None:
+async def test_s114_progress_is_sent_in_coarse_steps_outside_the_room(hub: HubHarness) -> None:
     client = await hub.client()
     tracker = hub.application.services.tracker
     tracker.queue(70, "7", "scan.csv", None, session_id="s-70")
     for processed in range(100):
         tracker.update(70, ImportStatus.PROCESSING, processed, 100, processed, "")
         await hub.advance(0.1)
-    seen = [args[0]["processed"] for args in client.events("import-progress")]
-    assert seen == list(range(0, 100, 10))
+    processed_counts = [args[0]["processed"] for args in client.events("import-progress")]
+    assert processed_counts == list(range(0, 100, 10))
 
 
-async def test_s115_the_states_are_a_closed_set_and_final_ones_are_final(hub: HubHarness) -> None:
+async def test_s115_final_states_do_not_change(hub: HubHarness) -> None:
     assert {str(each) for each in ImportStatus} == {
         "queued",
         "starting",
@@ -126,7 +126,7 @@ async def test_s115_the_states_are_a_closed_set_and_final_ones_are_final(hub: Hu
     assert status["status"] == "completed"
 
 
-async def test_s116_time_and_pace_are_told(hub: HubHarness) -> None:
+async def test_s116_progress_contains_elapsed_time_eta_and_rate(hub: HubHarness) -> None:
     client = await hub.client()
     tracker = hub.application.services.tracker
     tracker.queue(71, "7", "scan.csv", None, session_id="s-71")
@@ -134,11 +134,11 @@ async def test_s116_time_and_pace_are_told(hub: HubHarness) -> None:
     await client.emit_with_ack("join-import-room", 71)
     hub.clock.advance(2)
     tracker.update(71, ImportStatus.PROCESSING, 50, 100, 50, "")
-    told = await receive_payload(client, "import-progress")
-    assert (told["elapsedTime"], told["etaMs"], told["rate"]) == (2000, 2000, 25.0)
+    progress = await receive_payload(client, "import-progress")
+    assert (progress["elapsedTime"], progress["etaMs"], progress["rate"]) == (2000, 2000, 25.0)
 
 
-async def test_s117_s118_the_end_goes_to_the_room_and_to_the_user_once_each(
+async def test_s117_s118_end_of_an_import_is_sent_once_to_room_and_user(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
@@ -154,7 +154,7 @@ async def test_s117_s118_the_end_goes_to_the_room_and_to_the_user_once_each(
     assert "import-finished" not in received_names(client)
 
 
-async def test_s119_what_ended_can_be_asked_for_and_what_stalls_fails(hub: HubHarness) -> None:
+async def test_s119_stalled_import_fails_and_stays_readable(hub: HubHarness) -> None:
     client = await hub.client()
     tracker = hub.application.services.tracker
     tracker.queue(72, "7", "scan.csv", None, session_id="s-72")
@@ -166,7 +166,7 @@ async def test_s119_what_ended_can_be_asked_for_and_what_stalls_fails(hub: HubHa
     assert (await client.emit_with_ack("join-import-room", 72))["status"]["status"] == "failed"
 
 
-async def test_s120_a_failure_is_told_with_code_and_reason(hub: HubHarness) -> None:
+async def test_s120_failed_import_is_reported_with_code_and_reason(hub: HubHarness) -> None:
     client = await hub.client()
     number = (await start_import(client, UNKNOWN_COLUMNS_CSV))["importId"]
     failed = await receive_payload(client, "import-failed")
@@ -177,36 +177,36 @@ async def test_s120_a_failure_is_told_with_code_and_reason(hub: HubHarness) -> N
     assert (error["code"], error["details"]["importId"]) == ("IMPORT_FAILED", number)
 
 
-class HeldImporter(Importer):
-    """Begins only when it is let go."""
+class BlockedImporter(Importer):
+    """Importer that waits until a test sets `is_released`, or for ten seconds."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self.go = False
+        self.is_released = False
 
     def run(self, job: Any, path: Path, report: Any, stopping: Any) -> dict[str, Any]:
         end = time.monotonic() + 10
-        while not (self.go or stopping()) and time.monotonic() < end:
+        while not (self.is_released or stopping()) and time.monotonic() < end:
             time.sleep(0.002)
         return super().run(job, path, report, stopping)
 
 
 @pytest.fixture
-def held(hub: HubHarness) -> HeldImporter:
-    importer = HeldImporter(hub.application.database)
+def blocked_importer(hub: HubHarness) -> BlockedImporter:
+    importer = BlockedImporter(hub.application.database)
     hub.application.services.imports._importer = importer
     return importer
 
 
-async def test_s120_cancel_import_ends_it_for_everybody(
-    hub: HubHarness, held: HeldImporter
+async def test_s120_cancel_import_ends_running_and_queued_imports(
+    hub: HubHarness, blocked_importer: BlockedImporter
 ) -> None:
-    client, stranger = await hub.client("7"), await hub.client("8")
+    client, other_user = await hub.client("7"), await hub.client("8")
     admin = await hub.client("1", "admin")
     running, waiting, other = [(await start_import(client))["importId"] for _ in range(3)]
     await receive_payload(client, "import-started")
     for number in (running, waiting):
-        assert (await stranger.emit_with_ack("cancel-import", number))["code"] == "NOT_FOUND"
+        assert (await other_user.emit_with_ack("cancel-import", number))["code"] == "NOT_FOUND"
     assert (await client.emit_with_ack("cancel-import", waiting))["status"] == "cancelled"
     assert (await receive_payload(client, "import-cancelled"))["importId"] == waiting
     assert (await client.emit_with_ack("cancel-import", str(running)))["success"]
@@ -225,31 +225,34 @@ async def test_s120_cancel_import_ends_it_for_everybody(
     assert findings(hub) == {}
 
 
-def watch_goodbye(client: TestClient) -> list[tuple[bool, str]]:
-    """What a client hears from now on, and whether it was still connected then."""
-    heard: list[tuple[bool, str]] = []
+def record_events(client: TestClient) -> list[tuple[bool, str]]:
+    """Record the names of the events of a client, and its disconnect.
+
+    Each name is recorded with the connection state of the client before the packet.
+    """
+    received: list[tuple[bool, str]] = []
     receive = client.receive
 
-    def note(packet: Any) -> None:
+    def record(packet: Any) -> None:
         connected = client.connected
         receive(packet)
-        kind = "goodbye" if connected and not client.connected else str((packet[2] or [""])[0])
-        heard.append((connected, kind))
+        kind = "disconnect" if connected and not client.connected else str((packet[2] or [""])[0])
+        received.append((connected, kind))
 
-    client.receive = note  # type: ignore[method-assign]
-    return heard
+    client.receive = record  # type: ignore[method-assign]
+    return received
 
 
-async def test_s120_s141_at_shutdown_followers_hear_of_the_interruption_before_the_goodbye(
-    hub: HubHarness, held: HeldImporter
+async def test_s120_s141_interruption_is_sent_before_the_disconnect_at_shutdown(
+    hub: HubHarness, blocked_importer: BlockedImporter
 ) -> None:
-    """In both contracts, for what runs and for what waits; the findings stay as they were."""
+    """Both contracts report it, for the running and for the queued import."""
     client, follower = await hub.client("7"), await hub.client("1", "admin")
     follower.emit("join-progress", "import-1-x")
     running = (await start_import(client, sessionId="import-1-x"))["importId"]
     waiting = (await start_import(client))["importId"]
     await receive_payload(client, "import-started")
-    heard, followed = watch_goodbye(client), watch_goodbye(follower)
+    received, received_by_follower = record_events(client), record_events(follower)
     await hub.application.shutdown()
     failed = [await receive_payload(client, "import-failed") for _ in range(2)]
     assert [(each["importId"], each["code"]) for each in failed] == [
@@ -258,11 +261,11 @@ async def test_s120_s141_at_shutdown_followers_hear_of_the_interruption_before_t
     ]
     error = await receive_payload(follower, "progress-error")
     assert (error["sessionId"], error["status"]) == ("import-1-x", "error")
-    assert heard[-1] == followed[-1] == (True, "goodbye")
+    assert received[-1] == received_by_follower[-1] == (True, "disconnect")
     assert job_codes(hub.directory) == ["INTERRUPTED", "INTERRUPTED"]
 
 
-async def test_s120_s141_while_the_server_stops_no_import_begins(start_hub: Any) -> None:
+async def test_s120_s141_start_import_is_refused_when_the_server_stops(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(shutdown_drain=10.0)
     clients = [await hub.client(user) for user in ("7", "8")]
     stopping = asyncio.create_task(hub.application.shutdown())
@@ -275,15 +278,15 @@ async def test_s120_s141_while_the_server_stops_no_import_begins(start_hub: Any)
     assert list((hub.directory / "hub.db.uploads").glob("*")) == []
 
 
-async def test_s120_s141_a_result_that_is_being_written_keeps_nobody_for_long(
+async def test_s120_s141_clients_are_disconnected_when_an_import_cannot_be_interrupted(
     hub: HubHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Stubborn(HeldImporter):
+    class UninterruptibleImporter(BlockedImporter):
         def run(self, job: Any, path: Path, report: Any, stopping: Any) -> dict[str, Any]:
             return super().run(job, path, report, lambda: False)
 
     monkeypatch.setattr("hextrackr_server.imports.feature.INTERRUPT_SECONDS", 0.01)
-    importer = Stubborn(hub.application.database)
+    importer = UninterruptibleImporter(hub.application.database)
     hub.application.services.imports._importer = importer
     client = await hub.client("7")
     await start_import(client)
@@ -291,26 +294,28 @@ async def test_s120_s141_a_result_that_is_being_written_keeps_nobody_for_long(
     stopping = asyncio.create_task(hub.application.shutdown())
     await hub.wait_until(lambda: not client.connected)
     assert "import-failed" not in received_names(client)
-    importer.go = True
+    importer.is_released = True
     await stopping
     assert job_codes(hub.directory) == [None]
 
 
-async def test_s120_the_front_ends_cancel_button_works(hub: HubHarness, held: HeldImporter) -> None:
+async def test_s120_cancel_route_of_the_front_end_cancels_the_import(
+    hub: HubHarness, blocked_importer: BlockedImporter
+) -> None:
     client = await hub.client()
     client.emit("join-progress", "import-1-c")
     await start_import(client, sessionId="import-1-c")
     headers = {"authorization": f"Bearer {hub.token()}", "content-type": "application/json"}
     path, body = "/api/vulnerabilities/import-cancel", {"sessionId": "import-1-c"}
     assert (await hub.request("POST", path, headers, body)).json()["success"]
-    # Whoever joins while the import begins is told first how far it is.
+    # A client that joins while the import starts first receives its current status.
     while (await receive_payload(client, "progress-status"))["status"] == "processing":
         pass
     progress = await hub.request("GET", "/api/import/progress/import-1-c", headers)
     assert progress.json()["status"] == "cancelled"
 
 
-async def test_s113_imports_started_at_once_are_done_one_after_the_other(hub: HubHarness) -> None:
+async def test_s113_concurrent_imports_run_in_order(hub: HubHarness) -> None:
     client = await hub.client()
     answers = await asyncio.gather(*(start_import(client) for _ in range(5)))
     numbers = [answer["importId"] for answer in answers]
@@ -323,10 +328,10 @@ async def test_s113_imports_started_at_once_are_done_one_after_the_other(hub: Hu
 
 @pytest.mark.parametrize("scope", ["vendor", "hosts", "full", "none"])
 @pytest.mark.parametrize("content", [csv_text([]), "", csv_text([["", "", "", "", "High"]] * 3)])
-async def test_s120_a_file_without_a_valid_row_resolves_nothing(
+async def test_s120_file_without_valid_rows_fails_and_resolves_no_finding(
     hub: HubHarness, content: str, scope: str
 ) -> None:
-    """Header only, empty, nothing valid: it fails, whatever its scope, and nothing is changed."""
+    """The import fails in every scope and leaves all findings active."""
     client = await hub.client()
     await run_import(client)
     before = findings(hub)
@@ -339,7 +344,7 @@ async def test_s120_a_file_without_a_valid_row_resolves_nothing(
 @pytest.mark.parametrize(
     ("scope", "resolved"), [("vendor", 19), ("hosts", 0), ("full", 19), ("none", 0)]
 )
-async def test_s120_a_partial_file_resolves_within_its_scope(
+async def test_s120_partial_file_resolves_findings_within_its_scope(
     hub: HubHarness, scope: str, resolved: int
 ) -> None:
     client = await hub.client()
@@ -348,7 +353,7 @@ async def test_s120_a_partial_file_resolves_within_its_scope(
     assert (done["summary"]["resolved"], done["summary"]["scope"]) == (resolved, scope)
 
 
-async def test_s117_what_a_rejected_row_may_have_meant_stays_open_and_is_told(
+async def test_s117_rejected_row_keeps_its_possible_findings_active(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
@@ -380,8 +385,8 @@ Importer(database).run(job, Path(sys.argv[2]), report, lambda: False)
 """
 
 
-async def crashed(database: Path) -> None:
-    """A server dies between staging and finalizing."""
+async def crash_during_import(database: Path) -> None:
+    """End a process during an import, after it has staged the rows."""
     file = database.with_name("crash.csv")
     file.write_text(VALID_CSV)
     command = [sys.executable, "-c", CRASH, str(database), str(file)]
@@ -394,9 +399,11 @@ async def crashed(database: Path) -> None:
     opened.close()
 
 
-async def test_s112_what_a_crash_left_is_marked_at_the_next_start(tmp_path: Path) -> None:
-    """Between hub and finalize: the job is INTERRUPTED, nothing staged, nothing changed."""
-    await crashed(tmp_path / "hub.db")
+async def test_s112_crashed_import_is_marked_as_interrupted_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    """The crash happens before finalizing: the next start removes the staged rows."""
+    await crash_during_import(tmp_path / "hub.db")
     async with HubHarness(tmp_path) as hub:
         client: TestClient = await hub.client()
         status = (await client.emit_with_ack("join-import-room", 1))["status"]

@@ -15,19 +15,19 @@ from tests.contract.support import HubHarness
 from tests.hextrackr_server.support import csv_text, finding_row
 
 
-async def everybody(hub: HubHarness) -> dict[str, Any]:
-    """A client in each namespace, each on a connection of its own."""
+async def connect_to_all_namespaces(hub: HubHarness) -> dict[str, Any]:
+    """Connect an admin to each namespace, each on a separate connection."""
     return {name: await hub.client("1", "admin", name) for name in ("/", "/admin", "/users")}
 
 
-def restarted(directory: Path, after: float, **settings: Any) -> HubHarness:
-    """The server once more, so many seconds after it was started first; not listening yet."""
+def make_restarted_hub(directory: Path, after: float, **settings: Any) -> HubHarness:
+    """Return a hub on the same data, with a clock that is `after` seconds later."""
     hub = HubHarness(directory, **settings)
     hub.clock.advance(after)
     return hub
 
 
-async def test_s064_a_system_notification_reaches_who_is_logged_in(hub: HubHarness) -> None:
+async def test_s064_system_notification_reaches_authenticated_clients(hub: HubHarness) -> None:
     client = await hub.client()
     anonymous = hub.server.open_connection()
     hub.application.services.notifications.system("warning", "Disk is full")
@@ -41,10 +41,10 @@ async def test_s064_a_system_notification_reaches_who_is_logged_in(hub: HubHarne
     assert not anonymous.clients
 
 
-async def test_s065_a_user_notification_reaches_all_sockets_of_its_user(hub: HubHarness) -> None:
-    mine, also_mine, other = [await hub.client(user) for user in ("7", "7", "8")]
+async def test_s065_user_notification_reaches_all_sockets_of_its_user(hub: HubHarness) -> None:
+    first, second, other = [await hub.client(user) for user in ("7", "7", "8")]
     number = hub.application.services.notifications.user("7", "import", "Done", {"importId": 5})
-    for client in (mine, also_mine):
+    for client in (first, second):
         (payload, *_) = await client.receive_event("user-notification")
         assert payload == {
             "id": number,
@@ -57,36 +57,36 @@ async def test_s065_a_user_notification_reaches_all_sockets_of_its_user(hub: Hub
     assert other.received == []
 
 
-def told(client: TestClient) -> list[str]:
-    """The messages that a client was told, doubles included."""
+def notification_messages(client: TestClient) -> list[str]:
+    """Return the messages of all received user notifications, with repetitions."""
     return [args[0]["message"] for args in client.events("user-notification")]
 
 
-def acking(client: TestClient) -> TestClient:
-    """A client that acknowledges whatever it is told, and was told."""
+def enable_acks(client: TestClient) -> TestClient:
+    """Let a client acknowledge all events, and those that it has received before."""
     client.auto_ack = lambda name, args: None
     for _, _, ack_id in client.unanswered:
         client.answer(ack_id)
     return client
 
 
-async def kept(hub: HubHarness, user: str = "7") -> list[str]:
-    """What is kept for a user, once all that was to be written is written."""
+async def stored_messages(hub: HubHarness, user: str = "7") -> list[str]:
+    """Return the stored messages of a user, after all pending writes."""
     delivery = hub.application.services.delivery
     assert delivery is not None
-    found = await hub.application.services.writer.run(
+    rows = await hub.application.services.writer.run(
         delivery._store.waiting, user, hub.clock.epoch_ms()
     )
-    return [json.loads(each.payload)["message"] for each in found]
+    return [json.loads(each.payload)["message"] for each in rows]
 
 
-async def test_s065_s138_one_ack_is_enough_for_all_sockets_of_a_user(start_hub: Any) -> None:
+async def test_s065_s138_ack_of_one_socket_removes_the_notification(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(notification_acks=True)
-    silent, mine, other = [await hub.client(user) for user in ("7", "7", "8")]
-    acking(mine)
+    silent, first, other = [await hub.client(user) for user in ("7", "7", "8")]
+    enable_acks(first)
     number = hub.application.services.notifications.user("7", "import", "Done", {"importId": 5})
-    assert await kept(hub) == ["Done"]
-    for client in (silent, mine):
+    assert await stored_messages(hub) == ["Done"]
+    for client in (silent, first):
         assert (await client.receive_event("user-notification"))[0] == {
             "id": number,
             "type": "import",
@@ -95,16 +95,16 @@ async def test_s065_s138_one_ack_is_enough_for_all_sockets_of_a_user(start_hub: 
             "timestamp": hub.clock.epoch_ms(),
         }
     await hub.advance(60)
-    assert await kept(hub) == []
-    back = await hub.client("7")
+    assert await stored_messages(hub) == []
+    reconnected = await hub.client("7")
     await settle()
-    assert silent.received == mine.received == back.received == other.received == []
+    assert silent.received == first.received == reconnected.received == other.received == []
 
 
-async def test_s065_s138_who_does_not_ack_is_told_a_few_times_and_again_when_he_comes_back(
+async def test_s065_s138_notification_is_retried_and_sent_again_at_the_next_connect(
     start_hub: Any,
 ) -> None:
-    """Each time with the same id, by which a client drops doubles."""
+    """Each repetition has the same ID, so that a client can drop duplicates."""
     hub: HubHarness = await start_hub(
         notification_acks=True, notification_timeout=2.0, notification_attempts=3
     )
@@ -112,56 +112,59 @@ async def test_s065_s138_who_does_not_ack_is_told_a_few_times_and_again_when_he_
     hub.application.services.notifications.user("7", "x", "hello")
     for seconds, times in ((0, 1), (1.9, 1), (0.2, 2), (2, 3), (60, 3)):
         await hub.advance(seconds)
-        assert told(silent) == ["hello"] * times
-    back = acking(await hub.client("7"))
-    payload = (await back.receive_event("user-notification"))[0]
+        assert notification_messages(silent) == ["hello"] * times
+    reconnected = enable_acks(await hub.client("7"))
+    payload = (await reconnected.receive_event("user-notification"))[0]
     assert [args[0] for args in silent.events("user-notification")] == [payload] * 4
     await hub.advance(2)
-    assert await kept(hub) == []
+    assert await stored_messages(hub) == []
 
 
-async def test_s065_s138_what_came_while_a_user_was_away_awaits_him_over_a_restart(
+async def test_s065_s138_stored_notifications_are_delivered_after_a_restart(
     tmp_path: Path,
 ) -> None:
     async with HubHarness(tmp_path, notification_acks=True) as hub:
         for message in ("first", "second"):
             hub.application.services.notifications.user("7", "x", message)
         hub.application.services.notifications.user("8", "x", "for another")
-    async with restarted(tmp_path, 60, notification_acks=True) as hub:
-        client = acking(await hub.client("7"))
+    async with make_restarted_hub(tmp_path, 60, notification_acks=True) as hub:
+        client = enable_acks(await hub.client("7"))
         for message in ("first", "second"):
             assert (await client.receive_event("user-notification"))[0]["message"] == message
         await settle()
-        assert (await kept(hub), await kept(hub, "8")) == ([], ["for another"])
+        assert (await stored_messages(hub), await stored_messages(hub, "8")) == (
+            [],
+            ["for another"],
+        )
 
 
-async def test_s138_who_is_cut_off_before_his_ack_is_told_on_his_next_socket(
+async def test_s138_notification_is_sent_again_when_the_connection_is_lost_before_the_ack(
     start_hub: Any,
 ) -> None:
     hub: HubHarness = await start_hub(notification_acks=True)
     client = await hub.client("7")
     hub.application.services.notifications.user("7", "x", "hello")
     await settle()
-    assert told(client) == ["hello"]
+    assert notification_messages(client) == ["hello"]
     client.connection.cut()
-    back = acking(await hub.client("7", pid=client.pid))
-    assert (await back.receive_event("user-notification"))[0]["message"] == "hello"
+    reconnected = enable_acks(await hub.client("7", pid=client.pid))
+    assert (await reconnected.receive_event("user-notification"))[0]["message"] == "hello"
     await settle()
-    assert await kept(hub) == []
+    assert await stored_messages(hub) == []
 
 
-async def test_s065_what_is_kept_for_a_user_is_bounded_in_number_and_age(start_hub: Any) -> None:
+async def test_s065_stored_notifications_are_limited_in_number_and_age(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(
         notification_acks=True, notifications_kept=3, notifications_kept_seconds=600.0
     )
     for number in range(5):
         hub.application.services.notifications.user("7", "x", str(number))
     hub.application.services.notifications.user("8", "x", "for another")
-    assert await kept(hub) == ["2", "3", "4"]
+    assert await stored_messages(hub) == ["2", "3", "4"]
     await hub.advance(300)
     hub.application.services.notifications.user("7", "x", "5")
     await hub.advance(301)
-    assert (await kept(hub), await kept(hub, "8")) == (["5"], [])
+    assert (await stored_messages(hub), await stored_messages(hub, "8")) == (["5"], [])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ async def test_s065_what_is_kept_for_a_user_is_bounded_in_number_and_age(start_h
         ("7", 2**70, "data"),
     ],
 )
-async def test_s065_what_cannot_be_kept_is_refused_by_field(
+async def test_s065_unstorable_notification_is_rejected_by_field(
     start_hub: Any, user: str, data: Any, path: str
 ) -> None:
     hub: HubHarness = await start_hub(notification_acks=True)
@@ -182,37 +185,41 @@ async def test_s065_what_cannot_be_kept_is_refused_by_field(
         hub.application.services.notifications.user(user, "x", "hello", data)
     assert refusal.value.fields is not None
     assert refusal.value.fields[0]["path"] == path
-    assert await kept(hub, user) == []
+    assert await stored_messages(hub, user) == []
 
 
-async def test_s138_at_shutdown_nothing_is_left_running_and_what_was_not_acked_is_kept(
+async def test_s138_unacknowledged_notifications_are_kept_at_shutdown(
     start_hub: Any, tmp_path: Path
 ) -> None:
     hub: HubHarness = await start_hub(notification_acks=True)
-    silent, answering = await hub.client("7"), acking(await hub.client("8"))
+    silent, answering = await hub.client("7"), enable_acks(await hub.client("8"))
     for user in ("7", "8", "9"):
         hub.application.services.notifications.user(user, "x", "hello")
     await settle()
-    assert told(silent) == told(answering) == ["hello"]
+    assert notification_messages(silent) == notification_messages(answering) == ["hello"]
     await hub.application.shutdown()
     names = [task.get_name() for task in asyncio.all_tasks()]
     assert "hextrackr notification" not in names
-    async with restarted(tmp_path, 1, notification_acks=True) as hub:
-        assert [await kept(hub, user) for user in ("7", "8", "9")] == [["hello"], [], ["hello"]]
+    async with make_restarted_hub(tmp_path, 1, notification_acks=True) as hub:
+        assert [await stored_messages(hub, user) for user in ("7", "8", "9")] == [
+            ["hello"],
+            [],
+            ["hello"],
+        ]
 
 
 @pytest.mark.parametrize(
     ("kind", "message"), [(None, "x"), ("a b", "x"), ("x", ""), ("x", " "), ("x", "x" * 2001)]
 )
-async def test_s064_s065_a_notification_has_a_type_and_a_text(
+async def test_s064_s065_notification_is_rejected_when_type_or_text_is_invalid(
     hub: HubHarness, kind: Any, message: Any
 ) -> None:
     with pytest.raises(ServiceError):
         hub.application.services.notifications.system(kind, message)
 
 
-async def test_s070_s071_maintenance_begins_and_ends_by_the_clock(hub: HubHarness) -> None:
-    clients = await everybody(hub)
+async def test_s070_s071_maintenance_starts_and_ends_at_its_times(hub: HubHarness) -> None:
+    clients = await connect_to_all_namespaces(hub)
     admin, user = clients["/admin"], await hub.client("7")
     start = hub.clock.epoch_ms() + 60_000
     payload = {"startTime": start, "duration": 120_000, "message": "New disks"}
@@ -230,14 +237,14 @@ async def test_s070_s071_maintenance_begins_and_ends_by_the_clock(hub: HubHarnes
     assert maintenance.notices() == []
 
 
-async def test_s071_late_joiners_learn_what_is_ahead_and_in_force(hub: HubHarness) -> None:
+async def test_s071_new_clients_receive_planned_and_active_maintenance(hub: HubHarness) -> None:
     admin = await hub.client("1", "admin", "/admin")
     start = hub.clock.epoch_ms() + 60_000
     await admin.emit_with_ack("system-maintenance", {"startTime": start, "duration": 60_000})
     for is_active in (False, True):
         for namespace in ("/", "/users"):
-            late = await hub.client("7", namespace=namespace)
-            notice = (await late.receive_event("maintenance-scheduled"))[0]
+            late_client = await hub.client("7", namespace=namespace)
+            notice = (await late_client.receive_event("maintenance-scheduled"))[0]
             assert (notice["startTime"], notice["isActive"]) == (start, is_active)
         await hub.advance(61)
     await hub.advance(60)
@@ -245,7 +252,7 @@ async def test_s071_late_joiners_learn_what_is_ahead_and_in_force(hub: HubHarnes
     assert later.received == []
 
 
-async def test_s071_while_the_system_is_maintained_users_begin_no_import(hub: HubHarness) -> None:
+async def test_s071_imports_of_users_are_refused_during_maintenance(hub: HubHarness) -> None:
     start = hub.clock.epoch_ms()
     hub.application.services.maintenance.schedule(start, 60_000, None, "1")
     await hub.advance(1)
@@ -257,7 +264,7 @@ async def test_s071_while_the_system_is_maintained_users_begin_no_import(hub: Hu
     assert (await user.emit_with_ack("start-import", payload))["success"]
 
 
-async def test_s071_maintenance_may_be_cancelled(hub: HubHarness) -> None:
+async def test_s071_maintenance_ends_when_an_admin_cancels_it(hub: HubHarness) -> None:
     admin, user = await hub.client("1", "admin", "/admin"), await hub.client("7")
     payload = {"startTime": hub.clock.epoch_ms(), "duration": 60_000}
     answer = await admin.emit_with_ack("system-maintenance", payload)
@@ -269,38 +276,38 @@ async def test_s071_maintenance_may_be_cancelled(hub: HubHarness) -> None:
     assert again["code"] == "NOT_FOUND"
 
 
-async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
-    """One that is in force is in force again, one that is ahead begins, one that is over is gone"""
+async def test_s070_s071_maintenance_is_restored_after_a_restart(tmp_path: Path) -> None:
+    """The restart restores active and planned windows and drops those that have ended."""
     async with HubHarness(tmp_path) as hub:
         now = hub.clock.epoch_ms()
         admin = await hub.client("1", "admin", "/admin")
         for start, duration, message in (
-            (0, 60_000, "over by then"),
+            (0, 60_000, "ended"),
             (60_000, 600_000, "in force by then"),
             (900_000, 60_000, "ahead"),
         ):
             plan = {"startTime": now + start, "duration": duration, "message": message}
             assert (await admin.emit_with_ack("system-maintenance", plan))["success"]
-        given_up = {"startTime": now + 900_000, "duration": 60_000}
-        number = (await admin.emit_with_ack("system-maintenance", given_up))["id"]
+        cancelled = {"startTime": now + 900_000, "duration": 60_000}
+        number = (await admin.emit_with_ack("system-maintenance", cancelled))["id"]
         await admin.emit_with_ack("cancel-maintenance", number)
-    async with restarted(tmp_path, 120) as hub:
+    async with make_restarted_hub(tmp_path, 120) as hub:
         assert hub.application.services.maintenance.is_active
-        late = await hub.client("7")
-        notices = [args[0] for args in late.events("maintenance-scheduled")]
+        late_client = await hub.client("7")
+        notices = [args[0] for args in late_client.events("maintenance-scheduled")]
         assert [(each["message"], each["isActive"]) for each in notices] == [
             ("in force by then", True),
             ("ahead", False),
         ]
         assert (notices[0]["scheduledBy"], notices[0]["duration"]) == ("1", 600_000)
         payload = {"source": "inline", "filename": "x.csv", "csv": csv_text([finding_row()])}
-        assert (await late.emit_with_ack("start-import", payload))["code"] == "MAINTENANCE"
+        assert (await late_client.emit_with_ack("start-import", payload))["code"] == "MAINTENANCE"
         await hub.advance(541)
         await hub.advance(240)
-        kinds = [args[0]["type"] for args in late.events("system-notification")]
+        kinds = [args[0]["type"] for args in late_client.events("system-notification")]
         assert kinds == ["maintenance-ended", "maintenance-started"]
         await hub.advance(60)
-    async with restarted(tmp_path, 0) as hub:
+    async with make_restarted_hub(tmp_path, 0) as hub:
         assert hub.application.services.maintenance.notices() == []
 
 
@@ -320,7 +327,7 @@ async def test_s070_s071_maintenance_survives_a_restart(tmp_path: Path) -> None:
         ({"startTime": "NOW", "duration": 5, "message": 5}, "message"),
     ],
 )
-async def test_s070_what_is_no_maintenance_is_refused_by_field(
+async def test_s070_invalid_maintenance_is_rejected_by_field(
     hub: HubHarness, payload: Any, path: str
 ) -> None:
     admin = await hub.client("1", "admin", "/admin")
@@ -332,7 +339,7 @@ async def test_s070_what_is_no_maintenance_is_refused_by_field(
     assert hub.application.services.maintenance.notices() == []
 
 
-async def test_s070_a_start_may_be_an_iso_time_and_the_ack_may_be_missing(hub: HubHarness) -> None:
+async def test_s070_maintenance_error_is_emitted_when_the_event_has_no_ack(hub: HubHarness) -> None:
     admin = await hub.client("1", "admin", "/admin")
     admin.emit("system-maintenance", {"startTime": "2099-01-01T00:00:00Z", "duration": 5})
     error = (await admin.receive_event("application-error"))[0]
@@ -342,7 +349,7 @@ async def test_s070_a_start_may_be_an_iso_time_and_the_ack_may_be_missing(hub: H
 
 
 async def test_s072_maintenance_is_announced_in_every_namespace(hub: HubHarness) -> None:
-    clients = await everybody(hub)
+    clients = await connect_to_all_namespaces(hub)
     start = hub.clock.epoch_ms() + 60_000
     payload = {"startTime": start, "duration": 120_000, "message": "New disks"}
     answer = await clients["/admin"].emit_with_ack("system-maintenance", payload)
@@ -359,8 +366,8 @@ async def test_s072_maintenance_is_announced_in_every_namespace(hub: HubHarness)
         }
 
 
-async def test_s073_s074_an_announcement_reaches_every_namespace(hub: HubHarness) -> None:
-    clients = await everybody(hub)
+async def test_s073_s074_announcement_reaches_every_namespace(hub: HubHarness) -> None:
+    clients = await connect_to_all_namespaces(hub)
     answer = await clients["/admin"].emit_with_ack(
         "broadcast-announcement", {"message": "Hello\x1b all", "priority": "high"}
     )
@@ -388,7 +395,7 @@ async def test_s073_s074_an_announcement_reaches_every_namespace(hub: HubHarness
         ({"message": "x", "priority": ["low"]}, "priority"),
     ],
 )
-async def test_s073_what_is_no_announcement_is_refused_by_field(
+async def test_s073_invalid_announcement_is_rejected_by_field(
     hub: HubHarness, payload: Any, path: str
 ) -> None:
     admin = await hub.client("1", "admin", "/admin")
@@ -398,7 +405,7 @@ async def test_s073_what_is_no_announcement_is_refused_by_field(
     assert (await admin.receive_event("application-error"))[0]["code"] == "VALIDATION_ERROR"
 
 
-async def test_s070_s073_elsewhere_these_events_do_not_exist(hub: HubHarness) -> None:
+async def test_s070_s073_admin_events_are_unknown_in_other_namespaces(hub: HubHarness) -> None:
     for namespace in ("/", "/users"):
         client = await hub.client("1", "admin", namespace)
         for event in ("system-maintenance", "broadcast-announcement", "cancel-maintenance"):

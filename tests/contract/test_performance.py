@@ -1,4 +1,4 @@
-"""Scaling, batching, cleaning up: rows S87 to S95."""
+"""Scaling, batching and cleanup: rows S87 to S95."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from tests.contract.support import HubHarness
 from tests.hextrackr_server.support import SECRET, FakeClock, Recorder
 
 
-async def test_s087_an_adapter_is_a_seam_and_this_one_is_in_memory(hub: HubHarness) -> None:
-    """Not applicable: one server has one adapter, in memory; a Redis adapter takes its place.
+async def test_s087_rooms_are_kept_in_an_in_memory_adapter(hub: HubHarness) -> None:
+    """A Redis adapter does not apply: one server keeps its rooms in memory.
 
-    What is kept in maps here (imports, editing, limits) belongs to the server that does the work.
+    The state of imports, editing and limits belongs to the server that handles the client.
     """
     client = await hub.client()
     assert hub.io.main.adapter.rooms_of(client.id) >= {"authenticated", "user-7"}
 
 
 def test_s088_redis_url_is_checked_at_the_start() -> None:
-    """Not applicable beyond its check: without a Redis adapter no client of Redis can fail."""
+    """The setting is only validated, because the hub has no Redis adapter."""
     environment = {"JWT_SECRET": SECRET.decode(), "REDIS_URL": "http://cache"}
     with pytest.raises(SettingsError, match="REDIS_URL"):
         settings.load(environment)
@@ -33,8 +33,8 @@ def test_s088_redis_url_is_checked_at_the_start() -> None:
     assert settings.load(environment).redis_url == "redis://cache:6379/0"
 
 
-def test_s089_s092_the_batcher_takes_its_emitter_and_its_interval() -> None:
-    """An emitter is injected; the interval is half a second unless another is given."""
+def test_s089_s092_batcher_uses_the_given_emitter_and_interval() -> None:
+    """The emitter is injected; the default interval is half a second."""
     clock, sent = FakeClock(), Recorder()
     assert INTERVAL_SECONDS == 0.5
     batcher = UpdateBatcher(sent, clock, interval=2.0)
@@ -45,7 +45,7 @@ def test_s089_s092_the_batcher_takes_its_emitter_and_its_interval() -> None:
     assert sent.sent == [("room", "batch-updates", {"changed": [1]})]
 
 
-def test_s090_a_batch_is_bounded_and_its_types_are_plain_names() -> None:
+def test_s090_batch_is_limited_and_rejects_reserved_type_names() -> None:
     clock, sent = FakeClock(), Recorder()
     batcher = UpdateBatcher(sent, clock, maximum_updates=3, maximum_bytes=50)
     for number in range(4):
@@ -69,15 +69,17 @@ async def test_s091_batch_updates_are_lists_by_type(hub: HubHarness) -> None:
     }
 
 
-async def test_s091_what_waits_is_sent_before_the_server_says_goodbye(hub: HubHarness) -> None:
+async def test_s091_pending_batch_is_sent_before_the_disconnect_at_shutdown(
+    hub: HubHarness,
+) -> None:
     client = await hub.client()
     hub.application.services.batcher.add("user-7", "changed", {"id": 1})
     await hub.application.shutdown()
     assert await receive_payload(client, "batch-updates") == {"changed": [{"id": 1}]}
 
 
-async def test_s093_s094_records_of_imports_go_by_state_and_age(hub: HubHarness) -> None:
-    """An hour after its end the record is gone; its row in the database still answers."""
+async def test_s093_s094_import_records_are_removed_by_state_and_age(hub: HubHarness) -> None:
+    """The record is removed after an hour; the status is then read from the database."""
     client = await hub.client()
     number = (await run_import(client))["importId"]
     tracker = hub.application.services.tracker
@@ -90,21 +92,21 @@ async def test_s093_s094_records_of_imports_go_by_state_and_age(hub: HubHarness)
     assert (status["status"], status["percentage"]) == ("completed", 100)
 
 
-async def test_s095_the_sweep_ends_with_the_server(hub: HubHarness) -> None:
+async def test_s095_sweep_timer_is_cancelled_at_shutdown(hub: HubHarness) -> None:
     client = await hub.client()
     await run_import(client)
     await hub.application.shutdown()
     await asyncio.sleep(0)
-    waiting = [timer for timer in hub.clock.timers if timer.callback is not None]
-    assert waiting == []
+    active = [timer for timer in hub.clock.timers if timer.callback is not None]
+    assert active == []
 
 
-async def test_s093_an_upload_that_nobody_starts_is_deleted(hub: HubHarness) -> None:
+async def test_s093_unused_uploads_are_deleted(hub: HubHarness) -> None:
     headers = {"authorization": f"Bearer {hub.token()}", "content-type": "text/csv"}
     for _ in range(12):
         await hub.request("POST", "/api/imports/upload", headers, body=b"hostname,cve\n")
     client = await hub.client()
     await start_import(client)
     await flush_events(client)
-    kept = list((hub.directory / "hub.db.uploads").glob("*.csv"))
-    assert len(kept) <= 11
+    files = list((hub.directory / "hub.db.uploads").glob("*.csv"))
+    assert len(files) <= 11

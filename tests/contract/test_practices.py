@@ -17,7 +17,8 @@ from tests.hextrackr_server.support import SECRET
 LIFECYCLE = {"connection", "disconnecting", "disconnect"}
 
 
-def events_of(hub: HubHarness, namespace: str) -> list[str]:
+def client_events(hub: HubHarness, namespace: str) -> list[str]:
+    """Return the events that a client may send in a namespace, except `ping`."""
     return [
         name
         for name in hub.io.of(namespace).event_names()
@@ -25,34 +26,34 @@ def events_of(hub: HubHarness, namespace: str) -> list[str]:
     ]
 
 
-async def test_s133_there_is_no_namespace_without_a_guard(hub: HubHarness) -> None:
+async def test_s133_every_namespace_refuses_unauthenticated_clients(hub: HubHarness) -> None:
     assert set(hub.io.namespaces) == set(NAMESPACES)
     for namespace in NAMESPACES:
         assert (await hub.connect_error(namespace))["code"] == "UNAUTHORIZED"
     assert (await hub.connect_error("/made-up"))["message"] == "Invalid namespace"
 
 
-async def test_s134_all_means_those_who_are_logged_in(hub: HubHarness) -> None:
-    """Who has only a connection, or was cut off, hears nothing of what goes to all."""
+async def test_s134_broadcasts_reach_authenticated_clients_only(hub: HubHarness) -> None:
+    """A connection without an authenticated socket receives no broadcast."""
     client = await hub.client("7")
-    silent = hub.server.open_connection()
-    heard: list[Any] = []
-    silent.send = heard.append  # type: ignore[method-assign]
+    unauthenticated = hub.server.open_connection()
+    packets: list[Any] = []
+    unauthenticated.send = packets.append  # type: ignore[method-assign]
     hub.application.services.notifications.announce("hello", None, "x")
     hub.application.services.notifications.system("x", "hello")
     hub.application.services.vulnerabilities.updated(5, {"severity": "High"})
     await client.receive_event("system-announcement")
     await settle()
-    assert heard == []
+    assert packets == []
 
 
 @pytest.mark.parametrize("arguments", [(), (None,), ({},), ([],), ("x" * 10_000,), (1, 2, 3, 4)])
-async def test_s135_no_event_with_any_arguments_harms_the_server(
+async def test_s135_events_with_invalid_arguments_are_answered_without_an_exception(
     hub: HubHarness, arguments: tuple[Any, ...]
 ) -> None:
     for namespace in NAMESPACES:
         client = await hub.client("1", "admin", namespace)
-        for event in [*events_of(hub, namespace), "unknown"]:
+        for event in [*client_events(hub, namespace), "unknown"]:
             client.emit(event, *arguments)
             answer = await client.emit_with_ack(event, *arguments)
             assert isinstance(answer["success"], bool), event
@@ -60,8 +61,8 @@ async def test_s135_no_event_with_any_arguments_harms_the_server(
     assert "handler" not in hub.application.context.metrics.errors
 
 
-async def test_s136_what_one_client_may_use_is_bounded(start_hub: Any) -> None:
-    """Rooms, payloads, namespaces, pending work: each has a limit."""
+async def test_s136_resources_of_a_client_are_limited(start_hub: Any) -> None:
+    """Rooms, payloads, namespaces and pending handlers have limits."""
     hub: HubHarness = await start_hub()
     client = await hub.client("7")
     answers = [
@@ -75,7 +76,7 @@ async def test_s136_what_one_client_may_use_is_bounded(start_hub: Any) -> None:
     assert hub.io.options.max_pending_handlers <= 256
 
 
-async def test_s136_a_connection_that_guesses_is_closed(hub: HubHarness) -> None:
+async def test_s136_connection_is_closed_after_repeated_failed_logins(hub: HubHarness) -> None:
     connection = hub.server.open_connection()
     for _ in range(10):
         assert not connection.is_closed
@@ -84,8 +85,8 @@ async def test_s136_a_connection_that_guesses_is_closed(hub: HubHarness) -> None
     assert connection.is_closed
 
 
-async def test_s137_nothing_is_left_of_those_who_have_gone(hub: HubHarness) -> None:
-    """Sockets, rooms, editors, limits and timers end with their clients."""
+async def test_s137_state_of_disconnected_clients_is_released(hub: HubHarness) -> None:
+    """A disconnect removes the sockets, rooms, editors, limits and timers of a client."""
     for number in range(20):
         client = await hub.client(str(number))
         await client.emit_with_ack("start-editing", "ticket", number)
@@ -99,14 +100,14 @@ async def test_s137_nothing_is_left_of_those_who_have_gone(hub: HubHarness) -> N
     assert not application.context.limiter._open
 
 
-async def test_s138_every_event_that_a_client_may_send_is_acked(hub: HubHarness) -> None:
+async def test_s138_every_client_event_is_acknowledged(hub: HubHarness) -> None:
     for namespace in NAMESPACES:
         client = await hub.client("1", "admin", namespace)
-        for event in events_of(hub, namespace):
+        for event in client_events(hub, namespace):
             assert "success" in await client.emit_with_ack(event), event
 
 
-async def test_s141_without_websockets_there_is_polling_and_http(hub: HubHarness) -> None:
+async def test_s141_polling_and_http_work_without_websocket(hub: HubHarness) -> None:
     headers = hub.session_store.log_in("7")
     path = f"{POLLING}&sid={await hub.open_polling(headers)}"
     await hub.request("POST", path, headers, b"40")
@@ -117,7 +118,7 @@ async def test_s141_without_websockets_there_is_polling_and_http(hub: HubHarness
     assert progress.status == 404
 
 
-async def test_s141_at_shutdown_clients_leave_one_after_another(start_hub: Any) -> None:
+async def test_s141_clients_are_disconnected_gradually_at_shutdown(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(shutdown_drain=2.0)
     clients = [await hub.client(str(number)) for number in range(4)]
     stopping = asyncio.create_task(hub.application.shutdown())
@@ -129,21 +130,21 @@ async def test_s141_at_shutdown_clients_leave_one_after_another(start_hub: Any) 
     assert not any(client.connected for client in clients)
 
 
-def test_s142_a_server_beyond_this_machine_may_have_tls_and_dev_stays_here() -> None:
+def test_s142_dev_mode_requires_loopback_and_tls_requires_both_files() -> None:
     with pytest.raises(SettingsError, match="loopback"):
         settings.load({}, {"dev": True, "host": "192.0.2.1"})
     with pytest.raises(SettingsError, match="must be set together"):
         settings.load({"JWT_SECRET": SECRET.decode(), "SSL_CERT_PATH": "/x"})
 
 
-async def test_s143_the_protocol_is_socketio_5_over_engineio_4(hub: HubHarness) -> None:
+async def test_s143_only_protocol_version_4_is_accepted(hub: HubHarness) -> None:
     for version, status in (("4", 200), ("3", 400), ("5", 400)):
         answer = await hub.request("GET", f"/socket.io/?EIO={version}&transport=polling")
         assert answer.status == status
     assert answer.json()["code"] == 5
 
 
-def test_s144_the_guides_variables_are_read_and_ours_come_first() -> None:
+def test_s144_variables_of_the_guide_are_read_after_the_prefixed_ones() -> None:
     environment = {
         "CORS_ORIGIN": "https://a.example",
         "SESSION_SECRET": "s" * 32,

@@ -1,4 +1,4 @@
-"""Production: rows S96 to S111."""
+"""TLS, proxies, logs and metrics: rows S96 to S111."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKEN = b"m" * 32
 
 
 def certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """A certificate that signs itself, and its key."""
+    """Write a self-signed certificate and its key, and return their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -55,18 +55,18 @@ def certificate(directory: Path, name: str) -> tuple[Path, Path]:
 
 
 async def peer_name(port: int, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> str:
-    """The name in the certificate that a server shows."""
+    """Return the common name in the certificate that a server sends."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.maximum_version = version
     _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
-    parsed = x509.load_der_x509_certificate(shown)
+    parsed = x509.load_der_x509_certificate(der)
     return str(parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
 
-async def test_s096_tls_from_paths_read_again_on_demand(start_hub: Any, tmp_path: Path) -> None:
+async def test_s096_certificate_is_read_again_on_reload(start_hub: Any, tmp_path: Path) -> None:
     cert, key = certificate(tmp_path, "old")
     hub: HubHarness = await start_hub(ssl_cert_path=cert, ssl_key_path=key)
     assert await peer_name(hub.port) == "old"
@@ -75,7 +75,9 @@ async def test_s096_tls_from_paths_read_again_on_demand(start_hub: Any, tmp_path
     assert await peer_name(hub.port) == "new"
 
 
-async def test_s096_files_that_are_no_certificate_are_told(tmp_path: Path, start_hub: Any) -> None:
+async def test_s096_invalid_certificate_is_rejected_by_setting(
+    tmp_path: Path, start_hub: Any
+) -> None:
     cert, key = certificate(tmp_path, "x")
     cert.write_text("nothing")
     with pytest.raises(SettingsError, match="SSL_CERT_PATH"):
@@ -84,14 +86,16 @@ async def test_s096_files_that_are_no_certificate_are_told(tmp_path: Path, start
         settings.load({"JWT_SECRET": SECRET.decode(), "SSL_KEY_PATH": str(key)})
 
 
-def test_s097_what_is_no_setting_is_refused_by_its_nearest_name(tmp_path: Path) -> None:
+def test_s097_unknown_setting_is_rejected(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("secure = true\n")
     with pytest.raises(SettingsError, match="unknown key"):
         settings.load({"JWT_SECRET": SECRET.decode()}, {"config": str(file)})
 
 
-async def test_s098_without_an_origin_only_the_own_host_is_served(start_hub: Any) -> None:
+async def test_s098_only_the_own_host_is_allowed_when_no_origin_is_configured(
+    start_hub: Any,
+) -> None:
     hub: HubHarness = await start_hub(cors_origins=())
     foreign = await hub.request("GET", POLLING, {"origin": "https://app.example"})
     assert "access-control-allow-origin" not in foreign.headers
@@ -99,7 +103,7 @@ async def test_s098_without_an_origin_only_the_own_host_is_served(start_hub: Any
 
 
 @pytest.mark.parametrize("transport", ["polling", "websocket"])
-async def test_s099_s100_an_affinity_cookie_is_an_option_for_both_transports(
+async def test_s099_s100_affinity_cookie_is_set_on_both_transports_when_configured(
     start_hub: Any, transport: str
 ) -> None:
     hub: HubHarness = await start_hub(affinity_cookie="io")
@@ -119,14 +123,14 @@ async def test_s099_s100_an_affinity_cookie_is_an_option_for_both_transports(
     assert "samesite=lax" in cookie.lower()
 
 
-async def test_s099_no_cookie_is_set_unless_it_is_wanted(hub: HubHarness) -> None:
+async def test_s099_cookie_is_not_set_by_default(hub: HubHarness) -> None:
     assert "set-cookie" not in (await hub.request("GET", POLLING)).headers
 
 
 @pytest.mark.parametrize(
     ("proxies", "address"), [((), "127.0.0.1"), (("127.0.0.0/8",), "203.0.113.9")]
 )
-async def test_s101_addresses_of_trusted_proxies_alone_are_believed(
+async def test_s101_forwarded_address_is_used_only_from_trusted_proxies(
     start_hub: Any, proxies: tuple[str, ...], address: str
 ) -> None:
     hub: HubHarness = await start_hub(trusted_proxies=proxies)
@@ -134,14 +138,14 @@ async def test_s101_addresses_of_trusted_proxies_alone_are_believed(
     assert hub.io.engine.sessions[sid].request.remote_address == address
 
 
-def test_s102_logs_are_json_lines_if_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_s102_json_log_line_escapes_line_breaks(capsys: pytest.CaptureFixture[str]) -> None:
     record = logging.LogRecord("x", logging.INFO, "", 0, "hello\n%s", ("you",), None)
     line = log_setup.JsonFormatter().format(record)
     assert json.loads(line)["message"] == "hello\\nyou"
     assert "\n" not in line
 
 
-async def test_s103_s105_events_are_logged_by_name_never_by_content(
+async def test_s103_s105_event_log_contains_names_without_payloads(
     start_hub: Any, tmp_path: Path
 ) -> None:
     hub: HubHarness = await start_hub(event_log=tmp_path / "logs" / "socket-events.log")
@@ -154,15 +158,15 @@ async def test_s103_s105_events_are_logged_by_name_never_by_content(
     text = (tmp_path / "logs" / "socket-events.log").read_text()
     assert "TOP-SECRET" not in text
     lines = [json.loads(line) for line in text.splitlines()]
-    seen = [(line["direction"], line["event"][:13]) for line in lines]
-    assert ("in", "start-editing") in seen
-    assert ("in", "evil\\nname\\u") in [(kind, name[:12]) for kind, name in seen]
-    assert ("out", "user-notifica") in seen
+    logged = [(line["direction"], line["event"][:13]) for line in lines]
+    assert ("in", "start-editing") in logged
+    assert ("in", "evil\\nname\\u") in [(kind, name[:12]) for kind, name in logged]
+    assert ("out", "user-notifica") in logged
     assert all(line["userId"] == "7" and line["socketId"] == client.id for line in lines)
     assert all(len(line["event"]) < 100 for line in lines)
 
 
-def test_s105_the_event_log_is_bounded_in_lines_and_says_how_many_it_left_out(
+def test_s105_event_log_is_limited_and_counts_omitted_lines(
     tmp_path: Path,
 ) -> None:
     clock, path = FakeClock(), tmp_path / "events.log"
@@ -177,13 +181,13 @@ def test_s105_the_event_log_is_bounded_in_lines_and_says_how_many_it_left_out(
     assert lines[-1]["notWritten"] == 7
 
 
-def test_s103_a_log_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+def test_s103_start_fails_when_the_event_log_is_not_writable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="event log"):
         EventLog(tmp_path / "file" / "events.log", FakeClock().monotonic)
 
 
-async def test_s104_a_connection_is_logged_with_its_address_and_agent_escaped(
+async def test_s104_connection_log_contains_address_and_escaped_user_agent(
     hub: HubHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
@@ -204,25 +208,28 @@ async def metrics(hub: HubHarness, **headers: str) -> dict[str, Any]:
     return dict(answer.json())
 
 
-async def test_s106_s111_the_four_numbers_of_the_guide_and_more(hub: HubHarness) -> None:
+async def test_s106_s111_metrics_contain_the_four_counters_of_the_guide(hub: HubHarness) -> None:
     await hub.client()
-    shown = await metrics(hub)
+    counters = await metrics(hub)
     guide = ("totalConnections", "activeConnections", "reconnections", "errors")
-    assert [shown[name] for name in guide] == [1, 1, 0, 0]
-    assert shown["memoryBytes"] > 0
+    assert [counters[name] for name in guide] == [1, 1, 0, 0]
+    assert counters["memoryBytes"] > 0
 
 
-async def test_s107_s108_totals_grow_and_what_is_active_is_read(hub: HubHarness) -> None:
+async def test_s107_s108_metrics_count_total_and_active_connections(hub: HubHarness) -> None:
     first = await hub.client()
     await hub.client(namespace="/users")
     first.disconnect()
     await settle()
-    shown = await metrics(hub)
-    assert (shown["totalConnections"], shown["activeConnections"]) == (2, 1)
+    counters = await metrics(hub)
+    assert (counters["totalConnections"], counters["activeConnections"]) == (2, 1)
 
 
-async def test_s109_reconnections_are_counted_not_told(hub: HubHarness) -> None:
-    """Recovered, or the same user from the same place within a minute; never by an event."""
+async def test_s109_reconnections_are_counted_by_the_server(hub: HubHarness) -> None:
+    """A reconnection is a recovery, or a connect of the same user and address within a minute.
+
+    The event `reconnect` of a client does not count.
+    """
     client = await hub.client("7")
     client.emit("reconnect")
     await settle()
@@ -253,28 +260,30 @@ async def test_s110_errors_are_counted_by_type(hub: HubHarness) -> None:
     await hub.connect_error()
     client.connection.send_text("2[broken")
     await settle()
-    shown = await metrics(hub)
-    assert shown["errorsByType"] == {"handler": 1, "connect": 1, "packet": 1}
-    assert shown["errors"] == 3
+    counters = await metrics(hub)
+    assert counters["errorsByType"] == {"handler": 1, "connect": 1, "packet": 1}
+    assert counters["errors"] == 3
 
 
 @pytest.mark.parametrize("path", ["/socket-metrics", "/metrics"])
-async def test_s111_numbers_are_for_this_machine_or_for_a_token(start_hub: Any, path: str) -> None:
+async def test_s111_metrics_require_a_loopback_client_or_a_token(start_hub: Any, path: str) -> None:
     hub: HubHarness = await start_hub(metrics_token=TOKEN)
     assert (await hub.request("GET", path)).status == 200
-    passed_on = {"x-forwarded-for": "127.0.0.1"}
-    assert (await hub.request("GET", path, passed_on)).status == 401
+    forwarded = {"x-forwarded-for": "127.0.0.1"}
+    assert (await hub.request("GET", path, forwarded)).status == 401
     for token, status in ((TOKEN.decode(), 200), ("wrong", 401), ("", 401)):
-        headers = passed_on | {"authorization": f"Bearer {token}"}
+        headers = forwarded | {"authorization": f"Bearer {token}"}
         assert (await hub.request("GET", path, headers)).status == status
 
 
-async def test_s111_without_a_token_nobody_else_sees_numbers(hub: HubHarness) -> None:
+async def test_s111_metrics_are_refused_to_remote_clients_when_no_token_is_configured(
+    hub: HubHarness,
+) -> None:
     headers = {"x-real-ip": "203.0.113.9", "authorization": "Bearer "}
     assert (await hub.request("GET", "/metrics", headers)).status == 401
 
 
-async def test_s111_prometheus_reads_the_same_numbers(hub: HubHarness) -> None:
+async def test_s111_prometheus_endpoint_returns_the_same_metrics(hub: HubHarness) -> None:
     client = await hub.client()
     await client.emit_with_ack("stop-editing", "ticket", 1)
     await hub.connect_error()
@@ -288,7 +297,7 @@ async def test_s111_prometheus_reads_the_same_numbers(hub: HubHarness) -> None:
     assert "hextrackr_events_total 1" in lines
 
 
-async def test_s111_ready_tells_whether_the_database_answers(hub: HubHarness) -> None:
+async def test_s111_ready_endpoint_reports_the_state_of_the_database(hub: HubHarness) -> None:
     assert (await hub.request("GET", "/ready")).json() == {"status": "ready", "database": "ok"}
     hub.application.database._engine.dispose()
     path = hub.directory / "hub.db"

@@ -14,7 +14,7 @@ from tests.contract.support import HubHarness
 SMALL = LimitRules(events_per_minute=8, events_per_minute_of_address=40)
 
 
-class Time:
+class ManualTime:
     now = 100.0
 
     def __call__(self) -> float:
@@ -22,16 +22,16 @@ class Time:
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> ManualTime:
+    return ManualTime()
 
 
-def test_s051_the_limiter_is_a_plain_class_with_its_clock_injected(time: Time) -> None:
+def test_s051_limiter_is_a_plain_class_with_an_injected_clock(time: ManualTime) -> None:
     limiter = RateLimiter(SMALL, time)
     assert type(limiter).__mro__ == (RateLimiter, object)
 
 
-def test_s052_a_bucket_gives_so_many_at_once_and_as_many_in_a_minute() -> None:
+def test_s052_bucket_allows_a_burst_and_refills_per_minute() -> None:
     bucket = Bucket(60, 0.0, burst=3)
     assert [bucket.take(0.0) for _ in range(4)] == [0.0, 0.0, 0.0, 1.0]
     assert bucket.take(0.5) == 0.5
@@ -39,18 +39,18 @@ def test_s052_a_bucket_gives_so_many_at_once_and_as_many_in_a_minute() -> None:
     assert [bucket.take(1000.0) == 0.0 for _ in range(4)] == [True, True, True, False]
 
 
-def test_s053_names_that_nobody_knows_share_one_bucket(time: Time) -> None:
+def test_s053_unknown_event_names_share_one_bucket(time: ManualTime) -> None:
     limiter = RateLimiter(SMALL, time)
     limiter.add_known(["known"])
     limits = limiter.enter("7", "1.2.3.4")
     allowed = [limiter.check(limits, f"made-up-{number}") == 0 for number in range(100)]
-    assert allowed.count(True) == 2  # a quarter of what a socket may
+    assert allowed.count(True) == 2  # a quarter of the limit of a socket
     assert limits.events == {}
     assert limiter.check(limits, "known") == 0
 
 
-def test_s053_a_new_connection_is_no_new_beginning(time: Time) -> None:
-    """Principal and address have buckets that outlive sockets."""
+def test_s053_limits_of_user_and_address_continue_in_a_new_connection(time: ManualTime) -> None:
+    """The buckets of a user and of an address outlive their sockets."""
     limiter = RateLimiter(SMALL, time)
     limiter.add_known(["known"])
 
@@ -62,17 +62,17 @@ def test_s053_a_new_connection_is_no_new_beginning(time: Time) -> None:
     assert [spend(str(user), "a") for user in range(10, 14)] == [8, 8, 8, 0]
 
 
-def test_s053_what_is_remembered_is_bounded() -> None:
+def test_s053_number_of_buckets_is_limited() -> None:
     buckets = Buckets(60, maximum=3)
-    kept = [buckets.of(key, 0.0) for key in "abc"]
-    assert buckets.of("a", 0.0) is kept[0]
+    created = [buckets.of(key, 0.0) for key in "abc"]
+    assert buckets.of("a", 0.0) is created[0]
     buckets.of("d", 0.0)
     assert len(buckets) == 3
-    assert buckets.of("b", 0.0) is not kept[1]
+    assert buckets.of("b", 0.0) is not created[1]
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "are_one"),
+    ("address", "other", "is_shared"),
     [
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
@@ -83,19 +83,19 @@ def test_s053_what_is_remembered_is_bounded() -> None:
         ("unix", "not:an:address", False),
     ],
 )
-def test_s053_an_address_of_ipv6_is_the_network_that_a_customer_has(
-    time: Time, one: str, other: str, are_one: bool
+def test_s053_ipv6_addresses_of_one_network_share_a_limit(
+    time: ManualTime, address: str, other: str, is_shared: bool
 ) -> None:
     limiter = RateLimiter(LimitRules(connects_per_minute=1, connections_per_address=1), time)
-    assert limiter.handshake(one) == 0.0
-    assert (limiter.handshake(other) > 0) is are_one
-    limiter.opened("7", one)
-    assert limiter.has_room("8", other) is not are_one
-    limiter.closed("7", one)
+    assert limiter.handshake(address) == 0.0
+    assert (limiter.handshake(other) > 0) is is_shared
+    limiter.opened("7", address)
+    assert limiter.has_room("8", other) is not is_shared
+    limiter.closed("7", address)
     assert limiter.has_room("8", other)
 
 
-def test_s053_connections_are_forgotten_when_they_end(time: Time) -> None:
+def test_s053_closed_connections_are_released(time: ManualTime) -> None:
     limiter = RateLimiter(LimitRules(connections_per_user=2), time)
     limiter.opened("7", "a")
     limiter.opened("7", "b")
@@ -107,7 +107,7 @@ def test_s053_connections_are_forgotten_when_they_end(time: Time) -> None:
     assert not limiter._open
 
 
-async def test_s054_events_have_rates_of_their_own(start_hub: Any) -> None:
+async def test_s054_events_have_separate_limits(start_hub: Any) -> None:
     hub: HubHarness = await start_hub()
     client = await hub.client()
     answers = [await client.emit_with_ack("join-import-room", 999) for _ in range(121)]
@@ -116,7 +116,7 @@ async def test_s054_events_have_rates_of_their_own(start_hub: Any) -> None:
     assert (await client.emit_with_ack("stop-editing", "ticket", 1))["success"]
 
 
-async def test_s055_who_is_refused_is_told_when_to_try_again(start_hub: Any) -> None:
+async def test_s055_rate_limited_ack_contains_retry_after(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(events_per_minute=4)
     client = await hub.client()
     answers = [await client.emit_with_ack("stop-editing", "ticket", 1) for _ in range(5)]
@@ -131,7 +131,7 @@ async def test_s055_who_is_refused_is_told_when_to_try_again(start_hub: Any) -> 
     assert (await client.emit_with_ack("stop-editing", "ticket", 1))["success"]
 
 
-async def test_s055_without_an_ack_it_is_an_application_error_itself_limited(
+async def test_s055_rate_limit_errors_are_limited_when_the_event_has_no_ack(
     start_hub: Any,
 ) -> None:
     hub: HubHarness = await start_hub(events_per_minute=4)
@@ -139,14 +139,14 @@ async def test_s055_without_an_ack_it_is_an_application_error_itself_limited(
     for _ in range(40):
         client.emit("stop-editing", "ticket", 1)
     await settle()
-    told = [args[0] for args in client.events("application-error")]
-    assert len(told) == 5
-    assert told[0]["code"] == "RATE_LIMITED"
-    assert told[0]["event"] == "stop-editing"
-    assert told[0]["retryAfterMs"] > 0
+    errors = [args[0] for args in client.events("application-error")]
+    assert len(errors) == 5
+    assert errors[0]["code"] == "RATE_LIMITED"
+    assert errors[0]["event"] == "stop-editing"
+    assert errors[0]["retryAfterMs"] > 0
 
 
-async def test_s055_who_does_not_slow_down_is_disconnected(start_hub: Any) -> None:
+async def test_s055_client_is_disconnected_after_repeated_refusals(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(events_per_minute=4, refusals_before_disconnect=10)
     client, other = await hub.client("7"), await hub.client("8")
     for _ in range(14):
@@ -178,7 +178,7 @@ async def test_s053_handshakes_are_limited_by_address(start_hub: Any) -> None:
     assert answers[2].json()["retryAfterMs"] == 30_000
 
 
-async def test_s053_requests_over_http_count_as_events_of_their_user(start_hub: Any) -> None:
+async def test_s053_http_requests_count_as_events_of_their_user(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(events_per_minute=2)
     mine, other = ({"authorization": f"Bearer {hub.token(user)}"} for user in ("7", "8"))
     answers = [await hub.request("GET", "/api/kev/stats", mine) for _ in range(5)]

@@ -1,4 +1,4 @@
-"""News of vulnerabilities and of KEV: rows S121 to S124."""
+"""Vulnerability changes and KEV synchronization: rows S121 to S124."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def admin_headers(hub: HubHarness) -> dict[str, str]:
     return {"authorization": f"Bearer {hub.token('1', 'admin')}"}
 
 
-async def test_s121_a_change_is_told_with_public_columns_only(hub: HubHarness) -> None:
+async def test_s121_change_contains_public_columns_only(hub: HubHarness) -> None:
     client = await hub.client()
     change = Change("created", {"id": 1, "cve": "CVE-2024-1", "password_hash": "x"})
     hub.application.services.vulnerabilities.publish([change])
@@ -28,7 +28,7 @@ async def test_s121_a_change_is_told_with_public_columns_only(hub: HubHarness) -
     }
 
 
-async def test_s121_many_changes_are_one_summary(hub: HubHarness) -> None:
+async def test_s121_many_changes_are_sent_as_one_summary(hub: HubHarness) -> None:
     client = await hub.client()
     hub.application.services.vulnerabilities.publish(
         [Change("created", {"id": n}) for n in range(51)]
@@ -39,39 +39,48 @@ async def test_s121_many_changes_are_one_summary(hub: HubHarness) -> None:
     assert (await receive_payload(client, "vulnerability-change"))["data"]["created"] == 51
 
 
-async def test_s122_the_types_of_changes_are_a_closed_set(hub: HubHarness) -> None:
+async def test_s122_unknown_change_type_is_rejected(hub: HubHarness) -> None:
     client = await hub.client()
     publish = hub.application.services.vulnerabilities.publish
     for kind in ("created", "updated", "deleted", "status_changed"):
         publish([Change(kind, {"id": 1, "cve": "CVE-2024-1"})])
-        told = await receive_payload(client, "vulnerability-change")
-        assert told["type"] == kind
-        assert (set(told["data"]) == {"id"}) is (kind == "deleted")
+        received = await receive_payload(client, "vulnerability-change")
+        assert received["type"] == kind
+        assert (set(received["data"]) == {"id"}) is (kind == "deleted")
     with pytest.raises(ServiceError):
         publish([Change("exploded", {"id": 1})])
 
 
-async def test_s123_affected_users_hear_of_it_in_person_once(hub: HubHarness) -> None:
-    affected, also, other = [await hub.client(user) for user in ("7", "7", "8")]
+async def test_s123_affected_users_receive_one_personal_notification(hub: HubHarness) -> None:
+    affected, second_socket, other = [await hub.client(user) for user in ("7", "7", "8")]
     hub.application.services.vulnerabilities.publish(
         [Change("created", {"id": 1}, ("7", "9", "7"))]
     )
-    for client in (affected, also):
-        told = await receive_payload(client, "vulnerability-notification")
-        assert (told["type"], told["data"], told["personalized"]) == ("created", {"id": 1}, True)
+    for client in (affected, second_socket):
+        received = await receive_payload(client, "vulnerability-notification")
+        assert (received["type"], received["data"], received["personalized"]) == (
+            "created",
+            {"id": 1},
+            True,
+        )
         await flush_events(client)
         assert "vulnerability-notification" not in received_names(client)
     await flush_events(other)
     assert received_names(other) == ["vulnerability-change"]
 
 
-async def test_s124_a_synchronisation_is_told_stage_by_stage(hub: HubHarness) -> None:
+async def test_s124_kev_synchronization_reports_each_stage(hub: HubHarness) -> None:
     client = await hub.client()
     answer = await hub.request("POST", "/api/kev/sync", admin_headers(hub), feed(*many(300)))
     assert answer.json()["newEntries"] == 300
-    told = [(await receive_payload(client, "kev-sync-update")) for _ in range(4)]
-    assert [each["status"] for each in told] == ["started", "processing", "processing", "completed"]
-    assert told[-1] == {
+    received = [(await receive_payload(client, "kev-sync-update")) for _ in range(4)]
+    assert [each["status"] for each in received] == [
+        "started",
+        "processing",
+        "processing",
+        "completed",
+    ]
+    assert received[-1] == {
         "status": "completed",
         "processedCount": 300,
         "newEntries": 300,
@@ -82,7 +91,7 @@ async def test_s124_a_synchronisation_is_told_stage_by_stage(hub: HubHarness) ->
     }
 
 
-async def test_s124_what_became_known_as_exploited_is_told(hub: HubHarness) -> None:
+async def test_s124_newly_exploited_findings_are_reported(hub: HubHarness) -> None:
     client, other = await hub.client("7"), await hub.client("8")
     await run_import(client)
     await receive_payload(client, "vulnerability-change")
@@ -104,7 +113,7 @@ async def test_s124_what_became_known_as_exploited_is_told(hub: HubHarness) -> N
     assert statistics["data"]["kev"]["matched_kevs"] == 1
 
 
-async def test_s124_a_failure_is_told_and_changes_nothing(hub: HubHarness) -> None:
+async def test_s124_failed_synchronization_is_reported_and_changes_no_data(hub: HubHarness) -> None:
     client = await hub.client()
     headers = admin_headers(hub)
     await hub.request("POST", "/api/kev/sync", headers, feed(*many(10)))
@@ -124,13 +133,15 @@ async def test_s124_a_failure_is_told_and_changes_nothing(hub: HubHarness) -> No
 @pytest.mark.parametrize(
     ("user", "status"), [({"user": "7"}, 403), ({"user": "7", "role": "superadmin"}, 200)]
 )
-async def test_s124_only_admins_synchronise(hub: HubHarness, user: Any, status: int) -> None:
+async def test_s124_synchronization_requires_an_admin(
+    hub: HubHarness, user: Any, status: int
+) -> None:
     headers = {"authorization": f"Bearer {hub.token(**user)}"}
     assert (await hub.request("POST", "/api/kev/sync", headers, feed(item()))).status == status
     assert (await hub.request("POST", "/api/kev/sync", {}, feed(item()))).status == 401
 
 
-async def test_s124_what_is_known_of_a_cve_can_be_asked(hub: HubHarness) -> None:
+async def test_s124_kev_data_of_a_cve_is_readable(hub: HubHarness) -> None:
     await hub.request("POST", "/api/kev/sync", admin_headers(hub), feed(item("CVE-2024-1000")))
     headers = {"authorization": f"Bearer {hub.token()}"}
     known = (await hub.request("GET", "/api/kev/CVE-2024-1000", headers)).json()

@@ -1,4 +1,4 @@
-"""Rooms of imports, and progress in them: rows S56 to S63; joins of the front end."""
+"""Rooms of imports and their progress events: rows S56 to S63, and the front end's rooms."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.contract.imports import (
 from tests.contract.support import HubHarness
 
 
-async def test_s056_who_follows_an_import_is_known_from_its_room_alone(hub: HubHarness) -> None:
-    """There is no second map that could leak: a socket that leaves is out of the room."""
+async def test_s056_followers_of_an_import_are_the_members_of_its_room(hub: HubHarness) -> None:
+    """The adapter's room is the only list of followers, so a disconnect removes the client."""
     client = await hub.client()
     number = (await run_import(client))["importId"]
     await client.emit_with_ack("join-import-room", number)
@@ -34,22 +34,22 @@ async def test_s056_who_follows_an_import_is_known_from_its_room_alone(hub: HubH
     assert adapter.rooms_of(client.id) == set()
 
 
-async def test_s057_join_import_room_takes_numbers_and_digits_with_or_without_an_ack(
+async def test_s057_join_import_room_accepts_numbers_and_digits_only(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
     number = (await run_import(client))["importId"]
-    for given in (number, str(number), number):
-        assert (await client.emit_with_ack("join-import-room", given))["success"]
-    odd: Any
-    for odd in (None, {}, [], "x", -1, True, 1.5, "9" * 200, {"toString": "x"}):
-        client.emit("join-import-room", odd)
-        refused = await client.emit_with_ack("join-import-room", odd)
+    for value in (number, str(number), number):
+        assert (await client.emit_with_ack("join-import-room", value))["success"]
+    invalid: Any
+    for invalid in (None, {}, [], "x", -1, True, 1.5, "9" * 200, {"toString": "x"}):
+        client.emit("join-import-room", invalid)
+        refused = await client.emit_with_ack("join-import-room", invalid)
         assert (refused["success"], refused["code"]) == (False, "VALIDATION_ERROR")
     assert client.connected
 
 
-async def test_s057_a_socket_follows_so_many_sessions_at_most(
+async def test_s057_join_progress_is_refused_when_the_limit_is_reached(
     hub: HubHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_handlers, "MAXIMUM_ROOMS", 2)
@@ -61,7 +61,7 @@ async def test_s057_a_socket_follows_so_many_sessions_at_most(
     assert (await client.emit_with_ack("join-progress", "three"))["success"]
 
 
-async def test_s058_foreign_and_unknown_imports_look_the_same(hub: HubHarness) -> None:
+async def test_s058_import_of_another_user_is_reported_as_not_found(hub: HubHarness) -> None:
     owner, stranger = await hub.client("7"), await hub.client("8")
     admin = await hub.client("1", "admin")
     number = (await run_import(owner))["importId"]
@@ -71,20 +71,20 @@ async def test_s058_foreign_and_unknown_imports_look_the_same(hub: HubHarness) -
     assert (await admin.emit_with_ack("join-import-room", number))["success"]
 
 
-async def test_s058_a_spoofed_owner_gains_nothing(hub: HubHarness) -> None:
-    """Neither a claimed user id nor a claimed role opens another user's import."""
+async def test_s058_claimed_user_id_and_role_are_ignored(hub: HubHarness) -> None:
+    """A claimed user ID or role gives no access to an import of another user."""
     owner = await hub.client("7")
     number = (await run_import(owner, sessionId="import-1-mine"))["importId"]
-    liar = await hub.client("8", role="user")
-    for event, given in (
+    attacker = await hub.client("8", role="user")
+    for event, value in (
         ("join-import-room", {"importId": number, "userId": "7", "role": "admin"}),
         ("join-import-room", number),
         ("join-progress", "import-1-mine"),
         ("cancel-import", number),
         ("get-data", {"resource": "import", "id": number, "userId": "7"}),
     ):
-        assert (await liar.emit_with_ack(event, given))["success"] is False, event
-    started = await start_import(liar, userId="7")
+        assert (await attacker.emit_with_ack(event, value))["success"] is False, event
+    started = await start_import(attacker, userId="7")
     assert hub.application.services.tracker.find(started["importId"]).user_id == "8"  # type: ignore[union-attr]
     assert (await hub.connect_error(auth={"userId": "7", "role": "admin"}))[
         "code"
@@ -93,8 +93,8 @@ async def test_s058_a_spoofed_owner_gains_nothing(hub: HubHarness) -> None:
     assert refused["code"] == "UNAUTHORIZED"
 
 
-async def test_s059_rooms_are_named_by_the_server(hub: HubHarness) -> None:
-    """Nobody joins `user-…` or `authenticated` by a name of his own."""
+async def test_s059_clients_cannot_join_rooms_by_name(hub: HubHarness) -> None:
+    """No event joins the rooms `user-...` or `authenticated`."""
     client = await hub.client("8")
     before = hub.io.sockets[client.id].rooms
     for event in ("join-import-room", "join-progress", "join", "subscribe"):
@@ -104,7 +104,7 @@ async def test_s059_rooms_are_named_by_the_server(hub: HubHarness) -> None:
     assert after - before <= {"progress-user-7"}
 
 
-async def test_s060_the_ack_of_a_join_is_a_snapshot_with_its_sequence(hub: HubHarness) -> None:
+async def test_s060_join_ack_contains_a_snapshot_with_its_sequence_number(hub: HubHarness) -> None:
     client = await hub.client()
     number = (await run_import(client))["importId"]
     status = (await client.emit_with_ack("join-import-room", number))["status"]
@@ -113,7 +113,7 @@ async def test_s060_the_ack_of_a_join_is_a_snapshot_with_its_sequence(hub: HubHa
     assert (status["status"], status["percentage"], status["processed"]) == ("completed", 100, 20)
 
 
-async def test_s061_leaving_is_acknowledged_and_harmless(hub: HubHarness) -> None:
+async def test_s061_leave_succeeds_when_the_room_was_not_joined(hub: HubHarness) -> None:
     client = await hub.client()
     client.emit("leave-import-room", 5)
     for _ in range(2):
@@ -121,31 +121,31 @@ async def test_s061_leaving_is_acknowledged_and_harmless(hub: HubHarness) -> Non
     assert await client.emit_with_ack("leave-progress", "never-joined") == {"success": True}
 
 
-async def test_s062_import_progress_is_flat_and_nested_at_once(hub: HubHarness) -> None:
+async def test_s062_import_progress_contains_flat_and_nested_fields(hub: HubHarness) -> None:
     client = await hub.client()
     tracker = hub.application.services.tracker
     tracker.queue(77, "7", "scan.csv", None, session_id="s-77")
     tracker.start(77)
     assert (await client.emit_with_ack("join-import-room", 77))["success"]
     tracker.update(77, ImportStatus.PROCESSING, 3, 8, 70, "going")
-    told = await receive_payload(client, "import-progress")
-    nested = told["progress"]
+    progress = await receive_payload(client, "import-progress")
+    nested = progress["progress"]
     assert set(nested) == {"processed", "total", "percentage", "status", "timestamp"}
-    assert nested == {name: told[name] for name in nested}
-    assert (told["importId"], told["percentage"]) == (77, 38)
+    assert nested == {name: progress[name] for name in nested}
+    assert (progress["importId"], progress["percentage"]) == (77, 38)
 
 
 @pytest.mark.parametrize(
     ("processed", "total", "share"),
     [(1, 0, 0), (5, None, 0), (-5, 10, 0), (20, 10, 100), (1, 3, 33)],
 )
-def test_s063_a_percentage_is_a_whole_number_from_0_to_100(
+def test_s063_percentage_is_an_integer_from_0_to_100(
     processed: int, total: int | None, share: int
 ) -> None:
     assert percentage(processed, total) == share
 
 
-async def test_s063_percentages_never_fall(hub: HubHarness) -> None:
+async def test_s063_percentage_never_decreases(hub: HubHarness) -> None:
     client = await hub.client()
     tracker = hub.application.services.tracker
     tracker.queue(78, "7", "scan.csv", None, session_id="s-78")
@@ -153,15 +153,15 @@ async def test_s063_percentages_never_fall(hub: HubHarness) -> None:
     for processed, total in ((5, 10), (2, 10), (6, 0), (7, 10), (3, 1000)):
         tracker.update(78, ImportStatus.PROCESSING, processed, total, 50, "")
         await hub.advance(0.2)
-    told = [args[0]["percentage"] for args in client.events("import-progress")]
-    assert told == sorted(told)
-    assert all(isinstance(each, int) for each in told)
+    progress = [args[0]["percentage"] for args in client.events("import-progress")]
+    assert progress == sorted(progress)
+    assert all(isinstance(each, int) for each in progress)
 
 
 # -- the front end's rooms
 
 
-async def test_s001_s060_a_session_is_joined_before_it_exists(hub: HubHarness) -> None:
+async def test_s001_s060_join_progress_succeeds_before_the_import_exists(hub: HubHarness) -> None:
     client = await hub.client()
     session = "import-1735088423891-a3b2c1d4e"
     answer = await client.emit_with_ack("join-progress", session)
@@ -183,7 +183,7 @@ async def test_s001_s060_a_session_is_joined_before_it_exists(hub: HubHarness) -
     assert status["status"] == "completed"
 
 
-async def test_s058_who_waited_for_anothers_session_is_put_out_when_it_begins(
+async def test_s058_other_users_are_removed_from_the_progress_room_when_the_import_starts(
     hub: HubHarness,
 ) -> None:
     owner, stranger = await hub.client("7"), await hub.client("8")
@@ -198,7 +198,7 @@ async def test_s058_who_waited_for_anothers_session_is_put_out_when_it_begins(
     assert (await stranger.emit_with_ack("join-progress", "import-1-x"))["code"] == "NOT_FOUND"
 
 
-async def test_s120_after_an_error_the_front_end_gets_the_status_that_it_shows(
+async def test_s120_progress_status_is_sent_after_a_progress_error(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
@@ -216,15 +216,15 @@ async def test_s001_ping_is_answered_with_pong(hub: HubHarness) -> None:
     await client.receive_event("pong")
 
 
-@pytest.mark.parametrize("given", [None, "", "a b", "x" * 129, 5, {}, ["x"], "ä", "../x"])
-async def test_s057_what_is_no_session_id_is_refused(hub: HubHarness, given: Any) -> None:
+@pytest.mark.parametrize("value", [None, "", "a b", "x" * 129, 5, {}, ["x"], "ä", "../x"])
+async def test_s057_invalid_session_id_is_rejected(hub: HubHarness, value: Any) -> None:
     client = await hub.client()
     for event in ("join-progress", "leave-progress"):
-        client.emit(event, given)
-        assert (await client.emit_with_ack(event, given))["code"] == "VALIDATION_ERROR"
+        client.emit(event, value)
+        assert (await client.emit_with_ack(event, value))["code"] == "VALIDATION_ERROR"
 
 
-async def test_s060_a_session_is_polled_over_http_for_as_long_as_anybody_asks(
+async def test_s060_progress_is_readable_over_http_after_the_import(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()

@@ -1,4 +1,4 @@
-"""Server set-up and sessions: rows S5 to S8 and S13 to S28."""
+"""Server setup and sessions: rows S5 to S8 and S13 to S28."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.contract.support import POLLING, SESSION_SECRET, HubHarness
 from tests.hextrackr_server.support import SECRET
 
 
-async def test_s005_it_listens_with_its_authentication_in_place(hub: HubHarness) -> None:
-    """The path is `/socket.io/`, health is beside it, and nobody gets in before auth is there."""
+async def test_s005_server_refuses_unauthenticated_clients_from_the_start(hub: HubHarness) -> None:
+    """`/socket.io/` and `/health` share one port; connecting requires authentication."""
     assert (await hub.request("GET", "/health")).json()["status"] == "ok"
     sid = await hub.open_polling()
     await hub.request("POST", f"{POLLING}&sid={sid}", body=b"40")
@@ -23,7 +23,7 @@ async def test_s005_it_listens_with_its_authentication_in_place(hub: HubHarness)
     assert not hub.io.sockets
 
 
-async def test_s006_origins_are_a_list_or_a_pattern_matched_exactly(start_hub: Any) -> None:
+async def test_s006_origin_must_match_the_list_or_the_pattern_exactly(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(
         cors_origins=("https://a.example", "https://b.example:8443"),
         cors_origin_pattern=r"https://[a-z]+\.c\.example",
@@ -41,7 +41,7 @@ async def test_s006_origins_are_a_list_or_a_pattern_matched_exactly(start_hub: A
         assert "origin" in answer.headers["vary"].lower()
 
 
-async def test_s006_a_websocket_of_a_foreign_origin_is_refused(hub: HubHarness) -> None:
+async def test_s006_websocket_is_refused_when_its_origin_is_not_allowed(hub: HubHarness) -> None:
     upgrade = {
         "connection": "Upgrade",
         "upgrade": "websocket",
@@ -53,7 +53,7 @@ async def test_s006_a_websocket_of_a_foreign_origin_is_refused(hub: HubHarness) 
     assert (await hub.request("GET", path, upgrade)).status == 400
 
 
-async def test_s007_a_preflight_names_methods_and_headers(hub: HubHarness) -> None:
+async def test_s007_preflight_response_contains_methods_and_headers(hub: HubHarness) -> None:
     headers = {"origin": "https://app.example", "access-control-request-method": "POST"}
     answer = await hub.request("OPTIONS", POLLING, headers)
     assert answer.status == 204
@@ -61,26 +61,26 @@ async def test_s007_a_preflight_names_methods_and_headers(hub: HubHarness) -> No
     assert "content-type" in answer.headers["access-control-allow-headers"]
 
 
-async def test_s008_credentials_are_allowed_to_named_origins_alone(hub: HubHarness) -> None:
+async def test_s008_credentials_are_allowed_for_listed_origins_only(hub: HubHarness) -> None:
     answer = await hub.request("GET", POLLING, {"origin": "https://app.example"})
     assert answer.headers["access-control-allow-credentials"] == "true"
     with pytest.raises(SettingsError, match="CORS_ORIGIN"):
         settings.load({"JWT_SECRET": SECRET.decode(), "CORS_ORIGIN": "*"})
 
 
-def test_s013_a_session_secret_has_32_bytes_and_may_rotate() -> None:
+def test_s013_session_secret_requires_32_bytes_and_may_rotate() -> None:
     with pytest.raises(SettingsError, match="SESSION_SECRET"):
         settings.load({"SESSION_SECRET": "short"})
     chosen = settings.load({"SESSION_SECRET": "n" * 32 + "," + "o" * 32})
     assert chosen.session_secrets == (b"n" * 32, b"o" * 32)
 
 
-async def test_s013_a_cookie_of_the_old_secret_is_still_good(start_hub: Any) -> None:
+async def test_s013_cookie_is_accepted_when_signed_with_the_old_secret(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(session_secrets=(b"new" * 11, SESSION_SECRET))
     assert (await hub.server.connect(headers=hub.session_store.log_in())).connected
 
 
-async def test_s014_nothing_is_written_into_the_store_of_sessions(hub: HubHarness) -> None:
+async def test_s014_session_store_is_not_modified(hub: HubHarness) -> None:
     headers = hub.session_store.log_in()
     before = hub.session_store.path.read_bytes()
     await hub.server.connect(headers=headers)
@@ -89,8 +89,8 @@ async def test_s014_nothing_is_written_into_the_store_of_sessions(hub: HubHarnes
     assert hub.session_store.path.read_bytes() == before
 
 
-def test_s015_nothing_is_less_secure_without_node_env() -> None:
-    """Security does not depend on NODE_ENV: only `--dev` loosens, on loopback, and says so."""
+def test_s015_node_env_does_not_change_the_settings() -> None:
+    """Only `--dev` relaxes security, and only on loopback addresses."""
     chosen = settings.load({"JWT_SECRET": SECRET.decode(), "NODE_ENV": "development"})
     assert chosen == settings.load({"JWT_SECRET": SECRET.decode()}, {"node_env": "development"})
     assert not chosen.dev
@@ -98,8 +98,8 @@ def test_s015_nothing_is_less_secure_without_node_env() -> None:
         settings.load({}, {"dev": True, "host": "0.0.0.0"})
 
 
-async def test_s016_a_socket_ends_with_its_session(hub: HubHarness) -> None:
-    """Live sockets are looked at again: an expired session ends them, a prolonged one does not."""
+async def test_s016_socket_is_disconnected_when_its_session_expires(hub: HubHarness) -> None:
+    """The server re-validates live sockets; an extended session keeps its socket connected."""
     short = await hub.server.connect(headers=hub.session_store.log_in("1", lifetime=30))
     prolonged = await hub.server.connect(headers=hub.session_store.log_in("2", lifetime=30))
     hub.session_store.log_in("2", lifetime=9000)
@@ -108,7 +108,9 @@ async def test_s016_a_socket_ends_with_its_session(hub: HubHarness) -> None:
     assert prolonged.connected
 
 
-async def test_s016_a_logout_ends_sockets_within_the_interval(hub: HubHarness) -> None:
+async def test_s016_socket_is_disconnected_within_the_interval_after_a_logout(
+    hub: HubHarness,
+) -> None:
     client = await hub.server.connect(headers=hub.session_store.log_in("1"))
     other = await hub.server.connect(headers=hub.session_store.log_in("2"))
     hub.session_store.log_out("1")
@@ -118,14 +120,16 @@ async def test_s016_a_logout_ends_sockets_within_the_interval(hub: HubHarness) -
     assert other.connected
 
 
-async def test_s016_a_role_that_was_taken_away_ends_sockets(hub: HubHarness) -> None:
+async def test_s016_socket_is_disconnected_when_its_role_is_revoked(hub: HubHarness) -> None:
     client = await hub.server.connect("/admin", headers=hub.session_store.log_in("1", "admin"))
     hub.session_store.log_in("1", "user")
     await hub.advance(60)
     await hub.wait_until(lambda: not client.connected)
 
 
-async def test_s016_a_store_that_cannot_be_read_ends_nobody(hub: HubHarness) -> None:
+async def test_s016_sockets_stay_connected_when_the_session_store_is_unreadable(
+    hub: HubHarness,
+) -> None:
     headers = hub.session_store.log_in("1")
     client = await hub.server.connect(headers=headers)
     hub.session_store.path.rename(hub.session_store.path.with_name("away"))
@@ -135,13 +139,13 @@ async def test_s016_a_store_that_cannot_be_read_ends_nobody(hub: HubHarness) -> 
 
 
 @pytest.mark.parametrize("query", ["", "&sid="])
-async def test_s017_an_empty_sid_is_a_handshake(start_hub: Any, query: str) -> None:
+async def test_s017_empty_sid_is_a_handshake(start_hub: Any, query: str) -> None:
     hub: HubHarness = await start_hub(strict_http_auth=True)
     assert (await hub.request("GET", POLLING + query)).status == 401
     assert (await hub.request("GET", POLLING + query, hub.session_store.log_in())).status == 200
 
 
-async def test_s017_later_requests_belong_to_the_same_login(hub: HubHarness) -> None:
+async def test_s017_later_requests_are_refused_with_another_login(hub: HubHarness) -> None:
     mine, other = hub.session_store.log_in("1"), hub.session_store.log_in("2")
     sid = await hub.open_polling(mine)
     path = f"{POLLING}&sid={sid}"
@@ -152,7 +156,7 @@ async def test_s017_later_requests_belong_to_the_same_login(hub: HubHarness) -> 
     assert (await hub.request("POST", path, mine, b'42["x"]')).status == 200
 
 
-async def test_s018_the_cookies_name_secret_and_store_are_settings(start_hub: Any) -> None:
+async def test_s018_name_of_the_session_cookie_is_configurable(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(session_cookie="connect.sid")
     headers = hub.session_store.log_in()
     assert (await hub.connect_error(headers=headers))["code"] == "UNAUTHORIZED"
@@ -163,17 +167,17 @@ async def test_s018_the_cookies_name_secret_and_store_are_settings(start_hub: An
 @pytest.mark.parametrize(
     ("session", "lifetime"), [({}, 600), ({"userId": ""}, 600), ({"userId": "7"}, -5)]
 )
-async def test_s019_a_cookie_alone_is_no_login(
+async def test_s019_session_without_a_user_does_not_authenticate(
     hub: HubHarness, session: dict[str, Any], lifetime: float
 ) -> None:
     headers = hub.session_store.add("anonymous", lifetime=lifetime, **session)
     assert (await hub.connect_error(headers=headers))["code"] == "SESSION_EXPIRED"
-    # beside a token it does no harm
+    # With a valid token, the server ignores the cookie.
     client = await hub.server.connect(headers=headers, auth={"token": hub.token("9")})
     assert hub.io.sockets[client.id].data["principal"].user_id == "9"
 
 
-async def test_s020_who_is_refused_learns_why(hub: HubHarness) -> None:
+async def test_s020_refused_client_receives_the_reason(hub: HubHarness) -> None:
     refusal = await hub.connect_error()
     assert refusal == {
         "message": "Authentication required",
@@ -182,12 +186,12 @@ async def test_s020_who_is_refused_learns_why(hub: HubHarness) -> None:
     }
 
 
-async def test_s021_connections_are_seen(hub: HubHarness) -> None:
+async def test_s021_connected_client_has_a_socket(hub: HubHarness) -> None:
     client = await hub.client()
     assert hub.io.sockets[client.id].connected
 
 
-async def test_s022_a_user_id_that_a_client_claims_is_compared_never_believed(
+async def test_s022_claimed_user_id_must_match_the_login(
     hub: HubHarness,
 ) -> None:
     for headers, auth in (
@@ -199,7 +203,7 @@ async def test_s022_a_user_id_that_a_client_claims_is_compared_never_believed(
     assert (await hub.client("7", userId="7")).connected
 
 
-async def test_s023_a_role_that_a_client_claims_gains_nothing(hub: HubHarness) -> None:
+async def test_s023_claimed_role_is_ignored(hub: HubHarness) -> None:
     client = await hub.client("7", role="user")
     assert not hub.io.sockets[client.id].data["principal"].is_admin
     spoofed = await hub.server.connect(
@@ -208,22 +212,22 @@ async def test_s023_a_role_that_a_client_claims_gains_nothing(hub: HubHarness) -
     assert hub.io.sockets[spoofed.id].data["principal"].role == "user"
 
 
-async def test_s024_the_principal_is_the_sockets_data_and_survives_recovery(
+async def test_s024_principal_is_kept_in_socket_data_after_recovery(
     hub: HubHarness,
 ) -> None:
     client = await hub.client("7")
     hub.io.to("user-7").emit("something")
     await client.receive_event("something")
     client.connection.cut()
-    back = await hub.server.connect(
+    reconnected = await hub.server.connect(
         auth={"token": hub.token("7"), "pid": client.pid, "offset": client.last_offset}
     )
-    socket = hub.io.sockets[back.id]
+    socket = hub.io.sockets[reconnected.id]
     assert socket.recovered
     assert socket.data["principal"].user_id == "7"
 
 
-async def test_s025_user_rooms_are_joined_by_the_server_alone(hub: HubHarness) -> None:
+async def test_s025_user_rooms_are_joined_by_the_server_only(hub: HubHarness) -> None:
     client = await hub.client("7")
     for event in ("join", "join-room", "subscribe"):
         client.emit(event, "user-8")
@@ -233,7 +237,7 @@ async def test_s025_user_rooms_are_joined_by_the_server_alone(hub: HubHarness) -
     assert "user-8" not in rooms
 
 
-async def test_s026_s027_a_client_that_leaves_leaves_nothing_behind(hub: HubHarness) -> None:
+async def test_s026_s027_disconnected_client_leaves_no_state(hub: HubHarness) -> None:
     client = await hub.client("7")
     await client.emit_with_ack("start-editing", "ticket", "1")
     client.disconnect()
@@ -245,7 +249,7 @@ async def test_s026_s027_a_client_that_leaves_leaves_nothing_behind(hub: HubHarn
 
 
 async def test_s028_refused_requests_are_counted(hub: HubHarness) -> None:
-    """The client-only `connect_error` is no event here; the engine tells what it refuses."""
+    """The engine reports refused requests; `connect_error` exists only on the client."""
     assert (await hub.request("GET", "/socket.io/?EIO=3&transport=polling")).status == 400
     metrics = (await hub.request("GET", "/socket-metrics")).json()
     assert metrics["errors"] == 1, metrics
