@@ -1,4 +1,4 @@
-"""Clients that read slowly, and clients that talk too much."""
+"""Backpressure: clients that read slowly, and clients that send faster than the server reads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tests.helpers.client import Client, Server
 from tests.helpers.wire import TEXT, client_frame, text_frame
 
 
-def stalled(transport: str, **options: int) -> tuple[Server, Client]:
-    """A client that has not read what was sent, so that the next packet must wait."""
+def open_stalled(transport: str, **options: int) -> tuple[Server, Client]:
+    """Return a server and a client that does not read, so that the next packet is queued."""
     server = Server(**options)
     client = server.open(transport)
     if transport == "websocket":
@@ -19,16 +19,16 @@ def stalled(transport: str, **options: int) -> tuple[Server, Client]:
     return server, client
 
 
-def test_what_a_client_does_not_fetch_waits_and_is_counted(transport: str) -> None:
-    server, _ = stalled(transport)
+def test_unfetched_packets_are_queued_and_counted(transport: str) -> None:
+    server, _ = open_stalled(transport)
     before = server.session.buffered_amount
     server.session.send_text("x" * 999)
     assert server.session.buffered_amount == before + 1000
     assert not server.session.writable
 
 
-def test_a_slow_consumer_is_closed_when_too_much_waits(transport: str) -> None:
-    server, client = stalled(transport, max_outbox_size=10_000)
+def test_slow_consumer_is_closed_when_its_outbox_is_full(transport: str) -> None:
+    server, client = open_stalled(transport, max_outbox_size=10_000)
     for _ in range(10):
         server.session.send_text("x" * 999)
     assert server.closed == []
@@ -41,21 +41,21 @@ def test_a_slow_consumer_is_closed_when_too_much_waits(transport: str) -> None:
         assert client.poll().response().status == 400
 
 
-def test_one_slow_consumer_does_not_hold_up_the_others(transport: str) -> None:
-    server, slow = stalled(transport, max_outbox_size=1_000)
-    quick = server.open(transport)
+def test_slow_consumer_does_not_delay_other_clients(transport: str) -> None:
+    server, slow = open_stalled(transport, max_outbox_size=1_000)
+    fast = server.open(transport)
     got: list[object] = []
     for number in range(5):
         for session in server.sessions:
             session.send(EncodedPacket.message(f"{number}" * 500))
-        got += [text[0] for text in quick.messages()]
+        got += [text[0] for text in fast.messages()]
     assert got == ["0", "1", "2", "3", "4"]
     assert server.reasons == ["slow consumer"]
     assert slow.session.state is SessionState.CLOSED
 
 
-def test_a_volatile_packet_is_dropped_when_it_would_have_to_wait(transport: str) -> None:
-    server, client = stalled(transport)
+def test_volatile_packet_is_dropped_when_it_would_be_queued(transport: str) -> None:
+    server, client = open_stalled(transport)
     session = server.session
     assert not session.send_volatile(EncodedPacket.message("dropped"))
     session.send_text("kept")
@@ -65,7 +65,7 @@ def test_a_volatile_packet_is_dropped_when_it_would_have_to_wait(transport: str)
     assert client.messages()[-1:] == ["kept"]
 
 
-def test_a_volatile_packet_is_sent_when_it_can_leave_at_once(transport: str) -> None:
+def test_volatile_packet_is_sent_when_the_transport_is_writable(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     client.packets()
@@ -74,7 +74,7 @@ def test_a_volatile_packet_is_sent_when_it_can_leave_at_once(transport: str) -> 
     assert client.messages() == ["seen"]
 
 
-def test_a_websocket_can_take_a_volatile_packet_as_soon_as_it_is_open() -> None:
+def test_volatile_packet_is_sent_in_the_connection_hook_of_a_websocket() -> None:
     server = Server()
     sent: list[bool] = []
 
@@ -89,7 +89,7 @@ def test_a_websocket_can_take_a_volatile_packet_as_soon_as_it_is_open() -> None:
     assert [frame.payload[:5] for frame in connection.frames()][1:] == [b"4seen"]
 
 
-def test_a_second_volatile_packet_for_the_same_poll_is_dropped() -> None:
+def test_second_volatile_packet_is_dropped_when_the_poll_is_used() -> None:
     server = Server()
     poll = server.open_polling().poll()
     assert server.session.send_volatile(EncodedPacket.message("one"))
@@ -97,7 +97,7 @@ def test_a_second_volatile_packet_for_the_same_poll_is_dropped() -> None:
     assert poll.response().text == "4one"
 
 
-def test_a_volatile_group_is_sent_whole_or_not_at_all(transport: str) -> None:
+def test_volatile_group_is_sent_or_dropped_as_a_whole(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     client.packets()
@@ -112,15 +112,15 @@ def test_a_volatile_group_is_sent_whole_or_not_at_all(transport: str) -> None:
     assert not server.session.send_volatile_group(group)
 
 
-def test_a_session_that_ended_takes_no_volatile_packet(transport: str) -> None:
+def test_volatile_packet_is_dropped_when_the_session_has_ended(transport: str) -> None:
     server = Server()
     server.open(transport)
     server.session.close(discard=True)
     assert not server.session.send_volatile(EncodedPacket.message("late"))
 
 
-def test_what_waited_arrives_in_order_when_the_client_reads_again(transport: str) -> None:
-    server, client = stalled(transport)
+def test_queued_packets_arrive_in_order_when_the_client_reads_again(transport: str) -> None:
+    server, client = open_stalled(transport)
     for number in range(100):
         server.session.send_text(str(number))
     if client.transport == "websocket":
@@ -131,7 +131,7 @@ def test_what_waited_arrives_in_order_when_the_client_reads_again(transport: str
     assert server.session.buffered_amount == 0
 
 
-def test_a_client_that_stalls_again_and_again_gets_everything_once() -> None:
+def test_client_that_stalls_repeatedly_receives_each_message_once() -> None:
     server = Server()
     client = server.open_websocket()
     got: list[str] = []
@@ -144,13 +144,10 @@ def test_a_client_that_stalls_again_and_again_gets_everything_once() -> None:
     assert got == [f"{round_}.{number}" for round_ in range(5) for number in range(4)]
 
 
-async def test_drain_waits_until_nothing_waits(transport: str) -> None:
-    server, client = stalled(transport)
+async def test_drain_returns_when_the_outbox_is_empty(transport: str) -> None:
+    server, client = open_stalled(transport)
     session = server.session
-    if transport == "polling":
-        session.send_text("waits")
-    else:
-        session.send_text("waits")
+    session.send_text("queued")
     waiting = asyncio.ensure_future(session.drain())
     await asyncio.sleep(0)
     assert not waiting.done()
@@ -162,12 +159,12 @@ async def test_drain_waits_until_nothing_waits(transport: str) -> None:
     await session.drain()
 
 
-def test_the_drain_listener_is_told_when_nothing_waits(transport: str) -> None:
-    server, client = stalled(transport)
+def test_drain_callback_is_called_when_the_outbox_is_empty(transport: str) -> None:
+    server, client = open_stalled(transport)
     drained: list[int] = []
     server.session.on_drain = lambda: drained.append(server.session.buffered_amount)
     for _ in range(3):
-        server.session.send_text("waits")
+        server.session.send_text("queued")
     if client.transport == "websocket":
         client.tcp.unstall()
     else:
@@ -175,23 +172,23 @@ def test_the_drain_listener_is_told_when_nothing_waits(transport: str) -> None:
     assert drained == [0]
 
 
-def test_a_drain_listener_that_fails_stops_nothing(transport: str) -> None:
-    server, client = stalled(transport)
+def test_error_in_the_drain_callback_keeps_the_session(transport: str) -> None:
+    server, client = open_stalled(transport)
 
     def fail() -> None:
-        raise RuntimeError("bug")
+        raise RuntimeError("callback error")
 
     server.session.on_drain = fail
-    server.session.send_text("waits")
+    server.session.send_text("queued")
     if client.transport == "websocket":
         client.tcp.unstall()
-    assert "waits" in client.messages()
-    client.send("still heard")
-    assert server.received == ["still heard"]
+    assert "queued" in client.messages()
+    client.send("still received")
+    assert server.received == ["still received"]
 
 
-def test_a_drain_listener_may_send_the_next_piece(transport: str) -> None:
-    server, client = stalled(transport)
+def test_drain_callback_sends_the_next_piece(transport: str) -> None:
+    server, client = open_stalled(transport)
     pieces = iter(["two", "three"])
 
     def send_next() -> None:
@@ -207,10 +204,10 @@ def test_a_drain_listener_may_send_the_next_piece(transport: str) -> None:
         assert client.messages() == ["one", "two", "three"]
 
 
-# -- clients that flood
+# -- clients that send faster than the server reads
 
 
-def test_reading_stops_while_the_client_does_not_read_its_answers() -> None:
+def test_reading_is_paused_while_the_client_does_not_read_the_replies() -> None:
     server = Server(echo=True)
     client = server.open_websocket()
     client.tcp.stall()
@@ -227,7 +224,7 @@ def test_reading_stops_while_the_client_does_not_read_its_answers() -> None:
     assert len(client.messages()) == 200
 
 
-def test_pings_of_a_client_that_does_not_read_are_not_answered_without_end() -> None:
+def test_reading_is_paused_while_the_client_does_not_read_the_pongs() -> None:
     server = Server()
     client = server.open_websocket()
     client.tcp.stall()
@@ -237,7 +234,7 @@ def test_pings_of_a_client_that_does_not_read_are_not_answered_without_end() -> 
     assert client.tcp.get_write_buffer_size() < 200_000
 
 
-def test_nothing_is_delivered_while_reading_is_paused(transport: str) -> None:
+def test_paused_session_delivers_no_message(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     session = server.session
@@ -247,7 +244,7 @@ def test_nothing_is_delivered_while_reading_is_paused(transport: str) -> None:
         client.feed(client_frame(TEXT, b"43"))
     else:
         first = client.post("40")
-        assert first.responses() == [], "the client may not post again before it is answered"
+        assert first.responses() == [], "the client must not post again before the response"
     assert server.received == ["0"]
     for expected in (["0", "1"], ["0", "1", "2"], ["0", "1", "2", "3"]):
         session.resume_reading()
@@ -258,34 +255,34 @@ def test_nothing_is_delivered_while_reading_is_paused(transport: str) -> None:
         assert server.received == expected
 
 
-def test_pausing_and_resuming_may_be_repeated(transport: str) -> None:
+def test_repeated_pause_and_resume_have_no_effect(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     for _ in range(2):
         server.session.pause_reading()
     for _ in range(2):
         server.session.resume_reading()
-    client.send("heard")
-    assert server.received == ["heard"]
+    client.send("received")
+    assert server.received == ["received"]
 
 
-def test_pausing_and_resuming_within_a_handler_changes_nothing() -> None:
+def test_pause_and_resume_within_a_callback_keep_the_order() -> None:
     server = Server()
     client = server.open_websocket()
     session = server.session
 
-    def hear(text: str) -> None:
+    def receive(text: str) -> None:
         server.received.append(text)
         session.pause_reading()
         session.resume_reading()
 
-    session.on_text = hear
+    session.on_text = receive
     client.feed(b"".join(client_frame(TEXT, b"4%d" % number) for number in range(50)) + b"\x81")
     client.feed(client_frame(TEXT, b"4last")[1:])
     assert server.received == [*(str(number) for number in range(50)), "last"]
 
 
-def test_a_post_that_overlaps_one_that_is_held_closes_the_session() -> None:
+def test_post_that_overlaps_a_held_post_closes_the_session() -> None:
     server = Server()
     client = server.open_polling()
     server.session.pause_reading()
@@ -296,7 +293,7 @@ def test_a_post_that_overlaps_one_that_is_held_closes_the_session() -> None:
     assert server.reasons == ["transport error"]
 
 
-def test_a_client_that_leaves_while_its_post_is_held_keeps_its_session() -> None:
+def test_session_stays_open_when_the_client_aborts_a_held_post() -> None:
     server = Server()
     client = server.open_polling()
     server.session.pause_reading()
@@ -306,7 +303,7 @@ def test_a_client_that_leaves_while_its_post_is_held_keeps_its_session() -> None
     assert server.received == ["a", "b"]
 
 
-def test_a_client_that_reads_nothing_is_cut_in_the_end() -> None:
+def test_connection_is_aborted_when_the_client_never_reads() -> None:
     server = Server(ping_interval=10, ping_timeout=5, max_outbox_size=10**8, keep_alive_timeout=20)
     client = server.open_polling()
     poll = client.poll()
@@ -317,7 +314,7 @@ def test_a_client_that_reads_nothing_is_cut_in_the_end() -> None:
     assert poll.tcp.is_aborted
 
 
-def test_pings_get_through_among_many_large_messages(transport: str) -> None:
+def test_pings_are_delivered_between_large_messages(transport: str) -> None:
     server = Server(ping_interval=0.2, ping_timeout=0.1, max_outbox_size=10**8)
     client = server.open(transport)
     expected, got = 0, 0
@@ -335,7 +332,7 @@ def test_pings_get_through_among_many_large_messages(transport: str) -> None:
     assert (got, server.closed) == (100, [])
 
 
-def test_a_post_is_delivered_as_far_as_it_is_wanted() -> None:
+def test_post_is_delivered_packet_by_packet_when_each_packet_pauses() -> None:
     server = Server()
     client = server.open_polling()
     session = server.session
@@ -349,7 +346,7 @@ def test_a_post_is_delivered_as_far_as_it_is_wanted() -> None:
     assert held.response().text == "ok"
 
 
-def test_a_client_that_leaves_while_its_packets_wait_has_left() -> None:
+def test_session_ends_when_the_client_aborts_a_partly_delivered_post() -> None:
     server = Server()
     client = server.open_polling()
     session = server.session
@@ -359,7 +356,7 @@ def test_a_client_that_leaves_while_its_packets_wait_has_left() -> None:
     assert server.reasons == ["transport error"]
 
 
-def test_a_broken_packet_that_waited_ends_the_session() -> None:
+def test_invalid_packet_in_a_held_post_ends_the_session() -> None:
     server = Server()
     client = server.open_polling()
     session = server.session
@@ -370,7 +367,7 @@ def test_a_broken_packet_that_waited_ends_the_session() -> None:
     assert server.reasons == ["parse error"]
 
 
-def test_a_session_that_closes_drops_the_packets_that_wait() -> None:
+def test_discarding_close_drops_the_rest_of_a_held_post() -> None:
     server = Server()
     client = server.open_polling()
     session = server.session

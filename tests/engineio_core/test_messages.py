@@ -1,4 +1,4 @@
-"""Messages in both directions: their kinds, their order, their limits."""
+"""Messages in both directions: types, order, size limits and callbacks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.helpers.wire import (
 MULTIBYTE = "\u4f60\u597d \u20ac \U0001f980 utf\u2014"
 
 
-def test_messages_of_the_client_arrive(transport: str) -> None:
+def test_client_messages_are_received(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     for message in ["a", "", MULTIBYTE, b"\x00\xff", b""]:
@@ -31,7 +31,7 @@ def test_messages_of_the_client_arrive(transport: str) -> None:
     assert server.received == ["a", "", MULTIBYTE, b"\x00\xff", b""]
 
 
-def test_messages_of_the_server_arrive_in_order(transport: str) -> None:
+def test_server_messages_arrive_in_order(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     sent = ["a", "", MULTIBYTE, b"\x00\xff", b"", "z"]
@@ -40,7 +40,7 @@ def test_messages_of_the_server_arrive_in_order(transport: str) -> None:
     assert client.messages() == sent
 
 
-def test_messages_come_back_unchanged(transport: str) -> None:
+def test_echoed_messages_are_unchanged(transport: str) -> None:
     server = Server(echo=True)
     client = server.open(transport)
     for message in [MULTIBYTE, bytes(range(256)), "x" * 100_000]:
@@ -48,7 +48,7 @@ def test_messages_come_back_unchanged(transport: str) -> None:
         assert client.messages() == [message]
 
 
-def test_packets_that_are_sent_in_one_go_leave_in_one_poll() -> None:
+def test_packets_sent_together_leave_in_one_poll_response() -> None:
     server = Server()
     client = server.open_polling()
     poll = client.poll()
@@ -58,7 +58,7 @@ def test_packets_that_are_sent_in_one_go_leave_in_one_poll() -> None:
     assert poll.response().text == "4a\x1ebAQI=\x1e4b"
 
 
-def test_a_payload_of_the_client_may_hold_many_packets() -> None:
+def test_payload_with_several_packets_is_received() -> None:
     server = Server()
     client = server.open_polling()
     post = client.post("4a\x1ebAQI=\x1e4b")
@@ -66,7 +66,7 @@ def test_a_payload_of_the_client_may_hold_many_packets() -> None:
     assert server.received == ["a", b"\x01\x02", "b"]
 
 
-def test_thousands_of_packets_fit_in_one_payload() -> None:
+def test_payload_with_50_000_packets_is_received() -> None:
     server = Server()
     client = server.open_polling()
     assert (
@@ -75,7 +75,7 @@ def test_thousands_of_packets_fit_in_one_payload() -> None:
     assert server.received == [str(number) for number in range(50_000)]
 
 
-def test_the_answer_to_a_post_has_the_headers_of_node() -> None:
+def test_post_response_has_the_headers_of_the_node_server() -> None:
     server = Server()
     response = server.open_polling().post("4hi").response()
     assert (response.status, response.text) == (200, "ok")
@@ -83,7 +83,7 @@ def test_the_answer_to_a_post_has_the_headers_of_node() -> None:
     assert response.header("cache-control") == "no-store"
 
 
-def test_the_answer_to_a_poll_has_the_headers_of_node() -> None:
+def test_poll_response_has_the_headers_of_the_node_server() -> None:
     server = Server()
     client = server.open_polling()
     server.session.send_text("\u20ac")
@@ -93,7 +93,7 @@ def test_the_answer_to_a_poll_has_the_headers_of_node() -> None:
     assert response.header("Content-Length") == "4"
 
 
-def test_answers_are_packed_within_the_limit_of_a_payload() -> None:
+def test_poll_responses_respect_the_payload_limit() -> None:
     server = Server(max_http_buffer_size=100)
     client = server.open_polling()
     for number in range(5):
@@ -105,7 +105,7 @@ def test_answers_are_packed_within_the_limit_of_a_payload() -> None:
     assert joined[:5] == [f"4{str(number) * 40}" for number in range(5)]
 
 
-def test_binary_from_any_buffer_is_sent_as_its_bytes(transport: str) -> None:
+def test_binary_message_of_any_buffer_type_is_sent_as_bytes(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     numbers = array.array("i", [0, 1, 2, 3])
@@ -115,7 +115,7 @@ def test_binary_from_any_buffer_is_sent_as_its_bytes(transport: str) -> None:
 
 
 @pytest.mark.parametrize("encoded", ["AQID", "AQIDBA==", "AQIDBA", "-_-_", "AQ ID"])
-def test_base64_is_read_as_leniently_as_node_does(encoded: str) -> None:
+def test_base64_is_decoded_as_leniently_as_in_the_node_server(encoded: str) -> None:
     server = Server()
     server.open_polling().send_packet(f"b{encoded}")
     plain = encoded.replace("-", "+").replace("_", "/").replace(" ", "").rstrip("=")
@@ -123,7 +123,7 @@ def test_base64_is_read_as_leniently_as_node_does(encoded: str) -> None:
 
 
 @pytest.mark.parametrize("packet", ["0", "5", "6", "0{}", "6x"])
-def test_packets_that_mean_nothing_here_are_ignored(packet: str, transport: str) -> None:
+def test_unexpected_packet_types_are_ignored(packet: str, transport: str) -> None:
     server = Server()
     client = server.open(transport)
     client.send_packet(packet)
@@ -131,14 +131,14 @@ def test_packets_that_mean_nothing_here_are_ignored(packet: str, transport: str)
     assert server.received == ["still here"]
 
 
-def test_a_message_of_the_maximum_size_arrives(transport: str) -> None:
+def test_message_of_the_maximum_size_is_received(transport: str) -> None:
     server = Server(max_http_buffer_size=1000)
     client = server.open(transport)
-    client.send("x" * 999)  # with its type digit
+    client.send("x" * 999)  # 1000 bytes with the type digit
     assert server.received == ["x" * 999]
 
 
-def test_a_post_above_the_limit_is_answered_413_and_the_session_goes_on() -> None:
+def test_post_above_the_limit_receives_413_and_keeps_the_session() -> None:
     server = Server(max_http_buffer_size=1000)
     client = server.open_polling()
     response = client.post("4" + "x" * 1000).response()
@@ -148,7 +148,7 @@ def test_a_post_above_the_limit_is_answered_413_and_the_session_goes_on() -> Non
     assert server.received == ["smaller"]
 
 
-def test_a_chunked_post_above_the_limit_is_answered_413_while_it_comes() -> None:
+def test_chunked_post_above_the_limit_receives_413_before_it_ends() -> None:
     server = Server(max_http_buffer_size=1000)
     client = server.open_polling()
     connection = server.connect()
@@ -164,7 +164,7 @@ def test_a_chunked_post_above_the_limit_is_answered_413_while_it_comes() -> None
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
 @pytest.mark.parametrize("framing", ["counted", "chunked"])
-def test_a_post_arrives_however_it_is_cut(deliver: Delivery, framing: str) -> None:
+def test_post_is_received_in_any_segmentation(deliver: Delivery, framing: str) -> None:
     server = Server()
     client = server.open_polling()
     target = server.target(transport="polling", sid=client.sid)
@@ -181,7 +181,7 @@ def test_a_post_arrives_however_it_is_cut(deliver: Delivery, framing: str) -> No
 
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
-def test_websocket_messages_arrive_however_they_are_cut(deliver: Delivery) -> None:
+def test_websocket_messages_are_received_in_any_segmentation(deliver: Delivery) -> None:
     server = Server()
     client = server.open_websocket()
     sent = ["a", MULTIBYTE, "x" * 200, "", "y" * 70_000 if deliver is not DELIVERIES[1] else "y"]
@@ -191,17 +191,17 @@ def test_websocket_messages_arrive_however_they_are_cut(deliver: Delivery) -> No
     assert server.received == [*sent, b"\x00" * 300]
 
 
-def test_a_message_in_many_small_pieces_costs_no_more_than_linear_time() -> None:
+def test_message_in_many_segments_is_received_in_linear_time() -> None:
     server = Server(max_http_buffer_size=4_000_000)
     client = server.open_websocket()
     wire = client_frame(BINARY, b"x" * 4_000_000)
-    # Copying what is there for every piece would move 30 GB.
+    # Copying the received bytes again for each segment would move 30 GB.
     for start in range(0, len(wire), 256):
         client.tcp.feed(wire[start : start + 256])
     assert server.received == [b"x" * 4_000_000]
 
 
-def test_a_megabyte_by_polling_arrives_whole() -> None:
+def test_megabyte_message_is_received_over_polling() -> None:
     server = Server(max_http_buffer_size=5_000_000)
     client = server.open_polling()
     body = "4" + "\u20ac" * 350_000
@@ -214,7 +214,7 @@ def test_a_megabyte_by_polling_arrives_whole() -> None:
     assert server.received == [body[1:]]
 
 
-def test_answers_within_one_chunk_leave_in_one_write() -> None:
+def test_replies_to_one_chunk_leave_in_one_write() -> None:
     server = Server(echo=True)
     client = server.open_websocket()
     client.tcp.writes.clear()
@@ -223,7 +223,7 @@ def test_answers_within_one_chunk_leave_in_one_write() -> None:
     assert client.messages() == [str(number) for number in range(10)]
 
 
-def test_one_encoding_serves_all_receivers() -> None:
+def test_broadcast_packet_is_encoded_once() -> None:
     server = Server()
     clients = [server.open_websocket() for _ in range(20)]
     packet = EncodedPacket.message("to all")
@@ -233,40 +233,40 @@ def test_one_encoding_serves_all_receivers() -> None:
     assert all(client.messages() == ["to all"] for client in clients)
 
 
-def test_a_listener_that_fails_closes_nothing(transport: str) -> None:
+def test_error_in_the_message_callback_keeps_the_session(transport: str) -> None:
     server = Server()
     client = server.open(transport)
-    heard: list[str] = []
+    received: list[str] = []
 
     def fail_on_bad(text: str) -> None:
         if text == "bad":
-            b"\xff".decode()  # a UnicodeDecodeError of ours is not the client's
-        heard.append(text)
+            b"\xff".decode()  # a UnicodeDecodeError of the callback is not a client error
+        received.append(text)
 
     server.session.on_text = fail_on_bad
     for text in ("good", "bad", "good again"):
         client.send(text)
-    assert heard == ["good", "good again"]
+    assert received == ["good", "good again"]
     assert server.closed == []
 
 
-def test_a_listener_that_meets_a_cancelled_future_fails_as_others_do(transport: str) -> None:
+def test_cancelled_error_in_the_message_callback_keeps_the_session(transport: str) -> None:
     server = Server()
     client = server.open(transport)
 
-    def answer(text: str) -> None:
+    def reply(text: str) -> None:
         server.session.send_text(text)
         if text == "bad":
             raise asyncio.CancelledError
 
-    server.session.on_text = answer
+    server.session.on_text = reply
     for text in ("bad", "good"):
         client.send(text)
         assert client.messages() == [text]
     assert server.closed == []
 
 
-def test_a_listener_may_be_changed_while_messages_arrive(transport: str) -> None:
+def test_message_callback_is_replaceable_while_messages_arrive(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     second: list[str] = []
@@ -280,7 +280,7 @@ def test_a_listener_may_be_changed_while_messages_arrive(transport: str) -> None
     assert second == ["two", "three"]
 
 
-def test_garbage_of_one_client_does_not_reach_another(transport: str) -> None:
+def test_invalid_packet_of_one_client_does_not_affect_another(transport: str) -> None:
     server = Server(echo=True)
     good, bad = server.open(transport), server.open(transport)
     bad.send_packet("nonsense")

@@ -1,4 +1,4 @@
-"""Middlewares, and the hooks that see the headers of every answer."""
+"""Middleware functions, and the hooks that change response headers."""
 
 from __future__ import annotations
 
@@ -15,59 +15,60 @@ from tests.helpers.client import Connection, Server
 from tests.helpers.wire import http_request
 
 
-def knock(server: Server, transport: str, **query: str) -> Connection:
-    """Ask for a new session."""
+def open_session(server: Server, transport: str, **query: str) -> Connection:
+    """Send the request that opens a session."""
     if transport == "polling":
         return server.get(transport="polling", **query)
     return server.upgrade(**query)
 
 
-def greeted(transport: str) -> int:
+def success_status(transport: str) -> int:
     return 200 if transport == "polling" else 101
 
 
-def test_a_middleware_adds_headers_to_the_answer(transport: str) -> None:
+def test_middleware_adds_response_headers(transport: str) -> None:
     server = Server()
 
     @server.engine.use
     def add_header(request: HttpRequest) -> None:
         request.response_headers["X-Powered-By"] = "coffee"
 
-    response = knock(server, transport).response()
-    assert (response.status, response.header("x-powered-by")) == (greeted(transport), "coffee")
+    response = open_session(server, transport).response()
+    assert response.status == success_status(transport)
+    assert response.header("x-powered-by") == "coffee"
 
 
-def test_middlewares_run_in_order_and_share_the_state_of_the_request(transport: str) -> None:
+def test_middleware_functions_run_in_order_and_share_the_request_state(transport: str) -> None:
     server = Server()
     server.engine.use(lambda request: request.state.update(seen=["first"]))
     server.engine.use(lambda request: request.state["seen"].append("second"))
-    knock(server, transport)
+    open_session(server, transport)
     assert server.session.request.state == {"seen": ["first", "second"]}
 
 
 @pytest.mark.parametrize("status", [401, 503])
-def test_a_middleware_that_answers_ends_the_request(transport: str, status: int) -> None:
+def test_middleware_response_ends_the_request(transport: str, status: int) -> None:
     server = Server()
-    asked: list[str] = []
+    calls: list[str] = []
     server.engine.use(lambda request: HttpResponse(status, b"no", [("X-Why", "closed")]))
-    server.engine.use(lambda request: asked.append("second"))
-    connection = knock(server, transport)
+    server.engine.use(lambda request: calls.append("second"))
+    connection = open_session(server, transport)
     response = connection.response()
     assert (response.status, response.body, response.header("x-why")) == (status, b"no", "closed")
     assert connection.tcp.is_closed == (transport == "websocket")
-    assert not asked
-    assert not (server.sessions)
-    assert not (server.errors)
+    assert not calls
+    assert not server.sessions
+    assert not server.errors
 
 
-def test_a_middleware_that_fails_refuses_the_request_with_code_3(transport: str) -> None:
+def test_request_is_refused_with_code_3_when_a_middleware_raises(transport: str) -> None:
     server = Server()
 
     @server.engine.use
     def fail(request: HttpRequest) -> None:
         raise RuntimeError("secret details")
 
-    response = knock(server, transport).response()
+    response = open_session(server, transport).response()
     assert response.status == 400
     assert b"secret" not in response.body
     assert server.errors[0].context["name"] == "MIDDLEWARE_FAILURE"
@@ -75,26 +76,26 @@ def test_a_middleware_that_fails_refuses_the_request_with_code_3(transport: str)
         assert response.json == {"code": 3, "message": "Bad request"}
 
 
-def test_a_middleware_may_refuse_in_the_words_of_the_protocol() -> None:
+def test_middleware_refuses_the_request_with_a_protocol_error() -> None:
     server = Server()
 
     @server.engine.use
     def refuse(request: HttpRequest) -> None:
-        raise HandshakeRefusedError(FORBIDDEN, message="not you")
+        raise HandshakeRefusedError(FORBIDDEN, message="blocked")
 
     response = server.get(transport="polling").response()
-    assert (response.status, response.json) == (403, {"code": 4, "message": "not you"})
+    assert (response.status, response.json) == (403, {"code": 4, "message": "blocked"})
 
 
-def test_a_middleware_that_returns_something_else_refuses_the_request(transport: str) -> None:
+def test_request_is_refused_when_a_middleware_returns_another_type(transport: str) -> None:
     server = Server()
     server.engine.use(lambda request: request.headers.get("host"))  # type: ignore[arg-type,return-value]
-    assert knock(server, transport).response().status == 400
+    assert open_session(server, transport).response().status == 400
     assert isinstance(server.errors[0].context["error"], TypeError)
     assert not server.sessions
 
 
-def test_middlewares_see_every_request_of_a_session() -> None:
+def test_middleware_runs_for_every_request_of_a_session() -> None:
     server = Server()
     seen: list[str] = []
     server.engine.use(lambda request: seen.append(request.method))
@@ -105,7 +106,7 @@ def test_middlewares_see_every_request_of_a_session() -> None:
     assert seen == ["GET", "POST", "GET", "GET"]
 
 
-async def test_async_middlewares_are_awaited(transport: str) -> None:
+async def test_async_middleware_is_awaited(transport: str) -> None:
     server = Server()
     order: list[str] = []
 
@@ -114,42 +115,42 @@ async def test_async_middlewares_are_awaited(transport: str) -> None:
         order.append("slow")
 
     server.engine.use(slow)
-    server.engine.use(lambda request: order.append("quick"))
-    connection = knock(server, transport)
+    server.engine.use(lambda request: order.append("fast"))
+    connection = open_session(server, transport)
     assert connection.responses() == []
     await asyncio.sleep(0.01)
-    assert connection.response().status == greeted(transport)
-    assert order == ["slow", "quick"]
+    assert connection.response().status == success_status(transport)
+    assert order == ["slow", "fast"]
 
 
-async def test_an_async_middleware_may_answer_or_fail(transport: str) -> None:
+async def test_async_middleware_responds_or_raises(transport: str) -> None:
     server = Server()
 
-    async def judge(request: HttpRequest) -> HttpResponse:
+    async def refuse_all(request: HttpRequest) -> HttpResponse:
         await asyncio.sleep(0)
         if request.query["name"] == "eve":
             raise PermissionError
         return HttpResponse(401)
 
-    server.engine.use(judge)
-    connections = [knock(server, transport, name=name) for name in ("adam", "eve")]
+    server.engine.use(refuse_all)
+    connections = [open_session(server, transport, name=name) for name in ("adam", "eve")]
     await asyncio.sleep(0.01)
     assert [each.response().status for each in connections] == [401, 400]
 
 
-async def test_a_middleware_that_never_ends_is_given_up(transport: str) -> None:
+async def test_request_is_refused_when_a_middleware_times_out(transport: str) -> None:
     server = Server(handshake_timeout=0.01)
 
     async def wait(request: HttpRequest) -> None:
         await asyncio.Event().wait()
 
     server.engine.use(wait)
-    connection = knock(server, transport)
+    connection = open_session(server, transport)
     await asyncio.sleep(0.03)
     assert connection.response().status == 400
 
 
-async def test_a_client_that_leaves_ends_the_middleware_that_works_for_it() -> None:
+async def test_middleware_is_cancelled_when_the_client_disconnects() -> None:
     server = Server()
     ends: list[str] = []
 
@@ -168,7 +169,7 @@ async def test_a_client_that_leaves_ends_the_middleware_that_works_for_it() -> N
     assert not server.sessions
 
 
-async def test_stopping_the_engine_answers_the_requests_that_wait() -> None:
+async def test_pending_request_receives_503_when_the_engine_closes() -> None:
     server = Server()
 
     async def wait(request: HttpRequest) -> None:
@@ -183,7 +184,7 @@ async def test_stopping_the_engine_answers_the_requests_that_wait() -> None:
     assert connection.tcp.is_closed
 
 
-async def test_what_follows_a_slow_middleware_is_kept_in_order() -> None:
+async def test_pipelined_requests_stay_in_order_after_a_slow_middleware() -> None:
     server = Server()
 
     async def slow(request: HttpRequest) -> None:
@@ -203,7 +204,7 @@ async def test_what_follows_a_slow_middleware_is_kept_in_order() -> None:
     assert [each.text for each in connection.responses()] == ["ok"] * 5
 
 
-async def test_the_limit_of_a_body_holds_behind_a_middleware() -> None:
+async def test_body_limit_applies_after_a_slow_middleware() -> None:
     server = Server(max_http_buffer_size=100)
 
     async def slow(request: HttpRequest) -> None:
@@ -217,7 +218,7 @@ async def test_the_limit_of_a_body_holds_behind_a_middleware() -> None:
     assert server.closed == []
 
 
-def test_a_sync_middleware_needs_no_event_loop() -> None:
+def test_sync_middleware_needs_no_event_loop() -> None:
     server = Server()
     server.engine.use(lambda request: None)
     with pytest.raises(RuntimeError, match="no running event loop"):
@@ -225,10 +226,10 @@ def test_a_sync_middleware_needs_no_event_loop() -> None:
     server.open_polling()
 
 
-# -- headers and initial_headers
+# -- hooks: headers and initial_headers
 
 
-def hooked(server: Server, event: Any) -> list[tuple[str, dict[str, str]]]:
+def record_hook(server: Server, event: Any) -> list[tuple[str, dict[str, str]]]:
     calls: list[tuple[str, dict[str, str]]] = []
 
     def add(headers: dict[str, str], request: HttpRequest) -> None:
@@ -239,10 +240,10 @@ def hooked(server: Server, event: Any) -> list[tuple[str, dict[str, str]]]:
     return calls
 
 
-def test_initial_headers_come_once_a_session(transport: str) -> None:
+def test_initial_headers_hook_runs_once_per_session(transport: str) -> None:
     server = Server()
-    calls = hooked(server, "initial_headers")
-    response = knock(server, transport).response()
+    calls = record_hook(server, "initial_headers")
+    response = open_session(server, transport).response()
     assert response.header("x-initial_headers") == "yes"
     if transport == "polling":
         sid = server.session.sid
@@ -256,17 +257,17 @@ def test_initial_headers_come_once_a_session(transport: str) -> None:
     assert len(calls) == 1
 
 
-def test_headers_come_with_every_answer_of_a_session() -> None:
+def test_headers_hook_runs_for_every_response_of_a_session() -> None:
     server = Server()
-    calls = hooked(server, "headers")
+    calls = record_hook(server, "headers")
     client = server.open_polling()
     server.session.send_text("x")
-    answers = [client.poll(), client.post("4a"), server.upgrade(sid=client.sid)]
-    assert [each.response().header("x-headers") for each in answers] == ["yes"] * 3
+    responses = [client.poll(), client.post("4a"), server.upgrade(sid=client.sid)]
+    assert [each.response().header("x-headers") for each in responses] == ["yes"] * 3
     assert len(calls) == 4
 
 
-def test_a_second_cookie_may_be_set_by_a_hook() -> None:
+def test_hook_sets_a_second_cookie() -> None:
     from engineio_core import Cookie
 
     server = Server(cookie=Cookie())
@@ -280,7 +281,7 @@ def test_a_second_cookie_may_be_set_by_a_hook() -> None:
 
 
 @pytest.mark.parametrize("agent", ["Mozilla/4.0 (compatible;MSIE 8.0)", "Trident/7.0; rv:11.0"])
-def test_old_internet_explorers_are_told_to_leave_answers_alone(agent: str) -> None:
+def test_xss_filter_of_internet_explorer_is_disabled(agent: str) -> None:
     server = Server()
     client = server.open_polling()
     assert client.post("4x", {"User-Agent": agent}).response().header("X-XSS-Protection") == "0"
@@ -295,11 +296,11 @@ def inject_by_middleware(server: Server, name: Any, value: Any) -> None:
     server.engine.use(lambda request: request.response_headers.update({name: value}))
 
 
-def inject_by_answer(server: Server, name: Any, value: Any) -> None:
+def inject_by_response(server: Server, name: Any, value: Any) -> None:
     server.engine.use(lambda request: HttpResponse(200, b"", [(name, value)]))
 
 
-@pytest.mark.parametrize("inject", [inject_by_hook, inject_by_middleware, inject_by_answer])
+@pytest.mark.parametrize("inject", [inject_by_hook, inject_by_middleware, inject_by_response])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -311,45 +312,44 @@ def inject_by_answer(server: Server, name: Any, value: Any) -> None:
         ("X-A", 7),
     ],
 )
-def test_a_header_that_would_break_the_answer_makes_it_a_500_for_that_client_alone(
+def test_invalid_response_header_sends_500_to_its_own_client_only(
     inject: Callable[[Server, Any, Any], None], name: Any, value: Any, transport: str
 ) -> None:
     server = Server()
     other = server.open_websocket()
     inject(server, name, value)
-    connection = knock(server, transport)
+    connection = open_session(server, transport)
     response = connection.response()
     assert response.status == 500
     assert response.header("Set-Cookie") is None
     assert connection.tcp.is_over
-    other.send("unharmed")
-    assert server.received == ["unharmed"]
+    other.send("still served")
+    assert server.received == ["still served"]
 
 
-def test_a_hook_that_fails_changes_nothing(transport: str) -> None:
+def test_error_in_a_hook_does_not_change_the_response(transport: str) -> None:
     server = Server()
 
     def fail(*args: object) -> None:
-        raise RuntimeError("bug")
+        raise RuntimeError("hook error")
 
     for event in ("headers", "initial_headers", "connection", "connection_error"):
         server.engine.on(event, fail)
-    assert knock(server, transport).response().status == greeted(transport)
-    assert knock(server, "polling", EIO="1").response().status == 400
+    assert open_session(server, transport).response().status == success_status(transport)
+    assert open_session(server, "polling", EIO="1").response().status == 400
 
 
-@pytest.mark.parametrize("asked", ["polling", "websocket"])
-async def test_a_client_that_left_gets_no_session_from_a_middleware_that_goes_on(
-    asked: str,
+async def test_no_session_opens_when_the_client_left_and_the_middleware_ignores_the_cancellation(
+    transport: str,
 ) -> None:
     server = Server()
 
     @server.engine.use
-    async def stubborn(request: HttpRequest) -> None:
+    async def ignore_cancellation(request: HttpRequest) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
 
-    if asked == "polling":
+    if transport == "polling":
         connection = server.get(transport="polling")
     else:
         connection = server.upgrade()

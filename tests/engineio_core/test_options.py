@@ -1,4 +1,4 @@
-"""Options: what makes no sense is refused when the engine is made, never later."""
+"""Options: defaults, and invalid values that the engine rejects at construction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from engineio_core import Engine, EngineOptions, HttpCompression, PerMessageDeflate
 
 
-def test_the_defaults_are_those_of_node() -> None:
+def test_defaults_match_the_node_server() -> None:
     options = EngineOptions()
     assert options.path == "/engine.io"
     assert tuple(options.transports) == ("polling", "websocket")
@@ -21,13 +21,13 @@ def test_the_defaults_are_those_of_node() -> None:
     assert (options.cookie, options.cors, options.allow_eio3) == (None, None, False)
 
 
-def test_an_engine_takes_options_or_their_names() -> None:
+def test_engine_accepts_options_or_keywords_but_not_both() -> None:
     assert Engine(ping_interval=3).options == Engine(EngineOptions(ping_interval=3)).options
     with pytest.raises(TypeError, match="exclude each other"):
         Engine(EngineOptions(), ping_interval=3)
 
 
-def test_an_unknown_option_is_refused_with_what_was_meant_or_with_the_known_ones() -> None:
+def test_unknown_option_is_rejected_with_a_suggestion_or_the_list_of_options() -> None:
     with pytest.raises(TypeError, match=r"unknown option ping_intervall: did you mean ping_int"):
         Engine(ping_intervall=3)
     with pytest.raises(TypeError, match=r"unknown option foo: the options are .*ping_interval"):
@@ -35,13 +35,13 @@ def test_an_unknown_option_is_refused_with_what_was_meant_or_with_the_known_ones
 
 
 @pytest.mark.parametrize("name", ["ping_interval", "ping_timeout"])
-def test_a_heartbeat_in_milliseconds_is_refused(name: str) -> None:
+def test_heartbeat_in_milliseconds_is_rejected(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} must be at most 3600 seconds.*did you mean 25"):
         Engine(**{name: 25_000})
 
 
 @pytest.mark.parametrize(
-    "given",
+    "options",
     [
         {"transports": []},
         {"transports": ["polling", "carrier pigeon"]},
@@ -70,13 +70,13 @@ def test_a_heartbeat_in_milliseconds_is_refused(name: str) -> None:
         {"allow_eio3": True},
     ],
 )
-def test_impossible_values_are_refused_at_construction(given: dict[str, Any]) -> None:
+def test_invalid_value_is_rejected_at_construction(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        Engine(**given)
+        Engine(**options)
 
 
 @pytest.mark.parametrize(
-    ("given", "text"),
+    ("options", "text"),
     [
         ({"cors": "*"}, r"cors must be a Cors instance or None, got '\*'"),
         ({"cookie": "io"}, "cookie must be a Cookie instance or None"),
@@ -84,37 +84,37 @@ def test_impossible_values_are_refused_at_construction(given: dict[str, Any]) ->
         ({"per_message_deflate": True}, "per_message_deflate must be a PerMessageDeflate"),
     ],
 )
-def test_what_is_no_such_object_is_refused_at_construction(
-    given: dict[str, Any], text: str
+def test_option_of_another_type_is_rejected_at_construction(
+    options: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(TypeError, match=text):
-        Engine(**given)
+        Engine(**options)
 
 
-def test_a_network_that_is_none_is_named_with_its_option() -> None:
+def test_error_of_an_invalid_network_names_the_option() -> None:
     with pytest.raises(ValueError, match=r"trusted_proxies must be a list of networks .*host bits"):
         Engine(trusted_proxies=["10.0.0.1/8"])
 
 
 @pytest.mark.parametrize(
-    ("kind", "given"),
+    ("kind", "options"),
     [
         (HttpCompression, {"threshold": -1}),
         (HttpCompression, {"level": 10}),
         (PerMessageDeflate, {"threshold": "1024"}),
     ],
 )
-def test_impossible_rules_of_compression_are_refused(kind: Any, given: dict[str, Any]) -> None:
+def test_invalid_compression_value_is_rejected(kind: Any, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        kind(**given)
+        kind(**options)
 
 
-def test_an_unknown_event_is_refused() -> None:
+def test_unknown_event_is_rejected() -> None:
     with pytest.raises(ValueError, match="unknown event 'disconnect'"):
         Engine().on("disconnect", print)
 
 
-def test_the_public_names_are_there() -> None:
+def test_all_public_names_exist() -> None:
     import engineio_core
 
     assert all(hasattr(engineio_core, name) for name in engineio_core.__all__)

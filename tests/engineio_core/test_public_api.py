@@ -1,4 +1,4 @@
-"""Public names: `help()` and completion show what a user calls, and nothing else."""
+"""Public names: `help()` and completion show only the documented API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Session alone, with a fake transport and a fake clock."""
+"""Session in isolation, with a fake transport and a fake clock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FakeTransport:
 
 
 class Stage:
-    """A session, its transport and the reasons of its ends."""
+    """Session with its transport and its recorded close reasons."""
 
     def __init__(self) -> None:
         clock = FakeClock()

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: a session ends once, and then nothing is left of it."""
+"""Random event sequences: each session ends exactly once and leaves no state behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STEPS = 60
 
 
 class World:
-    """One engine, its clients, and everything that may befall them."""
+    """Engine with clients, and the random events that affect them."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -30,7 +30,7 @@ class World:
             max_http_buffer_size=2_000,
         )
         self.ends: dict[str, int] = {}
-        self.late: list[str] = []
+        self.late_messages: list[str] = []
         self.server.engine.on("connection", self._watch)
         self.polling: list[PollingClient] = []
         self.websockets: list[WebSocketClient] = []
@@ -39,22 +39,22 @@ class World:
     def _watch(self, session: Session) -> None:
         self.ends[session.sid] = 0
 
-        def ended(reason: object, why: str) -> None:
+        def ended(reason: object, description: str) -> None:
             self.ends[session.sid] += 1
             assert session.sid not in self.server.engine.sessions
             if self.chance.random() < 0.2:
                 session.close()
 
-        def hear(message: str | bytes) -> None:
+        def receive(message: str | bytes) -> None:
             if self.ends[session.sid]:
-                self.late.append(session.sid)
+                self.late_messages.append(session.sid)
             self.chance.choice(
                 (session.close, session.pause_reading, lambda: session.send_text("echo"))
                 if self.chance.random() < 0.2
                 else (lambda: None,)
             )()
 
-        session.on_close, session.on_text, session.on_binary = ended, hear, hear
+        session.on_close, session.on_text, session.on_binary = ended, receive, receive
 
     def step(self) -> None:
         events: list[Callable[[], object]] = [
@@ -67,7 +67,7 @@ class World:
             events += [
                 lambda: self.connections.append(client.poll()),
                 lambda: self.connections.append(client.post(self.payload())),
-                lambda: self.half_a_post(client),
+                lambda: self.start_post(client),
                 lambda: self.upgrade(client),
             ]
         if self.websockets:
@@ -111,7 +111,7 @@ class World:
         if connection.response().status == 101:
             self.websockets.append(WebSocketClient(self.server, connection))
 
-    def half_a_post(self, client: PollingClient) -> None:
+    def start_post(self, client: PollingClient) -> None:
         connection = self.server.connect()
         target = self.server.target(transport="polling", sid=client.sid)
         connection.feed(http_request("POST", target, {"Content-Length": "9"}) + b"4hal")
@@ -119,17 +119,17 @@ class World:
 
     def check(self) -> None:
         for session in self.server.sessions:
-            is_known = session.sid in self.server.engine.sessions
-            assert is_known == (session.state is not SessionState.CLOSED)
-            assert self.ends[session.sid] == (0 if is_known else 1)
-            if not is_known:
+            is_open = session.sid in self.server.engine.sessions
+            assert is_open == (session.state is not SessionState.CLOSED)
+            assert self.ends[session.sid] == (0 if is_open else 1)
+            if not is_open:
                 assert session.outbox == ()
                 assert session._deadline is None
-        assert self.late == []
+        assert self.late_messages == []
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))
-def test_a_session_ends_once_whatever_happens(batch: int) -> None:
+def test_session_ends_once_in_any_event_sequence(batch: int) -> None:
     for seed in range(batch, SEQUENCES, BATCHES):
         world = World(seed)
         for _ in range(STEPS):
@@ -138,7 +138,7 @@ def test_a_session_ends_once_whatever_happens(batch: int) -> None:
         world.check()
         assert world.server.engine.sessions == {}
         assert set(world.ends.values()) <= {1}
-        # Everything that was planned comes to its end by itself.
+        # All timers expire without further events.
         world.server.clock.advance(200)
         assert world.server.clock.pending == 0
         assert world.server.engine._connections == set()

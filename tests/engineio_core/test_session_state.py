@@ -1,4 +1,4 @@
-"""The two tables: every state can be left but the last, and nothing leads back from there."""
+"""Transition tables of the session and of the upgrade."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_every_state_has_a_row() -> None:
     assert set(UPGRADE_TRANSITIONS) == set(UpgradeState)
 
 
-def test_only_the_last_states_are_without_a_way_on() -> None:
+def test_only_the_final_states_have_no_transitions() -> None:
     assert [state for state, row in SESSION_TRANSITIONS.items() if not row] == [SessionState.CLOSED]
     assert [state for state, row in UPGRADE_TRANSITIONS.items() if not row] == [UpgradeState.FINAL]
 

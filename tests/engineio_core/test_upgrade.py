@@ -1,4 +1,4 @@
-"""The change from polling to WebSocket: the probe, its races, and that no message is lost."""
+"""Upgrade from polling to WebSocket: the probe, races and message order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.helpers.client import PollingClient, Server, WebSocketClient
 from tests.helpers.wire import BINARY, DELIVERIES, TEXT, Delivery, client_frame, text_frame
 
 
-def upgraded(server: Server) -> WebSocketClient:
+def open_upgraded(server: Server) -> WebSocketClient:
     candidate = server.open_polling().upgrade()
     candidate.send_packet("2probe")
     assert candidate.texts() == ["3probe"]
@@ -17,7 +17,7 @@ def upgraded(server: Server) -> WebSocketClient:
     return candidate
 
 
-def test_a_probe_is_answered_and_the_pending_poll_is_released_at_once() -> None:
+def test_probe_receives_a_pong_and_releases_the_pending_poll() -> None:
     server = Server()
     client = server.open_polling()
     poll = client.poll()
@@ -27,7 +27,7 @@ def test_a_probe_is_answered_and_the_pending_poll_is_released_at_once() -> None:
     assert poll.response().text == "6"
 
 
-def test_a_poll_that_comes_after_the_probe_is_released_at_once() -> None:
+def test_poll_after_the_probe_is_released_immediately() -> None:
     server = Server()
     client = server.open_polling()
     client.upgrade().send_packet("2probe")
@@ -35,7 +35,7 @@ def test_a_poll_that_comes_after_the_probe_is_released_at_once() -> None:
     assert client.poll().response().text == "6"
 
 
-def test_a_candidate_that_says_nothing_does_not_release_polls() -> None:
+def test_silent_candidate_does_not_release_polls() -> None:
     server = Server()
     client = server.open_polling()
     client.upgrade()
@@ -45,9 +45,9 @@ def test_a_candidate_that_says_nothing_does_not_release_polls() -> None:
     assert poll.response().text == "4hi"
 
 
-def test_after_the_upgrade_everything_goes_over_the_websocket() -> None:
+def test_messages_use_the_websocket_after_the_upgrade() -> None:
     server = Server(echo=True)
-    websocket = upgraded(server)
+    websocket = open_upgraded(server)
     assert server.session.transport.name == "websocket"
     websocket.send("text")
     websocket.send(b"\x00")
@@ -55,22 +55,22 @@ def test_after_the_upgrade_everything_goes_over_the_websocket() -> None:
     assert server.session.request.query["transport"] == "polling"
 
 
-def test_the_session_is_told_of_its_upgrade() -> None:
+def test_upgrade_callback_is_called_with_the_new_transport() -> None:
     server = Server()
-    told: list[str] = []
+    upgrades: list[str] = []
     server.engine.on("connection", lambda session: setattr(
-        session, "on_upgrade", lambda: told.append(session.transport.name)
+        session, "on_upgrade", lambda: upgrades.append(session.transport.name)
     ))  # fmt: skip
-    upgraded(server)
-    assert told == ["websocket"]
+    open_upgraded(server)
+    assert upgrades == ["websocket"]
 
 
-def test_a_listener_that_fails_at_the_upgrade_loses_no_message() -> None:
+def test_error_in_the_upgrade_callback_loses_no_message() -> None:
     server = Server()
     client = server.open_polling()
 
     def fail() -> None:
-        raise RuntimeError("bug")
+        raise RuntimeError("callback error")
 
     server.session.on_upgrade = fail
     server.session.send_text("kept")
@@ -79,7 +79,7 @@ def test_a_listener_that_fails_at_the_upgrade_loses_no_message() -> None:
     assert candidate.messages() == ["kept"]
 
 
-def test_an_upgrade_without_a_probe_is_taken() -> None:
+def test_upgrade_without_a_probe_is_accepted() -> None:
     server = Server()
     candidate = server.open_polling().upgrade()
     candidate.send_packet("5")
@@ -87,7 +87,7 @@ def test_an_upgrade_without_a_probe_is_taken() -> None:
     assert server.received == ["hello"]
 
 
-def test_probe_upgrade_and_messages_may_come_in_the_segment_of_the_handshake() -> None:
+def test_upgrade_succeeds_when_all_packets_arrive_with_the_handshake() -> None:
     server = Server(echo=True)
     client = server.open_polling()
     candidate = client.upgrade(tail=b"".join(map(text_frame, ("2probe", "5", "4first"))))
@@ -95,7 +95,7 @@ def test_probe_upgrade_and_messages_may_come_in_the_segment_of_the_handshake() -
 
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
-def test_an_upgrade_goes_through_however_it_is_cut(deliver: Delivery) -> None:
+def test_upgrade_succeeds_in_any_segmentation(deliver: Delivery) -> None:
     server = Server(echo=True)
     candidate = server.open_polling().upgrade()
     wire = [text_frame(each) for each in ("2probe", "5", "4a")] + [client_frame(BINARY, b"\x01")]
@@ -103,16 +103,16 @@ def test_an_upgrade_goes_through_however_it_is_cut(deliver: Delivery) -> None:
     assert candidate.packets() == ["3probe", "4a", b"\x01"]
 
 
-def test_polling_requests_are_refused_after_the_upgrade() -> None:
+def test_polling_request_is_refused_after_the_upgrade() -> None:
     server = Server()
-    websocket = upgraded(server)
+    websocket = open_upgraded(server)
     for method in ("GET", "POST"):
         response = server.send(method, body=b"4x", transport="polling", sid=websocket.sid)
         assert response.response().json == {"code": 3, "message": "Bad request"}
     assert server.closed == []
 
 
-def test_a_poll_that_is_pending_at_the_upgrade_is_released_with_a_noop() -> None:
+def test_poll_pending_at_the_upgrade_receives_a_noop() -> None:
     server = Server()
     client = server.open_polling()
     poll = client.poll()
@@ -121,7 +121,7 @@ def test_a_poll_that_is_pending_at_the_upgrade_is_released_with_a_noop() -> None
     assert server.closed == []
 
 
-def test_a_poll_that_dies_after_the_upgrade_harms_nobody() -> None:
+def test_lost_poll_after_the_upgrade_does_not_close_the_session() -> None:
     server = Server()
     client = server.open_polling()
     poll = client.poll()
@@ -130,9 +130,9 @@ def test_a_poll_that_dies_after_the_upgrade_harms_nobody() -> None:
     assert server.closed == []
 
 
-def test_a_session_upgrades_once() -> None:
+def test_second_upgrade_of_a_session_is_closed() -> None:
     server = Server()
-    websocket = upgraded(server)
+    websocket = open_upgraded(server)
     second = server.upgrade(sid=websocket.sid)
     assert second.response().status == 101
     assert [(frame.opcode, frame.payload) for frame in second.frames()] == [(8, b"")]
@@ -140,7 +140,7 @@ def test_a_session_upgrades_once() -> None:
     assert server.received == ["still here"]
 
 
-def test_a_second_candidate_is_closed_and_the_first_goes_on() -> None:
+def test_second_candidate_is_closed_and_the_first_continues() -> None:
     server = Server()
     client = server.open_polling()
     first = client.upgrade()
@@ -152,37 +152,37 @@ def test_a_second_candidate_is_closed_and_the_first_goes_on() -> None:
     assert server.closed == []
 
 
-def test_a_session_that_began_as_a_websocket_is_not_taken_over() -> None:
+def test_upgrade_of_a_websocket_session_is_closed() -> None:
     server = Server()
     owner = server.open_websocket()
-    thief = server.upgrade(tail=text_frame("5"), sid=owner.sid)
-    thief.response()
-    assert thief.frames()[0].opcode == 8
-    owner.send("still mine")
-    assert server.received == ["still mine"]
+    candidate = server.upgrade(tail=text_frame("5"), sid=owner.sid)
+    candidate.response()
+    assert candidate.frames()[0].opcode == 8
+    owner.send("still open")
+    assert server.received == ["still open"]
 
 
-def test_an_upgrade_that_was_not_offered_is_refused() -> None:
+def test_upgrade_is_refused_when_upgrades_are_disabled() -> None:
     server = Server(allow_upgrades=False)
     client = server.open_polling()
     assert server.upgrade(sid=client.sid).response().status == 400
-    client.send("goes on")
-    assert server.received == ["goes on"]
+    client.send("continues")
+    assert server.received == ["continues"]
 
 
 @pytest.mark.parametrize("packet", ["4hello", "2", "2probe2", "3probe", "6", "nonsense", ""])
-def test_another_packet_before_the_upgrade_closes_the_candidate_alone(packet: str) -> None:
+def test_other_packet_before_the_upgrade_closes_only_the_candidate(packet: str) -> None:
     server = Server()
     client = server.open_polling()
     candidate = client.upgrade()
     candidate.send_packet(packet)
     assert candidate.close_code == 1005
     assert (server.received, server.closed) == ([], [])
-    client.send("goes on")
-    assert server.received == ["goes on"]
+    client.send("continues")
+    assert server.received == ["continues"]
 
 
-def test_a_binary_message_before_the_upgrade_closes_the_candidate_alone() -> None:
+def test_binary_message_before_the_upgrade_closes_only_the_candidate() -> None:
     server = Server()
     candidate = server.open_polling().upgrade()
     candidate.send(b"\x00")
@@ -190,7 +190,7 @@ def test_a_binary_message_before_the_upgrade_closes_the_candidate_alone() -> Non
     assert (server.received, server.closed) == ([], [])
 
 
-def test_a_second_probe_closes_the_candidate_alone() -> None:
+def test_second_probe_closes_only_the_candidate() -> None:
     server = Server()
     candidate = server.open_polling().upgrade()
     candidate.send_packet("2probe")
@@ -199,8 +199,8 @@ def test_a_second_probe_closes_the_candidate_alone() -> None:
     assert server.closed == []
 
 
-def try_again(client: PollingClient) -> None:
-    """The session polls on, and another candidate may come."""
+def check_polling_and_upgrade(client: PollingClient) -> None:
+    """Assert that the session still polls and accepts another candidate."""
     poll = client.poll()
     assert poll.responses() == []
     client.session.send_text("polled")
@@ -211,45 +211,45 @@ def try_again(client: PollingClient) -> None:
     assert client.session.transport.name == "websocket"
 
 
-@pytest.mark.parametrize("last_words", [None, "2probe"])
-def test_a_candidate_that_takes_too_long_is_closed_and_may_be_followed(
-    last_words: str | None,
+@pytest.mark.parametrize("last_packet", [None, "2probe"])
+def test_candidate_is_closed_after_the_upgrade_timeout_and_another_is_accepted(
+    last_packet: str | None,
 ) -> None:
     server = Server(upgrade_timeout=5)
     client = server.open_polling()
     candidate = client.upgrade()
-    if last_words is not None:
-        candidate.send_packet(last_words)
+    if last_packet is not None:
+        candidate.send_packet(last_packet)
     server.clock.advance(4.9)
     assert candidate.close_code is None
     server.clock.advance(0.2)
     assert candidate.close_code == 1005
     candidate.send_packet("5")
     assert server.session.transport.name == "polling"
-    try_again(client)
+    check_polling_and_upgrade(client)
 
 
-@pytest.mark.parametrize("last_words", [None, "2probe"])
-@pytest.mark.parametrize("way", ["lose", "close frame", "rsv bits"])
-def test_a_candidate_that_dies_leaves_the_session_with_polling(
-    way: str, last_words: str | None
+@pytest.mark.parametrize("last_packet", [None, "2probe"])
+@pytest.mark.parametrize("failure", ["lose", "close frame", "rsv bits"])
+def test_session_keeps_polling_when_the_candidate_fails(
+    failure: str, last_packet: str | None
 ) -> None:
     server = Server()
     client = server.open_polling()
     candidate = client.upgrade()
-    if last_words is not None:
-        candidate.send_packet(last_words)
-    if way == "lose":
+    if last_packet is not None:
+        candidate.send_packet(last_packet)
+    if failure == "lose":
         candidate.tcp.lose()
-    elif way == "close frame":
+    elif failure == "close frame":
         candidate.frame(8, b"\x03\xe8")
     else:
         candidate.frame(TEXT, b"5", rsv=4)
     assert server.closed == []
-    try_again(client)
+    check_polling_and_upgrade(client)
 
 
-def test_a_candidate_does_not_outlive_its_session() -> None:
+def test_candidate_is_closed_when_the_session_ends() -> None:
     server = Server(ping_interval=1, ping_timeout=1, upgrade_timeout=60)
     candidate = server.open_polling().upgrade()
     server.clock.advance(3)
@@ -258,7 +258,7 @@ def test_a_candidate_does_not_outlive_its_session() -> None:
     assert not server.engine.sessions
 
 
-def test_a_session_that_closes_takes_no_candidate() -> None:
+def test_candidate_of_a_closing_session_is_closed() -> None:
     server = Server()
     client = server.open_polling()
     server.session.close()
@@ -267,7 +267,7 @@ def test_a_session_that_closes_takes_no_candidate() -> None:
     assert client.poll().response().text == "6\x1e1"
 
 
-def test_no_message_is_lost_doubled_or_overtaken_by_the_upgrade() -> None:
+def test_upgrade_keeps_every_message_once_and_in_order() -> None:
     server = Server()
     client = server.open_polling()
     session: Session = server.session
@@ -288,15 +288,15 @@ def test_no_message_is_lost_doubled_or_overtaken_by_the_upgrade() -> None:
     client.send("in 0")
     poll = client.poll()
     candidate = client.upgrade()
-    emit(2)  # the poll that is pending takes them
+    emit(2)  # the pending poll sends them
     arrived += [record[1:] for record in poll.response().text.split("\x1e")]
     client.send("in 1")
     emit(2)
     candidate.send_packet("2probe")
     emit(2)
-    fetch()  # what waited comes before the noop
+    fetch()  # queued packets precede the noop
     client.send("in 2")
-    emit(3)  # nobody polls any more: they wait
+    emit(3)  # no poll follows: the packets are queued
     candidate.feed(text_frame("5") + text_frame("4in 3"))
     emit(3)
     candidate.send("in 4")
@@ -305,7 +305,7 @@ def test_no_message_is_lost_doubled_or_overtaken_by_the_upgrade() -> None:
     assert server.received == [f"in {number}" for number in range(5)]
 
 
-def test_an_upload_that_is_under_way_at_the_upgrade_is_delivered() -> None:
+def test_upload_in_progress_at_the_upgrade_is_delivered() -> None:
     server = Server()
     client = server.open_polling()
     post = server.connect()
@@ -319,7 +319,7 @@ def test_an_upload_that_is_under_way_at_the_upgrade_is_delivered() -> None:
     assert server.received == ["byte", "after"]
 
 
-def test_reading_that_is_paused_stays_paused_over_the_upgrade() -> None:
+def test_paused_reading_stays_paused_after_the_upgrade() -> None:
     server = Server()
     client = server.open_polling()
     server.session.pause_reading()
@@ -332,31 +332,31 @@ def test_reading_that_is_paused_stays_paused_over_the_upgrade() -> None:
     assert server.received == ["later"]
 
 
-def test_another_engine_on_another_path_is_not_disturbed() -> None:
+def test_engines_on_different_paths_are_independent() -> None:
     one, two = Server(path="/one", echo=True), Server(path="/two", echo=True)
     assert one.get(transport="polling").response().status == 200
     elsewhere = one.connect()
     elsewhere.request("GET", two.target(transport="polling"))
     assert elsewhere.response().status == 404
-    websocket = upgraded(two)
+    websocket = open_upgraded(two)
     websocket.send("fine")
     assert websocket.messages() == ["fine"]
 
 
-def test_a_close_reaches_a_client_that_has_stopped_to_poll_for_its_upgrade() -> None:
+def test_close_during_an_upgrade_reaches_the_websocket_of_a_client_that_stopped_polling() -> None:
     server = Server()
     client = server.open_polling()
     candidate = client.upgrade()
     candidate.send_packet("2probe")
-    server.session.send_text("last words")
+    server.session.send_text("last message")
     server.session.close()
     candidate.send_packet("5")
-    assert candidate.packets() == ["3probe", "4last words"]
+    assert candidate.packets() == ["3probe", "4last message"]
     assert candidate.is_over
     assert server.reasons == ["forced close"]
 
 
-def test_a_close_during_an_upgrade_reaches_a_client_that_polls_on() -> None:
+def test_close_during_an_upgrade_reaches_a_client_that_keeps_polling() -> None:
     server = Server()
     client = server.open_polling()
     candidate = client.upgrade()
@@ -367,7 +367,7 @@ def test_a_close_during_an_upgrade_reaches_a_client_that_polls_on() -> None:
 
 
 @pytest.mark.parametrize("probes", [False, True])
-def test_a_candidate_that_sends_no_utf_8_is_told_so_and_the_session_goes_on(probes: bool) -> None:
+def test_candidate_closes_with_1007_when_its_text_is_not_utf_8(probes: bool) -> None:
     server = Server()
     client = server.open_polling()
     candidate = client.upgrade()

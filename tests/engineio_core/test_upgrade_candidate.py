@@ -1,4 +1,4 @@
-"""UpgradeCandidate alone: a fake transport and two recording callbacks replace the session."""
+"""UpgradeCandidate in isolation: a fake transport and two callbacks replace the session."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FakeTransport:
 
 
 class Stage:
-    """A candidate, and everything that it calls."""
+    """Candidate with its transport and its recorded calls."""
 
     def __init__(self, *illegal: UpgradeEvent) -> None:
         self.illegal = illegal
