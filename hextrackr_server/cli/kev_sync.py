@@ -101,4 +101,9 @@ def _print_result(result: dict[str, Any]) -> int:
         if f"{name}Entries" in result:
             print(f"  {name:<10} {result[f'{name}Entries']:>9,}")
     print(f"  open here  {result['matchedCount']:>9,}")
+    if count := result.get("problemEntries", 0):
+        print(f"  unusable   {count:>9,}   (their stored state is unchanged)")
+        for problem in result["problems"]:
+            cve = f"{problem['cve_id']}: " if problem["cve_id"] else ""
+            print(f"    entry {problem['number']}: {escape(cve + problem['message'])}")
     return 0

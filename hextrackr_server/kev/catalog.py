@@ -1,12 +1,16 @@
-"""Parses and validates CISA's catalog of known exploited vulnerabilities (KEV).
+"""Parses and validates CISA's catalog of known exploited vulnerabilities (KEV), as JSON or CSV.
 
-`fetcher` obtains the bytes of the catalog, `store` saves its entries.
+An unusable entry does not cost the others: the catalog reports it, and the stored state of its CVE
+stays. `fetcher` obtains the bytes of the catalog, `store` saves its entries.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -14,6 +18,9 @@ from hextrackr_server.errors import HexTrackrError
 from hextrackr_server.text import clean, clean_text, iso_date
 
 MAXIMUM_ENTRIES = 100_000
+#: A catalog with a larger share of unusable entries is refused: its format has changed.
+MAXIMUM_UNUSABLE = 0.5
+_CSV_COLUMNS: Final = ("cveID", "dateAdded", "dueDate")
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 
 
@@ -37,11 +44,25 @@ class KevEntry(NamedTuple):
     cwes: str
 
 
+class EntryProblem(NamedTuple):
+    """An entry that was not taken as it is; entries are numbered from 1."""
+
+    number: int
+    cve_id: str
+    message: str
+
+
 class Catalog(NamedTuple):
-    """A complete catalog with its entries by CVE ID."""
+    """A catalog with its usable entries by CVE ID.
+
+    `unsettled` are the CVEs of unusable or contradictory entries: their stored state stays. An
+    unsettled entry of `entries` applies only if nothing is stored.
+    """
 
     version: str
     entries: dict[str, KevEntry]
+    unsettled: frozenset[str] = frozenset()
+    problems: tuple[EntryProblem, ...] = ()
 
 
 class _Item(msgspec.Struct, rename="camel"):
@@ -61,56 +82,163 @@ class _Item(msgspec.Struct, rename="camel"):
 class _Feed(msgspec.Struct, rename="camel"):
     catalog_version: str
     count: int
-    vulnerabilities: list[_Item]
+    vulnerabilities: list[msgspec.Raw]
 
 
-_decoder = msgspec.json.Decoder(_Feed)
+class _Named(msgspec.Struct):
+    cve_id: Any = msgspec.field(name="cveID", default=None)
+
+
+_feed_decoder = msgspec.json.Decoder(_Feed)
+_item_decoder = msgspec.json.Decoder(_Item)
+_name_decoder = msgspec.json.Decoder(_Named)
+
+
+class _EntryError(Exception):
+    """An unusable entry; `cve_id` is its CVE, if that is readable."""
+
+    def __init__(self, message: str, cve_id: str = "") -> None:
+        super().__init__(message)
+        self.cve_id = cve_id
 
 
 def parse_catalog(body: bytes) -> Catalog:
-    """Return the catalog of a feed; raise KevError if any part of the feed is invalid."""
+    """Return the catalog of a JSON feed or a CSV file.
+
+    Raises KevError if the file is not a catalog, or if too many of its entries are unusable.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    if body.lstrip()[:1] in (b"{", b"["):
+        version, items = _read_feed(body)
+    else:
+        version, items = _read_csv(body)
+    if not 1 <= len(items) <= MAXIMUM_ENTRIES:
+        raise KevError(f"a catalog must have 1 to {MAXIMUM_ENTRIES} entries, got {len(items)}")
+    return _collect(version, items)
+
+
+def _read_feed(body: bytes) -> tuple[str, list[msgspec.Raw | dict[str, str]]]:
     try:
-        feed = _decoder.decode(body)
+        feed = _feed_decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise KevError(f"the catalog does not have CISA's format: {error}") from error
-    items = feed.vulnerabilities
-    if feed.count != len(items):
+    if feed.count != len(feed.vulnerabilities):
         message = f"the catalog must have as many entries as its count, {feed.count}"
-        raise KevError(f"{message}, got {len(items)}")
-    if not items or len(items) > MAXIMUM_ENTRIES:
-        raise KevError(f"a catalog must have 1 to {MAXIMUM_ENTRIES} entries, got {len(items)}")
+        raise KevError(f"{message}, got {len(feed.vulnerabilities)}")
+    return clean(feed.catalog_version, 64), list(feed.vulnerabilities)
+
+
+def _read_csv(body: bytes) -> tuple[str, list[msgspec.Raw | dict[str, str]]]:
+    """Return the rows of CISA's CSV file, whose version is the newest day of its entries."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise KevError(f"the catalog does not have CISA's format: {error}") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
+    names = reader.fieldnames or []
+    if missing := [name for name in _CSV_COLUMNS if name not in names]:
+        raise KevError(
+            "the catalog does not have CISA's format: a CSV catalog must have the columns "
+            f"{', '.join(_CSV_COLUMNS)}; missing: {', '.join(missing)}"
+        )
+    try:
+        rows: list[msgspec.Raw | dict[str, str]] = [
+            {name: value for name, value in row.items() if isinstance(value, str)} for row in reader
+        ]
+    except csv.Error as error:
+        raise KevError(f"the catalog does not have CISA's format: {error}") from error
+    days = (iso_date(row.get("dateAdded", "")) for row in rows if isinstance(row, dict))
+    newest = max((day for day in days if day), default="")
+    return f"CSV {newest}".strip(), rows
+
+
+def _collect(version: str, items: Iterable[msgspec.Raw | dict[str, str]]) -> Catalog:
     entries: dict[str, KevEntry] = {}
+    unsettled: set[str] = set()
+    problems: list[EntryProblem] = []
+    number = unusable = 0
     for number, item in enumerate(items, 1):
-        entry = _entry(number, item)
-        if entry.cve_id in entries:
-            raise KevError(f"entry {number}: {entry.cve_id} is in the catalog twice")
-        entries[entry.cve_id] = entry
-    return Catalog(clean(feed.catalog_version, 64), entries)
+        try:
+            entry = _entry(_item_of(item))
+        except _EntryError as error:
+            problems.append(EntryProblem(number, error.cve_id, str(error)))
+            unsettled.add(error.cve_id)
+            unusable += 1
+            continue
+        former = entries.setdefault(entry.cve_id, entry)
+        if former is not entry:
+            same = former == entry
+            message = "the CVE is in the catalog twice" + ("" if same else ", with other values")
+            problems.append(EntryProblem(number, entry.cve_id, message))
+            if not same:
+                unsettled.add(entry.cve_id)
+    if not entries or unusable > MAXIMUM_UNUSABLE * number:
+        first = problems[0]
+        raise KevError(
+            f"{unusable} of {number} entries are unusable, the first is entry {first.number}: "
+            f"{first.message}"
+        )
+    return Catalog(version, entries, frozenset(unsettled) - {""}, tuple(problems))
 
 
-def _entry(number: int, item: _Item) -> KevEntry:
+def _item_of(item: msgspec.Raw | dict[str, str]) -> _Item:
+    if isinstance(item, dict):
+        return _item_of_row(item)
+    try:
+        return _item_decoder.decode(item)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _EntryError(str(error), _readable_cve(item)) from None
+
+
+def _item_of_row(row: dict[str, str]) -> _Item:
+    return _Item(
+        cve_id=row.get("cveID", ""),
+        vendor_project=row.get("vendorProject", ""),
+        product=row.get("product", ""),
+        vulnerability_name=row.get("vulnerabilityName", ""),
+        date_added=row.get("dateAdded", ""),
+        short_description=row.get("shortDescription", ""),
+        required_action=row.get("requiredAction", ""),
+        due_date=row.get("dueDate", ""),
+        known_ransomware_campaign_use=row.get("knownRansomwareCampaignUse", ""),
+        notes=row.get("notes", ""),
+        cwes=[each for each in row.get("cwes", "").split(",") if each.strip()],
+    )
+
+
+def _readable_cve(item: msgspec.Raw) -> str:
+    try:
+        name = _name_decoder.decode(item).cve_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ""
+    cve = name.strip().upper() if isinstance(name, str) else ""
+    return cve if _CVE.fullmatch(cve) else ""
+
+
+def _entry(item: _Item) -> KevEntry:
     cve = item.cve_id.strip().upper()
     if not _CVE.fullmatch(cve):
-        message = f"{clean(item.cve_id, 40)!r} is not a CVE ID (expected e.g. CVE-2024-1000)"
-        raise KevError(f"entry {number}: {message}")
+        raise _EntryError(
+            f"{clean(item.cve_id, 40)!r} is not a CVE ID (expected e.g. CVE-2024-1000)"
+        )
     return KevEntry(
         cve_id=cve,
-        date_added=_date(number, "dateAdded", item.date_added),
+        date_added=_date(cve, "dateAdded", item.date_added),
         vulnerability_name=clean(item.vulnerability_name.strip(), 1000),
         vendor_project=clean(item.vendor_project.strip(), 255),
         product=clean(item.product.strip(), 255),
         short_description=clean_text(item.short_description.strip()),
         required_action=clean_text(item.required_action.strip()),
-        due_date=_date(number, "dueDate", item.due_date),
+        due_date=_date(cve, "dueDate", item.due_date),
         known_ransomware_use=int(item.known_ransomware_campaign_use.strip().lower() == "known"),
         notes=clean_text((item.notes or "").strip()),
         cwes=",".join(clean(each.strip(), 32) for each in (item.cwes or [])[:50]),
     )
 
 
-def _date(number: int, name: str, written: str) -> str:
+def _date(cve: str, name: str, written: str) -> str:
     day = iso_date(written.strip())
     if day is None:
         message = f"{name} must be a date such as 2025-09-30, got {clean(written, 40)!r}"
-        raise KevError(f"entry {number}: {message}")
+        raise _EntryError(message, cve)
     return day

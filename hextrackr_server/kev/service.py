@@ -38,6 +38,8 @@ JITTER = 0.05
 #: Interval of checking the wall clock: a timer does not notice that the clock was set or that
 #: the machine slept.
 CHECK_SECONDS = 3600.0
+#: Problems of entries that a result contains; all are counted.
+MAXIMUM_PROBLEMS = 20
 
 
 class KevService:
@@ -191,11 +193,18 @@ class KevService:
             total=total,
             matchedCount=matched,
             catalogVersion=catalog.version,
+            **({"problemEntries": len(catalog.problems)} if catalog.problems else {}),
         )
         logger.info(
             "kev synchronized",
             extra=log_setup.fields(total=total, new=len(difference.new), matched=matched),
         )
+        problems = catalog.problems
+        if problems:
+            logger.warning(
+                "kev entries kept as they were",
+                extra=log_setup.fields(number=len(problems), first=problems[0].message),
+            )
         return {
             "success": True,
             "totalKevs": total,
@@ -205,6 +214,8 @@ class KevService:
             "newEntries": len(difference.new),
             "changedEntries": len(difference.changed),
             "removedEntries": len(difference.removed),
+            "problemEntries": len(problems),
+            "problems": [problem._asdict() for problem in problems[:MAXIMUM_PROBLEMS]],
         }
 
     def _fetch(self, force: bool) -> Fetched:

@@ -75,17 +75,19 @@ class KevStore:
     ) -> Difference:
         """Replace the stored catalog and return the difference.
 
+        The stored state of unsettled CVEs stays.
+
         Raises KevError, and changes nothing, if too many entries are missing and `force` is false.
         `progress` is called with the number of entries written so far, every 250 entries.
         """
         with self._database.writing() as connection:
             known = _known(connection)
+            catalog = _without_unsettled(catalog, known)
             difference = _difference(known, catalog)
             if not force and len(difference.removed) > MAXIMUM_LOSS * len(known):
                 raise KevError(
                     f"the catalog lost {len(difference.removed)} of {len(known)} entries: "
                     "synchronize with force if that is right"
-                    "force it if that is right"
                 )
             _write_entries(connection, catalog, now_ms, progress)
             for chunk in _chunks(difference.removed):
@@ -137,6 +139,13 @@ def _known(connection: Connection) -> dict[str, tuple[Any, ...]]:
     return {row[0]: tuple(row[1:]) for row in connection.execute(query)}
 
 
+def _without_unsettled(catalog: Catalog, known: dict[str, tuple[Any, ...]]) -> Catalog:
+    """Return the catalog without the entries whose stored state stays."""
+    kept = catalog.unsettled & known.keys()
+    entries = {cve: entry for cve, entry in catalog.entries.items() if cve not in kept}
+    return catalog._replace(entries=entries)
+
+
 def _difference(known: dict[str, tuple[Any, ...]], catalog: Catalog) -> Difference:
     entries = catalog.entries
     return Difference(
@@ -146,7 +155,7 @@ def _difference(known: dict[str, tuple[Any, ...]], catalog: Catalog) -> Differen
             for cve, entry in entries.items()
             if cve in known and known[cve] != tuple(getattr(entry, name) for name in _COMPARED)
         ),
-        removed=tuple(cve for cve in known if cve not in entries),
+        removed=tuple(cve for cve in known if cve not in entries and cve not in catalog.unsettled),
     )
 
 

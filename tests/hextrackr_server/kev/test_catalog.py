@@ -10,7 +10,10 @@ import pytest
 
 from hextrackr_server.kev.catalog import KevError, parse_catalog
 from hextrackr_server.kev.fetcher import ATTEMPTS, KevFetcher, read_file
-from tests.hextrackr_server.kev_support import HOSTS, Source, feed, item, running_source
+from tests.hextrackr_server.kev_support import HOSTS, Source, feed, item, many, running_source
+
+SAMPLES = Path(__file__).parents[1] / "imports" / "formats" / "samples"
+CSV_SAMPLE = SAMPLES / "16_cisa_kev.csv"
 
 
 def test_catalog_is_parsed_with_all_properties() -> None:
@@ -41,17 +44,62 @@ def test_catalog_is_parsed_without_optional_properties() -> None:
         (b'{"vulnerabilities": []}', "CISA's format"),
         (feed(), "0 entries"),
         (feed(item(), count=2), "as many entries as its count, 2, got 1"),
-        (feed(item("CVE-1-1")), "entry 1: 'CVE-1-1' is not a CVE ID"),
-        (feed(item("<script>")), "not a CVE"),
-        (feed(item(), item()), "in the catalog twice"),
-        (feed(item(dueDate="soon")), "dueDate must be a date such as 2025-09-30, got 'soon'"),
-        (feed(item(product=5)), "CISA's format"),
-        (feed({"cveID": "CVE-2024-1000"}), "CISA's format"),
+        (feed(item("CVE-1-1")), "1 of 1 entries are unusable.*'CVE-1-1' is not a CVE ID"),
+        (feed(item(), *(item("<script>") for _ in range(2))), "2 of 3 entries are unusable"),
+        (b"a,b\n1,2\n", "must have the columns cveID, dateAdded, dueDate"),
+        (b"cveID,dateAdded,dueDate\n", "0 entries"),
     ],
 )
 def test_invalid_catalog_is_refused_with_the_reason(body: bytes, reason: str) -> None:
     with pytest.raises(KevError, match=reason):
         parse_catalog(body)
+
+
+@pytest.mark.parametrize(
+    ("entry", "cve", "message"),
+    [
+        (item("CVE-1-1"), "", "'CVE-1-1' is not a CVE ID"),
+        (item("CVE-2024-5", dueDate="soon"), "", "not a CVE ID"),
+        (item("CVE-2024-5000", dueDate="soon"), "CVE-2024-5000", "dueDate must be a date"),
+        (item("CVE-2024-5000", product=5), "CVE-2024-5000", "Expected `str`, got `int`"),
+        ({"cveID": "CVE-2024-5000"}, "CVE-2024-5000", "missing required field"),
+        ({"cveID": 5}, "", "Expected `str`, got `int`"),
+    ],
+)
+def test_unusable_entry_is_reported_and_the_others_are_taken(
+    entry: dict[str, Any], cve: str, message: str
+) -> None:
+    catalog = parse_catalog(feed(*many(9), entry))
+    assert len(catalog.entries) == 9
+    (problem,) = catalog.problems
+    assert (problem.number, problem.cve_id) == (10, cve)
+    assert message in problem.message
+    assert catalog.unsettled == ({cve} if cve else set())
+
+
+def test_repeated_entry_is_taken_once_and_reported() -> None:
+    catalog = parse_catalog(feed(*many(9), item("CVE-2024-1000")))
+    assert (len(catalog.entries), catalog.unsettled) == (9, frozenset())
+    assert [problem.message for problem in catalog.problems] == ["the CVE is in the catalog twice"]
+
+
+def test_contradictory_entries_leave_their_cve_unsettled() -> None:
+    catalog = parse_catalog(feed(*many(9), item("CVE-2024-1000", product="Switch")))
+    assert catalog.unsettled == {"CVE-2024-1000"}
+    assert catalog.entries["CVE-2024-1000"].product == "Router"
+
+
+def test_byte_order_mark_is_skipped() -> None:
+    assert len(parse_catalog(b"\xef\xbb\xbf" + feed(item())).entries) == 1
+
+
+def test_csv_catalog_is_parsed_like_the_feed() -> None:
+    catalog = parse_catalog(CSV_SAMPLE.read_bytes())
+    assert catalog.version == "CSV 2030-05-03"
+    assert set(catalog.entries) == {"CVE-2030-16001", "CVE-2030-16002"}
+    entry = catalog.entries["CVE-2030-16001"]
+    assert (entry.known_ransomware_use, entry.cwes) == (1, "CWE-79,CWE-80")
+    assert [problem.cve_id for problem in catalog.problems] == ["CVE-2030-16003"]
 
 
 # -- fetching

@@ -78,6 +78,19 @@ def online(workbench: Workbench, source: Source, interval: float = 0.0) -> KevHa
     return KevHarness(workbench, KevFetcher(source.url, HOSTS, wait=lambda _: None), interval)
 
 
+async def test_unusable_entry_keeps_its_stored_state(harness: KevHarness) -> None:
+    await harness.kev.sync(body=feed(*many(10)))
+    broken = item("CVE-2024-1000", dueDate="soon")
+    other = item("CVE-2024-1001", product="Switch")
+    result = await harness.kev.sync(body=feed(broken, *many(9, first=1001), other, item("CVE-1-1")))
+    assert (result["changedEntries"], result["removedEntries"]) == (0, 0)
+    assert (result["problemEntries"], result["problems"][0]["cve_id"]) == (3, "CVE-2024-1000")
+    stored = [await harness.kev.entry(cve) for cve in ("CVE-2024-1000", "CVE-2024-1001")]
+    assert [(each["due_date"], each["product"]) for each in stored] == [
+        ("2025-01-23", "Router")
+    ] * 2
+
+
 async def test_synchronization_sends_an_event_per_stage(harness: KevHarness) -> None:
     result = await harness.kev.sync(body=feed(*many(600)))
     assert harness.stages() == ["started", "processing", "processing", "processing", "completed"]
