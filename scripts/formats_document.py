@@ -27,22 +27,24 @@ needs a database. This page is generated from the format profiles by `scripts/fo
 
 ## Rules for all formats
 
-- The header selects the format. Case, blanks, dots, underscores, hyphens and `?` in column names
-  do not matter. Rows above the header, a line such as `sep=;` and rows that are one quoted cell
-  each are handled. UTF-8, UTF-16 and Windows-1252 are read, with `,`, `;`, tab or `|`.
-- A host is identified by its address, otherwise by its whole name. A finding of a host is
-  identified by its CVE, otherwise by the plugin's ID, otherwise by the plugin's name.
-- A value that is not understood is a warning with its column, row and text, and is left out. It is
-  never replaced by a guess: a score outside its range is not clamped, and a date that is not
-  understood is not the day of the import.
-- The severity is the column's. An empty or unknown severity is that of the CVSS score: Critical
-  from 9.0 (CVSS version 2: 10.0), High from 7.0, Medium from 4.0, Low above 0, Info at 0.
-- The CVSS score is version 3, otherwise 4, otherwise 2.
-- A day is taken as written; time zones are not applied.
-- A file that ends within a row is refused. `--allow-partial` reads the rows before that place.
-- Without states, a missing finding may be resolved only if it has the same format and its host is
-  named by the file (column "missing findings"). A file of a scanner that lists informational
-  findings resolves nothing if it contains none of them, because it looks filtered.
+- The header selects the format. Case, spaces, dots, underscores, hyphens and `?` in column names
+  do not matter. The reader skips rows above the header and a line such as `sep=;`, and splits rows
+  that consist of one quoted cell. It reads UTF-8, UTF-16 and Windows-1252, with `,`, `;`, tab or
+  `|` as the separator.
+- The address identifies a host; without an address, the full name does. The CVE identifies a
+  finding of a host; without a CVE, the ID or the name of the plugin does.
+- An invalid value causes a warning with its column, row and text, and is left out. The importer
+  does not guess: it does not clamp a score outside its range, and it does not replace an invalid
+  date with the day of the import.
+- The severity comes from its column. If the column is empty or unknown, it comes from the CVSS
+  score: Critical from 9.0 (CVSS version 2: 10.0), High from 7.0, Medium from 4.0, Low above 0, Info
+  at 0.
+- The CVSS score is version 3; without it, version 4; without both, version 2.
+- Days are stored as written, without a conversion of time zones.
+- A file that ends within a row is refused. `--allow-partial` reads the complete rows.
+- Without states, a missing finding is resolved only if it has the same format and the file contains
+  its host (column "missing findings"). If a scanner lists informational findings and its file
+  contains none, the file may be filtered, and the import resolves nothing.
 
 ## A mapping for another CSV file
 
@@ -144,7 +146,6 @@ def _samples_of(profile: Profile) -> list[Path]:
 
 
 def _names(texts: Iterable[str]) -> str:
-
     return ", ".join(f"`{text}`" for text in texts)
 
 

@@ -82,7 +82,7 @@ def render() -> str:
         if row.section != section:
             section = row.section
             lines += ["", f"## {section}", ""]
-            lines += ["| Row | Requirement of the guide | What the server does | Test |"]
+            lines += ["| Row | Requirement of the guide | Behavior of the server | Test |"]
             lines += ["|---|---|---|---|"]
         files = sorted(found.get(row.number, ()))
         links = ", ".join(f"[{name[5:-3]}](../tests/contract/{name})" for name in files)

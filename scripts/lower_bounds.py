@@ -27,13 +27,15 @@ def lower_bounds(project: dict[str, Any]) -> dict[str, str]:
     for requirement in (*project["dependencies"], *(each for extra in extras for each in extra)):
         match = _REQUIREMENT.fullmatch(requirement.partition(";")[0].partition(",")[0].strip())
         if match is None:
-            raise ValueError(f"requirements must be like name>=version, got {requirement!r}")
+            raise ValueError(
+                f"a requirement must be of the form name>=version, got {requirement!r}"
+            )
         bounds[match["name"]] = match["version"]
     return bounds
 
 
 def main() -> int:
-    """Print the constraints."""
+    """Run the command: print one constraint per dependency."""
     project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
     for name, version in lower_bounds(project).items():
         print(f"{name}=={version}")

@@ -4,7 +4,7 @@
 
 `tests/conformance/mutants.toml` lists the faults: the file, a text that the file contains once, the
 replacement, and the broken behavior. The kit catches a fault if a dialogue fails and fails again
-when it is played alone. The exit status is 1 below the goal.
+when the kit plays it alone. The exit status is 1 if the share of caught faults is below the goal.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ def read_mutants(only: str) -> list[Mutant]:
         count = (ROOT / mutant.file).read_text().count(mutant.old)
         if count != 1:
             problems.append(
-                f"{mutant.file}: {mutant.breaks}: the file contains its text {count} times"
+                f"{mutant.file}: {mutant.breaks}: `old` must occur once, found {count} times"
             )
     if problems:
         raise MeasurementError(
-            "the code has changed: update tests/conformance/mutants.toml:\n" + "\n".join(problems)
+            "update tests/conformance/mutants.toml to the current code:\n" + "\n".join(problems)
         )
     return [each for each in mutants if only in each.file or only in each.breaks]
 
@@ -116,7 +116,7 @@ async def find_dialogue(copy: Copy, mutant: Mutant | None, dialogues: list[Dialo
 
 
 async def _find(plan: Plan, endpoints: list[Endpoint]) -> str | None:
-    """Play until a dialogue fails twice; a single failure may come from the load of the machine."""
+    """Play until a dialogue fails twice; a busy machine may cause a single failure."""
     while plan.pairs:
         summary = await play(plan)
         failed = [each.dialogue for each in summary.results if each.outcome is Outcome.FAILED]
@@ -163,6 +163,7 @@ async def measure(mutants: list[Mutant], workers: int) -> list[MutantResult]:
 
 
 def main() -> int:
+    """Run the command; return 1 below the goal and 2 if the measurement failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument(
         "--only", default="", metavar="WORD", help="part of the file name or of the broken behavior"

@@ -18,17 +18,17 @@ from .record import record
 from .session import Outcome, Summary, make_plan, play
 from .target import TargetError, running
 
-# The official servers: differences that the vectors mark are not failures.
+# With "node-echo", a difference that the vectors mark for the official servers is not a failure.
 PROFILES = ("echo", "node-echo")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 1 for a failed dialogue, 2 if no dialogue was played."""
-    given = sys.argv[1:] if arguments is None else arguments
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        if given[:1] == ["record"]:
-            return asyncio.run(record(_recording().parse_args(given[1:])))
-        return asyncio.run(_play(_playing().parse_args(given)))
+        if words[:1] == ["record"]:
+            return asyncio.run(record(_make_record_parser().parse_args(words[1:])))
+        return asyncio.run(_play(_make_play_parser().parse_args(words)))
     except KeyboardInterrupt:
         return 130
     except (NoServerError, TargetError, DialogueError, ValueError, OSError) as error:
@@ -36,45 +36,45 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
-def _playing() -> argparse.ArgumentParser:
+def _make_play_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="socketio-conformance",
-        description="Hold a server of the echo profile against the dialogues of spec-vectors.",
-        epilog="socketio-conformance record URL: write a session as the draft of a dialogue",
+        description="Test a server with the echo profile against the dialogues of spec-vectors.",
+        epilog="socketio-conformance record URL: record a session as the draft of a dialogue",
     )
     parser.add_argument("urls", nargs="*", metavar="URL", help="http://HOST:PORT")
     parser.add_argument(
         "--run",
         metavar="COMMAND",
-        help="start this target (see spec-vectors/README.md) and play its servers as well",
+        help="start this target (see spec-vectors/README.md) and test its servers as well",
     )
     parser.add_argument(
         "--only",
         action="append",
         default=[],
         metavar="GROUP",
-        help="a group, engineio, socketio, or the name of a dialogue; can be repeated",
+        help="a group, a protocol (engineio, socketio) or the name of a dialogue; can be repeated",
     )
     parser.add_argument("--profile", choices=PROFILES, default="echo")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--junit", type=Path, metavar="FILE")
-    parser.add_argument("--jobs", type=int, default=16, help="number of dialogues at a time")
+    parser.add_argument("--jobs", type=int, default=16, help="number of concurrent dialogues")
     parser.add_argument("--fail-fast", action="store_true", help="stop at the first failure")
     parser.add_argument("--vectors", type=Path, default=FOLDER, metavar="FOLDER")
     return parser
 
 
-def _recording() -> argparse.ArgumentParser:
+def _make_record_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="socketio-conformance record",
-        description="Stand before a server, and write down what a client and it say.",
+        description="Proxy the connections of a client to a server, and record the session.",
     )
     parser.add_argument("url", metavar="URL")
     parser.add_argument(
         "--port", type=int, default=0, help="port to which the client connects (0: any)"
     )
     parser.add_argument("--seconds", type=float, default=30.0, help="duration of the recording")
-    parser.add_argument("--name", default="recorded")
+    parser.add_argument("--name", default="recorded", help="name of the dialogue")
     return parser
 
 
@@ -101,28 +101,30 @@ async def _play_urls(options: argparse.Namespace, urls: list[str]) -> int:
     progress = report.Progress(len(plan.pairs))
     summary = await play(plan, progress)
     progress.clear()
-    return _tell(options, summary)
+    return _write_reports(options, summary)
 
 
 def _choose(dialogues: list[Dialogue], only: list[str]) -> list[Dialogue]:
     if not only:
         return dialogues
     words = set(only)
-    chosen = [each for each in dialogues if words & {each.group, each.subject, each.name}]
     known = {word for each in dialogues for word in (each.group, each.subject, each.name)}
     if words - known:
-        raise ValueError(f"unknown group or dialogue: {', '.join(sorted(words - known))}")
-    return chosen
+        raise ValueError(
+            "--only must name a group, a protocol or a dialogue, "
+            f"got {', '.join(sorted(words - known))}"
+        )
+    return [each for each in dialogues if words & {each.group, each.subject, each.name}]
 
 
-def _tell(options: argparse.Namespace, summary: Summary) -> int:
+def _write_reports(options: argparse.Namespace, summary: Summary) -> int:
     if options.json is not None:
         options.json.write_text(report.as_json(summary), encoding="utf-8")
     if options.junit is not None:
         options.junit.write_text(report.as_junit(summary), encoding="utf-8")
     if options.profile == "node-echo":
         for name in report.stale_marks(summary):
-            sys.stdout.write(f"marked as different, but passed: {name}\n")
+            sys.stdout.write(f"passed, although marked as different: {name}\n")
     sys.stdout.write(report.text(summary) + "\n")
     if not summary.results:
         sys.stderr.write("socketio-conformance: no dialogue was played\n")

@@ -65,7 +65,7 @@ def _read(case: dict[str, Any], subject: str, preludes: dict[str, list[Step]]) -
     begin = case.get("begin")
     if begin is not None and begin not in preludes:
         raise DialogueError(
-            f"{case['name']} begins with {begin!r}, which is not a prelude of its file"
+            f"{case['name']}: `begin` must name a prelude of the same file, got {begin!r}"
         )
     steps = (*(preludes[begin] if begin is not None else ()), *case["steps"])
     for step in steps:

@@ -17,7 +17,7 @@ _ENDED = (ConnectionError, OSError)
 
 
 class Response(NamedTuple):
-    """A complete response; header lines of the same name are joined by commas."""
+    """A complete response; commas join the values of header lines with the same name."""
 
     status: int
     headers: dict[str, str]
@@ -28,7 +28,7 @@ class Response(NamedTuple):
         encoding = self.headers.get("content-encoding", "")
         if encoding not in {"gzip", "deflate"}:
             return self
-        # 32: the gzip or the zlib format.
+        # zlib detects the gzip or the zlib format if 32 is added to the window size.
         return self._replace(body=zlib.decompress(self.body, zlib.MAX_WBITS | 32))
 
 
@@ -63,7 +63,7 @@ class HttpConnection:
         self._reader = reader
         self._writer = writer
         self._rest = b""
-        self._answer: asyncio.Task[Response] | None = None
+        self._reading: asyncio.Task[Response] | None = None
 
     @classmethod
     async def open(cls, address: Address) -> HttpConnection:
@@ -71,22 +71,22 @@ class HttpConnection:
         return cls(*await asyncio.open_connection(address.host, address.port))
 
     def write(self, data: bytes) -> None:
-        """Write bytes; a lost connection appears when the response is read."""
+        """Write bytes; `response` reports a lost connection."""
         self._writer.write(data)
 
     def expect(self, method: str, target: str, *, upgrades: bool = False) -> None:
         """Start reading the response to a request with this method."""
-        self._answer = asyncio.create_task(self._read(method, target, upgrades))
+        self._reading = asyncio.create_task(self._read(method, target, upgrades))
 
     async def response(self) -> Response:
-        """Return the response. Can be cancelled and called again. Raises ConnectionCutError."""
-        assert self._answer is not None, "a request was sent"
-        return await asyncio.shield(self._answer)
+        """Return the response. Can be canceled and called again. Raises ConnectionCutError."""
+        assert self._reading is not None, "a request was sent"
+        return await asyncio.shield(self._reading)
 
     @property
-    def is_answered(self) -> bool:
+    def is_done(self) -> bool:
         """Whether the response is complete or the connection has ended."""
-        return self._answer is not None and self._answer.done()
+        return self._reading is not None and self._reading.done()
 
     async def _read(self, method: str, target: str, upgrades: bool) -> Response:
         parser = h11.Connection(h11.CLIENT)
@@ -99,12 +99,12 @@ class HttpConnection:
             parser.receive_data(self._rest)
         head: h11.Response | h11.InformationalResponse | None = None
         body = b""
-        is_over = False
+        is_at_end = False
         while True:
             try:
                 event = parser.next_event()
             except h11.RemoteProtocolError as error:
-                reason = "the connection ended" if is_over else f"no HTTP: {error}"
+                reason = "the connection ended" if is_at_end else f"invalid HTTP: {error}"
                 raise ConnectionCutError(reason) from None
             if isinstance(event, h11.Response):
                 head = event
@@ -119,7 +119,7 @@ class HttpConnection:
                 raise ConnectionCutError("the connection ended")
             elif event is h11.NEED_DATA:
                 data = await self._read_some()
-                is_over = not data
+                is_at_end = not data
                 parser.receive_data(data)
         self._rest = parser.trailing_data[0]
         assert head is not None, "a message has a head"
@@ -137,20 +137,20 @@ class HttpConnection:
 
     def abort(self) -> None:
         """Abort the TCP connection at once."""
-        if self._answer is not None:
-            self._answer.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """Close the connection and drop an unread response."""
-        answer = self._answer
-        if answer is not None and not answer.cancelled():
-            answer.add_done_callback(_look)
-            answer.cancel()
+        """Close the connection and discard an unread response."""
+        reading = self._reading
+        if reading is not None and not reading.cancelled():
+            reading.add_done_callback(_retrieve_exception)
+            reading.cancel()
         self._writer.transport.abort()
 
 
-def _look(task: asyncio.Task[Response]) -> None:
+def _retrieve_exception(task: asyncio.Task[Response]) -> None:
     """Retrieve the exception of a read, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()
@@ -174,9 +174,10 @@ def encode_request(
     chunk_size: int | None = None,
     length: int | None = None,
 ) -> bytes:
-    """Return a request, with its body whole or in chunks. `length` is the Content-Length to send.
+    """Return the bytes of a request.
 
-    A header that is None is not sent, not even if it would be by itself.
+    Without `chunk_size`, the body is sent as a whole. `length` replaces the correct Content-Length.
+    A header whose value is None is not sent, even if it is a default header.
     """
     lines: dict[str, str | None] = {"Host": host}
     payload = body or b""

@@ -32,12 +32,12 @@ class UnknownCaptureError(ValueError):
 
 
 def fill(text: str, captures: Captures) -> str:
-    """Replace each `${name}` by its captured value. Raises UnknownCaptureError."""
+    """Replace each `${name}` with its captured value. Raises UnknownCaptureError."""
 
     def value(found: re.Match[str]) -> str:
         name = found.group(1)
         if name not in captures:
-            raise UnknownCaptureError(f"no value was captured as {name!r}")
+            raise UnknownCaptureError(f"the dialogue captured no value as {name!r}")
         return captures[name]
 
     return _PLACEHOLDER.sub(value, text)
@@ -55,15 +55,15 @@ def expand(value: Any, captures: Captures) -> str | bytes:
 
 
 def match(pattern: Any, actual: Message, captures: Captures) -> str | None:
-    """Return the mismatch of a message, or None; store the captured values."""
+    """Return a description of the mismatch, or None; store the captured values."""
     if isinstance(pattern, str) or "$base64" in pattern or "$repeat" in pattern:
         expected = expand(pattern, captures)
         return None if actual == expected else f"not {show(expected)}"
     if "any_of" in pattern:
         return _match_any(pattern["any_of"], actual, captures)
     if "pong" in pattern:
-        wanted = Pong(fill(pattern["pong"], captures).encode())
-        return None if actual == wanted else f"not {show(wanted)}"
+        pong = Pong(fill(pattern["pong"], captures).encode())
+        return None if actual == pong else f"not {show(pong)}"
     if not isinstance(actual, str):
         return "not a text"
     if "matches" in pattern:
@@ -78,7 +78,7 @@ def _match_any(patterns: list[Any], actual: Message, captures: Captures) -> str 
         if match(each, actual, tried) is None:
             captures.update(tried)
             return None
-    return "fits none of the alternatives"
+    return "matches none of the alternatives"
 
 
 def _match_packet(pattern: Any, actual: str, captures: Captures) -> str | None:
@@ -88,7 +88,7 @@ def _match_packet(pattern: Any, actual: str, captures: Captures) -> str | None:
     try:
         value = json.loads(actual[len(prefix) :])
     except ValueError:
-        return f"no JSON behind {prefix!r}"
+        return f"invalid JSON after {prefix!r}"
     return match_json(pattern["json"], value, captures)
 
 
@@ -108,35 +108,35 @@ def match_json(pattern: Any, actual: Any, captures: Captures, at: str = "the JSO
 
 def _match_object(pattern: Any, actual: Any, captures: Captures, at: str) -> str | None:
     if not isinstance(actual, dict):
-        return f"{at} is no object"
+        return f"{at} is not an object"
     if pattern.keys() != actual.keys():
         return f"{at} has the keys {sorted(actual)}, not {sorted(pattern)}"
-    complaints = (
+    mismatches = (
         match_json(value, actual[key], captures, f"{at}.{key}") for key, value in pattern.items()
     )
-    return next((each for each in complaints if each is not None), None)
+    return next((each for each in mismatches if each is not None), None)
 
 
 def _match_array(pattern: list[Any], actual: Any, captures: Captures, at: str) -> str | None:
     if not isinstance(actual, list) or len(actual) != len(pattern):
-        return f"{at} is no array of {len(pattern)}: {show(actual)}"
-    complaints = (
+        return f"{at} is not an array of {len(pattern)} items: {show(actual)}"
+    mismatches = (
         match_json(value, actual[index], captures, f"{at}[{index}]")
         for index, value in enumerate(pattern)
     )
-    return next((each for each in complaints if each is not None), None)
+    return next((each for each in mismatches if each is not None), None)
 
 
 def _match_value(pattern: Any, actual: Any, captures: Captures, at: str) -> str | None:
     kind = pattern.get("$is", "any")
     if not _is_a(kind, actual):
-        return f"{at} is no {kind}: {show(actual)}"
+        return f"{at} is not of type {kind}: {show(actual)}"
     if "$matches" in pattern and not (
         isinstance(actual, str) and re.search(pattern["$matches"], actual)
     ):
         return f"{at} does not match {pattern['$matches']}: {show(actual)}"
     if "$not" in pattern and actual == fill(pattern["$not"], captures):
-        return f"{at} is {show(actual)}, which it must not be"
+        return f"{at} must not be {show(actual)}"
     if "$capture" in pattern:
         captures[pattern["$capture"]] = actual if isinstance(actual, str) else json.dumps(actual)
     return None
@@ -164,6 +164,6 @@ def show(value: object) -> str:
         return f"a pong of {value.payload!r}"
     if isinstance(value, bytes):
         text = f"binary {value[:40].hex(' ')}" + (f"… ({len(value)} bytes)" if value[40:] else "")
-        return text if value else "binary of no bytes"
+        return text if value else "empty binary"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"

@@ -45,7 +45,7 @@ def commands() -> list[list[str]]:
     """Return the commands of the targets. Raises TargetError if one is not installed."""
     node = shutil.which("node")
     if node is None or not (TARGETS / "node_modules" / "socket.io").is_dir():
-        raise TargetError("Node's servers are not installed: npm ci in tests/targets")
+        raise TargetError("the servers for Node are not installed: run npm ci in tests/targets")
     python = Path(os.environ.get("PEERS_PYTHON", PEERS_PYTHON))
     if not python.exists():
         raise TargetError("python-socketio is not installed: run benchmarks/setup")
@@ -68,7 +68,7 @@ async def play_all(dialogues: list[Dialogue]) -> list[Played]:
 
 
 def render(dialogues: list[Dialogue], played: list[Played]) -> str:
-    """Return the text of `PEERS.md`."""
+    """Return the Markdown text of `PEERS.md`."""
     rows = [f"| | {' | '.join(each.server for each in played)} |", "|---" * (len(played) + 1) + "|"]
     groups = sorted({(dialogue.subject, dialogue.group) for dialogue in dialogues})
     for group in groups:

@@ -25,7 +25,7 @@ POLLING = "EIO=4&transport=polling&sid="
 
 
 class Failure(NamedTuple):
-    """The failed step, the expected and the observed behavior."""
+    """The failed step, with the expected and the observed behavior."""
 
     number: int
     step: Step
@@ -61,7 +61,7 @@ class Player:
                 step = dialogue.steps[number]
                 number += 1
                 await self._do(step)
-            self._check_left_over()
+            self._check_unread_messages()
         except StepError as failed:
             return Failure(number, step, failed.expected, failed.observed)
         except (OSError, ValueError) as error:
@@ -73,12 +73,13 @@ class Player:
                 websocket.drop()
         return None
 
-    def _check_left_over(self) -> None:
+    def _check_unread_messages(self) -> None:
         for name, websocket in self._websockets.items():
-            left = websocket.left_over()
-            if left:
+            unread = websocket.take_unread()
+            if unread:
                 raise StepError(
-                    f"nothing more on {name!r}", f"came {', '.join(show(each) for each in left)}"
+                    f"no more messages on {name!r}",
+                    f"got {', '.join(show(each) for each in unread)}",
                 )
 
     async def _do(self, step: Step) -> None:
@@ -128,7 +129,7 @@ class Player:
         try:
             response = await asyncio.wait_for(self._http[name].response(), within)
         except TimeoutError:
-            raise StepError(expected, "nothing came") from None
+            raise StepError(expected, "nothing arrived") from None
         except ConnectionCutError as cut:
             if step.get("or_cut"):
                 return
@@ -140,7 +141,7 @@ class Player:
         seen = f"{response.status} {show(_text(response.body))}"
         statuses = step.get("status", 200)
         if response.status not in (statuses if isinstance(statuses, list) else [statuses]):
-            raise StepError(f"status {statuses}", f"came {seen}")
+            raise StepError(f"status {statuses}", f"got {seen}")
         self._check_headers(step, response)
         body = _text(response.body)
         if "body" in step:
@@ -151,7 +152,7 @@ class Player:
         if "payload" in step:
             packets = _packets(response.body)
             if len(packets) != len(step["payload"]):
-                raise StepError(f"a payload of {len(step['payload'])} packets", f"came {seen}")
+                raise StepError(f"a payload of {len(step['payload'])} packets", f"got {seen}")
             for pattern, packet in zip(step["payload"], packets, strict=True):
                 self._check("packet", match(pattern, packet, self._captures), seen)
 
@@ -160,23 +161,23 @@ class Player:
             value = response.headers.get(name)
             if pattern is None:
                 if value is not None:
-                    raise StepError(f"no header {name}", f"came {value!r}")
+                    raise StepError(f"no header {name}", f"got {value!r}")
                 continue
             if value is None:
-                raise StepError(f"a header {name}: {pattern}", "there is none")
+                raise StepError(f"a header {name}: {pattern}", "the header is missing")
             self._check(f"header {name}", match(pattern, value, self._captures), repr(value))
 
     @staticmethod
-    def _check(what: str, complaint: str | None, seen: str) -> None:
-        if complaint is not None:
-            raise StepError(f"another {what}: {complaint}", f"came {seen}")
+    def _check(part: str, mismatch: str | None, seen: str) -> None:
+        if mismatch is not None:
+            raise StepError(f"another {part}: {mismatch}", f"got {seen}")
 
     async def _pending(self, step: Step) -> None:
         name, seconds = step["pending"], step["for"]
         with suppress(TimeoutError):
             try:
                 response = await asyncio.wait_for(self._http[name].response(), seconds)
-                observed = f"came {response.status} {show(_text(response.body))}"
+                observed = f"got {response.status} {show(_text(response.body))}"
             except ConnectionCutError as cut:
                 observed = str(cut)
             raise StepError(f"no response to {name!r} for {seconds:g} s", observed)
@@ -184,14 +185,14 @@ class Player:
     async def _cut(self, step: Step) -> None:
         name = step["cut"]
         within = step.get("within", WITHIN)
-        expected = f"{name!r} to be cut off within {within:g} s"
+        expected = f"the end of the connection of {name!r} within {within:g} s"
         try:
             response = await asyncio.wait_for(self._http[name].response(), within)
         except TimeoutError:
-            raise StepError(expected, "nothing happened") from None
+            raise StepError(expected, "the connection is still open") from None
         except ConnectionCutError:
             return
-        raise StepError(expected, f"came {response.status} {show(_text(response.body))}")
+        raise StepError(expected, f"got {response.status} {show(_text(response.body))}")
 
     async def _abort(self, step: Step) -> None:
         self._http[step["abort"]].abort()
@@ -206,8 +207,8 @@ class Player:
             "POST", step["post"], headers, SEPARATOR.join(packets).encode(), WITHIN
         )
         if response is None or response.status != 200:
-            came = f"{response.status} {show(_text(response.body))}" if response else "nothing"
-            raise StepError("the post to be answered with 200", f"came {came}")
+            got = f"{response.status} {show(_text(response.body))}" if response else "no response"
+            raise StepError("a response to the POST with status 200", f"got {got}")
 
     async def _poll(self, step: Step) -> None:
         """Poll until the expected number of packets has arrived."""
@@ -218,14 +219,14 @@ class Player:
             left = deadline - asyncio.get_running_loop().time()
             response = await self._fetch("GET", step["poll"], {}, None, left) if left > 0 else None
             if response is None:
-                raise StepError(f"{len(patterns)} packets", f"came {_show_all(seen)}")
+                raise StepError(f"{len(patterns)} packets", f"got {_show_all(seen)}")
             if response.status != 200:
-                came = f"{response.status} {show(_text(response.body))} after {_show_all(seen)}"
-                raise StepError("a poll to be answered with 200", f"came {came}")
+                got = f"{response.status} {show(_text(response.body))} after {_show_all(seen)}"
+                raise StepError("a response to the poll with status 200", f"got {got}")
             seen += _packets(response.body)
         for index, packet in enumerate(seen):
             if index >= len(patterns):
-                raise StepError("no more packets", f"came {_show_all(seen)}")
+                raise StepError("no more packets", f"got {_show_all(seen)}")
             self._check("packet", match(patterns[index], packet, self._captures), _show_all(seen))
 
     async def _fetch(
@@ -264,7 +265,7 @@ class Player:
         connection.expect("GET", target, upgrades=True)
         self._http[name] = connection
         await self._response({"response": name, **expect})
-        if not connection.is_answered:
+        if not connection.is_done:
             return
         with suppress(ConnectionCutError):
             if (await connection.response()).status == 101:
@@ -284,19 +285,19 @@ class Player:
             try:
                 message = await asyncio.wait_for(self._websockets[name].receive(), within)
             except TimeoutError:
-                raise StepError(expected, "nothing came") from None
+                raise StepError(expected, "nothing arrived") from None
             if isinstance(message, Closed):
                 raise StepError(expected, _show_closed(message))
-            complaint = match(pattern, message, self._captures)
-            if complaint is not None:
-                raise StepError(expected, f"came {show(message)}: {complaint}")
+            mismatch = match(pattern, message, self._captures)
+            if mismatch is not None:
+                raise StepError(expected, f"got {show(message)}: {mismatch}")
 
     async def _silent(self, step: Step) -> None:
         name, seconds = step["silent"], step["for"]
         with suppress(TimeoutError):
             message = await asyncio.wait_for(self._websockets[name].receive(), seconds)
-            came = _show_closed(message) if isinstance(message, Closed) else f"came {show(message)}"
-            raise StepError(f"nothing on {name!r} for {seconds:g} s", came)
+            got = _show_closed(message) if isinstance(message, Closed) else f"got {show(message)}"
+            raise StepError(f"no message on {name!r} for {seconds:g} s", got)
 
     async def _close(self, step: Step) -> None:
         self._websockets[step["close"]].close(step.get("code"))
@@ -305,13 +306,13 @@ class Player:
     async def _closed(self, step: Step) -> None:
         name = step["closed"]
         within = step.get("within", WITHIN)
-        expected = f"{name!r} to be closed within {within:g} s"
+        expected = f"a close of {name!r} within {within:g} s"
         try:
             message = await asyncio.wait_for(self._websockets[name].receive(), within)
         except TimeoutError:
-            raise StepError(expected, "it is still open") from None
+            raise StepError(expected, "the connection is still open") from None
         if not isinstance(message, Closed):
-            raise StepError(expected, f"came {show(message)}")
+            raise StepError(expected, f"got {show(message)}")
         codes = step.get("code")
         if codes is not None and message.code not in (
             codes if isinstance(codes, list) else [codes]
@@ -353,12 +354,12 @@ def _packets(body: bytes) -> list[str | bytes]:
 
 
 def _show_all(packets: list[str | bytes]) -> str:
-    return " ".join(show(each) for each in packets) or "nothing"
+    return " ".join(show(each) for each in packets) or "no packets"
 
 
 def _show_closed(closed: Closed) -> str:
     reason = f", {closed.reason}" if closed.reason else ""
-    return f"it was closed with {closed.code}{reason}"
+    return f"the connection closed with {closed.code}{reason}"
 
 
 def describe(step: Step) -> str:

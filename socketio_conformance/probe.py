@@ -11,7 +11,8 @@ from .http_connection import Address, ConnectionCutError, HttpConnection, Respon
 
 PATHS = {"engineio": "/engine.io/", "socketio": "/socket.io/"}
 WITHIN = 5.0
-# The heartbeat must not cause a close that a dialogue expects for another reason.
+# With a shorter interval, the heartbeat could cause a close that a dialogue expects for another
+# reason.
 LONG_HEARTBEAT = 10_000
 SHORT_HEARTBEAT = 1_000
 HEADER = "x-echo-profile"
@@ -80,7 +81,7 @@ async def _fetch(address: Address, method: str, target: str, body: bytes | None 
     try:
         connection = await HttpConnection.open(address)
     except OSError as error:
-        raise NoServerError(f"{address.host_header} can't be reached: {error}") from None
+        raise NoServerError(f"cannot connect to {address.host_header}: {error}") from None
     try:
         connection.write(encode_request(method, target, address.host_header, {}, body))
         connection.expect(method, target)

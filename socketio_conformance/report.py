@@ -1,4 +1,4 @@
-"""Writes results as text, JSON and JUnit XML, and shows the progress."""
+"""Formats results as text, JSON and JUnit XML, and shows the progress."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Progress:
 
 
 def text(summary: Summary) -> str:
-    """Return the report as text; the last line contains the two numbers only."""
+    """Return the report as text; the last line is `N passed, N failed`."""
     lines: list[str] = []
     for result in _sorted(summary):
         if result.outcome is Outcome.FAILED:
@@ -65,14 +65,14 @@ def _failure(result: Result) -> Iterator[str]:
 def _remarks(summary: Summary) -> Iterator[str]:
     differing = [each for each in _sorted(summary) if each.outcome is Outcome.DIFFERS]
     for result in differing:
-        yield f"differs, as known: {result.dialogue.name}: {result.dialogue.node_differs}"
+        yield f"known difference: {result.dialogue.name}: {result.dialogue.node_differs}"
     if differing:
-        yield f"{len(differing)} passed dialogues differ as the vectors describe"
+        yield f"{len(differing)} dialogues differ as marked in the vectors and count as passed"
     for result in _sorted(summary):
         if result.is_second and result.outcome is not Outcome.FAILED:
-            yield f"passed only in the second run, alone: {result.dialogue.name}"
+            yield f"failed in parallel, passed when played alone: {result.dialogue.name}"
     for reason, count in sorted(summary.left_out.items()):
-        yield f"{count} dialogues not played: they need {reason}"
+        yield f"{count} dialogues not played, because they need {reason}"
 
 
 def stale_marks(summary: Summary) -> list[str]:

@@ -17,7 +17,7 @@ from .dialogue import Dialogue
 from .player import Failure, Player
 from .probe import Endpoint
 
-# The waits and deadlines of each dialogue add up to less.
+# Longer than the sum of the waits and deadlines of any dialogue.
 LIMIT = 30.0
 
 
@@ -26,7 +26,7 @@ class Outcome(Enum):
 
     PASSED = "passed"
     FAILED = "failed"
-    DIFFERS = "differs"  # the difference that the dialogue marks
+    DIFFERS = "differs"  # in the way that `node_differs` of the dialogue describes
 
 
 class Result(NamedTuple):
@@ -69,7 +69,10 @@ def make_plan(
     jobs: int = 16,
     fail_fast: bool = False,
 ) -> Plan:
-    """Give each dialogue the first endpoint that can play it; `may_differ` for Node's servers."""
+    """Assign each dialogue to the first endpoint with its features.
+
+    `may_differ` accepts the marked differences of the official servers.
+    """
     pairs = []
     left_out: Counter[str] = Counter()
     for dialogue in dialogues:
@@ -90,10 +93,11 @@ def make_plan(
 async def play(plan: Plan, watch: Callable[[Result], None] = lambda _: None) -> Summary:
     """Play all dialogues; call `watch` with each result as it arrives.
 
-    A failed dialogue is played again, alone, and the second result counts: a busy machine can miss
-    a deadline without a fault of the server. With `fail_fast`, the first result counts.
+    A failed dialogue is played again, alone, and the second result counts, because a deadline may
+    expire on a busy machine without a fault of the server. With `fail_fast`, the first result
+    counts.
     """
-    results = await _play_at_once(plan, watch)
+    results = await _play_in_parallel(plan, watch)
     if not plan.fail_fast:
         for index, result in enumerate(results):
             if result.outcome is Outcome.FAILED:
@@ -102,20 +106,20 @@ async def play(plan: Plan, watch: Callable[[Result], None] = lambda _: None) -> 
     return Summary(results, plan.left_out)
 
 
-async def _play_at_once(plan: Plan, watch: Callable[[Result], None]) -> list[Result]:
+async def _play_in_parallel(plan: Plan, watch: Callable[[Result], None]) -> list[Result]:
     gate = asyncio.Semaphore(plan.jobs)
     results: list[Result] = []
-    is_over = False
+    is_stopped = False
 
     async def one(dialogue: Dialogue, endpoint: Endpoint) -> None:
-        nonlocal is_over
+        nonlocal is_stopped
         async with gate:
-            if is_over:
+            if is_stopped:
                 return
             result = await _play_one(dialogue, endpoint, plan.may_differ)
             results.append(result)
             watch(result)
-            is_over = plan.fail_fast and result.outcome is Outcome.FAILED
+            is_stopped = plan.fail_fast and result.outcome is Outcome.FAILED
 
     async with asyncio.TaskGroup() as group:
         for dialogue, endpoint in plan.pairs:
@@ -129,7 +133,7 @@ async def _play_one(dialogue: Dialogue, endpoint: Endpoint, may_differ: bool) ->
         player = Player(endpoint.address, endpoint.path)
         failure = await asyncio.wait_for(player.play(dialogue), LIMIT)
     except TimeoutError:
-        failure = Failure(0, {}, f"the dialogue to end within {LIMIT:g} s", "no end")
+        failure = Failure(0, {}, f"the end of the dialogue within {LIMIT:g} s", "still playing")
     outcome = Outcome.PASSED
     if failure is not None:
         is_known = may_differ and dialogue.node_differs is not None

@@ -32,7 +32,7 @@ class TargetError(Exception):
 async def running(
     command: Sequence[str], cwd: Path, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Target]:
-    """Run a target; wait for its end at exit, or kill it. Raises TargetError."""
+    """Run a target; at exit, wait until the process ends, or kill it. Raises TargetError."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
@@ -41,8 +41,8 @@ async def running(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    assert process.stdin is not None, "the process has a pipe"
-    assert process.stdout is not None, "the process has a pipe"
+    assert process.stdin is not None, "create_subprocess_exec made a pipe"
+    assert process.stdout is not None, "create_subprocess_exec made a pipe"
     try:
         yield await _started(process.stdout, command)
     finally:
@@ -58,5 +58,7 @@ async def _started(output: asyncio.StreamReader, command: Sequence[str]) -> Targ
     try:
         line = json.loads(await asyncio.wait_for(output.readline(), START_WITHIN))
     except (TimeoutError, ValueError):
-        raise TargetError(f"{' '.join(command)} does not start") from None
+        raise TargetError(
+            f"{' '.join(command)} must print a line of JSON within {START_WITHIN:g} seconds"
+        ) from None
     return Target(line["server"], [f"http://127.0.0.1:{port}" for port in line["ports"].values()])

@@ -1,6 +1,6 @@
-"""A WebSocket client that sends any frames and queues all messages.
+"""WebSocket client that can send invalid frames and queues all received messages.
 
-Frames may be invalid on purpose, and the connection may end at any time.
+The connection may end at any time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from websockets.protocol import Protocol, Side, State
 from .patterns import Captures, Message, Pong, expand
 
 OPCODES = {"continuation": 0, "text": 1, "binary": 2, "close": 8, "ping": 9, "pong": 10}
-# RFC 6455, section 7.1.5: the end without a close frame. An empty close frame is 1005.
+# Code of an end without a close frame (RFC 6455, section 7.1.5). An empty close frame is 1005.
 ABNORMAL = 1006
 
 
@@ -27,7 +27,7 @@ class Closed(NamedTuple):
 
 
 class WebSocketConnection:
-    """A reader that queues messages, also several messages of one segment."""
+    """Connection with a queue of received messages; one TCP segment may add several messages."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rest: bytes
@@ -40,10 +40,10 @@ class WebSocketConnection:
         self._received: asyncio.Queue[Message | Closed] = asyncio.Queue()
         self._task = asyncio.create_task(self._read(rest))
 
-    # -- out
+    # -- outgoing
 
     def send(self, data: bytes) -> None:
-        """Write bytes: frames, valid or invalid."""
+        """Write the bytes of valid or invalid frames."""
         self._writer.write(data)
 
     def close(self, code: int | None) -> None:
@@ -57,27 +57,27 @@ class WebSocketConnection:
         self._task.cancel()
         self._writer.transport.abort()
 
-    # -- in
+    # -- incoming
 
     async def receive(self) -> Message | Closed:
         """Return the next message, or the end of the connection."""
         return await self._received.get()
 
-    def left_over(self) -> list[Message]:
-        """Return the messages that no step has received."""
-        left: list[Message] = []
+    def take_unread(self) -> list[Message]:
+        """Remove and return the messages that no step has received."""
+        unread: list[Message] = []
         while not self._received.empty():
             message = self._received.get_nowait()
             if not isinstance(message, Closed):
-                left.append(message)
-        return left
+                unread.append(message)
+        return unread
 
     async def _read(self, rest: bytes) -> None:
         data = rest
         try:
             while True:
                 if data:
-                    self._take(data)
+                    self._process(data)
                 data = await self._reader.read(65536)
                 if not data:
                     break
@@ -85,18 +85,18 @@ class WebSocketConnection:
             pass
         self._protocol.receive_eof()
         self._writer.close()
-        self._received.put_nowait(self._ended())
+        self._received.put_nowait(self._make_closed())
 
-    def _take(self, data: bytes) -> None:
+    def _process(self, data: bytes) -> None:
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             if isinstance(event, Frame):
-                self._take_frame(event)
+                self._process_frame(event)
         if self._protocol.parser_exc is not None:
-            self._received.put_nowait(self._ended())
+            self._received.put_nowait(self._make_closed())
         self._flush()
 
-    def _take_frame(self, frame: Frame) -> None:
+    def _process_frame(self, frame: Frame) -> None:
         data = bytes(frame.data)
         if frame.opcode is Opcode.PONG:
             self._received.put_nowait(Pong(data))
@@ -105,11 +105,11 @@ class WebSocketConnection:
                 self._is_text = frame.opcode is Opcode.TEXT
             self._fragments.append(data)
             if frame.fin:
-                whole = b"".join(self._fragments)
+                message = b"".join(self._fragments)
                 self._fragments = []
-                self._received.put_nowait(whole.decode() if self._is_text else whole)
+                self._received.put_nowait(message.decode() if self._is_text else message)
         elif frame.opcode is Opcode.CLOSE:
-            self._received.put_nowait(self._ended())
+            self._received.put_nowait(self._make_closed())
 
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
@@ -118,12 +118,12 @@ class WebSocketConnection:
             elif not self._writer.is_closing() and self._writer.can_write_eof():
                 self._writer.write_eof()
 
-    def _ended(self) -> Closed:
+    def _make_closed(self) -> Closed:
         if self._protocol.parser_exc is not None:
-            return Closed(ABNORMAL, f"the server broke RFC 6455: {self._protocol.parser_exc}")
+            return Closed(ABNORMAL, f"the server violated RFC 6455: {self._protocol.parser_exc}")
         received = self._protocol.close_rcvd
         if received is None:
-            return Closed(ABNORMAL, "TCP ended without a close frame")
+            return Closed(ABNORMAL, "the TCP connection ended without a close frame")
         return Closed(received.code, received.reason)
 
 

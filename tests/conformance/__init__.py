@@ -1,1 +1,1 @@
-"""The conformance kit, and its results for the echo servers of this project."""
+"""Tests of the conformance kit, and its results for the echo servers of this project."""

@@ -1,6 +1,6 @@
-"""Echo servers as processes of their own, and servers that say what a test wants them to.
+"""Servers for the tests of the kit: the echo examples as processes, and servers with fixed replies.
 
-Knows: how the examples are started, and that they have to end.  Does not know: dialogues.
+Both are context managers that stop their server at exit.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import pytest
 from socketio_conformance.http_connection import Address
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PROCESS_TIMEOUT = 60.0
 
 
 @contextmanager
 def example(name: str, *arguments: str) -> Iterator[str]:
-    """Run one of the examples on a free port; its URL."""
+    """Run one of the examples on a free port and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, str(ROOT / "examples" / name), "--port", str(port), *arguments]
@@ -34,33 +34,33 @@ def example(name: str, *arguments: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(PROCESS_TIMEOUT)
 
 
 def _await_server(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + PROCESS_TIMEOUT
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            pytest.fail(f"the example ended with {process.returncode}")
+            pytest.fail(f"the example ended with code {process.returncode}")
         try:
             socket.create_connection(("127.0.0.1", port), 1.0).close()
         except OSError:
             time.sleep(0.05)
         else:
             return
-    pytest.fail("the example does not take connections")
+    pytest.fail("the example accepts no connections")
 
 
 @asynccontextmanager
-async def says(*answers: bytes, then_ends: bool = False) -> AsyncIterator[Address]:
-    """Serve one canned answer after the other, each when something has come in."""
-    left = list(answers)
+async def replying(*replies: bytes, then_ends: bool = False) -> AsyncIterator[Address]:
+    """Run a server that writes the next reply whenever it receives data; yield its address."""
+    remaining = list(replies)
     writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
-        while left and await reader.read(65536):
-            writer.write(left.pop(0))
+        while remaining and await reader.read(65536):
+            writer.write(remaining.pop(0))
         if then_ends:
             writer.close()
 
@@ -75,7 +75,7 @@ async def says(*answers: bytes, then_ends: bool = False) -> AsyncIterator[Addres
 
 
 def ok(body: str, *headers: str) -> bytes:
-    """Return a response."""
+    """Return a response with status 200 and this body."""
     lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(body.encode())}", *headers, "", body]
     return "\r\n".join(lines).encode()
 
@@ -87,5 +87,5 @@ SWITCH = (
 
 
 def frame(text: str, opcode: int = 1) -> bytes:
-    """Return a short frame of a server."""
+    """Return a server frame of at most 125 bytes."""
     return bytes((0x80 | opcode, len(text.encode()))) + text.encode()

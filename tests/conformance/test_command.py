@@ -31,8 +31,8 @@ def engine() -> Iterator[str]:
 def test_vectors_folder_is_the_clone_or_the_installation(tmp_path: Path) -> None:
     assert FOLDER == ROOT / "spec-vectors"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    [(where, patterns)] = project["tool"]["setuptools"]["data-files"].items()
-    assert vectors_folder(tmp_path / "site-packages", tmp_path) == tmp_path / where
+    [(folder, patterns)] = project["tool"]["setuptools"]["data-files"].items()
+    assert vectors_folder(tmp_path / "site-packages", tmp_path) == tmp_path / folder
     installed = {path.name for pattern in patterns for path in ROOT.glob(pattern)}
     assert installed >= set(FILES)
 
@@ -67,7 +67,7 @@ def test_failure_is_printed_with_step_and_source(
     assert lines[0] == "FAILED bad (engineio, g)"
     assert lines[1].startswith('  step 1: {"request": "r"')
     assert lines[2] == "  expected  status 200"
-    assert lines[3].startswith("  observed  came 400 ")
+    assert lines[3].startswith("  observed  got 400 ")
     assert lines[4] == "  source    a document, 1"
     assert lines[-1] == "1 passed, 1 failed"
     report = json.loads((tmp_path / "r.json").read_text())
@@ -80,10 +80,10 @@ def test_failure_is_printed_with_step_and_source(
 def test_marked_difference_fails_except_with_the_node_profile(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = [engine, *vectors(tmp_path, case("a", 200, node_differs="it does otherwise"))]
+    arguments = [engine, *vectors(tmp_path, case("a", 200, node_differs="another status"))]
     assert main(arguments) == 1
     assert main([*arguments, "--profile", "node-echo"]) == 0
-    assert "differs, as known: a: it does otherwise" in capsys.readouterr().out
+    assert "known difference: a: another status" in capsys.readouterr().out
 
 
 def test_missing_features_are_reported(
@@ -92,7 +92,7 @@ def test_missing_features_are_reported(
     more = case("b", 400, needs=["extended"])
     assert main([engine, *vectors(tmp_path, case("a", 400), more)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines == ["1 dialogues not played: they need extended", "1 passed, 0 failed"]
+    assert lines == ["1 dialogues not played, because they need extended", "1 passed, 0 failed"]
     assert main([engine, *vectors(tmp_path, more)]) == 2
 
 
@@ -114,8 +114,8 @@ def test_only_option_selects_a_group_or_a_name(
     assert main([engine, *files, "--only", "g"]) == 0
     assert main([engine, *files, "--only", "a"]) == 0
     assert main([engine, *files, "--only", "engineio"]) == 1
-    assert main([engine, *files, "--only", "nobody"]) == 2
-    assert "nobody" in capsys.readouterr().err
+    assert main([engine, *files, "--only", "unknown"]) == 2
+    assert "got unknown" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://127.0.0.1:1", "http://"])
@@ -134,7 +134,7 @@ async def test_recorded_session_can_be_played(engine: str) -> None:
     assert process.stderr is not None
     line = (await process.stderr.readline()).decode()
     proxy = Address.of(line.split()[-1])
-    opened = {"prefix": "0", "json": {"sid": {"$capture": "sid"}, **WHATEVER}}
+    opened = {"prefix": "0", "json": {"sid": {"$capture": "sid"}, **OPTIONS}}
     steps = (
         {"request": "r", "query": "EIO=4&transport=polling", "expect": {"payload": [opened]}},
         {"post": "${sid}", "packets": ["4hello"]},
@@ -147,7 +147,7 @@ async def test_recorded_session_can_be_played(engine: str) -> None:
         {"close": "w", "code": 1000},
         {"closed": "w", "code": 1000},
     )
-    dialogue = Dialogue("spoken", "engineio", "g", frozenset(), steps, "", None)
+    dialogue = Dialogue("original", "engineio", "g", frozenset(), steps, "", None)
     assert await Player(proxy, "/engine.io/").play(dialogue) is None
     output, _ = await process.communicate()
     recorded = json.loads(output)
@@ -157,7 +157,7 @@ async def test_recorded_session_can_be_played(engine: str) -> None:
     assert await Player(Address.of(engine), "/engine.io/").play(again) is None
 
 
-WHATEVER = {
+OPTIONS = {
     "upgrades": ["websocket"],
     "pingInterval": 25000,
     "pingTimeout": 20000,

@@ -12,8 +12,7 @@ from socketio_conformance.dialogue import Dialogue, DialogueError, load, verb_of
 
 DIALOGUES = load()
 OPENING = {"request", "websocket"}
-# Verbs that need no open connection.
-FREE = {*OPENING, "post", "poll", "wait"}
+WITHOUT_CONNECTION = {*OPENING, "post", "poll", "wait"}
 
 
 def test_dialogues_are_numerous() -> None:
@@ -34,16 +33,17 @@ def test_dialogue_uses_only_known_connections(dialogue: Dialogue) -> None:
         verb = verb_of(step)
         if verb in OPENING:
             opened.add(step[verb])
-        elif verb not in FREE:
-            assert step[verb] in opened, f"{step}: nothing of that name was opened"
-        assert uses(step) <= captured | captures(step), f"{step}: uses what was not captured"
+        elif verb not in WITHOUT_CONNECTION:
+            assert step[verb] in opened, f"{step}: no earlier step opened this connection"
+        assert uses(step) <= captured | captures(step), f"{step}: a value was not captured"
         captured |= captures(step)
         expects = expects or verb in {"response", "receive", "closed", "cut", "poll", "silent"}
         expects = expects or "expect" in step
-    assert expects, "it expects nothing"
+    assert expects, "the dialogue has no expectation"
 
 
 def uses(value: Any) -> set[str]:
+    """Return the names of the captured values that a step uses."""
     if isinstance(value, str):
         return set(re.findall(r"\$\{([a-z_0-9]+)\}", value))
     if isinstance(value, dict):
@@ -52,6 +52,7 @@ def uses(value: Any) -> set[str]:
 
 
 def captures(value: Any) -> set[str]:
+    """Return the names of the values that a step captures."""
     if isinstance(value, dict):
         own = {value["$capture"]} if "$capture" in value else set()
         return own | {name for each in value.values() for name in captures(each)}
@@ -72,5 +73,5 @@ def test_unknown_prelude_is_rejected(tmp_path: Path) -> None:
     ):
         text = f'{{"subject":"{name}.dialogue","cases":{cases}}}'
         (tmp_path / f"{name}-dialogue.json").write_text(text)
-    with pytest.raises(DialogueError, match="not a prelude"):
+    with pytest.raises(DialogueError, match="must name a prelude"):
         load(tmp_path)

@@ -33,11 +33,11 @@ async def play_examples(urls: list[str]) -> dict[str, Result]:
 def results() -> dict[str, Result]:
     with (
         example("engineio_echo.py", *LONG) as engine,
-        example("engineio_echo.py", *SHORT) as hasty_engine,
+        example("engineio_echo.py", *SHORT) as short_engine,
         example("socketio_echo.py", *LONG) as sockets,
-        example("socketio_echo.py", *SHORT) as hasty_sockets,
+        example("socketio_echo.py", *SHORT) as short_sockets,
     ):
-        return asyncio.run(play_examples([engine, hasty_engine, sockets, hasty_sockets]))
+        return asyncio.run(play_examples([engine, short_engine, sockets, short_sockets]))
 
 
 @pytest.mark.parametrize("dialogue", [pytest.param(each, id=each.name) for each in PLAYED])

@@ -1,4 +1,4 @@
-"""Patterns match the intended values only."""
+"""A pattern matches the intended messages only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from socketio_conformance.patterns import Message, Pong, match
 
-FITS: list[tuple[Any, Message]] = [
+MATCHING: list[tuple[Any, Message]] = [
     ("4a", "4a"),
     ("4${name}", "4value"),
     ({"$base64": "AQI="}, b"\1\2"),
@@ -25,7 +25,7 @@ FITS: list[tuple[Any, Message]] = [
     ({"any_of": ["1", "6"]}, "6"),
     ({"pong": "x"}, Pong(b"x")),
 ]
-DIFFER: list[tuple[Any, Message]] = [
+DIFFERENT: list[tuple[Any, Message]] = [
     ("4a", "4b"),
     ("4a", b"4a"),
     ({"$base64": "AQI="}, "\1\2"),
@@ -48,12 +48,12 @@ DIFFER: list[tuple[Any, Message]] = [
 ]
 
 
-@pytest.mark.parametrize(("pattern", "message"), FITS)
+@pytest.mark.parametrize(("pattern", "message"), MATCHING)
 def test_pattern_matches(pattern: Any, message: Message) -> None:
     assert match(pattern, message, {"name": "value"}) is None
 
 
-@pytest.mark.parametrize(("pattern", "message"), DIFFER)
+@pytest.mark.parametrize(("pattern", "message"), DIFFERENT)
 def test_pattern_does_not_match(pattern: Any, message: Message) -> None:
     assert match(pattern, message, {"name": "value"}) is not None
 

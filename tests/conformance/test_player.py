@@ -10,7 +10,7 @@ from socketio_conformance.dialogue import Dialogue, Step
 from socketio_conformance.http_connection import Address
 from socketio_conformance.player import Failure, Player
 
-from .support import SWITCH, frame, ok, says
+from .support import SWITCH, frame, ok, replying
 
 REQUEST: Step = {"request": "r", "query": "EIO=4"}
 WEBSOCKET: Step = {"websocket": "w"}
@@ -28,7 +28,7 @@ async def failure(address: Address, *steps: Step) -> Failure:
 
 
 async def test_matching_response_passes() -> None:
-    async with says(ok("4hello\x1e2", "X-One: 1")) as server:
+    async with replying(ok("4hello\x1e2", "X-One: 1")) as server:
         expect = {
             "status": 200,
             "headers": {"x-one": "1", "x-two": None},
@@ -40,56 +40,58 @@ async def test_matching_response_passes() -> None:
 @pytest.mark.parametrize(
     ("expect", "observed"),
     [
-        ({"status": 400}, 'came 200 "4hello"'),
-        ({"status": [400, 500]}, 'came 200 "4hello"'),
-        ({"headers": {"x-one": "2"}}, "came '1'"),
-        ({"headers": {"x-one": None}}, "came '1'"),
-        ({"headers": {"x-two": "1"}}, "there is none"),
-        ({"body": "4hell"}, 'came 200 "4hello"'),
-        ({"payload": ["4hello", "2"]}, 'came 200 "4hello"'),
-        ({"payload": ["4other"]}, 'came 200 "4hello"'),
-        ({"json": {}}, 'came 200 "4hello"'),
+        ({"status": 400}, 'got 200 "4hello"'),
+        ({"status": [400, 500]}, 'got 200 "4hello"'),
+        ({"headers": {"x-one": "2"}}, "got '1'"),
+        ({"headers": {"x-one": None}}, "got '1'"),
+        ({"headers": {"x-two": "1"}}, "the header is missing"),
+        ({"body": "4hell"}, 'got 200 "4hello"'),
+        ({"payload": ["4hello", "2"]}, 'got 200 "4hello"'),
+        ({"payload": ["4other"]}, 'got 200 "4hello"'),
+        ({"json": {}}, 'got 200 "4hello"'),
     ],
 )
 async def test_different_response_fails(expect: Step, observed: str) -> None:
-    async with says(ok("4hello", "X-One: 1")) as server:
+    async with replying(ok("4hello", "X-One: 1")) as server:
         failed = await failure(server, {**REQUEST, "expect": expect})
         assert (failed.number, failed.observed) == (1, observed)
 
 
 async def test_missing_response_fails_within_its_deadline() -> None:
-    async with says(b"") as server:
+    async with replying(b"") as server:
         failed = await failure(server, REQUEST, {"response": "r", "within": 0.05})
-        assert (failed.number, failed.observed) == (2, "nothing came")
+        assert (failed.number, failed.observed) == (2, "nothing arrived")
 
 
 async def test_closed_connection_fails_unless_allowed() -> None:
-    async with says(b"", then_ends=True) as server:
+    async with replying(b"", then_ends=True) as server:
         failed = await failure(server, REQUEST, {"response": "r"})
         assert failed.observed == "the connection ended"
-    async with says(b"", then_ends=True) as server:
+    async with replying(b"", then_ends=True) as server:
         assert await play(server, REQUEST, {"response": "r", "or_cut": True}) is None
-    async with says(b"", then_ends=True) as server:
+    async with replying(b"", then_ends=True) as server:
         assert await play(server, REQUEST, {"cut": "r"}) is None
 
 
 async def test_incomplete_response_fails() -> None:
-    async with says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", then_ends=True) as server:
+    async with replying(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", then_ends=True
+    ) as server:
         assert (
             await failure(server, REQUEST, {"response": "r"})
         ).observed == "the connection ended"
 
 
 async def test_unexpected_response_fails() -> None:
-    async with says(ok("1")) as server:
+    async with replying(ok("1")) as server:
         failed = await failure(server, REQUEST, {"pending": "r", "for": 0.2})
-        assert failed.observed == 'came 200 "1"'
-    async with says(ok("1")) as server:
-        assert (await failure(server, REQUEST, {"cut": "r"})).observed == 'came 200 "1"'
+        assert failed.observed == 'got 200 "1"'
+    async with replying(ok("1")) as server:
+        assert (await failure(server, REQUEST, {"cut": "r"})).observed == 'got 200 "1"'
 
 
 async def test_pending_response_can_arrive_later() -> None:
-    async with says(b"", ok("late")) as server:
+    async with replying(b"", ok("late")) as server:
         steps: list[Step] = [
             REQUEST,
             {"pending": "r", "for": 0.05},
@@ -100,65 +102,65 @@ async def test_pending_response_can_arrive_later() -> None:
 
 
 async def test_poll_fails_with_more_packets_than_expected() -> None:
-    async with says(ok("4a"), ok("4b\x1e4c")) as server:
+    async with replying(ok("4a"), ok("4b\x1e4c")) as server:
         assert await play(server, {"poll": "x", "packets": ["4a", "4b", "4c"]}) is None
-    async with says(ok("4a"), ok("4b\x1e4c")) as server:
+    async with replying(ok("4a"), ok("4b\x1e4c")) as server:
         failed = await failure(server, {"poll": "x", "packets": ["4a", "4b"]})
-        assert failed.observed == 'came "4a" "4b" "4c"'
+        assert failed.observed == 'got "4a" "4b" "4c"'
 
 
 async def test_two_frames_in_one_segment_become_two_messages() -> None:
-    async with says(SWITCH + frame("a") + frame("b")) as server:
+    async with replying(SWITCH + frame("a") + frame("b")) as server:
         assert await play(server, WEBSOCKET, {"receive": "w", "messages": ["a", "b"]}) is None
 
 
-async def test_message_left_at_the_end_fails() -> None:
-    async with says(SWITCH + frame("a") + frame("b")) as server:
+async def test_unread_message_at_the_end_fails() -> None:
+    async with replying(SWITCH + frame("a") + frame("b")) as server:
         steps: list[Step] = [WEBSOCKET, {"receive": "w", "messages": ["a"]}, {"wait": 0.05}]
-        assert (await failure(server, *steps)).observed == 'came "b"'
+        assert (await failure(server, *steps)).observed == 'got "b"'
 
 
 @pytest.mark.parametrize(
     ("sent", "step", "observed"),
     [
-        (frame("b"), {"receive": "w", "messages": ["a"]}, 'came "b": not "a"'),
-        (b"", {"receive": "w", "messages": ["a"], "within": 0.05}, "nothing came"),
-        (frame("b"), {"silent": "w", "for": 0.2}, 'came "b"'),
-        (frame("b"), {"closed": "w"}, 'came "b"'),
-        (b"", {"closed": "w", "within": 0.05}, "it is still open"),
-        (b"\x88\x02\x03\xe9", {"closed": "w", "code": 1000}, "it was closed with 1001"),
-        (b"\x88\x00", {"closed": "w", "code": [1000, 1006]}, "it was closed with 1005"),
-        (b"\x88\x00", {"receive": "w", "messages": ["a"]}, "it was closed with 1005"),
-        (b"\x88\x00", {"silent": "w", "for": 0.2}, "it was closed with 1005"),
+        (frame("b"), {"receive": "w", "messages": ["a"]}, 'got "b": not "a"'),
+        (b"", {"receive": "w", "messages": ["a"], "within": 0.05}, "nothing arrived"),
+        (frame("b"), {"silent": "w", "for": 0.2}, 'got "b"'),
+        (frame("b"), {"closed": "w"}, 'got "b"'),
+        (b"", {"closed": "w", "within": 0.05}, "the connection is still open"),
+        (b"\x88\x02\x03\xe9", {"closed": "w", "code": 1000}, "the connection closed with 1001"),
+        (b"\x88\x00", {"closed": "w", "code": [1000, 1006]}, "the connection closed with 1005"),
+        (b"\x88\x00", {"receive": "w", "messages": ["a"]}, "the connection closed with 1005"),
+        (b"\x88\x00", {"silent": "w", "for": 0.2}, "the connection closed with 1005"),
     ],
 )
 async def test_different_frame_fails(sent: bytes, step: Step, observed: str) -> None:
-    async with says(SWITCH + sent) as server:
+    async with replying(SWITCH + sent) as server:
         assert (await failure(server, WEBSOCKET, step)).observed == observed
 
 
 async def test_close_without_a_frame_has_code_1006() -> None:
-    async with says(SWITCH, then_ends=True) as server:
+    async with replying(SWITCH, then_ends=True) as server:
         assert await play(server, WEBSOCKET, {"closed": "w", "code": 1006}) is None
 
 
 async def test_masked_frame_of_a_server_fails() -> None:
-    async with says(SWITCH + b"\x81\x81\0\0\0\0a") as server:
+    async with replying(SWITCH + b"\x81\x81\0\0\0\0a") as server:
         failed = await failure(server, WEBSOCKET, {"receive": "w", "messages": ["a"]})
-        assert "the server broke RFC 6455" in failed.observed
+        assert "the server violated RFC 6455" in failed.observed
 
 
 async def test_step_fails_on_a_refused_websocket() -> None:
     refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"
-    async with says(refusal) as server:
-        assert (await failure(server, WEBSOCKET)).observed == 'came 400 "no"'
-    async with says(refusal) as server:
+    async with replying(refusal) as server:
+        assert (await failure(server, WEBSOCKET)).observed == 'got 400 "no"'
+    async with replying(refusal) as server:
         step: dict[str, Any] = {**WEBSOCKET, "expect": {"status": 400, "body": "no"}}
         assert await play(server, step) is None
 
 
 async def test_captured_value_is_inserted() -> None:
-    async with says(ok('0{"sid":"abc"}'), ok("4abc")) as server:
+    async with replying(ok('0{"sid":"abc"}'), ok("4abc")) as server:
         opened = {"prefix": "0", "json": {"sid": {"$capture": "sid"}}}
         steps: list[Step] = [
             {**REQUEST, "expect": {"payload": [opened]}},
@@ -168,6 +170,6 @@ async def test_captured_value_is_inserted() -> None:
 
 
 async def test_unknown_capture_is_a_fault_of_the_dialogue() -> None:
-    async with says(ok("")) as server:
-        failed = await failure(server, {"request": "r", "query": "${nobody}"})
-        assert "no value was captured as 'nobody'" in failed.observed
+    async with replying(ok("")) as server:
+        failed = await failure(server, {"request": "r", "query": "${unknown}"})
+        assert "the dialogue captured no value as 'unknown'" in failed.observed

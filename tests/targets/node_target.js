@@ -1,5 +1,5 @@
-// The official servers with the profiles of spec-vectors/README.md, each on a port of its own.
-// Prints its name and the ports as one line of JSON; ends when its standard input does.
+// Target with the official servers: one port for each profile of spec-vectors/README.md.
+// The program prints its name and the ports as one line of JSON and ends when its standard input ends.
 "use strict";
 
 const { createServer } = require("http");
@@ -23,7 +23,7 @@ function notFound(request, response) {
   response.writeHead(404).end();
 }
 
-function engineEcho(options) {
+function makeEngineEcho(options) {
   const http = createServer(notFound);
   const server = engine.attach(http, { cors: { origin: "*" }, cookie: true, ...options });
   const reasons = new Map();
@@ -49,20 +49,20 @@ function engineEcho(options) {
   return listen(http);
 }
 
-function echo(namespace, io, reasons) {
+function addEchoHandlers(namespace, reasons) {
   namespace.on("connection", (socket) => {
     socket.emit("auth", socket.handshake.auth);
     socket.on("disconnect", (reason) => remember(reasons, socket.id, reason));
     socket.on("message", (...args) => socket.emit("message-back", ...args));
     socket.on("message-with-ack", (...args) => args.pop()(...args));
     socket.on("emit-with-ack", (...args) =>
-      socket.emit("emit-with-ack", ...args, (...answer) => socket.emit("emit-with-ack", ...answer))
+      socket.emit("emit-with-ack", ...args, (...reply) => socket.emit("emit-with-ack", ...reply))
     );
-    extend(namespace, socket, reasons);
+    addExtendedHandlers(socket, reasons);
   });
 }
 
-function extend(namespace, socket, reasons) {
+function addExtendedHandlers(socket, reasons) {
   const nsp = socket.nsp;
   socket.on("join", (room, ack) => { socket.join(room); ack(); });
   socket.on("leave", (room, ack) => { socket.leave(room); ack(); });
@@ -70,10 +70,10 @@ function extend(namespace, socket, reasons) {
   socket.on("to-others", (room, ...args) => socket.to(room).emit("others", ...args));
   socket.on("except-room", (room, hidden, ...args) => nsp.to(room).except(hidden).emit("room", ...args));
   socket.on("ask-room", (room, ...args) =>
-    nsp.to(room).timeout(500).emit("question", ...args, (err, answers) => socket.emit("answers", err ? "timeout" : "complete", answers))
+    nsp.to(room).timeout(500).emit("question", ...args, (err, replies) => socket.emit("answers", err ? "timeout" : "complete", replies))
   );
   socket.on("ask-slowly", (...args) =>
-    socket.timeout(100).emit("question", ...args, (err, ...answer) => socket.emit("answer", err ? "timeout" : "complete", ...answer))
+    socket.timeout(100).emit("question", ...args, (err, ...reply) => socket.emit("answer", err ? "timeout" : "complete", ...reply))
   );
   socket.on("volatile-after", () => {
     socket.emit("regular");
@@ -87,7 +87,7 @@ function extend(namespace, socket, reasons) {
   socket.on("handshake", (ack) => ack({ auth: socket.handshake.auth, probe: socket.handshake.query.probe || null, header: socket.handshake.headers["x-probe"] || null, xdomain: socket.handshake.xdomain }));
 }
 
-function socketEcho(options) {
+function makeSocketEcho(options) {
   const http = createServer(notFound);
   const io = new Server(http, { cors: { origin: "*" }, connectTimeout: 1000, ...options });
   const reasons = new Map();
@@ -102,18 +102,18 @@ function socketEcho(options) {
   const slow = io.of("/slow");
   slow.use((socket, next) => setTimeout(next, 200));
   for (const each of [io.of("/"), io.of("/custom"), refusing, slow, io.of(/^\/dynamic-\d+$/)]) {
-    echo(each, io, reasons);
+    addEchoHandlers(each, reasons);
   }
   return listen(http);
 }
 
 async function main() {
   const ports = {
-    "engineio": await engineEcho(LONG),
-    "engineio-short": await engineEcho({ ...SHORT, upgradeTimeout: 500 }),
-    "socketio": await socketEcho(LONG),
-    "socketio-short": await socketEcho(SHORT),
-    "recovery": await socketEcho({ ...LONG, connectionStateRecovery: {} }),
+    "engineio": await makeEngineEcho(LONG),
+    "engineio-short": await makeEngineEcho({ ...SHORT, upgradeTimeout: 500 }),
+    "socketio": await makeSocketEcho(LONG),
+    "socketio-short": await makeSocketEcho(SHORT),
+    "recovery": await makeSocketEcho({ ...LONG, connectionStateRecovery: {} }),
   };
   const version = (name) => `${name} ${require(`./node_modules/${name}/package.json`).version}`;
   console.log(JSON.stringify({ server: `${version("socket.io")}, ${version("engine.io")}`, ports }));

@@ -1,8 +1,8 @@
-"""This project's servers with the profiles of `spec-vectors/README.md`, each on its own port.
+"""Target with this project's servers: one port for each profile of `spec-vectors/README.md`.
 
     python tests/targets/ours.py
 
-Prints its name and the ports as one line of JSON; ends when its standard input does.
+The program prints its name and the ports as one line of JSON and ends when its standard input ends.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SHORT = {"ping_interval": 0.3, "ping_timeout": 0.2}
 Reasons = dict[str, str]
 
 
-def engine_echo(**options: Any) -> Engine:
+def make_engine_echo(**options: Any) -> Engine:
     engine = Engine(path="/engine.io", cors=Cors(origins="*"), cookie=Cookie(), **options)
     reasons: Reasons = {}
 
@@ -69,7 +69,7 @@ def remember(reasons: Reasons, key: str, reason: str) -> None:
         del reasons[next(iter(reasons))]
 
 
-def echo(namespace: Any, io: SocketServer, reasons: Reasons) -> None:
+def add_echo_handlers(namespace: Any, reasons: Reasons) -> None:
     @namespace.on("connection")
     def connected(socket: Socket) -> None:
         socket.emit("auth", socket.handshake.auth)
@@ -88,16 +88,16 @@ def echo(namespace: Any, io: SocketServer, reasons: Reasons) -> None:
 
     @namespace.on("emit-with-ack")
     def emit_with_ack(socket: Socket, *args: Any) -> None:
-        def answered(*answer: Any) -> None:
-            socket.emit("emit-with-ack", *answer)
+        def on_ack(*reply: Any) -> None:
+            socket.emit("emit-with-ack", *reply)
 
-        socket.emit("emit-with-ack", *args, ack=answered)
+        socket.emit("emit-with-ack", *args, ack=on_ack)
 
-    extend_rooms(namespace)
-    extend_sockets(namespace, reasons)
+    add_room_handlers(namespace)
+    add_socket_handlers(namespace, reasons)
 
 
-def extend_rooms(namespace: Any) -> None:
+def add_room_handlers(namespace: Any) -> None:
     @namespace.on("join")
     async def join(socket: Socket, room: str) -> tuple[()]:
         await socket.join(room)
@@ -121,20 +121,20 @@ def extend_rooms(namespace: Any) -> None:
         socket.namespace.to(room).except_(hidden).emit("room", *args)
 
     @namespace.on("ask-room")
-    async def ask_room(socket: Socket, room: str, *args: Any) -> None:
-        answers = await socket.namespace.to(room).timeout(0.5).emit_with_ack("question", *args)
-        socket.emit("answers", "timeout" if answers.missing else "complete", answers.responses)
+    async def emit_to_room_with_ack(socket: Socket, room: str, *args: Any) -> None:
+        replies = await socket.namespace.to(room).timeout(0.5).emit_with_ack("question", *args)
+        socket.emit("answers", "timeout" if replies.missing else "complete", replies.responses)
 
 
-def extend_sockets(namespace: Any, reasons: Reasons) -> None:
+def add_socket_handlers(namespace: Any, reasons: Reasons) -> None:
     @namespace.on("ask-slowly")
-    async def ask_slowly(socket: Socket, *args: Any) -> None:
+    async def emit_with_ack_timeout(socket: Socket, *args: Any) -> None:
         try:
-            answer = await socket.timeout(0.1).emit_with_ack("question", *args)
+            reply = await socket.timeout(0.1).emit_with_ack("question", *args)
         except AckTimeoutError:
             socket.emit("answer", "timeout")
         else:
-            socket.emit("answer", "complete", answer)
+            socket.emit("answer", "complete", reply)
 
     @namespace.on("volatile-after")
     def volatile_after(socket: Socket) -> None:
@@ -165,16 +165,16 @@ def extend_sockets(namespace: Any, reasons: Reasons) -> None:
 
     @namespace.on("handshake")
     def handshake(socket: Socket) -> dict[str, Any]:
-        known = socket.handshake
+        details = socket.handshake
         return {
-            "auth": known.auth,
-            "probe": known.query.get("probe"),
-            "header": known.headers.get("x-probe"),
-            "xdomain": known.xdomain,
+            "auth": details.auth,
+            "probe": details.query.get("probe"),
+            "header": details.headers.get("x-probe"),
+            "xdomain": details.xdomain,
         }
 
 
-def socket_echo(**options: Any) -> SocketServer:
+def make_socket_echo(**options: Any) -> SocketServer:
     io = SocketServer(cors=Cors(origins="*"), connect_timeout=1.0, **options)
     reasons: Reasons = {}
 
@@ -197,17 +197,17 @@ def socket_echo(**options: Any) -> SocketServer:
 
     namespaces: list[Namespace] = [io.of("/"), io.of("/custom"), refusing, slow]
     for each in (*namespaces, io.of(re.compile(r"/dynamic-\d+"))):
-        echo(each, io, reasons)
+        add_echo_handlers(each, reasons)
     return io
 
 
 async def main() -> None:
     servers: dict[str, Engine | SocketServer] = {
-        "engineio": engine_echo(**LONG),
-        "engineio-short": engine_echo(**SHORT, upgrade_timeout=0.5),
-        "socketio": socket_echo(**LONG),
-        "socketio-short": socket_echo(**SHORT),
-        "recovery": socket_echo(**LONG, recovery=Recovery()),
+        "engineio": make_engine_echo(**LONG),
+        "engineio-short": make_engine_echo(**SHORT, upgrade_timeout=0.5),
+        "socketio": make_socket_echo(**LONG),
+        "socketio-short": make_socket_echo(**SHORT),
+        "recovery": make_socket_echo(**LONG, recovery=Recovery()),
     }
     ports = {}
     for name, server in servers.items():

@@ -1,10 +1,10 @@
-"""python-socketio and python-engineio with the profiles of `spec-vectors/README.md`.
+"""Target with python-socketio and python-engineio: the profiles of `spec-vectors/README.md`.
 
     benchmarks/.venv/peers/bin/python tests/targets/python_socketio_target.py
 
-Prints its name and the ports as one line of JSON; ends when its standard input does. What the
-packages have no word for (refusals by a middleware of their own, volatile events, recovery, acks of
-a broadcast) is not there.
+The program prints its name and the ports as one line of JSON and ends when its standard input ends.
+It omits the features that the packages lack: middleware, volatile events, recovery, and acks of a
+broadcast.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHORT = {"ping_interval": 0.3, "ping_timeout": 0.2}
 COMMON = {"async_mode": "asgi", "cors_allowed_origins": "*", "max_http_buffer_size": 1_000_000}
 
 
-def engine_echo(**options: Any) -> Any:
+def make_engine_echo(**options: Any) -> Any:
     engine = engineio.AsyncServer(**COMMON, **options)
 
     @engine.on("message")
@@ -35,17 +35,17 @@ def engine_echo(**options: Any) -> Any:
     return engineio.ASGIApp(engine, engineio_path="engine.io")
 
 
-def socket_echo(**options: Any) -> Any:
+def make_socket_echo(**options: Any) -> Any:
     io = socketio.AsyncServer(**COMMON, **options, namespaces=["/", "/custom"])
     for namespace in ("/", "/custom"):
-        echo(io, namespace)
+        add_echo_handlers(io, namespace)
     return socketio.ASGIApp(io, socketio_path="socket.io")
 
 
-def echo(io: Any, namespace: str) -> None:
+def add_echo_handlers(io: Any, namespace: str) -> None:
     @io.on("connect", namespace=namespace)
     async def connect(sid: str, environ: dict[str, Any], auth: Any) -> None:
-        # An event that is sent from here would come before the CONNECT.
+        # An event that this handler emits directly would arrive before the CONNECT packet.
         io.start_background_task(io.emit, "auth", auth or {}, to=sid, namespace=namespace)
 
     @io.on("message", namespace=namespace)
@@ -58,18 +58,18 @@ def echo(io: Any, namespace: str) -> None:
 
     @io.on("emit-with-ack", namespace=namespace)
     async def emit_with_ack(sid: str, *args: Any) -> None:
-        async def answered(*answer: Any) -> None:
-            await io.emit("emit-with-ack", answer, to=sid, namespace=namespace)
+        async def on_ack(*reply: Any) -> None:
+            await io.emit("emit-with-ack", reply, to=sid, namespace=namespace)
 
-        await io.emit("emit-with-ack", args, to=sid, namespace=namespace, callback=answered)
+        await io.emit("emit-with-ack", args, to=sid, namespace=namespace, callback=on_ack)
 
 
 async def main() -> None:
     apps = {
-        "engineio": engine_echo(**LONG),
-        "engineio-short": engine_echo(**SHORT),
-        "socketio": socket_echo(**LONG),
-        "socketio-short": socket_echo(**SHORT),
+        "engineio": make_engine_echo(**LONG),
+        "engineio-short": make_engine_echo(**SHORT),
+        "socketio": make_socket_echo(**LONG),
+        "socketio-short": make_socket_echo(**SHORT),
     }
     ports, servers = {}, []
     for name, app in apps.items():
@@ -80,7 +80,7 @@ async def main() -> None:
         )
         server = uvicorn.Server(config)
         servers.append((server, asyncio.create_task(server.serve(sockets=[listener]))))
-    while not all(server.started for server, _ in servers):  # noqa: ASYNC110 - it has no event
+    while not all(server.started for server, _ in servers):  # noqa: ASYNC110 - uvicorn has no start event
         await asyncio.sleep(0.01)
     names = [f"{name} {version(name)}" for name in ("python-socketio", "python-engineio")]
     sys.stdout.write(json.dumps({"server": ", ".join(names), "ports": ports}) + "\n")

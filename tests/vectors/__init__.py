@@ -1,1 +1,1 @@
-"""The vectors of `spec-vectors/`, run against our codecs."""
+"""Tests of the codecs with the vectors of `spec-vectors/`."""

@@ -1,7 +1,7 @@
-"""As much of JSON Schema 2020-12 as `spec-vectors/schema.json` uses.
+"""Validator for the subset of JSON Schema 2020-12 that `spec-vectors/schema.json` uses.
 
-Knows: the keywords below; any other one is an error, so that none goes unchecked.
-Does not know: formats, remote references.
+A keyword without a check is an error, so that the schema contains no unchecked rule. The validator
+has no formats and no remote references.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ TYPES: dict[str, tuple[type, ...]] = {
 IGNORED = {"$schema", "$defs", "title", "description", "contentEncoding", "then", "else"}
 
 
-def complaints(schema: dict[str, Any], value: Any, root: dict[str, Any], at: str) -> Iterator[str]:
-    """Yield what is wrong with a value."""
+def find_errors(schema: dict[str, Any], value: Any, root: dict[str, Any], at: str) -> Iterator[str]:
+    """Yield the violations of `schema` by a value; `at` is the place of the value."""
     for keyword, rule in schema.items():
         if keyword in IGNORED:
             continue
         check = CHECKS.get(keyword)
         if check is None:
-            yield f"{at}: the schema has the keyword {keyword!r}, which nobody checks"
+            yield f"{at}: the schema has the keyword {keyword!r}, which has no check"
             continue
         yield from check(rule, value, schema, root, at)
 
 
 def is_valid(schema: dict[str, Any], value: Any, root: dict[str, Any]) -> bool:
-    return next(complaints(schema, value, root, ""), None) is None
+    return next(find_errors(schema, value, root, ""), None) is None
 
 
 def _type(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
@@ -51,13 +51,13 @@ def _reference(rule: str, value: Any, schema: Any, root: Any, at: str) -> Iterat
     target = root
     for part in rule.removeprefix("#/").split("/"):
         target = target[part]
-    yield from complaints(target, value, root, at)
+    yield from find_errors(target, value, root, at)
 
 
 def _properties(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
     if isinstance(value, dict):
         for key in rule.keys() & value.keys():
-            yield from complaints(rule[key], value[key], root, f"{at}.{key}")
+            yield from find_errors(rule[key], value[key], root, f"{at}.{key}")
 
 
 def _additional(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
@@ -66,7 +66,7 @@ def _additional(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Itera
             if rule is False:
                 yield f"{at}: {key!r} is not expected"
             else:
-                yield from complaints(rule, value[key], root, f"{at}.{key}")
+                yield from find_errors(rule, value[key], root, f"{at}.{key}")
 
 
 def _required(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
@@ -80,34 +80,34 @@ def _items(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[s
     if isinstance(value, list):
         for number, item in enumerate(value):
             name = item.get("name", number) if isinstance(item, dict) else number
-            yield from complaints(rule, item, root, f"{at}[{name}]")
+            yield from find_errors(rule, item, root, f"{at}[{name}]")
 
 
 def _one_of(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
-    fitting = sum(is_valid(each, value, root) for each in rule)
-    if fitting != 1:
-        yield f"{at}: fits {fitting} of the alternatives: {value!r}"
+    count = sum(is_valid(each, value, root) for each in rule)
+    if count != 1:
+        yield f"{at}: must match one of the alternatives, matches {count}: {value!r}"
 
 
 def _all_of(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
     for each in rule:
-        yield from complaints(each, value, root, at)
+        yield from find_errors(each, value, root, at)
 
 
 def _if(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
     branch = schema.get("then" if is_valid(rule, value, root) else "else", {})
-    yield from complaints(branch, value, root, at)
+    yield from find_errors(branch, value, root, at)
 
 
 def _not(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
     if is_valid(rule, value, root):
-        yield f"{at}: must not fit {rule}: {value!r}"
+        yield f"{at}: must not match {rule}: {value!r}"
 
 
-def _simple(is_wrong: Callable[[Any, Any], bool], what: str) -> Callable[..., Iterator[str]]:
+def _simple(is_invalid: Callable[[Any, Any], bool], error: str) -> Callable[..., Iterator[str]]:
     def check(rule: Any, value: Any, schema: Any, root: Any, at: str) -> Iterator[str]:
-        if is_wrong(rule, value):
-            yield f"{at}: {what} {rule!r}: {value!r}"
+        if is_invalid(rule, value):
+            yield f"{at}: {error} {rule!r}: {value!r}"
 
     return check
 

@@ -1,4 +1,4 @@
-"""Every case of the Engine.IO and WebSocket vectors, by its name."""
+"""The codecs and the server pass every case of the Engine.IO and WebSocket vectors."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ FOLDER = Path(__file__).parents[2] / "spec-vectors"
 DIGITS = dict(
     zip(("OPEN", "CLOSE", "PING", "PONG", "MESSAGE", "UPGRADE", "NOOP"), "0123456", strict=True)
 )
-# What a server makes by itself.
-OWN = {
+# Packets that the server creates without a message of the application.
+SERVER_PACKETS = {
     "CLOSE": encoded_packet.CLOSE_PACKET,
     "PING": encoded_packet.PING_PACKET,
     "PONG": encoded_packet.PROBE_REPLY_PACKET,
     "NOOP": encoded_packet.NOOP_PACKET,
 }
-# The slugs of the vectors in the words of our errors.
-WORDS = {
+# Error messages by slug.
+MESSAGES = {
     "empty_packet": "empty packet",
     "unknown_packet_type": "unknown packet type",
     "invalid_utf8": "not valid UTF-8",
@@ -53,7 +53,7 @@ def revive(value: Any) -> Any:
 
 
 def text_of(found: dict[str, Any]) -> str | bytes:
-    """Return a packet as our decoders give it: its type and text, or the bytes of a message."""
+    """Return a packet in decoded form: the type digit and the text, or the bytes of a message."""
     data = revive(found.get("data", ""))
     return data if isinstance(data, bytes) else DIGITS[found["type"]] + data
 
@@ -61,7 +61,7 @@ def text_of(found: dict[str, Any]) -> str | bytes:
 def encoded(found: dict[str, Any]) -> EncodedPacket:
     if found["type"] == "MESSAGE":
         return EncodedPacket.message(revive(found["data"]))
-    return OWN[found["type"]]
+    return SERVER_PACKETS[found["type"]]
 
 
 def body_of(wire: Any) -> bytes:
@@ -73,7 +73,7 @@ def body_of(wire: Any) -> bytes:
 
 
 @pytest.mark.parametrize("case", cases_of("engineio-packet", "both", "encode"))
-def test_a_packet_is_encoded_as_written(case: Any) -> None:
+def test_packet_encodes_to_the_wire(case: Any) -> None:
     made = encoded(case["packet"])
     wire = revive(case["wire"])
     assert made.is_binary == isinstance(wire, bytes)
@@ -81,7 +81,7 @@ def test_a_packet_is_encoded_as_written(case: Any) -> None:
 
 
 @pytest.mark.parametrize("case", cases_of("engineio-packet", "both", "decode"))
-def test_a_message_of_a_websocket_is_the_packet_that_is_written(case: Any) -> None:
+def test_websocket_message_decodes_to_the_packet(case: Any) -> None:
     wire = revive(case["wire"])
     client = Server().open_websocket()
     if case["packet"]["type"] == "MESSAGE":
@@ -93,7 +93,7 @@ def test_a_message_of_a_websocket_is_the_packet_that_is_written(case: Any) -> No
 
 
 @pytest.mark.parametrize("case", cases_of("engineio-packet", "error"))
-def test_a_message_of_a_websocket_is_no_packet(case: Any) -> None:
+def test_invalid_websocket_message_closes_the_session(case: Any) -> None:
     client = Server().open_websocket()
     client.send_packet(case["wire"])
     assert client.is_over
@@ -105,22 +105,22 @@ def test_a_message_of_a_websocket_is_no_packet(case: Any) -> None:
 
 
 @pytest.mark.parametrize("case", cases_of("engineio-payload", "both", "encode"))
-def test_packets_are_joined_as_written(case: Any) -> None:
+def test_payload_encodes_to_the_wire(case: Any) -> None:
     packets = [encoded(each) for each in case["packets"]]
     assert encode_payload(packets) == body_of(case["wire"])
 
 
 @pytest.mark.parametrize("case", cases_of("engineio-payload", "both", "decode"))
-def test_a_payload_holds_the_packets_that_are_written(case: Any) -> None:
+def test_payload_decodes_to_the_packets(case: Any) -> None:
     assert list(decode_payload(body_of(case["wire"]))) == [text_of(p) for p in case["packets"]]
 
 
 @pytest.mark.parametrize("case", cases_of("engineio-payload", "error"))
-def test_a_payload_is_refused_as_written(case: Any) -> None:
+def test_invalid_payload_raises_the_error_of_the_vector(case: Any) -> None:
     packets = decode_payload(body_of(case["wire"]))
     for _ in range(case.get("delivered", 0)):
         next(packets)
-    with pytest.raises(ProtocolError, match=WORDS[case["error"]]) as caught:
+    with pytest.raises(ProtocolError, match=MESSAGES[case["error"]]) as caught:
         next(packets)
     assert caught.value.reason is CloseReason.PARSE_ERROR
 
@@ -129,7 +129,7 @@ def test_a_payload_is_refused_as_written(case: Any) -> None:
 
 
 @pytest.mark.parametrize("case", cases_of("engineio-handshake", "opens", "refused"))
-def test_a_query_is_answered_as_written(case: Any) -> None:
+def test_handshake_response_matches_the_vector(case: Any) -> None:
     request = case["request"]
     server = Server()
     target = server.path + "/?" + request["query"]
@@ -156,7 +156,7 @@ def test_a_query_is_answered_as_written(case: Any) -> None:
         assert response.json == {"code": case["code"], "message": case["message"]}
 
 
-def test_a_refusal_has_the_headers_of_cors_too() -> None:
+def test_refusal_has_the_cors_headers() -> None:
     server = Server(cors=Cors(origins="*"))
     response = server.get(transport="tobi").response()
     assert response.header("access-control-allow-origin") == "*"
@@ -166,16 +166,16 @@ def test_a_refusal_has_the_headers_of_cors_too() -> None:
 
 
 class Listener(NullListener):
-    """Hears messages, and nothing else."""
+    """Listener that stores messages and ignores all other events."""
 
     def __init__(self) -> None:
-        self.heard: list[str | bytes] = []
+        self.messages: list[str | bytes] = []
 
     def _receive_text(self, packet: bytes) -> None:
-        self.heard.append(packet.decode())
+        self.messages.append(packet.decode())
 
     def _receive_binary(self, data: bytes) -> None:
-        self.heard.append(data)
+        self.messages.append(data)
 
 
 def open_websocket(case: Any) -> WebSocketClient:
@@ -185,7 +185,7 @@ def open_websocket(case: Any) -> WebSocketClient:
 
 
 @pytest.mark.parametrize("case", cases_of("websocket-frame", "encode"))
-def test_a_message_is_framed_as_written(case: Any) -> None:
+def test_message_encodes_to_a_frame(case: Any) -> None:
     message = revive(case["message"])
     opcode = TEXT if isinstance(message, str) else BINARY
     assert encode_frame(opcode, body_of(case["message"])).hex() == case["wire"]
@@ -193,10 +193,10 @@ def test_a_message_is_framed_as_written(case: Any) -> None:
 
 @pytest.mark.parametrize("case", cases_of("websocket-frame", "decode"))
 @pytest.mark.parametrize("pieces", ["whole", "bytes"])
-def test_frames_hold_the_messages_that_are_written(case: Any, pieces: str) -> None:
+def test_frames_decode_to_the_messages(case: Any, pieces: str) -> None:
     client = open_websocket(case)
     listener = Listener()
-    # Below the packets: what a frame holds need be none.
+    # The session would reject the messages, because they are not Engine.IO packets.
     transport = client.server.session.transport
     assert isinstance(transport, WebSocketTransport)
     transport.listener = listener
@@ -204,13 +204,13 @@ def test_frames_hold_the_messages_that_are_written(case: Any, pieces: str) -> No
     for piece in [wire] if pieces == "whole" else [wire[n : n + 1] for n in range(len(wire))]:
         client.feed(piece)
     pongs = [frame.payload for frame in client.frames() if frame.opcode == PONG]
-    assert listener.heard == [revive(message) for message in case["messages"]]
+    assert listener.messages == [revive(message) for message in case["messages"]]
     assert pongs == [base64.b64decode(each) for each in case.get("pongs", [])]
     assert not client.is_over
 
 
 @pytest.mark.parametrize("case", cases_of("websocket-frame", "error", "close"))
-def test_frames_end_the_connection_as_written(case: Any) -> None:
+def test_frames_close_the_connection_with_the_code_of_the_vector(case: Any) -> None:
     client = open_websocket(case)
     client.feed(bytes.fromhex(case["wire"]))
     assert client.close_code == case["close_code"]

@@ -1,4 +1,4 @@
-"""Every case of the Socket.IO vectors, by its name."""
+"""The codecs pass every case of the Socket.IO vectors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cases_of(*kinds: str) -> list[Any]:
 
 
 def revive(value: Any) -> Any:
-    """Turn the tagged objects of the vectors into binary and moments."""
+    """Replace the tagged objects of the vectors with bytes and datetimes."""
     if isinstance(value, list):
         return [revive(item) for item in value]
     if not isinstance(value, dict):
@@ -79,13 +79,13 @@ def receive(decoder: Decoder, message: str | bytes) -> Decoded | None:
 
 
 @pytest.mark.parametrize(("subject", "case"), cases_of("both", "encode"))
-def test_the_packet_is_encoded_as_written(subject: str, case: Any) -> None:
+def test_packet_encodes_to_the_wire(subject: str, case: Any) -> None:
     messages = [message_of(part) for part in parser_of(subject, case).encode(packet_of(case))]
     assert messages == revive(case["wire"])
 
 
 @pytest.mark.parametrize(("subject", "case"), cases_of("both", "decode"))
-def test_the_messages_are_decoded_as_written(subject: str, case: Any) -> None:
+def test_wire_decodes_to_the_packet(subject: str, case: Any) -> None:
     decoder = parser_of(subject, case).decoder()
     *first, last = [receive(decoder, message) for message in revive(case["wire"])]
     assert first == [None] * len(first)
@@ -93,7 +93,7 @@ def test_the_messages_are_decoded_as_written(subject: str, case: Any) -> None:
 
 
 @pytest.mark.parametrize(("subject", "case"), cases_of("error"))
-def test_the_last_message_is_refused_as_written(subject: str, case: Any) -> None:
+def test_last_message_raises_the_error_of_the_vector(subject: str, case: Any) -> None:
     decoder = parser_of(subject, case).decoder()
     *first, last = revive(case["wire"])
     packets = [receive(decoder, message) for message in first]
@@ -103,10 +103,10 @@ def test_the_last_message_is_refused_as_written(subject: str, case: Any) -> None
     assert caught.value.slug == case["error"]
 
 
-# -- the words
+# -- error slugs
 
 
-def test_the_docstring_of_the_error_lists_the_slugs() -> None:
-    # It is where a reader looks for them; that each has a case is seen in test_schema.py.
+def test_docstring_of_packet_error_lists_all_slugs() -> None:
+    # The docstring documents the slugs. test_schema.py checks that each slug has a case.
     slugs = set(SCHEMA["$defs"]["socketio_case"]["properties"]["error"]["enum"])
     assert set(re.findall(r"`([a-z_]+)`", PacketError.__doc__ or "")) == slugs | {"slug"}
