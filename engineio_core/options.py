@@ -306,9 +306,13 @@ class EngineOptions:
     """Function that returns the sid of a new session, plain or a coroutine function. A sid must be
     unique, secret, and consist of `[A-Za-z0-9_-]`."""
 
-    max_outbox_size: int = 8 * 1024 * 1024
+    max_outbox_size: int = 128 * 1024 * 1024
     """Maximum size of the packets queued for one client; above it the session closes with reason
-    "slow consumer"."""
+    "slow consumer". `await socket.drain()` between large batches keeps the queue short."""
+
+    slow_consumer_timeout: float = 30.0
+    """Seconds without progress after which a client with more than 1 MiB of queued packets is
+    closed with reason "slow consumer". A client that takes packets, however slowly, stays."""
 
     close_timeout: float = 30.0
     """Seconds for an orderly close."""
@@ -382,6 +386,7 @@ _DURATIONS: Final = (
     "header_timeout",
     "body_timeout",
     "keep_alive_timeout",
+    "slow_consumer_timeout",
 )
 _OBJECTS: Final[dict[str, type]] = {
     "http_compression": HttpCompression,

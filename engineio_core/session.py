@@ -33,6 +33,10 @@ from engineio_core.upgrade import UpgradeCandidate
 
 logger = logging.getLogger("engineio_core")
 
+# Bytes from which the queued packets of a client are watched for progress: a client that reads at
+# all empties a smaller queue, and the heartbeat ends a client that does not.
+WATCHED_OUTBOX_SIZE: Final = 1024 * 1024
+
 OPEN: Final = SessionState.OPEN
 MESSAGE: Final = ord(packets.MESSAGE)
 
@@ -62,8 +66,8 @@ class Session:
     __slots__ = (
         "_candidate", "_closing_timer", "_context", "_deadline", "_has_received",
         "_is_reading_paused", "_on_binary", "_on_close", "_on_drain", "_on_packet", "_on_text",
-        "_on_upgrade", "_outbox", "_outbox_size", "_upgrade_state", "_waiters", "request", "sid",
-        "state", "transport",
+        "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken", "_unsent",
+        "_upgrade_state", "_waiters", "request", "sid", "state", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -88,6 +92,10 @@ class Session:
         self._outbox: deque[EncodedPacket] | None = None
         self._outbox_size = 0
         self._waiters: list[Any] | None = None
+        self._taken = 0  # packets that the transport has taken from the outbox
+        # Packets taken and bytes unsent at the last check for progress
+        self._unsent = (0, 0)
+        self._progress_timer: Any = None
         # Heartbeat, upgrade, end
         self._deadline: Deadline | None = None
         self._has_received = False
@@ -155,8 +163,9 @@ class Session:
     def send(self, packet: EncodedPacket) -> None:
         """Send one packet immediately, or queue it until the transport is writable.
 
-        A session that is not open drops the packet. If the queued packets already exceed
-        `max_outbox_size` bytes, the session closes with reason "slow consumer".
+        A session that is not open drops the packet. The session closes with reason "slow consumer"
+        if the queued packets already exceed `max_outbox_size` bytes, or if the client takes none
+        of a long queue for `slow_consumer_timeout` seconds.
         """
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
@@ -226,14 +235,40 @@ class Session:
     def _enqueue(self, packet: EncodedPacket) -> None:
         if self._outbox_size >= self._context.options.max_outbox_size:
             self._terminate(
-                CloseReason.SLOW_CONSUMER, f"{self._outbox_size} bytes wait for the client"
+                CloseReason.SLOW_CONSUMER,
+                f"{self._outbox_size} bytes are queued, the limit (max_outbox_size) is "
+                f"{self._context.options.max_outbox_size}: await drain() between large batches",
             )
             return
         if self._outbox is None:
             self._outbox = deque()
         self._outbox.append(packet)
         self._outbox_size += len(packet.payload)
+        if self._outbox_size > WATCHED_OUTBOX_SIZE and self._progress_timer is None:
+            self._watch_progress()
         self.transport.wake()
+
+    def _watch_progress(self) -> None:
+        """Check the progress of the client again after `slow_consumer_timeout` seconds."""
+        self._unsent = (self._taken, self.transport.buffered_amount())
+        self._progress_timer = self._context.clock.call_later(
+            self._context.options.slow_consumer_timeout, self._check_progress
+        )
+
+    def _check_progress(self) -> None:
+        """Close the session if its client has taken no packet since the last check."""
+        self._progress_timer = None
+        if self._outbox_size <= WATCHED_OUTBOX_SIZE:
+            return
+        taken, unsent = self._unsent
+        if self._taken == taken and self.transport.buffered_amount() >= unsent:
+            self._terminate(
+                CloseReason.SLOW_CONSUMER,
+                f"the client has taken none of {self._outbox_size} queued bytes for "
+                f"{self._context.options.slow_consumer_timeout:g} seconds",
+            )
+        else:
+            self._watch_progress()
 
     # -- the outbox: called by the transport
 
@@ -260,6 +295,7 @@ class Session:
                 break
             taken.append(outbox.popleft())
             self._outbox_size -= length
+        self._taken += len(taken)
         return taken
 
     def _transport_writable(self) -> None:
@@ -269,6 +305,7 @@ class Session:
         while outbox and transport.writable:
             packet = outbox.popleft()
             self._outbox_size -= len(packet.payload)
+            self._taken += 1
             transport.send(packet)
         if not outbox:
             self._outbox_emptied()
@@ -339,7 +376,14 @@ class Session:
     # -- called by the heartbeat
 
     def _send_ping(self) -> None:
-        self.send(PING_PACKET)
+        if self._outbox_size > WATCHED_OUTBOX_SIZE and self._outbox and self.state is OPEN:
+            # In front of a long queue: a client that takes packets all the time would otherwise
+            # receive the ping too late.
+            self._outbox.appendleft(PING_PACKET)
+            self._outbox_size += len(PING_PACKET.payload)
+            self.transport.wake()
+        else:
+            self.send(PING_PACKET)
 
     def _pong_overdue(self) -> None:
         self._terminate(CloseReason.PING_TIMEOUT, "no pong in time")
@@ -450,6 +494,9 @@ class Session:
             return
         self.state = follower
         self._context.heartbeat.stop(self)
+        if self._progress_timer is not None:
+            self._progress_timer.cancel()
+            self._progress_timer = None
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None

@@ -53,6 +53,7 @@ class Keywords(TypedDict, total=False):
     allow_eio3: bool
     generate_id: GenerateId | None
     max_outbox_size: int
+    slow_consumer_timeout: float
     close_timeout: float
     handshake_timeout: float
     header_timeout: float

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, TypedDict, Unpack, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.errors import SessionClosedError
 from engineio_core.noop import noop
 from engineio_core.session import Session
 from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
@@ -233,6 +234,16 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         """
         check_duration("timeout", seconds)
         return SocketOperator(self, timeout=seconds)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken all queued packets; a sender of many events awaits it.
+
+        Raises DisconnectedError if the client leaves first.
+        """
+        try:
+            await self.session.drain()
+        except SessionClosedError:
+            raise DisconnectedError from None
 
     # -- sending to other clients
 

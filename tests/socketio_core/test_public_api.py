@@ -39,10 +39,10 @@ PUBLIC: dict[type[Any], set[str]] = {
     },
     ParentNamespace: REGISTERING | {"children", "emit", "except_", "fetch_sockets", "in_", "to"},
     Socket: LISTENING | {
-        "broadcast", "compress", "connected", "data", "disconnect", "emit", "emit_with_ack",
-        "except_", "handshake", "id", "in_", "join", "leave", "namespace", "off_any_outgoing",
-        "on_any_outgoing", "pid", "recovered", "rooms", "send", "session", "timeout", "to", "use",
-        "use_event", "volatile",
+        "broadcast", "compress", "connected", "data", "disconnect", "drain", "emit",
+        "emit_with_ack", "except_", "handshake", "id", "in_", "join", "leave", "namespace",
+        "off_any_outgoing", "on_any_outgoing", "pid", "recovered", "rooms", "send", "session",
+        "timeout", "to", "use", "use_event", "volatile",
     },
     SocketOperator: {"compress", "emit", "emit_with_ack", "timeout", "volatile"},
     SocketServer: REGISTERING | BROADCASTING | {

@@ -1,0 +1,25 @@
+"use strict";
+// node backpressure.js URL TRANSPORT EVENT
+// Asks for rows with EVENT, counts them, and prints {"rows", "in_order", "disconnects"}.
+const { io } = require("socket.io-client");
+const { report } = require("./harness");
+
+const [url, transport, event] = process.argv.slice(2);
+const socket = io(url, { transports: [transport] });
+const disconnects = [];
+let rows = 0;
+let inOrder = true;
+
+const finish = (error) => {
+  report({ rows, in_order: inOrder, disconnects, error });
+  process.exit(0);
+};
+
+socket.on("connect", () => socket.emit(event));
+socket.on("disconnect", (reason) => disconnects.push(reason));
+socket.on("row", (number) => {
+  inOrder = inOrder && number === rows;
+  rows++;
+});
+socket.on("end", () => finish());
+setTimeout(() => finish("the end did not arrive in time"), 80_000);

@@ -1,0 +1,43 @@
+"""The official client receives bursts that one handler sends at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from socketio_core import Socket, SocketServer
+
+from .support import run_node, serving
+
+pytestmark = pytest.mark.interop
+
+ROWS = 20_000
+ROW = "x" * 1000
+
+
+def make_server() -> SocketServer:
+    io = SocketServer()
+
+    @io.on("burst")
+    def burst(socket: Socket) -> None:
+        for number in range(ROWS):
+            socket.emit("row", number, ROW)
+        socket.emit("end")
+
+    @io.on("drained")
+    async def drained(socket: Socket) -> None:
+        for number in range(ROWS):
+            socket.emit("row", number, ROW)
+            if number % 500 == 0:
+                await socket.drain()
+                assert socket.session.outbox == ()
+        socket.emit("end")
+
+    return io
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+@pytest.mark.parametrize("event", ["burst", "drained"])
+def test_burst_of_twenty_megabytes_reaches_the_official_client(transport: str, event: str) -> None:
+    with serving(make_server()) as (url, _):
+        (seen,) = run_node("backpressure.js", url, transport, event)
+    assert seen == {"rows": ROWS, "in_order": True, "disconnects": []}
