@@ -25,7 +25,7 @@ def test_connection_serves_sequential_requests() -> None:
 
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
-def test_pipelined_requests_are_answered_in_order(deliver: Delivery) -> None:
+def test_pipelined_requests_receive_responses_in_order(deliver: Delivery) -> None:
     server = Server()
     connection = server.connect()
     target = server.target(transport="polling")
