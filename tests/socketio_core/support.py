@@ -1,4 +1,4 @@
-"""A Socket.IO server behind fake TCP: where it matters what carries the packets."""
+"""Socket.IO server on fake TCP, for tests that depend on the transport."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.helpers.fake_clock import FakeClock
 
 
 class TcpServer(Server):
-    """Gives `io` a fake clock, and clients that speak HTTP and WebSocket."""
+    """Server that runs `io` on a fake clock and opens HTTP and WebSocket clients."""
 
     def __init__(self, io: SocketServer) -> None:
         self.clock = FakeClock()
@@ -26,31 +26,31 @@ class TcpServer(Server):
         self.engine.on("connection", self.sessions.append)
 
     def join(self, transport: str, namespace: str = "/", auth: Any = None) -> Client:
-        """Open a session and join a namespace; its CONNECT has been taken."""
+        """Open a session and join a namespace; the CONNECT response is consumed."""
         client = self.open(transport)
         join(client, namespace, auth)
         return client
 
 
 def join(client: Client, namespace: str = "/", auth: Any = None) -> dict[str, Any]:
-    """Join a namespace; return what the server said."""
-    where = "" if namespace == "/" else f"{namespace},"
-    client.send(f"0{where}{'' if auth is None else json.dumps(auth)}")
-    *_, answer = client.messages()
-    assert isinstance(answer, str)
-    assert answer.startswith(f"0{where}"), answer
-    body: dict[str, Any] = json.loads(answer[1 + len(where) :])
+    """Join a namespace; return the data of the CONNECT response."""
+    prefix = "" if namespace == "/" else f"{namespace},"
+    client.send(f"0{prefix}{'' if auth is None else json.dumps(auth)}")
+    *_, response = client.messages()
+    assert isinstance(response, str)
+    assert response.startswith(f"0{prefix}"), response
+    body: dict[str, Any] = json.loads(response[1 + len(prefix) :])
     return body
 
 
 class Journal:
-    """Notes why sockets of a namespace leave."""
+    """Recorder of the disconnect reasons and descriptions in a namespace."""
 
     def __init__(self, io: SocketServer, namespace: str = "/") -> None:
         self.reasons: list[str] = []
         self.descriptions: list[str] = []
-        io.of(namespace).on("disconnect", self._note)
+        io.of(namespace).on("disconnect", self._record)
 
-    def _note(self, socket: Any, reason: str, description: str) -> None:
+    def _record(self, socket: Any, reason: str, description: str) -> None:
         self.reasons.append(reason)
         self.descriptions.append(description)

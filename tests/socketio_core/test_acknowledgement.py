@@ -1,4 +1,4 @@
-"""Acks in both directions: answers, deadlines and missing answers."""
+"""Acks in both directions: values, errors, timeouts and missing acks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_ack_has_one_argument_per_tuple_item_and_none_for_none(
     assert client.messages() == [wire]
 
 
-async def test_event_without_an_ack_id_is_not_answered() -> None:
+async def test_event_without_an_ack_id_receives_no_ack() -> None:
     io = SocketServer()
     io.on("x", lambda socket: 1)
     client = TcpServer(io).join("websocket")
@@ -46,7 +46,7 @@ async def test_event_without_an_ack_id_is_not_answered() -> None:
     assert client.messages() == []
 
 
-async def test_async_handler_answers_when_it_is_done() -> None:
+async def test_ack_of_an_async_handler_is_sent_when_the_handler_returns() -> None:
     io = SocketServer()
     gate = asyncio.Event()
 
@@ -64,7 +64,7 @@ async def test_async_handler_answers_when_it_is_done() -> None:
         assert await answer == "done"
 
 
-async def test_first_of_several_handlers_that_returns_something_answers() -> None:
+async def test_ack_is_the_first_value_that_a_handler_returns() -> None:
     io = SocketServer()
     io.on("x", lambda socket: None)
     io.on("x", lambda socket: 2)
@@ -74,7 +74,7 @@ async def test_first_of_several_handlers_that_returns_something_answers() -> Non
     assert client.messages() == ["30[2]"]
 
 
-async def test_several_handlers_that_return_nothing_answer_once() -> None:
+async def test_ack_is_sent_once_when_several_handlers_return_none() -> None:
     io = SocketServer()
     io.on("x", lambda socket: None)
     io.on("x", lambda socket: None)
@@ -83,7 +83,7 @@ async def test_several_handlers_that_return_nothing_answer_once() -> None:
     assert client.messages() == ["30[]"]
 
 
-async def test_event_of_several_handlers_is_answered_even_if_one_answers_nonsense(
+async def test_ack_is_an_error_when_the_first_value_cannot_be_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
@@ -130,8 +130,8 @@ async def test_ack_error_sends_code_message_and_data() -> None:
         assert await client.emit_with_ack("x", [7]) == {**failed, "data": [7]}
 
 
-async def test_shape_of_error_acks_may_be_chosen() -> None:
-    io = SocketServer(error_ack=lambda error: {"oops": type(error).__name__})
+async def test_error_ack_option_sets_the_error_format() -> None:
+    io = SocketServer(error_ack=lambda error: {"failure": type(error).__name__})
 
     @io.on("x")
     def fail(socket: Socket) -> None:
@@ -139,10 +139,10 @@ async def test_shape_of_error_acks_may_be_chosen() -> None:
 
     async with TestServer(io) as server:
         client = await server.connect()
-        assert await client.emit_with_ack("x") == {"oops": "AckError"}
+        assert await client.emit_with_ack("x") == {"failure": "AckError"}
 
 
-async def test_server_awaits_the_first_argument_of_an_ack(transport: str) -> None:
+async def test_emit_with_ack_returns_the_first_argument_of_the_ack(transport: str) -> None:
     io = SocketServer()
     client = TcpServer(io).join(transport)
     (socket,) = io.sockets.values()
@@ -163,7 +163,7 @@ async def test_emit_with_ack_returns_none_for_an_ack_without_arguments() -> None
     assert await answer is None
 
 
-async def test_callback_gets_all_arguments_of_an_ack_once() -> None:
+async def test_ack_callback_receives_all_arguments_once() -> None:
     io = SocketServer()
     seen: list[Any] = []
     client = TcpServer(io).join("websocket")
@@ -174,7 +174,9 @@ async def test_callback_gets_all_arguments_of_an_ack_once() -> None:
     assert seen == [(1, 2)]
 
 
-async def test_callback_that_fails_closes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_error_in_an_ack_callback_keeps_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     io = SocketServer()
     client = TcpServer(io).join("websocket")
     (socket,) = io.sockets.values()
@@ -184,7 +186,7 @@ async def test_callback_that_fails_closes_nothing(caplog: pytest.LogCaptureFixtu
     assert not client.is_over
 
 
-async def test_ack_that_does_not_come_in_time_raises() -> None:
+async def test_emit_with_ack_raises_after_the_timeout() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -199,7 +201,7 @@ async def test_ack_that_does_not_come_in_time_raises() -> None:
         assert len(socket._pending_acks) == 0
 
 
-async def test_timeout_of_nothing_is_over_at_once() -> None:
+async def test_timeout_of_zero_expires_immediately() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -209,7 +211,7 @@ async def test_timeout_of_nothing_is_over_at_once() -> None:
             await answer
 
 
-async def test_ack_in_time_is_returned() -> None:
+async def test_ack_before_the_timeout_is_returned() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -217,17 +219,17 @@ async def test_ack_in_time_is_returned() -> None:
         assert await io.sockets[client.id].timeout(5).emit_with_ack("x", 41) == 42
 
 
-@pytest.mark.parametrize("how", ["leave", "cut", "server"])
-async def test_waiting_ack_fails_as_soon_as_the_client_leaves(how: str) -> None:
+@pytest.mark.parametrize("ending", ["leave", "cut", "server"])
+async def test_pending_ack_fails_when_the_client_leaves(ending: str) -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
         socket = io.sockets[client.id]
         answer = asyncio.ensure_future(socket.emit_with_ack("x"))
         await settle()
-        if how == "leave":
+        if ending == "leave":
             client.disconnect()
-        elif how == "cut":
+        elif ending == "cut":
             client.connection.cut()
         else:
             socket.disconnect()
@@ -245,7 +247,7 @@ async def test_emit_with_ack_raises_when_the_client_has_left() -> None:
             await socket.emit_with_ack("x")
 
 
-async def test_giving_up_an_ack_forgets_it() -> None:
+async def test_cancelled_emit_with_ack_leaves_no_pending_ack() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -258,7 +260,7 @@ async def test_giving_up_an_ack_forgets_it() -> None:
         assert len(socket._pending_acks) == 0
 
 
-async def test_unexpected_acks_are_ignored_in_any_number() -> None:
+async def test_unexpected_acks_are_ignored() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -267,20 +269,20 @@ async def test_unexpected_acks_are_ignored_in_any_number() -> None:
         assert client.connected
 
 
-async def test_ack_of_another_socket_is_not_taken() -> None:
+async def test_ack_of_another_socket_is_ignored() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
-        asked, other = await server.connect(), await server.connect()
-        answer = asyncio.ensure_future(io.sockets[asked.id].emit_with_ack("x"))
+        client, other = await server.connect(), await server.connect()
+        answer = asyncio.ensure_future(io.sockets[client.id].emit_with_ack("x"))
         await settle()
-        other.answer(asked.unanswered[0][2], "not mine to give")
+        other.answer(client.unanswered[0][2], "from another client")
         await settle()
         assert not answer.done()
-        asked.answer(asked.unanswered[0][2], "mine")
-        assert await answer == "mine"
+        client.answer(client.unanswered[0][2], "from the client")
+        assert await answer == "from the client"
 
 
-async def test_client_that_never_answers_owes_a_limited_number_of_acks() -> None:
+async def test_number_of_pending_acks_is_limited() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -299,16 +301,16 @@ async def test_event_with_ack_is_sent_after_the_connect_when_emitted_before() ->
     seen: list[Any] = []
 
     @io.use
-    def ask(socket: Socket) -> None:
-        socket.emit("who", ack=seen.append)
+    def emit_early(socket: Socket) -> None:
+        socket.emit("early", ack=seen.append)
 
     async with TestServer(io) as server:
         client = await server.connect()
-        client.answer(client.unanswered[0][2], "me")
-    assert seen == ["me"]
+        client.answer(client.unanswered[0][2], "ack")
+    assert seen == ["ack"]
 
 
-async def test_false_values_are_acked_as_they_are() -> None:
+async def test_falsy_value_is_acked_unchanged() -> None:
     io = SocketServer()
     io.on("echo", lambda socket, each: each)
     async with TestServer(io) as server:
@@ -332,15 +334,15 @@ async def test_failed_emit_with_ack_leaves_no_pending_ack() -> None:
         assert client.connected
 
 
-async def test_thousands_of_acks_reach_their_waiters() -> None:
+async def test_many_acks_reach_their_callers() -> None:
     io = SocketServer()
     tcp = TcpServer(io)
     client = tcp.join("websocket")
     (socket,) = io.sockets.values()
-    asking = [asyncio.ensure_future(socket.emit_with_ack("x")) for _ in range(8000)]
+    pending = [asyncio.ensure_future(socket.emit_with_ack("x")) for _ in range(8000)]
     await settle()
     client.messages()
     for ack_id in range(8000):
         client.send(f"3{ack_id}[{ack_id}]")
-    assert await asyncio.gather(*asking) == list(range(8000))
+    assert await asyncio.gather(*pending) == list(range(8000))
     assert len(socket._pending_acks) == 0

@@ -1,4 +1,4 @@
-"""Binary in events and acks: placeholders in the text, attachments behind it."""
+"""Binary data in events and acks: placeholders in the text, followed by attachments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIXED: list[Any] = [
 
 @pytest.mark.parametrize("value", MIXED, ids=repr)
 @pytest.mark.parametrize("parser", [JsonParser(), MsgpackParser()], ids=["json", "msgpack"])
-async def test_binary_arrives_both_ways_wherever_it_stands(parser: Any, value: Any) -> None:
+async def test_nested_binary_data_is_sent_in_both_directions(parser: Any, value: Any) -> None:
     io = SocketServer(parser=parser)
     io.on("echo", lambda socket, each: each)
     async with TestServer(io) as server:
@@ -28,7 +28,7 @@ async def test_binary_arrives_both_ways_wherever_it_stands(parser: Any, value: A
         assert client.received == [("x", [value, 1])] * 2
 
 
-async def test_attachments_follow_their_text_in_the_order_of_their_numbers(
+async def test_attachments_follow_the_text_in_the_order_of_their_numbers(
     transport: str,
 ) -> None:
     io = SocketServer()
@@ -41,7 +41,7 @@ async def test_attachments_follow_their_text_in_the_order_of_their_numbers(
     ]
 
 
-async def test_two_attachments_of_a_client_are_put_in_place(transport: str) -> None:
+async def test_attachments_replace_their_placeholders(transport: str) -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("message", lambda socket, *args: seen.append(args))
@@ -62,12 +62,12 @@ async def test_ack_with_binary_is_a_binary_ack(transport: str) -> None:
     assert client.messages() == ['61-789[{"_placeholder":true,"num":0}]', b"\x01"]
 
 
-async def test_client_may_ack_with_binary() -> None:
+async def test_binary_ack_of_the_client_is_returned() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
-        client.auto_ack = lambda name, args: {"answer": b"\x07"}
-        assert await io.sockets[client.id].emit_with_ack("x", b"\x01") == {"answer": b"\x07"}
+        client.auto_ack = lambda name, args: {"reply": b"\x07"}
+        assert await io.sockets[client.id].emit_with_ack("x", b"\x01") == {"reply": b"\x07"}
 
 
 async def test_bytes_like_values_are_sent_as_bytes() -> None:
@@ -87,7 +87,7 @@ async def test_emit_does_not_change_its_arguments() -> None:
         assert value == {"a": b"1", "l": [b"2"]}
 
 
-async def test_more_attachments_than_clients_take_fail_where_they_were_sent() -> None:
+async def test_emit_raises_when_there_are_more_attachments_than_clients_accept() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -107,7 +107,7 @@ async def test_client_that_announces_too_many_attachments_is_closed(transport: s
     assert journal.descriptions == ["too many attachments"]
 
 
-async def test_attachments_that_are_too_large_together_close_the_client() -> None:
+async def test_client_is_closed_when_its_attachments_exceed_the_limit_together() -> None:
     io = SocketServer(parser=JsonParser(max_attachment_bytes=10))
     journal = Journal(io)
     client = TcpServer(io).join("websocket")
@@ -118,7 +118,7 @@ async def test_attachments_that_are_too_large_together_close_the_client() -> Non
     assert journal.descriptions == ["too many bytes in attachments"]
 
 
-async def test_packet_that_waits_for_attachments_does_not_outlive_its_client() -> None:
+async def test_incomplete_binary_packet_is_dropped_when_the_client_leaves() -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, *args: seen.append(args))
@@ -140,7 +140,7 @@ async def test_placeholder_in_a_packet_without_binary_is_an_object() -> None:
     assert seen == [{"_placeholder": True, "num": 0}]
 
 
-async def test_volatile_attachments_stay_together_or_are_dropped_together() -> None:
+async def test_volatile_event_with_attachments_is_sent_or_dropped_as_a_whole() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()

@@ -1,4 +1,4 @@
-"""Broadcasts: who is meant, once each, encoded once."""
+"""Broadcasts: recipients, acks, and one encoding per broadcast."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def names(*clients: TestClient) -> list[list[str]]:
     return [[name for name, _ in client.received] for client in clients]
 
 
-async def test_everybody_gets_what_is_sent_to_all() -> None:
+async def test_emit_reaches_all_clients() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         a, b = await server.connect(), await server.connect()
@@ -30,7 +30,7 @@ async def test_everybody_gets_what_is_sent_to_all() -> None:
         assert names(a, b) == [["x"], ["x"]]
 
 
-async def test_a_socket_broadcasts_to_all_but_itself() -> None:
+async def test_socket_broadcast_reaches_all_other_clients() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         a, b, c = [await server.connect() for _ in range(3)]
@@ -38,7 +38,7 @@ async def test_a_socket_broadcasts_to_all_but_itself() -> None:
         assert names(a, b, c) == [[], ["x"], ["x"]]
 
 
-async def test_a_room_gets_what_is_sent_to_it() -> None:
+async def test_emit_to_a_room_reaches_only_its_members() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         a, b = await connect_in(server, "woot"), await connect_in(server)
@@ -47,7 +47,7 @@ async def test_a_room_gets_what_is_sent_to_it() -> None:
         assert names(a, b) == [["x", "y"], []]
 
 
-async def test_a_socket_in_several_of_the_rooms_gets_an_event_once() -> None:
+async def test_socket_in_several_rooms_receives_an_event_once() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         a, b, c = (
@@ -59,7 +59,7 @@ async def test_a_socket_in_several_of_the_rooms_gets_an_event_once() -> None:
         assert names(a, b, c) == [["x", "y"], ["x", "y"], []]
 
 
-async def test_a_socket_sends_to_rooms_without_itself() -> None:
+async def test_socket_emit_to_a_room_excludes_the_socket() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         a, b, c = (
@@ -70,7 +70,7 @@ async def test_a_socket_sends_to_rooms_without_itself() -> None:
         assert names(a, b, c) == [[], ["x", "y"], []]
 
 
-async def test_rooms_and_sockets_can_be_left_out() -> None:
+async def test_except_excludes_rooms_and_sockets() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         a, b, c = (
@@ -88,7 +88,7 @@ async def test_rooms_and_sockets_can_be_left_out() -> None:
         ]
 
 
-async def test_a_socket_id_is_a_room() -> None:
+async def test_socket_id_is_a_room() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         a, b = await server.connect(), await server.connect()
@@ -96,13 +96,13 @@ async def test_a_socket_id_is_a_room() -> None:
         assert names(a, b) == [[], ["x"]]
 
 
-async def test_an_operator_never_changes() -> None:
+async def test_operator_is_immutable() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         a, b = await connect_in(server, "one"), await connect_in(server, "two")
         operator = io.to("one")
         assert operator.to("two") is not operator
-        operator.except_("one").volatile.compress(False).timeout(1)  # leaves it as it is
+        operator.except_("one").volatile.compress(False).timeout(1)  # returns new operators
         operator.emit("x")
         socket_operator = io.sockets[a.id].to("two")
         socket_operator.to("three")
@@ -114,9 +114,9 @@ async def test_event_for_an_empty_room_is_encoded_to_check_its_values() -> None:
     class CountingParser(JsonParser):
         encoded = 0
 
-        def encode_event(self, *args: Any, **given: Any) -> Any:
+        def encode_event(self, *args: Any, **options: Any) -> Any:
             self.encoded += 1
-            return super().encode_event(*args, **given)
+            return super().encode_event(*args, **options)
 
     parser = CountingParser()
     io = SocketServer(parser=parser)
@@ -128,7 +128,7 @@ async def test_event_for_an_empty_room_is_encoded_to_check_its_values() -> None:
             io.to("empty").emit("x", object())
 
 
-async def test_an_event_for_many_is_encoded_once_into_one_frame() -> None:
+async def test_broadcast_is_encoded_once_into_one_frame() -> None:
     io = SocketServer()
     tcp = TcpServer(io)
     clients = [tcp.join("websocket") for _ in range(100)]
@@ -138,29 +138,29 @@ async def test_an_event_for_many_is_encoded_once_into_one_frame() -> None:
     adapter: Any = io.main.adapter
     encode = adapter._encode
 
-    def recorded(data: list[Any], compress: bool) -> Any:
+    def record(data: list[Any], compress: bool) -> Any:
         packets.append(encode(data, compress))
         return packets[-1]
 
-    adapter._encode = recorded
+    adapter._encode = record
     io.emit("x", {"a": 1})
     assert len(packets) == 1
     frame = packets[0][0].frame
     assert all(client.connection.tcp.writes == [frame] for client in clients)  # type: ignore[union-attr]
 
 
-async def test_everybody_is_asked_and_the_answers_are_collected() -> None:
+async def test_broadcast_with_ack_collects_the_responses() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         for number in range(3):
             client = await server.connect()
             client.auto_ack = lambda name, args, number=number: number
-        answers = await io.timeout(5).emit_with_ack("x")
-        assert sorted(answers.responses) == [0, 1, 2]
-        assert answers.missing == []
+        result = await io.timeout(5).emit_with_ack("x")
+        assert sorted(result.responses) == [0, 1, 2]
+        assert result.missing == []
 
 
-async def test_binary_may_be_asked_and_answered() -> None:
+async def test_broadcast_with_ack_supports_binary_data() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -168,50 +168,50 @@ async def test_binary_may_be_asked_and_answered() -> None:
         assert (await io.emit_with_ack("x", b"\x01")).responses == [b"\x01"]
 
 
-async def test_nobody_to_ask_gives_no_answers_at_once() -> None:
+async def test_broadcast_with_ack_to_an_empty_room_returns_immediately() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         await server.connect()
         assert await io.to("empty").timeout(5).emit_with_ack("x") == ([], [])
 
 
-async def test_who_does_not_answer_in_time_is_missing() -> None:
+async def test_broadcast_with_ack_lists_clients_without_an_ack_as_missing() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
-        quick, slow = await server.connect(), await server.connect()
-        quick.auto_ack = lambda name, args: "quick"
-        asking = asyncio.ensure_future(io.timeout(3).emit_with_ack("x"))
+        fast, slow = await server.connect(), await server.connect()
+        fast.auto_ack = lambda name, args: "fast"
+        pending = asyncio.ensure_future(io.timeout(3).emit_with_ack("x"))
         await server.advance(2)
-        assert not asking.done()
+        assert not pending.done()
         await server.advance(2)
-        assert await asking == (["quick"], [slow.id])
-        assert len(io.sockets[slow.id]._pending_acks) == 0, "nothing is waited for any more"
+        assert await pending == (["fast"], [slow.id])
+        assert len(io.sockets[slow.id]._pending_acks) == 0, "no ack is pending"
 
 
-async def test_who_leaves_before_it_answers_is_missing_at_once() -> None:
+async def test_broadcast_with_ack_lists_a_client_as_missing_when_it_leaves() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
-        quick, leaves = await server.connect(), await server.connect()
-        quick.auto_ack = lambda name, args: "quick"
-        asking = asyncio.ensure_future(io.emit_with_ack("x"))
+        fast, leaves = await server.connect(), await server.connect()
+        fast.auto_ack = lambda name, args: "fast"
+        pending = asyncio.ensure_future(io.emit_with_ack("x"))
         await settle()
         leaves.connection.cut()
-        assert await asking == (["quick"], [leaves.id])
+        assert await pending == (["fast"], [leaves.id])
 
 
-async def test_everybody_is_asked_with_the_same_packet(transport: str) -> None:
+async def test_broadcast_with_ack_sends_the_same_packet_to_all_clients(transport: str) -> None:
     io = SocketServer()
     tcp = TcpServer(io)
     clients = [tcp.join(transport) for _ in range(3)]
-    asking = asyncio.ensure_future(io.emit_with_ack("x"))
+    pending = asyncio.ensure_future(io.emit_with_ack("x"))
     await settle()
     assert [client.messages() for client in clients] == [['20["x"]']] * 3
     for client in clients:
         client.send("30[1]")
-    assert (await asking).responses == [1, 1, 1]
+    assert (await pending).responses == [1, 1, 1]
 
 
-async def test_sockets_get_broadcasts_in_the_order_in_which_they_joined() -> None:
+async def test_broadcast_is_sent_in_the_order_of_the_connects() -> None:
     io = SocketServer()
     order: list[str] = []
 
@@ -225,7 +225,7 @@ async def test_sockets_get_broadcasts_in_the_order_in_which_they_joined() -> Non
         assert order == [client.id for client in clients]
 
 
-async def test_this_server_alone_can_be_meant() -> None:
+async def test_local_emit_reaches_the_clients_of_this_server() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -236,7 +236,7 @@ async def test_this_server_alone_can_be_meant() -> None:
 
 
 @pytest.mark.parametrize("compress", [True, False])
-async def test_whether_an_event_is_compressed_can_be_said(compress: bool) -> None:
+async def test_compress_sets_the_compression_of_the_packet(compress: bool) -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -244,11 +244,11 @@ async def test_whether_an_event_is_compressed_can_be_said(compress: bool) -> Non
         flags: list[bool] = []
         send = client.connection.send
 
-        def recorded(packet: Any) -> None:
+        def record(packet: Any) -> None:
             flags.append(packet.compress)
             send(packet)
 
-        client.connection.send = recorded  # type: ignore[method-assign]
+        client.connection.send = record  # type: ignore[method-assign]
         io.compress(compress).emit("x")
         io.of("/").compress(compress).to(client.id).emit("x")
         socket.compress(compress).emit("x")
@@ -256,7 +256,7 @@ async def test_whether_an_event_is_compressed_can_be_said(compress: bool) -> Non
         assert flags == [compress, compress, compress, True]
 
 
-async def test_a_handler_may_disconnect_others_in_the_middle_of_a_broadcast() -> None:
+async def test_listener_disconnects_all_sockets_during_a_broadcast() -> None:
     io = SocketServer()
 
     @io.on("connection")
@@ -270,7 +270,7 @@ async def test_a_handler_may_disconnect_others_in_the_middle_of_a_broadcast() ->
         assert not io.sockets
 
 
-def test_a_room_is_a_string() -> None:
+def test_room_is_rejected_when_it_is_not_a_string() -> None:
     io = SocketServer()
     with pytest.raises(TypeError, match="a room name must be a string"):
         io.to([1])  # type: ignore[list-item]

@@ -1,4 +1,4 @@
-"""The official client's bundles, below the path of the server."""
+"""Bundles of the official client, served below the path of the server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = [
 
 @pytest.fixture(autouse=True)
 def bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Lay out the npm package as it is installed."""
+    """Create the files of the installed npm package."""
     folder = tmp_path / "node_modules" / "socket.io-client" / "dist"
     folder.mkdir(parents=True)
     for name in NAMES:
@@ -51,11 +51,11 @@ def test_each_bundle_is_served_with_its_type_and_version(name: str) -> None:
     assert response.text.startswith(f"/* {name} */")
 
 
-def test_query_changes_nothing() -> None:
+def test_query_is_ignored() -> None:
     assert fetch(SocketServer(), "/socket.io/socket.io.js?buster=1").status == 200
 
 
-def test_path_of_the_server_is_respected() -> None:
+def test_bundle_is_served_below_the_path_of_the_server() -> None:
     io = SocketServer(path="/live")
     assert fetch(io, "/live/socket.io.js").status == 200
     assert fetch(io, "/socket.io/socket.io.js").status == 404
@@ -74,7 +74,9 @@ def test_bundle_is_not_sent_again_when_its_etag_matches(tag: str) -> None:
     ("accepted", "encoding"),
     [("gzip", "gzip"), ("gzip, br, deflate", "gzip"), ("deflate", "deflate"), ("br", None)],
 )
-def test_bundle_is_encoded_as_the_client_likes(accepted: str, encoding: str | None) -> None:
+def test_bundle_is_compressed_with_an_encoding_that_the_client_accepts(
+    accepted: str, encoding: str | None
+) -> None:
     io = SocketServer()
     for _ in range(2):
         response = fetch(io, "/socket.io/socket.io.js", {"Accept-Encoding": accepted})
@@ -87,7 +89,7 @@ def test_bundle_is_encoded_as_the_client_likes(accepted: str, encoding: str | No
         io = SocketServer()
 
 
-def test_head_request_gets_the_head_alone() -> None:
+def test_head_response_has_no_body() -> None:
     response = fetch(SocketServer(), "/socket.io/socket.io.js", method="HEAD")
     assert response.status == 200
     assert int(response.header("content-length") or 0) > 100
@@ -110,17 +112,17 @@ def test_bundle_has_cors_headers_for_allowed_origins() -> None:
     "/socket.io/socket.io.mjs", "/socket.io/../package.json", "/socket.io/package.json",
     "/socket.io/%2e%2e/package.json", "/socket.io/",
 ])  # fmt: skip
-def test_nothing_else_is_served(target: str) -> None:
+def test_other_file_is_not_served(target: str) -> None:
     response = fetch(SocketServer(), target)
     assert response.status in {400, 404}
     assert b"version" not in response.body
 
 
-def test_no_bundle_is_served_when_the_option_is_off() -> None:
+def test_bundle_is_not_served_when_serve_client_is_false() -> None:
     assert fetch(SocketServer(serve_client=False), "/socket.io/socket.io.js").status == 400
 
 
-def test_post_does_not_fetch_a_bundle() -> None:
+def test_post_request_for_a_bundle_is_refused() -> None:
     assert fetch(SocketServer(), "/socket.io/socket.io.js", method="POST").status == 400
 
 
@@ -131,12 +133,14 @@ def test_response_names_the_install_command_when_the_package_is_missing(
     empty.mkdir()
     monkeypatch.setenv("SOCKETIO_CLIENT_DIST", str(empty))
     with caplog.at_level("INFO"):
-        answer = fetch(SocketServer(), "/socket.io/socket.io.js")
-    assert answer.status == 404
-    assert b"npm install socket.io-client" in answer.body
+        response = fetch(SocketServer(), "/socket.io/socket.io.js")
+    assert response.status == 404
+    assert b"npm install socket.io-client" in response.body
 
 
-def test_folder_can_be_named(bundles: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_is_read_from_the_environment_variable(
+    bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir("/")
     monkeypatch.setenv("SOCKETIO_CLIENT_DIST", str(bundles))
     assert fetch(SocketServer(), "/socket.io/socket.io.js").status == 200

@@ -1,4 +1,4 @@
-"""How a client joins, and what the server knows of it then."""
+"""CONNECT packets: the response, the handshake data, and refused or abandoned connects."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from socketio_core.testing import TestServer, settle
 from tests.socketio_core.support import TcpServer, join
 
 
-async def test_the_answer_to_a_connect_holds_the_socket_id_and_nothing_else(
+async def test_connect_response_contains_only_the_socket_id(
     transport: str,
 ) -> None:
     io = SocketServer()
     tcp = TcpServer(io)
     client = tcp.open(transport)
-    answer = join(client)
-    assert list(answer) == ["sid"]
-    assert answer["sid"] in io.sockets
-    assert answer["sid"] != client.sid, "the session's id is a secret"
+    response = join(client)
+    assert list(response) == ["sid"]
+    assert response["sid"] in io.sockets
+    assert response["sid"] != client.sid, "the ID of the session is secret"
 
 
-async def test_a_connect_may_carry_what_the_client_says_of_itself() -> None:
+async def test_handshake_contains_the_auth_of_the_client() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect(auth={"token": "t"})
         assert io.sockets[client.id].handshake.auth == {"token": "t"}
 
 
-async def test_a_handshake_without_auth_has_an_empty_one() -> None:
+async def test_handshake_auth_is_empty_by_default() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
         assert io.sockets[client.id].handshake.auth == {}
 
 
-async def test_a_handshake_tells_how_the_client_came() -> None:
+async def test_handshake_describes_the_request() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect(
@@ -56,7 +56,7 @@ async def test_a_handshake_tells_how_the_client_came() -> None:
         assert handshake.time.count(":") == 2
 
 
-async def test_the_query_is_that_of_the_first_request_in_every_namespace() -> None:
+async def test_handshake_query_is_the_same_in_every_namespace() -> None:
     io = SocketServer()
     io.of("/second")
     async with TestServer(io) as server:
@@ -70,16 +70,16 @@ async def test_the_query_is_that_of_the_first_request_in_every_namespace() -> No
 
 
 @pytest.mark.parametrize("name", ["connection", "connect"])
-async def test_the_connection_event_has_an_old_and_a_new_name(name: str) -> None:
+async def test_connection_handler_runs_under_both_event_names(name: str) -> None:
     io = SocketServer()
-    met: list[Socket] = []
-    io.on(name, met.append)
+    connected_sockets: list[Socket] = []
+    io.on(name, connected_sockets.append)
     async with TestServer(io) as server:
         client = await server.connect()
-        assert [socket.id for socket in met] == [client.id]
+        assert [socket.id for socket in connected_sockets] == [client.id]
 
 
-async def test_a_socket_is_connected_only_when_its_client_has_been_told() -> None:
+async def test_socket_is_connected_after_the_middleware() -> None:
     io = SocketServer()
     states: list[bool] = []
 
@@ -96,7 +96,9 @@ async def test_a_socket_is_connected_only_when_its_client_has_been_told() -> Non
     assert states == [False, True]
 
 
-async def test_what_is_emitted_in_a_middleware_waits_for_the_connect(transport: str) -> None:
+async def test_event_emitted_in_a_middleware_is_sent_after_the_connect_packet(
+    transport: str,
+) -> None:
     io = SocketServer()
 
     @io.use
@@ -113,7 +115,7 @@ async def test_what_is_emitted_in_a_middleware_waits_for_the_connect(transport: 
     assert kinds == ['0{"sid":', '2["early', '2["late"']
 
 
-async def test_many_clients_have_ids_of_their_own() -> None:
+async def test_socket_ids_are_unique() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         clients = [await server.connect() for _ in range(50)]
@@ -123,7 +125,7 @@ async def test_many_clients_have_ids_of_their_own() -> None:
         assert all(len(each) == 20 for each in ids)
 
 
-async def test_a_client_that_left_may_join_again_over_the_same_connection() -> None:
+async def test_client_rejoins_over_the_same_connection() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         first = await server.connect()
@@ -133,7 +135,7 @@ async def test_a_client_that_left_may_join_again_over_the_same_connection() -> N
         assert list(io.sockets) == [again.id]
 
 
-async def test_events_reach_a_client_that_joined_again_once() -> None:
+async def test_rejoined_client_receives_each_event_once() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         first = await server.connect()
@@ -143,11 +145,11 @@ async def test_events_reach_a_client_that_joined_again_once() -> None:
         assert again.received == [("hello", [])]
 
 
-async def test_a_client_whose_connection_ends_while_it_waits_is_never_let_in() -> None:
+async def test_connect_is_abandoned_when_the_connection_ends_during_the_middleware() -> None:
     io = SocketServer()
     gate = asyncio.Event()
-    met: list[Socket] = []
-    io.on("connection", met.append)
+    connected_sockets: list[Socket] = []
+    io.on("connection", connected_sockets.append)
 
     @io.use
     async def slow(socket: Socket) -> None:
@@ -163,11 +165,11 @@ async def test_a_client_whose_connection_ends_while_it_waits_is_never_let_in() -
         with pytest.raises(DisconnectedError):
             await connecting
         await settle()
-        assert met == []
+        assert connected_sockets == []
         assert io.main.rooms == {}
 
 
-async def test_a_client_in_too_many_namespaces_is_refused_the_next() -> None:
+async def test_connect_is_refused_when_the_client_is_in_too_many_namespaces() -> None:
     io = SocketServer(max_namespaces=2)
     for name in ("/a", "/b", "/c"):
         io.of(name)
@@ -179,7 +181,7 @@ async def test_a_client_in_too_many_namespaces_is_refused_the_next() -> None:
         assert client.connected
 
 
-async def test_a_flood_of_connects_leaves_nothing_behind() -> None:
+async def test_flood_of_connects_leaves_no_state() -> None:
     io = SocketServer(max_namespaces=8)
     async with TestServer(io) as server:
         connection = server.open_connection()
@@ -191,7 +193,7 @@ async def test_a_flood_of_connects_leaves_nothing_behind() -> None:
         assert list(io.namespaces) == ["/"]
 
 
-async def test_a_client_that_is_cut_by_what_it_is_sent_first_is_never_connected() -> None:
+async def test_socket_is_not_connected_when_its_first_packets_exceed_the_outbox() -> None:
     io = SocketServer(max_outbox_size=1000)
     connected: list[Socket] = []
     io.on("connection", connected.append)

@@ -1,4 +1,4 @@
-"""Why a socket left: one test for each reason, over each transport."""
+"""Disconnect reasons: one test per reason, over each transport."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.helpers.client import PollingClient
 from tests.socketio_core.support import Journal, TcpServer, join
 
 
-async def test_client_namespace_disconnect(transport: str) -> None:
+async def test_reason_is_client_namespace_disconnect_when_the_client_leaves(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -18,7 +18,9 @@ async def test_client_namespace_disconnect(transport: str) -> None:
     assert not client.is_over
 
 
-async def test_server_namespace_disconnect(transport: str) -> None:
+async def test_reason_is_server_namespace_disconnect_when_the_server_disconnects_the_socket(
+    transport: str,
+) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -28,7 +30,9 @@ async def test_server_namespace_disconnect(transport: str) -> None:
     assert not client.is_over
 
 
-async def test_server_namespace_disconnect_of_all_namespaces(transport: str) -> None:
+async def test_reason_is_server_namespace_disconnect_in_all_namespaces_when_the_connection_closes(
+    transport: str,
+) -> None:
     io = SocketServer()
     journal, other = Journal(io), Journal(io, "/a")
     client = TcpServer(io).join(transport)
@@ -40,7 +44,7 @@ async def test_server_namespace_disconnect_of_all_namespaces(transport: str) -> 
     assert client.is_over
 
 
-async def test_transport_close_when_the_client_ends_the_session(transport: str) -> None:
+async def test_reason_is_transport_close_when_the_client_ends_the_session(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -48,7 +52,7 @@ async def test_transport_close_when_the_client_ends_the_session(transport: str) 
     assert journal.reasons == ["transport close"]
 
 
-async def test_transport_close_when_the_websocket_ends() -> None:
+async def test_reason_is_transport_close_when_the_websocket_ends() -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join("websocket")
@@ -57,7 +61,7 @@ async def test_transport_close_when_the_websocket_ends() -> None:
     assert journal.reasons == ["transport close"]
 
 
-async def test_transport_error_when_the_tcp_connection_breaks() -> None:
+async def test_reason_is_transport_error_or_close_when_tcp_is_reset() -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join("websocket")
@@ -65,7 +69,7 @@ async def test_transport_error_when_the_tcp_connection_breaks() -> None:
     assert journal.reasons[0] in {"transport error", "transport close"}
 
 
-async def test_transport_error_when_two_polls_overlap() -> None:
+async def test_reason_is_transport_error_when_two_polls_overlap() -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join("polling")
@@ -75,7 +79,7 @@ async def test_transport_error_when_two_polls_overlap() -> None:
     assert journal.reasons == ["transport error"]
 
 
-async def test_ping_timeout(transport: str) -> None:
+async def test_reason_is_ping_timeout_when_the_client_sends_no_pong(transport: str) -> None:
     io = SocketServer(ping_interval=25, ping_timeout=20)
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -85,7 +89,7 @@ async def test_ping_timeout(transport: str) -> None:
     assert journal.reasons == ["ping timeout"]
 
 
-async def test_parse_error_when_it_is_not_even_engine_io(transport: str) -> None:
+async def test_reason_is_parse_error_when_the_packet_is_not_engine_io(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -94,7 +98,7 @@ async def test_parse_error_when_it_is_not_even_engine_io(transport: str) -> None
     assert client.is_over
 
 
-async def test_forced_close_when_a_packet_is_broken(transport: str) -> None:
+async def test_reason_is_forced_close_when_the_packet_is_invalid(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -104,7 +108,7 @@ async def test_forced_close_when_a_packet_is_broken(transport: str) -> None:
     assert client.is_over
 
 
-async def test_forced_close_when_the_server_closes_the_session(transport: str) -> None:
+async def test_reason_is_forced_close_when_the_server_closes_the_session(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -115,7 +119,7 @@ async def test_forced_close_when_the_server_closes_the_session(transport: str) -
     assert journal.reasons == ["forced close"]
 
 
-async def test_forced_server_close_when_a_packet_is_not_legal(transport: str) -> None:
+async def test_reason_is_forced_server_close_when_the_packet_is_not_allowed(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -125,7 +129,7 @@ async def test_forced_server_close_when_a_packet_is_not_legal(transport: str) ->
     assert client.is_over
 
 
-async def test_server_shutting_down(transport: str) -> None:
+async def test_reason_is_server_shutting_down_at_the_shutdown(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -134,7 +138,7 @@ async def test_server_shutting_down(transport: str) -> None:
     assert client.is_over
 
 
-async def test_slow_consumer_when_a_client_does_not_fetch_what_waits() -> None:
+async def test_reason_is_slow_consumer_when_the_client_does_not_fetch_its_packets() -> None:
     io = SocketServer(max_outbox_size=10_000)
     journal = Journal(io)
     TcpServer(io).join("polling")
@@ -143,20 +147,22 @@ async def test_slow_consumer_when_a_client_does_not_fetch_what_waits() -> None:
     assert journal.reasons == ["slow consumer"]
 
 
-@pytest.mark.parametrize("again", [1, 3])
-async def test_a_socket_leaves_once(transport: str, again: int) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+async def test_disconnect_handler_runs_once_when_the_server_disconnects_repeatedly(
+    transport: str, times: int
+) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
     (socket,) = io.sockets.values()
-    for _ in range(again):
+    for _ in range(times):
         socket.disconnect()
         socket.disconnect(close=True)
     client.server.clock.advance(100)
     assert journal.reasons == ["server namespace disconnect"]
 
 
-async def test_disconnecting_comes_before_disconnect_with_the_same_reason() -> None:
+async def test_disconnecting_handler_runs_before_disconnect_with_the_same_reason() -> None:
     io = SocketServer()
     seen: list[tuple[str, str]] = []
     io.on("disconnecting", lambda socket, reason: seen.append(("disconnecting", reason)))
@@ -169,14 +175,14 @@ async def test_disconnecting_comes_before_disconnect_with_the_same_reason() -> N
 
     client = TcpServer(io).join("websocket")
     client.send("1")
-    why = "client namespace disconnect"
+    reason = "client namespace disconnect"
     assert seen == [
-        ("disconnecting", why), ("own disconnecting", why),
-        ("disconnect", why), ("own disconnect", why),
+        ("disconnecting", reason), ("own disconnecting", reason),
+        ("disconnect", reason), ("own disconnect", reason),
     ]  # fmt: skip
 
 
-async def test_a_client_that_was_never_let_in_leaves_without_a_word() -> None:
+async def test_disconnect_handler_does_not_run_when_the_client_never_connected() -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).open("websocket")
@@ -184,25 +190,25 @@ async def test_a_client_that_was_never_let_in_leaves_without_a_word() -> None:
     assert journal.reasons == []
 
 
-async def test_a_handler_may_disconnect_its_own_socket_and_go_on() -> None:
+async def test_handler_continues_when_it_disconnects_its_own_socket() -> None:
     io = SocketServer()
     journal = Journal(io)
 
-    @io.on("bye")
-    async def bye(socket: Socket) -> str:
+    @io.on("leave")
+    async def leave(socket: Socket) -> str:
         socket.disconnect()
         socket.emit("never")
         await socket.join("never")
         return "late"
 
     client = TcpServer(io).join("websocket")
-    client.send('20["bye"]')
+    client.send('20["leave"]')
     assert client.messages() == ["1", '30["late"]']
     assert journal.reasons == ["server namespace disconnect"]
     assert io.main.rooms == {}
 
 
-async def test_a_client_disconnected_as_it_connects_gets_its_connect_first() -> None:
+async def test_connect_packet_precedes_the_disconnect_of_the_connection_handler() -> None:
     io = SocketServer()
     io.on("connection", lambda socket: socket.disconnect())
     client = TcpServer(io).open("websocket")
@@ -212,26 +218,26 @@ async def test_a_client_disconnected_as_it_connects_gets_its_connect_first() -> 
     assert disconnected == "1"
 
 
-async def test_a_socket_leaves_once_though_its_handler_disconnects_it_again(
+async def test_disconnect_handlers_run_once_when_they_disconnect_again(
     transport: str,
 ) -> None:
     io = SocketServer()
-    told: list[str] = []
+    calls: list[str] = []
 
     @io.on("disconnecting")
     def disconnecting(socket: Socket, reason: str) -> None:
-        told.append(f"disconnecting: {reason}")
+        calls.append(f"disconnecting: {reason}")
         socket.disconnect(close=True)
         socket.join("late")
 
     @io.on("disconnect")
     def disconnected(socket: Socket, reason: str) -> None:
-        told.append(f"disconnect: {reason}")
+        calls.append(f"disconnect: {reason}")
         socket.disconnect()
         socket.join("later")
 
     client = TcpServer(io).join(transport)
     client.send("1")
     reason = "client namespace disconnect"
-    assert told == [f"disconnecting: {reason}", f"disconnect: {reason}"]
+    assert calls == [f"disconnecting: {reason}", f"disconnect: {reason}"]
     assert (io.sockets, io.main.rooms) == ({}, {})

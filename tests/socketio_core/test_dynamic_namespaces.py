@@ -1,4 +1,4 @@
-"""Namespaces that are made when a client asks for them."""
+"""Dynamic namespaces: patterns and functions that create a namespace on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from socketio_core import ConnectError, Namespace, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 
 
-async def test_a_pattern_makes_a_namespace_for_a_name_that_it_matches() -> None:
+async def test_pattern_creates_a_namespace_for_a_matching_name() -> None:
     io = SocketServer()
     parent = io.of(re.compile(r"/dynamic-\d+"))
     seen: list[str] = []
@@ -32,7 +32,7 @@ async def test_a_pattern_makes_a_namespace_for_a_name_that_it_matches() -> None:
     assert seen == ["middleware", "/dynamic-101"]
 
 
-async def test_a_pattern_must_match_the_whole_name() -> None:
+async def test_pattern_must_match_the_whole_name() -> None:
     io = SocketServer()
     io.of(re.compile(r"/org-\d+"))
     async with TestServer(io) as server:
@@ -40,91 +40,91 @@ async def test_a_pattern_must_match_the_whole_name() -> None:
             await server.connect("/org-1/secret")
 
 
-async def test_a_function_decides_by_name_and_auth() -> None:
+async def test_function_receives_name_and_auth() -> None:
     io = SocketServer()
-    asked: list[tuple[str, Any]] = []
+    calls: list[tuple[str, Any]] = []
 
-    def wanted(name: str, auth: dict[str, Any]) -> bool:
-        asked.append((name, auth))
+    def accept(name: str, auth: dict[str, Any]) -> bool:
+        calls.append((name, auth))
         return bool(auth.get("ok"))
 
-    io.of(wanted)
+    io.of(accept)
     async with TestServer(io) as server:
         await server.connect("/dynamic-101", auth={"ok": True})
         with pytest.raises(ConnectError, match="Invalid namespace"):
             await server.connect("/other")
-    assert asked == [("/dynamic-101", {"ok": True}), ("/other", {})]
+    assert calls == [("/dynamic-101", {"ok": True}), ("/other", {})]
 
 
-async def test_a_function_may_be_async() -> None:
+async def test_async_function_is_awaited() -> None:
     io = SocketServer()
 
-    async def wanted(name: str, auth: dict[str, Any]) -> bool:
+    async def accept(name: str, auth: dict[str, Any]) -> bool:
         await asyncio.sleep(0)
         return name == "/yes"
 
-    io.of(wanted)
+    io.of(accept)
     async with TestServer(io) as server:
         assert (await server.connect("/yes")).connected
         with pytest.raises(ConnectError, match="Invalid namespace"):
             await server.connect("/no")
 
 
-async def test_parents_are_asked_in_their_order_until_one_agrees() -> None:
+async def test_parents_are_tried_in_order_until_one_accepts() -> None:
     io = SocketServer()
-    asked: list[str] = []
+    calls: list[str] = []
 
-    def decide(label: str, verdict: bool) -> Any:
-        def wanted(name: str, auth: dict[str, Any]) -> bool:
-            asked.append(label)
-            return verdict
+    def make_function(label: str, decision: bool) -> Any:
+        def accept(name: str, auth: dict[str, Any]) -> bool:
+            calls.append(label)
+            return decision
 
-        return wanted
+        return accept
 
-    io.of(decide("first", False))
-    second = io.of(decide("second", True))
-    io.of(decide("third", True))
+    io.of(make_function("first", False))
+    second = io.of(make_function("second", True))
+    io.of(make_function("third", True))
     async with TestServer(io) as server:
         await server.connect("/x")
         assert list(second.children) == ["/x"]
-    assert asked == ["first", "second"]
+    assert calls == ["first", "second"]
 
 
-async def test_a_function_that_fails_refuses_without_telling_why(
+async def test_connect_is_refused_with_internal_error_when_the_function_raises(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
 
-    def wanted(name: str, auth: dict[str, Any]) -> bool:
+    def accept(name: str, auth: dict[str, Any]) -> bool:
         raise KeyError("a secret")
 
-    io.of(wanted)
+    io.of(accept)
     async with TestServer(io) as server:
         with pytest.raises(ConnectError, match="internal error"):
             await server.connect("/x")
     assert "a secret" in caplog.text
 
 
-async def test_two_clients_that_ask_at_once_meet_in_one_namespace() -> None:
+async def test_simultaneous_connects_create_one_namespace() -> None:
     io = SocketServer()
-    made: list[str] = []
+    created: list[str] = []
 
     @io.on_new_namespace
-    def noticed(namespace: Namespace) -> None:
-        made.append(namespace.name)
+    def record(namespace: Namespace) -> None:
+        created.append(namespace.name)
 
-    async def wanted(name: str, auth: dict[str, Any]) -> bool:
+    async def accept(name: str, auth: dict[str, Any]) -> bool:
         await asyncio.sleep(0)
         return True
 
-    io.of(wanted)
+    io.of(accept)
     async with TestServer(io) as server:
         await asyncio.gather(server.connect("/x"), server.connect("/x"))
-        assert made == ["/x"]
+        assert created == ["/x"]
         assert len(io.of("/x").sockets) == 2
 
 
-async def test_a_parent_sends_to_all_of_its_children() -> None:
+async def test_parent_emit_reaches_all_children() -> None:
     io = SocketServer()
     parent = io.of(re.compile(r"/dynamic-\d+"))
     async with TestServer(io) as server:
@@ -135,7 +135,7 @@ async def test_a_parent_sends_to_all_of_its_children() -> None:
         assert other.received == []
 
 
-async def test_a_parent_sends_to_rooms_of_its_children() -> None:
+async def test_parent_emit_reaches_the_rooms_of_its_children() -> None:
     io = SocketServer()
     parent = io.of(re.compile(r"/dynamic-\d+"))
 
@@ -155,13 +155,13 @@ async def test_a_parent_sends_to_rooms_of_its_children() -> None:
         assert outside.received == [("out", [])]
 
 
-def test_sockets_can_not_be_fetched_from_a_parent() -> None:
+def test_fetch_sockets_of_a_parent_is_rejected() -> None:
     parent = SocketServer().of(re.compile("/x"))
     with pytest.raises(RuntimeError, match="not supported on parent namespaces"):
         parent.fetch_sockets()
 
 
-async def test_what_is_registered_later_goes_to_later_children_only() -> None:
+async def test_later_handler_applies_only_to_later_children() -> None:
     io = SocketServer()
     parent = io.of(re.compile(r"/d-\d"))
     seen: list[str] = []
@@ -174,7 +174,7 @@ async def test_what_is_registered_later_goes_to_later_children_only() -> None:
     assert seen == ["/d-2"]
 
 
-async def test_a_child_forgets_a_handler_that_served_once_and_its_sisters_do_not() -> None:
+async def test_handler_registered_once_runs_once_per_child() -> None:
     io = SocketServer()
     parent = io.of(re.compile(r"/d-\d"))
     seen: list[str] = []
@@ -187,7 +187,7 @@ async def test_a_child_forgets_a_handler_that_served_once_and_its_sisters_do_not
     assert seen == ["/d-1", "/d-2"]
 
 
-async def test_a_child_made_by_name_belongs_to_its_parent() -> None:
+async def test_child_created_by_name_belongs_to_its_parent() -> None:
     io = SocketServer()
     parent = io.of(re.compile(r"/d-\d"))
     child = io.of("/d-7")
@@ -195,12 +195,12 @@ async def test_a_child_made_by_name_belongs_to_its_parent() -> None:
     assert parent.children == {"/d-7": child}
 
 
-def test_a_pattern_has_one_parent_however_often_it_is_given() -> None:
+def test_equal_patterns_share_one_parent() -> None:
     io = SocketServer()
     assert io.of(re.compile("/x")) is io.of(re.compile("/x"))
 
 
-async def test_empty_children_stay_unless_they_are_to_be_cleaned_up() -> None:
+async def test_empty_child_is_kept_by_default() -> None:
     io = SocketServer()
     io.of(re.compile(r"/d-\d"))
     async with TestServer(io) as server:
@@ -208,7 +208,7 @@ async def test_empty_children_stay_unless_they_are_to_be_cleaned_up() -> None:
         assert "/d-1" in io.namespaces
 
 
-async def test_an_empty_child_is_cleaned_up_and_made_again_for_the_next() -> None:
+async def test_empty_child_is_removed_and_created_again_when_cleanup_is_enabled() -> None:
     io = SocketServer(cleanup_empty_child_namespaces=True)
     parent = io.of(re.compile(r"/d-\d"))
     async with TestServer(io) as server:
@@ -222,7 +222,7 @@ async def test_an_empty_child_is_cleaned_up_and_made_again_for_the_next() -> Non
         assert (await server.connect("/d-1")).connected
 
 
-async def test_a_child_is_cleaned_up_when_its_only_client_is_refused() -> None:
+async def test_child_is_removed_when_its_only_client_is_refused() -> None:
     io = SocketServer(cleanup_empty_child_namespaces=True)
     parent = io.of(re.compile(r"/d-\d"))
 
@@ -236,7 +236,7 @@ async def test_a_child_is_cleaned_up_when_its_only_client_is_refused() -> None:
         assert "/d-1" not in io.namespaces
 
 
-async def test_a_child_is_not_cleaned_up_under_a_client_that_is_about_to_join() -> None:
+async def test_child_is_kept_while_a_client_is_connecting() -> None:
     io = SocketServer(cleanup_empty_child_namespaces=True)
     parent = io.of(re.compile(r"/d-\d"))
     gate = asyncio.Event()
@@ -257,7 +257,7 @@ async def test_a_child_is_not_cleaned_up_under_a_client_that_is_about_to_join() 
         assert second.received == [("hello", [])]
 
 
-async def test_clients_can_not_make_any_number_of_namespaces() -> None:
+async def test_number_of_children_is_limited() -> None:
     io = SocketServer(max_child_namespaces=3)
     io.of(re.compile(r"/d-\d"))
     async with TestServer(io) as server:

@@ -1,4 +1,4 @@
-"""Namespaces: names, members, what is theirs alone."""
+"""Namespaces: names, members and isolation."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ from socketio_core.testing import TestServer
 from tests.socketio_core.support import TcpServer, join
 
 
-@pytest.mark.parametrize(("given", "name"), [("chat", "/chat"), ("/chat", "/chat"), ("", "/")])
-def test_a_namespace_has_one_object_whether_or_not_the_slash_is_written(
-    given: str, name: str
-) -> None:
+@pytest.mark.parametrize(("spelling", "name"), [("chat", "/chat"), ("/chat", "/chat"), ("", "/")])
+def test_of_returns_the_same_namespace_with_and_without_the_slash(spelling: str, name: str) -> None:
     io = SocketServer()
-    assert io.of(given) is io.of(name)
+    assert io.of(spelling) is io.of(name)
     assert io.of(name).name == name
 
 
-def test_the_server_is_the_namespace_at_the_root() -> None:
+def test_server_is_the_root_namespace() -> None:
     io = SocketServer()
     assert io.of("/") is io.main
     assert io.sockets is io.of("/").sockets
 
 
-async def test_what_the_server_offers_is_that_of_the_root() -> None:
+async def test_server_methods_apply_to_the_root_namespace() -> None:
     io = SocketServer()
     seen: list[str] = []
 
@@ -35,15 +33,15 @@ async def test_what_the_server_offers_is_that_of_the_root() -> None:
         seen.append("once")
 
     @io.on_any
-    def every(socket: Socket, event: str, *args: Any) -> None:
+    def record_event(socket: Socket, event: str, *args: Any) -> None:
         seen.append(event)
 
     @io.use_event
-    def pass_on(socket: Socket, event: list[Any]) -> None:
+    def record_middleware(socket: Socket, event: list[Any]) -> None:
         seen.append("middleware")
 
     @io.on_unhandled
-    def nobody(socket: Socket, event: str, *args: Any) -> None:
+    def record_unhandled(socket: Socket, event: str, *args: Any) -> None:
         seen.append(f"unhandled {event}")
 
     async with TestServer(io) as server:
@@ -54,7 +52,7 @@ async def test_what_the_server_offers_is_that_of_the_root() -> None:
     assert seen == ["x", "middleware", "once", "x", "middleware", "unhandled x"]
 
 
-async def test_a_client_joins_only_the_namespace_it_asks_for() -> None:
+async def test_client_joins_only_the_requested_namespace() -> None:
     io = SocketServer()
     io.of("/chat")
     async with TestServer(io) as server:
@@ -63,7 +61,7 @@ async def test_a_client_joins_only_the_namespace_it_asks_for() -> None:
         assert len(io.sockets) == 0
 
 
-async def test_namespaces_of_one_connection_do_not_hear_each_other() -> None:
+async def test_namespaces_of_one_connection_are_isolated() -> None:
     io = SocketServer()
     io.of("/chat")
     async with TestServer(io) as server:
@@ -76,7 +74,7 @@ async def test_namespaces_of_one_connection_do_not_hear_each_other() -> None:
         assert root.received == [("y", [])]
 
 
-async def test_an_event_reaches_the_handlers_of_its_namespace_alone() -> None:
+async def test_event_reaches_only_the_handlers_of_its_namespace() -> None:
     io = SocketServer()
     seen: list[str] = []
     io.on("x", lambda socket: seen.append("/"))
@@ -87,14 +85,14 @@ async def test_an_event_reaches_the_handlers_of_its_namespace_alone() -> None:
     assert seen == ["/a"]
 
 
-async def test_an_unknown_namespace_is_refused_and_the_connection_stays(transport: str) -> None:
+async def test_unknown_namespace_is_refused_and_the_connection_stays_open(transport: str) -> None:
     client = TcpServer(SocketServer()).open(transport)
     client.send("0/random")
     assert client.messages() == ['4/random,{"message":"Invalid namespace"}']
     assert join(client)["sid"]
 
 
-async def test_a_query_is_part_of_the_name() -> None:
+async def test_query_is_part_of_the_name() -> None:
     io = SocketServer()
     io.of("/admin")
     async with TestServer(io) as server:
@@ -102,7 +100,7 @@ async def test_a_query_is_part_of_the_name() -> None:
             await server.connect("/admin?x=1")
 
 
-async def test_leaving_one_namespace_leaves_the_others_alone(transport: str) -> None:
+async def test_leaving_one_namespace_keeps_the_others(transport: str) -> None:
     io = SocketServer()
     seen: list[int] = []
     io.on("x", lambda socket, value: seen.append(value))
@@ -116,7 +114,7 @@ async def test_leaving_one_namespace_leaves_the_others_alone(transport: str) -> 
     assert not client.is_over
 
 
-async def test_what_was_under_way_to_a_namespace_just_left_is_ignored(transport: str) -> None:
+async def test_packets_for_a_left_namespace_are_ignored(transport: str) -> None:
     io = SocketServer()
     seen: list[int] = []
     io.of("/a").on("x", lambda socket, value: seen.append(value))
@@ -130,7 +128,7 @@ async def test_what_was_under_way_to_a_namespace_just_left_is_ignored(transport:
     assert not client.is_over
 
 
-async def test_what_was_under_way_when_the_server_disconnected_is_ignored() -> None:
+async def test_packet_is_ignored_when_the_server_has_disconnected_the_socket() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         other = await server.connect("/")
@@ -141,35 +139,35 @@ async def test_what_was_under_way_when_the_server_disconnected_is_ignored() -> N
         assert other.connected
 
 
-def test_a_new_namespace_is_told_of_once_and_the_root_never() -> None:
+def test_new_namespace_listener_runs_once_per_namespace_except_the_root() -> None:
     io = SocketServer()
-    made: list[str] = []
+    created: list[str] = []
 
     @io.on_new_namespace
-    def noticed(namespace: Namespace) -> None:
-        made.append(namespace.name)
+    def record(namespace: Namespace) -> None:
+        created.append(namespace.name)
 
     io.of("/")
     io.of("/a")
     io.of("/a")
-    assert made == ["/a"]
+    assert created == ["/a"]
 
 
-def test_a_listener_of_new_namespaces_that_fails_harms_nobody(
+def test_error_in_a_new_namespace_listener_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
 
     @io.on_new_namespace
-    def fails(namespace: Namespace) -> None:
-        raise ValueError("no")
+    def fail(namespace: Namespace) -> None:
+        raise ValueError("listener error")
 
     assert io.of("/a") is io.of("/a")
     assert "a listener of new namespaces failed" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["connect_error", "newListener", "removeListener"])
-def test_a_name_that_nobody_may_send_can_not_be_listened_to(name: str) -> None:
+def test_reserved_event_name_is_rejected(name: str) -> None:
     io = SocketServer()
     with pytest.raises(ValueError, match="reserved"):
         io.on(name, print)
@@ -177,7 +175,7 @@ def test_a_name_that_nobody_may_send_can_not_be_listened_to(name: str) -> None:
         io.emit(name)
 
 
-async def test_each_connection_gets_sockets_of_its_own() -> None:
+async def test_each_connection_has_its_own_socket() -> None:
     io = SocketServer()
     io.of("/a")
     async with TestServer(io) as server:
@@ -186,7 +184,7 @@ async def test_each_connection_gets_sockets_of_its_own() -> None:
         assert set(io.of("/a").sockets) == {first.id, second.id}
 
 
-async def test_a_socket_knows_its_namespace() -> None:
+async def test_socket_refers_to_its_namespace() -> None:
     io = SocketServer()
     io.of("/a")
     async with TestServer(io) as server:
@@ -197,7 +195,7 @@ async def test_a_socket_knows_its_namespace() -> None:
         assert repr(io.of("/a")) == "<Namespace /a: 1 sockets>"
 
 
-async def test_a_static_namespace_stays_when_it_is_empty() -> None:
+async def test_static_namespace_stays_when_it_is_empty() -> None:
     io = SocketServer(cleanup_empty_child_namespaces=True)
     io.of("/a")
     async with TestServer(io) as server:

@@ -1,4 +1,4 @@
-"""What a client may not send: its connection ends, and nobody else's."""
+"""Protocol violations: the server closes the connection of the offending client only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from socketio_core import JsonParser, MsgpackParser, Socket, SocketServer
 from tests.helpers.wire import TEXT
 from tests.socketio_core.support import Journal, TcpServer, join
 
-BROKEN = [
+INVALID = [
     "", "x", "7", "9", "999", "abc", "2", "2{}", "2[]", "2[true]", "2[null]", '2[{"toString":"a"}]',
     '2["connect"]', '2["disconnect","123"]', "2abc[]", '2["x"', "2[NaN]", '2["x",Infinity]',
     "0[]", '0"a"', "0null", "1{}", '1/a,{}', '3{"a":1}', '3"a"', "442", '442["some","data"',
@@ -21,8 +21,8 @@ BROKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("packet", BROKEN, ids=lambda packet: repr(packet)[:30])
-async def test_a_broken_packet_closes_its_client_alone(transport: str, packet: str) -> None:
+@pytest.mark.parametrize("packet", INVALID, ids=lambda packet: repr(packet)[:30])
+async def test_invalid_packet_closes_only_its_own_client(transport: str, packet: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     tcp = TcpServer(io)
@@ -35,13 +35,13 @@ async def test_a_broken_packet_closes_its_client_alone(transport: str, packet: s
     assert len(io.sockets) == 1
 
 
-async def test_a_broken_packet_before_the_connect_closes_the_connection(transport: str) -> None:
+async def test_invalid_packet_before_the_connect_closes_the_connection(transport: str) -> None:
     client = TcpServer(SocketServer()).open(transport)
     client.send("abc")
     assert client.is_over
 
 
-async def test_polling_clients_are_told_with_a_noop_and_a_close() -> None:
+async def test_polling_client_receives_a_close_packet_after_an_invalid_packet() -> None:
     io = SocketServer()
     client = TcpServer(io).join("polling")
     client.messages()
@@ -49,7 +49,7 @@ async def test_polling_clients_are_told_with_a_noop_and_a_close() -> None:
     assert [p for p in client.packets() if p in {"6", "1"}] in (["6", "1"], ["1"])
 
 
-async def test_binary_without_a_packet_that_waits_for_it_is_broken(transport: str) -> None:
+async def test_unexpected_binary_closes_the_client(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -58,7 +58,7 @@ async def test_binary_without_a_packet_that_waits_for_it_is_broken(transport: st
     assert journal.descriptions == ["got binary data when not reconstructing a packet"]
 
 
-async def test_text_in_the_middle_of_attachments_is_broken(transport: str) -> None:
+async def test_text_between_attachments_closes_the_client(transport: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join(transport)
@@ -69,7 +69,7 @@ async def test_text_in_the_middle_of_attachments_is_broken(transport: str) -> No
 
 
 @pytest.mark.parametrize("number", ["1", "-1", '"0"', "0.5", "true", '"splice"', "null"])
-async def test_a_placeholder_that_points_nowhere_is_broken(number: str) -> None:
+async def test_placeholder_with_an_invalid_number_closes_the_client(number: str) -> None:
     io = SocketServer()
     journal = Journal(io)
     client = TcpServer(io).join("websocket")
@@ -79,7 +79,7 @@ async def test_a_placeholder_that_points_nowhere_is_broken(number: str) -> None:
     assert journal.descriptions == ["illegal attachments"]
 
 
-async def test_a_second_connect_is_a_violation(transport: str) -> None:
+async def test_second_connect_closes_the_client(transport: str) -> None:
     io = SocketServer()
     client = TcpServer(io).join(transport)
     client.send("0")
@@ -88,7 +88,7 @@ async def test_a_second_connect_is_a_violation(transport: str) -> None:
 
 
 @pytest.mark.parametrize("packet", ['2["x"]', "30[]", "1", '2/a,["x"]'])
-async def test_a_packet_for_a_namespace_that_was_not_joined_is_a_violation(
+async def test_packet_for_a_namespace_that_was_not_joined_closes_the_client(
     transport: str, packet: str
 ) -> None:
     io = SocketServer()
@@ -99,7 +99,7 @@ async def test_a_packet_for_a_namespace_that_was_not_joined_is_a_violation(
     assert journal.reasons == ["forced server close"]
 
 
-async def test_an_event_before_the_connect_is_answered_is_a_violation() -> None:
+async def test_event_before_the_connect_response_closes_the_client() -> None:
     io = SocketServer()
     never = asyncio.Event()
 
@@ -115,14 +115,14 @@ async def test_an_event_before_the_connect_is_answered_is_a_violation() -> None:
 
 
 @pytest.mark.parametrize("packet", ['4{"message":"x"}', '4"x"'])
-async def test_a_packet_that_only_servers_send_is_a_violation(packet: str) -> None:
+async def test_packet_of_a_server_type_closes_the_client(packet: str) -> None:
     io = SocketServer()
     client = TcpServer(io).join("websocket")
     client.send(packet)
     assert client.is_over
 
 
-async def test_the_end_of_a_client_ends_it_in_all_its_namespaces() -> None:
+async def test_violation_disconnects_the_client_in_all_namespaces() -> None:
     io = SocketServer()
     journals = [Journal(io, name) for name in ("/", "/a", "/b")]
     client = TcpServer(io).join("websocket")
@@ -132,7 +132,7 @@ async def test_the_end_of_a_client_ends_it_in_all_its_namespaces() -> None:
     assert [journal.reasons for journal in journals] == [["forced server close"]] * 3
 
 
-async def test_what_follows_a_broken_packet_in_the_same_payload_is_not_read() -> None:
+async def test_packets_after_an_invalid_packet_in_the_same_payload_are_dropped() -> None:
     io = SocketServer()
     seen: list[int] = []
     io.on("x", lambda socket, value: seen.append(value))
@@ -141,7 +141,7 @@ async def test_what_follows_a_broken_packet_in_the_same_payload_is_not_read() ->
     assert seen == [1]
 
 
-async def test_an_event_with_an_ack_id_of_many_digits_is_broken() -> None:
+async def test_ack_id_with_too_many_digits_closes_the_client() -> None:
     io = SocketServer()
     client = TcpServer(io).join("websocket")
     client.send("2" + "1" * 16 + '["x"]')
@@ -149,14 +149,14 @@ async def test_an_event_with_an_ack_id_of_many_digits_is_broken() -> None:
 
 
 @pytest.mark.parametrize("message", [b"", b"\xc1", b"\x90", b"\x81\xa4type\x02", b"\xff" * 100])
-async def test_broken_messagepack_closes_its_client(message: bytes) -> None:
+async def test_invalid_messagepack_closes_the_client(message: bytes) -> None:
     io = SocketServer(parser=MsgpackParser())
     client = TcpServer(io).open("websocket")
     client.send(message)
     assert client.is_over
 
 
-async def test_text_is_no_messagepack() -> None:
+async def test_text_closes_a_messagepack_client() -> None:
     io = SocketServer(parser=MsgpackParser())
     client = TcpServer(io).open("websocket")
     client.send("0")
@@ -164,7 +164,7 @@ async def test_text_is_no_messagepack() -> None:
 
 
 @pytest.mark.parametrize("parser", [JsonParser(), MsgpackParser()], ids=lambda parser: parser.name)
-async def test_text_that_is_not_utf_8_is_told_so_even_where_no_text_may_come(parser: Any) -> None:
+async def test_text_that_is_not_utf_8_closes_with_1007_in_every_parser_state(parser: Any) -> None:
     tcp = TcpServer(SocketServer(parser=parser))
     client = tcp.open_websocket()
     if parser.name == "json":

@@ -1,4 +1,4 @@
-"""The public names of the public classes, and of the package."""
+"""Public names of the public classes and of the package."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def test_server_has_only_the_documented_public_attributes() -> None:
 
 
 @pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: str(kind.__name__))
-def test_help_shows_no_seam(kind: type[Any]) -> None:
-    seams = {name for name in dir(kind) if re.match(r"_[a-z]", name)}
+def test_help_shows_no_internal_method(kind: type[Any]) -> None:
+    internal = {name for name in dir(kind) if re.match(r"_[a-z]", name)}
     text = pydoc.plain(pydoc.render_doc(kind))
-    assert {name for name in seams if re.search(rf"\b{name}\b", text)} == set()
+    assert {name for name in internal if re.search(rf"\b{name}\b", text)} == set()
 
 
 @pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: str(kind.__name__))

@@ -1,4 +1,4 @@
-"""The end of a server: everybody leaves in good order, and nothing runs on."""
+"""Server shutdown: sockets leave cleanly, and no task keeps running."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from socketio_core.testing import TestServer, settle
 from tests.socketio_core.support import Journal, TcpServer, join
 
 
-async def test_all_sockets_leave_and_no_disconnect_packet_is_sent(transport: str) -> None:
+async def test_shutdown_ends_all_sockets_without_disconnect_packets(transport: str) -> None:
     io = SocketServer()
     root, other = Journal(io), Journal(io, "/a")
     client = TcpServer(io).join(transport)
@@ -25,27 +25,27 @@ async def test_all_sockets_leave_and_no_disconnect_packet_is_sent(transport: str
     assert not io._connections
 
 
-async def test_clients_can_be_told_that_they_are_disconnected() -> None:
+async def test_shutdown_sends_disconnect_packets_when_disconnect_is_true() -> None:
     io = SocketServer()
     io.of("/a")
     async with TestServer(io) as server:
         client = await server.connect()
         other = await server.connect("/a", on_connection=client.connection)
-        told: list[str] = []
-        client.lost = lambda: told.append("root")  # type: ignore[method-assign]
-        other.lost = lambda: told.append("a")  # type: ignore[method-assign]
+        disconnected: list[str] = []
+        client.lost = lambda: disconnected.append("root")  # type: ignore[method-assign]
+        other.lost = lambda: disconnected.append("a")  # type: ignore[method-assign]
         await io.shutdown(disconnect=True)
-    assert told[:2] == ["root", "a"]
+    assert disconnected[:2] == ["root", "a"]
 
 
-async def test_a_poll_that_waits_brings_the_farewell() -> None:
+async def test_pending_poll_receives_the_last_events_at_the_shutdown() -> None:
     io = SocketServer()
     seen: asyncio.Queue[str] = asyncio.Queue()
     io.engine.use(lambda request: seen.put_nowait(request.method))
 
     @io.use
     async def admit(socket: Socket) -> None:
-        await asyncio.sleep(0)  # no task is left that the shutdown would wait for
+        await asyncio.sleep(0)  # the shutdown finds no task to wait for
 
     listener = await io.listen("127.0.0.1", 0)
     target = "/socket.io/?EIO=4&transport=polling"
@@ -56,9 +56,9 @@ async def test_a_poll_that_waits_brings_the_farewell() -> None:
         head = f"{method} {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         _, _, length = (await reader.readuntil(b"\r\n\r\n")).partition(b"Content-Length: ")
-        answer = await reader.readexactly(int(length.split()[0]))
+        response = await reader.readexactly(int(length.split()[0]))
         writer.close()
-        return answer
+        return response
 
     opened = await request(target)
     target += "&sid=" + json.loads(opened[1:])["sid"]
@@ -66,13 +66,13 @@ async def test_a_poll_that_waits_brings_the_farewell() -> None:
     await request(target)
     waiting = asyncio.ensure_future(request(target))
     for _ in range(4):
-        await seen.get()  # the last of them is the poll that waits
-    io.emit("bye")
+        await seen.get()  # the fourth request is the pending poll
+    io.emit("last")
     await io.shutdown(disconnect=True)
-    assert await asyncio.wait_for(waiting, 60) == b'42["bye"]\x1e41'
+    assert await asyncio.wait_for(waiting, 60) == b'42["last"]\x1e41'
 
 
-async def test_the_port_is_free_again() -> None:
+async def test_port_is_free_after_the_shutdown() -> None:
     io = SocketServer()
     listener = await io.listen("127.0.0.1", 0)
     port = listener.port
@@ -82,40 +82,40 @@ async def test_the_port_is_free_again() -> None:
         probe.bind(("127.0.0.1", port))
 
 
-async def test_a_server_that_never_listened_shuts_down_and_so_does_one_that_has() -> None:
+async def test_shutdown_succeeds_when_the_server_never_listened_or_has_ended() -> None:
     io = SocketServer()
     await io.shutdown()
     await io.shutdown()
 
 
-async def test_nobody_is_let_in_while_the_server_shuts_down() -> None:
+async def test_handshake_receives_503_while_the_server_shuts_down() -> None:
     io = SocketServer()
     tcp = TcpServer(io)
     tcp.join("websocket")
     tcp.join("websocket")
-    shutting = asyncio.ensure_future(io.shutdown(drain=10))
+    shutdown = asyncio.ensure_future(io.shutdown(drain=10))
     await settle()
-    assert not shutting.done()
+    assert not shutdown.done()
     assert tcp.get(transport="polling").response().status == 503
     tcp.clock.advance(60)
-    await shutting
+    await shutdown
 
 
-async def test_leaving_can_be_spread_over_a_time() -> None:
+async def test_drain_spreads_the_disconnects_over_the_time() -> None:
     io = SocketServer()
-    left: list[float] = []
+    leave_times: list[float] = []
     async with TestServer(io) as server:
-        io.on("disconnect", lambda socket: left.append(server.clock.time()))
+        io.on("disconnect", lambda socket: leave_times.append(server.clock.time()))
         for _ in range(5):
             await server.connect()
         start = server.clock.time()
-        shutting = asyncio.ensure_future(io.shutdown(drain=10))
+        shutdown = asyncio.ensure_future(io.shutdown(drain=10))
         await server.advance(20)
-        await shutting
-        assert [when - start for when in left] == [0, 2, 4, 6, 8]
+        await shutdown
+        assert [when - start for when in leave_times] == [0, 2, 4, 6, 8]
 
 
-async def test_handlers_are_given_a_time_to_end() -> None:
+async def test_shutdown_waits_for_running_handlers() -> None:
     io = SocketServer()
     ended: list[str] = []
 
@@ -149,7 +149,7 @@ async def test_handlers_that_do_not_end_are_cancelled(caplog: pytest.LogCaptureF
     assert "failed" not in caplog.text
 
 
-async def test_a_handler_may_shut_the_server_down() -> None:
+async def test_handler_shuts_the_server_down() -> None:
     io = SocketServer()
     done = asyncio.Event()
 
@@ -165,18 +165,18 @@ async def test_a_handler_may_shut_the_server_down() -> None:
         assert not io._connections
 
 
-async def test_a_waiting_ack_fails_when_the_server_shuts_down() -> None:
+async def test_pending_ack_fails_when_the_server_shuts_down() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
-        asking = asyncio.ensure_future(io.sockets[client.id].emit_with_ack("x"))
+        pending = asyncio.ensure_future(io.sockets[client.id].emit_with_ack("x"))
         await settle()
         await io.shutdown()
         with pytest.raises(DisconnectedError):
-            await asking
+            await pending
 
 
-async def test_a_server_may_serve_again_after_its_end() -> None:
+async def test_server_serves_again_after_a_shutdown() -> None:
     io = SocketServer()
     for _ in range(2):
         listener = await io.listen("127.0.0.1", 0)

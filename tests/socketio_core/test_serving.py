@@ -1,4 +1,4 @@
-"""Listening, running and the context manager of a Socket.IO server."""
+"""Methods listen and run, and the context manager of a Socket.IO server."""
 
 from __future__ import annotations
 

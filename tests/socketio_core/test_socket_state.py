@@ -1,24 +1,26 @@
-"""The states of a socket as handlers see them, and the transitions of the table."""
+"""States of a socket inside handlers, the transition table, and the session of a socket."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 
 from socketio_core import ConnectError, Socket, SocketServer
 from socketio_core.socket_state import SOCKET_TRANSITIONS, SocketEvent, SocketState
-from socketio_core.testing import TestServer
+from socketio_core.testing import TestServer, settle
 
 
 async def test_socket_passes_through_all_states() -> None:
     io = SocketServer()
     seen: list[tuple[SocketState, bool]] = []
 
-    def note(socket: Socket) -> None:
+    def record(socket: Socket) -> None:
         seen.append((socket._state, socket.connected))
 
-    io.use(note)
+    io.use(record)
     for event in ("connection", "x", "disconnecting", "disconnect"):
-        io.on(event, lambda socket, *args: note(socket))
+        io.on(event, lambda socket, *args: record(socket))
     async with TestServer(io) as server:
         client = await server.connect()
         await client.emit_with_ack("x")
@@ -51,7 +53,7 @@ async def test_refused_socket_leaves_without_handlers() -> None:
     assert events == []
 
 
-async def test_leaving_twice_runs_the_handlers_once() -> None:
+async def test_disconnect_handlers_run_once_when_the_socket_leaves_twice() -> None:
     io = SocketServer()
     events: list[str] = []
 
@@ -91,3 +93,19 @@ def test_every_state_reaches_left() -> None:
             state = row.get(SocketEvent.LEAVE) or row[SocketEvent.ENDED]
             steps += 1
         assert steps <= 2
+
+
+async def test_socket_session_provides_transport_and_buffered_amount() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        session = io.sockets[client.id].session
+        assert session.transport.name == "websocket"
+        client.connection.pause()
+        io.emit("x", "a" * 100)
+        assert session.buffered_amount > 100
+        draining = asyncio.ensure_future(session.drain())
+        await settle()
+        assert not draining.done()
+        client.connection.resume()
+        await draining

@@ -1,4 +1,4 @@
-"""The test server, client and clock for tests of handlers."""
+"""Test server, test client and test clock of `socketio_core.testing`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from socketio_core import (
 from socketio_core.testing import TestServer
 
 
-async def test_event_is_awaited_and_others_stay_in_their_order() -> None:
+async def test_receive_event_waits_and_keeps_the_order_of_other_events() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -58,7 +58,7 @@ async def test_clock_moves_only_in_advance() -> None:
     async with TestServer(io) as server:
         client = await server.connect()
         await server.advance(1000)
-        assert client.connected, "the client answers pings"
+        assert client.connected, "the client sends pongs"
         client.connection.answers_pings = False
         await server.advance(19)
         assert client.connected
@@ -66,7 +66,7 @@ async def test_clock_moves_only_in_advance() -> None:
         assert not client.connected
 
 
-async def test_paused_client_receives_waiting_packets_when_it_resumes() -> None:
+async def test_paused_client_receives_queued_packets_when_it_resumes() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -78,17 +78,17 @@ async def test_paused_client_receives_waiting_packets_when_it_resumes() -> None:
         assert client.received == [("x", [1])]
 
 
-async def test_acks_are_answered_by_hand_or_by_a_function() -> None:
+async def test_client_acks_explicitly_or_with_auto_ack() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
         socket = io.sockets[client.id]
-        asking = asyncio.ensure_future(socket.emit_with_ack("x", 1))
+        pending = asyncio.ensure_future(socket.emit_with_ack("x", 1))
         assert await client.receive_event("x") == [1]
         ((name, args, ack_id),) = client.unanswered
         assert (name, args) == ("x", [1])
-        client.answer(ack_id, "by hand")
-        assert await asking == "by hand"
+        client.answer(ack_id, "explicit")
+        assert await pending == "explicit"
         client.auto_ack = lambda name, args: f"{name} {args}"
         assert await socket.emit_with_ack("x", 2) == "x [2]"
 
@@ -110,7 +110,7 @@ async def test_pending_ack_fails_when_the_server_shuts_down() -> None:
             await server.connect(on_connection=client.connection)
 
 
-async def test_cut_connection_and_a_return_can_be_played() -> None:
+async def test_client_recovers_after_cut() -> None:
     io = SocketServer(recovery=Recovery())
     async with TestServer(io) as server:
         client = await server.connect()
@@ -122,7 +122,7 @@ async def test_cut_connection_and_a_return_can_be_played() -> None:
         assert [name for name, _ in again.received] == ["missed"]
 
 
-async def test_every_parser_of_the_server_is_spoken() -> None:
+async def test_client_uses_the_parser_of_the_server() -> None:
     io = SocketServer(parser=MsgpackParser())
     io.on("echo", lambda socket, value: value)
     async with TestServer(io) as server:
@@ -130,7 +130,7 @@ async def test_every_parser_of_the_server_is_spoken() -> None:
         assert await client.emit_with_ack("echo", {"a": b"\x01"}) == {"a": b"\x01"}
 
 
-async def test_clock_can_not_be_changed_under_sessions() -> None:
+async def test_clock_change_is_rejected_when_sessions_are_open() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         await server.connect()
@@ -138,7 +138,7 @@ async def test_clock_can_not_be_changed_under_sessions() -> None:
             TestServer(io)
 
 
-async def test_leaving_ends_everything() -> None:
+async def test_exit_of_the_test_server_ends_connections_and_tasks() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()

@@ -1,4 +1,4 @@
-"""The memory adapter: volatile broadcasts with acks, and sessions without recovery."""
+"""Memory adapter: volatile broadcasts with acks, and sessions without recovery."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from socketio_core import SocketServer
 from socketio_core.testing import TestServer
 
 
-async def test_volatile_broadcast_with_ack_returns_the_answers() -> None:
+async def test_volatile_broadcast_with_ack_returns_the_responses() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect("/")
         client.auto_ack = lambda name, args: args[0] + 1
-        answers = await io.volatile.timeout(5).emit_with_ack("x", 1)
-        assert answers == ([2], [])
+        result = await io.volatile.timeout(5).emit_with_ack("x", 1)
+        assert result == ([2], [])
 
 
 async def test_adapter_saves_no_session_without_recovery() -> None:

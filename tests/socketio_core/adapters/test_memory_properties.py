@@ -1,4 +1,4 @@
-"""Whatever sockets do, in any order: rooms stay true, and a return loses and repeats nothing."""
+"""Random sequences: room membership stays correct, and recovery delivers each event once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOCKETS = 3
 
 room_steps = st.lists(
     st.tuples(
-        st.integers(0, SOCKETS - 1), st.sampled_from(["join", "leave", "go", "come"]),
+        st.integers(0, SOCKETS - 1), st.sampled_from(["join", "leave", "disconnect", "connect"]),
         st.sampled_from(ROOMS),
     ),
     max_size=40,
@@ -24,35 +24,37 @@ room_steps = st.lists(
 
 
 @given(room_steps)
-def test_rooms_hold_who_is_in_them_and_none_is_empty(steps: list[tuple[int, str, str]]) -> None:
-    asyncio.run(play_rooms(steps))
+def test_rooms_contain_exactly_their_members_and_are_never_empty(
+    steps: list[tuple[int, str, str]],
+) -> None:
+    asyncio.run(run_room_steps(steps))
 
 
-async def play_rooms(steps: list[tuple[int, str, str]]) -> None:
+async def run_room_steps(steps: list[tuple[int, str, str]]) -> None:
     io = SocketServer()
     model: dict[int, set[str] | None] = {}
-    told: dict[str, set[str | None]] = {}
+    reported: dict[str, set[str | None]] = {}
 
-    def note(event: str, room: str, socket_id: str | None) -> None:
+    def record(event: str, room: str, socket_id: str | None) -> None:
         match event:
             case "create":
-                assert room not in told
-                told[room] = set()
+                assert room not in reported
+                reported[room] = set()
             case "join":
-                told[room].add(socket_id)
+                reported[room].add(socket_id)
             case "leave":
-                told[room].remove(socket_id)
+                reported[room].remove(socket_id)
             case "delete":
-                assert not told.pop(room)
+                assert not reported.pop(room)
 
-    io.on_room_event(note)
+    io.on_room_event(record)
     async with TestServer(io) as server:
         clients: dict[int, TestClient] = {}
         for number, step, room in steps:
-            if step == "come" and number not in clients:
+            if step == "connect" and number not in clients:
                 clients[number] = await server.connect()
                 model[number] = set()
-            elif step == "go" and number in clients:
+            elif step == "disconnect" and number in clients:
                 clients.pop(number).disconnect()
                 model.pop(number)
             elif number in clients:
@@ -69,36 +71,36 @@ async def play_rooms(steps: list[tuple[int, str, str]]) -> None:
         for number, rooms in model.items():
             for room in rooms or ():
                 expected.setdefault(room, set()).add(clients[number].id)
-        assert io.main.rooms == expected == told
+        assert io.main.rooms == expected == reported
 
 
-cut_steps = st.lists(
+recovery_steps = st.lists(
     st.one_of(
-        st.sampled_from(["emit", "room", "other room", "volatile", "direct", "ask"]),
-        st.sampled_from(["cut", "stall and cut", "return", "take over", "return unheard"]),
+        st.sampled_from(["emit", "room", "other room", "volatile", "direct", "with ack"]),
+        st.sampled_from(["cut", "stall and cut", "return", "take over", "lose the response"]),
     ),
     max_size=40,
 )
 
 
-@given(cut_steps)
-def test_a_client_that_is_cut_off_at_any_moment_gets_each_event_once_and_in_order(
+@given(recovery_steps)
+def test_recovered_client_receives_each_event_once_and_in_order(
     steps: list[str],
 ) -> None:
-    asyncio.run(play_cuts(steps))
+    asyncio.run(run_recovery_steps(steps))
 
 
-async def play_cuts(steps: list[str]) -> None:
+async def run_recovery_steps(steps: list[str]) -> None:
     io = SocketServer(recovery=Recovery())
     sent: list[int] = []
-    got: list[int] = []
+    received: list[int] = []
     async with TestServer(io) as server:
         client = await server.connect()
         socket: Any = io.sockets[client.id]
         await socket.join("room")
 
         def collect() -> None:
-            got.extend(args[0] for name, args in client.received if name == "x")
+            received.extend(args[0] for name, args in client.received if name == "x")
             client.received.clear()
 
         for number, step in enumerate(steps):
@@ -116,24 +118,24 @@ async def play_cuts(steps: list[str]) -> None:
                     io.to("other").emit("x", number)
                 case "volatile":
                     io.volatile.emit("y", "a string")
-                case "ask":
+                case "with ack":
                     socket.emit("z", "a string", ack=print)
                 case "cut":
                     client.connection.cut()
                 case "stall and cut":
-                    # What is sent from here on never arrives.
+                    # Packets sent from here on never arrive.
                     client.connection.pause()
-                case "return unheard":
-                    # The server takes the client back, which never hears of it.
+                case "lose the response":
+                    # The server restores the session, but the client does not receive the response.
                     lost = await server.connect(recovering=client)
                     lost.connection.cut()
                     socket = io.sockets.get(client.id, socket)
                 case _:
                     collect()
-                    again = await server.connect(recovering=client)
-                    assert again.id == client.id
-                    client, socket = again, io.sockets[again.id]
+                    recovered = await server.connect(recovering=client)
+                    assert recovered.id == client.id
+                    client, socket = recovered, io.sockets[recovered.id]
         collect()
         client = await server.connect(recovering=client)
         collect()
-    assert got == sent
+    assert received == sent

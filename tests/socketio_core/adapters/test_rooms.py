@@ -1,4 +1,4 @@
-"""Rooms: who is in them, and what is told of their changes."""
+"""Rooms: membership and room events."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from socketio_core import Socket, SocketServer
 from socketio_core.testing import TestServer
 
 
-async def test_a_socket_is_in_the_room_of_its_own_id() -> None:
+async def test_socket_is_in_the_room_of_its_own_id() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
         assert io.sockets[client.id].rooms == {client.id}
 
 
-async def test_rooms_are_joined_and_left_at_once() -> None:
+async def test_join_and_leave_take_effect_immediately() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -32,7 +32,7 @@ async def test_rooms_are_joined_and_left_at_once() -> None:
         assert socket.rooms == {client.id, "a", "c"}
 
 
-async def test_the_rooms_of_a_socket_are_a_copy() -> None:
+async def test_socket_rooms_returns_a_copy() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -40,7 +40,7 @@ async def test_the_rooms_of_a_socket_are_a_copy() -> None:
         assert io.sockets[client.id].rooms == {client.id}
 
 
-async def test_an_empty_room_is_gone() -> None:
+async def test_empty_room_is_deleted() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -53,7 +53,7 @@ async def test_an_empty_room_is_gone() -> None:
         assert io.main.rooms == {}
 
 
-async def test_a_socket_that_has_left_can_not_join() -> None:
+async def test_join_has_no_effect_when_the_socket_has_left() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -64,7 +64,7 @@ async def test_a_socket_that_has_left_can_not_join() -> None:
         assert io.main.rooms == {}
 
 
-async def test_the_rooms_are_still_there_while_a_socket_is_disconnecting() -> None:
+async def test_socket_keeps_its_rooms_in_the_disconnecting_handler() -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -88,7 +88,7 @@ async def test_the_rooms_are_still_there_while_a_socket_is_disconnecting() -> No
         assert seen == [(True, True), (False, set())]
 
 
-async def test_a_room_joined_in_a_middleware_is_kept() -> None:
+async def test_room_joined_in_a_middleware_is_kept() -> None:
     io = SocketServer()
 
     @io.use
@@ -100,12 +100,12 @@ async def test_a_room_joined_in_a_middleware_is_kept() -> None:
         assert io.sockets[client.id].rooms == {"room", client.id}
 
 
-async def test_changes_of_rooms_are_told_once_and_in_order() -> None:
+async def test_room_events_are_reported_once_and_in_order() -> None:
     io = SocketServer()
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
     async with TestServer(io) as server:
         a, b = await server.connect(), await server.connect()
-        io.on_room_event(lambda event, room, socket_id: told.append((event, room)))
+        io.on_room_event(lambda event, room, socket_id: reported.append((event, room)))
         first, second = io.sockets[a.id], io.sockets[b.id]
         await first.join("r")
         await first.join("r")
@@ -113,29 +113,29 @@ async def test_changes_of_rooms_are_told_once_and_in_order() -> None:
         await first.leave("r")
         await first.leave("r")
         b.disconnect()
-        assert told[:4] == [("create", "r"), ("join", "r"), ("join", "r"), ("leave", "r")]
-        assert sorted(told[4:]) == sorted([
+        assert reported[:4] == [("create", "r"), ("join", "r"), ("join", "r"), ("leave", "r")]
+        assert sorted(reported[4:]) == sorted([
             ("leave", "r"), ("delete", "r"), ("leave", b.id), ("delete", b.id),
         ])  # fmt: skip
-        assert told.index(("leave", b.id)) < told.index(("delete", b.id))
+        assert reported.index(("leave", b.id)) < reported.index(("delete", b.id))
 
 
-async def test_a_listener_of_rooms_that_fails_harms_nobody(
+async def test_error_in_a_room_listener_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
 
-    def fails(event: str, room: str, socket_id: str | None) -> None:
-        raise ValueError("no")
+    def fail(event: str, room: str, socket_id: str | None) -> None:
+        raise ValueError("listener error")
 
-    io.on_room_event(fails)
+    io.on_room_event(fail)
     async with TestServer(io) as server:
         assert (await server.connect()).connected
     assert "a listener of room events failed" in caplog.text
 
 
 @pytest.mark.parametrize("rooms", [7, [7], None])
-async def test_a_room_that_is_no_string_is_refused(rooms: Any) -> None:
+async def test_room_is_rejected_when_it_is_not_a_string(rooms: Any) -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -143,28 +143,28 @@ async def test_a_room_that_is_no_string_is_refused(rooms: Any) -> None:
             io.sockets[client.id].join(rooms)
 
 
-async def test_a_listener_of_rooms_may_let_others_leave() -> None:
+async def test_room_listener_disconnects_other_sockets() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         for _ in range(3):
             await server.connect()
         owner, *_ = io.sockets.values()
         io.in_([*io.sockets]).sockets_join("room")
-        told: list[str] = []
+        reported: list[str] = []
 
         @io.on_room_event
         def room_changed(event: str, room: str, socket_id: str | None) -> None:
             if room == "room":
-                told.append(event)
+                reported.append(event)
                 if event == "leave":
                     io.in_("room").disconnect_sockets()
 
         owner.disconnect()
         assert (io.sockets, io.main.rooms) == ({}, {})
-        assert (told.count("leave"), told.count("delete")) == (3, 1)
+        assert (reported.count("leave"), reported.count("delete")) == (3, 1)
 
 
-async def test_a_socket_that_a_listener_of_rooms_throws_out_is_in_no_room() -> None:
+async def test_socket_disconnected_by_a_room_listener_is_in_no_room() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         await server.connect()
