@@ -6,6 +6,7 @@ generator function would return an object without running. Registration rejects 
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeGuard
@@ -47,18 +48,44 @@ def require_function_or_coroutine_function(name: str, function: Any) -> None:
 
 def require_parameters(name: str, function: Any, parameters: tuple[str, ...]) -> None:
     """Raise TypeError unless a function can be called with these positional arguments."""
+    if not accepts(function, parameters):
+        raise TypeError(
+            f"{name} is called as f({', '.join(parameters)}), which "
+            f"{describe_function(function)}{inspect.signature(function)} does not accept: "
+            f"declare {len(parameters)} positional parameter{'s' if len(parameters) != 1 else ''}"
+        )
+
+
+def accepts(function: Any, parameters: tuple[str, ...]) -> bool:
+    """Return whether a function can be called with these positional arguments."""
     try:
         signature = inspect.signature(function)
     except ValueError:  # a builtin without a signature
-        return
+        return True
     try:
         signature.bind(*parameters)
     except TypeError:
-        raise TypeError(
-            f"{name} is called as f({', '.join(parameters)}), which "
-            f"{describe_function(function)}{signature} does not accept: "
-            f"declare {len(parameters)} positional parameter{'s' if len(parameters) != 1 else ''}"
-        ) from None
+        return False
+    return True
+
+
+def unwrap(function: Any) -> Any:
+    """Return the function that a partial, a bound method or a callable object calls.
+
+    A decorated function (`__wrapped__`) is not unwrapped: the decorator may return something else.
+    """
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif inspect.isfunction(function) or isinstance(function, type):
+            return function
+        else:
+            call = getattr(type(function), "__call__", None)  # noqa: B004 - the method is needed
+            if not inspect.isfunction(call):
+                return function
+            function = call
 
 
 def is_awaitable(result: Any) -> TypeGuard[Awaitable[Any]]:
@@ -84,12 +111,11 @@ def _describe_deferred(function: Any) -> str | None:
     code = getattr(function, "__code__", None)
     if code is not None and not code.co_flags & _DEFERRED_FLAGS:
         return None  # most functions: four calls of `inspect` take ten times as long
-    # A callable object defers if its `__call__` does.
-    call = getattr(function, "__call__", None)  # noqa: B004
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call):
+    inner = unwrap(function)
+    if inspect.iscoroutinefunction(inner):
         return "coroutine function"
-    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
+    if inspect.isasyncgenfunction(inner):
         return "async generator function"
-    if inspect.isgeneratorfunction(function) or inspect.isgeneratorfunction(call):
+    if inspect.isgeneratorfunction(inner):
         return "generator function"
     return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+_METHODS: Final = ("time", "call_soon", "call_at", "call_later")
 
 
 class Clock(Protocol):
@@ -20,3 +22,14 @@ class Clock(Protocol):
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
         """Call `callback` after `delay` seconds; return a handle with `cancel()`."""
+
+
+def check_clock(clock: Any) -> None:
+    """Raise TypeError for an object without the methods of a clock."""
+    if isinstance(clock, type) or not all(
+        callable(getattr(clock, name, None)) for name in _METHODS
+    ):
+        raise TypeError(
+            f"clock must be an object with the methods {', '.join(_METHODS)}, got {clock!r}: "
+            "pass an event loop, or leave it out"
+        )

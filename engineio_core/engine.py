@@ -30,7 +30,7 @@ from engineio_core.callbacks import (
     require_parameters,
     require_plain_function,
 )
-from engineio_core.clock import Clock
+from engineio_core.clock import Clock, check_clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.payload import encode_payload
 from engineio_core.errors import CloseReason, HandshakeRefusedError
@@ -46,7 +46,7 @@ from engineio_core.http.message import (
 )
 from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.ids import generate_id
-from engineio_core.options import EngineOptions, build_options
+from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
 from engineio_core.transports.interface import NULL_LISTENER, Transport
 from engineio_core.transports.polling import PollingTransport, disable_xss_filter
@@ -96,7 +96,9 @@ class BaseEngine:
                 f"EngineOptions and keywords exclude each other: move {', '.join(fields)} "
                 "into EngineOptions"
             )
-        self.options = options or build_options(EngineOptions, fields)
+        if clock is not None:
+            check_clock(clock)
+        self.options = options or EngineOptions(**fields)
         self.sessions: dict[str, Session] = {}
         path = self.options.path.rstrip("/")
         self._path = f"{path}/" if self.options.add_trailing_slash else path
@@ -166,6 +168,7 @@ class BaseEngine:
 
     def _use_clock(self, clock: Clock) -> None:
         """Replace the clock of all deadlines. Raises RuntimeError if sessions exist."""
+        check_clock(clock)
         if self.sessions:
             raise RuntimeError("the clock cannot be replaced while sessions exist")
         self._clock = clock

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, fields
-from difflib import get_close_matches
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
 
 from engineio_core.callbacks import (
     require_function_or_coroutine_function,
@@ -21,8 +20,8 @@ from engineio_core.callbacks import (
 from engineio_core.field_docs import document_fields
 from engineio_core.http.grammar import is_cookie_attribute, is_token
 from engineio_core.http.message import HttpRequest
+from engineio_core.option_names import OTHER_OPTIONS, check_keywords
 
-Options = TypeVar("Options")
 Origin: TypeAlias = "str | re.Pattern[str]"
 OriginCheck: TypeAlias = Callable[[str], bool]
 AllowRequest: TypeAlias = Callable[
@@ -31,10 +30,11 @@ AllowRequest: TypeAlias = Callable[
 GenerateId: TypeAlias = Callable[[HttpRequest], "str | Awaitable[str]"]
 
 TRANSPORTS: Final = ("polling", "websocket")
-MAX_HEARTBEAT_SECONDS: Final = 3600.0
+LONGEST_SECONDS: Final = 3600.0
 MAX_SECONDS: Final = 1e9
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+|null")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+|null")
+_DEFAULT_PORT = re.compile(r"http://.*:80|https://.*:443")
 _PATH = re.compile(r"/[!-~]*")
 
 
@@ -85,6 +85,8 @@ def _check_networks(name: str, value: Any) -> None:
     if isinstance(value, str) or not isinstance(value, Collection):
         raise ValueError(f"{rule}, got {value!r}")
     for network in value:
+        if not isinstance(network, str):
+            raise ValueError(f"{rule}, got {network!r}")
         try:
             if network != "unix":
                 ipaddress.ip_network(network)
@@ -93,6 +95,7 @@ def _check_networks(name: str, value: Any) -> None:
 
 
 @document_fields
+@check_keywords()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cors:
     """Rules for pages of other origins (CORS).
@@ -139,6 +142,16 @@ class Cors:
                     f"an origin must have the form scheme://host[:port], got {origin!r}: "
                     "write it in lower case, without a path"
                 )
+            if isinstance(origin, str) and origin != "*" and "*" in origin:
+                raise ValueError(
+                    f"an origin must not contain a wildcard, got {origin!r}: "
+                    "use a compiled pattern, which must match the whole origin"
+                )
+            if isinstance(origin, str) and _DEFAULT_PORT.fullmatch(origin):
+                raise ValueError(
+                    f"an origin must not contain the default port, which browsers omit, got "
+                    f"{origin!r}: write {origin.rpartition(':')[0]!r}"
+                )
         check_bool("credentials", self.credentials)
         if self.credentials and "*" in _list_origins(self.origins):
             raise ValueError(
@@ -149,6 +162,12 @@ class Cors:
         if self.allowed_headers is not None:
             _check_tokens("allowed_headers", self.allowed_headers, "X-Token")
         _check_tokens("exposed_headers", self.exposed_headers, "X-Token")
+        if self.credentials and "*" in (*(self.allowed_headers or ()), *self.exposed_headers):
+            # With credentials, "*" is the name of a header (Fetch standard, section 3.3.3).
+            raise ValueError(
+                'headers must not be "*" with credentials=True: list them, or leave '
+                "allowed_headers out to allow the requested ones"
+            )
         if self.max_age is not None:
             check_at_least("max_age", self.max_age, 0)
         _check_range("options_success_status", self.options_success_status, 200, 299)
@@ -164,6 +183,7 @@ def _list_origins(origins: Any) -> list[Any]:
 
 
 @document_fields
+@check_keywords()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpCompression:
     """Compression of polling responses with gzip or deflate."""
@@ -180,6 +200,7 @@ class HttpCompression:
 
 
 @document_fields
+@check_keywords()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerMessageDeflate:
     """Compression of WebSocket messages (RFC 7692).
@@ -203,6 +224,7 @@ class PerMessageDeflate:
 
 
 @document_fields
+@check_keywords()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cookie:
     """A cookie with the sid, which the handshake response sets.
@@ -247,11 +269,16 @@ class Cookie:
             )
         check_bool("http_only", self.http_only)
         check_bool("secure", self.secure)
+        if self.same_site == "none" and not self.secure:
+            raise ValueError(
+                'same_site="none" requires secure=True, because browsers reject the cookie'
+            )
         if self.max_age is not None:
             check_at_least("max_age", self.max_age, 0)
 
 
 @document_fields
+@check_keywords(OTHER_OPTIONS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """The options of an engine. Durations are in seconds, sizes in bytes."""
@@ -351,15 +378,19 @@ class EngineOptions:
             raise ValueError(
                 f'path must start with "/" and contain only visible ASCII, got {path!r}'
             )
+        if "?" in path or "#" in path:
+            raise ValueError(
+                f'path must not contain "?" or "#", got {path!r}: clients send the query themselves'
+            )
         for name in ("add_trailing_slash", "allow_upgrades"):
             check_bool(name, getattr(self, name))
         for name in _DURATIONS:
-            check_seconds(name, getattr(self, name))
-        for name in ("ping_interval", "ping_timeout"):
-            if (seconds := getattr(self, name)) > MAX_HEARTBEAT_SECONDS:
+            seconds = getattr(self, name)
+            check_seconds(name, seconds)
+            if seconds > LONGEST_SECONDS:
                 # The options of the Node server are in milliseconds.
                 raise ValueError(
-                    f"{name} must be at most {MAX_HEARTBEAT_SECONDS:g} seconds, got {seconds!r}: "
+                    f"{name} must be at most {LONGEST_SECONDS:g} seconds, got {seconds!r}: "
                     f"did you mean {seconds / 1000:g}?"
                 )
         for name in ("max_http_buffer_size", "max_outbox_size", "max_header_size", "max_sessions"):
@@ -404,60 +435,3 @@ def _check_transports(value: Any) -> None:
         or any(each not in TRANSPORTS for each in value)
     ):
         raise ValueError(f'transports must be a list of "polling" and "websocket", got {value!r}')
-
-
-# Options of other servers whose name or form differs here, with the replacement. Names in camel
-# case are converted to snake case before the lookup.
-OTHER_OPTIONS: Final[Mapping[str, str]] = {
-    # engine.io and ws on Node
-    "ws_engine": "remove it, there is one WebSocket implementation",
-    "destroy_upgrade": "remove it, unhandled upgrades are always closed",
-    "destroy_upgrade_timeout": "remove it, unhandled upgrades are always closed",
-    "max_payload": "use max_http_buffer_size",
-    # python-engineio
-    "cors_allowed_origins": "use cors=Cors(origins=...)",
-    "cors_credentials": "use cors=Cors(origins=..., credentials=True)",
-    "compression_threshold": "use http_compression=HttpCompression(threshold=...)",
-    "async_mode": "remove it, the server always uses asyncio",
-    "async_handlers": "remove it, coroutine handlers always run concurrently",
-    "logger": 'remove it and configure logging.getLogger("engineio_core")',
-    "engineio_logger": 'remove it and configure logging.getLogger("engineio_core")',
-    "monitor_clients": "remove it, the heartbeat is always on",
-    "handle_sigint": "remove it, run() handles SIGINT and listen() does not",
-    # Parameters of listen() and run()
-    "host": "pass it to listen() or run()",
-    "port": "pass it to listen() or run()",
-    "ssl": "pass it to listen() or run()",
-    "ssl_context": "pass ssl=... to listen() or run()",
-    "certfile": "pass ssl=Tls(certificate=..., key=...) to listen() or run()",
-    "keyfile": "pass ssl=Tls(certificate=..., key=...) to listen() or run()",
-}
-
-
-def build_options(kind: type[Options], values: Mapping[str, Any]) -> Options:
-    """Return options of `kind`. Raises TypeError for an unknown name."""
-    check_option_names(values, {field.name for field in fields(kind)})  # type: ignore[arg-type]  # a dataclass by contract
-    return kind(**values)
-
-
-def check_option_names(
-    names: Collection[str],
-    known: Collection[str],
-    others: Mapping[str, str] = OTHER_OPTIONS,
-) -> None:
-    """Raise TypeError for an unknown option, with the name or the remedy to use instead.
-
-    `others` maps options of other servers to the remedy.
-    """
-    for name in names:
-        if name in known:
-            continue
-        # pingInterval -> ping_interval, allowEIO3 -> allow_eio3
-        spelled = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-        if spelled in others:
-            hint = others[spelled]
-        elif near := get_close_matches(spelled, known, n=1):
-            hint = f"did you mean {near[0]}?"
-        else:
-            hint = f"the options are {', '.join(sorted(known))}"
-        raise TypeError(f"unknown option {name}: {hint}")

@@ -12,6 +12,11 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
 
+from engineio_core.callbacks import (
+    accepts,
+    describe_function,
+    require_function_or_coroutine_function,
+)
 from engineio_core.clock import Clock
 from engineio_core.engine import BaseEngine
 from engineio_core.http.asgi_host import AsgiApp, AsgiHost
@@ -70,6 +75,13 @@ class Engine(BaseEngine):
             raise TypeError(
                 f"mount() must receive an ASGI application, got {app!r}: "
                 "pass the application object itself"
+            )
+        require_function_or_coroutine_function("an ASGI application", app)
+        if not accepts(app, ("scope", "receive", "send")):
+            raise TypeError(
+                f"mount() must receive an ASGI application, got {describe_function(app)}, which "
+                "cannot be called with (scope, receive, send): pass an instance of the "
+                "application, and wrap a WSGI application in an adapter such as a2wsgi"
             )
         if self._listeners:
             raise RuntimeError("mount() must be called before listen()")

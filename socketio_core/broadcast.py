@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Final, Generic, Never, Protocol, final
 
 from engineio_core.clock import Clock
+from engineio_core.options import check_bool
 from socketio_core.acknowledgement import AckSink, BroadcastAck, BroadcastAnswers
 from socketio_core.adapters.interface import DONE, Adapter, BroadcastTarget
 from socketio_core.codec.packet import is_event_name
@@ -119,6 +120,7 @@ class Broadcasting(Generic[Member]):
 
     def compress(self, compress: bool) -> Broadcast[Member]:
         """Set whether the transport may compress the event."""
+        check_bool("compress", compress)
         audience, target, timeout = self._target()
         return Broadcast(audience, target._replace(compress=compress), timeout)
 
@@ -186,6 +188,7 @@ class Broadcasting(Generic[Member]):
 
     def disconnect_sockets(self, close: bool = False) -> Awaitable[None]:
         """Disconnect the sockets in the target; with `close`, close their connections as well."""
+        check_bool("close", close)
         for socket in self._local_sockets():
             socket.disconnect(close)
         return DONE

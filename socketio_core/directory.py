@@ -6,7 +6,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Final, final
 
 from engineio_core.clock import Clock
 from socketio_core.codec.packet import is_namespace
@@ -16,6 +16,9 @@ from socketio_core.namespace import Namespace, ParentNamespace, canonical_name, 
 from socketio_core.options import ServerOptions
 
 logger = logging.getLogger("socketio_core")
+
+# A name with one of these is meant as a pattern, or has a query, which clients do not send with it.
+_NOT_IN_NAMES: Final = re.compile(r"[?*^\\]")
 
 Match = Callable[[str, dict[str, Any]], Any]
 
@@ -52,6 +55,11 @@ class NamespaceDirectory:
                 f"the name of a namespace must be short and without ',' and control characters, "
                 f"got {name!r:.100}"
             )
+        if _NOT_IN_NAMES.search(name):
+            raise ValueError(
+                f"the name of a namespace must not contain '?', '*', '^' or '\\', got {name!r}: "
+                "use io.of(re.compile(...)) for a pattern, and socket.handshake.query for a query"
+            )
         namespace = self.by_name.get(name)
         if namespace is None:
             namespace = self._create(name, self._parent_by_pattern(name))
@@ -62,6 +70,8 @@ class NamespaceDirectory:
         if not isinstance(match, re.Pattern):
             check_callback("the function of of()", match, ("name", "auth"))
             parent = ParentNamespace(match)
+        elif not isinstance(match.pattern, str):
+            raise TypeError(f"the pattern of of() must be text, got {match!r}: remove the b")
         elif match in self._patterns:
             return self._patterns[match]
         else:
@@ -101,6 +111,9 @@ class NamespaceDirectory:
                 decision = await decision
             if name in self.by_name:  # created for another client in the meantime
                 return self.by_name[name]
+            refuse_awaitable("the function of of()", decision)
+            if decision is not None and not isinstance(decision, bool):
+                raise TypeError(f"the function of of() must return True or False, got {decision!r}")
             if decision and len(parent.children) < self.options.max_child_namespaces:
                 return self._create(name, parent)
         return None

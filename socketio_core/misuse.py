@@ -6,11 +6,10 @@ Each check raises where the mistake is made, with the rule, the value received a
 
 from __future__ import annotations
 
-import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from engineio_core.callbacks import describe_function, require_parameters
+from engineio_core.callbacks import describe_function, require_parameters, unwrap
 
 LONGEST_TIMEOUT: Final = 3600.0
 LONGEST_DURATION: Final = 86_400.0
@@ -35,25 +34,6 @@ if TYPE_CHECKING:
     EMITTED: Final = None  # `emit` is annotated with None, which type checkers do not let await
 else:
     EMITTED: Final = _Emitted()
-
-
-def unwrap(function: Any) -> Any:
-    """Return the function that a partial, a bound method or a callable object calls.
-
-    A decorated function (`__wrapped__`) is not unwrapped: the decorator may return something else.
-    """
-    while True:
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif inspect.ismethod(function):
-            function = function.__func__
-        elif inspect.isfunction(function) or isinstance(function, type):
-            return function
-        else:
-            call = getattr(type(function), "__call__", None)  # noqa: B004 - the method is needed
-            if not inspect.isfunction(call):
-                return function
-            function = call
 
 
 def is_async(function: Any) -> bool:
@@ -159,7 +139,11 @@ FOREIGN_NAMES: Final = {
     "enter_room": "socket.join(room)",
     "leave_room": "socket.leave(room)",
     "close_room": "io.in_(room).sockets_leave(room)",
+    "rooms": "socket.rooms",
     "rooms_of": "socket.rooms",
+    "join": "socket.join(room), or io.sockets_join(room) for all clients",
+    "leave": "socket.leave(room), or io.sockets_leave(room) for all clients",
+    "disconnect": "socket.disconnect(), or io.disconnect_sockets() for all clients",
     "save_session": "socket.data",
     "get_session": "socket.data",
     "session": "socket.data",
@@ -199,6 +183,7 @@ FOREIGN_NAMES: Final = {
     "client": "socket.session",
     "request": "socket.handshake",
     "nsp": "socket.namespace",
+    "broadcast": "io.emit(event, *args), or socket.broadcast in a handler",
     "except": "io.except_(room)",
     "clientsCount": "len(io.engine.sessions)",
     "close": "await io.shutdown()",

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from engineio_core import options as engine_options
 from engineio_core.field_docs import document_fields
+from engineio_core.option_names import OTHER_OPTIONS as ENGINE_OPTIONS
+from engineio_core.option_names import check_keywords
 from engineio_core.options import check_at_least, check_bool, check_instance, check_seconds
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
@@ -19,6 +20,7 @@ from socketio_core.misuse import LONGEST_DURATION, check_callback, check_duratio
 
 
 @document_fields
+@check_keywords()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
     """Connection state recovery: a client that reconnects in time gets its session back.
@@ -62,8 +64,9 @@ class Recovery:
 
 # Options of other servers whose name or form differs here, with the replacement.
 OTHER_OPTIONS: Final[Mapping[str, str]] = {
-    **engine_options.OTHER_OPTIONS,
+    **ENGINE_OPTIONS,
     # socket.io on Node
+    "adapter": "remove it, one server process serves all clients",
     "connection_state_recovery": "use recovery=Recovery(...)",
     # python-socketio
     "always_connect": "remove it, middlewares (io.use) run before a client is connected",
@@ -71,6 +74,7 @@ OTHER_OPTIONS: Final[Mapping[str, str]] = {
     "json": "use parser=JsonParser(...)",
     "logger": 'remove it and configure logging.getLogger("socketio_core")',
     "namespaces": "remove it and register handlers with io.of(name)",
+    "socketio_path": "use path",
     "serializer": "use parser=JsonParser() or parser=MsgpackParser()",
 }
 
@@ -104,6 +108,7 @@ def default_error_ack(error: BaseException) -> dict[str, Any]:
 
 
 @document_fields
+@check_keywords(OTHER_OPTIONS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
     """Options of a Socket.IO server, in addition to `EngineOptions`. Durations are in seconds."""

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from engineio_core.clock import Clock
 from engineio_core.http.asgi_host import AsgiApp
 from engineio_core.http.listener import Listener, Tls, run, wait_for_signal
-from engineio_core.options import EngineOptions, check_option_names
+from engineio_core.option_names import check_option_names
+from engineio_core.options import EngineOptions, check_bool
 from engineio_core.server import Engine
 from engineio_core.session import Session
 from socketio_core.adapters.interface import BroadcastTarget, RoomEvent
@@ -31,7 +32,7 @@ from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
 from socketio_core.handlers.runner import create_runner, sleep
 from socketio_core.keywords import Keywords
-from socketio_core.misuse import FOREIGN_NAMES, check_callback
+from socketio_core.misuse import FOREIGN_NAMES, check_callback, check_duration
 from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import OTHER_OPTIONS, ServerOptions
 from socketio_core.socket import Socket
@@ -198,6 +199,9 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         not reconnect by itself. `drain` spreads the disconnects over that many seconds. Handlers
         that still run after `grace` seconds are cancelled.
         """
+        check_bool("disconnect", disconnect)
+        check_duration("drain", drain)
+        check_duration("grace", grace)
         self.engine._is_closing = True
         connections = list(self._connections)
         for index, connection in enumerate(connections):

@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypedDict, Unpack, final
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import SessionClosedError
 from engineio_core.noop import noop
+from engineio_core.options import check_bool
 from engineio_core.session import Session
 from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
@@ -225,6 +226,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
 
     def compress(self, compress: bool) -> SocketOperator:
         """Set whether the transport may compress the event."""
+        check_bool("compress", compress)
         return SocketOperator(self, compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
@@ -287,6 +289,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
 
         The official client does not reconnect by itself after this.
         """
+        check_bool("close", close)
         self._check_thread()
         self._connection.disconnect(self, close)
         return EMITTED

@@ -5,10 +5,14 @@ The socket sends the event.
 
 from __future__ import annotations
 
-from typing import Any, Never, Protocol, final
+from typing import Any, Final, Never, Protocol, final
 
+from engineio_core.options import check_bool
 from socketio_core.broadcast import check_event
 from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, check_duration, refuse_keywords
+
+_ACK: Final = "use 'answer = await ....emit_with_ack(event, *args)'"
+_KEYWORDS: Final = EMIT_KEYWORDS | {"ack": _ACK, "callback": _ACK}
 
 
 class FlagTarget(Protocol):
@@ -49,6 +53,7 @@ class SocketOperator:
 
     def compress(self, compress: bool) -> SocketOperator:
         """Set whether the transport may compress the event."""
+        check_bool("compress", compress)
         return self._with(compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
@@ -67,7 +72,7 @@ class SocketOperator:
     def emit(self, event: str, *args: Any, **unknown: Never) -> None:
         """Send the event with these flags."""
         if unknown:
-            refuse_keywords(unknown, EMIT_KEYWORDS)
+            refuse_keywords(unknown, _KEYWORDS)
         check_event(event)
         self._socket._emit_with_flags(
             [event, *args], volatile=self._is_volatile, compress=self._compress

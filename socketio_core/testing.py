@@ -107,6 +107,10 @@ class TestServer:
     __test__ = False  # pytest must not collect the class
 
     def __init__(self, io: SocketServer) -> None:
+        if isinstance(io, type) or not hasattr(io, "use_clock"):
+            raise TypeError(
+                f"TestServer must receive a SocketServer, got {io!r}: write TestServer(io)"
+            )
         self.io = io
         self.clock = VirtualClock()
         io.use_clock(self.clock)
@@ -145,6 +149,10 @@ class TestServer:
         With `on_connection`, the client uses the connection of another client; with
         `recovering`, it resumes the session of a client whose connection was cut.
         """
+        if not namespace.startswith("/"):
+            raise ValueError(f'the namespace must start with "/", got {namespace!r}')
+        if auth is not None and not isinstance(auth, dict):
+            raise TypeError(f"auth must be a dict, got {auth!r}: write auth={{'token': ...}}")
         connection = on_connection or self.open_connection(headers=headers, query=query)
         if recovering is not None:
             namespace = recovering.namespace
@@ -160,6 +168,8 @@ class TestServer:
         self, *, headers: dict[str, str] | None = None, query: str = ""
     ) -> TestConnection:
         """Open a session without joining a namespace."""
+        if not isinstance(query, str):
+            raise TypeError(f"query must be a string, got {query!r}: use urllib.parse.urlencode")
         path = self.io.engine.options.path.rstrip("/")
         target = f"{path}/?EIO=4&transport=websocket{'&' + query if query else ''}"
         lowered = {name.lower(): value for name, value in (headers or {}).items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from typing import final
+from typing import Any, final
 from urllib.parse import urlsplit
 
 from engineio_core.callbacks import discard_awaitable, is_awaitable
@@ -57,17 +57,18 @@ class CorsPolicy:
         return self._check is not None and self._run_check(self._check, origin)
 
     def _run_check(self, check: OriginCheck, origin: str) -> bool:
-        """Return the result of the origin function; deny if it returns an awaitable."""
-        result = check(origin)
-        if not is_awaitable(result):
-            return bool(result)
-        discard_awaitable(result)
+        """Return the result of the origin function; deny if it is neither True nor False."""
+        result: Any = check(origin)
+        if isinstance(result, bool) or result is None:
+            return result is True
+        if is_awaitable(result):
+            discard_awaitable(result)
         if not self._has_logged:
             self._has_logged = True
             logger.error(
-                "Cors(origins=...) must be a plain function that returns a bool; it returned an "
-                "awaitable, so all its origins are denied"
-            )
+                "the origin was denied, because the function of Cors(origins=...) must return "
+                "True or False without await, got %.100r", result,
+            )  # fmt: skip
         return False
 
     def forbids_websocket(self, request: HttpRequest) -> bool:

@@ -24,6 +24,7 @@ from typing import Any, Final, TypeVar, final
 import uvloop
 
 from engineio_core.field_docs import document_fields
+from engineio_core.option_names import check_keywords
 
 logger = logging.getLogger("engineio_core")
 
@@ -33,6 +34,7 @@ Result = TypeVar("Result")
 
 
 @document_fields
+@check_keywords()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
     """PEM files of a certificate chain and its key; TLS 1.2 or later.
@@ -176,6 +178,8 @@ def _check_address(host: Any, port: Any, path: Any, fd: Any) -> None:
         raise TypeError(
             f"host must be a string or None, got {host!r}: pass a port as port={host!r}"
         )
+    if host is not None and host.isdecimal():
+        raise ValueError(f"host must be an address or a name, got {host!r}: write port={host}")
     if isinstance(port, bool) or not isinstance(port, int):
         raise TypeError(f"port must be an integer from 0 to 65535, got {port!r}")
     if not 0 <= port <= 65535:

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import RestoredSession, SavedSession
@@ -142,9 +142,11 @@ class RecoveryLog:
         if self._rules.still_valid is None:
             return True
         try:
-            result = self._rules.still_valid(saved.data)
+            result: Any = self._rules.still_valid(saved.data)
             refuse_awaitable("still_valid", result)
-            return bool(result)
+            if result is not None and not isinstance(result, bool):
+                raise TypeError(f"still_valid must return True or False, got {result!r:.100}")
+            return result is True
         except Exception:
             logger.exception("still_valid failed: the session is not restored")
             return False

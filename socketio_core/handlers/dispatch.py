@@ -157,8 +157,9 @@ class Dispatch:
         reported only if no ack takes them.
         """
         if ack is CONNECTION_RESULT:
-            if isinstance(error, ConnectError):
-                _disconnect_late(socket, f"raised {type(error).__name__}({error.message!r})")
+            # The built-in ConnectionRefusedError has the name of python-socketio's refusal.
+            if isinstance(error, ConnectError | ConnectionRefusedError):
+                _disconnect_late(socket, f"raised {error!r:.100}")
                 return
             ack = None
         is_answer = isinstance(error, AckError | PayloadValidationError) and ack is not None
@@ -240,6 +241,9 @@ def _share(socket: HandlingSocket, ack: SharedAck, result: Any) -> None:
     if ack is CONNECTION_RESULT:
         if result is False:
             _disconnect_late(socket, "returned False")
+        elif result.__class__ is CoroutineType:  # an async handler returned a check unawaited
+            result.close()
+            _disconnect_late(socket, "returned a coroutine without await")
     elif ack.settles(result):
         socket._send_ack(ack.ack_id, result)
         ack.is_answered = True

@@ -159,6 +159,12 @@ def _without_socket(function: Callable[..., Any], parameters: list[Parameter]) -
         raise TypeError(
             f"{describe_function(function)} must take the socket as its first parameter"
         )
+    if first.name in {"self", "cls"}:
+        raise TypeError(
+            f"{describe_function(function)} must be bound to an object, because its first "
+            f'parameter is {first.name!r}: mark the method with @event("name") and call '
+            "register(object)"
+        )
     annotation = first.annotation
     if isinstance(annotation, str):
         annotation = _evaluate_or_none(annotation, function, first.name)

@@ -149,11 +149,11 @@ class EventPipeline:
     ) -> None:
         """Await a middleware, run the remaining ones, then the handlers. Later events wait."""
         try:
-            _accepts(await outcome)
+            _check(await outcome)
             for middleware, args in chain:
                 result = middleware(*args)
                 if not _accepts(result):
-                    _accepts(await result)
+                    _check(await result)
         except Exception as error:
             self._dispatch.failed(error, socket, data[0], ack_id)
         else:
@@ -200,6 +200,11 @@ def _accepts(outcome: Any) -> bool:
     """
     if outcome is not EMITTED and isawaitable(outcome):
         return False
+    _check(outcome)
+    return True
+
+
+def _check(outcome: Any) -> None:
+    """Raise AckError for a refusal, TypeError for an unexpected result, such as a coroutine."""
     if is_refusal("an event middleware", outcome):
         raise AckError("REFUSED", "the event was refused")
-    return True

@@ -216,6 +216,8 @@ class Listening:
 
     def off(self, event: str | None = None, function: Callable[..., Any] | None = None) -> None:
         """Remove a function, all functions of an event, or all functions."""
+        if function is not None and not callable(function):
+            raise TypeError(f"off() must receive the registered function, got {function!r}")
         self._registry().remove(event, function)
 
     def on_any(self, function: Function, *, first: bool = False) -> Function:

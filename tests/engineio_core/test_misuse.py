@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -15,6 +16,7 @@ import pytest
 
 from engineio_core import Cookie, Cors, Engine, HttpRequest, HttpResponse, PerMessageDeflate, Tls
 from tests.helpers.client import Server
+from tests.helpers.fake_clock import FakeClock
 from tests.helpers.wire import WEBSOCKET_HEADERS
 
 PAGE = "https://app.example"
@@ -41,7 +43,10 @@ class CallableObject:
         return False
 
 
-DEFERRED: list[Any] = [deny, generate, generate_async, CallableObject(), partial(deny), "text"]
+DEFERRED: list[Any] = [
+    deny, generate, generate_async, CallableObject(), partial(deny), partial(CallableObject()),
+    "text",
+]  # fmt: skip
 EVENTS = ["connection", "connection_error", "headers", "initial_headers"]
 
 
@@ -142,6 +147,18 @@ def test_session_callback_is_rejected_when_it_is_not_a_plain_function(
 # -- undecidable results deny
 
 
+@pytest.mark.parametrize("result", [0, "", "no", (False, "no"), {}, re.match("a", "a")])
+def test_origin_check_that_returns_no_bool_denies(
+    result: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(cors=Cors(origins=lambda origin: result))
+    response = server.get({"Origin": PAGE}, transport="polling").response()
+    assert response.header("Access-Control-Allow-Origin") is None
+    headers = {**WEBSOCKET_HEADERS, "Origin": PAGE}
+    assert server.get(headers, transport="websocket").response().status == 400
+    assert f"must return True or False without await, got {result!r}"[:60] in caplog.text
+
+
 def test_origin_check_that_returns_an_awaitable_denies_and_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -151,7 +168,7 @@ def test_origin_check_that_returns_an_awaitable_denies_and_is_logged_once(
         assert response.header("Access-Control-Allow-Origin") is None
         headers = {**WEBSOCKET_HEADERS, "Origin": PAGE}
         assert server.get(headers, transport="websocket").response().status == 400
-    logged = [record for record in caplog.records if "returned an awaitable" in record.message]
+    logged = [record for record in caplog.records if "must return True or False" in record.message]
     assert len(logged) == 1
     assert logged[0].levelno == logging.ERROR
 
@@ -360,6 +377,28 @@ def test_options_that_are_not_engine_options_are_rejected() -> None:
         (partial(Engine, transports=None), "transports must be a list of .*, got None"),
         (partial(Engine, initial_packet=5), "initial_packet must be a string, bytes or None"),
         (partial(Engine, trusted_proxies=None), "trusted_proxies must be a list of networks"),
+        (partial(Engine, path="/a?b"), r'path must not contain "\?" or "#", got'),
+        (partial(Engine, path="/a#b"), r'path must not contain "\?" or "#", got'),
+        (partial(Engine, trusted_proxies=[1]), "trusted_proxies must be a list of .*, got 1"),
+        (partial(Engine, upgrade_timeout=10_000), "at most 3600 seconds, .* did you mean 10?"),
+        (partial(Engine, close_timeout=30_000), "at most 3600 seconds, .* did you mean 30?"),
+        (partial(Engine, clock=5), "clock must be an object with the methods time, .*, got 5"),
+        (partial(Engine, clock=asyncio), "clock must be .*: pass an event loop, or leave it out"),
+        (partial(Engine, clock=FakeClock), "clock must be an object with the methods time"),
+        (partial(Cors, origins="https://*.a.example"), "wildcard, .*: use a compiled pattern"),
+        (partial(Cors, origins=["http://a:*"]), "must not contain a wildcard"),
+        (partial(Cors, origins="https://A.example"), "write it in lower case"),
+        (partial(Cors, origins="https://a:443"), "default port, .*: write 'https://a'"),
+        (partial(Cors, origins="http://a:80"), "default port, .*: write 'http://a'"),
+        (
+            partial(Cors, origins=PAGE, credentials=True, allowed_headers=["*"]),
+            r'headers must not be "\*" with credentials=True: list them',
+        ),
+        (
+            partial(Cors, origins=PAGE, credentials=True, exposed_headers=["*"]),
+            r'headers must not be "\*" with credentials=True',
+        ),
+        (partial(Cookie, same_site="none"), "requires secure=True, because browsers reject"),
         (partial(Engine, allow_eio3=True), "allow_eio3 must be False"),
         (partial(Cors, origins=5), "origins must be strings, compiled patterns or a function"),
         (partial(Cors, origins=[b"http://a"]), "origins must be strings, compiled patterns or"),
@@ -427,3 +466,43 @@ def test_refusal_by_a_middleware_is_logged_in_one_line(caplog: pytest.LogCapture
     server.get(transport="polling")
     (record,) = [record for record in caplog.records if "refused" in record.message]
     assert record.message.endswith("status 429")
+
+
+# -- mounted applications
+
+
+class Application:
+    """An application of which users may pass the class by mistake."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        pass
+
+
+def wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    return []
+
+
+@pytest.mark.parametrize("app", [Application, wsgi, generate, lambda scope: wsgi])
+def test_mount_rejects_what_cannot_be_called_as_an_asgi_application(app: Any) -> None:
+    with pytest.raises(TypeError, match="ASGI application"):
+        Engine().mount(app)
+
+
+def test_mount_rejects_a_wsgi_application_with_the_remedy() -> None:
+    with pytest.raises(TypeError, match="wrap a WSGI application in an adapter such as a2wsgi"):
+        Engine().mount(wsgi)  # type: ignore[arg-type]
+
+
+def test_mount_accepts_a_plain_function_that_returns_the_coroutine_of_another_application() -> None:
+    application = Application()
+
+    def outer(scope: Any, receive: Any, send: Any) -> Any:
+        return application(scope, receive, send)
+
+    Engine().mount(outer)
+    Engine().mount(partial(application))
+
+
+async def test_listen_rejects_a_port_in_place_of_the_host() -> None:
+    with pytest.raises(ValueError, match=r"host must be an address or a name, .*: write port=3000"):
+        await Engine().listen("3000")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar
@@ -82,7 +83,7 @@ GENERATORS = [
     GeneratorCallable().method, functools.partial(GeneratorCallable(), 1),
 ]  # fmt: skip
 ASYNC_FUNCTIONS = [async_callback, functools.partial(async_callback), AsyncCallable(),
-                   AsyncCallable().__call__]  # fmt: skip
+                   functools.partial(AsyncCallable()), AsyncCallable().__call__]  # fmt: skip
 REGISTRATIONS: dict[str, Register] = {
     "on": lambda io, function: io.on("x", function),
     "on as decorator": lambda io, function: io.on("x")(function),
@@ -273,7 +274,7 @@ async def test_socket_refuses_a_generator(function: Any) -> None:
 
 @pytest.mark.parametrize("still_valid", [
     lambda data: asyncio.sleep(0, True), lambda data: async_callback(), lambda data: None,
-    lambda data: 1 / 0,
+    lambda data: 1 / 0, lambda data: 1, lambda data: "yes", lambda data: (True,),
 ])  # fmt: skip
 async def test_recovery_is_denied_when_still_valid_cannot_decide(still_valid: Any) -> None:
     server, client, socket = await connect_with(
@@ -953,3 +954,182 @@ async def test_error_ack_that_returns_an_awaitable_is_logged(
         client.connection.send_text('20["x"]')
         await settle()
     assert "error_ack must not return an awaitable" in caplog.text
+
+
+@pytest.mark.parametrize("decision", [0, "", 1, "no", (False,), {"allow": False}])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_namespace_function_that_returns_no_bool_denies(
+    decision: Any, is_async: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def decide(name: str, auth: dict[str, Any]) -> Any:
+        return decision
+
+    io = SocketServer()
+    io.of(decide if is_async else lambda name, auth: decision)
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectError, match="internal error"):
+            await server.connect("/orders")
+        assert "/orders" not in io.namespaces
+    assert "the function of of() must return True or False" in caplog.text
+
+
+async def test_namespace_function_that_returns_an_unawaited_check_denies() -> None:
+    async def check() -> bool:
+        return False
+
+    async def forget_to_await(name: str, auth: dict[str, Any]) -> Any:
+        return check()
+
+    io = SocketServer()
+    io.of(forget_to_await)
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectError, match="internal error"):
+            await server.connect("/orders")
+        assert "/orders" not in io.namespaces
+
+
+@pytest.mark.parametrize("of_socket", [False, True])
+@pytest.mark.parametrize("is_first", [False, True])
+async def test_event_middleware_that_returns_an_unawaited_check_refuses(
+    of_socket: bool, is_first: bool
+) -> None:
+    checks: list[Any] = []
+
+    async def forget_to_await(*args: Any) -> Any:
+        checks.append(async_callback())
+        return checks[-1]
+
+    io = SocketServer()
+    io.on("x", lambda socket: "reached")
+    server, client, socket = await connect_with(io)
+    async with server:
+        if not is_first:
+            io.use_event(async_callback)
+        if of_socket:
+            socket.use(forget_to_await)
+        else:
+            io.use_event(forget_to_await)
+        assert (await client.emit_with_ack("x"))["success"] is False
+    for check in checks:
+        check.close()
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_connection_handler_that_raises_the_builtin_refusal_disconnects_the_socket(
+    is_late: bool,
+) -> None:
+    io = SocketServer()
+
+    @io.on("connect")
+    async def refuse(socket: Socket) -> None:
+        if is_late:
+            await asyncio.sleep(0)
+        raise ConnectionRefusedError("no")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        await settle()
+        assert not client.connected
+        assert not io.sockets
+
+
+async def test_connection_handler_that_returns_an_unawaited_check_disconnects_the_socket() -> None:
+    io = SocketServer()
+
+    @io.on("connect")
+    async def forget_to_await(socket: Socket) -> Any:
+        return async_callback()
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        await settle()
+        assert not client.connected
+
+
+def test_unbound_method_is_refused_as_a_handler() -> None:
+    class Orders:
+        def place(self, socket: Socket) -> None:
+            pass
+
+    with pytest.raises(TypeError, match=r"first parameter is .self.: mark the method with @event"):
+        SocketServer().on("place", Orders.place)
+
+
+@pytest.mark.parametrize(("name", "remedy"), [
+    ("*", "re.compile"), ("/*", "re.compile"), (r"^/org-\d+$", "re.compile"),
+    ("/chat?token=1", "socket.handshake.query"),
+])  # fmt: skip
+def test_namespace_name_that_is_a_pattern_or_has_a_query_is_refused(name: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match=f"must not contain .*{remedy}"):
+        SocketServer().of(name)
+
+
+def test_namespace_pattern_of_bytes_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"must be text, got .*: remove the b"):
+        SocketServer().of(re.compile(b"/x"))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("value", ["bye", 1, 0, None])
+async def test_flag_that_is_not_a_bool_is_refused(value: Any) -> None:
+    io = SocketServer()
+    server, client, socket = await connect_with(io)
+    async with server:
+        calls: list[Callable[[Any], Any]] = [
+            socket.disconnect, socket.compress, socket.volatile.compress, io.compress,
+            io.to("a").compress, io.disconnect_sockets, io.to("a").disconnect_sockets,
+        ]  # fmt: skip
+        for call in calls:
+            with pytest.raises(TypeError, match=f"must be True or False, got {value!r}"):
+                call(value)
+        assert client.connected
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ({"disconnect": "bye"}, "disconnect must be True or False"),
+    ({"drain": 5000}, "drain must be at most 3600 seconds, got 5000: did you mean 5?"),
+    ({"drain": -1}, "drain must be a number of seconds"), ({"grace": "2"}, "grace must be"),
+])  # fmt: skip
+async def test_shutdown_refuses_a_wrong_value_and_keeps_serving(options: Any, text: str) -> None:
+    io = SocketServer()
+    server, client, _ = await connect_with(io)
+    async with server:
+        with pytest.raises((TypeError, ValueError), match=text):
+            await io.shutdown(**options)
+        io.emit("still there")
+        assert await client.receive_event("still there") == []
+
+
+async def test_operator_of_one_socket_refuses_an_ack_callback_with_its_own_remedy() -> None:
+    server, _, socket = await connect_with(SocketServer())
+    async with server:
+        for keyword in ("ack", "callback"):
+            with pytest.raises(TypeError, match=r"use 'answer = await \.\.\.\.emit_with_ack"):
+                socket.timeout(5).emit("x", **{keyword: print})  # type: ignore[arg-type]
+
+
+def test_off_refuses_a_value_that_is_not_a_function() -> None:
+    with pytest.raises(TypeError, match="must receive the registered function, got 5"):
+        SocketServer().off("x", 5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("clock", [None, 5, asyncio])
+def test_clock_without_timers_is_refused(clock: Any) -> None:
+    with pytest.raises(TypeError, match="clock must be an object with the methods"):
+        SocketServer().use_clock(clock)
+
+
+@pytest.mark.parametrize("io", [None, 5, SocketServer])
+def test_test_server_refuses_what_is_not_a_server(io: Any) -> None:
+    with pytest.raises(TypeError, match="TestServer must receive a SocketServer, got"):
+        TestServer(io)
+
+
+@pytest.mark.parametrize(("arguments", "text"), [
+    ({"namespace": "board"}, 'must start with "/", got .board.'),
+    ({"auth": "token"}, "auth must be a dict, got .token."),
+    ({"query": {"a": "b"}}, "query must be a string, got .*urlencode"),
+])  # fmt: skip
+async def test_test_client_refuses_wrong_arguments(arguments: Any, text: str) -> None:
+    async with TestServer(SocketServer()) as server:
+        with pytest.raises((TypeError, ValueError), match=text):
+            await server.connect(**arguments)
