@@ -1,7 +1,6 @@
-"""A TCP proxy that cuts connections: at a moment, after so many bytes, or before a text.
+"""TCP proxy that cuts connections: now, after a number of bytes, or before a text.
 
-Knows: bytes in both directions, the ways in which TCP ends.  Does not know: HTTP, packets.
-All of it runs on one event loop.
+The proxy forwards bytes without parsing them. It runs on one event loop.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
 
-#: close() then sends RST instead of FIN, and throws away what was not sent.
-_LINGER_NOT: Final = struct.pack("ii", 1, 0)
+#: With this option, close() sends RST instead of FIN and discards unsent bytes.
+_ZERO_LINGER: Final = struct.pack("ii", 1, 0)
 _STALE_SECONDS: Final = 0.5
 
 
@@ -22,22 +21,22 @@ class Ending(StrEnum):
     """How a connection ends."""
 
     FIN = "fin"
-    """Both sides see its orderly end."""
+    """Both sides receive a FIN."""
     RST = "rst"
-    """Both sides see an error."""
+    """Both sides receive a RST."""
     STALE = "stale"
-    """The client sees an error; the server sees nothing yet, and sends into the void."""
+    """The client receives a RST; the server keeps its connection for another half second."""
 
 
 class Direction(StrEnum):
-    """Where bytes go."""
+    """The direction of forwarded bytes."""
 
     UP = "to the server"
     DOWN = "to the client"
 
 
 class CuttingProxy:
-    """Forwards every connection to a port of this machine, until it is told to cut them all."""
+    """A proxy for a port on the loopback interface that can cut all its connections."""
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
@@ -52,14 +51,14 @@ class CuttingProxy:
         self._was_cut = asyncio.Event()
 
     async def listen(self) -> int:
-        """Take connections; the port."""
+        """Accept connections and return the port."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Client(self), "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def close(self) -> None:
-        """End everything, stale connections too, and wait until it has ended."""
+        """Close all connections, including stale ones, and wait until they are closed."""
         self._server.close()
         await asyncio.gather(*self.connecting, return_exceptions=True)
         for transport in list(self.transports):
@@ -70,7 +69,7 @@ class CuttingProxy:
                 await self.is_empty.wait()
             await self._server.wait_closed()
 
-    # -- how to cut
+    # -- cutting connections
 
     def cut(self, ending: Ending) -> None:
         """Cut all connections now."""
@@ -81,15 +80,15 @@ class CuttingProxy:
         self._was_cut.set()
 
     async def cut_after(self, count: int, direction: Direction, ending: Ending) -> None:
-        """Cut once so many more bytes have passed; or soon, if they do not come."""
-        left = count
+        """Cut after `count` more bytes in a direction, at the latest after 0.1 seconds."""
+        remaining = count
 
-        def find(where: Direction, data: bytes) -> int:
-            nonlocal left
-            if where is not direction:
+        def find(current: Direction, data: bytes) -> int:
+            nonlocal remaining
+            if current is not direction:
                 return -1
-            left -= len(data)
-            return len(data) + left if left < 0 else -1
+            remaining -= len(data)
+            return len(data) + remaining if remaining < 0 else -1
 
         self._prepare(find, ending)
         try:
@@ -99,9 +98,9 @@ class CuttingProxy:
             self.cut(ending)
 
     async def cut_before(self, text: bytes, ending: Ending) -> None:
-        """Cut when this is about to go to the client, which gets what is before it."""
+        """Cut before a text on its way to the client; the client receives the bytes before it."""
         self._prepare(
-            lambda where, data: data.find(text) if where is Direction.DOWN else -1, ending
+            lambda current, data: data.find(text) if current is Direction.DOWN else -1, ending
         )
         async with asyncio.timeout(60):
             await self._was_cut.wait()
@@ -111,9 +110,9 @@ class CuttingProxy:
         self._find = find
         self._ending = ending
 
-    def forward(self, where: Direction, data: bytes, transport: asyncio.Transport) -> None:
-        """Pass bytes on, or cut in the middle of them. Called by the links."""
-        position = self._find(where, data) if self._find is not None else -1
+    def forward(self, direction: Direction, data: bytes, transport: asyncio.Transport) -> None:
+        """Forward bytes of a link, or forward a part of them and cut."""
+        position = self._find(direction, data) if self._find is not None else -1
         if position < 0:
             transport.write(data)
         else:
@@ -122,14 +121,14 @@ class CuttingProxy:
 
 
 class _Link:
-    """A connection of a client, and the one to the server that belongs to it."""
+    """A connection of a client and its connection to the server."""
 
     def __init__(self, proxy: CuttingProxy, client: asyncio.Transport) -> None:
         self.proxy = proxy
         self.client = client
         self.server: asyncio.Transport | None = None
-        self._early: list[bytes] = []
-        self._is_over = False
+        self._pending: list[bytes] = []
+        self._is_closed = False
         proxy.links.add(self)
         task = asyncio.get_running_loop().create_task(self._connect())
         proxy.connecting.add(task)
@@ -140,27 +139,27 @@ class _Link:
         server, _ = await loop.create_connection(
             lambda: _Server(self.proxy, self), "127.0.0.1", self.proxy.target_port
         )
-        if self._is_over:
+        if self._is_closed:
             server.abort()
             return
         self.server = server
-        for data in self._early:
+        for data in self._pending:
             self.proxy.forward(Direction.UP, data, server)
 
     def from_client(self, data: bytes) -> None:
         if self.server is None:
-            self._early.append(data)
+            self._pending.append(data)
         else:
             self.proxy.forward(Direction.UP, data, self.server)
 
     def from_server(self, data: bytes) -> None:
-        if not self._is_over:
+        if not self._is_closed:
             self.proxy.forward(Direction.DOWN, data, self.client)
 
     def end(self, ending: Ending) -> None:
-        if self._is_over:
+        if self._is_closed:
             return
-        self._is_over = True
+        self._is_closed = True
         self.proxy.links.discard(self)
         if ending is Ending.FIN:
             self.client.close()
@@ -177,7 +176,7 @@ class _Link:
 
 
 class _Side(asyncio.Protocol):
-    """One end of a link; the proxy counts it until it is closed."""
+    """One end of a link; the proxy lists its transport until the connection is lost."""
 
     def __init__(self, proxy: CuttingProxy) -> None:
         self._proxy = proxy
@@ -213,7 +212,7 @@ class _Server(_Side):
 
 
 def _reset(transport: asyncio.Transport) -> None:
-    raw = transport.get_extra_info("socket")
-    if raw is not None and not transport.is_closing():
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    sock = transport.get_extra_info("socket")
+    if sock is not None and not transport.is_closing():
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ZERO_LINGER)
     transport.abort()

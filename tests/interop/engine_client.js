@@ -1,11 +1,11 @@
-// Runs the official engine.io-client against a server and prints one line of JSON for each case.
+// Run cases of the official engine.io-client against a server; print one line of JSON per case.
 // Usage: node engine_client.js <url> <case>...
 "use strict";
 
 const { Socket } = require("engine.io-client");
 
 const url = process.argv[2];
-const wanted = process.argv.slice(3);
+const names = process.argv.slice(3);
 
 const POLLING = { transports: ["polling"] };
 const WEBSOCKET = { transports: ["websocket"] };
@@ -21,41 +21,41 @@ function once(emitter, event) {
 
 async function opened(options) {
   const socket = open(options);
-  const failed = once(socket, "close").then(([reason, why]) => {
-    throw new Error(`closed before it was open: ${reason} ${why && why.message}`);
+  const failed = once(socket, "close").then(([reason, description]) => {
+    throw new Error(`closed before it was open: ${reason} ${description && description.message}`);
   });
   failed.catch(() => {});
   await Promise.race([once(socket, "open"), failed]);
   return socket;
 }
 
-// Sends messages and waits for as many; binary ones are returned in hexadecimal.
-async function echoes(socket, messages) {
-  const got = [];
+// Send messages and return the same number of received ones; binary messages as hexadecimal.
+async function echoAll(socket, messages) {
+  const received = [];
   const done = new Promise((resolve, reject) => {
     socket.on("message", (data) => {
       // An empty message has no data in this client.
-      if (data === undefined) got.push("");
-      else got.push(typeof data === "string" ? data : Buffer.from(data).toString("hex"));
-      if (got.length === messages.length) resolve();
+      if (data === undefined) received.push("");
+      else received.push(typeof data === "string" ? data : Buffer.from(data).toString("hex"));
+      if (received.length === messages.length) resolve();
     });
     socket.once("close", (reason) => reject(new Error(`closed: ${reason}`)));
   });
   messages.forEach((message) => socket.send(message));
   await done;
-  return got;
+  return received;
 }
 
 async function echo(options) {
   const socket = await opened(options);
   const messages = ["hello", "\u4f60\u597d \u20ac \u{1f980}", "", "x".repeat(100000)];
-  const text = await echoes(socket, messages);
+  const text = await echoAll(socket, messages);
   socket.removeAllListeners("message");
   const sent = [Buffer.from([0, 1, 254, 255]), new Uint8Array([1, 2, 3]).subarray(1)];
-  const binary = await echoes(socket, sent);
+  const binary = await echoAll(socket, sent);
   const transport = socket.transport.name;
   socket.close();
-  return { same: JSON.stringify(text) === JSON.stringify(messages), binary, transport };
+  return { isEqual: JSON.stringify(text) === JSON.stringify(messages), binary, transport };
 }
 
 async function clientCloses(options) {
@@ -79,8 +79,8 @@ async function tooLarge(options) {
   const { id } = socket;
   const closed = once(socket, "close");
   socket.send("x".repeat(1000001));
-  const [reason, why] = await closed;
-  return { id, reason, why: why && (why.context ? why.context.status : why.description) };
+  const [reason, description] = await closed;
+  return { id, reason, description: description && (description.context ? description.context.status : description.description) };
 }
 
 const cases = {
@@ -101,20 +101,20 @@ const cases = {
       socket.on(event, (transport) => events.push(`${event} ${transport.name}`));
     }
     await once(socket, "upgrade");
-    const got = await echoes(socket, ["after", Buffer.from([7])]);
+    const received = await echoAll(socket, ["after", Buffer.from([7])]);
     socket.close();
-    return { events, got, transport: socket.transport.name };
+    return { events, received, transport: socket.transport.name };
   },
 
-  // Fifty messages each way, one every two milliseconds, while the transport changes.
+  // Send 50 messages in each direction, one every two milliseconds, during the upgrade.
   async ordered() {
     const socket = open({ ...BOTH, rememberUpgrade: false });
-    const got = [];
+    const received = [];
     const count = 50;
     const done = new Promise((resolve) => {
       socket.on("message", (data) => {
         if (data === "all received") resolve();
-        else got.push(data);
+        else received.push(data);
       });
     });
     let transport = "";
@@ -128,15 +128,15 @@ const cases = {
     }, 2);
     await done;
     socket.close();
-    return { got, transport };
+    return { received, transport };
   },
 
   async manyAtOnce() {
     const socket = await opened(BOTH);
     const messages = Array.from({ length: 2000 }, (_, number) => `message ${number}`);
-    const got = await echoes(socket, messages);
+    const received = await echoAll(socket, messages);
     socket.close();
-    return { same: JSON.stringify(got) === JSON.stringify(messages) };
+    return { isEqual: JSON.stringify(received) === JSON.stringify(messages) };
   },
 
   clientClosesPolling: () => clientCloses(POLLING),
@@ -164,7 +164,7 @@ const cases = {
       await closed;
       const next = await opened(options);
       ids.push(next.id);
-      const [answer] = await echoes(next, ["again"]);
+      const [answer] = await echoAll(next, ["again"]);
       if (answer !== "again") throw new Error(answer);
       next.close();
     }
@@ -174,12 +174,12 @@ const cases = {
   async heartbeat() {
     const polling = await opened(POLLING);
     const websocket = await opened(WEBSOCKET);
-    const beats = [0, 0];
+    const pings = [0, 0];
     const done = new Promise((resolve) => {
       [polling, websocket].forEach((socket, index) =>
         socket.on("packet", (packet) => {
-          if (packet.type === "ping") beats[index] += 1;
-          if (Math.min(...beats) >= 3) resolve();
+          if (packet.type === "ping") pings[index] += 1;
+          if (Math.min(...pings) >= 3) resolve();
         })
       );
     });
@@ -193,7 +193,7 @@ const cases = {
   async cookies() {
     const socket = open({ ...BOTH, withCredentials: true });
     await once(socket, "upgrade");
-    const [cookie] = await echoes(socket, ["cookie?"]);
+    const [cookie] = await echoAll(socket, ["cookie?"]);
     const id = socket.id;
     socket.close();
     return { id, cookie };
@@ -201,13 +201,13 @@ const cases = {
 
   async headers() {
     const extraHeaders = { "X-Who": "node" };
-    const seen = [];
+    const headers = [];
     for (const options of [POLLING, WEBSOCKET]) {
       const socket = await opened({ ...options, extraHeaders });
-      seen.push((await echoes(socket, ["header?"]))[0]);
+      headers.push((await echoAll(socket, ["header?"]))[0]);
       socket.close();
     }
-    return { seen };
+    return { headers };
   },
 
   async refused() {
@@ -223,22 +223,22 @@ const cases = {
   async deflate() {
     const socket = await opened({ ...WEBSOCKET, perMessageDeflate: { threshold: 0 } });
     const messages = ["z".repeat(50000), "short", "z".repeat(50000)];
-    const got = await echoes(socket, messages);
-    const agreed = socket.transport.ws.extensions;
+    const received = await echoAll(socket, messages);
+    const extensions = socket.transport.ws.extensions;
     socket.close();
-    return { same: JSON.stringify(got) === JSON.stringify(messages), agreed };
+    return { isEqual: JSON.stringify(received) === JSON.stringify(messages), extensions };
   },
 
   async compressed() {
     const socket = await opened(POLLING);
-    const [got] = await echoes(socket, ["z".repeat(50000)]);
+    const [received] = await echoAll(socket, ["z".repeat(50000)]);
     socket.close();
-    return { length: got.length };
+    return { length: received.length };
   },
 };
 
 (async () => {
-  for (const name of wanted) {
+  for (const name of names) {
     let line;
     try {
       line = { case: name, ...(await cases[name]()) };

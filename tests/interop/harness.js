@@ -1,20 +1,20 @@
 "use strict";
-// Plays named cases against a server, one after another, and prints a line of JSON for each:
-// {"name": "…", "data": what the case returned} if it held, {"name": "…", "error": "…"} if not.
+// Run named cases against a server, one after another, and print one line of JSON per case:
+// {"name": "...", "data": <result>} if the case passed, {"name": "...", "error": "..."} otherwise.
 const assert = require("node:assert/strict");
 
 // The limit ends a case that hangs; it is generous because the machine may be busy.
 const CASE_LIMIT = 60_000;
 const cases = [];
 
-/** Declare a case; `play(t)` gets a `Table` and throws, or lets the time run out, if it fails. */
-const check = (name, play) => cases.push({ name, play });
+/** Declare a case; `run(t)` gets a `CaseContext` and fails if it throws or exceeds the limit. */
+const check = (name, run) => cases.push({ name, run });
 
-/** Declare a case that clients before 4.0 cannot play. */
-const checkV4 = (name, play) => cases.push({ name, play, since: 4 });
+/** Declare a case that needs a client of version 4.0 or later. */
+const checkV4 = (name, run) => cases.push({ name, run, since: 4 });
 
-/** What one case works with; whatever it opens is closed after it. */
-class Table {
+/** The sockets of one case, which `close` closes. */
+class CaseContext {
   constructor(io, url, options) {
     this.io = io;
     this.url = url;
@@ -22,7 +22,7 @@ class Table {
     this.sockets = [];
   }
 
-  /** A socket on a connection of its own, not awaited. */
+  /** Open a socket on a separate connection without waiting for it. */
   open(namespace = "/", options = {}) {
     const socket = this.io(this.url + namespace, {
       forceNew: true,
@@ -34,15 +34,15 @@ class Table {
     return socket;
   }
 
-  /** A socket on a connection of its own, once it is connected. */
+  /** Connect a socket on a separate connection. */
   async connect(namespace, options) {
     const socket = this.open(namespace, options);
     await connected(socket);
     return socket;
   }
 
-  /** A second namespace on the connection of a socket. */
-  beside(socket, namespace, options) {
+  /** Open another namespace on the connection of a socket. */
+  openNamespace(socket, namespace, options) {
     const another = socket.io.socket(namespace, options);
     this.sockets.push(another);
     return another;
@@ -57,11 +57,11 @@ class Table {
   }
 }
 
-/** The arguments of the next event of that name. */
-const next = (emitter, event) =>
+/** Wait for the next event with a name and return its arguments. */
+const nextEvent = (emitter, event) =>
   new Promise((resolve) => emitter.once(event, (...args) => resolve(args)));
 
-/** Wait until a socket is connected; a refusal is an error. */
+/** Wait until a socket is connected; fail if the server refuses it. */
 const connected = (socket) =>
   new Promise((resolve, reject) => {
     if (socket.connected) return resolve();
@@ -69,38 +69,50 @@ const connected = (socket) =>
     socket.once("connect_error", reject);
   });
 
-/** The arguments of the ack of an event. */
-const ask = (socket, ...event) =>
+/** Emit an event and return the arguments of its ack. */
+const emitWithAck = (socket, ...event) =>
   new Promise((resolve) => socket.emit(...event, (...answer) => resolve(answer)));
 
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** Wait until something holds. */
-const until = async (holds) => {
-  while (!(await holds())) await sleep(5);
+/** Wait until a condition holds. */
+const waitUntil = async (condition) => {
+  while (!(await condition())) await sleep(5);
 };
 
 const report = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
-/** Play all cases that a client of this major version can play. */
-const play = async (makeTable, version = 4) => {
-  for (const { name, play, since = 0 } of cases) {
+/** Run all cases that a client of a major version supports. */
+const runCases = async (makeContext, version = 4) => {
+  for (const { name, run, since = 0 } of cases) {
     if (since > version) continue;
-    const table = makeTable();
+    const context = makeContext();
     let timer;
     const limit = new Promise((_, reject) => {
       timer = setTimeout(() => reject(new Error(`not done in ${CASE_LIMIT} ms`)), CASE_LIMIT);
     });
     try {
-      report({ name, data: await Promise.race([play(table), limit]) });
+      report({ name, data: await Promise.race([run(context), limit]) });
     } catch (error) {
       const data = error.data === undefined ? "" : ` ${JSON.stringify(error.data)}`;
       report({ name, error: `${error.stack}${data}` });
     }
     clearTimeout(timer);
-    table.close();
+    context.close();
   }
   process.exit(0);
 };
 
-module.exports = { Table, ask, assert, check, checkV4, connected, next, play, report, sleep, until };
+module.exports = {
+  CaseContext,
+  assert,
+  check,
+  checkV4,
+  connected,
+  emitWithAck,
+  nextEvent,
+  report,
+  runCases,
+  sleep,
+  waitUntil,
+};

@@ -1,9 +1,10 @@
 "use strict";
-// node import_live.js URL TRANSPORTS FILES TOKENS, the last two as JSON:
-// {sample, another, tiny, header, foreign} are paths of CSV files, {user, other, admin} are tokens.
+// node import_live.js URL TRANSPORTS FILES TOKENS
+// FILES and TOKENS are JSON: {sample, another, tiny, header, unknownColumns} with paths of CSV files, and
+// {user, other, admin} with tokens.
 const { readFileSync } = require("node:fs");
 const { io } = require("socket.io-client");
-const { Table, assert, check, next, play, until } = require("./harness");
+const { CaseContext, assert, check, nextEvent, runCases, waitUntil } = require("./harness");
 
 const [url, transports, filesGiven, tokensGiven] = process.argv.slice(2);
 const files = JSON.parse(filesGiven);
@@ -21,11 +22,11 @@ const upload = async (file, token, path = "/api/imports") => {
   return answer;
 };
 
-/** Collect the payloads of events by their names. */
+/** Return an object that collects the payloads of all events by name. */
 const collect = (socket) => {
-  const heard = {};
-  socket.onAny((name, payload) => (heard[name] ??= []).push(payload));
-  return heard;
+  const received = {};
+  socket.onAny((name, payload) => (received[name] ??= []).push(payload));
+  return received;
 };
 
 const inline = (socket, file) =>
@@ -41,19 +42,19 @@ const statistics = async (socket) => {
   return answer.data;
 };
 
-const rises = (numbers) => numbers.every((n, i) => i === 0 || n >= numbers[i - 1]);
+const isNonDecreasing = (numbers) => numbers.every((n, i) => i === 0 || n >= numbers[i - 1]);
 
-check("a client without a good token is refused with a reason", async (t) => {
+check("a client without a valid token is refused with a reason", async (t) => {
   for (const auth of [undefined, {}, { token: "" }, { token: "bad" }, { token: tokens.user + "x" }, { token: [1] }]) {
     const socket = t.open("/", { auth });
-    const [error] = await next(socket, "connect_error");
+    const [error] = await nextEvent(socket, "connect_error");
     assert.equal(error.data.code, "UNAUTHORIZED", JSON.stringify(auth));
     assert.ok(error.message);
     assert.equal(socket.connected, false);
   }
 });
 
-check("a token in the header of the handshake is as good", async (t) => {
+check("a bearer token in the handshake headers authenticates", async (t) => {
   const socket = await t.connect("/", {
     auth: undefined,
     extraHeaders: { authorization: `Bearer ${tokens.user}` },
@@ -61,9 +62,9 @@ check("a token in the header of the handshake is as good", async (t) => {
   assert.equal((await statistics(socket)).totals.findings, 0);
 });
 
-check("an import that comes with the event is started and finished", async (t) => {
+check("an inline import is started and completed", async (t) => {
   const socket = await t.connect();
-  const finished = next(socket, "import-finished");
+  const finished = nextEvent(socket, "import-finished");
   const answer = await inline(socket, files.tiny);
   assert.equal(answer.success, true);
   assert.equal(answer.status, "queued");
@@ -74,113 +75,113 @@ check("an import that comes with the event is started and finished", async (t) =
   return result;
 });
 
-check("an import over HTTP is watched from its start to its end", async (t) => {
+check("an import over HTTP reports its progress and its end", async (t) => {
   const socket = await t.connect();
-  const heard = collect(socket);
-  // It waits behind the import of somebody else, so that all of its progress is seen.
-  const foreign = await upload(files.another, tokens.other);
+  const received = collect(socket);
+  // The import is queued behind one of another user, so that the client joins before it starts.
+  const otherImport = await upload(files.another, tokens.other);
   const { importId } = await upload(files.sample, tokens.user);
-  const finished = next(socket, "import-finished");
+  const finished = nextEvent(socket, "import-finished");
   const joined = await socket.emitWithAck("join-import-room", importId);
   assert.equal(joined.success, true);
   assert.equal(joined.status.importId, importId);
   const [result] = await finished;
 
-  const progress = [joined.status, ...heard["import-progress"]];
-  assert.ok(progress.length >= 3, `${progress.length} states seen`);
+  const progress = [joined.status, ...received["import-progress"]];
+  assert.ok(progress.length >= 3, `only ${progress.length} states received`);
   for (const field of ["percentage", "overall", "processed", "seq"]) {
     const values = progress.map((each) => each[field]);
     assert.ok(values.every(Number.isInteger), `${field}: ${values}`);
-    assert.ok(rises(values), `${field}: ${values}`);
+    assert.ok(isNonDecreasing(values), `${field}: ${values}`);
   }
-  for (const { percentage, progress: nested } of heard["import-progress"]) {
+  for (const { percentage, progress: nested } of received["import-progress"]) {
     assert.ok(percentage >= 0 && percentage <= 100);
     assert.equal(nested.percentage, percentage);
   }
-  assert.deepEqual(heard["import-started"].map((each) => each.importId), [importId]);
-  assert.deepEqual(heard["import-completed"], [result]);
-  assert.deepEqual(heard["import-finished"], [result]);
-  assert.equal(heard["import-failed"], undefined);
-  for (const payloads of Object.values(heard)) {
-    for (const payload of payloads) assert.notEqual(payload.importId, foreign.importId);
+  assert.deepEqual(received["import-started"].map((each) => each.importId), [importId]);
+  assert.deepEqual(received["import-completed"], [result]);
+  assert.deepEqual(received["import-finished"], [result]);
+  assert.equal(received["import-failed"], undefined);
+  for (const payloads of Object.values(received)) {
+    for (const payload of payloads) assert.notEqual(payload.importId, otherImport.importId);
   }
   assert.equal(result.totalProcessed, result.summary.rows);
   return result;
 });
 
-check("the statistics come through an ack and know of the last import", async (t) => {
+check("the statistics ack contains the last import", async (t) => {
   const socket = await t.connect();
   const data = await statistics(socket);
   assert.equal(data.lastImport.filename, "scan.csv");
   return data;
 });
 
-/** Upload a file that cannot be imported: what its user is told, and that nothing has changed. */
-const failOf = async (t, file) => {
+/** Upload an invalid file, check that no statistics change, and return `import-failed`. */
+const importFailure = async (t, file) => {
   const socket = await t.connect();
   const before = await statistics(socket);
-  const heard = collect(socket);
-  const failed = next(socket, "import-failed");
+  const received = collect(socket);
+  const failed = nextEvent(socket, "import-failed");
   const { importId } = await upload(file, tokens.user);
   const [failure] = await failed;
   assert.equal(failure.importId, importId);
   assert.equal(failure.status, "failed");
   assert.equal(failure.code, "VALIDATION_ERROR");
-  assert.equal(heard["import-finished"], undefined);
+  assert.equal(received["import-finished"], undefined);
   const after = await statistics(socket);
   assert.deepEqual({ ...after, generatedAt: 0 }, { ...before, generatedAt: 0 });
   return failure;
 };
 
-check("a file with nothing but a foreign header fails with the columns that it misses", async (t) => {
-  const failure = await failOf(t, files.foreign);
+check("a file with unknown columns fails and names the missing columns", async (t) => {
+  const failure = await importFailure(t, files.unknownColumns);
   assert.deepEqual(failure.fields.map((each) => each.path), ["host", "vulnerability"]);
   for (const { message } of failure.fields) assert.match(message, /one of these columns is needed/);
 });
 
-check("a file with nothing but the right header fails", async (t) => {
-  assert.match((await failOf(t, files.header)).message, /no rows/);
+check("a file with a valid header and no rows fails", async (t) => {
+  assert.match((await importFailure(t, files.header)).message, /no rows/);
 });
 
-check("one who has left the room of an import hears no more of it", async (t) => {
-  // An administrator: whoever started it hears of coarse steps in any case.
+check("a client that left the room of an import receives no further events", async (t) => {
+  // The client is an admin: the user of the import receives coarse steps outside of the room.
   const socket = await t.connect("/", { auth: { token: tokens.admin } });
-  const heard = collect(socket);
+  const received = collect(socket);
   await upload(files.another, tokens.other);
-  const finished = next(await t.connect(), "import-finished");
+  const finished = nextEvent(await t.connect(), "import-finished");
   const { importId } = await upload(files.tiny, tokens.user);
   assert.equal((await socket.emitWithAck("join-import-room", importId)).success, true);
   assert.deepEqual(await socket.emitWithAck("leave-import-room", importId), { success: true });
   await finished;
   await statistics(socket);
-  assert.equal(heard["import-progress"], undefined);
-  assert.equal(heard["import-completed"], undefined);
+  assert.equal(received["import-progress"], undefined);
+  assert.equal(received["import-completed"], undefined);
 });
 
-check("the import of somebody else can be watched by admins alone", async (t) => {
+check("only admins may join the import room of another user", async (t) => {
   const admin = await t.connect("/", { auth: { token: tokens.admin } });
   const other = await t.connect("/", { auth: { token: tokens.other } });
   const user = await t.connect();
-  const finished = next(user, "import-finished");
+  const finished = nextEvent(user, "import-finished");
   const { importId } = await upload(files.tiny, tokens.user);
   assert.equal((await other.emitWithAck("join-import-room", importId)).code, "NOT_FOUND");
   assert.equal((await admin.emitWithAck("join-import-room", importId)).success, true);
   await finished;
 });
 
-check("a broken packet closes its client alone", async (t) => {
-  const going = await t.connect();
-  const broken = await t.connect();
-  await until(() => broken.io.engine.transport.name === options.transports.at(-1));
-  const left = next(broken, "disconnect");
-  broken.io.engine.write("2[broken");
-  assert.match((await left)[0], /^transport (close|error)$/);
-  assert.equal(broken.connected, false);
-  assert.equal(going.connected, true);
-  await statistics(going);
+check("an invalid packet disconnects only its client", async (t) => {
+  const other = await t.connect();
+  const sender = await t.connect();
+  await waitUntil(() => sender.io.engine.transport.name === options.transports.at(-1));
+  const disconnected = nextEvent(sender, "disconnect");
+  sender.io.engine.write("2[broken");
+  assert.match((await disconnected)[0], /^transport (close|error)$/);
+  assert.equal(sender.connected, false);
+  assert.equal(other.connected, true);
+  await statistics(other);
 });
 
-check("bad arguments and missing acks disturb nobody", async (t) => {
+check("invalid arguments and missing acks leave the connection open", async (t) => {
   const socket = await t.connect();
   socket.emit("join-import-room");
   socket.emit("start-import", null);
@@ -192,4 +193,4 @@ check("bad arguments and missing acks disturb nobody", async (t) => {
   await statistics(socket);
 });
 
-play(() => new Table(io, url, options));
+runCases(() => new CaseContext(io, url, options));

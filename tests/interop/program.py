@@ -1,7 +1,4 @@
-"""The program `hextrackr-server` as its users run it: a process, flags, what it prints.
-
-Knows: how it is started, when it listens, how it is stopped.  Does not know: what it is asked.
-"""
+"""Processes of the command `hextrackr-server`: one command to its end, or a running server."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _CONFIGURATION = re.compile(
 
 
 def environment(**values: str) -> dict[str, str]:
-    """Return this process's environment without any configuration of the server, but `values`."""
+    """Return the environment of this process with `values` as the only server settings."""
     inherited = {k: v for k, v in os.environ.items() if not _CONFIGURATION.fullmatch(k)}
     return inherited | values
 
@@ -31,7 +28,7 @@ def environment(**values: str) -> dict[str, str]:
 def run(
     *arguments: str, cwd: Path, secret: str | None = SECRET, **values: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+    """Run one command until it exits."""
     if secret is not None:
         values["JWT_SECRET"] = secret
     return subprocess.run(
@@ -46,14 +43,14 @@ def run(
 
 
 def token(cwd: Path, user: str, role: str = "user") -> str:
-    """Sign a token with the server's secret, on the command line."""
+    """Sign a token for a user with the command line."""
     signed = run("token", "--user", user, "--role", role, cwd=cwd)
     assert signed.returncode == 0, signed.stderr
     return signed.stdout.strip()
 
 
 class Server:
-    """A server that listens."""
+    """A running server process."""
 
     def __init__(self, process: subprocess.Popen[str], database: Path, banner: str) -> None:
         found = re.search(r"http://127\.0\.0\.1:\d+", banner)
@@ -63,15 +60,15 @@ class Server:
         self._process = process
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Stop it: its exit code, and its log."""
+        """Stop the server and return its exit code and its log."""
         self._process.send_signal(number)
         _, log = self._process.communicate(timeout=TIMEOUT)
         return self._process.returncode, log
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[Server]:
-    """Run a server with a database of its own, on a free port."""
+def run_server(directory: Path) -> Iterator[Server]:
+    """Run a server with a new database on a free port."""
     database = directory / "hextrackr.db"
     process = subprocess.Popen(
         [PROGRAM, "serve", "--port", "0", "--database", str(database)],

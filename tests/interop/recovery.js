@@ -1,7 +1,7 @@
 "use strict";
 // node recovery.js URL TRANSPORTS
-// Follows the event `number` until the event `end`, comes back after each cut, and prints once what
-// it has seen: {"numbers": [[n, offset], …], "connects": [{"id", "recovered"}, …]}.
+// Record the event `number` until the event `end`, reconnect after each cut, and print one report:
+// {"numbers": [[n, offset], …], "connects": [{"id", "recovered"}, …]}.
 const { io } = require("socket.io-client");
 const { report } = require("./harness");
 
@@ -24,6 +24,6 @@ socket.on("connect_error", (error) => {
   if (!socket.active) finish(`refused: ${error.message}`);
 });
 socket.on("number", (n, offset) => numbers.push([n, offset]));
-socket.on("question", (text, answer) => answer(text));
+socket.on("request", (text, ack) => ack(text));
 socket.on("end", () => finish());
-setTimeout(() => finish("no end came in time"), 85_000);
+setTimeout(() => finish("no `end` event within 85 s"), 85_000);

@@ -1,8 +1,4 @@
-"""Servers on real sockets, and Node beside them.
-
-Knows: threads with an event loop of their own, child processes, the lines that Node prints.
-Does not know: what is played.
-"""
+"""Servers on real sockets in a thread, and Node processes that report test cases."""
 
 from __future__ import annotations
 
@@ -37,45 +33,45 @@ Result = TypeVar("Result")
 
 
 class LoopThread:
-    """A thread with uvloop; leaving ends it, and fails if something went wrong unheard."""
+    """A thread with uvloop; the exit fails if the loop reported an unhandled error."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop
-        self._begun = threading.Event()
+        self._started = threading.Event()
         self._end: asyncio.Event
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
-        self._unheard: list[dict[str, Any]] = []
+        self._unhandled: list[dict[str, Any]] = []
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._stay())
+            runner.run(self._wait_for_end())
 
-    async def _stay(self) -> None:
+    async def _wait_for_end(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(lambda _, context: self._unheard.append(context))
+        self._loop.set_exception_handler(lambda _, context: self._unhandled.append(context))
         self._end = asyncio.Event()
-        self._begun.set()
+        self._started.set()
         await self._end.wait()
 
     def __enter__(self) -> LoopThread:
         self._thread.start()
-        assert self._begun.wait(TIMEOUT)
+        assert self._started.wait(TIMEOUT)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(TIMEOUT)
-        assert not self._thread.is_alive(), "the event loop does not end"
-        assert not self._unheard, self._unheard
+        assert not self._thread.is_alive(), f"the event loop still runs after {TIMEOUT} s"
+        assert not self._unhandled, self._unhandled
 
     def run(self, work: Coroutine[Any, Any, Result], timeout: float = TIMEOUT) -> Result:
-        """Do something in the thread, and wait for it."""
+        """Run a coroutine in the thread and return its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
 
 
 @contextmanager
 def serving(io: SocketServer) -> Iterator[tuple[str, LoopThread]]:
-    """Serve on a free port of the loopback interface: the URL, and the thread that serves."""
+    """Serve on a free port of the loopback interface; yield the URL and the server's thread."""
     with LoopThread() as thread:
         listener = thread.run(io.listen("127.0.0.1", 0))
         try:
@@ -84,30 +80,30 @@ def serving(io: SocketServer) -> Iterator[tuple[str, LoopThread]]:
             thread.run(io.shutdown())
 
 
-def node() -> str:
-    """Return the path of Node; fail with what to do if it, or a package, is not there."""
+def find_node() -> str:
+    """Return the path of Node; fail with the remedy if Node or a package is missing."""
     program = shutil.which("node")
     if program is None:
-        _incomplete("Node is not installed")
+        _fail_setup("Node is not installed")
     for package in PACKAGES:
         if not (HERE / "node_modules" / package / "package.json").is_file():
-            _incomplete(f"the npm package {package} is not installed")
+            _fail_setup(f"the npm package {package} is not installed")
     return program
 
 
-def _incomplete(what: str) -> NoReturn:
-    pytest.fail(f"{what}, and the official clients are needed here: run `make setup`")
+def _fail_setup(problem: str) -> NoReturn:
+    pytest.fail(f"{problem}, but this test runs the official clients: run `make setup`")
 
 
-def cases_of(script: str, version: int = 4) -> list[str]:
-    """Return the names of the cases that a script declares for a client of that version."""
+def find_cases(script: str, version: int = 4) -> list[str]:
+    """Return the names of the cases that a script declares for a client version."""
     found = _CASE.findall((HERE / script).read_text(encoding="utf-8"))
     return [name for since_v4, name in found if version >= 4 or not since_v4]
 
 
 def run_node(script: str, *arguments: str, limit: float = 100.0) -> list[dict[str, Any]]:
-    """Run a script to its end; the lines of JSON that it prints. Fails if it fails."""
-    command = [node(), str(HERE / script), *arguments]
+    """Run a script and return the lines of JSON that it prints; fail the test if it fails."""
+    command = [find_node(), str(HERE / script), *arguments]
     try:
         ended = subprocess.run(
             command, cwd=HERE, capture_output=True, text=True, timeout=limit, check=False
@@ -120,20 +116,20 @@ def run_node(script: str, *arguments: str, limit: float = 100.0) -> list[dict[st
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-class Played:
-    """What a script reported of its cases."""
+class CaseResults:
+    """The results of the cases of a script."""
 
     def __init__(self, lines: list[dict[str, Any]]) -> None:
         self._lines = {line["name"]: line for line in lines}
 
-    def expect(self, name: str) -> None:
-        """Fail unless the case was played, and held."""
+    def check(self, name: str) -> None:
+        """Fail unless the case was reported and passed."""
         assert name in self._lines, f"the script did not report {name!r}"
         error = self._lines[name].get("error")
         if error is not None:
             pytest.fail(error, pytrace=False)
 
     def data(self, name: str) -> Any:
-        """Return what a case returned; it must have held."""
-        self.expect(name)
+        """Return the data of a case; fail unless the case passed."""
+        self.check(name)
         return self._lines[name]["data"]

@@ -1,4 +1,4 @@
-"""The commands as a user types them, one after the other, against a running server."""
+"""The commands of `hextrackr-server` against a running server."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ pytestmark = pytest.mark.interop
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with program.served(tmp_path_factory.mktemp("server")) as server:
+    with program.run_server(tmp_path_factory.mktemp("server")) as server:
         yield server
 
 
-def test_a_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+def test_sample_is_identical_for_the_same_seed(tmp_path: Path) -> None:
     for name in ("one.csv", "two.csv"):
         written = program.run("sample", "--rows", "50", "--seed", "7", name, cwd=tmp_path)
         assert (written.returncode, written.stderr) == (0, "")
@@ -28,9 +28,7 @@ def test_a_sample_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
 
 
-def test_a_sample_is_imported_with_a_token_from_the_command_line(
-    server: Server, tmp_path: Path
-) -> None:
+def test_import_accepts_a_token_option_or_variable(server: Server, tmp_path: Path) -> None:
     program.run("sample", "--rows", "200", "sample.csv", cwd=tmp_path)
     token = program.token(tmp_path, "7")
     first = program.run(
@@ -39,7 +37,7 @@ def test_a_sample_is_imported_with_a_token_from_the_command_line(
     assert first.returncode == 0, first.stderr
     assert "completed in" in first.stdout
     assert "200   (1 rejected)" in first.stdout
-    # The second time the address and the token come from the environment, and nothing is new.
+    # The second import reads URL and token from the environment and inserts no findings.
     second = program.run(
         "import", "sample.csv", cwd=tmp_path, HEXTRACKR_URL=server.url, HEXTRACKR_TOKEN=token
     )
@@ -47,36 +45,32 @@ def test_a_sample_is_imported_with_a_token_from_the_command_line(
     assert "inserted           0" in second.stdout
 
 
-def test_an_import_says_from_the_command_line_what_it_may_resolve(
-    server: Server, tmp_path: Path
-) -> None:
+def test_import_resolves_within_the_scope_option(server: Server, tmp_path: Path) -> None:
     token = program.token(tmp_path, "7")
 
-    def imported(file: str, rows: str, *options: str) -> tuple[str, str]:
+    def run_import(file: str, rows: str, *options: str) -> tuple[str, str]:
         (tmp_path / file).write_text(f"hostname,cve\n{rows}\n")
-        given = (file, "--url", server.url, "--token", token, "--vendor", "Palo Alto", *options)
-        done = program.run("import", *given, cwd=tmp_path)
+        arguments = (file, "--url", server.url, "--token", token, "--vendor", "Palo Alto", *options)
+        done = program.run("import", *arguments, cwd=tmp_path)
         return done.stdout, done.stderr
 
-    imported("two.csv", "fw-1,CVE-2024-1000\nfw-2,CVE-2024-1000")
+    run_import("two.csv", "fw-1,CVE-2024-1000\nfw-2,CVE-2024-1000")
     options = ("--scope", "none", "--scan-date", "2025-09-30")
-    shown, _ = imported("one.csv", "fw-3,CVE-2024-1000", *options)
-    assert "resolved           0" in shown
-    assert "vendors    Palo Alto" in shown
-    assert "scan date  2025-09-30" in shown
-    shown, _ = imported("one.csv", "fw-3,CVE-2024-1000")
-    assert "resolved           2" in shown
-    _, refused = imported("one.csv", "fw-3,CVE-2024-1000", "--scope", "half")
+    output, _ = run_import("one.csv", "fw-3,CVE-2024-1000", *options)
+    assert "resolved           0" in output
+    assert "vendors    Palo Alto" in output
+    assert "scan date  2025-09-30" in output
+    output, _ = run_import("one.csv", "fw-3,CVE-2024-1000")
+    assert "resolved           2" in output
+    _, refused = run_import("one.csv", "fw-3,CVE-2024-1000", "--scope", "half")
     assert "scope: must be one of: vendor, hosts, full, none" in refused
 
 
-def test_a_foreign_file_fails_with_the_columns_that_it_misses(
-    server: Server, tmp_path: Path
-) -> None:
-    (tmp_path / "foreign.csv").write_text("Location,Devices\nhere,2\n")
+def test_import_names_the_missing_columns_of_a_file(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "unknown.csv").write_text("Location,Devices\nhere,2\n")
     token = program.token(tmp_path, "7")
     failed = program.run(
-        "import", "foreign.csv", "--url", server.url, "--token", token, cwd=tmp_path
+        "import", "unknown.csv", "--url", server.url, "--token", token, cwd=tmp_path
     )
     assert failed.returncode == 1
     assert failed.stdout == ""
@@ -85,7 +79,7 @@ def test_a_foreign_file_fails_with_the_columns_that_it_misses(
     assert "Traceback" not in failed.stderr
 
 
-def test_a_token_of_another_secret_is_refused(server: Server, tmp_path: Path) -> None:
+def test_import_fails_when_the_token_has_another_secret(server: Server, tmp_path: Path) -> None:
     program.run("sample", "--rows", "5", "sample.csv", cwd=tmp_path)
     signed = program.run("token", "--user", "7", cwd=tmp_path, secret="x" * 32)
     arguments = ("import", "sample.csv", "--url", server.url, "--token", signed.stdout.strip())
@@ -97,7 +91,7 @@ def test_a_token_of_another_secret_is_refused(server: Server, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("secret", [None, "", "x" * 31])
-def test_without_a_good_secret_the_server_refuses_to_start_in_one_line(
+def test_serve_fails_with_one_line_when_the_secret_is_invalid(
     tmp_path: Path, secret: str | None
 ) -> None:
     refused = program.run("serve", "--port", "0", cwd=tmp_path, secret=secret)
@@ -110,8 +104,8 @@ def test_without_a_good_secret_the_server_refuses_to_start_in_one_line(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_that_is_stopped_ends_well(tmp_path: Path, number: signal.Signals) -> None:
-    with program.served(tmp_path) as server:
+def test_server_exits_with_0_when_it_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
+    with program.run_server(tmp_path) as server:
         exit_code, log = server.stop(number)
     assert exit_code == 0
     assert "Traceback" not in log

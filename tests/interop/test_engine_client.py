@@ -1,4 +1,4 @@
-"""The official engine.io-client, on Node, against a real server."""
+"""The official engine.io-client on Node against a server on a TCP port."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ HERE = Path(__file__).parent
 COUNT = 50
 
 
-def listen_as_case_wants(session: Session) -> None:
-    """Echo, but for a few messages that ask for more."""
+def handle_messages(session: Session) -> None:
+    """Echo all messages except the commands of the cases."""
 
-    def hear(text: str) -> None:
+    def receive(text: str) -> None:
         match text:
             case "close me":
                 session.send_text("bye")
@@ -37,24 +37,24 @@ def listen_as_case_wants(session: Session) -> None:
             case "cookie?":
                 session.send_text(session.request.state.get("cookie", "none"))
             case "header?":
-                session.send_text(session.request.headers.get("x-who", "nobody"))
+                session.send_text(session.request.headers.get("x-who", "none"))
             case "count with me":
                 Counter(session)
             case _:
                 session.send_text(text)
 
-    session.on_text = hear
+    session.on_text = receive
     session.on_binary = session.send_binary
 
 
 class Counter:
-    """Sends fifty messages, one every two milliseconds, and expects as many."""
+    """Sends 50 messages, one every two milliseconds, and expects 50 from the client."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sent = 0
         self._expected = 0
-        session.on_text = self._hear
+        session.on_text = self._receive
         self._tick()
 
     def _tick(self) -> None:
@@ -65,7 +65,7 @@ class Counter:
         else:
             self._finish()
 
-    def _hear(self, text: str) -> None:
+    def _receive(self, text: str) -> None:
         assert text == f"client {self._expected}"
         self._expected += 1
         self._finish()
@@ -75,8 +75,8 @@ class Counter:
             self._session.send_text("all received")
 
 
-class Running:
-    """A server that listens, and how its sessions ended."""
+class EngineHarness:
+    """A listening server that records the close reasons of its sessions."""
 
     def __init__(self, **options: Any) -> None:
         self.closed: dict[str, str] = {}
@@ -87,12 +87,12 @@ class Running:
         self.url = ""
 
     def _connected(self, session: Session) -> None:
-        listen_as_case_wants(session)
+        handle_messages(session)
 
-        def ended(reason: str, why: str) -> None:
+        def record(reason: str, description: str) -> None:
             self.closed[session.sid] = str(reason)
 
-        session.on_close = ended
+        session.on_close = record
 
     def _middleware(self, request: HttpRequest) -> HttpResponse | None:
         if request.is_upgrade and (sid := request.query.get("sid")) in self.engine.sessions:
@@ -102,8 +102,8 @@ class Running:
 
     async def run_cases(self, *names: str) -> list[dict[str, Any]]:
         node = shutil.which("node")
-        assert node is not None, "Node 20 is needed to run the official client"
-        assert (HERE / "node_modules").is_dir(), "run `npm ci` in tests/interop first"
+        assert node is not None, "the official client needs Node: install Node 20 or later"
+        assert (HERE / "node_modules").is_dir(), "the npm packages are missing: run `make setup`"
         process = await asyncio.create_subprocess_exec(
             node, str(HERE / "engine_client.js"), self.url, *names,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -119,22 +119,22 @@ class Running:
 
 
 @pytest.fixture
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[Running]:
-    running = Running(**getattr(request, "param", {}))
-    listener = await running.engine.listen("127.0.0.1", 0)
-    running.url = f"http://127.0.0.1:{listener.port}"
-    yield running
-    await running.engine.shutdown()
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[EngineHarness]:
+    harness = EngineHarness(**getattr(request, "param", {}))
+    listener = await harness.engine.listen("127.0.0.1", 0)
+    harness.url = f"http://127.0.0.1:{listener.port}"
+    yield harness
+    await harness.engine.shutdown()
 
 
-async def test_messages_of_every_kind_come_back_over_both_transports(server: Running) -> None:
+async def test_messages_are_echoed_over_both_transports(server: EngineHarness) -> None:
     for result, transport in zip(
         await server.run_cases("polling", "websocket"), ("polling", "websocket"), strict=True
     ):
-        assert result == {"same": True, "binary": ["0001feff", "0203"], "transport": transport}
+        assert result == {"isEqual": True, "binary": ["0001feff", "0203"], "transport": transport}
 
 
-async def test_the_client_understands_the_handshake(server: Running) -> None:
+async def test_client_parses_the_handshake(server: EngineHarness) -> None:
     (handshake,) = await server.run_cases("handshake")
     assert len(handshake.pop("sid")) == 20
     assert handshake == {
@@ -145,16 +145,16 @@ async def test_the_client_understands_the_handshake(server: Running) -> None:
     }
 
 
-async def test_the_client_upgrades_without_loss(server: Running) -> None:
+async def test_client_upgrades_without_losing_messages(server: EngineHarness) -> None:
     upgrade, ordered, many = await server.run_cases("upgrade", "ordered", "manyAtOnce")
     assert upgrade["events"] == ["upgrading websocket", "upgrade websocket"]
-    assert (upgrade["got"], upgrade["transport"]) == (["after", "07"], "websocket")
-    assert ordered["got"] == [f"server {number}" for number in range(COUNT)]
+    assert (upgrade["received"], upgrade["transport"]) == (["after", "07"], "websocket")
+    assert ordered["received"] == [f"server {number}" for number in range(COUNT)]
     assert ordered["transport"] == "websocket"
-    assert many == {"same": True}
+    assert many == {"isEqual": True}
 
 
-async def test_each_side_may_close(server: Running) -> None:
+async def test_session_closes_when_either_side_closes(server: EngineHarness) -> None:
     results = await server.run_cases(
         "clientClosesPolling",
         "clientClosesWebsocket",
@@ -172,45 +172,45 @@ async def test_each_side_may_close(server: Running) -> None:
     assert server.engine.sessions == {}
 
 
-async def test_an_oversize_message_ends_the_connection(server: Running) -> None:
+async def test_connection_closes_when_a_message_is_too_large(server: EngineHarness) -> None:
     polling, websocket = await server.run_cases("tooLargePolling", "tooLargeWebsocket")
-    assert (polling["reason"], polling["why"]) == ("transport error", 413)
+    assert (polling["reason"], polling["description"]) == ("transport error", 413)
     assert websocket["reason"] in {"transport close", "transport error"}
     assert server.closed[websocket["id"]] == "transport error"
 
 
-async def test_a_client_that_was_closed_opens_again(server: Running) -> None:
+async def test_closed_client_connects_again(server: EngineHarness) -> None:
     assert await server.run_cases("reconnect") == [{"different": 6}]
 
 
 @pytest.mark.parametrize("server", [{"ping_interval": 0.1, "ping_timeout": 0.1}], indirect=True)
-async def test_the_client_answers_pings(server: Running) -> None:
+async def test_client_answers_pings(server: EngineHarness) -> None:
     assert await server.run_cases("heartbeat") == [{"states": ["open", "open"]}]
     assert "ping timeout" not in server.closed.values()
 
 
 @pytest.mark.parametrize("server", [{"cookie": Cookie()}], indirect=True)
-async def test_the_client_sends_the_cookie_back(server: Running) -> None:
+async def test_client_returns_the_cookie(server: EngineHarness) -> None:
     (result,) = await server.run_cases("cookies")
     assert result["cookie"] == f"io={result['id']}"
 
 
-async def test_headers_of_the_client_reach_the_server(server: Running) -> None:
-    assert await server.run_cases("headers") == [{"seen": ["node", "node"]}]
+async def test_server_receives_the_headers_of_the_client(server: EngineHarness) -> None:
+    assert await server.run_cases("headers") == [{"headers": ["node", "node"]}]
 
 
-async def test_a_401_of_a_middleware_reaches_the_client(server: Running) -> None:
+async def test_client_receives_the_401_of_a_middleware(server: EngineHarness) -> None:
     (result,) = await server.run_cases("refused")
     assert result["reasons"][0] == 401
     assert "websocket error" in str(result["reasons"][1])
 
 
 @pytest.mark.parametrize("server", [{"per_message_deflate": PerMessageDeflate()}], indirect=True)
-async def test_the_client_deflates_messages(server: Running) -> None:
+async def test_client_negotiates_permessage_deflate(server: EngineHarness) -> None:
     (result,) = await server.run_cases("deflate")
-    assert result["same"]
-    assert result["agreed"].startswith("permessage-deflate")
+    assert result["isEqual"]
+    assert result["extensions"].startswith("permessage-deflate")
 
 
-async def test_the_client_understands_compressed_polls(server: Running) -> None:
+async def test_client_reads_compressed_polling_responses(server: EngineHarness) -> None:
     assert await server.run_cases("compressed") == [{"length": 50000}]

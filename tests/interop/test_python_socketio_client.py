@@ -19,45 +19,45 @@ from .support import LoopThread, serving
 pytestmark = pytest.mark.interop
 
 BINARY = bytes(range(256)) * 300
-WAYS = {
+TRANSPORTS = {
     "polling": ["polling"],
     "websocket": ["websocket"],
     "upgrade": ["polling", "websocket"],
 }
 
 
-class Site:
-    """A running server, and what it knows about those who left."""
+class RunningServer:
+    """A running server that records the disconnects of its sockets."""
 
     def __init__(self, io: SocketServer) -> None:
         self.io = io
         self.url = ""
         self.thread: LoopThread
-        self.left: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self.disconnects: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
 
     async def reason_of(self, socket_id: str | None) -> str:
-        """Wait until a socket has left; why."""
+        """Wait until a socket is disconnected and return the reason."""
         while True:
-            left, reason = await asyncio.to_thread(self.left.get, timeout=60)
-            if left == socket_id:
+            disconnected_id, reason = await asyncio.to_thread(self.disconnects.get, timeout=60)
+            if disconnected_id == socket_id:
                 return reason
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    site = Site(SocketServer(ping_interval=0.3, ping_timeout=5.0))
-    for namespace in (site.io.of("/"), site.io.of("/board")):
-        _answer(namespace, site)
+def server() -> Iterator[RunningServer]:
+    server = RunningServer(SocketServer(ping_interval=0.3, ping_timeout=5.0))
+    for namespace in (server.io.of("/"), server.io.of("/board")):
+        _add_handlers(namespace, server)
 
-    @site.io.of("/private").use
+    @server.io.of("/private").use
     def check_token(socket: Socket) -> None:
-        raise ConnectError("not you", {"code": "E_TOKEN"})
+        raise ConnectError("not allowed", {"code": "E_TOKEN"})
 
-    with serving(site.io) as (site.url, site.thread):
-        yield site
+    with serving(server.io) as (server.url, server.thread):
+        yield server
 
 
-def _answer(namespace: Namespace, site: Site) -> None:
+def _add_handlers(namespace: Namespace, server: RunningServer) -> None:
     @namespace.on("echo")
     def echo(socket: Socket, *args: Any) -> None:
         socket.emit("echo", *args)
@@ -74,70 +74,74 @@ def _answer(namespace: Namespace, site: Site) -> None:
     def where(socket: Socket) -> list[str]:
         return [socket.namespace.name, socket.id]
 
-    @namespace.on("ask-me")
-    async def ask_me(socket: Socket, *args: Any) -> Any:
+    @namespace.on("request-ack")
+    async def request_ack(socket: Socket, *args: Any) -> Any:
         try:
-            return await socket.timeout(5).emit_with_ack("question", *args)
+            return await socket.timeout(5).emit_with_ack("request", *args)
         except AckTimeoutError:
             return "AckTimeoutError"
 
-    @namespace.on("leave-me")
-    def leave_me(socket: Socket) -> None:
+    @namespace.on("disconnect-me")
+    def disconnect_me(socket: Socket) -> None:
         socket.disconnect()
 
     @namespace.on("disconnect")
     def disconnected(socket: Socket, reason: str) -> None:
-        site.left.put((socket.id, reason))
+        server.disconnects.put((socket.id, reason))
 
 
-@pytest.fixture(params=list(WAYS))
+@pytest.fixture(params=list(TRANSPORTS))
 def transports(request: pytest.FixtureRequest) -> list[str]:
-    return WAYS[request.param]
+    return TRANSPORTS[request.param]
 
 
 @asynccontextmanager
-async def connected(
-    site: Site, transports: list[str], **options: Any
+async def connect_client(
+    server: RunningServer, transports: list[str], **options: Any
 ) -> AsyncIterator[socketio.AsyncClient]:
     client = socketio.AsyncClient(reconnection=False)
     try:
-        await client.connect(site.url, transports=transports, wait_timeout=60, **options)
+        await client.connect(server.url, transports=transports, wait_timeout=60, **options)
         yield client
     finally:
         await client.disconnect()
-        await asyncio.sleep(0.05)  # it closes its own connections a moment later
+        await asyncio.sleep(0.05)  # the client closes its connections after disconnect()
 
 
-class Inbox:
-    """Events of a client, in the order in which they came."""
+class EventQueue:
+    """A queue of the received events of a client."""
 
     def __init__(self, client: socketio.AsyncClient, event: str, namespace: str = "/") -> None:
         self._arrived: asyncio.Queue[tuple[Any, ...]] = asyncio.Queue()
-        client.on(event, self._take, namespace=namespace)
+        client.on(event, self._put, namespace=namespace)
 
-    def _take(self, *args: Any) -> None:
+    def _put(self, *args: Any) -> None:
         self._arrived.put_nowait(args)
 
     async def next(self) -> tuple[Any, ...]:
         return await asyncio.wait_for(self._arrived.get(), 60)
 
 
-async def test_it_connects_and_both_sides_know_it_by_the_same_id(
-    site: Site, transports: list[str]
+async def test_client_and_server_have_the_same_socket_id(
+    server: RunningServer, transports: list[str]
 ) -> None:
-    async with connected(site, transports) as client:
+    async with connect_client(server, transports) as client:
         assert await client.call("where") == ["/", client.get_sid()]
         assert client.transport() == transports[-1]
 
 
-async def test_its_auth_arrives(site: Site, transports: list[str]) -> None:
+async def test_server_receives_the_auth_payload(
+    server: RunningServer, transports: list[str]
+) -> None:
     auth = {"token": "t\u00f6k\U0001f511n", "list": [1, None]}
-    async with connected(site, transports, auth=auth) as client:
+    async with connect_client(server, transports, auth=auth) as client:
         assert await client.call("auth") == auth
 
 
-async def test_it_joins_several_namespaces(site: Site, transports: list[str]) -> None:
-    async with connected(site, transports, namespaces=["/", "/board"]) as client:
+async def test_client_connects_to_several_namespaces(
+    server: RunningServer, transports: list[str]
+) -> None:
+    async with connect_client(server, transports, namespaces=["/", "/board"]) as client:
         assert await client.call("where", namespace="/board") == [
             "/board",
             client.get_sid("/board"),
@@ -145,69 +149,79 @@ async def test_it_joins_several_namespaces(site: Site, transports: list[str]) ->
         assert await client.call("where") == ["/", client.get_sid("/")]
 
 
-async def test_it_is_refused_with_a_reason(site: Site, transports: list[str]) -> None:
+async def test_refused_client_receives_message_and_data(
+    server: RunningServer, transports: list[str]
+) -> None:
     client = socketio.AsyncClient(reconnection=False)
-    refusals = Inbox(client, "connect_error", "/private")
+    refusals = EventQueue(client, "connect_error", "/private")
     with pytest.raises(socketio.exceptions.ConnectionError):
-        await client.connect(site.url, transports=transports, namespaces=["/private"])
-    refusal = {"message": "not you", "data": {"code": "E_TOKEN"}}
+        await client.connect(server.url, transports=transports, namespaces=["/private"])
+    refusal = {"message": "not allowed", "data": {"code": "E_TOKEN"}}
     assert await refusals.next() == (refusal,)
     await asyncio.sleep(0.05)
 
 
-async def test_acks_go_both_ways(site: Site, transports: list[str]) -> None:
-    async with connected(site, transports) as client:
+async def test_acks_arrive_in_both_directions(server: RunningServer, transports: list[str]) -> None:
+    async with connect_client(server, transports) as client:
         assert await client.call("ack", ("one", 2, None)) == ("one", 2, None)
         assert await client.call("ack", {"a": [1, {"b": "\u00fc"}]}) == {"a": [1, {"b": "\u00fc"}]}
 
-        @client.on("question")
+        @client.on("request")
         async def answer(first: int, second: int) -> dict[str, int]:
             await asyncio.sleep(0.01)
             return {"sum": first + second}
 
-        assert await client.call("ask-me", (2, 3)) == {"sum": 5}
+        assert await client.call("request-ack", (2, 3)) == {"sum": 5}
 
 
-async def test_binary_goes_both_ways(site: Site, transports: list[str]) -> None:
-    async with connected(site, transports) as client:
-        echoes = Inbox(client, "echo")
+async def test_binary_arrives_in_both_directions(
+    server: RunningServer, transports: list[str]
+) -> None:
+    async with connect_client(server, transports) as client:
+        echoes = EventQueue(client, "echo")
         await client.emit("echo", (BINARY, {"deep": [b"", "text", b"\x00\xff"]}))
         assert await echoes.next() == (BINARY, {"deep": [b"", "text", b"\x00\xff"]})
         assert await client.call("ack", [b"in an ack", 1]) == [b"in an ack", 1]
-        client.on("question", lambda binary: binary + b"!")
-        assert await client.call("ask-me", b"why") == b"why!"
+        client.on("request", lambda binary: binary + b"!")
+        assert await client.call("request-ack", b"why") == b"why!"
 
 
-async def test_events_keep_their_order(
-    site: Site, transports: list[str], monkeypatch: pytest.MonkeyPatch
+async def test_events_arrive_in_order(
+    server: RunningServer, transports: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Left to itself, this client refuses the answer to a poll that has more than 16 packets.
+    # By default this client rejects a polling response with more than 16 packets.
     monkeypatch.setattr(Payload, "max_decode_packets", 1000)
-    async with connected(site, transports) as client:
-        echoes = Inbox(client, "echo")
+    async with connect_client(server, transports) as client:
+        echoes = EventQueue(client, "echo")
         for number in range(200):
             await client.emit("echo", number if number % 3 else bytes([number]))
-        got = [(await echoes.next())[0] for _ in range(200)]
-        assert got == [number if number % 3 else bytes([number]) for number in range(200)]
+        received = [(await echoes.next())[0] for _ in range(200)]
+        assert received == [number if number % 3 else bytes([number]) for number in range(200)]
 
 
-async def test_it_lives_through_several_heartbeats(site: Site, transports: list[str]) -> None:
-    async with connected(site, transports) as client:
+async def test_connection_stays_open_over_several_heartbeats(
+    server: RunningServer, transports: list[str]
+) -> None:
+    async with connect_client(server, transports) as client:
         await asyncio.sleep(1)
         assert await client.call("ack", "alive") == "alive"
 
 
-async def test_the_server_hears_when_it_leaves(site: Site, transports: list[str]) -> None:
-    async with connected(site, transports) as client:
-        left = client.get_sid()
-    # Its own choice is to close the connection, or to leave the namespace before.
-    assert await site.reason_of(left) in {"client namespace disconnect", "transport close"}
+async def test_server_receives_the_disconnect_of_the_client(
+    server: RunningServer, transports: list[str]
+) -> None:
+    async with connect_client(server, transports) as client:
+        socket_id = client.get_sid()
+    # The client may leave the namespace before it closes the connection.
+    assert await server.reason_of(socket_id) in {"client namespace disconnect", "transport close"}
 
 
-async def test_it_hears_when_the_server_disconnects_it(site: Site, transports: list[str]) -> None:
-    async with connected(site, transports) as client:
-        disconnects = Inbox(client, "disconnect")
-        left = client.get_sid()
-        await client.emit("leave-me")
+async def test_client_receives_the_disconnect_of_the_server(
+    server: RunningServer, transports: list[str]
+) -> None:
+    async with connect_client(server, transports) as client:
+        disconnects = EventQueue(client, "disconnect")
+        socket_id = client.get_sid()
+        await client.emit("disconnect-me")
         assert await disconnects.next() == (client.reason.SERVER_DISCONNECT,)
-        assert await site.reason_of(left) == "server namespace disconnect"
+        assert await server.reason_of(socket_id) == "server namespace disconnect"

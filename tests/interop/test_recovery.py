@@ -1,4 +1,4 @@
-"""The official client comes back after a cut: nothing is lost, nothing comes twice."""
+"""Recovery of the official client after lost connections: each event arrives exactly once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CUTS = 50
 CONNECT = b'40{"sid"'
 
 
-class Stage:
-    """A server that counts aloud, a proxy that cuts, and the client behind it."""
+class RecoveryServer:
+    """A server that emits numbers, and the cutting proxy between server and client."""
 
     def __init__(self, skip_middlewares: bool = True) -> None:
         self.io = SocketServer(
@@ -34,9 +34,9 @@ class Stage:
             ping_timeout=1.0,
         )
         self.proxy: CuttingProxy
-        self.told: list[int] = []
+        self.sent: list[int] = []
         self.failures: list[str] = []
-        self._arrivals: asyncio.Queue[Socket] = asyncio.Queue()
+        self._connections: asyncio.Queue[Socket] = asyncio.Queue()
         self.io.on("connection", self._connected)
 
     async def _connected(self, socket: Socket) -> None:
@@ -46,192 +46,201 @@ class Stage:
         else:
             socket.data["name"] = "reader"
             await socket.join("readers")
-        self._arrivals.put_nowait(socket)
+        self._connections.put_nowait(socket)
 
-    async def arrival(self) -> Socket:
-        """Wait for the next connection of the client."""
+    async def next_connection(self) -> Socket:
+        """Wait for the next connection of the client and return its socket."""
         async with asyncio.timeout(60):
-            return await self._arrivals.get()
+            return await self._connections.get()
 
-    def tell(self, number: int) -> None:
-        """Send a number, and others what the client must not notice."""
-        self.told.append(number)
+    def emit_number(self, number: int) -> None:
+        """Emit a number to the client, and other events that must not affect the recovery."""
+        self.sent.append(number)
         readers = self.io.to("readers")
         readers.emit("number", number)
-        readers.volatile.emit("noise", "ends with a text")
+        readers.volatile.emit("noise", "text")
         if number % 10 == 0:
             self.io.to("others").emit("number", -number)
         if number % 50 == 0:
             for socket in self.io.sockets.values():
-                socket.emit("question", "ends with a text", ack=lambda *_: None)
+                socket.emit("request", "text", ack=lambda *_: None)
 
-    def end(self) -> None:
-        """Let the client end."""
+    def end_client(self) -> None:
+        """Emit the event that ends the client."""
         self.io.to("readers").emit("end")
 
 
-class Play:
-    """Runs the client, and meanwhile what happens to it."""
+class RecoveryRun:
+    """A run of the client, with a scenario on the server at the same time."""
 
-    def __init__(self, stage: Stage, thread: LoopThread, url: str) -> None:
-        self.stage = stage
+    def __init__(self, server: RecoveryServer, thread: LoopThread, url: str) -> None:
+        self.server = server
         self._thread = thread
         self._url = url
 
-    def run(self, transports: str, plot: Callable[[], Coroutine[Any, Any, None]]) -> dict[str, Any]:
-        """What the client saw, from its first connection to the end of the plot and a bit on."""
+    def run(
+        self, transports: str, scenario: Callable[[], Coroutine[Any, Any, None]]
+    ) -> dict[str, Any]:
+        """Run the client and the scenario, and return the report of the client."""
         with ThreadPoolExecutor(1) as pool:
             client = pool.submit(run_node, "recovery.js", self._url, transports, limit=90)
-            self._thread.run(plot(), timeout=88)
-            (seen,) = client.result()
-        assert "error" not in seen, seen
-        assert not self.stage.failures
-        return seen
+            self._thread.run(scenario(), timeout=88)
+            (report,) = client.result()
+        assert "error" not in report, report
+        assert not self.server.failures
+        return report
 
-    def expect_all(self, seen: dict[str, Any]) -> None:
-        """Every number once, in order, with a later offset; and every return was a recovery."""
-        assert [number for number, _ in seen["numbers"]] == self.stage.told
-        origins, digits = zip(*(offset.split("-") for _, offset in seen["numbers"]), strict=True)
+    def check_report(self, report: dict[str, Any]) -> None:
+        """Check that all numbers arrived once and in order, and that each reconnect recovered.
+
+        The offsets of the numbers must increase.
+        """
+        assert [number for number, _ in report["numbers"]] == self.server.sent
+        origins, digits = zip(*(offset.split("-") for _, offset in report["numbers"]), strict=True)
         assert len(set(origins)) == 1
         offsets = [int(each) for each in digits]
         assert offsets == sorted(set(offsets))
-        first, *later = seen["connects"]
+        first, *later = report["connects"]
         assert not first["recovered"]
         assert all(each == {"id": first["id"], "recovered": True} for each in later)
 
 
 @pytest.fixture
-def play(request: pytest.FixtureRequest) -> Iterator[Play]:
-    stage = Stage(**getattr(request, "param", {}))
-    with serving(stage.io) as (url, thread):
+def recovery_run(request: pytest.FixtureRequest) -> Iterator[RecoveryRun]:
+    server = RecoveryServer(**getattr(request, "param", {}))
+    with serving(server.io) as (url, thread):
 
-        async def interpose() -> int:
-            stage.proxy = CuttingProxy(int(url.rpartition(":")[2]))
-            return await stage.proxy.listen()
+        async def start_proxy() -> int:
+            server.proxy = CuttingProxy(int(url.rpartition(":")[2]))
+            return await server.proxy.listen()
 
-        port = thread.run(interpose())
-        yield Play(stage, thread, f"http://127.0.0.1:{port}")
-        thread.run(stage.proxy.close())
-
-
-every_way = pytest.mark.parametrize("transports", ["polling", "websocket", "polling,websocket"])
+        port = thread.run(start_proxy())
+        yield RecoveryRun(server, thread, f"http://127.0.0.1:{port}")
+        thread.run(server.proxy.close())
 
 
-@every_way
-def test_a_thousand_events_survive_fifty_cuts(play: Play, transports: str) -> None:
+each_transport = pytest.mark.parametrize(
+    "transports", ["polling", "websocket", "polling,websocket"]
+)
+
+
+@each_transport
+def test_all_events_arrive_once_after_many_lost_connections(
+    recovery_run: RecoveryRun, transports: str
+) -> None:
     print(f"SEED={SEED}")
-    chance = random.Random(SEED)
-    stage = play.stage
+    rng = random.Random(SEED)
+    server = recovery_run.server
 
     async def count() -> None:
         for number in range(1, EVENTS + 1):
-            stage.tell(number)
+            server.emit_number(number)
             await asyncio.sleep(0.006)
 
     async def cut() -> None:
         for _ in range(CUTS):
-            await asyncio.sleep(chance.uniform(0.005, 0.16))
-            ending = chance.choice(list(Ending))
-            if chance.random() < 0.4:
-                stage.proxy.cut(ending)
+            await asyncio.sleep(rng.uniform(0.005, 0.16))
+            ending = rng.choice(list(Ending))
+            if rng.random() < 0.4:
+                server.proxy.cut(ending)
             else:
-                direction = chance.choice(list(Direction))
-                await stage.proxy.cut_after(chance.randrange(1, 1500), direction, ending)
+                direction = rng.choice(list(Direction))
+                await server.proxy.cut_after(rng.randrange(1, 1500), direction, ending)
 
-    async def plot() -> None:
-        await stage.arrival()
+    async def scenario() -> None:
+        await server.next_connection()
         await asyncio.gather(count(), cut())
-        stage.end()
+        server.end_client()
 
-    seen = play.run(transports, plot)
-    play.expect_all(seen)
-    assert stage.proxy.cuts >= CUTS
-    assert len(seen["connects"]) > CUTS / 2
+    report = recovery_run.run(transports, scenario)
+    recovery_run.check_report(report)
+    assert server.proxy.cuts >= CUTS
+    assert len(report["connects"]) > CUTS / 2
 
 
-@every_way
+@each_transport
 @pytest.mark.parametrize("ending", list(Ending))
-def test_a_client_that_has_seen_no_event_yet_misses_none(
-    play: Play, transports: str, ending: Ending
+def test_missed_events_arrive_when_the_client_had_no_event_before(
+    recovery_run: RecoveryRun, transports: str, ending: Ending
 ) -> None:
-    stage = play.stage
+    server = recovery_run.server
 
-    async def plot() -> None:
-        await stage.arrival()
+    async def scenario() -> None:
+        await server.next_connection()
         await asyncio.sleep(0.1)
-        stage.proxy.cut(ending)
+        server.proxy.cut(ending)
         for number in (1, 2, 3):
-            stage.tell(number)
-        await stage.arrival()
-        stage.end()
+            server.emit_number(number)
+        await server.next_connection()
+        server.end_client()
 
-    seen = play.run(transports, plot)
-    play.expect_all(seen)
-    assert len(seen["connects"]) == 2
+    report = recovery_run.run(transports, scenario)
+    recovery_run.check_report(report)
+    assert len(report["connects"]) == 2
 
 
 def cut_recoveries() -> list[Any]:
-    """Return where a recovery is cut: over which transport, before which bytes."""
-    places = {"the connect": CONNECT, "the first": b'"number",11', "the last": b'"number",13'}
-    # The official client keeps what came before a CONNECT that never came, and is given it again:
-    # that is why a WebSocket gets both in one write, which nothing but this proxy takes apart.
+    """Return the transports and the bytes before which a recovery is cut."""
+    positions = {"the CONNECT": CONNECT, "the first": b'"number",11', "the last": b'"number",13'}
+    # The official client keeps events that arrived before a lost CONNECT and receives them again.
+    # On a WebSocket, the server therefore writes both at once; only this proxy separates them.
     return [
-        pytest.param(transports, where, id=f"{transports}, before {name}")
+        pytest.param(transports, position, id=f"{transports}, before {name}")
         for transports in ("polling", "websocket", "polling,websocket")
-        for name, where in places.items()
+        for name, position in positions.items()
         if transports != "websocket" or name == "the first"
     ]
 
 
-@pytest.mark.parametrize(("transports", "where"), cut_recoveries())
+@pytest.mark.parametrize(("transports", "position"), cut_recoveries())
 @pytest.mark.parametrize("ending", [Ending.RST, Ending.STALE])
-@pytest.mark.parametrize("has_seen", [True, False], ids=["after an event", "before any event"])
-def test_a_recovery_that_is_cut_short_can_be_made_again(
-    play: Play, transports: str, ending: Ending, has_seen: bool, where: bytes
+@pytest.mark.parametrize("has_offset", [True, False], ids=["after an event", "before any event"])
+def test_recovery_succeeds_when_the_previous_one_was_cut(
+    recovery_run: RecoveryRun, transports: str, ending: Ending, has_offset: bool, position: bytes
 ) -> None:
-    stage = play.stage
+    server = recovery_run.server
 
-    async def plot() -> None:
-        await stage.arrival()
-        if has_seen:
-            stage.tell(1)
+    async def scenario() -> None:
+        await server.next_connection()
+        if has_offset:
+            server.emit_number(1)
         await asyncio.sleep(0.1)
-        stage.proxy.cut(ending)
+        server.proxy.cut(ending)
         for number in (11, 12, 13):
-            stage.tell(number)
-        await stage.proxy.cut_before(where, ending)
-        await stage.arrival()
+            server.emit_number(number)
+        await server.proxy.cut_before(position, ending)
+        await server.next_connection()
         await asyncio.sleep(0.1)
-        stage.tell(14)
-        stage.end()
+        server.emit_number(14)
+        server.end_client()
 
-    play.expect_all(play.run(transports, plot))
+    recovery_run.check_report(recovery_run.run(transports, scenario))
 
 
-@every_way
-@pytest.mark.parametrize("play", [{"skip_middlewares": False}], indirect=True, ids=[""])
-def test_a_recovery_that_is_cut_in_a_middleware_can_be_made_again(
-    play: Play, transports: str
+@each_transport
+@pytest.mark.parametrize("recovery_run", [{"skip_middlewares": False}], indirect=True, ids=[""])
+def test_recovery_succeeds_when_the_previous_one_was_cut_in_a_middleware(
+    recovery_run: RecoveryRun, transports: str
 ) -> None:
-    stage = play.stage
+    server = recovery_run.server
     entered: asyncio.Queue[None] = asyncio.Queue()
 
-    @stage.io.use
+    @server.io.use
     async def slow(socket: Socket) -> None:
         entered.put_nowait(None)
         await asyncio.sleep(0.1)
 
-    async def plot() -> None:
-        await stage.arrival()
+    async def scenario() -> None:
+        await server.next_connection()
         await entered.get()
-        stage.tell(1)
+        server.emit_number(1)
         await asyncio.sleep(0.1)
-        stage.proxy.cut(Ending.RST)
-        stage.tell(2)
+        server.proxy.cut(Ending.RST)
+        server.emit_number(2)
         await entered.get()
-        stage.proxy.cut(Ending.RST)
-        stage.tell(3)
-        await stage.arrival()
-        stage.end()
+        server.proxy.cut(Ending.RST)
+        server.emit_number(3)
+        await server.next_connection()
+        server.end_client()
 
-    play.expect_all(play.run(transports, plot))
+    recovery_run.check_report(recovery_run.run(transports, scenario))

@@ -1,6 +1,6 @@
 """The official clients against the server, over every transport and with both parsers.
 
-The cases are in `socket_clients.js`; each is a test here, for each client that can play it.
+`socket_clients.js` contains the cases; each case is one test for each client that supports it.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from socketio_core import (
     SocketServer,
 )
 
-from .support import Played, cases_of, run_node, serving
+from .support import CaseResults, find_cases, run_node, serving
 
 pytestmark = pytest.mark.interop
 
 SCRIPT = "socket_clients.js"
 
 
-class Setup(NamedTuple):
-    """A client, and how it comes."""
+class ClientSetup(NamedTuple):
+    """A client package, its transports and its parser."""
 
     client: str
     transports: str
@@ -46,47 +46,47 @@ class Setup(NamedTuple):
 
     def __str__(self) -> str:
         name = self.client.removeprefix("socket.io-")
-        way = "upgrade" if "," in self.transports else self.transports
-        return f"{name} {way}" + ("" if self.parser == "json" else f" {self.parser}")
+        transport = "upgrade" if "," in self.transports else self.transports
+        return f"{name} {transport}" + ("" if self.parser == "json" else f" {self.parser}")
 
 
 UPGRADE = "polling,websocket"
 SETUPS = (
-    Setup("socket.io-client", "websocket"),
-    Setup("socket.io-client", "polling"),
-    Setup("socket.io-client", UPGRADE),
-    Setup("socket.io-client-481", UPGRADE),
-    Setup("socket.io-client-3", "websocket"),
-    Setup("socket.io-client-3", "polling"),
-    Setup("socket.io-client-3", UPGRADE),
-    Setup("socket.io-client", "websocket", "msgpack"),
-    Setup("socket.io-client", "polling", "msgpack"),
-    Setup("socket.io-client", UPGRADE, "msgpack"),
+    ClientSetup("socket.io-client", "websocket"),
+    ClientSetup("socket.io-client", "polling"),
+    ClientSetup("socket.io-client", UPGRADE),
+    ClientSetup("socket.io-client-481", UPGRADE),
+    ClientSetup("socket.io-client-3", "websocket"),
+    ClientSetup("socket.io-client-3", "polling"),
+    ClientSetup("socket.io-client-3", UPGRADE),
+    ClientSetup("socket.io-client", "websocket", "msgpack"),
+    ClientSetup("socket.io-client", "polling", "msgpack"),
+    ClientSetup("socket.io-client", UPGRADE, "msgpack"),
 )
 
 
 def make_server(parser: JsonParser | MsgpackParser) -> SocketServer:
-    """A server that does what the cases ask for."""
+    """Return a server with the handlers of the cases."""
     io = SocketServer(parser=parser, ping_interval=0.4, ping_timeout=5.0)
     reasons: dict[str, str] = {}
     failures: dict[str, str] = {}
 
-    def wants(name: str, auth: dict[str, Any]) -> bool:
-        return auth.get("wants") == name
+    def is_requested(name: str, auth: dict[str, Any]) -> bool:
+        return auth.get("namespace") == name
 
     for namespace in (
         io.of("/"),
         io.of("/static"),
         io.of(re.compile(r"/dynamic-\d+")),
-        io.of(wants),
+        io.of(is_requested),
     ):
-        _answer_events(namespace)
-        _answer_about_others(namespace, reasons, failures)
-    _guard(io.of("/private"))
+        _add_event_handlers(namespace)
+        _add_room_handlers(namespace, reasons, failures)
+    _add_private_handlers(io.of("/private"))
     return io
 
 
-def _answer_events(namespace: Namespace | ParentNamespace) -> None:
+def _add_event_handlers(namespace: Namespace | ParentNamespace) -> None:
     on = namespace.on
 
     @on("echo")
@@ -115,12 +115,12 @@ def _answer_events(namespace: Namespace | ParentNamespace) -> None:
 
     @on("handshake")
     def handshake(socket: Socket) -> Any:
-        came = socket.handshake
-        header = came.headers.get("x-custom")
-        return {"query": came.query, "header": header, "address": came.address}
+        data = socket.handshake
+        header = data.headers.get("x-custom")
+        return {"query": data.query, "header": header, "address": data.address}
 
-    @on("whoami")
-    def whoami(socket: Socket) -> Any:
+    @on("identity")
+    def identity(socket: Socket) -> Any:
         name = socket.namespace.name
         return {"id": socket.id, "namespace": name, "rooms": sorted(socket.rooms)}
 
@@ -131,7 +131,7 @@ def _answer_events(namespace: Namespace | ParentNamespace) -> None:
     @on("fail")
     def fail(socket: Socket, kind: str) -> None:
         if kind == "AckError":
-            raise AckError("FULL", "no room left", {"left": 0})
+            raise AckError("FULL", "no room left", {"free": 0})
         raise ValueError("a secret")
 
     @on("large")
@@ -145,35 +145,35 @@ def _answer_events(namespace: Namespace | ParentNamespace) -> None:
 
     @on("volatile-later")
     async def volatile_later(socket: Socket, value: str) -> None:
-        # The client has nothing under way by then, and its next poll waits here.
+        # After this time the client has sent its next poll and no request is in progress.
         await asyncio.sleep(0.1)
-        socket.volatile.emit("maybe", value)
+        socket.volatile.emit("volatile", value)
 
     @on("volatile-burst")
     def volatile_burst(socket: Socket, until: int) -> str:
         for number in range(until):
-            socket.emit("surely", number)
-            socket.volatile.emit("maybe", number, bytes([number, number]))
+            socket.emit("reliable", number)
+            socket.volatile.emit("volatile", number, bytes([number, number]))
         return "done"
 
 
-def _answer_about_others(
+def _add_room_handlers(
     namespace: Namespace | ParentNamespace, reasons: dict[str, str], failures: dict[str, str]
 ) -> None:
     on = namespace.on
 
-    @on("ask-me")
-    async def ask_me(socket: Socket, *args: Any) -> Any:
-        patience = 0.05 if args == ("silence",) else 5.0
+    @on("request-ack")
+    async def request_ack(socket: Socket, *args: Any) -> Any:
+        timeout = 0.05 if args == ("no answer",) else 5.0
         try:
-            return await socket.timeout(patience).emit_with_ack("question", *args)
+            return await socket.timeout(timeout).emit_with_ack("request", *args)
         except AckTimeoutError:
             return "AckTimeoutError"
 
-    @on("ask-me-forever")
-    async def ask_me_forever(socket: Socket) -> None:
+    @on("request-ack-without-timeout")
+    async def request_ack_without_timeout(socket: Socket) -> None:
         try:
-            await socket.emit_with_ack("question")
+            await socket.emit_with_ack("request")
         except DisconnectedError:
             failures[socket.id] = "DisconnectedError"
 
@@ -189,25 +189,25 @@ def _answer_about_others(
     async def leave(socket: Socket, room: str) -> None:
         await socket.leave(room)
 
-    @on("tell")
-    def tell(
-        socket: Socket, whom: str | list[str], what: Any, except_: list[str] | None = None
+    @on("broadcast")
+    def broadcast(
+        socket: Socket, target: str | list[str], value: Any, except_: list[str] | None = None
     ) -> None:
-        everybody = socket.namespace.except_(except_ or [])
-        if whom == "others":
-            socket.broadcast.emit("said", what)
-        elif whom == "everybody":
-            everybody.emit("said", what)
+        operator = socket.namespace.except_(except_ or [])
+        if target == "others":
+            socket.broadcast.emit("notice", value)
+        elif target == "all":
+            operator.emit("notice", value)
         else:
-            everybody.to(whom).emit("said", what)
+            operator.to(target).emit("notice", value)
 
-    @on("ask-everybody")
-    async def ask_everybody(socket: Socket, value: int, missing: int) -> Any:
-        everybody = socket.namespace.timeout(0.1 if missing else 5.0)
+    @on("broadcast-with-ack")
+    async def broadcast_with_ack(socket: Socket, value: int, missing: int) -> Any:
+        operator = socket.namespace.timeout(0.1 if missing else 5.0)
         try:
-            answers = await everybody.emit_with_ack("question", value)
-        except AckTimeoutError as late:
-            return {"responses": late.responses, "missing": late.missing}
+            answers = await operator.emit_with_ack("request", value)
+        except AckTimeoutError as error:
+            return {"responses": error.responses, "missing": error.missing}
         return {"responses": answers.responses, "missing": answers.missing}
 
     @on("disconnect")
@@ -218,21 +218,21 @@ def _answer_about_others(
     def reason_of(socket: Socket, socket_id: str) -> str | None:
         return reasons.get(socket_id)
 
-    @on("leave-me")
-    def leave_me(socket: Socket, last_words: str) -> None:
+    @on("disconnect-me")
+    def disconnect_me(socket: Socket, last_words: str) -> None:
         socket.emit("echo", last_words)
         socket.disconnect()
 
-    @on("close-me")
-    def close_me(socket: Socket) -> None:
+    @on("close-connection")
+    def close_connection(socket: Socket) -> None:
         socket.disconnect(close=True)
 
-    @on("cut-me")
-    def cut_me(socket: Socket) -> None:
+    @on("discard-connection")
+    def discard_connection(socket: Socket) -> None:
         socket.session.close(discard=True)
 
 
-def _guard(namespace: Namespace) -> None:
+def _add_private_handlers(namespace: Namespace) -> None:
     @namespace.use
     async def check_token(socket: Socket) -> None:
         await asyncio.sleep(0)
@@ -240,8 +240,8 @@ def _guard(namespace: Namespace) -> None:
         if token == "broken":
             raise ValueError("a secret")
         if token != "right":
-            raise ConnectError("not you", {"code": "E_TOKEN", "attempts": [1, 2], "hint": None})
-        socket.data["name"] = f"the one with {token}"
+            raise ConnectError("not allowed", {"code": "E_TOKEN", "attempts": [1, 2], "hint": None})
+        socket.data["name"] = f"user of {token}"
 
     @namespace.on("name")
     def name(socket: Socket) -> Any:
@@ -249,16 +249,16 @@ def _guard(namespace: Namespace) -> None:
 
 
 @pytest.fixture(scope="module")
-def play() -> Callable[[Setup], Played]:
-    """Let a client play all its cases, once: what it reported."""
+def run_cases() -> Callable[[ClientSetup], CaseResults]:
+    """Return a function that runs all cases of a client once and returns the results."""
 
     @cache
-    def play(setup: Setup) -> Played:
+    def run_cases(setup: ClientSetup) -> CaseResults:
         parser = MsgpackParser() if setup.parser == "msgpack" else JsonParser()
         with serving(make_server(parser)) as (url, _):
-            return Played(run_node(SCRIPT, url, *setup))
+            return CaseResults(run_node(SCRIPT, url, *setup))
 
-    return play
+    return run_cases
 
 
 @pytest.mark.parametrize(
@@ -266,10 +266,10 @@ def play() -> Callable[[Setup], Played]:
     [
         pytest.param(setup, case, id=f"{setup}: {case}")
         for setup in SETUPS
-        for case in cases_of(SCRIPT, setup.version)
+        for case in find_cases(SCRIPT, setup.version)
     ],
 )
-def test_an_official_client_finds_that(
-    play: Callable[[Setup], Played], setup: Setup, case: str
+def test_case_passes_with_an_official_client(
+    run_cases: Callable[[ClientSetup], CaseResults], setup: ClientSetup, case: str
 ) -> None:
-    play(setup).expect(case)
+    run_cases(setup).check(case)
