@@ -1,1 +1,1 @@
-"""The tests of all three packages; `tests.helpers` is what they share."""
+"""Tests of all packages; `tests.helpers` contains the shared helpers."""

@@ -87,7 +87,7 @@ def requirements(metadata: Message) -> dict[str, set[str]]:
     return found
 
 
-def test_wheel_requires_only_the_dependencies_of_the_core_without_extras(
+def test_wheel_without_extras_requires_only_the_dependencies_of_the_core(
     metadata: Message,
 ) -> None:
     assert requirements(metadata)[""] == {"h11", "msgspec", "orjson", "uvloop", "websockets"}
@@ -150,7 +150,7 @@ def test_conformance_command_runs_without_extras(core_only: Path) -> None:
     )
 
 
-def test_hub_command_prints_what_to_install_without_the_hub_extra(core_only: Path) -> None:
+def test_hub_command_names_the_missing_extra_when_it_is_not_installed(core_only: Path) -> None:
     done = subprocess.run(
         [core_only / "hextrackr-server", "serve", "--dev", "--port", "0"],
         cwd=core_only, capture_output=True, text=True, timeout=LIMIT, check=False,

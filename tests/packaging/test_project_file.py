@@ -1,4 +1,4 @@
-"""pyproject.toml agrees with the imports of the packages, the scripts and the Makefile."""
+"""Consistency of pyproject.toml with the imports, the scripts and the Makefile."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ def test_dependencies_are_the_imports_of_the_core() -> None:
     )
 
 
-def test_hub_extra_is_what_only_the_hub_imports() -> None:
+def test_hub_extra_contains_the_imports_of_the_hub_only() -> None:
     extras = PROJECT["optional-dependencies"]
     core = modules(PROJECT["dependencies"])
     assert imports("hextrackr_server") - core == modules(extras["hub"]) - INDIRECT
     assert modules(extras["postgres"]) <= INDIRECT
 
 
-def test_classifiers_name_the_python_versions_that_ci_tests() -> None:
+def test_classifiers_match_the_python_versions_of_ci() -> None:
     script = (ROOT / "scripts" / "test-pythons").read_text("utf-8")
     tested = re.search(r'^VERSIONS="(.*)"$', script, re.MULTILINE)
     assert tested is not None
@@ -105,7 +105,7 @@ def test_development_tools_are_pinned() -> None:
     assert "dev" not in PROJECT["optional-dependencies"]
 
 
-def test_make_without_a_target_lists_every_target_with_a_line() -> None:
+def test_make_lists_every_target_with_a_description_by_default() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     declared = re.search(r"^\.PHONY: ((?:.*\\\n)*.*)$", makefile, re.MULTILINE)
     assert declared is not None

@@ -23,7 +23,7 @@ ROOT = HERE.parent.parent
 
 
 def check(file: Path) -> str:
-    """Run mypy as the user of an installed package would."""
+    """Run strict mypy on a file, without following its imports, and return the output."""
     command = [
         sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent",
         "--no-error-summary", "--hide-error-context", str(file.relative_to(ROOT)),
@@ -33,11 +33,11 @@ def check(file: Path) -> str:
     return done.stdout
 
 
-def test_a_typed_program_passes_the_strict_checks() -> None:
+def test_typed_program_passes_strict_mypy() -> None:
     assert check(HERE / "typed_example.py") == ""
 
 
-def test_mistakes_are_found_where_they_are() -> None:
+def test_mypy_reports_each_mistake_on_its_line() -> None:
     found = {
         int(line)
         for line in re.findall(r"wrong_example\.py:(\d+): error", check(HERE / "wrong_example.py"))
@@ -50,11 +50,11 @@ def test_mistakes_are_found_where_they_are() -> None:
     } == expected
 
 
-def test_the_keywords_of_the_server_are_the_fields_of_its_options() -> None:
+def test_server_keywords_match_the_option_fields() -> None:
     every = [*fields(ServerOptions), *fields(EngineOptions)]
     expected = {field.name: str(field.type) for field in every}
-    given = {name: kind.__forward_arg__ for name, kind in Keywords.__annotations__.items()}
-    assert given == expected, "socketio_core/keywords.py has fallen behind"
+    declared = {name: kind.__forward_arg__ for name, kind in Keywords.__annotations__.items()}
+    assert declared == expected, "socketio_core/keywords.py must declare the fields of the options"
 
 
 async def test_typed_program_runs() -> None:
@@ -81,4 +81,4 @@ async def test_typed_program_runs() -> None:
         assert await player.emit_with_ack("score", 3) == 3
         assert await typed_example.names() == ["alice"]
         member = await server.connect("/org-1")
-        assert await member.emit_with_ack("say", "hello") == 5
+        assert await member.emit_with_ack("post", "hello") == 5

@@ -1,4 +1,4 @@
-"""A board that several people edit: a completely typed program."""
+"""A typed example program: a board that several users edit."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ async def confirm(socket: Socket) -> str:
     try:
         answer: str = await socket.timeout(5).emit_with_ack("confirm", {"q": "sure?"})
     except (AckTimeoutError, DisconnectedError):
-        return "nobody answered"
+        return "no answer"
     return answer
 
 
@@ -100,7 +100,7 @@ game = io.of("/game")
 
 
 @game.use
-def seat(socket: Socket[Player]) -> None:
+def set_player(socket: Socket[Player]) -> None:
     socket.data = Player(socket.handshake.auth["name"])
 
 
@@ -123,9 +123,9 @@ async def vote(project: int, ballot: dict[str, str]) -> tuple[list[Any], list[st
 
 
 class Chat:
-    @event("say")
-    async def say(self, socket: Socket, text: str) -> int:
-        socket.broadcast.emit("said", text)
+    @event("post")
+    async def post(self, socket: Socket, text: str) -> int:
+        socket.broadcast.emit("posted", text)
         return len(text)
 
 
@@ -133,17 +133,17 @@ organisations.register(Chat())
 
 
 @io.on_error
-def failed(error: BaseException, socket: Socket, event: str) -> None:
+def log_error(error: BaseException, socket: Socket, event: str) -> None:
     print(f"{event} of {socket.id}: {error}")
 
 
 @io.on_new_namespace
-def made(namespace: Namespace) -> None:
+def welcome(namespace: Namespace) -> None:
     namespace.emit("welcome")
 
 
 # A decorator returns the function unchanged: mypy checks each of these calls.
-async def as_before(socket: Socket) -> None:
+async def call_handlers(socket: Socket) -> None:
     moved: Moved = await move(socket, MoveTask(1, 2, "done"))
     text: str = await confirm(socket)
     leaving(socket, moved.column + text)

@@ -1,4 +1,4 @@
-"""Each line with a comment is a mistake that a type checker must find."""
+"""Mistakes that a type checker must report, each on a line that ends with `# error`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def handler(socket: Socket, number: int) -> str:
 
 
 @io.use
-def takes_nothing() -> None:  # error
+def without_parameters() -> None:  # error
     pass
 
 
@@ -29,7 +29,7 @@ async def wrong(socket: Socket) -> None:
     await handler(socket, "1")  # error
     io.on(7)  # error
     socket.join(7)  # error
-    socket.emit_to_everybody("x")  # error
+    socket.emit_to_all("x")  # error
     print(number)
 
 
