@@ -54,7 +54,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with what its file needs."""
+    """Add the markers of its file to each test."""
     for item in items:
         if HERE in item.path.parents:
             path = item.path.relative_to(HERE).as_posix()

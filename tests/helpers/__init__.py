@@ -1,1 +1,1 @@
-"""What the tests share: time, TCP and clients without a socket."""
+"""Shared test helpers: a manual clock, TCP without a network, and clients without sockets."""

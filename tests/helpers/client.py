@@ -1,4 +1,4 @@
-"""Clients of an engine that has a fake clock and fake TCP: nothing waits, nothing sleeps."""
+"""Clients of an engine with a fake clock and fake TCP; tests with them never sleep."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Message = str | bytes
 
 
 class Connection:
-    """One TCP connection to the engine, seen from the client."""
+    """The client end of a TCP connection to the engine."""
 
     def __init__(self, server: Server, **tcp: Any) -> None:
         self.server = server
@@ -40,7 +40,7 @@ class Connection:
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
-        """Send bytes, and let the server do what it does at once."""
+        """Send bytes and run the calls that the server makes immediately."""
         if not self.tcp.is_closed:
             self.tcp.feed(data)
         self.server.clock.run()
@@ -55,27 +55,27 @@ class Connection:
         self.feed(http_request(method, target, headers or {}, body))
 
     def responses(self, *, head_only: bool = False) -> list[Response]:
-        """Return the responses that have arrived since the last time."""
+        """Return the responses that have arrived since the last call."""
         self.server.clock.run()
         data = self._rest + self.tcp.take()
         responses, self._rest = parse_responses(data, head_only=head_only)
         return responses
 
     def response(self, *, head_only: bool = False) -> Response:
-        """Return the response that has arrived: there is exactly one."""
+        """Return the only response that has arrived; fail if there is another number."""
         responses = self.responses(head_only=head_only)
-        assert len(responses) == 1, f"{len(responses)} responses"
+        assert len(responses) == 1, f"expected one response, got {len(responses)}"
         return responses[0]
 
     def frames(self) -> list[Frame]:
-        """Return the WebSocket frames that have arrived since the last time."""
+        """Return the WebSocket frames that have arrived since the last call."""
         self.server.clock.run()
         frames, self._rest = parse_frames(self._rest + self.tcp.take())
         return frames
 
 
 class Server:
-    """An engine with everything that a test wants to see of it."""
+    """An engine that records its sessions, messages, closes and connection errors."""
 
     def __init__(self, *, echo: bool = False, **options: Any) -> None:
         self.clock = FakeClock()
@@ -91,7 +91,9 @@ class Server:
 
     def _connected(self, session: Session) -> None:
         self.sessions.append(session)
-        session.on_close = lambda reason, why: self.closed.append((str(reason), why))
+        session.on_close = lambda reason, description: self.closed.append(
+            (str(reason), description)
+        )
         session.on_text = self._text(session)
         session.on_binary = self._binary(session)
 
@@ -113,12 +115,11 @@ class Server:
 
     @property
     def session(self) -> Session:
-        """The latest session."""
         return self.sessions[-1]
 
     @property
     def reasons(self) -> list[str]:
-        """Why sessions closed, in order."""
+        """The close reasons of the sessions, in order."""
         return [reason for reason, _ in self.closed]
 
     def target(self, **query: str) -> str:
@@ -129,7 +130,7 @@ class Server:
         return Connection(self, **tcp)
 
     def get(self, headers: Mapping[str, str] | None = None, **query: str) -> Connection:
-        """Send a GET to the engine, on a connection of its own."""
+        """Send a GET request to the engine on a new connection."""
         return self.send("GET", headers, **query)
 
     def post(
@@ -151,7 +152,7 @@ class Server:
     def upgrade(
         self, headers: Mapping[str, str] | None = None, tail: bytes = b"", **query: str
     ) -> Connection:
-        """Ask for a WebSocket; `tail` arrives in the same segment."""
+        """Send a WebSocket handshake; `tail` arrives in the same segment."""
         connection = self.connect()
         query = {"transport": "websocket", **query}
         request = http_request(
@@ -197,16 +198,16 @@ class PollingClient:
         self._is_refused = False
 
     def poll(self, headers: Mapping[str, str] | None = None) -> Connection:
-        """Send a GET on a connection of its own."""
+        """Send a GET request for this session on a new connection."""
         return self.server.get(headers, transport="polling", sid=self.sid)
 
     def post(self, body: str | bytes, headers: Mapping[str, str] | None = None) -> Connection:
-        """Send a POST on a connection of its own."""
+        """Send a POST request for this session on a new connection."""
         data = body.encode() if isinstance(body, str) else body
         return self.server.post(data, headers, transport="polling", sid=self.sid)
 
     def upgrade(self, tail: bytes = b"") -> WebSocketClient:
-        """Ask for a WebSocket that shall carry this session."""
+        """Send a WebSocket handshake for this session; `tail` arrives in the same segment."""
         connection = self.server.upgrade(tail=tail, sid=self.sid)
         response = connection.response()
         assert response.status == 101, response
@@ -215,7 +216,7 @@ class PollingClient:
         client.session = self.session
         return client
 
-    # -- what both kinds of client can do
+    # -- common interface of both clients
 
     def send_packet(self, packet: str) -> None:
         self._posts = self._request(self._posts, "POST", packet.encode())
@@ -228,14 +229,13 @@ class PollingClient:
         return connection
 
     def send(self, message: Message) -> None:
-        """Send one message."""
         if isinstance(message, str):
             self.send_packet("4" + message)
         else:
             self.send_packet("b" + base64.b64encode(message).decode())
 
     def packets(self) -> list[Message]:
-        """Poll as long as something comes; return the packets, binary ones as their bytes."""
+        """Poll until no response is available, and return the packets; binary ones as bytes."""
         found: list[Message] = []
         while True:
             if not self._is_polling:
@@ -259,7 +259,7 @@ class PollingClient:
 
     @property
     def is_over(self) -> bool:
-        """Whether the client can see that its session has ended."""
+        """Whether the client has received the end of its session."""
         if not self._is_refused:
             self.packets()
         return self._is_refused
@@ -282,11 +282,11 @@ class WebSocketClient:
     def feed(self, data: bytes) -> None:
         self.connection.feed(data)
 
-    def frame(self, opcode: int, payload: bytes = b"", **given: Any) -> None:
-        self.feed(client_frame(opcode, payload, **given))
+    def frame(self, opcode: int, payload: bytes = b"", **options: Any) -> None:
+        self.feed(client_frame(opcode, payload, **options))
 
     def frames(self) -> list[Frame]:
-        """Return the frames that have arrived since the last time; note a close frame."""
+        """Return the frames that have arrived since the last call, and record a close frame."""
         frames = self.connection.frames()
         for frame in frames:
             if frame.opcode == CLOSE:
@@ -298,26 +298,25 @@ class WebSocketClient:
 
     @property
     def close_code(self) -> int | None:
-        """The code of the close frame; 1005 if there is none in it, None if there is no frame."""
+        """The code of the close frame, 1005 for a frame without a code, or None without a frame."""
         self.frames()
         if self.close_frame is None:
             return None
         return int.from_bytes(self.close_frame[:2], "big") if self.close_frame else 1005
 
-    # -- what both kinds of client can do
+    # -- common interface of both clients
 
     def send_packet(self, packet: str) -> None:
         self.frame(TEXT, packet.encode())
 
     def send(self, message: Message) -> None:
-        """Send one message."""
         if isinstance(message, str):
             self.send_packet("4" + message)
         else:
             self.frame(BINARY, message)
 
     def packets(self) -> list[Message]:
-        """Return the packets that have arrived, binary ones as their bytes."""
+        """Return the packets that have arrived; binary ones as bytes."""
         return [
             frame.payload.decode() if frame.opcode == TEXT else frame.payload
             for frame in self.frames()
@@ -330,7 +329,7 @@ class WebSocketClient:
 
     @property
     def is_over(self) -> bool:
-        """Whether the client can see that its session has ended."""
+        """Whether the client has received the end of its session."""
         return self.close_code is not None or self.tcp.is_over
 
 

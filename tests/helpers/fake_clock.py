@@ -1,4 +1,4 @@
-"""Time that stands still until a test moves it: what an event loop gives, without the loop."""
+"""A manual clock with the timer interface of an event loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class FakeHandle:
-    """A planned call; it is what asyncio calls a handle."""
+    """A scheduled call, like asyncio.Handle and asyncio.TimerHandle."""
 
     def __init__(self, when: float, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         self._when = when
@@ -33,10 +33,10 @@ class FakeHandle:
 
 
 class FakeClock:
-    """Seconds that pass by `advance`; calls come in the order in which they are due.
+    """A clock in seconds that only `advance` moves; calls run in the order of their times.
 
-    `run` makes the calls of `call_soon`, and those that they plan in their turn. An exception in
-    a call reaches the test.
+    `run` makes all calls that are due, including those that they schedule. An exception in a call
+    reaches the test.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class FakeClock:
         return self.call_at(self._now + delay, callback, *args)
 
     def run(self) -> None:
-        """Make all calls that are due now."""
+        """Run all calls that are due now."""
         while self._soon or (self._timers and self._timers[0][0] <= self._now):
             while self._soon:
                 self._soon.popleft().run()
@@ -74,7 +74,7 @@ class FakeClock:
                 heapq.heappop(self._timers)[2].run()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; every call is made at its own moment."""
+        """Advance the clock; each call runs at its scheduled time."""
         end = self._now + seconds
         self.run()
         while self._timers and self._timers[0][0] <= end:
@@ -84,6 +84,6 @@ class FakeClock:
 
     @property
     def pending(self) -> int:
-        """How many calls are planned and not cancelled."""
+        """The number of scheduled calls that are not cancelled."""
         timers = sum(not handle.cancelled() for _, _, handle in self._timers)
         return timers + sum(not handle.cancelled() for handle in self._soon)

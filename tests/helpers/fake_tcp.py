@@ -1,4 +1,4 @@
-"""A TCP connection without a network: it records what is written and can be told to stall."""
+"""A TCP transport without a network that records the written bytes and can stall."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, cast
 from .fake_clock import FakeClock
 
 HIGH_WATER = 64 * 1024
-SEGMENT = 256 * 1024  # what a loop reads at once, at the most
+SEGMENT = 256 * 1024  # the maximum size of one read of an event loop
 
 
 class FakeTcp(asyncio.Transport):
-    """The server's end of a connection, as asyncio's transports behave.
+    """The server end of a connection, with the behavior of the transports of asyncio.
 
-    `feed` is what the client sends: it waits while reading is paused. `written` is what the
-    client has received, all of it unless it was taken by `take`. A client that `stall`s reads
-    nothing: what is written stays in the buffer, and above a limit the protocol is told.
+    `feed` sends bytes of the client, which stay in `unread` while reading is paused. `written`
+    contains the bytes that the client has received since the last `take`. After `stall`, written
+    bytes stay in the write buffer, and above a limit the transport calls `pause_writing`.
     """
 
     def __init__(self, clock: FakeClock, peer: object = ("192.0.2.7", 50000), **extra: Any) -> None:
@@ -36,7 +36,7 @@ class FakeTcp(asyncio.Transport):
         self.is_aborted = False
         self.is_closed = False
 
-    # -- what a protocol calls
+    # -- calls of a protocol
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
@@ -45,8 +45,10 @@ class FakeTcp(asyncio.Transport):
         return cast("asyncio.BaseProtocol", self._protocol)
 
     def write(self, data: Any) -> None:
-        assert isinstance(data, bytes | bytearray | memoryview), f"not bytes: {data!r}"
-        assert not self.has_written_eof, "a write after the end of file"
+        assert isinstance(data, bytes | bytearray | memoryview), (
+            f"write() must get bytes, got {data!r}"
+        )
+        assert not self.has_written_eof, "write() was called after write_eof()"
         if self._is_lost or not data:
             return
         self.writes.append(bytes(data))
@@ -65,7 +67,7 @@ class FakeTcp(asyncio.Transport):
         return self.get_extra_info("sslcontext") is None
 
     def write_eof(self) -> None:
-        assert self.can_write_eof(), "TLS has no half-closed connections"
+        assert self.can_write_eof(), "write_eof() must not be called on a TLS connection"
         self.has_written_eof = True
 
     def is_closing(self) -> bool:
@@ -85,7 +87,7 @@ class FakeTcp(asyncio.Transport):
         return not (self.is_reading_paused or self.is_closed)
 
     def pause_reading(self) -> None:
-        # As strict as uvloop.
+        # uvloop raises RuntimeError as well.
         if self.is_closed:
             raise RuntimeError("reading can't be paused when closing")
         self.is_reading_paused = True
@@ -94,35 +96,35 @@ class FakeTcp(asyncio.Transport):
         self.is_reading_paused = False
         self._clock.call_soon(self._read)
 
-    # -- what the network does
+    # -- actions of the client and the network
 
     def feed(self, data: bytes) -> None:
-        """Let the client send `data`."""
+        """Receive `data` from the client."""
         self._unread += data
         self._read()
 
     @property
     def unread(self) -> int:
-        """How many bytes the server has left in the kernel."""
+        """The number of bytes that the server has not read."""
         return len(self._unread)
 
     def finish(self) -> None:
-        """Let the client end its side of the connection."""
+        """Receive the end of file from the client."""
         self._is_finished = True
         self._read()
 
     def lose(self, error: Exception | None = None) -> None:
-        """Let the connection break."""
+        """Lose the connection, optionally with an error."""
         self.is_closed = True
         self._lose(error)
         self._clock.run()
 
     def stall(self) -> None:
-        """Let the client read nothing more."""
+        """Stop the client from reading."""
         self._is_stalled = True
 
     def unstall(self) -> None:
-        """Let the client read again, and read all that waits."""
+        """Let the client read the write buffer and all later bytes."""
         self._is_stalled = False
         self.written += self._buffer
         self._buffer.clear()
@@ -134,14 +136,14 @@ class FakeTcp(asyncio.Transport):
         self._clock.run()
 
     def take(self) -> bytes:
-        """Return what the client has received since the last time."""
+        """Return the bytes that the client has received since the last call."""
         taken = bytes(self.written)
         self.written.clear()
         return taken
 
     @property
     def is_over(self) -> bool:
-        """Whether the client sees the end of the connection."""
+        """Whether the client has received the end of the connection."""
         return self.is_closed or self.has_written_eof
 
     def _read(self) -> None:

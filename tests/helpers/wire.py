@@ -1,4 +1,4 @@
-"""Bytes as clients write them, and what servers answer, taken apart."""
+"""Functions that build the bytes of clients and parse the bytes of servers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def http_request(
     *,
     version: str = "1.1",
 ) -> bytes:
-    """Return a request; a body gets its Content-Length unless the headers frame it."""
+    """Return a request; add Content-Length for a body unless the headers define its length."""
     lines = list(headers.items() if isinstance(headers, Mapping) else headers)
     names = {name.lower() for name, _ in lines}
     if "host" not in names:
@@ -37,7 +37,7 @@ def http_request(
 
 
 def chunked(body: bytes, size: int = 5) -> bytes:
-    """Return a body in chunked transfer-encoding."""
+    """Return a body in the chunked transfer coding."""
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
@@ -45,7 +45,7 @@ def chunked(body: bytes, size: int = 5) -> bytes:
 def client_frame(
     opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, masked: bool = True
 ) -> bytes:
-    """Return one frame of a client."""
+    """Return one WebSocket frame of a client."""
     first = (0x80 if fin else 0) | rsv << 4 | opcode
     length, bit = len(payload), 0x80 if masked else 0
     if length < 126:
@@ -75,12 +75,12 @@ class Frame(NamedTuple):
 
 
 def parse_frames(data: bytes) -> tuple[list[Frame], bytes]:
-    """Take the frames of a server apart; return what is left of an incomplete one."""
+    """Parse the frames of a server; return the frames and the bytes of an incomplete one."""
     frames: list[Frame] = []
     position = 0
     while len(data) - position >= 2:
         first, length = data[position], data[position + 1]
-        assert not length & 0x80, "a server does not mask"
+        assert not length & 0x80, "frames of a server must not be masked"
         start = position + 2
         if length == 126:
             length, start = int.from_bytes(data[start : start + 2], "big"), start + 2
@@ -106,7 +106,7 @@ class Response(NamedTuple):
     body: bytes
 
     def header(self, name: str) -> str | None:
-        """The value of a header; lines of the same name are joined."""
+        """Return the value of a header; join lines with the same name by commas."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return ", ".join(values) if values else None
 
@@ -120,7 +120,10 @@ class Response(NamedTuple):
 
 
 def parse_responses(data: bytes, *, head_only: bool = False) -> tuple[list[Response], bytes]:
-    """Take the responses in `data` apart; return what is left: an incomplete one, or frames."""
+    """Parse the responses in `data`; return them and the rest.
+
+    The rest is an incomplete response, or the frames after a 101.
+    """
     responses: list[Response] = []
     while b"\r\n\r\n" in data:
         head, _, rest = data.partition(b"\r\n\r\n")
@@ -129,7 +132,7 @@ def parse_responses(data: bytes, *, head_only: bool = False) -> tuple[list[Respo
         headers = []
         for line in lines:
             name, separator, value = line.partition(": ")
-            assert separator, f"no header: {line!r}"
+            assert separator, f"invalid header line: {line!r}"
             headers.append((name, value))
         status = int(status_line.split(" ")[1])
         response = Response(status, headers, b"")
@@ -166,7 +169,7 @@ def _unchunk(data: bytes) -> tuple[bytes, bytes] | None:
     return None
 
 
-# -- ways in which the same bytes can arrive
+# -- segmentation of received bytes
 
 Delivery = Callable[[Callable[[bytes], None], bytes], None]
 
