@@ -46,6 +46,42 @@ def require_function_or_coroutine_function(name: str, function: Any) -> None:
         )
 
 
+def read_signature(function: Any) -> inspect.Signature | None:
+    """Return the signature of a function; None if it is unknown.
+
+    Builtins may have no signature. Compiled functions may have one without parameters although
+    they take some: mypyc does this for coroutine functions.
+    """
+    try:
+        signature = inspect.signature(function)
+    except ValueError:
+        return None
+    if not signature.parameters and not _is_python(find_innermost(function)):
+        return None
+    return signature
+
+
+def _is_python(function: Any) -> bool:
+    return inspect.isfunction(function) or isinstance(function, type)
+
+
+def find_innermost(function: Any) -> Any:
+    """Return the plain function inside wrappers, partials, methods and callable objects."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif _is_python(function) or not inspect.isfunction(
+            getattr(type(function), "__call__", None)  # noqa: B004 - where an object keeps it
+        ):
+            return function
+        else:
+            function = type(function).__call__
+
+
 def require_parameters(name: str, function: Any, parameters: tuple[str, ...]) -> None:
     """Raise TypeError unless a function can be called with these positional arguments."""
     if not accepts(function, parameters):
@@ -58,9 +94,8 @@ def require_parameters(name: str, function: Any, parameters: tuple[str, ...]) ->
 
 def accepts(function: Any, parameters: tuple[str, ...]) -> bool:
     """Return whether a function can be called with these positional arguments."""
-    try:
-        signature = inspect.signature(function)
-    except ValueError:  # a builtin without a signature
+    signature = read_signature(function)
+    if signature is None:
         return True
     try:
         signature.bind(*parameters)

@@ -93,3 +93,7 @@ class DisconnectedError(SocketError):
 
 class UnsendableResultError(TypeError):
     """The result of a handler cannot be sent as an ack; the text names the value at fault."""
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result

@@ -412,7 +412,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
             encoded = namespace._parser.encode_ack(namespace.name, ack_id, args)
         except (TypeError, ValueError) as error:
             raise UnsendableResultError(
-                f"the handler returned a value that cannot be sent: {error}"
+                f"the handler returned a value that cannot be sent: {error}", result
             ) from None
         if isinstance(encoded, bytes):
             session.send_bare(encoded)

@@ -85,6 +85,10 @@ async def _await(awaitable: Awaitable[Any]) -> None:
     await awaitable
 
 
+async def _await_result(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
 class Dispatch:
     """Runs the handlers of all sockets of a server; sends or reports their results and errors."""
 
@@ -115,13 +119,35 @@ class Dispatch:
                     self._hand_over(result, socket, data[0], ack)
                     return
             if ack is None:
-                return
-            if isinstance(ack, int):
+                if result is not None and isinstance(result, Coroutine):
+                    self._run_compiled(result, socket, data[0], ack)
+            elif isinstance(ack, int):
                 socket._send_ack(ack, result)
+            elif isinstance(result, Coroutine):
+                self._run_compiled(result, socket, data[0], ack)
             elif result is not None or ack is not CONNECTION_RESULT:
                 _share(socket, ack, result)
+        except UnsendableResultError as error:
+            if isinstance(error.result, Coroutine):
+                # Found here only, because a check of each result costs time.
+                self._run_compiled(error.result, socket, data[0], ack)
+            else:
+                self.failed(error, socket, data[0], ack)
         except (Exception, CANCELLED) as error:
             self.failed(error, socket, data[0], ack)
+
+    def _run_compiled(
+        self, coroutine: Coroutine[Any, Any, Any], socket: HandlingSocket, event: Any, ack: Ack
+    ) -> None:
+        """Run the coroutine of a compiled function (mypyc, Cython), which has its own type."""
+        try:
+            result = self.runner.begin(_await_result(coroutine))
+            if result.__class__ is Suspended:
+                self._hand_over(result, socket, event, ack)
+            else:
+                _answer(socket, ack, result)
+        except (Exception, CANCELLED) as error:
+            self.failed(error, socket, event, ack)
 
     def run_coroutine(
         self, coroutine: Coroutine[Any, Any, None], socket: HandlingSocket, event: Any

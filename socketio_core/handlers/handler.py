@@ -5,8 +5,6 @@ The dispatch calls handlers and routes their results.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
 import types
 import typing
@@ -17,7 +15,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union
 import msgspec
 from msgspec import ValidationError, convert
 
-from engineio_core.callbacks import describe_function
+from engineio_core.callbacks import describe_function, find_innermost, read_signature
 from socketio_core.errors import PayloadValidationError
 from socketio_core.misuse import check_runs
 
@@ -120,10 +118,10 @@ class _Signature(NamedTuple):
 
 
 def _read_signature(function: Callable[..., Any], takes_socket: bool) -> _Signature:
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except ValueError:  # a builtin without a signature
+    signature = read_signature(function)
+    if signature is None:
         return _Signature(0, MANY, (), (), Any)
+    parameters = list(signature.parameters.values())
     if takes_socket:
         parameters = _without_socket(function, parameters)
     else:
@@ -256,7 +254,7 @@ def _resolve_type(function: Callable[..., Any], parameter: Parameter) -> Any:
 
 def _evaluate(annotation: str, function: Callable[..., Any], name: str) -> Any:
     """Return the value of an annotation that is text (`from __future__ import annotations`)."""
-    inner = _innermost(function)
+    inner = find_innermost(function)
     try:
         return eval(annotation, getattr(inner, "__globals__", {}), _closure_of(inner))
     except Exception as error:
@@ -284,20 +282,3 @@ def _evaluate_or_none(annotation: str, function: Callable[..., Any], name: str) 
         return _evaluate(annotation, function, name)
     except TypeError:
         return None
-
-
-def _innermost(function: Any) -> Any:
-    """Return the plain function inside wrappers, partials, methods and callable objects."""
-    while True:
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif inspect.ismethod(function):
-            function = function.__func__
-        elif inspect.isfunction(function) or not inspect.isfunction(
-            getattr(type(function), "__call__", None)  # noqa: B004 - where an object keeps it
-        ):
-            return function
-        else:
-            function = type(function).__call__

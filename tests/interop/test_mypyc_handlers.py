@@ -1,0 +1,81 @@
+"""Handlers that mypyc has compiled; the test needs a C compiler."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from socketio_core import SocketServer
+from socketio_core.testing import TestServer
+
+pytestmark = pytest.mark.interop
+
+SOURCE = """
+import asyncio
+from typing import Any
+
+def plain(socket: Any, name: str) -> str:
+    return "hello " + name
+
+async def coroutine(socket: Any, name: str) -> str:
+    return "hello " + name
+
+async def suspending(socket: Any, name: str) -> str:
+    await asyncio.sleep(0)
+    return "hello " + name
+
+class Chat:
+    async def method(self, socket: Any, name: str) -> str:
+        await asyncio.sleep(0)
+        return "hello " + name
+
+    async def __call__(self, socket: Any, name: str) -> str:
+        return "hello " + name
+
+def nested() -> Any:
+    async def inner(socket: Any, name: str) -> str:
+        await asyncio.sleep(0)
+        return "hello " + name
+    return inner
+"""
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
+    """Compile the handlers and import them."""
+    folder = tmp_path_factory.mktemp("compiled")
+    (folder / "compiled_handlers.py").write_text(SOURCE)
+    command = [sys.executable, "-m", "mypyc", "compiled_handlers.py"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (library,) = _libraries(folder)
+    spec = importlib.util.spec_from_file_location("compiled_handlers", library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _libraries(folder: Path) -> list[Path]:
+    return [*folder.glob("compiled_handlers*.so"), *folder.glob("compiled_handlers*.pyd")]
+
+
+async def test_handlers_compiled_by_mypyc_answer(compiled: ModuleType) -> None:
+    io = SocketServer()
+    chat = compiled.Chat()
+    handlers = {
+        "plain": compiled.plain, "coroutine": compiled.coroutine, "method": chat.method,
+        "suspending": compiled.suspending, "object": chat, "nested": compiled.nested(),
+    }  # fmt: skip
+    for name, handler in handlers.items():
+        io.on(name, handler)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answers = {name: await client.emit_with_ack(name, "Ada") for name in handlers}
+    assert answers == dict.fromkeys(handlers, "hello Ada")
