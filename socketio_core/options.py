@@ -129,7 +129,9 @@ class ServerOptions:
     """Whether a namespace made by `of(pattern)` is removed when its last socket leaves."""
 
     serialize_handlers: bool = False
-    """Whether an event waits until the handler of the previous event of its socket has ended."""
+    """Whether an event waits until the handler of the previous event of its socket has ended.
+
+    If the client leaves, the handlers of all its received events run first, then "disconnect"."""
 
     handler_timeout: float | None = None
     """Seconds after which a handler is cancelled, a day at most; None disables the limit."""

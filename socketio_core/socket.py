@@ -18,6 +18,7 @@ from engineio_core.session import Session
 from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
+from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import DisconnectedError, UnsendableResultError
 from socketio_core.generics import Data
 from socketio_core.handlers.dispatch import CONNECTION_RESULT
@@ -323,12 +324,26 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         namespace._forget(self)
         if self._owed is not None:
             self._owed.fail_all()
-        if self._listeners is not None:
-            while self._listeners.queue:
-                self._listeners.queue.popleft()
-                self._event_unqueued()
         if was_connected:
-            self._run_lifecycle("disconnect", reason, description)
+            self._depart(reason, description)
+
+    def _depart(self, reason: str, description: str) -> None:
+        """Run the "disconnect" handlers, after the events that the client sent before it left."""
+        listeners = self._listeners
+        if listeners is not None:
+            if reason == DisconnectReason.SERVER_NAMESPACE_DISCONNECT:
+                # Node: packets that arrived before have no effect after `disconnect`.
+                self.namespace._pipeline.drop(self, listeners)
+            if listeners.is_busy:
+                listeners.departure = (reason, description)
+                return
+        self._run_lifecycle("disconnect", reason, description)
+
+    def _end_departure(self) -> None:
+        listeners = self._need_listeners()
+        departure, listeners.departure = listeners.departure, None
+        if departure is not None:
+            self._run_lifecycle("disconnect", *departure)
 
     def _run_lifecycle(self, event: str, *args: Any) -> None:
         namespace = self.namespace
@@ -378,6 +393,14 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
             self._listeners = SocketListeners(serializes=False)
             self._direct = NO_HANDLERS
         return self._listeners
+
+    def _accepts_events(self) -> bool:
+        if self._state is CONNECTED:
+            return True
+        listeners = self._listeners
+        if listeners is None or listeners.departure is None:
+            return False
+        return listeners.departure[0] != DisconnectReason.SERVER_NAMESPACE_DISCONNECT
 
     def _event_queued(self) -> None:
         self._connection.handler_suspended()

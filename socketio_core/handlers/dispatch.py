@@ -118,14 +118,11 @@ class Dispatch:
                 if result.__class__ is Suspended:
                     self._hand_over(result, socket, data[0], ack)
                     return
-            if ack is None:
-                if result is not None and isinstance(result, Coroutine):
-                    self._run_compiled(result, socket, data[0], ack)
-            elif isinstance(ack, int):
+            if ack is not None and isinstance(ack, int):
                 socket._send_ack(ack, result)
-            elif isinstance(result, Coroutine):
+            elif result is not None and isinstance(result, Coroutine):
                 self._run_compiled(result, socket, data[0], ack)
-            elif result is not None or ack is not CONNECTION_RESULT:
+            elif ack is not None and (result is not None or ack is not CONNECTION_RESULT):
                 _share(socket, ack, result)
         except UnsendableResultError as error:
             if isinstance(error.result, Coroutine):

@@ -5,6 +5,7 @@ The namespace owns the pipeline. Dispatch runs the handlers and routes their res
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
@@ -19,6 +20,8 @@ from socketio_core.handlers.runner import CANCELLED
 from socketio_core.misuse import EMITTED, is_refusal
 from socketio_core.socket_state import SocketState
 
+logger = logging.getLogger("socketio_core")
+
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
 """A middleware and its arguments."""
 
@@ -30,7 +33,8 @@ CONNECTED: Final = SocketState.CONNECTED
 class SocketListeners:
     """The handlers, listeners and waiting events of one socket; created on first use."""
 
-    __slots__ = ("any_outgoing", "is_held", "queue", "registry", "running", "serializes")
+    __slots__ = ("any_outgoing", "departure", "is_held", "queue", "registry", "running",
+                 "serializes")  # fmt: skip
 
     def __init__(self, serializes: bool) -> None:
         self.registry = Registry(LIFECYCLE, takes_socket=False)
@@ -40,11 +44,18 @@ class SocketListeners:
         self.is_held = False
         self.running = 0
         self.queue: deque[tuple[list[Any], int | None]] = deque()
+        # The arguments of "disconnect", which runs after the events that the client has sent
+        self.departure: tuple[str, str] | None = None
 
     @property
     def must_wait(self) -> bool:
         """Whether an event that arrives now must wait."""
         return self.is_held or (self.serializes and self.running > 0)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a received event is waiting, or must end before a later one."""
+        return bool(self.queue) or self.must_wait
 
 
 class PipelineSocket(HandlingSocket, Protocol):
@@ -56,11 +67,17 @@ class PipelineSocket(HandlingSocket, Protocol):
     def _need_listeners(self) -> SocketListeners:
         """Return the listeners of the socket, creating them on first use."""
 
+    def _accepts_events(self) -> bool:
+        """Return whether handlers may run for events that the socket has received."""
+
     def _event_queued(self) -> None:
         """Count a waiting event as a pending handler."""
 
     def _event_unqueued(self) -> None:
         """Stop counting an event that has left the queue."""
+
+    def _end_departure(self) -> None:
+        """Run the "disconnect" handlers: the events of the socket have ended."""
 
 
 @final
@@ -79,11 +96,30 @@ class EventPipeline:
     ) -> None:
         """Dispatch an event, or queue it while earlier events of the socket are pending."""
         listeners = socket._listeners
-        if listeners is not None and (listeners.must_wait or listeners.queue):
+        if listeners is None:
+            self.dispatch_event(socket, data, ack_id)
+        elif listeners.is_busy:
             listeners.queue.append((data, ack_id))
             socket._event_queued()
+        elif listeners.serializes:
+            self._dispatch_serialized(socket, listeners, data, ack_id)
+            self.drain(socket, listeners)
         else:
             self.dispatch_event(socket, data, ack_id)
+
+    def _dispatch_serialized(
+        self,
+        socket: PipelineSocket,
+        listeners: SocketListeners,
+        data: list[Any],
+        ack_id: int | None,
+    ) -> None:
+        """Dispatch an event; its handler counts as running from its first step on."""
+        listeners.running += 1
+        try:
+            self.dispatch_event(socket, data, ack_id)
+        finally:
+            listeners.running -= 1
 
     def dispatch_event(self, socket: PipelineSocket, data: list[Any], ack_id: int | None) -> None:
         """Pass an event to the listeners, through the middlewares, and to the handlers."""
@@ -106,7 +142,7 @@ class EventPipeline:
             if own is None:
                 handler = shared.single.get(data[0])
                 if handler is not None:
-                    # Node ignores an event whose socket has left in the meantime.
+                    # Node ignores an event whose socket a middleware has disconnected.
                     if socket._state is CONNECTED:
                         self._dispatch.run(handler, socket, data, ack_id)
                     return
@@ -120,7 +156,7 @@ class EventPipeline:
         except (Exception, CANCELLED) as error:
             self._dispatch.failed(error, socket, data[0], ack_id)
             return
-        if socket._state is CONNECTED:
+        if socket._accepts_events():
             self._run_handlers(socket, data, ack_id)
 
     def _hold(
@@ -138,6 +174,7 @@ class EventPipeline:
         rest = self._continue(socket, outcome, chain[passed:], data, ack_id)
         own.is_held = True
         self._dispatch.run_coroutine(rest, socket, data[0])
+        self.drain(socket, own)
 
     async def _continue(
         self,
@@ -157,7 +194,7 @@ class EventPipeline:
         except Exception as error:
             self._dispatch.failed(error, socket, data[0], ack_id)
         else:
-            if socket._state is CONNECTED:
+            if socket._accepts_events():
                 self._run_handlers(socket, data, ack_id)
         finally:
             socket._need_listeners().is_held = False
@@ -183,13 +220,27 @@ class EventPipeline:
             self._dispatch.run(handler, socket, data, ack)
 
     def drain(self, socket: PipelineSocket, listeners: SocketListeners) -> None:
-        """Dispatch waiting events until one must wait again."""
+        """Dispatch waiting events until one must wait again; then end a departure."""
         while listeners.queue and not listeners.must_wait:
             data, ack_id = listeners.queue.popleft()
-            if socket._state is CONNECTED:
+            if not socket._accepts_events() or self._dispatch.runner.is_closing:
+                self.drop(socket, listeners)
+            elif listeners.serializes:
+                self._dispatch_serialized(socket, listeners, data, ack_id)
+            else:
                 self.dispatch_event(socket, data, ack_id)
             # After the event: the session may resume reading now, and newer events must not
             # overtake this one.
+            socket._event_unqueued()
+        if listeners.departure is not None and not listeners.is_busy:
+            socket._end_departure()
+
+    def drop(self, socket: PipelineSocket, listeners: SocketListeners) -> None:
+        """Drop the waiting events: the server has disconnected the socket, or stops."""
+        while listeners.queue:
+            data, _ = listeners.queue.popleft()
+            logger.info("event %.100r of socket %s was dropped: the server ended the connection",
+                        data[0], socket.id)  # fmt: skip
             socket._event_unqueued()
 
 

@@ -112,18 +112,26 @@ class Runner:
         caller = current_task()
         tasks = {task for task in self.tasks if task is not caller}
         if tasks and grace > 0:
-            ended = asyncio.ensure_future(asyncio.wait(tasks))
             nap = asyncio.ensure_future(sleep(self._clock(), grace))
-            await asyncio.wait({ended, nap}, return_when=asyncio.FIRST_COMPLETED)
-            ended.cancel()
+            # The end of a handler may start that of the next event.
+            while tasks and not nap.done():
+                ended = asyncio.ensure_future(asyncio.wait(tasks))
+                await asyncio.wait({ended, nap}, return_when=asyncio.FIRST_COMPLETED)
+                ended.cancel()
+                await asyncio.gather(ended, return_exceptions=True)
+                tasks = {task for task in self.tasks if task is not caller}
             nap.cancel()
-            await asyncio.gather(ended, nap, return_exceptions=True)
+            await asyncio.gather(nap, return_exceptions=True)
         self.is_closing = True
         tasks = {task for task in self.tasks if task is not caller}
         tasks |= self._take_idle_tasks()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # The end of a handler may have started the "disconnect" handler of its socket.
+            tasks = {task for task in self.tasks if task is not caller}
+            tasks |= self._take_idle_tasks()
         self.is_closing = False
 
     def _take_idle_tasks(self) -> set[asyncio.Task[None]]:

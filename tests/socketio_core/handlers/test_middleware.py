@@ -249,26 +249,6 @@ async def test_later_events_of_a_socket_wait_while_a_middleware_is_awaited() -> 
     assert seen == [100, 1, 2, 3]
 
 
-async def test_events_that_wait_are_dropped_when_their_socket_leaves() -> None:
-    io = SocketServer()
-    seen: list[int] = []
-    gate = asyncio.Event()
-
-    @io.use_event
-    async def slow(socket: Socket, event: list[Any]) -> None:
-        await gate.wait()
-
-    io.on("x", lambda socket, number: seen.append(number))
-    async with TestServer(io) as server:
-        client = await server.connect()
-        client.emit("x", 1)
-        client.emit("x", 2)
-        client.disconnect()
-        gate.set()
-        await settle()
-    assert seen == []
-
-
 @pytest.mark.parametrize("who", ["a middleware", "a listener"])
 @pytest.mark.parametrize("what", ["a handler", "a middleware"])
 async def test_handler_added_during_an_event_receives_the_event(who: str, what: str) -> None:

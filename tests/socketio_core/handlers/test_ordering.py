@@ -94,26 +94,6 @@ async def test_serialised_handlers_keep_the_order_and_answer_all_acks() -> None:
     assert mine == [0, "end 0", 1, "end 1", 2, "end 2"]
 
 
-async def test_serialized_socket_drops_waiting_events_when_it_leaves() -> None:
-    io = SocketServer(serialize_handlers=True)
-    seen: list[int] = []
-    gate = asyncio.Event()
-
-    @io.on("x")
-    async def handler(socket: Socket, number: int) -> None:
-        seen.append(number)
-        await gate.wait()
-
-    async with TestServer(io) as server:
-        client = await server.connect()
-        for number in range(3):
-            client.emit("x", number)
-        client.disconnect()
-        gate.set()
-        await settle()
-    assert seen == [0]
-
-
 async def test_serialized_handler_may_emit_with_ack_to_its_own_client() -> None:
     io = SocketServer(serialize_handlers=True)
 
