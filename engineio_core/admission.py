@@ -192,7 +192,11 @@ class Admission:
 
     def _check_session(self, request: HttpRequest, sid: str, transport: str) -> None:
         session = self._sessions.get(sid)
-        if session is None:
+        if session is None or (
+            (deadline := session._deadline) is not None
+            and deadline.is_pinged
+            and not session._has_time_left()
+        ):
             raise HandshakeRefusedError(errors.UNKNOWN_SID, {"sid": sid})
         if not request.is_upgrade and session.transport.name != transport:
             context = {

@@ -11,18 +11,20 @@ from collections import deque
 from typing import Any, Protocol, final
 
 from engineio_core.clock import Clock
+from engineio_core.options import MIN_BODY_RATE
 
 
 @final
 class Deadline:
     """An entry of a queue: a session and the time of its next ping or of its overdue pong."""
 
-    __slots__ = ("due", "is_pinged", "session")
+    __slots__ = ("due", "is_pinged", "session", "transferred")
 
     def __init__(self, due: float, session: HeartbeatTarget, *, is_pinged: bool) -> None:
         self.due = due
         self.session: HeartbeatTarget | None = session
         self.is_pinged = is_pinged
+        self.transferred = session._measure_transfer() if is_pinged else 0
 
 
 class HeartbeatTarget(Protocol):
@@ -31,8 +33,9 @@ class HeartbeatTarget(Protocol):
     _deadline: Deadline | None
     """The current deadline of the session, if any."""
 
-    _has_received: bool
-    """Whether a packet has arrived since the last ping; the session sets it to True."""
+    _awaits_packet: bool
+    """Whether the next packet restarts the ping timeout: a ping is sent, nothing has arrived. The
+    heartbeat sets it to True with the ping, and to False with the first packet."""
 
     def _send_ping(self) -> None:
         """Send a ping packet."""
@@ -40,12 +43,17 @@ class HeartbeatTarget(Protocol):
     def _pong_overdue(self) -> None:
         """Close with reason "ping timeout"."""
 
+    def _measure_transfer(self) -> int:
+        """Return a number that grows by each byte of a long transfer that may delay the pong."""
+
 
 @final
 class Heartbeat:
     """Heartbeat of all sessions of an engine.
 
     It sends a ping `interval` seconds after the last pong and waits `timeout` seconds for the next.
+    The first other packet restarts this timeout once, like engine.io 6.6.11. A transfer of at least
+    MIN_BODY_RATE restarts it as well: the pong waits behind a long message.
     """
 
     __slots__ = (
@@ -83,9 +91,33 @@ class Heartbeat:
 
     def pong(self, session: HeartbeatTarget) -> None:
         """Begin the ping interval again; ignore a pong without a ping."""
-        if session._deadline is not None and session._deadline.is_pinged:
+        deadline = session._deadline
+        if deadline is not None and deadline.is_pinged and self.check(session):
             self.stop(session)
             self.start(session)
+
+    def packet_received(self, session: HeartbeatTarget) -> bool:
+        """Restart the ping timeout of a session that awaits a packet.
+
+        Returns False if the timeout is over and the session has closed.
+        """
+        session._awaits_packet = False
+        if not self.check(session):
+            return False
+        self.stop(session)
+        self._await_pong(session, self._clock.time() + self._timeout)
+        return True
+
+    def check(self, session: HeartbeatTarget) -> bool:
+        """Close a session whose pong is overdue, before its timer; return whether it is open."""
+        deadline = session._deadline
+        if deadline is None or not deadline.is_pinged:
+            return deadline is not None
+        now = self._clock.time()
+        if deadline.due < now and not self._is_blocked(now - deadline.due):
+            self.stop(session)
+            self._overdue(session, deadline, now)
+        return session._deadline is not None
 
     def stop(self, session: HeartbeatTarget) -> None:
         """Cancel the deadline of a session."""
@@ -113,36 +145,49 @@ class Heartbeat:
     def _tick(self) -> None:
         now = self._clock.time()
         self._timer = None
-        # After a blocked event loop, pongs may be unread in the kernel: extend all timeouts once.
         planned = min(queue[0].due for queue in (self._to_ping, self._awaiting_pong) if queue)
-        was_blocked = now - planned - self._slack > self._timeout / 2
-        self._close_overdue(now, was_blocked)
+        self._close_overdue(now, self._is_blocked(now - planned))
         self._ping_due(now)
         # A callback may have opened a session, which sets the timer.
         if self._timer is None:
             self._arm()
 
+    def _is_blocked(self, late: float) -> bool:
+        """Return whether the event loop was blocked: pongs may then be unread in the kernel."""
+        return late - self._slack > self._timeout / 2
+
     def _ping_due(self, now: float) -> None:
         queue = self._to_ping
         while queue and queue[0].due <= now:
-            if (session := queue.popleft().session) is not None:
-                session._has_received = False
-                self._await_pong(session, now)
+            deadline = queue.popleft()
+            if (session := deadline.session) is not None:
+                session._awaits_packet = True
+                # From the planned time of the ping: the slack of the timer counts once.
+                due = max(deadline.due, now - self._slack) + self._timeout
+                self._await_pong(session, due)
                 session._send_ping()
 
     def _close_overdue(self, now: float, was_blocked: bool) -> None:
         queue = self._awaiting_pong
         while queue and queue[0].due <= now:
-            session = queue.popleft().session
+            deadline = queue.popleft()
+            session = deadline.session
             if session is None:
                 continue
-            if was_blocked or session._has_received:
-                # Any packet proves that the client is alive: extend its timeout once.
-                session._has_received = False
-                self._await_pong(session, now)
+            if was_blocked:
+                self._await_pong(session, now + self._timeout)
             else:
-                session._pong_overdue()
+                session._deadline = None
+                self._overdue(session, deadline, now)
 
-    def _await_pong(self, session: HeartbeatTarget, now: float) -> None:
-        session._deadline = Deadline(now + self._timeout, session, is_pinged=True)
+    def _overdue(self, session: HeartbeatTarget, deadline: Deadline, now: float) -> None:
+        """Close a session without a pong, or wait on if a transfer delays the pong."""
+        transferred = session._measure_transfer() - deadline.transferred
+        if transferred >= MIN_BODY_RATE * self._timeout:
+            self._await_pong(session, now + self._timeout)
+        else:
+            session._pong_overdue()
+
+    def _await_pong(self, session: HeartbeatTarget, due: float) -> None:
+        session._deadline = Deadline(due, session, is_pinged=True)
         self._awaiting_pong.append(session._deadline)

@@ -32,6 +32,8 @@ GenerateId: TypeAlias = Callable[[HttpRequest], "str | Awaitable[str]"]
 TRANSPORTS: Final = ("polling", "websocket")
 LONGEST_SECONDS: Final = 3600.0
 MAX_SECONDS: Final = 1e9
+# Bytes per second; an upload that is slower is late regardless of its progress.
+MIN_BODY_RATE: Final = 1000
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+|null")
 _DEFAULT_PORT = re.compile(r"http://.*:80|https://.*:443")

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, final
 from engineio_core.callbacks import require_plain_function
 from engineio_core.clock import Clock
 from engineio_core.codec import packet as packets
-from engineio_core.codec.encoded_packet import PING_PACKET, EncodedPacket
+from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError, SessionClosedError
 from engineio_core.heartbeat import Deadline, Heartbeat
 from engineio_core.noop import noop
@@ -64,7 +64,7 @@ class Session:
     """
 
     __slots__ = (
-        "_candidate", "_closing_timer", "_context", "_deadline", "_has_received",
+        "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
         "_is_reading_paused", "_on_binary", "_on_close", "_on_drain", "_on_packet", "_on_text",
         "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken", "_unsent",
         "_upgrade_state", "_waiters", "request", "sid", "state", "transport",
@@ -92,13 +92,13 @@ class Session:
         self._outbox: deque[EncodedPacket] | None = None
         self._outbox_size = 0
         self._waiters: list[Any] | None = None
-        self._taken = 0  # packets that the transport has taken from the outbox
-        # Packets taken and bytes unsent at the last check for progress
+        self._taken = 0  # bytes that the transport has taken from the outbox
+        # Bytes taken and bytes unsent at the last check for progress
         self._unsent = (0, 0)
         self._progress_timer: Any = None
         # Heartbeat, upgrade, end
         self._deadline: Deadline | None = None
-        self._has_received = False
+        self._awaits_packet = False
         is_polling = transport.name == "polling"
         self._upgrade_state = UpgradeState.POLLING if is_polling else UpgradeState.FINAL
         self._candidate: UpgradeCandidate | None = None
@@ -295,7 +295,7 @@ class Session:
                 break
             taken.append(outbox.popleft())
             self._outbox_size -= length
-        self._taken += len(taken)
+            self._taken += length
         return taken
 
     def _transport_writable(self) -> None:
@@ -305,7 +305,7 @@ class Session:
         while outbox and transport.writable:
             packet = outbox.popleft()
             self._outbox_size -= len(packet.payload)
-            self._taken += 1
+            self._taken += len(packet.payload)
             transport.send(packet)
         if not outbox:
             self._outbox_emptied()
@@ -328,7 +328,8 @@ class Session:
         """Receive one text packet. Raises ProtocolError for an invalid packet."""
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
-            self._has_received = True
+            if self._awaits_packet and packet != PONG_PACKET.payload and not self._is_alive():
+                return
             if packet and packet[0] == MESSAGE:
                 # A local name first: an attribute and a call are faster here than a method call on
                 # an instance attribute (benchmarks/tricks.py).
@@ -346,7 +347,8 @@ class Session:
     def _receive_binary(self, data: bytes) -> None:
         """Receive one binary message."""
         if self.state is OPEN:
-            self._has_received = True
+            if self._awaits_packet and not self._is_alive():
+                return
             self._on_binary(data)
 
     def _receive_control(self, text: str) -> None:
@@ -373,7 +375,27 @@ class Session:
         self._is_reading_paused = False
         self.transport.resume_reading()
 
+    def _is_alive(self) -> bool:
+        """Restart the ping timeout; return False if it is over and the session has closed."""
+        return self._context.heartbeat.packet_received(self)
+
+    def _has_time_left(self) -> bool:
+        """Return False if the pong is overdue and the session has closed."""
+        return self._context.heartbeat.check(self)
+
     # -- called by the heartbeat
+
+    def _measure_transfer(self) -> int:
+        """Return a number that grows by each byte of a long transfer that may delay the pong.
+
+        A WebSocket whose client reads slowly is not read either: its pong waits until the client
+        has taken the outbox.
+        """
+        transport = self.transport
+        size = transport.partial_amount()
+        if transport.name == "websocket":
+            size += self._taken - transport.buffered_amount()
+        return size
 
     def _send_ping(self) -> None:
         if self._outbox_size > WATCHED_OUTBOX_SIZE and self._outbox and self.state is OPEN:

@@ -225,6 +225,10 @@ class TestConnection:
         """Return 0: this transport has no buffer."""
         return 0
 
+    def partial_amount(self) -> int:
+        """Return 0: messages arrive whole."""
+        return 0
+
     def close(self) -> bool:
         """End the connection; return True, because no packets are left to fetch."""
         self._end()

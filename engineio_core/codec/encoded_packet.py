@@ -69,5 +69,6 @@ class EncodedPacket(Struct, eq=False):
 
 CLOSE_PACKET: Final = EncodedPacket(b"1")
 PING_PACKET: Final = EncodedPacket(b"2")
+PONG_PACKET: Final = EncodedPacket(b"3")
 PROBE_REPLY_PACKET: Final = EncodedPacket(b"3probe")
 NOOP_PACKET: Final = EncodedPacket(b"6")

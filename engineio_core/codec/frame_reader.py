@@ -120,7 +120,7 @@ class FrameReader:
 
     __slots__ = (
         "_between_messages", "_handler", "_held", "_limit", "_max_size", "_needed", "_pending",
-        "_slow_bytes", "receive_binary", "receive_text", "state",
+        "_slow_bytes", "partial_amount", "receive_binary", "receive_text", "state",
     )  # fmt: skip
 
     def __init__(self, handler: FrameHandler, max_size: int, *, has_extensions: bool) -> None:
@@ -135,13 +135,14 @@ class FrameReader:
         self._needed = 0  # the size of `_pending` in bytes that the next step needs
         self._slow_bytes = 0  # the missing bytes of a frame that began on the slow path
         self._held = -1  # the size of the incomplete fragmented message in bytes, or -1
+        self.partial_amount = 0  # bytes of incomplete frames and fragmented messages, in total
 
     @property
     def has_pending(self) -> bool:
         """Whether the reader keeps bytes: of an incomplete frame, or because it is paused."""
         return self._pending is not None
 
-    def feed(self, data: bytes) -> None:  # noqa: PLR0912 - a call per frame is slower
+    def feed(self, data: bytes) -> None:  # noqa: PLR0912, PLR0915 - a call per frame is slower
         """Read a chunk and deliver the messages that it completes.
 
         Raises ProtocolError for an invalid frame header, and what `listener_failed` raises.
@@ -149,6 +150,7 @@ class FrameReader:
         # hot path: benchmarks/hop_budget.py
         if self._pending is not None:
             self._pending += data
+            self.partial_amount += len(data)
             if len(self._pending) < self._needed:
                 return  # one copy per long message, however small its chunks are
             data = bytes(self._pending)
@@ -265,6 +267,7 @@ class FrameReader:
         """Pass the available bytes of one frame to the slow path; return their end in `data`."""
         stop = min(position + length, len(data))
         self._slow_bytes = length - (stop - position)
+        self.partial_amount += stop - position
         self._held = self._handler.slow_data_received(data[position:stop])
         self._limit = self._max_size if self._held < 0 else -1
         self._advance(
@@ -278,6 +281,7 @@ class FrameReader:
             position = self._feed_slices(data, position)
         if position < len(data):
             self._pending = bytearray(data[position:])
+            self.partial_amount += len(data) - position
 
     def _feed_slices(self, data: bytes, position: int) -> int:
         """Pass bytes to the slow path until the reader is paused; return the first kept position.
@@ -285,6 +289,7 @@ class FrameReader:
         The library inflates all messages of a slice before it returns the first one, and one byte
         may inflate to a thousand; small slices bound that memory.
         """
+        self.partial_amount += len(data) - position
         while position < len(data) and self.state is not ReaderState.PAUSED:
             self._handler.slow_data_received(data[position : position + SLICE])
             position += SLICE

@@ -37,12 +37,11 @@ from engineio_core.http.states import (
     ConnectionState,
 )
 from engineio_core.http.trusted_proxies import TrustedProxies
-from engineio_core.options import EngineOptions
+from engineio_core.options import MIN_BODY_RATE, EngineOptions
 
 logger = logging.getLogger("engineio_core")
 
 LINGER: Final = 2.0  # seconds in which a client can read the response to a refused upload
-MIN_BODY_RATE: Final = 1000  # bytes per second; a slower body is late regardless of its progress
 
 
 class Router(Protocol):
@@ -214,6 +213,7 @@ class HttpConnection(asyncio.Protocol):
             return False
         self._unread = data[stop:]
         self._held = len(self._unread)
+        self._body_size = 0
         self._body = data[end:stop] if "content-length" in headers else None
         keep_alive = "close" not in headers.get("connection", "").lower()
         self._deadline = math.inf
@@ -350,6 +350,11 @@ class HttpConnection(asyncio.Protocol):
     def is_body_read(self) -> bool:
         """Whether the connection has read the whole request."""
         return self.state is not BODY
+
+    @property
+    def body_amount(self) -> int:
+        """The number of bytes of the body that the reader has received."""
+        return self._body_size
 
     def write(self, data: bytes) -> None:
         """Write bytes to the client."""

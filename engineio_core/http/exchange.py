@@ -40,6 +40,10 @@ class Carrier(Protocol):
     def is_body_read(self) -> bool:
         """Whether the connection has read the whole request."""
 
+    @property
+    def body_amount(self) -> int:
+        """The number of bytes of the body that the connection has read."""
+
     def write(self, data: bytes) -> None:
         """Write bytes to the client."""
 
@@ -191,6 +195,11 @@ class Exchange:
         self._carrier.exchange_finished()
 
     # -- the body of the request
+
+    @property
+    def body_amount(self) -> int:
+        """The number of bytes of the body that have arrived."""
+        return self._carrier.body_amount
 
     def read_body(
         self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]

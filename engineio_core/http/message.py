@@ -119,6 +119,10 @@ class Responder(Protocol):
     ) -> None:
         """Collect the body; call `done(body)`, or `too_large()` above `limit` bytes."""
 
+    @property
+    def body_amount(self) -> int:
+        """The number of bytes of the body that have arrived."""
+
     def abort(self) -> None:
         """Abort the connection without a response."""
 

@@ -55,6 +55,12 @@ class Transport(Protocol):
     def buffered_amount(self) -> int:
         """Return the number of bytes that the transport holds and the kernel has not taken."""
 
+    def partial_amount(self) -> int:
+        """Return the number of bytes that have arrived of unfinished messages, in total.
+
+        It grows while a long message arrives; messages that arrive in one piece do not count.
+        """
+
     def close(self) -> bool:
         """Notify the client and close the transport.
 

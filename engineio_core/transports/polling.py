@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from asyncio import CancelledError
 from itertools import chain
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("engineio_core")
 
+# Bytes of a body that may arrive in pieces, so that the pong waits behind it.
+LONG_BODY: Final = 64 * 1024
+
 
 @final
 class PollingTransport:
@@ -40,7 +43,7 @@ class PollingTransport:
 
     __slots__ = (
         "_closed", "_context", "_decorate", "_held_post", "_is_reading_paused", "_poll", "_post",
-        "_undelivered", "_wake_planned", "session",
+        "_posted", "_undelivered", "_wake_planned", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -57,6 +60,7 @@ class PollingTransport:
         self._decorate = decorate
         self._poll: Responder | None = None
         self._post: Responder | None = None
+        self._posted = 0  # bytes of the complete long POSTs
         # While reading is paused: the POST without a response and its undelivered packets
         self._held_post: Responder | None = None
         self._undelivered: Iterator[str | bytes] | None = None
@@ -108,6 +112,8 @@ class PollingTransport:
     def _post_complete(self, body: bytes) -> None:
         responder, self._post = self._post, None
         assert responder is not None, "a body completes once"
+        if len(body) > LONG_BODY:
+            self._posted += len(body)
         self._deliver_all(responder, decode_payload(body))
 
     def _deliver_all(self, responder: Responder, payload: Iterator[str | bytes]) -> None:
@@ -212,6 +218,10 @@ class PollingTransport:
     def buffered_amount(self) -> int:
         """Return 0: the transport has no buffer of its own."""
         return 0
+
+    def partial_amount(self) -> int:
+        """Return the number of bytes of long POSTs and of the current one, in total."""
+        return self._posted + (self._post.body_amount if self._post is not None else 0)
 
     def close(self) -> bool:
         """Send a close packet: immediately if a GET is pending, else with the next GET."""

@@ -260,6 +260,10 @@ class WebSocketTransport(asyncio.Protocol):
         """Return the number of written bytes that the kernel has not taken."""
         return self._batch_size + self._tcp.get_write_buffer_size()
 
+    def partial_amount(self) -> int:
+        """Return the number of bytes of incomplete frames and fragmented messages, in total."""
+        return self._reader.partial_amount
+
     def close(self) -> bool:
         """Begin the close handshake; the session counts as closed immediately."""
         if not self._is_closed():

@@ -8,6 +8,7 @@ from typing import Any, cast
 from .fake_clock import FakeClock
 
 HIGH_WATER = 64 * 1024
+LOW_WATER = 16 * 1024
 SEGMENT = 256 * 1024  # the maximum size of one read of an event loop
 
 
@@ -133,6 +134,15 @@ class FakeTcp(asyncio.Transport):
             self._protocol.resume_writing()
         if self.is_closed:
             self._lose(None)
+        self._clock.run()
+
+    def read_some(self, size: int) -> None:
+        """Let a stalled client read that many bytes."""
+        self.written += self._buffer[:size]
+        del self._buffer[:size]
+        if self._is_writing_paused and len(self._buffer) <= LOW_WATER:
+            self._is_writing_paused = False
+            self._protocol.resume_writing()
         self._clock.run()
 
     def take(self) -> bytes:
