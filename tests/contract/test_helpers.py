@@ -28,12 +28,12 @@ async def test_s145_server_implements_every_helper_that_the_guide_calls(
     hub: HubHarness,
 ) -> None:
     """Each assertion covers one helper that the guide calls but does not define."""
-    client, stranger = await hub.client("7"), await hub.client("8")
+    client, other_user = await hub.client("7"), await hub.client("8")
     admin = await hub.client("1", "admin", "/admin")
     # handleImportStart
     number = (await run_import(client))["importId"]
     # validateImportAccess
-    assert not (await stranger.emit_with_ack("join-import-room", number))["success"]
+    assert not (await other_user.emit_with_ack("join-import-room", number))["success"]
     # getImportStatus
     joined = await client.emit_with_ack("join-import-room", number)
     assert joined["status"]["status"] == "completed"

@@ -203,12 +203,12 @@ async def test_s120_cancel_import_ends_running_and_queued_imports(
 ) -> None:
     client, other_user = await hub.client("7"), await hub.client("8")
     admin = await hub.client("1", "admin")
-    running, waiting, other = [(await start_import(client))["importId"] for _ in range(3)]
+    running, queued, other = [(await start_import(client))["importId"] for _ in range(3)]
     await receive_payload(client, "import-started")
-    for number in (running, waiting):
+    for number in (running, queued):
         assert (await other_user.emit_with_ack("cancel-import", number))["code"] == "NOT_FOUND"
-    assert (await client.emit_with_ack("cancel-import", waiting))["status"] == "cancelled"
-    assert (await receive_payload(client, "import-cancelled"))["importId"] == waiting
+    assert (await client.emit_with_ack("cancel-import", queued))["status"] == "cancelled"
+    assert (await receive_payload(client, "import-cancelled"))["importId"] == queued
     assert (await client.emit_with_ack("cancel-import", str(running)))["success"]
     cancelled = await receive_payload(client, "import-cancelled")
     assert (cancelled["importId"], cancelled["status"], cancelled["code"]) == (
@@ -246,18 +246,18 @@ def record_events(client: TestClient) -> list[tuple[bool, str]]:
 async def test_s120_s141_interruption_is_sent_before_the_disconnect_at_shutdown(
     hub: HubHarness, blocked_importer: BlockedImporter
 ) -> None:
-    """Both contracts report it, for the running and for the queued import."""
+    """Both progress contracts report the interruption of the running and the queued import."""
     client, follower = await hub.client("7"), await hub.client("1", "admin")
     follower.emit("join-progress", "import-1-x")
     running = (await start_import(client, sessionId="import-1-x"))["importId"]
-    waiting = (await start_import(client))["importId"]
+    queued = (await start_import(client))["importId"]
     await receive_payload(client, "import-started")
     received, received_by_follower = record_events(client), record_events(follower)
     await hub.application.shutdown()
     failed = [await receive_payload(client, "import-failed") for _ in range(2)]
     assert [(each["importId"], each["code"]) for each in failed] == [
         (running, "INTERRUPTED"),
-        (waiting, "INTERRUPTED"),
+        (queued, "INTERRUPTED"),
     ]
     error = await receive_payload(follower, "progress-error")
     assert (error["sessionId"], error["status"]) == ("import-1-x", "error")
@@ -270,11 +270,11 @@ async def test_s120_s141_start_import_is_refused_when_the_server_stops(start_hub
     clients = [await hub.client(user) for user in ("7", "8")]
     stopping = asyncio.create_task(hub.application.shutdown())
     await hub.wait_until(lambda: not all(client.connected for client in clients))
-    (left,) = [client for client in clients if client.connected]
-    assert (await start_import(left))["code"] == "UNAVAILABLE"
+    (remaining,) = [client for client in clients if client.connected]
+    assert (await start_import(remaining))["code"] == "UNAVAILABLE"
     await hub.advance(10)
     await stopping
-    assert not left.connected
+    assert not remaining.connected
     assert list((hub.directory / "hub.db.uploads").glob("*")) == []
 
 

@@ -62,11 +62,11 @@ async def test_s057_join_progress_is_refused_when_the_limit_is_reached(
 
 
 async def test_s058_import_of_another_user_is_reported_as_not_found(hub: HubHarness) -> None:
-    owner, stranger = await hub.client("7"), await hub.client("8")
+    owner, other_user = await hub.client("7"), await hub.client("8")
     admin = await hub.client("1", "admin")
     number = (await run_import(owner))["importId"]
-    foreign = await stranger.emit_with_ack("join-import-room", number)
-    assert foreign == await stranger.emit_with_ack("join-import-room", 99_999)
+    foreign = await other_user.emit_with_ack("join-import-room", number)
+    assert foreign == await other_user.emit_with_ack("join-import-room", 99_999)
     assert (foreign["success"], foreign["code"]) == (False, "NOT_FOUND")
     assert (await admin.emit_with_ack("join-import-room", number))["success"]
 
@@ -186,16 +186,16 @@ async def test_s001_s060_join_progress_succeeds_before_the_import_exists(hub: Hu
 async def test_s058_other_users_are_removed_from_the_progress_room_when_the_import_starts(
     hub: HubHarness,
 ) -> None:
-    owner, stranger = await hub.client("7"), await hub.client("8")
+    owner, other_user = await hub.client("7"), await hub.client("8")
     admin = await hub.client("1", "admin")
-    for client in (owner, stranger, admin):
+    for client in (owner, other_user, admin):
         assert (await client.emit_with_ack("join-progress", "import-1-x"))["success"]
     await start_import(owner, sessionId="import-1-x")
     for client in (owner, admin):
         assert (await receive_payload(client, "progress-complete"))["sessionId"] == "import-1-x"
-    await flush_events(stranger)
-    assert not [name for name in received_names(stranger) if name.startswith("progress-")]
-    assert (await stranger.emit_with_ack("join-progress", "import-1-x"))["code"] == "NOT_FOUND"
+    await flush_events(other_user)
+    assert not [name for name in received_names(other_user) if name.startswith("progress-")]
+    assert (await other_user.emit_with_ack("join-progress", "import-1-x"))["code"] == "NOT_FOUND"
 
 
 async def test_s120_progress_status_is_sent_after_a_progress_error(

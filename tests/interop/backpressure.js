@@ -1,6 +1,6 @@
 "use strict";
 // node backpressure.js URL TRANSPORT EVENT
-// Asks for rows with EVENT, counts them, and prints {"rows", "in_order", "disconnects"}.
+// Request rows with EVENT, count them, and print {"rows", "in_order", "disconnects"}.
 const { io } = require("socket.io-client");
 const { report } = require("./harness");
 
@@ -22,4 +22,4 @@ socket.on("row", (number) => {
   rows++;
 });
 socket.on("end", () => finish());
-setTimeout(() => finish("the end did not arrive in time"), 80_000);
+setTimeout(() => finish("no `end` event within 80 s"), 80_000);

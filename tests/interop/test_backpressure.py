@@ -1,4 +1,4 @@
-"""The official client receives bursts that one handler sends at once."""
+"""The official client and handlers that emit many events at once."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def make_server() -> SocketServer:
 @pytest.mark.parametrize("event", ["burst", "drained"])
 def test_burst_of_twenty_megabytes_reaches_the_official_client(transport: str, event: str) -> None:
     with serving(make_server()) as (url, _):
-        (seen,) = run_node("backpressure.js", url, transport, event)
-    assert seen == {"rows": ROWS, "in_order": True, "disconnects": []}
+        (report,) = run_node("backpressure.js", url, transport, event)
+    assert report == {"rows": ROWS, "in_order": True, "disconnects": []}
