@@ -21,6 +21,7 @@ NODE = (
     "benchmarks/test_servers.py",
     "contract/test_front_end_wrapper.py",
     "hextrackr_server/http/test_express_shim.py",
+    "interop/test_backpressure.py",
     "interop/test_engine_client.py",
     "interop/test_import_live.py",
     "interop/test_recovery.py",
@@ -31,6 +32,7 @@ POSTGRES = ("hextrackr_server/postgres",)
 #: Tests that `make quick` leaves to `make test`.
 SLOW = (
     "conformance/test_our_echo_servers.py",
+    "interop/test_mypyc_handlers.py",
     "interop/test_python_socketio_client.py",
     "packaging/test_installation.py",
 )
