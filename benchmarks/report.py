@@ -81,7 +81,7 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
         "lowest and the highest round. Floor: a minimal uvloop server that sends precomputed "
         "replies; lower is better. "
         f"Measured by `{command}` on {machine['cores']} cores ({machine['cpu']}), Linux "
-        f"{machine['kernel']}, Python {machine['python']} (the fastest one installed), "
+        f"{machine['kernel']}, Python {machine['python']} (the fastest installed version), "
         f"Node {machine['node']}, socket.io {machine['socket.io']}, "
         f"python-socketio {machine['python-socketio']}; commit {machine['commit']}.",
     ]
