@@ -48,7 +48,7 @@ from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.ids import generate_id
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
-from engineio_core.transports.interface import NULL_LISTENER, Transport
+from engineio_core.transports.interface import NULL_LISTENER, Abortable, Transport
 from engineio_core.transports.polling import PollingTransport, disable_xss_filter
 from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.transports.websocket_handshake import (
@@ -107,6 +107,7 @@ class BaseEngine:
         self._is_closing = False
         self._clock = clock
         self._context: SessionContext | None = None
+        self._upgraded: set[Abortable] = set()  # the open TCP connections of WebSockets
         self._admission = Admission(self.options, self.sessions, self)
         self._hooks: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
         self._files: Callable[[Exchange], bool] | None = None
@@ -365,7 +366,7 @@ class BaseEngine:
             options = self.options
             heartbeat = Heartbeat(clock, options.ping_interval, options.ping_timeout)
             self._context = SessionContext(
-                options, clock, heartbeat, self._session_ended, _make_future
+                options, clock, heartbeat, self._session_ended, _make_future, self._upgraded
             )
         return self._context
 

@@ -9,8 +9,9 @@ import asyncio
 import logging
 from pathlib import Path
 from ssl import SSLContext
+from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from engineio_core.callbacks import (
     accepts,
@@ -25,6 +26,13 @@ from engineio_core.http.listener import Listener, Tls, open_listener, run, wait_
 from engineio_core.options import EngineOptions
 
 logger = logging.getLogger("engineio_core")
+
+# Seconds that clients have at a shutdown to close their connections, and seconds between two looks
+# at the connections.
+CLOSING_TIME: Final = 1.0
+CLOSING_INTERVAL: Final = 0.005
+# Iterations of uvloop from an abort to the end of the handle.
+ABORT_ITERATIONS: Final = 3
 
 
 class Engine(BaseEngine):
@@ -126,7 +134,11 @@ class Engine(BaseEngine):
             listener.reload_tls()
 
     async def shutdown(self) -> None:
-        """Stop accepting connections, close all sessions, and shut the mounted application down."""
+        """Stop accepting connections, close all sessions, and shut the mounted application down.
+
+        Clients get one second to receive their last bytes and to close; the connections that are
+        then open are aborted.
+        """
         self._is_closing = True
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
@@ -135,6 +147,8 @@ class Engine(BaseEngine):
         # uvloop writes at the end of a loop iteration: send the close packets before it stops.
         for _ in range(2):
             await asyncio.sleep(0)
+        if listeners:
+            await self._end_connections()
         if self._asgi is not None:
             await self._asgi.shut_down()
 
@@ -169,6 +183,21 @@ class Engine(BaseEngine):
         super().close()
         for connection in list(self._connections):
             connection.close_if_idle()
+
+    async def _end_connections(self) -> None:
+        """Wait until all TCP connections have ended; abort those that stay open.
+
+        An event loop that stops with open connections leaks them.
+        """
+        connections, upgraded = self._connections, self._upgraded
+        stop = monotonic() + CLOSING_TIME
+        # Polling saves a call for each client that leaves while the engine runs.
+        while (connections or upgraded) and monotonic() < stop:  # noqa: ASYNC110
+            await asyncio.sleep(CLOSING_INTERVAL)
+        for tcp in [*(connection.tcp for connection in connections), *upgraded]:
+            tcp.abort()
+        for _ in range(ABORT_ITERATIONS):
+            await asyncio.sleep(0)
 
     def _make_connection(self) -> HttpConnection:
         """Return the protocol of one TCP connection: the factory for `loop.create_server`."""

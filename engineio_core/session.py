@@ -28,7 +28,7 @@ from engineio_core.session_state import (
     UpgradeEvent,
     UpgradeState,
 )
-from engineio_core.transports.interface import CandidateTransport, Transport
+from engineio_core.transports.interface import Abortable, CandidateTransport, Transport
 from engineio_core.upgrade import UpgradeCandidate
 
 logger = logging.getLogger("engineio_core")
@@ -49,6 +49,7 @@ class SessionContext(NamedTuple):
     heartbeat: Heartbeat
     ended: Callable[[Session, CloseReason, str], None]
     make_future: Callable[[], Any]
+    upgraded: set[Abortable]
 
 
 @final

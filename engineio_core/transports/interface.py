@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from engineio_core.options import EngineOptions
 
 
+class Abortable(Protocol):
+    """A TCP connection that can be aborted."""
+
+    def abort(self) -> None:
+        """Close immediately; unsent bytes are dropped."""
+
+
 class TransportContext(Protocol):
     """The shared objects of an engine that its transports use."""
 
@@ -23,6 +30,10 @@ class TransportContext(Protocol):
     @property
     def clock(self) -> Clock:
         """The clock of all timers."""
+
+    @property
+    def upgraded(self) -> set[Abortable]:
+        """The open TCP connections of WebSockets."""
 
 
 class Transport(Protocol):

@@ -56,6 +56,7 @@ class WebSocketTransport(asyncio.Protocol):
         max_size = options.max_http_buffer_size
         self._tcp = tcp
         self._context = context
+        context.upgraded.add(tcp)
         self._closing_timer: Any = None
         # Reading
         self._reader = FrameReader(self, max_size, has_extensions=bool(extensions))
@@ -109,6 +110,7 @@ class WebSocketTransport(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Report the end of the TCP connection."""
+        self._context.upgraded.discard(self._tcp)
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None

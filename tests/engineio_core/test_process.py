@@ -41,7 +41,9 @@ def free_port() -> int:
 async def test_echo_example_serves_and_exits_cleanly(number: signal.Signals) -> None:
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(EXAMPLE), "--port", str(port), "--ping-interval", "5",
+        # Development mode reports each transport that the event loop leaves open.
+        sys.executable, "-X", "dev", "-W", "error",
+        str(EXAMPLE), "--port", str(port), "--ping-interval", "5",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -50,6 +50,7 @@ class Stage:
             Heartbeat(clock, 25, 20),
             lambda session, reason, description: self.ended.append(reason),
             lambda: asyncio.get_running_loop().create_future(),
+            set(),
         )
         self.session = Session("sid", None, self.transport, context)
 

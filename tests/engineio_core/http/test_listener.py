@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engineio_core import Session
+from engineio_core import Session, server
 from engineio_core.transports.websocket import WebSocketTransport
 from tests.engineio_core.http.support import POLLING, Client, check_echo, connect, echo_engine
 from tests.helpers.wire import CLOSE, TEXT, client_frame, http_request, text_frame
@@ -246,6 +246,53 @@ def test_shutdown_notifies_all_clients(run: Callable[[Any], None]) -> None:
         with pytest.raises(ConnectionError):
             await connect(listener.port)
         for client in (websocket, poll, idle):
+            await client.close()
+
+    run(case())
+
+
+def test_shutdown_waits_until_the_clients_have_closed(
+    run: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CLOSING_TIME", 60.0)
+
+    async def case() -> None:
+        engine = echo_engine()
+        listener = await engine.listen()
+        websocket = await connect(listener.port)
+        await websocket.upgrade()
+        await websocket.frame()
+
+        async def close() -> None:
+            assert (await websocket.frame()).opcode == CLOSE
+            assert engine._upgraded
+            await websocket.close()
+
+        await asyncio.gather(engine.shutdown(), close())
+        assert not engine._upgraded
+
+    run(case())
+
+
+def test_shutdown_aborts_clients_that_do_not_close(
+    run: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "CLOSING_TIME", 0.02)
+
+    async def case() -> None:
+        engine = echo_engine()
+        listener = await engine.listen()
+        websocket, upload = [await connect(listener.port) for _ in range(2)]
+        await websocket.upgrade()
+        await websocket.frame()
+        sid = (await upload.get(POLLING)).text.split('"')[3]
+        head = http_request("POST", f"{POLLING}&sid={sid}", {"Content-Length": "9"})
+        upload.writer.write(head + b"4a")
+        await asyncio.sleep(0.01)
+        await engine.shutdown()
+        assert not engine._connections
+        assert not engine._upgraded
+        for client in (websocket, upload):
             await client.close()
 
     run(case())

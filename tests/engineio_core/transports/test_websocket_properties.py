@@ -74,6 +74,7 @@ def run_transport(pieces: list[bytes]) -> Outcome:
         Heartbeat(clock, 25, 20),
         lambda *_: None,
         lambda: None,
+        set(),
     )
     tcp = FakeTcp(clock)
     transport = WebSocketTransport(tcp, context)
