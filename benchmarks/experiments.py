@@ -69,7 +69,7 @@ class Figure:
     base: str = "Node"
 
 
-def _of(*peers: Peer) -> tuple[Contender, ...]:
+def _contenders(*peers: Peer) -> tuple[Contender, ...]:
     names = {
         NODE.command: "Node",
         PYTHON_SOCKETIO.command: "python-socketio",
@@ -84,18 +84,18 @@ def _of(*peers: Peer) -> tuple[Contender, ...]:
     return tuple(Contender((names | short)[peer.command], peer) for peer in peers)
 
 
-_PYTHON = _of(PYTHON_SOCKETIO)
-_FLOOR = _of(FLOOR)
-_BOTH_HANDLERS = _of(OURS_SYNC, OURS_ASYNC, NODE)
-_ONE_HANDLER = _of(OURS_ASYNC, NODE)
-_LEAN_AND_FULL = _of(OURS_FULL, OURS_ASYNC)
+_PYTHON = _contenders(PYTHON_SOCKETIO)
+_FLOOR = _contenders(FLOOR)
+_BOTH_HANDLERS = _contenders(OURS_SYNC, OURS_ASYNC, NODE)
+_ONE_HANDLER = _contenders(OURS_ASYNC, NODE)
+_LEAN_AND_FULL = _contenders(OURS_FULL, OURS_ASYNC)
 
 
-def _deflate(contender: Contender) -> Contender:
+def _with_deflate(contender: Contender) -> Contender:
     return Contender(contender.name, contender.peer.with_flags("--deflate"))
 
 
-def _binary(ack_id: int) -> bytes:
+def _make_binary_event(ack_id: int) -> bytes:
     return wire.binary_event_frames("echo", 4096, ack_id)
 
 
@@ -133,11 +133,13 @@ EXPERIMENTS = (
     Experiment(f"{BROADCAST_500} (--full)", lambda: Broadcasts(500), _LEAN_AND_FULL),
     Experiment("payload of 1 KiB", lambda: EventsWithAck(50, 8, size=1024), _ONE_HANDLER),
     Experiment("payload of 16 KiB", lambda: EventsWithAck(50, 8, size=16384), _ONE_HANDLER),
-    Experiment("binary of 4 KiB", lambda: EventsWithAck(50, 8, make_frame=_binary), _ONE_HANDLER),
+    Experiment(
+        "binary of 4 KiB", lambda: EventsWithAck(50, 8, make_frame=_make_binary_event), _ONE_HANDLER
+    ),
     Experiment(
         "permessage-deflate, 2 KiB",
         lambda: EventsWithAck(50, 8, size=2048, deflate=True),
-        tuple(_deflate(contender) for contender in _ONE_HANDLER),
+        tuple(_with_deflate(contender) for contender in _ONE_HANDLER),
     ),
     Experiment("official client: event with ack", lambda: OfficialClient("echo", 50), _ONE_HANDLER),
     Experiment(
@@ -154,7 +156,10 @@ EXPERIMENTS = (
     ),
     *(
         Experiment(
-            f"{name}, Python 3.13", workload, _of(OURS_313, OURS_ASYNC, NODE), only_full=True
+            f"{name}, Python 3.13",
+            workload,
+            _contenders(OURS_313, OURS_ASYNC, NODE),
+            only_full=True,
         )
         for name, workload in (
             (ACK_8, lambda: EventsWithAck(50, 8)),

@@ -14,7 +14,7 @@ import sys
 #: A Python replaces the first one if it needs at most this share of its time.
 CLEARLY_FASTER = 0.93
 ROUNDS = 5
-TIME = """
+TIMED_CODE = """
 import sys, timeit
 if sys.version_info < (3, 11): sys.exit(1)
 work = '''
@@ -29,10 +29,12 @@ print(min(timeit.repeat("run()", work, number=1, repeat=15)))
 """
 
 
-def time_of(python: str) -> float:
+def measure_python(python: str) -> float:
     """Return the seconds that a Python needs for server-like work; infinity if it cannot run it."""
     try:
-        done = subprocess.run([python, "-c", TIME], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [python, "-c", TIMED_CODE], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return float("inf")
     return float(done.stdout)
@@ -41,7 +43,7 @@ def time_of(python: str) -> float:
 def fastest(pythons: list[str]) -> str:
     """Return the fastest Python, or the first one if no other is clearly faster."""
     # The Pythons take turns, because another program may disturb a single measurement.
-    rounds = [[time_of(python) for python in pythons] for _ in range(ROUNDS)]
+    rounds = [[measure_python(python) for python in pythons] for _ in range(ROUNDS)]
     seconds = [min(column) for column in zip(*rounds, strict=True)]
     best = min(seconds)
     return pythons[0 if best > seconds[0] * CLEARLY_FASTER else seconds.index(best)]

@@ -173,11 +173,11 @@ def memory_bytes(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-def raise_file_limit(wanted: int = 16_000) -> None:
+def raise_file_limit(minimum: int = 16_000) -> None:
     """Raise the limit of open files for this process and the servers that it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < minimum:
+        limit = minimum if hard == resource.RLIM_INFINITY else min(minimum, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 

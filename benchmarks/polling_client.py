@@ -37,7 +37,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail the request in flight."""
         if self._reply is not None and not self._reply.done():
-            self._reply.set_exception(ServerFailedError("the server closed instead of answering"))
+            self._reply.set_exception(ServerFailedError("the server closed without a response"))
 
     def data_received(self, data: bytes) -> None:
         """Buffer a part of a response, and complete the future when the response is whole."""
@@ -63,7 +63,8 @@ class HttpConnection(asyncio.Protocol):
         if b" 200 " in head[:16]:
             reply.set_result(body)
         else:
-            reply.set_exception(ServerFailedError(f"{head[:40]!r} {body[:80]!r}"))
+            received = f"{head[:40]!r} {body[:80]!r}"
+            reply.set_exception(ServerFailedError(f"expected status 200, got {received}"))
 
 
 def _join_chunks(data: bytes) -> bytes:

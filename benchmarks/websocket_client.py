@@ -174,9 +174,9 @@ async def open_client(port: int, *, deflate: bool = False) -> WebSocketClient:
 async def open_clients(port: int, count: int, *, deflate: bool = False) -> list[WebSocketClient]:
     """Open `count` clients, at most 64 at a time."""
     clients: list[WebSocketClient] = []
-    at_once = 64
-    for start in range(0, count, at_once):
-        group = [open_client(port, deflate=deflate) for _ in range(min(at_once, count - start))]
+    group_size = 64
+    for start in range(0, count, group_size):
+        group = [open_client(port, deflate=deflate) for _ in range(min(group_size, count - start))]
         clients += await asyncio.gather(*group)
     return clients
 

@@ -262,18 +262,18 @@ class Broadcasts(ClosedLoop):
 
     async def measure(self, server: Server, seconds: float) -> Sample:
         """Broadcast for `seconds` after a warm-up."""
-        await self._broadcast_for(WARM_UP, least=1)
+        await self._broadcast_for(WARM_UP, min_broadcasts=1)
         tally = self.tally
         tally.latencies.clear()
         counted, cpu, began = tally.messages, server.cpu_seconds(), perf_counter()
-        await self._broadcast_for(seconds, least=2)
+        await self._broadcast_for(seconds, min_broadcasts=2)
         messages, cpu = tally.messages - counted, server.cpu_seconds() - cpu
         return _summarize(tally, messages, perf_counter() - began, cpu)
 
-    async def _broadcast_for(self, seconds: float, least: int) -> None:
+    async def _broadcast_for(self, seconds: float, min_broadcasts: int) -> None:
         end = perf_counter() + seconds
         sent = 0
-        while sent < least or perf_counter() < end:
+        while sent < min_broadcasts or perf_counter() < end:
             sent += 1
             self._missing = len(self.clients) + 1
             self._done = asyncio.get_running_loop().create_future()
@@ -359,19 +359,19 @@ class PollingRounds:
 class Connects:
     """Connects: a message is one connection that joins the namespace and closes cleanly."""
 
-    def __init__(self, *, by_polling: bool = False, most: int = 2000) -> None:
+    def __init__(self, *, by_polling: bool = False, max_connects: int = 2000) -> None:
         self._by_polling = by_polling
-        self._most = most
+        self._max_connects = max_connects
 
     async def prepare(self, server: Server) -> None:
         """Warm up the server with 64 connections."""
         await self._connect_many(server, 64, Tally())
 
     async def measure(self, server: Server, seconds: float) -> Sample:
-        """Connect for `seconds`, but not more than about `most` times."""
+        """Connect for `seconds`, but not more than about `max_connects` times."""
         tally = Tally()
         cpu, began = server.cpu_seconds(), perf_counter()
-        while perf_counter() - began < seconds and tally.messages < self._most:
+        while perf_counter() - began < seconds and tally.messages < self._max_connects:
             await self._connect_many(server, 3 * CONCURRENT_CONNECTS, tally)
         took = perf_counter() - began
         await asyncio.sleep(0.05)  # the server may still process the last disconnects

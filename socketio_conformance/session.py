@@ -111,7 +111,7 @@ async def _play_in_parallel(plan: Plan, watch: Callable[[Result], None]) -> list
     results: list[Result] = []
     is_stopped = False
 
-    async def one(dialogue: Dialogue, endpoint: Endpoint) -> None:
+    async def play_one(dialogue: Dialogue, endpoint: Endpoint) -> None:
         nonlocal is_stopped
         async with gate:
             if is_stopped:
@@ -123,7 +123,7 @@ async def _play_in_parallel(plan: Plan, watch: Callable[[Result], None]) -> list
 
     async with asyncio.TaskGroup() as group:
         for dialogue, endpoint in plan.pairs:
-            group.create_task(one(dialogue, endpoint), name=dialogue.name)
+            group.create_task(play_one(dialogue, endpoint), name=dialogue.name)
     return results
 
 

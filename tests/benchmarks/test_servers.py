@@ -69,8 +69,8 @@ class Client:
 
 async def test_servers_behave_alike(server: Server) -> None:
     url = f"ws://127.0.0.1:{server.port}/socket.io/?EIO=4&transport=websocket"
-    async with connect(url) as one, connect(url) as other:
-        first, second = Client(one), Client(other)
+    async with connect(url) as first_connection, connect(url) as second_connection:
+        first, second = Client(first_connection), Client(second_connection)
         opened = await first.open()
         await second.open()
         assert (opened["pingInterval"], opened["pingTimeout"]) == (25000, 20000)
