@@ -23,9 +23,11 @@ MANY: Final = 1_000_000  # the number of arguments that `*args` accepts
 _MISSING_FIELD: Final = re.compile("Object missing required field `(.+)`")
 NOT_A_SOCKET: Final = frozenset({
     "sid", "environ", "auth", "data", "payload", "message", "msg", "body", "event", "name",
-    "reason", "args",
+    "reason", "args", "id", "room", "text", "value", "json", "request", "ack", "callback", "cb",
 })  # fmt: skip
 """Names of a first parameter without annotation that show that the socket was forgotten."""
+_CALLBACKS: Final = frozenset({"ack", "callback", "cb"})
+"""Names of a last parameter without annotation that is meant as Node's callback for the ack."""
 
 
 class HandlerSocket:
@@ -79,10 +81,10 @@ class Handler:
         try:
             for index, kind in self._checks:
                 if index < given:
-                    args[index] = convert(args[index], kind)
+                    args[index] = convert(args[index], kind, str_keys=True)
             if self._signature.rest is not Any:
                 for index in range(len(self._signature.kinds), given):
-                    args[index] = convert(args[index], self._signature.rest)
+                    args[index] = convert(args[index], self._signature.rest, str_keys=True)
         except ValidationError as error:
             raise self._unfit(index, error) from None
         return args
@@ -126,6 +128,14 @@ def _read_signature(function: Callable[..., Any], takes_socket: bool) -> _Signat
         parameters = _without_socket(function, parameters)
     else:
         _refuse_socket(function, parameters)
+    if takes_socket:
+        _refuse_second_socket(function, parameters)
+    last = parameters[-1] if parameters else None
+    if last is not None and last.name in _CALLBACKS and last.annotation is Parameter.empty:
+        raise TypeError(
+            f"{describe_function(function)} must not take a callback, got the parameter "
+            f"{last.name!r}: return the value of the ack"
+        )
     least, most, rest = 0, 0, Any
     names: list[str] = []
     kinds: list[Any] = []
@@ -180,20 +190,33 @@ def _without_socket(function: Callable[..., Any], parameters: list[Parameter]) -
     return parameters[1:]
 
 
+def _refuse_second_socket(function: Callable[..., Any], parameters: list[Parameter]) -> None:
+    """Raise TypeError for a socket that is not the first parameter."""
+    for parameter in parameters:
+        if _is_socket(parameter):
+            raise TypeError(
+                f"{describe_function(function)} must take the socket as its first parameter only, "
+                f"got {parameter}: move it to the front"
+            )
+
+
+def _is_socket(parameter: Parameter) -> bool:
+    """Return whether a parameter has the type of a socket, or the name without a type."""
+    annotation = parameter.annotation
+    if annotation is Parameter.empty:
+        return parameter.name == "socket"
+    if isinstance(annotation, str):
+        return re.search(r"\bSocket\b", annotation) is not None
+    annotation = typing.get_origin(annotation) or annotation
+    return isinstance(annotation, type) and _is_subclass(annotation, HandlerSocket)
+
+
 def _refuse_socket(function: Callable[..., Any], parameters: list[Parameter]) -> None:
     """Raise TypeError for a first parameter that is a socket, where handlers take none."""
     if not parameters:
         return
     first = parameters[0]
-    annotation = first.annotation
-    if annotation is Parameter.empty:
-        is_socket = first.name == "socket"
-    elif isinstance(annotation, str):
-        is_socket = re.search(r"\bSocket\b", annotation) is not None
-    else:
-        annotation = typing.get_origin(annotation) or annotation
-        is_socket = isinstance(annotation, type) and _is_subclass(annotation, HandlerSocket)
-    if is_socket:
+    if _is_socket(first):
         raise TypeError(
             f"{describe_function(function)} must not take the socket: functions registered with "
             "a socket, and those of server events, are called without it; "
@@ -247,7 +270,8 @@ def _resolve_type(function: Callable[..., Any], parameter: Parameter) -> Any:
         why = str(error).rpartition("\n\n")[2]
         raise TypeError(
             f"{describe_function(function)}: payloads cannot be checked against the type of "
-            f"{parameter.name!r}, {annotation!r} ({why})"
+            f"{parameter.name!r}, {annotation!r} ({why}): use a dataclass, a TypedDict, a "
+            "msgspec.Struct or a built-in type, or dict and a check in the handler"
         ) from None
     return annotation
 

@@ -483,7 +483,7 @@ def wsgi(environ: Any, start_response: Any) -> list[bytes]:
 
 
 @pytest.mark.parametrize("app", [Application, wsgi, generate, lambda scope: wsgi])
-def test_mount_rejects_what_cannot_be_called_as_an_asgi_application(app: Any) -> None:
+def test_mount_rejects_an_object_that_cannot_be_called_with_three_arguments(app: Any) -> None:
     with pytest.raises(TypeError, match="ASGI application"):
         Engine().mount(app)
 

@@ -1119,7 +1119,7 @@ def test_clock_without_timers_is_refused(clock: Any) -> None:
 
 
 @pytest.mark.parametrize("io", [None, 5, SocketServer])
-def test_test_server_refuses_what_is_not_a_server(io: Any) -> None:
+def test_test_server_refuses_another_object(io: Any) -> None:
     with pytest.raises(TypeError, match="TestServer must receive a SocketServer, got"):
         TestServer(io)
 

@@ -243,9 +243,7 @@ class UntaggedToo(msgspec.Struct):
     b: int
 
 
-@pytest.mark.parametrize(
-    "kind", [Custom, list[Custom], dict[str, Custom], Untagged | UntaggedToo, Socket]
-)
+@pytest.mark.parametrize("kind", [Custom, list[Custom], dict[str, Custom], Untagged | UntaggedToo])
 def test_type_that_nothing_can_be_checked_against_is_refused_at_once(kind: Any) -> None:
     def handler(socket: Socket, payload: Any) -> None:
         pass
@@ -254,6 +252,40 @@ def test_type_that_nothing_can_be_checked_against_is_refused_at_once(kind: Any) 
     with pytest.raises(TypeError, match="payloads cannot be checked against") as refused:
         SocketServer().on("x", handler)
     assert "\n" not in str(refused.value)
+    assert ": use a dataclass" in str(refused.value)
+
+
+async def test_keys_of_json_objects_are_converted_to_the_type_of_the_keys() -> None:
+    io = SocketServer()
+
+    @io.on("counts")
+    def total(socket: Socket, counts: dict[int, int]) -> int:
+        return sum(key * value for key, value in counts.items())
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("counts", {"2": 3, "10": 1}) == 16
+        assert (await client.emit_with_ack("counts", {"a": 3}))["code"] == "VALIDATION_ERROR"
+
+
+def test_second_socket_parameter_is_refused() -> None:
+    def typed(first: Socket, second: Socket) -> None:
+        pass
+
+    def swapped(order: Any, socket: Socket) -> None:
+        pass
+
+    for function in (typed, swapped, lambda order, socket: None):
+        with pytest.raises(TypeError, match=r"first parameter only, .*: move it to the front"):
+            SocketServer().on("x", function)
+
+
+@pytest.mark.parametrize("function", [
+    lambda socket, data, callback: None, lambda socket, ack: None, lambda socket, cb=None: None,
+])  # fmt: skip
+def test_callback_parameter_is_refused(function: Any) -> None:
+    with pytest.raises(TypeError, match=r"must not take a callback, .*: return the value"):
+        SocketServer().on("x", function)
 
 
 def test_function_without_a_socket_parameter_is_refused() -> None:
