@@ -1033,12 +1033,20 @@ async def test_connection_handler_that_raises_the_builtin_refusal_disconnects_th
         assert not io.sockets
 
 
-async def test_connection_handler_that_returns_an_unawaited_check_disconnects_the_socket() -> None:
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_connection_handler_that_returns_an_unawaited_check_disconnects_the_socket(
+    is_late: bool,
+) -> None:
     io = SocketServer()
+
+    async def check() -> bool:
+        return False
 
     @io.on("connect")
     async def forget_to_await(socket: Socket) -> Any:
-        return async_callback()
+        if is_late:
+            await asyncio.sleep(0)
+        return check()
 
     async with TestServer(io) as server:
         client = await server.connect()
