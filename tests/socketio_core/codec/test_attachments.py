@@ -1,4 +1,4 @@
-"""Placeholders and attachments, and the plain forms of values."""
+"""Placeholders, attachments and the plain forms of values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from socketio_core.errors import PacketError
 PLACEHOLDER = {"_placeholder": True, "num": 0}
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = "red"
 
 
@@ -55,7 +55,7 @@ def nested(levels: int) -> Any:
 # -- attachments
 
 
-def test_attachments_are_numbered_in_the_order_in_which_they_stand() -> None:
+def test_attachments_are_numbered_in_the_order_of_the_data() -> None:
     collector = Attachments(10)
     tree = to_plain({"b": [b"1", {"c": bytearray(b"2")}], "a": memoryview(b"3")}, collector.convert)
     placeholders = [{"_placeholder": True, "num": number} for number in range(3)]
@@ -63,19 +63,19 @@ def test_attachments_are_numbered_in_the_order_in_which_they_stand() -> None:
     assert collector.found == [b"1", b"2", b"3"]
 
 
-def test_binary_inside_of_objects_is_found() -> None:
+def test_binary_inside_objects_is_extracted() -> None:
     collector = Attachments(10)
     data = [Row(1, b"1"), Point(2, [b"2"]), (b"3",)]
     assert to_plain(data, collector.convert)[0] == {"id": 1, "file": PLACEHOLDER}
     assert collector.found == [b"1", b"2", b"3"]
 
 
-def test_one_attachment_too_many_is_refused() -> None:
+def test_attachments_above_the_limit_are_refused() -> None:
     with pytest.raises(ValueError, match="must not carry more than 1 attachments"):
         to_plain([b"1", b"2"], Attachments(1).convert)
 
 
-def test_reconstruction_puts_attachments_where_their_placeholders_stand() -> None:
+def test_reconstruct_replaces_placeholders_with_attachments() -> None:
     tree = ["x", PLACEHOLDER, {"a": [PLACEHOLDER], "b": {"_placeholder": True, "num": 1}}, [], {}]
     reconstruct(tree, [b"0", b"1"])
     assert tree == ["x", b"0", {"a": [b"0"], "b": b"1"}, [], {}]
@@ -100,7 +100,7 @@ def test_placeholder_without_a_number_is_refused() -> None:
         reconstruct([{"_placeholder": True}], [b"0"])
 
 
-def test_depth_does_not_trouble_reconstruction() -> None:
+def test_reconstruct_accepts_any_depth() -> None:
     tree: list[Any] = [PLACEHOLDER]
     for _ in range(10_000):
         tree = [tree]
@@ -123,7 +123,7 @@ def test_depth_does_not_trouble_reconstruction() -> None:
         (time(1, 2, 3), "01:02:03"),
     ],
 )
-def test_times_are_written_as_javascript_writes_a_date(moment: Any, text: str) -> None:
+def test_times_are_formatted_as_in_javascript(moment: Any, text: str) -> None:
     assert plain([moment]) == [text]
 
 
@@ -145,7 +145,7 @@ def test_float_keys_are_written_as_in_javascript(number: float, text: str) -> No
     assert plain([{number: 1}]) == [{text: 1}]
 
 
-def test_moment_beyond_the_calendar_is_refused() -> None:
+def test_datetime_outside_the_calendar_of_utc_is_refused() -> None:
     with pytest.raises(ValueError, match="has no date in UTC"):
         plain(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=2))))
 
@@ -157,7 +157,7 @@ def test_moment_beyond_the_calendar_is_refused() -> None:
         ({1}, [1]),
         (frozenset([1]), [1]),
         (namedtuple("Pair", "a b")(1, 2), [1, 2]),
-        (Colour.RED, "red"),
+        (Color.RED, "red"),
         (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (Decimal("1.50"), "1.50"),
         (Row(1, datetime(2024, 1, 1, tzinfo=UTC)), {"id": 1, "file": "2024-01-01T00:00:00.000Z"}),
@@ -177,7 +177,7 @@ def test_values_have_plain_forms(value: Any, form: Any) -> None:
 
 
 def test_keys_become_strings() -> None:
-    keys = {2: "a", 1.5: "b", None: "c", True: "d", Colour.RED: "e", "\ud800": "f"}
+    keys = {2: "a", 1.5: "b", None: "c", True: "d", Color.RED: "e", "\ud800": "f"}
     assert plain(keys) == {
         "2": "a",
         "1.5": "b",
@@ -201,18 +201,18 @@ def test_value_without_a_plain_form_is_refused(value: Any) -> None:
         plain(value)
 
 
-def test_integer_beyond_64_bits_is_refused_wherever_it_stands() -> None:
+def test_integer_above_64_bits_inside_an_object_is_refused() -> None:
     with pytest.raises(ValueError, match="must fit into 64 bits"):
         plain(Row(2**64))
 
 
 @pytest.mark.parametrize("levels", [MAX_DEPTH, MAX_DEPTH - 1])
-def test_data_may_be_as_deep_as_the_limit(levels: int) -> None:
+def test_data_of_the_maximum_depth_is_accepted(levels: int) -> None:
     assert plain(nested(levels)) == nested(levels)
 
 
 @pytest.mark.parametrize("levels", [MAX_DEPTH + 1, MAX_DEPTH + 2])
-def test_deeper_data_is_refused(levels: int) -> None:
+def test_data_above_the_maximum_depth_is_refused(levels: int) -> None:
     with pytest.raises(ValueError, match="nested deeper than 254"):
         plain(nested(levels))
 

@@ -38,7 +38,7 @@ floats = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def trees(text: st.SearchStrategy[str], *leaves: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Whatever an event may carry, but for objects that claim to be placeholders."""
+    """Return a strategy for event data without objects that resemble placeholders."""
     scalars = st.one_of(st.none(), st.booleans(), integers, floats, text, *leaves)
     keys = text.filter(lambda key: key != "_placeholder")
     return st.recursive(
@@ -56,7 +56,7 @@ def packets(
     namespace = draw(st.just("/") | utf8_text.map(lambda name: "/" + name).filter(is_namespace))
     ack_id = draw(st.none() | st.integers(0, ACK_ID_LIMIT - 1))
     arguments = st.lists(values, max_size=4)
-    # Only events and acks carry binary as binary in every codec.
+    # Only events and acks carry binary values unchanged in every codec.
     objects = st.dictionaries(text, trees(text), max_size=4)
     data: Any = None
     match kind:
@@ -76,7 +76,7 @@ def packets(
 
 
 def transmit(parser: Parser, packet: Packet) -> Packet | None:
-    """What a peer receives, who must not get anything before the last message."""
+    """Return the packet of a peer, which must not be complete before the last message."""
     decoder = parser.decoder()
     received = None
     for message in parser.encode(packet):
@@ -89,17 +89,17 @@ def transmit(parser: Parser, packet: Packet) -> Packet | None:
 
 
 @given(packets(any_text, trees(any_text, binary)))
-def test_a_packet_arrives_as_it_was_sent(packet: Packet) -> None:
+def test_packet_round_trip_preserves_the_packet(packet: Packet) -> None:
     assert transmit(JSON, packet) == packet
 
 
 @given(packets(utf8_text, trees(utf8_text, binary)))
-def test_a_packet_arrives_over_msgpack_as_it_was_sent(packet: Packet) -> None:
+def test_msgpack_round_trip_preserves_the_packet(packet: Packet) -> None:
     assert transmit(MSGPACK, packet) == packet
 
 
 @given(packets(utf8_text, trees(utf8_text, binary)))
-def test_encoding_changes_nothing(packet: Packet) -> None:
+def test_encode_does_not_change_the_packet(packet: Packet) -> None:
     before = copy.deepcopy(packet)
     JSON.encode(packet)
     MSGPACK.encode(packet)
@@ -107,13 +107,13 @@ def test_encoding_changes_nothing(packet: Packet) -> None:
 
 
 @given(packets(any_text, trees(any_text, binary)))
-def test_no_packet_breaks_a_polling_payload(packet: Packet) -> None:
-    # Engine.IO v4, Payload: the packets are separated by U+001E.
+def test_encoded_packet_contains_no_payload_separator(packet: Packet) -> None:
+    # Engine.IO v4, Payload: U+001E separates the packets.
     assert b"\x1e" not in JSON.encode(packet)[0].payload
 
 
 @given(trees(any_text, binary))
-def test_attachments_return_to_their_places(tree: Any) -> None:
+def test_reconstruct_restores_the_data(tree: Any) -> None:
     collector = Attachments(100)
     holder = [to_plain(tree, collector.convert)]
     json.dumps(holder)
@@ -132,7 +132,7 @@ def feed(decoder: Decoder, message: str | bytes) -> Decoded | None:
 
 
 def check_received(decoded: Decoded | None) -> None:
-    """A handler may rely on this, whatever the peer sends."""
+    """Assert the properties of received packets on which handlers rely."""
     if decoded is None:
         return
     packet = Packet(*decoded)
@@ -151,7 +151,7 @@ def check_received(decoded: Decoded | None) -> None:
             assert packet.data is None
 
 
-# Text that looks like packets gets farther than text at random.
+# Text that resembles packets reaches more code than random text.
 fragments = st.one_of(
     st.sampled_from('0123456/,-[]{}" \ud800٣'),
     st.sampled_from(["51-", "52-", "50-", "/a", "/a,", "00", "null", "NaN", "[]", "{}"]),
@@ -167,13 +167,15 @@ texts = any_text | st.lists(fragments, max_size=6).map("".join)
 @example("5")
 @example("51-")
 @example('2["\\u0000' + "[" * 5000)
-def test_text_is_a_packet_or_an_error(text: str) -> None:
+def test_any_text_is_decoded_or_raises_packet_error(text: str) -> None:
     with suppress(PacketError, UnicodeDecodeError):
         check_received(feed(JSON.decoder(), text))
 
 
 @given(st.lists(texts | binary, max_size=6))
-def test_a_sequence_of_messages_is_packets_until_an_error(messages: list[str | bytes]) -> None:
+def test_any_sequence_of_messages_is_decoded_or_raises_packet_error(
+    messages: list[str | bytes],
+) -> None:
     decoder = JSON.decoder()
     with suppress(PacketError, UnicodeDecodeError):
         for message in messages:
@@ -193,7 +195,9 @@ almost_packets = st.dictionaries(
 
 
 @given(binary | (almost_packets | msgpack_values).map(msgspec.msgpack.encode), st.data())
-def test_binary_is_a_packet_of_msgpack_or_an_error(message: bytes, data: st.DataObject) -> None:
+def test_any_msgpack_message_is_decoded_or_raises_packet_error(
+    message: bytes, data: st.DataObject
+) -> None:
     if message and data.draw(st.booleans()):
         position = data.draw(st.integers(0, len(message) - 1))
         message = message[:position] + data.draw(st.binary(max_size=4)) + message[position + 1 :]
@@ -203,6 +207,6 @@ def test_binary_is_a_packet_of_msgpack_or_an_error(message: bytes, data: st.Data
 
 @pytest.mark.parametrize("letter", "0123456")
 @given(st.text(st.sampled_from('0123456789/,-[]{}":tx \\ud8'), max_size=30))
-def test_every_type_of_packet_stands_up_to_nonsense(letter: str, rest: str) -> None:
+def test_invalid_text_of_each_packet_type_raises_packet_error(letter: str, rest: str) -> None:
     with suppress(PacketError):
         check_received(feed(JSON.decoder(), letter + rest))

@@ -1,4 +1,4 @@
-"""The text codec and the rules of all codecs; the vectors contain the wire format."""
+"""JSON codec, and the rules of all codecs; the vectors contain the wire format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ parser = JsonParser()
 
 
 def text_of(messages: bytes | tuple[EncodedPacket, ...]) -> str:
-    """The text of a packet that is one message."""
+    """Return the text of a packet that consists of one message."""
     if isinstance(messages, bytes):
         return messages.decode()
     (message,) = messages
@@ -39,7 +39,7 @@ def text_of(messages: bytes | tuple[EncodedPacket, ...]) -> str:
 
 
 def encode_data(*data: Any) -> Any:
-    """What a client makes of an event's data."""
+    """Return the data of an event as a client decodes them."""
     return json.loads(text_of(parser.encode_event("/", ["event", *data])).removeprefix("42"))[1:]
 
 
@@ -55,16 +55,16 @@ def decode(text: str) -> Packet | None:
 # -- events and acks
 
 
-def test_event_is_encoded_behind_the_message_type_of_engine_io() -> None:
+def test_event_is_encoded_after_the_engine_io_message_type() -> None:
     assert text_of(parser.encode(Packet(EVENT, "/", ["x", 1]))) == '42["x",1]'
 
 
-def test_tuple_of_data_is_as_good_as_a_list() -> None:
+def test_tuple_is_encoded_as_a_list() -> None:
     assert text_of(parser.encode(Packet(EVENT, "/", ("x", 1)))) == '42["x",1]'
     assert text_of(parser.encode_ack("/", 3, (1,))) == "433[1]"
 
 
-def test_short_ways_encode_as_the_packet_does() -> None:
+def test_encode_event_and_encode_ack_match_encode() -> None:
     for namespace in ("/", "/admin"):
         for ack_id in (None, 0, 7):
             packet = Packet(EVENT, namespace, ["x", {"a": b"1"}], ack_id)
@@ -81,29 +81,29 @@ def test_attachments_follow_their_packet_as_binary_messages() -> None:
     assert [(part.payload, part.is_binary) for part in attachments] == [(b"1", True), (b"2", True)]
 
 
-def test_ack_may_carry_attachments() -> None:
+def test_ack_carries_attachments() -> None:
     text, attachment = parser.encode_ack("/", 5, [memoryview(b"12")])
     assert text.payload == b'461-5[{"_placeholder":true,"num":0}]'
     assert attachment.payload == b"12"
 
 
-def test_attachment_keeps_the_bytes_it_was_sent_with() -> None:
+def test_attachment_is_a_copy_of_the_buffer() -> None:
     buffer = bytearray(b"before")
     _, attachment = parser.encode_event("/", ["x", buffer])
     buffer[:] = b"after!"
     assert attachment.payload == b"before"
 
 
-def test_encoding_leaves_the_data_as_it_was() -> None:
+def test_encode_does_not_change_the_data() -> None:
     data = ["x", {"b": b"1", 2: [b"2"]}, "\ud800"]
     parser.encode_event("/", data)
     assert data == ["x", {"b": b"1", 2: [b"2"]}, "\ud800"]
 
 
-# -- values that JSON has no form for
+# -- values without a form in JSON
 
 
-def test_numbers_that_are_not_finite_become_null() -> None:
+def test_non_finite_number_becomes_null() -> None:
     assert encode_data(float("nan"), float("inf"), [-float("inf")]) == [None, None, [None]]
     assert encode_data("\ud800", float("nan"), 1.5) == ["\ud800", None, 1.5]
 
@@ -113,12 +113,12 @@ def test_keys_become_strings_as_in_javascript() -> None:
     assert encode_data({1: "\ud800", None: 3}) == [{"1": "\ud800", "null": 3}]
 
 
-def test_lone_surrogate_goes_out_as_an_escape_and_its_neighbours_as_they_are() -> None:
+def test_lone_surrogate_is_escaped_and_other_characters_are_unchanged() -> None:
     text = text_of(parser.encode_event("/", ["é", "\\\ud800", {"\udfff": "\x1e"}]))
     assert text == '42["é","\\\\\\ud800",{"\\udfff":"\\u001e"}]'
 
 
-def test_greatest_integers_of_64_bits_are_sent_and_those_beyond_refused() -> None:
+def test_integer_is_sent_up_to_64_bits_and_refused_above() -> None:
     assert encode_data(2**64 - 1, -(2**63)) == [2**64 - 1, -(2**63)]
     for number in (2**64, -(2**63) - 1):
         with pytest.raises(ValueError, match="an integer must fit into 64 bits"):
@@ -132,26 +132,26 @@ def test_circular_data_is_refused() -> None:
         parser.encode_event("/", data)
 
 
-def test_value_that_means_nothing_on_the_wire_is_refused() -> None:
+def test_value_without_a_wire_format_is_refused() -> None:
     with pytest.raises(TypeError, match="a value of type object cannot be sent"):
         parser.encode_event("/", ["x", object()])
 
 
-def test_eleventh_attachment_is_refused_where_it_is_sent() -> None:
+def test_encode_event_refuses_attachments_above_the_limit() -> None:
     assert len(parser.encode_event("/", ["x", *[b""] * 10])) == 11
     with pytest.raises(ValueError, match="must not carry more than 10 attachments"):
         parser.encode_event("/", ["x", *[b""] * 11])
     assert len(JsonParser(max_attachments=11).encode_event("/", ["x", *[b""] * 11])) == 12
 
 
-def test_binary_outside_of_events_and_acks_is_written_as_node_writes_a_buffer() -> None:
+def test_binary_outside_events_and_acks_is_encoded_as_a_node_buffer() -> None:
     packet = Packet(CONNECT_ERROR, "/", {"message": "no", "data": [bytearray(b"\1"), "\ud800"]})
     assert text_of(parser.encode(packet)) == (
         '44{"message":"no","data":[{"type":"Buffer","data":[1]},"\\ud800"]}'
     )
 
 
-def test_other_values_have_the_same_form_in_every_packet() -> None:
+def test_date_has_the_same_form_in_every_packet_type() -> None:
     day = date(2024, 1, 1)
     assert text_of(parser.encode(Packet(CONNECT, "/", {"at": day}))) == '40{"at":"2024-01-01"}'
     assert encode_data(day) == ["2024-01-01"]
@@ -172,12 +172,12 @@ def test_reserved_name_is_refused_on_both_sides(name: str) -> None:
 
 
 @pytest.mark.parametrize("data", [[], [None], [True], [float("nan")], [float("inf")], [{}], [[]]])
-def test_event_without_a_proper_name_is_not_sent(data: list[Any]) -> None:
+def test_event_with_an_invalid_name_is_not_sent(data: list[Any]) -> None:
     with pytest.raises(ValueError, match="an event name must be a string"):
         parser.encode(Packet(EVENT, "/", data))
 
 
-def test_event_may_be_named_by_a_member_of_an_enumeration() -> None:
+def test_enum_member_is_encoded_as_an_event_name() -> None:
     class Name(StrEnum):
         MOVED = "moved"
 
@@ -206,12 +206,12 @@ def test_keys_are_written_as_in_javascript(key: Any, text: str) -> None:
     assert encode_data({key: 1}) == [{text: 1}]
 
 
-def test_names_of_events_are_strings_and_finite_numbers() -> None:
+def test_event_name_is_a_string_or_a_finite_number() -> None:
     assert all(map(is_event_name, ["", "message", 0, -1, 1.5]))
     assert not any(map(is_event_name, ["connect", None, True, float("nan"), b"x", ("x",)]))
 
 
-def test_names_of_namespaces_fit_into_every_header() -> None:
+def test_namespace_name_is_valid_only_without_separators_and_within_the_limit() -> None:
     assert all(map(is_namespace, ["/", "/a", "/a/b?c=[d]", "/" + "n" * 511]))
     assert not any(map(is_namespace, ["", "a", "/a,b", "/a\x1eb", "/" + "n" * 512]))
 
@@ -224,7 +224,7 @@ def test_packet_for_an_invalid_namespace_is_not_sent(namespace: str) -> None:
 
 
 @pytest.mark.parametrize("ack_id", [-1, ACK_ID_LIMIT])
-def test_ack_id_that_no_decoder_takes_is_not_sent(ack_id: int) -> None:
+def test_ack_id_outside_the_limits_is_not_sent(ack_id: int) -> None:
     with pytest.raises(ValueError, match="an ack id must have 1 to 15 digits"):
         parser.encode_event("/", ["x"], ack_id)
     with pytest.raises(ValueError, match="an ack id must have 1 to 15 digits"):
@@ -260,7 +260,7 @@ def test_data_that_the_type_cannot_carry_is_not_sent(kind: PacketType, data: Any
 # -- decoding
 
 
-def test_binary_packet_comes_out_as_the_plain_type_with_bytes_inside() -> None:
+def test_binary_packet_is_decoded_to_the_plain_type_with_bytes() -> None:
     decoder = parser.decoder()
     assert receive(decoder, '61-/a,5[{"_placeholder":true,"num":0}]') is None
     packet = decoder.receive_binary(b"1")
@@ -269,7 +269,7 @@ def test_binary_packet_comes_out_as_the_plain_type_with_bytes_inside() -> None:
     assert packet.type is ACK
 
 
-def test_packet_may_follow_a_binary_one() -> None:
+def test_packet_after_a_binary_packet_is_decoded() -> None:
     decoder = parser.decoder()
     for data in (b"1", b"2"):
         assert receive(decoder, '51-["x",{"_placeholder":true,"num":0}]') is None
@@ -277,7 +277,7 @@ def test_packet_may_follow_a_binary_one() -> None:
         assert receive(decoder, '2["y"]') == Packet(EVENT, "/", ["y"])
 
 
-def test_closing_lets_go_of_a_packet_that_waits() -> None:
+def test_close_drops_an_incomplete_packet() -> None:
     decoder = parser.decoder()
     receive(decoder, '51-["x",{"_placeholder":true,"num":0}]')
     decoder.close()
@@ -285,7 +285,7 @@ def test_closing_lets_go_of_a_packet_that_waits() -> None:
 
 
 @pytest.mark.parametrize("first", [[], [b""]])
-def test_nothing_is_held_after_an_error(first: list[bytes]) -> None:
+def test_incomplete_packet_is_dropped_after_an_error(first: list[bytes]) -> None:
     for last in ('2["y"]', b"123456", b""):
         decoder = JsonParser(max_attachment_bytes=5).decoder()
         receive(decoder, f'5{len(first) + 1}-["x",{{"_placeholder":true,"num":7}}]')
@@ -311,7 +311,7 @@ def test_invalid_json_is_refused(text: str) -> None:
         assert caught.value.slug == "invalid_payload"
 
 
-def test_deepest_data_that_can_be_sent_is_decoded() -> None:
+def test_data_of_the_maximum_depth_is_decoded() -> None:
     data = json.loads("[" * 253 + "]" * 253)
     assert decode(text_of(parser.encode_event("/", ["x", data]))[1:]) == Packet(
         EVENT, "/", ["x", data]
@@ -330,14 +330,14 @@ def test_integers_are_unchanged_next_to_a_lone_surrogate() -> None:
     assert [type(n) for n in plain.data[1:]] == [type(n) for n in lenient.data[1:]]
 
 
-def test_endless_integer_is_refused_with_and_without_a_lone_surrogate() -> None:
+def test_too_long_integer_is_refused_with_and_without_a_lone_surrogate() -> None:
     digits = "1" * (sys.get_int_max_str_digits() + 1)
     for name in ("x", "\\ud800"):
         with pytest.raises(PacketError):
             decode(f'2["{name}",{digits}]')
 
 
-def test_decoder_of_another_connection_waits_for_nothing() -> None:
+def test_decoders_share_no_state() -> None:
     receive(parser.decoder(), '51-["x"]')
     with pytest.raises(PacketError):
         parser.decoder().receive_binary(b"1")
@@ -346,7 +346,7 @@ def test_decoder_of_another_connection_waits_for_nothing() -> None:
 # -- errors
 
 
-def test_packet_error_closes_the_connection_as_node_does() -> None:
+def test_packet_error_has_the_close_reason_of_the_node_server() -> None:
     with pytest.raises(ProtocolError, match="unknown packet type 9") as caught:
         decode("9")
     assert caught.value.reason is CloseReason.FORCED_CLOSE

@@ -1,4 +1,4 @@
-"""The MessagePack codec; the vectors contain the wire format."""
+"""MessagePack codec; the vectors contain the wire format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def decode(data: bytes) -> Packet | None:
 
 
 def event(hexadecimal: str) -> bytes:
-    """An event "x" with one argument, whose bytes are given."""
+    """Return the event "x" with one argument, whose bytes are `hexadecimal`."""
     return b"\x83\xa4type\x02\xa4data\x92\xa1x" + bytes.fromhex(hexadecimal) + b"\xa3nsp\xa1/"
 
 
@@ -56,14 +56,14 @@ def test_encoded_packet_is_decoded(packet: Packet) -> None:
     assert decode(wire(packet)) == packet
 
 
-def test_short_ways_encode_as_the_packet_does() -> None:
+def test_encode_event_and_encode_ack_match_encode() -> None:
     (message,) = parser.encode_event("/a", ["x", b"1"], 3)
     assert message.payload == wire(Packet(EVENT, "/a", ["x", b"1"], 3))
     (message,) = parser.encode_ack("/a", 3, (1,))
     assert message.payload == wire(Packet(ACK, "/a", [1], 3))
 
 
-def test_moments_keep_their_milliseconds() -> None:
+def test_datetime_keeps_its_milliseconds() -> None:
     moment = datetime(2024, 1, 1, 12, 0, 0, 123999, tzinfo=timezone(timedelta(hours=2)))
     expected = datetime(2024, 1, 1, 10, 0, 0, 123000, tzinfo=UTC)
     assert decode(wire(Packet(EVENT, "/", ["x", {"at": moment}]))) == Packet(
@@ -71,12 +71,12 @@ def test_moments_keep_their_milliseconds() -> None:
     )
 
 
-def test_values_have_the_plain_forms_that_json_gives_them() -> None:
+def test_values_have_the_same_plain_forms_as_in_json() -> None:
     packet = Packet(EVENT, "/", ("x", {1: (2, 3)}, float("nan"), bytearray(b"1"), memoryview(b"2")))
     assert decode(wire(packet)) == Packet(EVENT, "/", ["x", {"1": [2, 3]}, None, b"1", b"2"])
 
 
-def test_extension_may_be_sent() -> None:
+def test_extension_is_decoded_to_its_type_and_data() -> None:
     extension = msgspec.msgpack.Ext(5, b"1")
     assert decode(wire(Packet(EVENT, "/", ["x", extension]))) == Packet(
         EVENT, "/", ["x", [5, b"1"]]
@@ -104,15 +104,15 @@ def test_packet_that_cannot_be_decoded_is_not_sent(packet: Packet, text: str) ->
         parser.encode(packet)
 
 
-def test_nil_is_as_good_as_absent() -> None:
-    # Clients in other languages write a field that they have no value for.
+def test_nil_is_decoded_as_an_absent_field() -> None:
+    # Clients in other languages write nil for a field without a value.
     packet = msgspec.msgpack.encode({"type": 0, "nsp": "/", "data": None, "id": None})
     assert decode(packet) == Packet(CONNECT, "/")
     packet = msgspec.msgpack.encode({"type": 3, "nsp": "/", "data": None, "id": 5})
     assert decode(packet) == Packet(ACK, "/", [], 5)
 
 
-def test_extension_of_notepack_is_undefined_a_date_or_an_array_buffer() -> None:
+def test_notepack_extension_is_decoded_to_none_datetime_or_bytes() -> None:
     assert argument("d40000") is None
     assert argument("d7000000000000000001") == datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC)
     assert argument("c7020001ff") == b"\x01\xff"
@@ -131,7 +131,7 @@ def test_small_array_buffers_are_distinguished_by_their_headers() -> None:
     assert argument("92c7010007c70205aabb") == [b"\7", [5, b"\xaa\xbb"]]
 
 
-def test_close_look_goes_only_so_far() -> None:
+def test_exact_decoding_is_limited_in_depth_and_size() -> None:
     assert argument("91" * 13 + "c7010007") == nest(b"\7", 13)
     assert argument("91" * 500 + "c7010007") == nest(None, 500)
     long = "x" * 65_536
@@ -170,7 +170,7 @@ def test_bytes_of_an_invalid_packet_are_refused(data: bytes) -> None:
     assert caught.value.slug == "invalid_payload"
 
 
-def test_closing_a_decoder_changes_nothing() -> None:
+def test_close_of_a_decoder_has_no_effect() -> None:
     decoder = parser.decoder()
     decoder.close()
     assert decoder.receive_binary(wire(Packet(DISCONNECT))) == Packet(DISCONNECT)

@@ -1,4 +1,4 @@
-"""Dates that JavaScript has and `datetime` has not arrive as the text that JSON has for them."""
+"""MessagePack dates outside the range of `datetime`, which are decoded to their JSON text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def timestamp(seconds: int, nanoseconds: int = 0) -> bytes:
         (-LATEST, "-271821-04-20T00:00:00.000Z"),
     ],
 )
-def test_date_outside_the_years_of_datetime_is_its_json_text(milliseconds: int, text: str) -> None:
+def test_date_outside_the_range_of_datetime_is_decoded_to_its_json_text(
+    milliseconds: int, text: str
+) -> None:
     assert argument(date(milliseconds)) == text
     assert argument(b"\x91" + date(milliseconds)) == [text]
     seconds, rest = divmod(milliseconds, 1000)
@@ -53,7 +55,7 @@ def test_date_outside_the_years_of_datetime_is_its_json_text(milliseconds: int, 
 
 
 @pytest.mark.parametrize("milliseconds", [LATEST + 1, -LATEST - 1, 2**63 - 1, -(2**63)])
-def test_number_that_is_not_a_date_is_null_as_in_json(milliseconds: int) -> None:
+def test_invalid_date_is_decoded_to_none_as_in_json(milliseconds: int) -> None:
     assert argument(date(milliseconds)) is None
 
 
@@ -69,7 +71,7 @@ def test_timestamp_keeps_its_microseconds_next_to_a_later_date() -> None:
         b"\x92" + timestamp(253_402_300_800) + b"\xa1\xff",
         b"\x92" + timestamp(253_402_300_800) + b"\xc4\xff" + bytes([0]) * 70_000,
     ],
-    ids=["nanoseconds", "invalid text", "long and cut off"],
+    ids=["nanoseconds", "invalid text", "long and truncated"],
 )
 def test_timestamp_in_an_invalid_packet_is_refused(extension: bytes) -> None:
     with pytest.raises(PacketError) as caught:
@@ -78,6 +80,6 @@ def test_timestamp_in_an_invalid_packet_is_refused(extension: bytes) -> None:
 
 
 @pytest.mark.parametrize("length", range(3, 15))
-def test_timestamp_that_ends_too_early_is_refused(length: int) -> None:
+def test_truncated_timestamp_is_refused(length: int) -> None:
     with pytest.raises(PacketError):
         MsgpackParser().decoder().receive_binary(timestamp(0)[:length])

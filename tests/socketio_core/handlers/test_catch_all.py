@@ -1,4 +1,4 @@
-"""Listeners for every event, in and out."""
+"""Catch-all listeners for incoming and outgoing events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def test_catch_all_listener_runs_before_the_handlers_of_each_event() -> No
     io.on("x", lambda socket, *args: seen.append("handler"))
 
     @io.on_any
-    def every(socket: Socket, event: str, *args: Any) -> None:
+    def record_event(socket: Socket, event: str, *args: Any) -> None:
         seen.append((event, args))
 
     async with TestServer(io) as server:
@@ -25,7 +25,7 @@ async def test_catch_all_listener_runs_before_the_handlers_of_each_event() -> No
     assert seen == [("x", (1,)), "handler", ("without a handler", ())]
 
 
-async def test_socket_has_catch_all_listeners_of_its_own() -> None:
+async def test_socket_has_its_own_catch_all_listeners() -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -40,28 +40,28 @@ async def test_socket_has_catch_all_listeners_of_its_own() -> None:
     assert seen == [("first", "x"), ("second", "x", (1,))]
 
 
-async def test_catch_all_listener_may_be_async_and_may_fail() -> None:
+async def test_error_in_an_async_catch_all_listener_is_reported() -> None:
     io = SocketServer()
     seen: list[str] = []
     errors: list[str] = []
     io.on_error(lambda error, socket, event: errors.append(str(error)))
 
     @io.on_any
-    async def every(socket: Socket, event: str) -> None:
+    async def record_event(socket: Socket, event: str) -> None:
         await asyncio.sleep(0)
         seen.append(event)
-        raise ValueError("no")
+        raise ValueError("listener error")
 
-    io.on("x", lambda socket: "answer")
+    io.on("x", lambda socket: "ack")
     async with TestServer(io) as server:
         client = await server.connect()
-        assert await client.emit_with_ack("x") == "answer"
+        assert await client.emit_with_ack("x") == "ack"
         await settle()
     assert seen == ["x"]
-    assert errors == ["no"]
+    assert errors == ["listener error"]
 
 
-async def test_catch_all_listeners_can_be_taken_away() -> None:
+async def test_off_any_removes_one_or_all_listeners() -> None:
     io = SocketServer()
     seen: list[str] = []
 
@@ -95,13 +95,14 @@ async def test_outgoing_listener_receives_emitted_and_broadcast_events() -> None
         socket.emit("emit", 1)
         socket.volatile.emit("volatile")
         io.emit("broadcast", b"binary")
-        io.to(other.id).emit("not to it")
+        io.to(other.id).emit("to another client")
         socket.emit("with ack", ack=print)
-        asking = asyncio.ensure_future(io.timeout(1).emit_with_ack("asked"))
+        pending = asyncio.ensure_future(io.timeout(1).emit_with_ack("broadcast with ack"))
         await server.advance(2)
-        await asking
+        await pending
     assert seen == [
-        ("emit", 1), ("volatile",), ("broadcast", b"binary"), ("with ack",), ("asked",),
+        ("emit", 1), ("volatile",), ("broadcast", b"binary"), ("with ack",),
+        ("broadcast with ack",),
     ]  # fmt: skip
 
 
@@ -116,7 +117,7 @@ async def test_outgoing_listener_receives_no_acks() -> None:
     assert seen == []
 
 
-async def test_outgoing_listeners_can_come_first_and_be_taken_away() -> None:
+async def test_outgoing_listener_is_added_first_and_removed() -> None:
     io = SocketServer()
     seen: list[str] = []
 

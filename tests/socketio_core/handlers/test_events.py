@@ -1,4 +1,4 @@
-"""Events arrive with any name and any arguments."""
+"""Events: values, names, and the registration and removal of handlers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VALUES: list[Any] = [
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-async def test_value_arrives_as_it_was_sent_both_ways(value: Any) -> None:
+async def test_value_arrives_unchanged_in_both_directions(value: Any) -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, each: seen.append(each))
@@ -29,7 +29,7 @@ async def test_value_arrives_as_it_was_sent_both_ways(value: Any) -> None:
         assert client.received == [("y", [value])]
 
 
-async def test_event_may_have_no_arguments_or_many() -> None:
+async def test_event_has_any_number_of_arguments() -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, *args: seen.append(args))
@@ -40,7 +40,7 @@ async def test_event_may_have_no_arguments_or_many() -> None:
     assert seen == [(), tuple(range(100))]
 
 
-async def test_very_large_event_arrives() -> None:
+async def test_large_event_is_received() -> None:
     io = SocketServer(max_http_buffer_size=10_000_000)
     seen: list[int] = []
     io.on("x", lambda socket, text: seen.append(len(text)))
@@ -49,7 +49,7 @@ async def test_very_large_event_arrives() -> None:
     assert seen == [3_000_000]
 
 
-async def test_arguments_that_a_handler_does_not_take_are_dropped() -> None:
+async def test_extra_arguments_are_dropped() -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("x", lambda socket, first: seen.append(first))
@@ -60,7 +60,7 @@ async def test_arguments_that_a_handler_does_not_take_are_dropped() -> None:
 
 
 @pytest.mark.parametrize("wire", ["1", "1.0"])
-async def test_number_for_a_name_is_its_text_as_in_javascript(wire: str) -> None:
+async def test_numeric_event_name_is_converted_to_text_as_in_javascript(wire: str) -> None:
     io = SocketServer()
     seen: list[Any] = []
     io.on("1", lambda socket, value: seen.append(value))
@@ -73,7 +73,7 @@ async def test_number_for_a_name_is_its_text_as_in_javascript(wire: str) -> None
 @pytest.mark.parametrize(
     "name", ["connection", "error", "__proto__", "constructor", "toString", "message", "", "on"]
 )
-async def test_client_may_call_its_events_anything_that_is_not_reserved(name: str) -> None:
+async def test_event_name_is_accepted_when_it_is_not_reserved(name: str) -> None:
     io = SocketServer()
     lifecycle: list[Any] = []
     unhandled: list[str] = []
@@ -83,18 +83,18 @@ async def test_client_may_call_its_events_anything_that_is_not_reserved(name: st
         client = await server.connect()
         client.emit(name)
         assert client.connected
-        assert len(lifecycle) == 1, "an event of the client is none of the server's own"
+        assert len(lifecycle) == 1, "an event of the client must not run the handler of the server"
     assert unhandled == [name]
 
 
-async def test_event_called_error_is_an_event_like_others() -> None:
+async def test_event_named_error_reaches_its_handler() -> None:
     io = SocketServer()
     seen: list[str] = []
     io.on("error", lambda socket, text: seen.append(text))
     async with TestServer(io) as server:
         client = await server.connect()
-        client.emit("error", "mine")
-    assert seen == ["mine"]
+        client.emit("error", "failed")
+    assert seen == ["failed"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_event_called_error_is_an_event_like_others() -> None:
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"],
 )
 @pytest.mark.parametrize("parser", [None, MsgpackParser()], ids=["json", "msgpack"])
-async def test_reserved_name_can_not_be_emitted(name: str, parser: Any) -> None:
+async def test_emit_rejects_a_reserved_event_name(name: str, parser: Any) -> None:
     io = SocketServer(**({"parser": parser} if parser else {}))
     async with TestServer(io) as server:
         client = await server.connect()
@@ -117,7 +117,7 @@ async def test_reserved_name_can_not_be_emitted(name: str, parser: Any) -> None:
         assert client.received == []
 
 
-async def test_send_is_an_event_called_message() -> None:
+async def test_send_emits_the_event_message() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -127,13 +127,13 @@ async def test_send_is_an_event_called_message() -> None:
         assert client.received == [("message", [1]), ("message", [2]), ("message", [3])]
 
 
-async def test_value_that_cannot_be_sent_raises_in_emit() -> None:
+async def test_emit_raises_when_the_value_cannot_be_sent() -> None:
     io = SocketServer()
-    circle: list[Any] = []
-    circle.append(circle)
+    circular: list[Any] = []
+    circular.append(circular)
     async with TestServer(io) as server:
         client = await server.connect()
-        for value in (object(), circle, 2**70):
+        for value in (object(), circular, 2**70):
             with pytest.raises((TypeError, ValueError)):
                 io.sockets[client.id].emit("x", value)
             with pytest.raises((TypeError, ValueError)):
@@ -141,7 +141,7 @@ async def test_value_that_cannot_be_sent_raises_in_emit() -> None:
         assert client.received == []
 
 
-async def test_event_for_a_socket_that_has_left_is_dropped() -> None:
+async def test_emit_is_dropped_when_the_socket_has_left() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -175,7 +175,7 @@ async def test_handlers_of_one_event_run_in_the_order_of_registration() -> None:
     assert seen == ["first", "second", "own first", "own"]
 
 
-async def test_handler_that_serves_once_is_gone_afterwards() -> None:
+async def test_handler_registered_once_runs_once() -> None:
     io = SocketServer()
     seen: list[str] = []
     io.once("x", lambda socket: seen.append("once"))
@@ -192,7 +192,7 @@ async def test_handler_that_serves_once_is_gone_afterwards() -> None:
     assert seen == ["once", "on", "own once", "on"]
 
 
-async def test_off_takes_away_one_function_or_an_event_or_all() -> None:
+async def test_off_removes_a_function_an_event_or_all_handlers() -> None:
     io = SocketServer()
     seen: list[str] = []
 
@@ -217,7 +217,7 @@ async def test_off_takes_away_one_function_or_an_event_or_all() -> None:
     assert seen == ["two", "one", "two"]
 
 
-async def test_bound_method_can_be_taken_away() -> None:
+async def test_off_removes_a_bound_method() -> None:
     class Board:
         def __init__(self) -> None:
             self.seen = 0
@@ -248,7 +248,7 @@ async def test_bound_method_can_be_taken_away() -> None:
         assert board.seen == 2
 
 
-async def test_handler_may_be_taken_away_while_it_runs() -> None:
+async def test_handler_removes_itself_while_it_runs() -> None:
     io = SocketServer()
     seen: list[int] = []
 
@@ -264,7 +264,7 @@ async def test_handler_may_be_taken_away_while_it_runs() -> None:
     assert seen == [1]
 
 
-async def test_class_may_hold_the_handlers_of_a_namespace() -> None:
+async def test_register_adds_the_marked_methods_of_an_object() -> None:
     class Board:
         def __init__(self) -> None:
             self.joined: list[str] = []
@@ -286,20 +286,20 @@ async def test_class_may_hold_the_handlers_of_a_namespace() -> None:
         assert board.joined == [client.id]
         assert await client.emit_with_ack("move", 1) == 2
         assert await client.emit_with_ack("shift", 2) == 3
-        answer = await client.emit_with_ack("move", "far")
-        assert answer["code"] == "VALIDATION_ERROR"
+        response = await client.emit_with_ack("move", "far")
+        assert response["code"] == "VALIDATION_ERROR"
 
 
-def test_object_without_marked_methods_is_refused() -> None:
+def test_register_refuses_an_object_without_marked_methods() -> None:
     with pytest.raises(TypeError, match="found no handler in object: mark its methods"):
         SocketServer().register(object())
 
 
-def test_registering_an_object_does_not_touch_its_properties() -> None:
+def test_register_does_not_read_the_properties_of_an_object() -> None:
     class Board:
         @property
         def fragile(self) -> int:
-            raise RuntimeError("not now")
+            raise RuntimeError("the property was read")
 
         @event("x")
         def x(self, socket: Socket) -> None:
@@ -308,7 +308,7 @@ def test_registering_an_object_does_not_touch_its_properties() -> None:
     SocketServer().register(Board())
 
 
-async def test_event_without_a_handler_is_dropped_or_goes_to_one_for_all() -> None:
+async def test_event_without_a_handler_is_dropped_or_reaches_on_unhandled() -> None:
     io = SocketServer()
     namespace: Namespace = io.of("/")
     async with TestServer(io) as server:

@@ -1,4 +1,4 @@
-"""Errors of handlers are caught and reported with event and socket, and close no connection."""
+"""Handler errors: the server reports them with event and socket, and closes no connection."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from socketio_core.testing import TestServer, settle
 
 
 @pytest.mark.parametrize("waits", [None, False, True])
-async def test_handler_that_fails_is_reported_and_its_client_stays(waits: bool | None) -> None:
+async def test_handler_error_is_reported_and_keeps_the_client(waits: bool | None) -> None:
     io = SocketServer()
     errors: list[tuple[str, str, str]] = []
 
     @io.on_error
-    def noted(error: BaseException, socket: Socket, event: str) -> None:
+    def record(error: BaseException, socket: Socket, event: str) -> None:
         errors.append((str(error), socket.id, event))
 
     if waits is None:
 
         @io.on("x")
         def fail(socket: Socket) -> None:
-            raise ValueError("oops")
+            raise ValueError("handler error")
     else:
 
         @io.on("x")
         async def fail_later(socket: Socket) -> None:
             if waits:
                 await asyncio.sleep(0)
-            raise ValueError("oops")
+            raise ValueError("handler error")
 
     async with TestServer(io) as server:
         client = await server.connect()
-        answer = await client.emit_with_ack("x")
-        assert answer == {"success": False, "error": "internal error", "code": "HANDLER_ERROR"}
+        response = await client.emit_with_ack("x")
+        assert response == {"success": False, "error": "internal error", "code": "HANDLER_ERROR"}
         client.emit("x")
         await settle()
         assert client.connected
-        assert errors == [("oops", client.id, "x")] * 2
+        assert errors == [("handler error", client.id, "x")] * 2
         assert io._dispatch.reporter.count == 2
 
 
@@ -59,13 +59,13 @@ async def test_error_is_logged_with_its_traceback_when_no_listener_exists(
         assert "ZeroDivisionError" in caplog.text
 
 
-async def test_listener_of_errors_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_error_in_an_error_listener_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     io = SocketServer()
     seen: list[str] = []
 
     @io.on_error
-    def fails(error: BaseException, socket: Any, event: str) -> None:
-        raise RuntimeError("worse")
+    def fail(error: BaseException, socket: Any, event: str) -> None:
+        raise RuntimeError("listener error")
 
     io.on_error(lambda error, socket, event: seen.append(event))
     io.on("x", lambda socket: 1 / 0)
@@ -95,7 +95,7 @@ async def test_error_in_a_lifecycle_handler_disconnects_no_client(event: str) ->
     assert seen == ["second"]
 
 
-async def test_ack_error_that_no_ack_takes_is_reported() -> None:
+async def test_ack_error_is_reported_when_no_ack_is_requested() -> None:
     io = SocketServer()
     errors: list[BaseException] = []
     io.on_error(lambda error, socket, event: errors.append(error))
@@ -112,7 +112,7 @@ async def test_ack_error_that_no_ack_takes_is_reported() -> None:
         assert [str(error) for error in errors] == ["no"]
 
 
-async def test_answer_that_can_not_be_sent_becomes_an_error_ack(
+async def test_result_that_cannot_be_sent_becomes_an_error_ack(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
@@ -133,7 +133,7 @@ async def test_answer_that_can_not_be_sent_becomes_an_error_ack(
     assert caplog.text.count("cannot be sent") >= 2
 
 
-async def test_error_ack_that_can_not_be_sent_is_logged(
+async def test_error_ack_that_cannot_be_sent_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer(error_ack=lambda error: object())
@@ -145,12 +145,12 @@ async def test_error_ack_that_can_not_be_sent_is_logged(
     assert "an error ack could not be sent" in caplog.text
 
 
-@pytest.mark.parametrize("how", ["plain", "first step", "later"])
-async def test_cancelled_handler_is_an_error_like_others(how: str) -> None:
+@pytest.mark.parametrize("moment", ["plain", "first step", "later"])
+async def test_cancelled_handler_is_reported_as_an_error(moment: str) -> None:
     io = SocketServer()
     errors: list[BaseException] = []
     io.on_error(lambda error, socket, event: errors.append(error))
-    if how == "plain":
+    if moment == "plain":
 
         @io.on("x")
         def plain(socket: Socket) -> None:
@@ -159,7 +159,7 @@ async def test_cancelled_handler_is_an_error_like_others(how: str) -> None:
 
         @io.on("x")
         async def handler(socket: Socket) -> None:
-            if how == "later":
+            if moment == "later":
                 await asyncio.sleep(0)
             raise asyncio.CancelledError
 
@@ -171,7 +171,7 @@ async def test_cancelled_handler_is_an_error_like_others(how: str) -> None:
 
 
 @pytest.mark.parametrize("serializes", [False, True])
-async def test_handler_that_cancels_itself_in_its_first_step_can_clean_up(
+async def test_handler_cleans_up_when_it_cancels_itself_in_its_first_step(
     serializes: bool,
 ) -> None:
     io = SocketServer(serialize_handlers=serializes)
@@ -189,14 +189,14 @@ async def test_handler_that_cancels_itself_in_its_first_step_can_clean_up(
 
     async with TestServer(io) as server:
         client = await server.connect()
-        # Those that come in one go are begun by tasks that have not run yet.
-        asked = [asyncio.ensure_future(client.emit_with_ack("x")) for _ in range(3)]
+        # Tasks that have not run yet start the handlers of events that arrive together.
+        pending = [asyncio.ensure_future(client.emit_with_ack("x")) for _ in range(3)]
         await settle()
-        assert [each.result() for each in asked] == ["cleaned up, 1 request"] * 3
+        assert [each.result() for each in pending] == ["cleaned up, 1 request"] * 3
         assert not io._dispatch.runner.tasks
 
 
-async def test_deadline_that_has_passed_in_the_first_step_is_a_timeout() -> None:
+async def test_expired_timeout_raises_in_the_first_step() -> None:
     io = SocketServer()
 
     @io.on("x")
@@ -211,24 +211,24 @@ async def test_deadline_that_has_passed_in_the_first_step_is_a_timeout() -> None
     async with TestServer(io) as server:
         client = await server.connect()
         for _ in range(2):
-            await settle()  # so that the task that is lent waits already
+            await settle()  # let the spare task suspend
             assert await client.emit_with_ack("x") == "timeout"
 
 
-@pytest.mark.parametrize("what", ["sets a variable", "waits", "waits and fails"])
-async def test_handlers_leave_no_cycles_behind(what: str) -> None:
+@pytest.mark.parametrize("action", ["sets a variable", "waits", "waits and fails"])
+async def test_handlers_leave_no_reference_cycles(action: str) -> None:
     io = SocketServer()
     io.on_error(lambda error, socket, event: None)
     variable = contextvars.ContextVar[object]("variable")
 
     @io.on("x")
     async def handler(socket: Socket) -> None:
-        if what == "sets a variable":
+        if action == "sets a variable":
             variable.set(object())
             return
         await asyncio.sleep(0)
-        if what == "waits and fails":
-            raise ValueError("oops")
+        if action == "waits and fails":
+            raise ValueError("handler error")
 
     async with TestServer(io) as server:
         client = await server.connect()
@@ -244,7 +244,7 @@ async def test_handlers_leave_no_cycles_behind(what: str) -> None:
             gc.enable()
 
 
-async def test_one_client_that_makes_handlers_fail_does_not_touch_the_others() -> None:
+async def test_handler_errors_of_one_client_do_not_affect_other_clients() -> None:
     io = SocketServer()
     io.on_error(lambda error, socket, event: None)
     io.on("x", lambda socket, value: 1 // value)
@@ -255,20 +255,20 @@ async def test_one_client_that_makes_handlers_fail_does_not_touch_the_others() -
         assert await good.emit_with_ack("x", 1) == 1
 
 
-async def test_answer_of_a_handler_is_freed_when_it_was_sent() -> None:
-    class Answer(list[int]):
-        """Something that can be watched."""
+async def test_result_of_a_handler_is_freed_after_the_ack() -> None:
+    class Result(list[int]):
+        """List that supports weak references."""
 
-    answers: list[weakref.ref[Answer]] = []
+    references: list[weakref.ref[Result]] = []
     io = SocketServer()
 
     @io.on("x")
-    async def answer(socket: Socket) -> Answer:
-        answer = Answer([1])
-        answers.append(weakref.ref(answer))
-        return answer
+    async def respond(socket: Socket) -> Result:
+        result = Result([1])
+        references.append(weakref.ref(result))
+        return result
 
     async with TestServer(io) as server:
         client = await server.connect()
         assert await client.emit_with_ack("x") == [1]
-        assert answers[0]() is None
+        assert references[0]() is None

@@ -1,4 +1,4 @@
-"""Middlewares accept or refuse clients and events."""
+"""Middleware functions that accept or refuse clients and events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from socketio_core import AckError, ConnectError, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 
 
-async def test_middlewares_run_one_after_the_other_before_the_connection() -> None:
+async def test_middleware_functions_run_in_order_before_the_connection_handler() -> None:
     io = SocketServer()
     seen: list[str] = []
 
@@ -33,7 +33,7 @@ async def test_middlewares_run_one_after_the_other_before_the_connection() -> No
     assert seen == ["first", "second", "connection"]
 
 
-async def test_refusal_reaches_the_client_with_its_data_and_ends_the_chain() -> None:
+async def test_connect_error_reaches_the_client_with_its_data_and_ends_the_chain() -> None:
     io = SocketServer()
     seen: list[str] = []
 
@@ -52,7 +52,7 @@ async def test_refusal_reaches_the_client_with_its_data_and_ends_the_chain() -> 
     assert seen == []
 
 
-async def test_refusal_without_data_has_none_on_the_wire() -> None:
+async def test_connect_error_without_data_arrives_without_data() -> None:
     io = SocketServer()
 
     @io.use
@@ -65,7 +65,7 @@ async def test_refusal_without_data_has_none_on_the_wire() -> None:
         assert refusal.value.data is None
 
 
-async def test_data_that_can_not_be_sent_does_not_keep_the_refusal_back(
+async def test_connect_error_is_sent_without_its_data_when_the_data_cannot_be_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
@@ -80,13 +80,13 @@ async def test_data_that_can_not_be_sent_does_not_keep_the_refusal_back(
     assert "the data of a ConnectError cannot be sent" in caplog.text
 
 
-async def test_exception_in_a_middleware_refuses_without_its_text(
+async def test_client_is_refused_without_the_error_text_when_a_middleware_raises(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     io = SocketServer()
 
     @io.use
-    async def buggy(socket: Socket) -> None:
+    async def fail(socket: Socket) -> None:
         raise KeyError("a secret")
 
     async with TestServer(io) as server:
@@ -96,7 +96,7 @@ async def test_exception_in_a_middleware_refuses_without_its_text(
     assert "a secret" in caplog.text
 
 
-async def test_rooms_of_a_refused_client_are_left() -> None:
+async def test_refused_client_leaves_its_rooms() -> None:
     io = SocketServer()
 
     @io.use
@@ -110,7 +110,7 @@ async def test_rooms_of_a_refused_client_are_left() -> None:
         assert io.main.rooms == {}
 
 
-async def test_each_namespace_has_its_own_middlewares() -> None:
+async def test_each_namespace_has_its_own_middleware() -> None:
     io = SocketServer()
     seen: list[str] = []
     io.use(lambda socket: seen.append("/"))
@@ -122,7 +122,7 @@ async def test_each_namespace_has_its_own_middlewares() -> None:
         assert seen == ["/a", "/"]
 
 
-async def test_middleware_that_never_ends_is_given_up_after_the_connect_timeout() -> None:
+async def test_middleware_is_cancelled_after_the_connect_timeout() -> None:
     io = SocketServer(connect_timeout=3, ping_interval=1000)
     endings: list[str] = []
 
@@ -136,7 +136,7 @@ async def test_middleware_that_never_ends_is_given_up_after_the_connect_timeout(
 
     async with TestServer(io) as server:
         io.of("/other")
-        other = await server.connect("/other")  # so that the connection stays
+        other = await server.connect("/other")  # keeps the connection open
         joining = asyncio.ensure_future(server.connect("/", on_connection=other.connection))
         await server.advance(2.9)
         assert not joining.done()
@@ -147,7 +147,7 @@ async def test_middleware_that_never_ends_is_given_up_after_the_connect_timeout(
         assert "room" not in io.main.rooms
 
 
-async def test_event_middleware_sees_and_may_change_every_event() -> None:
+async def test_event_middleware_changes_the_event() -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -163,7 +163,7 @@ async def test_event_middleware_sees_and_may_change_every_event() -> None:
     assert seen == [("inserted", 1)]
 
 
-async def test_socket_may_have_middlewares_of_its_own() -> None:
+async def test_socket_has_its_own_middleware() -> None:
     io = SocketServer()
     seen: list[Any] = []
 
@@ -187,7 +187,7 @@ async def test_socket_may_have_middlewares_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_event_middleware_stops_an_event_with_an_error_that_the_client_gets(
+async def test_event_middleware_error_stops_the_event_and_is_acked(
     waits: bool,
 ) -> None:
     io = SocketServer()
@@ -202,17 +202,17 @@ async def test_event_middleware_stops_an_event_with_an_error_that_the_client_get
     io.on("x", lambda socket: seen.append("never"))
     async with TestServer(io) as server:
         client = await server.connect()
-        answer = await client.emit_with_ack("x")
-        assert answer == {"success": False, "error": "slow down", "code": "RATE_LIMITED"}
+        response = await client.emit_with_ack("x")
+        assert response == {"success": False, "error": "slow down", "code": "RATE_LIMITED"}
     assert seen == []
 
 
-async def test_event_that_was_stopped_without_an_ack_is_reported() -> None:
+async def test_event_middleware_error_is_reported_when_no_ack_is_requested() -> None:
     io = SocketServer()
     errors: list[tuple[str, str]] = []
 
     @io.on_error
-    def noted(error: BaseException, socket: Any, event: str) -> None:
+    def record(error: BaseException, socket: Any, event: str) -> None:
         errors.append((str(error), event))
 
     @io.use_event
@@ -226,7 +226,7 @@ async def test_event_that_was_stopped_without_an_ack_is_reported() -> None:
     assert errors == [("stopped", "x")]
 
 
-async def test_later_events_of_a_socket_wait_while_a_middleware_is_awaited() -> None:
+async def test_later_events_of_a_socket_are_queued_while_a_middleware_runs() -> None:
     io = SocketServer()
     seen: list[int] = []
     gate = asyncio.Event()
@@ -249,22 +249,22 @@ async def test_later_events_of_a_socket_wait_while_a_middleware_is_awaited() -> 
     assert seen == [100, 1, 2, 3]
 
 
-@pytest.mark.parametrize("who", ["a middleware", "a listener"])
-@pytest.mark.parametrize("what", ["a handler", "a middleware"])
-async def test_handler_added_during_an_event_receives_the_event(who: str, what: str) -> None:
+@pytest.mark.parametrize("caller", ["a middleware", "a listener"])
+@pytest.mark.parametrize("addition", ["a handler", "a middleware"])
+async def test_handler_added_during_an_event_receives_the_event(caller: str, addition: str) -> None:
     io = SocketServer()
     seen: list[Any] = []
 
-    def give(socket: Socket) -> None:
-        if what == "a handler":
+    def add(socket: Socket) -> None:
+        if addition == "a handler":
             socket.on("x", lambda number: seen.append(("own", number)))
         else:
             socket.use(lambda event: seen.append(("own", event[1])))
 
-    if who == "a middleware":
-        io.use_event(lambda socket, event: give(socket) if event[1] == 1 else None)
+    if caller == "a middleware":
+        io.use_event(lambda socket, event: add(socket) if event[1] == 1 else None)
     else:
-        io.on_any(lambda socket, event, number: give(socket) if number == 1 else None)
+        io.on_any(lambda socket, event, number: add(socket) if number == 1 else None)
     io.on("x", lambda socket, number: seen.append(number))
     async with TestServer(io) as server:
         client = await server.connect()
@@ -274,13 +274,13 @@ async def test_handler_added_during_an_event_receives_the_event(who: str, what: 
 
 
 @pytest.mark.parametrize("handlers", [1, 2])
-@pytest.mark.parametrize("who", ["a middleware", "a listener"])
+@pytest.mark.parametrize("caller", ["a middleware", "a listener"])
 async def test_event_is_dropped_when_the_socket_leaves_in_a_middleware(
-    who: str, handlers: int
+    caller: str, handlers: int
 ) -> None:
     io = SocketServer()
     seen: list[str] = []
-    if who == "a middleware":
+    if caller == "a middleware":
         io.use_event(lambda socket, event: socket.disconnect())
     else:
         io.on_any(lambda socket, event: socket.disconnect())
@@ -293,7 +293,7 @@ async def test_event_is_dropped_when_the_socket_leaves_in_a_middleware(
     assert seen == []
 
 
-async def test_middleware_that_is_cancelled_stops_an_event_as_any_error_does() -> None:
+async def test_cancelled_middleware_stops_the_event() -> None:
     io = SocketServer()
 
     @io.use_event

@@ -26,16 +26,16 @@ async def test_handlers_start_in_the_order_of_their_events() -> None:
         await asyncio.sleep(0)
         seen.append(f"end {number}")
 
-    @io.on("quick")
-    def quick(socket: Socket, number: int) -> None:
+    @io.on("fast")
+    def fast(socket: Socket, number: int) -> None:
         seen.append(number)
 
     async with TestServer(io) as server:
         client = await server.connect()
         for number in range(0, 6, 2):
             client.emit("slow", number)
-            client.emit("quick", number + 1)
-        assert seen == [0, 1, 2, 3, 4, 5], "each has run up to its first await"
+            client.emit("fast", number + 1)
+        assert seen == [0, 1, 2, 3, 4, 5], "each handler runs up to its first await"
         await settle()
     assert seen[6:] == ["end 0", "end 2", "end 4"]
 
@@ -50,9 +50,9 @@ async def test_connection_handler_starts_before_any_event_handler() -> None:
     assert seen == ["connection", "x"]
 
 
-async def test_handlers_run_at_the_same_time_unless_they_are_serialised() -> None:
-    for serialise, most in ((False, 3), (True, 1)):
-        io = SocketServer(serialize_handlers=serialise)
+async def test_handlers_run_concurrently_unless_serialize_handlers_is_true() -> None:
+    for serialize, most in ((False, 3), (True, 1)):
+        io = SocketServer(serialize_handlers=serialize)
         running: list[int] = []
         peak: list[int] = []
 
@@ -71,7 +71,7 @@ async def test_handlers_run_at_the_same_time_unless_they_are_serialised() -> Non
         assert max(peak) == most
 
 
-async def test_serialised_handlers_keep_the_order_and_answer_all_acks() -> None:
+async def test_serialized_handlers_keep_the_order_and_ack_all_events() -> None:
     io = SocketServer(serialize_handlers=True)
     seen: list[Any] = []
 
@@ -85,21 +85,21 @@ async def test_serialised_handlers_keep_the_order_and_answer_all_acks() -> None:
 
     async with TestServer(io) as server:
         client, other = await server.connect(), await server.connect()
-        answers = await asyncio.gather(
+        results = await asyncio.gather(
             *(client.emit_with_ack("x", number) for number in range(3)),
             other.emit_with_ack("x", 3),
         )
-    assert answers == [0, 1, 2, 3]
-    mine = [each for each in seen if each not in {3, "end 3"}]
-    assert mine == [0, "end 0", 1, "end 1", 2, "end 2"]
+    assert results == [0, 1, 2, 3]
+    own = [each for each in seen if each not in {3, "end 3"}]
+    assert own == [0, "end 0", 1, "end 1", 2, "end 2"]
 
 
-async def test_serialized_handler_may_emit_with_ack_to_its_own_client() -> None:
+async def test_serialized_handler_emits_with_ack_to_its_own_client() -> None:
     io = SocketServer(serialize_handlers=True)
 
     @io.on("x")
     async def handler(socket: Socket) -> Any:
-        return await socket.emit_with_ack("sure?")
+        return await socket.emit_with_ack("confirm")
 
     async with TestServer(io) as server:
         client = await server.connect()
@@ -108,7 +108,7 @@ async def test_serialized_handler_may_emit_with_ack_to_its_own_client() -> None:
 
 
 @pytest.mark.eager_start
-async def test_connection_with_too_many_handlers_running_is_not_read() -> None:
+async def test_reading_is_paused_when_too_many_handlers_run() -> None:
     io = SocketServer(max_pending_handlers=3)
     seen: list[int] = []
     gate = asyncio.Event()
@@ -132,7 +132,7 @@ async def test_connection_with_too_many_handlers_running_is_not_read() -> None:
     await io.shutdown(grace=0)
 
 
-async def test_handler_that_runs_too_long_is_cancelled_and_answered() -> None:
+async def test_handler_is_cancelled_and_acked_after_the_handler_timeout() -> None:
     io = SocketServer(handler_timeout=5)
     ended: list[str] = []
     errors: list[BaseException] = []
@@ -147,21 +147,21 @@ async def test_handler_that_runs_too_long_is_cancelled_and_answered() -> None:
 
     async with TestServer(io) as server:
         client = await server.connect()
-        answer = asyncio.ensure_future(client.emit_with_ack("x"))
+        response = asyncio.ensure_future(client.emit_with_ack("x"))
         await server.advance(4.9)
         assert ended == []
         await server.advance(0.2)
-        assert (await answer)["code"] == "HANDLER_ERROR"
+        assert (await response)["code"] == "HANDLER_ERROR"
         assert ended == ["cancelled"]
         assert client.connected
     assert [type(error) for error in errors] == [TimeoutError]
 
 
-async def test_handler_that_is_quick_enough_is_left_alone_by_its_deadline() -> None:
+async def test_handler_timeout_has_no_effect_when_the_handler_has_ended() -> None:
     io = SocketServer(handler_timeout=5)
 
     @io.on("x")
-    async def quick(socket: Socket) -> str:
+    async def fast(socket: Socket) -> str:
         await asyncio.sleep(0)
         return "done"
 
@@ -172,7 +172,7 @@ async def test_handler_that_is_quick_enough_is_left_alone_by_its_deadline() -> N
         assert client.connected
 
 
-async def test_handler_that_starts_another_in_its_first_step_goes_on_by_itself() -> None:
+async def test_handler_continues_in_its_own_task_when_it_starts_another_handler() -> None:
     io = SocketServer()
     seen: list[str] = []
     gate = asyncio.Event()
@@ -183,24 +183,24 @@ async def test_handler_that_starts_another_in_its_first_step_goes_on_by_itself()
             await gate.wait()
         seen.append("disconnect")
 
-    @io.on("bye")
-    async def bye(socket: Socket) -> None:
+    @io.on("leave")
+    async def leave(socket: Socket) -> None:
         async with asyncio.timeout(60):
             socket.disconnect()
             await asyncio.sleep(0)
-            seen.append("bye")
+            seen.append("leave")
 
     async with TestServer(io) as server:
         client = await server.connect()
-        client.emit("bye")
+        client.emit("leave")
         await settle()
         gate.set()
         await settle()
-    assert seen == ["bye", "disconnect"]
+    assert seen == ["leave", "disconnect"]
 
 
 async def test_context_variable_of_a_handler_is_private_to_the_handler() -> None:
-    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
+    user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="anonymous")
     io = SocketServer()
 
     @io.on("login")
@@ -211,23 +211,23 @@ async def test_context_variable_of_a_handler_is_private_to_the_handler() -> None
         user.reset(token)  # raises in another context than that of `set`
         return user.get()
 
-    @io.on("quick login")
-    async def quick(socket: Socket) -> None:
+    @io.on("fast login")
+    async def fast(socket: Socket) -> None:
         user.set("mallory")
 
-    @io.on("who")
-    async def who(socket: Socket) -> str:
+    @io.on("read user")
+    async def read_user(socket: Socket) -> str:
         return user.get()
 
     async with TestServer(io) as server:
         client = await server.connect()
-        assert await client.emit_with_ack("login") == "nobody"
-        client.emit("quick login")
-        assert await client.emit_with_ack("who") == "nobody"
+        assert await client.emit_with_ack("login") == "anonymous"
+        client.emit("fast login")
+        assert await client.emit_with_ack("read user") == "anonymous"
 
 
 @pytest.mark.parametrize("waits", [False, True])
-async def test_handler_has_a_task_of_its_own_from_its_first_step(waits: bool) -> None:
+async def test_handler_has_its_own_task_from_the_first_step(waits: bool) -> None:
     io = SocketServer()
     tasks: list[Any] = []
 
@@ -281,7 +281,7 @@ async def test_events_of_one_chunk_run_in_order_within_the_limit(
     await io.shutdown(grace=0)
 
 
-async def test_events_that_wait_for_a_middleware_run_before_those_that_come_later() -> None:
+async def test_events_queued_for_a_middleware_run_before_later_events() -> None:
     io = SocketServer(max_pending_handlers=3)
     seen: list[int] = []
 

@@ -20,7 +20,7 @@ async def runner() -> Runner:
 
 
 class Outcome:
-    """Records the arguments of `done`, which a test awaits."""
+    """Recorder of the arguments of `done`, which a test awaits."""
 
     def __init__(self) -> None:
         self.future: asyncio.Future[tuple[Any, BaseException | None]] = asyncio.Future()

@@ -44,11 +44,11 @@ class Range(TypedDict):
     end: int
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = "red"
 
 
-async def ask(handler: Callable[..., Any], *args: Any) -> Any:
+async def call(handler: Callable[..., Any], *args: Any) -> Any:
     io = SocketServer()
     io.on("x", handler)
     async with TestServer(io) as server:
@@ -66,8 +66,8 @@ def takes_dataclass(socket: Socket, point: Point) -> Any:
     return [point.x, point.y]
 
 
-def takes_dict(socket: Socket, given: Range) -> Any:
-    return given["end"]
+def takes_dict(socket: Socket, bounds: Range) -> Any:
+    return bounds["end"]
 
 
 def takes_builtin(socket: Socket, number: int, text: str, flag: bool, many: list[int]) -> Any:
@@ -86,8 +86,8 @@ def takes_union(socket: Socket, pet: Cat | Dog) -> Any:
     return type(pet).__name__
 
 
-def takes_literal(socket: Socket, role: Literal["admin", "user"], colour: Colour) -> Any:
-    return [role, colour.name]
+def takes_literal(socket: Socket, role: Literal["admin", "user"], color: Color) -> Any:
+    return [role, color.name]
 
 
 def takes_rest(socket: Socket, first: str, *numbers: int) -> Any:
@@ -106,7 +106,7 @@ def takes_anything(socket: Socket, value: Any, other: object, third: dict[str, A
     return [value, other, third]
 
 
-GOOD: list[tuple[Callable[..., Any], list[Any], Any]] = [
+VALID: list[tuple[Callable[..., Any], list[Any], Any]] = [
     (takes_struct, [{"project": 7}], {"project": 7, "to": "top", "tags": []}),
     (takes_struct, [{"project": 7, "extra": 1}], {"project": 7, "to": "top", "tags": []}),
     (takes_dataclass, [{"x": 1}], [1, 0]),
@@ -124,13 +124,13 @@ GOOD: list[tuple[Callable[..., Any], list[Any], Any]] = [
     (takes_anything, [[1], None, {"a": b"x"}], [[1], None, {"a": b"x"}]),
 ]
 
-BAD: list[tuple[Callable[..., Any], list[Any], str]] = [
+INVALID: list[tuple[Callable[..., Any], list[Any], str]] = [
     (takes_struct, [{"project": "seven"}], "payload.project"),
     (takes_struct, [{}], "payload.project"),
     (takes_struct, [{"project": 1, "tags": ["a", 2]}], "payload.tags[1]"),
     (takes_struct, [None], "payload"),
     (takes_dataclass, [{"x": 1, "y": "2"}], "point.y"),
-    (takes_dict, [{"start": 1}], "given.end"),
+    (takes_dict, [{"start": 1}], "bounds.end"),
     (takes_builtin, [1, "a", 1, [1]], "flag"),
     (takes_builtin, ["1", "a", True, [1]], "number"),
     (takes_builtin, [1, "a", True, [1, "x"]], "many[1]"),
@@ -143,29 +143,29 @@ BAD: list[tuple[Callable[..., Any], list[Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("handler", "args", "expected"), GOOD)
+@pytest.mark.parametrize(("handler", "args", "expected"), VALID)
 async def test_valid_payload_reaches_the_handler_as_its_type(
     handler: Callable[..., Any], args: list[Any], expected: Any
 ) -> None:
-    assert await ask(handler, *args) == expected
+    assert await call(handler, *args) == expected
 
 
-@pytest.mark.parametrize(("handler", "args", "path"), BAD)
-async def test_invalid_payload_is_answered_with_the_path_of_the_fault(
+@pytest.mark.parametrize(("handler", "args", "path"), INVALID)
+async def test_invalid_payload_receives_an_error_with_the_path_of_the_field(
     handler: Callable[..., Any], args: list[Any], path: str
 ) -> None:
-    answer = await ask(handler, *args)
-    assert answer["success"] is False
-    assert answer["code"] == "VALIDATION_ERROR"
-    (field,) = answer["fields"]
+    response = await call(handler, *args)
+    assert response["success"] is False
+    assert response["code"] == "VALIDATION_ERROR"
+    (field,) = response["fields"]
     assert field["path"] == path
-    assert answer["error"] == f"{path}: {field['message']}"
+    assert response["error"] == f"{path}: {field['message']}"
 
 
-async def test_arguments_that_are_missing_are_named() -> None:
-    answer = await ask(takes_builtin, 1, "a")
-    assert answer["error"] == "missing arguments: 'flag', 'many'"
-    assert [each["path"] for each in answer["fields"]] == ["flag", "many"]
+async def test_missing_arguments_are_named_in_the_error() -> None:
+    response = await call(takes_builtin, 1, "a")
+    assert response["error"] == "missing arguments: 'flag', 'many'"
+    assert [each["path"] for each in response["fields"]] == ["flag", "many"]
 
 
 async def test_invalid_payload_is_reported_when_no_ack_is_requested() -> None:
@@ -180,7 +180,7 @@ async def test_invalid_payload_is_reported_when_no_ack_is_requested() -> None:
     assert errors == [("PayloadValidationError", "x")]
 
 
-async def test_method_a_partial_and_a_callable_object_are_checked_too() -> None:
+async def test_payload_of_a_method_partial_or_callable_object_is_checked() -> None:
     class Board:
         def move(self, socket: Socket, payload: Move) -> Any:
             return payload.project
@@ -192,11 +192,11 @@ async def test_method_a_partial_and_a_callable_object_are_checked_too() -> None:
         return payload.project
 
     for handler in (Board().move, Board(), functools.partial(with_extra, "extra")):
-        assert await ask(handler, {"project": 3}) == 3
-        assert (await ask(handler, {"project": "3"}))["code"] == "VALIDATION_ERROR"
+        assert await call(handler, {"project": 3}) == 3
+        assert (await call(handler, {"project": "3"}))["code"] == "VALIDATION_ERROR"
 
 
-async def test_decorated_handler_is_checked_by_its_wrapped_function() -> None:
+async def test_payload_of_a_decorated_handler_is_checked_by_the_wrapped_function() -> None:
     def logged(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapper(*args: Any) -> Any:
@@ -208,11 +208,11 @@ async def test_decorated_handler_is_checked_by_its_wrapped_function() -> None:
     async def move(socket: Socket, payload: Move) -> Any:
         return payload.project
 
-    assert await ask(move, {"project": 3}) == 3
-    assert (await ask(move, {}))["code"] == "VALIDATION_ERROR"
+    assert await call(move, {"project": 3}) == 3
+    assert (await call(move, {}))["code"] == "VALIDATION_ERROR"
 
 
-async def test_type_of_the_enclosing_function_can_be_resolved() -> None:
+async def test_type_of_the_enclosing_function_is_resolved() -> None:
     class Local(msgspec.Struct):
         a: int
 
@@ -220,10 +220,10 @@ async def test_type_of_the_enclosing_function_can_be_resolved() -> None:
         assert isinstance(payload, Local)
         return payload.a
 
-    assert await ask(handler, {"a": 1}) == 1
+    assert await call(handler, {"a": 1}) == 1
 
 
-def test_type_that_is_only_there_for_the_type_checker_is_refused_at_once() -> None:
+def test_type_that_only_the_type_checker_imports_is_refused_at_registration() -> None:
     def handler(socket: Socket, amount: Decimal) -> None:
         pass
 
@@ -244,7 +244,7 @@ class UntaggedToo(msgspec.Struct):
 
 
 @pytest.mark.parametrize("kind", [Custom, list[Custom], dict[str, Custom], Untagged | UntaggedToo])
-def test_type_that_nothing_can_be_checked_against_is_refused_at_once(kind: Any) -> None:
+def test_type_that_cannot_be_checked_is_refused_at_registration(kind: Any) -> None:
     def handler(socket: Socket, payload: Any) -> None:
         pass
 
@@ -308,7 +308,7 @@ def test_function_that_requires_a_keyword_is_refused() -> None:
         SocketServer().on("x", handler)
 
 
-async def test_handler_of_one_socket_is_checked_as_well() -> None:
+async def test_payload_of_a_socket_handler_is_checked() -> None:
     io = SocketServer()
 
     def move(payload: Move) -> int:
@@ -324,7 +324,7 @@ async def test_handler_of_one_socket_is_checked_as_well() -> None:
         assert (await client.emit_with_ack("x", 1))["code"] == "VALIDATION_ERROR"
 
 
-async def test_builtin_may_be_a_handler() -> None:
+async def test_builtin_function_is_accepted_as_a_handler() -> None:
     seen: list[Any] = []
-    await ask(seen.append)
+    await call(seen.append)
     assert len(seen) == 1
