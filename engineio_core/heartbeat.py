@@ -93,6 +93,7 @@ class Heartbeat:
         """Begin the ping interval again; ignore a pong without a ping."""
         deadline = session._deadline
         if deadline is not None and deadline.is_pinged and self.check(session):
+            session._awaits_packet = False
             self.stop(session)
             self.start(session)
 

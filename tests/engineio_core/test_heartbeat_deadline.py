@@ -52,6 +52,17 @@ def test_frame_after_the_planned_deadline_ends_the_session(packet: str) -> None:
     assert server.received == []
 
 
+def test_packet_after_the_pong_does_not_start_the_ping_timeout(transport: str) -> None:
+    server = Server(ping_interval=INTERVAL, ping_timeout=TIMEOUT)
+    client = server.open(transport)
+    server.clock.advance(INTERVAL + 0.01)
+    client.send_packet("3")
+    client.send_packet("4message")
+    server.clock.advance(TIMEOUT + 0.05)  # before the next ping
+    assert server.received == ["message"]
+    assert server.closed == []
+
+
 def test_frame_after_a_blocked_loop_keeps_the_session(transport: str) -> None:
     server, client = short(transport)
     server.clock.advance(INTERVAL + 0.01)
