@@ -7,8 +7,9 @@ PORT ?= 8080
 ROWS ?= 20000
 # Arguments of pytest. A test file runs in one process, because its tests share clients and servers.
 PARALLEL := -n auto --dist loadfile
-CORE_TESTS := tests/engineio_core tests/socketio_core tests/vectors
 export HOST PORT
+# Tests start many processes: without bytecode, each of them compiles the packages again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup quick test lint types format coverage oldest pythons conformance conformance-peers \
@@ -29,6 +30,9 @@ quick: lint types ## Run lint, types and the tests that need neither Node nor Po
 test: setup peers lint types ## Run lint, types and all tests
 	$(BIN)/python -m pytest $(PARALLEL)
 
+coverage: setup peers lint types ## Run `make test` with branch coverage and fail below the limits
+	@BIN=$(BIN) scripts/check-coverage $(PARALLEL)
+
 lint: $(VENV)/.dev ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,9 +43,6 @@ types: $(VENV)/.dev ## Check types
 format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-
-coverage: setup ## Measure branch coverage and fail below the limits
-	@BIN=$(BIN) scripts/check-coverage
 
 oldest: $(VENV)/.dev ## Run the tests of core and hub with the oldest allowed dependencies
 	@PYTHON=$(abspath $(BIN)/python) scripts/test-oldest

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from engineio_core.session import Session
     from socketio_core.server import SocketServer
 
-PATIENCE: Final = 5.0  # seconds of real time that a test waits for an answer
+PATIENCE: Final = 60.0  # seconds of real time that a test waits for an answer
 
 
 class VirtualClock:

@@ -31,7 +31,13 @@ NODE = (
 POSTGRES = ("hextrackr_server/postgres",)
 #: Tests that `make quick` leaves to `make test`.
 SLOW = (
+    "conformance/test_command.py",
     "conformance/test_our_echo_servers.py",
+    "contract",
+    "docs/test_examples.py",
+    "hextrackr_server/cli/test_missing_packages.py",
+    "hextrackr_server/test_application.py",
+    "interop/test_command_line.py",
     "interop/test_mypyc_handlers.py",
     "interop/test_python_socketio_client.py",
     "packaging/test_installation.py",

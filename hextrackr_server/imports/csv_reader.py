@@ -20,6 +20,7 @@ from hextrackr_server.errors import invalid
 # A line is read in pieces of this many characters, so that a file without line ends uses little
 # memory. A row, including its quoted line ends, must not be longer.
 MAXIMUM_LINE = 1 << 20
+MAXIMUM_CELL = 1 << 17
 MAXIMUM_COLUMNS = 1000
 CHECKPOINT_LINES = 5000
 
@@ -125,6 +126,7 @@ def _numbered_rows(
     while True:
         number += 1
         lines.row_size = 0
+        csv.field_size_limit(MAXIMUM_CELL)  # the limit is global, and `formats` sets another
         try:
             cells = next(reader)
         except StopIteration:

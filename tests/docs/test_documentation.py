@@ -382,7 +382,15 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
         block for block in reversed(blocks_of(ROOT / "README.md")) if block.language == "sh"
     )
     assert block.text.strip() == "make test"
-    assert "step make test" in (ROOT / ".ci" / "run").read_text().splitlines()
+    # `make coverage` is `make test` with branch coverage.
+    assert "step make coverage" in (ROOT / ".ci" / "run").read_text().splitlines()
+    makefile = (ROOT / "Makefile").read_text()
+    test, coverage = (
+        re.search(rf"^{target}:([^#]*)", makefile, re.MULTILINE) for target in ("test", "coverage")
+    )
+    assert test is not None
+    assert coverage is not None
+    assert test[1] == coverage[1]
 
 
 # -- links

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engineio_core.transports import websocket_slow_path
 from tests.helpers.client import Server, WebSocketClient
 from tests.helpers.wire import (
     BINARY,
@@ -182,12 +183,14 @@ def test_huge_length_is_rejected_without_allocation(length: int) -> None:
     assert server.reasons == ["transport error"]
 
 
-def test_flood_of_empty_fragments_closes_with_1008() -> None:
+def test_flood_of_empty_fragments_closes_with_1008(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert websocket_slow_path.MAX_FRAGMENTS == 131_072
+    monkeypatch.setattr(websocket_slow_path, "MAX_FRAGMENTS", 1000)
     server, client = open_client()
     client.frame(TEXT, b"4", fin=False)
-    empty = client_frame(CONT, b"", fin=False) * 8192
-    for _ in range(17):
-        client.feed(empty)
+    client.feed(client_frame(CONT, b"", fin=False) * 999)
+    assert client.close_code is None
+    client.feed(client_frame(CONT, b"", fin=False))
     assert client.close_code == 1008
     assert server.reasons == ["transport error"]
 
