@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from difflib import get_close_matches
+from threading import get_ident
 from typing import Any, Final, Literal, TypeVar, overload
 
 import orjson
@@ -366,7 +367,13 @@ class BaseEngine:
             options = self.options
             heartbeat = Heartbeat(clock, options.ping_interval, options.ping_timeout)
             self._context = SessionContext(
-                options, clock, heartbeat, self._session_ended, _make_future, self._upgraded
+                options,
+                clock,
+                heartbeat,
+                self._session_ended,
+                _make_future,
+                self._upgraded,
+                get_ident(),
             )
         return self._context
 

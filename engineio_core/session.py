@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any, Final, NamedTuple, final
 
 from engineio_core.callbacks import require_plain_function
@@ -50,6 +51,7 @@ class SessionContext(NamedTuple):
     ended: Callable[[Session, CloseReason, str], None]
     make_future: Callable[[], Any]
     upgraded: set[Abortable]
+    thread: int = 0  # of the event loop; 0 if not known
 
 
 @final
@@ -202,12 +204,22 @@ class Session:
         return True
 
     def send_text(self, text: str) -> None:
-        """Send one text message."""
+        """Send one text message. Call it in the thread of the event loop."""
+        self._check_thread("send_text")
         self.send_bare(packets.MESSAGE_PREFIX + text.encode())
 
     def send_binary(self, data: bytes) -> None:
-        """Send one binary message."""
+        """Send one binary message. Call it in the thread of the event loop."""
+        self._check_thread("send_binary")
         self.send(EncodedPacket(data, is_binary=True))
+
+    def _check_thread(self, method: str) -> None:
+        """Raise RuntimeError in another thread, where a polling client would wait for a ping."""
+        if get_ident() != self._context.thread != 0:
+            raise RuntimeError(
+                f"session.{method}() must be called in the thread of the event loop: from another "
+                f"thread use loop.call_soon_threadsafe(session.{method}, ...)"
+            )
 
     @property
     def outbox(self) -> tuple[EncodedPacket, ...]:
@@ -457,6 +469,7 @@ class Session:
 
     def close(self, *, discard: bool = False) -> None:
         """Close with reason "forced close", after the queued packets; drop these if `discard`."""
+        self._check_thread("close")
         if discard:
             self._terminate(CloseReason.FORCED_CLOSE, "the server discarded the session")
             return

@@ -69,13 +69,13 @@ class NamespaceDirectory:
         """Return the parent namespace of a pattern; create a new one for a function."""
         if not isinstance(match, re.Pattern):
             check_callback("the function of of()", match, ("name", "auth"))
-            parent = ParentNamespace(match)
+            parent = ParentNamespace(match, self.options.parser)
         elif not isinstance(match.pattern, str):
             raise TypeError(f"the pattern of of() must be text, got {match!r}: remove the b")
         elif match in self._patterns:
             return self._patterns[match]
         else:
-            parent = self._patterns[match] = ParentNamespace(matcher(match))
+            parent = self._patterns[match] = ParentNamespace(matcher(match), self.options.parser)
         self._parents.append(parent)
         return parent
 

@@ -114,7 +114,8 @@ def refuse_thread() -> NoReturn:
     """Raise RuntimeError for a call from another thread than that of the event loop."""
     raise RuntimeError(
         "emit() and disconnect() must be called in the thread of the event loop: from another "
-        "thread use loop.call_soon_threadsafe(io.emit, event, *args)"
+        "thread use loop.call_soon_threadsafe(io.emit, event, *args), and for an answer "
+        "asyncio.run_coroutine_threadsafe(socket.emit_with_ack(event, *args), loop)"
     )
 
 

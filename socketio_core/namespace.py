@@ -14,6 +14,7 @@ from socketio_core.adapters.interface import SavedSession
 from socketio_core.adapters.memory import MemoryAdapter
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.broadcast import NO_ROOM, Broadcast, check_event, room_names
+from socketio_core.codec.packet import Parser
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
@@ -117,9 +118,10 @@ class ParentNamespace(Registering):
     the child is created; later registrations reach only later children.
     """
 
-    __slots__ = ("_matches", "_registered", "children")
+    __slots__ = ("_matches", "_parser", "_registered", "children")
 
-    def __init__(self, matches: Callable[[str, dict[str, Any]], Any]) -> None:
+    def __init__(self, matches: Callable[[str, dict[str, Any]], Any], parser: Parser) -> None:
+        self._parser = parser
         self._matches = matches
         """`(name, auth)` -> whether to create the namespace: a bool, or an awaitable of one."""
         self._registered = Registry(LIFECYCLE, takes_socket=True)
@@ -151,7 +153,7 @@ class ParentNamespace(Registering):
         return EMITTED
 
     def _broadcast(self) -> ChildrenBroadcast:
-        return ChildrenBroadcast(list(self.children.values()))
+        return ChildrenBroadcast(list(self.children.values()), self._parser)
 
     def fetch_sockets(self) -> NoReturn:
         """Raise RuntimeError: call `fetch_sockets` of each namespace in `children` instead."""
@@ -164,16 +166,17 @@ class ParentNamespace(Registering):
 class ChildrenBroadcast:
     """An event for the same rooms in several namespaces."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_parser", "_parts")
 
-    def __init__(self, parts: Sequence[Namespace | Broadcast[Any]]) -> None:
+    def __init__(self, parts: Sequence[Namespace | Broadcast[Any]], parser: Parser) -> None:
         self._parts = parts
+        self._parser = parser
 
     def to(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
         """Add rooms to the target. Raises ValueError without a room."""
         if not room_names(rooms):
             raise ValueError(NO_ROOM)
-        return ChildrenBroadcast([part.to(*rooms) for part in self._parts])
+        return ChildrenBroadcast([part.to(*rooms) for part in self._parts], self._parser)
 
     def in_(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
         """Select rooms: an alias of `to`, Node's `in`."""
@@ -182,13 +185,15 @@ class ChildrenBroadcast:
     def except_(self, *rooms: str | Iterable[str]) -> ChildrenBroadcast:
         """Exclude the sockets in any of these rooms."""
         room_names(rooms)
-        return ChildrenBroadcast([part.except_(*rooms) for part in self._parts])
+        return ChildrenBroadcast([part.except_(*rooms) for part in self._parts], self._parser)
 
     def emit(self, event: str, *args: Any, **unknown: Never) -> None:
         """Send the event in each namespace."""
         if unknown:
             refuse_keywords(unknown, EMIT_KEYWORDS)
         check_event(event)
+        if not self._parts:  # the error for an unserializable value is the same without receivers
+            self._parser.encode_event("/", [event, *args], None)
         for part in self._parts:
             part.emit(event, *args)
         return EMITTED

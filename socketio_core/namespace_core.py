@@ -81,9 +81,12 @@ class NamespaceCore(Registering, Broadcasting[Member]):
         return self, ALL_SOCKETS, None
 
     def _broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
+        self._check_thread()
+        self.adapter.broadcast(data, target)
+
+    def _check_thread(self) -> None:
         if get_ident() != self._dispatch.loop_thread != 0:
             refuse_thread()
-        self.adapter.broadcast(data, target)
 
     def _encode(
         self, data: list[Any], compress: bool, ack_id: int | None = None
@@ -97,6 +100,7 @@ class NamespaceCore(Registering, Broadcasting[Member]):
     def _encode_with_ack(
         self, data: list[Any], compress: bool
     ) -> tuple[int, tuple[EncodedPacket, ...]]:
+        self._check_thread()
         ack_id = next(self._ack_ids)
         return ack_id, self._encode(data, compress, ack_id)
 

@@ -199,6 +199,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         self, event: str, args: tuple[Any, ...], timeout: float | None
     ) -> Any:
         check_event(event)
+        self._check_thread()
         if not self.connected:
             raise DisconnectedError
         ack = SingleAck(self.namespace.clock, timeout)

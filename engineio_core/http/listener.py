@@ -18,7 +18,14 @@ import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from ssl import Purpose, SSLContext, SSLError, TLSVersion, create_default_context
+from ssl import (
+    PROTOCOL_TLS_CLIENT,
+    Purpose,
+    SSLContext,
+    SSLError,
+    TLSVersion,
+    create_default_context,
+)
 from typing import Any, Final, TypeVar, final
 
 import uvloop
@@ -148,6 +155,11 @@ async def open_listener(
     if ssl is not None and not isinstance(ssl, SSLContext | Tls):
         raise TypeError(
             f"ssl must be an ssl.SSLContext, Tls(certificate=..., key=...) or None, got {ssl!r}"
+        )
+    if isinstance(ssl, SSLContext) and ssl.protocol == PROTOCOL_TLS_CLIENT:
+        raise ValueError(
+            "ssl must be a context for servers, got one for clients: "
+            "use ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)"
         )
     loop = asyncio.get_running_loop()
     context = ssl.make_context() if isinstance(ssl, Tls) else ssl

@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
-from ssl import SSLError
+from ssl import SSLError, create_default_context
 from typing import Any
 
 import pytest
@@ -506,3 +506,22 @@ def test_mount_accepts_a_plain_function_that_returns_the_coroutine_of_another_ap
 async def test_listen_rejects_a_port_in_place_of_the_host() -> None:
     with pytest.raises(ValueError, match=r"host must be an address or a name, .*: write port=3000"):
         await Engine().listen("3000")
+
+
+async def test_session_rejects_calls_from_another_thread() -> None:
+    server = Server()
+    server.open_websocket()
+    (session,) = server.engine.sessions.values()
+    for name, call in (
+        ("send_text", partial(session.send_text, "a")),
+        ("send_binary", partial(session.send_binary, b"a")),
+        ("close", session.close),
+    ):
+        with pytest.raises(RuntimeError, match=rf"call_soon_threadsafe\(session.{name}, "):
+            await asyncio.to_thread(call)
+    assert session.sid in server.engine.sessions
+
+
+async def test_listen_rejects_an_ssl_context_of_a_client() -> None:
+    with pytest.raises(ValueError, match=r"create_default_context\(ssl.Purpose.CLIENT_AUTH\)"):
+        await Engine().listen(ssl=create_default_context())

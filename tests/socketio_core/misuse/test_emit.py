@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -212,6 +214,9 @@ async def test_emit_from_another_thread_is_refused() -> None:
             lambda: io.emit("x"), lambda: io.to("a").emit("x"), lambda: socket.emit("x"),
             lambda: socket.broadcast.emit("x"), lambda: socket.emit("x", ack=print),
             lambda: socket.volatile.emit("x"), socket.disconnect, io.disconnect_sockets,
+            lambda: asyncio.run(socket.emit_with_ack("x")),
+            lambda: asyncio.run(socket.timeout(1).emit_with_ack("x")),
+            lambda: asyncio.run(io.timeout(1).emit_with_ack("x")),
         ]  # fmt: skip
         for call in calls:
             error = await run_in_thread(call)
@@ -228,6 +233,30 @@ async def test_emit_from_another_thread_works_with_call_soon_threadsafe() -> Non
     async with server:
         await run_in_thread(lambda: loop.call_soon_threadsafe(io.emit, "x", 1))
         assert await client.receive_event("x") == [1]
+
+
+async def test_ack_from_another_thread_works_with_run_coroutine_threadsafe() -> None:
+    server, client, socket = await connect_with(SocketServer())
+    client.auto_ack = lambda name, args: "answer"
+    loop = asyncio.get_running_loop()
+    answers: list[Any] = []
+
+    def request_ack() -> None:
+        future = asyncio.run_coroutine_threadsafe(socket.emit_with_ack("x"), loop)
+        answers.append(future.result(5))
+
+    async with server:
+        await asyncio.to_thread(request_ack)
+    assert answers == ["answer"]
+
+
+@pytest.mark.parametrize("value", [object(), {"at": datetime(2024, 1, 1)}])
+def test_parent_namespace_without_children_refuses_an_unserializable_value(value: Any) -> None:
+    io = SocketServer()
+    parent = io.of(re.compile("/org-.*"))
+    for target in (parent, parent.to("room"), parent.except_("room")):
+        with pytest.raises((TypeError, ValueError), match=r"to be sent|cannot be sent"):
+            target.emit("x", value)
 
 
 @pytest.mark.parametrize("value", ["close", 1, 0, None])
