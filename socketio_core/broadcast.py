@@ -173,9 +173,13 @@ class Broadcasting(Generic[Member]):
         return self._local_sockets()
 
     def sockets_join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
-        """Add the sockets in the target to rooms."""
+        """Add the sockets in the target to rooms. Raises ValueError as `Socket.join` does."""
         names = room_names(rooms)
-        for socket in self._local_sockets():
+        sockets = self._local_sockets()
+        audience, _, _ = self._target()
+        for socket in sockets:
+            audience.adapter.check_rooms(socket.id, names)
+        for socket in sockets:
             socket.join(*names)
         return DONE
 

@@ -271,11 +271,16 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
     # -- rooms
 
     def join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
-        """Join rooms: immediately on this server; the awaitable covers the other servers."""
+        """Join rooms: immediately on this server; the awaitable covers the other servers.
+
+        Raises ValueError for the id of another socket, whose messages would reach this one.
+        """
         names = room_names(rooms)
+        adapter = self.namespace.adapter
+        adapter.check_rooms(self.id, names)
         if self._state is LEFT:
             return DONE
-        return self.namespace.adapter.add(self, names)
+        return adapter.add(self, names)
 
     def leave(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
         """Leave rooms: immediately on this server; the awaitable covers the other servers."""

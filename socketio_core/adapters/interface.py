@@ -92,6 +92,9 @@ class Adapter(Protocol):
     def add(self, recipient: Recipient, rooms: Iterable[str]) -> Awaitable[None]:
         """Add a socket to rooms; it may be in some of them already."""
 
+    def check_rooms(self, socket_id: str, rooms: Iterable[str]) -> None:
+        """Raise ValueError for a room that has the id of another socket as its name."""
+
     def remove(self, socket_id: str, room: str) -> Awaitable[None]:
         """Remove a socket from a room, if it is a member."""
 

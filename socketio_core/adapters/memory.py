@@ -80,6 +80,17 @@ class MemoryAdapter:
                 self._notify(*event)
         return DONE
 
+    def check_rooms(self, socket_id: str, rooms: Iterable[str]) -> None:
+        """Raise ValueError for a room that has the id of another socket as its name."""
+        for room in rooms:
+            if room != socket_id and (
+                room in self._members or (self._log is not None and self._log.has_socket(room))
+            ):
+                raise ValueError(
+                    f"a room must not be named after another socket, got the socket id {room!r}: "
+                    "its messages would reach this socket too: use another name"
+                )
+
     def remove(self, socket_id: str, room: str) -> Awaitable[None]:
         """Remove a socket from a room."""
         member = self._members.get(socket_id)

@@ -45,7 +45,8 @@ class RecoveryLog:
     """
 
     __slots__ = (
-        "_entries", "_grace", "_last", "_lost", "_origin", "_rules", "_sessions", "_size", "_time",
+        "_entries", "_grace", "_last", "_lost", "_origin", "_rules", "_sessions", "_size",
+        "_socket_ids", "_time",
     )  # fmt: skip
 
     def __init__(self, rules: Recovery, time: Callable[[], float], grace: float) -> None:
@@ -59,6 +60,7 @@ class RecoveryLog:
         self._entries: deque[_Entry] = deque()
         self._size = 0
         self._sessions: OrderedDict[str, tuple[float, SavedSession]] = OrderedDict()
+        self._socket_ids: set[str] = set()
 
     def current(self) -> str:
         """Return the offset of the last event."""
@@ -85,6 +87,10 @@ class RecoveryLog:
         """Whether any client may return."""
         return bool(self._sessions)
 
+    def has_socket(self, socket_id: str) -> bool:
+        """Return whether the socket with this id may return."""
+        return socket_id in self._socket_ids
+
     def _prune(self, now: float) -> None:
         rules, entries = self._rules, self._entries
         oldest = now - rules.max_disconnection_duration - self._grace
@@ -106,12 +112,13 @@ class RecoveryLog:
             pid = next(iter(sessions))
             if sessions[pid][0] >= oldest and len(sessions) <= self._rules.max_sessions:
                 break
-            del sessions[pid]
+            self._socket_ids.discard(sessions.pop(pid)[1].socket_id)
 
     def save(self, session: SavedSession) -> None:
         """Save the session of a socket that has left."""
         now = self._time()
         self._sessions[session.pid] = (now, session)
+        self._socket_ids.add(session.socket_id)
         self._expire_sessions(now)
 
     def restore(self, pid: str, offset: str | None) -> RestoredSession | None:
@@ -125,6 +132,7 @@ class RecoveryLog:
         if kept is None:
             return None
         saved = kept[1]
+        self._socket_ids.discard(saved.socket_id)
         seen = self._number_of(saved.offset if offset is None else offset)
         if seen is None or seen < self._lost:
             return None
