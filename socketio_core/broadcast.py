@@ -175,11 +175,10 @@ class Broadcasting(Generic[Member]):
     def sockets_join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
         """Add the sockets in the target to rooms. Raises ValueError as `Socket.join` does."""
         names = room_names(rooms)
-        sockets = self._local_sockets()
-        audience, _, _ = self._target()
-        for socket in sockets:
-            audience.adapter.check_rooms(socket.id, names)
-        for socket in sockets:
+        audience, target, _ = self._target()
+        for socket_id in audience.adapter.sockets(target):
+            audience.adapter.check_rooms(socket_id, names)
+        for socket in self._local_sockets():
             socket.join(*names)
         return DONE
 

@@ -330,20 +330,19 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         namespace._forget(self)
         if self._owed is not None:
             self._owed.fail_all()
-        if was_connected:
-            self._depart(reason, description)
+        if was_connected and (
+            self._listeners is None or not self._is_handling(self._listeners, reason, description)
+        ):
+            self._run_lifecycle("disconnect", reason, description)
 
-    def _depart(self, reason: str, description: str) -> None:
-        """Run the "disconnect" handlers, after the events that the client sent before it left."""
-        listeners = self._listeners
-        if listeners is not None:
-            if reason == DisconnectReason.SERVER_NAMESPACE_DISCONNECT:
-                # Node: packets that arrived before have no effect after `disconnect`.
-                self.namespace._pipeline.drop(self, listeners)
-            if listeners.is_busy:
-                listeners.departure = (reason, description)
-                return
-        self._run_lifecycle("disconnect", reason, description)
+    def _is_handling(self, listeners: SocketListeners, reason: str, description: str) -> bool:
+        """Return whether events that the client sent before it left must be handled first."""
+        if reason == DisconnectReason.SERVER_NAMESPACE_DISCONNECT:
+            # Node: packets that arrived before have no effect after `disconnect`.
+            self.namespace._pipeline.drop(self, listeners)
+        if listeners.is_busy:
+            listeners.departure = (reason, description)
+        return listeners.departure is not None
 
     def _end_departure(self) -> None:
         listeners = self._need_listeners()
