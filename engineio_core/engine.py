@@ -373,6 +373,7 @@ class BaseEngine:
                 self._session_ended,
                 _make_future,
                 self._upgraded,
+                [],
                 get_ident(),
             )
         return self._context

@@ -38,6 +38,9 @@ logger = logging.getLogger("engineio_core")
 # all empties a smaller queue, and the heartbeat ends a client that does not.
 WATCHED_OUTBOX_SIZE: Final = 1024 * 1024
 
+# Bytes from which the queued packets of an upgrade leave no room for a volatile packet
+MAX_HELD_VOLATILE: Final = 64 * 1024
+
 OPEN: Final = SessionState.OPEN
 MESSAGE: Final = ord(packets.MESSAGE)
 
@@ -51,7 +54,20 @@ class SessionContext(NamedTuple):
     ended: Callable[[Session, CloseReason, str], None]
     make_future: Callable[[], Any]
     upgraded: set[Abortable]
+    sent_volatile: list[Session]
+    """The sessions that sent a volatile packet in this iteration of the event loop."""
     thread: int = 0  # of the event loop; 0 if not known
+
+    def note_volatile(self, session: Session) -> None:
+        """Let the session send no other volatile packet in this iteration of the event loop."""
+        if not self.sent_volatile:
+            self.clock.call_soon(self._iteration_ended)
+        self.sent_volatile.append(session)
+
+    def _iteration_ended(self) -> None:
+        for session in self.sent_volatile:
+            session._has_sent_volatile = False
+        self.sent_volatile.clear()
 
 
 @final
@@ -68,9 +84,9 @@ class Session:
 
     __slots__ = (
         "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
-        "_is_reading_paused", "_on_binary", "_on_close", "_on_drain", "_on_packet", "_on_text",
-        "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken", "_unsent",
-        "_upgrade_state", "_waiters", "request", "sid", "state", "transport",
+        "_has_sent_volatile", "_is_reading_paused", "_on_binary", "_on_close", "_on_drain",
+        "_on_packet", "_on_text", "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer",
+        "_taken", "_unsent", "_upgrade_state", "_waiters", "request", "sid", "state", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +118,7 @@ class Session:
         # Heartbeat, upgrade, end
         self._deadline: Deadline | None = None
         self._awaits_packet = False
+        self._has_sent_volatile = False
         is_polling = transport.name == "polling"
         self._upgrade_state = UpgradeState.POLLING if is_polling else UpgradeState.FINAL
         self._candidate: UpgradeCandidate | None = None
@@ -192,13 +209,25 @@ class Session:
                 self._enqueue(EncodedPacket(packet))
 
     def send_volatile(self, packet: EncodedPacket) -> bool:
-        """Send one packet if it can leave immediately, else drop it; return whether it was sent."""
+        """Send one packet if it can leave immediately, else drop it; return whether it was sent.
+
+        A session sends one volatile packet per iteration of the event loop, over each transport.
+        """
         return self.send_volatile_group((packet,))
 
     def send_volatile_group(self, group: tuple[EncodedPacket, ...]) -> bool:
         """Send all packets of a group if they can leave immediately, else drop the group."""
-        if self.state is not OPEN or self._outbox or not self.transport.is_idle():
+        if self.state is not OPEN or self._has_sent_volatile:
             return False
+        if self._upgrade_state is UpgradeState.PROBED:
+            # The client no longer polls; the next transport takes the packets in a moment.
+            if self._outbox_size > MAX_HELD_VOLATILE:
+                return False
+        elif self._outbox or not self.transport.is_idle():
+            return False
+        # Node: a transport is not writable again before the next iteration of the event loop.
+        self._has_sent_volatile = True
+        self._context.note_volatile(self)
         for packet in group:
             self.send(packet)
         return True

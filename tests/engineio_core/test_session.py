@@ -51,6 +51,7 @@ class Stage:
             lambda session, reason, description: self.ended.append(reason),
             lambda: asyncio.get_running_loop().create_future(),
             set(),
+            [],
         )
         self.session = Session("sid", None, self.transport, context)
 

@@ -75,6 +75,7 @@ def run_transport(pieces: list[bytes]) -> Outcome:
         lambda *_: None,
         lambda: None,
         set(),
+        [],
     )
     tcp = FakeTcp(clock)
     transport = WebSocketTransport(tcp, context)
