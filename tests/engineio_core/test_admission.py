@@ -13,7 +13,7 @@ from tests.helpers.client import Server
 from tests.helpers.wire import http_request
 
 
-@pytest.mark.parametrize("name", ["tobi", "constructor", "__proto__", "webtransport", ""])
+@pytest.mark.parametrize("name", ["pigeon", "constructor", "__proto__", "webtransport", ""])
 def test_unknown_transport_is_refused_with_code_0(name: str) -> None:
     server = Server()
     assert refusal(server.get(transport=name).response()) == (400, 0, "Transport unknown")
@@ -25,7 +25,7 @@ def test_missing_transport_is_refused_with_code_0() -> None:
     assert refusal(Server().get().response()) == (400, 0, "Transport unknown")
 
 
-@pytest.mark.parametrize("name", ["tobi", "__proto__"])
+@pytest.mark.parametrize("name", ["pigeon", "__proto__"])
 def test_upgrade_with_an_unknown_transport_receives_400_and_the_message(name: str) -> None:
     server = Server()
     connection = server.upgrade(transport=name)
@@ -102,7 +102,7 @@ def test_upgrade_with_another_protocol_revision_receives_400() -> None:
 
 
 def test_transport_is_checked_before_the_protocol_revision() -> None:
-    assert refusal(Server().get(transport="tobi", EIO="3").response())[1] == 0
+    assert refusal(Server().get(transport="pigeon", EIO="3").response())[1] == 0
 
 
 def test_method_is_checked_before_allow_request() -> None:

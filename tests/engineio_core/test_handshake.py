@@ -324,7 +324,7 @@ def test_http_connection_and_its_timers_end_after_an_upgrade() -> None:
     ("cookie", "expected"),
     [
         (Cookie(), "io={sid}; Path=/; HttpOnly; SameSite=Lax"),
-        (Cookie(name="woot"), "woot={sid}; Path=/; HttpOnly; SameSite=Lax"),
+        (Cookie(name="session"), "session={sid}; Path=/; HttpOnly; SameSite=Lax"),
         (Cookie(path="/custom"), "io={sid}; Path=/custom; HttpOnly; SameSite=Lax"),
         (Cookie(path=None), "io={sid}; HttpOnly; SameSite=Lax"),
         (Cookie(http_only=False), "io={sid}; Path=/; SameSite=Lax"),

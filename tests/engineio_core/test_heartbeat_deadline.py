@@ -1,4 +1,4 @@
-"""The planned deadline of a pong: slack, late requests, one restart, long transfers."""
+"""Planned deadline of a pong: slack, late requests, one restart and long transfers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ INTERVAL, TIMEOUT = 0.3, 0.2
 SLOW = {"ping_interval": 10.0, "ping_timeout": 5.0}
 
 
-def short(transport: str) -> tuple[Server, object]:
+def open_client(transport: str) -> tuple[Server, object]:
     server = Server(ping_interval=INTERVAL, ping_timeout=TIMEOUT)
     return server, server.open(transport)
 
 
 @pytest.mark.parametrize("late", [0.0005, 0.002, 0.004, 0.008, 0.05])
 def test_poll_of_a_silent_client_is_refused_after_the_planned_deadline(late: float) -> None:
-    server, client = short("polling")
+    server, client = open_client("polling")
     assert isinstance(client, PollingClient)
     server.clock.advance(INTERVAL + TIMEOUT + late)
     response = client.poll().response()
@@ -28,7 +28,7 @@ def test_poll_of_a_silent_client_is_refused_after_the_planned_deadline(late: flo
 
 
 def test_post_of_a_silent_client_is_refused_after_the_planned_deadline() -> None:
-    server, client = short("polling")
+    server, client = open_client("polling")
     assert isinstance(client, PollingClient)
     server.clock.advance(INTERVAL + TIMEOUT + 0.001)
     assert client.post("3").response().status == 400
@@ -36,7 +36,7 @@ def test_post_of_a_silent_client_is_refused_after_the_planned_deadline() -> None
 
 
 def test_session_ends_at_most_one_slack_after_the_deadline(transport: str) -> None:
-    server, _ = short(transport)
+    server, _ = open_client(transport)
     server.clock.advance(INTERVAL + TIMEOUT - 0.001)
     assert server.closed == []
     server.clock.advance(0.001 + 0.0041)  # the slack is two percent of the timeout
@@ -45,7 +45,7 @@ def test_session_ends_at_most_one_slack_after_the_deadline(transport: str) -> No
 
 @pytest.mark.parametrize("packet", ["3", "4late"])
 def test_frame_after_the_planned_deadline_ends_the_session(packet: str) -> None:
-    server, client = short("websocket")
+    server, client = open_client("websocket")
     server.clock.advance(INTERVAL + TIMEOUT + 0.001)
     client.send_packet(packet)
     assert server.reasons == ["ping timeout"]
@@ -64,7 +64,7 @@ def test_packet_after_the_pong_does_not_start_the_ping_timeout(transport: str) -
 
 
 def test_frame_after_a_blocked_loop_keeps_the_session(transport: str) -> None:
-    server, client = short(transport)
+    server, client = open_client(transport)
     server.clock.advance(INTERVAL + 0.01)
     server.clock._now += 1.0  # no timer fires in between; the pong is unread in the kernel
     client.send_packet("3")
@@ -77,7 +77,7 @@ def test_first_packet_restarts_the_ping_timeout_once_from_its_arrival(transport:
     client = server.open(transport)
     server.clock.advance(10.1)
     server.clock.advance(3)
-    client.send("first")  # at 13.1: the deadline moves from 15 to 18.1
+    client.send("first")  # at 13.1 s: the deadline moves from 15 s to 18.1 s
     server.clock.advance(3)
     client.send("second")  # no effect
     server.clock.advance(1.9)
@@ -158,14 +158,14 @@ def test_post_below_the_body_rate_does_not_keep_the_session() -> None:
     assert server.reasons == ["ping timeout"]
 
 
-def test_slow_download_keeps_the_session_whose_pong_is_not_read() -> None:
+def test_slow_download_keeps_the_session_while_the_pong_is_unread() -> None:
     server = Server(**SLOW)
     client = server.open_websocket()
     client.tcp.stall()
     for _ in range(20):
         server.session.send_text("x" * 100_000)
     assert client.tcp.is_reading_paused
-    client.send_packet("3")  # unread, because the client has not taken the packets
+    client.send_packet("3")  # unread, because the client has not read the packets
     for _ in range(19):
         server.clock.advance(3)
         client.tcp.read_some(100_014)

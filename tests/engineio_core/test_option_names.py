@@ -1,4 +1,4 @@
-"""Options by name: unknown keywords and positional values are refused with the name to use."""
+"""Option names: unknown keywords and positional values are rejected with the correct name."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def test_checked_class_keeps_its_signature(kind: Any) -> None:
     assert list(inspect.signature(kind).parameters) == names
 
 
-def test_checked_options_can_be_replaced() -> None:
+def test_dataclass_replace_works_for_checked_options() -> None:
     assert dataclasses.replace(Recovery(), max_sessions=5).max_sessions == 5

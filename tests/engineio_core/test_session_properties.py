@@ -16,7 +16,7 @@ BATCHES = 10
 STEPS = 60
 
 
-class World:
+class Simulation:
     """Engine with clients, and the random events that affect them."""
 
     def __init__(self, seed: int) -> None:
@@ -131,14 +131,14 @@ class World:
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_session_ends_once_in_any_event_sequence(batch: int) -> None:
     for seed in range(batch, SEQUENCES, BATCHES):
-        world = World(seed)
+        simulation = Simulation(seed)
         for _ in range(STEPS):
-            world.step()
-        world.server.engine.close()
-        world.check()
-        assert world.server.engine.sessions == {}
-        assert set(world.ends.values()) <= {1}
+            simulation.step()
+        simulation.server.engine.close()
+        simulation.check()
+        assert simulation.server.engine.sessions == {}
+        assert set(simulation.ends.values()) <= {1}
         # All timers expire without further events.
-        world.server.clock.advance(200)
-        assert world.server.clock.pending == 0
-        assert world.server.engine._connections == set()
+        simulation.server.clock.advance(200)
+        assert simulation.server.clock.pending == 0
+        assert simulation.server.engine._connections == set()

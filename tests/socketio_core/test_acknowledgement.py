@@ -57,11 +57,11 @@ async def test_ack_of_an_async_handler_is_sent_when_the_handler_returns() -> Non
 
     async with TestServer(io) as server:
         client = await server.connect()
-        answer = asyncio.ensure_future(client.emit_with_ack("x"))
+        ack = asyncio.ensure_future(client.emit_with_ack("x"))
         await settle()
-        assert not answer.done()
+        assert not ack.done()
         gate.set()
-        assert await answer == "done"
+        assert await ack == "done"
 
 
 async def test_ack_is_the_first_value_that_a_handler_returns() -> None:
@@ -91,8 +91,8 @@ async def test_ack_is_an_error_when_the_first_value_cannot_be_sent(
     io.on("x", lambda socket: "later")
     client = TcpServer(io).join("websocket")
     client.send('20["x"]')
-    (answer,) = client.messages()
-    assert '"HANDLER_ERROR"' in str(answer)
+    (ack,) = client.messages()
+    assert '"HANDLER_ERROR"' in str(ack)
     assert "cannot be sent" in caplog.text
 
 
@@ -107,12 +107,12 @@ async def test_late_ack_is_ignored_when_the_client_has_left() -> None:
 
     async with TestServer(io) as server:
         client = await server.connect()
-        answer = asyncio.ensure_future(client.emit_with_ack("x"))
+        ack = asyncio.ensure_future(client.emit_with_ack("x"))
         await settle()
         client.connection.cut()
         gate.set()
         with pytest.raises(DisconnectedError):
-            await answer
+            await ack
 
 
 async def test_ack_error_sends_code_message_and_data() -> None:
@@ -146,21 +146,21 @@ async def test_emit_with_ack_returns_the_first_argument_of_the_ack(transport: st
     io = SocketServer()
     client = TcpServer(io).join(transport)
     (socket,) = io.sockets.values()
-    answer = asyncio.ensure_future(socket.emit_with_ack("x", 1, 2))
+    ack = asyncio.ensure_future(socket.emit_with_ack("x", 1, 2))
     await settle()
     assert client.messages() == ['20["x",1,2]']
     client.send('30["yes","more"]')
-    assert await answer == "yes"
+    assert await ack == "yes"
 
 
 async def test_emit_with_ack_returns_none_for_an_ack_without_arguments() -> None:
     io = SocketServer()
     client = TcpServer(io).join("websocket")
     (socket,) = io.sockets.values()
-    answer = asyncio.ensure_future(socket.emit_with_ack("x"))
+    ack = asyncio.ensure_future(socket.emit_with_ack("x"))
     await settle()
     client.send("30[]")
-    assert await answer is None
+    assert await ack is None
 
 
 async def test_ack_callback_receives_all_arguments_once() -> None:
@@ -191,12 +191,12 @@ async def test_emit_with_ack_raises_after_the_timeout() -> None:
     async with TestServer(io) as server:
         client = await server.connect()
         socket = io.sockets[client.id]
-        answer = asyncio.ensure_future(socket.timeout(5).emit_with_ack("x"))
+        ack = asyncio.ensure_future(socket.timeout(5).emit_with_ack("x"))
         await server.advance(4.9)
-        assert not answer.done()
+        assert not ack.done()
         await server.advance(0.2)
         with pytest.raises(AckTimeoutError, match="timed out"):
-            await answer
+            await ack
         client.answer(client.unanswered[0][2], "late")
         assert len(socket._pending_acks) == 0
 
@@ -205,10 +205,10 @@ async def test_timeout_of_zero_expires_immediately() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
-        answer = asyncio.ensure_future(io.sockets[client.id].timeout(0).emit_with_ack("x"))
+        ack = asyncio.ensure_future(io.sockets[client.id].timeout(0).emit_with_ack("x"))
         await server.advance(0)
         with pytest.raises(AckTimeoutError):
-            await answer
+            await ack
 
 
 async def test_ack_before_the_timeout_is_returned() -> None:
@@ -225,7 +225,7 @@ async def test_pending_ack_fails_when_the_client_leaves(ending: str) -> None:
     async with TestServer(io) as server:
         client = await server.connect()
         socket = io.sockets[client.id]
-        answer = asyncio.ensure_future(socket.emit_with_ack("x"))
+        ack = asyncio.ensure_future(socket.emit_with_ack("x"))
         await settle()
         if ending == "leave":
             client.disconnect()
@@ -234,7 +234,7 @@ async def test_pending_ack_fails_when_the_client_leaves(ending: str) -> None:
         else:
             socket.disconnect()
         with pytest.raises(DisconnectedError):
-            await answer
+            await ack
 
 
 async def test_emit_with_ack_raises_when_the_client_has_left() -> None:
@@ -252,10 +252,10 @@ async def test_cancelled_emit_with_ack_leaves_no_pending_ack() -> None:
     async with TestServer(io) as server:
         client = await server.connect()
         socket = io.sockets[client.id]
-        answer = asyncio.ensure_future(socket.emit_with_ack("x"))
+        ack = asyncio.ensure_future(socket.emit_with_ack("x"))
         await settle()
         assert len(socket._pending_acks) == 1
-        answer.cancel()
+        ack.cancel()
         await settle()
         assert len(socket._pending_acks) == 0
 
@@ -273,13 +273,13 @@ async def test_ack_of_another_socket_is_ignored() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client, other = await server.connect(), await server.connect()
-        answer = asyncio.ensure_future(io.sockets[client.id].emit_with_ack("x"))
+        ack = asyncio.ensure_future(io.sockets[client.id].emit_with_ack("x"))
         await settle()
         other.answer(client.unanswered[0][2], "from another client")
         await settle()
-        assert not answer.done()
+        assert not ack.done()
         client.answer(client.unanswered[0][2], "from the client")
-        assert await answer == "from the client"
+        assert await ack == "from the client"
 
 
 async def test_number_of_pending_acks_is_limited() -> None:

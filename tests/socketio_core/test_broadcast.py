@@ -41,9 +41,9 @@ async def test_socket_broadcast_reaches_all_other_clients() -> None:
 async def test_emit_to_a_room_reaches_only_its_members() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
-        a, b = await connect_in(server, "woot"), await connect_in(server)
-        io.to("woot").emit("x")
-        io.in_("woot").emit("y")
+        a, b = await connect_in(server, "room"), await connect_in(server)
+        io.to("room").emit("x")
+        io.in_("room").emit("y")
         assert names(a, b) == [["x", "y"], []]
 
 

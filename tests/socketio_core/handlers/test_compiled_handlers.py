@@ -1,7 +1,7 @@
 """Handlers that are not Python functions: compiled by mypyc or Cython, or written in C.
 
-The stand-ins have what mypyc gives its coroutine functions: an empty signature, and coroutines of
-a type of their own. tests/interop has a test with the compiler.
+The fakes imitate coroutine functions of mypyc: an empty signature, and coroutines of another
+type. tests/interop contains a test with the compiler.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from socketio_core.testing import TestServer, settle
 
 
 class CompiledCoroutine(Coroutine[Any, Any, Any]):
-    """A coroutine whose type is not that of Python's coroutines."""
+    """Coroutine of a type other than `types.CoroutineType`."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._coroutine = coroutine
@@ -44,7 +44,7 @@ def compiled(function: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
     def call(*args: Any) -> CompiledCoroutine:
         return CompiledCoroutine(function(*args))
 
-    # A partial is not a Python function, so the object has none either.
+    # A partial is not a Python function, so the object contains no Python function.
     members = {"__call__": functools.partial(call), "__signature__": inspect.Signature()}
     return type("CompiledFunction", (), members)()
 
@@ -98,22 +98,22 @@ async def test_compiled_coroutine_handler_is_awaited_and_its_result_is_the_ack(
 
 async def test_compiled_coroutine_handler_runs_without_an_ack() -> None:
     io = SocketServer()
-    heard: list[str] = []
+    names: list[str] = []
 
-    async def note(socket: Socket, name: str) -> str:
+    async def record(socket: Socket, name: str) -> str:
         await asyncio.sleep(0)
-        heard.append(name)
+        names.append(name)
         return name
 
-    io.on("note", compiled(note))
+    io.on("record", compiled(record))
     async with TestServer(io) as server:
         client = await server.connect()
-        client.emit("note", "a")
+        client.emit("record", "a")
         await settle()
-    assert heard == ["a"]
+    assert names == ["a"]
 
 
-async def test_compiled_connection_handler_may_refuse() -> None:
+async def test_compiled_connection_handler_refuses_the_client() -> None:
     io = SocketServer()
 
     async def refuse(socket: Socket) -> bool:
@@ -138,7 +138,7 @@ async def test_error_of_a_compiled_handler_is_its_ack() -> None:
     assert [type(error) for error in errors] == [ConnectError]
 
 
-async def test_compiled_middlewares_are_awaited() -> None:
+async def test_compiled_middleware_is_awaited() -> None:
     io = SocketServer()
     passed: list[str] = []
 
@@ -159,7 +159,7 @@ async def test_compiled_middlewares_are_awaited() -> None:
     assert passed == ["connect", "hello"]
 
 
-def test_empty_signature_means_unknown_only_for_a_function_that_is_not_python() -> None:
+def test_empty_signature_is_unknown_only_when_the_function_is_not_a_python_function() -> None:
     require_parameters("f", compiled(hello), ("a", "b"))
     with pytest.raises(TypeError, match="does not accept"):
         require_parameters("f", lambda: None, ("a",))
@@ -168,5 +168,5 @@ def test_empty_signature_means_unknown_only_for_a_function_that_is_not_python() 
 
 
 @pytest.mark.parametrize("function", [print, min, dict, functools.partial(print, end="")])
-async def test_function_written_in_c_is_a_handler(function: Any) -> None:
+async def test_function_written_in_c_is_accepted_as_a_handler(function: Any) -> None:
     SocketServer().on("x", function)

@@ -1,4 +1,4 @@
-"""A client that leaves: the events that it sent before are handled, then "disconnect" runs."""
+"""Departure of a client: handlers run for the received events, then for "disconnect"."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEAVE: dict[str, Callable[[TestClient], None]] = {
 
 
 class Recorder:
-    """A server whose handler of "x" waits until `gate` is open, and the calls of its handlers."""
+    """Recorder of handler calls; the handler of "x" waits until `gate` is set."""
 
     def __init__(self, io: SocketServer) -> None:
         self.calls: list[Any] = []
@@ -70,7 +70,7 @@ async def test_serialized_disconnect_waits_for_the_last_handler() -> None:
 
 
 @pytest.mark.parametrize("kind", ["namespace", "socket"])
-async def test_events_that_wait_for_a_middleware_are_handled_when_the_client_leaves(
+async def test_events_queued_for_a_middleware_are_handled_when_the_client_leaves(
     kind: str,
 ) -> None:
     io = SocketServer()
@@ -114,7 +114,7 @@ async def test_disconnect_does_not_wait_without_serialize_handlers() -> None:
         recorder.gate.set()
 
 
-async def test_waiting_events_are_dropped_and_logged_when_the_server_disconnects_the_socket(
+async def test_queued_events_are_dropped_and_logged_when_the_server_disconnects_the_socket(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level("INFO", "socketio_core")
