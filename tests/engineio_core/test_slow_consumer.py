@@ -13,7 +13,7 @@ CALM = {"ping_interval": 1000.0, "ping_timeout": 1000.0}
 
 
 def open_stalled(transport: str, **options: float) -> tuple[Server, Client]:
-    """Return a client that has stopped reading."""
+    """Return a server and a client that has stopped reading."""
     server = Server(**{**CALM, **options})
     client = server.open(transport)
     if transport == "websocket":
@@ -31,7 +31,7 @@ def test_burst_reaches_a_healthy_client(transport: str) -> None:
     server = Server()
     client = server.open(transport)
     if transport == "websocket":
-        client.tcp.stall()  # as during the handler that sends the burst
+        client.tcp.stall()  # the state while a handler sends the burst
     for number in range(20_000):
         server.session.send_text(f"{number:05}" + "x" * 1000)
     assert server.closed == []
@@ -71,7 +71,7 @@ def test_session_stays_when_the_kernel_takes_bytes_of_a_long_packet() -> None:
     assert server.reasons == ["slow consumer"]
 
 
-def test_short_queue_is_left_to_the_heartbeat(transport: str) -> None:
+def test_session_with_a_short_queue_is_not_closed(transport: str) -> None:
     server, _ = open_stalled(transport, slow_consumer_timeout=5.0)
     server.session.send_text("x" * 100_000)
     server.clock.advance(900)
@@ -114,7 +114,7 @@ def test_ping_overtakes_a_long_queue(transport: str) -> None:
     if transport == "websocket":
         client.tcp.unstall()
     packets = client.packets()
-    assert "2" in packets[:2]  # a WebSocket has one message in its buffers
+    assert "2" in packets[:2]  # the buffers of the WebSocket already contain one message
     client.send_packet("3")
     server.clock.advance(9)
     assert server.closed == []

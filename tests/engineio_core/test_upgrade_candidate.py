@@ -57,7 +57,7 @@ class Stage:
         return event not in self.illegal
 
 
-def test_probe_is_answered_and_upgrade_changes_the_transport() -> None:
+def test_probe_receives_a_pong_and_upgrade_changes_the_transport() -> None:
     stage = Stage()
     stage.candidate._receive_text(b"2probe")
     assert stage.transport.sent == [b"3probe"]

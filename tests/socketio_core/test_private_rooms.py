@@ -1,4 +1,4 @@
-"""The room of a socket's id carries private messages: no other socket can join it."""
+"""Private rooms: no other socket can join the room of a socket ID."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ MESSAGE = "must not be named after another socket"
 async def test_room_named_after_another_socket_cannot_be_joined() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
-        spy, victim = await server.connect(), await server.connect()
+        intruder, owner = await server.connect(), await server.connect()
         with pytest.raises(ValueError, match=MESSAGE):
-            io.sockets[spy.id].join("lobby", victim.id)
-        assert io.sockets[spy.id].rooms == {spy.id}, "no room is joined"
-        io.to(victim.id).emit("secret")
-        assert spy.received == []
-        assert victim.received == [("secret", [])]
+            io.sockets[intruder.id].join("lobby", owner.id)
+        assert io.sockets[intruder.id].rooms == {intruder.id}, "the socket joins none of the rooms"
+        io.to(owner.id).emit("secret")
+        assert intruder.received == []
+        assert owner.received == [("secret", [])]
 
 
-async def test_socket_may_join_and_leave_the_room_of_its_own_id() -> None:
+async def test_socket_joins_and_leaves_the_room_of_its_own_id() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -35,7 +35,7 @@ async def test_socket_may_join_and_leave_the_room_of_its_own_id() -> None:
         assert client.received == [("hello", [])]
 
 
-async def test_sockets_join_changes_nothing_if_a_room_is_named_after_a_socket() -> None:
+async def test_sockets_join_changes_no_room_when_a_room_is_named_after_a_socket() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         clients = [await server.connect() for _ in range(3)]
@@ -58,18 +58,18 @@ async def test_room_named_after_a_socket_in_another_namespace_can_be_joined() ->
 async def test_room_of_an_absent_socket_is_kept_until_its_session_has_ended() -> None:
     io = SocketServer(recovery=Recovery(max_disconnection_duration=60))
     async with TestServer(io) as server:
-        spy, victim = await server.connect(), await server.connect()
-        victim.connection.cut()
+        intruder, owner = await server.connect(), await server.connect()
+        owner.connection.cut()
         with pytest.raises(ValueError, match=MESSAGE):
-            io.sockets[spy.id].join(victim.id)
-        returned = await server.connect(recovering=victim)
-        assert returned.id == victim.id
+            io.sockets[intruder.id].join(owner.id)
+        returned = await server.connect(recovering=owner)
+        assert returned.id == owner.id
         with pytest.raises(ValueError, match=MESSAGE):
-            io.sockets[spy.id].join(victim.id)
+            io.sockets[intruder.id].join(owner.id)
         returned.connection.cut()
         await server.advance(61)
         await server.connect()
         absent = await server.connect()
         absent.connection.cut()
-        io.sockets[spy.id].join(victim.id)
-        assert victim.id in io.sockets[spy.id].rooms
+        io.sockets[intruder.id].join(owner.id)
+        assert owner.id in io.sockets[intruder.id].rooms

@@ -41,7 +41,7 @@ async def test_volatile_event_of_the_next_iteration_is_sent_over_each_transport(
         assert received(client) == [f'2["x",{number}]']
 
 
-async def test_volatile_event_of_another_client_does_not_count(transport: str) -> None:
+async def test_volatile_event_of_another_client_is_not_counted(transport: str) -> None:
     io = SocketServer()
     tcp = TcpServer(io)
     clients = [tcp.join(transport) for _ in range(2)]
@@ -54,7 +54,7 @@ async def test_volatile_event_of_another_client_does_not_count(transport: str) -
     assert [received(client) for client in clients] == [['2["a"]'], ['2["b"]']]
 
 
-async def test_regular_events_pass_after_two_volatile_events(transport: str) -> None:
+async def test_regular_event_is_sent_after_a_dropped_volatile_event(transport: str) -> None:
     _, socket, client = connect(transport)
     socket.volatile.emit("one")
     socket.volatile.emit("dropped")
@@ -62,7 +62,7 @@ async def test_regular_events_pass_after_two_volatile_events(transport: str) -> 
     assert received(client) == ['2["one"]', '2["two"]']
 
 
-async def test_test_server_follows_the_rule_of_one_volatile_event() -> None:
+async def test_test_server_sends_one_volatile_event_per_iteration() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
         client = await server.connect()
@@ -73,11 +73,11 @@ async def test_test_server_follows_the_rule_of_one_volatile_event() -> None:
         assert client.received == [("x", [0]), ("x", [1])]
 
 
-# -- the upgrade
+# -- upgrade
 
 
 def begin_upgrade() -> tuple[Socket, PollingClient, WebSocketClient]:
-    """Return a socket whose client has probed a WebSocket and polls no more."""
+    """Return a socket, its client after the last poll, and the WebSocket after the probe."""
     io = SocketServer()
     client = TcpServer(io).open_polling()
     client.send("0")
@@ -104,14 +104,14 @@ async def test_volatile_events_during_an_upgrade_arrive_over_the_websocket() -> 
     assert candidate.texts() == ['42["x",1]', '42["x",2]']
 
 
-async def test_volatile_event_during_an_upgrade_arrives_with_the_next_poll_if_it_fails() -> None:
+async def test_volatile_event_during_a_failed_upgrade_arrives_with_the_next_poll() -> None:
     socket, client, candidate = begin_upgrade()
     emit(socket, 1)
     candidate.connection.tcp.lose()
     assert received(client) == ['2["x",1]']
 
 
-async def test_volatile_event_is_dropped_during_an_upgrade_when_many_bytes_wait() -> None:
+async def test_volatile_event_is_dropped_during_an_upgrade_when_many_bytes_are_queued() -> None:
     socket, _, candidate = begin_upgrade()
     socket.emit("long", "x" * 70_000)
     emit(socket, 1)

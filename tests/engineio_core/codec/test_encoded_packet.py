@@ -1,4 +1,4 @@
-"""EncodedPacket: one encoding per form, however many sessions send the packet."""
+"""EncodedPacket: one encoding per form, for any number of sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FrameReader, tested by bytes alone: a fake handler takes the place of the slow path."""
+"""FrameReader, tested with bytes only: a fake owner replaces the slow path."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_closed_is_the_only_final_state() -> None:
 
 @pytest.mark.parametrize("deliver", DELIVERIES)
 @pytest.mark.parametrize("length", LENGTHS)
-def test_message_is_delivered_once_however_its_bytes_arrive(length: int, deliver: Delivery) -> None:
+def test_message_is_delivered_once_in_any_segmentation(length: int, deliver: Delivery) -> None:
     owner = Owner()
     payload = bytes(index % 251 for index in range(length))
     deliver(owner.reader.feed, client_frame(TEXT, payload) + client_frame(BINARY, payload))
@@ -105,7 +105,7 @@ def test_message_split_at_every_boundary_is_delivered_once(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 3, 126])
-def test_message_coalesced_with_a_part_of_the_next_is_delivered_at_once(length: int) -> None:
+def test_message_followed_by_a_part_of_the_next_is_delivered_immediately(length: int) -> None:
     first, second = client_frame(TEXT, b"first"), client_frame(BINARY, b"y" * length)
     for boundary in range(len(second)):
         owner = Owner()
@@ -116,13 +116,13 @@ def test_message_coalesced_with_a_part_of_the_next_is_delivered_at_once(length: 
         assert owner.calls == [text(b"first"), ("binary", b"y" * length)]
 
 
-def test_message_of_the_maximum_size_takes_the_fast_path_and_a_longer_one_does_not() -> None:
+def test_message_takes_the_fast_path_up_to_the_maximum_size() -> None:
     owner = Owner()
     owner.reader.feed(client_frame(BINARY, bytes(LIMIT)))
     assert owner.calls == [("binary", bytes(LIMIT))]
     longer = client_frame(BINARY, bytes(LIMIT + 1))
     owner.reader.feed(longer[:14])
-    assert owner.slow == longer[:14], "the library sees the header before the payload arrives"
+    assert owner.slow == longer[:14], "the library receives the header before the payload arrives"
 
 
 # -- the slow path
@@ -133,7 +133,7 @@ def test_message_of_the_maximum_size_takes_the_fast_path_and_a_longer_one_does_n
     "frame",
     [
         client_frame(PING, b"there?"),
-        client_frame(CLOSE, b"\x0f\xa0"),  # an unusual code: 4000
+        client_frame(CLOSE, b"\x0f\xa0"),  # uncommon code 4000
         client_frame(CLOSE, b"\x03\xe8with a reason"),
         client_frame(PING),
     ],
@@ -170,7 +170,7 @@ def test_fragments_longer_than_the_limit_together_skip_the_header_check() -> Non
     owner = Owner()
     owner.held = LIMIT - 10
     owner.reader.feed(client_frame(TEXT, bytes(LIMIT - 10), fin=False))
-    too_long = client_frame(3, bytes(11))  # an invalid opcode: too long takes precedence
+    too_long = client_frame(3, bytes(11))  # invalid opcode; the length limit takes precedence
     owner.reader.feed(too_long)
     assert owner.slow.endswith(too_long)
     with pytest.raises(ProtocolError, match="invalid opcode"):
@@ -195,7 +195,7 @@ def test_invalid_header_raises_before_its_payload_arrives(frame: bytes, descript
     assert owner.slow == b""
 
 
-def test_all_bytes_take_the_slow_path_in_slices_with_an_extension() -> None:
+def test_all_bytes_take_the_slow_path_in_slices_when_an_extension_is_negotiated() -> None:
     owner = Owner(has_extensions=True)
     frame = client_frame(TEXT, bytes(2 * SLICE))
     owner.reader.feed(frame)
@@ -209,7 +209,7 @@ def test_all_bytes_take_the_slow_path_in_slices_with_an_extension() -> None:
 
 
 @pytest.mark.parametrize("code", [b"", b"\x03\xe8", b"\x03\xe9"], ids=["none", "1000", "1001"])
-def test_usual_close_frame_is_reported_and_ends_the_stream(code: bytes) -> None:
+def test_common_close_frame_is_reported_and_ends_the_stream(code: bytes) -> None:
     owner = Owner()
     owner.reader.feed(
         client_frame(TEXT, b"a") + client_frame(CLOSE, code) + client_frame(TEXT, b"late")
@@ -221,7 +221,7 @@ def test_usual_close_frame_is_reported_and_ends_the_stream(code: bytes) -> None:
     assert owner.reader.state is ReaderState.CLOSED
 
 
-def test_close_frame_takes_the_slow_path_if_it_arrives_in_pieces() -> None:
+def test_close_frame_takes_the_slow_path_when_it_arrives_in_pieces() -> None:
     frame = client_frame(CLOSE, b"\x03\xe8")
     for boundary in range(2, len(frame)):
         owner = Owner()

@@ -148,7 +148,7 @@ def test_expect_continue_receives_100() -> None:
 
 
 @pytest.mark.parametrize("query", [{"sid": "unknown"}, {}])
-def test_expect_continue_receives_no_100_when_the_request_is_refused(query: dict[str, str]) -> None:
+def test_expect_continue_receives_400_when_the_request_is_refused(query: dict[str, str]) -> None:
     server = Server()
     connection = server.connect()
     headers = {"Expect": "100-continue", "Content-Length": "6"}

@@ -1,4 +1,4 @@
-"""Properties of both codecs, for generated packets and generated messages."""
+"""Properties of both codecs for generated packets and generated messages."""
 
 from __future__ import annotations
 

@@ -208,7 +208,7 @@ async def test_context_variable_of_a_handler_is_private_to_the_handler() -> None
         token = user.set("alice")
         await asyncio.sleep(0)
         assert user.get() == "alice"
-        user.reset(token)  # raises in another context than that of `set`
+        user.reset(token)  # raises in a context other than that of `set`
         return user.get()
 
     @io.on("fast login")

@@ -73,7 +73,7 @@ class AsyncParser(JsonParser):
     """Parser that cannot be called without await."""
 
     async def encode_ack(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
-        """Encode an ack too late."""
+        """Return a coroutine instead of the encoded ack."""
 
 
 @pytest.mark.parametrize(("parser", "text"), [

@@ -114,7 +114,7 @@ def takes_unbound(socket: Unbound) -> Unbound:
 
 
 def takes_unknown(socket: NotDefinedAtRunTime) -> None:  # type: ignore[name-defined]  # noqa: F821
-    """Accept a type that only the type checker sees."""
+    """Accept a type that only the type checker resolves."""
 
 
 @pytest.mark.parametrize("function", [
