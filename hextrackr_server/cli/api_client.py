@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import secrets
 import time
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -49,22 +51,42 @@ class ApiClient:
     def upload(self, path: Path, show: ShowProgress, options: Mapping[str, str]) -> int:
         """Upload a file and return the ID of its import.
 
-        `options` are the query parameters of `POST /api/imports`.
+        `options` are the fields of `POST /api/imports`. A mapping is longer than a URL may be: with
+        one, file and fields are sent as a form.
         """
-        query = urlencode({"filename": path.name, **options})
         try:
             size = path.stat().st_size
             with path.open("rb") as file:
-                answer = self._request(
-                    "POST",
-                    f"/api/imports?{query}",
-                    body=_chunks(file, size, show),
-                    headers={"content-type": "text/csv", "content-length": str(size)},
-                )
+                if "mapping" in options:
+                    answer = self._send_form(path.name, _chunks(file, size, show), size, options)
+                else:
+                    query = urlencode({"filename": path.name, **options})
+                    answer = self._request(
+                        "POST",
+                        f"/api/imports?{query}",
+                        body=_chunks(file, size, show),
+                        headers={"content-type": "text/csv", "content-length": str(size)},
+                    )
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise ClientError(f"{path} cannot be read: {reason}") from error
         return int(answer["importId"])
+
+    def _send_form(
+        self, filename: str, content: Iterator[bytes], size: int, fields: Mapping[str, str]
+    ) -> dict[str, Any]:
+        boundary = secrets.token_hex(16)
+        head = _form_head(boundary, filename, fields)
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        return self._request(
+            "POST",
+            "/api/imports",
+            body=chain([head], content, [tail]),
+            headers={
+                "content-type": f"multipart/form-data; boundary={boundary}",
+                "content-length": str(len(head) + size + len(tail)),
+            },
+        )
 
     def follow(self, import_id: int, show: ShowProgress) -> dict[str, Any]:
         """Wait until an import has ended, and return its final status."""
@@ -148,6 +170,20 @@ class ApiClient:
                 text += f"\n  {escape(problem['path'])}: {escape(problem['message'])}"
             raise ClientError(text)
         return answer
+
+
+def _form_head(boundary: str, filename: str, fields: Mapping[str, str]) -> bytes:
+    """Return the form up to the content of its file."""
+    parts = [
+        f'--{boundary}\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    quoted = "".join("_" if each in '"\\\r\n' else each for each in filename)
+    parts.append(
+        f'--{boundary}\r\ncontent-disposition: form-data; name="file"; '
+        f'filename="{quoted}"\r\ncontent-type: application/octet-stream\r\n\r\n'
+    )
+    return "".join(parts).encode("utf-8", "replace")
 
 
 def _chunks(file: BinaryIO, size: int, show: ShowProgress) -> Iterator[bytes]:

@@ -49,7 +49,7 @@ class _FrontEnd:
     async def import_staging(self, request: Request) -> Response:
         principal = await self._principal(request)
         upload, fields = await self._receiver.receive(request, principal)
-        answer = await self._imports.submit(upload, principal, import_options(fields))
+        answer = await self._imports.submit(upload, principal, import_options(fields, upload))
         session = await self._imports.view.session(answer["sessionId"], principal)
         metadata = session["metadata"]
         return JSONResponse(

@@ -46,7 +46,7 @@ class _ImportApi:
     async def start(self, request: Request) -> Response:
         principal = await self._principal(request)
         upload, fields = await self._receiver.receive(request, principal)
-        answer = await self._imports.submit(upload, principal, import_options(fields))
+        answer = await self._imports.submit(upload, principal, import_options(fields, upload))
         location = f"/api/imports/{answer['importId']}"
         return JSONResponse(answer, status_code=202, headers={"location": location})
 

@@ -9,14 +9,16 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from hextrackr_server.errors import invalid
-from hextrackr_server.imports.service import ImportOptions
+from hextrackr_server.errors import ServiceError, invalid
+from hextrackr_server.imports.service import MAXIMUM_MAPPING, ImportOptions
 from hextrackr_server.imports.uploads import Upload, UploadStore, too_large
 from hextrackr_server.security.principal import Principal
 
 FILE_FIELDS = ("csvFile", "file")
-_ENVELOPE_BYTES = 64 * 1024
-_PART_BYTES = 4096
+_ENVELOPE_BYTES = 64 * 1024 + 4 * MAXIMUM_MAPPING
+# A mapping is the largest field.
+_PART_BYTES = MAXIMUM_MAPPING
+_SWITCHES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _READ_BYTES = 256 * 1024
 
 
@@ -109,11 +111,33 @@ async def _read(file: UploadFile) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def import_options(fields: Mapping[str, str]) -> ImportOptions:
-    """Return the import options in the fields of a form or query."""
+def import_options(fields: Mapping[str, str], upload: Upload) -> ImportOptions:
+    """Return the import options in the fields of a form or query.
+
+    Raises ServiceError that names an invalid field, and deletes the upload then.
+    """
+    try:
+        return _options(fields)
+    except ServiceError:
+        upload.path.unlink(missing_ok=True)
+        raise
+
+
+def _options(fields: Mapping[str, str]) -> ImportOptions:
     return ImportOptions(
         vendor=fields.get("vendor") or None,
         scan_date=fields.get("scanDate") or None,
         session_id=fields.get("sessionId") or None,
         scope=fields.get("scope") or None,
+        confirm=_switch(fields, "confirm"),
+        allow_partial=_switch(fields, "allowPartial"),
+        mapping=fields.get("mapping") or None,
     )
+
+
+def _switch(fields: Mapping[str, str], name: str) -> bool:
+    value = fields.get(name) or "false"
+    try:
+        return _SWITCHES[value.lower()]
+    except KeyError:
+        raise invalid(f"Invalid {name}", [(name, "must be true or false")]) from None

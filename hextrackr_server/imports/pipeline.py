@@ -1,52 +1,55 @@
-"""Imports one CSV file: from its rows to the findings that are open afterwards.
+"""Imports one export of a scanner: from its rows to the findings that are open afterwards.
 
 The importer runs on the calling thread and reports through callbacks. Queueing, threads and
-clients belong to `service`.
+clients belong to `service`, the formats of files to `formats`.
 
-    parsing      read the file once: encoding, header, number of rows
+    parsing      detect the format of the file
     staging      map the rows; write the findings to the staging table, one transaction per chunk
     processing   merge them into the current findings batch by batch        (one transaction
     finalizing   resolve absent findings, write daily totals and the result  for both phases)
 
-The scope of an import limits the findings that it resolves: findings of the vendors in its file,
-findings of its hosts, all, or none. An import without a valid row fails and changes nothing.
+Rows that report a finding as closed resolve it. The scope of an import limits the findings that it
+also resolves because the file does not contain them; the default scope `auto` follows the format
+(`AbsenceScope`). If absence would resolve more than half of the open findings in scope, or more
+than a fifth of all open findings, the import needs a confirmation: without one, it imports the rows
+and resolves nothing by absence. An import without a valid row fails and changes nothing.
 
-A rejected row is not treated as missing: findings it might refer to are left unchanged. These are
-the findings of the host that the row names; without a host, the findings of its CVEs and its
-plugin; if the row is unreadable or names nothing, every finding. The summary counts findings that
-stay open for this reason as `withheld`.
+A row that is rejected, or whose check was not run, is not treated as missing: findings it might
+refer to are left unchanged. These are the findings of the host that the row names; without a host,
+the findings of its CVEs and its plugin; if the row is unreadable or names nothing, every finding.
+The summary counts findings that stay open for this reason as `withheld`.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from sqlalchemy import Connection
 
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.errors import ImportInterruptedError, invalid
+from hextrackr_server.errors import ImportInterruptedError, ServiceError, invalid
 from hextrackr_server.findings import history
 from hextrackr_server.findings.history import OpenTotal
-from hextrackr_server.imports import csv_reader, store, summary
-from hextrackr_server.imports.csv_mapping import (
-    Finding,
-    Mention,
-    RowMapper,
-    RowRejected,
-    missing_columns,
-)
-from hextrackr_server.imports.csv_reader import CsvSource
+from hextrackr_server.imports import store, summary
+from hextrackr_server.imports.formats.csv_table import FileRefusedError
+from hextrackr_server.imports.formats.mapper import Mention, NoFindingError, RowRejectedError
+from hextrackr_server.imports.formats.profile import Profile
+from hextrackr_server.imports.formats.reader import ExportReader
 from hextrackr_server.imports.progress_record import ImportStatus
-from hextrackr_server.imports.store import ImportJob, ImportStore, MergeCounts
+from hextrackr_server.imports.store import (
+    AbsenceScope,
+    ImportJob,
+    ImportStore,
+    MergeCounts,
+    OpenCounts,
+    staged_row,
+)
 from hextrackr_server.storage.database import Database
-from hextrackr_server.text import iso_date
 
 logger = logging.getLogger(__name__)
 
@@ -54,11 +57,18 @@ logger = logging.getLogger(__name__)
 STAGE_CHUNK = 500
 MERGE_BATCH = 1000
 MAXIMUM_DETAILS = 100
+#: Kinds of warnings in the summary, the most frequent first.
+MAXIMUM_KINDS = 50
 # A row is stored once per CVE. This bounds the disk space that a small file can use.
 MAXIMUM_GROWTH = 20
 ALLOWED_GROWTH_BYTES = 64 * 1024 * 1024
 _BYTES_PER_FINDING = 500  # without its texts
 MAXIMUM_TOP_CRITICAL = 20
+#: The shares of open findings, of those in scope and of all, above which absence needs a
+#: confirmation. There is no minimum: one of three findings is more than a fifth.
+SHARE_IN_SCOPE, SHARE_OF_ALL = 0.5, 0.2
+#: Tools whose plugin IDs findings of 0.1.0 may have.
+_TOOLS_OF_UNSOURCED = frozenset({"tenable", "hub"})
 
 
 class Progress(NamedTuple):
@@ -77,10 +87,26 @@ class RowProblem(TypedDict):
     row: int
     column: str
     message: str
+    value: NotRequired[str]
 
 
 Report = Callable[[Progress], None]
 Stopping = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How a file is imported, beyond what is stored with its job.
+
+    `confirm` resolves absent findings whatever their share. `allow_partial` imports a file that
+    breaks off. `mapping` is the user's profile of the file. `is_dated` means that the user gave the
+    scan date of the job, so that no date in the file replaces it.
+    """
+
+    confirm: bool = False
+    allow_partial: bool = False
+    mapping: Profile | None = None
+    is_dated: bool = False
 
 
 class Problems:
@@ -92,35 +118,78 @@ class Problems:
         self.count = 0
         self.details: list[RowProblem] = []
 
-    def add(self, row: int, column: str, message: str) -> None:
-        """Count a problem, and keep it while fewer than MAXIMUM_DETAILS are kept."""
+    def add(self, row: int, error: RowRejectedError) -> None:
+        """Count a rejected row, and keep it while fewer than MAXIMUM_DETAILS are kept."""
         self.count += 1
         if len(self.details) < MAXIMUM_DETAILS:
-            self.details.append(RowProblem(row=row, column=column, message=message))
+            problem = RowProblem(row=row, column=error.column, message=error.message)
+            if error.value:
+                problem["value"] = error.value[:64]
+            self.details.append(problem)
 
 
 @dataclass(slots=True)
 class _Staged:
     """The outcome of the staging phase."""
 
-    errors: Problems
-    warnings: Problems
-    # Values in rejected rows that are not yet stored; the next chunk stores them.
+    errors: Problems = field(default_factory=Problems)
+    # Values in rows without a finding that are not yet stored; the next chunk stores them.
     mentions: set[Mention] = field(default_factory=set)
+    has_mentions: bool = False
     findings: int = 0
     size: int = 0
+
+    def keep_open(self, error: NoFindingError) -> None:
+        """Keep the values that narrow down the findings to which a row may refer."""
+        self.has_mentions = True
+        self.mentions.update(error.mentions or (store.ANYTHING,))
+
+
+@dataclass(slots=True)
+class _Absence:
+    """What the absence of findings from the file did, or would do with a confirmation."""
+
+    scope: AbsenceScope
+    reason: str
+    open: OpenCounts | None = None
+    missing: int = 0
     withheld: int = 0
+    is_held_back: bool = False
 
-    def add(self, chunk: list[Finding]) -> None:
-        """Count findings and estimate their size in bytes."""
-        self.findings += len(chunk)
-        self.size += len(chunk) * _BYTES_PER_FINDING
-        self.size += sum(len(each["description"]) + len(each["solution"]) for each in chunk)
+    def exceeds_share(self) -> bool:
+        """Return whether the missing findings need a confirmation to be resolved."""
+        found = self.open
+        return found is not None and (
+            self.missing > found.in_scope * SHARE_IN_SCOPE
+            or self.missing > found.all * SHARE_OF_ALL
+        )
 
-    def reject(self, number: int, column: str, message: str, mentions: Sequence[Mention]) -> None:
-        """Count a row as an error, and keep the values that narrow down its findings."""
-        self.errors.add(number, column, message)
-        self.mentions.update(mentions or (store.ANYTHING,))
+    def as_json(self) -> dict[str, Any]:
+        """Return the `absence` of the summary."""
+        found = self.open or OpenCounts(0, 0, 0)
+        return {
+            "scope": self.scope.kind,
+            "reason": self.reason,
+            "missing": self.missing,
+            "openInScope": found.in_scope,
+            "openOfAll": found.all,
+            "namedHosts": found.hosts,
+            "confirmationRequired": self.is_held_back,
+        }
+
+    def notice(self) -> str:
+        """Return the text that explains a missing confirmation."""
+        found = self.open
+        assert found is not None
+        where = "in the scope of this import"
+        if self.scope.kind in {"auto", "hosts"}:
+            where = f"on the {found.hosts:,} named hosts"
+        return (
+            f"not confirmed, so nothing was resolved by absence: the file lacks {self.missing:,} "
+            f"of {found.in_scope:,} open findings {where}; there are {found.all:,} open findings "
+            "in all. If the file is complete, import it again with --yes (in events and forms: "
+            "confirm) to resolve them"
+        )
 
 
 class Importer:
@@ -130,17 +199,27 @@ class Importer:
         self._database = database
         self._store = ImportStore(database)
 
-    def run(self, job: ImportJob, path: Path, report: Report, stopping: Stopping) -> dict[str, Any]:
+    def run(
+        self,
+        job: ImportJob,
+        path: Path,
+        report: Report,
+        stopping: Stopping,
+        options: ReadOptions | None = None,
+    ) -> dict[str, Any]:
         """Import a file and return its result as stored with the job.
 
         Raises ServiceError if the file is at fault, ImportInterruptedError if `stopping()` returned
         true. In both cases the current findings are unchanged and the staged ones are deleted.
         """
-        run = _Run(self._database, self._store, job, report, stopping)
+        options = options or ReadOptions()
+        run = _Run(self._database, self._store, job, options, report, stopping)
         try:
             return run.execute(path)
-        except BaseException:
+        except BaseException as error:
             self._store.drop_staged(job.import_id)
+            if isinstance(error, FileRefusedError):
+                raise refusal_of(error) from error
             raise
 
     def changes(self, job: ImportJob, limit: int) -> dict[str, Any]:
@@ -157,97 +236,136 @@ class Importer:
 class _Run:
     """One execution of an import with its job and callbacks."""
 
-    __slots__ = ("_database", "_job", "_report", "_started", "_stopping", "_store")
+    __slots__ = (
+        "_database",
+        "_job",
+        "_options",
+        "_overall",
+        "_reader",
+        "_report",
+        "_size",
+        "_started",
+        "_stopping",
+        "_store",
+    )
 
     def __init__(
         self,
         database: Database,
         store: ImportStore,
         job: ImportJob,
+        options: ReadOptions,
         report: Report,
         stopping: Stopping,
     ) -> None:
         self._database = database
         self._store = store
         self._job = job
+        self._options = options
         self._report = report
         self._stopping = stopping
         self._started = time.monotonic()
+        self._reader: ExportReader | None = None
+        self._size = 0
+        self._overall = 0
 
     def execute(self, path: Path) -> dict[str, Any]:
-        source = self._parse(path)
-        staged = self._stage(source)
-        if not staged.findings:
-            raise _nothing_valid(source, staged)
-        return self._merge(source, staged)
+        reader = self._open(path)
+        staged = self._stage(reader)
+        if not reader.rows:
+            raise invalid("The file has a header but no rows; nothing was changed")
+        if not staged.findings and staged.errors.count:
+            raise _nothing_valid(reader, staged)
+        return self._merge(reader, staged)
 
     # -- parsing
 
-    def _parse(self, path: Path) -> CsvSource:
-        def checkpoint(lines: int) -> None:
-            self._check()
-            self._report_progress(ImportStatus.PARSING, 0, None, 5, f"Read {lines} lines")
-
+    def _open(self, path: Path) -> ExportReader:
         self._report_progress(ImportStatus.PARSING, 0, None, 0, "Reading the file")
-        source = csv_reader.inspect(path, checkpoint)
-        if missing := missing_columns(source.header):
-            groups = " and no ".join(name for name, _ in missing)
-            raise invalid(
-                f"The file is not an export of findings: it has no {groups} column", missing
-            )
-        if not source.row_count:
-            raise invalid("The file has a header but no rows; nothing was changed")
-        self._store.update_job(self._job.import_id, total=source.row_count)
-        message = f"Found {source.row_count} rows"
-        self._report_progress(ImportStatus.PARSING, 0, source.row_count, 15, message)
-        return source
+        self._size = path.stat().st_size
+        options = self._options
+        reader = ExportReader(
+            path,
+            scan_date=self._job.scan_date,
+            is_dated=options.is_dated,
+            vendor=self._job.vendor or "",
+            mapping=options.mapping,
+            allow_partial=options.allow_partial,
+            checkpoint=self._checkpoint,
+            reads_extra=False,
+        )
+        self._check()
+        self._job = replace(self._job, scan_date=reader.scan_date)
+        message = f"The format is {reader.profile.title}"
+        self._report_progress(ImportStatus.PARSING, 0, None, 5, message)
+        self._reader = reader
+        return reader
 
     # -- staging
 
-    def _stage(self, source: CsvSource) -> _Staged:
-        staged = _Staged(Problems(), Problems())
-        if source.warning:
-            staged.warnings.add(1, "", source.warning)
-        maximum = max(ALLOWED_GROWTH_BYTES, MAXIMUM_GROWTH * source.path.stat().st_size)
-        for row_number, chunk in self._chunks(source, staged):
+    def _checkpoint(self, position: int) -> None:
+        """Report the progress of reading; `position` is in bytes."""
+        self._check()
+        rows = 0 if self._reader is None else self._reader.rows
+        # A second pass over the file begins at its start again.
+        self._overall = max(self._overall, 5 + 55 * position // max(1, self._size))
+        overall = min(60, self._overall)
+        self._report_progress(ImportStatus.STAGING, 0, None, overall, f"Read {rows} rows")
+
+    def _stage(self, reader: ExportReader) -> _Staged:
+        staged = _Staged()
+        maximum = max(ALLOWED_GROWTH_BYTES, MAXIMUM_GROWTH * self._size)
+        for row_number, chunk in self._chunks(reader, staged):
             self._check()
-            staged.add(chunk)
             if staged.size > maximum:
                 raise _file_too_large(row_number, maximum)
             if chunk:
-                self._store.stage(self._job.import_id, chunk)
+                self._store.stage(chunk)
             if staged.mentions:
                 self._store.reject(self._job.import_id, staged.mentions)
             staged.mentions.clear()
-            done = _rows_until(row_number, source)
-            self._report_progress(
-                ImportStatus.STAGING,
-                0,
-                source.row_count,
-                15 + 45 * done // source.row_count,
-                f"Staged {done} of {source.row_count} rows",
-            )
+        self._store.update_job(self._job.import_id, total=reader.rows)
+        message = f"Staged {reader.rows} rows"
+        self._report_progress(ImportStatus.STAGING, 0, reader.rows, 60, message)
         return staged
 
-    def _chunks(self, source: CsvSource, staged: _Staged) -> Iterator[tuple[int, list[Finding]]]:
-        """Yield the findings of the file in chunks, each with the number of its last row."""
-        mapper = RowMapper(source.header, self._job.scan_date, self._job.vendor or "")
-        chunk: list[Finding] = []
-        for number, cells in source.rows(lambda _: self._check()):
-            chunk += _findings_of(mapper, number, cells, staged)
+    def _chunks(
+        self, reader: ExportReader, staged: _Staged
+    ) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
+        """Yield the rows of the staging table in chunks, each with the number of its last row."""
+        import_id, source, ids = self._job.import_id, reader.profile.id, reader.profile.ids
+        chunk: list[tuple[Any, ...]] = []
+        number = 0
+        for number, findings, problem in reader.read():
+            for finding in findings:
+                chunk.append(staged_row(import_id, finding, source, ids))
+                staged.size += _BYTES_PER_FINDING + len(finding.description) + len(finding.solution)
+            if problem is not None:
+                staged.keep_open(problem)
+                if isinstance(problem, RowRejectedError):
+                    staged.errors.add(number, problem)
             if len(chunk) + len(staged.mentions) >= STAGE_CHUNK:
+                staged.findings += len(chunk)
                 yield number, chunk
                 chunk = []
         if chunk or staged.mentions:
-            yield source.row_count + 1, chunk
+            staged.findings += len(chunk)
+            yield number, chunk
 
     # -- processing and finalizing
 
-    def _merge(self, source: CsvSource, staged: _Staged) -> dict[str, Any]:
-        total, import_id, scan_date = source.row_count, self._job.import_id, self._job.scan_date
+    def _merge(self, reader: ExportReader, staged: _Staged) -> dict[str, Any]:
+        total, import_id, scan_date = reader.rows, self._job.import_id, self._job.scan_date
         with self._database.writing() as connection:
             before = history.open_totals(connection)
+            adopted = store.adopt_unsourced(
+                connection, import_id, with_plugins=reader.profile.ids in _TOOLS_OF_UNSOURCED
+            )
             distinct, first, last = store.staged_ids(connection, import_id)
+            vendors = store.staged_vendors(connection, import_id)
+            absence = self._absence(reader, vendors)
+            if absence.scope.kind != "none":
+                absence.open = store.count_open(connection, self._job, absence.scope)
             counts = MergeCounts(0, 0, 0, 0, 0)
             keeps = history.keeps_snapshot_of(connection, scan_date)
             for start in range(first, last + 1, MERGE_BATCH):
@@ -258,21 +376,40 @@ class _Run:
                 if keeps:
                     history.snapshot_batch(connection, import_id, scan_date, start, end)
                 share = (end - first + 1) / (last - first + 1)
-                self._report_merged(_rows_until(counts.last_row_number, source), total, share)
+                done = max(0, min(counts.last_row_number - 1, total))
+                self._report_merged(done, total, share)
             message = "Resolving absent findings"
             self._report_progress(ImportStatus.FINALIZING, total, total, 95, message)
-            vendors = store.staged_vendors(connection, import_id)
-            absent = store.resolve_absent(connection, self._job, vendors)
-            counts = counts._replace(resolved=counts.resolved + absent)
-            if staged.errors.count:
-                staged.withheld = store.count_absent(connection, self._job, vendors)
+            if absence.open is not None:
+                absent = self._resolve(connection, absence, has_mentions=staged.has_mentions)
+                counts = counts._replace(resolved=counts.resolved + absent)
             self._check()
-            result = _result(self._job, source, staged, counts, distinct, vendors)
+            result = _result(self._job, reader, staged, counts, distinct, vendors, absence)
+            result["summary"]["adopted"] = adopted
+            result["summary"]["withoutSource"] = store.count_unsourced(connection)
             result |= self._history(connection, before, result)
             store.delete_staged(connection, import_id)
             self._check()
             self._finish_job(connection, result, vendors)
         return result
+
+    def _absence(self, reader: ExportReader, vendors: Sequence[str]) -> _Absence:
+        """Return what the import may resolve by absence: its scope, bounded by its file."""
+        kind, reason = self._job.scope, ""
+        allowed = reader.absence()
+        # An incomplete file proves nothing, whatever the user requests.
+        if reader.incomplete or (kind == "auto" and allowed.rule == "none"):
+            kind, reason = "none", allowed.reason
+        return _Absence(AbsenceScope(kind, reader.profile.id, vendors), reason)
+
+    def _resolve(self, connection: Connection, absence: _Absence, *, has_mentions: bool) -> int:
+        """Resolve absent findings, unless that needs a confirmation; return their number."""
+        job, scope = self._job, absence.scope
+        absence.missing = store.count_absent(connection, job, scope, meant=False)
+        if has_mentions:
+            absence.withheld = store.count_absent(connection, job, scope, meant=True)
+        absence.is_held_back = absence.exceeds_share() and not self._options.confirm
+        return 0 if absence.is_held_back else store.resolve_absent(connection, job, scope)
 
     def _history(
         self, connection: Connection, before: list[OpenTotal], result: dict[str, Any]
@@ -317,6 +454,7 @@ class _Run:
             self._job.import_id,
             status=str(ImportStatus.COMPLETED),
             vendor=self._job.vendor or ", ".join(vendors),
+            scan_date=self._job.scan_date,
             processed=result["totalProcessed"],
             errors=result["errors"],
             finished_at=epoch_ms(),
@@ -335,35 +473,17 @@ class _Run:
         self._report(Progress(status, processed, total, overall, message))
 
 
-def _rows_until(row_number: int, source: CsvSource) -> int:
-    """Return the number of data rows up to a row number; the header is row 1."""
-    # Blank rows are numbered but not counted, so the row number may exceed the count.
-    return max(0, min(row_number - 1, source.row_count))
+def refusal_of(error: FileRefusedError) -> ServiceError:
+    """Return the failure of an import whose file is refused."""
+    return invalid(str(error), [(where, f"lacks {lacking}") for where, lacking in error.lacking])
 
 
-def _findings_of(
-    mapper: RowMapper, number: int, cells: list[str] | str, staged: _Staged
-) -> list[Finding]:
-    """Return the findings of a row, or record an error and return none if the row is invalid."""
-    if isinstance(cells, str):
-        staged.reject(number, "", cells, ())
-        return []
-    try:
-        findings = mapper.findings(number, cells)
-    except RowRejected as rejected:
-        staged.reject(number, rejected.column, rejected.message, rejected.mentions)
-        return []
-    for column, message in mapper.warnings:
-        staged.warnings.add(number, column, message)
-    return findings
-
-
-def _nothing_valid(source: CsvSource, staged: _Staged) -> Exception:
+def _nothing_valid(reader: ExportReader, staged: _Staged) -> Exception:
     problems = [
         (f"row {each['row']}" + (f", {each['column']}" if each["column"] else ""), each["message"])
         for each in staged.errors.details[:10]
     ]
-    message = f"None of the {source.row_count} rows is valid; nothing was changed"
+    message = f"None of the {reader.rows} rows is valid; nothing was changed"
     return invalid(message, problems)
 
 
@@ -388,41 +508,56 @@ def _sum(one: MergeCounts, other: MergeCounts) -> MergeCounts:
 
 def _result(
     job: ImportJob,
-    source: CsvSource,
+    reader: ExportReader,
     staged: _Staged,
     counts: MergeCounts,
     distinct: int,
     vendors: list[str],
+    absence: _Absence,
 ) -> dict[str, Any]:
-    """Return the result that `import-completed` carries: counts of rows and of findings."""
+    """Return the result that `import-completed` carries: counts of rows and of findings.
+
+    The first entry of its `summary` is what a user must read first: columns that were not
+    understood, and a confirmation that is missing.
+    """
+    columns = reader.column_warnings()
+    warnings = reader.warnings
+    notices = [
+        f"{each.column}: {each.message}" if each.column else each.message for each in columns
+    ]
+    if reader.incomplete:
+        notices.append(
+            f"the file is incomplete: {reader.incomplete}; the rows that are there were imported, "
+            "and nothing was resolved by absence"
+        )
+    if absence.is_held_back:
+        notices.append(absence.notice())
+    details = [*columns, *warnings.first(MAXIMUM_DETAILS)][:MAXIMUM_DETAILS]
     return {
-        "totalProcessed": source.row_count,
+        "totalProcessed": reader.rows,
         "errors": staged.errors.count,
         "errorDetails": staged.errors.details,
-        "warnings": staged.warnings.count,
-        "warningDetails": staged.warnings.details,
+        "warnings": len(columns) + warnings.counts.total(),
+        "warningDetails": [asdict(each) for each in details],
         "summary": {
-            "rows": source.row_count,
+            "notices": notices,
+            "profile": reader.profile.id,
+            "rows": reader.rows,
+            "rowsSkipped": reader.rows_skipped,
             "findings": distinct,
             "duplicates": staged.findings - distinct,
             "inserted": counts.inserted,
             "updated": counts.updated,
             "reopened": counts.reopened,
             "resolved": counts.resolved,
-            "withheld": staged.withheld,
+            "withheld": absence.withheld,
+            "absence": absence.as_json(),
+            "warnings": [
+                {"column": column, "message": message, "count": count}
+                for (column, message), count in warnings.counts.most_common(MAXIMUM_KINDS)
+            ],
             "vendors": vendors,
             "scanDate": job.scan_date,
             "scope": job.scope,
         },
     }
-
-
-def scan_date_of(filename: str, today: datetime | None = None) -> str:
-    """Return the scan date: `2025-09-30` or `09_30_2025` in the file name, else today (UTC)."""
-    if match := re.search(r"(?<!\d)(\d{4}-\d{2}-\d{2})(?!\d)", filename):
-        candidate = match.group(1)
-    elif match := re.search(r"(?<!\d)(\d{2})_(\d{2})_(\d{4})(?!\d)", filename):
-        candidate = "{2}-{0}-{1}".format(*match.groups())
-    else:
-        candidate = ""
-    return iso_date(candidate) or (today or datetime.now(UTC)).date().isoformat()

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,14 @@ from sqlalchemy.exc import IntegrityError
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError, invalid
 from hextrackr_server.findings.events import THRESHOLD
-from hextrackr_server.imports.pipeline import Importer, Progress, scan_date_of
+from hextrackr_server.imports.formats.dates import day_in_file_name
+from hextrackr_server.imports.formats.profile import (
+    Profile,
+    ProfileError,
+    load_profiles,
+    parse_profile,
+)
+from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions
 from hextrackr_server.imports.progress_record import FINAL
 from hextrackr_server.imports.progress_tracker import Key, ProgressTracker
 from hextrackr_server.imports.status import ImportView, check_session_id
@@ -38,6 +46,8 @@ from hextrackr_server.text import clean, iso_date
 logger = logging.getLogger(__name__)
 
 MAXIMUM_QUEUED = 32
+#: Characters of a user's mapping.
+MAXIMUM_MAPPING = 64 * 1024
 #: Unfinished external imports of one user.
 MAXIMUM_EXTERNAL = 10
 # Less than MAXIMUM_QUEUED, so that one user cannot fill the queue.
@@ -68,12 +78,19 @@ _EXTERNAL_CANCELLED = {
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """The optional parameters of an import."""
+    """The optional parameters of an import.
+
+    `confirm` resolves absent findings whatever their share; `allow_partial` imports a file that
+    breaks off; `mapping` is the TOML text of a profile for the file.
+    """
 
     vendor: str | None = None
     scan_date: str | None = None
     session_id: str | None = None
     scope: str | None = None
+    confirm: bool = False
+    allow_partial: bool = False
+    mapping: str | None = None
 
 
 class ImportService:
@@ -99,7 +116,9 @@ class ImportService:
         self._call_on_loop: CallOnLoop = _not_started
         self._on_committed = on_committed
         self._stop = threading.Event()
-        self._queue: queue.SimpleQueue[tuple[ImportJob, Path] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[ImportJob, Path, ReadOptions] | None] = (
+            queue.SimpleQueue()
+        )
         # Every import in the queue, and the reason to stop it early, if there is one.
         self._stop_reasons: dict[int, ErrorCode | None] = {}
         # Imports in the queue per user, including jobs that `submit` is about to add.
@@ -147,6 +166,12 @@ class ImportService:
                 text = "The server is stopping: try again later"
                 raise ServiceError(ErrorCode.UNAVAILABLE, text)
             self._admit(principal)
+            read_options = ReadOptions(
+                confirm=options.confirm,
+                allow_partial=options.allow_partial,
+                mapping=parse_mapping(options.mapping),
+                is_dated=options.scan_date is not None,
+            )
             self._reserve_place(principal.user_id)
             try:
                 job = await self._create_job(upload, principal, options)
@@ -157,7 +182,7 @@ class ImportService:
         except BaseException:
             upload.path.unlink(missing_ok=True)
             raise
-        self._queue.put((job, upload.path))
+        self._queue.put((job, upload.path, read_options))
         return _accepted(job.import_id, job.session_id, None)
 
     async def submit_external(
@@ -286,12 +311,12 @@ class ImportService:
 
     def _work(self) -> None:
         while (entry := self._queue.get()) is not None:
-            job, path = entry
-            self._import(job, path)
+            job, path, options = entry
+            self._import(job, path, options)
             path.unlink(missing_ok=True)
             self._call_on_loop(self._settle, job)
 
-    def _import(self, job: ImportJob, path: Path) -> None:
+    def _import(self, job: ImportJob, path: Path, options: ReadOptions) -> None:
         def report(progress: Progress) -> None:
             self._call_on_loop(self._tracker.update, job.import_id, *progress)
 
@@ -305,7 +330,7 @@ class ImportService:
                 raise ImportInterruptedError
             self._call_on_loop(self._tracker.start, job.import_id)
             self._store.update_job(job.import_id, status="running", started_at=epoch_ms())
-            result = self._importer.run(job, path, report, stopping)
+            result = self._importer.run(job, path, report, stopping, options)
         except ImportInterruptedError:
             reason = self._stop_reasons[job.import_id] or ErrorCode.INTERRUPTED
             self._fail(job, _FAILURES[reason], log_fields)
@@ -320,7 +345,11 @@ class ImportService:
             self._fail(job, {"code": "IMPORT_FAILED", "message": message}, log_fields)
         else:
             counts = result["summary"]
-            logger.info("import completed", extra=log_setup.fields(**log_fields, **counts))
+            numbers = {name: value for name, value in counts.items() if isinstance(value, int)}
+            logger.info(
+                "import completed",
+                extra=log_setup.fields(**log_fields, profile=counts["profile"], **numbers),
+            )
             changes = self._changes(job)
             self._call_on_loop(self._on_committed, job.import_id, counts, changes)
             self._call_on_loop(self._tracker.complete, job.import_id, result)
@@ -389,15 +418,33 @@ def _session_id(requested: str | None) -> str:
     return check_session_id(requested)
 
 
+def parse_mapping(text: str | None) -> Profile | None:
+    """Return the profile in a user's mapping; raise ServiceError VALIDATION_ERROR."""
+    if not text:
+        return None
+    if len(text) > MAXIMUM_MAPPING:
+        message = f"must have at most {MAXIMUM_MAPPING} characters, has {len(text)}"
+        raise invalid("Invalid mapping", [("mapping", message)])
+    try:
+        mapping = parse_profile(text, "mapping")
+    except ProfileError as error:
+        raise invalid("Invalid mapping", [("mapping", str(error))]) from error
+    if mapping.id in load_profiles():
+        message = f"its id {mapping.id!r} is that of a known format; choose another one"
+        raise invalid("Invalid mapping", [("mapping", message)])
+    return mapping
+
+
 def _scope(requested: str | None) -> str:
     if requested is not None and requested not in SCOPES:
         raise invalid("Invalid scope", [("scope", "must be one of: " + ", ".join(SCOPES))])
-    return requested or "vendor"
+    return requested or "auto"
 
 
 def _scan_date(requested: str | None, filename: str) -> str:
     if requested is None:
-        return scan_date_of(filename)
+        today = datetime.now(UTC).date()
+        return day_in_file_name(filename, today) or today.isoformat()
     day = iso_date(requested)
     if day is None:
         raise invalid("Invalid scanDate", [("scanDate", "must be a date such as 2025-09-30")])

@@ -24,19 +24,21 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    true,
     update,
 )
 
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import ErrorCode
-from hextrackr_server.imports.csv_mapping import Finding, Mention
+from hextrackr_server.imports.formats.finding import Finding, unique_key, weight
+from hextrackr_server.imports.formats.mapper import Mention
 from hextrackr_server.storage.database import Database, upsert
 from hextrackr_server.storage.schema import (
     FINDING_COLUMNS,
     OPEN_STATES,
+    UNSOURCED,
     import_jobs,
     import_rejections,
+    meta,
     vulnerabilities_current,
     vulnerability_staging,
 )
@@ -46,14 +48,24 @@ rejections = import_rejections
 
 #: The mention of a rejected row that may refer to any finding.
 ANYTHING: Mention = ("anything", "")
-_MENTIONED = ("hostname", "ip_address", "cve", "plugin_id")
+_MENTIONED = ("hostname", "ip_address", "cve", "plugin_id", "plugin_name", "unique_key")
 
 NOT_PRESENT = "not_present_in_scan"
-REPORTED_FIXED = "reported_fixed"
+#: The reason that is stored for a finding that its file reports as closed.
+REASONS = {
+    "fixed": "reported_fixed",
+    "accepted": "accepted",
+    "false_positive": "false_positive",
+    "inactive": "inactive",
+}
 _TERMINAL = ("completed", "failed", "cancelled")
 
-#: The scopes of an import; findings that its rows report as fixed are resolved in all scopes.
-SCOPES = ("vendor", "hosts", "full", "none")
+#: The scopes of an import; findings that its rows report as closed are resolved in all scopes.
+SCOPES = ("auto", "hosts", "vendor", "full", "none")
+
+# The tier and the confidence of an identity: by CVE, by plugin ID, by plugin name.
+_BY_CVE, _BY_PLUGIN, _BY_NAME = (2, 85), (3, 70), (4, 50)
+_STAGED_COLUMNS = ("import_id", "row_number", "weight", "closed_as", *FINDING_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,27 @@ class MergeCounts(NamedTuple):
     last_row_number: int
 
 
+@dataclass(frozen=True, slots=True)
+class AbsenceScope:
+    """The open findings that an import resolves if it does not report them.
+
+    `kind` is the scope of the import, or "none" if the file may not resolve anything by absence.
+    Findings without a source are never in scope.
+    """
+
+    kind: str
+    source: str
+    vendors: Sequence[str]
+
+
+class OpenCounts(NamedTuple):
+    """The numbers of open findings before a merge, and the number of hosts in the file."""
+
+    in_scope: int
+    all: int
+    hosts: int
+
+
 class ImportStore:
     """Database access of imports; every method is one blocking transaction."""
 
@@ -98,7 +131,7 @@ class ImportStore:
     def create_job(self, **values: Any) -> ImportJob:
         """Insert a job in state `queued`; raise IntegrityError if its session ID exists."""
         with self._database.writing() as connection:
-            row = {"status": "queued", "scope": "vendor"} | values
+            row = {"status": "queued", "scope": "auto"} | values
             result = connection.execute(insert(jobs).values(**row))
             key = result.inserted_primary_key
             assert key is not None
@@ -155,16 +188,14 @@ class ImportStore:
             connection.execute(delete(rejections))
             return list(found)
 
-    def stage(self, import_id: int, findings: Sequence[Finding]) -> None:
-        """Stage findings; of two with the same key, the one with the greater weight is kept."""
+    def stage(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Stage rows of `staged_row`; of two with the same key, the heavier one is kept.
+
+        The kept finding has the earliest first day and the latest last day of both.
+        """
         with self._database.writing() as connection:
-            statement = upsert(connection, staging)
-            statement = statement.on_conflict_do_update(
-                index_elements=["import_id", "unique_key"],
-                set_={name: statement.excluded[name] for name in ("weight", *FINDING_COLUMNS)},
-                where=statement.excluded.weight > staging.c.weight,
-            )
-            connection.execute(statement, [{"import_id": import_id, **each} for each in findings])
+            # The driver's own bulk path: SQLAlchemy's takes as long again to prepare the rows.
+            connection.exec_driver_sql(_stage_statement(connection), list(rows))
 
     def reject(self, import_id: int, mentions: Collection[Mention]) -> None:
         """Store the values that rejected rows contain."""
@@ -176,6 +207,68 @@ class ImportStore:
         """Delete the staged findings of an import."""
         with self._database.writing() as connection:
             delete_staged(connection, import_id)
+
+
+def staged_row(import_id: int, finding: Finding, source: str, ids: str) -> tuple[Any, ...]:
+    """Return the row of a finding for `ImportStore.stage`.
+
+    `source` is the format of the file, `ids` the tool whose plugin IDs the file holds.
+    """
+    cve, plugin_id = finding.cve, finding.plugin_id
+    tier, confidence = _BY_CVE if cve else _BY_PLUGIN if plugin_id else _BY_NAME
+    return (
+        import_id,
+        finding.row_number,
+        weight(finding),
+        finding.closed_as,
+        finding.hostname,
+        finding.ip_address,
+        cve,
+        finding.severity,
+        finding.vpr_score,
+        finding.cvss_score,
+        plugin_id,
+        finding.plugin_name,
+        finding.description,
+        finding.solution,
+        finding.vendor,
+        finding.vulnerability_date,
+        finding.first_seen,
+        finding.last_seen,
+        finding.state,
+        finding.operating_system,
+        unique_key(cve, plugin_id, finding.plugin_name, finding.host_key, ids),
+        tier,
+        confidence,
+        "active" if finding.closed_as is None else "resolved",
+        source,
+        finding.host_key,
+    )
+
+
+def _stage_statement(connection: Connection) -> str:
+    """Return the INSERT of staged rows with the placeholders of the connection's driver."""
+    table = staging.name
+    names = ", ".join(_STAGED_COLUMNS)
+    mark = "%s" if connection.dialect.name == "postgresql" else "?"
+    marks = ", ".join([mark] * len(_STAGED_COLUMNS))
+    heavier = f"excluded.weight > {table}.weight"
+
+    def kept(name: str) -> str:
+        condition = heavier
+        if name == "first_seen":
+            condition = f"excluded.{name} < {table}.{name}"
+        elif name == "last_seen":
+            condition = f"excluded.{name} > {table}.{name}"
+        return f"{name} = CASE WHEN {condition} THEN excluded.{name} ELSE {table}.{name} END"
+
+    values = ", ".join(
+        kept(name) for name in _STAGED_COLUMNS if name not in {"import_id", "unique_key"}
+    )
+    return (
+        f"INSERT INTO {table} ({names}) VALUES ({marks}) "
+        f"ON CONFLICT (import_id, unique_key) DO UPDATE SET {values}"
+    )
 
 
 def set_job(connection: Connection, import_id: int, **values: Any) -> None:
@@ -206,6 +299,80 @@ def staged_vendors(connection: Connection, import_id: int) -> list[str]:
     return sorted(connection.scalars(query))
 
 
+def adopt_unsourced(connection: Connection, import_id: int, *, with_plugins: bool) -> int:
+    """Give findings of 0.1.0 the keys of the staged findings that report them; return their number.
+
+    Keys of 0.1.0 contain the first label of a host name, and the vendor or the asset of a plugin. A
+    finding is adopted if exactly one staged finding has its host and its vulnerability, and if that
+    staged finding has no other candidate. The versions up to 0.1.0 read Tenable exports only: the
+    plugin IDs of other tools are compared only with `with_plugins`.
+    """
+    if not has_unsourced(connection):
+        return 0
+    known, reported = current.alias("known"), staging.alias("reported")
+    same_plugin: ColumnElement[bool] = false()
+    if with_plugins:
+        same_plugin = and_(
+            staging.c.cve == "",
+            current.c.plugin_id == staging.c.plugin_id,
+            or_(staging.c.plugin_id != "", current.c.plugin_name == staging.c.plugin_name),
+        )
+    are_same = and_(
+        current.c.source.is_(None),
+        current.c.hostname == staging.c.hostname,
+        or_(
+            current.c.ip_address == staging.c.ip_address,
+            current.c.ip_address == "",
+            staging.c.ip_address == "",
+        ),
+        current.c.cve == staging.c.cve,
+        or_(staging.c.cve != "", same_plugin),
+    )
+    pairs = (
+        select(
+            staging.c.unique_key.label("key"),
+            current.c.id.label("id"),
+            func.count().over(partition_by=staging.c.id).label("candidates"),
+            func.count().over(partition_by=current.c.id).label("claims"),
+        )
+        .select_from(staging.join(current, are_same))
+        .where(
+            staging.c.import_id == import_id,
+            ~select(known.c.id).where(known.c.unique_key == staging.c.unique_key).exists(),
+            ~select(reported.c.id)
+            .where(
+                reported.c.import_id == import_id,
+                reported.c.unique_key == current.c.unique_key,
+            )
+            .exists(),
+        )
+        .subquery()
+    )
+    adopted = connection.execute(
+        update(current)
+        .where(current.c.id == pairs.c.id, pairs.c.candidates == 1, pairs.c.claims == 1)
+        .values(unique_key=pairs.c.key)
+    )
+    return adopted.rowcount
+
+
+def has_unsourced(connection: Connection) -> bool:
+    """Return whether findings of 0.1.0 may be left that no import has reported since."""
+    return connection.scalar(select(meta.c.value).where(meta.c.name == UNSOURCED)) is not None
+
+
+def count_unsourced(connection: Connection) -> int:
+    """Return the number of open findings of 0.1.0 that no import has reported since."""
+    if not has_unsourced(connection):
+        return 0
+    are_open = case((current.c.lifecycle_state.in_(OPEN_STATES), 1))
+    query = select(func.count(), func.count(are_open)).where(current.c.source.is_(None))
+    left, found = connection.execute(query).one()
+    if not left:
+        connection.execute(delete(meta).where(meta.c.name == UNSOURCED))
+    return int(found)
+
+
 def merge_batch(
     connection: Connection, import_id: int, scan_date: str, first: int, last: int
 ) -> MergeCounts:
@@ -217,7 +384,7 @@ def merge_batch(
         "import_id": staging.c.import_id,
         "scan_date": literal(scan_date),
         "resolved_date": case((fixed, scan_date)),
-        "resolution_reason": case((fixed, REPORTED_FIXED)),
+        "resolution_reason": case(REASONS, value=staging.c.closed_as, else_=None),
         # A finding that is new and already fixed changes nothing.
         "changed_import_id": case((~fixed, staging.c.import_id)),
         **{name: staging.c[name] for name in FINDING_COLUMNS},
@@ -253,10 +420,19 @@ def _merged(new: Any) -> dict[str, Any]:
         "resolved_date": case(
             (fixed, func.coalesce(current.c.resolved_date, new.resolved_date)), else_=None
         ),
-        "resolution_reason": case(
-            (fixed, func.coalesce(current.c.resolution_reason, new.resolution_reason)), else_=None
+        "resolution_reason": new.resolution_reason,
+        "source": case(
+            (or_(current.c.source.is_(None), was_fixed), new.source),
+            (_names_source(new.source), current.c.source),
+            else_=current.c.source + "," + new.source,
         ),
     }
+
+
+def _names_source(source: Any) -> ColumnElement[bool]:
+    """Return the condition for findings whose sources include `source`."""
+    listed = literal(",") + current.c.source + ","
+    return func.replace(listed, literal(",") + source + ",", "") != listed
 
 
 def _least(one: Any, other: Any) -> Any:
@@ -288,16 +464,30 @@ def _count_batch(connection: Connection, in_batch: Any) -> MergeCounts:
     return MergeCounts(staged - updated, updated, reopened, resolved, last_row or 0)
 
 
-def resolve_absent(connection: Connection, job: ImportJob, vendors: Sequence[str]) -> int:
+def count_open(connection: Connection, job: ImportJob, scope: AbsenceScope) -> OpenCounts:
+    """Return the numbers of open findings; called before the merge."""
+    in_scope = case((_in_scope(job, scope), 1))
+    query = select(func.count(in_scope), func.count()).where(
+        current.c.lifecycle_state.in_(OPEN_STATES)
+    )
+    hosts = select(func.count(staging.c.host_key.distinct())).where(
+        staging.c.import_id == job.import_id
+    )
+    counts = connection.execute(query).one()
+    return OpenCounts(counts[0], counts[1], connection.scalar(hosts) or 0)
+
+
+def resolve_absent(connection: Connection, job: ImportJob, scope: AbsenceScope) -> int:
     """Resolve the findings in scope that an import no longer reports; return their number.
 
     A finding stays open if a later scan reported it, because that scan is more recent than this
-    import, or if a rejected row may refer to it; `count_absent` then returns the number of the
-    latter findings.
+    import, or if a row without a finding may refer to it. In the scope `auto`, a finding that other
+    formats report too stays open and loses the source of this import.
     """
+    condition = and_(_absent(job, scope), ~_meant_by_rejected(job))
     result = connection.execute(
         update(current)
-        .where(_absent(job, vendors), ~_meant_by_rejected(job))
+        .where(condition)
         .values(
             lifecycle_state="resolved",
             resolved_date=job.scan_date,
@@ -305,19 +495,43 @@ def resolve_absent(connection: Connection, job: ImportJob, vendors: Sequence[str
             changed_import_id=job.import_id,
         )
     )
+    if scope.kind == "auto":
+        listed = literal(",") + current.c.source + ","
+        rest = func.replace(listed, literal(f",{scope.source},"), ",")
+        connection.execute(
+            update(current)
+            .where(
+                _unreported(job),
+                current.c.source != scope.source,
+                _names_source(literal(scope.source)),
+                current.c.host_key.in_(_named_hosts(job)),
+                ~_meant_by_rejected(job),
+            )
+            .values(source=func.ltrim(func.rtrim(rest, ","), ","))
+        )
     return result.rowcount
 
 
-def count_absent(connection: Connection, job: ImportJob, vendors: Sequence[str]) -> int:
-    """Return the number of open findings in scope that an import does not report."""
-    query = select(func.count()).select_from(current).where(_absent(job, vendors))
-    return connection.scalar(query) or 0
+def count_absent(
+    connection: Connection, job: ImportJob, scope: AbsenceScope, *, meant: bool
+) -> int:
+    """Return the number of open findings in scope that an import does not report.
+
+    `meant` selects those to which a row without a finding may refer, or the others.
+    """
+    refers = _meant_by_rejected(job)
+    query = select(func.count()).select_from(current)
+    return connection.scalar(query.where(_absent(job, scope), refers if meant else ~refers)) or 0
 
 
-def _absent(job: ImportJob, vendors: Sequence[str]) -> ColumnElement[bool]:
+def _absent(job: ImportJob, scope: AbsenceScope) -> ColumnElement[bool]:
     """Return the condition for open findings in scope that an import does not report."""
+    return and_(_in_scope(job, scope), _unreported(job))
+
+
+def _unreported(job: ImportJob) -> ColumnElement[bool]:
+    """Return the condition for open findings that neither an import nor a later scan reports."""
     return and_(
-        _in_scope(job, vendors),
         current.c.lifecycle_state.in_(OPEN_STATES),
         current.c.import_id != job.import_id,
         current.c.scan_date <= job.scan_date,
@@ -337,22 +551,25 @@ def _meant_by_rejected(job: ImportJob) -> ColumnElement[bool]:
     )
 
 
-def _in_scope(job: ImportJob, vendors: Sequence[str]) -> ColumnElement[bool]:
+def _in_scope(job: ImportJob, scope: AbsenceScope) -> ColumnElement[bool]:
     """Return the condition for findings within the scope of an import."""
-    match job.scope:
+    has_source = current.c.source.is_not(None)
+    match scope.kind:
         case "none":
             return false()
         case "vendor":
-            return current.c.vendor.in_(vendors)
+            return and_(has_source, current.c.vendor.in_(scope.vendors))
         case "hosts":
-            mine = staging.c.import_id == job.import_id
-            addresses = select(staging.c.ip_address).where(mine, staging.c.ip_address != "")
-            return or_(
-                current.c.hostname.in_(select(staging.c.hostname).where(mine)),
-                current.c.ip_address.in_(addresses),
-            )
+            return and_(has_source, current.c.host_key.in_(_named_hosts(job)))
+        case "auto":
+            named = current.c.host_key.in_(_named_hosts(job))
+            return and_(current.c.source == scope.source, named)
         case _:
-            return true()
+            return has_source
+
+
+def _named_hosts(job: ImportJob) -> Select[Any]:
+    return select(staging.c.host_key).where(staging.c.import_id == job.import_id)
 
 
 def _job(connection: Connection, import_id: int) -> ImportJob:

@@ -1,6 +1,7 @@
 """Events of imports: `start-import`, `cancel-import`, `join-import-room`, `leave-import-room`.
 
-`start-import` takes an object with one of these sources, and vendor, scanDate, sessionId, scope:
+`start-import` takes an object with one of these sources, and vendor, scanDate, sessionId, scope,
+confirm, allowPartial, mapping:
 
     {source: "upload", uploadId}                 a file that was uploaded before
     {source: "inline", filename, csv}            a small file within the event
@@ -22,7 +23,7 @@ import msgspec
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.imports.inbox import ImportInbox
 from hextrackr_server.imports.inline_rows import Cell, rows_as_csv
-from hextrackr_server.imports.service import ImportOptions, ImportService
+from hextrackr_server.imports.service import ImportOptions, ImportService, parse_mapping
 from hextrackr_server.imports.uploads import Upload, UploadStore
 from hextrackr_server.rooms import import_room
 from hextrackr_server.security.principal import Principal
@@ -44,9 +45,20 @@ class _Options(msgspec.Struct, rename="camel", kw_only=True, tag_field="source")
     scan_date: str | None = None
     session_id: str | None = None
     scope: str | None = None
+    confirm: bool = False
+    allow_partial: bool = False
+    mapping: str | None = None
 
     def options(self) -> ImportOptions:
-        return ImportOptions(self.vendor, self.scan_date, self.session_id, self.scope)
+        return ImportOptions(
+            self.vendor,
+            self.scan_date,
+            self.session_id,
+            self.scope,
+            self.confirm,
+            self.allow_partial,
+            self.mapping,
+        )
 
 
 class FromUpload(_Options, rename="camel", kw_only=True, tag="upload"):
@@ -162,7 +174,7 @@ async def _upload_of(
     if isinstance(request, FromPath):
         return await _copy_of(request.path, uploads, inbox, principal)
     if request.rows is not None:
-        chunks = rows_as_csv(request.rows)
+        chunks = rows_as_csv(request.rows, parse_mapping(request.mapping))
     else:
         chunks = iter(((request.csv or "").encode("utf-8", "replace"),))
     return await uploads.receive(_in_thread(chunks), request.filename, principal)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
 from hextrackr_server.storage import schema
 
@@ -43,9 +43,30 @@ def add_rejections(connection: Connection) -> None:
     schema.import_rejections.create(connection, checkfirst=True)
 
 
+def add_sources(connection: Connection) -> None:
+    """Add the source and the host key of findings (version 5).
+
+    The tables of the running import are created again; no import runs during a migration.
+    """
+    for column in ("source TEXT", "host_key VARCHAR(255)"):
+        connection.execute(text(f"ALTER TABLE vulnerabilities_current ADD COLUMN {column}"))
+    found = connection.execute(
+        text(
+            "UPDATE vulnerabilities_current SET host_key = "
+            "CASE WHEN ip_address <> '' THEN ip_address ELSE hostname END"
+        )
+    ).rowcount
+    if found:
+        connection.execute(insert(schema.meta).values(name=schema.UNSOURCED, value=str(found)))
+    tables = [schema.vulnerability_staging, schema.import_rejections]
+    schema.metadata.drop_all(connection, tables=tables)
+    schema.metadata.create_all(connection, tables=tables)
+
+
 #: Migration n upgrades from version n + 1 to n + 2; a new database has the newest version.
 MIGRATIONS: tuple[Migration, ...] = (
     add_history_and_kev,
     add_maintenance_and_notifications,
     add_rejections,
+    add_sources,
 )

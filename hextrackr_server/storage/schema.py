@@ -35,6 +35,9 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+#: The name in `meta` that exists while findings of 0.1.0 may be without a source.
+UNSOURCED = "unsourced_findings"
+
 #: The states of an open finding; the other state is `resolved`.
 OPEN_STATES = ("active", "reopened")
 
@@ -93,6 +96,10 @@ def _finding_columns() -> list[Column[Any]]:
         Column("dedup_tier", Integer, nullable=False),
         Column("confidence_score", Integer, nullable=False),
         Column("lifecycle_state", String(16), nullable=False),
+        # The formats that report the finding, separated by commas; NULL for findings of 0.1.0.
+        Column("source", Text),
+        # The address of the host, otherwise its whole name.
+        Column("host_key", String(255)),
     ]
 
 
@@ -103,6 +110,8 @@ vulnerability_staging = Table(
     Column("import_id", Integer, ForeignKey("import_jobs.import_id"), nullable=False),
     Column("row_number", Integer, nullable=False),
     Column("weight", Integer, nullable=False),
+    # Why the file reports the finding as closed.
+    Column("closed_as", String(16)),
     *_finding_columns(),
     Index("ix_staging_key", "import_id", "unique_key", unique=True),
 )
@@ -113,7 +122,7 @@ import_rejections = Table(
     Column("import_id", Integer, ForeignKey("import_jobs.import_id"), primary_key=True),
     # The name of a column of current findings, or a word that stands for all findings.
     Column("kind", String(16), primary_key=True),
-    Column("value", String(255), primary_key=True),
+    Column("value", String(600), primary_key=True),
 )
 
 vulnerabilities_current = Table(
@@ -139,7 +148,15 @@ FINDING_COLUMNS = tuple(column.name for column in _finding_columns())
 SNAPSHOT_COLUMNS = tuple(
     name
     for name in FINDING_COLUMNS
-    if name not in {"description", "solution", "operating_system", "lifecycle_state"}
+    if name
+    not in {
+        "description",
+        "solution",
+        "operating_system",
+        "lifecycle_state",
+        "source",
+        "host_key",
+    }
 )
 
 vulnerability_snapshots = Table(

@@ -10,13 +10,14 @@ import csv
 import io
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from hextrackr_server.clock import LoopClock
-from hextrackr_server.imports.pipeline import Importer, Progress
+from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions
 from hextrackr_server.imports.progress_record import FINAL
 from hextrackr_server.imports.progress_tracker import ProgressTracker
 from hextrackr_server.imports.service import ImportOptions, ImportService
@@ -155,8 +156,16 @@ class Workbench:
         stopping: Callable[[], bool] = lambda: False,
         **job_values: Any,
     ) -> dict[str, Any]:
-        job = self.job(**job_values)
-        return self.importer.run(job, self.file(content), self.progress.append, stopping)
+        path = self.file(content)
+        return self.run_file(path, stopping, **job_values)
+
+    def run_file(
+        self, path: Path, stopping: Callable[[], bool] = lambda: False, **values: Any
+    ) -> dict[str, Any]:
+        """Import a file; `values` are those of the job and of ReadOptions."""
+        names = {each.name for each in fields(ReadOptions)}
+        options = ReadOptions(**{name: values.pop(name) for name in names & values.keys()})
+        return self.importer.run(self.job(**values), path, self.progress.append, stopping, options)
 
     def import_rows(
         self, rows: Sequence[Sequence[str]], header: Sequence[str] = HEADER, **job_values: Any
@@ -256,7 +265,7 @@ class ImportHarness:
         return await self.uploads.receive(chunks(), "scan.csv", owner)
 
     async def submit(
-        self, content: str, owner: Principal = ALICE, **options: str | None
+        self, content: str, owner: Principal = ALICE, **options: Any
     ) -> dict[str, Any]:
         upload = await self.upload(content, owner)
         return await self.imports.submit(upload, owner, ImportOptions(**options))

@@ -8,6 +8,7 @@ from typing import Final
 
 _CVE: Final = re.compile(r"(?<![A-Za-z0-9-])CVE-\d{4}-\d{4,19}(?!\d)", re.IGNORECASE)
 _CISCO: Final = re.compile(r"\b(cisco-sa-[a-z0-9_-]{3,100})\s*\)?\s*$", re.IGNORECASE)
+_CISCO_ID: Final = re.compile(r"\s*(cisco-sa-[a-z0-9_-]{3,100})(?![a-z0-9_-])", re.IGNORECASE)
 _KEV_DUE: Final = re.compile(r"CISA-KNOWN-EXPLOITED:(\d{4})/(\d{2})/(\d{2})")
 _PALO_ALTO: Final = re.compile(r"palo[\s_-]*alto")
 _LONGEST: Final = 500
@@ -23,6 +24,12 @@ def find_cves(text: str) -> list[str]:
 def find_cisco_advisory(name: str) -> str:
     """Return the Cisco advisory at the end of a plugin's name, or an empty string."""
     match = _CISCO.search(name[:_LONGEST])
+    return match[1].lower() if match else ""
+
+
+def read_cisco_advisory(cell: str) -> str:
+    """Return the Cisco advisory that a cell begins with, or an empty string."""
+    match = _CISCO_ID.match(cell)
     return match[1].lower() if match else ""
 
 

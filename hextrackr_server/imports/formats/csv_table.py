@@ -36,7 +36,14 @@ _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 class FileRefusedError(Exception):
-    """A file that cannot be imported; the text gives the reason and the remedy."""
+    """A file that cannot be imported; the text gives the reason and the remedy.
+
+    `lacking` lists what the file lacks, each with the part of the file that lacks it.
+    """
+
+    def __init__(self, message: str, lacking: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.lacking = tuple(lacking)
 
 
 class IncompleteFileError(FileRefusedError):

@@ -73,6 +73,15 @@ class OrderEvidence:
         return self.ambiguous > 0 and bool(self.day_first) == bool(self.month_first)
 
 
+def is_ambiguous(text: str) -> bool:
+    """Return whether day and month of a numeric date may be exchanged."""
+    match = _NUMERIC.match(text[:LONGEST].strip().lstrip("'"))
+    if match is None or match[2] == ".":
+        return False
+    first, second = int(match[1]), int(match[3])
+    return first <= 12 and second <= 12 and first != second
+
+
 def read_day(text: str, order: DateOrder, latest_year: int) -> str | None:
     """Return the day as YYYY-MM-DD, or None if the text is not a date.
 

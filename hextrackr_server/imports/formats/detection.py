@@ -121,7 +121,7 @@ def _read_header(path: Path) -> Header:
     profiles = [profile for profile in load_profiles().values() if profile.signatures]
     header = find_header(path, profiles)
     if header is None:
-        raise UnknownFormatError(explain_unknown(path, profiles))
+        raise _unknown_format(path, profiles)
     return header
 
 
@@ -146,26 +146,58 @@ def _read_mapped_header(path: Path, mapping: Profile) -> Header:
     return best[1]
 
 
-def explain_unknown(path: Path, profiles: Sequence[Profile]) -> str:
+def _unknown_format(path: Path, profiles: Sequence[Profile]) -> UnknownFormatError:
     """Return why a file satisfies no profile: its header, the nearest profile and what it lacks."""
     rows = max(
         (read_beginning(path, delimiter) for delimiter in DELIMITERS),
         key=lambda found: max((len(row.cells) for row in found), default=0),
     )
     if not rows:
-        return "the file is empty: a CSV file must begin with a row of column names"
+        return UnknownFormatError(
+            "the file is empty: a CSV file must begin with a row of column names"
+        )
     header = max(rows, key=lambda row: len(row.cells))
-    known = frozenset(normalize(cell) for cell in header.cells if cell.strip())
+    return explain_unknown(header.cells, f"no known format has these columns (row {header.number})")
+
+
+def explain_unknown(header: Sequence[str], beginning: str) -> UnknownFormatError:
+    """Return the error for columns of no known format, with the nearest one and what it lacks."""
+    known = frozenset(normalize(name) for name in header if name.strip())
     nearest = min(
-        (profile for profile in profiles if profile.refuse is None),
-        key=lambda profile: (len(profile.missing(known)), -_overlap(profile, known)),
+        (profile for profile in load_profiles().values() if profile.signatures),
+        key=lambda profile: (
+            profile.refuse is not None,
+            len(profile.missing(known)),
+            -_overlap(profile, known),
+        ),
     )
-    shown = ", ".join(repr(cell.strip()[:64]) for cell in header.cells[:_SHOWN_COLUMNS])
-    return (
-        f"no known format has these columns (row {header.number}): {shown}. The nearest format is "
-        f"{nearest.title} ({nearest.id}), which lacks: {'; '.join(nearest.missing(known))}. "
-        "Write a mapping for other CSV files (--mapping FILE.toml)"
+    missing = nearest.missing(known)
+    shown = ", ".join(repr(name.strip()[:64]) for name in header[:_SHOWN_COLUMNS])
+    return UnknownFormatError(
+        f"{beginning}: {shown}. The nearest format is {nearest.title} ({nearest.id}), which lacks: "
+        f"{'; '.join(missing)}. Write a mapping for other CSV files (--mapping FILE.toml)",
+        [("header", each) for each in missing],
     )
+
+
+def find_profile(header: Sequence[str]) -> Profile | None:
+    """Return the profile that a header satisfies, or None."""
+    known = frozenset(normalize(name) for name in header if name.strip())
+    for profile in load_profiles().values():
+        if profile.signatures and not profile.missing(known):
+            return profile
+    return None
+
+
+def known_columns() -> frozenset[str]:
+    """Return the normalized names of all columns that a format of CSV files has."""
+    names: set[str] = set()
+    for profile in load_profiles().values():
+        if profile.signatures:
+            names |= {normalize(text) for texts in profile.columns.values() for text in texts}
+            for signature in profile.signatures:
+                names |= {*signature.all_of, *signature.any_of, *signature.none_of}
+    return frozenset(names)
 
 
 def _overlap(profile: Profile, known: frozenset[str]) -> int:

@@ -38,11 +38,18 @@ class FileWarnings:
         self._kept: list[FileWarning] = []
 
     def add(self, column: str, row: int | None, value: str | None, message: str) -> None:
-        """Count a warning, and keep it if there are not too many."""
+        """Count a warning, and keep it if there are not too many.
+
+        A warning on a whole column (`row` is None) is always kept.
+        """
         self.counts[column, message] += 1
-        if len(self._kept) < MAXIMUM_KEPT:
+        if row is None or len(self._kept) < MAXIMUM_KEPT:
             shown = None if value is None else clean(value, LONGEST_VALUE)
             self._kept.append(FileWarning(column or None, row, shown, message))
+
+    def first(self, count: int) -> list[FileWarning]:
+        """Return up to `count` of the kept warnings."""
+        return self._kept[:count]
 
     def as_json(self, first: list[FileWarning]) -> list[dict[str, Any]]:
         """Return `first`, the kept warnings, and the number of dropped warnings."""

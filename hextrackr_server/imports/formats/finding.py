@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from hashlib import blake2b
+from typing import Any, Final, Literal
 
 from hextrackr_server.imports.formats.profile import Severity
 
@@ -76,12 +77,28 @@ class Finding:
         }
 
 
-_WEIGHTS = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1, "Unknown": 0}
+_WEIGHTS: Final = {"Critical": 5, "High": 4, "Medium": 3, "Low": 2, "Info": 1, "Unknown": 0}
+_OPEN: Final = 1_000_000
 
 
-def weight(finding: Finding) -> tuple[bool, int, float]:
-    """Return the order by which one of several findings with one identity is kept.
+def weight(finding: Finding) -> int:
+    """Return the weight by which one of several findings with one identity is kept.
 
     An open finding outweighs a closed one, then the severity counts, then the score.
     """
-    return finding.closed_as is None, _WEIGHTS[finding.severity], finding.cvss_score or 0.0
+    is_open = _OPEN if finding.closed_as is None else 0
+    return is_open + _WEIGHTS[finding.severity] * 1000 + round((finding.cvss_score or 0.0) * 10)
+
+
+def unique_key(cve: str, plugin_id: str, plugin_name: str, host_key: str, ids: str) -> str:
+    """Return the key that identifies a finding in all imports.
+
+    The CVE identifies it on its host, otherwise the plugin's id among those of one tool (`ids`),
+    otherwise the plugin's name. Descriptions and vendors differ from export to export.
+    """
+    if cve:
+        return f"cve:{cve}|host:{host_key}"
+    if plugin_id:
+        return f"plugin:{ids}:{plugin_id}|host:{host_key}"
+    digest = blake2b(plugin_name.lower().encode("utf-8", "replace"), digest_size=16).hexdigest()
+    return f"name:{digest}|host:{host_key}"

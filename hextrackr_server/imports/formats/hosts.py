@@ -11,7 +11,10 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from hextrackr_server.text import clean
+
 LONGEST: Final = 255
+LONGEST_ADDRESS: Final = 64
 
 _SEPARATORS: Final = re.compile(r"[,;\s|]+")
 _NAME_SEPARATORS: Final = re.compile(r"[,;|\r\n]+")
@@ -41,6 +44,9 @@ def read_address(text: str) -> str:
     Zone ids are kept, brackets removed. Leading zeros make an IPv4 address ambiguous: refused.
     """
     text = text.strip().strip("[]")
+    # A zone id may hold any character, and any number of them.
+    if len(text) > LONGEST_ADDRESS or not text.isprintable():
+        return ""
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
@@ -79,7 +85,7 @@ def read_name(text: str) -> Name | None:
     The part behind the backslash of `WORKGROUP\\NAME` counts; of several names the first.
     """
     name = text[:LONGEST].strip().rpartition("\\")[2]
-    name = _NAME_SEPARATORS.split(name.strip(), maxsplit=1)[0].strip(" .").lower()
+    name = clean(_NAME_SEPARATORS.split(name.strip(), maxsplit=1)[0], LONGEST).strip(" .").lower()
     if not name or name in _UNKNOWN:
         return None
     return Name(name.partition(".")[0], name)

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from hextrackr_server.imports.formats.csv_table import CsvTable, FileRefusedError
-from hextrackr_server.imports.formats.dates import day_in_file_name, read_day
-from hextrackr_server.imports.formats.detection import open_table
-from hextrackr_server.imports.formats.file_warnings import FileWarnings
+from hextrackr_server.imports.formats.csv_table import FileRefusedError
+from hextrackr_server.imports.formats.dates import day_in_file_name
 from hextrackr_server.imports.formats.finding import Finding, weight
-from hextrackr_server.imports.formats.mapper import (
-    DEFAULT_ORDER,
-    RowMapper,
-    RowRejectedError,
-    settle_date_orders,
-)
-from hextrackr_server.imports.formats.profile import Profile, normalize
-from hextrackr_server.imports.formats.xml_table import XmlTable
+from hextrackr_server.imports.formats.mapper import RowRejectedError
+from hextrackr_server.imports.formats.profile import Profile
+from hextrackr_server.imports.formats.reader import ExportReader
 
 
 @dataclass(slots=True)
@@ -76,92 +68,44 @@ def inspect_file(
     """Read a file as an import would. A refused file gives an inspection with the reason."""
     today = today or datetime.now(UTC).date()
     day = scan_date or day_in_file_name(path.name, today) or today.isoformat()
+    inspection = Inspection(None, scan_date=day)
     try:
-        table = open_table(path, mapping=mapping, allow_partial=allow_partial)
-    except FileRefusedError as error:
-        return Inspection(None, scan_date=day, refused=str(error))
-    profile, names = _describe(table)
-    if scan_date is None and isinstance(table, CsvTable):
-        day = _preamble_day(table, day) or day
-    warnings = FileWarnings()
-    inspection = Inspection(profile.id, profile.title, day)
-    try:
-        orders = settle_date_orders(
-            profile, names, lambda: (row.cells for row in table.rows() if not row.problem), warnings
+        reader = ExportReader(
+            path,
+            scan_date=day,
+            is_dated=scan_date is not None,
+            vendor=vendor,
+            mapping=mapping,
+            allow_partial=allow_partial,
         )
-        mapper = RowMapper(
-            profile, names, day, vendor=vendor, date_orders=orders, warnings=warnings
-        )
-        _read_rows(table, mapper, inspection)
+        profile = reader.profile
+        inspection = Inspection(profile.id, profile.title, reader.scan_date)
+        inspection.findings = _read_findings(reader)
     except FileRefusedError as error:
         inspection.refused = str(error)
-        inspection.findings.clear()
         return inspection
-    inspection.resolve = _may_resolve(profile, mapper, table)
-    _describe_columns(inspection, mapper, names)
-    first = mapper.column_warnings()
-    inspection.warnings = warnings.as_json(first)
+    inspection.rows = reader.rows
+    inspection.rows_skipped = reader.rows_skipped
+    inspection.rows_rejected = reader.rows_rejected
+    inspection.resolve = reader.absence().rule
+    _describe_columns(inspection, reader)
+    inspection.warnings = reader.warnings.as_json(reader.column_warnings())
     inspection.warning_counts = {
         f"{column}: {message}" if column else message: count
-        for (column, message), count in warnings.counts.most_common()
+        for (column, message), count in reader.warnings.counts.most_common()
     }
     return inspection
 
 
-def _describe(table: CsvTable | XmlTable) -> tuple[Profile, Sequence[str]]:
-    if isinstance(table, CsvTable):
-        return table.header.profile, table.header.names
-    return table.profile, table.names
-
-
-def _preamble_day(table: CsvTable, default: str) -> str | None:
-    """Return the day below or next to the profile's heading above the header."""
-    wanted = table.header.profile.preamble_date
-    if wanted is None:
-        return None
-    rows = table.header.preamble
-    for index, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            if normalize(cell) != normalize(wanted):
-                continue
-            below = rows[index + 1][column : column + 1] if index + 1 < len(rows) else ()
-            for text in (*row[column + 1 : column + 2], *below):
-                if day := read_day(
-                    text, table.header.profile.date_order or DEFAULT_ORDER, int(default[:4])
-                ):
-                    return day
-    return None
-
-
-def _read_rows(table: CsvTable | XmlTable, mapper: RowMapper, inspection: Inspection) -> None:
+def _read_findings(reader: ExportReader) -> list[Finding]:
     kept: dict[tuple[str, str], Finding] = {}
-    for row in table.rows():
-        inspection.rows += 1
-        for index in row.invalid_cells:
-            mapper.warnings.add(
-                mapper.column_name(index), row.number, row.cells[index],
-                "bytes that are not UTF-8 were replaced",
-            )  # fmt: skip
-        if row.problem:
-            inspection.rows_rejected += 1
-            mapper.warnings.add("", row.number, None, f"the row is left out: {row.problem}")
-            continue
-        if mapper.is_footer(row.cells):
-            inspection.rows_skipped += 1
-            continue
-        try:
-            findings = mapper.map_row(row.number, row.cells)
-        except RowRejectedError as error:
-            inspection.rows_rejected += 1
-            mapper.warnings.add(
-                error.column, row.number, error.value, f"the row is left out: {error.message}"
-            )
-            continue
-        if not findings:
-            inspection.rows_skipped += 1
+    for number, findings, problem in reader.read():
         for finding in findings:
             _keep(kept, finding)
-    inspection.findings = list(kept.values())
+        if isinstance(problem, RowRejectedError):
+            message = f"the row is left out: {problem.message}"
+            reader.warnings.add(problem.column, number, problem.value, message)
+    return list(kept.values())
 
 
 def _keep(kept: dict[tuple[str, str], Finding], finding: Finding) -> None:
@@ -177,22 +121,12 @@ def _keep(kept: dict[tuple[str, str], Finding], finding: Finding) -> None:
     kept[key] = best
 
 
-def _may_resolve(profile: Profile, mapper: RowMapper, table: CsvTable | XmlTable) -> str:
-    """Return what the absence of a finding from this file may resolve: "none" or "hosts"."""
-    resolve = profile.resolve
-    if "state" not in mapper.columns and profile.resolve_without_state is not None:
-        resolve = profile.resolve_without_state
-    # A complete export of such a scanner has Info findings: without any, a filter was applied.
-    if table.incomplete or (profile.lists_info and not mapper.has_info):
-        return "none"
-    return resolve
-
-
-def _describe_columns(inspection: Inspection, mapper: RowMapper, names: Sequence[str]) -> None:
+def _describe_columns(inspection: Inspection, reader: ExportReader) -> None:
+    names, columns = reader.names, reader.mapper.columns
     inspection.columns = {
-        name: [names[index] for index in indexes] for name, indexes in mapper.columns.items()
+        name: [names[index] for index in indexes] for name, indexes in columns.items()
     }
-    used = {index for indexes in mapper.columns.values() for index in indexes}
+    used = {index for indexes in columns.values() for index in indexes}
     inspection.unused_columns = [
         name for index, name in enumerate(names) if index not in used and name
     ]

@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from hextrackr_server.imports.formats.advisories import (
     find_cisco_advisory,
     find_cves,
     find_kev_due,
+    read_cisco_advisory,
     vendor_of_family,
     vendor_of_plugin,
 )
-from hextrackr_server.imports.formats.dates import OrderEvidence, read_day
+from hextrackr_server.imports.formats.dates import OrderEvidence, is_ambiguous, read_day
 from hextrackr_server.imports.formats.file_warnings import FileWarning, FileWarnings
-from hextrackr_server.imports.formats.finding import ClosedAs, Finding
+from hextrackr_server.imports.formats.finding import ClosedAs, Finding, unique_key
 from hextrackr_server.imports.formats.hosts import Name, read_addresses, read_name, split_url
 from hextrackr_server.imports.formats.numbers import read_number, read_port, read_score
 from hextrackr_server.imports.formats.profile import DateOrder, Profile, Severity, State, normalize
@@ -41,6 +42,9 @@ MAXIMUM_CVES: Final = 500
 
 DEFAULT_ORDER: Final[DateOrder] = "mdy"
 
+Mention: TypeAlias = tuple[str, str]
+"""A value that a row without a finding contains: a column of stored findings, and its value."""
+
 _NAME: Final = 500
 _SHORT: Final = 255
 _CACHE: Final = 8192
@@ -49,24 +53,53 @@ _DATE_FIELDS: Final = (
     "first_seen", "last_seen", "published", "fixed_on", "patched", "kev_due",
 )  # fmt: skip
 _CVSS_FIELDS: Final = (("cvss3", "3"), ("cvss4", "4"), ("cvss2", "2"), ("cvss", ""))
+_FLAGS: Final[tuple[tuple[str, State], ...]] = (
+    ("fixed", "fixed"),
+    ("false_positive", "false_positive"),
+    ("duplicate", "false_positive"),
+    ("accepted", "accepted"),
+)
 
 
-class RowRejectedError(Exception):
+class NoFindingError(Exception):
+    """A row without a finding that may refer to stored findings.
+
+    `mentions` contains the values that could be read. The row may refer to any finding with one of
+    these values, and to every finding if `mentions` is empty.
+    """
+
+    def __init__(self, message: str, mentions: Iterable[Mention] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.mentions = [mention for mention in mentions if mention[1]]
+
+
+class RowRejectedError(NoFindingError):
     """A row without a usable finding; `column` is at fault, `value` is what it holds."""
 
-    def __init__(self, column: str, message: str, value: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        column: str,
+        message: str,
+        value: str | None = None,
+        mentions: Iterable[Mention] = (),
+    ) -> None:
+        super().__init__(message, mentions)
         self.column = column
-        self.message = message
         self.value = value
+
+
+class CheckNotRunError(NoFindingError):
+    """A row of a check that failed or was skipped: its finding keeps its state."""
 
 
 class RowMapper:
     """A mapper for the rows of one file.
 
     `scan_date` (YYYY-MM-DD) stands for days that the file does not hold, `vendor` for findings
-    whose vendor the file does not name. `date_orders` has the order of day and month by column
-    index, where the column settles it.
+    whose vendor the file does not name. `settle_orders` returns the order of day and month by
+    column index; the mapper calls it at the first date that may be read in two ways. Without
+    `reads_extra`, findings have no `extra`.
     """
 
     def __init__(
@@ -76,26 +109,40 @@ class RowMapper:
         scan_date: str,
         *,
         vendor: str = "",
-        date_orders: Mapping[int, DateOrder] | None = None,
+        settle_orders: Callable[[], Mapping[int, DateOrder]] | None = None,
         warnings: FileWarnings | None = None,
+        reads_extra: bool = True,
     ) -> None:
         self.profile = profile
         self.warnings = FileWarnings() if warnings is None else warnings
         self.columns = find_columns(profile, header)
         self._names = tuple(header)
+        self._width = len(self._names)
         self._scan_date = scan_date
         self._latest_year = int(scan_date[:4])
         self._latest_day = (date.fromisoformat(scan_date) + timedelta(days=1)).isoformat()
         self._vendor = vendor_of_family(vendor)
-        self._date_orders = date_orders or {}
+        self._settle_orders = settle_orders
+        self._date_orders: Mapping[int, DateOrder] | None = None
+        self._reads_extra = reads_extra
         self._nulls = NULLS | profile.nulls
         self._severity_nulls = SEVERITY_NULLS | profile.nulls
-        self._words: dict[str, str] = {}
-        self._hosts: dict[tuple[str, str, str], _Host] = {}
+        self._hosts: dict[tuple[str, str, str, str], _Host] = {}
         self._days: dict[tuple[int, str], str | None] = {}
+        self._vendors: dict[tuple[str, str, str, str], str] = {}
+        self._flags = tuple(
+            (self.columns[name], state) for name, state in _FLAGS if name in self.columns
+        )
+        self._cvss = tuple(
+            (name, self.columns[name], version)
+            for name, version in _CVSS_FIELDS
+            if name in self.columns
+        )
         # Nonempty cells by field, and the cells that were not understood.
         self._filled: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self._rows = 0
+        self._unknown_severities = 0
         self.has_info = False
 
     # -- one row
@@ -103,88 +150,138 @@ class RowMapper:
     def map_row(self, number: int, cells: Sequence[str]) -> list[Finding]:
         """Return the findings of a row; empty for a row that is not a finding and not an error.
 
-        Raises RowRejectedError.
+        Raises RowRejectedError, or CheckNotRunError for a check that failed or was skipped.
         """
-        expected = len(self._names)
-        if len(cells) > expected and any(cells[expected:]):
+        if len(cells) > self._width and any(cells[self._width :]):
             # In a row that is too long the cells are shifted.
-            raise RowRejectedError("", f"the row has {len(cells)} cells, the header {expected}")
+            raise RowRejectedError("", f"the row has {len(cells)} cells, the header {self._width}")
         row = _Row(number, cells)
         if self._is_skipped(row):
             return []
         state, closed_as, word = self._read_state(row)
-        if state in {"absent", "untested"}:
+        if state == "absent":
             return []
+        if state == "untested":
+            raise CheckNotRunError("the check was not run", self._mentions_of_check(row))
         host = self._read_host(row)
         plugin_id = clean(self._first(row, "plugin_id"), _SHORT)
         cves = self._read_cves(row, plugin_id)
-        plugin_name = self._read_plugin_name(row, cves)
+        plugin_name = self._read_plugin_name(row)
         if not (cves or plugin_id or plugin_name):
-            raise self._no_vulnerability(row)
+            raise self._no_vulnerability(row, host)
         cvss_score, cvss_version = self._read_cvss(row)
         severity = self._read_severity(row, cvss_score, cvss_version)
-        self.has_info = self.has_info or severity == "Info"
         first_seen, last_seen = self._read_seen(row)
         finding = Finding(
-            row_number=number,
-            hostname=host.hostname,
-            ip_address=host.address,
-            host_key=host.key,
-            cve=cves[0] if cves else "",
-            severity=severity,
-            cvss_score=cvss_score,
-            vpr_score=self._read_scored(row, "vpr", 10),
-            plugin_id=plugin_id,
-            plugin_name=plugin_name,
-            description=clean_text(self._first(row, "description")),
-            solution=clean_text(self._first(row, "solution")),
-            vendor=self._read_vendor(row, plugin_id, plugin_name),
-            first_seen=first_seen,
-            last_seen=last_seen,
-            vulnerability_date=self._read_day(row, "published"),
-            state=word,
-            closed_as=closed_as,
-            operating_system=self._read_operating_system(row),
-            extra=self._read_extra(row, host, cvss_version),
+            number,
+            host.hostname,
+            host.address,
+            host.key,
+            cves[0] if cves else "",
+            severity,
+            cvss_score,
+            self._read_scored(row, "vpr", 10),
+            plugin_id,
+            plugin_name,
+            clean_text(self._first(row, "description")),
+            clean_text(self._first(row, "solution")),
+            self._read_vendor(row, plugin_id, plugin_name),
+            first_seen,
+            last_seen,
+            self._read_day(row, "published"),
+            word,
+            closed_as,
+            self._read_operating_system(row),
+            self._read_extra(row, host, cvss_version),
         )
-        return [finding, *(_copy(finding, cve) for cve in cves[1:])]
+        self._rows += 1
+        if severity == "Info":
+            self.has_info = True
+        elif severity == "Unknown":
+            self._unknown_severities += 1
+        if len(cves) < 2:
+            return [finding]
+        return [finding, *[_copy(finding, cve) for cve in cves[1:]]]
 
     def _is_skipped(self, row: _Row) -> bool:
         profile = self.profile
-        if any(not self._first(row, name) for name in profile.skip_without):
-            return True
+        for name in profile.skip_without:
+            if not self._first(row, name):
+                return True
         if profile.host_kinds:
             kind = self._first(row, "host_kind")
             if kind and kind not in profile.host_kinds:
                 self._warn(row, "host_kind", None, f"rows of {kind} are left out: not a host")
                 return True
         # A header may be repeated in the middle of a file.
-        return len(row.cells) == len(self._names) and tuple(row.cells) == self._names
+        cells = row.cells
+        return cells[0] == self._names[0] and tuple(cells) == self._names
 
     def is_footer(self, cells: Sequence[str]) -> bool:
         """Return whether a row is a footer: one cell, or two without a host or a vulnerability."""
-        if len(cells) >= len(self._names) or len(cells) > 2:
+        if len(cells) > 2 or len(cells) >= self._width:
             return False
         row = _Row(0, cells)
         return len(cells) == 1 or not any(self._first(row, name) for name in _IDENTIFYING)
 
+    def _mentions_of_check(self, row: _Row) -> list[Mention]:
+        """Return the keys of the findings of a check, or its values if its host is not readable."""
+        host = self._find_host(row)
+        plugin_id = clean(self._first(row, "plugin_id"), _SHORT)
+        if not host.key:
+            return self._mentions_without_host(row)
+        plugin_name = self._read_plugin_name(row)
+        ids = self.profile.ids
+        # With a CVE, an export of another kind may hold the same check without it.
+        return [
+            ("unique_key", unique_key(cve, plugin_id, plugin_name, host.key, ids))
+            for cve in (*self._find_all_cves(row, plugin_id), "")
+            if cve or plugin_id or plugin_name
+        ]
+
+    def _mentions_without_host(self, row: _Row) -> list[Mention]:
+        plugin_id = clean(self._first(row, "plugin_id"), _SHORT)
+        # Without a limit: findings of an omitted CVE would count as absent and be resolved.
+        mentions = [("cve", cve) for cve in self._find_all_cves(row, plugin_id)]
+        mentions.append(("plugin_id", plugin_id))
+        if not any(value for _, value in mentions):
+            mentions.append(("plugin_name", self._read_plugin_name(row)))
+        return mentions
+
+    def _find_all_cves(self, row: _Row, plugin_id: str) -> list[str]:
+        """Return the CVEs of a row without warnings and without a limit."""
+        cells = row.cells
+        for index in self.columns.get("cve", ()):
+            text = cells[index] if index < len(cells) else ""
+            if text and (cves := find_cves(text)):
+                return cves
+            if text and (advisory := read_cisco_advisory(text)):
+                return [advisory]
+        name = self._first(row, "plugin_name")
+        cves = find_cves(plugin_id) or find_cves(name)
+        if not cves and self.profile.cisco_advisories and (found := find_cisco_advisory(name)):
+            return [found]
+        return cves
+
     # -- cells
 
-    def _first(self, row: _Row, name: str, nulls: frozenset[str] | None = None) -> str:
+    def _first(self, row: _Row, name: str) -> str:
         """Return the first cell of a field that is not empty."""
-        found = self._first_cell(row, name, nulls)
-        return found[1] if found is not None else ""
-
-    def _first_cell(
-        self, row: _Row, name: str, nulls: frozenset[str] | None = None
-    ) -> tuple[int, str] | None:
         cells = row.cells
         for index in self.columns.get(name, ()):
             if index < len(cells):
                 text = cells[index].strip()
-                if text and not (
-                    len(text) <= LONGEST_NULL and text.lower() in (nulls or self._nulls)
-                ):
+                if text and (len(text) > LONGEST_NULL or text.lower() not in self._nulls):
+                    return text
+        return ""
+
+    def _first_cell(self, row: _Row, name: str) -> tuple[int, str] | None:
+        """Return the first cell of a field that is not empty, with its index."""
+        cells = row.cells
+        for index in self.columns.get(name, ()):
+            if index < len(cells):
+                text = cells[index].strip()
+                if text and (len(text) > LONGEST_NULL or text.lower() not in self._nulls):
                     return index, text
         return None
 
@@ -203,10 +300,16 @@ class RowMapper:
     # -- hosts
 
     def _read_host(self, row: _Row) -> _Host:
+        host = self._find_host(row)
+        if host.problem or not host.key:
+            self._check_host(row, host)
+        return host
+
+    def _find_host(self, row: _Row) -> _Host:
         name, address = self._first(row, "host"), self._first(row, "address")
         url = self._first(row, "host_url")
         ipv6 = self._first(row, "ipv6")
-        key = (name, address or ipv6, url)
+        key = (name, address, ipv6, url)
         host = self._hosts.get(key)
         if host is None:
             host = _Host.read(name, address, ipv6, url)
@@ -214,6 +317,12 @@ class RowMapper:
                 self._hosts.clear()
             if sum(map(len, key)) <= 4 * _SHORT:
                 self._hosts[key] = host
+        return host
+
+    def _check_host(self, row: _Row, host: _Host) -> None:
+        """Warn of a cell that was not understood; raise RowRejectedError without a host."""
+        name, address = self._first(row, "host"), self._first(row, "address")
+        url = self._first(row, "host_url")
         if host.problem:
             field = "address" if address else "host_url" if url else "host"
             self._warn(row, field, address or name or url, host.problem)
@@ -223,8 +332,8 @@ class RowMapper:
             first = next((each for each in ("host", "address", "host_url") if each in columns), "")
             indexes = columns.get(first, ())
             column = self._names[indexes[0]] if indexes else ""
-            raise RowRejectedError(column, message, address or name or url or None)
-        return host
+            value = address or name or url or None
+            raise RowRejectedError(column, message, value, self._mentions_without_host(row))
 
     # -- vulnerabilities
 
@@ -232,14 +341,16 @@ class RowMapper:
         cves: list[str] = []
         for index in self.columns.get("cve", ()):
             text = row.cells[index] if index < len(row.cells) else ""
-            if text and (cves := find_cves(text)):
+            if not text:
+                continue
+            if cves := find_cves(text):
                 break
+            if advisory := read_cisco_advisory(text):
+                return [advisory]
             text = text.strip()
-            if "cve" in text.lower() or (text and self.profile.cisco_advisories):
-                if text.lower().startswith("cisco-sa-"):
-                    return [text.lower()[:_SHORT]]
-                if text.lower() not in self._nulls:
-                    self._warn_cell(row, index, text, "not a CVE id, such as CVE-2024-1000")
+            is_meant = "cve" in text.lower() or (text and self.profile.cisco_advisories)
+            if is_meant and text.lower() not in self._nulls:
+                self._warn_cell(row, index, text, "not a CVE id, such as CVE-2024-1000")
         if not cves:
             cves = find_cves(plugin_id)
         if not cves:
@@ -255,38 +366,50 @@ class RowMapper:
             del cves[MAXIMUM_CVES:]
         return cves
 
-    def _read_plugin_name(self, row: _Row, cves: list[str]) -> str:
+    def _read_plugin_name(self, row: _Row) -> str:
         name = self._first(row, "plugin_name")
         if not name and (indexes := self.columns.get("plugin_name_parts")):
             parts = (row.cells[index].strip() for index in indexes if index < len(row.cells))
             name = self.profile.name_separator.join(part for part in parts if part)
         return clean(name, _NAME)
 
-    def _no_vulnerability(self, row: _Row) -> RowRejectedError:
+    def _no_vulnerability(self, row: _Row, host: _Host) -> RowRejectedError:
         text = self._first(row, "cve")
         message = "the row names no CVE and no plugin"
         if text:
             message = "not a CVE id, such as CVE-2024-1000, and the row names no plugin"
         indexes = self.columns.get("cve") or self.columns.get("plugin_id") or ()
-        return RowRejectedError(self._names[indexes[0]] if indexes else "", message, text or None)
+        # The row may refer to any finding of its host, under whichever name that was stored.
+        mentions = [("hostname", host.hostname), ("ip_address", host.address)]
+        column = self._names[indexes[0]] if indexes else ""
+        return RowRejectedError(column, message, text or None, mentions)
 
     def _read_vendor(self, row: _Row, plugin_id: str, plugin_name: str) -> str:
         family = self._first(row, "family")
-        return (
-            (vendor_of_family(family[:_SHORT]) if family else "")
-            or vendor_of_plugin(self._first(row, "vendor_reference")[:_SHORT])
-            or vendor_of_plugin(plugin_name)
-            or vendor_of_plugin(plugin_id)
-            or self._vendor
-            or "Other"
-        )
+        reference = self._first(row, "vendor_reference")
+        key = (family[:_SHORT], reference[:_SHORT], plugin_name, plugin_id)
+        vendor = self._vendors.get(key)
+        if vendor is None:
+            if len(self._vendors) >= _CACHE:
+                self._vendors.clear()
+            vendor = self._vendors[key] = (
+                (vendor_of_family(key[0]) if family else "")
+                or vendor_of_plugin(key[1])
+                or vendor_of_plugin(plugin_name)
+                or vendor_of_plugin(plugin_id)
+                or self._vendor
+                or "Other"
+            )
+        return vendor
 
     # -- severity and scores
 
     def _read_severity(self, row: _Row, score: float | None, version: str) -> Severity:
-        kind = self._first(row, "kind").lower()
-        if kind and (severity := self.profile.kinds.get(kind)) is not None:
-            return severity
+        profile = self.profile
+        if profile.kinds:
+            kind = self._first(row, "kind").lower()
+            if kind and (severity := profile.kinds.get(kind)) is not None:
+                return severity
         unknown: tuple[int, str] | None = None
         for index in self.columns.get("severity", ()):
             text = row.cells[index].strip() if index < len(row.cells) else ""
@@ -294,28 +417,23 @@ class RowMapper:
             if not word or word in self._severity_nulls:
                 continue
             self._filled["severity"] += 1
-            found = self.profile.severities.get(word) or SEVERITY_WORDS.get(word)
+            found = profile.severities.get(word) or SEVERITY_WORDS.get(word)
             if found is not None:
                 if unknown is not None:
-                    self._warn_severity(
-                        row, unknown, f"unknown severity; {found} by another column"
-                    )
+                    self._warn_cell(row, *unknown, f"unknown severity; {found} by another column")
                 return found
             self._failed["severity"] += 1
             unknown = unknown or (index, text)
         band = band_of(score, version)
         how = f"{band} by the CVSS score" if band != "Unknown" else "and there is no CVSS score"
         if unknown is not None:
-            self._warn_severity(row, unknown, f"unknown severity; {how}")
+            self._warn_cell(row, *unknown, f"unknown severity; {how}")
         elif "severity" in self.columns:
             self._warn(row, "severity", "", f"no severity; {how}")
         return band
 
-    def _warn_severity(self, row: _Row, cell: tuple[int, str], message: str) -> None:
-        self._warn_cell(row, cell[0], cell[1], message)
-
     def _read_cvss(self, row: _Row) -> tuple[float | None, str]:
-        for name, version in _CVSS_FIELDS:
+        for name, _, version in self._cvss:
             found = self._first_cell(row, name)
             if found is not None:
                 return self._check_score(row, name, found, 10), version
@@ -357,8 +475,7 @@ class RowMapper:
         if key in self._days:
             day = self._days[key]
         else:
-            order = self._date_orders.get(index) or self.profile.date_order or DEFAULT_ORDER
-            day = read_day(text, order, self._latest_year)
+            day = read_day(text, self._order_of(index, text), self._latest_year)
             if len(self._days) >= _CACHE:
                 self._days.clear()
             if len(text) <= _SHORT:
@@ -367,6 +484,13 @@ class RowMapper:
             self._failed[name] += 1
             self._warn_cell(row, index, text, "not a date; the value is left out")
         return day
+
+    def _order_of(self, index: int, text: str) -> DateOrder:
+        orders = self._date_orders
+        if orders is None and self._settle_orders is not None and is_ambiguous(text):
+            orders = self._date_orders = self._settle_orders()
+        order = orders.get(index) if orders is not None else None
+        return order or self.profile.date_order or DEFAULT_ORDER
 
     def _read_seen(self, row: _Row) -> tuple[str, str]:
         first, last = self._read_day(row, "first_seen"), self._read_day(row, "last_seen")
@@ -407,14 +531,8 @@ class RowMapper:
 
     def _read_flags(self, row: _Row) -> State | None:
         """Return the state that the columns with yes and no give, or None."""
-        flags: tuple[tuple[str, State], ...] = (
-            ("fixed", "fixed"),
-            ("false_positive", "false_positive"),
-            ("duplicate", "false_positive"),
-            ("accepted", "accepted"),
-        )
-        for name, state in flags:
-            for index in self.columns.get(name, ()):
+        for indexes, state in self._flags:
+            for index in indexes:
                 if index < len(row.cells) and row.cells[index].strip().lower() in TRUE_WORDS:
                     return state
         return "accepted" if self._first(row, "accepted_comment") else None
@@ -429,22 +547,28 @@ class RowMapper:
         return "" if name.lower() == "unknown" else clean(name, _SHORT)
 
     def _read_extra(self, row: _Row, host: _Host, cvss_version: str) -> dict[str, Any]:
-        port, protocol = self._read_port(row)
+        # Values that may be wrong are read in any case, for their warnings.
         extra: dict[str, Any] = {
+            "epss": self._read_epss(row),
+            "fixed_on": self._read_day(row, "fixed_on"),
+            "patch_date": self._read_day(row, "patched"),
+            "kev_due": self._read_day(row, "kev_due"),
+        }
+        if not self._reads_extra:
+            return {}
+        port, protocol = self._read_port(row)
+        extra |= {
             "port": port or host.port,
             "protocol": protocol,
             "fqdn": host.fqdn,
             "other_addresses": list(host.others),
             "cvss_version": cvss_version,
-            "epss": self._read_epss(row),
             "exploit_available": self._read_exploit(row),
             "asset_id": clean(self._first(row, "asset_id"), _SHORT),
             "mac": clean(self._first(row, "mac").split("\n", 1)[0], 64).lower(),
-            "fixed_on": self._read_day(row, "fixed_on"),
-            "patch_date": self._read_day(row, "patched"),
-            "kev_due": self._read_day(row, "kev_due")
-            or find_kev_due(self._first(row, "reference")[:4096]),
         }
+        if extra["kev_due"] is None:
+            extra["kev_due"] = find_kev_due(self._first(row, "reference")[:4096])
         return {name: value for name, value in extra.items() if value not in (None, "", [])}
 
     def _read_port(self, row: _Row) -> tuple[int | None, str]:
@@ -472,6 +596,9 @@ class RowMapper:
         missing = []
         if "severity" not in self.columns:
             message = "the file has no severity column; severities are those of the CVSS scores"
+            missing.append(FileWarning(None, None, None, message))
+        if self._unknown_severities * 2 > self._rows:
+            message = f"{self._unknown_severities} of {self._rows} rows have no known severity"
             missing.append(FileWarning(None, None, None, message))
         return missing + [
             FileWarning(
@@ -536,8 +663,13 @@ class _Host:
 
 def _copy(finding: Finding, cve: str) -> Finding:
     """Return the finding of another CVE of the same row."""
-    values = {name: getattr(finding, name) for name in Finding.__slots__}
-    return Finding(**values | {"cve": cve, "extra": dict(finding.extra)})
+    return Finding(
+        finding.row_number, finding.hostname, finding.ip_address, finding.host_key, cve,
+        finding.severity, finding.cvss_score, finding.vpr_score, finding.plugin_id,
+        finding.plugin_name, finding.description, finding.solution, finding.vendor,
+        finding.first_seen, finding.last_seen, finding.vulnerability_date, finding.state,
+        finding.closed_as, finding.operating_system, dict(finding.extra),
+    )  # fmt: skip
 
 
 def band_of(score: float | None, version: str) -> Severity:

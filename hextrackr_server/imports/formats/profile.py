@@ -26,6 +26,9 @@ State: TypeAlias = Literal["open", "fixed", "accepted", "false_positive", "absen
 SEVERITIES: Final = ("Critical", "High", "Medium", "Low", "Info", "Unknown")
 STATES: Final = ("open", "fixed", "accepted", "false_positive", "absent", "untested")
 FOLDER: Final = Path(__file__).parent / "profiles"
+LONGEST_ID: Final = 32
+_UNUSUAL: Final = re.compile(r"[^A-Za-z0-9._-]")
+_IDENTIFIER: Final = re.compile(rf"[A-Za-z0-9._-]{{1,{LONGEST_ID}}}")
 
 # From the most special to the most general: the first profile whose signature fits is taken.
 ORDER: Final = (
@@ -99,6 +102,8 @@ class Profile:
     title: str
     row: str
     columns: Mapping[str, tuple[str, ...]]
+    ids: str = ""
+    """The tool whose plugin ids the format holds: formats of one tool share their ids."""
     resolve: Literal["none", "hosts"] = "none"
     resolve_without_state: Literal["none", "hosts"] | None = None
     signatures: tuple[Signature, ...] = ()
@@ -151,15 +156,27 @@ def load_profiles() -> Mapping[str, Profile]:
 def read_profile(path: Path) -> Profile:
     """Read a profile. Raises ProfileError if the file is missing or does not fit the schema."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ProfileError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ProfileError(f"{path}: not a TOML file: {error}") from None
+    return parse_profile(text, path.stem, str(path))
+
+
+def parse_profile(text: str, name: str, where: str = "the mapping") -> Profile:
+    """Return the profile in a TOML text; `name` is its id unless the text has one.
+
+    Raises ProfileError, which begins with `where`.
+    """
     try:
-        return _make_profile(data, path.stem)
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ProfileError(f"{where}: not a TOML file: {error}") from None
+    try:
+        return _make_profile(data, name)
     except (TypeError, ValueError) as error:
-        raise ProfileError(f"{path}: {error}") from None
+        raise ProfileError(f"{where}: {error}") from None
 
 
 def _make_profile(data: dict[str, Any], name: str) -> Profile:
@@ -167,33 +184,51 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
     columns = {key: _texts(key, value) for key, value in _table(data, "columns").items()}
     _check_names("field", columns, FIELDS)
     signatures = data.get("signature", [])
+    if not isinstance(signatures, list) or not all(isinstance(each, dict) for each in signatures):
+        raise TypeError("signature must be a list of tables ([[signature]])")
+    fallback = _UNUSUAL.sub("_", name)[:LONGEST_ID]
+    identifier = _text("id", data.get("id")) or fallback
+    if not _IDENTIFIER.fullmatch(identifier):
+        raise ValueError(
+            f"id must be 1 to {LONGEST_ID} letters, digits or . _ -, got {identifier[:64]!r}"
+        )
+    ids = _text("ids", data.get("ids")) or identifier
+    if not _IDENTIFIER.fullmatch(ids):
+        raise ValueError(
+            f"ids must be 1 to {LONGEST_ID} letters, digits or . _ -, got {ids[:64]!r}"
+        )
+    skip_without = _texts("skip_without", data.get("skip_without", []))
+    _check_names("field in skip_without", skip_without, FIELDS)
     return Profile(
-        id=data.get("id", name),
-        title=data.get("title", name),
-        row=data.get("row", "finding"),
+        id=identifier,
+        title=_text("title", data.get("title")) or name,
+        row=_text("row", data.get("row")) or "finding",
         columns=MappingProxyType(columns),
+        ids=_identifier("ids", data.get("ids")) or identifier,
         resolve=_one_of("resolve", data.get("resolve", "none"), ("none", "hosts")),
-        resolve_without_state=data.get("resolve_without_state"),
+        resolve_without_state=_one_of(
+            "resolve_without_state", data.get("resolve_without_state"), (None, "none", "hosts")
+        ),
         signatures=tuple(_make_signature(each, columns) for each in signatures),
-        root=data.get("root"),
+        root=_text("root", data.get("root")),
         severities=_words("severities", data, SEVERITIES),
         kinds=_words("kinds", data, SEVERITIES),
         states=_states(data),
         date_order=_one_of("date_order", data.get("date_order"), (None, "mdy", "dmy")),
         nulls=frozenset(text.lower() for text in _texts("nulls", data.get("nulls", []))),
-        skip_without=_texts("skip_without", data.get("skip_without", [])),
+        skip_without=skip_without,
         host_kinds=frozenset(_texts("host_kinds", data.get("host_kinds", []))),
         lists_info=bool(data.get("lists_info", False)),
         epss_percent=bool(data.get("epss_percent", False)),
         cisco_advisories=bool(data.get("cisco_advisories", False)),
         name_separator=str(data.get("name_separator", " ")),
-        preamble_date=data.get("preamble_date"),
-        refuse=data.get("refuse"),
+        preamble_date=_text("preamble_date", data.get("preamble_date")),
+        refuse=_text("refuse", data.get("refuse")),
     )
 
 
 _KEYS: Final = frozenset({
-    "id", "title", "row", "columns", "resolve", "resolve_without_state", "signature", "root",
+    "id", "title", "row", "columns", "ids", "resolve", "resolve_without_state", "signature", "root",
     "severities", "kinds", "states", "date_order", "nulls", "skip_without", "host_kinds",
     "lists_info", "epss_percent", "cisco_advisories", "name_separator", "preamble_date", "refuse",
 })  # fmt: skip
@@ -240,6 +275,21 @@ def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
     value = data.get(name, {})
     if not isinstance(value, dict):
         raise TypeError(f"{name} must be a table, got {value!r}")
+    return value
+
+
+def _identifier(name: str, value: Any) -> str | None:
+    text = _text(name, value)
+    if text is not None and not _IDENTIFIER.fullmatch(text):
+        raise ValueError(
+            f"{name} must be 1 to {LONGEST_ID} letters, digits or . _ -, got {text[:64]!r}"
+        )
+    return text
+
+
+def _text(name: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, got {value!r}")
     return value
 
 

@@ -170,7 +170,7 @@ async def test_imports_are_visible_to_their_owner_and_administrators(harness: Qu
 
 
 async def test_resolved_findings_are_a_separate_resource(harness: QueryHarness) -> None:
-    harness.bench.import_rows(ROWS[3:], HEADER, scope="full", scan_date="2025-10-07")
+    harness.bench.import_rows(ROWS[3:], HEADER, scope="full", confirm=True, scan_date="2025-10-07")
     assert await harness.rows("vulnerabilities", "cve") == ["CVE-2024-4444"]
     assert len(await harness.rows("resolved", "cve")) == 4
     assert await harness.rows("resolved", "cve", filters={"hostname": "sw-1"}, sort="cve") == [
@@ -180,7 +180,9 @@ async def test_resolved_findings_are_a_separate_resource(harness: QueryHarness) 
 
 
 async def test_trends_contain_days_overall_or_of_one_vendor(harness: QueryHarness) -> None:
-    harness.bench.import_rows(ROWS[1:], HEADER, scan_date="2025-10-07")
+    harness.bench.import_rows(
+        ROWS[1:], HEADER, scan_date="2025-10-07", scope="vendor", confirm=True
+    )
     days = (await harness.get_data("trends"))["data"]
     assert [day["date"] for day in days] == ["2025-09-30", "2025-10-07"]
     assert days[0]["Critical"] == {"count": 2, "total_vpr": 18.6}

@@ -99,7 +99,7 @@ def test_statistics_name_the_last_import(store: VulnerabilityStore, workbench: W
 
 
 def test_resolved_findings_are_not_counted(store: VulnerabilityStore, workbench: Workbench) -> None:
-    workbench.import_rows(ROWS[2:], HEADER, scan_date="2025-10-07")
+    workbench.import_rows(ROWS[2:], HEADER, scan_date="2025-10-07", scope="vendor", confirm=True)
     data = store.statistics()
     assert data["totals"]["findings"] == 2
     assert data["bySeverity"]["critical"]["count"] == 0
@@ -108,7 +108,7 @@ def test_resolved_findings_are_not_counted(store: VulnerabilityStore, workbench:
 def test_trend_compares_the_last_two_scan_days(
     store: VulnerabilityStore, workbench: Workbench
 ) -> None:
-    workbench.import_rows(ROWS[1:], HEADER, scan_date="2025-10-07")
+    workbench.import_rows(ROWS[1:], HEADER, scan_date="2025-10-07", scope="vendor", confirm=True)
     trend = store.statistics()["trend"]
     assert trend["Critical"] == {"count_change": -1, "vpr_change": -9.5}
     assert trend["High"] == {"count_change": 0, "vpr_change": 0.0}

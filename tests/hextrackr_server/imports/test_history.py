@@ -46,14 +46,14 @@ def test_import_resolves_findings_in_its_scope_only(
     workbench: Workbench, scope: str, still_open: set[str]
 ) -> None:
     workbench.import_rows(ALL, HEADER)
-    workbench.import_rows([NEW_ON_SW_1], HEADER, scope=scope)
+    workbench.import_rows([NEW_ON_SW_1], HEADER, scope=scope, confirm=True)
     assert open_cves(workbench) == still_open
 
 
 def test_hosts_scope_includes_hosts_by_address(workbench: Workbench) -> None:
     workbench.import_rows([CISCO, CISCO_2], HEADER)
     nameless = ["", "10.0.0.1", "CVE-2024-5555", "CISCO", "High", "8.0"]
-    workbench.import_rows([nameless], HEADER, scope="hosts")
+    workbench.import_rows([nameless], HEADER, scope="hosts", confirm=True)
     assert open_cves(workbench) == {"2222", "5555"}
 
 
@@ -98,7 +98,8 @@ def test_summary_of_a_first_import_lists_all_as_new(workbench: Workbench) -> Non
 def test_summary_compares_with_the_state_before_the_import(workbench: Workbench) -> None:
     workbench.import_rows(ALL, HEADER)
     second = ["sw-9", "10.0.0.9", "CVE-2024-1111", "CISCO", "Critical", "9.0"]
-    summary = summary_of(workbench.import_rows([CISCO, second, NEW_ON_SW_1], HEADER))
+    rows = [CISCO, second, NEW_ON_SW_1]
+    summary = summary_of(workbench.import_rows(rows, HEADER, scope="vendor", confirm=True))
     discovery = summary["cveDiscovery"]
     assert [each["cve"] for each in discovery["newCves"]] == ["CVE-2024-5555"]
     assert discovery["totalNewVulnerabilities"] == 2
@@ -137,7 +138,7 @@ def test_summary_compares_with_the_state_before_the_import(workbench: Workbench)
 
 def test_summary_lists_a_reopened_finding_as_new(workbench: Workbench) -> None:
     for rows in ([CISCO, CISCO_2], [CISCO_2], [CISCO, CISCO_2]):
-        summary = summary_of(workbench.import_rows(rows, HEADER))
+        summary = summary_of(workbench.import_rows(rows, HEADER, scope="vendor", confirm=True))
     assert [each["cve"] for each in summary["cveDiscovery"]["newCves"]] == ["CVE-2024-1111"]
     assert summary["comparison"]["reopenedCount"] == 1
 
@@ -198,7 +199,7 @@ def test_repeated_scan_updates_its_snapshot(workbench: Workbench) -> None:
 
 def test_each_vendor_has_its_own_daily_totals(workbench: Workbench) -> None:
     workbench.import_rows(ALL, HEADER)
-    workbench.import_rows([CISCO], HEADER, scan_date="2025-10-07")
+    workbench.import_rows([CISCO], HEADER, scan_date="2025-10-07", scope="vendor", confirm=True)
     totals = {
         (each["scan_date"], each["vendor"]): each
         for each in rows_of(workbench, vendor_daily_totals)
@@ -213,8 +214,8 @@ def test_each_vendor_has_its_own_daily_totals(workbench: Workbench) -> None:
 def test_resolved_counts_of_one_day_add_up(workbench: Workbench) -> None:
     workbench.import_rows([CISCO, CISCO_2], HEADER, scan_date="2025-09-30")
     workbench.import_rows([PALO, [*PALO[:2], "CVE-2024-7777", *PALO[3:]]], HEADER)
-    workbench.import_rows([CISCO], HEADER, scan_date="2025-10-07")
-    workbench.import_rows([PALO], HEADER, scan_date="2025-10-07")
+    for row in (CISCO, PALO):
+        workbench.import_rows([row], HEADER, scan_date="2025-10-07", scope="vendor", confirm=True)
     (day,) = [
         each
         for each in rows_of(workbench, vulnerability_daily_totals)

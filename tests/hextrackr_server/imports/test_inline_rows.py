@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.imports.formats.profile import parse_profile
 from hextrackr_server.imports.inline_rows import CHUNK_ROWS, rows_as_csv
 from tests.hextrackr_server.support import Workbench
 
@@ -54,12 +55,46 @@ def test_overlong_value_is_cut_and_keeps_row_numbers(
     assert len(workbench.findings()[0]["description"]) == 10_000
 
 
-@pytest.mark.parametrize("rows", [[{}], [{"hostname": "a"}], [{"owner": "me"}]])
-def test_objects_without_required_columns_are_refused_with_the_names(
-    rows: list[dict[str, Any]],
+@pytest.mark.parametrize(
+    ("rows", "lacking"),
+    [
+        ([{"hostname": "a"}], "lacks a column for the vulnerability"),
+        ([{"hostname": "a", "owner": "me"}], "lacks a column for the vulnerability"),
+        (
+            [{"QID": 5, "Title": "Example", "Threat": "x"}],
+            "lacks one of 'Asset Name', 'Asset IPV4', 'Asset Id'",
+        ),
+    ],
+)
+def test_objects_of_no_format_are_refused_with_what_they_lack(
+    rows: list[dict[str, Any]], lacking: str
 ) -> None:
     with pytest.raises(ServiceError) as refusal:
         table(rows)
     assert refusal.value.code is ErrorCode.VALIDATION_ERROR
     assert refusal.value.fields is not None
-    assert "one of these columns is needed" in refusal.value.fields[0]["message"]
+    assert lacking in [each["message"] for each in refusal.value.fields]
+
+
+def test_object_without_names_is_refused() -> None:
+    with pytest.raises(ServiceError, match="no known format has the names of the rows"):
+        table([{}])
+
+
+def test_objects_named_as_in_another_format_are_read_by_that_format(workbench: Workbench) -> None:
+    row = {"IP": "192.0.2.7", "QID": 38170, "Title": "Example", "Severity": 4, "CVE ID": ""}
+    result = workbench.run(b"".join(rows_as_csv([row])))
+    assert result["summary"]["profile"] == "qualys_vm"
+    (finding,) = workbench.findings()
+    assert (finding["severity"], finding["unique_key"]) == (
+        "High",
+        "plugin:qualys:38170|host:192.0.2.7",
+    )
+
+
+def test_objects_named_as_in_a_mapping_are_read_by_it(workbench: Workbench) -> None:
+    mapping = parse_profile('[columns]\nhost = ["Machine"]\nplugin_id = ["Check"]\n', "ours")
+    content = b"".join(rows_as_csv([{"machine": "h-1", "Check": 7, "owner": "me"}], mapping))
+    assert content == b"machine,Check\r\nh-1,7\r\n"
+    workbench.run(content, mapping=mapping)
+    assert [each["unique_key"] for each in workbench.findings()] == ["plugin:ours:7|host:h-1"]

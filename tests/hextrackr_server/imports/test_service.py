@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.imports import csv_reader
+from hextrackr_server.imports import pipeline
 from hextrackr_server.imports import service as import_service
-from hextrackr_server.imports.pipeline import Importer, Progress, Report, Stopping
+from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions, Report, Stopping
 from hextrackr_server.imports.progress_record import ImportStatus
 from hextrackr_server.imports.service import ImportOptions
 from hextrackr_server.imports.store import ImportJob
@@ -78,7 +78,7 @@ async def test_import_of_an_unrelated_file_fails_with_code_and_fields(
     state = await harness.ended((await harness.submit("Location,Devices\n1,2\n"))["importId"])
     assert state["status"] == "failed"
     assert state["result"]["code"] == "VALIDATION_ERROR"
-    assert [each["path"] for each in state["result"]["fields"]] == ["host", "vulnerability"]
+    assert [each["path"] for each in state["result"]["fields"]] == ["header", "header"]
     rooms = f"import-{state['importId']}+user-7"
     assert harness.sent.events()[-2:] == [(rooms, "import-failed"), (rooms, "application-error")]
     (error,) = harness.sent.payloads("application-error")
@@ -232,14 +232,14 @@ async def test_stop_interrupts_imports_and_notifies_followers(
     workbench.import_rows([finding_row(cve="CVE-2024-9999")])
     before = workbench.findings()
     harness = ImportHarness(workbench)
-    inspect = csv_reader.inspect
+    reader = pipeline.ExportReader
 
-    def paused(path: Path, checkpoint: csv_reader.Checkpoint) -> csv_reader.CsvSource:
+    def paused(path: Path, **options: Any) -> pipeline.ExportReader:
         # Otherwise the first import could end before the last one is queued.
         assert harness.imports._stop.wait(10)
-        return inspect(path, checkpoint)
+        return reader(path, **options)
 
-    monkeypatch.setattr(csv_reader, "inspect", paused)
+    monkeypatch.setattr(pipeline, "ExportReader", paused)
     await harness.imports.start()
     rows = [finding_row(host=f"h-{number}") for number in range(3000)]
     answers = [await harness.submit(csv_text(rows)[:99_000]) for _ in range(3)]
@@ -261,14 +261,21 @@ class PausedImporter(Importer):
         self.phase = ImportStatus.PARSING
         self.reached, self.resume = threading.Event(), threading.Event()
 
-    def run(self, job: ImportJob, path: Path, report: Report, stopping: Stopping) -> dict[str, Any]:
+    def run(
+        self,
+        job: ImportJob,
+        path: Path,
+        report: Report,
+        stopping: Stopping,
+        options: ReadOptions | None = None,
+    ) -> dict[str, Any]:
         def paused(progress: Progress) -> None:
             report(progress)
             if progress.status is self.phase:
                 self.reached.set()
                 self.resume.wait(10)
 
-        return super().run(job, path, paused, stopping)
+        return super().run(job, path, paused, stopping, options)
 
 
 @pytest.fixture

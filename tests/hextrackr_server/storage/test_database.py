@@ -49,9 +49,8 @@ def test_file_of_the_first_version_is_migrated_to_the_current_schema(tmp_path: P
             connection.execute(text(f"DROP TABLE {table}"))
         for index in ("ix_current_cve", "ix_current_hostname"):
             connection.execute(text(f"DROP INDEX {index}"))
-        connection.execute(
-            text("ALTER TABLE vulnerabilities_current DROP COLUMN changed_import_id")
-        )
+        for column in ("changed_import_id", "source", "host_key"):
+            connection.execute(text(f"ALTER TABLE vulnerabilities_current DROP COLUMN {column}"))
     old.close()
     old = Database(tmp_path / "old.db")
 
