@@ -195,6 +195,6 @@ def _break(row: list[str], number: int) -> None:
             row[4] = row[5] = ""
             row[7] = "pending"
         case 2:
-            row[9] = "n/a"
+            row[9] = "unrated"
         case _:
             row[13] = "Catastrophic"

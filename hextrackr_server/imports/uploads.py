@@ -1,7 +1,7 @@
 """Stores uploaded files until an import has read them.
 
 A stored file has a generated name; the client's file name is never used as a path. Receiving the
-request belongs to the HTTP layer, reading the file to `csv_reader`.
+request belongs to the HTTP layer, reading the file to `formats`.
 """
 
 from __future__ import annotations

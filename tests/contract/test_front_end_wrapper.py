@@ -149,7 +149,7 @@ async def test_s120_page_receives_the_status_error_when_an_import_fails(
     await wait_for_join(hub, "import-1-bad")
     await upload(hub, "import-1-bad", UNKNOWN_COLUMNS_CSV)
     status = await page.wait_for("progress-status")
-    assert (status["status"], "no host" in status["message"]) == ("error", True)
+    assert (status["status"], "no known format" in status["message"]) == ("error", True)
 
 
 async def test_s034_page_reconnects_when_the_server_disconnects_it(

@@ -184,11 +184,13 @@ class BlockedImporter(Importer):
         super().__init__(database)
         self.is_released = False
 
-    def run(self, job: Any, path: Path, report: Any, stopping: Any) -> dict[str, Any]:
+    def run(
+        self, job: Any, path: Path, report: Any, stopping: Any, options: Any = None
+    ) -> dict[str, Any]:
         end = time.monotonic() + 10
         while not (self.is_released or stopping()) and time.monotonic() < end:
             time.sleep(0.002)
-        return super().run(job, path, report, stopping)
+        return super().run(job, path, report, stopping, options)
 
 
 @pytest.fixture
@@ -282,8 +284,10 @@ async def test_s120_s141_clients_are_disconnected_when_an_import_cannot_be_inter
     hub: HubHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class UninterruptibleImporter(BlockedImporter):
-        def run(self, job: Any, path: Path, report: Any, stopping: Any) -> dict[str, Any]:
-            return super().run(job, path, report, lambda: False)
+        def run(
+            self, job: Any, path: Path, report: Any, stopping: Any, options: Any = None
+        ) -> dict[str, Any]:
+            return super().run(job, path, report, lambda: False, options)
 
     monkeypatch.setattr("hextrackr_server.imports.feature.INTERRUPT_SECONDS", 0.01)
     importer = UninterruptibleImporter(hub.application.database)
@@ -349,7 +353,8 @@ async def test_s120_partial_file_resolves_findings_within_its_scope(
 ) -> None:
     client = await hub.client()
     await run_import(client)
-    done = await run_import(client, csv_text([finding_row(host="h-0")]), scope=scope)
+    content = csv_text([finding_row(host="h-0")])
+    done = await run_import(client, content, scope=scope, confirm=True)
     assert (done["summary"]["resolved"], done["summary"]["scope"]) == (resolved, scope)
 
 
@@ -359,7 +364,8 @@ async def test_s117_rejected_row_keeps_its_possible_findings_active(
     client = await hub.client()
     await run_import(client)
     rejected = ["h-1", "", "", "pending", "High"]
-    done = await run_import(client, csv_text([finding_row(host="h-0"), rejected]), scope="full")
+    content = csv_text([finding_row(host="h-0"), rejected])
+    done = await run_import(client, content, scope="full", confirm=True)
     assert (done["summary"]["resolved"], done["summary"]["withheld"]) == (18, 1)
     assert findings(hub)["h-1"] == "active"
 

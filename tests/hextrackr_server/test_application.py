@@ -178,7 +178,7 @@ async def test_failed_import_reports_its_reason_and_missing_columns(site: Site) 
         await started(client, "Location,Devices\n1,2\n")
         failed = await client.receive_event("import-failed")
         assert (failed["status"], failed["code"]) == ("failed", "VALIDATION_ERROR")
-        assert [each["path"] for each in failed["fields"]] == ["host", "vulnerability"]
+        assert [each["path"] for each in failed["fields"]] == ["header", "header"]
         assert site.findings() == 0
 
 
@@ -260,7 +260,7 @@ async def test_invalid_import_id_is_refused(site: Site, number: Any) -> None:
         ({"source": "inline", "filename": "x.csv", "rows": []}, "rows"),
         ({"source": "inline", "filename": "x.csv", "rows": [{}, 5]}, "rows[1]"),
         ({"source": "inline", "filename": "x.csv", "rows": [{"cve": ["x"]}]}, "rows[0]"),
-        ({"source": "inline", "filename": "x.csv", "rows": [{"cve": "CVE-2024-1000"}]}, "host"),
+        ({"source": "inline", "filename": "x.csv", "rows": [{"cve": "CVE-2024-1000"}]}, "header"),
         ({"source": "inline", "filename": 5, "csv": ""}, "filename"),
         ({"source": "inline", "filename": "x.csv", "csv": "", "scanDate": "soon"}, "scanDate"),
     ],
@@ -328,10 +328,9 @@ async def test_import_command_imports_and_prints_the_result(
     assert await asyncio.to_thread(command_line.main, arguments) == 0
     output = capsys.readouterr()
     assert "completed in" in output.out
-    assert (
-        "row 98: definition.cve: 'pending' is not a CVE ID (expected e.g. CVE-2024-1000), and"
-        in output.out
-    )
+    assert "format     tenable_vm" in output.out
+    assert "row 98: definition.cve: 'pending': not a CVE id, such as CVE-2024-1000" in output.out
+    assert "missing findings are left open: an export of this format does not" in output.out
     assert "uploading" in output.err
 
 
@@ -343,8 +342,8 @@ async def test_import_command_prints_the_missing_columns_of_an_unrelated_file(
     arguments = ["import", str(file), "--url", site.url, "--token", site.token()]
     assert await asyncio.to_thread(command_line.main, arguments) == 1
     error = capsys.readouterr().err
-    assert "it has no host and no vulnerability column" in error
-    assert "host: one of these columns is needed: asset.name" in error
+    assert "no known format has these columns (row 1): 'Location', 'Devices'" in error
+    assert "header: lacks 'definition.id'" in error
 
 
 async def test_import_command_reports_an_invalid_token(

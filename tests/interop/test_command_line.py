@@ -60,10 +60,13 @@ def test_import_resolves_within_the_scope_option(server: Server, tmp_path: Path)
     assert "resolved           0" in output
     assert "vendors    Palo Alto" in output
     assert "scan date  2025-09-30" in output
-    output, _ = run_import("one.csv", "fw-3,CVE-2024-1000")
+    output, _ = run_import("one.csv", "fw-3,CVE-2024-1000", "--scope", "vendor")
+    assert "resolved           0" in output
+    assert "WARNING: not confirmed" in output
+    output, _ = run_import("one.csv", "fw-3,CVE-2024-1000", "--scope", "vendor", "--yes")
     assert "resolved           2" in output
     _, refused = run_import("one.csv", "fw-3,CVE-2024-1000", "--scope", "half")
-    assert "scope: must be one of: vendor, hosts, full, none" in refused
+    assert "scope: must be one of: auto, hosts, vendor, full, none" in refused
 
 
 def test_import_names_the_missing_columns_of_a_file(server: Server, tmp_path: Path) -> None:
@@ -74,8 +77,8 @@ def test_import_names_the_missing_columns_of_a_file(server: Server, tmp_path: Pa
     )
     assert failed.returncode == 1
     assert failed.stdout == ""
-    assert "host: one of these columns is needed: asset.name" in failed.stderr
-    assert "vulnerability: one of these columns is needed" in failed.stderr
+    assert "no known format has these columns (row 1): 'Location', 'Devices'" in failed.stderr
+    assert "header: lacks 'definition.id'" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 

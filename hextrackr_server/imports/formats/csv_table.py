@@ -181,10 +181,10 @@ def _read_rows(
     """Yield the rows of a file that are not blank."""
     lines = _Lines(source.lines())
     reader = csv.reader(lines, delimiter=delimiter)
+    csv.field_size_limit(LONGEST_ROW)
     number = 0
     while True:
         number += 1
-        csv.field_size_limit(LONGEST_ROW)  # the limit is global, and `csv_reader` sets another
         lines.row_lines = lines.row_size = 0
         try:
             cells = next(reader)

@@ -597,7 +597,7 @@ class RowMapper:
         if "severity" not in self.columns:
             message = "the file has no severity column; severities are those of the CVSS scores"
             missing.append(FileWarning(None, None, None, message))
-        if self._unknown_severities * 2 > self._rows:
+        elif self._unknown_severities * 2 > self._rows:
             message = f"{self._unknown_severities} of {self._rows} rows have no known severity"
             missing.append(FileWarning(None, None, None, message))
         return missing + [
