@@ -54,7 +54,8 @@ def test_import_resolves_within_the_scope_option(server: Server, tmp_path: Path)
         done = program.run("import", *arguments, cwd=tmp_path)
         return done.stdout, done.stderr
 
-    run_import("two.csv", "fw-1,CVE-2024-1000\nfw-2,CVE-2024-1000")
+    everything = ("--scope", "vendor", "--yes")
+    run_import("two.csv", "fw-1,CVE-2024-1000\nfw-2,CVE-2024-1000", *everything)
     options = ("--scope", "none", "--scan-date", "2025-09-30")
     output, _ = run_import("one.csv", "fw-3,CVE-2024-1000", *options)
     assert "resolved           0" in output
@@ -63,7 +64,7 @@ def test_import_resolves_within_the_scope_option(server: Server, tmp_path: Path)
     output, _ = run_import("one.csv", "fw-3,CVE-2024-1000", "--scope", "vendor")
     assert "resolved           0" in output
     assert "WARNING: not confirmed" in output
-    output, _ = run_import("one.csv", "fw-3,CVE-2024-1000", "--scope", "vendor", "--yes")
+    output, _ = run_import("one.csv", "fw-3,CVE-2024-1000", *everything)
     assert "resolved           2" in output
     _, refused = run_import("one.csv", "fw-3,CVE-2024-1000", "--scope", "half")
     assert "scope: must be one of: auto, hosts, vendor, full, none" in refused

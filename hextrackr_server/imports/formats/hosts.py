@@ -80,9 +80,9 @@ def _preference(address: str) -> tuple[bool, bool]:
 
 
 def read_name(text: str) -> Name | None:
-    """Return the name of a host, or None for an empty cell.
+    r"""Return the name of a host, or None for an empty cell.
 
-    The part behind the backslash of `WORKGROUP\\NAME` counts; of several names the first.
+    The part behind the backslash of `WORKGROUP\NAME` counts; of several names the first.
     """
     name = text[:LONGEST].strip().rpartition("\\")[2]
     name = clean(_NAME_SEPARATORS.split(name.strip(), maxsplit=1)[0], LONGEST).strip(" .").lower()
