@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except HexTrackrError as error:
         return _fail(str(error))
     except ModuleNotFoundError as error:
@@ -44,10 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if package not in HUB_PACKAGES:
             raise
         return _fail(
-            f"the package {package!r} is missing: run `pip install 'hextrackr-server[hub]'`"
+            f"the package {package!r} is missing: install the extra 'hub', "
+            "`pip install '.[hub]'` in a clone"
         )
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has ended. Python flushes stdout once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 

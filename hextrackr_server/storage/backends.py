@@ -128,7 +128,7 @@ class PostgresBackend:
         except ImportError as error:
             raise SettingsError(
                 f"DATABASE_URL requires the driver psycopg ({error}): "
-                "run `pip install 'hextrackr-server[postgres]'`"
+                "install the extra 'postgres', `pip install '.[postgres]'` in a clone"
             ) from error
         event.listen(self.engine, "begin", self._begin)
         self._held = self._hold()

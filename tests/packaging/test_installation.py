@@ -156,5 +156,5 @@ def test_hub_command_names_the_missing_extra_when_it_is_not_installed(core_only:
         cwd=core_only, capture_output=True, text=True, timeout=LIMIT, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "hextrackr-server[hub]" in done.stderr
+    assert "`pip install '.[hub]'`" in done.stderr
     assert "Traceback" not in done.stderr

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -252,3 +255,16 @@ def test_check_refuses_settings_that_serve_refuses(
     monkeypatch.setenv("HEXTRACKR_PROT", "1")
     assert main(["check"]) == 1
     assert "did you mean HEXTRACKR_PORT?" in capsys.readouterr().err
+
+
+def test_command_ends_without_a_traceback_when_the_reader_of_its_output_has_ended() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "hextrackr_server", "formats"]
+    try:
+        done = subprocess.run(
+            command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -59,7 +59,9 @@ def test_commands_of_the_hub_name_the_package_to_install(
     done = run(tmp_path, HUB, *arguments, JWT_SECRET="s" * 32)
     assert done.returncode == 1
     assert done.stderr.startswith("hextrackr-server: the package '")
-    assert done.stderr.endswith("' is missing: run `pip install 'hextrackr-server[hub]'`\n")
+    assert done.stderr.endswith(
+        "' is missing: install the extra 'hub', `pip install '.[hub]'` in a clone\n"
+    )
     assert done.stderr.count("\n") == 1
 
 
@@ -98,7 +100,7 @@ def test_import_reports_an_unreachable_server_without_the_hub(
 def test_missing_package_of_the_core_is_not_reported_as_one_of_the_hub(tmp_path: Path) -> None:
     done = run(tmp_path, "msgspec", "serve", "--dev", "--port", "0")
     assert done.returncode == 1
-    assert "hextrackr-server[hub]" not in done.stderr
+    assert "'.[hub]'" not in done.stderr
     assert "ModuleNotFoundError: No module named 'msgspec'" in done.stderr
 
 
@@ -108,5 +110,5 @@ def test_postgresql_url_without_its_driver_names_the_extra(tmp_path: Path) -> No
     assert done.returncode == 1
     assert done.stderr == (
         "hextrackr-server: DATABASE_URL requires the driver psycopg (No module named 'psycopg'): "
-        "run `pip install 'hextrackr-server[postgres]'`\n"
+        "install the extra 'postgres', `pip install '.[postgres]'` in a clone\n"
     )
