@@ -191,12 +191,12 @@ async def test_broadcast_with_ack_lists_clients_without_an_ack_as_missing() -> N
 async def test_broadcast_with_ack_lists_a_client_as_missing_when_it_leaves() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
-        fast, leaves = await server.connect(), await server.connect()
+        fast, leaving = await server.connect(), await server.connect()
         fast.auto_ack = lambda name, args: "fast"
         pending = asyncio.ensure_future(io.emit_with_ack("x"))
         await settle()
-        leaves.connection.cut()
-        assert await pending == (["fast"], [leaves.id])
+        leaving.connection.cut()
+        assert await pending == (["fast"], [leaving.id])
 
 
 async def test_broadcast_with_ack_sends_the_same_packet_to_all_clients(transport: str) -> None:

@@ -212,11 +212,11 @@ async def test_empty_child_is_removed_and_created_again_when_cleanup_is_enabled(
     io = SocketServer(cleanup_empty_child_namespaces=True)
     parent = io.of(re.compile(r"/d-\d"))
     async with TestServer(io) as server:
-        stays = await server.connect("/d-1")
-        leaves = await server.connect("/d-1")
-        leaves.disconnect()
+        staying = await server.connect("/d-1")
+        leaving = await server.connect("/d-1")
+        leaving.disconnect()
         assert "/d-1" in io.namespaces
-        stays.connection.cut()
+        staying.connection.cut()
         assert "/d-1" not in io.namespaces
         assert not parent.children
         assert (await server.connect("/d-1")).connected

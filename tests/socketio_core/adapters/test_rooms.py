@@ -82,9 +82,9 @@ async def test_socket_keeps_its_rooms_in_the_disconnecting_handler() -> None:
         seen.append((socket.connected, socket.rooms))
 
     async with TestServer(io) as server:
-        leaves, stays = await server.connect(), await server.connect()
-        leaves.disconnect()
-        assert stays.received == [("left", [])]
+        leaving, staying = await server.connect(), await server.connect()
+        leaving.disconnect()
+        assert staying.received == [("left", [])]
         assert seen == [(True, True), (False, set())]
 
 
