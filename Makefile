@@ -33,9 +33,11 @@ test: setup peers lint types ## Run lint, types and all tests
 coverage: setup peers lint types ## Run `make test` with branch coverage and fail below the limits
 	@BIN=$(BIN) scripts/check-coverage $(PARALLEL)
 
-lint: $(VENV)/.dev ## Check style and formatting
+lint: $(VENV)/.dev ## Check style, formatting, spelling and language
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python scripts/check_language.py
 
 types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy

@@ -71,7 +71,7 @@ def check_option_names(
 
 
 def check_keywords(others: Mapping[str, str] = _NO_OTHERS) -> Callable[[Class], Class]:
-    """Return a decorator of dataclasses: the constructor refuses what is not one of its keywords.
+    """Return a decorator of dataclasses: the constructor rejects unknown keywords.
 
     The error of the interpreter would not name the keyword that was meant.
     """

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # uvloop: `call_later` and `call_at` return a handle without `when()` for delays below about 0.5 ms.
 #
-# The documentation of asyncio (section "Event loop", call_later and call_at) says that both return an
+# The documentation of asyncio (section "Event loop", call_later and call_at) documents that both return an
 # instance of asyncio.TimerHandle, whose method `when()` gives the scheduled time. uvloop 0.23.0 rounds
 # the delay to milliseconds and, if the result is 0, schedules the callback with `call_soon`: the
 # caller gets a plain Handle, and `when()` raises AttributeError. With a longer delay the method is

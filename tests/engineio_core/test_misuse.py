@@ -100,7 +100,7 @@ def test_hook_without_an_event_name_is_rejected() -> None:
         ("connect", 'use "connection"'),
         ("disconnect", "assign session.on_close"),
         ("message", "assign session.on_text and session.on_binary"),
-        ("conection", "did you mean 'connection'?"),
+        ("conection", "did you mean 'connection'?"),  # codespell:ignore conection
         ("x", "the events are connection, "),
     ],
 )

@@ -122,3 +122,32 @@ def test_ci_runs_every_check() -> None:
     steps = (ROOT / ".ci" / "run").read_text("utf-8")
     for target in ("coverage", "conformance", "oldest", "pythons"):
         assert re.search(rf"^step make {target}\b", steps, re.MULTILINE), target
+
+
+def test_lint_checks_docstrings_spelling_and_language() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)*)", makefile, re.MULTILINE)
+    assert recipe is not None
+    for command in ("ruff check .", "ruff format --check .", "codespell", "check_language.py"):
+        assert command in recipe[1], command
+    lint = PYPROJECT["tool"]["ruff"]["lint"]
+    assert "D" in lint["select"]
+    assert lint["pydocstyle"] == {"convention": "pep257"}
+    assert "en-GB_to_en-US" in PYPROJECT["tool"]["codespell"]["builtin"]
+
+
+@pytest.mark.parametrize(("text", "command"), [
+    ('def f() -> None:\n    """Returns the name of a client."""\n', ("ruff", "check")),
+    ("# The colour of a vulnerabilty.\n", ("codespell",)),  # codespell:ignore colour,vulnerabilty
+    ("# Whoever asks is told.\n", ("python", "scripts/check_language.py")),
+])  # fmt: skip
+def test_lint_rejects(text: str, command: tuple[str, ...], tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text(text)
+    options = ("--config", str(ROOT / "pyproject.toml")) if command[0] == "ruff" else ()
+    done = subprocess.run(
+        [Path(sys.executable).parent / command[0], *command[1:], *options, file],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode not in {0, 2}, done.stdout + done.stderr
+    assert "module.py" in done.stdout

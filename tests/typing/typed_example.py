@@ -52,7 +52,7 @@ io = SocketServer(
     recovery=Recovery(max_disconnection_duration=120),
 )
 board = io.of("/board")
-organisations = io.of(re.compile(r"/org-\d+"))
+organizations = io.of(re.compile(r"/org-\d+"))
 
 
 @board.use
@@ -129,7 +129,7 @@ class Chat:
         return len(text)
 
 
-organisations.register(Chat())
+organizations.register(Chat())
 
 
 @io.on_error
