@@ -20,6 +20,7 @@ import tokenize
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -250,8 +251,7 @@ def python_blocks(source: str) -> Iterator[Block]:
         for token in tokens
         if token.type == tokenize.COMMENT and not _is_directive(token.string)
     )
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
+    for node in _nodes(source):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             if node.body and (docstring := _docstring(node.body[0])) is not None:
                 yield from _docstring_blocks(docstring)
@@ -259,6 +259,13 @@ def python_blocks(source: str) -> Iterator[Block]:
             yield from _messages(node.exc)
         elif isinstance(node, ast.Call) and _is_message_call(node):
             yield from _messages(node)
+
+
+@lru_cache(maxsize=1)
+def _nodes(source: str) -> list[ast.AST]:
+    """Return the statements of a module, and the expressions that may contain messages."""
+    kinds = (ast.Module, ast.stmt, ast.Call)
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
 
 
 def _is_directive(comment: str) -> bool:
@@ -401,13 +408,13 @@ def check_source(path: Path, source: str) -> list[Finding]:
                     if block.last_line not in exempt and (text := _excerpt(block, match))
                 ]
     if path.suffix == ".py":
-        findings += _check_definitions(path, ast.parse(source))
+        findings += _check_definitions(path, source)
     return sorted({each for each in findings if each.rule == 0 or each.line not in exempt})
 
 
-def _check_definitions(path: Path, tree: ast.Module) -> Iterator[Finding]:
+def _check_definitions(path: Path, source: str) -> Iterator[Finding]:
     """Yield findings in the names of tests (rule 11) and the length of docstrings (rule 13)."""
-    for node in ast.walk(tree):
+    for node in _nodes(source):
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if node.name.startswith("test_"):
