@@ -68,8 +68,8 @@ class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_body", "_body_began", "_body_size", "_checked", "_clock", "_connections", "_deadline",
         "_discarded", "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_tcp_paused",
-        "_is_writing_paused", "_parser", "_router", "_timer", "_unread", "peer", "secure", "state",
-        "tcp",
+        "_is_writing_paused", "_parser", "_router", "_timer", "_timer_due", "_unread", "peer",
+        "secure", "state", "tcp",
     )  # fmt: skip
 
     tcp: asyncio.Transport
@@ -98,7 +98,9 @@ class HttpConnection(asyncio.Protocol):
         self._is_writing_paused = False
         # One timer for head, body and keep-alive; it checks the deadline when it fires.
         self._deadline = math.inf
+        # uvloop returns a plain Handle without `when` for a time within 0.5 ms.
         self._timer: Any = None
+        self._timer_due = math.inf
 
     def _make_parser(self) -> h11.Connection:
         limit = self._router.options.max_header_size
@@ -492,9 +494,10 @@ class HttpConnection(asyncio.Protocol):
 
     def _set_deadline(self, seconds: float) -> None:
         self._deadline = self._clock.time() + seconds
-        if self._timer is None or self._timer.when() > self._deadline:
+        if self._timer is None or self._timer_due > self._deadline:
             if self._timer is not None:
                 self._timer.cancel()
+            self._timer_due = self._deadline
             self._timer = self._clock.call_at(self._deadline, self._check_deadline)
 
     def _check_deadline(self) -> None:
@@ -502,6 +505,7 @@ class HttpConnection(asyncio.Protocol):
         if self._deadline == math.inf:
             return
         if self._deadline > self._clock.time():
+            self._timer_due = self._deadline
             self._timer = self._clock.call_at(self._deadline, self._check_deadline)
         elif self.state is LINGERING:
             self.tcp.abort()
