@@ -24,6 +24,7 @@ from engineio_core.http.message import (
     InvalidTargetError,
     encode_response,
     join_headers,
+    plain_address,
 )
 from engineio_core.http.states import (
     BODY,
@@ -113,6 +114,8 @@ class HttpConnection(asyncio.Protocol):
         self.tcp = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else "unix"
+        if ":" in self.peer:
+            self.peer = plain_address(self.peer)
         self.secure = transport.get_extra_info("sslcontext") is not None
         self._connections.add(self)
         self._set_deadline(self._router.options.header_timeout)

@@ -5,6 +5,7 @@ Parsers and connections use these values; `grammar` owns the patterns.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final, Protocol, final
@@ -125,6 +126,18 @@ class Responder(Protocol):
 
     def abort(self) -> None:
         """Abort the connection without a response."""
+
+
+def plain_address(text: str) -> str:
+    """Return an IPv4-mapped IPv6 address in its IPv4 form, and any other text unchanged.
+
+    A dual-stack socket reports an IPv4 client as `::ffff:192.0.2.1` (RFC 4291, section 2.5.5.2).
+    """
+    try:
+        mapped = ipaddress.IPv6Address(text).ipv4_mapped
+    except ValueError:
+        return text
+    return text if mapped is None else str(mapped)
 
 
 def split_target(target: str) -> tuple[str, str]:

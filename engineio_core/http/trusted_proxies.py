@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from typing import final
 
-from engineio_core.http.message import HttpRequest
+from engineio_core.http.message import HttpRequest, plain_address
 
 _HOST = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
 
@@ -22,7 +22,7 @@ class TrustedProxies:
 
     def __init__(self, networks: Collection[str] = ()) -> None:
         self._trusts_unix = "unix" in networks
-        self._networks = [ipaddress.ip_network(text) for text in networks if text != "unix"]
+        self._networks = [_plain_network(text) for text in networks if text != "unix"]
         self._is_empty = not networks
 
     def apply(self, request: HttpRequest) -> None:
@@ -50,12 +50,20 @@ class TrustedProxies:
         if address == "unix":
             return self._trusts_unix
         try:
-            parsed = ipaddress.ip_address(address)
+            parsed = ipaddress.ip_address(plain_address(address))
         except ValueError:
             return False
-        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-            parsed = parsed.ipv4_mapped
         return any(parsed in network for network in self._networks)
+
+
+def _plain_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """Return a network of IPv4-mapped addresses in its IPv4 form."""
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def _parse_forwarded(value: str) -> list[dict[str, str]]:
@@ -85,6 +93,6 @@ def _plain_address(text: str) -> str | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        return str(ipaddress.ip_address(text))
+        return plain_address(str(ipaddress.ip_address(text)))
     except ValueError:
         return None
