@@ -26,6 +26,7 @@ from socketio_core.errors import (
     PayloadValidationError,
     SocketError,
 )
+from socketio_core.handlers.dispatch import NO_ACK
 from socketio_core.handlers.registry import event
 from socketio_core.handshake import Handshake
 from socketio_core.namespace import Namespace, ParentNamespace
@@ -35,6 +36,7 @@ from socketio_core.socket import Socket
 from socketio_core.socket_operator import SocketOperator
 
 __all__ = [
+    "NO_ACK",
     "AckError",
     "AckTimeoutError",
     "Broadcast",

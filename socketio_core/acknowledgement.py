@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from inspect import isawaitable
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypedDict
 
 from engineio_core.clock import Clock
 from socketio_core.errors import AckTimeoutError, DisconnectedError
@@ -137,6 +137,47 @@ class CallbackAck:
 
     def left(self, socket_id: str) -> None:
         """Do nothing: the callback is never called."""
+
+
+class TimedCallbackAck:
+    """The ack of one socket, for a function that gets an error or None, then the answer.
+
+    The error is an AckTimeoutError after the timeout, a DisconnectedError if the socket leaves.
+    """
+
+    __slots__ = ("_forget", "_inner", "_timer")
+
+    def __init__(
+        self,
+        inner: CallbackAck,
+        socket_id: str,
+        clock: Clock,
+        timeout: float,
+        forget: Callable[[AckSink], None],
+    ) -> None:
+        self._inner = inner
+        self._forget = forget
+        self._timer = clock.call_later(timeout, self._expire, socket_id)
+
+    def acked(self, socket_id: str, data: list[Any]) -> None:
+        """Call the function with None and the answer of the socket."""
+        self._timer.cancel()
+        self._inner.acked(socket_id, [None, *data])
+
+    def left(self, socket_id: str) -> None:
+        """Call the function with a DisconnectedError."""
+        self._timer.cancel()
+        self._inner.acked(socket_id, [DisconnectedError()])
+
+    def _expire(self, socket_id: str) -> None:
+        self._forget(self)
+        self._inner.acked(socket_id, [AckTimeoutError()])
+
+
+class EmitOptions(TypedDict, total=False):
+    """The keywords that `emit` accepts."""
+
+    ack: Callable[..., Any] | None
 
 
 class BroadcastAnswers(NamedTuple):

@@ -5,16 +5,24 @@ The namespace delivers the event: it passes the event and its target to the adap
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
-from typing import Any, Final, Generic, Never, Protocol, final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from inspect import isawaitable
+from typing import Any, Final, Generic, Protocol, Unpack, final
 
 from engineio_core.clock import Clock
 from engineio_core.options import check_bool
-from socketio_core.acknowledgement import AckSink, BroadcastAck, BroadcastAnswers
+from socketio_core.acknowledgement import AckSink, BroadcastAck, BroadcastAnswers, EmitOptions
 from socketio_core.adapters.interface import DONE, Adapter, BroadcastTarget
 from socketio_core.codec.packet import is_event_name
+from socketio_core.errors import AckTimeoutError
 from socketio_core.generics import Member, Member_co
-from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, check_duration, refuse_keywords
+from socketio_core.misuse import (
+    EMIT_KEYWORDS,
+    EMITTED,
+    check_callback,
+    check_duration,
+    refuse_keywords,
+)
 
 
 class Audience(Protocol[Member_co]):
@@ -34,6 +42,9 @@ class Audience(Protocol[Member_co]):
 
     def _broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
         """Send an event, `[name, *args]`, to a target."""
+
+    def _run_callback(self, work: Awaitable[Any], role: str) -> None:
+        """Await `work` in a task and log its exception."""
 
 
 def room_names(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
@@ -125,25 +136,44 @@ class Broadcasting(Generic[Member]):
         return Broadcast(audience, target._replace(compress=compress), timeout)
 
     def timeout(self, seconds: float) -> Broadcast[Member]:
-        """Set how many seconds `emit_with_ack` waits for acks, an hour at most."""
+        """Set how many seconds `emit_with_ack`, or `ack` of `emit`, waits: an hour at most."""
         check_duration("timeout", seconds)
         audience, target, _ = self._target()
         return Broadcast(audience, target, seconds)
 
     # -- actions
 
-    def emit(self, event: str, *args: Any, **unknown: Never) -> None:
+    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None:
         """Send an event; it is encoded once for all receivers.
 
-        Call it in the thread of the event loop. Raises ValueError or TypeError for a name or an
-        argument that cannot be sent, also if no client receives it.
+        `ack(error, answers)`, plain or async, is called with the BroadcastAnswers; `error` is None,
+        or an AckTimeoutError if a client did not answer before the timeout. Call it in the thread
+        of the event loop. Raises ValueError or TypeError for a name or an argument that cannot be
+        sent, also if no client receives it.
         """
-        if unknown:
-            refuse_keywords(unknown, EMIT_KEYWORDS)
+        if options:
+            self._emit_with_options(event, args, **options)
+            return EMITTED
         audience, target, _ = self._target()
         check_event(event)
         audience._broadcast([event, *args], target)
         return EMITTED
+
+    def _emit_with_options(
+        self,
+        event: str,
+        args: tuple[Any, ...],
+        ack: Callable[..., Any] | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            refuse_keywords(unknown, EMIT_KEYWORDS)
+        if ack is None:
+            self.emit(event, *args)
+            return
+        check_callback("ack", ack, ("error", "answers"))
+        answers = self._ask(event, args)
+        self._target()[0]._run_callback(_call_back(answers, ack), f"the ack callback of {event!r}")
 
     def send(self, *args: Any) -> None:
         """Send a `message` event."""
@@ -155,6 +185,10 @@ class Broadcasting(Generic[Member]):
 
         Sockets that did not answer, or left first, are listed in `missing`.
         """
+        return await self._ask(event, args)
+
+    def _ask(self, event: str, args: tuple[Any, ...]) -> Awaitable[BroadcastAnswers]:
+        """Send an event that requests acks; return the awaitable of the answers."""
         audience, target, timeout = self._target()
         check_event(event)
         collector = BroadcastAck(audience.clock, timeout)
@@ -166,7 +200,7 @@ class Broadcasting(Generic[Member]):
                 if socket is not None:
                     socket._forget_ack(sink)
 
-        return await collector.result(asked, forget)
+        return collector.result(asked, forget)
 
     async def fetch_sockets(self) -> list[Member]:
         """Return the sockets in the target."""
@@ -214,6 +248,13 @@ class Broadcasting(Generic[Member]):
         audience, target, _ = self._target()
         found = (audience.sockets.get(each) for each in audience.adapter.sockets(target))
         return [socket for socket in found if socket is not None]
+
+
+async def _call_back(answers: Awaitable[BroadcastAnswers], ack: Callable[..., Any]) -> None:
+    received = await answers
+    result = ack(AckTimeoutError() if received.missing else None, received)
+    if result is not None and result is not EMITTED and isawaitable(result):
+        await result
 
 
 @final

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from itertools import count
 from threading import get_ident
 from typing import Any, Final
@@ -83,6 +83,9 @@ class NamespaceCore(Registering, Broadcasting[Member]):
     def _broadcast(self, data: list[Any], target: BroadcastTarget) -> None:
         self._check_thread()
         self.adapter.broadcast(data, target)
+
+    def _run_callback(self, work: Awaitable[Any], role: str) -> None:
+        self._dispatch.reporter.run(work, role)
 
     def _check_thread(self) -> None:
         if get_ident() != self._dispatch.loop_thread != 0:

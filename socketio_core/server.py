@@ -29,7 +29,7 @@ from socketio_core.client_files import ClientFiles
 from socketio_core.connection import Connection
 from socketio_core.directory import Match, NamespaceDirectory
 from socketio_core.handlers.dispatch import Dispatch
-from socketio_core.handlers.registry import Registering, Registry
+from socketio_core.handlers.registry import Function, Registering, Registry
 from socketio_core.handlers.runner import create_runner, sleep
 from socketio_core.keywords import Keywords
 from socketio_core.misuse import FOREIGN_NAMES, check_callback, check_duration
@@ -109,19 +109,29 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
     # -- namespaces
 
     @overload
-    def of(self, name: str) -> Namespace: ...
+    def of(self, name: str, listener: Function | None = None) -> Namespace: ...
     @overload
-    def of(self, name: re.Pattern[str] | Match) -> ParentNamespace: ...
+    def of(
+        self, name: re.Pattern[str] | Match, listener: Function | None = None
+    ) -> ParentNamespace: ...
 
-    def of(self, name: str | re.Pattern[str] | Match) -> Namespace | ParentNamespace:
+    def of(
+        self, name: str | re.Pattern[str] | Match, listener: Function | None = None
+    ) -> Namespace | ParentNamespace:
         """Return the namespace of a name; create it on first use.
 
+        `listener` becomes a handler of "connection".
         For a compiled pattern, or a function `(name, auth) -> bool` (plain or async), return a
         parent namespace: it creates a namespace when a client requests a matching name.
         """
+        namespace: Namespace | ParentNamespace
         if isinstance(name, str):
-            return self._directory.get_or_create(name)
-        return self._directory.get_or_create_parent(name)
+            namespace = self._directory.get_or_create(name)
+        else:
+            namespace = self._directory.get_or_create_parent(name)
+        if listener is not None:
+            namespace.on("connection", listener)
+        return namespace
 
     @property
     def namespaces(self) -> dict[str, Namespace]:

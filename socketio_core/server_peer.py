@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from socketio_core.handlers.dispatch import Ack, Dispatch, SharedAck
+from socketio_core.handlers.dispatch import NO_ACK, Ack, Dispatch, SharedAck
 from socketio_core.handlers.handler import Handler
 
 NO_ID: Final = 0  # the dispatch needs an ack id; answers to other servers have none
@@ -35,7 +35,7 @@ class ServerPeer:
             self._send_ack(NO_ID, None)
 
     def _send_ack(self, ack_id: int, result: Any) -> None:
-        if self._answer is not None:
+        if self._answer is not None and result is not NO_ACK:
             self._answer(result)
 
     def _handler_suspended(self) -> None:

@@ -8,20 +8,27 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from threading import get_ident
 from types import MappingProxyType
-from typing import Any, Final, Generic, Protocol, TypedDict, Unpack, final
+from typing import Any, Final, Generic, Protocol, Unpack, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import SessionClosedError
 from engineio_core.noop import noop
 from engineio_core.options import check_bool
 from engineio_core.session import Session
-from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, SingleAck
+from socketio_core.acknowledgement import (
+    AckSink,
+    CallbackAck,
+    EmitOptions,
+    PendingAcks,
+    SingleAck,
+    TimedCallbackAck,
+)
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import DisconnectedError, UnsendableResultError
 from socketio_core.generics import Data
-from socketio_core.handlers.dispatch import CONNECTION_RESULT
+from socketio_core.handlers.dispatch import CONNECTION_RESULT, NO_ACK
 from socketio_core.handlers.handler import Handler, HandlerSocket
 from socketio_core.handlers.pipeline import SocketListeners
 from socketio_core.handlers.registry import Function, Listening, Registry, without
@@ -60,12 +67,6 @@ class SocketConnection(Protocol):
 
     def handler_ended(self) -> None:
         """Stop counting a pending handler."""
-
-
-class EmitOptions(TypedDict, total=False):
-    """The keywords that `Socket.emit` accepts."""
-
-    ack: Callable[..., Any] | None
 
 
 @final
@@ -177,11 +178,23 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         if ack is None:
             self.emit(event, *args)
             return
+        self._emit_with_callback(event, args, ack, None)
+
+    def _emit_with_callback(
+        self, event: str, args: tuple[Any, ...], ack: Callable[..., Any], timeout: float | None
+    ) -> None:
         check_runs("ack", ack)
         check_event(event)
         self._check_thread()
-        sink = CallbackAck(ack, self.namespace._dispatch.reporter.run)
-        self._send_with_ack([event, *args], sink)
+        clock = self.namespace.clock
+        inner = CallbackAck(ack, self.namespace._dispatch.reporter.run)
+        sink: AckSink = inner
+        if timeout is not None:
+            sink = TimedCallbackAck(inner, self.id, clock, timeout, self._forget_ack)
+        if self._state is LEFT:
+            clock.call_soon(sink.left, self.id)
+        else:
+            self._send_with_ack([event, *args], sink)
 
     def send(self, *args: Any) -> None:
         """Send a `message` event."""
@@ -232,9 +245,9 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         return SocketOperator(self, compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
-        """Set how many seconds `emit_with_ack` waits, an hour at most.
+        """Set how many seconds `emit_with_ack`, or `ack` of `emit`, waits: an hour at most.
 
-        After that it raises AckTimeoutError.
+        After that `emit_with_ack` raises AckTimeoutError; `ack` is called with it as the error.
         """
         check_duration("timeout", seconds)
         return SocketOperator(self, timeout=seconds)
@@ -255,6 +268,11 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
     def broadcast(self) -> Broadcast[Socket[Any]]:
         """An operator for all sockets in the namespace except this one."""
         return Broadcast(self.namespace, BroadcastTarget(except_=frozenset((self.id,))))
+
+    @property
+    def local(self) -> Broadcast[Socket[Any]]:
+        """An operator for all sockets on this server, except this one."""
+        return self.broadcast.local
 
     def to(self, *rooms: str | Iterable[str]) -> Broadcast[Socket[Any]]:
         """Select the sockets in these rooms, except this one."""
@@ -288,6 +306,10 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         for room in room_names(rooms):
             done = self.namespace.adapter.remove(self.id, room)
         return done
+
+    def leave_all(self) -> Awaitable[None]:
+        """Leave all rooms, including the room of its id; `io.emit` still reaches the socket."""
+        return self.leave(*self.rooms)
 
     # -- leaving the namespace
 
@@ -439,6 +461,8 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         try:
             encoded = namespace._parser.encode_ack(namespace.name, ack_id, args)
         except (TypeError, ValueError) as error:
+            if result is NO_ACK:  # found here only, because a check of each result costs time
+                return
             raise UnsendableResultError(
                 f"the handler returned a value that cannot be sent: {error}", result
             ) from None

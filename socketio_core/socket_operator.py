@@ -5,14 +5,13 @@ The socket sends the event.
 
 from __future__ import annotations
 
-from typing import Any, Final, Never, Protocol, final
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, Unpack, final
 
 from engineio_core.options import check_bool
-from socketio_core.broadcast import check_event
+from socketio_core.acknowledgement import EmitOptions
+from socketio_core.broadcast import Broadcast, check_event
 from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, check_duration, refuse_keywords
-
-_ACK: Final = "use 'answer = await ....emit_with_ack(event, *args)'"
-_KEYWORDS: Final = EMIT_KEYWORDS | {"ack": _ACK, "callback": _ACK}
 
 
 class FlagTarget(Protocol):
@@ -25,6 +24,15 @@ class FlagTarget(Protocol):
         self, event: str, args: tuple[Any, ...], timeout: float | None
     ) -> Any:
         """Send an event and return the first argument of its ack."""
+
+    def _emit_with_callback(
+        self, event: str, args: tuple[Any, ...], ack: Callable[..., Any], timeout: float | None
+    ) -> None:
+        """Send an event and call a function with its ack."""
+
+    @property
+    def broadcast(self) -> Broadcast[Any]:
+        """An operator for all sockets in the namespace except this one."""
 
 
 @final
@@ -57,7 +65,7 @@ class SocketOperator:
         return self._with(compress=compress)
 
     def timeout(self, seconds: float) -> SocketOperator:
-        """Set how many seconds `emit_with_ack` waits for the ack, an hour at most."""
+        """Set how many seconds `emit_with_ack`, or `ack` of `emit`, waits: an hour at most."""
         check_duration("timeout", seconds)
         return self._with(timeout=seconds)
 
@@ -69,10 +77,49 @@ class SocketOperator:
         }
         return SocketOperator(self._socket, **{**flags, **changes})
 
-    def emit(self, event: str, *args: Any, **unknown: Never) -> None:
-        """Send the event with these flags."""
-        if unknown:
-            refuse_keywords(unknown, _KEYWORDS)
+    # -- other clients, with the same flags
+
+    @property
+    def broadcast(self) -> Broadcast[Any]:
+        """An operator for all sockets in the namespace except this one."""
+        selected = self._socket.broadcast
+        if self._is_volatile:
+            selected = selected.volatile
+        if not self._compress:
+            selected = selected.compress(False)
+        return selected if self._timeout is None else selected.timeout(self._timeout)
+
+    @property
+    def local(self) -> Broadcast[Any]:
+        """An operator for all sockets on this server, except this one."""
+        return self.broadcast.local
+
+    def to(self, *rooms: str | Iterable[str]) -> Broadcast[Any]:
+        """Select the sockets in these rooms, except this one."""
+        return self.broadcast.to(*rooms)
+
+    def in_(self, *rooms: str | Iterable[str]) -> Broadcast[Any]:
+        """Select the sockets in these rooms: an alias of `to`, Node's `in`."""
+        return self.broadcast.to(*rooms)
+
+    def except_(self, *rooms: str | Iterable[str]) -> Broadcast[Any]:
+        """Select all sockets except this one and those in these rooms."""
+        return self.broadcast.except_(*rooms)
+
+    # -- sending
+
+    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None:
+        """Send the event with these flags.
+
+        `ack`, plain or async, is called with the client's answer as `ack(*args)`; after `timeout`
+        as `ack(error, *args)`, where the error is None, AckTimeoutError or DisconnectedError.
+        """
+        ack = options.pop("ack", None)
+        if options:
+            refuse_keywords(options, EMIT_KEYWORDS)
+        if ack is not None:
+            self._socket._emit_with_callback(event, args, ack, self._timeout)
+            return EMITTED
         check_event(event)
         self._socket._emit_with_flags(
             [event, *args], volatile=self._is_volatile, compress=self._compress

@@ -219,21 +219,42 @@ class HandlingSocket(Protocol):
         """Count the end of a handler that had suspended."""
 
 
+class _NoAck:
+    """The type of `NO_ACK`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NO_ACK"
+
+
+NO_ACK: Final = _NoAck()
+"""The result of a handler that leaves its event without an ack; the client's timeout then ends."""
+
+
 class SharedAck:
     """One ack for several handlers: the first result but None, or the first error, answers."""
 
-    __slots__ = ("_left", "ack_id", "is_answered")
+    __slots__ = ("_declined", "_handlers", "_left", "ack_id", "is_answered")
 
     def __init__(self, ack_id: int, handlers: int) -> None:
         self.ack_id = ack_id
         self.is_answered = False
-        self._left = handlers
+        self._left = self._handlers = handlers
+        self._declined = 0  # handlers that returned NO_ACK
 
     def settles(self, result: Any) -> bool:
         """Take the result of one handler; return whether to send it."""
         self._left -= 1
+        if result is NO_ACK:
+            self._declined += 1
+            return self._left == 0 and self._owes_empty_ack()
         is_answer = result is not None and result is not EMITTED
         return not self.is_answered and (is_answer or self._left == 0)
+
+    def _owes_empty_ack(self) -> bool:
+        """Return whether a handler returned None and none has answered."""
+        return not self.is_answered and self._declined < self._handlers
 
 
 CONNECTION_RESULT: Final = SharedAck(0, 0)
@@ -268,5 +289,5 @@ def _share(socket: HandlingSocket, ack: SharedAck, result: Any) -> None:
             result.close()
             _disconnect_late(socket, "returned a coroutine without await")
     elif ack.settles(result):
-        socket._send_ack(ack.ack_id, result)
+        socket._send_ack(ack.ack_id, None if result is NO_ACK else result)
         ack.is_answered = True

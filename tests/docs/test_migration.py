@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from socketio_core import (
+    NO_ACK,
     AckTimeoutError,
     ConnectError,
     Cors,
@@ -402,6 +403,92 @@ async def node_exception() -> None:
         assert (await test.a.emit_with_ack("x"))["code"] == "HANDLER_ERROR"
         assert test.a.connected
     assert len(errors) == 1
+
+
+@row(NODE, "`socket.leaveAll()`")
+async def node_leave_all() -> None:
+    async with pair() as each:
+        each.socket.join("a")
+        each.socket.leave_all()
+        assert each.socket.rooms == set()
+        each.io.emit("x")
+        assert each.names() == (["x"], ["x"])
+
+
+@row(NODE, '`socket.local.emit("x")`')
+async def node_local() -> None:
+    async with pair() as each:
+        each.socket.local.emit("x")
+        assert each.names() == ([], ["x"])
+
+
+@row(NODE, '`socket.volatile.broadcast.emit("x")`')
+async def node_volatile_broadcast() -> None:
+    async with pair() as each:
+        each.socket.volatile.broadcast.emit("x")
+        assert each.names() == ([], ["x"])
+
+
+@row(NODE, '`socket.compress(false).to("a").emit("x")`')
+async def node_compress_to() -> None:
+    async with pair() as each:
+        each.io.sockets_join("a")
+        each.socket.compress(False).to("a").emit("x")
+        assert each.names() == ([], ["x"])
+
+
+@row(NODE, '`socket.timeout(5000).emit("x", (err, answer) => ...)`')
+async def node_timeout_callback() -> None:
+    calls: list[Any] = []
+
+    def f(error: Any, answer: Any = None) -> None:
+        calls.append((error, answer))
+
+    async with pair() as each:
+        each.a.auto_ack = lambda name, args: "yes"
+        each.socket.timeout(5).emit("x", ack=f)
+        await settle()
+        assert calls == [(None, "yes")]
+        each.a.auto_ack = None
+        each.socket.timeout(5).emit("x", ack=f)
+        await each.server.advance(6)
+        assert isinstance(calls[1][0], AckTimeoutError)
+
+
+@row(NODE, '`io.timeout(5000).emit("x", (err, answers) => ...)`')
+async def node_broadcast_callback() -> None:
+    calls: list[Any] = []
+
+    def f(error: Any, answers: Any) -> None:
+        calls.append((error, answers))
+
+    async with pair() as each:
+        each.a.auto_ack = lambda name, args: "yes"
+        each.io.timeout(5).emit("x", ack=f)
+        await each.server.advance(6)
+        ((error, answers),) = calls
+        assert isinstance(error, AckTimeoutError)
+        assert answers.responses == ["yes"]
+        assert answers.missing == [each.b.id]
+
+
+@row(NODE, "a handler that does not call its callback")
+async def node_no_ack() -> None:
+    async with pair() as each:
+        each.io.on("x", lambda socket: NO_ACK)
+        waiting = asyncio.ensure_future(each.a.emit_with_ack("x"))
+        await settle()
+        assert not waiting.done()
+        waiting.cancel()
+
+
+@row(NODE, '`io.of("/admin", (socket) => ...)`')
+async def node_of_with_listener() -> None:
+    connected: list[str] = []
+    async with pair() as each:
+        each.io.of("/admin", lambda socket: connected.append(socket.namespace.name))
+        await each.server.connect("/admin")
+    assert connected == ["/admin"]
 
 
 # -- python-socketio

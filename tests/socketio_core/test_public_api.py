@@ -40,11 +40,15 @@ PUBLIC: dict[type[Any], set[str]] = {
     ParentNamespace: REGISTERING | {"children", "emit", "except_", "fetch_sockets", "in_", "to"},
     Socket: LISTENING | {
         "broadcast", "compress", "connected", "data", "disconnect", "drain", "emit",
-        "emit_with_ack", "except_", "handshake", "id", "in_", "join", "leave", "namespace",
+        "emit_with_ack", "except_", "handshake", "id", "in_", "join", "leave", "leave_all",
+        "local", "namespace",
         "off_any_outgoing", "on_any_outgoing", "pid", "recovered", "rooms", "send", "session",
         "timeout", "to", "use", "use_event", "volatile",
     },
-    SocketOperator: {"compress", "emit", "emit_with_ack", "timeout", "volatile"},
+    SocketOperator: {
+        "broadcast", "compress", "emit", "emit_with_ack", "except_", "in_", "local", "timeout",
+        "to", "volatile",
+    },
     SocketServer: REGISTERING | BROADCASTING | {
         "clock", "listen", "mount", "namespaces", "of", "on_error", "on_new_namespace",
         "on_room_event", "run", "shutdown", "sockets", "use_clock",
@@ -85,7 +89,8 @@ def test_package_exports_the_arguments_of_callbacks() -> None:
     exported = set(socketio_core.__all__)
     assert {"HttpRequest", "HttpResponse", "Session", "DisconnectReason", "Clock"} <= exported
     assert all(hasattr(socketio_core, name) for name in exported)
-    assert sorted(socketio_core.__all__) == socketio_core.__all__
+    in_order = sorted(socketio_core.__all__, key=lambda name: (not name.isupper(), name))
+    assert in_order == socketio_core.__all__
 
 
 def test_disconnect_reasons_include_the_reasons_of_sessions() -> None:

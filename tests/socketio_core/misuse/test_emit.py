@@ -91,9 +91,12 @@ async def test_emit_refuses_keywords_of_other_libraries(keyword: str, remedy: st
                 target.emit("x", **{keyword: "value"})  # type: ignore[attr-defined]
 
 
-async def test_broadcast_refuses_an_ack_callback() -> None:
-    with pytest.raises(TypeError, match=r"answers = await .emit_with_ack"):
-        SocketServer().emit("x", ack=print)  # type: ignore[arg-type]
+async def test_callback_keyword_names_ack_and_a_parent_namespace_refuses_it() -> None:
+    io = SocketServer()
+    with pytest.raises(TypeError, match=r"use emit\(\.\.\., ack=f\)"):
+        io.emit("x", callback=print)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="use the emit of each namespace in `children`"):
+        io.of(lambda name, auth: True).emit("x", ack=print)  # type: ignore[arg-type]
 
 
 async def test_awaiting_emit_names_the_remedy() -> None:
@@ -272,11 +275,3 @@ async def test_flag_that_is_not_a_bool_is_refused(value: Any) -> None:
             with pytest.raises(TypeError, match=f"must be True or False, got {value!r}"):
                 call(value)
         assert client.connected
-
-
-async def test_operator_of_one_socket_refuses_an_ack_callback_with_its_own_remedy() -> None:
-    server, _, socket = await connect_with(SocketServer())
-    async with server:
-        for keyword in ("ack", "callback"):
-            with pytest.raises(TypeError, match=r"use 'answer = await \.\.\.\.emit_with_ack"):
-                socket.timeout(5).emit("x", **{keyword: print})  # type: ignore[arg-type]
