@@ -30,11 +30,14 @@ _DAY_FIRST: Final = re.compile(
     r"(?:[a-z]{3,9},?\s+)?(\d{1,2})[\s-]([a-z]{3,9})\.?,?[\s-](\d{4}|\d{2})(?!\d)", re.IGNORECASE
 )
 _EPOCH: Final = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?")
+_MONTH_NAMES: Final = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+)  # fmt: skip
 _MONTHS: Final = {
-    name: number
-    for number, name in enumerate(
-        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"), 1
-    )
+    word: number
+    for number, name in enumerate(_MONTH_NAMES, 1)
+    for word in (name, name[:3], *(("sept",) if name == "september" else ()))
 }
 
 
@@ -117,7 +120,7 @@ def _read(text: str, order: DateOrder, latest_year: int) -> tuple[int, int, int]
 
 
 def _named(year: str, month: str, day: str, latest_year: int) -> tuple[int, int, int] | None:
-    number = _MONTHS.get(month[:3].lower())
+    number = _MONTHS.get(month.lower())
     return None if number is None else (_full_year(year, latest_year), number, int(day))
 
 

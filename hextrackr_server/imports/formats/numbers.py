@@ -24,8 +24,11 @@ def read_number(text: str) -> float | None:
     match = _NUMBER.match(text)
     if match is None:
         return None
-    rest = text[match.end() :].lstrip()
-    return float(match[0]) if not rest or rest[0] in "(/[" else None
+    rest = text[match.end() :]
+    behind = rest.lstrip()
+    # A letter belongs to the number unless a blank separates them: `9.8 Critical`, not `9a`.
+    is_whole = not behind or behind[0] in "(/[" or (rest[0].isspace() and behind[0].isalpha())
+    return float(match[0]) if is_whole else None
 
 
 def read_score(text: str, highest: float) -> float | str:

@@ -6,8 +6,9 @@ ever expanded; libxml2 bounds the depth of elements and the size of texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,8 +21,15 @@ from hextrackr_server.imports.formats.text_source import Checkpoint
 
 CHECKPOINT_ROWS: Final = 500
 LONGEST_TEXT: Final = 10_000
+LARGEST_RESULT: Final = 100_000
+"""Elements of one result; each takes about 200 bytes of memory while the result is read."""
 _NESSUS_TAGS: Final = frozenset({"HostProperties", "ReportItem"})
+# Elements of a ReportItem that occur more than once.
+_NESSUS_LISTS: Final = ("cve", "xref")
 _NEXPOSE_TAGS: Final = frozenset({"names", "fingerprints", "test"})
+_BLOCK: Final = 1 << 18
+_LEVELS: Final = re.compile(r"\blevels=([a-z]+)")
+_QUALITY: Final = re.compile(r"\bmin_qod=(\d{1,3})\b")
 
 Record = dict[str, str]
 Events = Iterator[tuple[str, "etree._Element"]]
@@ -36,6 +44,8 @@ class XmlTable:
     allow_partial: bool = False
     checkpoint: Checkpoint | None = None
     incomplete: str = field(default="", init=False)
+    filtered: str = field(default="", init=False)
+    """The filter of the report that the file states, once it was read; empty without a filter."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,7 +58,7 @@ class XmlTable:
         names = self.names
         read = _READERS[self.profile.id]
         try:
-            for number, record in enumerate(read(self.path), 1):
+            for number, record in enumerate(read(self), 1):
                 if self.checkpoint is not None and number % CHECKPOINT_ROWS == 0:
                     self.checkpoint(number)
                 yield Row(number, [record.get(name, "") for name in names])
@@ -98,11 +108,17 @@ def _kept(path: Path, tags: frozenset[str]) -> Events:
 
     Everything else is freed as soon as it ends.
     """
-    inside = 0
+    inside = size = 0
     for event, element in _events(path):
         name = _name(element)
         if event == "start":
             inside += name in tags
+            size = size + 1 if inside else 0
+            if size > LARGEST_RESULT:
+                raise FileRefusedError(
+                    f"one element {name!r} belongs to a result of more than {LARGEST_RESULT} "
+                    "elements: this is not an export of a scanner"
+                )
             yield event, element
             continue
         if name in tags:
@@ -112,6 +128,12 @@ def _kept(path: Path, tags: frozenset[str]) -> Events:
             yield "close", element
         if not inside:
             _free(element)
+
+
+def _kept_until_break(path: Path, tags: frozenset[str]) -> Events:
+    """Yield the same as `_kept`, and end at malformed XML: the pass over the results reports it."""
+    with suppress(etree.XMLSyntaxError):
+        yield from _kept(path, tags)
 
 
 def _free(element: etree._Element) -> None:
@@ -136,9 +158,9 @@ def _deep_text(element: etree._Element | None) -> str:
 # -- Nessus
 
 
-def _read_nessus(path: Path) -> Iterator[Record]:
+def _read_nessus(table: XmlTable) -> Iterator[Record]:
     host: Record = {}
-    for event, element in _kept(path, _NESSUS_TAGS):
+    for event, element in _kept(table.path, _NESSUS_TAGS):
         name = _name(element)
         if event == "start":
             if name == "ReportHost":
@@ -151,24 +173,78 @@ def _read_nessus(path: Path) -> Iterator[Record]:
 
 def _read_item(element: etree._Element) -> Record:
     record = {name: str(value) for name, value in element.attrib.items() if isinstance(name, str)}
+    lists: dict[str, list[str]] = {name: [] for name in _NESSUS_LISTS}
     for child in element:
         name, text = _name(child), _text(child)
-        record[name] = f"{record[name]},{text}" if name == "cve" and name in record else text
-    return record
+        if name in lists:
+            lists[name].append(text)
+        else:
+            record[name] = text
+    return record | {name: ",".join(texts) for name, texts in lists.items()}
 
 
 # -- Greenbone
 
 
-def _read_greenbone(path: Path) -> Iterator[Record]:
-    for event, element in _kept(path, frozenset({"result"})):
+def _read_greenbone(table: XmlTable) -> Iterator[Record]:
+    systems = _read_systems(table.path)
+    for event, element in _kept(table.path, frozenset({"result"})):
         if event == "end":
-            yield _read_result(element)
+            record = _read_result(element)
+            yield record | {"os": systems.get(record["host"], "")}
+        elif event == "close" and _name(element) in {"term", "filters"}:
+            table.filtered = table.filtered or _find_filter(_text(element))
+
+
+def _find_filter(term: str) -> str:
+    """Return the parts of a filter that leave results out, or an empty string.
+
+    `levels=hml` leaves out the level log, `min_qod=70` results of a lower quality of detection.
+    """
+    levels = _LEVELS.search(term)
+    quality = _QUALITY.search(term)
+    parts = [levels[0]] if levels and "g" not in levels[1] else []
+    if quality and int(quality[1]):
+        parts.append(quality[0])
+    return " ".join(parts)
+
+
+def _read_systems(path: Path) -> Record:
+    """Return the operating systems of the hosts by address; their elements follow the results."""
+    if not _contains(path, (b"best_os_txt", b">OS<")):
+        return {}
+    systems: Record = {}
+    address = ""
+    for event, element in _kept_until_break(path, frozenset({"detail"})):
+        name = _name(element)
+        if event == "close" and name == "ip":
+            address = _text(element)
+        elif event == "end" and _text(element.find("name")) in {"best_os_txt", "OS"}:
+            value = _text(element.find("value"))
+            if _text(element.find("name")) == "best_os_txt" or address not in systems:
+                systems[address] = value
+    return systems
+
+
+def _contains(path: Path, texts: Sequence[bytes]) -> bool:
+    with path.open("rb") as file:
+        end = b""
+        while block := file.read(_BLOCK):
+            if any(text in end + block for text in texts):
+                return True
+            end = block[-32:]
+    return False
+
+
+def _split_port(text: str) -> tuple[str, str]:
+    """Return the port and the protocol of `443/tcp`, `general/tcp` or `https (443/tcp)`."""
+    port, _, protocol = text.rpartition("(")[2].rstrip(")").partition("/")
+    return port, protocol
 
 
 def _read_result(element: etree._Element) -> Record:
     nvt = element.find("nvt")
-    port, _, protocol = _text(element.find("port")).partition("/")
+    port, protocol = _split_port(_text(element.find("port")))
     threat = _text(element.find("threat"))
     is_false_positive = threat.lower() == "false positive"
     record = {
@@ -197,8 +273,9 @@ def _read_result(element: etree._Element) -> Record:
         "summary": tags.get("summary", ""),
         "solution": _text(nvt.find("solution")) or tags.get("solution", ""),
     }
-    if record["severity"] in {"", "-1.0", "-1"}:
+    if record["severity"].startswith("-"):
         return record
+    record["cvss_base"] = _text(nvt.find("cvss_base"))
     for severity in nvt.iterfind("severities/severity"):
         record[severity.get("type", "")] = _text(severity.find("score"))
     return record
@@ -207,16 +284,17 @@ def _read_result(element: etree._Element) -> Record:
 # -- Nexpose
 
 
-def _read_nexpose(path: Path) -> Iterator[Record]:
-    definitions = _read_definitions(path)
+def _read_nexpose(table: XmlTable) -> Iterator[Record]:
+    definitions = _read_definitions(table.path)
     end_time = ""
     node: Record = {}
     endpoint: Record = {}
-    for event, element in _kept(path, _NEXPOSE_TAGS):
+    for event, element in _kept(table.path, _NEXPOSE_TAGS):
         name = _name(element)
         if event == "start":
             if name == "scan":
-                end_time = max(end_time, element.get("endTime", ""))
+                ended = element.get("endTime", "") or element.get("startTime", "")
+                end_time = max(end_time, ended)
             elif name == "node":
                 mac = element.get("hardware-address", "")
                 node = {
@@ -233,7 +311,8 @@ def _read_nexpose(path: Path) -> Iterator[Record]:
         elif name == "names":
             node["name"] = _text(element.find("name"))
         elif name == "fingerprints":
-            node["os"] = _surest_system(element)
+            # Services have fingerprints too, which name no system.
+            node["os"] = _surest_system(element) or node.get("os", "")
         elif name == "test":
             identifier = element.get("id", "")
             definition = definitions.get(identifier.lower(), {"title": identifier})
@@ -254,7 +333,7 @@ def _read_nexpose(path: Path) -> Iterator[Record]:
 def _read_definitions(path: Path) -> dict[str, Record]:
     """Return the definitions by id in lower case: tests spell ids in another case."""
     definitions: dict[str, Record] = {}
-    for event, element in _kept(path, frozenset({"vulnerability"})):
+    for event, element in _kept_until_break(path, frozenset({"vulnerability"})):
         if event != "end":
             continue
         references = element.iterfind("references/reference")
@@ -288,7 +367,7 @@ def _certainty(system: etree._Element) -> float:
         return 0.0
 
 
-_READERS: Final[dict[str, Callable[[Path], Iterator[Record]]]] = {
+_READERS: Final[dict[str, Callable[[XmlTable], Iterator[Record]]]] = {
     "nessus_xml": _read_nessus,
     "greenbone_xml": _read_greenbone,
     "nexpose_xml": _read_nexpose,
