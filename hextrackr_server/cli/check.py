@@ -27,6 +27,8 @@ def run(options: argparse.Namespace) -> int:
     """Print all settings and the time of the next KEV synchronization; return the exit code."""
     for line in settings.describe(os.environ, vars(options)):
         print(line)
+    for note in settings.notes(os.environ, vars(options)):
+        print(f"note: {note}")
     print(f"\n{_HOW_TO_SET}", flush=True)
     loaded = settings.load(os.environ, vars(options))
     print(f"\nnext KEV sync: {_next_kev_sync(loaded, epoch_ms())}")

@@ -161,6 +161,14 @@ def describe(environment: Mapping[str, str], flags: Mapping[str, Any] | None = N
     ]
 
 
+def notes(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> list[str]:
+    """Return a line per variable of HexTrackr that the hub ignores."""
+    return [
+        f"{name} is ignored: {meaning}; it is not a setting of the hub"
+        for name, meaning in Sources(environment, flags or {}, known()).ignored().items()
+    ]
+
+
 def load_secret(environment: Mapping[str, str]) -> bytes:
     """Return the signing secret; SettingsError, with the remedy, if it is not set."""
     secret: bytes = _read(Sources(environment, {}, known()), "jwt_secret") or b""

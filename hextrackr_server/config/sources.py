@@ -16,6 +16,14 @@ from hextrackr_server.errors import SettingsError
 PREFIX = "HEXTRACKR_"
 #: Variables that are not settings: the path of the file, and values for the command line.
 OTHERS = ("HEXTRACKR_CONFIG", "HEXTRACKR_TOKEN", "HEXTRACKR_URL")
+#: Variables of HexTrackr (v1.1.12: its compose file and its installer) and of the shim in its
+#: Express application. An environment file that the programs share contains them.
+VARIABLES_OF_HEXTRACKR = {
+    "HEXTRACKR_VERSION": "the version of the HexTrackr application",
+    "HEXTRACKR_REALTIME_URL": "the address of the hub, for the shim in Express",
+}
+#: The shim's token is ignored only next to the setting: alone, it is probably a typing error.
+INGEST_TOKEN, INGEST_TOKENS = "HEXTRACKR_INGEST_TOKEN", "ingest_tokens"
 
 
 class Found(NamedTuple):
@@ -68,11 +76,19 @@ class Sources:
             return Found(f"{variable}_FILE", _read_secret(f"{variable}_FILE", Path(file)))
         return Found(variable, direct) if direct else None
 
+    def ignored(self) -> dict[str, str]:
+        """Return the variables of HexTrackr that are set, with their meaning."""
+        names = dict(VARIABLES_OF_HEXTRACKR)
+        if self.find(INGEST_TOKENS, is_secret=True) is not None:
+            names[INGEST_TOKEN] = "the token of the shim in Express"
+        return {name: names[name] for name in names if name in self._environment}
+
     def _refuse_unknown(self) -> None:
+        ignored = self.ignored()
         variables = [PREFIX + name.upper() for name in self._known]
         variables += [f"{variable}_FILE" for variable in variables]
         for variable in self._environment:
-            if variable.startswith(PREFIX) and variable not in (*variables, *OTHERS):
+            if variable.startswith(PREFIX) and variable not in (*variables, *OTHERS, *ignored):
                 names = [each.removeprefix(PREFIX) for each in (*variables, *OTHERS)]
                 near = get_close_matches(variable.removeprefix(PREFIX), names, n=1)
                 raise _unknown("variable", variable, [PREFIX + each for each in near])

@@ -13,7 +13,7 @@ from tests.docs.blocks import ROOT, documents
 from tests.docs.test_documentation import known_variables
 
 #: Variables that the documents set for other programs.
-OTHER_VARIABLES = {"HEXTRACKR_REALTIME_URL"}
+OTHER_VARIABLES = {"HEXTRACKR_REALTIME_URL", "HEXTRACKR_VERSION"}
 
 
 def first_cells(document: str, heading: str) -> set[str]:

@@ -183,6 +183,15 @@ def test_check_prints_the_configuration_without_secrets(
     assert SECRET.decode() not in shown
 
 
+def test_check_notes_the_ignored_variables_of_hextrackr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    monkeypatch.setenv("HEXTRACKR_VERSION", "1.1.12")
+    assert main(["check"]) == 0
+    assert "note: HEXTRACKR_VERSION is ignored" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [

@@ -43,6 +43,37 @@ def test_unknown_variable_is_refused_with_the_nearest_name(name: str, near: str)
         settings.load({"JWT_SECRET": SECRET, name: "x"})
 
 
+def test_variables_of_hextrackr_are_ignored_with_a_note() -> None:
+    environment = {
+        "JWT_SECRET": SECRET,
+        "HEXTRACKR_VERSION": "1.1.12",
+        "HEXTRACKR_REALTIME_URL": "http://hub:8080",
+        "HEXTRACKR_INGEST_TOKEN": "t" * 32,
+        "HEXTRACKR_INGEST_TOKENS": "express:notify:" + "t" * 32,
+    }
+    assert settings.load(environment).jwt_secret == SECRET.encode()
+    notes = settings.notes(environment)
+    assert [note.partition(" is ignored")[0] for note in notes] == [
+        "HEXTRACKR_VERSION",
+        "HEXTRACKR_REALTIME_URL",
+        "HEXTRACKR_INGEST_TOKEN",
+    ]
+    assert "t" * 32 not in "".join(notes)
+    assert settings.notes({"JWT_SECRET": SECRET}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("HEXTRACKR_INGEST_TOKEN", "HEXTRACKR_INGEST_TOKENS"),
+        ("HEXTRACKR_VERSIONS", ""),
+    ],
+)
+def test_near_misses_of_ignored_variables_are_refused(name: str, near: str) -> None:
+    with pytest.raises(SettingsError, match=f"unknown variable '{name}'.*{near}"):
+        settings.load({"JWT_SECRET": SECRET, "HEXTRACKR_VERSION": "1.1.12", name: "x"})
+
+
 def test_unknown_key_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
     file.write_text("ping_intervall = 5\n")
