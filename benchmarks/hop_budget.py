@@ -41,7 +41,7 @@ BUDGET = {
     "8 events with ack in one chunk, plain handler": 10.5,
     "broadcast, per delivery": 3,
     "polling round (POST + GET)": 126,
-    "connect and leave by WebSocket": 183,
+    "connect and leave by WebSocket": 173,
 }
 
 
