@@ -274,6 +274,10 @@ class Session:
             self._waiters = [*(self._waiters or ()), waiter]
             await waiter
 
+    def _has_room(self, size: int) -> bool:
+        """Return whether the outbox can hold this number of bytes more."""
+        return self._outbox_size + size <= self._context.options.max_outbox_size
+
     def _enqueue(self, packet: EncodedPacket) -> None:
         if self._outbox_size >= self._context.options.max_outbox_size:
             self._terminate(

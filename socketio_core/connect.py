@@ -138,8 +138,15 @@ class ConnectAttempt:
         elif former is not None:
             former.session.close(discard=True)
         restored = namespace.adapter.restore_session(pid, offset)
-        if restored is not None:
-            namespace._returning[pid] = self
+        if restored is None:
+            return None
+        if not self._connection.reserve(restored.size):
+            logger.warning(
+                "session %s was not recovered: its missed events (%d bytes) exceed max_outbox_size",
+                self._connection.session.sid[:6], restored.size,
+            )  # fmt: skip
+            return None
+        namespace._returning[pid] = self
         return restored
 
     def withdraw(self) -> None:
@@ -166,6 +173,8 @@ class ConnectAttempt:
             and namespace._returning.get(socket.pid) is self
         ):
             del namespace._returning[socket.pid]
+        if self._restored is not None:
+            self._connection.release(self._restored.size)
         is_open = self._connection.session.state is SessionState.OPEN
         if error is None and is_open and namespace is not None and socket is not None:
             missed = self._restored.missed if self._restored is not None else []

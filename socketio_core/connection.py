@@ -34,7 +34,7 @@ class Connection:
     """The sockets that share one session; Node calls it a client."""
 
     __slots__ = ("_connecting", "_decoder", "_directory", "_is_paused", "_left", "_on_close",
-                 "_run_handler", "_suspended", "_timer", "_was_refused", "session",
+                 "_reserved", "_run_handler", "_suspended", "_timer", "_was_refused", "session",
                  "sockets")  # fmt: skip
 
     def __init__(
@@ -51,6 +51,7 @@ class Connection:
         self._connecting: set[str] = set()
         self._decoder = directory.options.parser.decoder()
         self._left: set[str] | None = None
+        self._reserved = 0  # bytes of the missed events of connect attempts in progress
         self._suspended = 0
         self._is_paused = False
         self._timer: Any = None
@@ -216,6 +217,22 @@ class Connection:
             self._was_refused = True
             options = self._directory.options
             self._start_limit(min(options.connect_timeout, options.refused_timeout))
+
+    # -- the limit of missed events
+
+    def reserve(self, size: int) -> bool:
+        """Keep room for the missed events of a socket; return False if there is not enough.
+
+        More bytes than the outbox of the session may hold would close it in the middle.
+        """
+        if not self.session._has_room(self._reserved + size):
+            return False
+        self._reserved += size
+        return True
+
+    def release(self, size: int) -> None:
+        """Give up the room of `reserve`: the events were sent, or will not be."""
+        self._reserved -= size
 
     # -- leaving
 

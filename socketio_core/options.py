@@ -41,7 +41,8 @@ class Recovery:
     """The number of events that a namespace keeps; the oldest is dropped first."""
 
     max_bytes: int = 32 * 1024 * 1024
-    """The size of the events that a namespace keeps; the oldest is dropped first."""
+    """The size of the events that a namespace keeps; the oldest is dropped first. A client whose
+    missed events exceed `max_outbox_size` gets a new session."""
 
     still_valid: Callable[[dict[str, Any]], bool] | None = None
     """A plain function that receives the `socket.data` of the session to be restored. If the

@@ -62,6 +62,12 @@ class SocketConnection(Protocol):
     def disconnect(self, socket: Socket[Any], close: bool) -> None:
         """Disconnect one socket; with `close`, all sockets and the session."""
 
+    def reserve(self, size: int) -> bool:
+        """Keep room for the missed events of a socket; return False if there is not enough."""
+
+    def release(self, size: int) -> None:
+        """Give up the room of `reserve`: the events were sent, or will not be."""
+
     def handler_suspended(self) -> None:
         """Count a pending handler."""
 

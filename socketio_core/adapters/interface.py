@@ -44,6 +44,11 @@ class RestoredSession(NamedTuple):
     saved: SavedSession
     missed: list[tuple[EncodedPacket, ...]]
 
+    @property
+    def size(self) -> int:
+        """The number of bytes of the missed events."""
+        return sum(len(packet.payload) for packets in self.missed for packet in packets)
+
 
 class Recipient(Protocol):
     """The part of a socket that an adapter uses."""

@@ -10,7 +10,6 @@ import pytest
 from socketio_core import ConnectError, Recovery, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 from tests.socketio_core.adapters.support import events, make_server
-from tests.socketio_core.support import Journal, TcpServer, join
 
 
 async def test_recovery_restores_the_socket_and_sends_the_missed_events() -> None:
@@ -350,19 +349,3 @@ async def test_oldest_session_is_dropped_when_max_sessions_is_exceeded() -> None
 def test_invalid_limit_is_rejected(rules: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Recovery(**rules)
-
-
-async def test_failed_recovery_of_a_slow_consumer_leaves_no_state() -> None:
-    io = SocketServer(recovery=Recovery(), max_outbox_size=1000)
-    journal = Journal(io)
-    tcp = TcpServer(io)
-    client = tcp.open("polling")
-    pid = join(client)["pid"]
-    tcp.session.close(discard=True)
-    for _ in range(10):
-        io.emit("x", "y" * 300)
-    again = tcp.open("polling")
-    again.send(f'0{{"pid":"{pid}"}}')
-    assert again.is_over
-    assert (io.sockets, io.main.rooms, io.main._by_pid, io.main._attempts) == ({}, {}, {}, 0)
-    assert journal.reasons == ["forced close"]  # the reason of the first connection
