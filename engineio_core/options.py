@@ -18,7 +18,7 @@ from engineio_core.callbacks import (
     require_plain_function,
 )
 from engineio_core.field_docs import document_fields
-from engineio_core.http.grammar import is_cookie_attribute, is_token
+from engineio_core.http.grammar import is_cookie_attribute, is_target, is_token
 from engineio_core.http.message import HttpRequest
 from engineio_core.option_names import OTHER_OPTIONS, check_keywords
 
@@ -37,7 +37,6 @@ MIN_BODY_RATE: Final = 1000
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+|null")
 _DEFAULT_PORT = re.compile(r"http://.*:80|https://.*:443")
-_PATH = re.compile(r"/[!-~]*")
 
 
 def check_seconds(name: str, value: Any) -> None:
@@ -376,7 +375,7 @@ class EngineOptions:
                 "update clients to socket.io-client 3 or later"
             )
         path: Any = self.path
-        if not isinstance(path, str) or not _PATH.fullmatch(path):
+        if not isinstance(path, str) or not path.startswith("/") or not is_target(path):
             raise ValueError(
                 f'path must start with "/" and contain only visible ASCII, got {path!r}'
             )

@@ -23,7 +23,7 @@ from engineio_core.codec.packet import MESSAGE_PREFIX
 from engineio_core.errors import CloseReason
 from engineio_core.http.message import HttpRequest
 from socketio_core.codec.json_codec import Packet, PacketType
-from socketio_core.codec.packet import Decoded
+from socketio_core.codec.packet import Decoded, Decoder
 from socketio_core.errors import AckTimeoutError, ConnectError, DisconnectedError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class TestServer:
         connection = on_connection or self.open_connection(headers=headers, query=query)
         if recovering is not None:
             namespace = recovering.namespace
-            auth = {**recovering.recovery_auth(), **(auth or {})}
+            auth = {**recovering._recovery_auth(), **(auth or {})}
         client = TestClient(connection, namespace)
         if recovering is not None:
             client.pid, client.last_offset = recovering.pid, recovering.last_offset
@@ -177,42 +177,30 @@ class TestServer:
         return TestConnection(self.io, request)
 
 
-class TestConnection:
-    """The client side of one session. It answers pings while `answers_pings` is true."""
-
-    __test__ = False
+class _TestTransport:
+    """The transport of a session, which passes packets to the client side."""
 
     name = "websocket"
 
-    def __init__(self, io: SocketServer, request: HttpRequest) -> None:
-        self.clients: dict[str, TestClient] = {}
-        self.answers_pings = True
-        self.is_closed = False
-        self._parser = io.options.parser
-        self._decoder = self._parser.decoder()
+    def __init__(self, connection: TestConnection, decoder: Decoder) -> None:
         self.writable = True
-        self.session: Session = io.engine._open_session(request, lambda context: self)
-
-    # -- Transport: called by the session
+        self._connection = connection
+        self._decoder = decoder
 
     def send(self, packet: EncodedPacket) -> None:
         """Receive a packet in place of the client."""
         if packet.is_binary:
-            self._receive(self._decoder.receive_binary(packet.payload))
+            self._connection._receive(self._decoder.receive_binary(packet.payload))
             return
         if packet.payload == PING_PACKET.payload:
-            if self.answers_pings:
-                asyncio.get_running_loop().call_soon(self.session._receive_text, b"3")
+            if self._connection.answers_pings:
+                asyncio.get_running_loop().call_soon(self._connection.session._receive_text, b"3")
         elif packet.payload.startswith(MESSAGE_PREFIX):
-            self._receive(self._decoder.receive_text(packet.payload))
+            self._connection._receive(self._decoder.receive_text(packet.payload))
 
     def send_bare(self, packet: bytes) -> None:
         """Receive a text packet in place of the client."""
         self.send(EncodedPacket(packet))
-
-    def _receive(self, packet: Decoded | None) -> None:
-        if packet is not None and packet[1] in self.clients:
-            self.clients[packet[1]].receive(Packet(*packet))
 
     def wake(self) -> None:
         """Do nothing: `resume` fetches queued packets."""
@@ -231,12 +219,12 @@ class TestConnection:
 
     def close(self) -> bool:
         """End the connection; return True, because no packets are left to fetch."""
-        self._end()
+        self._connection._end()
         return True
 
     def discard(self) -> None:
         """End the connection immediately."""
-        self._end()
+        self._connection._end()
 
     def pause_reading(self) -> None:
         """Do nothing: the test controls what it sends."""
@@ -244,10 +232,28 @@ class TestConnection:
     def resume_reading(self) -> None:
         """Do nothing: the test controls what it sends."""
 
+
+class TestConnection:
+    """The client side of one session. It answers pings while `answers_pings` is true."""
+
+    __test__ = False
+
+    def __init__(self, io: SocketServer, request: HttpRequest) -> None:
+        self.clients: dict[str, TestClient] = {}
+        self.answers_pings = True
+        self.is_closed = False
+        self._parser = io.options.parser
+        self._transport = _TestTransport(self, self._parser.decoder())
+        self.session: Session = io.engine._open_session(request, lambda context: self._transport)
+
+    def _receive(self, packet: Decoded | None) -> None:
+        if packet is not None and packet[1] in self.clients:
+            self.clients[packet[1]]._receive(Packet(*packet))
+
     def _end(self) -> None:
         self.is_closed = True
         for client in self.clients.values():
-            client.lost()
+            client._lost()
 
     # -- called by tests
 
@@ -265,11 +271,11 @@ class TestConnection:
 
     def pause(self) -> None:
         """Stop receiving: packets wait in the outbox of the server."""
-        self.writable = False
+        self._transport.writable = False
 
     def resume(self) -> None:
         """Receive packets again, starting with the waiting packets."""
-        self.writable = True
+        self._transport.writable = True
         self.session._transport_writable()
 
     def cut(self) -> None:
@@ -312,7 +318,7 @@ class TestClient:
 
     # -- incoming packets: called by the connection
 
-    def receive(self, packet: Packet) -> None:
+    def _receive(self, packet: Packet) -> None:
         """Process a packet from the server."""
         kind, _, data, ack_id = packet
         if kind is PacketType.CONNECT:
@@ -322,7 +328,7 @@ class TestClient:
         elif kind is PacketType.CONNECT_ERROR:
             self._settle(ConnectError(data["message"], data.get("data")))
         elif kind is PacketType.DISCONNECT:
-            self.lost()
+            self._lost()
         elif kind is PacketType.ACK:
             waiting = self._acks.pop(ack_id or 0, None)
             if waiting is not None and not waiting.done():
@@ -346,7 +352,7 @@ class TestClient:
             answer = self.auto_ack(name, args)
             asyncio.get_running_loop().call_soon(self.answer, ack_id, answer)
 
-    def lost(self) -> None:
+    def _lost(self) -> None:
         """End the client: the server or the connection is gone."""
         self.connected = False
         self._settle(DisconnectedError())
@@ -416,7 +422,7 @@ class TestClient:
         """Return the arguments of all events of a name that arrived so far."""
         return (args for each, args in self.received if each == name)
 
-    def recovery_auth(self) -> dict[str, Any]:
+    def _recovery_auth(self) -> dict[str, Any]:
         """Return the recovery data that a returning client adds to its auth."""
         offset = {} if self.last_offset is None else {"offset": self.last_offset}
         return {"pid": self.pid, **offset}
@@ -424,4 +430,4 @@ class TestClient:
     def disconnect(self) -> None:
         """Leave the namespace, as the client does with `socket.disconnect()`."""
         self.connection.send_packet(Packet(PacketType.DISCONNECT, self.namespace))
-        self.lost()
+        self._lost()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, final
 
 from engineio_core.clock import Clock
+from engineio_core.noop import noop
 
 try:
     from asyncio.tasks import _enter_task, _leave_task
@@ -154,7 +155,7 @@ class Suspended:
         self.task = task
         self.spare = spare
         self.yielded = yielded
-        self.done: Done = _ignore
+        self.done: Done = noop  # until `hand_over` sets the callback
         self.timer: Any = None
         self.has_expired = False
 
@@ -170,10 +171,6 @@ class Suspended:
         if self.has_expired and isinstance(error, CANCELLED):
             error = TimeoutError("the coroutine exceeded its time limit")
         self.done(result, error)
-
-
-def _ignore(result: Any, error: BaseException | None) -> None:
-    """Accept an outcome before `hand_over` has set the real callback."""
 
 
 @final

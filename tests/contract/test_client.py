@@ -38,8 +38,8 @@ async def test_s031_s034_shutdown_sends_disconnect_packets(start_hub: Any) -> No
     hub: HubHarness = await start_hub()
     client = await hub.client()
     packets: list[str] = []
-    receive = client.connection.send
-    client.connection.send = lambda packet: (  # type: ignore[method-assign]
+    receive = client.connection._transport.send
+    client.connection._transport.send = lambda packet: (  # type: ignore[method-assign]
         packets.append(packet.payload.decode()),
         receive(packet),
     )[1]

@@ -242,13 +242,13 @@ async def test_compress_sets_the_compression_of_the_packet(compress: bool) -> No
         client = await server.connect()
         socket = io.sockets[client.id]
         flags: list[bool] = []
-        send = client.connection.send
+        send = client.connection._transport.send
 
         def record(packet: Any) -> None:
             flags.append(packet.compress)
             send(packet)
 
-        client.connection.send = record  # type: ignore[method-assign]
+        client.connection._transport.send = record  # type: ignore[method-assign]
         io.compress(compress).emit("x")
         io.of("/").compress(compress).to(client.id).emit("x")
         socket.compress(compress).emit("x")

@@ -21,6 +21,7 @@ from socketio_core import (
     SocketOperator,
     SocketServer,
 )
+from socketio_core.testing import TestClient, TestConnection, TestServer
 
 LISTENING = {"off", "off_any", "on", "on_any", "once", "prepend", "register"}
 REGISTERING = LISTENING | {"on_server_event", "on_unhandled", "use", "use_event"}
@@ -53,6 +54,11 @@ PUBLIC: dict[type[Any], set[str]] = {
         "clock", "listen", "mount", "namespaces", "of", "on_error", "on_new_namespace",
         "on_room_event", "run", "shutdown", "sockets", "use_clock",
     },
+    TestClient: {
+        "answer", "disconnect", "emit", "emit_with_ack", "events", "join", "receive_event",
+    },
+    TestConnection: {"cut", "pause", "resume", "send_packet", "send_text"},
+    TestServer: {"advance", "connect", "open_connection"},
 }  # fmt: skip
 SERVER_ATTRIBUTES = {"engine", "main", "options"}
 

@@ -32,8 +32,8 @@ async def test_shutdown_sends_disconnect_packets_when_disconnect_is_true() -> No
         client = await server.connect()
         other = await server.connect("/a", on_connection=client.connection)
         disconnected: list[str] = []
-        client.lost = lambda: disconnected.append("root")  # type: ignore[method-assign]
-        other.lost = lambda: disconnected.append("a")  # type: ignore[method-assign]
+        client._lost = lambda: disconnected.append("root")  # type: ignore[method-assign]
+        other._lost = lambda: disconnected.append("a")  # type: ignore[method-assign]
         await io.shutdown(disconnect=True)
     assert disconnected[:2] == ["root", "a"]
 
