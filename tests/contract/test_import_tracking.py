@@ -233,7 +233,7 @@ def record_events(client: TestClient) -> list[tuple[bool, str]]:
     Each name is recorded with the connection state of the client before the packet.
     """
     received: list[tuple[bool, str]] = []
-    receive = client.receive
+    receive = client._receive
 
     def record(packet: Any) -> None:
         connected = client.connected
@@ -241,7 +241,7 @@ def record_events(client: TestClient) -> list[tuple[bool, str]]:
         kind = "disconnect" if connected and not client.connected else str((packet[2] or [""])[0])
         received.append((connected, kind))
 
-    client.receive = record  # type: ignore[method-assign]
+    client._receive = record  # type: ignore[method-assign]
     return received
 
 

@@ -197,7 +197,7 @@ async def node_several_results() -> None:
     io.on("x", lambda socket: ("a", "b"))
     async with Pair(io) as test:
         texts: list[str] = []
-        test.a.connection.clients["/"].receive = (  # type: ignore[method-assign]
+        test.a.connection.clients["/"]._receive = (  # type: ignore[method-assign]
             lambda packet: texts.append(packet.data)
         )
         test.a.connection.send_text('20["x"]')
