@@ -113,7 +113,7 @@ async def test_second_argument_of_of_handles_connections(name: Any) -> None:
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_ack_callback_with_a_timeout_gets_no_error_and_the_answer(is_async: bool) -> None:
+async def test_ack_callback_with_a_timeout_receives_no_error_and_the_ack(is_async: bool) -> None:
     calls: list[Any] = []
 
     async def later(*args: Any) -> None:
@@ -128,7 +128,7 @@ async def test_ack_callback_with_a_timeout_gets_no_error_and_the_answer(is_async
     assert calls == [(None, "yes")]
 
 
-async def test_ack_callback_gets_an_ack_timeout_error_once() -> None:
+async def test_ack_callback_receives_an_ack_timeout_error_once() -> None:
     calls: list[Any] = []
     async with Room() as room:
         room.clients[0].auto_ack = None
@@ -142,9 +142,7 @@ async def test_ack_callback_gets_an_ack_timeout_error_once() -> None:
     assert isinstance(error, AckTimeoutError)
 
 
-async def test_ack_callback_with_a_timeout_gets_a_disconnected_error_when_the_client_leaves() -> (
-    None
-):
+async def test_ack_callback_with_a_timeout_receives_an_error_when_the_client_leaves() -> None:
     calls: list[Any] = []
     async with Room() as room:
         room.clients[0].auto_ack = None
@@ -157,7 +155,7 @@ async def test_ack_callback_with_a_timeout_gets_a_disconnected_error_when_the_cl
     assert [type(error) for (error,) in calls] == [DisconnectedError, DisconnectedError]
 
 
-async def test_ack_callback_of_flags_without_a_timeout_gets_the_answer_only() -> None:
+async def test_ack_callback_of_flags_without_a_timeout_receives_only_the_ack() -> None:
     calls: list[Any] = []
     async with Room() as room:
         room.clients[0].auto_ack = lambda name, args: "yes"
@@ -167,7 +165,7 @@ async def test_ack_callback_of_flags_without_a_timeout_gets_the_answer_only() ->
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_ack_callback_of_a_broadcast_gets_the_answers(is_async: bool) -> None:
+async def test_ack_callback_of_a_broadcast_receives_the_acks(is_async: bool) -> None:
     calls: list[Any] = []
 
     async def later(error: Any, answers: BroadcastAnswers) -> None:
@@ -188,7 +186,7 @@ async def test_ack_callback_of_a_broadcast_gets_the_answers(is_async: bool) -> N
     ]  # fmt: skip
 
 
-async def test_ack_callback_of_a_broadcast_gets_an_error_when_an_answer_is_missing() -> None:
+async def test_ack_callback_of_a_broadcast_receives_an_error_when_an_ack_is_missing() -> None:
     calls: list[Any] = []
     async with Room() as room:
         room.clients[0].auto_ack = lambda name, args: "yes"
@@ -225,7 +223,7 @@ async def test_ack_that_cannot_be_called_is_refused_before_the_event_is_sent() -
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-async def test_event_whose_handler_returns_no_ack_stays_unacknowledged(is_async: bool) -> None:
+async def test_event_is_not_acked_when_its_handler_returns_no_ack(is_async: bool) -> None:
     io = SocketServer()
 
     async def later(socket: Socket) -> Any:
@@ -250,7 +248,7 @@ async def test_event_whose_handler_returns_no_ack_stays_unacknowledged(is_async:
     [([NO_ACK, "a"], "a"), (["a", NO_ACK], "a"), ([NO_ACK, None], None), ([None, NO_ACK], None)],
     ids=str,
 )
-async def test_event_is_acknowledged_when_one_of_its_handlers_answers(
+async def test_event_is_acked_when_one_of_its_handlers_returns_a_value(
     results: list[Any], answer: Any
 ) -> None:
     io = SocketServer()
@@ -261,7 +259,7 @@ async def test_event_is_acknowledged_when_one_of_its_handlers_answers(
         assert await client.emit_with_ack("x") == answer
 
 
-async def test_event_stays_unacknowledged_when_all_its_handlers_return_no_ack() -> None:
+async def test_event_is_not_acked_when_all_its_handlers_return_no_ack() -> None:
     io = SocketServer()
     for _ in range(2):
         io.on("x", lambda socket: NO_ACK)

@@ -22,7 +22,7 @@ class PlainHandleClock(FakeClock):
         return Handle()
 
 
-def test_request_is_answered_once_when_the_timer_handle_has_no_time(
+def test_request_receives_one_response_when_the_timer_handle_has_no_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("tests.helpers.client.FakeClock", PlainHandleClock)
