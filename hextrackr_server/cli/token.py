@@ -7,8 +7,8 @@ import os
 
 from hextrackr_server.cli.arguments import Commands
 from hextrackr_server.config import settings
+from hextrackr_server.config.roles import ROLES
 from hextrackr_server.errors import SettingsError
-from hextrackr_server.security.roles import ROLES
 
 #: Longest lifetime of a token: ten years.
 MAXIMUM_HOURS = 87_600
@@ -28,13 +28,20 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a token; return the exit code."""
-    from hextrackr_server.security.principal import TokenAuthority  # noqa: PLC0415 - needs the hub
+    # Imported here, because it needs the dependencies of the hub.
+    from hextrackr_server.security.principal import TokenAuthority, TokenRules  # noqa: PLC0415
 
     if not 0 < options.hours <= MAXIMUM_HOURS:
         raise SettingsError(
             f"--hours must be more than 0 and at most {MAXIMUM_HOURS}, got {options.hours:g}"
         )
-    authority = TokenAuthority(settings.load_secret(os.environ))
+    named = settings.load_some(os.environ, {}, "jwt_issuer", "jwt_audience", "jwt_user_claims")
+    rules = TokenRules(
+        issuer=named["jwt_issuer"],
+        audience=named["jwt_audience"],
+        user_claims=named["jwt_user_claims"],
+    )
+    authority = TokenAuthority(settings.load_secret(os.environ), rules)
     try:
         signed = authority.sign(
             options.user,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from hextrackr_server.config.roles import ROLES
 from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import SettingsError
 
@@ -127,6 +128,26 @@ def parse_list(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
         raise SettingsError(f"{name} must be a list of texts")
     return tuple(part.strip() for part in parts if part.strip())
+
+
+def parse_claims(name: str, value: Any) -> tuple[str, ...]:
+    """Return one or more names of claims."""
+    found = parse_list(name, value)
+    if not found:
+        raise SettingsError(f"{name} must list at least one claim, for example sub, got {value!r}")
+    return found
+
+
+def parse_role_names(name: str, value: Any) -> tuple[str, ...]:
+    """Return further names of roles as texts `name=role`; the name `*` stands for all others."""
+    found = parse_list(name, value)
+    for text in found:
+        other, _, role = text.rpartition("=")
+        if not other or role not in ROLES:
+            raise SettingsError(
+                f"{name} must list name=role with a role of {', '.join(ROLES)}, got {text!r}"
+            )
+    return found
 
 
 def parse_origins(name: str, value: Any) -> tuple[str, ...]:

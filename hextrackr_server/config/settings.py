@@ -73,6 +73,12 @@ class Settings:
     jwt_issuer: str | None = option(parsers.parse_text, None, "JWT_ISSUER")
     jwt_audience: str | None = option(parsers.parse_text, None, "JWT_AUDIENCE")
     jwt_leeway: float = option(parsers.seconds_between(0, 300), 0.0, "JWT_LEEWAY")
+    jwt_user_claims: tuple[str, ...] = option(
+        parsers.parse_claims, ("sub", "userId"), "JWT_USER_CLAIMS"
+    )
+    jwt_max_age: float = option(parsers.seconds_between(0, 3660 * DAY), 0.0, "JWT_MAX_AGE")
+    # further names of roles, in tokens and sessions: name=role
+    role_names: tuple[str, ...] = option(parsers.parse_role_names, ())
 
     # cookies of express-session
     session_secrets: tuple[bytes, ...] = option(

@@ -36,6 +36,9 @@ class SecurityFeature(Feature):
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
             leeway=settings.jwt_leeway,
+            user_claims=settings.jwt_user_claims,
+            max_age=settings.jwt_max_age,
+            role_names=dict(name.rsplit("=", 1) for name in settings.role_names),
         )
         services.authority = TokenAuthority(settings.jwt_secret, rules)
         services.identity = IdentityService(

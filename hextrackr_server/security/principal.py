@@ -7,6 +7,7 @@ are compared with the token, never trusted.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -15,9 +16,12 @@ from typing import Any
 
 import jwt
 
+from hextrackr_server.config.roles import ROLES, role_named
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.rooms import user_room
-from hextrackr_server.security.roles import ROLES
+from hextrackr_server.telemetry import log_setup
+
+logger = logging.getLogger(__name__)
 
 ALGORITHM = "HS256"
 MAXIMUM_TOKEN_LENGTH = 8192
@@ -54,13 +58,21 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
-    """Requirements for tokens; HS256 uses the secret, the other algorithms the public key."""
+    """Requirements for tokens; HS256 uses the secret, the other algorithms the public key.
+
+    The first of `user_claims` that a token has is the user ID. With a `max_age` in seconds, a token
+    is valid for that time from `iat` and needs no `exp`. `role_names` maps further names of roles
+    to ROLES; the name `*` stands for all other names.
+    """
 
     algorithms: tuple[str, ...] = (ALGORITHM,)
     public_key: bytes = b""
     issuer: str | None = None
     audience: str | None = None
     leeway: float = 0.0
+    user_claims: tuple[str, ...] = ("sub", "userId")
+    max_age: float = 0.0
+    role_names: Mapping[str, str] = field(default_factory=dict)
 
 
 class TokenAuthority:
@@ -87,7 +99,7 @@ class TokenAuthority:
             raise ValueError(f"the role must be one of {', '.join(ROLES)}, got {role!r}")
         now = int(time.time())
         claims: dict[str, Any] = {
-            "sub": user_id,
+            self._rules.user_claims[0]: user_id,
             "username": username or user_id,
             "role": role,
             "iat": now,
@@ -115,13 +127,23 @@ class TokenAuthority:
                 issuer=rules.issuer,
                 audience=rules.audience,
                 leeway=rules.leeway,
-                options={"require": ["exp", "sub"]},
+                # jsonwebtoken (npm, 9.0) signs a numeric `sub`, which RFC 7519 forbids.
+                options={"require": [] if rules.max_age else ["exp"], "verify_sub": False},
             )
+            return _principal_of(claims, rules)
         except jwt.ExpiredSignatureError as error:
             raise _unauthorized("Token expired") from error
+        except jwt.MissingRequiredClaimError as error:
+            remedy = _REMEDIES.get(error.claim, _REMEDIES["sub"])
+            raise _unusable(f"the claim {error.claim!r} is missing", remedy) from error
+        except (jwt.InvalidIssuerError, jwt.InvalidAudienceError) as error:
+            name = "iss" if isinstance(error, jwt.InvalidIssuerError) else "aud"
+            raise _unusable(f"the claim {name!r} has another value", _REMEDIES[name]) from error
+        except jwt.ImmatureSignatureError as error:
+            text = "the token is not valid yet ('nbf' or 'iat')"
+            raise _unusable(text, "compare the clocks of both machines") from error
         except (jwt.InvalidTokenError, ValueError) as error:
             raise _unauthorized("Invalid token") from error
-        return _principal_of(claims, rules.leeway)
 
     def from_authorization(self, header: str | None) -> Principal:
         """Return the principal of an `Authorization: Bearer <token>` header."""
@@ -181,30 +203,72 @@ def principal_from(
     return Principal(user_id, name, role, session_id, proven_at, expires_at)
 
 
-def _principal_of(claims: Mapping[str, Any], leeway: float) -> Principal:
-    user_id = claims["sub"]
+def _principal_of(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
+    user_id = _user_id_of(claims, rules)
     username = claims.get("preferred_username", claims.get("username", user_id))
     issued = claims.get("iat")
     principal = principal_from(
         user_id,
         username,
-        _role_of(claims),
+        _role_of(claims, rules),
         proven_at=float(issued) if isinstance(issued, int | float) else 0.0,
-        expires_at=float(claims["exp"]) + leeway,
+        expires_at=_expiry_of(claims, rules),
     )
     if principal is None:
-        raise _unauthorized("Invalid token")
+        raise _unusable("the user ID or the name has an invalid value", _USER_ID_RULE)
     return principal
 
 
-def _role_of(claims: Mapping[str, Any]) -> str:
+def _user_id_of(claims: Mapping[str, Any], rules: TokenRules) -> Any:
+    """Return the user ID; a number becomes a text, as in HexTrackr's sessions."""
+    for name in rules.user_claims:
+        value = claims.get(name)
+        if value is not None:
+            is_number = isinstance(value, int) and not isinstance(value, bool)
+            return str(value) if is_number else value
+    raise jwt.MissingRequiredClaimError(rules.user_claims[0])
+
+
+def _expiry_of(claims: Mapping[str, Any], rules: TokenRules) -> float:
+    """Return the time of expiry; raise ExpiredSignatureError if `max_age` is over."""
+    ends = [float(claims["exp"])] if "exp" in claims else []
+    if rules.max_age:
+        if "iat" not in claims:
+            raise jwt.MissingRequiredClaimError("iat")
+        ends.append(float(claims["iat"]) + rules.max_age)
+    end = min(ends) + rules.leeway
+    if end <= time.time():
+        raise jwt.ExpiredSignatureError
+    return end
+
+
+def _role_of(claims: Mapping[str, Any], rules: TokenRules) -> str:
     """Return the claim `role`, or the highest known role of the claim `roles`, or `user`."""
     if "role" in claims or not isinstance(claims.get("roles"), list):
-        role = claims.get("role", "user")
-        if role not in ROLES:
-            raise _unauthorized("Invalid token")
-        return str(role)
-    return next((role for role in reversed(ROLES) if role in claims["roles"]), "user")
+        role = role_named(claims.get("role", "user"), rules.role_names)
+        if role is None:
+            raise _unusable("the claim 'role' has an unknown value", _REMEDIES["role"])
+        return role
+    found = {role_named(name, rules.role_names) for name in claims["roles"]}
+    return next((role for role in reversed(ROLES) if role in found), "user")
+
+
+_USER_ID_RULE = "a user ID has 1 to 128 letters, digits or . _ @ : + -"
+#: What the operator can do about a claim; for the log.
+_REMEDIES = {
+    "exp": "sign with an expiry (expiresIn), or set HEXTRACKR_JWT_MAX_AGE",
+    "iat": "HEXTRACKR_JWT_MAX_AGE requires the time of issue: do not sign with noTimestamp",
+    "sub": "sign with the user ID, or set HEXTRACKR_JWT_USER_CLAIMS",
+    "iss": "compare it with JWT_ISSUER",
+    "aud": "compare it with JWT_AUDIENCE",
+    "role": "map the role with HEXTRACKR_ROLE_NAMES",
+}
+
+
+def _unusable(problem: str, remedy: str) -> ServiceError:
+    """Log why a correctly signed token is not usable, and return the error for its client."""
+    logger.info("token rejected", extra=log_setup.fields(reason=problem, remedy=remedy))
+    return _unauthorized(f"Invalid token: {problem}")
 
 
 def _unauthorized(message: str) -> ServiceError:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from hextrackr_server.config.roles import ROLES
 from hextrackr_server.errors import HexTrackrError
 from hextrackr_server.security.principal import Principal, principal_from
-from hextrackr_server.security.roles import ROLES
 
 BUSY_SECONDS = 0.25
 MAXIMUM_COOKIE_LENGTH = 1024

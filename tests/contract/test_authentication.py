@@ -125,6 +125,19 @@ async def test_s043_token_is_refused_when_its_algorithm_is_not_listed(start_hub:
         assert (await hub.connect_error(auth={"token": bad}))["message"] == "Invalid token"
 
 
+async def test_s043_s044_token_of_jsonwebtoken_is_accepted_through_settings(
+    start_hub: Any,
+) -> None:
+    """The default claims of jsonwebtoken 9: `userId`, `iat`, no `exp`, a role of its own."""
+    hub: HubHarness = await start_hub(jwt_max_age=60, role_names=("manager=admin",))
+    payload = {"userId": 7, "role": "manager", "iat": int(time.time())}
+    client = await hub.server.connect(auth={"token": jwt.encode(payload, SECRET)})
+    principal = hub.io.sockets[client.id].data["principal"]
+    assert (principal.user_id, principal.role) == ("7", "admin")
+    refusal = await hub.connect_error(auth={"token": jwt.encode({"userId": 7}, SECRET)})
+    assert refusal["message"] == "Invalid token: the claim 'iat' is missing"
+
+
 async def test_s043_socket_is_disconnected_when_its_token_expires(hub: HubHarness) -> None:
     token = hub.token(lifetime=60)
     client = await hub.server.connect(auth={"token": token})

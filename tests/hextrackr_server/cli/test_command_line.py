@@ -20,7 +20,7 @@ from hextrackr_server.cli.api_client import ApiClient, ClientError
 from hextrackr_server.cli.import_command import Progress, report
 from hextrackr_server.cli.serve import _banner, _reason, _warnings
 from hextrackr_server.config import settings
-from hextrackr_server.security.principal import Principal, TokenAuthority
+from hextrackr_server.security.principal import Principal, TokenAuthority, TokenRules
 from tests.hextrackr_server.support import SECRET
 
 STATUS = {
@@ -77,6 +77,17 @@ def test_token_is_signed_with_the_configured_secret(
     assert main(["token", "--user", "7", "--role", "admin", "--username", "alice"]) == 0
     token = capsys.readouterr().out.strip()
     assert TokenAuthority(SECRET).verify(token) == Principal("7", "alice", "admin")
+
+
+def test_token_has_the_claims_that_the_settings_require(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    monkeypatch.setenv("JWT_ISSUER", "hextrackr")
+    monkeypatch.setenv("JWT_USER_CLAIMS", "uid")
+    assert main(["token", "--user", "7"]) == 0
+    rules = TokenRules(issuer="hextrackr", user_claims=("uid",))
+    assert TokenAuthority(SECRET, rules).verify(capsys.readouterr().out.strip()).user_id == "7"
 
 
 def test_token_command_fails_without_a_secret(capsys: pytest.CaptureFixture[str]) -> None:

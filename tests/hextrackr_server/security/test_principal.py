@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 from typing import Any
 
@@ -9,7 +11,7 @@ import jwt
 import pytest
 
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.security.principal import Principal, TokenAuthority
+from hextrackr_server.security.principal import Principal, TokenAuthority, TokenRules
 from tests.hextrackr_server.support import SECRET
 
 authority = TokenAuthority(SECRET)
@@ -56,6 +58,85 @@ def test_foreign_or_invalid_token_is_refused(token: str) -> None:
     with pytest.raises(ServiceError) as refusal:
         authority.verify(token)
     assert refusal.value.code is ErrorCode.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("claims", [{"sub": 7}, {"sub": None, "userId": 7}, {"userId": "8"}])
+def test_user_id_may_be_a_number_or_the_claim_user_id(claims: dict[str, Any]) -> None:
+    # PyJWT signs no numeric `sub`; jsonwebtoken does.
+    token = jwt.api_jws.encode(
+        json.dumps({"sub": "7", "exp": int(time.time()) + 7200} | claims).encode(), SECRET
+    )
+    assert authority.verify(token).user_id == "7"
+
+
+def test_user_id_is_read_from_the_first_configured_claim() -> None:
+    chosen = TokenAuthority(SECRET, TokenRules(user_claims=("email", "sub")))
+    assert chosen.verify(signed(email="a@b.example")).user_id == "a@b.example"
+    assert chosen.verify(signed()).user_id == "7"
+    assert chosen.verify(chosen.sign("9")).user_id == "9"
+
+
+def test_token_without_exp_is_valid_for_the_maximum_age() -> None:
+    now = int(time.time())
+    chosen = TokenAuthority(SECRET, TokenRules(max_age=3600))
+    assert chosen.verify(signed(exp=None, iat=now - 60)).expires_at == now + 3540
+    assert chosen.verify(signed(exp=now + 9, iat=now - 60)).expires_at == now + 9
+    for old in (signed(exp=None, iat=now - 3600), signed(exp=now + 9, iat=now - 3600)):
+        with pytest.raises(ServiceError, match="Token expired"):
+            chosen.verify(old)
+
+
+@pytest.mark.parametrize(
+    ("names", "claims", "role"),
+    [
+        ({"manager": "admin"}, {"role": "manager"}, "admin"),
+        ({"manager": "admin", "*": "user"}, {"role": "viewer"}, "user"),
+        ({"manager": "admin"}, {"role": None, "roles": ["viewer", "manager"]}, "admin"),
+        ({"*": "user"}, {"role": "superadmin"}, "superadmin"),
+    ],
+)
+def test_other_names_of_roles_are_mapped(
+    names: dict[str, str], claims: dict[str, Any], role: str
+) -> None:
+    chosen = TokenAuthority(SECRET, TokenRules(role_names=names))
+    assert chosen.verify(signed(**claims)).role == role
+
+
+@pytest.mark.parametrize(
+    ("rules", "claims", "problem", "remedy"),
+    [
+        (TokenRules(), {"exp": None}, "the claim 'exp' is missing", "HEXTRACKR_JWT_MAX_AGE"),
+        (TokenRules(), {"sub": None}, "the claim 'sub' is missing", "HEXTRACKR_JWT_USER_CLAIMS"),
+        (TokenRules(user_claims=("uid",)), {}, "the claim 'uid' is missing", "JWT_USER_CLAIMS"),
+        (TokenRules(max_age=60), {"exp": None}, "the claim 'iat' is missing", "noTimestamp"),
+        (TokenRules(), {"role": "manager"}, "the claim 'role' has an unknown", "ROLE_NAMES"),
+        (TokenRules(issuer="a"), {"iss": "b"}, "the claim 'iss' has another value", "JWT_ISSUER"),
+        (TokenRules(issuer="a"), {}, "the claim 'iss' is missing", "JWT_ISSUER"),
+        (TokenRules(), {"aud": "b"}, "the claim 'aud' has another value", "JWT_AUDIENCE"),
+        (TokenRules(), {"nbf": 2**40}, "the token is not valid yet", "clocks"),
+        (TokenRules(), {"sub": "a b"}, "the user ID or the name has an invalid", "1 to 128"),
+    ],
+)
+def test_refusal_names_the_claim_in_the_response_and_the_remedy_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+    rules: TokenRules,
+    claims: dict[str, Any],
+    problem: str,
+    remedy: str,
+) -> None:
+    caplog.set_level(logging.INFO)
+    with pytest.raises(ServiceError, match=problem):
+        TokenAuthority(SECRET, rules).verify(signed(**claims))
+    (record,) = caplog.records
+    assert problem in record.__dict__["fields"]["reason"]
+    assert remedy in record.__dict__["fields"]["remedy"]
+
+
+def test_claims_of_a_forged_token_are_not_named(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with pytest.raises(ServiceError, match=r"^Invalid token$"):
+        authority.verify(signed(secret=b"x" * 32, exp=None))
+    assert not caplog.records
 
 
 def test_expired_token_is_refused_with_its_reason() -> None:
