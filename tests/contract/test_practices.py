@@ -91,11 +91,9 @@ async def test_s137_state_of_disconnected_clients_is_released(hub: HubHarness) -
         client = await hub.client(str(number))
         await client.emit_with_ack("start-editing", "ticket", number)
         client.disconnect()
-    await settle()
     application = hub.application
-    assert not hub.io.sockets
+    await hub.wait_until(lambda: not hub.io.sockets and not len(application.services.editing))
     assert not hub.io.main.adapter.rooms()
-    assert len(application.services.editing) == 0
     assert not application.services.authenticator._ends
     assert not application.context.limiter._open
 
