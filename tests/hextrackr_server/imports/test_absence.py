@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, literal, select, update
 
+from hextrackr_server.storage.schema import UNSOURCED, meta, vulnerabilities_current
 from tests.hextrackr_server.support import Workbench
 
 NESSUS = ("Plugin ID", "CVE", "Risk", "Host", "Protocol", "Port", "Name")
@@ -117,6 +119,21 @@ def test_format_with_states_resolves_by_its_rows_only(workbench: Workbench) -> N
         "reported_fixed",
         None,
     ]
+
+
+def test_finding_without_a_source_is_adopted_and_counted(workbench: Workbench) -> None:
+    scan(workbench, [*host_rows("192.0.2.1", 1, 2), nessus_row("h.example.test", "3")])
+    with workbench.database.writing() as connection:
+        connection.execute(insert(meta).values(name=UNSOURCED, value="4"))
+        key = literal("plugin:") + vulnerabilities_current.c.plugin_id + "|host:h|vendor:Other"
+        connection.execute(update(vulnerabilities_current).values(source=None, unique_key=key))
+    first = scan(workbench, [*host_rows("192.0.2.1", 1), nessus_row("h.example.test", "3")])
+    assert (first["adopted"], first["inserted"], first["withoutSource"]) == (3, 0, 1)
+    last = scan(workbench, host_rows("192.0.2.1", 1, 2))
+    assert (last["adopted"], last["inserted"], last["withoutSource"]) == (1, 0, 0)
+    with workbench.database.reading() as connection:
+        assert connection.scalar(select(meta.c.value).where(meta.c.name == UNSOURCED)) is None
+    assert len(workbench.findings()) == 4
 
 
 # -- confirmation

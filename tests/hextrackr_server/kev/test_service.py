@@ -148,7 +148,8 @@ async def test_open_finding_that_becomes_known_exploited_is_published_once(
 
 async def test_resolved_finding_is_not_published(harness: KevHarness) -> None:
     harness.bench.import_rows([finding_row(), finding_row(cve="CVE-2024-2000")])
-    harness.bench.import_rows([finding_row(cve="CVE-2024-2000")])
+    rows = [finding_row(cve="CVE-2024-2000")]
+    harness.bench.import_rows(rows, scope="vendor", confirm=True)
     await harness.kev.sync(body=feed(item("CVE-2024-1000")))
     assert harness.sent.payloads("vulnerability-change") == []
     assert (await harness.kev.status())["matchedCount"] == 0

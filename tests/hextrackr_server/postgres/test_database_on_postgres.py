@@ -38,14 +38,15 @@ def test_database_of_the_first_version_is_migrated(empty_postgres: str) -> None:
                       "kev_history", "sync_metadata", "tickets", "maintenance_windows",
                       "user_notifications"):  # fmt: skip
             connection.execute(text(f"DROP TABLE {table}"))
-        connection.execute(
-            text("ALTER TABLE vulnerabilities_current DROP COLUMN changed_import_id")
-        )
+        for column in ("changed_import_id", "source", "host_key"):
+            connection.execute(text(f"ALTER TABLE vulnerabilities_current DROP COLUMN {column}"))
     database.close()
     database = Database(empty_postgres)
     assert version_of(database) == str(1 + len(MIGRATIONS))
     with database.reading() as connection:
-        connection.execute(text("SELECT changed_import_id FROM vulnerabilities_current"))
+        connection.execute(
+            text("SELECT changed_import_id, source, host_key FROM vulnerabilities_current")
+        )
         connection.execute(text("SELECT * FROM kev_history"))
         connection.execute(text("SELECT * FROM maintenance_windows, user_notifications"))
     database.close()
