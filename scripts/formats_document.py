@@ -49,9 +49,12 @@ needs a database. This page is generated from the format profiles by `scripts/fo
 ## A mapping for another CSV file
 
 `--mapping FILE.toml` reads a CSV file that has no known format. The keys of `[columns]` are
-the fields of the tables below; each lists header texts in order of preference.
+the fields of the tables below; each lists header texts in order of preference. `id` is the source
+that the findings are stored with, and the tool whose plugin IDs they have, unless `ids` names
+another one. `resolve = "hosts"` declares that a file lists all findings of its hosts.
 
 ```toml
+id = "our_scanner"
 title = "Our own scanner"
 date_order = "dmy" # 05/06/2030 is the fifth of June
 

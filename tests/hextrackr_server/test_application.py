@@ -261,6 +261,10 @@ async def test_invalid_import_id_is_refused(site: Site, number: Any) -> None:
         ({"source": "inline", "filename": "x.csv", "rows": [{}, 5]}, "rows[1]"),
         ({"source": "inline", "filename": "x.csv", "rows": [{"cve": ["x"]}]}, "rows[0]"),
         ({"source": "inline", "filename": "x.csv", "rows": [{"cve": "CVE-2024-1000"}]}, "header"),
+        ({"source": "inline", "filename": "x.csv", "csv": "x", "confirm": "yes"}, "confirm"),
+        ({"source": "inline", "filename": "x.csv", "csv": "x", "mapping": "["}, "mapping"),
+        ({"source": "inline", "filename": "x", "csv": "x", "mapping": 'id = "nessus"'}, "mapping"),
+        ({"source": "inline", "filename": "x", "csv": "x", "mapping": " " * 66_000}, "mapping"),
         ({"source": "inline", "filename": 5, "csv": ""}, "filename"),
         ({"source": "inline", "filename": "x.csv", "csv": "", "scanDate": "soon"}, "scanDate"),
     ],
@@ -344,6 +348,57 @@ async def test_import_command_prints_the_missing_columns_of_an_unrelated_file(
     error = capsys.readouterr().err
     assert "no known format has these columns (row 1): 'Location', 'Devices'" in error
     assert "header: lacks 'definition.id'" in error
+
+
+async def test_import_command_sends_a_mapping(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, mapping = site.directory / 'ours "1".csv', site.directory / "ours.toml"
+    file.write_text("Machine,Check,Level\nh-1,77,p1\n")
+    mapping.write_text(
+        'id = "ours"\n[columns]\nhost = ["Machine"]\nplugin_id = ["Check"]\n'
+        'severity = ["Level"]\n[severities]\np1 = "Critical"\n# ' + "x" * 10_000
+    )
+    arguments = ["import", str(file), "--url", site.url, "--token", site.token()]
+    arguments += ["--mapping", str(mapping), "--yes", "--scan-date", "2030-01-02"]
+    assert await asyncio.to_thread(command_line.main, arguments) == 0
+    output = capsys.readouterr().out
+    assert "format     ours" in output
+    assert "scan date  2030-01-02" in output
+    assert site.findings() == 1
+    mapping.write_text('[columns]\nhots = ["Machine"]\n')
+    assert await asyncio.to_thread(command_line.main, arguments) == 1
+    assert "unknown field 'hots': did you mean 'host'?" in capsys.readouterr().err
+
+
+async def test_import_command_imports_a_cut_file_on_request(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = site.directory / "cut.csv"
+    file.write_text('hostname,cve,severity\nh-1,CVE-2030-1001,High\nh-2,"CVE-2030')
+    arguments = ["import", str(file), "--url", site.url, "--token", site.token()]
+    assert await asyncio.to_thread(command_line.main, arguments) == 1
+    assert "the file is incomplete: the quote that opens in row 3" in capsys.readouterr().err
+    assert site.findings() == 0
+    assert await asyncio.to_thread(command_line.main, [*arguments, "--allow-partial"]) == 0
+    assert capsys.readouterr().out.startswith("WARNING: the file is incomplete")
+    assert site.findings() == 1
+
+
+async def test_socket_import_accepts_all_options(site: Site) -> None:
+    payload = {
+        "source": "inline",
+        "filename": "x.csv",
+        "csv": "Machine,Check\nh-1,77\nh-2,7",
+        "scope": "full",
+        "confirm": True,
+        "allowPartial": True,
+        "mapping": '[columns]\nhost = ["Machine"]\nplugin_id = ["Check"]',
+    }
+    async with site.client() as client:
+        assert (await client.emit_with_ack("start-import", payload))["success"]
+        summary = (await client.receive_event("import-finished"))["summary"]
+        assert (summary["profile"], summary["scope"], summary["inserted"]) == ("mapping", "full", 2)
 
 
 async def test_import_command_reports_an_invalid_token(

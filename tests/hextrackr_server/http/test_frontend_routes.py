@@ -95,6 +95,15 @@ async def test_too_large_cancel_is_refused(front_end: FrontEnd) -> None:
     body(await front_end.cancel(b"x" * 20_000), 413)
 
 
+@pytest.mark.parametrize("name", ["confirm", "allowPartial"])
+async def test_switch_is_true_or_false(front_end: FrontEnd, name: str) -> None:
+    refused = body(await front_end.upload(**{name: "maybe"}), 400)
+    assert refused["fields"] == [{"path": name, "message": "must be true or false"}]
+    assert list((front_end.harness.bench.directory / "uploads").iterdir()) == []
+    answer = body(await front_end.upload(**{name: "true"}), 200)
+    assert (await front_end.harness.ended(answer["importId"]))["status"] == "completed"
+
+
 async def test_unknown_scope_is_refused_with_its_field(front_end: FrontEnd) -> None:
     assert body(await front_end.upload(scope="all"), 400)["fields"][0]["path"] == "scope"
 
