@@ -33,11 +33,13 @@ from engineio_core.callbacks import (
 )
 from engineio_core.clock import Clock, check_clock
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.jsonp import encode_script, function_name
 from engineio_core.codec.payload import encode_payload
 from engineio_core.errors import CloseReason, HandshakeRefusedError
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import (
+    JAVASCRIPT,
     JSON,
     NO_STORE,
     TEXT_HTML,
@@ -266,17 +268,24 @@ class BaseEngine:
             return
         request = exchange.request
         context = self._session_context()
-        transport = PollingTransport(context, self._decorate)
+        function = None
+        if self.options.jsonp and "j" in request.query:
+            function = function_name(request.query["j"])
+        transport = PollingTransport(context, self._decorate, function)
         session = transport.session = Session(sid, request, transport, context)
         packets = [EncodedPacket(handshake.encode_open(sid, "polling", self.options))]
         if self.options.initial_packet is not None:
             packets.append(EncodedPacket.message(self.options.initial_packet))
-        headers: list[tuple[str, str]] = [TEXT_PLAIN, NO_STORE]
+        body = encode_payload(packets)
+        if function is not None:
+            body = encode_script(function, body)
+        kind = TEXT_PLAIN if function is None else JAVASCRIPT
+        headers: list[tuple[str, str]] = [kind, NO_STORE]
         if self.options.cookie is not None:
             headers.append(("Set-Cookie", handshake.encode_cookie(self.options.cookie, sid)))
         disable_xss_filter(request, headers)
         self._decorate(request, headers)
-        exchange.respond(HttpResponse(200, encode_payload(packets), headers))
+        exchange.respond(HttpResponse(200, body, headers))
         self._register(session)
 
     def _open_websocket(self, exchange: Exchange, sid: str) -> None:

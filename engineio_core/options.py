@@ -330,6 +330,10 @@ class EngineOptions:
     allow_eio3: bool = False
     """Must be False: protocol revision 3 is not implemented."""
 
+    jsonp: bool = False
+    """Whether a handshake with the query parameter `j` opens a JSONP session: polling by script
+    elements, for browsers without CORS. Pages of any origin can then read the session."""
+
     generate_id: GenerateId | None = None
     """Function that returns the sid of a new session, plain or a coroutine function. A sid must be
     unique, secret, and consist of `[A-Za-z0-9_-]`."""
@@ -383,7 +387,7 @@ class EngineOptions:
             raise ValueError(
                 f'path must not contain "?" or "#", got {path!r}: clients send the query themselves'
             )
-        for name in ("add_trailing_slash", "allow_upgrades"):
+        for name in ("add_trailing_slash", "allow_upgrades", "jsonp"):
             check_bool(name, getattr(self, name))
         for name in _DURATIONS:
             seconds = getattr(self, name)

@@ -11,7 +11,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from engineio_core.http.compression import Encoding, compress, negotiate_encoding
+from engineio_core.http.compression import (
+    Encoding,
+    compress,
+    file_encodings,
+    negotiate_encoding,
+)
 from engineio_core.http.cors import CorsPolicy
 from engineio_core.http.message import HttpResponse
 
@@ -94,7 +99,8 @@ class ClientFiles:
             exchange.respond(HttpResponse(304, b"", headers))
             return True
         headers.append(("Content-Type", f"{kind}; charset=utf-8"))
-        encoding = negotiate_encoding(request.headers.get("accept-encoding", ""))
+        accepted = request.headers.get("accept-encoding", "")
+        encoding = negotiate_encoding(accepted, file_encodings())
         if encoding is not None:
             headers.append(("Content-Encoding", encoding))
         exchange.respond(HttpResponse(200, file.encoded(encoding), headers))

@@ -51,6 +51,7 @@ class Keywords(TypedDict, total=False):
     allow_request: AllowRequest | None
     initial_packet: str | bytes | None
     allow_eio3: bool
+    jsonp: bool
     generate_id: GenerateId | None
     max_outbox_size: int
     slow_consumer_timeout: float

@@ -1,24 +1,47 @@
-"""Content encoding: negotiation by Accept-Encoding, and compression with gzip or deflate."""
+"""Content encoding: negotiation by Accept-Encoding, and compression.
+
+Brotli needs the package `brotli`, which is optional.
+"""
 
 from __future__ import annotations
 
 import gzip
+import importlib
 import zlib
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Any, Final, Literal
 
-Encoding = Literal["gzip", "deflate"]
+Encoding = Literal["br", "gzip", "deflate"]
 _SUPPORTED: Final[tuple[Encoding, ...]] = ("gzip", "deflate")
+_WITH_BROTLI: Final[tuple[Encoding, ...]] = ("br", "gzip", "deflate")
 
 
-def negotiate_encoding(accepted: str) -> Encoding | None:
-    """Return the supported encoding with the highest weight; the first of equal weights."""
+def find_brotli() -> Any:
+    """Return the package `brotli`; None if it is not installed."""
+    try:
+        return importlib.import_module("brotli")
+    except ImportError:
+        return None
+
+
+def file_encodings() -> tuple[Encoding, ...]:
+    """Return the encodings of files, which are compressed once; the best one comes first."""
+    return _SUPPORTED if find_brotli() is None else _WITH_BROTLI
+
+
+def negotiate_encoding(
+    accepted: str, supported: Sequence[Encoding] = _SUPPORTED
+) -> Encoding | None:
+    """Return the supported encoding with the highest weight: of equal ones brotli or the first."""
     best: Encoding | None = None
     best_weight = 0.0
     for item in accepted[:256].split(","):
         name, _, parameter = item.strip().partition(";")
         weight = _weight(parameter)
-        for encoding in _SUPPORTED:
-            if name.strip().lower() in {encoding, "*"} and weight > best_weight:
+        for encoding in supported:
+            if name.strip().lower() not in {encoding, "*"} or weight == 0:
+                continue
+            if weight > best_weight or (weight == best_weight and encoding == "br"):
                 best, best_weight = encoding, weight
     return best
 
@@ -35,4 +58,7 @@ def _weight(parameter: str) -> float:
 
 def compress(body: bytes, encoding: Encoding, level: int) -> bytes:
     """Return the compressed body; "deflate" is the zlib format (RFC 9110, section 8.4.1.2)."""
+    if encoding == "br":
+        compressed: bytes = find_brotli().compress(body, quality=level)
+        return compressed
     return gzip.compress(body, level, mtime=0) if encoding == "gzip" else zlib.compress(body, level)

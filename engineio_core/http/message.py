@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from engineio_core.http.grammar import is_field_value, is_target, is_token
 
 TEXT_PLAIN: Final = ("Content-Type", "text/plain; charset=UTF-8")
+JAVASCRIPT: Final = ("Content-Type", "text/javascript; charset=UTF-8")
 TEXT_HTML: Final = ("Content-Type", "text/html")
 JSON: Final = ("Content-Type", "application/json")
 # The header name is written as Node's server writes it.

@@ -14,10 +14,18 @@ from typing import TYPE_CHECKING, Final, final
 
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
+from engineio_core.codec.jsonp import decode_form, encode_script
 from engineio_core.codec.payload import decode_payload, encode_payload
 from engineio_core.errors import CloseReason, ProtocolError
 from engineio_core.http.compression import compress, negotiate_encoding
-from engineio_core.http.message import NO_STORE, TEXT_HTML, TEXT_PLAIN, HttpResponse, Responder
+from engineio_core.http.message import (
+    JAVASCRIPT,
+    NO_STORE,
+    TEXT_HTML,
+    TEXT_PLAIN,
+    HttpResponse,
+    Responder,
+)
 from engineio_core.session_state import SessionState, UpgradeState
 
 if TYPE_CHECKING:
@@ -43,7 +51,7 @@ class PollingTransport:
 
     __slots__ = (
         "_closed", "_context", "_decorate", "_held_post", "_is_reading_paused", "_poll", "_post",
-        "_posted", "_undelivered", "_wake_planned", "session",
+        "_posted", "_script_function", "_undelivered", "_wake_planned", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -55,9 +63,12 @@ class PollingTransport:
         self,
         context: TransportContext,
         decorate: Callable[[HttpRequest, list[tuple[str, str]]], None],
+        script_function: str | None = None,
     ) -> None:
+        """Create the transport; with `script_function`, polls and POSTs have the form of JSONP."""
         self._context = context
         self._decorate = decorate
+        self._script_function = script_function
         self._poll: Responder | None = None
         self._post: Responder | None = None
         self._posted = 0  # bytes of the complete long POSTs
@@ -114,6 +125,12 @@ class PollingTransport:
         assert responder is not None, "a body completes once"
         if len(body) > LONG_BODY:
             self._posted += len(body)
+        if self._script_function is not None:
+            try:
+                body = decode_form(body)
+            except ProtocolError as error:
+                self._break_off(error, responder)
+                return
         self._deliver_all(responder, decode_payload(body))
 
     def _deliver_all(self, responder: Responder, payload: Iterator[str | bytes]) -> None:
@@ -149,7 +166,8 @@ class PollingTransport:
                 self.session._receive_text(packet.encode())
                 if poll is not None:
                     # Engine.IO v4: the pending GET gets a noop packet, not a close packet.
-                    self._respond(poll, NOOP_PACKET.payload, TEXT_PLAIN)
+                    self._poll = poll
+                    self._answer_poll([NOOP_PACKET])
             else:
                 self.session._receive_text(packet.encode())
         except ProtocolError:
@@ -267,7 +285,10 @@ class PollingTransport:
         poll, self._poll = self._poll, None
         if poll is not None:
             wants_compression = any(packet.compress for packet in taken)
-            self._respond(poll, encode_payload(taken), TEXT_PLAIN, wants_compression)
+            body, kind = encode_payload(taken), TEXT_PLAIN
+            if self._script_function is not None:
+                body, kind = encode_script(self._script_function, body), JAVASCRIPT
+            self._respond(poll, body, kind, wants_compression)
 
     def _respond(
         self,

@@ -72,7 +72,7 @@ def test_bundle_is_not_sent_again_when_its_etag_matches(tag: str) -> None:
 
 @pytest.mark.parametrize(
     ("accepted", "encoding"),
-    [("gzip", "gzip"), ("gzip, br, deflate", "gzip"), ("deflate", "deflate"), ("br", None)],
+    [("gzip", "gzip"), ("gzip, deflate", "gzip"), ("deflate", "deflate"), ("compress", None)],
 )
 def test_bundle_is_compressed_with_an_encoding_that_the_client_accepts(
     accepted: str, encoding: str | None
