@@ -194,7 +194,10 @@ class BaseEngine:
         """Route one request to a file, to the admission, or to the mounted application."""
         request = exchange.request
         path = request.path
-        if path == self._bare_path or path.startswith(self._path):
+        if path == "*":
+            # RFC 9110, section 9.3.7: a test of the server's capabilities.
+            exchange.respond(HttpResponse(204, b"", [("Allow", "GET, HEAD, POST, OPTIONS")]))
+        elif path == self._bare_path or path.startswith(self._path):
             if self._files is not None and self._files(exchange):
                 return
             self._admission.admit(exchange)

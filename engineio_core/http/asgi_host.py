@@ -24,6 +24,9 @@ AsgiApp: TypeAlias = Callable[
     [Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
 ]
 
+# From 2.4 on, Starlette notices a disconnect only when it sends: an idle stream of events would
+# outlive its client. With 2.3 it awaits `http.disconnect` as well.
+SPEC_VERSION: Final = "2.3"
 MAX_BODY_QUEUE: Final = 256 * 1024  # bytes of a body that are queued for the application
 LIFESPAN_TIMEOUT: Final = 60.0  # seconds for the startup of the application, and for its shutdown
 
@@ -74,7 +77,7 @@ class _Cycle:
 
     __slots__ = (
         "_body", "_chunks", "_exchange", "_has_started", "_head", "_is_complete", "_is_end_sent",
-        "_queued", "_state", "_wakeup", "_writable",
+        "_is_reading", "_queued", "_state", "_wakeup", "_writable",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, state: dict[str, Any]) -> None:
@@ -83,6 +86,7 @@ class _Cycle:
         # Body of the request
         self._chunks: deque[bytes] = deque()
         self._queued = 0
+        self._is_reading = False
         self._is_complete = False
         self._is_end_sent = False
         self._wakeup = asyncio.Event()
@@ -97,7 +101,6 @@ class _Cycle:
         exchange = self._exchange
         exchange.on_abort = self._client_left
         exchange.on_writable = self._writable_changed
-        exchange.stream_body(self)
         try:
             await app(self._scope(), self.receive, self.send)
         except Exception:
@@ -127,19 +130,20 @@ class _Cycle:
         request = self._exchange.request
         return {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "http_version": "1.1",
+            "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
+            "http_version": "1.0" if self._exchange.is_http10 else "1.1",
             "method": request.method,
             "scheme": "https" if request.secure else "http",
             "path": unquote(request.path),
             "raw_path": request.path.encode("latin-1"),
             "query_string": request.query_string.encode("latin-1"),
             "root_path": "",
-            "headers": [
+            "headers": self._exchange.raw_headers
+            or [
                 (name.encode("ascii"), value.encode("latin-1"))
                 for name, value in request.headers.items()
             ],
-            "client": (request.remote_address, 0),
+            "client": (request.remote_address, request.remote_port),
             "server": None,
             "state": self._state.copy(),
         }
@@ -164,6 +168,10 @@ class _Cycle:
     async def receive(self) -> Message:
         """Return the next piece of the body, or `http.disconnect`."""
         exchange = self._exchange
+        if not self._is_reading:
+            # Not before: the client may wait for 100 Continue, and the application may refuse.
+            self._is_reading = True
+            exchange.stream_body(self)
         while exchange.is_open and not self._chunks and not self._has_end():
             self._wakeup.clear()
             await self._wakeup.wait()

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from typing import Any, Final, Protocol, cast, final
 
 import h11
 
 from engineio_core.clock import Clock
+from engineio_core.http.chunked import ChunkedReader
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.fast_head import read_head
 from engineio_core.http.message import (
@@ -45,6 +47,12 @@ logger = logging.getLogger("engineio_core")
 LINGER: Final = 2.0  # seconds in which a client can read the response to a refused upload
 
 
+# RFC 9112, section 2.2: a server SHOULD ignore at least one empty line before the request line; old
+# clients send one after the body of a POST.
+_EMPTY_LINES: Final = re.compile(rb"(?:\r?\n)*")
+_LAST_LINE_END: Final = ord("\r")  # the request line begins with a higher byte
+
+
 class Router(Protocol):
     """The engine, as a connection sees it."""
 
@@ -67,10 +75,10 @@ class HttpConnection(asyncio.Protocol):
     # `state` describes the life of the connection. The flags describe flow control, which is
     # independent of the state, and prevent recursion of `_advance`.
     __slots__ = (
-        "_body", "_body_began", "_body_size", "_checked", "_clock", "_connections", "_deadline",
-        "_discarded", "_exchange", "_held", "_is_advancing", "_is_body_paused", "_is_tcp_paused",
-        "_is_writing_paused", "_parser", "_router", "_timer", "_timer_due", "_unread", "peer",
-        "secure", "state", "tcp",
+        "_awaits_continue", "_body", "_body_began", "_body_size", "_checked", "_chunks", "_clock",
+        "_connections", "_deadline", "_discarded", "_exchange", "_held", "_is_advancing",
+        "_is_body_paused", "_is_tcp_paused", "_is_writing_paused", "_parser", "_router", "_timer",
+        "_timer_due", "_unread", "peer", "peer_port", "secure", "state", "tcp",
     )  # fmt: skip
 
     tcp: asyncio.Transport
@@ -82,11 +90,14 @@ class HttpConnection(asyncio.Protocol):
         self._clock = clock
         self._connections = connections
         self.peer = ""
+        self.peer_port = 0
         self.secure = False
         # Reading
         self._parser: h11.Connection | None = None  # set while h11 reads the request
         self._unread = b""  # bytes that neither reader has taken
         self._body: bytes | None = None  # of a fast request, until a reader takes it
+        self._chunks: ChunkedReader | None = None  # set while it reads a chunked body
+        self._awaits_continue = False  # the client sends its body after 100 Continue
         self._exchange: Exchange | None = None  # set in the states BODY and RESPONDING
         self._held = 0  # bytes of the next event that are buffered, here or in the parser
         self._checked = 0  # bytes of a head that `_is_ambiguous` has checked
@@ -113,7 +124,7 @@ class HttpConnection(asyncio.Protocol):
         """Wait for the first request head."""
         self.tcp = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if isinstance(peer, tuple) else "unix"
+        self.peer, self.peer_port = peer[:2] if isinstance(peer, tuple) else ("unix", 0)
         if ":" in self.peer:
             self.peer = plain_address(self.peer)
         self.secure = transport.get_extra_info("sslcontext") is not None
@@ -124,11 +135,17 @@ class HttpConnection(asyncio.Protocol):
         """Read bytes; no exception leaves this method."""
         state = self.state
         if state is IDLE:
+            if data[0] <= _LAST_LINE_END:
+                data = _skip_empty_lines(data)
+                if not data:
+                    return
             self.state = HEAD
         elif self._is_ending():
             return
         self._held += len(data)
-        if self._parser is None:
+        if self._chunks is not None:
+            self._chunks.feed(data)
+        elif self._parser is None:
             self._unread = self._unread + data if self._unread else data
         else:
             try:
@@ -195,12 +212,18 @@ class HttpConnection(asyncio.Protocol):
         if exchange is None:
             if self.state is not HEAD or self._is_writing_paused:
                 return False
+            if self._parser is None:
+                if self._unread and self._unread[0] <= _LAST_LINE_END:
+                    self._unread = _skip_empty_lines(self._unread)
+                    self._held = len(self._unread)
+                if len(self._unread) < 2 and self._unread in {b"", b"\r"}:
+                    return False
             return self._begin_fast() or self._begin_slowly()
         if self.state is RESPONDING:
             return exchange.state is FINISHED and self._end_exchange(exchange)
         if self._is_body_paused:
             return False
-        if exchange.reader is None and exchange.state is WAITING:
+        if exchange.reader is None and exchange.is_open:
             return False
         return self._read_body(exchange)
 
@@ -219,10 +242,12 @@ class HttpConnection(asyncio.Protocol):
         self._unread = data[stop:]
         self._held = len(self._unread)
         self._body_size = 0
-        self._body = data[end:stop] if "content-length" in headers else None
+        self._body = data[end:stop] if length else None
         keep_alive = "close" not in headers.get("connection", "").lower()
         self._deadline = math.inf
-        self._begin_exchange(method, target, headers, keep_alive=keep_alive, is_http10=False)
+        self._begin_exchange(
+            method, target, headers, keep_alive=keep_alive, is_http10=False, has_body=length > 0
+        )
         return True
 
     def _begin_slowly(self) -> bool:
@@ -266,11 +291,27 @@ class HttpConnection(asyncio.Protocol):
         keep_alive = not is_http10 and "close" not in headers.get("connection", "").lower()
         method, target = event.method.decode("ascii"), event.target.decode("latin-1")
         self._held = 0
-        if "content-length" in headers or "transfer-encoding" in headers:
-            self._await_body()
-        else:
-            self._deadline = math.inf
-        self._begin_exchange(method, target, headers, keep_alive=keep_alive, is_http10=is_http10)
+        self._body_size = 0
+        self._deadline = math.inf
+        # RFC 9112, section 6.3: a length of 0 is a request without a body.
+        has_body = int(headers.get("content-length", "0")) > 0 or "transfer-encoding" in headers
+        self._awaits_continue = (
+            has_body and not is_http10 and headers.get("expect", "").lower() == "100-continue"
+        )
+        if "transfer-encoding" in headers:
+            self._chunks = ChunkedReader()
+            if self._parser is not None:
+                self._chunks.feed(self._parser.trailing_data[0])
+            self._parser = None
+        self._begin_exchange(
+            method,
+            target,
+            headers,
+            keep_alive=keep_alive,
+            is_http10=is_http10,
+            has_body=has_body,
+            raw_headers=list(event.headers) if len(headers) < len(event.headers) else None,
+        )
 
     def _begin_exchange(
         self,
@@ -280,22 +321,29 @@ class HttpConnection(asyncio.Protocol):
         *,
         keep_alive: bool,
         is_http10: bool,
+        has_body: bool,
+        raw_headers: list[tuple[bytes, bytes]] | None = None,
     ) -> None:
+        if target == "*" and method != "OPTIONS":
+            # RFC 9112, section 3.2.4
+            raise h11.RemoteProtocolError("the request target * is for OPTIONS only")
         try:
             request = HttpRequest(
                 method,
                 target,
                 headers,
                 remote_address=self.peer,
+                remote_port=self.peer_port,
                 secure=self.secure,
             )
         except InvalidTargetError as error:
             raise h11.RemoteProtocolError(str(error)) from None
         self._router._proxies.apply(request)
         exchange = self._exchange = Exchange(self, request, keep_alive, is_http10=is_http10)
+        exchange.raw_headers = raw_headers
         self._checked = self._discarded = 0
         self._is_body_paused = False
-        if "content-length" in headers or "transfer-encoding" in headers:
+        if has_body:
             self.state = BODY
         else:
             self.state = RESPONDING
@@ -304,8 +352,7 @@ class HttpConnection(asyncio.Protocol):
     def _read_body(self, exchange: Exchange) -> bool:
         """Read a piece of the body; return whether another event may follow."""
         reader = exchange.reader if exchange.is_open else None
-        parser = self._parser
-        if parser is None:
+        if self._parser is None and self._chunks is None:
             body, self._body = self._body, None
             self.state = RESPONDING
             if reader is not None:
@@ -313,33 +360,44 @@ class HttpConnection(asyncio.Protocol):
                     reader.body_data(body)
                 reader.body_complete()
             return True
-        event = parser.next_event()
-        if isinstance(event, h11.Data):
+        piece = self._next_piece()
+        if piece:
             self._held = 0
+            self._awaits_continue = False
             if reader is not None:
-                self._expect_body(len(event.data))
-                reader.body_data(bytes(event.data))
+                self._expect_body(len(piece))
+                reader.body_data(piece)
                 return True
-            self._discarded += len(event.data)
+            self._discarded += len(piece)
             if self._discarded <= self._router.options.max_http_buffer_size:
                 return True
             self._linger()
             return False
-        if isinstance(event, h11.EndOfMessage):
+        if piece is not None:
             self.state = RESPONDING
+            self._awaits_continue = False
             self._deadline = math.inf
             if reader is not None:
                 reader.body_complete()
             return True
-        if parser.they_are_waiting_for_100_continue and exchange.state is WAITING:
+        if self._awaits_continue and exchange.state is WAITING:
+            self._awaits_continue = False
             self.tcp.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            parser.send(h11.InformationalResponse(status_code=100, headers=[]))
         return False
+
+    def _next_piece(self) -> bytes | None:
+        """Return the next bytes of the body, b"" at its end, or None if more bytes are needed."""
+        if self._chunks is not None:
+            return self._chunks.next_piece()
+        assert self._parser is not None, "a body has a reader"
+        event = self._parser.next_event()
+        if isinstance(event, h11.Data):
+            return bytes(event.data)
+        return b"" if isinstance(event, h11.EndOfMessage) else None
 
     def _await_body(self) -> None:
         """Start to measure the rate of a body."""
-        self._body_began = self._clock.time()
-        self._body_size = 0
+        self._body_began = self._clock.time() - self._body_size / MIN_BODY_RATE
         self._set_deadline(self._router.options.body_timeout)
 
     def _expect_body(self, size: int) -> None:
@@ -367,8 +425,8 @@ class HttpConnection(asyncio.Protocol):
 
     def read_body(self) -> None:
         """Read the body for the reader of the exchange."""
-        if self._is_body_paused:
-            self._is_body_paused = False
+        self._is_body_paused = False
+        if self.state is BODY and self._body is None and self._deadline == math.inf:
             self._await_body()
         self._resume_tcp()
         self._advance()
@@ -384,15 +442,12 @@ class HttpConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return
-        parser = self._parser
-        if (parser is not None and parser.they_are_waiting_for_100_continue) or (
-            not exchange.keep_alive and self.state is BODY
-        ):
+        if self._awaits_continue or (not exchange.keep_alive and self.state is BODY):
             self._linger()
             return
-        if self._is_body_paused:
-            self._is_body_paused = False
-            self._await_body()
+        self._is_body_paused = False
+        if self.state is BODY and self._body is None and self._deadline == math.inf:
+            self._await_body()  # of a request that is answered before its body is read
         self._resume_tcp()
         self._advance()
 
@@ -442,6 +497,11 @@ class HttpConnection(asyncio.Protocol):
                 parser.next_event()  # the end of a message without a body
             self._unread, _ = parser.trailing_data
             self._parser = None
+        elif self._chunks is not None:
+            self._unread = self._chunks.take_rest()
+            self._chunks = None
+        if self._unread and self._unread[0] <= _LAST_LINE_END:
+            self._unread = _skip_empty_lines(self._unread)
         self._held = len(self._unread)
         options = self._router.options
         if self._unread:
@@ -512,10 +572,15 @@ class HttpConnection(asyncio.Protocol):
             self._timer = self._clock.call_at(self._deadline, self._check_deadline)
         elif self.state is LINGERING:
             self.tcp.abort()
-        elif self.state is IDLE:
-            self._close()
+        elif self.state is IDLE or (self._exchange is None and not self._held):
+            self._close()  # at most an empty line has arrived
         else:
             self._refuse(408, "the request did not arrive in time")
+
+
+def _skip_empty_lines(data: bytes) -> bytes:
+    match = _EMPTY_LINES.match(data)
+    return data[match.end() :] if match is not None else data
 
 
 def _is_ambiguous(head: bytes, known: int, stop: int) -> bool:

@@ -86,7 +86,7 @@ class Exchange:
 
     __slots__ = (
         "_carrier", "_framing", "_left", "is_http10", "keep_alive", "on_abort", "on_writable",
-        "reader", "request", "state",
+        "raw_headers", "reader", "request", "state",
     )  # fmt: skip
 
     state: ExchangeState
@@ -99,6 +99,8 @@ class Exchange:
         self.is_http10 = is_http10
         self.state = WAITING
         self.reader: BodyReader | None = None
+        # Set if a header is repeated: `request.headers` has joined the lines
+        self.raw_headers: list[tuple[bytes, bytes]] | None = None
         self._carrier = carrier
         # Set by start_stream; `_left` is the rest of the announced length.
         self._framing: BodyFraming = _NO_BODY

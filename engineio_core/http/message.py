@@ -39,9 +39,10 @@ class HttpRequest:
     """The head of one request, and the address of the client.
 
     `headers` has lower-case names; duplicates are joined as in Node. `query` has the last value of
-    each key. `remote_address`, `secure` and `host` describe the client; trusted proxies can
-    override them. `response_headers` are sent with every response to the request: CORS and
-    middlewares write them. `state` is for values that middlewares pass on to handlers.
+    each key. `remote_address`, `remote_port` (0 if unknown), `secure` and `host` describe the
+    client; trusted proxies can override them. `response_headers` are sent with every response to
+    the request: CORS and middlewares write them. `state` is for values that middlewares pass on to
+    handlers.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class HttpRequest:
         "query",
         "query_string",
         "remote_address",
+        "remote_port",
         "response_headers",
         "secure",
         "state",
@@ -66,6 +68,7 @@ class HttpRequest:
         headers: dict[str, str],
         *,
         remote_address: str = "",
+        remote_port: int = 0,
         secure: bool = False,
     ) -> None:
         self.method = method
@@ -75,6 +78,7 @@ class HttpRequest:
         self.headers = headers
         self.host = headers.get("host", "")
         self.remote_address = remote_address
+        self.remote_port = remote_port
         self.secure = secure
         self.is_upgrade = headers.get("upgrade", "").lower() == "websocket"
         self.response_headers: dict[str, str] = {}
@@ -145,6 +149,8 @@ def split_target(target: str) -> tuple[str, str]:
     """Split a request target into path and query. Raises InvalidTargetError."""
     if not is_target(target):
         raise InvalidTargetError("the request target must consist of visible ASCII characters")
+    if target == "*":
+        return "*", ""  # RFC 9112, section 3.2.4: OPTIONS for the server as a whole
     if not target.startswith("/"):
         # RFC 9112, section 3.2.2: a server MUST accept the absolute-form in requests.
         scheme, separator, rest = target.partition("://")

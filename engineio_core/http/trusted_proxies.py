@@ -42,7 +42,7 @@ class TrustedProxies:
             address = _plain_address(hop.get("for", ""))
             if address is None:
                 break
-            request.remote_address = address
+            request.remote_address, request.remote_port = address, 0
             if not self._trusts(address):
                 break
 

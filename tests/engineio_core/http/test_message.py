@@ -30,7 +30,7 @@ def test_target_is_split_into_path_and_query(target: str, expected: tuple[str, s
     assert split_target(target) == expected
 
 
-@pytest.mark.parametrize("target", ["", "*", "a", "ftp://a/", "/a b", "/\x7f", "/\u20ac", "://"])
+@pytest.mark.parametrize("target", ["", "**", "a", "ftp://a/", "/a b", "/\x7f", "/\u20ac", "://"])
 def test_invalid_target_is_rejected(target: str) -> None:
     with pytest.raises(InvalidTargetError):
         split_target(target)
