@@ -205,6 +205,15 @@ class Admission:
                 "previousTransport": session.transport.name,
             }
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
+        revision = request.query.get("EIO")
+        if revision != handshake.PROTOCOL:
+            # engine.io 6.6.10 and later
+            context = {
+                "name": "PROTOCOL_MISMATCH",
+                "protocol": revision or "",
+                "previousProtocol": handshake.PROTOCOL,
+            }
+            raise HandshakeRefusedError(errors.BAD_REQUEST, context)
 
     def _check_permission(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, None]:
         if self._options.allow_request is None:

@@ -72,6 +72,10 @@ class BodyFraming(Enum):
     UNTIL_CLOSE = "until close"  # HTTP/1.0
 
 
+# Pieces of one body: the limit of engine.io 6.6.13 (maxBufferedChunks).
+MAX_PIECES: Final = 10_000
+TOO_LARGE: Final = "payload too large"
+
 _NO_BODY: Final = BodyFraming.NONE
 
 
@@ -204,11 +208,11 @@ class Exchange:
         return self._carrier.body_amount
 
     def read_body(
-        self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]
+        self, limit: int, done: Callable[[bytes], None], too_large: Callable[[str], None]
     ) -> None:
-        """Collect the body; call `done(body)`, or `too_large()` above `limit` bytes."""
+        """Collect the body; call `done(body)`, or `too_large(description)` above `limit` bytes."""
         if int(self.request.headers.get("content-length", "0")) > limit:
-            too_large()  # before the client receives 100 Continue
+            too_large(TOO_LARGE)  # before the client receives 100 Continue
             return
         self.stream_body(BodyCollector(limit, done, too_large))
 
@@ -255,24 +259,27 @@ class Exchange:
 class BodyCollector:
     """A body reader that joins a body of at most `limit` bytes, in linear time."""
 
-    __slots__ = ("_body", "_done", "_left", "_too_large")
+    __slots__ = ("_body", "_done", "_left", "_pieces", "_too_large")
 
     def __init__(
-        self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]
+        self, limit: int, done: Callable[[bytes], None], too_large: Callable[[str], None]
     ) -> None:
         self._left = limit
+        # A long body on a slow link arrives in segments of about 1400 bytes.
+        self._pieces = MAX_PIECES + limit // 1000
         self._done = done
         self._too_large = too_large
         self._body: bytes | bytearray | None = b""
 
     def body_data(self, data: bytes) -> None:
-        """Append a piece; call `too_large` when the body exceeds the limit."""
+        """Append a piece; call `too_large` when the body exceeds a limit."""
         if self._body is None:
             return
         self._left -= len(data)
-        if self._left < 0:
+        self._pieces -= 1
+        if self._left < 0 or self._pieces < 0:
             self._body = None
-            self._too_large()
+            self._too_large(TOO_LARGE if self._left < 0 else "too many chunks")
         elif not self._body:
             self._body = data  # most bodies arrive in one piece
         else:

@@ -121,9 +121,9 @@ class Responder(Protocol):
         """Send the response, unless one was sent before."""
 
     def read_body(
-        self, limit: int, done: Callable[[bytes], None], too_large: Callable[[], None]
+        self, limit: int, done: Callable[[bytes], None], too_large: Callable[[str], None]
     ) -> None:
-        """Collect the body; call `done(body)`, or `too_large()` above `limit` bytes."""
+        """Collect the body; call `done(body)`, or `too_large(description)` above `limit` bytes."""
 
     @property
     def body_amount(self) -> int:

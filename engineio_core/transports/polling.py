@@ -175,11 +175,16 @@ class PollingTransport:
         except (Exception, CancelledError):
             logger.exception("a callback of session %s failed", self.session.sid[:6])
 
-    def _post_too_large(self) -> None:
+    def _post_too_large(self, description: str) -> None:
         responder, self._post = self._post, None
         assert responder is not None, "a body exceeds the limit once"
-        # Like Node, keep the session open; the official client closes it.
-        responder.respond(HttpResponse(413))
+        logger.warning(
+            "session %s: a POST is refused with status 413 and closes the session: %s; the limit "
+            "is max_http_buffer_size=%d bytes",
+            self.session.sid[:6], description, self._context.options.max_http_buffer_size,
+        )  # fmt: skip
+        # Like engine.io 6.6.13. Clients that ignore the status would wait for packets forever.
+        self._break_off(ProtocolError(description, status=413), responder)
 
     def _poll_aborted(self) -> None:
         self._poll = None

@@ -154,6 +154,12 @@ class WebSocketTransport(asyncio.Protocol):
             else:
                 self._deliver(*message)
         if slow_path.error is not None and not self._is_closed():
+            if slow_path.is_too_large:
+                logger.warning(
+                    "a WebSocket is closed with code 1009: %s; the limit is "
+                    "max_http_buffer_size=%d bytes",
+                    slow_path.error, self._context.options.max_http_buffer_size,
+                )  # fmt: skip
             self._stop()
             self._listener._transport_failed(ProtocolError(slow_path.error))
         self._write_output(slow_path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, cast, final
 
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
@@ -53,6 +54,11 @@ class SlowPath:
         """The error of the received data, if any; the output then contains the close frame."""
         error = self._protocol.parser_exc
         return None if error is None else str(error)
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the error is a message above `max_size`."""
+        return isinstance(self._protocol.parser_exc, PayloadTooBig)
 
     @property
     def held(self) -> int:

@@ -215,7 +215,7 @@ async def test_body_limit_applies_after_a_slow_middleware() -> None:
     connection = client.post("4" + "x" * 100)
     await asyncio.sleep(0.01)
     assert connection.response().status == 413
-    assert server.closed == []
+    assert server.closed == [("transport error", "payload too large")]
 
 
 def test_sync_middleware_needs_no_event_loop() -> None:

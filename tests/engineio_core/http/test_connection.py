@@ -167,7 +167,7 @@ def test_expect_continue_receives_413_when_the_announced_body_is_too_large() -> 
     )
     assert connection.response().status == 413
     assert connection.tcp.is_over
-    assert server.closed == []
+    assert server.reasons == ["transport error"]
 
 
 def test_body_of_a_refused_request_is_skipped() -> None:
@@ -326,12 +326,12 @@ def test_file_handler_is_called_first_below_the_path() -> None:
 
 def test_body_in_many_pieces_uses_memory_of_its_size_only() -> None:
     kept: list[bytes] = []
-    collector = BodyCollector(200_000, kept.append, lambda: None)
+    collector = BodyCollector(200_000, kept.append, kept.append)
     tracemalloc.start()
-    for number in range(50_000):
-        collector.body_data(number.to_bytes(2, "big"))
+    for number in range(10_000):
+        collector.body_data(number.to_bytes(10, "big"))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 300_000
     collector.body_complete()
-    assert kept == [b"".join(number.to_bytes(2, "big") for number in range(50_000))]
+    assert kept == [b"".join(number.to_bytes(10, "big") for number in range(10_000))]

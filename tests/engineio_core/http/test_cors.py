@@ -111,9 +111,9 @@ def test_error_responses_have_cors_headers() -> None:
     client = server.open_polling()
     headers = {"Origin": PAGE}
     refused = server.get(headers, transport="polling", sid="unknown").response()
-    too_large = client.post("4" + "x" * 20, headers).response()
     not_allowed = server.send("PUT", headers, transport="polling", sid=client.sid).response()
-    broken = client.post("nonsense", headers).response()
+    too_large = client.post("4" + "x" * 20, headers).response()
+    broken = server.open_polling().post("nonsense", headers).response()
     responses = [refused, too_large, not_allowed, broken]
     assert [each.status for each in responses] == [400, 413, 405, 400]
     assert [allowed_origin(each) for each in responses] == [PAGE] * 4
