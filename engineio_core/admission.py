@@ -36,6 +36,10 @@ Checks: TypeAlias = Generator[Awaitable[Any], Any, Decision]
 
 
 _MAX_LOGGED_VALUE: Final = 300  # characters
+UPGRADE_REMEDY: Final = (
+    "the WebSocket request has no Upgrade header: configure the reverse proxy to forward the "
+    "Upgrade and Connection headers"
+)
 
 
 class InvalidResultError(TypeError):
@@ -171,6 +175,9 @@ class Admission:
         if sid := request.query.get("sid"):
             self._check_session(request, sid, transport)
             return None
+        if has_lost_upgrade(request, transport):
+            context = {"name": "TRANSPORT_HANDSHAKE_ERROR", "remedy": UPGRADE_REMEDY}
+            raise HandshakeRefusedError(errors.BAD_REQUEST, context)
         handshake.check_new_session(request.method, transport, request.is_upgrade)
         yield from self._check_permission(request)
         handshake.check_protocol(request.query)
@@ -204,6 +211,8 @@ class Admission:
                 "transport": transport,
                 "previousTransport": session.transport.name,
             }
+            if has_lost_upgrade(request, transport):
+                context["remedy"] = UPGRADE_REMEDY
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
         revision = request.query.get("EIO")
         if revision != handshake.PROTOCOL:
@@ -275,7 +284,20 @@ def refusal_level(refusal: HandshakeRefusedError) -> int:
     """Return the log level of a refusal: higher if the program probably has to change."""
     if isinstance(refusal.context.get("error"), InvalidResultError):
         return logging.ERROR
-    return logging.WARNING if refusal.context.get("name") == "ORIGIN_NOT_ALLOWED" else logging.INFO
+    return logging.WARNING if "remedy" in refusal.context else logging.INFO
+
+
+def has_lost_upgrade(request: HttpRequest, transport: str) -> bool:
+    """Return whether a proxy removed the Upgrade header of a WebSocket handshake.
+
+    A proxy removes the hop-by-hop headers Upgrade and Connection (RFC 9110, section 7.6.1) unless
+    its configuration forwards them; it keeps Sec-WebSocket-Key.
+    """
+    return (
+        transport == "websocket"
+        and not request.is_upgrade
+        and "sec-websocket-key" in request.headers
+    )
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

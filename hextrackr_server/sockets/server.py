@@ -13,6 +13,7 @@ from engineio_core.http.listener import Tls
 from engineio_core.http.message import HttpRequest
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import SettingsError
+from hextrackr_server.sockets import origin_log
 from socketio_core import Recovery, SocketServer
 
 
@@ -34,13 +35,14 @@ def create_socket_server(
             skip_middlewares=False,
             still_valid=still_valid,
         )
+    cors = Cors(
+        origins=origins,
+        methods=("GET", "POST"),
+        allowed_headers=("authorization", "content-type"),
+        credentials=True,
+    )
     io = SocketServer(
-        cors=Cors(
-            origins=origins,
-            methods=("GET", "POST"),
-            allowed_headers=("authorization", "content-type"),
-            credentials=True,
-        ),
+        cors=cors,
         recovery=recovery,
         ping_interval=settings.ping_interval,
         ping_timeout=settings.ping_timeout,
@@ -48,6 +50,7 @@ def create_socket_server(
         max_sessions=settings.max_connections,
         error_ack=error_ack,
     )
+    origin_log.register(io, cors)
     if settings.affinity_cookie is not None:
         _add_affinity_cookie(io, settings.affinity_cookie)
     return io

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 
 import pytest
@@ -73,6 +74,21 @@ def test_websocket_transport_without_upgrade_is_refused_with_code_3() -> None:
     assert refusal(response) == (400, 3, "Bad request")
     assert response.header("Access-Control-Allow-Origin") == "*"
     assert server.errors[0].context == {"name": "TRANSPORT_HANDSHAKE_ERROR"}
+
+
+@pytest.mark.parametrize("has_session", [False, True])
+def test_log_names_the_lost_upgrade_header_of_a_websocket_request(
+    has_session: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A proxy that removes hop-by-hop headers keeps Sec-WebSocket-Key.
+    server = Server()
+    sid = {"sid": server.open_polling().sid} if has_session else {}
+    headers = {"Connection": "close", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    response = server.get(headers, transport="websocket", **sid).response()
+    assert refusal(response) == (400, 3, "Bad request")
+    (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert "has no Upgrade header" in record.getMessage()
+    assert "configure the reverse proxy" in record.getMessage()
 
 
 def test_upgrade_with_the_polling_transport_is_refused() -> None:
