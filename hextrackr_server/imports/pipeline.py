@@ -96,7 +96,7 @@ Stopping = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How a file is imported, beyond what is stored with its job.
+    """Options of an import that are not stored with its job.
 
     `confirm` resolves absent findings whatever their share. `allow_partial` imports a file that
     breaks off. `mapping` is the user's profile of the file. `is_dated` means that the user gave the

@@ -1,8 +1,8 @@
 """Reads the findings of one export in one pass: the code that inspections and imports share.
 
 The reader opens the table of a file, maps its rows and counts them. A second pass is made only if a
-date column may be read in two ways. What becomes of findings and rejected rows is left to the
-caller.
+date column may be read in two ways. The caller decides how to treat findings and rejected
+rows.
 """
 
 from __future__ import annotations

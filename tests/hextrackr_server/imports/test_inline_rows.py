@@ -66,7 +66,7 @@ def test_overlong_value_is_cut_and_keeps_row_numbers(
         ),
     ],
 )
-def test_objects_of_no_format_are_refused_with_what_they_lack(
+def test_objects_of_no_format_are_refused_with_their_missing_fields(
     rows: list[dict[str, Any]], lacking: str
 ) -> None:
     with pytest.raises(ServiceError) as refusal:

@@ -120,7 +120,7 @@ def test_copy_in_snake_case_has_observation_dates(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_export_without_risk_takes_the_band_of_the_score_and_says_so(tmp_path: Path) -> None:
+def test_export_without_risk_takes_the_band_of_the_score_with_a_warning(tmp_path: Path) -> None:
     text = make_csv(
         "Plugin ID,Host,Name,CVSS v2.0 Base Score",
         {"Plugin ID": 1, "Host": "h1", "Name": "A", "CVSS v2.0 Base Score": "9.3"},
