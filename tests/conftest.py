@@ -35,12 +35,15 @@ SLOW = (
     "conformance/test_our_echo_servers.py",
     "contract",
     "docs/test_examples.py",
+    "engineio_core/transports/test_websocket_properties.py",
     "hextrackr_server/cli/test_missing_packages.py",
+    "hextrackr_server/imports/test_pipeline.py",
     "hextrackr_server/test_application.py",
     "interop/test_command_line.py",
     "interop/test_mypyc_handlers.py",
     "interop/test_python_socketio_client.py",
     "packaging/test_installation.py",
+    "typing/test_typing.py",
 )
 MARKED = {"node": NODE, "postgres": POSTGRES, "slow": SLOW}
 
