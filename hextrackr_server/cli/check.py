@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime
 
 from hextrackr_server.cli.arguments import Commands, add_settings
+from hextrackr_server.cli.session_check import session_store_warnings
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.config import settings
 from hextrackr_server.config.settings import Settings
@@ -31,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"note: {note}")
     print(f"\n{_HOW_TO_SET}", flush=True)
     loaded = settings.load(os.environ, vars(options))
+    for warning in session_store_warnings(loaded):
+        print(f"\nwarning: {warning}")
     print(f"\nnext KEV sync: {_next_kev_sync(loaded, epoch_ms())}")
     return 0
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from hextrackr_server.cli import open_files
 from hextrackr_server.cli.arguments import Commands, add_settings
+from hextrackr_server.cli.session_check import session_store_warnings
 from hextrackr_server.config import settings
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import SettingsError
@@ -70,12 +71,7 @@ def _warnings(loaded: Settings) -> Iterator[str]:
     """Return warnings about settings that are valid, but probably unintended."""
     if loaded.redis_url is not None:
         yield "REDIS_URL has no effect: this version runs as a single server without an adapter"
-    store = loaded.sessions_database
-    if loaded.session_secrets and not store.is_file():
-        yield (
-            f"the session store {store} does not exist: clients cannot log in by cookie; "
-            "set HEXTRACKR_SESSIONS_DATABASE to its path"
-        )
+    yield from session_store_warnings(loaded)
 
 
 def _reason(error: OSError) -> str:

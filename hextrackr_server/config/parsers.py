@@ -130,11 +130,11 @@ def parse_list(name: str, value: Any) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
-def parse_claims(name: str, value: Any) -> tuple[str, ...]:
-    """Return one or more names of claims."""
+def parse_names(name: str, value: Any) -> tuple[str, ...]:
+    """Return one or more names."""
     found = parse_list(name, value)
     if not found:
-        raise SettingsError(f"{name} must list at least one claim, for example sub, got {value!r}")
+        raise SettingsError(f"{name} must list at least one name, got {value!r}")
     return found
 
 
@@ -193,6 +193,17 @@ def parse_redis_url(name: str, value: Any) -> str:
     parts = urlsplit(parse_text(name, value))
     if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
         raise SettingsError(f"{name} must be a URL such as redis://127.0.0.1:6379/0")
+    return str(value)
+
+
+def parse_store_url(name: str, value: Any) -> str:
+    """Return the URL of a session store in PostgreSQL or Redis; errors do not repeat it."""
+    parts = urlsplit(parse_text(name, value))
+    known = {"postgres", "postgresql", "redis", "rediss", "unix"}
+    if parts.scheme not in known or not (parts.hostname or parts.path):
+        raise SettingsError(
+            f"{name} must be a URL such as postgresql://user@host/name or redis://host:6379/0"
+        )
     return str(value)
 
 

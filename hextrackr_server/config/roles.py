@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 #: All roles, from the fewest permissions to the most.
@@ -14,3 +14,8 @@ def role_named(name: Any, names: Mapping[str, str]) -> str | None:
     if not isinstance(name, str):
         return None
     return name if name in ROLES else names.get(name, names.get("*"))
+
+
+def names_of_roles(texts: Iterable[str]) -> dict[str, str]:
+    """Return the roles by their further names, from texts `name=role`."""
+    return {name: role for name, _, role in (text.rpartition("=") for text in texts)}

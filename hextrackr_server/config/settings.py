@@ -74,7 +74,7 @@ class Settings:
     jwt_audience: str | None = option(parsers.parse_text, None, "JWT_AUDIENCE")
     jwt_leeway: float = option(parsers.seconds_between(0, 300), 0.0, "JWT_LEEWAY")
     jwt_user_claims: tuple[str, ...] = option(
-        parsers.parse_claims, ("sub", "userId"), "JWT_USER_CLAIMS"
+        parsers.parse_names, ("sub", "userId"), "JWT_USER_CLAIMS"
     )
     jwt_max_age: float = option(parsers.seconds_between(0, 3660 * DAY), 0.0, "JWT_MAX_AGE")
     # further names of roles, in tokens and sessions: name=role
@@ -88,6 +88,18 @@ class Settings:
     sessions_database: Path = option(
         parsers.parse_path, Path("data/sessions.db"), "SESSIONS_DATABASE"
     )
+    # a store in PostgreSQL or Redis, used instead of the file
+    sessions_url: str | None = option(parsers.parse_store_url, None, "SESSIONS_URL", secret=True)
+    # its table, or the prefix of its keys in Redis
+    sessions_table: str | None = option(parsers.parse_text, None)
+    # where a session contains its user: the first path with a value counts
+    session_user: tuple[str, ...] = option(
+        parsers.parse_names, ("userId", "passport.user", "passport.user.id")
+    )
+    session_username: tuple[str, ...] = option(
+        parsers.parse_names, ("username", "passport.user.username")
+    )
+    session_role: tuple[str, ...] = option(parsers.parse_names, ("role", "passport.user.role"))
 
     # connections
     recheck_interval: float = option(parsers.seconds_between(1, DAY), 60.0)

@@ -7,11 +7,13 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from hextrackr_server.config.roles import names_of_roles
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.security.identity import IdentityService
 from hextrackr_server.security.principal import Principal, TokenAuthority, TokenRules
-from hextrackr_server.security.session_cookie import SessionCookies, SessionStore
+from hextrackr_server.security.session_cookie import SessionCookies
+from hextrackr_server.security.session_store import session_store
 from hextrackr_server.sockets import limits
 from hextrackr_server.sockets.authenticator import Authenticator
 
@@ -29,7 +31,7 @@ class SecurityFeature(Feature):
         cookies = store = None
         if settings.session_secrets:
             cookies = SessionCookies(settings.session_cookie, settings.session_secrets)
-            store = SessionStore(settings.sessions_database)
+            store = session_store(settings)
         rules = TokenRules(
             algorithms=settings.jwt_algorithms,
             public_key=settings.jwt_public_key,
@@ -38,7 +40,7 @@ class SecurityFeature(Feature):
             leeway=settings.jwt_leeway,
             user_claims=settings.jwt_user_claims,
             max_age=settings.jwt_max_age,
-            role_names=dict(name.rsplit("=", 1) for name in settings.role_names),
+            role_names=names_of_roles(settings.role_names),
         )
         services.authority = TokenAuthority(settings.jwt_secret, rules)
         services.identity = IdentityService(

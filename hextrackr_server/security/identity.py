@@ -13,9 +13,10 @@ from engineio_core.http.cors import is_same_host
 from hextrackr_server.clock import Clock
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.principal import Principal, TokenAuthority, refuse_other_user
-from hextrackr_server.security.session_cookie import (
-    SessionCookies,
+from hextrackr_server.security.session_cookie import SessionCookies
+from hextrackr_server.security.session_store import (
     SessionStore,
+    StoredSession,
     StoreUnavailableError,
 )
 from hextrackr_server.telemetry import log_setup
@@ -56,11 +57,20 @@ class IdentityService:
     ) -> Principal:
         """Return the principal of a connecting socket; a session cookie precedes a token."""
         session_id = self.session_id(headers)
-        principal = None if session_id is None else await self._logged_in(session_id)
+        session = None if session_id is None else await self._stored(session_id)
+        principal = None if session is None else session.principal
         if principal is not None:
             refuse_other_user(principal, auth)
         elif session_id is None or headers.get("authorization") or auth.get("token"):
             principal = self._authority.from_handshake(headers, auth)
+        elif session is not None:
+            # The keys show whether the login stores its user elsewhere.
+            logger.info(
+                "the session is anonymous", extra=log_setup.fields(keys=", ".join(session.keys))
+            )
+            raise ServiceError(
+                ErrorCode.UNAUTHORIZED, "Authentication required: the session has no user"
+            )
         else:
             raise ServiceError(ErrorCode.SESSION_EXPIRED, "The session has expired: log in again")
         if self.is_revoked(principal):
@@ -86,7 +96,7 @@ class IdentityService:
             return None
         return self._cookies.session_id(cookie)
 
-    async def _logged_in(self, session_id: str) -> Principal | None:
+    async def _stored(self, session_id: str) -> StoredSession | None:
         try:
             return await self._find_session(session_id)
         except StoreUnavailableError as error:
@@ -97,7 +107,7 @@ class IdentityService:
                 ErrorCode.UNAVAILABLE, "Sessions cannot be verified at the moment: try again later"
             ) from error
 
-    async def _find_session(self, session_id: str) -> Principal | None:
+    async def _find_session(self, session_id: str) -> StoredSession | None:
         if self._store is None or session_id in self._revoked_sessions:
             return None
         loop = asyncio.get_running_loop()
@@ -142,12 +152,13 @@ class IdentityService:
                 gone.append(principal)
         for session_id, holders in by_session.items():
             try:
-                found = await self._find_session(session_id)
+                session = await self._find_session(session_id)
             except StoreUnavailableError as error:
                 logger.error(
                     "the session store is not readable", extra=log_setup.fields(reason=error)
                 )
                 break
+            found = None if session is None else session.principal
             gone += [each for each in holders if each != found]
         return gone
 

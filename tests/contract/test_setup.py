@@ -165,16 +165,29 @@ async def test_s018_name_of_the_session_cookie_is_configurable(start_hub: Any) -
 
 
 @pytest.mark.parametrize(
-    ("session", "lifetime"), [({}, 600), ({"userId": ""}, 600), ({"userId": "7"}, -5)]
+    ("session", "lifetime", "code"),
+    [
+        ({}, 600, "UNAUTHORIZED"),
+        ({"userId": ""}, 600, "UNAUTHORIZED"),
+        ({"passport": {}}, 600, "UNAUTHORIZED"),
+        ({"userId": "7"}, -5, "SESSION_EXPIRED"),
+    ],
 )
 async def test_s019_session_without_a_user_does_not_authenticate(
-    hub: HubHarness, session: dict[str, Any], lifetime: float
+    hub: HubHarness, session: dict[str, Any], lifetime: float, code: str
 ) -> None:
     headers = hub.session_store.add("anonymous", lifetime=lifetime, **session)
-    assert (await hub.connect_error(headers=headers))["code"] == "SESSION_EXPIRED"
+    assert (await hub.connect_error(headers=headers))["code"] == code
     # With a valid token, the server ignores the cookie.
     client = await hub.server.connect(headers=headers, auth={"token": hub.token("9")})
     assert hub.io.sockets[client.id].data["principal"].user_id == "9"
+
+
+@pytest.mark.parametrize("user", [7, "7", {"id": 7, "username": "alice"}])
+async def test_s018_s019_login_through_passport_authenticates(hub: HubHarness, user: Any) -> None:
+    headers = hub.session_store.add("sid-7", passport={"user": user})
+    client = await hub.server.connect(headers=headers)
+    assert hub.io.sockets[client.id].data["principal"].user_id == "7"
 
 
 async def test_s020_refused_client_receives_the_reason(hub: HubHarness) -> None:

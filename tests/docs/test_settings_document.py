@@ -21,7 +21,7 @@ def rows() -> list[tuple[list[str], list[str], str]]:
 
 
 def _code(cell: str) -> list[str]:
-    return re.findall(r"`(\w+)`", cell)
+    return re.findall(r"`([\w.]+)`", cell)
 
 
 def shown(value: Any) -> str:

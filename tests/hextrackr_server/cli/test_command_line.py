@@ -6,8 +6,10 @@ import errno
 import io
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -21,6 +23,7 @@ from hextrackr_server.cli.import_command import Progress, report
 from hextrackr_server.cli.serve import _banner, _reason, _warnings
 from hextrackr_server.config import settings
 from hextrackr_server.security.principal import Principal, TokenAuthority, TokenRules
+from hextrackr_server.telemetry import log_setup
 from tests.hextrackr_server.support import SECRET
 
 STATUS = {
@@ -259,6 +262,10 @@ def test_missing_session_store_is_a_warning_at_the_start(tmp_path: Path) -> None
     [warning] = _warnings(settings.load(environment))
     assert f"the session store {store} does not exist" in warning
     store.touch()
+    [warning] = _warnings(settings.load(environment))
+    assert f"the session store {store} cannot be read: it has no tables" in warning
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("CREATE TABLE sessions (sid, sess, expire)")
     assert list(_warnings(settings.load(environment))) == []
 
 
@@ -267,6 +274,22 @@ def test_banner_contains_the_scheme_of_the_server() -> None:
     application = cast("Application", SimpleNamespace(database="x.db"))
     told = _banner(settings.load(environment), 8443, application)
     assert told.startswith("HexTrackr listens at https://127.0.0.1:8443,")
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_store_of_another_form_is_refused_with_what_was_found(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    command: str,
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection, connection:
+        connection.execute("CREATE TABLE logins (id, data)")
+    monkeypatch.setenv("SESSION_SECRET", SECRET.decode())
+    monkeypatch.setenv("SESSIONS_DATABASE", str(tmp_path / "store.db"))
+    monkeypatch.setattr(log_setup, "configure", lambda *_: None)
+    assert main([command]) == 1
+    assert "found: logins (data, id)" in capsys.readouterr().err
 
 
 def test_check_refuses_settings_that_serve_refuses(
