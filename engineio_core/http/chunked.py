@@ -38,7 +38,7 @@ class ChunkedReader:
         self.is_complete = False
 
     def feed(self, data: bytes) -> None:
-        """Add received bytes."""
+        """Append received bytes to the buffer."""
         self._buffer += data
 
     def next_piece(self) -> bytes | None:
