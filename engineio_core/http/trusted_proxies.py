@@ -7,11 +7,14 @@ applies only if the TCP peer is trusted, and each hop only if the proxy that wro
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 from collections.abc import Collection
 from typing import final
 
 from engineio_core.http.message import HttpRequest, plain_address
+
+logger = logging.getLogger("engineio_core")
 
 _HOST = re.compile(r"[A-Za-z0-9.\-_:\[\]]{1,255}")
 
@@ -24,10 +27,15 @@ class TrustedProxies:
         self._trusts_unix = "unix" in networks
         self._networks = [_plain_network(text) for text in networks if text != "unix"]
         self._is_empty = not networks
+        self._has_warned = False
 
     def apply(self, request: HttpRequest) -> None:
         """Set `remote_address`, `secure` and `host` of a request to those of the client."""
         if self._is_empty or not self._trusts(request.remote_address):
+            if not self._has_warned and (
+                "x-forwarded-for" in request.headers or "forwarded" in request.headers
+            ):
+                self._warn(request.remote_address)
             return
         if "forwarded" in request.headers:
             hops = _parse_forwarded(request.headers["forwarded"])
@@ -45,6 +53,15 @@ class TrustedProxies:
             request.remote_address, request.remote_port = address, 0
             if not self._trusts(address):
                 break
+
+    def _warn(self, peer: str) -> None:
+        """Log an ignored forwarding header once: each client can send one."""
+        self._has_warned = True
+        logger.warning(
+            "ignored the forwarding header of %s: if it is your reverse proxy, add it to "
+            "trusted_proxies (TRUSTED_PROXIES), otherwise all its clients share one address",
+            peer,
+        )
 
     def _trusts(self, address: str) -> bool:
         if address == "unix":

@@ -26,8 +26,13 @@ READY_SECONDS = 5.0
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
-def metrics_routes(metrics: Metrics, check: Callable[[], None], token: bytes) -> list[Route]:
-    """Return the routes; `check` runs in a thread and raises if the server cannot work."""
+def metrics_routes(
+    metrics: Metrics, check: Callable[[], None], token: bytes, *, dev: bool = False
+) -> list[Route]:
+    """Return the routes; `check` runs in a thread and raises if the server cannot work.
+
+    With `dev`, requests of this machine need no token.
+    """
 
     async def ready(_: Request) -> Response:
         try:
@@ -39,11 +44,11 @@ def metrics_routes(metrics: Metrics, check: Callable[[], None], token: bytes) ->
         return JSONResponse({"status": "ready", "database": "ok"})
 
     async def as_json(request: Request) -> Response:  # noqa: RUF029 - Starlette runs others in a thread
-        _require_access(request, token)
+        _require_access(request, token, dev=dev)
         return JSONResponse(metrics.snapshot())
 
     async def as_text(request: Request) -> Response:  # noqa: RUF029 - see above
-        _require_access(request, token)
+        _require_access(request, token, dev=dev)
         return PlainTextResponse(metrics.prometheus(), media_type="text/plain; version=0.0.4")
 
     return [
@@ -53,12 +58,17 @@ def metrics_routes(metrics: Metrics, check: Callable[[], None], token: bytes) ->
     ]
 
 
-def _require_access(request: Request, token: bytes) -> None:
-    """Accept the token, or a direct request of this machine; a proxy may forward others."""
+def _require_access(request: Request, token: bytes, *, dev: bool) -> None:
+    """Accept the token; in development, also a direct request of this machine.
+
+    A reverse proxy on the same host that adds no header looks like a direct request.
+    """
     scheme, _, sent = request.headers.get("authorization", "").partition(" ")
     if token and scheme.lower() == "bearer" and hmac.compare_digest(sent.encode(), token):
         return
     address = request.client.host if request.client else ""
     passed_on = any(name in request.headers for name in _FORWARDED)
-    if not is_loopback(address) or passed_on:
-        raise ServiceError(ErrorCode.UNAUTHORIZED, "The metrics token is required")
+    if dev and is_loopback(address) and not passed_on:
+        return
+    remedy = "" if token else ": set HEXTRACKR_METRICS_TOKEN"
+    raise ServiceError(ErrorCode.UNAUTHORIZED, f"The metrics token is required{remedy}")

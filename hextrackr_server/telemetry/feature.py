@@ -25,7 +25,10 @@ class TelemetryFeature(Feature):
         context = self.context
         observation.register(context.io, context.metrics, self._event_log)
         return metrics_routes(
-            context.metrics, context.database.check, context.settings.metrics_token
+            context.metrics,
+            context.database.check,
+            context.settings.metrics_token,
+            dev=context.settings.dev,
         )
 
     async def stop(self) -> None:

@@ -102,7 +102,12 @@ def _add(lines: list[str], name: str, values: Mapping[str, float]) -> None:
     kind = "counter" if name.endswith("_total") else "gauge"
     lines.append(f"# HELP hextrackr_{name} {_HELP.get(name, name.replace('_', ' '))}")
     lines.append(f"# TYPE hextrackr_{name} {kind}")
-    lines += [f"hextrackr_{name}{labels} {value:g}" for labels, value in values.items()]
+    lines += [f"hextrackr_{name}{labels} {_number(value)}" for labels, value in values.items()]
+
+
+def _number(value: float) -> str:
+    """Return a number with all its digits: rounded counters stand still for Prometheus."""
+    return str(int(value)) if value == int(value) else repr(float(value))
 
 
 def _zero() -> float:

@@ -19,6 +19,7 @@ from socketio_core import ConnectError
 from socketio_core.testing import TestClient, TestConnection, TestServer, settle
 from tests.hextrackr_server.support import SECRET, FakeClock
 
+METRICS_TOKEN = b"m" * 32
 SESSION_SECRET = b"fedcba9876543210fedcba9876543210"
 TIMEOUT = 60.0
 POLLING = "/socket.io/?EIO=4&transport=polling"
@@ -110,6 +111,7 @@ class HubHarness:
             "session_secrets": (SESSION_SECRET,),
             "sessions_database": self.session_store.path,
             "cors_origins": ("https://app.example",),
+            "metrics_token": METRICS_TOKEN,
         }
         self.clock = HubClock()
         self.application = Application(
@@ -193,6 +195,13 @@ class HubHarness:
             raw = await (reader.readuntil(b"\r\n\r\n") if head_only else reader.read())
             writer.close()
         return Response(raw)
+
+    async def metrics(self) -> dict[str, Any]:
+        """Return the metrics as JSON."""
+        headers = {"authorization": f"Bearer {METRICS_TOKEN.decode()}"}
+        response = await self.request("GET", "/socket-metrics", headers)
+        assert response.status == 200, response.body
+        return dict(response.json())
 
     async def open_polling(self, headers: dict[str, str] | None = None) -> str:
         """Open an Engine.IO session over polling and return its sid."""

@@ -17,9 +17,9 @@ async def test_s139_changes_of_an_import_are_batched(hub: HubHarness) -> None:
 
 
 async def test_s140_metrics_count_connections(hub: HubHarness) -> None:
-    before = (await hub.request("GET", "/socket-metrics")).json()
+    before = await hub.metrics()
     await hub.client()
-    after = (await hub.request("GET", "/socket-metrics")).json()
+    after = await hub.metrics()
     assert after["activeConnections"] == before["activeConnections"] + 1
     assert {"totalConnections", "reconnections", "errors"} <= set(after)
 

@@ -264,6 +264,6 @@ async def test_s026_s027_disconnected_client_leaves_no_state(hub: HubHarness) ->
 async def test_s028_refused_requests_are_counted(hub: HubHarness) -> None:
     """The engine reports refused requests; `connect_error` exists only on the client."""
     assert (await hub.request("GET", "/socket.io/?EIO=3&transport=polling")).status == 400
-    metrics = (await hub.request("GET", "/socket-metrics")).json()
+    metrics = await hub.metrics()
     assert metrics["errors"] == 1, metrics
     assert metrics["errorsByType"] == {"handshake": 1}

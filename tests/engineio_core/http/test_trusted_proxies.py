@@ -35,6 +35,22 @@ def test_forwarding_headers_are_ignored_when_the_peer_is_not_trusted() -> None:
     assert apply_proxies(X_FORWARDED, LOCAL, peer="203.0.113.5") == ("203.0.113.5", False, "inner")
 
 
+@pytest.mark.parametrize("trusted", [[], ["10.0.0.0/8"]])
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded"])
+def test_ignored_forwarding_header_is_logged_once(
+    caplog: pytest.LogCaptureFixture, trusted: list[str], header: str
+) -> None:
+    proxies = TrustedProxies(trusted)
+    for headers in ({}, {header: "for=198.51.100.9"}, {header: "for=198.51.100.10"}):
+        proxies.apply(HttpRequest("GET", "/", headers, remote_address="203.0.113.5"))
+    (message,) = caplog.messages
+    assert "ignored the forwarding header of 203.0.113.5" in message
+    assert "TRUSTED_PROXIES" in message
+    proxies = TrustedProxies(["203.0.113.5"])
+    proxies.apply(HttpRequest("GET", "/", {header: "for=1.2.3.4"}, remote_address="203.0.113.5"))
+    assert len(caplog.messages) == 1
+
+
 def test_forwarding_headers_are_applied_when_the_peer_is_trusted() -> None:
     assert apply_proxies(X_FORWARDED, LOCAL) == ("198.51.100.9", True, "app.example")
 
