@@ -43,8 +43,9 @@ needs a database. This page is generated from the format profiles by `scripts/fo
 - Days are stored as written, without a conversion of time zones.
 - A file that ends within a row is refused. `--allow-partial` reads the complete rows.
 - Without states, a missing finding is resolved only if it has the same format and the file contains
-  its host (column "missing findings"). If a scanner lists informational findings and its file
-  contains none, the file may be filtered, and the import resolves nothing.
+  its host (column "missing findings"). The import resolves nothing if the file may be filtered:
+  all its findings have one severity or one plugin, or it has no informational finding although its
+  scanner lists them.
 
 ## A mapping for another CSV file
 

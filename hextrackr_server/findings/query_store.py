@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, select
 
 from hextrackr_server.errors import invalid
-from hextrackr_server.findings.store import Filters, conditions, is_kev
+from hextrackr_server.findings.store import Filters, conditions, is_kev, plugin_of
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.schema import (
     OPEN_STATES,
@@ -33,7 +33,7 @@ _LISTED = (
     "plugin_name", "vendor", "vulnerability_date", "first_seen", "last_seen", "scan_date", "state",
     "lifecycle_state", "resolved_date", "resolution_reason",
 )  # fmt: skip
-_DETAILS = ("description", "solution", "operating_system", "import_id")
+_DETAILS = ("description", "solution", "operating_system", "import_id", "source", "host_key")
 _JOB = (
     "import_id", "session_id", "user_id", "filename", "vendor", "scan_date", "scope", "status",
     "total", "processed", "errors", "error_code", "error_message", "created_at", "started_at",
@@ -148,24 +148,23 @@ def _resolved(connection: Connection, request: PageRequest) -> Page:
 
 def _devices(connection: Connection, request: PageRequest) -> Page:
     """Return hosts with their open vulnerabilities, counted per plugin like the statistics."""
-    plugin = func.coalesce(
-        func.nullif(current.c.plugin_id, ""), func.substr(current.c.description, 1, 100)
-    )
     exploited = case((is_kev(), 1), else_=0)
     groups = (
         select(
-            current.c.hostname,
+            func.max(current.c.hostname).label("hostname"),
+            current.c.host_key,
             current.c.severity,
             func.max(current.c.vpr_score).label("vpr"),
             func.max(exploited).label("kev"),
         )
         .where(current.c.lifecycle_state.in_(OPEN_STATES), *conditions(request.filters))
-        .group_by(current.c.hostname, current.c.severity, plugin)
+        .group_by(current.c.host_key, current.c.severity, plugin_of())
         .subquery()
     )
     vpr = func.coalesce(func.sum(groups.c.vpr), 0.0)
     columns: dict[str, ColumnElement[Any]] = {
-        "hostname": groups.c.hostname,
+        "hostname": func.max(groups.c.hostname),
+        "hostKey": groups.c.host_key,
         "totalCount": func.count(),
         "totalVPR": vpr,
     }
@@ -175,8 +174,8 @@ def _devices(connection: Connection, request: PageRequest) -> Page:
         columns[f"{severity.lower()}VPR"] = func.coalesce(func.sum(case((mine, groups.c.vpr))), 0.0)
     columns["hasKev"] = func.max(groups.c.kev)
     query = select(*(column.label(name) for name, column in columns.items()))
-    query = query.group_by(groups.c.hostname)
-    rows, total = _page(connection, request, query, columns, "-totalVPR", groups.c.hostname)
+    query = query.group_by(groups.c.host_key)
+    rows, total = _page(connection, request, query, columns, "-totalVPR", groups.c.host_key)
     return Page([_device(row) for row in rows], total)
 
 

@@ -134,15 +134,20 @@ def _contains(text: str) -> ColumnElement[bool]:
     return or_(*(current.c[name].icontains(text, autoescape=True) for name in searched))
 
 
+def plugin_of() -> ColumnElement[str]:
+    """Return what identifies the plugin of a finding: its ID, otherwise its CVE or its name."""
+    return func.coalesce(
+        func.nullif(current.c.plugin_id, ""),
+        func.nullif(current.c.cve, ""),
+        current.c.plugin_name,
+    )
+
+
 def open_groups(filters: Filters = ()) -> Select[Any]:
     """Select one row per open vulnerability: a plugin on a host, with its highest VPR."""
-    plugin = func.coalesce(
-        func.nullif(current.c.plugin_id, ""), func.substr(current.c.description, 1, 100)
-    )
     return (
         select(
             current.c.severity,
-            current.c.hostname,
             func.max(current.c.vendor).label("vendor"),
             func.max(current.c.vpr_score).label("vpr_score"),
             func.min(current.c.first_seen).label("first_seen"),
@@ -150,7 +155,7 @@ def open_groups(filters: Filters = ()) -> Select[Any]:
             func.count().label("findings"),
         )
         .where(current.c.lifecycle_state.in_(OPEN_STATES), *conditions(filters))
-        .group_by(current.c.severity, current.c.hostname, plugin)
+        .group_by(current.c.severity, current.c.host_key, plugin_of())
     )
 
 
@@ -262,7 +267,7 @@ def _average(parts: Sequence[_Part]) -> float:
 def _distinct(connection: Connection, filters: Filters) -> tuple[int, int, dict[str, int]]:
     """Return the numbers of devices and of CVEs, and the number of devices by vendor."""
     are_open = [current.c.lifecycle_state.in_(OPEN_STATES), *conditions(filters)]
-    devices = func.count(current.c.hostname.distinct())
+    devices = func.count(current.c.host_key.distinct())
     cves = func.count(func.nullif(current.c.cve, "").distinct())
     both = connection.execute(select(devices, cves).where(*are_open)).one()
     by_vendor = select(current.c.vendor, devices).where(*are_open).group_by(current.c.vendor)

@@ -37,6 +37,7 @@ from hextrackr_server.findings import history
 from hextrackr_server.findings.history import OpenTotal
 from hextrackr_server.imports import store, summary
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
+from hextrackr_server.imports.formats.file_warnings import LONGEST_VALUE
 from hextrackr_server.imports.formats.mapper import Mention, NoFindingError, RowRejectedError
 from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.reader import ExportReader
@@ -50,6 +51,7 @@ from hextrackr_server.imports.store import (
     staged_row,
 )
 from hextrackr_server.storage.database import Database
+from hextrackr_server.text import clean
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +126,7 @@ class Problems:
         if len(self.details) < MAXIMUM_DETAILS:
             problem = RowProblem(row=row, column=error.column, message=error.message)
             if error.value:
-                problem["value"] = error.value[:64]
+                problem["value"] = clean(error.value, LONGEST_VALUE)
             self.details.append(problem)
 
 

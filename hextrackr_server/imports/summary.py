@@ -157,7 +157,7 @@ def _by_cve(seen: ColumnElement[str]) -> Select[Any]:
         select(
             current.c.cve,
             func.max(_rank()),
-            func.count(current.c.hostname.distinct()),
+            func.count(current.c.host_key.distinct()),
             vpr,
             seen,
             func.count().over(),
@@ -210,8 +210,8 @@ def _host_impact(connection: Connection, import_id: int) -> dict[str, int]:
         func.coalesce(other.c.changed_import_id, 0) != import_id,
         other.c.lifecycle_state != "active",
     )
-    known = current.c.hostname.in_(select(other.c.hostname).where(was_there))
-    hosts = func.count(current.c.hostname.distinct())
+    known = current.c.host_key.in_(select(other.c.host_key).where(was_there))
+    hosts = func.count(current.c.host_key.distinct())
     total = connection.scalar(select(hosts).where(mine)) or 0
     new = connection.scalar(select(hosts).where(mine, ~known)) or 0
     return {

@@ -198,7 +198,7 @@ def _matches(connection: Connection, cves: Sequence[str]) -> list[Match]:
             kev.c.cve_id,
             kev.c.due_date,
             kev.c.known_ransomware_use,
-            func.count(current.c.hostname.distinct()),
+            func.count(current.c.host_key.distinct()),
         )
         .join(current, current.c.cve == kev.c.cve_id)
         .where(*open_here)

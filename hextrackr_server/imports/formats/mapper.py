@@ -143,7 +143,9 @@ class RowMapper:
         self._failed: Counter[str] = Counter()
         self._rows = 0
         self._unknown_severities = 0
-        self.has_info = False
+        self._first_plugin = ""
+        self.severities: set[Severity] = set()
+        self.has_several_plugins = False
 
     # -- one row
 
@@ -195,10 +197,13 @@ class RowMapper:
             self._read_extra(row, host, cvss_version),
         )
         self._rows += 1
-        if severity == "Info":
-            self.has_info = True
-        elif severity == "Unknown":
+        self.severities.add(severity)
+        if severity == "Unknown":
             self._unknown_severities += 1
+        if not self.has_several_plugins:
+            plugin = plugin_id or plugin_name or finding.cve
+            self.has_several_plugins = plugin != (self._first_plugin or plugin)
+            self._first_plugin = plugin
         if len(cves) < 2:
             return [finding]
         return [finding, *[_copy(finding, cve) for cve in cves[1:]]]

@@ -130,8 +130,17 @@ class ExportReader:
         if resolve == "none":
             return Absence("none", "an export of this format does not list all findings of a host")
         # A complete export of such a scanner has Info findings: without any, a filter was applied.
-        if profile.lists_info and not self.mapper.has_info:
+        severities = self.mapper.severities
+        if not severities:
+            return Absence("none", "the file has no finding, so it names no host")
+        if profile.lists_info and "Info" not in severities:
             return Absence("none", "the file has no Info finding, so it looks filtered")
+        if len(severities) == 1 and "Unknown" not in severities:
+            return Absence(
+                "none", f"all findings are {min(severities)}, so the file looks filtered"
+            )
+        if not self.mapper.has_several_plugins:
+            return Absence("none", "all findings are of one plugin, so the file looks filtered")
         return Absence(resolve, "")
 
     @property

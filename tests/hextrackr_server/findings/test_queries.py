@@ -143,6 +143,7 @@ async def test_devices_contain_totals_by_severity(harness: QueryHarness) -> None
     assert [each["hostname"] for each in devices] == ["sw-1", "sw-2", "db-1"]
     assert devices[1] == {
         "hostname": "sw-2",
+        "hostKey": "sw-2",
         "totalCount": 2,
         "totalVPR": 9.1,
         "criticalCount": 1,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, literal, select, update
 
+from hextrackr_server.findings.store import VulnerabilityStore
 from hextrackr_server.storage.schema import UNSOURCED, meta, vulnerabilities_current
 from tests.hextrackr_server.support import Workbench
 
@@ -59,6 +60,7 @@ def test_complete_scan_resolves_missing_findings_of_its_hosts(workbench: Workben
 def test_hosts_with_one_short_name_are_two_hosts(workbench: Workbench) -> None:
     rows = [*host_rows("fw1.ams.example.test", *MANY), *host_rows("fw1.ber.example.test", *MANY)]
     scan(workbench, rows)
+    assert VulnerabilityStore(workbench.database).statistics()["totals"]["devices"] == 2
     scan(workbench, host_rows("fw1.ams.example.test", *MANY[:-1]))
     assert len(open_plugins(workbench, "fw1.ams.example.test")) == 20
     assert len(open_plugins(workbench, "fw1.ber.example.test")) == 21
@@ -74,7 +76,10 @@ def test_findings_of_another_format_stay_open(workbench: Workbench) -> None:
 
 def test_finding_of_two_formats_is_resolved_when_both_lack_it(workbench: Workbench) -> None:
     greenbone = ("IP", "Hostname", "NVT Name", "NVT OID", "CVEs", "Severity")
-    other = [["192.0.2.1", "", "Log", "1.1", "", "Log"]]
+    other = [
+        ["192.0.2.1", "", "Log", "1.1", "", "Log"],
+        ["192.0.2.1", "", "Flaw", "1.2", "", "Low"],
+    ]
     shared = ["192.0.2.1", "", "Check", "1.3", "CVE-2030-1001", "High"]
     both = nessus_row("192.0.2.1", "50", "CVE-2030-1001")
 
@@ -106,6 +111,28 @@ def test_file_that_looks_filtered_resolves_nothing(workbench: Workbench) -> None
     summary = scan(workbench, rows, confirm=True)
     assert summary["resolved"] == 0
     assert "no Info finding" in summary["absence"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("kept", "reason"), [((0, 1), "all findings are High"), ((0, 2), "of one plugin")]
+)
+def test_file_of_one_severity_or_one_plugin_looks_filtered(
+    workbench: Workbench, kept: tuple[int, int], reason: str
+) -> None:
+    header = ("Vulnerability Name", "IP", "Target Name", "Severity", "CVE")
+    rows = [
+        ["One", "192.0.2.1", "", "H", ""],
+        ["Two", "192.0.2.1", "", "H", ""],
+        ["One", "192.0.2.2", "", "L", ""],
+        ["Three", "192.0.2.1", "", "M", ""],
+    ]
+    workbench.import_rows(rows, header)
+    few = [rows[number] for number in kept]
+    summary = workbench.import_rows(few, header, confirm=True)["summary"]
+    assert summary["profile"] == "trustwave"
+    assert summary["resolved"] == 0
+    assert reason in summary["absence"]["reason"]
+    assert workbench.import_rows(rows[:3], header, confirm=True)["summary"]["resolved"] == 1
 
 
 def test_format_with_states_resolves_by_its_rows_only(workbench: Workbench) -> None:
