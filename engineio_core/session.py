@@ -406,6 +406,9 @@ class Session:
             # the end of the session.
             self.transport.close()
             self._end(CloseReason.TRANSPORT_CLOSE, "the client sent a close packet")
+        elif kind == packets.BINARY:
+            # The official client with `forceBase64` sends its binary messages as text.
+            self._on_binary(packets.decode_binary_record(text[1:]))
         elif kind == packets.PING:
             raise ProtocolError("invalid heartbeat direction")
         elif not kind or kind not in packets.TYPES:

@@ -15,6 +15,8 @@ PONG: Final = "3"
 MESSAGE: Final = "4"
 UPGRADE: Final = "5"
 NOOP: Final = "6"
+BINARY: Final = "b"
+"""The letter in front of a base64-encoded binary message, in a payload or in a text frame."""
 
 TYPES: Final = frozenset("0123456")
 
