@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
+from email.utils import formatdate
 from http import HTTPStatus
+from time import time
 from typing import Any, Final, Protocol, final
 from urllib.parse import unquote_plus
 
@@ -204,8 +206,10 @@ def encode_response(
         parts.append(f"Content-Length: {len(response.body)}\r\n")
     elif response.status == 204:
         parts.append("Content-Length: 0\r\n")
-    parts.append("Connection: close\r\n\r\n" if close else "\r\n")
-    head = "".join(parts).encode("latin-1")
+    lines = "".join(parts)
+    if "\r\ndate:" not in lines.lower():
+        lines += _date.line if int(time()) == _date.second else _renew_date()
+    head = (lines + ("Connection: close\r\n\r\n" if close else "\r\n")).encode("latin-1")
     return head if head_only else head + response.body
 
 
@@ -217,12 +221,38 @@ def encode_stream_head(
     parts += [encode_header(name, value) for name, value in headers]
     if chunked:
         parts.append("Transfer-Encoding: chunked\r\n")
-    parts.append("Connection: close\r\n\r\n" if close else "\r\n")
-    return "".join(parts).encode("latin-1")
+    lines = "".join(parts)
+    if "\r\ndate:" not in lines.lower():
+        lines += _date.line if int(time()) == _date.second else _renew_date()
+    return (lines + ("Connection: close\r\n\r\n" if close else "\r\n")).encode("latin-1")
+
+
+class _Date:
+    """The Date header line (RFC 9110, section 6.6.1), and the second for which it is valid."""
+
+    line = ""
+    second = 0
+
+
+_date: Final = _Date()
+
+
+def _renew_date() -> str:
+    _date.second = int(time())
+    _date.line = f"Date: {formatdate(_date.second, usegmt=True)}\r\n"
+    return _date.line
 
 
 def encode_header(name: object, value: object) -> str:
-    """Return one header line. Raises ValueError for characters that would break the head."""
+    """Return one header line, or one per item of a list, as in Node.
+
+    Raises ValueError for characters that would break the head.
+    """
+    if type(value) is not str:
+        if isinstance(value, list | tuple):
+            return "".join([encode_header(name, each) for each in value])
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
     if not (
         isinstance(name, str)
         and isinstance(value, str)
