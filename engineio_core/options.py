@@ -35,7 +35,9 @@ MAX_SECONDS: Final = 1e9
 # Bytes per second; an upload that is slower is late regardless of its progress.
 MIN_BODY_RATE: Final = 1000
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+|null")
+# As browsers write an origin (RFC 6454, section 6.2): lower case, ASCII, without a path. Pages of
+# files have the origin "file://".
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[!$-.0->\[\]_a-z~]+|file://|null")
 _DEFAULT_PORT = re.compile(r"http://.*:80|https://.*:443")
 
 
@@ -141,7 +143,7 @@ class Cors:
             if isinstance(origin, str) and origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(
                     f"an origin must have the form scheme://host[:port], got {origin!r}: "
-                    "write it in lower case, without a path"
+                    "write it in lower case, without a path, and other alphabets in punycode"
                 )
             if isinstance(origin, str) and origin != "*" and "*" in origin:
                 raise ValueError(
