@@ -275,7 +275,7 @@ class WebSocketTransport(asyncio.Protocol):
     def close(self) -> bool:
         """Begin the close handshake; the session counts as closed immediately."""
         if not self._is_closed():
-            self._send_close(None, "")
+            self._send_close(None)
         return True
 
     def discard(self) -> None:
@@ -340,13 +340,13 @@ class WebSocketTransport(asyncio.Protocol):
     def _fail(self, error: ProtocolError) -> None:
         """Close after a protocol error of the peer and report it to the listener."""
         if not self._is_closed():
-            self._send_close(error.websocket_code, error.description)
+            self._send_close(error.websocket_code)
             self._listener._transport_failed(error)
 
-    def _send_close(self, code: int | None, description: str) -> None:
+    def _send_close(self, code: int | None) -> None:
         self._stop()
         slow_path = self._get_slow_path()
-        slow_path.close(code, description)
+        slow_path.close(code)
         self._write_output(slow_path)
         self._await_end()
 

@@ -38,7 +38,7 @@ class SlowPath:
     __slots__ = ("_fragment_count", "_fragments", "_is_text", "_protocol")
 
     def __init__(self, max_size: int, extensions: Sequence[Extension] = ()) -> None:
-        self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=max_size)
+        self._protocol = _Protocol(Side.SERVER, state=State.OPEN, max_size=max_size)
         self._protocol.extensions = list(extensions)
         self._fragments: bytearray | None = None
         self._fragment_count = 0
@@ -112,12 +112,17 @@ class SlowPath:
         else:
             self._protocol.send_text(packet.payload)
 
-    def close(self, code: int | None, description: str) -> None:
-        """Append a close frame to the output: empty, or with a code and a description."""
+    def close(self, code: int | None) -> None:
+        """Append a close frame to the output: empty, or with a code."""
         if code is not None:
-            # RFC 6455, section 5.5: the payload of a control frame has at most 125 bytes; the code
-            # takes two of them.
-            reason = description.encode()[:123].decode(errors="ignore")
-            self._protocol.fail(code, reason)
+            self._protocol.fail(code)
         elif self.is_open:
             self._protocol.send_close()
+
+
+class _Protocol(Protocol):
+    """Protocol of the library whose close frames have no reason text, as in Node."""
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """Close after an error; the text is in `parser_exc`."""
+        super().fail(code)
