@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import re
-from typing import Any, Final, Protocol, cast, final
+from typing import Any, Final, Protocol, final
 
 import h11
 
@@ -122,7 +122,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request head."""
-        self.tcp = cast("asyncio.Transport", transport)
+        self.tcp = transport  # type: ignore[assignment]  # a call of cast() costs time
         peer = transport.get_extra_info("peername")
         self.peer, self.peer_port = peer[:2] if isinstance(peer, tuple) else ("unix", 0)
         if ":" in self.peer:
