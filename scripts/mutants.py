@@ -110,7 +110,7 @@ async def find_dialogue(copy: Copy, mutant: Mutant | None, dialogues: list[Dialo
         except (NoServerError, KeyError, ValueError):
             return "the probe"
         plan = make_plan(dialogues, endpoints, jobs=12, fail_fast=True)
-        if plan.left_out:
+        if plan.omitted:
             return "the probe: features are missing"
         return await _find(plan, endpoints)
 

@@ -23,7 +23,10 @@ PROFILES = ("echo", "node-echo")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; return 1 for a failed dialogue, 2 if no dialogue was played."""
+    """Run the command and return the exit status.
+
+    1: a dialogue failed. 2: no dialogue was played. 3: less than half was played, and none failed.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     try:
         if words[:1] == ["record"]:
@@ -91,6 +94,8 @@ async def _play_urls(options: argparse.Namespace, urls: list[str]) -> int:
         raise ValueError("a URL or --run with a target is required")
     dialogues = _choose(load(options.vectors), options.only)
     endpoints = [endpoint for url in urls for endpoint in await probe(url)]
+    for endpoint in endpoints:
+        sys.stderr.write(f"{endpoint.describe()}\n")
     plan = make_plan(
         dialogues,
         endpoints,
@@ -129,7 +134,15 @@ def _write_reports(options: argparse.Namespace, summary: Summary) -> int:
     if not summary.results:
         sys.stderr.write("socketio-conformance: no dialogue was played\n")
         return 2
-    return 1 if summary.count(Outcome.FAILED) else 0
+    if summary.count(Outcome.FAILED):
+        return 1
+    if summary.is_partial:
+        sys.stderr.write(
+            "socketio-conformance: less than half of the dialogues was played, see the reasons; "
+            "--only PROTOCOL or GROUP selects those of one part\n"
+        )
+        return 3
+    return 0
 
 
 if __name__ == "__main__":

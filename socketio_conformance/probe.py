@@ -25,6 +25,24 @@ class Endpoint(NamedTuple):
     subject: str
     path: str
     features: frozenset[str]
+    ping_interval: int = LONG_HEARTBEAT
+    """Milliseconds, from the handshake."""
+    ping_timeout: int = LONG_HEARTBEAT
+
+    def describe(self) -> str:
+        """Return the protocol, the URL, the heartbeat and the features in one line."""
+        features = sorted(self.features - {"long-heartbeat", "short-heartbeat"})
+        text = (
+            f"{self.subject} at {self.address.host_header}{self.path}: "
+            f"heartbeat {self.ping_interval} ms + {self.ping_timeout} ms, "
+            f"features: {', '.join(features) or 'none'}"
+        )
+        if "long-heartbeat" in self.features:
+            return text
+        return (
+            f"{text}; most dialogues need a longer heartbeat: "
+            f"start the server with a pingInterval of {LONG_HEARTBEAT} ms or more"
+        )
 
     def lacks(self, dialogue: Dialogue) -> str | None:
         """Return the missing feature for a dialogue, or None."""
@@ -32,7 +50,10 @@ class Endpoint(NamedTuple):
             return f"a server of {dialogue.subject}"
         needs = dialogue.needs
         if not needs & {"short-heartbeat"} and "long-heartbeat" not in self.features:
-            return f"a heartbeat of {LONG_HEARTBEAT // 1000} s or more"
+            return (
+                f"a heartbeat of {LONG_HEARTBEAT // 1000} s or more, got "
+                f"{self.ping_interval / 1000:g} s"
+            )
         if "recovery" in self.features and "recovery" not in needs:
             return "a server without recovery"
         missing = sorted(needs - self.features)
@@ -74,7 +95,14 @@ async def _probe_path(address: Address, subject: str, path: str) -> Endpoint | N
         if b'"pid"' in (await _fetch(address, "GET", target)).body:
             features.add("recovery")
     await _fetch(address, "POST", target, b"1")
-    return Endpoint(address, subject, path, frozenset(features))
+    return Endpoint(
+        address,
+        subject,
+        path,
+        frozenset(features),
+        handshake["pingInterval"],
+        handshake["pingTimeout"],
+    )
 
 
 async def _fetch(address: Address, method: str, target: str, body: bytes | None = None) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TextIO
 from xml.etree import ElementTree
@@ -37,15 +38,20 @@ class Progress:
 
 
 def text(summary: Summary) -> str:
-    """Return the report as text; the last line is `N passed, N failed`."""
+    """Return the report as text.
+
+    The last line is `N passed, N failed`, followed by `N not played` if there are any.
+    """
     lines: list[str] = []
     for result in _sorted(summary):
         if result.outcome is Outcome.FAILED:
             lines += [*_failure(result), ""]
     lines += _remarks(summary)
     passed = summary.count(Outcome.PASSED) + summary.count(Outcome.DIFFERS)
-    lines.append(f"{passed} passed, {summary.count(Outcome.FAILED)} failed")
-    return "\n".join(lines)
+    last = f"{passed} passed, {summary.count(Outcome.FAILED)} failed"
+    if summary.omitted:
+        last += f", {len(summary.omitted)} not played"
+    return "\n".join([*lines, last])
 
 
 def _sorted(summary: Summary) -> list[Result]:
@@ -72,7 +78,13 @@ def _remarks(summary: Summary) -> Iterator[str]:
         if result.is_second and result.outcome is not Outcome.FAILED:
             yield f"failed in parallel, passed when played alone: {result.dialogue.name}"
     for reason, count in sorted(summary.left_out.items()):
-        yield f"{count} dialogues not played, because they need {reason}"
+        groups = Counter(
+            f"{each.dialogue.subject} {each.dialogue.group}"
+            for each in summary.omitted
+            if each.reason == reason
+        )
+        parts = ", ".join(f"{group} {number}" for group, number in sorted(groups.items()))
+        yield f"{count} dialogues not played, because they need {reason} ({parts})"
 
 
 def stale_marks(summary: Summary) -> list[str]:
@@ -100,7 +112,13 @@ def as_json(summary: Summary) -> str:
             case["failure"] = result.failure._asdict()
         cases.append(case)
     counts = {outcome.value: summary.count(outcome) for outcome in Outcome}
-    report = {**counts, "not_played": dict(summary.left_out), "cases": cases}
+    omitted = [{"name": each.dialogue.name, "needs": each.reason} for each in summary.omitted]
+    report = {
+        **counts,
+        "not_played": dict(summary.left_out),
+        "cases": cases,
+        "not_played_cases": omitted,
+    }
     return json.dumps(report, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -109,7 +127,8 @@ def as_junit(summary: Summary) -> str:
     suite = ElementTree.Element(
         "testsuite",
         name="socketio-conformance",
-        tests=str(len(summary.results)),
+        tests=str(len(summary.results) + len(summary.omitted)),
+        skipped=str(len(summary.omitted)),
         failures=str(summary.count(Outcome.FAILED)),
         time=f"{sum(each.seconds for each in summary.results):.3f}",
     )
@@ -127,4 +146,13 @@ def as_junit(summary: Summary) -> str:
             ElementTree.SubElement(case, "failure", message=lines[2].strip()).text = "\n".join(
                 lines
             )
+    for omission in summary.omitted:
+        dialogue = omission.dialogue
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=f"{dialogue.subject}.{dialogue.group}",
+            name=dialogue.name,
+        )
+        ElementTree.SubElement(case, "skipped", message=f"needs {omission.reason}")
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

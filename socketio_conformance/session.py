@@ -40,11 +40,28 @@ class Result(NamedTuple):
     is_second: bool = False  # the dialogue failed in parallel and was played again alone
 
 
+class Omission(NamedTuple):
+    """A dialogue that is not played, and the feature that no server has."""
+
+    dialogue: Dialogue
+    reason: str
+
+
 class Summary(NamedTuple):
-    """All results, and the number of omitted dialogues per missing feature."""
+    """All results, and the omitted dialogues."""
 
     results: list[Result]
-    left_out: Counter[str]
+    omitted: list[Omission]
+
+    @property
+    def left_out(self) -> Counter[str]:
+        """The number of omitted dialogues per missing feature."""
+        return Counter(each.reason for each in self.omitted)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether less than half of the dialogues was played."""
+        return len(self.results) < len(self.omitted)
 
     def count(self, outcome: Outcome) -> int:
         """Return the number of dialogues with this outcome."""
@@ -55,7 +72,7 @@ class Plan(NamedTuple):
     """The dialogues to play, with their endpoints and options."""
 
     pairs: list[tuple[Dialogue, Endpoint]]
-    left_out: Counter[str]
+    omitted: list[Omission]
     may_differ: bool
     jobs: int
     fail_fast: bool = False
@@ -74,7 +91,7 @@ def make_plan(
     `may_differ` accepts the marked differences of the official servers.
     """
     pairs = []
-    left_out: Counter[str] = Counter()
+    omitted = []
     for dialogue in dialogues:
         reasons = []
         for endpoint in endpoints:
@@ -86,8 +103,8 @@ def make_plan(
         else:
             # Prefer the reason of an endpoint with the right protocol.
             reasons.sort(key=lambda each: each.startswith("a server of"))
-            left_out[reasons[0]] += 1
-    return Plan(pairs, left_out, may_differ, jobs, fail_fast)
+            omitted.append(Omission(dialogue, reasons[0]))
+    return Plan(pairs, omitted, may_differ, jobs, fail_fast)
 
 
 async def play(plan: Plan, watch: Callable[[Result], None] = lambda _: None) -> Summary:
@@ -103,7 +120,7 @@ async def play(plan: Plan, watch: Callable[[Result], None] = lambda _: None) -> 
             if result.outcome is Outcome.FAILED:
                 again = await _play_one(result.dialogue, result.endpoint, plan.may_differ)
                 results[index] = again._replace(is_second=True)
-    return Summary(results, plan.left_out)
+    return Summary(results, plan.omitted)
 
 
 async def _play_in_parallel(plan: Plan, watch: Callable[[Result], None]) -> list[Result]:
