@@ -58,6 +58,10 @@ HTTP_STATUS: dict[ErrorCode, int] = {
 }
 
 
+#: The answer to a request that needs space, while the disk of the server is full.
+STORAGE_FULL = "The disk of the server is full: ask its operator to free space, then try again"
+
+
 class FieldProblem(TypedDict):
     """A field of a payload or file, and the problem with its value."""
 

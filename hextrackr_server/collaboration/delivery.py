@@ -20,7 +20,7 @@ from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.rooms import AckEmitter
 from hextrackr_server.security.principal import is_user_id
 from hextrackr_server.storage.background_writer import BackgroundWriter
-from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.failures import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +94,9 @@ class NotificationDelivery:
         try:
             now_ms = self._clock.epoch_ms()
             waiting = await self._writer.run(self._store.waiting, user_id, now_ms)
-        except Exception:
+        except Exception as error:
             # They stay stored until the user connects again.
-            logger.exception("reading notifications failed", extra=log_setup.fields(user=user_id))
+            log_failure(logger, "reading notifications failed", error, user=user_id)
             return
         for message in waiting:
             if message.id in self._attempts_left:
@@ -119,10 +119,9 @@ class NotificationDelivery:
                 ):
                     self._writer.soon(self._store.remove, message.id)
                     return
-        except Exception:
+        except Exception as error:
             # The notification stays stored; other deliveries continue.
-            fields = log_setup.fields(id=message.id)
-            logger.exception("delivering a notification failed", extra=fields)
+            log_failure(logger, "delivering a notification failed", error, id=message.id)
         finally:
             del self._attempts_left[message.id]
 

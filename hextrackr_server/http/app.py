@@ -10,16 +10,19 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from engineio_core.http.asgi_host import ClientLeftError
 from hextrackr_server import __version__
-from hextrackr_server.errors import HTTP_STATUS, ErrorCode, ServiceError
+from hextrackr_server.errors import HTTP_STATUS, STORAGE_FULL, ErrorCode, ServiceError, invalid
+from hextrackr_server.telemetry.failures import is_disk_full, log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +55,9 @@ def create_http_app(
         exception_handlers={
             ServiceError: _service_error,
             HTTPException: _http_exception,
+            ClientDisconnect: _client_left,
+            OSError: _storage_error,
+            DBAPIError: _storage_error,
             Exception: _internal_error,
         },
         lifespan=lifespan,
@@ -78,8 +84,26 @@ def _http_exception(_: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=error.status_code, headers=error.headers)
 
 
+def _client_left(request: Request, _: Exception) -> Response:
+    """Log a client that left before its request was complete; no client receives the response."""
+    logger.info("the client left during %s %s", request.method, request.url.path)
+    return JSONResponse(invalid("The request is incomplete").body(), status_code=400)
+
+
+def _storage_error(request: Request, error: Exception) -> Response:
+    """Report a full disk as 503; other errors of files and databases are internal errors."""
+    if not is_disk_full(error):
+        return _internal_error(request, error)
+    log_failure(logger, f"request failed: {request.method} {request.url.path}", error)
+    body = ServiceError(ErrorCode.UNAVAILABLE, STORAGE_FULL).body()
+    return JSONResponse(body, status_code=503)
+
+
 def _internal_error(request: Request, error: Exception) -> Response:
     """Log an unexpected error; the response does not contain its text."""
+    # Starlette replaces an error that ends a response after its start.
+    if isinstance(error.__cause__ or error, ClientDisconnect | ClientLeftError):
+        return _client_left(request, error)
     logger.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
     body = ServiceError(ErrorCode.HANDLER_ERROR, "The request failed on the server").body()
     return JSONResponse(body, status_code=500)

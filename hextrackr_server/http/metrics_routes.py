@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from hextrackr_server.config.parsers import is_loopback
 from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.telemetry.failures import log_failure
 from hextrackr_server.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
@@ -38,9 +39,10 @@ def metrics_routes(
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await asyncio.to_thread(check)
-        except Exception:
-            logger.exception("the database check of /ready failed")
-            return JSONResponse({"status": "unavailable", "database": "failed"}, status_code=503)
+        except Exception as error:
+            reason = log_failure(logger, "the database check of /ready failed", error)
+            body = {"status": "unavailable", "database": reason or "failed"}
+            return JSONResponse(body, status_code=503)
         return JSONResponse({"status": "ready", "database": "ok"})
 
     async def as_json(request: Request) -> Response:  # noqa: RUF029 - Starlette runs others in a thread

@@ -24,7 +24,13 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import IntegrityError
 
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError, invalid
+from hextrackr_server.errors import (
+    STORAGE_FULL,
+    ErrorCode,
+    ImportInterruptedError,
+    ServiceError,
+    invalid,
+)
 from hextrackr_server.findings.events import THRESHOLD
 from hextrackr_server.imports.formats.dates import day_in_file_name
 from hextrackr_server.imports.formats.profile import (
@@ -41,6 +47,7 @@ from hextrackr_server.imports.store import SCOPES, ImportJob, ImportStore
 from hextrackr_server.imports.uploads import Upload
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.failures import is_disk_full, log_failure
 from hextrackr_server.text import clean, iso_date
 
 logger = logging.getLogger(__name__)
@@ -336,12 +343,14 @@ class ImportService:
             self._fail(job, _FAILURES[reason], log_fields)
         except ServiceError as error:
             self._fail(job, _failure_of(error), log_fields)
-        except Exception:
+        except Exception as error:
             # The worker survives any failure. Details go to the log, not to clients.
             error_id = secrets.token_hex(4)
-            fields = log_setup.fields(**log_fields, errorId=error_id)
-            logger.exception("import failed unexpectedly", extra=fields)
+            text = "import failed unexpectedly"
+            log_failure(logger, text, error, **log_fields, errorId=error_id)
             message = f"The import failed on the server (error {error_id})"
+            if is_disk_full(error):
+                message = STORAGE_FULL
             self._fail(job, {"code": "IMPORT_FAILED", "message": message}, log_fields)
         else:
             counts = result["summary"]
@@ -357,9 +366,9 @@ class ImportService:
     def _changes(self, job: ImportJob) -> dict[str, Any]:
         try:
             return self._importer.changes(job, _CHANGES_READ)
-        except Exception:
+        except Exception as error:
             # The import is committed, even if its changes cannot be announced.
-            logger.exception("reading the changes of an import failed")
+            log_failure(logger, "reading the changes of an import failed", error)
             return {"rows": [], "topCritical": []}
 
     def _fail(self, job: ImportJob, failure: dict[str, Any], log_fields: dict[str, Any]) -> None:
@@ -370,8 +379,8 @@ class ImportService:
         )
         try:
             self._store.end_job(job.import_id, failure)
-        except Exception:
-            logger.exception("storing the end of an import failed")
+        except Exception as error:
+            log_failure(logger, "storing the end of an import failed", error)
         end = self._tracker.cancel if cancelled else self._tracker.fail
         self._call_on_loop(end, job.import_id, failure)
 

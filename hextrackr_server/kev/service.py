@@ -26,6 +26,7 @@ from hextrackr_server.kev.fetcher import Fetched, KevFetcher, read_file
 from hextrackr_server.kev.store import Difference, KevStore
 from hextrackr_server.rooms import AUTHENTICATED, Emitter
 from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.failures import log_failure
 from hextrackr_server.text import clean
 
 logger = logging.getLogger(__name__)
@@ -128,9 +129,9 @@ class KevService:
             await self.sync()
         except ServiceError as refusal:
             logger.warning("kev sync refused", extra=log_setup.fields(reason=refusal.message))
-        except Exception:
+        except Exception as error:
             # The schedule survives any failure.
-            logger.exception("kev sync failed unexpectedly")
+            log_failure(logger, "kev sync failed", error)
         finally:
             if self._is_scheduled:
                 self._schedule(self._next_after(self._clock.epoch_ms()))

@@ -6,8 +6,10 @@ All functions block.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -34,6 +36,8 @@ WRITES = "hextrackr_writes"
 _STEPS_BETWEEN_CHECKS = 500_000
 # Arbitrary keys of PostgreSQL advisory locks: of the server, of the writer.
 _SERVER_LOCK, _WRITER_LOCK = 4_854_201, 4_854_202
+#: Below this free space the server is not ready: each write may fail.
+MINIMUM_FREE_BYTES = 1 << 20
 _QUERY_CANCELED = "57014"
 _POSTGRES_URL = "DATABASE_URL must be a URL such as postgresql://user@host/name"
 
@@ -45,6 +49,9 @@ class Backend(Protocol):
 
     def __str__(self) -> str:
         """Return a printable name without a password."""
+
+    def check_space(self) -> None:
+        """Raise OSError (ENOSPC) if the disk of a local file has almost no free space."""
 
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
@@ -86,6 +93,11 @@ class SqliteBackend:
         # waiting cannot resolve.
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    def check_space(self) -> None:
+        """Compare the free space of the file's disk with MINIMUM_FREE_BYTES."""
+        if shutil.disk_usage(self._path.parent).free < MINIMUM_FREE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path.parent))
 
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
@@ -135,6 +147,9 @@ class PostgresBackend:
 
     def __str__(self) -> str:
         return self._name
+
+    def check_space(self) -> None:  # noqa: D102 - the disk belongs to another server
+        pass
 
     def _hold(self) -> Connection:
         """Open a connection that holds the server lock until it is closed."""

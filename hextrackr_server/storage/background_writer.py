@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from hextrackr_server.telemetry.failures import log_failure
+
 logger = logging.getLogger(__name__)
 
 #: A write may wait for the transaction that ends an import. `run` waits at most this long.
@@ -51,8 +53,8 @@ class BackgroundWriter:
     def _try(self, call: Callable[..., object], args: tuple[Any, ...]) -> None:
         try:
             call(*args)
-        except Exception:
+        except Exception as error:
             # Later calls run anyway.
-            logger.exception("a background write to the database failed")
+            log_failure(logger, "a background write to the database failed", error)
         finally:
             self._done += 1

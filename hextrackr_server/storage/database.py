@@ -75,7 +75,11 @@ class Database:
                 yield connection
 
     def check(self) -> None:
-        """Run a trivial query; raise the driver's error if the database does not answer."""
+        """Run a trivial query; raise the driver's error if the database does not answer.
+
+        Raises OSError (ENOSPC) if the disk of a SQLite file has almost no free space.
+        """
+        self._backend.check_space()
         with self.reading() as connection:
             connection.execute(select(1))
 

@@ -13,7 +13,9 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from socketio_core.errors import (
     AckError,
+    AckTimeoutError,
     ConnectError,
+    DisconnectedError,
     PayloadValidationError,
     UnsendableResultError,
 )
@@ -59,6 +61,15 @@ class Reporter:
             logger.info("event %.100r of socket %s was refused: %s", event, socket.id, error)
         elif isinstance(error, UnsendableResultError):
             logger.error("event %.100r of socket %s: %s", event, socket.id, error)
+        elif isinstance(error, AckTimeoutError | DisconnectedError):
+            # The handler waited for an ack of a client that left or is slow: not a bug.
+            logger.info(
+                "the handler of %.100r for socket %s ended: %s",
+                event,
+                socket.id,
+                error,
+                exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
+            )
         else:
             logger.error(
                 "the handler of %.100r failed for socket %s", event, socket.id, exc_info=error

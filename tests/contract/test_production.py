@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import errno
 import json
 import logging
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from cryptography import x509
@@ -21,6 +22,7 @@ from hextrackr_server.errors import SettingsError
 from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.event_log import EventLog
 from socketio_core.testing import settle
+from tests.contract.imports import VALID_CSV
 from tests.contract.support import METRICS_TOKEN, POLLING, HubHarness
 from tests.hextrackr_server.support import SECRET, FakeClock
 
@@ -307,3 +309,67 @@ async def test_s111_ready_endpoint_reports_the_state_of_the_database(hub: HubHar
     answer = await hub.request("GET", "/ready")
     assert (answer.status, answer.json()["database"]) == (503, "failed")
     path.rmdir()
+
+
+async def test_s111_full_disk_is_named_to_the_user_and_turns_ready_to_503(
+    hub: HubHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def create(path: Path) -> BinaryIO:
+        raise full
+
+    monkeypatch.setattr("hextrackr_server.imports.uploads._create", create)
+    headers = {"authorization": f"Bearer {hub.token()}", "content-type": "text/csv"}
+    answer = await hub.request("POST", "/api/imports", headers, VALID_CSV.encode())
+    assert answer.status == 503
+    assert "The disk of the server is full" in answer.json()["error"]
+    monkeypatch.setattr("hextrackr_server.storage.backends.MINIMUM_FREE_BYTES", 1 << 62)
+    answer = await hub.request("GET", "/ready")
+    assert (answer.status, answer.json()["database"]) == (503, "the disk of the server is full")
+    monkeypatch.undo()
+    assert (await hub.request("GET", "/ready")).status == 200
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert [record.getMessage() for record in errors] == [
+        "request failed: POST /api/imports",
+        "the database check of /ready failed",
+    ]
+    assert not any(record.exc_info for record in errors)
+
+
+async def test_s110_client_that_leaves_during_an_ack_is_logged_in_one_line(
+    hub: HubHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask(socket: Any) -> None:
+        await socket.emit_with_ack("question")
+
+    hub.io.on("start", ask)
+    caplog.set_level(logging.INFO)
+    client = await hub.client()
+    client.emit("start")
+    await settle()
+    client.connection.cut()
+    await settle()
+    (record,) = [each for each in caplog.records if each.getMessage() == "event handler failed"]
+    assert record.exc_info is None
+    assert record.levelname == "INFO"
+    assert "socket has been disconnected" in record.__dict__["fields"]["reason"]
+
+
+async def test_s110_client_that_leaves_during_an_upload_is_logged_in_one_line(
+    hub: HubHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    for path in ("/api/imports", "/ingest/v1/imports", "/api/vulnerabilities/import-cancel"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+        head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {hub.token()}\r\n"
+        writer.write(
+            f"{head}content-type: application/json\r\ncontent-length: 99\r\n\r\n{{".encode()
+        )
+        await writer.drain()
+        await settle()
+        writer.close()
+        await hub.request("GET", "/health")
+        await settle()
+        assert reader
+    assert not [record for record in caplog.records if record.exc_info]
