@@ -12,7 +12,7 @@ export HOST PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup quick test lint types format coverage oldest pythons conformance conformance-peers \
+.PHONY: help run setup quick test lint types format coverage proxies oldest pythons conformance conformance-peers \
 	mutants diagrams peers bench bench-full bench-import clean
 
 help: ## List the targets
@@ -25,13 +25,13 @@ setup: $(VENV)/.dev tests/interop/node_modules/.installed ## Install the develop
 	@scripts/check-postgres
 
 quick: lint types ## Run lint, types and the tests that need neither Node nor PostgreSQL (under a minute)
-	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not slow" --hypothesis-profile=quick
+	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not slow and not proxies" --hypothesis-profile=quick
 
 test: setup peers lint types ## Run lint, types and all tests
-	$(BIN)/python -m pytest $(PARALLEL)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not proxies"
 
 coverage: setup peers lint types ## Run `make test` with branch coverage and fail below the limits
-	@BIN=$(BIN) scripts/check-coverage $(PARALLEL)
+	@BIN=$(BIN) scripts/check-coverage $(PARALLEL) -m "not proxies"
 
 lint: $(VENV)/.dev ## Check style, formatting, spelling and language
 	$(BIN)/ruff check .
@@ -45,6 +45,10 @@ types: $(VENV)/.dev ## Check types
 format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+proxies: setup ## Run the official client against a hub behind nginx, HAProxy, Apache and Caddy (two minutes)
+	@scripts/check-proxies
+	$(BIN)/python -m pytest tests/proxies
 
 oldest: $(VENV)/.dev ## Run the tests of core and hub with the oldest allowed dependencies
 	@PYTHON=$(abspath $(BIN)/python) scripts/test-oldest

@@ -26,6 +26,7 @@ NODE = (
     "interop/test_import_live.py",
     "interop/test_recovery.py",
     "interop/test_socket_clients.py",
+    "proxies",
 )
 #: Tests that start a PostgreSQL server.
 POSTGRES = ("hextrackr_server/postgres",)
@@ -45,7 +46,9 @@ SLOW = (
     "packaging/test_installation.py",
     "typing/test_typing.py",
 )
-MARKED = {"node": NODE, "postgres": POSTGRES, "slow": SLOW}
+#: Tests that `make proxies` runs.
+PROXIES = ("proxies",)
+MARKED = {"node": NODE, "postgres": POSTGRES, "proxies": PROXIES, "slow": SLOW}
 
 # A deadline for one example fails on a busy machine; pytest-timeout ends a test that hangs.
 settings.register_profile("default", deadline=None, print_blob=True)

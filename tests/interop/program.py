@@ -67,13 +67,13 @@ class Server:
 
 
 @contextmanager
-def run_server(directory: Path) -> Iterator[Server]:
-    """Run a server with a new database on a free port."""
+def run_server(directory: Path, **values: str) -> Iterator[Server]:
+    """Run a server with a new database on a free port; `values` are further variables."""
     database = directory / "hextrackr.db"
     process = subprocess.Popen(
         [PROGRAM, "serve", "--port", "0", "--database", str(database)],
         cwd=directory,
-        env=environment(JWT_SECRET=SECRET, PYTHONUNBUFFERED="1"),
+        env=environment(JWT_SECRET=SECRET, PYTHONUNBUFFERED="1", **values),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
