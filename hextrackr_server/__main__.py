@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hextrackr_server import __version__
 from hextrackr_server.cli import (
     check,
+    export,
     formats,
     import_command,
     inspect,
@@ -21,7 +22,7 @@ from hextrackr_server.cli import (
 from hextrackr_server.errors import HexTrackrError
 
 #: Commands import the hub's dependencies when they run, so that this module works without them.
-COMMANDS = (serve, check, inspect, import_command, formats, kev_sync, token, sample)
+COMMANDS = (serve, check, inspect, import_command, export, formats, kev_sync, token, sample)
 #: Import names of the packages that the extra `hub` installs.
 HUB_PACKAGES = frozenset({"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata", "lxml"})
 

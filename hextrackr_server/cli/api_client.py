@@ -97,6 +97,39 @@ class ApiClient:
             show(status["overall"], status["status"], status["message"])
             time.sleep(POLL_SECONDS)
 
+    def download(self, path: str, query: Mapping[str, str], file: Path) -> int:
+        """Write the body of a response to a file and return its number of bytes.
+
+        The file gets its name when the body is complete.
+        """
+        part = file.with_name(file.name + ".part")
+        try:
+            with part.open("wb") as target:
+                size = self._receive(f"{path}?{urlencode(query)}", target)
+            part.replace(file)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ClientError(f"{file} cannot be written: {reason}") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return size
+
+    def _receive(self, path: str, target: BinaryIO) -> int:
+        connection = self._open()
+        try:
+            connection.request("GET", self._parts.path.rstrip("/") + path, None, self._headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                self._answer(response.status, response.read())
+            size = 0
+            while chunk := response.read(_CHUNK):
+                size += target.write(chunk)
+            return size
+        except (ConnectionError, TimeoutError, http.client.HTTPException) as error:
+            raise ClientError(f"the connection to {self._url} was lost: {error!r}") from error
+        finally:
+            connection.close()
+
     def synchronize_kev(self, body: bytes | None, *, force: bool) -> dict[str, Any]:
         """Synchronize KEV from the server's source, or from a catalog in `body`."""
         content = body or b""
@@ -114,14 +147,7 @@ class ApiClient:
         body: Iterator[bytes] | None = None,
         headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
-        connection = self._connection()
-        try:
-            connection.connect()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise ClientError(
-                f"cannot connect to {self._url} ({reason}): start the server or correct --url"
-            ) from error
+        connection = self._open()
         try:
             return self._exchange(connection, method, path, body, self._headers | (headers or {}))
         except (OSError, http.client.HTTPException) as error:
@@ -142,6 +168,17 @@ class ApiClient:
             connection.request(method, self._parts.path.rstrip("/") + path, body, headers)
         response = connection.getresponse()
         return self._answer(response.status, response.read())
+
+    def _open(self) -> http.client.HTTPConnection:
+        connection = self._connection()
+        try:
+            connection.connect()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ClientError(
+                f"cannot connect to {self._url} ({reason}): start the server or correct --url"
+            ) from error
+        return connection
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = str(self._parts.hostname), self._parts.port

@@ -10,11 +10,13 @@ from starlette.routing import BaseRoute
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.findings.batcher import UpdateBatcher
 from hextrackr_server.findings.events import VulnerabilityEvents
+from hextrackr_server.findings.export import FindingExporter
 from hextrackr_server.findings.queries import QueryService
 from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.query_store import QueryStore
 from hextrackr_server.findings.statistics import StatisticsService
 from hextrackr_server.findings.store import VulnerabilityStore
+from hextrackr_server.http.finding_routes import finding_routes
 from hextrackr_server.sockets import vulnerabilities
 
 
@@ -34,7 +36,7 @@ class FindingsFeature(Feature):
         )
 
     def register(self) -> Sequence[BaseRoute]:
-        """Add the events of dashboards."""
+        """Add the events of dashboards; return the route of exports."""
         services = self.context.services
         queries = QueryService(
             QueryStore(self.context.database),
@@ -43,7 +45,8 @@ class FindingsFeature(Feature):
             self._executor,
         )
         vulnerabilities.register(self.context.io, services.statistics, queries)
-        return ()
+        exporter = FindingExporter(self.context.database, self._executor)
+        return finding_routes(services.identity, exporter)
 
     def flush(self) -> None:
         """Send the updates that wait in batches."""

@@ -385,6 +385,26 @@ async def test_import_command_imports_a_cut_file_on_request(
     assert site.findings() == 1
 
 
+async def test_export_command_writes_the_findings(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with site.client() as client:
+        await started(client, csv_text(ROWS))
+        await client.receive_event("import-finished")
+    file = site.directory / "all.json"
+    arguments = ["export", str(file), "--url", site.url, "--token", site.token()]
+    assert await asyncio.to_thread(command_line.main, [*arguments, "--state", "all"]) == 0
+    assert capsys.readouterr().out == f"wrote {file}: {file.stat().st_size:,} bytes\n"
+    assert len(json.loads(file.read_text())) == site.findings() > 0
+    file.unlink()
+    assert await asyncio.to_thread(command_line.main, [*arguments, "--severity", "bad"]) == 1
+    assert "severity: must be one or a list of" in capsys.readouterr().err
+    assert not [each for each in site.directory.iterdir() if each.name.startswith("all.json")]
+    arguments[-1] = "bad"
+    assert await asyncio.to_thread(command_line.main, arguments) == 1
+    assert "the server rejects the token" in capsys.readouterr().err
+
+
 async def test_socket_import_accepts_all_options(site: Site) -> None:
     payload = {
         "source": "inline",
