@@ -52,7 +52,11 @@ from engineio_core.ids import generate_id
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
 from engineio_core.transports.interface import NULL_LISTENER, Abortable, Transport
-from engineio_core.transports.polling import PollingTransport, disable_xss_filter
+from engineio_core.transports.polling import (
+    PollingTransport,
+    count_accepted_packets,
+    disable_xss_filter,
+)
 from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.transports.websocket_handshake import (
     WebSocketHandshakeError,
@@ -275,6 +279,7 @@ class BaseEngine:
         if self.options.jsonp and "j" in request.query:
             function = function_name(request.query["j"])
         transport = PollingTransport(context, self._decorate, function)
+        transport.max_packets = count_accepted_packets(request)
         session = transport.session = Session(sid, request, transport, context)
         packets = [EncodedPacket(handshake.encode_open(sid, "polling", self.options))]
         if self.options.initial_packet is not None:

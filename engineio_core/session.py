@@ -323,7 +323,7 @@ class Session:
         """Whether packets are queued for the transport."""
         return bool(self._outbox)
 
-    def _take_outbox(self, limit: int) -> list[EncodedPacket]:
+    def _take_outbox(self, limit: int, max_packets: int) -> list[EncodedPacket]:
         """Remove and return queued packets: at least one, more up to `limit` bytes.
 
         The limit counts the packets in their polling form, with separators.
@@ -333,7 +333,7 @@ class Session:
             return []
         taken: list[EncodedPacket] = []
         size = 0
-        while outbox:
+        while outbox and len(taken) < max_packets:
             packet = outbox[0]
             length = len(packet.payload)
             size += 1 + (length if not packet.is_binary else 1 + 4 * ((length + 2) // 3))

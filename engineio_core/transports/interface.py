@@ -134,7 +134,7 @@ class PollingSession(TransportListener, Protocol):
     def _has_outbox(self) -> bool:
         """Whether packets are queued for the transport."""
 
-    def _take_outbox(self, limit: int) -> list[EncodedPacket]:
+    def _take_outbox(self, limit: int, max_packets: int) -> list[EncodedPacket]:
         """Remove and return queued packets: at least one, more up to `limit` payload bytes."""
 
     def _outbox_emptied(self) -> None:

@@ -8,6 +8,7 @@ one response: `wake` schedules the response for after the current callback.
 from __future__ import annotations
 
 import logging
+import re
 from asyncio import CancelledError
 from itertools import chain
 from typing import TYPE_CHECKING, Final, final
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("engineio_core")
 
+# Packets of one response. The Python package `engineio` rejects a payload of more than 16 packets
+# (`Payload.max_decode_packets`); the query of its requests has the time as decimal seconds.
+MAX_PACKETS: Final = 1_000_000
+MAX_PACKETS_OF_PYTHON: Final = 16
+_PYTHON_TIMESTAMP: Final = re.compile(r"[0-9]{9,11}\.[0-9]+")
+
 # Bytes of a body that may arrive in pieces, so that the pong waits behind it.
 LONG_BODY: Final = 64 * 1024
 
@@ -51,7 +58,7 @@ class PollingTransport:
 
     __slots__ = (
         "_closed", "_context", "_decorate", "_held_post", "_is_reading_paused", "_poll", "_post",
-        "_posted", "_script_function", "_undelivered", "_wake_planned", "session",
+        "_posted", "_script_function", "_undelivered", "_wake_planned", "max_packets", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -69,6 +76,7 @@ class PollingTransport:
         self._context = context
         self._decorate = decorate
         self._script_function = script_function
+        self.max_packets = MAX_PACKETS
         self._poll: Responder | None = None
         self._post: Responder | None = None
         self._posted = 0  # bytes of the complete long POSTs
@@ -225,7 +233,8 @@ class PollingTransport:
 
     def _flush(self) -> None:
         session = self.session
-        taken = session._take_outbox(self._context.options.max_http_buffer_size)
+        limit = self._context.options.max_http_buffer_size
+        taken = session._take_outbox(limit, self.max_packets)
         if not taken:
             if session._upgrade_state is not UpgradeState.PROBED:
                 return
@@ -313,6 +322,13 @@ class PollingTransport:
         disable_xss_filter(request, headers)
         self._decorate(request, headers)
         responder.respond(HttpResponse(200, body, headers))
+
+
+def count_accepted_packets(request: HttpRequest) -> int:
+    """Return the number of packets that a client accepts in one response."""
+    if _PYTHON_TIMESTAMP.fullmatch(request.query.get("t", "")):
+        return MAX_PACKETS_OF_PYTHON
+    return MAX_PACKETS
 
 
 def disable_xss_filter(request: HttpRequest, headers: list[tuple[str, str]]) -> None:
