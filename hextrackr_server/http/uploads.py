@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
-import python_multipart  # noqa: F401 - the form parser of Starlette requires it
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +22,7 @@ _ENVELOPE_BYTES = 64 * 1024 + 4 * MAXIMUM_MAPPING
 _PART_BYTES = MAXIMUM_MAPPING
 _SWITCHES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _READ_BYTES = 256 * 1024
+_MAX_PADDING = 256
 
 
 class UploadReceiver:
@@ -61,6 +64,9 @@ class UploadReceiver:
             raise too_large(self._uploads.maximum) from error
         except MultiPartException as error:
             raise invalid(f"The form is not valid: {error.message}") from error
+        except FormParserError as error:
+            # Older versions of Starlette pass the error of the parser on.
+            raise invalid("The form is not valid: Invalid multipart data.") from error
         try:
             file = next((form[name] for name in FILE_FIELDS if name in form), None)
             if not isinstance(file, UploadFile):
@@ -80,9 +86,12 @@ class _FormParser(MultiPartParser):
     """Starlette's parser for one file, with a size limit and detection of truncated forms."""
 
     def __init__(self, request: Request, maximum: int) -> None:
+        _, parameters = parse_options_header(request.headers["content-type"])
+        boundary = parameters.get(b"boundary")  # the parser refuses a form without one
+        chunks = self._capped(request, maximum)
         super().__init__(
             request.headers,
-            self._capped(request, maximum),
+            self._complete(chunks if boundary is None else _simplify(chunks, boundary)),
             max_files=1,
             max_fields=10,
             max_part_size=_PART_BYTES,
@@ -102,8 +111,44 @@ class _FormParser(MultiPartParser):
                 yield chunk
         except ClientDisconnect as error:
             raise MultiPartException("the body is incomplete") from error
+
+    async def _complete(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for chunk in chunks:
+            yield chunk
         if not self._ended:
             raise MultiPartException("the final boundary is missing")
+
+
+async def _simplify(
+    chunks: AsyncGenerator[bytes, None], boundary: bytes
+) -> AsyncGenerator[bytes, None]:
+    """Remove the preamble of a form and the padding of its boundaries (RFC 2046, section 5.1.1).
+
+    Not all versions of the form parser accept them.
+    """
+    delimiter = b"\r\n--" + boundary
+    padded = re.compile(re.escape(delimiter) + rb"((?:--)?)[ \t]{1,%d}(?=\r\n)" % _MAX_PADDING)
+    begin = re.compile(re.escape(delimiter) + rb"(?=\r\n|--)")
+    # A delimiter with its padding may continue in the next chunk.
+    kept = len(delimiter) + 2 + _MAX_PADDING + 2
+    data = b"\r\n"  # a delimiter at the very beginning has no line end before it
+    has_begun = False
+    async for chunk in chunks:
+        data += chunk
+        if delimiter in data:
+            data = padded.sub(lambda match: delimiter + match[1], data)
+        if not has_begun:
+            match = begin.search(data)
+            if match is None:
+                data = data[-kept:]
+                continue
+            has_begun = True
+            data = data[match.start() + 2 :]
+        if len(data) > kept:
+            yield data[:-kept]
+            data = data[-kept:]
+    if has_begun:
+        yield data
 
 
 async def _read(file: UploadFile) -> AsyncIterator[bytes]:
