@@ -28,7 +28,7 @@ from tests.docs.blocks import ROOT, CodeBlock, blocks, blocks_of, commands, docu
 #: Languages of blocks, and the test that covers them; "text" and "diff" are not executable, and
 #: `make diagrams` writes the "mermaid" blocks. `make proxies` runs the configurations of proxies.
 TESTED = {"python", "sh", "js", "javascript", "toml", "json"}
-TESTED |= {"nginx", "haproxy", "apache", "caddy"}
+TESTED |= {"nginx", "haproxy", "apache", "caddy", "yaml"}
 NOT_EXECUTABLE = {"text", "diff", "mermaid"}
 #: Commands that are not part of this project.
 OTHER_COMMANDS = {"curl", "docker", "echo", "npm", "openssl", "pip", "python", "report", "URL"}

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hextrackr_server.application import Application
+from hextrackr_server.config import settings
 from hextrackr_server.config.settings import Settings
-from tests.docs.blocks import ROOT, documents
+from tests.docs.blocks import ROOT, blocks_of, documents
 from tests.docs.test_documentation import known_variables
 
 #: Variables that the documents set for other programs.
@@ -47,3 +48,24 @@ def test_documents_name_existing_variables(document: Path) -> None:
     text = document.read_text("utf-8")
     names = set(re.findall(r"\bHEXTRACKR_[A-Z_]*[A-Z]\b", text)) - OTHER_VARIABLES
     assert names <= known_variables()
+
+
+def test_container_of_the_express_document_has_valid_settings() -> None:
+    blocks = blocks_of(ROOT / "docs" / "express-shim.md")
+    (compose,) = [block.text for block in blocks if block.language == "yaml"]
+    variables = dict(re.findall(r'^    ([A-Z_]+): "?([^"\n]*)"?$', compose, re.MULTILINE))
+    secret = "0123456789abcdef" * 2
+    environment = {
+        # HexTrackr's environment file
+        "PORT": "8080",
+        "HEXTRACKR_VERSION": "1.1.12",
+        **{name: re.sub(r"\$\{\w+\}", secret, value) for name, value in variables.items()},
+    }
+    loaded = settings.load(environment)
+    assert (loaded.host, loaded.port) == ("0.0.0.0", 8090)
+    assert loaded.trusted_proxies == ("172.16.0.0/12",)
+    assert {"progress", "admin"} <= set(loaded.ingest_tokens[0].scopes)
+    # The ports of nginx and of the shim are the port of the hub.
+    assert "http://realtime:8090" in (ROOT / "docs" / "express-shim.md").read_text("utf-8")
+    shim = (ROOT / "examples" / "express" / "realtime.js").read_text("utf-8")
+    assert '"http://127.0.0.1:8090"' in shim

@@ -45,12 +45,10 @@ class Proxy:
         return f"https://localhost:{self.port}"
 
 
-def documented(name: str, port: int, hub_port: int) -> str:
-    """Return the documented configuration, with the ports and the certificate of a test."""
-    (block,) = [block for block in blocks_of(DOCUMENT) if block.language == name]
-    text = block.text
-    assert "127.0.0.1:8090" in text
-    return text.replace("127.0.0.1:8090", f"127.0.0.1:{hub_port}")
+def documented(name: str, hub_port: int, document: Path = DOCUMENT) -> str:
+    """Return a documented configuration, with the port of the hub of a test."""
+    (block,) = [block for block in blocks_of(document) if block.language == name]
+    return _replace(block.text, "127.0.0.1:8090", f"127.0.0.1:{hub_port}")
 
 
 def _replace(text: str, old: str, new: str) -> str:
@@ -138,7 +136,7 @@ def run_proxy(
     """Run a proxy until the block ends; `edit` changes its documented configuration."""
     folder.mkdir()
     port = _free_port()
-    command = PROXIES[name](folder, edit(documented(name, port, hub_port)), port)
+    command = PROXIES[name](folder, edit(documented(name, hub_port)), port)
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(
             command,

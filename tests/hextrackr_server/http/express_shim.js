@@ -1,4 +1,4 @@
-// Replays HexTrackr's ProgressTracker through the shim of docs/express-shim.md; argument: its path.
+// Replays HexTrackr's ProgressTracker through examples/express/realtime.js; argument: its path.
 "use strict";
 const { io, revoke } = require(process.argv[2]);
 
