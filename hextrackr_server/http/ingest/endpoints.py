@@ -56,12 +56,19 @@ class IngestPaths:
         """Return all paths of the ingest API."""
         service = self._service
         return [
-            Path("POST", "emit", None, lambda producer, _, body: service.emit(producer, body)),
+            Path(
+                "POST",
+                "emit",
+                None,
+                lambda producer, _, body: service.emit(producer, body),
+                may_end=True,
+            ),
             Path(
                 "POST",
                 "progress/{session_id}",
                 "progress",
                 lambda _, params, body: service.progress(params["session_id"], body),
+                may_end=True,
             ),
             Path("POST", "imports", "progress", lambda _, __, body: service.start_import(body)),
             Path(
@@ -75,18 +82,21 @@ class IngestPaths:
                 f"imports/{{number:{NUMBER}}}/complete",
                 "progress",
                 lambda _, params, body: service.complete_import(params["number"], body),
+                may_end=True,
             ),
             Path(
                 "POST",
                 f"imports/{{number:{NUMBER}}}/fail",
                 "progress",
                 lambda _, params, body: service.fail_import(params["number"], body),
+                may_end=True,
             ),
             Path(
                 "POST",
                 f"imports/{{number:{NUMBER}}}/cancel",
                 "progress",
                 lambda _, params, body: service.cancel_import(params["number"], body),
+                may_end=True,
             ),
             Path("POST", "notifications", "broadcast", self._notify_all),
             Path("POST", "users/{user_id}/notifications", "notify", self._notify_user),

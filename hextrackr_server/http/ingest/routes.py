@@ -37,18 +37,26 @@ logger = logging.getLogger(__name__)
 
 PREFIX = "/ingest/v1/"
 MAXIMUM_BYTES = 1_000_000
-#: Maximum number of signed bodies that are read at the same time, before authentication.
-MAXIMUM_UNPROVEN = 32
+#: Maximum size of a report that may end a session: a summary of 250,000 CVEs. HexTrackr's own
+#: server has no limit, and a lost completion leaves its page at 95 %.
+MAXIMUM_FINAL_BYTES = 32_000_000
+#: Maximum number of signed bodies that are read at the same time, before authentication, and of
+#: those above MAXIMUM_BYTES.
+MAXIMUM_UNPROVEN, MAXIMUM_LARGE_UNPROVEN = 32, 2
 MAXIMUM_DEPTH = 64
 
 
 class Path(NamedTuple):
-    """A path with its method, its report, and its scope (None: the report checks it)."""
+    """A path with its method, its report, and its scope (None: the report checks it).
+
+    `may_end`: a report can end a session, so its body may have MAXIMUM_FINAL_BYTES.
+    """
 
     method: str
     path: str
     scope: str | None
     report: Report
+    may_end: bool = False
 
 
 def ingest_routes(
@@ -56,14 +64,19 @@ def ingest_routes(
 ) -> list[Route]:
     """Return the routes, which answer 401 if no producer is configured."""
     unproven = asyncio.Semaphore(MAXIMUM_UNPROVEN)
+    large_unproven = asyncio.Semaphore(MAXIMUM_LARGE_UNPROVEN)
 
-    async def read(request: Request) -> bytes:
+    async def read(request: Request, path: Path) -> bytes:
+        most = MAXIMUM_FINAL_BYTES if path.may_end else MAXIMUM_BYTES
         if authority.from_head(request.headers) is not None:
-            return await small_body(request, MAXIMUM_BYTES)
-        if unproven.locked():
+            return await small_body(request, most)
+        length = request.headers.get("content-length", "")
+        is_small = length.isdigit() and int(length) <= MAXIMUM_BYTES
+        semaphore = unproven if is_small else large_unproven
+        if semaphore.locked():
             raise ServiceError(ErrorCode.RATE_LIMITED, "Too many signed reports at once")
-        async with unproven:
-            return await small_body(request, MAXIMUM_BYTES)
+        async with semaphore:
+            return await small_body(request, MAXIMUM_BYTES if is_small else most)
 
     return [
         Route(PREFIX + each.path, _endpoint(authority, keys, each, read), methods=[each.method])
@@ -75,14 +88,15 @@ def _endpoint(
     authority: IngestAuthority,
     keys: IdempotencyKeys,
     path: Path,
-    read: Callable[[Request], Awaitable[bytes]],
+    read: Callable[[Request, Path], Awaitable[bytes]],
 ) -> Any:
     async def answer(request: Request) -> Response:
-        content = await read(request)
+        content = await read(request, path)
         producer = authority.verify(request.headers, content)
         if path.scope is not None:
             require(producer, path.scope)
-        body = _parse(content)
+        is_large = len(content) > MAXIMUM_BYTES
+        body = await asyncio.to_thread(_parse, content) if is_large else _parse(content)
         params: Mapping[str, Any] = request.path_params
 
         def do() -> dict[str, Any]:

@@ -5,7 +5,6 @@ The tracker receives progress; other events are relayed to rooms without a chang
 
 from __future__ import annotations
 
-import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.http.ingest.fitting import fit_metadata, fit_summary, size_of
 from hextrackr_server.imports.progress_record import FIRST_EXTERNAL_IMPORT, ImportStatus, Record
 from hextrackr_server.imports.progress_tracker import ProgressTracker
 from hextrackr_server.rooms import (
@@ -55,6 +55,16 @@ _OPERATIONS = {
     "progress-complete": "complete",
     "progress-error": "error",
 }
+#: Final states in the `status` of a relayed event; other states are progress.
+_OPERATIONS_OF_STATUS = {
+    "completed": "complete",
+    "success": "complete",
+    "error": "error",
+    "failed": "error",
+    "cancelled": "cancel",
+    "canceled": "cancel",
+}
+_ENDS = frozenset({"complete", "error", "cancel"})
 
 Body = dict[str, Any]
 
@@ -102,7 +112,10 @@ class IngestService:
         if session_id is None:
             raise invalid("Invalid event", [("rooms", "must be one room: progress-<sessionId>")])
         report = args[0] if args and isinstance(args[0], dict) else {}
-        return self.progress(session_id, report | {"op": _OPERATIONS[event]})
+        operation = _OPERATIONS[event]
+        if operation == "progress":
+            operation = _OPERATIONS_OF_STATUS.get(str(report.get("status")), operation)
+        return self.progress(session_id, report | {"op": operation})
 
     # -- by session ID: the contract of HexTrackr's front end
 
@@ -113,45 +126,58 @@ class IngestService:
                 "Invalid sessionId", [("sessionId", "must be 1 to 128 letters, digits, . _ : -")]
             )
         operation = body.get("op")
-        if operation not in {"create", "progress", "complete", "error"}:
-            raise invalid("Invalid op", [("op", "must be create, progress, complete or error")])
+        if operation not in {"create", "progress", *_ENDS}:
+            text = "must be create, progress, complete, error or cancel"
+            raise invalid("Invalid op", [("op", text)])
         metadata = _mapping("metadata", body.get("metadata"))
-        _check_size("importSummary", body.get("importSummary"), MAXIMUM_SUMMARY)
+        # HexTrackr's tracker sends the summary in the metadata.
+        summary = body.get("importSummary", metadata.pop("importSummary", None))
         sequence = body.get("seq")
         if self._is_old(session_id, sequence):
             return {"ignored": True}
         known = self._tracker.find(session_id)
-        number = None if known is None else known.import_id
-        # A session of a producer's import is allowed, a session of an import of this server is not.
-        if number is not None and (operation == "create" or number < FIRST_EXTERNAL_IMPORT):
-            raise ServiceError(
-                ErrorCode.CONFLICT, "The session belongs to an import of this server"
-            )
+        _refuse_own_import(known, operation)
+        if operation in _ENDS:
+            kept = {} if known is None else known.metadata
+            metadata = fit_metadata(metadata, kept, MAXIMUM_METADATA)
         if known is None or (operation == "create" and known.finished_at is not None):
             owner = body.get("ownerUserId")
             self._open(session_id, None if owner is None else _user("ownerUserId", owner), metadata)
-        else:
+        elif operation not in _ENDS:
             _check_size("metadata", known.metadata | metadata, MAXIMUM_METADATA)
         message = _message(body.get("message"))
         if operation == "progress":
-            share = _number("progress", body.get("progress"), 100)
-            # An import counts records; a session has a percentage only.
-            total = (known.total if number is not None and known is not None else None) or 100
-            processed = round(share / 100 * total)
-            self._tracker.update(
-                session_id, ImportStatus.PROCESSING, processed, total, round(share), message,
-                metadata,
-            )  # fmt: skip
+            self._advance(session_id, body, known, message, metadata)
         elif operation == "complete":
-            self._tracker.update(session_id, *self._place(session_id), message, metadata)
-            result = {"message": message or "Completed"}
-            if "importSummary" in body:
-                result["importSummary"] = body["importSummary"]
-            self._tracker.complete(session_id, result)
+            self._complete(session_id, summary, message, metadata)
         elif operation == "error":
             self._tracker.fail(session_id, _failure(body, message))
+        elif operation == "cancel":
+            self._tracker.cancel(session_id, _cancellation(message))
         self._note(session_id, sequence)
         return {"sessionId": session_id}
+
+    def _advance(
+        self, session_id: str, body: Body, known: Record | None, message: str, metadata: Body
+    ) -> None:
+        share = _number("progress", body.get("progress"), 100)
+        # An import counts records; a session has a percentage only.
+        counts = known is not None and known.import_id is not None
+        total = (known.total if counts and known is not None else None) or 100
+        processed = round(share / 100 * total)
+        self._tracker.update(
+            session_id, ImportStatus.PROCESSING, processed, total, round(share), message, metadata
+        )
+
+    def _complete(self, session_id: str, summary: Any, message: str, metadata: Body) -> None:
+        fitted = fit_summary(summary, MAXIMUM_SUMMARY)
+        if summary is not None and fitted is None:
+            metadata["importSummaryOmitted"] = True
+        self._tracker.update(session_id, *self._place(session_id), message, metadata)
+        result = {"message": message or "Completed"}
+        if fitted is not None:
+            result["importSummary"] = fitted
+        self._tracker.complete(session_id, result)
 
     def _place(self, session_id: str) -> tuple[ImportStatus, int, int | None, int]:
         """Return the current state of a session, for a report with metadata only."""
@@ -247,7 +273,7 @@ class IngestService:
         result = {
             "totalProcessed": _whole("processed", body.get("processed")),
             "errors": _whole("errors", body.get("errors", 0)),
-            "summary": _mapping("summary", body.get("summary")),
+            "summary": fit_summary(_mapping("summary", body.get("summary")), MAXIMUM_SUMMARY) or {},
         }
         self._tracker.complete(number, result)
         return _state(record)
@@ -261,8 +287,7 @@ class IngestService:
     def cancel_import(self, number: int, body: Body) -> Body:
         """Mark a producer's import as cancelled by the producer."""
         record = self._external(number)
-        message = _message(body.get("message")) or "The import was cancelled"
-        self._tracker.cancel(number, {"code": str(ErrorCode.CANCELLED), "message": message})
+        self._tracker.cancel(number, _cancellation(_message(body.get("message"))))
         return _state(record)
 
     def _external(self, number: int) -> Record:
@@ -275,6 +300,13 @@ class IngestService:
 def _state(record: Record) -> Body:
     """Return the state of an import; a producer may stop work if the import has ended."""
     return {"importId": record.import_id, "status": str(record.status)}
+
+
+def _refuse_own_import(known: Record | None, operation: str) -> None:
+    """Refuse a session of an import of this server; one of a producer's import is allowed."""
+    number = None if known is None else known.import_id
+    if number is not None and (operation == "create" or number < FIRST_EXTERNAL_IMPORT):
+        raise ServiceError(ErrorCode.CONFLICT, "The session belongs to an import of this server")
 
 
 def _rooms(path: str, value: Any) -> tuple[str, ...]:
@@ -296,7 +328,7 @@ def _user(path: str, value: Any) -> str:
 
 
 def _check_size(path: str, value: Any, most: int) -> None:
-    if len(json.dumps(value)) > most:
+    if size_of(value) > most:
         raise invalid(f"Invalid {path}", [(path, f"must have at most {most} characters as JSON")])
 
 
@@ -332,6 +364,8 @@ def _optional_whole(path: str, value: Any) -> int | None:
 
 def _failure(body: Body, message: str) -> Body:
     error = body.get("error")
+    if isinstance(error, str):
+        message = message or _message(error)
     if isinstance(error, dict):
         body = error | {name: body[name] for name in ("code", "details") if name in body}
         message = message or _message(error.get("message"))
@@ -339,7 +373,15 @@ def _failure(body: Body, message: str) -> Body:
     known = isinstance(code, str) and _CODE.fullmatch(code)
     failure = {"code": code if known else "IMPORT_FAILED", "message": message or "Import failed"}
     details = body.get("details")
-    return failure | ({"details": details} if isinstance(details, dict) else {})
+    if not isinstance(details, dict):
+        return failure
+    fitted = fit_summary(details, MAXIMUM_METADATA)
+    return failure | ({"detailsOmitted": True} if fitted is None else {"details": fitted})
+
+
+def _cancellation(message: str) -> Body:
+    text = message or "The import was cancelled"
+    return {"code": str(ErrorCode.CANCELLED), "message": text}
 
 
 #: A report: the producer, the path parameters, the body.

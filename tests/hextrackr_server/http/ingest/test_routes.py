@@ -192,6 +192,9 @@ async def test_body_that_is_not_an_object_is_refused(producer: Producer, body: b
 async def test_too_large_body_is_refused(producer: Producer) -> None:
     answer = await producer.send("notifications", b" " * 1_000_001)
     assert (answer.status, answer.json()["code"]) == (413, "TOO_LARGE")
+    body = b'{"op": "complete"}' + b" " * 1_000_001
+    await producer.accepted("progress/a", body)
+    await producer.accepted("progress/b", body, token=None, **producer.signed(body))
 
 
 async def test_repeated_request_with_an_idempotency_key_runs_once(producer: Producer) -> None:
@@ -307,11 +310,114 @@ async def test_metadata_of_a_session_is_bounded(producer: Producer) -> None:
     for number in range(6):
         metadata = {f"key-{number}": "x" * 10_000}
         await producer.accepted(path, report | {"metadata": metadata})
-    for field, value in (("metadata", {"key-7": "x" * 10_000}), ("importSummary", [BIG])):
-        answer = await producer.send(path, {"op": "complete", field: value})
-        assert (answer.status, answer.json()["fields"][0]["path"]) == (400, field)
+    answer = await producer.send(path, report | {"metadata": {"key-7": "x" * 10_000}})
+    assert (answer.status, answer.json()["fields"][0]["path"]) == (400, "metadata")
     assert (await producer.send("progress/t", report | {"metadata": {"a": BIG}})).status == 400
     assert producer.hub.application.services.tracker.find("t") is None
+
+
+def summary_of_hextrackr(cves: int) -> dict[str, Any]:
+    """Return an importSummary as HexTrackr's importService builds it."""
+    new = [
+        {"cve": f"CVE-2024-{number}", "severity": "High", "hostCount": 3, "totalVpr": 7.5}
+        for number in range(cves)
+    ]
+    return {
+        "cveDiscovery": {"newCves": new, "totalNewCves": cves, "resolvedCves": []},
+        "comparison": {"percentageChange": 12.5},
+    }
+
+
+async def test_completion_of_hextrackr_with_20000_changes_is_delivered(producer: Producer) -> None:
+    client = await producer.hub.client()
+    client.emit("join-progress", "import-1-abc")
+    await settle()
+    payload = {
+        "sessionId": "import-1-abc",
+        "progress": 100,
+        "status": "completed",
+        "message": "Import completed successfully",
+        "metadata": {"rowCount": 20_000, "importSummary": summary_of_hextrackr(20_000)},
+    }
+    report = {"event": "progress-complete", "rooms": ["progress-import-1-abc"], "args": [payload]}
+    assert len(json.dumps(report)) > 1_000_000
+    await producer.accepted("emit", report)
+    complete = (await client.receive_event("progress-complete"))[0]
+    assert complete["metadata"]["rowCount"] == 20_000
+    discovery = complete["metadata"]["importSummary"]["cveDiscovery"]
+    assert (len(discovery["newCves"]), discovery["totalNewCves"]) == (500, 20_000)
+    assert (discovery["truncated"], discovery["omitted"]) == (True, {"newCves": 19_500})
+    assert complete["metadata"]["importSummary"]["comparison"] == {"percentageChange": 12.5}
+
+
+async def test_summary_of_600_changes_is_delivered_unchanged(producer: Producer) -> None:
+    summary = summary_of_hextrackr(600)
+    body = {"op": "complete", "metadata": {"importSummary": summary}}
+    await producer.accepted("progress/s", body)
+    record = producer.hub.application.services.tracker.find("s")
+    assert record is not None
+    assert record.metadata["importSummary"] == summary
+
+
+@pytest.mark.parametrize(
+    ("operation", "status"),
+    [("complete", "completed"), ("error", "failed"), ("cancel", "cancelled")],
+)
+async def test_end_of_a_session_is_never_refused_because_of_its_size(
+    producer: Producer, operation: str, status: str
+) -> None:
+    """Also in a session whose metadata is at its limit, and without an earlier report."""
+    path = "progress/full"
+    metadata = {"key": "x" * 65_000}
+    await producer.accepted(path, {"op": "progress", "progress": 1, "metadata": metadata})
+    big = {"note": "short", "rows": BIG, "importSummary": {"text": [[BIG] * 9] * 9}}
+    for name in ("full", "new"):
+        report = {"op": operation, "metadata": big, "details": {"a": BIG}, "message": BIG}
+        await producer.accepted(f"progress/{name}", report | {"importSummary": {BIG: 1}})
+        record = producer.hub.application.services.tracker.find(name)
+        assert record is not None
+        assert record.status == status
+        assert ingest_service.size_of(record.metadata) < 70_000
+        assert ingest_service.size_of(record.result) < 70_000
+        if operation == "complete" and name == "new":
+            assert record.metadata["note"] == "short"
+            assert record.metadata["truncated"] == ["rows"]
+            assert record.metadata["importSummaryOmitted"]
+
+
+@pytest.mark.parametrize("end", ["complete", "fail", "cancel"])
+async def test_end_of_an_external_import_is_never_refused_because_of_its_size(
+    producer: Producer, end: str
+) -> None:
+    number = (await producer.accepted("imports", {"userId": "7"}))["importId"]
+    rows = {"rows": ["x" * 100] * 20_000}
+    body = {"processed": 5, "summary": rows, "details": rows, "message": BIG}
+    await producer.accepted(f"imports/{number}/{end}", body)
+    record = producer.hub.application.services.tracker.find(number)
+    assert record is not None
+    assert record.finished_at is not None
+    assert ingest_service.size_of(record.result) < 300_000
+
+
+@pytest.mark.parametrize("event", ["progress-status", "progress-update"])
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [
+        ("error", "failed"),
+        ("cancelled", "cancelled"),
+        ("completed", "completed"),
+        ("initialized", "processing"),
+        (None, "processing"),
+    ],
+)
+async def test_relayed_status_ends_the_session(
+    producer: Producer, event: str, status: str | None, outcome: str
+) -> None:
+    args = [{"progress": 40, "status": status, "message": "The database is locked"}]
+    await producer.accepted("emit", {"event": event, "rooms": ["progress-s"], "args": args})
+    record = producer.hub.application.services.tracker.find("s")
+    assert record is not None
+    assert (record.status, record.message) == (outcome, "The database is locked")
 
 
 async def test_number_of_tracked_sessions_is_bounded(
