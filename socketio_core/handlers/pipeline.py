@@ -154,7 +154,7 @@ class EventPipeline:
                         self._hold(socket, outcome, passed, data, ack_id)
                         return
         except (Exception, CANCELLED) as error:
-            self._dispatch.failed(error, socket, data[0], ack_id)
+            self._fail(error, socket, data, ack_id)
             return
         if socket._accepts_events():
             self._run_handlers(socket, data, ack_id)
@@ -192,7 +192,7 @@ class EventPipeline:
                 if not _accepts(result):
                     _check(await result)
         except Exception as error:
-            self._dispatch.failed(error, socket, data[0], ack_id)
+            self._fail(error, socket, data, ack_id)
         else:
             if socket._accepts_events():
                 self._run_handlers(socket, data, ack_id)
@@ -201,6 +201,9 @@ class EventPipeline:
 
     def _run_handlers(self, socket: PipelineSocket, data: list[Any], ack_id: int | None) -> None:
         """Run the handlers of the namespace, then those of the socket."""
+        if not data:
+            self._fail(IndexError(), socket, data, ack_id)
+            return
         name = data[0] if data[0].__class__ is str else event_name(data[0])
         handlers = self._registry.find(name)
         if socket._listeners is not None:
@@ -218,6 +221,17 @@ class EventPipeline:
         ack: Ack = None if ack_id is None else SharedAck(ack_id, len(handlers))
         for handler in handlers:
             self._dispatch.run(handler, socket, data, ack)
+
+    def _fail(
+        self, error: BaseException, socket: PipelineSocket, data: list[Any], ack_id: int | None
+    ) -> None:
+        """Report the error of a middleware, also of one that emptied the event."""
+        if not data:
+            error = TypeError(
+                "an event middleware must keep the name as the first item of the event, got []: "
+                "return False to refuse the event"
+            )
+        self._dispatch.failed(error, socket, data[0] if data else "", ack_id)
 
     def drain(self, socket: PipelineSocket, listeners: SocketListeners) -> None:
         """Dispatch waiting events until one must wait again; then end a departure."""

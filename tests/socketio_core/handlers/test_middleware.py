@@ -304,3 +304,25 @@ async def test_cancelled_middleware_stops_the_event() -> None:
         client = await server.connect()
         assert (await client.emit_with_ack("x"))["code"] == "HANDLER_ERROR"
         assert client.connected
+
+
+@pytest.mark.parametrize("kind", ["plain", "async", "socket"])
+async def test_middleware_that_empties_an_event_is_reported(kind: str) -> None:
+    io = SocketServer()
+    errors: list[BaseException] = []
+    io.on_error(lambda error, socket, event: errors.append(error))
+    io.on("x", lambda socket: None)
+
+    async def empty_later(socket: Socket, event: list[Any]) -> None:
+        await asyncio.sleep(0)
+        event.clear()
+
+    if kind == "socket":
+        io.on("connection", lambda socket: socket.use_event(lambda event: event.clear()))
+    else:
+        io.use_event(empty_later if kind == "async" else lambda socket, event: event.clear())
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert (await client.emit_with_ack("x"))["code"] == "HANDLER_ERROR"
+        assert client.connected
+    assert ["must keep the name" in str(error) for error in errors] == [True]
