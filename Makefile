@@ -27,11 +27,11 @@ setup: $(VENV)/.dev tests/interop/node_modules/.installed ## Install the develop
 quick: lint types ## Run lint, types and the tests that need neither Node nor PostgreSQL (under a minute)
 	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not slow and not proxies" --hypothesis-profile=quick
 
-test: setup peers lint types ## Run lint, types and all tests
-	$(BIN)/python -m pytest $(PARALLEL) -m "not proxies"
+test: setup peers lint types ## Run lint, types and all tests; with COVERAGE=1, fail below the coverage limits
+	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies"
 
-coverage: setup peers lint types ## Run `make test` with branch coverage and fail below the limits
-	@BIN=$(BIN) scripts/check-coverage $(PARALLEL) -m "not proxies"
+coverage: ## Run `make test COVERAGE=1`
+	@$(MAKE) test COVERAGE=1
 
 lint: $(VENV)/.dev ## Check style, formatting, spelling and language
 	$(BIN)/ruff check .

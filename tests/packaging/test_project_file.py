@@ -65,8 +65,8 @@ def test_dependencies_are_the_imports_of_the_core() -> None:
 def test_hub_extra_contains_the_imports_of_the_hub_only() -> None:
     extras = PROJECT["optional-dependencies"]
     core = modules(PROJECT["dependencies"])
-    assert imports("hextrackr_server") - core == modules(extras["hub"]) - INDIRECT
-    assert modules(extras["postgres"]) <= INDIRECT
+    imported = imports("hextrackr_server") - core - modules(extras["postgres"])
+    assert imported == modules(extras["hub"]) - INDIRECT
 
 
 def test_classifiers_match_the_python_versions_of_ci() -> None:
@@ -120,7 +120,7 @@ def test_make_lists_every_target_with_a_description_by_default() -> None:
 
 def test_ci_runs_every_check() -> None:
     steps = (ROOT / ".ci" / "run").read_text("utf-8")
-    for target in ("coverage", "conformance", "oldest", "pythons"):
+    for target in ("test", "conformance", "oldest", "pythons"):
         assert re.search(rf"^step make {target}\b", steps, re.MULTILINE), target
 
 
