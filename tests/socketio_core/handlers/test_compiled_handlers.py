@@ -45,7 +45,8 @@ def compiled(function: Callable[..., Coroutine[Any, Any, Any]]) -> Any:
         return CompiledCoroutine(function(*args))
 
     # A partial is not a Python function, so the object contains no Python function.
-    members = {"__call__": functools.partial(call), "__signature__": inspect.Signature()}
+    call_member = staticmethod(functools.partial(call))
+    members = {"__call__": call_member, "__signature__": inspect.Signature()}
     return type("CompiledFunction", (), members)()
 
 
