@@ -199,7 +199,7 @@ class PollingTransport:
         self._lost("poll connection closed prematurely")
 
     def _post_aborted(self) -> None:
-        self._post = self._held_post = self._undelivered = None
+        self._post = self._held_post = None
         self._lost("data request connection closed prematurely")
 
     def _held_post_aborted(self) -> None:
@@ -207,8 +207,18 @@ class PollingTransport:
 
     def _lost(self, description: str) -> None:
         if not self._closed:
+            self._deliver_rest()
             self.session._transport_closed(CloseReason.TRANSPORT_ERROR, description)
             self.discard()
+
+    def _deliver_rest(self) -> None:
+        """Deliver the packets that were received while reading was paused: the client has left."""
+        rest, self._undelivered = self._undelivered, None
+        try:
+            for packet in rest or ():
+                self._deliver(packet)
+        except ProtocolError as error:
+            logger.info("session %s ended with a packet that is %s", self.session.sid[:6], error)
 
     # -- Transport
 

@@ -114,6 +114,8 @@ class WebSocketTransport(asyncio.Protocol):
         if self._closing_timer is not None:
             self._closing_timer.cancel()
             self._closing_timer = None
+        if self._reader.state is ReaderState.PAUSED and self._reader.has_pending:
+            self._deliver_pending()
         if self._reader.state is not ReaderState.CLOSED:
             self._stop()
             self._listener._transport_closed(
@@ -124,6 +126,16 @@ class WebSocketTransport(asyncio.Protocol):
         self._slow_path = None
         self._reader.stop()
         self.listener = NULL_LISTENER
+
+    def _deliver_pending(self) -> None:
+        """Deliver the messages that arrived while reading was paused: the client has left."""
+        self._reader.resume()
+        self._batch = []
+        try:
+            self._reader.feed(b"")
+        except Exception:
+            logger.info("a WebSocket ended with invalid frames", exc_info=True)
+        self._batch = None
 
     def pause_writing(self) -> None:
         """Stop writing and reading: the kernel's send buffer is full."""
