@@ -10,7 +10,7 @@ from hextrackr_server.config.settings import Settings
 def session_store_warnings(loaded: Settings) -> Iterator[str]:
     """Return a warning if the store of the sessions cannot be read at the moment.
 
-    Raises SettingsError, with what was found, if it is not a session store of a supported form.
+    Raises SettingsError, which names the content of the store, if its form is not supported.
     """
     if not loaded.session_secrets:
         return

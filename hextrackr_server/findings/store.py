@@ -135,7 +135,7 @@ def _contains(text: str) -> ColumnElement[bool]:
 
 
 def plugin_of() -> ColumnElement[str]:
-    """Return what identifies the plugin of a finding: its ID, otherwise its CVE or its name."""
+    """Return the identity of a finding's plugin: its ID, otherwise its CVE or its name."""
     return func.coalesce(
         func.nullif(current.c.plugin_id, ""),
         func.nullif(current.c.cve, ""),

@@ -64,7 +64,7 @@ class SessionStore(Protocol):
     def check(self) -> None:
         """Raise SettingsError if the store has another form, StoreUnavailableError if it is absent.
 
-        The text names what was found.
+        The text names the content of the store.
         """
 
 

@@ -1,4 +1,4 @@
-"""Runs that leave dialogues out: they are counted, explained, and told apart from a success."""
+"""Runs that leave dialogues out: the kit counts and explains them, and reports no success."""
 
 from __future__ import annotations
 

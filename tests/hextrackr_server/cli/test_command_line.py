@@ -277,7 +277,7 @@ def test_banner_contains_the_scheme_of_the_server() -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
-def test_store_of_another_form_is_refused_with_what_was_found(
+def test_store_of_another_form_is_refused_with_its_content(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,

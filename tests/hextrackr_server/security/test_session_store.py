@@ -163,7 +163,7 @@ def test_table_of_the_store_is_configurable(tmp_path: Path) -> None:
         SqliteStore(path, table='x"; DROP TABLE logins')
 
 
-def test_check_names_what_another_store_contains(tmp_path: Path) -> None:
+def test_check_names_the_content_of_another_store(tmp_path: Path) -> None:
     path = tmp_path / "sessions.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE web_sessions (id, data, expires)")
