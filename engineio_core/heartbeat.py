@@ -163,9 +163,9 @@ class Heartbeat:
             deadline = queue.popleft()
             if (session := deadline.session) is not None:
                 session._awaits_packet = True
-                # From the planned time of the ping: the slack of the timer counts once.
-                due = max(deadline.due, now - self._slack) + self._timeout
-                self._await_pong(session, due)
+                # From the planned time of the ping: a late timer does not extend the deadline.
+                sent = now if self._is_blocked(now - deadline.due) else deadline.due
+                self._await_pong(session, sent + self._timeout)
                 session._send_ping()
 
     def _close_overdue(self, now: float, was_blocked: bool) -> None:

@@ -27,6 +27,18 @@ def test_poll_of_a_silent_client_is_refused_after_the_planned_deadline(late: flo
     assert server.reasons == ["ping timeout"]
 
 
+@pytest.mark.parametrize("late", [0.006, 0.05, 0.1])
+def test_late_ping_does_not_extend_the_deadline(late: float) -> None:
+    server, client = open_client("polling")
+    assert isinstance(client, PollingClient)
+    server.clock.advance(INTERVAL)
+    server.clock._now += late  # a busy event loop runs the timer late
+    server.clock.run()
+    server.clock.advance(TIMEOUT - late + 0.004)
+    assert client.poll().response().status == 400
+    assert server.reasons == ["ping timeout"]
+
+
 def test_post_of_a_silent_client_is_refused_after_the_planned_deadline() -> None:
     server, client = open_client("polling")
     assert isinstance(client, PollingClient)
