@@ -243,8 +243,8 @@ class PollingTransport:
 
     def _flush(self) -> None:
         session = self.session
-        limit = self._context.options.max_http_buffer_size
-        taken = session._take_outbox(limit, self.max_packets)
+        options = self._context.options
+        taken = session._take_outbox(options.max_http_buffer_size, self.max_packets)
         if not taken:
             if session._upgrade_state is not UpgradeState.PROBED:
                 return
