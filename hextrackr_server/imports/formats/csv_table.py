@@ -26,6 +26,9 @@ from hextrackr_server.imports.formats.text_source import (
 )
 
 HEADER_ROWS: Final = 40
+HEADER_LINES: Final = 10_000
+HEADER_SIZE: Final = 1 << 21
+LONGEST_HEADER: Final = 1 << 18
 MAXIMUM_COLUMNS: Final = 1000
 DELIMITERS: Final = (",", ";", "\t", "|")
 
@@ -83,7 +86,6 @@ class CsvTable:
     checkpoint: Checkpoint | None = None
     incomplete: str = field(default="", init=False)
     """Why the file is incomplete, once its end was read; empty for a whole file."""
-    _windows_1252: bool | None = field(default=None, init=False)
 
     def rows(self) -> Iterator[Row]:
         """Yield the data rows that are not blank.
@@ -93,9 +95,10 @@ class CsvTable:
         header = self.header
         expected = len(header.names)
         source = TextSource(self.path, self.checkpoint)
-        others_are_short = False
+        others_are_short = others_end_empty = has_gaps = False
+        previous = header.row
         last: Row | None = None
-        for row in _read_rows(source, header.delimiter, self._repair):
+        for row in _read_rows(source, header.delimiter, make_repair(self.path)):
             if row.number <= header.row:
                 continue
             if row.problem in {_OPEN_QUOTE, _ENDLESS_QUOTE}:
@@ -107,22 +110,77 @@ class CsvTable:
                 row = replace(row, cells=split_wrapped(row.cells[0]))
             if last is not None:
                 others_are_short = others_are_short or len(last.cells) < expected
+                others_end_empty = others_end_empty or not last.cells or not last.cells[-1]
+                has_gaps = has_gaps or last.number > previous + 1
+                previous = last.number
                 yield last
             last = row
         if last is None:
             return
-        # A cut within a plain cell leaves a short last row without a line end. With a line end the
-        # row counts as cut if it is the only short one; one or two cells are a footer.
-        is_cut = not source.ends_with_newline or (len(last.cells) > 2 and not others_are_short)
-        if not last.problem and len(last.cells) < expected and is_cut:
-            self._refuse_unless_partial(
-                f"the last row ({last.number}) has {len(last.cells)} of {expected} cells"
-            )
-            return
-        yield last
+        why = self._find_cut(
+            last,
+            source.last_character,
+            others_are_short=others_are_short,
+            others_end_empty=others_end_empty,
+            is_apart=last.number > previous + 1 and not has_gaps,
+        )
+        if why:
+            self._refuse_unless_partial(why)
+        else:
+            yield last
+
+    def _find_cut(
+        self,
+        last: Row,
+        character: str,
+        *,
+        others_are_short: bool,
+        others_end_empty: bool,
+        is_apart: bool,
+    ) -> str:
+        """Return how the last row shows that the file is cut off, or an empty string.
+
+        `character` is the last one of the file; `is_apart` is set if the row follows the only
+        blank row.
+        """
+        expected = len(self.header.names)
+        count = len(last.cells)
+        has_end = character in "\r\n"
+        if last.problem:
+            return ""
+        if count < expected:
+            # A cut within a plain cell leaves a short last row without a line end. With a line end
+            # the row counts as cut if it is the only short one. One or two cells are a footer, with
+            # a line end or below the only blank row.
+            is_footer = count <= 2 and (has_end or (is_apart and expected > 4))
+            if is_footer or (has_end and others_are_short):
+                return ""
+            return f"the last row ({last.number}) has {count} of {expected} cells"
+        # In a file that quotes all cells, the last cell is quoted. If no other row has an empty
+        # last cell, the last one has none either. Other cuts in the last cell leave no trace.
+        if has_end or character == '"':
+            return ""
+        is_only = last.number == self.header.row + 1
+        is_empty = not last.cells[-1] and not others_end_empty and not is_only
+        if is_empty or self._quotes_header():
+            return f"the last cell of the last row ({last.number}) is cut off"
+        return ""
+
+    def _quotes_header(self) -> bool:
+        """Return whether the header ends with a quote."""
+        lines: list[str] = []
+
+        def remember() -> Iterator[str]:
+            for line in TextSource(self.path).lines():
+                lines[:] = [line]
+                yield line
+
+        for _ in islice(csv.reader(remember(), delimiter=self.header.delimiter), self.header.row):
+            pass
+        return lines[0].rstrip().endswith('"')
 
     def _break_off(self, row: Row) -> None:
-        where = "before the end of the file" if row.problem == _OPEN_QUOTE else "within 1 MB"
+        where = "before the end of the file" if row.problem == _OPEN_QUOTE else "within 4 MB"
         self._refuse_unless_partial(
             f"the quote that opens in row {row.number} is not closed {where}"
         )
@@ -135,13 +193,22 @@ class CsvTable:
                 "that are there with --allow-partial, which resolves nothing"
             )
 
-    def _repair(self, cells: list[str]) -> tuple[list[str], tuple[int, ...]]:
-        if self._windows_1252 is None:
-            self._windows_1252 = is_windows_1252(self.path)
-        windows_1252 = self._windows_1252
+
+def make_repair(path: Path) -> Repair:
+    """Return the function that repairs the cells of a file; it reads the file when it must."""
+    is_old: bool | None = None
+
+    def repair_cells(cells: list[str]) -> tuple[list[str], tuple[int, ...]]:
+        nonlocal is_old
         broken = tuple(index for index, cell in enumerate(cells) if is_invalid(cell))
-        fixed = [repair(cell, windows_1252=windows_1252) for cell in cells]
-        return fixed, () if windows_1252 else broken
+        if not broken:
+            return cells, ()
+        if is_old is None:
+            is_old = is_windows_1252(path)
+        fixed = [repair(cell, windows_1252=is_old) for cell in cells]
+        return fixed, () if is_old else broken
+
+    return repair_cells
 
 
 _OPEN_QUOTE: Final = "a quote is not closed before the end of the file"
@@ -176,10 +243,13 @@ class _Lines:
 
 
 def _read_rows(
-    source: TextSource, delimiter: str, repair_cells: Repair | None = None
+    source: TextSource,
+    delimiter: str,
+    repair_cells: Repair | None = None,
+    most_lines: int | None = None,
 ) -> Iterator[Row]:
     """Yield the rows of a file that are not blank."""
-    lines = _Lines(source.lines())
+    lines = _Lines(islice(source.lines(), most_lines))
     reader = csv.reader(lines, delimiter=delimiter)
     csv.field_size_limit(LONGEST_ROW)
     number = 0
@@ -207,9 +277,23 @@ def _read_rows(
 
 
 def read_beginning(path: Path, delimiter: str) -> list[Row]:
-    """Return the first rows of a file, in which the header is searched."""
-    rows = islice(_read_rows(TextSource(path), delimiter), HEADER_ROWS)
-    return [row for row in rows if not row.problem or row.cells]
+    """Return the first rows of a file, in which the header is searched.
+
+    A row that is too long for a header has no cells; the search ends after HEADER_SIZE characters.
+    """
+    beginning: list[Row] = []
+    size = 0
+    rows = _read_rows(TextSource(path), delimiter, make_repair(path), HEADER_LINES)
+    for row in islice(rows, HEADER_ROWS):
+        row_size = sum(map(len, row.cells))
+        size += row_size
+        if row_size > LONGEST_HEADER:
+            beginning.append(replace(row, cells=[]))
+        elif row.cells:
+            beginning.append(row)
+        if size > HEADER_SIZE:
+            break
+    return beginning
 
 
 def find_separator_line(path: Path) -> str:
@@ -246,7 +330,8 @@ def _match_rows(
         cells = row.cells
         if is_wrapped:
             if len(cells) != 1:
-                return None
+                preamble.append(tuple(cells))
+                continue
             cells = split_wrapped(cells[0])
         names = tuple(cell.strip().lstrip("\ufeff") for cell in cells)
         known = frozenset(normalize(name) for name in names if name)

@@ -5,6 +5,7 @@ The content decides, not the name: XML by its root element, CSV by the signature
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from hextrackr_server.imports.formats.text_source import Checkpoint, detect_enco
 from hextrackr_server.imports.formats.xml_table import XmlTable, find_root
 
 _PROBE: Final = 4096
+_JSON: Final = re.compile(r"\{|\[\s*[\[\]{\"0-9]|\[\s*\n|\[\s*$")
 _SHOWN_COLUMNS: Final = 30
 _ROOTS: Final = {"get_reports_response": "report"}
 
@@ -81,7 +83,7 @@ def sniff(path: Path) -> str:
         return "HTML"
     if lower.startswith("<"):
         return "XML"
-    return "JSON" if lower.startswith(("{", "[{", "[\n", "[\r", "[ {")) else ""
+    return "JSON" if _JSON.match(lower) else ""
 
 
 def _is_workbook(path: Path) -> bool:

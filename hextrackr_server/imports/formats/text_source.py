@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 
 BLOCK: Final = 1 << 18
 # A line, and a row with its quoted line ends, must not be longer than this many characters.
-LONGEST_ROW: Final = 1 << 20
+LONGEST_ROW: Final = 1 << 22
 
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -35,8 +35,8 @@ Checkpoint = Callable[[int], None]
 class TextSource:
     """The lines of a file; `bytes_read` and `has_invalid` follow the reading."""
 
-    __slots__ = ("_checkpoint", "_path", "bytes_read", "encoding", "ends_with_newline",
-                 "has_invalid", "size")  # fmt: skip
+    __slots__ = ("_checkpoint", "_path", "bytes_read", "encoding", "has_invalid",
+                 "last_character", "size")  # fmt: skip
 
     def __init__(self, path: Path, checkpoint: Checkpoint | None = None) -> None:
         self._path = path
@@ -46,7 +46,12 @@ class TextSource:
         self.bytes_read = 0
         self.has_invalid = False
         """Whether the block that is being read contains bytes that are not UTF-8."""
-        self.ends_with_newline = True
+        self.last_character = "\n"
+
+    @property
+    def ends_with_newline(self) -> bool:
+        """Return whether the text that was read ends with a line break."""
+        return self.last_character in "\r\n"
 
     def lines(self) -> Iterator[str]:
         """Yield the lines with their ends; a line that is too long comes in pieces."""
@@ -62,12 +67,16 @@ class TextSource:
                 if self._checkpoint is not None:
                     self._checkpoint(self.bytes_read)
                 text = pending + decode(data, not data)
-                end = len(text) if not data or len(text) > LONGEST_ROW else text.rfind("\n") + 1
+                if not data or len(text) > LONGEST_ROW:
+                    end = len(text)
+                else:
+                    # A carriage return at the end may be the first half of a line end.
+                    end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
                 pending = text[end:]
                 whole = text[:end]
                 self.has_invalid = encoding == "utf-8" and _INVALID.search(whole) is not None
                 if whole:
-                    self.ends_with_newline = whole[-1] in "\r\n"
+                    self.last_character = whole[-1]
                     yield from io.StringIO(whole, newline="")
                 if not data:
                     return
