@@ -6,9 +6,11 @@ import re
 from functools import lru_cache
 from typing import Final
 
-_CVE: Final = re.compile(r"(?<![A-Za-z0-9-])CVE-\d{4}-\d{4,19}(?!\d)", re.IGNORECASE)
+_CVE: Final = re.compile(r"(?<![A-Za-z-])CVE-\d{4}-\d{4,19}(?!\d)", re.IGNORECASE)
+_CVE_LIKE: Final = re.compile(r"(?<![A-Za-z-])CVE-[A-Za-z0-9-]{1,40}", re.IGNORECASE)
 _CISCO: Final = re.compile(r"\b(cisco-sa-[a-z0-9_-]{3,100})\s*\)?\s*$", re.IGNORECASE)
 _CISCO_ID: Final = re.compile(r"\s*(cisco-sa-[a-z0-9_-]{3,100})(?![a-z0-9_-])", re.IGNORECASE)
+_CISCO_WORD: Final = re.compile(r"(?<![a-z])cisco")
 _KEV_DUE: Final = re.compile(r"CISA-KNOWN-EXPLOITED:(\d{4})/(\d{2})/(\d{2})")
 _PALO_ALTO: Final = re.compile(r"palo[\s_-]*alto")
 _LONGEST: Final = 500
@@ -19,6 +21,16 @@ def find_cves(text: str) -> list[str]:
     if "-" not in text:
         return []
     return list(dict.fromkeys(match.upper() for match in _CVE.findall(text)))
+
+
+def find_malformed_cve(text: str, count: int) -> str:
+    """Return the first text that looks like a CVE id and is not one, or an empty string.
+
+    `count` is the number of distinct CVE ids in the text: usually they are all that it holds.
+    """
+    if text.upper().count("CVE-") == count:
+        return ""
+    return next((each for each in _CVE_LIKE.findall(text) if not _CVE.fullmatch(each)), "")
 
 
 def find_cisco_advisory(name: str) -> str:
@@ -43,7 +55,7 @@ def find_kev_due(references: str) -> str | None:
 def vendor_of_family(family: str) -> str:
     """Return the vendor that a family or vendor column names, or an empty string."""
     text = family.lower()
-    if "cisco" in text:
+    if _CISCO_WORD.search(text):
         return "CISCO"
     return "Palo Alto" if _PALO_ALTO.search(text) else ""
 

@@ -43,7 +43,7 @@ def read_address(text: str) -> str:
 
     Zone ids are kept, brackets removed. Leading zeros make an IPv4 address ambiguous: refused.
     """
-    text = text.strip().strip("[]")
+    text = text.strip().strip("[]\"'")
     # A zone id may hold any character, and any number of them.
     if len(text) > LONGEST_ADDRESS or not text.isprintable():
         return ""
@@ -51,6 +51,11 @@ def read_address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         return ""
+
+
+def may_be_address(text: str) -> bool:
+    """Return whether a text begins like an address."""
+    return ":" in text or text[:1].isdigit()
 
 
 def read_addresses(text: str) -> Addresses:

@@ -8,7 +8,7 @@ left to `csv_table` and `xml_table`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +16,7 @@ from hextrackr_server.imports.formats.advisories import (
     find_cisco_advisory,
     find_cves,
     find_kev_due,
+    find_malformed_cve,
     read_cisco_advisory,
     vendor_of_family,
     vendor_of_plugin,
@@ -23,10 +24,17 @@ from hextrackr_server.imports.formats.advisories import (
 from hextrackr_server.imports.formats.dates import OrderEvidence, is_ambiguous, read_day
 from hextrackr_server.imports.formats.file_warnings import FileWarning, FileWarnings
 from hextrackr_server.imports.formats.finding import ClosedAs, Finding, unique_key
-from hextrackr_server.imports.formats.hosts import Name, read_addresses, read_name, split_url
+from hextrackr_server.imports.formats.hosts import (
+    Name,
+    may_be_address,
+    read_addresses,
+    read_name,
+    split_url,
+)
 from hextrackr_server.imports.formats.numbers import read_number, read_port, read_score
 from hextrackr_server.imports.formats.profile import DateOrder, Profile, Severity, State, normalize
 from hextrackr_server.imports.formats.words import (
+    FOOTER_WORDS,
     LONGEST_NULL,
     NO_EXPLOIT_WORDS,
     NULLS,
@@ -48,7 +56,8 @@ Mention: TypeAlias = tuple[str, str]
 _NAME: Final = 500
 _SHORT: Final = 255
 _CACHE: Final = 8192
-_IDENTIFYING: Final = ("host", "address", "plugin_id", "cve")
+_IDENTIFYING: Final = ("host", "address", "plugin_id")
+_TITLE_FIELDS: Final = ("plugin_name", "plugin_id", "cve")
 _DATE_FIELDS: Final = (
     "first_seen", "last_seen", "published", "fixed_on", "patched", "kev_due",
 )  # fmt: skip
@@ -118,20 +127,27 @@ class RowMapper:
         self.columns = find_columns(profile, header)
         self._names = tuple(header)
         self._width = len(self._names)
+        self._title = next(
+            (self.columns[each][0] for each in _TITLE_FIELDS if each in self.columns), 0
+        )
         self._scan_date = scan_date
         self._latest_year = int(scan_date[:4])
-        self._latest_day = (date.fromisoformat(scan_date) + timedelta(days=1)).isoformat()
+        self._latest_day = _shift(scan_date, 1)
         self._vendor = vendor_of_family(vendor)
         self._settle_orders = settle_orders
         self._date_orders: Mapping[int, DateOrder] | None = None
         self._reads_extra = reads_extra
         self._nulls = NULLS | profile.nulls
         self._severity_nulls = SEVERITY_NULLS | profile.nulls
+        self._has_names = len(self.columns.get("host", ())) > 1
         self._hosts: dict[tuple[str, str, str, str], _Host] = {}
         self._days: dict[tuple[int, str], str | None] = {}
         self._vendors: dict[tuple[str, str, str, str], str] = {}
         self._flags = tuple(
             (self.columns[name], state) for name, state in _FLAGS if name in self.columns
+        )
+        self._state_prefixes = tuple(
+            (word[:-1], state) for word, state in profile.states.items() if word[-1:] == "*"
         )
         self._cvss = tuple(
             (name, self.columns[name], version)
@@ -141,6 +157,9 @@ class RowMapper:
         # Nonempty cells by field, and the cells that were not understood.
         self._filled: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        # Rows that do not concern hosts, by the kind of their resource.
+        self._left_out: Counter[str] = Counter()
+        self._last_days: Counter[str] = Counter()
         self._rows = 0
         self._unknown_severities = 0
         self._first_plugin = ""
@@ -187,7 +206,7 @@ class RowMapper:
             plugin_name,
             clean_text(self._first(row, "description")),
             clean_text(self._first(row, "solution")),
-            self._read_vendor(row, plugin_id, plugin_name),
+            self._read_vendor(row, plugin_id, plugin_name, cves),
             first_seen,
             last_seen,
             self._read_day(row, "published"),
@@ -204,6 +223,8 @@ class RowMapper:
             plugin = plugin_id or plugin_name or finding.cve
             self.has_several_plugins = plugin != (self._first_plugin or plugin)
             self._first_plugin = plugin
+        if self.profile.stale_days:
+            self._last_days[last_seen] += 1
         if len(cves) < 2:
             return [finding]
         return [finding, *[_copy(finding, cve) for cve in cves[1:]]]
@@ -215,19 +236,33 @@ class RowMapper:
                 return True
         if profile.host_kinds:
             kind = self._first(row, "host_kind")
-            if kind and kind not in profile.host_kinds:
-                self._warn(row, "host_kind", None, f"rows of {kind} are left out: not a host")
+            if kind and kind.upper() not in profile.host_kinds:
+                self._left_out[clean(kind, 64)] += 1
                 return True
         # A header may be repeated in the middle of a file.
-        cells = row.cells
-        return cells[0] == self._names[0] and tuple(cells) == self._names
+        index = self._title
+        return (
+            index < len(row.cells)
+            and row.cells[index].strip() == self._names[index]
+            and sum(map(str.__eq__, map(str.strip, row.cells), self._names)) > self._width / 2
+        )
 
     def is_footer(self, cells: Sequence[str]) -> bool:
-        """Return whether a row is a footer: one cell, or two without a host or a vulnerability."""
-        if len(cells) > 2 or len(cells) >= self._width:
+        """Return whether a row is a footer: one or two cells that name no host and no plugin.
+
+        A row of all columns is a footer if it begins with a text such as `End of report`.
+        """
+        texts = [text for text in map(str.strip, cells) if text]
+        if len(texts) > 2 or self._width <= 2:
+            return False
+        if len(cells) == 1:
+            return True
+        if len(cells) == self._width and not _is_text(cells[0]):
             return False
         row = _Row(0, cells)
-        return len(cells) == 1 or not any(self._first(row, name) for name in _IDENTIFYING)
+        values = [self._first(row, name) for name in _IDENTIFYING]
+        is_named = any(value and not _is_text(value) for value in values)
+        return not is_named and not find_cves(self._first(row, "cve"))
 
     def _mentions_of_check(self, row: _Row) -> list[Mention]:
         """Return the keys of the findings of a check, or its values if its host is not readable."""
@@ -314,6 +349,10 @@ class RowMapper:
         name, address = self._first(row, "host"), self._first(row, "address")
         url = self._first(row, "host_url")
         ipv6 = self._first(row, "ipv6")
+        if self._has_names and (not address or may_be_address(name)):
+            name, address = self._select_name(row, name, address)
+        if address[:4].lower() == "fe80":
+            address = ",".join(self._all(row, "address"))
         key = (name, address, ipv6, url)
         host = self._hosts.get(key)
         if host is None:
@@ -323,6 +362,19 @@ class RowMapper:
             if sum(map(len, key)) <= 4 * _SHORT:
                 self._hosts[key] = host
         return host
+
+    def _select_name(self, row: _Row, name: str, address: str) -> tuple[str, str]:
+        """Return the first name that is not an address, and an address that stands for a name."""
+        cells = self._all(row, "host")
+        names = [cell for cell in cells if not read_addresses(cell).first]
+        if not address:
+            address = next((cell for cell in cells if cell not in names), "")
+        return names[0] if names else name, address
+
+    def _all(self, row: _Row, name: str) -> list[str]:
+        """Return the cells of a field that are not empty."""
+        cells = [row.cells[each].strip() for each in self.columns[name] if each < len(row.cells)]
+        return [cell for cell in cells if cell.lower() not in self._nulls]
 
     def _check_host(self, row: _Row, host: _Host) -> None:
         """Warn of a cell that was not understood; raise RowRejectedError without a host."""
@@ -349,11 +401,13 @@ class RowMapper:
             if not text:
                 continue
             if cves := find_cves(text):
+                if malformed := find_malformed_cve(text, len(cves)):
+                    self._warn_cell(row, index, malformed, "not a CVE id, such as CVE-2024-1000")
                 break
             if advisory := read_cisco_advisory(text):
                 return [advisory]
             text = text.strip()
-            is_meant = "cve" in text.lower() or (text and self.profile.cisco_advisories)
+            is_meant = "cve" in text.lower() or (text and "cve" in self._names[index].lower())
             if is_meant and text.lower() not in self._nulls:
                 self._warn_cell(row, index, text, "not a CVE id, such as CVE-2024-1000")
         if not cves:
@@ -389,9 +443,11 @@ class RowMapper:
         column = self._names[indexes[0]] if indexes else ""
         return RowRejectedError(column, message, text or None, mentions)
 
-    def _read_vendor(self, row: _Row, plugin_id: str, plugin_name: str) -> str:
+    def _read_vendor(self, row: _Row, plugin_id: str, plugin_name: str, cves: list[str]) -> str:
         family = self._first(row, "family")
         reference = self._first(row, "vendor_reference")
+        if cves and cves[0][0] == "c":
+            reference = cves[0]  # an advisory in place of a CVE
         key = (family[:_SHORT], reference[:_SHORT], plugin_name, plugin_id)
         vendor = self._vendors.get(key)
         if vendor is None:
@@ -519,7 +575,7 @@ class RowMapper:
         state: State = "open"
         if found is not None:
             word = clean(found[1], 64)
-            known = self.profile.states.get(word.lower()) or STATE_WORDS.get(word.lower())
+            known = self._find_state(word.lower())
             self._filled["state"] += 1
             if known is None:
                 self._failed["state"] += 1
@@ -533,6 +589,14 @@ class RowMapper:
         elif state == "open" and (active := self._first(row, "active")):
             closed = None if active.lower() in TRUE_WORDS else "inactive"
         return state, closed, word
+
+    def _find_state(self, word: str) -> State | None:
+        found = self.profile.states.get(word) or STATE_WORDS.get(word)
+        if found is None:
+            for prefix, state in self._state_prefixes:
+                if word.startswith(prefix):
+                    return state
+        return found
 
     def _read_flags(self, row: _Row) -> State | None:
         """Return the state that the columns with yes and no give, or None."""
@@ -589,10 +653,14 @@ class RowMapper:
         for index in self.columns.get("exploit", ()):
             word = row.cells[index].strip().lower() if index < len(row.cells) else ""
             if word and word not in self._nulls:
-                if word not in NO_EXPLOIT_WORDS:
+                if word not in NO_EXPLOIT_WORDS and self._names_exploit(word):
                     return True
                 found = False
         return found
+
+    def _names_exploit(self, text: str) -> bool:
+        words = self.profile.exploit_words
+        return not words or any(word in text for word in words)
 
     # -- the whole file
 
@@ -605,6 +673,7 @@ class RowMapper:
         elif self._unknown_severities * 2 > self._rows:
             message = f"{self._unknown_severities} of {self._rows} rows have no known severity"
             missing.append(FileWarning(None, None, None, message))
+        missing += self._notices()
         return missing + [
             FileWarning(
                 self._names[self.columns[name][0]] if name in self.columns else name, None, None,
@@ -614,6 +683,39 @@ class RowMapper:
             for name, count in self._filled.items()
             if count == self._failed[name]
         ]  # fmt: skip
+
+    def _notices(self) -> Iterator[FileWarning]:
+        """Yield the warnings on the whole file that are not about single columns."""
+        guessed = [
+            f"{name}: {self._names[index]!r}"
+            for name, indexes in self.columns.items()
+            for index in indexes
+            if normalize(self._names[index]) in self.profile.guesses
+        ]
+        if guessed:
+            message = (
+                f"no known format; columns are read by their usual names ({', '.join(guessed)})"
+            )
+            yield FileWarning(None, None, None, message)
+        if self._left_out:
+            kinds = ", ".join(f"{count} of {kind}" for kind, count in self._left_out.items())
+            message = f"rows that do not concern a host are left out: {kinds}"
+            yield FileWarning(None, None, None, message)
+        if (days := self.profile.stale_days) and self._last_days:
+            oldest = _shift(max(self._last_days), -days)
+            stale = sum(count for day, count in self._last_days.items() if day < oldest)
+            if stale:
+                message = (
+                    f"{stale} findings were last seen more than {days} days before the newest: "
+                    "they may be fixed"
+                )
+                yield FileWarning(None, None, None, message)
+
+
+def _is_text(cell: str) -> bool:
+    """Return whether a cell holds words, which name no host and no plugin."""
+    text = cell.strip()
+    return " " in text or text.lower() in FOOTER_WORDS
 
 
 class _Row:
@@ -648,12 +750,19 @@ class _Host:
     @classmethod
     def read(cls, name: str, address: str, ipv6: str, url: str) -> _Host:
         port = None
+        if "://" in name:
+            name, url = "", name
         if url and not name:
             name, port = split_url(url)
         found = read_addresses(address)
-        in_name = read_addresses(name)
-        others = dict.fromkeys((*found.others, *(read_addresses(ipv6) if ipv6 else ())[0:1]))
         problem = found.problem
+        if address and not found.first and not problem:
+            problem = f"{address[:64]!r} is not an address"
+        more = read_addresses(ipv6)
+        if not found.first or found.first.startswith("fe80:"):
+            found, more = more if more.first else found, found
+        in_name = read_addresses(name)
+        others = dict.fromkeys((*found.others, more.first, *more.others))
         first = found.first
         whole: Name | None = None
         if in_name.first:
@@ -664,6 +773,14 @@ class _Host:
         others.pop(first, None)
         others.pop("", None)
         return cls(first, whole, tuple(others), port, problem)
+
+
+def _shift(day: str, days: int) -> str:
+    """Return another day; the same at the end of the calendar."""
+    try:
+        return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
+    except OverflowError:
+        return day
 
 
 def _copy(finding: Finding, cve: str) -> Finding:
@@ -725,7 +842,7 @@ def settle_date_orders(
                 evidence[index].add(cells[index].strip())
     default = profile.date_order or DEFAULT_ORDER
     for index, found in evidence.items():
-        if found.is_open and profile.date_order is None:
+        if found.is_open:
             order = {"mdy": "month/day/year", "dmy": "day/month/year"}[default]
             warnings.add(
                 header[index], None, None,

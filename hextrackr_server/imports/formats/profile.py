@@ -113,6 +113,7 @@ class Profile:
     kinds: Mapping[str, Severity] = field(default_factory=dict)
     """Words of the column `kind` that decide the severity, whatever the severity column says."""
     states: Mapping[str, State] = field(default_factory=dict)
+    """Words of states; `skipped-*` stands for all words that begin with `skipped-`."""
     date_order: DateOrder | None = None
     """The order of numeric dates that the tool documents; None if it depends on the user."""
     nulls: frozenset[str] = frozenset()
@@ -127,6 +128,12 @@ class Profile:
     cisco_advisories: bool = False
     name_separator: str = " "
     """What joins the columns of `plugin_name_parts`."""
+    guesses: frozenset[str] = frozenset()
+    """Normalized names of columns that are only guessed: they are usual, but of no known format."""
+    stale_days: int = 0
+    """Findings last seen so many days before the newest may be fixed; 0 for no such warning."""
+    exploit_words: tuple[str, ...] = ()
+    """Words of the column `exploit` that name an exploit; empty if every text but no does."""
     preamble_date: str | None = None
     """A heading above the header whose value is the date of the observation."""
     refuse: str | None = None
@@ -222,6 +229,11 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
         epss_percent=bool(data.get("epss_percent", False)),
         cisco_advisories=bool(data.get("cisco_advisories", False)),
         name_separator=str(data.get("name_separator", " ")),
+        guesses=frozenset(map(normalize, _texts("guesses", data.get("guesses", [])))),
+        stale_days=int(data.get("stale_days", 0)),
+        exploit_words=tuple(
+            word.lower() for word in _texts("exploit_words", data.get("exploit_words", []))
+        ),
         preamble_date=_text("preamble_date", data.get("preamble_date")),
         refuse=_text("refuse", data.get("refuse")),
     )
@@ -231,6 +243,7 @@ _KEYS: Final = frozenset({
     "id", "title", "row", "columns", "ids", "resolve", "resolve_without_state", "signature", "root",
     "severities", "kinds", "states", "date_order", "nulls", "skip_without", "host_kinds",
     "lists_info", "epss_percent", "cisco_advisories", "name_separator", "preamble_date", "refuse",
+    "guesses", "stale_days", "exploit_words",
 })  # fmt: skip
 
 

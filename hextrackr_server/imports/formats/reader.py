@@ -49,8 +49,8 @@ class Absence(NamedTuple):
 class ExportReader:
     """The reader of one file.
 
-    `scan_date` is the day of the scan as YYYY-MM-DD; a date above the header replaces it unless
-    `is_dated`, which means that the user has given it. Raises FileRefusedError.
+    `scan_date` is the day of the scan as YYYY-MM-DD; `is_dated` means that the user has given it. A
+    date above the header is the day of the observation in any case. Raises FileRefusedError.
     """
 
     def __init__(
@@ -69,14 +69,16 @@ class ExportReader:
             path, mapping=mapping, allow_partial=allow_partial, checkpoint=checkpoint
         )
         self.profile, self.names = _describe(self._table)
-        if not is_dated and isinstance(self._table, CsvTable):
-            scan_date = _preamble_day(self._table, scan_date) or scan_date
-        self.scan_date = scan_date
+        # The date in the file is that of the observation, whatever the date of the import is.
+        observed = scan_date
+        if isinstance(self._table, CsvTable):
+            observed = _preamble_day(self._table, scan_date) or scan_date
+        self.scan_date = scan_date if is_dated else observed
         self.warnings = FileWarnings()
         self.mapper = RowMapper(
             self.profile,
             self.names,
-            scan_date,
+            observed,
             vendor=vendor,
             settle_orders=self._settle_orders,
             warnings=self.warnings,
@@ -104,6 +106,9 @@ class ExportReader:
             try:
                 findings = mapper.map_row(number, cells)
             except RowRejectedError as error:
+                if mapper.is_footer(cells):
+                    self.rows_skipped += 1
+                    continue
                 self.rows_rejected += 1
                 yield RowResult(number, (), error)
             except NoFindingError as error:
@@ -129,6 +134,8 @@ class ExportReader:
             resolve = profile.resolve_without_state
         if resolve == "none":
             return Absence("none", "an export of this format does not list all findings of a host")
+        if isinstance(self._table, XmlTable) and self._table.filtered:
+            return Absence("none", f"the report is filtered ({self._table.filtered})")
         # A complete export of such a scanner has Info findings: without any, a filter was applied.
         severities = self.mapper.severities
         if not severities:

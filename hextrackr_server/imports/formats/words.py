@@ -15,6 +15,9 @@ NULLS: Final = frozenset({
 SEVERITY_NULLS: Final = NULLS - {"none"}
 LONGEST_NULL: Final = max(map(len, NULLS))
 
+# The first cell of rows with a sum.
+FOOTER_WORDS: Final = frozenset({"total", "totals", "total:", "count", "sum", "summary"})
+
 SEVERITY_WORDS: Final = MappingProxyType[str, Severity](
     {
         "critical": "Critical",
@@ -52,7 +55,9 @@ STATE_WORDS: Final = MappingProxyType[str, State]({
     ),
 })  # fmt: skip
 
-TRUE_WORDS: Final = frozenset({"true", "yes", "y", "1", "t", "x", "approved", "accepted"})
+TRUE_WORDS: Final = frozenset({
+    "true", "yes", "y", "1", "t", "x", "approved", "accepted", "false positive",
+})  # fmt: skip
 FALSE_WORDS: Final = frozenset({"false", "no", "n", "0", "f"})
 # Columns on exploits contain other words than yes and no.
 NO_EXPLOIT_WORDS: Final = FALSE_WORDS | {

@@ -91,7 +91,7 @@ def test_blank_rows_are_not_rows(tmp_path: Path) -> None:
     "footer",
     [
         "End of report\n", "Total,2\n", "\nTarget distribution across scanner appliances\n",
-        "\nEnd of report", "Total findings,2,,,,,,,\n", ",,,,,,,,End of report\n",
+        "\nEnd of report", "Total findings,2,,,,,,,\n", "End of report,,,,,,,,\n",
     ],
 )  # fmt: skip
 def test_footer_is_skipped_and_counted(tmp_path: Path, footer: str) -> None:

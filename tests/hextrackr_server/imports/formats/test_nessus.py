@@ -269,3 +269,23 @@ def test_partial_import_of_cut_xml_has_the_complete_items(tmp_path: Path) -> Non
     assert ([each.plugin_id for each in inspection.findings], inspection.resolve) == (
         ["900141"], "none"
     )  # fmt: skip
+
+
+def test_web_scan_of_a_url_names_the_host_of_the_url(tmp_path: Path) -> None:
+    row = ROW | {"Host": "https://www.example.test:8443/app"}
+    inspection = inspect_text(tmp_path, make_csv(DEFAULT, row))
+    check_findings(inspection, expect("www.example.test", **FOUND, extra={"port": 443}))
+
+
+def test_xml_host_name_is_not_replaced_by_an_address(tmp_path: Path) -> None:
+    properties = {"host-rdns": "192.0.2.14", "netbios-name": "EXAMPLE\\SRV14"}
+    inspection = inspect_text(tmp_path, nessus(properties, item()))
+    assert [each.hostname for each in inspection.findings] == ["srv14"]
+
+
+def test_xml_timestamps_count_without_a_local_time(tmp_path: Path) -> None:
+    properties = {"HOST_END_TIMESTAMP": "1904615872", "host-rdns": "srv14.example.test"}
+    inspection = inspect_text(tmp_path, nessus(properties, item()))
+    days = {"first_seen": "2030-05-10", "last_seen": "2030-05-10"}
+    key = "192.0.2.14"
+    check_findings(inspection, expect(key, **XML | days | {"operating_system": ""}))
