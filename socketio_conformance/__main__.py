@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import report
 from .dialogue import FOLDER, Dialogue, DialogueError, load
-from .probe import NoServerError, probe
+from .probe import NoServerError, heartbeat_advice, probe
 from .record import record
 from .session import Outcome, Summary, make_plan, play
 from .target import TargetError, running
@@ -94,8 +94,8 @@ async def _play_urls(options: argparse.Namespace, urls: list[str]) -> int:
         raise ValueError("a URL or --run with a target is required")
     dialogues = _choose(load(options.vectors), options.only)
     endpoints = [endpoint for url in urls for endpoint in await probe(url)]
-    for endpoint in endpoints:
-        sys.stderr.write(f"{endpoint.describe()}\n")
+    for line in [*(each.describe() for each in endpoints), *heartbeat_advice(endpoints)]:
+        sys.stderr.write(f"{line}\n")
     plan = make_plan(
         dialogues,
         endpoints,

@@ -32,16 +32,10 @@ class Endpoint(NamedTuple):
     def describe(self) -> str:
         """Return the protocol, the URL, the heartbeat and the features in one line."""
         features = sorted(self.features - {"long-heartbeat", "short-heartbeat"})
-        text = (
+        return (
             f"{self.subject} at {self.address.host_header}{self.path}: "
             f"heartbeat {self.ping_interval} ms + {self.ping_timeout} ms, "
             f"features: {', '.join(features) or 'none'}"
-        )
-        if "long-heartbeat" in self.features:
-            return text
-        return (
-            f"{text}; most dialogues need a longer heartbeat: "
-            f"start the server with a pingInterval of {LONG_HEARTBEAT} ms or more"
         )
 
     def lacks(self, dialogue: Dialogue) -> str | None:
@@ -58,6 +52,17 @@ class Endpoint(NamedTuple):
             return "a server without recovery"
         missing = sorted(needs - self.features)
         return missing[0] if missing else None
+
+
+def heartbeat_advice(endpoints: list[Endpoint]) -> list[str]:
+    """Return one line for each protocol without a server that has a long heartbeat."""
+    subjects = {each.subject for each in endpoints}
+    subjects -= {each.subject for each in endpoints if "long-heartbeat" in each.features}
+    return [
+        f"most dialogues of {subject} need a longer heartbeat: "
+        f"start the server with a pingInterval of {LONG_HEARTBEAT} ms or more"
+        for subject in sorted(subjects)
+    ]
 
 
 class NoServerError(Exception):

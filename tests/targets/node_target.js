@@ -80,6 +80,10 @@ function addExtendedHandlers(socket, reasons) {
     socket.volatile.emit("volatile");
   });
   socket.on("volatile-alone", () => setImmediate(() => socket.volatile.emit("volatile", 1)));
+  socket.on("volatile-twice", () => setImmediate(() => {
+    socket.volatile.emit("volatile", 1);
+    socket.volatile.emit("volatile", 2);
+  }));
   socket.on("disconnect-me", (close) => socket.disconnect(close));
   socket.on("reason-of", (id, ack) => ack(reasons.get(id) || "none"));
   socket.on("set-data", (value, ack) => { socket.data.value = value; ack(); });

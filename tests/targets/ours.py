@@ -146,6 +146,12 @@ def add_socket_handlers(namespace: Any, reasons: Reasons) -> None:
         await asyncio.sleep(0)
         socket.volatile.emit("volatile", 1)
 
+    @namespace.on("volatile-twice")
+    async def volatile_twice(socket: Socket) -> None:
+        await asyncio.sleep(0)
+        socket.volatile.emit("volatile", 1)
+        socket.volatile.emit("volatile", 2)
+
     @namespace.on("disconnect-me")
     def disconnect_me(socket: Socket, close: bool) -> None:
         socket.disconnect(close)
