@@ -37,6 +37,9 @@ class HeartbeatTarget(Protocol):
     """Whether the next packet restarts the ping timeout: a ping is sent, nothing has arrived. The
     heartbeat sets it to True with the ping, and to False with the first packet."""
 
+    _is_reading_paused: bool
+    """Whether the server does not read from the client, so that it cannot receive the pong."""
+
     def _send_ping(self) -> None:
         """Send a ping packet."""
 
@@ -182,9 +185,9 @@ class Heartbeat:
                 self._overdue(session, deadline, now)
 
     def _overdue(self, session: HeartbeatTarget, deadline: Deadline, now: float) -> None:
-        """Close a session without a pong, or wait on if a transfer delays the pong."""
+        """Close a session without a pong, or wait on if a transfer or the server delays it."""
         transferred = session._measure_transfer() - deadline.transferred
-        if transferred >= MIN_BODY_RATE * self._timeout:
+        if session._is_reading_paused or transferred >= MIN_BODY_RATE * self._timeout:
             self._await_pong(session, now + self._timeout)
         else:
             session._pong_overdue()

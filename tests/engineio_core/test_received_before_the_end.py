@@ -1,4 +1,4 @@
-"""Messages that arrived while reading was paused are delivered when the client leaves."""
+"""A client whose messages the server does not read: it stays, and its messages are not lost."""
 
 from __future__ import annotations
 
@@ -81,3 +81,39 @@ def test_invalid_packet_of_a_withheld_post_ends_the_delivery_when_the_poll_is_lo
     poll.tcp.lose()
     assert server.received == ["0", "1"]
     assert len(server.reasons) == 1
+
+
+def test_client_stays_while_the_server_does_not_read_its_pong() -> None:
+    server = Server(ping_interval=25, ping_timeout=20)
+    client = server.open_websocket()
+    pause_after_the_first(server)
+    client.feed(text_frame("40"))
+    server.clock.advance(26)
+    assert client.packets() == ["2"]
+    client.feed(text_frame("3") + text_frame("41"))
+    server.clock.advance(60)
+    assert server.reasons == []
+    server.session.resume_reading()
+    server.clock.run()
+    assert server.received == ["0", "1"]
+    server.clock.advance(26)
+    assert client.packets() == ["2"]
+    server.clock.advance(21)
+    assert server.reasons == ["ping timeout"]
+
+
+def test_polling_client_stays_while_the_server_withholds_its_post() -> None:
+    server = Server(ping_interval=25, ping_timeout=20)
+    client = server.open_polling()
+    pause_after_the_first(server)
+    post = client.post("40\x1e41")
+    poll = client.poll()
+    server.clock.advance(26)
+    assert poll.response().text == "2"
+    server.clock.advance(60)
+    assert server.reasons == []
+    server.session.resume_reading()
+    assert post.response().text == "ok"
+    assert client.post("3").response().text == "ok"
+    server.clock.advance(20)
+    assert server.reasons == []
