@@ -91,6 +91,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("file", type=Path, metavar="FILE.csv")
     parser.add_argument("--rows", type=int, default=1000, help="number of rows (default: 1000)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the rows (default: 1)")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
     parser.set_defaults(run=run)
 
 
@@ -99,7 +100,11 @@ def run(options: argparse.Namespace) -> int:
     if options.rows < 0:
         raise SettingsError(f"--rows must not be negative, got {options.rows}")
     try:
-        write_sample(options.file, options.rows, options.seed)
+        write_sample(options.file, options.rows, options.seed, replace=options.force)
+    except FileExistsError as error:
+        raise SettingsError(
+            f"{options.file} exists: choose another file, or replace it with --force"
+        ) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise SettingsError(f"{options.file} cannot be written: {reason}") from error
@@ -107,9 +112,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def write_sample(path: Path, rows: int, seed: int) -> None:
-    """Write an export with a header and `rows` rows."""
-    with path.open("w", newline="", encoding="utf-8") as file:
+def write_sample(path: Path, rows: int, seed: int, *, replace: bool = False) -> None:
+    """Write an export with a header and `rows` rows; FileExistsError unless `replace` is set."""
+    with path.open("w" if replace else "x", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         writer.writerows(sample_rows(rows, seed))

@@ -52,6 +52,9 @@ class UploadReceiver:
             upload = await self._uploads.receive(request.stream(), filename, principal)
         except ClientDisconnect as error:
             raise invalid("The upload is incomplete") from error
+        if not upload.size:
+            upload.path.unlink(missing_ok=True)
+            raise _no_body()
         return upload, request.query_params
 
     async def _receive_form(
@@ -63,6 +66,8 @@ class UploadReceiver:
         except _TooLarge as error:
             raise too_large(self._uploads.maximum) from error
         except MultiPartException as error:
+            if parser.is_empty:
+                raise _no_body() from error
             raise invalid(f"The form is not valid: {error.message}") from error
         except FormParserError as error:
             # Older versions of Starlette pass the error of the parser on.
@@ -97,6 +102,7 @@ class _FormParser(MultiPartParser):
             max_part_size=_PART_BYTES,
         )
         self._ended = False
+        self.is_empty = True
 
     def on_end(self) -> None:
         self._ended = True
@@ -106,6 +112,7 @@ class _FormParser(MultiPartParser):
         try:
             async for chunk in request.stream():
                 size += len(chunk)
+                self.is_empty = not size
                 if size > maximum:
                     raise _TooLarge("too large")
                 yield chunk
@@ -149,6 +156,11 @@ async def _simplify(
             data = data[-kept:]
     if has_begun:
         yield data
+
+
+def _no_body() -> ServiceError:
+    message = "must be a file, in a form or as the body of the request"
+    return invalid("The request has no body", [(FILE_FIELDS[0], message)])
 
 
 async def _read(file: UploadFile) -> AsyncIterator[bytes]:

@@ -36,6 +36,8 @@ WRITES = "hextrackr_writes"
 _STEPS_BETWEEN_CHECKS = 500_000
 # Arbitrary keys of PostgreSQL advisory locks: of the server, of the writer.
 _SERVER_LOCK, _WRITER_LOCK = 4_854_201, 4_854_202
+#: Folder of the default database.
+DEFAULT_FOLDER = Path("data")
 #: Below this free space the server is not ready: each write may fail.
 MINIMUM_FREE_BYTES = 1 << 20
 _QUERY_CANCELED = "57014"
@@ -201,6 +203,29 @@ def open_backend(target: Path | str) -> Backend:
     return SqliteBackend(target) if isinstance(target, Path) else PostgresBackend(target)
 
 
+def check_path(path: Path) -> None:
+    """Raise SettingsError if a path cannot be the file of a database.
+
+    Only DEFAULT_FOLDER may be missing: the server creates it. Another missing folder is probably a
+    typing error, or a volume that is not mounted.
+    """
+    if not path.name or path.is_dir():
+        raise SettingsError(
+            f"the database must be a file, got the folder {path}: use for example "
+            f"{path / 'hextrackr.db'}"
+        )
+    if path.parent.is_file():
+        raise SettingsError(
+            f"the database {path} cannot be opened: {path.parent} is not a folder; "
+            "choose another --database"
+        )
+    if path.parent != DEFAULT_FOLDER and not path.parent.is_dir():
+        raise SettingsError(
+            f"the folder {path.parent} of the database does not exist: create it, "
+            "or choose another --database"
+        )
+
+
 def _timeout_error() -> ServiceError:
     message = "The query takes too long: narrow its filters"
     return ServiceError(ErrorCode.TIMEOUT, message)
@@ -214,8 +239,10 @@ def _create_private(path: Path) -> None:
 
 def _lock_file(path: Path) -> int:
     """Lock the database file for this process; the system releases the lock at process exit."""
+    check_path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent == DEFAULT_FOLDER:
+            path.parent.mkdir(exist_ok=True)
         lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         reason = error.strerror or type(error).__name__

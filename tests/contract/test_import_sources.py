@@ -273,3 +273,12 @@ async def test_s113_session_id_is_rejected_when_an_import_uses_it(hub: HubHarnes
     assert hub.application.services.tracker.find("s-2") is None
     assert (await start_from(other, "external", sessionId="s-2"))["code"] == "CONFLICT"
     await hub.wait_until(lambda: not hub.application.services.imports._stop_reasons)
+
+
+@pytest.mark.parametrize("path", ["/api/imports", "/api/imports/upload"])
+async def test_s085_upload_without_a_body_is_refused_at_once(hub: HubHarness, path: str) -> None:
+    for kind in ("text/csv", "multipart/form-data; boundary=x"):
+        headers = {"authorization": f"Bearer {hub.token()}", "content-type": kind}
+        answer = await hub.request("POST", path, headers)
+        assert (answer.status, answer.json()["error"]) == (400, "The request has no body")
+        assert answer.json()["fields"][0]["path"] == "csvFile"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from hextrackr_server.__main__ import main
 from hextrackr_server.cli.sample import BAD_ROW_EVERY, HEADER, sample_rows, write_sample
 from tests.hextrackr_server.support import Workbench
 
@@ -37,3 +40,13 @@ def test_sample_is_imported_except_its_invalid_rows(workbench: Workbench) -> Non
 def test_sample_without_rows_has_a_header(tmp_path: Path) -> None:
     write_sample(tmp_path / "x.csv", 0, 1)
     assert (tmp_path / "x.csv").read_text().strip() == ",".join(HEADER)
+
+
+def test_sample_keeps_an_existing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "scan.csv"
+    path.write_text("precious")
+    assert main(["sample", str(path), "--rows", "1"]) == 1
+    assert "exists: choose another file, or replace it with --force" in capsys.readouterr().err
+    assert path.read_text() == "precious"
+    assert main(["sample", str(path), "--rows", "1", "--force"]) == 0
+    assert path.read_text().startswith("asset.id,")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def version_of(database: Database) -> str:
 
 
 def test_new_file_has_the_newest_schema(tmp_path: Path) -> None:
-    database = Database(tmp_path / "deep" / "er" / "x.db")
+    database = Database(tmp_path / "x.db")
     assert version_of(database) == str(1 + len(MIGRATIONS))
     database.close()
 
@@ -188,3 +189,29 @@ def test_file_that_is_not_a_database_is_refused_in_one_line(tmp_path: Path) -> N
     with pytest.raises(SettingsError, match="file is not a database; choose another one"):
         Database(file)
     assert file.read_text() == "asset.name,definition.cve\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (".", "must be a file, got the folder .: use for example hextrackr.db"),
+        ("folder", "must be a file, got the folder folder: use for example folder/hextrackr.db"),
+        ("missing/hub.db", "the folder missing of the database does not exist: create it"),
+    ],
+)
+def test_path_that_cannot_be_a_database_is_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        Database(Path(path))
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
+
+
+def test_default_folder_of_the_database_is_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Database(Path("data/hub.db")).close()
+    assert (tmp_path / "data" / "hub.db").is_file()
