@@ -32,8 +32,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--dev",
         action="store_true",
         default=None,
-        help="development mode: listen on the loopback interface, create a temporary secret, "
-        "print tokens",
+        help="development mode: listen on the loopback interface, create a secret next to the "
+        "database, print tokens",
     )
 
 

@@ -10,15 +10,17 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hextrackr_server.cli import open_files
 from hextrackr_server.cli.arguments import Commands, add_settings
 from hextrackr_server.cli.session_check import session_store_warnings
 from hextrackr_server.config import settings
+from hextrackr_server.config.parsers import MINIMUM_SECRET_BYTES
 from hextrackr_server.config.settings import Settings
-from hextrackr_server.errors import SettingsError
+from hextrackr_server.errors import HexTrackrError, SettingsError
 from hextrackr_server.telemetry import log_setup
 
 if TYPE_CHECKING:
@@ -39,10 +41,30 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the server; return the exit code."""
-    loaded = settings.load(os.environ, vars(options))
+    log_format = options.log_format or _variable("LOG_FORMAT")
+    try:
+        loaded = settings.load(os.environ, vars(options))
+        log_format = loaded.log_format
+        return _serve(loaded)
+    except HexTrackrError as error:
+        if log_format != "json":
+            raise
+        # A collector that reads JSON lines also receives the reason of a failed start.
+        log_setup.configure("json")
+        logger.error(str(error))
+        return 1
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(f"HEXTRACKR_{name}") or os.environ.get(name)
+
+
+def _serve(loaded: Settings) -> int:
     log_setup.configure(loaded.log_format, logging.getLevelName(loaded.log_level.upper()))
     for warning in _warnings(loaded):
         logger.warning(warning)
+    if loaded.dev:
+        loaded = replace(loaded, jwt_secret=_development_secret(loaded))
     # Imported here: other commands start faster without the server, and need no hub.
     import uvloop  # noqa: PLC0415
 
@@ -57,7 +79,11 @@ def run(options: argparse.Namespace) -> int:
     gc.freeze()
 
     def print_banner(port: int) -> None:
-        print(_banner(loaded, port, application), flush=True)
+        if loaded.log_format == "json":
+            fields = _listening(loaded, port, application)
+            logger.info("HexTrackr listens", extra=log_setup.fields(**fields))
+        else:
+            print(_banner(loaded, port, application), flush=True)
 
     try:
         uvloop.run(application.serve(print_banner))
@@ -82,9 +108,46 @@ def _reason(error: OSError) -> str:
     return f"{reason}; choose another --port"
 
 
-def _banner(loaded: Settings, port: int, application: Application) -> str:
+def _development_secret(loaded: Settings) -> bytes:
+    """Return the secret in a file next to the database, so that tokens survive a restart.
+
+    Returns the secret of this start if the file cannot be used; opening the database reports why.
+    """
+    path = loaded.database
+    if not path.name:
+        return loaded.jwt_secret
+    path = path.with_name(path.name + ".dev-secret")
+    try:
+        if path.parent == Settings().database.parent:
+            path.parent.mkdir(exist_ok=True)
+        if not path.exists():
+            with os.fdopen(
+                os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+            ) as file:
+                file.write(loaded.jwt_secret.hex().encode())
+        secret = path.read_bytes()
+    except OSError:
+        return loaded.jwt_secret
+    return secret if len(secret) >= MINIMUM_SECRET_BYTES else loaded.jwt_secret
+
+
+def _url(loaded: Settings, port: int) -> str:
     host = f"[{loaded.host}]" if ":" in loaded.host else loaded.host
-    url = f"{'https' if loaded.ssl_cert_path else 'http'}://{host}:{port}"
+    return f"{'https' if loaded.ssl_cert_path else 'http'}://{host}:{port}"
+
+
+def _listening(loaded: Settings, port: int, application: Application) -> dict[str, Any]:
+    """Return the content of the banner as fields of a log record."""
+    fields: dict[str, Any] = {"url": _url(loaded, port), "database": str(application.database)}
+    if loaded.dev:
+        authority = application.services.authority
+        fields["adminToken"] = authority.sign("admin", role="admin")
+        fields["userToken"] = authority.sign("user", role="user")
+    return fields
+
+
+def _banner(loaded: Settings, port: int, application: Application) -> str:
+    url = _url(loaded, port)
     if not loaded.dev:
         return f"HexTrackr listens at {url}, database {application.database}"
     program = sys.argv[0] if Path(sys.argv[0]).name == "hextrackr-server" else "hextrackr-server"
@@ -94,7 +157,7 @@ def _banner(loaded: Settings, port: int, application: Application) -> str:
         (
             f"HexTrackr listens at {url}  (development: this machine only)",
             f"  database     {application.database}",
-            "  tokens       valid until the server stops (temporary secret)",
+            "  tokens       valid for 24 hours, also after a restart",
             f"  admin token  {admin}",
             f"  user token   {authority.sign('user', role='user')}",
             "",

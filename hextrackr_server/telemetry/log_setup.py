@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import sys
-import time
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 MAXIMUM_LENGTH = 2000
@@ -42,7 +42,9 @@ def escape(text: str, limit: int = MAXIMUM_LENGTH) -> str:
 
 
 class HumanFormatter(logging.Formatter):
-    """Formatter for people: `12:30:01 INFO    imports: import completed  import=5 rows=20000`.
+    """Formatter for people: `<time> INFO    imports: import completed  import=5 rows=20000`.
+
+    The time is local, in ISO 8601 with its offset: `2026-11-28T12:30:01.250+01:00`.
 
     A traceback follows on lines that begin with two bars, so that client input cannot imitate a
     log record.
@@ -50,9 +52,8 @@ class HumanFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line, followed by its marked traceback."""
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         name = record.name.rpartition(".")[2]
-        line = f"{clock} {record.levelname:<7} {name}: {escape(record.getMessage())}"
+        line = f"{_moment_of(record)} {record.levelname:<7} {name}: {escape(record.getMessage())}"
         pairs = [f"{name}={_quoted(str(value))}" for name, value in _fields_of(record).items()]
         if pairs:
             line += "  " + " ".join(pairs)
@@ -63,13 +64,16 @@ class HumanFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Formatter of one JSON object per line: timestamp (ms), level, logger, message, fields."""
+    """Formatter of one JSON object per line: timestamp, level, logger, message, fields.
+
+    The timestamp is ISO 8601 with the offset of the local time zone.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one JSON object."""
         entry: dict[str, Any] = {
             **_fields_of(record),
-            "timestamp": int(record.created * 1000),
+            "timestamp": _moment_of(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": escape(record.getMessage()),
@@ -78,6 +82,12 @@ class JsonFormatter(logging.Formatter):
             entry["exception"] = self.formatException(record.exc_info)
         # ASCII only: the file can be displayed on a terminal without control characters.
         return json.dumps(entry, default=str, ensure_ascii=True)
+
+
+def _moment_of(record: logging.LogRecord) -> str:
+    return (
+        datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds")
+    )
 
 
 def _quoted(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import socket
 import sqlite3
@@ -20,7 +21,13 @@ from hextrackr_server.__main__ import main
 from hextrackr_server.application import Application
 from hextrackr_server.cli.api_client import ApiClient, ClientError
 from hextrackr_server.cli.import_command import Progress, report
-from hextrackr_server.cli.serve import _banner, _reason, _warnings
+from hextrackr_server.cli.serve import (
+    _banner,
+    _development_secret,
+    _listening,
+    _reason,
+    _warnings,
+)
 from hextrackr_server.config import settings
 from hextrackr_server.security.principal import Principal, TokenAuthority, TokenRules
 from hextrackr_server.telemetry import log_setup
@@ -311,3 +318,41 @@ def test_command_ends_without_a_traceback_when_the_reader_of_its_output_has_ende
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_development_secret_survives_a_restart_in_a_private_file(tmp_path: Path) -> None:
+    flags = {"dev": True, "database": str(tmp_path / "hub.db")}
+    first = _development_secret(settings.load({}, flags))
+    assert _development_secret(settings.load({}, flags)) == first
+    file = tmp_path / "hub.db.dev-secret"
+    assert len(first) >= 32
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_text("short")
+    assert len(_development_secret(settings.load({}, flags))) >= 32
+    missing = settings.load({}, flags | {"database": str(tmp_path / "missing" / "hub.db")})
+    assert _development_secret(missing) == missing.jwt_secret
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--dev", "--host", "0.0.0.0"], ["--dev", "--database", "."]],
+)
+def test_failed_start_is_one_json_line_when_the_log_is_json(arguments: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "hextrackr_server", "serve", "--log-format", "json", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (1, "")
+    entry = json.loads(run.stderr)
+    assert entry["level"] == "error"
+    assert "--host 127.0.0.1" in entry["message"] or "got the folder ." in entry["message"]
+
+
+def test_banner_is_a_json_line_when_the_log_is_json() -> None:
+    loaded = settings.load({"JWT_SECRET": SECRET.decode()})
+    application = cast("Application", SimpleNamespace(database="hub.db"))
+    fields = _listening(loaded, 8080, application)
+    assert fields == {"url": "http://127.0.0.1:8080", "database": "hub.db"}

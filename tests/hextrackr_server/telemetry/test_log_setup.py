@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -42,7 +43,13 @@ def test_json_line_is_one_object() -> None:
     entry = json.loads(logged("json", "import started", importId=5))
     assert entry["message"] == "import started"
     assert entry["importId"] == 5
-    assert isinstance(entry["timestamp"], int)
+    assert datetime.fromisoformat(entry["timestamp"]).utcoffset() is not None
+
+
+def test_human_line_begins_with_the_date_time_and_offset() -> None:
+    moment = datetime.fromisoformat(logged("human", "x").partition(" ")[0])
+    assert moment.utcoffset() is not None
+    assert abs(datetime.now(UTC) - moment).total_seconds() < 60
 
 
 def test_field_cannot_replace_the_message() -> None:
