@@ -15,7 +15,7 @@ from hextrackr_server.feature import Context, Feature
 from hextrackr_server.rooms import AUTHENTICATED, user_room
 from hextrackr_server.storage.database import Database
 from tests.contract.imports import receive_payload, received_names
-from tests.contract.support import HubHarness
+from tests.contract.support import METRICS_TOKEN, HubHarness
 from tests.hextrackr_server.support import csv_text, finding_row
 
 Build = Callable[[Context], Feature]
@@ -103,7 +103,8 @@ async def test_notification_of_a_producer_waits_for_its_user(hub: HubHarness) ->
 async def test_metrics_count_the_work_of_all_features(hub: HubHarness) -> None:
     client = await hub.client("7")
     await client.emit_with_ack("start-editing", "ticket", "1")
-    answer = (await hub.request("GET", "/socket-metrics")).json()
+    headers = {"authorization": f"Bearer {METRICS_TOKEN.decode()}"}
+    answer = (await hub.request("GET", "/socket-metrics", headers)).json()
     gauges = answer["gauges"]
     assert (answer["activeConnections"], gauges["editors"], gauges["events_total"]) == (1, 1, 1)
     assert set(gauges) == {
