@@ -17,6 +17,11 @@ from hextrackr_server.errors import HexTrackrError
 from hextrackr_server.telemetry.log_setup import escape
 
 POLL_SECONDS = 0.2
+#: Time to wait for a server that restarts during an import.
+RECONNECT_SECONDS = 120.0
+_RECONNECT_POLL_SECONDS = 1.0
+#: A proxy sends 502 or 504 while the server restarts.
+_UNAVAILABLE = frozenset({502, 503, 504})
 TIMEOUT_SECONDS = 60.0
 _CHUNK = 64 * 1024
 _FINAL = frozenset({"completed", "failed", "cancelled"})
@@ -24,6 +29,10 @@ _FINAL = frozenset({"completed", "failed", "cancelled"})
 
 class ClientError(HexTrackrError):
     """A failed request; the text contains the remedy."""
+
+
+class UnreachableError(ClientError):
+    """A server, or a server behind a proxy, that does not answer now."""
 
 
 class ShowProgress(Protocol):
@@ -89,12 +98,25 @@ class ApiClient:
         )
 
     def follow(self, import_id: int, show: ShowProgress) -> dict[str, Any]:
-        """Wait until an import has ended, and return its final status."""
+        """Wait until an import has ended, and return its final status.
+
+        If the server restarts, connect again; raise ClientError after RECONNECT_SECONDS.
+        """
+        seen = time.monotonic()
+        percent = 0
         while True:
-            status: dict[str, Any] = self._request("GET", f"/api/imports/{import_id}")["status"]
+            try:
+                status: dict[str, Any] = self._request("GET", f"/api/imports/{import_id}")["status"]
+            except UnreachableError as error:
+                if time.monotonic() - seen > RECONNECT_SECONDS:
+                    raise
+                show(percent, "reconnecting", str(error))
+                time.sleep(_RECONNECT_POLL_SECONDS)
+                continue
             if status["status"] in _FINAL:
                 return status
-            show(status["overall"], status["status"], status["message"])
+            seen, percent = time.monotonic(), status["overall"]
+            show(percent, status["status"], status["message"])
             time.sleep(POLL_SECONDS)
 
     def download(self, path: str, query: Mapping[str, str], file: Path) -> int:
@@ -151,7 +173,7 @@ class ApiClient:
         try:
             return self._exchange(connection, method, path, body, self._headers | (headers or {}))
         except (OSError, http.client.HTTPException) as error:
-            raise ClientError(f"the connection to {self._url} was lost: {error!r}") from error
+            raise UnreachableError(f"the connection to {self._url} was lost: {error!r}") from error
         finally:
             connection.close()
 
@@ -175,7 +197,7 @@ class ApiClient:
             connection.connect()
         except OSError as error:
             reason = error.strerror or str(error)
-            raise ClientError(
+            raise UnreachableError(
                 f"cannot connect to {self._url} ({reason}): start the server or correct --url"
             ) from error
         return connection
@@ -192,6 +214,8 @@ class ApiClient:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
+            if status in _UNAVAILABLE:
+                raise UnreachableError(f"{self._url} is unavailable now (status {status})")
             raise ClientError(
                 f"{self._url} returned status {status} without a JSON object: check that --url "
                 "names a HexTrackr server"
@@ -205,7 +229,7 @@ class ApiClient:
             text = f"the server rejects the request: {answer.get('error')} ({answer.get('code')})"
             for problem in answer.get("fields", []):
                 text += f"\n  {escape(problem['path'])}: {escape(problem['message'])}"
-            raise ClientError(text)
+            raise (UnreachableError if status in _UNAVAILABLE else ClientError)(text)
         return answer
 
 

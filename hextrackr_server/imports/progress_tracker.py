@@ -39,6 +39,9 @@ KEEP_SECONDS = 3600.0
 KEEP_AT_LEAST_SECONDS = 60.0
 MAXIMUM_ENDED = 500
 STALLED_SECONDS = 600.0
+#: Time during which clients that connect receive the end of an import, and the number of ends.
+LATE_SECONDS = 900.0
+MAXIMUM_LATE = 20
 WATCH_SECONDS = 60.0
 _STEPS = {
     ImportStatus.PARSING: 1,
@@ -106,6 +109,45 @@ class ProgressTracker:
             Record(session_id, None, user_id), {"operation": "unknown"} | dict(metadata or {})
         )
         self.start(session_id)
+
+    def restore(
+        self,
+        import_id: int,
+        user_id: str,
+        filename: str,
+        vendor: str | None,
+        *,
+        session_id: str,
+        status: ImportStatus,
+        processed: int,
+        total: int | None,
+        result: Mapping[str, Any],
+        elapsed_ms: int,
+        age_ms: int,
+    ) -> None:
+        """Track an import that ended before this server started, without an event.
+
+        `elapsed_ms` is its running time, `age_ms` the time since its end.
+        """
+        record = Record(session_id, import_id, user_id, filename, vendor, total)
+        metadata = {
+            "operation": "csv-import",
+            "importId": import_id,
+            "filename": filename,
+            "vendor": vendor,
+        }
+        self._follow(record, metadata)
+        is_completed = status is ImportStatus.COMPLETED
+        record.status = status
+        record.processed = processed
+        record.percentage = 100 if is_completed else percentage(processed, total)
+        record.overall = 100 if is_completed else 0
+        record.message = str(result.get("message") or "Import completed")
+        if is_completed:
+            record.metadata |= completed_metadata(result)
+        self._end(record, {name: each for name, each in result.items() if name != "importSummary"})
+        record.finished_at = self._clock.monotonic() - age_ms / 1000
+        record.started_at = record.finished_at - elapsed_ms / 1000
 
     def start(self, key: Key) -> None:
         """Mark an import as started and send `import-started`."""
@@ -213,6 +255,32 @@ class ProgressTracker:
     def find(self, key: Key) -> Record | None:
         """Return the record of an import for reading, or None if the import is not tracked."""
         return self._records.get(key)
+
+    def late_ends(self, user_id: str, *, is_admin: bool) -> list[tuple[str, dict[str, Any]]]:
+        """Return the final events of recent imports, for a client that may have missed them.
+
+        A user receives the ends of the own imports, an administrator of all imports: the newest
+        20 of the last 15 minutes, the oldest first. The payloads contain `late: true`.
+        """
+        now, epoch_ms = self._clock.monotonic(), self._clock.epoch_ms()
+        ended = [
+            record
+            for record in self._all()
+            if record.finished_at is not None
+            and record.finished_at > now - LATE_SECONDS
+            and (record.user_id == user_id or (is_admin and record.user_id is not None))
+        ]
+        ended.sort(key=lambda record: record.finished_at or 0.0)
+        events: list[tuple[str, dict[str, Any]]] = []
+        for record in ended[-MAXIMUM_LATE:]:
+            if record.import_id is not None:
+                name = f"import-{record.status}"
+                if record.status is ImportStatus.COMPLETED and record.user_id == user_id:
+                    name = "import-finished"
+                payload = record.ended(now, epoch_ms) | (record.result or {}) | {"late": True}
+                events.append((name, payload))
+            events.append(("progress-status", record.progress_status() | {"late": True}))
+        return events
 
     def snapshot(self, key: Key) -> dict[str, Any] | None:
         """Return the current state of an import, or None if the import is not tracked."""

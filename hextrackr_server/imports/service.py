@@ -40,8 +40,13 @@ from hextrackr_server.imports.formats.profile import (
     parse_profile,
 )
 from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions
-from hextrackr_server.imports.progress_record import FINAL
-from hextrackr_server.imports.progress_tracker import Key, ProgressTracker
+from hextrackr_server.imports.progress_record import FINAL, ImportStatus
+from hextrackr_server.imports.progress_tracker import (
+    LATE_SECONDS,
+    MAXIMUM_ENDED,
+    Key,
+    ProgressTracker,
+)
 from hextrackr_server.imports.status import ImportView, check_session_id
 from hextrackr_server.imports.store import SCOPES, ImportJob, ImportStore
 from hextrackr_server.imports.uploads import Upload
@@ -136,13 +141,31 @@ class ImportService:
         self._worker = threading.Thread(target=self._work, name="hextrackr-import", daemon=True)
 
     async def start(self) -> None:
-        """Fail the imports that a previous server left unfinished, and start the worker thread."""
+        """Fail the imports that a previous server left unfinished, and start the worker thread.
+
+        The tracker receives the imports that ended recently, for clients that missed the end.
+        """
         self._call_on_loop = asyncio.get_running_loop().call_soon_threadsafe
         self._tracker.on_stalled = self._stop_stalled
         self._tracker.watch()
         interrupted = await self._in_writer(self._store.recover, epoch_ms())
         for import_id in interrupted:
             logger.warning("import interrupted", extra=log_setup.fields(importId=import_id))
+        since = epoch_ms() - round(LATE_SECONDS * 1000)
+        for job in await self._in_writer(self._store.ended_since, since, MAXIMUM_ENDED):
+            self._tracker.restore(
+                job.import_id,
+                job.user_id,
+                job.filename,
+                job.vendor,
+                session_id=job.session_id,
+                status=ImportStatus(job.status),
+                processed=job.processed,
+                total=job.total,
+                result=job.result or {"code": job.error_code, "message": job.error_message},
+                elapsed_ms=(job.finished_at or 0) - (job.started_at or job.finished_at or 0),
+                age_ms=max(0, epoch_ms() - (job.finished_at or 0)),
+            )
         self._worker.start()
 
     async def interrupt(self, seconds: float | None = None) -> None:
@@ -228,6 +251,10 @@ class ImportService:
             raise _session_exists() from error
         self._tracker.start(number)
         return _accepted(number, session_id, total)
+
+    def late_ends(self, principal: Principal) -> list[tuple[str, dict[str, Any]]]:
+        """Return events with the ends of recent imports that a user started or may watch."""
+        return self._tracker.late_ends(principal.user_id, is_admin=principal.is_admin)
 
     async def status(self, import_id: int, principal: Principal) -> dict[str, Any]:
         """Return the state of an import to its owner or an administrator."""

@@ -188,6 +188,13 @@ class ImportStore:
             connection.execute(delete(rejections))
             return list(found)
 
+    def ended_since(self, since_ms: int, limit: int) -> list[ImportJob]:
+        """Return the jobs that ended since a time, the newest first."""
+        with self._database.reading() as connection:
+            query = select(jobs).where(jobs.c.finished_at >= since_ms)
+            query = query.order_by(jobs.c.finished_at.desc()).limit(limit)
+            return [_job_of(row._mapping) for row in connection.execute(query)]
+
     def stage(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Stage rows of `staged_row`; of two with the same key, the heavier one is kept.
 

@@ -102,6 +102,12 @@ def register(
 ) -> None:
     """Handle the events of imports."""
 
+    def connected(socket: Socket) -> None:
+        # A recovered client receives missed events from the recovery.
+        if not socket.recovered:
+            for event, payload in imports.late_ends(principal_of(socket)):
+                socket.emit(event, payload)
+
     async def start_import(socket: Socket, payload: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             principal = principal_of(socket)
@@ -131,6 +137,7 @@ def register(
             await socket.leave(import_room(parse_import_id(import_id)))
             return {"success": True}
 
+    io.on("connection", connected)
     io.on("start-import", start_import)
     io.on("cancel-import", cancel_import)
     io.on("join-import-room", join)

@@ -67,11 +67,14 @@ class Server:
 
 
 @contextmanager
-def run_server(directory: Path, **values: str) -> Iterator[Server]:
-    """Run a server with a new database on a free port; `values` are further variables."""
+def run_server(directory: Path, port: int = 0, **values: str) -> Iterator[Server]:
+    """Run a server with the database in a folder; `values` are further variables.
+
+    Port 0 is a free port.
+    """
     database = directory / "hextrackr.db"
     process = subprocess.Popen(
-        [PROGRAM, "serve", "--port", "0", "--database", str(database)],
+        [PROGRAM, "serve", "--port", str(port), "--database", str(database)],
         cwd=directory,
         env=environment(JWT_SECRET=SECRET, PYTHONUNBUFFERED="1", **values),
         stdout=subprocess.PIPE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,33 @@ def test_import_fails_when_the_token_has_another_secret(server: Server, tmp_path
     assert refused.stderr.splitlines()[-1].startswith(
         "hextrackr-server: the server rejects the token"
     )
+
+
+def test_import_reports_the_interruption_when_the_server_is_killed_and_restarted(
+    tmp_path: Path,
+) -> None:
+    program.run("sample", "--rows", "60000", "sample.csv", cwd=tmp_path)
+    token = program.token(tmp_path, "7")
+    with program.run_server(tmp_path) as server:
+        command = subprocess.Popen(
+            [program.PROGRAM, "import", "sample.csv", "--url", server.url, "--token", token],
+            cwd=tmp_path,
+            env=program.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with command:
+            assert command.stderr is not None
+            lines = iter(command.stderr.readline, "")
+            assert any(line.startswith("staging") for line in lines)
+            server.stop(signal.SIGKILL)
+            assert any(line.startswith("reconnecting") for line in lines)
+            port = int(server.url.rpartition(":")[2])
+            with program.run_server(tmp_path, port):
+                _, errors = command.communicate(timeout=program.TIMEOUT)
+    assert command.returncode == 1
+    assert errors.splitlines()[-1].startswith("Import 1 failed: The server stopped")
 
 
 @pytest.mark.parametrize("secret", [None, "", "x" * 31])
