@@ -116,6 +116,9 @@ class Settings:
     events_per_minute_of_address: int = option(parsers.integer_between(1, 10_000_000), 6000)
     refusals_before_disconnect: int = option(parsers.integer_between(1, 100_000), 100)
 
+    # changed findings per import or KEV synchronization that clients receive
+    changes_per_import: int = option(parsers.integer_between(0, 10_000), 500)
+
     # editing; presence_scope selects the receivers of editing events: all logged-in users, or users
     # who watch the resource
     presence_scope: str = option(parsers.choice_of(*PRESENCE_SCOPES), "everyone")

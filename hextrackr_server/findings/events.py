@@ -2,7 +2,9 @@
 
 up to 50 changes     one event per change to all logged-in users, and to the affected users
 more                 one summary at once, and the changes in `batch-updates`
-an import            one summary, and up to 50 changes in `batch-updates`
+an import            one summary; `vulnerability-updated` for each of the 50 most severe findings
+                     that the import changed, and up to `MAXIMUM_CHANGES` in `batch-updates`
+a KEV catalog        the same `vulnerability-updated` for open findings of its new CVEs
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ CHANGE_TYPES = ("created", "updated", "deleted", "status_changed")
 #: With more changes than this, clients receive a summary first.
 THRESHOLD = 50
 MAXIMUM_AFFECTED_USERS = 100
+#: Changed findings of one import that clients receive, unless the settings contain another number.
+MAXIMUM_CHANGES = 500
 
 #: The properties of a vulnerability that clients may receive; all others are removed.
 PUBLIC_KEYS = frozenset({
@@ -78,6 +82,7 @@ class VulnerabilityEvents:
         self, import_id: int, summary: Mapping[str, Any], changes: Mapping[str, Any]
     ) -> None:
         """Send the changes of an import; `changes` is the value of `Importer.changes`."""
+        rows = changes["rows"]
         self._summarize(
             {
                 "importId": import_id,
@@ -86,13 +91,25 @@ class VulnerabilityEvents:
                 "resolved": summary["resolved"],
                 "reopened": summary["reopened"],
                 "topCritical": [_public(row) for row in changes["topCritical"]],
+                "changes": {"sent": len(rows), "more": changes["total"] - len(rows)},
             }
         )
-        rows = changes["rows"]
-        if len(rows) <= THRESHOLD:
+        self.findings_updated(rows)
+        if changes["total"] <= THRESHOLD:
             for row in rows:
                 change = Change(_TYPE_OF_STATE[row["lifecycle_state"]], _public(row))
                 self._batcher.add(AUTHENTICATED, "vulnerability-change", self._payload(change))
+
+    def findings_updated(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Send `vulnerability-updated` for findings, the most severe first, each with its `id`.
+
+        The first 50 are events, the others are in `batch-updates`.
+        """
+        for row in rows[:THRESHOLD]:
+            self.updated(row["id"], row)
+        for row in rows[THRESHOLD:]:
+            update = {"id": row["id"], "data": _public(row), "timestamp": self._clock.epoch_ms()}
+            self._batcher.add(AUTHENTICATED, "vulnerability-updated", update)
 
     def _summarize(self, counts: Mapping[str, Any]) -> None:
         payload = self._payload(Change("updated", {"summary": True, **counts}))

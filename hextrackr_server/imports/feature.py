@@ -41,6 +41,7 @@ class ImportsFeature(Feature):
             services.tracker,
             on_committed=self._committed,
             admit=self._admit,
+            maximum_changes=settings.changes_per_import,
         )
         context.recovery_checks.append(self._may_recover)
 

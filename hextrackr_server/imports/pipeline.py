@@ -225,9 +225,13 @@ class Importer:
             raise
 
     def changes(self, job: ImportJob, limit: int) -> dict[str, Any]:
-        """Return up to `limit` findings that an import changed, and its worst critical ones."""
+        """Return up to `limit` findings that an import changed, and its worst critical ones.
+
+        `total` is the number of all findings that it changed.
+        """
         with self._database.reading() as connection:
             return {
+                "total": summary.count_changed(connection, job.import_id),
                 "rows": summary.changed_findings(connection, job.import_id, limit),
                 "topCritical": summary.top_critical(
                     connection, job.import_id, MAXIMUM_TOP_CRITICAL

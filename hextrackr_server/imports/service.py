@@ -31,7 +31,7 @@ from hextrackr_server.errors import (
     ServiceError,
     invalid,
 )
-from hextrackr_server.findings.events import THRESHOLD
+from hextrackr_server.findings.events import MAXIMUM_CHANGES
 from hextrackr_server.imports.formats.dates import day_in_file_name
 from hextrackr_server.imports.formats.profile import (
     Profile,
@@ -64,8 +64,6 @@ MAXIMUM_MAPPING = 64 * 1024
 MAXIMUM_EXTERNAL = 10
 # Less than MAXIMUM_QUEUED, so that one user cannot fill the queue.
 MAXIMUM_QUEUED_OF_USER = 16
-# One more than the threshold, to detect that there are more.
-_CHANGES_READ = THRESHOLD + 1
 _BASE36 = string.digits + string.ascii_lowercase
 
 T = TypeVar("T")
@@ -115,11 +113,14 @@ class ImportService:
         tracker: ProgressTracker,
         on_committed: OnCommitted,
         admit: Callable[[Principal], None] = lambda _: None,
+        maximum_changes: int = MAXIMUM_CHANGES,
     ) -> None:
         """Create a stopped service.
 
-        `admit` raises a ServiceError if a user may not start an import now.
+        `admit` raises a ServiceError if a user may not start an import now. `maximum_changes` is
+        the number of changed findings per import that clients receive.
         """
+        self._maximum_changes = maximum_changes
         self._admit = admit
         self.view = ImportView(store, tracker)
         self._store = store
@@ -392,11 +393,11 @@ class ImportService:
 
     def _changes(self, job: ImportJob) -> dict[str, Any]:
         try:
-            return self._importer.changes(job, _CHANGES_READ)
+            return self._importer.changes(job, self._maximum_changes)
         except Exception as error:
             # The import is committed, even if its changes cannot be announced.
             log_failure(logger, "reading the changes of an import failed", error)
-            return {"rows": [], "topCritical": []}
+            return {"total": 0, "rows": [], "topCritical": []}
 
     def _fail(self, job: ImportJob, failure: dict[str, Any], log_fields: dict[str, Any]) -> None:
         cancelled = failure["code"] == ErrorCode.CANCELLED

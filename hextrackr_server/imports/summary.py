@@ -11,9 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from hextrackr_server.findings.history import OpenTotal
+from hextrackr_server.findings.most_severe import (
+    RANKED_SEVERITIES,
+    most_severe,
+    severity_rank,
+)
 from hextrackr_server.findings.store import TREND_SEVERITIES
 from hextrackr_server.storage.schema import OPEN_STATES, vulnerabilities_current
 
@@ -22,11 +27,6 @@ other = vulnerabilities_current.alias("other")
 
 MAXIMUM_CVES = 500
 SIGNIFICANT_PERCENT = 25
-_RANKED = ("Unknown", "Info", "Low", "Medium", "High", "Critical")
-_ROW_COLUMNS = (
-    "id", "hostname", "ip_address", "cve", "severity", "vpr_score", "cvss_score", "plugin_id",
-    "plugin_name", "vendor", "first_seen", "last_seen", "state", "lifecycle_state",
-)  # fmt: skip
 
 
 class Changes(NamedTuple):
@@ -64,7 +64,13 @@ def changes_of(connection: Connection, import_id: int) -> Changes:
 
 def changed_findings(connection: Connection, import_id: int, limit: int) -> list[dict[str, Any]]:
     """Return the findings that an import changed, the most severe first."""
-    return _findings(connection, current.c.changed_import_id == import_id, limit)
+    return most_severe(connection, current.c.changed_import_id == import_id, limit)
+
+
+def count_changed(connection: Connection, import_id: int) -> int:
+    """Return the number of findings that an import changed."""
+    query = select(func.count()).where(current.c.changed_import_id == import_id)
+    return connection.execute(query).scalar_one()
 
 
 def top_critical(connection: Connection, import_id: int, limit: int) -> list[dict[str, Any]]:
@@ -74,19 +80,7 @@ def top_critical(connection: Connection, import_id: int, limit: int) -> list[dic
         current.c.severity == "Critical",
         current.c.lifecycle_state.in_(OPEN_STATES),
     )
-    return _findings(connection, mine, limit)
-
-
-def _findings(
-    connection: Connection, condition: ColumnElement[bool], limit: int
-) -> list[dict[str, Any]]:
-    query = (
-        select(*(current.c[name] for name in _ROW_COLUMNS))
-        .where(condition)
-        .order_by(_rank().desc(), func.coalesce(current.c.vpr_score, 0.0).desc(), current.c.id)
-        .limit(limit)
-    )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return most_severe(connection, mine, limit)
 
 
 def summarize(
@@ -121,12 +115,6 @@ def summarize(
     }
 
 
-def _rank() -> ColumnElement[int]:
-    """Return the rank of a severity as an SQL expression."""
-    ranks = {name: number for number, name in enumerate(_RANKED)}
-    return case(ranks, value=current.c.severity, else_=0)
-
-
 def _new_cves(connection: Connection, import_id: int) -> tuple[list[dict[str, Any]], int]:
     changed_otherwise = func.coalesce(other.c.changed_import_id, 0) != import_id
     was_open = or_(
@@ -156,7 +144,7 @@ def _by_cve(seen: ColumnElement[str]) -> Select[Any]:
     return (
         select(
             current.c.cve,
-            func.max(_rank()),
+            func.max(severity_rank()),
             func.count(current.c.host_key.distinct()),
             vpr,
             seen,
@@ -176,7 +164,7 @@ def _cves(
     cves = [
         {
             "cve": row[0],
-            "severity": _RANKED[row[1]],
+            "severity": RANKED_SEVERITIES[row[1]],
             "hostCount": row[2],
             "totalVpr": round(row[3], 1),
             seen: row[4],

@@ -31,6 +31,7 @@ class KevFeature(Feature):
             context.clock,
             interval=settings.kev_interval,
             daily=settings.kev_time,
+            maximum_changes=settings.changes_per_import,
             on_changed=services.statistics.forget,
         )
         return kev_routes(services.identity, self._service)

@@ -5,6 +5,7 @@ synchronization runs at a time.
 
     kev-sync-update         started, fetching, processing, then completed, failed or skipped
     vulnerability-change    status_changed, for open CVEs that are new in the catalog
+    vulnerability-updated   open findings of these CVEs, the most severe first
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.daily_time import DailyTime
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.findings.events import Change, VulnerabilityEvents
+from hextrackr_server.findings.events import MAXIMUM_CHANGES, Change, VulnerabilityEvents
 from hextrackr_server.kev.catalog import KevError, parse_catalog
 from hextrackr_server.kev.fetcher import Fetched, KevFetcher, read_file
 from hextrackr_server.kev.store import Difference, KevStore
@@ -57,6 +58,7 @@ class KevService:
         interval: float = 0.0,
         daily: DailyTime | None = None,
         on_changed: Callable[[], None] = lambda: None,
+        maximum_changes: int = MAXIMUM_CHANGES,
     ) -> None:
         """Create a service without a running schedule.
 
@@ -71,6 +73,7 @@ class KevService:
         self._interval = interval
         self._daily = daily
         self._on_changed = on_changed
+        self._maximum_changes = maximum_changes
         self._running = False
         self._timer: Timer | None = None
         self._task: asyncio.Task[None] | None = None
@@ -184,7 +187,7 @@ class KevService:
         )
         await self._log("completed", fetched, version=catalog.version, record_count=total)
         self._on_changed()
-        await self._publish_matches(difference)
+        changes = await self._publish_matches(difference)
         statistics = await asyncio.to_thread(self._store.statistics, self._today())
         matched = statistics["matched_kevs"]
         self._emit(
@@ -194,6 +197,7 @@ class KevService:
             total=total,
             matchedCount=matched,
             catalogVersion=catalog.version,
+            **({"changes": changes} if changes["sent"] else {}),
             **({"problemEntries": len(catalog.problems)} if catalog.problems else {}),
         )
         logger.info(
@@ -244,7 +248,8 @@ class KevService:
             "newEntries": 0,
         }
 
-    async def _publish_matches(self, difference: Difference) -> None:
+    async def _publish_matches(self, difference: Difference) -> dict[str, int]:
+        """Send the open CVEs and findings that are new in the catalog; return their numbers."""
         matches = await asyncio.to_thread(self._store.matches, difference.new)
         self._events.publish(
             [
@@ -262,6 +267,11 @@ class KevService:
                 for match in matches
             ]
         )
+        rows, total = await asyncio.to_thread(
+            self._store.open_findings, [match.cve for match in matches], self._maximum_changes
+        )
+        self._events.findings_updated(rows)
+        return {"sent": len(rows), "more": total - len(rows)}
 
     async def _failed(self, reason: str) -> None:
         self._emit("failed", error=reason)

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, and_, delete, func, insert, select
 
 from hextrackr_server.findings.kev_statistics import kev_statistics
+from hextrackr_server.findings.most_severe import most_severe
 from hextrackr_server.kev.catalog import Catalog, KevEntry, KevError
 from hextrackr_server.storage.database import Database, upsert
 from hextrackr_server.storage.schema import (
@@ -102,6 +103,24 @@ class KevStore:
             for chunk in _chunks(sorted(cves)):
                 found += _matches(connection, chunk)
         return found
+
+    def open_findings(self, cves: Iterable[str], limit: int) -> tuple[list[dict[str, Any]], int]:
+        """Return up to `limit` open findings of CVEs, the most severe first, and their number.
+
+        Each finding has the properties `isKev`, `dueDate` and `knownRansomwareCampaignUse`.
+        """
+        wanted = current.c.cve.in_(select(kev.c.cve_id).where(kev.c.cve_id.in_(sorted(cves))))
+        is_open = and_(wanted, current.c.lifecycle_state.in_(OPEN_STATES))
+        with self._database.reading() as connection:
+            total = connection.execute(select(func.count()).where(is_open)).scalar_one()
+            rows = most_severe(connection, is_open, limit)
+            named = kev.c.cve_id.in_({row["cve"] for row in rows})
+            query = select(kev.c.cve_id, kev.c.due_date, kev.c.known_ransomware_use).where(named)
+            entries = {cve: (due, bool(use)) for cve, due, use in connection.execute(query)}
+        for row in rows:
+            due, use = entries[row["cve"]]
+            row |= {"isKev": True, "dueDate": due, "knownRansomwareCampaignUse": use}
+        return rows, total
 
     def log_sync(self, status: str, now_ms: int, **values: Any) -> None:
         """Store the outcome of a synchronization."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hextrackr_server.findings.events import Change
 from tests.contract.imports import flush_events, receive_payload, received_names, run_import
 from tests.contract.support import HubHarness
 from tests.hextrackr_server.kev_support import feed, item, many
+from tests.hextrackr_server.support import csv_text, finding_row
 
 
 def admin_headers(hub: HubHarness) -> dict[str, str]:
@@ -149,3 +151,44 @@ async def test_s124_kev_data_of_a_cve_is_readable(hub: HubHarness) -> None:
     assert (await hub.request("GET", "/api/kev/CVE-1999-1", headers)).status == 404
     statistics = (await hub.request("GET", "/api/kev/stats", headers)).json()
     assert statistics["total_kevs"] == 1
+
+
+async def test_s121_import_sends_changed_findings_with_ids_up_to_the_limit(tmp_path: Path) -> None:
+    severities = ["Low"] * 4 + ["Critical"] * 2 + ["High"] * 54
+    rows = [finding_row(host=f"h-{n}", severity=name) for n, name in enumerate(severities)]
+    async with HubHarness(tmp_path, changes_per_import=58) as hub:
+        client, other = await hub.client(), await hub.client("8")
+        await run_import(client, csv_text(rows))
+        await hub.advance(1)
+        for each in (client, other):
+            await flush_events(each)
+            updates = [args[0] for args in each.events("vulnerability-updated")]
+            (batch,) = [args[0] for args in each.events("batch-updates")]
+            assert (len(updates), len(batch["vulnerability-updated"])) == (50, 8)
+            found = [*updates, *batch["vulnerability-updated"]]
+            assert len({update["id"] for update in found}) == 58
+            assert all(update["data"]["id"] == update["id"] for update in found)
+            named = [update["data"]["severity"] for update in found]
+            assert named == ["Critical"] * 2 + ["High"] * 54 + ["Low"] * 2
+            (summary,) = [args[0] for args in each.events("vulnerability-change")]
+            assert summary["data"]["changes"] == {"sent": 58, "more": 2}
+
+
+async def test_s124_kev_synchronization_sends_the_open_findings_of_new_cves(
+    hub: HubHarness,
+) -> None:
+    client = await hub.client()
+    rows = [finding_row(host=f"h-{n}", cve=f"CVE-2024-{1000 + n % 2}") for n in range(6)]
+    await run_import(client, csv_text(rows))
+    await hub.advance(1)
+    await flush_events(client)
+    client.received.clear()
+    await hub.request("POST", "/api/kev/sync", admin_headers(hub), feed(item("CVE-2024-1000")))
+    await flush_events(client)
+    updates = [args[0] for args in client.events("vulnerability-updated")]
+    assert len({update["id"] for update in updates}) == 3
+    assert {(each["data"]["cve"], each["data"]["isKev"]) for each in updates} == {
+        ("CVE-2024-1000", True)
+    }
+    completed = [args[0] for args in client.events("kev-sync-update")][-1]
+    assert completed["changes"] == {"sent": 3, "more": 0}

@@ -23,7 +23,7 @@ class Bench:
         return [
             each
             for payload in self.sent.payloads("batch-updates")
-            for each in payload["vulnerability-change"]
+            for each in payload.get("vulnerability-change", ())
         ]
 
 
@@ -101,7 +101,7 @@ def row(number: int, state: str) -> dict[str, Any]:
 
 def test_import_with_few_changes_is_sent_as_a_summary_and_a_batch(bench: Bench) -> None:
     rows = [row(1, "active"), row(2, "resolved"), row(3, "reopened")]
-    bench.events.import_committed(9, SUMMARY, {"rows": rows, "topCritical": rows[:1]})
+    bench.events.import_committed(9, SUMMARY, {"total": 3, "rows": rows, "topCritical": rows[:1]})
     (summary,) = bench.sent.payloads("vulnerability-change")
     assert summary["data"] == {
         "summary": True,
@@ -111,7 +111,9 @@ def test_import_with_few_changes_is_sent_as_a_summary_and_a_batch(bench: Bench) 
         "resolved": 1,
         "reopened": 1,
         "topCritical": [{"id": 1, "lifecycle_state": "active", "cve": "CVE-2024-1"}],
+        "changes": {"sent": 3, "more": 0},
     }
+    assert [each["id"] for each in bench.sent.payloads("vulnerability-updated")] == [1, 2, 3]
     assert [(each["type"], each["data"]["id"]) for each in bench.batched()] == [
         ("created", 1),
         ("status_changed", 2),
@@ -119,8 +121,17 @@ def test_import_with_few_changes_is_sent_as_a_summary_and_a_batch(bench: Bench) 
     ]
 
 
-def test_import_with_many_changes_is_sent_as_a_summary_only(bench: Bench) -> None:
-    rows = [row(number, "active") for number in range(THRESHOLD + 1)]
-    bench.events.import_committed(9, SUMMARY, {"rows": rows, "topCritical": []})
-    assert len(bench.sent.payloads("vulnerability-change")) == 1
+def test_import_with_many_changes_sends_the_first_findings_as_events_and_the_others_in_a_batch(
+    bench: Bench,
+) -> None:
+    rows = [row(number, "active") for number in range(THRESHOLD + 2)]
+    bench.events.import_committed(9, SUMMARY, {"total": 90, "rows": rows, "topCritical": []})
+    (summary,) = bench.sent.payloads("vulnerability-change")
+    assert summary["data"]["changes"] == {"sent": THRESHOLD + 2, "more": 90 - THRESHOLD - 2}
+    updates = bench.sent.payloads("vulnerability-updated")
+    assert [each["id"] for each in updates] == list(range(THRESHOLD))
+    assert updates[0]["data"] == {"id": 0, "lifecycle_state": "active", "cve": "CVE-2024-1"}
     assert bench.batched() == []
+    (batch,) = bench.sent.payloads("batch-updates")
+    assert [each["id"] for each in batch["vulnerability-updated"]] == [THRESHOLD, THRESHOLD + 1]
+    assert set(batch["vulnerability-updated"][0]) == {"id", "data", "timestamp"}
