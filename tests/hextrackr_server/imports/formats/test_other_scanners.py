@@ -1,0 +1,248 @@
+"""Variants of the exports of Tenable, Qualys, Rapid7, Greenbone, clouds and others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.hextrackr_server.imports.formats.exports import (
+    check_findings,
+    expect,
+    inspect_text,
+    make_csv,
+    messages,
+)
+
+
+def test_tenable_sc_of_any_column_order_warns_of_old_observations(tmp_path: Path) -> None:
+    header = (
+        "Vulnerability Priority Rating,Exploit Prediction Scoring System (EPSS),IP Address,"
+        "DNS Name,CVE,CVSS V4 Base Score,CVSS V2 Base Score,First Discovered,Last Observed,"
+        "Accept Risk Comment,Exploit Ease,Plugin Name,Family,Plugin,Severity"
+    )
+    row = {
+        "Vulnerability Priority Rating": "9.1", "IP Address": "192.0.2.20", "DNS Name": "SRV20",
+        "CVE": "CVE-2030-2001,CVE-2030-2002", "CVSS V4 Base Score": "9.2", "Severity": "Critical",
+        "First Discovered": "Feb 5, 2030 21:01:08 UTC", "Last Observed": "May 30, 2030 1:01:08 MDT",
+        "Plugin Name": "Example", "Plugin": 900020, "Family": "Palo Alto Local Security Checks",
+    }  # fmt: skip
+    old = row | {
+        "CVE": "", "Last Observed": "Mar 1, 2030 1:01:08 MST", "Accept Risk Comment": "known",
+        "Severity": "1", "CVSS V4 Base Score": "", "Vulnerability Priority Rating": "",
+    }  # fmt: skip
+    inspection = inspect_text(tmp_path, make_csv(header, row, old, quotes_all=True))
+    usual = {
+        "hostname": "srv20", "plugin_id": "900020", "plugin_name": "Example", "vendor": "Palo Alto",
+        "first_seen": "2030-02-05",
+    }  # fmt: skip
+    new = usual | {
+        "severity": "Critical", "cvss_score": 9.2, "vpr_score": 9.1, "last_seen": "2030-05-30"
+    }  # fmt: skip
+    check_findings(
+        inspection,
+        expect("192.0.2.20", **new, cve="CVE-2030-2001"),
+        expect("192.0.2.20", **new, cve="CVE-2030-2002"),
+        expect("192.0.2.20", **usual, severity="Low", last_seen="2030-03-01",
+               lifecycle_state="resolved", extra={"closed_as": "accepted"}),
+    )  # fmt: skip
+    assert "1 findings were last seen more than 30 days" in inspection.warnings[0]["message"]
+
+
+def test_tenable_vm_of_a_spreadsheet_prefers_other_addresses_to_a_local_one(tmp_path: Path) -> None:
+    header = (
+        "asset.display_ipv6_address,asset.ipv6_addresses,asset.name,definition.cve,definition.id,"
+        "definition.name,definition.epss.score,first_found,last_found,risk_modified,severity,state"
+    )
+    row = {
+        "asset.display_ipv6_address": "fe80:0:0:0:0:0:0:1",
+        "asset.ipv6_addresses": "fe80:0:0:0:0:0:0:1,2001:0db8:0:0:0:0:0:5", "asset.name": "SRV1",
+        "definition.id": 5, "definition.name": "Example",
+        "definition.cve": "CVE-2030-1, CVE-2030-3001",
+        "definition.epss.score": "94.38", "first_found": "2030-01-02T20:51:21.228Z",
+        "last_found": "2030-05-30T23:59:59.999Z", "severity": "High", "state": "RESURFACED",
+        "risk_modified": "ACCEPTED",
+    }  # fmt: skip
+    inspection = inspect_text(tmp_path, make_csv(header, row, delimiter=";"))
+    check_findings(
+        inspection,
+        expect(
+            "2001:db8::5", hostname="srv1", cve="CVE-2030-3001", plugin_id="5",
+            plugin_name="Example", first_seen="2030-01-02", last_seen="2030-05-30",
+            state="RESURFACED", lifecycle_state="resolved",
+            extra={"closed_as": "accepted", "epss": 0.9438},
+        ),
+    )  # fmt: skip
+    assert [each[2] for each in messages(inspection)] == ["CVE-2030-1"]
+
+
+QUALYS = (
+    "IP,DNS,NetBIOS,OS,IP Status,QID,Title,Type,Severity,Port,Protocol,FQDN,SSL,CVE ID,"
+    "Vendor Reference,Bugtraq ID,Threat,Impact,Solution,Exploitability,Associated Malware,Results,"
+    "PCI Vuln,Instance,Category"
+)
+PREAMBLE = """\
+"Scan Results","02/28/2030 at 16:24:43 (GMT-0500)"
+"ExampleOrg","1 Example Street"
+"Example User","exmpl"
+
+"Launch Date","Active Hosts","Total Hosts"
+"02/27/2030 at 10:00:00 (GMT-0500)","3","4"
+
+"""
+
+
+def test_qualys_scan_results_are_those_of_the_launch_date(tmp_path: Path) -> None:
+    row = {
+        "IP": "192.0.2.40", "DNS": "No registered hostname", "NetBIOS": "SRV40", "QID": 940001,
+        "IP Status": "host scanned, found vuln", "Title": "Example", "Type": "Vuln",
+        "Severity": 5, "Vendor Reference": "cisco-sa-2030-example", "CVE ID": "CVE-2030-4001",
+    }  # fmt: skip
+    info = row | {"QID": 940002, "Type": "Ig", "Severity": 3, "CVE ID": "", "Vendor Reference": "",
+                  "Category": "Cisco"}  # fmt: skip
+    hosts = {"IP": "192.0.2.41", "IP Status": "host not alive"}
+    repeated = {name: name for name in QUALYS.split(",")}
+    text = make_csv(QUALYS, row, repeated, info, hosts, quotes_all=True)
+    footer = "\nTarget distribution across scanner appliances\nscanner : 192.0.2.40-192.0.2.41\n"
+    inspection = inspect_text(tmp_path, PREAMBLE + text + footer)
+    days = {"first_seen": "2030-02-27", "last_seen": "2030-02-27", "plugin_name": "Example"}
+    check_findings(
+        inspection,
+        expect("192.0.2.40", **days, hostname="srv40", cve="CVE-2030-4001", plugin_id="940001",
+               severity="Critical", vendor="CISCO"),
+        expect("192.0.2.40", **days, hostname="srv40", plugin_id="940002", severity="Info"),
+    )  # fmt: skip
+    assert (inspection.rows, inspection.rows_skipped, inspection.rows_rejected) == (6, 4, 0)
+
+
+def test_rapid7_query_without_names_of_rapid7_falls_to_the_usual_names(tmp_path: Path) -> None:
+    text = (
+        "ip_address,host_name,nexpose_id,title,severity,cvss_v3_score,riskscore,reference,"
+        "first_discovered,most_recently_discovered,fix\n"
+        '192.0.2.70,SRV70,http-x,Example,Severe,7.5,"999,999",CVE-2030-7001,2030-01-02 03:04:05,'
+        "2030-05-30 10:11:12,Patch.\n"
+    )
+    inspection = inspect_text(tmp_path, text)
+    assert inspection.profile == "hub"
+    check_findings(
+        inspection,
+        expect("192.0.2.70", hostname="srv70", plugin_id="http-x", plugin_name="Example",
+               cve="CVE-2030-7001", cvss_score=7.5, first_seen="2030-01-02",
+               last_seen="2030-05-30"),
+    )  # fmt: skip
+    assert inspection.findings[0].solution == "Patch."
+    assert inspection.warnings[0]["message"].startswith("no known format; columns are read by")
+
+
+def test_rapid7_template_has_a_first_line_and_trailing_blanks(tmp_path: Path) -> None:
+    text = (
+        "report 1\nAsset IP Address ,Service Port ,Vulnerability Test Result Code ,"
+        "Vulnerability ID ,Vulnerability CVE IDs ,Vulnerability Severity Level ,"
+        "Vulnerability Title \n"
+        '192.0.2.71,0,VE,cisco-x,"CVE-2030-7011,CVE-2030-7012",9,Example\n'
+        "192.0.2.71,80,nv,y,,5,Absent\n192.0.2.71,80,ev,z,,3,Excepted\n192.0.2.71,80,er,e,,3,Error\n"
+    )
+    inspection = inspect_text(tmp_path, text)
+    usual = {"plugin_name": "Example", "plugin_id": "cisco-x", "severity": "Critical",
+             "vendor": "CISCO", "state": "VE"}  # fmt: skip
+    check_findings(
+        inspection,
+        expect("192.0.2.71", **usual, cve="CVE-2030-7011", extra={"port": None}),
+        expect("192.0.2.71", **usual, cve="CVE-2030-7012"),
+        expect("192.0.2.71", plugin_id="z", plugin_name="Excepted", severity="Low", state="ev",
+               lifecycle_state="resolved", extra={"closed_as": "accepted"}),
+    )  # fmt: skip
+
+
+def test_greenbone_closes_false_positives_and_leaves_out_negative_scores(tmp_path: Path) -> None:
+    header = "IP,Hostname,Port,Port Protocol,CVSS,Severity,QoD,NVT Name,NVT OID,CVEs,Timestamp"
+    row = {"IP": "192.0.2.80", "CVSS": "-1.0", "Severity": "False Positive", "NVT Name": "A",
+           "NVT OID": "1.3.6.1", "Timestamp": "2030-05-30T23:46:31Z"}  # fmt: skip
+    critical = row | {"Severity": "Critical", "CVSS": "9.8", "CVEs": "CVE-2030-8001"}
+    inspection = inspect_text(tmp_path, make_csv(header, row, critical))
+    usual = {"plugin_id": "1.3.6.1", "plugin_name": "A", "first_seen": "2030-05-30",
+             "last_seen": "2030-05-30"}  # fmt: skip
+    check_findings(
+        inspection,
+        expect("192.0.2.80", **usual, severity="Unknown", lifecycle_state="resolved",
+               extra={"closed_as": "false_positive"}),
+        expect("192.0.2.80", **usual, severity="Critical", cvss_score=9.8, cve="CVE-2030-8001"),
+    )  # fmt: skip
+
+
+GREENBONE = """<get_reports_response status="200"><report><report><filters><term>apply_overrides=0 \
+levels={levels} min_qod={quality}</term></filters><results><result id="1"><name>A</name>\
+<creation_time>2030-05-30T23:55:31+02:00</creation_time><host>192.0.2.141<hostname/></host>\
+<port>https (443/tcp)</port><nvt oid="1.3.6.2"><name>A</name><family>General</family>\
+<cvss_base>5.0</cvss_base><cve>NOCVE</cve></nvt><threat/><severity>5.0</severity></result>\
+<result id="2"><host>192.0.2.141</host><port>general/tcp</port><nvt oid="1.3.6.3"><name>B</name>\
+<cve>CVE-2030-14101, CVE-2030-14102</cve></nvt><threat>Log</threat>\
+<severity>0.0</severity></result></results>\
+<host><ip>192.0.2.141</ip><detail><name>best_os_txt</name><value>Example OS</value>\
+</detail></host></report></report></get_reports_response>"""
+
+
+def test_old_greenbone_xml_has_text_cves_empty_threats_and_systems(tmp_path: Path) -> None:
+    text = GREENBONE.format(levels="hmlg", quality=0)
+    inspection = inspect_text(tmp_path, text)
+    log = {"plugin_id": "1.3.6.3", "plugin_name": "B", "severity": "Info", "cvss_score": 0.0,
+           "operating_system": "Example OS"}  # fmt: skip
+    check_findings(
+        inspection,
+        expect("192.0.2.141", plugin_id="1.3.6.2", plugin_name="A", severity="Medium",
+               cvss_score=5.0, first_seen="2030-05-30", last_seen="2030-05-30",
+               operating_system="Example OS", extra={"port": 443, "protocol": "tcp"}),
+        expect("192.0.2.141", **log, cve="CVE-2030-14101", extra={"port": None}),
+        expect("192.0.2.141", **log, cve="CVE-2030-14102"),
+    )  # fmt: skip
+    assert inspection.resolve == "hosts"
+    filtered = inspect_text(tmp_path, GREENBONE.format(levels="hml", quality=70))
+    assert filtered.resolve == "none"
+
+
+def test_inspector_rows_without_a_host_give_one_warning(tmp_path: Path) -> None:
+    header = (
+        "AWS Account Id,Severity,Finding Type,Title,First Seen,Last Seen,Resource ID,"
+        "Inspector Score,Status,Vulnerability Id,NVD CVSS3 Score,Resource Type,"
+        "Resource Private Ipv4,Resource Ipv6"
+    )
+    row = {
+        "Severity": "UNTRIAGED", "Title": "CVE-2030-10001 - a",
+        "First Seen": "2030-02-02T16:30:33Z",
+        "Last Seen": "2030-05-14", "Resource ID": "i-01", "Inspector Score": "7.1",
+        "Status": "ACTIVE", "Vulnerability Id": "CVE-2030-10001",
+        "Resource Type": "AWS_EC2_INSTANCE", "Resource Ipv6": "2001:DB8::10",
+    }  # fmt: skip
+    image = row | {"Resource Type": "AWS_ECR_CONTAINER_IMAGE"}
+    function = row | {"Resource Type": "AWS_LAMBDA_FUNCTION", "Finding Type": "CODE_VULNERABILITY"}
+    inspection = inspect_text(tmp_path, make_csv(header, row, image, image, function))
+    check_findings(
+        inspection,
+        expect("2001:db8::10", hostname="i-01", cve="CVE-2030-10001", cvss_score=7.1,
+               plugin_name="CVE-2030-10001 - a", first_seen="2030-02-02", last_seen="2030-05-14"),
+    )  # fmt: skip
+    left_out = [each[3] for each in messages(inspection) if "left out" in each[3]]
+    assert left_out == [
+        "rows that do not concern a host are left out: 2 of AWS_ECR_CONTAINER_IMAGE, "
+        "1 of AWS_LAMBDA_FUNCTION"
+    ]
+    assert inspection.rows_skipped == 3
+
+
+def test_defender_delta_of_json_names_is_read(tmp_path: Path) -> None:
+    text = (
+        "deviceId,deviceName,softwareVendor,softwareName,softwareVersion,cveId,"
+        "vulnerabilitySeverityLevel,cvssScore,exploitabilityLevel,status\n"
+        "d1,srv90.example.test,cisco,client,1,CVE-2030-9001,High,8.1,NoExploit,Updated\n"
+        "d1,srv90.example.test,cisco,client,2,CVE-2030-9001,High,8.1,NoExploit,New\n"
+        "d1,srv90.example.test,cisco,client,2,CVE-2030-9002,Low,,ExploitIsPublic,Fixed\n"
+        "d1,srv90.example.test,cisco,client,2,,,,,\n"
+    )
+    inspection = inspect_text(tmp_path, text)
+    usual = {"plugin_name": "cisco client", "vendor": "CISCO"}
+    check_findings(
+        inspection,
+        expect("srv90.example.test", **usual, cve="CVE-2030-9001", cvss_score=8.1, state="Updated",
+               extra={"exploit_available": False}),
+        expect("srv90.example.test", **usual, cve="CVE-2030-9002", severity="Low", state="Fixed",
+               lifecycle_state="resolved", extra={"closed_as": "fixed", "exploit_available": True}),
+    )  # fmt: skip
+    assert (inspection.warnings, inspection.rows_skipped) == ([], 1)
