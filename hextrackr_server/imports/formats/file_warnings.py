@@ -31,9 +31,10 @@ class FileWarnings:
     `counts` counts every warning by (column, message); the first MAXIMUM_KEPT are kept in full.
     """
 
-    __slots__ = ("_kept", "counts")
+    __slots__ = ("_kept", "counts", "total")
 
     def __init__(self) -> None:
+        self.total = 0
         self.counts: Counter[tuple[str, str]] = Counter()
         self._kept: list[FileWarning] = []
 
@@ -42,6 +43,7 @@ class FileWarnings:
 
         A warning on a whole column (`row` is None) is always kept.
         """
+        self.total += 1
         self.counts[column, message] += 1
         if row is None or len(self._kept) < MAXIMUM_KEPT:
             shown = None if value is None else clean(value, LONGEST_VALUE)

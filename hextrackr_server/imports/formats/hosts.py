@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -38,6 +39,7 @@ class Name(NamedTuple):
     whole: str
 
 
+@lru_cache(maxsize=8192)
 def read_address(text: str) -> str:
     """Return the canonical spelling of one address, or an empty string.
 

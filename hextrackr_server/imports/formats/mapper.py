@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Final, TypeAlias
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from hextrackr_server.imports.formats.advisories import (
     find_cisco_advisory,
@@ -56,6 +57,22 @@ Mention: TypeAlias = tuple[str, str]
 _NAME: Final = 500
 _SHORT: Final = 255
 _CACHE: Final = 8192
+# The plugin texts of one file that are cached, in characters, and of one row.
+_CACHED_TEXT: Final = 4 << 20
+_CACHED_TEXT_OF_ROW: Final = 64 << 10
+# Fields whose cells repeat together from row to row.
+_HOST_FIELDS: Final = ("host", "address", "ipv6", "host_url")
+_SYSTEM_FIELDS: Final = ("operating_system", "os_parts")
+_PLUGIN_FIELDS: Final = (
+    "plugin_id", "plugin_name", "plugin_name_parts", "cve", "description", "solution", "family",
+    "vendor_reference",
+)  # fmt: skip
+_VALUE_FIELDS: Final = (
+    "state", "fixed", "false_positive", "duplicate", "accepted", "accepted_comment", "active",
+    "severity", "kind", "cvss3", "cvss4", "cvss2", "cvss", "vpr", "published", "epss", "fixed_on",
+    "patched", "kev_due",
+)  # fmt: skip
+_SEEN_FIELDS: Final = ("first_seen", "last_seen")
 _IDENTIFYING: Final = ("host", "address", "plugin_id")
 _TITLE_FIELDS: Final = ("plugin_name", "plugin_id", "cve")
 _DATE_FIELDS: Final = (
@@ -102,6 +119,29 @@ class CheckNotRunError(NoFindingError):
     """A row of a check that failed or was skipped: its finding keeps its state."""
 
 
+class _Plugin(NamedTuple):
+    """What the rows of one plugin repeat."""
+
+    id: str
+    name: str
+    cves: Sequence[str]
+    description: str
+    solution: str
+    vendor: str
+
+
+class _Values(NamedTuple):
+    """The state, the severity and the scores of a row."""
+
+    closed_as: ClosedAs | None
+    word: str
+    severity: Severity
+    cvss_score: float | None
+    cvss_version: str
+    vpr_score: float | None
+    published: str | None
+
+
 class RowMapper:
     """A mapper for the rows of one file.
 
@@ -140,9 +180,20 @@ class RowMapper:
         self._nulls = NULLS | profile.nulls
         self._severity_nulls = SEVERITY_NULLS | profile.nulls
         self._has_names = len(self.columns.get("host", ())) > 1
-        self._hosts: dict[tuple[str, str, str, str], _Host] = {}
+        # Results by the cells that they are read from. Rows with warnings are not cached, so that
+        # each of them is warned of.
+        self._host_cells = self._cells_of(_HOST_FIELDS)
+        self._plugin_cells = self._cells_of(_PLUGIN_FIELDS)
+        self._value_cells = self._cells_of(_VALUE_FIELDS)
+        self._seen_cells = self._cells_of(_SEEN_FIELDS)
+        self._system_cells = self._cells_of(_SYSTEM_FIELDS)
+        self._hosts: dict[Any, _Host] = {}
+        self._systems: dict[Any, str] = {}
+        self._plugins: dict[Any, _Plugin] = {}
+        self._cached_text = 0
+        self._values: dict[Any, _Values] = {}
+        self._seen: dict[Any, tuple[str, str]] = {}
         self._days: dict[tuple[int, str], str | None] = {}
-        self._vendors: dict[tuple[str, str, str, str], str] = {}
         self._flags = tuple(
             (self.columns[name], state) for name, state in _FLAGS if name in self.columns
         )
@@ -160,8 +211,7 @@ class RowMapper:
         # Rows that do not concern hosts, by the kind of their resource.
         self._left_out: Counter[str] = Counter()
         self._last_days: Counter[str] = Counter()
-        self._rows = 0
-        self._unknown_severities = 0
+        self._rows = self._unknown_severities = self._last_state_warning = 0
         self._first_plugin = ""
         self.severities: set[Severity] = set()
         self.has_several_plugins = False
@@ -176,23 +226,30 @@ class RowMapper:
         if len(cells) > self._width and any(cells[self._width :]):
             # In a row that is too long the cells are shifted.
             raise RowRejectedError("", f"the row has {len(cells)} cells, the header {self._width}")
+        if len(cells) < self._width:
+            cells = [*cells, *[""] * (self._width - len(cells))]
         row = _Row(number, cells)
         if self._is_skipped(row):
             return []
-        state, closed_as, word = self._read_state(row)
-        if state == "absent":
-            return []
-        if state == "untested":
-            raise CheckNotRunError("the check was not run", self._mentions_of_check(row))
-        host = self._read_host(row)
-        plugin_id = clean(self._first(row, "plugin_id"), _SHORT)
-        cves = self._read_cves(row, plugin_id)
-        plugin_name = self._read_plugin_name(row)
-        if not (cves or plugin_id or plugin_name):
+        value_key = self._value_cells(cells)
+        values = self._values.get(value_key)
+        state: tuple[State, ClosedAs | None, str] | None = None
+        if values is None:
+            state = self._read_state(row)
+            if state[0] == "absent":
+                return []
+            if state[0] == "untested":
+                raise CheckNotRunError("the check was not run", self._mentions_of_check(row))
+        host = self._hosts.get(self._host_cells(cells)) or self._read_host(row)
+        plugin = self._plugins.get(self._plugin_cells(cells)) or self._read_plugin(row)
+        cves = plugin.cves
+        if not (cves or plugin.id or plugin.name):
             raise self._no_vulnerability(row, host)
-        cvss_score, cvss_version = self._read_cvss(row)
-        severity = self._read_severity(row, cvss_score, cvss_version)
-        first_seen, last_seen = self._read_seen(row)
+        if values is None:
+            assert state is not None
+            values = self._read_values(row, state, value_key)
+        first_seen, last_seen = self._seen.get(self._seen_cells(cells)) or self._read_seen(row)
+        severity = values.severity
         finding = Finding(
             number,
             host.hostname,
@@ -200,34 +257,85 @@ class RowMapper:
             host.key,
             cves[0] if cves else "",
             severity,
-            cvss_score,
-            self._read_scored(row, "vpr", 10),
-            plugin_id,
-            plugin_name,
-            clean_text(self._first(row, "description")),
-            clean_text(self._first(row, "solution")),
-            self._read_vendor(row, plugin_id, plugin_name, cves),
+            values.cvss_score,
+            values.vpr_score,
+            plugin.id,
+            plugin.name,
+            plugin.description,
+            plugin.solution,
+            plugin.vendor,
             first_seen,
             last_seen,
-            self._read_day(row, "published"),
-            word,
-            closed_as,
+            values.published,
+            values.word,
+            values.closed_as,
             self._read_operating_system(row),
-            self._read_extra(row, host, cvss_version),
+            self._read_extra(row, host, values.cvss_version) if self._reads_extra else {},
         )
         self._rows += 1
         self.severities.add(severity)
         if severity == "Unknown":
             self._unknown_severities += 1
         if not self.has_several_plugins:
-            plugin = plugin_id or plugin_name or finding.cve
-            self.has_several_plugins = plugin != (self._first_plugin or plugin)
-            self._first_plugin = plugin
+            name = plugin.id or plugin.name or finding.cve
+            self.has_several_plugins = name != (self._first_plugin or name)
+            self._first_plugin = name
         if self.profile.stale_days:
             self._last_days[last_seen] += 1
         if len(cves) < 2:
             return [finding]
         return [finding, *[_copy(finding, cve) for cve in cves[1:]]]
+
+    def _cells_of(self, names: Iterable[str]) -> Callable[[Sequence[str]], Any]:
+        """Return a function that returns the cells of some fields, as the key of a cache."""
+        indexes = {index for name in names for index in self.columns.get(name, ())}
+        return itemgetter(*sorted(indexes)) if indexes else _no_cells
+
+    def _read_plugin(self, row: _Row) -> _Plugin:
+        before = self.warnings.total
+        plugin_id = clean(self._first(row, "plugin_id"), _SHORT)
+        cves = self._read_cves(row, plugin_id)
+        name = self._read_plugin_name(row)
+        plugin = _Plugin(
+            plugin_id,
+            name,
+            cves,
+            clean_text(self._first(row, "description")),
+            clean_text(self._first(row, "solution")),
+            self._read_vendor(row, plugin_id, name, cves),
+        )
+        if self.warnings.total == before:
+            key = self._plugin_cells(row.cells)
+            size = len(key) if isinstance(key, str) else sum(map(len, key))
+            if size <= _CACHED_TEXT_OF_ROW:
+                if self._cached_text + size > _CACHED_TEXT or len(self._plugins) >= _CACHE:
+                    self._plugins.clear()
+                    self._cached_text = 0
+                self._plugins[key] = plugin
+                self._cached_text += size
+        return plugin
+
+    def _read_values(
+        self, row: _Row, state: tuple[State, ClosedAs | None, str], key: Any
+    ) -> _Values:
+        # A warning on the state was counted before.
+        before = self.warnings.total
+        is_state_known = self._last_state_warning != row.number
+        cvss_score, cvss_version = self._read_cvss(row)
+        severity = self._read_severity(row, cvss_score, cvss_version)
+        vpr_score = self._read_scored(row, "vpr", 10)
+        published = self._read_day(row, "published")
+        if not self._reads_extra:
+            # Not stored, but read for their warnings.
+            self._read_epss(row)
+            for name in ("fixed_on", "patched", "kev_due"):
+                self._read_day(row, name)
+        values = _Values(
+            state[1], state[2], severity, cvss_score, cvss_version, vpr_score, published
+        )
+        if self.warnings.total == before and is_state_known and not self._reads_extra:
+            _remember(self._values, key, values)
+        return values
 
     def _is_skipped(self, row: _Row) -> bool:
         profile = self.profile
@@ -252,7 +360,7 @@ class RowMapper:
 
         A row of all columns is a footer if it begins with a text such as `End of report`.
         """
-        texts = [text for text in map(str.strip, cells) if text]
+        texts = [text for text in cells if text and not text.isspace()]
         if len(texts) > 2 or self._width <= 2:
             return False
         if len(cells) == 1:
@@ -340,9 +448,12 @@ class RowMapper:
     # -- hosts
 
     def _read_host(self, row: _Row) -> _Host:
+        """Return the host of a row. Raises RowRejectedError."""
         host = self._find_host(row)
         if host.problem or not host.key:
             self._check_host(row, host)
+        else:
+            _remember(self._hosts, self._host_cells(row.cells), host)
         return host
 
     def _find_host(self, row: _Row) -> _Host:
@@ -353,15 +464,7 @@ class RowMapper:
             name, address = self._select_name(row, name, address)
         if address[:4].lower() == "fe80":
             address = ",".join(self._all(row, "address"))
-        key = (name, address, ipv6, url)
-        host = self._hosts.get(key)
-        if host is None:
-            host = _Host.read(name, address, ipv6, url)
-            if len(self._hosts) >= _CACHE:
-                self._hosts.clear()
-            if sum(map(len, key)) <= 4 * _SHORT:
-                self._hosts[key] = host
-        return host
+        return _Host.read(name, address, ipv6, url)
 
     def _select_name(self, row: _Row, name: str, address: str) -> tuple[str, str]:
         """Return the first name that is not an address, and an address that stands for a name."""
@@ -448,20 +551,14 @@ class RowMapper:
         reference = self._first(row, "vendor_reference")
         if cves and cves[0][0] == "c":
             reference = cves[0]  # an advisory in place of a CVE
-        key = (family[:_SHORT], reference[:_SHORT], plugin_name, plugin_id)
-        vendor = self._vendors.get(key)
-        if vendor is None:
-            if len(self._vendors) >= _CACHE:
-                self._vendors.clear()
-            vendor = self._vendors[key] = (
-                (vendor_of_family(key[0]) if family else "")
-                or vendor_of_plugin(key[1])
-                or vendor_of_plugin(plugin_name)
-                or vendor_of_plugin(plugin_id)
-                or self._vendor
-                or "Other"
-            )
-        return vendor
+        return (
+            (vendor_of_family(family[:_SHORT]) if family else "")
+            or vendor_of_plugin(reference[:_SHORT])
+            or vendor_of_plugin(plugin_name)
+            or vendor_of_plugin(plugin_id)
+            or self._vendor
+            or "Other"
+        )
 
     # -- severity and scores
 
@@ -554,6 +651,7 @@ class RowMapper:
         return order or self.profile.date_order or DEFAULT_ORDER
 
     def _read_seen(self, row: _Row) -> tuple[str, str]:
+        before = self.warnings.total
         first, last = self._read_day(row, "first_seen"), self._read_day(row, "last_seen")
         if last is not None and last > self._latest_day:
             self._warn(row, "last_seen", last, f"later than the scan date {self._scan_date}")
@@ -564,6 +662,8 @@ class RowMapper:
         if first > last:
             self._warn(row, "first_seen", first, f"later than last seen {last}, which is taken")
             first = last
+        if self.warnings.total == before:
+            _remember(self._seen, self._seen_cells(row.cells), (first, last))
         return first, last
 
     # -- states
@@ -580,6 +680,7 @@ class RowMapper:
             if known is None:
                 self._failed["state"] += 1
                 self._warn_cell(row, *found, "unknown state; the finding counts as open")
+                self._last_state_warning = row.number
             state = known or "open"
         if state == "open" or state == "untested":
             state = self._read_flags(row) or state
@@ -609,32 +710,32 @@ class RowMapper:
     # -- values that not every format has
 
     def _read_operating_system(self, row: _Row) -> str:
-        name = self._first(row, "operating_system")
-        if not name and (indexes := self.columns.get("os_parts")):
-            parts = (row.cells[index].strip() for index in indexes if index < len(row.cells))
-            name = " ".join(part for part in parts if part)
-        return "" if name.lower() == "unknown" else clean(name, _SHORT)
+        key = self._system_cells(row.cells)
+        system = self._systems.get(key)
+        if system is None:
+            name = self._first(row, "operating_system")
+            if not name and (indexes := self.columns.get("os_parts")):
+                parts = (row.cells[index].strip() for index in indexes)
+                name = " ".join(part for part in parts if part)
+            system = "" if name.lower() == "unknown" else clean(name, _SHORT)
+            _remember(self._systems, key, system)
+        return system
 
     def _read_extra(self, row: _Row, host: _Host, cvss_version: str) -> dict[str, Any]:
-        # Values that may be wrong are read in any case, for their warnings.
-        extra: dict[str, Any] = {
-            "epss": self._read_epss(row),
-            "fixed_on": self._read_day(row, "fixed_on"),
-            "patch_date": self._read_day(row, "patched"),
-            "kev_due": self._read_day(row, "kev_due"),
-        }
-        if not self._reads_extra:
-            return {}
         port, protocol = self._read_port(row)
-        extra |= {
+        extra: dict[str, Any] = {
             "port": port or host.port,
             "protocol": protocol,
             "fqdn": host.fqdn,
             "other_addresses": list(host.others),
             "cvss_version": cvss_version,
+            "epss": self._read_epss(row),
             "exploit_available": self._read_exploit(row),
             "asset_id": clean(self._first(row, "asset_id"), _SHORT),
             "mac": clean(self._first(row, "mac").split("\n", 1)[0], 64).lower(),
+            "fixed_on": self._read_day(row, "fixed_on"),
+            "patch_date": self._read_day(row, "patched"),
+            "kev_due": self._read_day(row, "kev_due"),
         }
         if extra["kev_due"] is None:
             extra["kev_due"] = find_kev_due(self._first(row, "reference")[:4096])
@@ -716,6 +817,19 @@ def _is_text(cell: str) -> bool:
     """Return whether a cell holds words, which name no host and no plugin."""
     text = cell.strip()
     return " " in text or text.lower() in FOOTER_WORDS
+
+
+def _no_cells(_: Sequence[str]) -> str:
+    return ""
+
+
+def _remember(cache: dict[Any, Any], key: Any, value: Any) -> None:
+    """Store a result, unless its cells are long; empty a cache that is full."""
+    size = len(key) if isinstance(key, str) else sum(map(len, key))
+    if size <= 4 * _SHORT:
+        if len(cache) >= _CACHE:
+            cache.clear()
+        cache[key] = value
 
 
 class _Row:
