@@ -33,7 +33,7 @@ def read(path: Path, *, reads_extra: bool) -> tuple[list[Finding], object, objec
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.name for path in FILES])
-def test_extra_values_change_neither_findings_nor_warnings(path: Path) -> None:
+def test_import_has_the_findings_and_warnings_of_an_inspection(path: Path) -> None:
     assert read(path, reads_extra=False) == read(path, reads_extra=True)
 
 
