@@ -23,6 +23,7 @@ NODE = (
     "hextrackr_server/http/test_express_shim.py",
     "interop/test_backpressure.py",
     "interop/test_engine_client.py",
+    "interop/test_error_switch.py",
     "interop/test_import_live.py",
     "interop/test_recovery.py",
     "interop/test_socket_clients.py",

@@ -73,6 +73,10 @@ SHARE_IN_SCOPE, SHARE_OF_ALL = 0.5, 0.2
 _TOOLS_OF_UNSOURCED = frozenset({"tenable", "hub"})
 
 
+#: Share of reading in `processed`; the share of merging is the rest, as in `overall`.
+READ_PERCENT = 60
+
+
 class Progress(NamedTuple):
     """The state of an import: rows merged, and the overall percentage of all phases."""
 
@@ -316,7 +320,10 @@ class _Run:
         # A second pass over the file begins at its start again.
         self._overall = max(self._overall, 5 + 55 * position // max(1, self._size))
         overall = min(60, self._overall)
-        self._report_progress(ImportStatus.STAGING, 0, None, overall, f"Read {rows} rows")
+        # The rows of the part that is read determine the estimate for the whole file.
+        estimate = max(rows, rows * self._size // max(1, position)) or None
+        message = f"Read {rows} rows"
+        self._report_progress(ImportStatus.STAGING, _share_read(rows), estimate, overall, message)
 
     def _stage(self, reader: ExportReader) -> _Staged:
         staged = _Staged()
@@ -332,7 +339,8 @@ class _Run:
             staged.mentions.clear()
         self._store.update_job(self._job.import_id, total=reader.rows)
         message = f"Staged {reader.rows} rows"
-        self._report_progress(ImportStatus.STAGING, 0, reader.rows, 60, message)
+        done = _share_read(reader.rows)
+        self._report_progress(ImportStatus.STAGING, done, reader.rows, 60, message)
         return staged
 
     def _chunks(
@@ -449,7 +457,8 @@ class _Run:
     def _report_merged(self, processed: int, total: int, share: float) -> None:
         overall = 60 + int(35 * min(1.0, share))
         message = f"Merged {processed} of {total} rows"
-        self._report_progress(ImportStatus.PROCESSING, processed, total, overall, message)
+        done = _share_read(total) + processed - _share_read(processed)
+        self._report_progress(ImportStatus.PROCESSING, done, total, overall, message)
 
     def _finish_job(
         self, connection: Connection, result: dict[str, Any], vendors: list[str]
@@ -477,6 +486,11 @@ class _Run:
         self, status: ImportStatus, processed: int, total: int | None, overall: int, message: str
     ) -> None:
         self._report(Progress(status, processed, total, overall, message))
+
+
+def _share_read(rows: int) -> int:
+    """Return the part of the work on rows that reading them completes; merging is the rest."""
+    return rows * READ_PERCENT // 100
 
 
 def refusal_of(error: FileRefusedError) -> ServiceError:

@@ -40,6 +40,7 @@ def register(io: SocketServer, metrics: Metrics, event_log: EventLog | None = No
             ),
         )
         if event_log is not None:
+            event_log.note_connection(socket.id, user, handshake.address, agent)
             watch_outgoing(socket, event_log)
 
     def disconnected(socket: Socket, reason: str) -> None:

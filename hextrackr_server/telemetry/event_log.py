@@ -1,4 +1,4 @@
-"""Log file with one line per event: direction, name, socket and user, without the payload."""
+"""Log file with one line per connection, and per event: its name without the payload."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ MAXIMUM_BYTES = 10 * 1024 * 1024
 KEPT_FILES = 5
 LINES_PER_MINUTE = 60_000
 MAXIMUM_NAME = 64
+MAXIMUM_USER_AGENT = 256
 
 
 class EventLog:
@@ -42,18 +43,28 @@ class EventLog:
 
     def note(self, direction: str, event: Any, socket_id: str, user_id: str) -> None:
         """Log an event by its name."""
+        self._write(
+            "Socket event",
+            direction=direction,
+            event=log_setup.escape(str(event), MAXIMUM_NAME),
+            socketId=socket_id,
+            userId=user_id,
+        )
+
+    def note_connection(self, socket_id: str, user_id: str, address: str, agent: str) -> None:
+        """Log a connection, with the keys of the guide (S104)."""
+        agent = log_setup.escape(agent, MAXIMUM_USER_AGENT)
+        self._write(
+            "Client connected", socketId=socket_id, userId=user_id, ip=address, userAgent=agent
+        )
+
+    def _write(self, message: str, **fields: Any) -> None:
         if self._bucket.take(self._now()):
             self._dropped += 1
             return
-        fields: dict[str, Any] = {
-            "direction": direction,
-            "event": log_setup.escape(str(event), MAXIMUM_NAME),
-            "socketId": socket_id,
-            "userId": user_id,
-        }
         if self._dropped:
             fields["notWritten"], self._dropped = self._dropped, 0
-        self._logger.info("Socket event", extra=log_setup.fields(**fields))
+        self._logger.info(message, extra=log_setup.fields(**fields))
 
     def close(self) -> None:
         """Close the log file."""

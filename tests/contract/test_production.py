@@ -159,7 +159,10 @@ async def test_s103_s105_event_log_contains_names_without_payloads(
     await settle()
     text = (tmp_path / "logs" / "socket-events.log").read_text()
     assert "TOP-SECRET" not in text
-    lines = [json.loads(line) for line in text.splitlines()]
+    connected, *lines = [json.loads(line) for line in text.splitlines()]
+    assert connected["message"] == "Client connected"
+    assert {"socketId", "userId", "ip", "userAgent", "timestamp", "level"} <= set(connected)
+    assert (connected["socketId"], connected["userId"]) == (client.id, "7")
     logged = [(line["direction"], line["event"][:13]) for line in lines]
     assert ("in", "start-editing") in logged
     assert ("in", "evil\\nname\\u") in [(kind, name[:12]) for kind, name in logged]

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError
 from hextrackr_server.imports import pipeline
 from hextrackr_server.imports.pipeline import MAXIMUM_DETAILS, STAGE_CHUNK
-from hextrackr_server.imports.progress_record import ImportStatus
+from hextrackr_server.imports.progress_record import ImportStatus, percentage
 from hextrackr_server.imports.store import ImportStore
 from hextrackr_server.storage.schema import import_rejections, vulnerability_daily_totals
 from tests.hextrackr_server.support import HEADER, Workbench, csv_text, finding_row
@@ -378,3 +378,16 @@ def test_recover_fails_unfinished_jobs_and_deletes_staged_findings(workbench: Wo
     assert (job.status, job.error_code, job.finished_at) == ("failed", "INTERRUPTED", 5)
     assert workbench.staged() == 0
     assert workbench.store.recover(6) == []
+
+
+def test_processed_and_percentage_move_while_the_file_is_read(workbench: Workbench) -> None:
+    rows = csv_text([finding_row(host=f"h-{number}") for number in range(30_000)])
+    workbench.run(rows)
+    reading = [each for each in workbench.progress if each.status == ImportStatus.STAGING]
+    shares = [percentage(each.processed, each.total) for each in reading]
+    assert shares == sorted(shares)
+    assert len(set(shares)) > 3
+    assert shares[-1] == 60
+    merging = [each for each in workbench.progress if each.status == ImportStatus.PROCESSING]
+    assert merging[0].processed > reading[-1].processed
+    assert merging[-1].processed <= 30_000
