@@ -192,7 +192,12 @@ class PollingTransport:
             self.session.sid[:6], description, self._context.options.max_http_buffer_size,
         )  # fmt: skip
         # Like engine.io 6.6.13. Clients that ignore the status would wait for packets forever.
-        self._break_off(ProtocolError(description, status=413), responder)
+        self._closed = True
+        self.session._transport_failed(ProtocolError(description))
+        # Before the pending poll ends: the official client reports the status of the POST.
+        responder.respond(HttpResponse(413))
+        self._answer_poll([CLOSE_PACKET])
+        self._release_posts()
 
     def _poll_aborted(self) -> None:
         self._poll = None

@@ -174,7 +174,9 @@ async def test_session_closes_when_either_side_closes(server: EngineHarness) -> 
 
 async def test_connection_closes_when_a_message_is_too_large(server: EngineHarness) -> None:
     polling, websocket = await server.run_cases("tooLargePolling", "tooLargeWebsocket")
-    assert (polling["reason"], polling["description"]) == ("transport error", 413)
+    # As with engine.io 6.6.13: the pending poll may end before the status of the POST arrives.
+    assert polling["reason"] in {"transport close", "transport error"}
+    assert server.closed[polling["id"]] == "transport error"
     assert websocket["reason"] in {"transport close", "transport error"}
     assert server.closed[websocket["id"]] == "transport error"
 
