@@ -11,6 +11,7 @@ from hextrackr_server.cli.session_check import session_store_warnings
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.config import settings
 from hextrackr_server.config.settings import Settings
+from hextrackr_server.errors import SettingsError
 
 _HOW_TO_SET = """\
 To change a setting, set the environment variable HEXTRACKR_<NAME> (in capitals), or its name in a
@@ -32,10 +33,32 @@ def run(options: argparse.Namespace) -> int:
         print(f"note: {note}")
     print(f"\n{_HOW_TO_SET}", flush=True)
     loaded = settings.load(os.environ, vars(options))
-    for warning in session_store_warnings(loaded):
-        print(f"\nwarning: {warning}")
+    try:
+        _check_environment(loaded)
+        for warning in session_store_warnings(loaded):
+            print(f"\nwarning: {warning}")
+    except ModuleNotFoundError as error:
+        print(f"\nwarning: files and databases are not checked: {error.name} is not installed")
     print(f"\nnext KEV sync: {_next_kev_sync(loaded, epoch_ms())}")
     return 0
+
+
+def _check_environment(loaded: Settings) -> None:
+    """Raise SettingsError for files and databases with which `serve` would not start.
+
+    Not checked: the port and the lock of the database, which a running hub holds.
+    """
+    # Imported here: they need the dependencies of the hub.
+    from hextrackr_server.imports.inbox import ImportInbox  # noqa: PLC0415
+    from hextrackr_server.sockets.server import load_tls  # noqa: PLC0415
+    from hextrackr_server.storage.database import Database  # noqa: PLC0415
+
+    load_tls(loaded)
+    ImportInbox(loaded.import_inbox)
+    Database.check_target(loaded.database_url or loaded.database)
+    log = loaded.event_log
+    if log is not None and (log.is_dir() or (log.parent.exists() and not log.parent.is_dir())):
+        raise SettingsError(f"the event log {log} cannot be written: it must be a file in a folder")
 
 
 def _next_kev_sync(loaded: Settings, now_ms: int) -> str:

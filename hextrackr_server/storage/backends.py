@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -127,23 +128,8 @@ class PostgresBackend:
     """Backend for a PostgreSQL database, given by its URL."""
 
     def __init__(self, url: str) -> None:
-        try:
-            parsed = make_url(url)
-            if parsed.get_backend_name() not in {"postgresql", "postgres"}:
-                raise SettingsError(_POSTGRES_URL)
-            parsed = parsed.set(drivername="postgresql+psycopg")
-            self._name = parsed.render_as_string(hide_password=True)
-            # A read transaction uses one snapshot from its first statement on.
-            self.engine = create_engine(
-                parsed, pool_size=8, max_overflow=8, isolation_level="REPEATABLE READ"
-            )
-        except ArgumentError as error:
-            raise SettingsError(_POSTGRES_URL) from error
-        except ImportError as error:
-            raise SettingsError(
-                f"DATABASE_URL requires the driver psycopg ({error}): "
-                "install the extra 'postgres', `pip install '.[postgres]'` in a clone"
-            ) from error
+        self.engine = _postgres_engine(url)
+        self._name = self.engine.url.render_as_string(hide_password=True)
         event.listen(self.engine, "begin", self._begin)
         self._held = self._hold()
 
@@ -201,6 +187,41 @@ class PostgresBackend:
 def open_backend(target: Path | str) -> Backend:
     """Open a path (SQLite) or a URL such as postgresql://user@host/name."""
     return SqliteBackend(target) if isinstance(target, Path) else PostgresBackend(target)
+
+
+def _postgres_engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+            raise SettingsError(_POSTGRES_URL)
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        # A read transaction uses one snapshot from its first statement on.
+        return create_engine(parsed, pool_size=8, max_overflow=8, isolation_level="REPEATABLE READ")
+    except ArgumentError as error:
+        raise SettingsError(_POSTGRES_URL) from error
+    except ImportError as error:
+        raise SettingsError(
+            f"DATABASE_URL requires the driver psycopg ({error}): "
+            "install the extra 'postgres', `pip install '.[postgres]'` in a clone"
+        ) from error
+
+
+@contextmanager
+def read_only_connection(target: Path | str) -> Iterator[Connection | None]:
+    """Yield a connection that changes nothing; None for a SQLite file that does not exist yet."""
+    if isinstance(target, Path):
+        check_path(target)
+        if not target.exists():
+            yield None
+            return
+        engine = create_engine(f"sqlite:///file:{quote(str(target.absolute()))}?mode=ro&uri=true")
+    else:
+        engine = _postgres_engine(target)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def check_path(path: Path) -> None:

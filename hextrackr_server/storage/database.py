@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.storage import schema
-from hextrackr_server.storage.backends import WRITES, open_backend
+from hextrackr_server.storage.backends import WRITES, open_backend, read_only_connection
 from hextrackr_server.storage.migrations import MIGRATIONS, Migration
 
 Upsert = sqlite.Insert | postgresql.Insert
@@ -48,6 +48,28 @@ class Database:
 
     def __str__(self) -> str:
         return str(self._backend)
+
+    @staticmethod
+    def check_target(target: Path | str) -> None:
+        """Raise SettingsError if the server could not open a database; change nothing.
+
+        A database that a running server uses is accepted.
+        """
+        newest = 1 + len(MIGRATIONS)
+        query = select(schema.meta.c.value).where(schema.meta.c.name == "schema_version")
+        try:
+            with read_only_connection(target) as connection:
+                if connection is None or not connection.dialect.has_table(
+                    connection, schema.meta.name
+                ):
+                    return
+                found = int(connection.execute(query).scalar() or 0)
+        except DBAPIError as error:
+            raise SettingsError(
+                f"the database is not usable: {error.orig}; choose another one"
+            ) from error
+        if found > newest:
+            raise _too_new(str(target) if isinstance(target, Path) else "database", found, newest)
 
     @contextmanager
     def reading(self, seconds: float | None = None) -> Iterator[Connection]:
@@ -95,10 +117,7 @@ class Database:
             connection.execute(insert(schema.meta).values(name="schema_version", value=str(newest)))
             return
         if found > newest:
-            raise SettingsError(
-                f"{self._backend} was written by a newer server (schema {found}, this server "
-                f"supports {newest}): upgrade, or choose another --database"
-            )
+            raise _too_new(str(self._backend), found, newest)
         for migration in self._migrations[found - 1 :]:
             migration(connection)
         connection.execute(
@@ -113,6 +132,13 @@ class Database:
         query = select(schema.meta.c.value).where(schema.meta.c.name == "schema_version")
         value = connection.execute(query).scalar()
         return None if value is None else int(value)
+
+
+def _too_new(name: str, found: int, newest: int) -> SettingsError:
+    return SettingsError(
+        f"{name} was written by a newer server (schema {found}, this server "
+        f"supports {newest}): upgrade, or choose another --database"
+    )
 
 
 def upsert(connection: Connection, table: Table) -> Upsert:

@@ -356,3 +356,51 @@ def test_banner_is_a_json_line_when_the_log_is_json() -> None:
     application = cast("Application", SimpleNamespace(database="hub.db"))
     fields = _listening(loaded, 8080, application)
     assert fields == {"url": "http://127.0.0.1:8080", "database": "hub.db"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("HEXTRACKR_DATABASE", ".", "must be a file, got the folder"),
+        ("HEXTRACKR_DATABASE", "missing/hub.db", "the folder missing of the database does not"),
+        ("HEXTRACKR_DATABASE", "text.db", "file is not a database"),
+        ("HEXTRACKR_DATABASE", "newer.db", "was written by a newer server (schema 999"),
+        ("HEXTRACKR_DATABASE_URL", "mysql://db/x", "DATABASE_URL must be a URL"),
+        ("HEXTRACKR_IMPORT_INBOX", "missing", "must name an existing folder"),
+        ("HEXTRACKR_EVENT_LOG", ".", "the event log . cannot be written"),
+        ("SSL_CERT_PATH", "text.db", "must name a certificate and its key"),
+    ],
+)
+def test_check_and_serve_refuse_the_same_files(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    name: str,
+    value: str,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.db").write_text("this is not a database, and not a certificate\n" * 9)
+    with closing(sqlite3.connect("newer.db")) as connection, connection:
+        connection.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT)")
+        connection.execute("INSERT INTO meta VALUES ('schema_version', '999')")
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    monkeypatch.setenv("HEXTRACKR_PORT", "0")
+    monkeypatch.setenv(name, value)
+    if name == "SSL_CERT_PATH":
+        monkeypatch.setenv("SSL_KEY_PATH", value)
+    assert main(["check"]) == 1
+    assert words in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+    environment = {each: os.environ[each] for each in os.environ if each != "HEXTRACKR_CONFIG"}
+    run = subprocess.run(
+        [sys.executable, "-m", "hextrackr_server", "serve"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment,
+    )
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1, run.stderr
