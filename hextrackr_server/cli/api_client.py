@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import secrets
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -24,6 +25,8 @@ _RECONNECT_POLL_SECONDS = 1.0
 _UNAVAILABLE = frozenset({502, 503, 504})
 TIMEOUT_SECONDS = 60.0
 _CHUNK = 64 * 1024
+#: Path that requires a token; no import has the number 0.
+_ANY_IMPORT = "/api/imports/0"
 _FINAL = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -45,7 +48,8 @@ class ShowProgress(Protocol):
 class ApiClient:
     """Client of one server, authenticated by one token."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, ca: Path | None = None) -> None:
+        """Set up the client; `ca` is a PEM file with further trusted certificates."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ClientError(f"the URL must be like http://127.0.0.1:8080, got {url!r}")
@@ -56,6 +60,23 @@ class ApiClient:
         self._url = url.rstrip("/")
         self._parts = parts
         self._headers = {"authorization": f"Bearer {token}"}
+        self._tls = None if ca is None else _trust(ca)
+
+    def check_token(self) -> None:
+        """Raise ClientError if the server rejects the token: before an upload, not after it."""
+        connection = self._open()
+        try:
+            connection.request(
+                "GET", self._parts.path.rstrip("/") + _ANY_IMPORT, None, self._headers
+            )
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ClientError(f"the connection to {self._url} was lost: {error!r}") from error
+        finally:
+            connection.close()
+        if response.status != 404:
+            self._answer(response.status, content)
 
     def upload(self, path: Path, show: ShowProgress, options: Mapping[str, str]) -> int:
         """Upload a file and return the ID of its import.
@@ -195,6 +216,16 @@ class ApiClient:
         connection = self._connection()
         try:
             connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            raise ClientError(
+                f"the certificate of {self._url} is not trusted ({error.verify_message}): name the "
+                "file of its authority with --ca, and use the host name in the certificate"
+            ) from error
+        except ssl.SSLError as error:
+            raise ClientError(
+                f"{self._url} does not accept a TLS connection ({error.reason}): "
+                "use http:// if the server has no certificate"
+            ) from error
         except OSError as error:
             reason = error.strerror or str(error)
             raise UnreachableError(
@@ -205,7 +236,9 @@ class ApiClient:
     def _connection(self) -> http.client.HTTPConnection:
         host, port = str(self._parts.hostname), self._parts.port
         if self._parts.scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=TIMEOUT_SECONDS)
+            return http.client.HTTPSConnection(
+                host, port, timeout=TIMEOUT_SECONDS, context=self._tls
+            )
         return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
 
     def _answer(self, status: int, body: bytes) -> dict[str, Any]:
@@ -231,6 +264,17 @@ class ApiClient:
                 text += f"\n  {escape(problem['path'])}: {escape(problem['message'])}"
             raise (UnreachableError if status in _UNAVAILABLE else ClientError)(text)
         return answer
+
+
+def _trust(ca: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ClientError(
+            f"--ca must name a PEM file with certificates, got {ca}: {error}"
+        ) from error
+    return context
 
 
 def _form_head(boundary: str, filename: str, fields: Mapping[str, str]) -> bytes:

@@ -12,7 +12,10 @@ from typing import Any, TextIO
 from hextrackr_server.cli.api_client import ApiClient, ClientError
 from hextrackr_server.cli.arguments import DEFAULT_URL, Commands, require_token
 from hextrackr_server.telemetry.log_setup import escape
+from hextrackr_server.text import iso_date
 
+#: As in imports.store, which needs the dependencies of the hub.
+SCOPES = ("auto", "hosts", "vendor", "full", "none")
 SHOWN_ROWS = 10
 _BAR_CELLS = 30
 
@@ -26,7 +29,11 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--url", help=f"the server (HEXTRACKR_URL; default: {DEFAULT_URL})")
     parser.add_argument("--token", help="a token (HEXTRACKR_TOKEN)")
     parser.add_argument(
+        "--ca", type=Path, metavar="FILE.pem", help="the authority of the server's certificate"
+    )
+    parser.add_argument(
         "--scope",
+        choices=SCOPES,
         help="which stored findings an import also resolves if the file does not contain them: "
         "what the format proves (auto, the default: for a complete scan without states, findings "
         "of the same format on the hosts in the file), findings of its hosts (hosts) or vendors "
@@ -58,6 +65,11 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Import a file; return the exit code."""
     token = require_token(options)
+    if options.scan_date is not None and iso_date(options.scan_date) is None:
+        raise ClientError(
+            f"--scan-date must be a day such as 2025-09-30, got {escape(options.scan_date, 100)!r}"
+        )
+    _check_readable(options.file)
     url = options.url or os.environ.get("HEXTRACKR_URL") or DEFAULT_URL
     values = {
         "scope": options.scope,
@@ -68,7 +80,15 @@ def run(options: argparse.Namespace) -> int:
         "mapping": _read_mapping(options.mapping),
     }
     set_values = {name: value for name, value in values.items() if value is not None}
-    return import_file(options.file, url, token, set_values)
+    return import_file(options.file, url, token, set_values, options.ca)
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ClientError(f"{path} cannot be read: {reason}") from error
 
 
 def _read_mapping(path: Path | None) -> str | None:
@@ -111,11 +131,14 @@ class Progress:
             self._stream.flush()
 
 
-def import_file(path: Path, url: str, token: str, options: Mapping[str, str]) -> int:
+def import_file(
+    path: Path, url: str, token: str, options: Mapping[str, str], ca: Path | None = None
+) -> int:
     """Import a file and print the result; return 0 if the import completed, else 1."""
     progress = Progress()
     try:
-        client = ApiClient(url, token)
+        client = ApiClient(url, token, ca)
+        client.check_token()
         import_id = client.upload(path, progress.show, options)
         status = client.follow(import_id, progress.show)
     finally:
