@@ -18,7 +18,10 @@ else:
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add the settings that are available as flags."""
+    """Add the settings that are available as flags, and list the others after the flags."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    lines = "\n  ".join(settings.overview())
+    parser.epilog = f"environment variables of all settings (meaning: docs/settings.md):\n  {lines}"
     parser.add_argument("--config", help="a TOML file with settings (HEXTRACKR_CONFIG)")
     parser.add_argument("--host", help="the address to listen on (HOST; default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="the port to listen on (PORT; default: 8080)")

@@ -22,6 +22,7 @@ MINIMUM_SECRET_BYTES = 32
 
 Parser: TypeAlias = Callable[[str, Any], Any]
 
+_CHOICES: dict[Parser, tuple[str, ...]] = {}
 _WORDS = {
     "1": True, "true": True, "yes": True, "on": True,
     "0": False, "false": False, "no": False, "off": False,
@@ -99,6 +100,11 @@ def parse_time_of_day(name: str, value: Any) -> DailyTime:
         ) from error
 
 
+def choices(parser: Parser) -> tuple[str, ...]:
+    """Return the words that a parser of `choice_of` or `choices_of` accepts, else nothing."""
+    return _CHOICES.get(parser, ())
+
+
 def choice_of(*choices: str) -> Parser:
     """Return a parser that accepts one of the given words."""
 
@@ -107,6 +113,7 @@ def choice_of(*choices: str) -> Parser:
             raise SettingsError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
         return str(value)
 
+    _CHOICES[parse] = choices
     return parse
 
 
@@ -119,6 +126,7 @@ def choices_of(*choices: str) -> Parser:
             raise SettingsError(f"{name} must list some of {', '.join(choices)}, got {value!r}")
         return words
 
+    _CHOICES[parse] = choices
     return parse
 
 

@@ -182,6 +182,17 @@ def describe(environment: Mapping[str, str], flags: Mapping[str, Any] | None = N
     ]
 
 
+def overview() -> list[str]:
+    """Return a line per setting with its variables, default and choices, for `--help`."""
+    lines = []
+    for each in fields(Settings):
+        names = ", ".join((f"HEXTRACKR_{each.name.upper()}", *each.metadata["names"]))
+        words = parsers.choices(each.metadata["kind"])
+        known = f"one of {', '.join(words)}; " if words else ""
+        lines.append(f"{names}: {known}default {_shown(each, each.default)}")
+    return lines
+
+
 def notes(environment: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> list[str]:
     """Return a line per variable of HexTrackr that the hub ignores."""
     return [

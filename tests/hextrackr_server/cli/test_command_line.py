@@ -404,3 +404,17 @@ def test_check_and_serve_refuse_the_same_files(
     )
     assert run.returncode == 1
     assert run.stderr.count("\n") == 1, run.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_help_lists_all_settings_with_defaults_and_choices(
+    capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert "HEXTRACKR_PORT, PORT: default 8080" in shown
+    assert "HEXTRACKR_LOG_FORMAT, LOG_FORMAT: one of human, json; default human" in shown
+    assert "one of HS256, RS256, EdDSA; default HS256" in shown
+    for name in settings.known():
+        assert f"  HEXTRACKR_{name.upper()}" in shown
