@@ -124,8 +124,9 @@ class PollingTransport:
         """End the session after a protocol error and refuse the request."""
         self._closed = True
         self.session._transport_failed(error)
-        self._answer_poll([CLOSE_PACKET])
+        # The status first: a client that reads the close packet first reports no status.
         responder.respond(HttpResponse(error.status))
+        self._answer_poll([CLOSE_PACKET])
         self._release_posts()
 
     def _post_complete(self, body: bytes) -> None:
