@@ -135,8 +135,8 @@ const importFailure = async (t, file) => {
 
 check("a file with unknown columns fails and names the missing columns", async (t) => {
   const failure = await importFailure(t, files.unknownColumns);
-  assert.deepEqual(failure.fields.map((each) => each.path), ["header"]);
-  assert.match(failure.fields[0].message, /no known format has these columns/);
+  assert.match(failure.message, /no known format has these columns/);
+  assert.deepEqual([...new Set(failure.fields.map((each) => each.path))], ["header"]);
 });
 
 check("a file with a valid header and no rows fails", async (t) => {
