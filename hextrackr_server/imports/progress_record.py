@@ -63,6 +63,7 @@ class Record:
         "emitted_at",
         "filename",
         "finished_at",
+        "has_text_id",
         "import_id",
         "message",
         "metadata",
@@ -94,6 +95,8 @@ class Record:
         # identity; a session that an external producer opens may have no import ID
         self.session_id = session_id
         self.import_id = import_id
+        # whether payloads name the import by its session ID instead of its number
+        self.has_text_id = False
         self.user_id = user_id
         self.filename = filename
         self.vendor = vendor
@@ -115,6 +118,11 @@ class Record:
         self.step: tuple[ImportStatus, int] | None = None
         self.sequence = 0
         self.timer: Timer | None = None
+
+    @property
+    def shown_id(self) -> int | str | None:
+        """The import ID in payloads: a number, or the text that the producer chose."""
+        return self.session_id if self.has_text_id else self.import_id
 
     @property
     def is_external(self) -> bool:
@@ -150,7 +158,7 @@ class Record:
     def started(self, epoch_ms: int) -> dict[str, Any]:
         """Return the payload of `import-started`."""
         return {
-            "importId": self.import_id,
+            "importId": self.shown_id,
             "sessionId": self.session_id,
             "totalRecords": self.total,
             "filename": self.filename,
@@ -162,7 +170,7 @@ class Record:
         """Return the current state, as `join-import-room` and the HTTP status route send it."""
         elapsed = self.elapsed_ms(now)
         return {
-            "importId": self.import_id,
+            "importId": self.shown_id,
             "sessionId": self.session_id,
             "status": str(self.status),
             "processed": self.processed,
@@ -180,7 +188,7 @@ class Record:
     def ended(self, now: float, epoch_ms: int) -> dict[str, Any]:
         """Return the part of the final event that does not depend on the result."""
         return {
-            "importId": self.import_id,
+            "importId": self.shown_id,
             "sessionId": self.session_id,
             "status": str(self.status),
             "duration": self.elapsed_ms(now),

@@ -81,16 +81,21 @@ class ProgressTracker:
         session_id: str,
         scan_date: str | None = None,
         total: int | None = None,
+        has_text_id: bool = False,
     ) -> None:
-        """Track a queued import; raise ValueError if its ID or session ID is already tracked."""
+        """Track a queued import; raise ValueError if its ID or session ID is already tracked.
+
+        With `has_text_id`, events name the import by its session ID.
+        """
         record = Record(session_id, import_id, user_id, filename, vendor, total)
+        record.has_text_id = has_text_id
         self._follow(
             record,
             {
                 "operation": "csv-import",
                 "totalSteps": 3,
                 "currentStep": 0,
-                "importId": import_id,
+                "importId": record.shown_id,
                 "filename": filename,
                 "vendor": vendor,
                 "scanDate": scan_date,
@@ -221,7 +226,7 @@ class ProgressTracker:
         self._stop(record, ImportStatus.FAILED, failure)
         if record.import_id is None:
             return
-        details = {"importId": record.import_id, **failure}
+        details = {"importId": record.shown_id, **failure}
         error = {
             "code": "IMPORT_FAILED",
             "message": record.message,

@@ -85,6 +85,10 @@ class ImportView:
     async def import_of_session(self, session_id: str, principal: Principal) -> int:
         """Return the ID of a session's import; raise NOT_FOUND if the session has none."""
         check_session_id(session_id)
+        record = self._tracker.find(session_id)
+        if record is not None and record.import_id is not None:
+            _check_owner(record.user_id, principal)
+            return record.import_id
         job = await self._job(session_id)
         if job is None:
             raise _not_found()
@@ -97,12 +101,17 @@ class ImportView:
 
 def check_session_id(session_id: Any) -> str:
     """Return a valid session ID; raise ServiceError VALIDATION_ERROR for any other value."""
-    if not isinstance(session_id, str) or not _SESSION_ID.fullmatch(session_id):
+    if not isinstance(session_id, str) or not is_session_id(session_id):
         raise invalid(
             "Invalid sessionId",
             [("sessionId", "must be 1 to 128 letters, digits or . _ : -")],
         )
     return session_id
+
+
+def is_session_id(text: str) -> bool:
+    """Return whether a text has the form of a session ID."""
+    return _SESSION_ID.fullmatch(text) is not None
 
 
 def _check_owner(owner: str | None, principal: Principal) -> None:

@@ -143,7 +143,8 @@ async def send_report(
 ) -> dict[str, Any]:
     """Send a report of the producer and return the response."""
     headers = {"authorization": f"Bearer {PRODUCER.secret.decode()}"}
-    answer: Response = await hub.request(method, f"/ingest/v1/imports/{path}", headers, body)
+    target = f"/ingest/v1/imports/{path}".rstrip("/")
+    answer: Response = await hub.request(method, target, headers, body)
     assert answer.status == 202, answer.body
     return dict(answer.json())
 
@@ -282,3 +283,33 @@ async def test_s085_upload_without_a_body_is_refused_at_once(hub: HubHarness, pa
         answer = await hub.request("POST", path, headers)
         assert (answer.status, answer.json()["error"]) == (400, "The request has no body")
         assert answer.json()["fields"][0]["path"] == "csvFile"
+
+
+async def test_s057_s113_text_import_id_of_a_producer_names_the_import_everywhere(
+    hub: HubHarness,
+) -> None:
+    client, other = await hub.client("7"), await hub.client("8")
+    name = "0b9f6a3e-6c0c-4e0c-9d55-2d1c1c3d7f10"
+    start = {"importId": name, "userId": "7", "totalRecords": 10}
+    answer = await send_report(hub, "", start)
+    assert answer["importId"] == name
+    started = await receive_payload(client, "import-started")
+    assert (started["importId"], started["sessionId"]) == (name, name)
+    joined = await client.emit_with_ack("join-import-room", name)
+    assert (joined["success"], joined["status"]["importId"]) == (True, name)
+    assert (await other.emit_with_ack("join-import-room", name))["code"] == "NOT_FOUND"
+    await send_report(hub, name, {"processed": 5}, "PATCH")
+    assert (await receive_payload(client, "import-progress"))["importId"] == name
+    await send_report(hub, f"{name}/complete", {"processed": 10})
+    assert (await receive_payload(client, "import-completed"))["importId"] == name
+    assert (await client.emit_with_ack("leave-import-room", name))["success"]
+
+
+async def test_s057_session_id_names_an_import_of_the_hub(hub: HubHarness) -> None:
+    client = await hub.client()
+    name = "5c1d8c8a-86a5-4f6e-a6a2-6bfa7a4c7f3e"
+    number = (await run_import(client, sessionId=name))["importId"]
+    joined = await client.emit_with_ack("join-import-room", name)
+    assert (joined["success"], joined["status"]["importId"]) == (True, number)
+    ended = await client.emit_with_ack("cancel-import", name)
+    assert ended["code"] == "CONFLICT"

@@ -11,12 +11,14 @@ from hextrackr_server.collaboration.notifications import Notifications
 from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.errors import invalid
 from hextrackr_server.findings.events import Change, VulnerabilityEvents
-from hextrackr_server.http.converters import NUMBER
+from hextrackr_server.http.converters import IMPORT_ID
 from hextrackr_server.http.ingest.routes import Path
 from hextrackr_server.http.ingest.service import IngestService
 from hextrackr_server.rooms import Announcer
 
 KEV_STATES = ("started", "fetching", "processing", "completed", "failed", "skipped")
+#: Digits of the number of an import.
+MAXIMUM_DIGITS = 18
 _KEV_NUMBERS = ("newEntries", "total", "matchedCount")
 MAXIMUM_CHANGES = 1000
 
@@ -73,29 +75,29 @@ class IngestPaths:
             Path("POST", "imports", "progress", lambda _, __, body: service.start_import(body)),
             Path(
                 "PATCH",
-                f"imports/{{number:{NUMBER}}}",
+                f"imports/{{key:{IMPORT_ID}}}",
                 "progress",
-                lambda _, params, body: service.update_import(params["number"], body),
+                lambda _, params, body: service.update_import(_key(params), body),
             ),
             Path(
                 "POST",
-                f"imports/{{number:{NUMBER}}}/complete",
+                f"imports/{{key:{IMPORT_ID}}}/complete",
                 "progress",
-                lambda _, params, body: service.complete_import(params["number"], body),
+                lambda _, params, body: service.complete_import(_key(params), body),
                 may_end=True,
             ),
             Path(
                 "POST",
-                f"imports/{{number:{NUMBER}}}/fail",
+                f"imports/{{key:{IMPORT_ID}}}/fail",
                 "progress",
-                lambda _, params, body: service.fail_import(params["number"], body),
+                lambda _, params, body: service.fail_import(_key(params), body),
                 may_end=True,
             ),
             Path(
                 "POST",
-                f"imports/{{number:{NUMBER}}}/cancel",
+                f"imports/{{key:{IMPORT_ID}}}/cancel",
                 "progress",
-                lambda _, params, body: service.cancel_import(params["number"], body),
+                lambda _, params, body: service.cancel_import(_key(params), body),
                 may_end=True,
             ),
             Path("POST", "notifications", "broadcast", self._notify_all),
@@ -169,3 +171,9 @@ def _change_of(index: int, value: Any) -> Change:
         text = "must be {type, data, affectedUsers?}"
         raise invalid("Invalid changes", [(f"changes[{index}]", text)])
     return Change(value.get("type", ""), data, tuple(str(user) for user in users))
+
+
+def _key(params: Params) -> int | str:
+    """Return the import in a path: its number, or the text that the producer chose."""
+    text = params["key"]
+    return int(text) if text.isdecimal() and len(text) <= MAXIMUM_DIGITS else text

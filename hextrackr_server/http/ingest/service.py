@@ -14,7 +14,7 @@ from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.http.ingest.fitting import fit_metadata, fit_summary, size_of
 from hextrackr_server.imports.progress_record import FIRST_EXTERNAL_IMPORT, ImportStatus, Record
-from hextrackr_server.imports.progress_tracker import ProgressTracker
+from hextrackr_server.imports.progress_tracker import Key, ProgressTracker
 from hextrackr_server.rooms import (
     AUTHENTICATED,
     NAMESPACES,
@@ -219,14 +219,18 @@ class IngestService:
     def start_import(self, body: Body) -> Body:
         """Start an import of a producer for a user; assign a number if the report has none."""
         user, number = _user("userId", body.get("userId")), body.get("importId")
-        if number is None:
+        text_id = number if isinstance(number, str) else None
+        if number is None or text_id is not None:
             number = self._tracker.free_number()
         if _whole("importId", number) < FIRST_EXTERNAL_IMPORT:
             text = (
                 f"must be at least {FIRST_EXTERNAL_IMPORT} or omitted: lower numbers are reserved"
             )
             raise invalid("Invalid import", [("importId", text)])
-        session_id = body.get("sessionId") or f"import-{number}"
+        session_id = body.get("sessionId") or text_id or f"import-{number}"
+        if text_id is not None and (session_id != text_id or text_id.isdecimal()):
+            text = "a text must be equal to the sessionId, or without one, and not be a number"
+            raise invalid("Invalid import", [("importId", text)])
         filename, vendor = body.get("filename", ""), body.get("vendor")
         texts = (session_id, filename, vendor or "")
         if not all(isinstance(each, str) and len(each) <= 255 for each in texts):
@@ -246,15 +250,23 @@ class IngestService:
         total = _optional_whole("totalRecords", body.get("totalRecords"))
         self._refuse_too_many()
         try:
-            self._tracker.queue(number, user, filename, vendor, session_id=session_id, total=total)
+            self._tracker.queue(
+                number,
+                user,
+                filename,
+                vendor,
+                session_id=session_id,
+                total=total,
+                has_text_id=text_id is not None,
+            )
         except ValueError as error:
             raise ServiceError(ErrorCode.CONFLICT, "The import already exists") from error
         self._tracker.start(number)
-        return {"importId": number, "sessionId": session_id}
+        return {"importId": text_id or number, "sessionId": session_id}
 
-    def update_import(self, number: int, body: Body) -> Body:
+    def update_import(self, key: Key, body: Body) -> Body:
         """Update the progress of a producer's import."""
-        record = self._external(number)
+        record = self._external(key)
         status = body.get("status", "processing")
         if status not in {"starting", "parsing", "staging", "processing", "finalizing"}:
             raise invalid("Invalid status", [("status", "must be a status of a running import")])
@@ -264,34 +276,34 @@ class IngestService:
             total = record.total
         overall = round(processed / total * 100) if total else 0
         message = _message(body.get("message"))
-        self._tracker.update(number, ImportStatus(status), processed, total, overall, message)
+        self._tracker.update(key, ImportStatus(status), processed, total, overall, message)
         return _state(record)
 
-    def complete_import(self, number: int, body: Body) -> Body:
+    def complete_import(self, key: Key, body: Body) -> Body:
         """Complete a producer's import."""
-        record = self._external(number)
+        record = self._external(key)
         result = {
             "totalProcessed": _whole("processed", body.get("processed")),
             "errors": _whole("errors", body.get("errors", 0)),
             "summary": fit_summary(_mapping("summary", body.get("summary")), MAXIMUM_SUMMARY) or {},
         }
-        self._tracker.complete(number, result)
+        self._tracker.complete(key, result)
         return _state(record)
 
-    def fail_import(self, number: int, body: Body) -> Body:
+    def fail_import(self, key: Key, body: Body) -> Body:
         """Mark a producer's import as failed."""
-        record = self._external(number)
-        self._tracker.fail(number, _failure(body, _message(body.get("message"))))
+        record = self._external(key)
+        self._tracker.fail(key, _failure(body, _message(body.get("message"))))
         return _state(record)
 
-    def cancel_import(self, number: int, body: Body) -> Body:
+    def cancel_import(self, key: Key, body: Body) -> Body:
         """Mark a producer's import as cancelled by the producer."""
-        record = self._external(number)
-        self._tracker.cancel(number, _cancellation(_message(body.get("message"))))
+        record = self._external(key)
+        self._tracker.cancel(key, _cancellation(_message(body.get("message"))))
         return _state(record)
 
-    def _external(self, number: int) -> Record:
-        record = self._tracker.find(number)
+    def _external(self, key: Key) -> Record:
+        record = self._tracker.find(key)
         if record is None or not record.is_external:
             raise ServiceError(ErrorCode.NOT_FOUND, "Unknown import of a producer")
         return record
@@ -299,7 +311,7 @@ class IngestService:
 
 def _state(record: Record) -> Body:
     """Return the state of an import; a producer may stop work if the import has ended."""
-    return {"importId": record.import_id, "status": str(record.status)}
+    return {"importId": record.shown_id, "status": str(record.status)}
 
 
 def _refuse_own_import(known: Record | None, operation: str) -> None:
