@@ -16,6 +16,7 @@ from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.ids import generate_id
 from engineio_core.session_state import SessionState
 from socketio_core.adapters.interface import RestoredSession
+from socketio_core.adapters.recovery import is_offered
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import ConnectError
@@ -121,7 +122,7 @@ class ConnectAttempt:
             socket.recovered = True
             socket.data = restored.saved.data
             socket.join(restored.saved.rooms)
-        elif self._directory.options.recovery is not None:
+        elif is_offered(self._directory.options.recovery, handshake):
             socket.pid = generate_id()
             socket._offset = namespace.adapter.current_offset()
 

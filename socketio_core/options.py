@@ -16,6 +16,7 @@ from engineio_core.options import check_at_least, check_bool, check_instance, ch
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
 from socketio_core.errors import AckError, PayloadValidationError
+from socketio_core.handshake import Handshake
 from socketio_core.misuse import LONGEST_DURATION, check_callback, check_duration
 
 
@@ -48,6 +49,11 @@ class Recovery:
     """A plain function that receives the `socket.data` of the session to be restored. If the
     result is false, for example because the user was blocked, the client gets a new session."""
 
+    offered_to: Callable[[Handshake], bool] | None = None
+    """A plain function that decides by the handshake whether a client gets recovery; None: all
+    clients do. A client without recovery receives no offsets: each offset is an additional last
+    argument of an event, which only the official JavaScript client removes."""
+
     def __post_init__(self) -> None:
         name = "max_disconnection_duration"
         check_seconds(name, self.max_disconnection_duration)
@@ -58,6 +64,11 @@ class Recovery:
                 "still_valid", self.still_valid, ("data",),
                 sync_remedy="decide by values in socket.data, or set skip_middlewares=False and "
                 "decide in a middleware",
+            )  # fmt: skip
+        if self.offered_to is not None:
+            check_callback(
+                "offered_to", self.offered_to, ("handshake",),
+                sync_remedy="decide by the headers, the query or the auth data of the handshake",
             )  # fmt: skip
         for name in ("max_sessions", "max_packets", "max_bytes"):
             check_at_least(name, getattr(self, name), 1)

@@ -105,6 +105,8 @@ class Settings:
     recheck_interval: float = option(parsers.seconds_between(1, DAY), 60.0)
     strict_http_auth: bool = option(parsers.parse_switch, False)
     recovery_seconds: float = option(parsers.seconds_between(0, 3600), 120.0)
+    # the clients that get recovery, and with it an offset at the end of each event
+    recovery_clients: str = option(parsers.choice_of("javascript", "all"), "javascript")
     max_connections: int = option(parsers.integer_between(1, 1_000_000), 10_000)
     max_connections_per_user: int = option(parsers.integer_between(1, 100_000), 64)
     max_connections_per_address: int = option(parsers.integer_between(1, 1_000_000), 1024)

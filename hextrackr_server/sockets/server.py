@@ -14,6 +14,7 @@ from engineio_core.http.message import HttpRequest
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.sockets import origin_log
+from hextrackr_server.sockets.recovery_clients import is_javascript_client
 from socketio_core import Recovery, SocketServer
 
 
@@ -34,6 +35,7 @@ def create_socket_server(
             # Recovered clients re-authenticate; missed events stay private to the user.
             skip_middlewares=False,
             still_valid=still_valid,
+            offered_to=is_javascript_client if settings.recovery_clients == "javascript" else None,
         )
     cors = Cors(
         origins=origins,

@@ -57,6 +57,10 @@ class Recipient(Protocol):
     def id(self) -> str:
         """The public id, which is also the name of the socket's own room."""
 
+    @property
+    def pid(self) -> str | None:
+        """The secret id for recovery; None: the client receives events without offsets."""
+
     _send_packet: Callable[[EncodedPacket], None]
     """Send one packet; it neither raises nor waits."""
 

@@ -176,6 +176,9 @@ class MemoryAdapter:
         """Send an event to all sockets in the target."""
         recipients = self._select(target)
         log = self._log
+        if log is not None and log.is_selective:
+            self._broadcast_selectively(log, data, target, recipients)
+            return
         # Encoded even for an empty room, so that a value that cannot be sent always raises
         if log is None or not (recipients or log.has_sessions):
             packets = self._encode(data, target.compress)
@@ -194,6 +197,25 @@ class MemoryAdapter:
                 send(packet)
         else:
             _send_all(recipients, packets)
+        for recipient in recipients:
+            if recipient._listens_outgoing:
+                recipient._notify_outgoing(data)
+
+    def _broadcast_selectively(
+        self,
+        log: RecoveryLog,
+        data: list[Any],
+        target: BroadcastTarget,
+        recipients: list[Recipient],
+    ) -> None:
+        """Send an event with its offset to the clients with recovery, and without it to others."""
+        returning = [each for each in recipients if each.pid is not None]
+        others = [each for each in recipients if each.pid is None]
+        deliver = _send_volatile_all if target.volatile else _send_all
+        if returning or log.has_sessions:
+            deliver(returning, self._keep(data, *target))
+        if others or not returning:
+            deliver(others, self._encode(data, target.compress))
         for recipient in recipients:
             if recipient._listens_outgoing:
                 recipient._notify_outgoing(data)
@@ -237,7 +259,7 @@ class MemoryAdapter:
         self, recipient: Recipient, data: list[Any], *, volatile: bool, compress: bool
     ) -> None:
         """Send an event to one socket; with recovery, keep it in the log."""
-        if self._log is None:
+        if self._log is None or recipient.pid is None:
             packets = self._encode(data, compress)
         else:
             packets = self._keep(data, (recipient.id,), NO_ROOMS, volatile, True, compress)
@@ -285,3 +307,8 @@ def _send_all(recipients: list[Recipient], packets: tuple[EncodedPacket, ...]) -
     for recipient in recipients:
         for packet in packets:
             recipient._send_packet(packet)
+
+
+def _send_volatile_all(recipients: list[Recipient], packets: tuple[EncodedPacket, ...]) -> None:
+    for recipient in recipients:
+        recipient._send_volatile(packets)

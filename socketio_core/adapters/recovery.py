@@ -1,7 +1,8 @@
 """Connection state recovery: the event log of a namespace and the sessions of absent clients.
 
-Each event without an ack ends with an offset. The official client takes any string at the end of
-an event for the offset, so an event without one would corrupt the client's state. Volatile events,
+Each event without an ack ends with an offset, for clients that have recovery. The official client
+takes any string at the end of an event for the offset, so an event without one would corrupt the
+client's state. Volatile events,
 which the log does not keep, repeat the current offset.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import RestoredSession, SavedSession
+from socketio_core.handshake import Handshake
 from socketio_core.misuse import refuse_awaitable
 from socketio_core.options import Recovery
 
@@ -83,6 +85,11 @@ class RecoveryLog:
         self._prune(now)
 
     @property
+    def is_selective(self) -> bool:
+        """Whether clients without recovery may be among the receivers of an event."""
+        return self._rules.offered_to is not None
+
+    @property
     def has_sessions(self) -> bool:
         """Whether any client may return."""
         return bool(self._sessions)
@@ -147,17 +154,8 @@ class RecoveryLog:
         return RestoredSession(saved, missed)
 
     def _is_valid(self, saved: SavedSession) -> bool:
-        if self._rules.still_valid is None:
-            return True
-        try:
-            result: Any = self._rules.still_valid(saved.data)
-            refuse_awaitable("still_valid", result)
-            if result is not None and not isinstance(result, bool):
-                raise TypeError(f"still_valid must return True or False, got {result!r:.100}")
-            return result is True
-        except Exception:
-            logger.exception("still_valid failed: the session is not restored")
-            return False
+        still_valid = self._rules.still_valid
+        return still_valid is None or _decide("still_valid", still_valid, saved.data)
 
     def _number_of(self, offset: str) -> int | None:
         origin, _, digits = offset.rpartition("-")
@@ -165,3 +163,23 @@ class RecoveryLog:
             return None
         number = int(digits)
         return number if number <= self._last else None
+
+
+def is_offered(rules: Recovery | None, handshake: Handshake) -> bool:
+    """Return whether a client gets recovery; no if `offered_to` cannot decide."""
+    if rules is None:
+        return False
+    return rules.offered_to is None or _decide("offered_to", rules.offered_to, handshake)
+
+
+def _decide(name: str, function: Callable[[Any], bool], subject: Any) -> bool:
+    """Return what a function of the application decides; False, with a log entry, if it fails."""
+    try:
+        result: Any = function(subject)
+        refuse_awaitable(name, result)
+        if result is not None and not isinstance(result, bool):
+            raise TypeError(f"{name} must return True or False, got {result!r:.100}")
+        return result is True
+    except Exception:
+        logger.exception("%s failed: the client gets no recovery", name)
+        return False

@@ -89,6 +89,16 @@ class Response:
         return json.loads(self.body)
 
 
+class _BrowserServer(TestServer):
+    """Connects clients with the User-Agent of a browser: the hub offers recovery to them."""
+
+    def open_connection(
+        self, *, headers: dict[str, str] | None = None, query: str = ""
+    ) -> TestConnection:
+        headers = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64)", **(headers or {})}
+        return super().open_connection(headers=headers, query=query)
+
+
 class HubHarness:
     """One hub application.
 
@@ -118,7 +128,7 @@ class HubHarness:
             Settings(**(defaults | settings)), clock=self.clock, features=features
         )
         self.io = self.application.io
-        self.server = TestServer(self.io)
+        self.server = _BrowserServer(self.io)
         self.port = 0
 
     @property

@@ -43,6 +43,7 @@ def test_registration_refuses_a_value_that_is_not_callable(register: Register, v
     (REGISTRATIONS["on_room_event"], "asyncio.create_task"),
     (REGISTRATIONS["on_new_namespace"], "asyncio.create_task"),
     (lambda io, function: Recovery(still_valid=function), "decide in a middleware"),
+    (lambda io, function: Recovery(offered_to=function), "the handshake"),
     (lambda io, function: SocketServer(error_ack=function), "compute it without await"),
 ])  # fmt: skip
 def test_synchronous_callback_refuses_an_async_function(
@@ -60,6 +61,7 @@ def test_synchronous_callback_refuses_an_async_function(
     (REGISTRATIONS["on_new_namespace"], lambda: None, r"f\(namespace\)"),
     (REGISTRATIONS["of"], lambda name: True, r"f\(name, auth\)"),
     (lambda io, function: Recovery(still_valid=function), lambda: True, r"f\(data\)"),
+    (lambda io, function: Recovery(offered_to=function), lambda: True, r"f\(handshake\)"),
     (lambda io, function: SocketServer(error_ack=function), lambda: True, r"f\(error\)"),
 ])  # fmt: skip
 def test_registration_refuses_a_function_with_other_parameters(
