@@ -68,14 +68,13 @@ class Application:
             self.database.close()
             raise
         routes = [route for feature in self.features for route in feature.register()]
-        self.io.mount(
-            create_http_app(
-                routes,
-                cors_origins=settings.cors_origins,
-                cors_origin_pattern=settings.cors_origin_pattern,
-                lifespan=self._lifespan,
-            )
+        self.http_app = create_http_app(
+            routes,
+            cors_origins=settings.cors_origins,
+            cors_origin_pattern=settings.cors_origin_pattern,
+            lifespan=self._lifespan,
         )
+        self.io.mount(self.http_app)
 
     async def listen(self) -> int:
         """Accept connections, and return the port, which the system chooses for port 0.

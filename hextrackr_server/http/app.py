@@ -1,6 +1,7 @@
 """Creation of the ASGI application that serves all paths except those of the sockets.
 
-The features contribute the routes; this module adds `GET /health`, CORS and error responses.
+The features contribute the routes; this module adds `GET /health`, the OpenAPI document, CORS and
+error responses.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from starlette.routing import BaseRoute, Route
 from engineio_core.http.asgi_host import ClientLeftError
 from hextrackr_server import __version__
 from hextrackr_server.errors import HTTP_STATUS, STORAGE_FULL, ErrorCode, ServiceError, invalid
+from hextrackr_server.http import openapi
 from hextrackr_server.telemetry.failures import is_disk_full, log_failure
 
 logger = logging.getLogger(__name__)
@@ -50,7 +52,7 @@ def create_http_app(
             )
         )
     return Starlette(
-        routes=[Route("/health", _health, methods=["GET"]), *routes],
+        routes=[Route("/health", _health, methods=["GET"]), openapi.ROUTE, *routes],
         middleware=middleware,
         exception_handlers={
             ServiceError: _service_error,
