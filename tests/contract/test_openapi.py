@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from starlette.routing import Route
 
+from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.http.openapi import OPERATIONS, Operation, create_document
-from hextrackr_server.security.producer_tokens import IngestToken
 from tests.contract.support import HubHarness
 
 SECRET = b"p" * 32
@@ -60,7 +60,7 @@ async def test_operation_refuses_a_request_without_proof(
 
 
 async def test_ingest_reports_name_the_required_fields_of_the_document(tmp_path: Path) -> None:
-    """An empty report is refused for exactly the fields that the document requires."""
+    """An empty report is refused for fields that the document requires, and for no other."""
     reports = [each for each in OPERATIONS if "producer" in each.access and each.required]
     async with HubHarness(tmp_path, ingest_tokens=(PRODUCER,)) as hub:
         headers = {"authorization": f"Bearer {SECRET.decode()}"}
