@@ -12,7 +12,7 @@ export HOST PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup quick test lint types format coverage proxies oldest pythons conformance conformance-peers \
+.PHONY: help run setup quick test lint types format coverage proxies clients oldest pythons conformance conformance-peers \
 	mutants diagrams peers bench bench-full bench-import clean
 
 help: ## List the targets
@@ -25,10 +25,10 @@ setup: $(VENV)/.dev tests/interop/node_modules/.installed ## Install the develop
 	@scripts/check-postgres
 
 quick: lint types ## Run lint, types and the tests that need neither Node nor PostgreSQL (under a minute)
-	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not slow and not proxies" --hypothesis-profile=quick
+	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not slow and not proxies and not clients" --hypothesis-profile=quick
 
 test: setup peers lint types ## Run lint, types and all tests; with COVERAGE=1, fail below the coverage limits
-	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies"
+	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies and not clients"
 
 coverage: ## Run `make test COVERAGE=1`
 	@$(MAKE) test COVERAGE=1
@@ -49,6 +49,10 @@ format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 proxies: setup ## Run the official client against a hub behind nginx, HAProxy, Apache and Caddy (two minutes)
 	@scripts/check-proxies
 	$(BIN)/python -m pytest tests/proxies
+
+clients: setup ## Build clients in Java, Rust and Go, and run them against a hub (two minutes)
+	@scripts/check-clients
+	$(BIN)/python -m pytest tests/clients
 
 oldest: $(VENV)/.dev ## Run the tests of core and hub with the oldest allowed dependencies
 	@PYTHON=$(abspath $(BIN)/python) scripts/test-oldest
@@ -82,7 +86,7 @@ bench-import: setup ## Measure the latency of clients during an import of ROWS r
 
 clean: ## Remove virtual environments, Node packages and caches
 	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules
-	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf build/clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 
 # pip 25.1 is the first version with --group.
 $(VENV)/.installed: pyproject.toml

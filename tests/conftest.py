@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 #: Tests that start Node: folders, and files outside of them.
 NODE = (
     "benchmarks/test_servers.py",
+    "clients",
     "contract/test_front_end_wrapper.py",
     "hextrackr_server/http/test_express_shim.py",
     "interop/test_backpressure.py",
@@ -49,7 +50,9 @@ SLOW = (
 )
 #: Tests that `make proxies` runs.
 PROXIES = ("proxies",)
-MARKED = {"node": NODE, "postgres": POSTGRES, "proxies": PROXIES, "slow": SLOW}
+#: Tests that `make clients` runs.
+CLIENTS = ("clients",)
+MARKED = {"clients": CLIENTS, "node": NODE, "postgres": POSTGRES, "proxies": PROXIES, "slow": SLOW}
 
 # A deadline for one example fails on a busy machine; pytest-timeout ends a test that hangs.
 settings.register_profile("default", deadline=None, print_blob=True)
