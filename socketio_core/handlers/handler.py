@@ -107,6 +107,33 @@ class Handler:
         return PayloadValidationError(f"{path}: {message}", [{"path": path, "message": message}])
 
 
+class FittingHandler(Handler):
+    """A handler of the server's own events whose parameters are unknown, as mypyc's coroutines.
+
+    It receives as many of the arguments as it takes. A call with too many raises TypeError before
+    the function runs, which a traceback without a frame of the function shows.
+    """
+
+    __slots__ = ()
+
+    def call(self, socket: Any, data: list[Any]) -> Any:
+        """Call the function with all arguments, or with as many of the first ones as it takes."""
+        args = [socket, *data[1:]] if self.takes_socket else data[1:]
+        while True:
+            try:
+                return self.function(*args)
+            except TypeError as error:
+                has_run = error.__traceback__ is None or error.__traceback__.tb_next is not None
+                if has_run or len(args) <= self.takes_socket:
+                    raise
+            args.pop()
+
+
+def has_known_parameters(function: Callable[..., Any]) -> bool:
+    """Return whether the signature of a function can be read."""
+    return read_signature(function) is not None
+
+
 class _Signature(NamedTuple):
     """The parameters of a handler, without the socket."""
 

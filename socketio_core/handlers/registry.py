@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, overload
 from engineio_core.callbacks import describe_function
 from socketio_core.codec.packet import RESERVED_EVENTS
 from socketio_core.handlers.event_table import EventTable
-from socketio_core.handlers.handler import Handler
+from socketio_core.handlers.handler import FittingHandler, Handler, has_known_parameters
 from socketio_core.misuse import check_callback
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -84,6 +84,8 @@ class Registry:
         """Register a handler. Raises TypeError for a function that cannot be called like one."""
         table, name = self.check(event)
         handler = Handler(function, takes_socket=self.takes_socket)
+        if table is self.lifecycle and not has_known_parameters(function):
+            handler = FittingHandler(function, takes_socket=self.takes_socket)
         if table is self.lifecycle and handler.least > (most := _LIFECYCLE_ARGUMENTS[name]):
             given = (["the socket"] if self.takes_socket else []) + (
                 ["the reason", "the description"] if most else []

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from socketio_core import SocketServer
-from socketio_core.testing import TestServer
+from socketio_core.testing import TestServer, settle
 
 pytestmark = pytest.mark.interop
 
@@ -28,6 +28,22 @@ async def coroutine(socket: Any, name: str) -> str:
 async def suspending(socket: Any, name: str) -> str:
     await asyncio.sleep(0)
     return "hello " + name
+
+left: list[list[str]] = []
+
+async def leave(socket: Any) -> None:
+    left.append(["leave"])
+
+async def leave_for_a_reason(socket: Any, reason: str) -> None:
+    left.append(["leave_for_a_reason", reason])
+
+async def leave_with_details(socket: Any, reason: str, description: str) -> None:
+    await asyncio.sleep(0)
+    left.append(["leave_with_details", reason, description])
+
+async def leave_with_an_error(socket: Any, reason: str) -> None:
+    left.append(["leave_with_an_error"])
+    raise TypeError("a fault of the handler")
 
 class Chat:
     async def method(self, socket: Any, name: str) -> str:
@@ -79,3 +95,22 @@ async def test_handlers_compiled_by_mypyc_answer(compiled: ModuleType) -> None:
         client = await server.connect()
         answers = {name: await client.emit_with_ack(name, "Ada") for name in handlers}
     assert answers == dict.fromkeys(handlers, "hello Ada")
+
+
+@pytest.mark.parametrize("event", ["disconnecting", "disconnect"])
+async def test_disconnect_handlers_compiled_by_mypyc_receive_the_arguments_that_they_take(
+    compiled: ModuleType, event: str
+) -> None:
+    compiled.left.clear()
+    io = SocketServer()
+    for name in ("leave", "leave_for_a_reason", "leave_with_details", "leave_with_an_error"):
+        io.on(event, getattr(compiled, name))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.disconnect()
+        await settle()
+    reason = "client namespace disconnect"
+    assert sorted(compiled.left) == [
+        ["leave"], ["leave_for_a_reason", reason], ["leave_with_an_error"],
+        ["leave_with_details", reason, ""],
+    ]  # fmt: skip
