@@ -112,6 +112,7 @@ class ConnectAttempt:
         return recovery is not None and recovery.skip_middlewares
 
     def _create_socket(self, namespace: Namespace) -> None:
+        recovery = self._directory.options.recovery
         restored = self._restored = self._restore(namespace)
         handshake = Handshake(self._connection.session.request, self._auth)
         socket_id = restored.saved.socket_id if restored is not None else generate_id()
@@ -122,7 +123,7 @@ class ConnectAttempt:
             socket.recovered = True
             socket.data = restored.saved.data
             socket.join(restored.saved.rooms)
-        elif is_offered(self._directory.options.recovery, handshake):
+        elif recovery is not None and is_offered(recovery, handshake):
             socket.pid = generate_id()
             socket._offset = namespace.adapter.current_offset()
 

@@ -165,10 +165,8 @@ class RecoveryLog:
         return number if number <= self._last else None
 
 
-def is_offered(rules: Recovery | None, handshake: Handshake) -> bool:
+def is_offered(rules: Recovery, handshake: Handshake) -> bool:
     """Return whether a client gets recovery; no if `offered_to` cannot decide."""
-    if rules is None:
-        return False
     return rules.offered_to is None or _decide("offered_to", rules.offered_to, handshake)
 
 
