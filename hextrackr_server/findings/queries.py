@@ -61,7 +61,7 @@ class QueryService:
     def __init__(
         self,
         store: QueryStore,
-        import_status: Callable[[int, Principal], Awaitable[dict[str, Any]]],
+        import_status: Callable[[Any, Principal], Awaitable[dict[str, Any]]],
         editing: EditingSessions,
         executor: QueryExecutor,
     ) -> None:
@@ -81,7 +81,7 @@ class QueryService:
         request = _parse(payload)
         match request.resource:
             case "import":
-                return {"data": await self._import_status(_id(request), principal)}
+                return {"data": await self._import(request.id, principal)}
             case "vulnerability":
                 find, user = self._store.vulnerability, principal.user_id
                 found = await self._executor.run(user, find, _id(request))
@@ -93,6 +93,15 @@ class QueryService:
                 return {"data": page.rows, "pagination": _pagination(request, page.total)}
             case _:
                 return await self._page(request, principal)
+
+    async def _import(self, import_id: int | str | None, principal: Principal) -> dict[str, Any]:
+        try:
+            return await self._import_status(import_id, principal)
+        except ServiceError as refusal:
+            if refusal.code is not ErrorCode.VALIDATION_ERROR:
+                raise
+            problem = ("id", "must be the number or text of an import")
+            raise invalid("Invalid request", [problem]) from refusal
 
     async def _page(self, request: _Request, principal: Principal) -> dict[str, Any]:
         page_request = PageRequest(

@@ -71,8 +71,8 @@ class _FrontEnd:
         except (msgspec.MsgspecError, RecursionError) as error:
             problem = ("sessionId", "must be the session ID of an import")
             raise invalid("Invalid cancel request", [problem]) from error
-        import_id = await self._imports.view.import_of_session(cancel.session_id, principal)
-        return JSONResponse(await self._imports.cancel(import_id, principal))
+        number = await self._imports.view.number_of_session(cancel.session_id, principal)
+        return JSONResponse(await self._imports.cancel(number, principal))
 
     async def progress(self, request: Request) -> Response:
         principal = await self._principal(request)

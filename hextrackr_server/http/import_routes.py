@@ -4,6 +4,8 @@ POST /api/imports                import a file: a form's csvFile or file, or the
 POST /api/imports/upload         store a file until `start-import` names its uploadId
 GET  /api/imports/{id}           return the status of an import
 POST /api/imports/{id}/cancel    cancel an import
+
+{id} is the number of an import or its session ID, for example a UUID.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from hextrackr_server.http.converters import NUMBER
+from hextrackr_server.http.converters import IMPORT_ID
 from hextrackr_server.http.uploads import UploadReceiver, import_options
 from hextrackr_server.imports.service import ImportService
 from hextrackr_server.imports.uploads import UploadStore
@@ -25,12 +27,12 @@ def import_routes(
 ) -> list[Route]:
     """Return the routes over their services."""
     api = _ImportApi(identity, imports, uploads)
-    number = f"/api/imports/{{import_id:{NUMBER}}}"
+    one = f"/api/imports/{{import_id:{IMPORT_ID}}}"
     return [
         Route("/api/imports", api.start, methods=["POST"]),
         Route("/api/imports/upload", api.upload, methods=["POST"]),
-        Route(number, api.status, methods=["GET"]),
-        Route(f"{number}/cancel", api.cancel, methods=["POST"]),
+        Route(one, api.status, methods=["GET"]),
+        Route(f"{one}/cancel", api.cancel, methods=["POST"]),
     ]
 
 

@@ -120,9 +120,9 @@ class Record:
         self.timer: Timer | None = None
 
     @property
-    def shown_id(self) -> int | str | None:
+    def shown_id(self) -> int | str:
         """The import ID in payloads: a number, or the text that the producer chose."""
-        return self.session_id if self.has_text_id else self.import_id
+        return self.session_id if self.has_text_id or self.import_id is None else self.import_id
 
     @property
     def is_external(self) -> bool:

@@ -257,32 +257,33 @@ class ImportService:
         """Return events with the ends of recent imports that a user started or may watch."""
         return self._tracker.late_ends(principal.user_id, is_admin=principal.is_admin)
 
-    async def status(self, import_id: int, principal: Principal) -> dict[str, Any]:
+    async def status(self, import_id: Any, principal: Principal) -> dict[str, Any]:
         """Return the state of an import to its owner or an administrator."""
         return await self.view.status(import_id, principal)
 
-    async def cancel(self, import_id: int, principal: Principal) -> dict[str, Any]:
+    async def cancel(self, import_id: Any, principal: Principal) -> dict[str, Any]:
         """Stop an import early, for its owner or an administrator.
 
         Queued and external imports end at once, a running one at its next checkpoint; its findings
         stay unchanged. Raises ServiceError CONFLICT if the import has ended or is ending.
         """
-        state = await self.view.status(import_id, principal)
+        number = await self.view.number_of(import_id, principal)
+        state = await self.view.status(number, principal)
         if state["status"] in FINAL:
             text = f"The import is already {state['status']}"
             raise ServiceError(ErrorCode.CONFLICT, text)
-        record = self._tracker.find(import_id)
-        if record is None or not (record.is_external or import_id in self._stop_reasons):
+        record = self._tracker.find(number)
+        if record is None or not (record.is_external or number in self._stop_reasons):
             raise ServiceError(ErrorCode.CONFLICT, "The import is already ending")
         if record.is_external:
             # The answer to its next report informs the producer.
-            self._tracker.cancel(import_id, _EXTERNAL_CANCELLED)
+            self._tracker.cancel(number, _EXTERNAL_CANCELLED)
         else:
-            self._stop_reasons[import_id] = ErrorCode.CANCELLED
+            self._stop_reasons[number] = ErrorCode.CANCELLED
             if record.started_at is None:
-                self._tracker.cancel(import_id, _FAILURES[ErrorCode.CANCELLED])
+                self._tracker.cancel(number, _FAILURES[ErrorCode.CANCELLED])
         status = "cancelled" if record.status in FINAL else "cancelling"
-        return {"success": True, "importId": import_id, "status": status}
+        return {"success": True, "importId": record.shown_id, "status": status}
 
     async def _create_job(
         self, upload: Upload, principal: Principal, options: ImportOptions

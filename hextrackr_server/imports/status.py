@@ -13,35 +13,36 @@ from typing import Any
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.imports.progress_record import percentage, session_state, status_for_modal
-from hextrackr_server.imports.progress_tracker import ProgressTracker, completed_metadata
+from hextrackr_server.imports.progress_tracker import Key, ProgressTracker, completed_metadata
 from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.security.principal import Principal
 
 MAXIMUM_ID = 2**63 - 1
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_DIGITS = re.compile(r"[0-9]{1,18}")
 
 
 class ImportView:
     """Read access to imports for their owners and administrators.
 
-    For other users, an import looks like one that does not exist.
+    For other users, an import looks like one that does not exist. Clients name an import by its
+    number, sent as a number or as digits, or by its session ID.
     """
 
     def __init__(self, store: ImportStore, tracker: ProgressTracker) -> None:
         self._store = store
         self._tracker = tracker
 
-    async def status(self, import_id: int, principal: Principal) -> dict[str, Any]:
-        """Return the state of an import by its ID; raise ServiceError NOT_FOUND."""
-        record = self._tracker.find(import_id)
+    async def status(self, import_id: Any, principal: Principal) -> dict[str, Any]:
+        """Return the state of an import; raise ServiceError NOT_FOUND or VALIDATION_ERROR."""
+        key = await self._key_of(import_id)
+        record = self._tracker.find(key)
         if record is not None:
             _check_owner(record.user_id, principal)
-            state = self._tracker.snapshot(import_id)
+            state = self._tracker.snapshot(key)
             assert state is not None
             return state
-        job = None
-        if import_id <= MAXIMUM_ID:
-            job = await asyncio.to_thread(self._store.job, import_id)
+        job = await self._job(key)
         if job is None:
             raise _not_found()
         _check_owner(job.user_id, principal)
@@ -82,8 +83,16 @@ class ImportView:
         state = _session_of(job)
         return state | {"status": status_for_modal(job.status)}
 
-    async def import_of_session(self, session_id: str, principal: Principal) -> int:
-        """Return the ID of a session's import; raise NOT_FOUND if the session has none."""
+    async def number_of(self, import_id: Any, principal: Principal) -> int:
+        """Return the number of an import.
+
+        Raises ServiceError NOT_FOUND for the session ID of no import, or of another user's import.
+        """
+        key = await self._key_of(import_id)
+        return key if isinstance(key, int) else await self.number_of_session(key, principal)
+
+    async def number_of_session(self, session_id: str, principal: Principal) -> int:
+        """Return the number of a session's import; raise NOT_FOUND if the session has none."""
         check_session_id(session_id)
         record = self._tracker.find(session_id)
         if record is not None and record.import_id is not None:
@@ -95,8 +104,35 @@ class ImportView:
         _check_owner(job.user_id, principal)
         return job.import_id
 
-    async def _job(self, session_id: str) -> ImportJob | None:
-        return await asyncio.to_thread(self._store.job_of_session, session_id)
+    async def _key_of(self, import_id: Any) -> Key:
+        """Return the number or the session ID that a client sent.
+
+        Digits are a number, unless they are the session ID of an import and no number of one.
+        """
+        if isinstance(import_id, str) and is_session_id(import_id):
+            if not _DIGITS.fullmatch(import_id):
+                return import_id
+            number = int(import_id)
+            if not await self._exists(number) and await self._exists(import_id):
+                return import_id
+        return parse_import_id(import_id)
+
+    async def _exists(self, key: Key) -> bool:
+        return self._tracker.find(key) is not None or await self._job(key) is not None
+
+    async def _job(self, key: Key) -> ImportJob | None:
+        if isinstance(key, str):
+            return await asyncio.to_thread(self._store.job_of_session, key)
+        return await asyncio.to_thread(self._store.job, key) if key <= MAXIMUM_ID else None
+
+
+def parse_import_id(value: Any) -> int:
+    """Return the number of an import, sent as a number or as digits."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 10**18:
+        raise invalid("Invalid importId", [("importId", "must be the number or text of an import")])
+    return value
 
 
 def check_session_id(session_id: Any) -> str:

@@ -24,7 +24,6 @@ from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.imports.inbox import ImportInbox
 from hextrackr_server.imports.inline_rows import Cell, rows_as_csv
 from hextrackr_server.imports.service import ImportOptions, ImportService, parse_mapping
-from hextrackr_server.imports.status import is_session_id
 from hextrackr_server.imports.uploads import Upload, UploadStore
 from hextrackr_server.rooms import import_room
 from hextrackr_server.security.principal import Principal
@@ -103,12 +102,6 @@ def register(
 ) -> None:
     """Handle the events of imports."""
 
-    async def number_of(import_id: Any, principal: Principal) -> int:
-        """Return the number of an import, which a client names by number or session ID."""
-        if isinstance(import_id, str) and is_session_id(import_id) and not import_id.isdecimal():
-            return await imports.view.import_of_session(import_id, principal)
-        return parse_import_id(import_id)
-
     def connected(socket: Socket) -> None:
         # A recovered client receives missed events from the recovery.
         if not socket.recovered:
@@ -130,12 +123,12 @@ def register(
     async def cancel_import(socket: Socket, import_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             principal = principal_of(socket)
-            return await imports.cancel(await number_of(import_id, principal), principal)
+            return await imports.cancel(import_id, principal)
 
     async def join(socket: Socket, import_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             principal = principal_of(socket)
-            number = await number_of(import_id, principal)
+            number = await imports.view.number_of(import_id, principal)
             await imports.status(number, principal)
             await _join(socket, import_room(number), maximum_rooms)
             # Read the status again after joining: all later changes are sent to the room.
@@ -143,7 +136,7 @@ def register(
 
     async def leave(socket: Socket, import_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
-            number = await number_of(import_id, principal_of(socket))
+            number = await imports.view.number_of(import_id, principal_of(socket))
             await socket.leave(import_room(number))
             return {"success": True}
 
@@ -169,15 +162,6 @@ def parse_start(payload: Any) -> Request:
         message = "must be present unless rows are: send one of both"
         raise invalid("Invalid import request", [("csv", message)])
     return request
-
-
-def parse_import_id(value: Any) -> int:
-    """Return the ID of an import, sent as a number or as digits."""
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 10**18:
-        raise invalid("Invalid importId", [("importId", "must be the number or text of an import")])
-    return value
 
 
 async def _upload_of(

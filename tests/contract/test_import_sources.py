@@ -23,7 +23,7 @@ from tests.contract.imports import (
 )
 from tests.contract.support import HubHarness, Response
 
-PRODUCER = IngestToken("scanner", frozenset({"progress"}), b"p" * 32)
+PRODUCER = IngestToken("scanner", frozenset({"progress", "broadcast"}), b"p" * 32)
 ACK = {"success", "importId", "sessionId", "status", "totalRecords"}
 
 
@@ -141,12 +141,25 @@ async def test_s085_path_import_error_names_the_setting_when_no_inbox_is_configu
 async def send_report(
     hub: HubHarness, path: str, body: dict[str, Any], method: str = "POST"
 ) -> dict[str, Any]:
+    """Send a report of the producer on an import, and return the response."""
+    return await send_to(hub, f"imports/{path}".rstrip("/"), body, method)
+
+
+async def send_to(
+    hub: HubHarness, path: str, body: dict[str, Any], method: str = "POST"
+) -> dict[str, Any]:
     """Send a report of the producer and return the response."""
     headers = {"authorization": f"Bearer {PRODUCER.secret.decode()}"}
-    target = f"/ingest/v1/imports/{path}".rstrip("/")
+    target = f"/ingest/v1/{path}"
     answer: Response = await hub.request(method, target, headers, body)
     assert answer.status == 202, answer.body
     return dict(answer.json())
+
+
+async def send_request(hub: HubHarness, method: str, path: str, user: str = "7") -> Response:
+    """Send a request of a user for an import."""
+    headers = {"authorization": f"Bearer {hub.token(user)}"}
+    return await hub.request(method, f"/api/imports/{path}", headers)
 
 
 async def test_s112_s113_external_import_is_announced_without_a_job(
@@ -313,3 +326,47 @@ async def test_s057_session_id_names_an_import_of_the_hub(hub: HubHarness) -> No
     assert (joined["success"], joined["status"]["importId"]) == (True, number)
     ended = await client.emit_with_ack("cancel-import", name)
     assert ended["code"] == "CONFLICT"
+
+
+async def test_s057_text_import_id_is_accepted_by_the_routes_and_queries(hub: HubHarness) -> None:
+    client, admin = await hub.client(), await hub.client("1", "admin")
+    of_hub, of_producer = "5c1d8c8a-86a5-4f6e-a6a2-6bfa7a4c7f3e", "nightly:2025-09-30_a.1"
+    number = (await run_import(client, sessionId=of_hub))["importId"]
+    await send_report(hub, "", {"importId": of_producer, "userId": "7", "totalRecords": 4})
+    for name, shown in ((of_hub, number), (str(number), number), (of_producer, of_producer)):
+        answer = await send_request(hub, "GET", name)
+        assert (answer.status, answer.json()["status"]["importId"]) == (200, shown)
+        assert (await send_request(hub, "GET", name, user="8")).status == 404
+        found = await admin.emit_with_ack("get-data", {"resource": "import", "id": name})
+        assert found["data"]["importId"] == shown
+    assert (await send_request(hub, "POST", f"{of_hub}/cancel")).status == 409
+    cancelled = await send_request(hub, "POST", f"{of_producer}/cancel")
+    assert (cancelled.status, cancelled.json()["importId"]) == (202, of_producer)
+
+
+async def test_s057_session_of_digits_is_found_unless_an_import_has_the_number(
+    hub: HubHarness,
+) -> None:
+    client = await hub.client()
+    digits = "20250930123456789012345"
+    number = (await run_import(client, sessionId=digits))["importId"]
+    other = (await run_import(client, sessionId=str(number + 100)))["importId"]
+    for name, expected in ((digits, number), (str(number + 100), other), (str(number), number)):
+        answer = await send_request(hub, "GET", name)
+        assert answer.json()["status"]["importId"] == expected
+    unknown = await send_request(hub, "GET", "9" * 100)
+    assert unknown.json()["code"] in {"NOT_FOUND", "VALIDATION_ERROR"}
+
+
+async def test_s057_producer_reaches_the_followers_of_a_text_import_id(hub: HubHarness) -> None:
+    client = await hub.client()
+    name = "0b9f6a3e-6c0c-4e0c-9d55-2d1c1c3d7f10"
+    await send_report(hub, "", {"importId": name, "userId": "7"})
+    await client.emit_with_ack("join-import-room", name)
+    body = {
+        "event": "kev-sync-update",
+        "args": [{"status": "started"}],
+        "rooms": [f"import-{name}"],
+    }
+    answer = await send_to(hub, "emit", body)
+    assert answer["delivered"] == 1

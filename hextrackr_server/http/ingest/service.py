@@ -17,9 +17,11 @@ from hextrackr_server.imports.progress_record import FIRST_EXTERNAL_IMPORT, Impo
 from hextrackr_server.imports.progress_tracker import Key, ProgressTracker
 from hextrackr_server.rooms import (
     AUTHENTICATED,
+    IMPORT_PREFIX,
     NAMESPACES,
     USER_PREFIX,
     Relay,
+    import_room,
     is_producer_room,
     progress_session_id,
 )
@@ -89,7 +91,7 @@ class IngestService:
             raise invalid("Invalid event", [("args", "must be a list of at most 8 values")])
         if event in _OPERATIONS:
             return self._emit_progress(event, body.get("rooms"), args)
-        rooms = _rooms("rooms", body.get("rooms")) or (AUTHENTICATED,)
+        rooms = self._rooms("rooms", body.get("rooms")) or (AUTHENTICATED,)
         if scope == "notify" and not all(room.startswith(USER_PREFIX) for room in rooms):
             require(producer, "broadcast")
         namespace = body.get("namespace", "/")
@@ -98,12 +100,24 @@ class IngestService:
         delivered = self._relay.relay(
             namespace,
             rooms,
-            _rooms("except", body.get("except")),
+            self._rooms("except", body.get("except")),
             event,
             args,
             volatile=body.get("volatile") is True,
         )
         return {"delivered": delivered}
+
+    def _rooms(self, path: str, value: Any) -> tuple[str, ...]:
+        """Return the named rooms; the room of a text import ID is that of the import's number."""
+        return tuple(self._room(name) for name in _rooms(path, value))
+
+    def _room(self, name: str) -> str:
+        if not name.startswith(IMPORT_PREFIX):
+            return name
+        record = self._tracker.find(name.removeprefix(IMPORT_PREFIX))
+        if record is None or record.import_id is None or not record.has_text_id:
+            return name
+        return import_room(record.import_id)
 
     def _emit_progress(self, event: str, rooms: Any, args: list[Any]) -> Body:
         """Process an event for the room of a session as a progress report of this session."""
