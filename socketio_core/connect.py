@@ -15,7 +15,7 @@ from msgspec import Struct
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.ids import generate_id
 from engineio_core.session_state import SessionState
-from socketio_core.adapters.interface import RestoredSession
+from socketio_core.adapters.interface import RestoredSession, SessionStore
 from socketio_core.adapters.recovery import is_offered
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
@@ -74,7 +74,11 @@ class ConnectAttempt:
     def start(self) -> None:
         """Start the attempt. It is refused if it takes longer than `connect_timeout`."""
         namespace = self._directory.by_name.get(self._name)
-        if namespace is not None and not namespace._handlers.middlewares:
+        if (
+            namespace is not None
+            and not namespace._handlers.middlewares
+            and (namespace.adapter.session_store is None or "pid" not in self._auth)
+        ):
             # Nothing to await: no coroutine is needed.
             try:
                 self._enter(namespace)
@@ -91,7 +95,12 @@ class ConnectAttempt:
         namespace = await self._directory.find(self._name, self._auth)
         if namespace is None:
             raise ConnectError("Invalid namespace")
-        self._enter(namespace)
+        if namespace.adapter.session_store is None:
+            self._enter(namespace)
+        else:
+            await self._enter_later(namespace, namespace.adapter.session_store)
+            if self._connection.session.state is not SessionState.OPEN:
+                return
         if self._socket is None or (self._socket.recovered and self._skips_middlewares()):
             return
         for middleware in list(namespace._handlers.middlewares):
@@ -105,6 +114,16 @@ class ConnectAttempt:
     def _enter(self, namespace: Namespace) -> None:
         self._namespace = namespace
         namespace._attempts += 1
+        if self._directory.options.recovery is not None:
+            self._restored = self._restore(namespace)
+        self._create_socket(namespace)
+
+    async def _enter_later(self, namespace: Namespace, store: SessionStore) -> None:
+        """Enter a namespace whose sessions are kept outside of this process."""
+        self._namespace = namespace
+        namespace._attempts += 1
+        if self._directory.options.recovery is not None:
+            self._restored = await self._restore_later(namespace, store)
         self._create_socket(namespace)
 
     def _skips_middlewares(self) -> bool:
@@ -112,8 +131,7 @@ class ConnectAttempt:
         return recovery is not None and recovery.skip_middlewares
 
     def _create_socket(self, namespace: Namespace) -> None:
-        recovery = self._directory.options.recovery
-        restored = self._restored = self._restore(namespace)
+        recovery, restored = self._directory.options.recovery, self._restored
         handshake = Handshake(self._connection.session.request, self._auth)
         socket_id = restored.saved.socket_id if restored is not None else generate_id()
         socket = self._socket = Socket(namespace, self._connection, socket_id, handshake)
@@ -128,28 +146,70 @@ class ConnectAttempt:
             socket._offset = namespace.adapter.current_offset()
 
     def _restore(self, namespace: Namespace) -> RestoredSession | None:
+        requested = self._requested_session()
+        if requested is None:
+            return None
+        pid, offset = requested
+        self._replace_former(namespace, pid)
+        restored = namespace.adapter.restore_session(pid, offset)
+        if restored is None or not self._has_room(restored):
+            return None
+        namespace._returning[pid] = self
+        return restored
+
+    async def _restore_later(
+        self, namespace: Namespace, store: SessionStore
+    ) -> RestoredSession | None:
+        """Restore a session from a store; a session that is not restored stays there."""
+        requested = self._requested_session()
+        if requested is None:
+            return None
+        pid, offset = requested
+        self._replace_former(namespace, pid)
+        namespace._returning[pid] = self  # a newer attempt of the same client withdraws this one
+        restored = None
+        try:
+            found = await store.find(pid, offset)
+            if (
+                found is not None
+                and namespace._returning.get(pid) is self
+                and self._has_room(found)
+            ):
+                try:
+                    restored = found if await store.claim(found) else None
+                finally:
+                    if restored is None:
+                        self._connection.release(found.size)
+        finally:
+            if restored is None and namespace._returning.get(pid) is self:
+                del namespace._returning[pid]
+        return restored
+
+    def _requested_session(self) -> tuple[str, str | None] | None:
+        """Return the id and the offset of the session that the client requests, if any."""
         pid, offset = self._auth.get("pid"), self._auth.get("offset")
-        if self._directory.options.recovery is None or not isinstance(pid, str):
+        if not isinstance(pid, str):
             return None
         if offset is not None and not isinstance(offset, str):
             return None
-        # The client may return before the server notices that its old connection is dead.
+        return pid, offset
+
+    def _replace_former(self, namespace: Namespace, pid: str) -> None:
+        """Close the former connection of a client that returns before its end was noticed."""
         former, returning = namespace._by_pid.get(pid), namespace._returning.get(pid)
         if returning is not None:
             returning.withdraw()
         elif former is not None:
             former.session.close(discard=True)
-        restored = namespace.adapter.restore_session(pid, offset)
-        if restored is None:
-            return None
-        if not self._connection.reserve(restored.size):
-            logger.warning(
-                "session %s was not recovered: its missed events (%d bytes) exceed max_outbox_size",
-                self._connection.session.sid[:6], restored.size,
-            )  # fmt: skip
-            return None
-        namespace._returning[pid] = self
-        return restored
+
+    def _has_room(self, restored: RestoredSession) -> bool:
+        if self._connection.reserve(restored.size):
+            return True
+        logger.warning(
+            "session %s was not recovered: its missed events (%d bytes) exceed max_outbox_size",
+            self._connection.session.sid[:6], restored.size,
+        )  # fmt: skip
+        return False
 
     def withdraw(self) -> None:
         """Give up while middlewares run: the client has returned over another connection."""

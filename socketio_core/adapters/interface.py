@@ -50,6 +50,19 @@ class RestoredSession(NamedTuple):
         return sum(len(packet.payload) for packets in self.missed for packet in packets)
 
 
+class SessionStore(Protocol):
+    """The sessions of absent clients, kept outside of this process."""
+
+    async def find(self, pid: str, offset: str | None) -> RestoredSession | None:
+        """Return a saved session without removing it; None if it is unknown or incomplete.
+
+        It waits for a limited time; if the store does not answer, it returns None.
+        """
+
+    async def claim(self, restored: RestoredSession) -> bool:
+        """Remove a session from the store; return False if another server removed it first."""
+
+
 class Recipient(Protocol):
     """The part of a socket that an adapter uses."""
 
@@ -97,6 +110,10 @@ class Adapter(Protocol):
 
     keeps_events: bool
     """Whether events are kept for recovery: if so, events for one socket use `send_direct`."""
+
+    @property
+    def session_store(self) -> SessionStore | None:
+        """The store that restores sessions; None: `restore_session` does, without waiting."""
 
     def add(self, recipient: Recipient, rooms: Iterable[str]) -> Awaitable[None]:
         """Add a socket to rooms; it may be in some of them already."""

@@ -42,6 +42,8 @@ class MemoryAdapter:
     __slots__ = ("_encode", "_encode_with_ack", "_listeners", "_log", "_members", "_rooms",
                  "keeps_events")  # fmt: skip
 
+    session_store: None = None
+
     def __init__(
         self, encode: Encode, encode_with_ack: EncodeWithAck, log: RecoveryLog | None = None
     ) -> None:
