@@ -12,13 +12,15 @@ from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.frontend_routes import front_end_routes
 from hextrackr_server.http.import_routes import import_routes
 from hextrackr_server.imports.inbox import ImportInbox
+from hextrackr_server.imports.journal import ImportJournal, JournalStore
 from hextrackr_server.imports.pipeline import Importer
-from hextrackr_server.imports.progress_tracker import ProgressTracker
+from hextrackr_server.imports.progress_tracker import KEEP_SECONDS, ProgressTracker
 from hextrackr_server.imports.service import ImportService
 from hextrackr_server.imports.store import ImportStore
 from hextrackr_server.imports.uploads import UploadStore
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.sockets import imports, progress
+from hextrackr_server.storage.background_writer import BackgroundWriter
 
 #: A running import stops within this time, unless it is writing its result.
 INTERRUPT_SECONDS = 2.0
@@ -32,6 +34,11 @@ class ImportsFeature(Feature):
         settings, services = context.settings, context.services
         self._inbox = ImportInbox(settings.import_inbox)
         services.tracker = ProgressTracker(context.rooms, context.clock)
+        self._journal_writer = BackgroundWriter("hextrackr-journal")
+        self._journal_store = JournalStore(context.database)
+        self._journal = ImportJournal(self._journal_store, self._journal_writer.soon, context.clock)
+        services.tracker.on_change = self._journal.note
+        services.tracker.on_forget = self._journal.forget
         services.uploads = UploadStore(
             settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
         )
@@ -59,6 +66,9 @@ class ImportsFeature(Feature):
 
     async def start(self) -> None:
         """Settle imports that an earlier server did not finish, and start the worker."""
+        since = self.context.clock.epoch_ms() - round(KEEP_SECONDS * 1000)
+        states = await self._journal_writer.run(self._journal_store.load, since)
+        self.context.services.tracker.resume(map(self._journal.restore, states))
         await self.context.services.imports.start()
 
     async def drain(self, seconds: float) -> None:
@@ -69,7 +79,9 @@ class ImportsFeature(Feature):
         """Stop the worker and the tracker, and delete uploads."""
         services = self.context.services
         await services.imports.stop()
+        self._journal.flush()
         services.tracker.close()
+        await self._journal_writer.close()
         services.uploads.close()
 
     def _admit(self, principal: Principal) -> None:

@@ -65,6 +65,7 @@ class Record:
         "finished_at",
         "has_text_id",
         "import_id",
+        "interrupted",
         "message",
         "metadata",
         "overall",
@@ -113,6 +114,8 @@ class Record:
         self.started_at: float | None = None
         self.finished_at: float | None = None
         self.touched_at = 0.0
+        # whether the server restarted and no report of the producer has arrived since then
+        self.interrupted = False
         # progress sent to clients
         self.emitted_at = float("-inf")
         self.step: tuple[ImportStatus, int] | None = None
@@ -128,6 +131,11 @@ class Record:
     def is_external(self) -> bool:
         """Whether a producer runs the import and reports its progress to this server."""
         return self.import_id is not None and self.import_id >= FIRST_EXTERNAL_IMPORT
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether a producer reports the progress, of an external import or of a session."""
+        return self.import_id is None or self.is_external
 
     @property
     def rooms(self) -> tuple[str, ...]:
@@ -152,6 +160,14 @@ class Record:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    def resume(self) -> None:
+        """Continue an import that a restart interrupted."""
+        self.interrupted = False
+        if self.status in FINAL:
+            self.status = ImportStatus.PROCESSING
+            self.finished_at = self.result = self.step = None
+            self.metadata.pop("success", None)
 
     # -- the guide's contract
 
@@ -184,6 +200,16 @@ class Record:
             "message": self.message,
             "seq": self.sequence,
         }
+
+    def import_progress(self, now: float, epoch_ms: int) -> dict[str, Any]:
+        """Return the payload of `import-progress`.
+
+        The guide documents this event both flat and nested; clients of both read this payload.
+        """
+        state = self.state(now, epoch_ms)
+        nested = ("processed", "total", "percentage", "status", "timestamp")
+        state["progress"] = {name: state[name] for name in nested}
+        return state
 
     def ended(self, now: float, epoch_ms: int) -> dict[str, Any]:
         """Return the part of the final event that does not depend on the result."""

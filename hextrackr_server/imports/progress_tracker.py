@@ -18,10 +18,11 @@ the Rooms protocol.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hextrackr_server.clock import Clock, Timer
+from hextrackr_server.errors import ErrorCode
 from hextrackr_server.imports.progress_record import (
     FINAL,
     FIRST_EXTERNAL_IMPORT,
@@ -39,6 +40,8 @@ KEEP_SECONDS = 3600.0
 KEEP_AT_LEAST_SECONDS = 60.0
 MAXIMUM_ENDED = 500
 STALLED_SECONDS = 600.0
+#: Time after the start of the server within which the producer of an unfinished import must report.
+RESUME_SECONDS = 60.0
 #: Time during which clients that connect receive the end of an import, and the number of ends.
 LATE_SECONDS = 900.0
 MAXIMUM_LATE = 20
@@ -48,6 +51,11 @@ _STEPS = {
     ImportStatus.STAGING: 2,
     ImportStatus.PROCESSING: 3,
     ImportStatus.FINALIZING: 3,
+}
+
+_INTERRUPTED = {
+    "code": str(ErrorCode.INTERRUPTED),
+    "message": "The server restarted, and the producer of the import has not reported since then",
 }
 
 #: An import ID or a session ID; both identify a record.
@@ -64,7 +72,11 @@ class ProgressTracker:
         self._clock = clock
         self._records: dict[Key, Record] = {}
         self._watch: Timer | None = None
+        self._resumed: Timer | None = None
         self.on_stalled = on_stalled
+        #: Called with each record that begins, progresses or ends, and with each removed record.
+        self.on_change: Callable[[Record], None] = lambda _: None
+        self.on_forget: Callable[[Record], None] = lambda _: None
 
     def __len__(self) -> int:
         return len(self._all())
@@ -154,6 +166,20 @@ class ProgressTracker:
         record.finished_at = self._clock.monotonic() - age_ms / 1000
         record.started_at = record.finished_at - elapsed_ms / 1000
 
+    def resume(self, records: Iterable[Record]) -> None:
+        """Track imports of producers that an earlier server tracked, without an event.
+
+        An unfinished import continues with the next report of its producer. Without a report within
+        RESUME_SECONDS it fails as interrupted; a later report continues it even then.
+        """
+        for record in records:
+            code = (record.result or {}).get("code")
+            record.interrupted = record.status not in FINAL or code == ErrorCode.INTERRUPTED
+            if record.status not in FINAL:
+                record.message = "The server restarted and waits for the producer of the import"
+            self._follow(record, record.metadata)
+        self._resumed = self._clock.call_later(RESUME_SECONDS, self._end_interrupted)
+
     def start(self, key: Key) -> None:
         """Mark an import as started and send `import-started`."""
         record = self._running(key)
@@ -162,6 +188,7 @@ class ProgressTracker:
         record.started_at = record.touched_at = self._clock.monotonic()
         record.status = ImportStatus.STARTING
         record.message = "Starting"
+        self.on_change(record)
         if record.import_id is not None:
             payload = record.started(self._clock.epoch_ms())
             self._rooms.emit(record.user_room, "import-started", payload)
@@ -191,6 +218,7 @@ class ProgressTracker:
             record.metadata |= {"currentStep": _STEPS.get(status, 0), "rowCount": total}
             record.metadata |= {"processedRows": record.processed}
         record.metadata |= metadata or {}
+        self.on_change(record)
         self._emit_throttled(record)
 
     def complete(self, key: Key, result: Mapping[str, Any]) -> None:
@@ -265,15 +293,19 @@ class ProgressTracker:
         """Return the final events of recent imports, for a client that may have missed them.
 
         A user receives the ends of the own imports, an administrator of all imports: the newest
-        20 of the last 15 minutes, the oldest first. The payloads contain `late: true`.
+        20 of the last 15 minutes, the oldest first. The payloads contain `late: true`. Imports that
+        a restart interrupted, and that may continue, follow with `interrupted: true`.
         """
         now, epoch_ms = self._clock.monotonic(), self._clock.epoch_ms()
-        ended = [
+        visible = [
             record
             for record in self._all()
-            if record.finished_at is not None
-            and record.finished_at > now - LATE_SECONDS
-            and (record.user_id == user_id or (is_admin and record.user_id is not None))
+            if record.user_id == user_id or (is_admin and record.user_id is not None)
+        ]
+        ended = [
+            record
+            for record in visible
+            if record.finished_at is not None and record.finished_at > now - LATE_SECONDS
         ]
         ended.sort(key=lambda record: record.finished_at or 0.0)
         events: list[tuple[str, dict[str, Any]]] = []
@@ -285,6 +317,12 @@ class ProgressTracker:
                 payload = record.ended(now, epoch_ms) | (record.result or {}) | {"late": True}
                 events.append((name, payload))
             events.append(("progress-status", record.progress_status() | {"late": True}))
+        waiting = [each for each in visible if each.interrupted and each.status not in FINAL]
+        for record in waiting[-MAXIMUM_LATE:]:
+            more = {"late": True, "interrupted": True}
+            if record.import_id is not None:
+                events.append(("import-progress", record.import_progress(now, epoch_ms) | more))
+            events.append(("progress-status", record.progress_status() | more))
         return events
 
     def snapshot(self, key: Key) -> dict[str, Any] | None:
@@ -315,6 +353,12 @@ class ProgressTracker:
                 self.fail(key, {"code": "STALLED", "message": message})
                 self.on_stalled(key)
 
+    def _end_interrupted(self) -> None:
+        for record in self._all():
+            if record.interrupted and record.status not in FINAL:
+                self.fail(record.session_id, _INTERRUPTED)
+                record.interrupted = True
+
     def sweep(self) -> None:
         """Remove imports that ended over an hour ago, and the oldest ones over the maximum."""
         now = self._clock.monotonic()
@@ -327,8 +371,9 @@ class ProgressTracker:
 
     def close(self) -> None:
         """Remove all records and cancel all timers."""
-        if self._watch is not None:
-            self._watch.cancel()
+        for timer in (self._watch, self._resumed):
+            if timer is not None:
+                timer.cancel()
         for record in self._all():
             record.cancel_timer()
         self._records.clear()
@@ -355,10 +400,7 @@ class ProgressTracker:
         record.sequence += 1
         record.emitted_at = now
         if record.import_id is not None:
-            state = record.state(now, epoch_ms)
-            # The guide documents this event both flat and nested; clients of both read this one.
-            nested = ("processed", "total", "percentage", "status", "timestamp")
-            state["progress"] = {name: state[name] for name in nested}
+            state = record.import_progress(now, epoch_ms)
             step = (record.status, record.overall // COARSE_STEP)
             # One emission to both rooms: a socket in both receives one event.
             rooms = record.rooms if step != record.step else (import_room(record.import_id),)
@@ -413,16 +455,25 @@ class ProgressTracker:
         del self._records[record.session_id]
         if record.import_id is not None:
             del self._records[record.import_id]
+        self.on_forget(record)
 
     def _running(self, key: Key) -> Record | None:
-        """Return the record of an unfinished import, or None; ended imports do not change."""
+        """Return the record of an unfinished import, or None.
+
+        Ended imports do not change, unless a restart interrupted them.
+        """
         record = self._records.get(key)
-        return None if record is None or record.status in FINAL else record
+        if record is None:
+            return None
+        if record.interrupted:
+            record.resume()
+        return None if record.status in FINAL else record
 
     def _end(self, record: Record, result: dict[str, Any]) -> None:
         record.finished_at = self._clock.monotonic()
         record.result = result
         record.sequence += 1
+        self.on_change(record)
 
 
 def completed_metadata(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ T = TypeVar("T")
 class BackgroundWriter:
     """Executor of one call at a time, in order; used on the thread of the event loop."""
 
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="hextrackr-writer")
+    def __init__(self, name: str = "hextrackr-writer") -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         # Each counter is changed by one thread only.
         self._submitted = self._done = 0
 

@@ -63,10 +63,16 @@ def add_sources(connection: Connection) -> None:
     schema.metadata.create_all(connection, tables=tables)
 
 
+def add_external_imports(connection: Connection) -> None:
+    """Add the progress of imports that producers run (version 6)."""
+    schema.external_imports.create(connection, checkfirst=True)
+
+
 #: Migration n upgrades from version n + 1 to n + 2; a new database has the newest version.
 MIGRATIONS: tuple[Migration, ...] = (
     add_history_and_kev,
     add_maintenance_and_notifications,
     add_rejections,
     add_sources,
+    add_external_imports,
 )

@@ -2,6 +2,7 @@
 
 meta                          the version of this schema
 import_jobs                   one row per import, never deleted
+external_imports              the progress of the imports that producers run
 vulnerability_staging         the findings of the running import
 import_rejections             values of rejected rows, whose findings stay unchanged
 vulnerabilities_current       all findings with their lifecycle: active, resolved, reopened
@@ -70,6 +71,15 @@ import_jobs = Table(
     Column("result", Text),
     # Without AUTOINCREMENT, SQLite assigns the ID of a deleted last row again.
     sqlite_autoincrement=True,
+)
+
+external_imports = Table(
+    "external_imports",
+    metadata,
+    Column("session_id", String(128), primary_key=True),
+    Column("finished_at", BigInteger),
+    # JSON
+    Column("state", Text, nullable=False),
 )
 
 

@@ -13,7 +13,12 @@ from typing import Any
 from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.http.ingest.fitting import fit_metadata, fit_summary, size_of
-from hextrackr_server.imports.progress_record import FIRST_EXTERNAL_IMPORT, ImportStatus, Record
+from hextrackr_server.imports.progress_record import (
+    FINAL,
+    FIRST_EXTERNAL_IMPORT,
+    ImportStatus,
+    Record,
+)
 from hextrackr_server.imports.progress_tracker import Key, ProgressTracker
 from hextrackr_server.rooms import (
     AUTHENTICATED,
@@ -154,7 +159,9 @@ class IngestService:
         if operation in _ENDS:
             kept = {} if known is None else known.metadata
             metadata = fit_metadata(metadata, kept, MAXIMUM_METADATA)
-        if known is None or (operation == "create" and known.finished_at is not None):
+        if operation == "create" and known is not None and known.interrupted:
+            self._tracker.update(session_id, *self._place(session_id), "", metadata)
+        elif known is None or (operation == "create" and known.finished_at is not None):
             owner = body.get("ownerUserId")
             self._open(session_id, None if owner is None else _user("ownerUserId", owner), metadata)
         elif operation not in _ENDS:
@@ -197,7 +204,9 @@ class IngestService:
         """Return the current state of a session, for a report with metadata only."""
         record = self._tracker.find(session_id)
         assert record is not None
-        return record.status, record.processed, record.total, record.overall
+        # An import that failed as interrupted continues.
+        status = ImportStatus.PROCESSING if record.status in FINAL else record.status
+        return status, record.processed, record.total, record.overall
 
     def _open(self, session_id: str, owner: str | None, metadata: Body) -> None:
         _check_size("metadata", metadata, MAXIMUM_METADATA)
@@ -262,6 +271,11 @@ class IngestService:
                 "Invalid sessionId", [("sessionId", "must be 1 to 128 letters, digits, . _ : -")]
             )
         total = _optional_whole("totalRecords", body.get("totalRecords"))
+        known = self._tracker.find(session_id)
+        if known is not None and known.interrupted and known.user_id == user and known.is_external:
+            # The producer repeats its first report after a restart of this server.
+            self._tracker.update(session_id, *self._place(session_id), "Starting")
+            return {"importId": known.shown_id, "sessionId": session_id}
         self._refuse_too_many()
         try:
             self._tracker.queue(
