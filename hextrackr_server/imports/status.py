@@ -115,7 +115,11 @@ class ImportView:
             number = int(import_id)
             if not await self._exists(number) and await self._exists(import_id):
                 return import_id
-        return parse_import_id(import_id)
+            return number
+        if not isinstance(import_id, int) or isinstance(import_id, bool) or import_id <= 0:
+            problem = ("importId", "must be the number or text of an import")
+            raise invalid("Invalid importId", [problem])
+        return import_id
 
     async def _exists(self, key: Key) -> bool:
         return self._tracker.find(key) is not None or await self._job(key) is not None
@@ -124,15 +128,6 @@ class ImportView:
         if isinstance(key, str):
             return await asyncio.to_thread(self._store.job_of_session, key)
         return await asyncio.to_thread(self._store.job, key) if key <= MAXIMUM_ID else None
-
-
-def parse_import_id(value: Any) -> int:
-    """Return the number of an import, sent as a number or as digits."""
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 10**18:
-        raise invalid("Invalid importId", [("importId", "must be the number or text of an import")])
-    return value
 
 
 def check_session_id(session_id: Any) -> str:

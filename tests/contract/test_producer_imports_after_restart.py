@@ -51,7 +51,7 @@ async def leave_unfinished(directory: Path) -> None:
 
 
 def interrupted(client: TestClient) -> list[tuple[str, Any]]:
-    """Return event and ID of each interrupted import that a client was told of."""
+    """Return event and ID of each interrupted import in the late events of a client."""
     found = []
     for name, key in (("import-progress", "importId"), ("progress-status", "sessionId")):
         for payload, *_ in client.events(name):
