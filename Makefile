@@ -1,10 +1,10 @@
-# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS.
+# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS, FULL.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8080
-ROWS ?= 20000
+ROWS ?= 100000
 # Arguments of pytest. A test file runs in one process, because its tests share clients and servers.
 PARALLEL := -n auto --dist loadfile
 export HOST PORT
@@ -81,8 +81,8 @@ bench: peers ## Compare this server with its peers
 bench-full: peers ## Run every benchmark, with more rounds
 	$(BIN)/python -m benchmarks --full
 
-bench-import: setup ## Measure the latency of clients during an import of ROWS rows
-	$(BIN)/python -m benchmarks.import_latency --rows $(ROWS)
+bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
+	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --readme)
 
 clean: ## Remove virtual environments, Node packages and caches
 	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules

@@ -88,16 +88,16 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
     return "\n".join(lines)
 
 
-def rewrite_readme(readme: Path, table: str) -> bool:
+def rewrite_readme(readme: Path, table: str, begin: str = BEGIN, end: str = END) -> bool:
     """Replace the text between the markers; return False if a marker is missing."""
     if not readme.exists():
         return False
     text = readme.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
+    before, found, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found and found_end):
         return False
-    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    readme.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
     return True
 
 

@@ -1,0 +1,1 @@
+"""Measurements of imports and of queries over imported findings, each with its goal."""

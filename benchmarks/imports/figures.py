@@ -1,0 +1,112 @@
+"""Figures with their goals, and their forms: lines, the table of the README, JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import rewrite_readme
+
+BEGIN, END = "<!-- bench-import:begin -->", "<!-- bench-import:end -->"
+HEADS = ("figure", "measured", "compared with", "ratio", "goal", "")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the benchmark: at most `goal`, or at most `goal` times the base.
+
+    `measured` is None if the figure was not measured, for the reason `missing`.
+    """
+
+    name: str
+    goal: float
+    unit: str
+    measured: float | None = None
+    base: float | None = None
+    base_name: str = ""
+    missing: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The measured value divided by the base, or None without a base."""
+        if self.measured is None or not self.base:
+            return None
+        return self.measured / self.base
+
+    @property
+    def result(self) -> str:
+        """Whether the goal is reached: "reached", "not reached" or "not measured"."""
+        value = self.ratio if self.base_name else self.measured
+        if value is None:
+            return "not measured"
+        return "reached" if value <= self.goal else "not reached"
+
+    def cells(self) -> tuple[str, ...]:
+        """Return a cell for each of HEADS."""
+        ratio, goal = self.ratio, _number(self.goal)
+        return (
+            self.name,
+            "-" if self.measured is None else f"{_number(self.measured)} {self.unit}",
+            f"{self.base_name}: {_number(self.base)} {self.unit}" if self.base else "-",
+            "-" if ratio is None else f"{ratio:.2f}",
+            f"{goal} times" if self.base_name else f"{goal} {self.unit}",
+            self.result + (f" ({self.missing})" if self.missing else ""),
+        )
+
+
+@dataclass
+class Report:
+    """The outcome of a part: its figures, and lines with details for the terminal."""
+
+    figures: list[Figure] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def format_lines(figures: list[Figure]) -> str:
+    """Return the figures as lines in columns."""
+    rows = [HEADS, *(figure.cells() for figure in figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def format_table(figures: list[Figure], machine: dict[str, str], rows: int) -> str:
+    """Return the table of the README, in Markdown."""
+    cells = (HEADS, ("---",) * len(HEADS), *(figure.cells() for figure in figures))
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    lines += [
+        "",
+        f"An import of {rows:,} rows, and queries over its findings. CPU time is that of the hub "
+        "and its child processes (user and system). Floor: `csv.reader` and bulk upserts of the "
+        "same findings into one table with six indexes, without validation and statistics. "
+        f"Measured by `make bench-import FULL=1` on {machine['cores']} cores ({machine['cpu']}), "
+        f"Linux {machine['kernel']}, Python {machine['python']}, SQLite {machine['sqlite']}; "
+        f"commit {machine['commit']}.",
+    ]
+    return "\n".join(lines)
+
+
+def write_results(
+    path: Path, figures: list[Figure], details: list[str], machine: dict[str, str], rows: int
+) -> None:
+    """Write the figures and the details as JSON."""
+    record: dict[str, Any] = {
+        "machine": machine,
+        "rows": rows,
+        "figures": [asdict(each) | {"result": each.result} for each in figures],
+        "details": details,
+    }
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def write_readme(path: Path, table: str) -> None:
+    """Replace the table between the markers of this benchmark."""
+    rewrite_readme(path, table, BEGIN, END)

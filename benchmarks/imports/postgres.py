@@ -1,0 +1,128 @@
+"""CPU time and wall time of an import into PostgreSQL, against a bare COPY and merge."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.imports.cpu import run_floor
+from benchmarks.imports.figures import Figure, Report
+from benchmarks.imports.hub import Hub, HubError
+from benchmarks.imports.processes import tree_cpu_seconds, wait_until_idle
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
+_GOAL = 1.6
+_CPU, _WALL, _BASE = "PostgreSQL, CPU time", "PostgreSQL, wall time", "COPY and merge"
+
+
+class Cluster(NamedTuple):
+    """A running PostgreSQL server: the URL of its database, and its process ID."""
+
+    url: str
+    pid: int
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a PostgreSQL program; Debian does not install them on PATH."""
+    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
+    return str(versions[0]) if versions else shutil.which(name)
+
+
+def missing_reason() -> str:
+    """Return why PostgreSQL cannot be measured, or an empty string."""
+    if find_program("initdb") is None:
+        return "PostgreSQL is not installed"
+    if find_spec("psycopg") is None:
+        return "the driver psycopg is not installed"
+    return ""
+
+
+def _identity() -> dict[str, Any]:
+    """Return the identity to run PostgreSQL with, because it refuses to run as root."""
+    if os.getuid() != 0:
+        return {}
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    user = known.get("postgres") or known["nobody"]
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Start a PostgreSQL server with its default settings, on a socket in a temporary directory."""
+    directory, identity = Path(tempfile.mkdtemp(prefix="hextrackr-pg-")), _identity()
+    if identity:
+        os.chown(directory, identity["user"], identity["group"])
+    initdb, postgres = find_program("initdb"), find_program("postgres")
+    assert initdb is not None
+    assert postgres is not None
+    data = directory / "data"
+    try:
+        subprocess.run(
+            [initdb, "-D", str(data), "-U", "hextrackr", "-A", "trust", "-E", "UTF8",
+             "--locale=C"],
+            capture_output=True, check=True, cwd=directory, timeout=_START_SECONDS, **identity,
+        )  # fmt: skip
+        with (directory / "log").open("wb") as log:
+            server = subprocess.Popen(
+                [postgres, "-D", str(data), "-k", str(directory), "-c", "listen_addresses="],
+                stdout=log, stderr=log, cwd=directory, **identity,
+            )  # fmt: skip
+        try:
+            _wait(server, directory)
+            yield Cluster(f"postgresql://hextrackr@/postgres?host={directory}", server.pid)
+        finally:
+            server.terminate()
+            server.wait(_STOP_SECONDS)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _wait(server: subprocess.Popen[bytes], directory: Path) -> None:
+    is_ready = find_program("pg_isready")
+    assert is_ready is not None
+    end = time.monotonic() + _START_SECONDS
+    while subprocess.run([is_ready, "-q", "-h", str(directory)], check=False).returncode:
+        if server.poll() is not None or time.monotonic() > end:
+            raise HubError(f"PostgreSQL does not start: {(directory / 'log').read_text()[-2000:]}")
+        time.sleep(0.05)
+
+
+def measure_postgres(file: Path, directory: Path) -> Report:
+    """Import the file into a hub on PostgreSQL, after the floor in the same server."""
+    if reason := missing_reason():
+        return Report(
+            [
+                Figure(_CPU, _GOAL, "s", base_name=_BASE, missing=reason),
+                Figure(_WALL, _GOAL, "s", base_name=_BASE, missing=reason),
+            ]
+        )
+    with running_cluster() as cluster:
+        before = tree_cpu_seconds(cluster.pid)
+        (floor,) = run_floor(file, cluster.url, "postgres_floor")
+        wait_until_idle(cluster.pid)
+        base_cpu = tree_cpu_seconds(cluster.pid) - before + floor["cpu"]
+        with Hub(directory, database_url=cluster.url) as hub:
+            hub.wait_until_idle()
+            wait_until_idle(cluster.pid)
+            before = hub.cpu_seconds() + tree_cpu_seconds(cluster.pid)
+            seconds = hub.import_file(file)
+            hub.wait_until_idle()
+            wait_until_idle(cluster.pid)
+            cpu = hub.cpu_seconds() + tree_cpu_seconds(cluster.pid) - before
+    return Report(
+        [
+            Figure(_CPU, _GOAL, "s", cpu, base_cpu, _BASE),
+            Figure(_WALL, _GOAL, "s", seconds, floor["seconds"], _BASE),
+        ],
+        [f"PostgreSQL: {cpu:.2f} s CPU (hub and server) in {seconds:.2f} s"],
+    )

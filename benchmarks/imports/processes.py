@@ -1,0 +1,97 @@
+"""CPU time and memory of a process and its descendants, from Linux interfaces."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.peers import cpu_seconds
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_SETTLED_SECONDS = 0.5
+_SETTLED_CPU = 0.02
+_SETTLE_LIMIT_SECONDS = 20.0
+
+
+def find_tree(pid: int) -> list[int]:
+    """Return a process and its descendants."""
+    found = [pid]
+    for each in found:
+        found += _children(each)
+    return found
+
+
+def _children(pid: int) -> Iterator[int]:
+    # A child is listed by the thread that started it.
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            yield from (int(word) for word in task.read_text().split())
+        except OSError:  # the thread or the process has ended
+            continue
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a process and its descendants, including those that have ended.
+
+    A parent takes over the CPU time of a child when it waits for the child.
+    """
+    total = 0.0
+    for each in find_tree(pid):
+        try:
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            total += cpu_seconds(each)
+        except OSError:
+            continue
+        total += (int(fields[13]) + int(fields[14])) / _TICKS
+    return total
+
+
+def wait_until_idle(pid: int) -> None:
+    """Wait until a process and its descendants have finished their work, with a time limit."""
+    end = time.monotonic() + _SETTLE_LIMIT_SECONDS
+    before = tree_cpu_seconds(pid)
+    while time.monotonic() < end:
+        time.sleep(_SETTLED_SECONDS)
+        now = tree_cpu_seconds(pid)
+        if now - before < _SETTLED_CPU:
+            return
+        before = now
+
+
+class MemoryWatch:
+    """The peak memory of a process and its descendants, sampled in a thread.
+
+    The peak is the sum of the high-water marks of processes that run at the same time. Memory that
+    processes share counts in each of them, so the sum is an upper bound.
+    """
+
+    _SECONDS = 0.05
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="memory", daemon=True)
+        self.peak_mb = 0.0
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; `peak_mb` stays."""
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self._SECONDS):
+            total = sum(_high_water_mb(pid) for pid in find_tree(self._pid))
+            self.peak_mb = max(self.peak_mb, total)
+
+
+def _high_water_mb(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    # A process that has ended, but that its parent has not waited for, has no memory.
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0) / 1024
