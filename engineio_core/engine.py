@@ -31,7 +31,7 @@ from engineio_core.callbacks import (
     require_parameters,
     require_plain_function,
 )
-from engineio_core.clock import Clock, check_clock
+from engineio_core.clock import Clock, Iteration, check_clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.jsonp import encode_script, function_name
 from engineio_core.codec.payload import encode_payload
@@ -390,7 +390,7 @@ class BaseEngine:
                 self._session_ended,
                 _make_future,
                 self._upgraded,
-                [],
+                Iteration(clock),
                 get_ident(),
             )
         return self._context

@@ -14,7 +14,7 @@ from threading import get_ident
 from typing import Any, Final, NamedTuple, final
 
 from engineio_core.callbacks import require_plain_function
-from engineio_core.clock import Clock
+from engineio_core.clock import Clock, Iteration
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError, SessionClosedError
@@ -54,20 +54,8 @@ class SessionContext(NamedTuple):
     ended: Callable[[Session, CloseReason, str], None]
     make_future: Callable[[], Any]
     upgraded: set[Abortable]
-    sent_volatile: list[Session]
-    """The sessions that sent a volatile packet in this iteration of the event loop."""
+    iteration: Iteration
     thread: int = 0  # of the event loop; 0 if not known
-
-    def note_volatile(self, session: Session) -> None:
-        """Let the session send no other volatile packet in this iteration of the event loop."""
-        if not self.sent_volatile:
-            self.clock.call_soon(self._iteration_ended)
-        self.sent_volatile.append(session)
-
-    def _iteration_ended(self) -> None:
-        for session in self.sent_volatile:
-            session._has_sent_volatile = False
-        self.sent_volatile.clear()
 
 
 @final
@@ -84,9 +72,9 @@ class Session:
 
     __slots__ = (
         "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
-        "_has_sent_volatile", "_is_reading_paused", "_on_binary", "_on_close", "_on_drain",
-        "_on_packet", "_on_text", "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer",
-        "_taken", "_unsent", "_upgrade_state", "_waiters", "request", "sid", "state", "transport",
+        "_is_reading_paused", "_on_binary", "_on_close", "_on_drain", "_on_packet", "_on_text",
+        "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken", "_unsent",
+        "_upgrade_state", "_volatile_sent_in", "_waiters", "request", "sid", "state", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -118,7 +106,7 @@ class Session:
         # Heartbeat, upgrade, end
         self._deadline: Deadline | None = None
         self._awaits_packet = False
-        self._has_sent_volatile = False
+        self._volatile_sent_in = -1  # the number of an iteration of the event loop
         is_polling = transport.name == "polling"
         self._upgrade_state = UpgradeState.POLLING if is_polling else UpgradeState.FINAL
         self._candidate: UpgradeCandidate | None = None
@@ -211,23 +199,26 @@ class Session:
     def send_volatile(self, packet: EncodedPacket) -> bool:
         """Send one packet if it can leave immediately, else drop it; return whether it was sent.
 
-        A session sends one volatile packet per iteration of the event loop, over each transport.
+        Over each transport, a session drops a volatile packet after another packet of the same
+        iteration of the event loop.
         """
         return self.send_volatile_group((packet,))
 
     def send_volatile_group(self, group: tuple[EncodedPacket, ...]) -> bool:
         """Send all packets of a group if they can leave immediately, else drop the group."""
-        if self.state is not OPEN or self._has_sent_volatile:
+        iteration = self._context.iteration
+        if self.state is not OPEN or self._volatile_sent_in == iteration.number:
             return False
         if self._upgrade_state is UpgradeState.PROBED:
             # The client no longer polls; the next transport takes the packets in a moment.
             if self._outbox_size > MAX_HELD_VOLATILE:
                 return False
-        elif self._outbox or not self.transport.is_idle():
+        elif self._outbox or self.transport.has_just_sent() or not self.transport.is_idle():
+            # Node: a transport is not writable again before the next iteration of the event loop.
             return False
-        # Node: a transport is not writable again before the next iteration of the event loop.
-        self._has_sent_volatile = True
-        self._context.note_volatile(self)
+        self._volatile_sent_in = iteration.number
+        if not iteration.is_noted:
+            iteration.note()
         for packet in group:
             self.send(packet)
         return True

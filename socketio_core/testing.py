@@ -18,18 +18,21 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
+from engineio_core.clock import Iteration
 from engineio_core.codec.encoded_packet import PING_PACKET, EncodedPacket
 from engineio_core.codec.packet import MESSAGE_PREFIX
 from engineio_core.errors import CloseReason
 from engineio_core.http.message import HttpRequest
+from engineio_core.session import Session, SessionContext
 from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded, Decoder
 from socketio_core.errors import AckTimeoutError, ConnectError, DisconnectedError
 
 if TYPE_CHECKING:
-    from engineio_core.session import Session
     from socketio_core.server import SocketServer
 
+# The first bytes of event packets of the default parser
+EVENTS: Final = (MESSAGE_PREFIX + b"2", MESSAGE_PREFIX + b"5")
 PATIENCE: Final = 60.0  # seconds of real time that a test waits for an answer
 
 
@@ -182,13 +185,20 @@ class _TestTransport:
 
     name = "websocket"
 
-    def __init__(self, connection: TestConnection, decoder: Decoder) -> None:
+    def __init__(self, connection: TestConnection, decoder: Decoder, iteration: Iteration) -> None:
         self.writable = True
+        self._iteration = iteration
+        self._sent_in = -1
         self._connection = connection
         self._decoder = decoder
 
     def send(self, packet: EncodedPacket) -> None:
         """Receive a packet in place of the client."""
+        # Not for replies: the test continues in the iteration in which a reply arrives.
+        if packet.payload.startswith(EVENTS):
+            self._sent_in = self._iteration.number
+            if not self._iteration.is_noted:
+                self._iteration.note()
         if packet.is_binary:
             self._connection._receive(self._decoder.receive_binary(packet.payload))
             return
@@ -206,8 +216,12 @@ class _TestTransport:
         """Do nothing: `resume` fetches queued packets."""
 
     def is_idle(self) -> bool:
-        """Return whether a volatile event is sent."""
+        """Return whether the connection takes packets."""
         return self.writable
+
+    def has_just_sent(self) -> bool:
+        """Return whether an event was sent in this iteration of the event loop."""
+        return self._sent_in == self._iteration.number
 
     def buffered_amount(self) -> int:
         """Return 0: this transport has no buffer."""
@@ -243,8 +257,11 @@ class TestConnection:
         self.answers_pings = True
         self.is_closed = False
         self._parser = io.options.parser
-        self._transport = _TestTransport(self, self._parser.decoder())
-        self.session: Session = io.engine._open_session(request, lambda context: self._transport)
+        self.session: Session = io.engine._open_session(request, self._make_transport)
+
+    def _make_transport(self, context: SessionContext) -> _TestTransport:
+        self._transport = _TestTransport(self, self._parser.decoder(), context.iteration)
+        return self._transport
 
     def _receive(self, packet: Decoded | None) -> None:
         if packet is not None and packet[1] in self.clients:

@@ -9,7 +9,7 @@ from engineio_core.errors import CloseReason, ProtocolError
 from engineio_core.session_state import SessionState, UpgradeState
 
 if TYPE_CHECKING:
-    from engineio_core.clock import Clock
+    from engineio_core.clock import Clock, Iteration
     from engineio_core.options import EngineOptions
 
 
@@ -30,6 +30,10 @@ class TransportContext(Protocol):
     @property
     def clock(self) -> Clock:
         """The clock of all timers."""
+
+    @property
+    def iteration(self) -> Iteration:
+        """The current iteration of the event loop."""
 
     @property
     def upgraded(self) -> set[Abortable]:
@@ -61,7 +65,10 @@ class Transport(Protocol):
         """Fetch the packets of the session's outbox as soon as possible."""
 
     def is_idle(self) -> bool:
-        """Return whether a volatile packet could leave now: all buffers are empty."""
+        """Return whether a packet could leave now: all buffers are empty."""
+
+    def has_just_sent(self) -> bool:
+        """Return whether a packet was sent in this iteration of the event loop."""
 
     def buffered_amount(self) -> int:
         """Return the number of bytes that the transport holds and the kernel has not taken."""

@@ -263,6 +263,10 @@ class PollingTransport:
         """Return whether a GET is pending and no response is scheduled."""
         return self._poll is not None and not self._wake_planned
 
+    def has_just_sent(self) -> bool:
+        """Return False: packets wait in the outbox until the end of the iteration."""
+        return False
+
     def buffered_amount(self) -> int:
         """Return 0: the transport has no buffer of its own."""
         return 0

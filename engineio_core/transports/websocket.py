@@ -38,8 +38,8 @@ class WebSocketTransport(asyncio.Protocol):
     """One WebSocket connection, from the end of its handshake to the end of TCP."""
 
     __slots__ = (
-        "_batch", "_batch_size", "_closing_timer", "_context", "_deflate", "_listener", "_reader",
-        "_slow_path", "_tcp", "writable",
+        "_batch", "_batch_size", "_closing_timer", "_context", "_deflate", "_iteration",
+        "_listener", "_reader", "_sent_in", "_slow_path", "_tcp", "writable",
     )  # fmt: skip
 
     name = "websocket"
@@ -66,6 +66,9 @@ class WebSocketTransport(asyncio.Protocol):
         self.writable = True
         self._batch: list[bytes] | None = [head] if head else None
         self._batch_size = len(head)
+        # The number of the iteration of the event loop in which a frame was written alone
+        self._iteration = context.iteration
+        self._sent_in = -1
 
     @property
     def listener(self) -> TransportListener:
@@ -243,6 +246,10 @@ class WebSocketTransport(asyncio.Protocol):
         batch = self._batch
         if batch is None:
             self._tcp.write(frame)
+            iteration = self._iteration
+            self._sent_in = iteration.number
+            if not iteration.is_noted:
+                iteration.note()
             return
         batch.append(frame)
         self._batch_size += len(frame)
@@ -275,6 +282,10 @@ class WebSocketTransport(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Return whether the kernel has taken all written bytes."""
         return self.writable and not self._batch and not self._tcp.get_write_buffer_size()
+
+    def has_just_sent(self) -> bool:
+        """Return whether a frame was sent in this iteration of the event loop."""
+        return bool(self._batch) or self._sent_in == self._iteration.number
 
     def buffered_amount(self) -> int:
         """Return the number of written bytes that the kernel has not taken."""
@@ -325,6 +336,10 @@ class WebSocketTransport(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._batch is None:
             self._tcp.write(data)
+            iteration = self._iteration
+            self._sent_in = iteration.number
+            if not iteration.is_noted:
+                iteration.note()
             return
         self._batch.append(data)
         self._batch_size += len(data)

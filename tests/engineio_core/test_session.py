@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engineio_core import CloseReason, EncodedPacket, EngineOptions, Session, SessionClosedError
+from engineio_core.clock import Iteration
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.session import SessionContext
 from engineio_core.session_state import SessionState
@@ -51,7 +52,7 @@ class Stage:
             lambda session, reason, description: self.ended.append(reason),
             lambda: asyncio.get_running_loop().create_future(),
             set(),
-            [],
+            Iteration(clock),
         )
         self.session = Session("sid", None, self.transport, context)
 

@@ -73,6 +73,47 @@ async def test_test_server_sends_one_volatile_event_per_iteration() -> None:
         assert client.received == [("x", [0]), ("x", [1])]
 
 
+async def test_volatile_event_is_dropped_after_a_regular_event_of_the_iteration(
+    transport: str,
+) -> None:
+    io, socket, client = connect(transport)
+    socket.emit("regular")
+    socket.volatile.emit("dropped")
+    io.volatile.emit("dropped as well")
+    assert received(client) == ['2["regular"]']
+    socket.volatile.emit("next")
+    assert received(client) == ['2["next"]']
+
+
+async def test_volatile_event_is_dropped_after_a_broadcast_of_the_iteration(
+    transport: str,
+) -> None:
+    io, socket, client = connect(transport)
+    io.emit("regular")
+    socket.volatile.emit("dropped")
+    assert received(client) == ['2["regular"]']
+
+
+async def test_volatile_event_is_sent_before_a_regular_event_of_the_iteration(
+    transport: str,
+) -> None:
+    _, socket, client = connect(transport)
+    socket.volatile.emit("volatile")
+    socket.emit("regular")
+    assert received(client) == ['2["volatile"]', '2["regular"]']
+
+
+async def test_test_server_drops_a_volatile_event_after_a_regular_event() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        await settle()
+        io.emit("regular")
+        io.volatile.emit("dropped")
+        await settle()
+        assert client.received == [("regular", [])]
+
+
 # -- upgrade
 
 

@@ -14,6 +14,7 @@ from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
 from engineio_core import CloseReason, EngineOptions, ProtocolError
+from engineio_core.clock import Iteration
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.session import SessionContext
 from engineio_core.transports.websocket import WebSocketTransport
@@ -75,7 +76,7 @@ def run_transport(pieces: list[bytes]) -> Outcome:
         lambda *_: None,
         lambda: None,
         set(),
-        [],
+        Iteration(clock),
     )
     tcp = FakeTcp(clock)
     transport = WebSocketTransport(tcp, context)
