@@ -12,7 +12,8 @@ from engineio_core.http.message import HttpRequest, HttpResponse
 from engineio_core.options import Cookie, Cors, HttpCompression, PerMessageDeflate
 from engineio_core.session import Session
 from socketio_core.acknowledgement import BroadcastAnswers
-from socketio_core.adapters.interface import RoomEvent
+from socketio_core.adapters.in_process import InProcessCluster
+from socketio_core.adapters.interface import AdapterStatus, RoomEvent, ServerResults
 from socketio_core.broadcast import Broadcast
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.msgpack_codec import MsgpackParser
@@ -31,6 +32,7 @@ from socketio_core.handlers.registry import event
 from socketio_core.handshake import Handshake
 from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import Recovery, ServerOptions
+from socketio_core.remote_socket import RemoteSocket
 from socketio_core.server import SocketServer
 from socketio_core.socket import Socket
 from socketio_core.socket_operator import SocketOperator
@@ -39,6 +41,7 @@ __all__ = [
     "NO_ACK",
     "AckError",
     "AckTimeoutError",
+    "AdapterStatus",
     "Broadcast",
     "BroadcastAnswers",
     "Clock",
@@ -52,6 +55,7 @@ __all__ = [
     "HttpCompression",
     "HttpRequest",
     "HttpResponse",
+    "InProcessCluster",
     "JsonParser",
     "Listener",
     "MsgpackParser",
@@ -61,8 +65,10 @@ __all__ = [
     "PayloadValidationError",
     "PerMessageDeflate",
     "Recovery",
+    "RemoteSocket",
     "RoomEvent",
     "ServerOptions",
+    "ServerResults",
     "Session",
     "Socket",
     "SocketError",

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from inspect import isawaitable
-from typing import Any, Final, NamedTuple, Protocol, TypedDict
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
 from engineio_core.clock import Clock
+from socketio_core.adapters.interface import RemoteMissing
 from socketio_core.errors import AckTimeoutError, DisconnectedError
 from socketio_core.misuse import EMITTED
 
 logger = logging.getLogger("socketio_core")
 
 MAX_PENDING: Final = 10_000
+Result = TypeVar("Result")
 
 
 class AckSink(Protocol):
@@ -180,22 +182,55 @@ class EmitOptions(TypedDict, total=False):
     ack: Callable[..., Any] | None
 
 
-class BroadcastAnswers(NamedTuple):
-    """The answers to a broadcast: the first argument of each ack, and the ids without an ack."""
-
+class _Answers(NamedTuple):
     responses: list[Any]
     missing: list[str]
+
+
+class BroadcastAnswers(_Answers):
+    """The answers to a broadcast: the first argument of each ack, and the ids without an ack.
+
+    `missing` lists sockets of this server. `missing_remote` counts the clients and the servers
+    elsewhere that did not answer; it is not part of the tuple.
+    """
+
+    missing_remote: RemoteMissing = RemoteMissing()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all clients answered, on all servers."""
+        return not self.missing and not any(self.missing_remote)
+
+
+class Completion(Generic[Result]):
+    """An awaitable that the first call of `set` completes."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+    def set(self, result: Result) -> None:
+        """Set the result; later calls have no effect."""
+        if not self._future.done():
+            self._future.set_result(result)
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._future.__await__()
 
 
 class BroadcastAck:
     """The acks of all sockets that a broadcast reached."""
 
-    __slots__ = ("_asked", "_clock", "_future", "_missing", "_responses", "_settled",
-                 "_timeout")  # fmt: skip
+    __slots__ = ("_asked", "_cancel_remote", "_clock", "_future", "_missing", "_missing_remote",
+                 "_responses", "_settled", "timeout")  # fmt: skip
 
     def __init__(self, clock: Clock, timeout: float | None) -> None:
         self._clock = clock
-        self._timeout = timeout
+        self.timeout = timeout
+        # While other servers may answer: ends the request to them
+        self._cancel_remote: Callable[[], RemoteMissing] | None = None
+        self._missing_remote = RemoteMissing()
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._responses: list[Any] = []
         self._asked: set[str] | None = None
@@ -212,9 +247,27 @@ class BroadcastAck:
         self._missing.add(socket_id)
         self._settle(socket_id)
 
+    def remote_started(self, cancel: Callable[[], RemoteMissing]) -> None:
+        """Wait for other servers as well, until `remote_ended`."""
+        self._cancel_remote = cancel
+
+    def remote_acked(self, value: Any) -> None:
+        """Add the answer of one socket of another server."""
+        self._responses.append(value)
+
+    def remote_ended(self, missing: RemoteMissing) -> None:
+        """Stop waiting for other servers."""
+        self._cancel_remote = None
+        self._missing_remote = missing
+        self._finish_if_settled()
+
     def _settle(self, socket_id: str) -> None:
         self._settled.add(socket_id)
-        if self._asked is not None and self._settled >= self._asked:
+        self._finish_if_settled()
+
+    def _finish_if_settled(self) -> None:
+        asked = self._asked
+        if asked is not None and self._settled >= asked and self._cancel_remote is None:
             self._finish()
 
     def _finish(self) -> None:
@@ -227,16 +280,20 @@ class BroadcastAck:
         """Wait until all sockets in `asked` have answered or left, at most for the timeout."""
         asked = list(asked)
         self._asked = set(asked)
-        if self._settled >= self._asked:
-            self._finish()
+        self._finish_if_settled()
         timer = None
-        if self._timeout is not None:
-            timer = self._clock.call_later(self._timeout, self._finish)
+        if self.timeout is not None:
+            timer = self._clock.call_later(self.timeout, self._finish)
         try:
             await self._future
         finally:
             if timer is not None:
                 timer.cancel()
             forget(self)
+            if self._cancel_remote is not None:
+                self._cancel_remote()
         still_out = (self._asked - self._settled) | self._missing
-        return BroadcastAnswers(self._responses, [each for each in asked if each in still_out])
+        missing = [each for each in asked if each in still_out]
+        answers = BroadcastAnswers(self._responses, missing)
+        answers.missing_remote = self._missing_remote
+        return answers

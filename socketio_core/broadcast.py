@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, Protocol, Unpack, final
 from engineio_core.clock import Clock
 from engineio_core.options import check_bool
 from socketio_core.acknowledgement import AckSink, BroadcastAck, BroadcastAnswers, EmitOptions
-from socketio_core.adapters.interface import DONE, Adapter, BroadcastTarget
+from socketio_core.adapters.interface import DONE, Adapter, BroadcastTarget, ServerResults
 from socketio_core.codec.packet import is_event_name
 from socketio_core.errors import AckTimeoutError
 from socketio_core.generics import Member, Member_co
@@ -23,6 +23,7 @@ from socketio_core.misuse import (
     check_duration,
     refuse_keywords,
 )
+from socketio_core.remote_socket import RemoteSocket
 
 
 class Audience(Protocol[Member_co]):
@@ -183,7 +184,9 @@ class Broadcasting(Generic[Member]):
     async def emit_with_ack(self, event: str, *args: Any) -> BroadcastAnswers:
         """Send an event and return the acks that arrive before the timeout (see `timeout`).
 
-        Sockets that did not answer, or left first, are listed in `missing`.
+        Sockets that did not answer, or left first, are listed in `missing`; for other servers,
+        `missing_remote` has their number. Without a timeout, the wait for other servers ends after
+        the `request_timeout` of the adapter.
         """
         return await self._ask(event, args)
 
@@ -192,7 +195,10 @@ class Broadcasting(Generic[Member]):
         audience, target, timeout = self._target()
         check_event(event)
         collector = BroadcastAck(audience.clock, timeout)
-        asked = audience.adapter.broadcast_with_ack([event, *args], target, collector)
+        data = [event, *args]
+        asked = audience.adapter.broadcast_with_ack(data, target, collector)
+        if not target.local:
+            audience.adapter.remote_broadcast_with_ack(data, target, collector)
         sockets = [audience.sockets.get(socket_id) for socket_id in asked]
 
         def forget(sink: AckSink) -> None:
@@ -202,9 +208,22 @@ class Broadcasting(Generic[Member]):
 
         return collector.result(asked, forget)
 
-    async def fetch_sockets(self) -> list[Member]:
-        """Return the sockets in the target."""
-        return self._local_sockets()
+    async def fetch_sockets(self) -> ServerResults[Member | RemoteSocket]:
+        """Return the sockets in the target, on all servers.
+
+        Sockets of other servers are `RemoteSocket` objects. A server that does not answer in time
+        (see `timeout`) is counted in `missing_servers` of the result.
+        """
+        audience, target, timeout = self._target()
+        local = self._local_sockets()
+        if target.local:
+            return ServerResults(local)
+        remote = await audience.adapter.remote_sockets(target, timeout)
+        sockets = [
+            RemoteSocket(state, Broadcast(audience, BroadcastTarget((state.id,))))
+            for state in remote
+        ]
+        return ServerResults([*local, *sockets], remote.missing_servers)
 
     def sockets_join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
         """Add the sockets in the target to rooms. Raises ValueError as `Socket.join` does."""
@@ -214,21 +233,23 @@ class Broadcasting(Generic[Member]):
             audience.adapter.check_rooms(socket_id, names)
         for socket in self._local_sockets():
             socket.join(*names)
-        return DONE
+        return DONE if target.local else audience.adapter.remote_join(target, names)
 
     def sockets_leave(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
         """Remove the sockets in the target from rooms."""
         names = room_names(rooms)
+        audience, target, _ = self._target()
         for socket in self._local_sockets():
             socket.leave(*names)
-        return DONE
+        return DONE if target.local else audience.adapter.remote_leave(target, names)
 
     def disconnect_sockets(self, close: bool = False) -> Awaitable[None]:
         """Disconnect the sockets in the target; with `close`, close their connections as well."""
         check_bool("close", close)
+        audience, target, _ = self._target()
         for socket in self._local_sockets():
             socket.disconnect(close)
-        return DONE
+        return DONE if target.local else audience.adapter.remote_disconnect(target, close)
 
     # -- other servers
 
@@ -238,11 +259,18 @@ class Broadcasting(Generic[Member]):
         check_server_event(event)
         return audience.adapter.server_side_emit([event, *args])
 
-    async def server_side_emit_with_ack(self, event: str, *args: Any) -> list[Any]:
-        """Send an event to the other servers and return the answers (see `timeout`)."""
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> ServerResults[Any]:
+        """Send an event to the other servers and return the answers (see `timeout`).
+
+        A server that does not answer in time is counted in `missing_servers` of the result.
+        """
         audience, _, timeout = self._target()
         check_server_event(event)
         return await audience.adapter.server_side_emit_with_ack([event, *args], timeout)
+
+    async def server_count(self) -> int:
+        """Return the number of servers, this one included."""
+        return await self._target()[0].adapter.server_count()
 
     def _local_sockets(self) -> list[Member]:
         audience, target, _ = self._target()
@@ -252,7 +280,7 @@ class Broadcasting(Generic[Member]):
 
 async def _call_back(answers: Awaitable[BroadcastAnswers], ack: Callable[..., Any]) -> None:
     received = await answers
-    result = ack(AckTimeoutError() if received.missing else None, received)
+    result = ack(None if received.is_complete else AckTimeoutError(), received)
     if result is not None and result is not EMITTED and isawaitable(result):
         await result
 

@@ -16,6 +16,7 @@ from engineio_core.options import (
     HttpCompression,
     PerMessageDeflate,
 )
+from socketio_core.adapters.interface import AdapterFactory
 from socketio_core.codec.packet import Parser
 from socketio_core.options import Recovery
 
@@ -27,6 +28,7 @@ class Keywords(TypedDict, total=False):
     serve_client: bool
     parser: Parser
     recovery: Recovery | None
+    adapter: AdapterFactory | None
     cleanup_empty_child_namespaces: bool
     serialize_handlers: bool
     handler_timeout: float | None

@@ -73,7 +73,10 @@ class Namespace(NamespaceCore[Socket[Any]]):
         log = None
         if options.recovery is not None:
             log = RecoveryLog(options.recovery, lambda: clock().time(), recovery_grace)
-        self.adapter = MemoryAdapter(self._encode, self._encode_with_ack, log)
+        if options.adapter is None:
+            self.adapter = MemoryAdapter(self._encode, self._encode_with_ack, log)
+        else:
+            self.adapter = options.adapter.create(self, self._encode, self._encode_with_ack, log)
 
     def _receive_server_event(
         self, data: list[Any], answer: Callable[[Any], None] | None = None

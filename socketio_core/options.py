@@ -13,6 +13,7 @@ from engineio_core.field_docs import document_fields
 from engineio_core.option_names import OTHER_OPTIONS as ENGINE_OPTIONS
 from engineio_core.option_names import check_keywords
 from engineio_core.options import check_at_least, check_bool, check_instance, check_seconds
+from socketio_core.adapters.interface import AdapterFactory
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
 from socketio_core.errors import AckError, PayloadValidationError
@@ -78,11 +79,10 @@ class Recovery:
 OTHER_OPTIONS: Final[Mapping[str, str]] = {
     **ENGINE_OPTIONS,
     # socket.io on Node
-    "adapter": "remove it, one server process serves all clients",
     "connection_state_recovery": "use recovery=Recovery(...)",
     # python-socketio
     "always_connect": "remove it, middlewares (io.use) run before a client is connected",
-    "client_manager": "remove it, one server process serves all clients",
+    "client_manager": "use adapter=RedisClassic(url), or another adapter for several servers",
     "json": "use parser=JsonParser(...)",
     "logger": 'remove it and configure logging.getLogger("socketio_core")',
     "namespaces": "remove it and register handlers with io.of(name)",
@@ -137,6 +137,10 @@ class ServerOptions:
     recovery: Recovery | None = None
     """Connection state recovery; None turns it off."""
 
+    adapter: AdapterFactory | None = None
+    """The connection to the other servers of a cluster, such as `RedisSharded(url)`; None: a single
+    server. Each server needs an object of its own."""
+
     cleanup_empty_child_namespaces: bool = False
     """Whether a namespace made by `of(pattern)` is removed when its last socket leaves."""
 
@@ -172,6 +176,8 @@ class ServerOptions:
                 f"parser.{method}()", getattr(self.parser, method, None), parameters,
                 sync_remedy="packets are encoded and decoded without await",
             )  # fmt: skip
+        if self.adapter is not None:
+            check_adapter(self.adapter)
         check_callback(
             "error_ack", self.error_ack, ("error",),
             sync_remedy="the ack is sent at once, so compute it without await",
@@ -184,6 +190,17 @@ class ServerOptions:
             check_bool(name, getattr(self, name))
         for name in ("max_pending_handlers", "max_namespaces", "max_child_namespaces"):
             check_at_least(name, getattr(self, name), 1)
+
+
+def check_adapter(adapter: Any) -> None:
+    """Raise TypeError for an object without the methods of an `AdapterFactory`."""
+    if isinstance(adapter, type) or not all(
+        callable(getattr(adapter, name, None)) for name in ("create", "start", "close", "status")
+    ):
+        raise TypeError(
+            f"adapter must be an object such as RedisSharded(url), got {adapter!r}: create one "
+            "for each server"
+        )
 
 
 _DURATIONS: Final = {

@@ -23,7 +23,7 @@ from engineio_core.option_names import check_option_names
 from engineio_core.options import EngineOptions, check_bool
 from engineio_core.server import Engine
 from engineio_core.session import Session
-from socketio_core.adapters.interface import BroadcastTarget, RoomEvent
+from socketio_core.adapters.interface import AdapterStatus, BroadcastTarget, RoomEvent
 from socketio_core.broadcast import Audience, Broadcasting
 from socketio_core.client_files import ClientFiles
 from socketio_core.connection import Connection
@@ -71,6 +71,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         grace = engine_options.ping_interval + engine_options.ping_timeout
         self._directory = NamespaceDirectory(self.options, self._get_clock, self._dispatch, grace)
         self._connections: set[Connection] = set()
+        self._is_clustered = False  # the adapter has been started
         self.main = self._directory.get_or_create("/")
         self.engine.on("connection", self._session_opened)
         if self.options.serve_client:
@@ -101,9 +102,19 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self.engine._use_clock(clock)
         self._clock = clock
 
+    def _start_adapter(self) -> None:
+        """Connect to the other servers, in the event loop that serves."""
+        if self.options.adapter is not None and not self._is_clustered:
+            self._is_clustered = True
+            self._dispatch.runner.enter_loop()
+            self._dispatch.loop_thread = get_ident()
+            self.options.adapter.start()
+
     def _session_opened(self, session: Session) -> None:
         self._dispatch.runner.enter_loop()
         self._dispatch.loop_thread = get_ident()
+        if self.options.adapter is not None:
+            self._start_adapter()
         self._connections.add(Connection(self._directory, session, self._connections.discard))
 
     # -- namespaces
@@ -174,6 +185,11 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self._dispatch.reporter.listeners.append(listener)
         return listener
 
+    def adapter_status(self) -> AdapterStatus | None:
+        """Return the state of the connection to the other servers; None without an adapter."""
+        adapter = self.options.adapter
+        return adapter.status() if adapter is not None else None
+
     # -- start and stop
 
     def mount(self, app: AsgiApp) -> None:
@@ -198,6 +214,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
 
         Raises OSError, with the address and the remedy, if the address is not available.
         """
+        self._start_adapter()
         return await self.engine.listen(host, port, path=path, fd=fd, ssl=ssl)
 
     async def shutdown(
@@ -224,6 +241,10 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         await asyncio.sleep(0)
         await self._dispatch.runner.close(grace)
         await self.engine.shutdown()
+        if self.options.adapter is not None:
+            for namespace in list(self.namespaces.values()):
+                namespace.adapter.close()
+            await self.options.adapter.close()
 
     def run(
         self,
@@ -249,6 +270,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         run(serve)
 
     async def __aenter__(self) -> Self:
+        self._start_adapter()
         return self
 
     async def __aexit__(

@@ -119,6 +119,7 @@ class TestServer:
         io.use_clock(self.clock)
 
     async def __aenter__(self) -> TestServer:
+        await self.io.__aenter__()
         return self
 
     async def __aexit__(

@@ -1,14 +1,18 @@
-"""The adapter interface: room membership, broadcasts and recovery of one namespace.
+"""The adapter interface: room membership, broadcasts, recovery and other servers of one namespace.
 
-`memory` implements it for a single server.
+`memory` implements it for a single server, `cluster` for several. `AdapterFactory` is the type of
+the option `adapter`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from engineio_core.clock import Clock
 from engineio_core.codec.encoded_packet import EncodedPacket
+
+Item = TypeVar("Item")
 
 RoomEvent = Literal["create", "join", "leave", "delete"]
 Encode = Callable[[list[Any], bool], tuple[EncodedPacket, ...]]
@@ -101,6 +105,56 @@ class AckCollector(Protocol):
         """Count one socket that left and cannot answer."""
 
 
+class RemoteAckCollector(AckCollector, Protocol):
+    """A waiter for the acks of a broadcast to several servers."""
+
+    @property
+    def timeout(self) -> float | None:
+        """The seconds to wait; None leaves the limit for other servers to the adapter."""
+
+    def remote_started(self, cancel: Callable[[], RemoteMissing]) -> None:
+        """Wait for other servers as well, until `remote_ended`.
+
+        `cancel` ends the request to them and returns the missing answers.
+        """
+
+    def remote_acked(self, value: Any) -> None:
+        """Take the ack of one socket of another server."""
+
+    def remote_ended(self, missing: RemoteMissing) -> None:
+        """Stop waiting for other servers."""
+
+
+class RemoteMissing(NamedTuple):
+    """The answers that other servers did not send in time."""
+
+    clients: int = 0
+    """The number of clients of other servers without an answer."""
+    servers: int = 0
+    """The number of servers without an answer; their clients are unknown."""
+
+
+class ServerResults(list[Item]):
+    """The results of several servers; `missing_servers` did not answer in time."""
+
+    __slots__ = ("missing_servers",)
+
+    def __init__(self, items: Iterable[Item] = (), missing_servers: int = 0) -> None:
+        super().__init__(items)
+        self.missing_servers = missing_servers
+        """The number of servers whose results are missing."""
+
+
+class RemoteState(NamedTuple):
+    """The state of a socket of another server, as that server reports it."""
+
+    id: str
+    handshake: Mapping[str, Any]
+    """With the keys of Node's handshake, such as `auth` and `headers`."""
+    rooms: frozenset[str]
+    data: Any
+
+
 class Adapter(Protocol):
     """The rooms of one namespace on all servers.
 
@@ -139,7 +193,12 @@ class Adapter(Protocol):
     def broadcast_with_ack(
         self, data: list[Any], target: BroadcastTarget, collector: AckCollector
     ) -> list[str]:
-        """Send an event that requests acks; return the ids of the receivers."""
+        """Send an event that requests acks to this server's sockets; return their ids."""
+
+    def remote_broadcast_with_ack(
+        self, data: list[Any], target: BroadcastTarget, collector: RemoteAckCollector
+    ) -> None:
+        """Send an event that requests acks to the sockets of other servers."""
 
     def sockets(self, target: BroadcastTarget) -> Collection[str]:
         """Return the ids of the sockets in the target."""
@@ -163,14 +222,136 @@ class Adapter(Protocol):
 
     def server_side_emit_with_ack(
         self, data: list[Any], timeout: float | None
-    ) -> Awaitable[list[Any]]:
+    ) -> Awaitable[ServerResults[Any]]:
         """Send an event to the other servers; return the answers that arrive in time."""
+
+    # -- sockets of other servers
+
+    def remote_join(self, target: BroadcastTarget, rooms: tuple[str, ...]) -> Awaitable[None]:
+        """Add the sockets of other servers in the target to rooms."""
+
+    def remote_leave(self, target: BroadcastTarget, rooms: tuple[str, ...]) -> Awaitable[None]:
+        """Remove the sockets of other servers in the target from rooms."""
+
+    def remote_disconnect(self, target: BroadcastTarget, close: bool) -> Awaitable[None]:
+        """Disconnect the sockets of other servers in the target."""
+
+    def remote_sockets(
+        self, target: BroadcastTarget, timeout: float | None
+    ) -> Awaitable[ServerResults[RemoteState]]:
+        """Return the sockets of other servers in the target that are reported in time."""
+
+    def server_count(self) -> Awaitable[int]:
+        """Return the number of servers, this one included."""
 
     def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
         """Call `listener(event, room, socket_id)` when rooms change; None for create, delete."""
 
     def close(self) -> None:
         """Release all rooms and listeners."""
+
+
+class ClusterSocket(Protocol):
+    """The part of a socket that the requests of other servers use."""
+
+    @property
+    def id(self) -> str:
+        """The public id, the name of its own room."""
+
+    @property
+    def handshake(self) -> Any:
+        """The handshake of the client."""
+
+    @property
+    def rooms(self) -> set[str]:
+        """The rooms of the socket."""
+
+    data: Any
+
+    def join(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
+        """Join one room or several."""
+
+    def leave(self, *rooms: str | Iterable[str]) -> Awaitable[None]:
+        """Leave one room or several."""
+
+    def disconnect(self, close: bool = False) -> None:
+        """Disconnect the socket, optionally with its connection."""
+
+    def _forget_ack(self, sink: AckCollector) -> None:
+        """Ignore the ack that `sink` waits for."""
+
+
+class ClusterNamespace(Protocol):
+    """The part of a namespace that the adapter of a cluster uses."""
+
+    @property
+    def name(self) -> str:
+        """The name, with its leading slash."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of all deadlines."""
+
+    @property
+    def sockets(self) -> Mapping[str, ClusterSocket]:
+        """The sockets on this server, by id."""
+
+    def _receive_server_event(
+        self, data: list[Any], answer: Callable[[Any], None] | None = None
+    ) -> None:
+        """Run the handlers of an event of another server; `answer` is called once."""
+
+
+class AdapterStatus(NamedTuple):
+    """The state of the connection to the other servers, for health checks and metrics.
+
+    The counters start with the server.
+    """
+
+    kind: str
+    """The name of the adapter, such as "redis-sharded"."""
+    connected: bool
+    """Whether messages are sent and received."""
+    since: float
+    """The time of the last change of `connected`, in seconds since 1970."""
+    peers: int
+    """The number of other servers known in the namespace "/"."""
+    queued_bytes: int = 0
+    """The size of the messages that wait for the broker."""
+    published: int = 0
+    """The number of messages sent."""
+    received: int = 0
+    """The number of messages of other servers."""
+    dropped: int = 0
+    """The number of messages lost because the broker was unavailable or too slow."""
+    invalid: int = 0
+    """The number of received messages that could not be used."""
+    error: str = ""
+    """The last failure of the connection; empty while connected."""
+
+
+class AdapterFactory(Protocol):
+    """The value of the option `adapter`: creates the adapter of each namespace of one server.
+
+    It owns the connection to the broker, which all namespaces share.
+    """
+
+    def create(
+        self, namespace: ClusterNamespace, encode: Encode, encode_with_ack: EncodeWithAck, log: Any
+    ) -> Adapter:
+        """Return the adapter of a new namespace; `log` is the RecoveryLog, or None.
+
+        May be called before `start`, and without a running event loop.
+        """
+
+    def start(self) -> None:
+        """Connect in the background; called once, in the event loop of the server."""
+
+    async def close(self) -> None:
+        """Send the queued messages, for a short time, and close the connection."""
+
+    def status(self) -> AdapterStatus:
+        """Return the state of the connection."""
 
 
 class _Done:

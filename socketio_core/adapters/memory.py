@@ -7,8 +7,8 @@ order in which sockets joined, which is the order of delivery.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, Final, final
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from typing import Any, Final, Generic
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import (
@@ -17,10 +17,14 @@ from socketio_core.adapters.interface import (
     BroadcastTarget,
     Encode,
     EncodeWithAck,
+    Item,
     Recipient,
+    RemoteAckCollector,
+    RemoteState,
     RestoredSession,
     RoomEvent,
     SavedSession,
+    ServerResults,
 )
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.misuse import check_callback, refuse_awaitable
@@ -31,7 +35,6 @@ logger = logging.getLogger("socketio_core")
 NO_ROOMS: Final[frozenset[str]] = frozenset()
 
 
-@final
 class MemoryAdapter:
     """The rooms of one namespace on this server.
 
@@ -293,16 +296,58 @@ class MemoryAdapter:
         self._encode(data, True)  # raises for a value that cannot be sent
         return DONE
 
-    async def server_side_emit_with_ack(self, data: list[Any], timeout: float | None) -> list[Any]:
-        """Do nothing, as there is no other server."""
+    def server_side_emit_with_ack(
+        self, data: list[Any], timeout: float | None
+    ) -> Awaitable[ServerResults[Any]]:
+        """Return no results, as there is no other server."""
         self._encode(data, True)
-        return []
+        return _Ready(ServerResults())
+
+    def remote_join(self, target: BroadcastTarget, rooms: tuple[str, ...]) -> Awaitable[None]:
+        """Do nothing, as there is no other server."""
+        return DONE
+
+    def remote_leave(self, target: BroadcastTarget, rooms: tuple[str, ...]) -> Awaitable[None]:
+        """Do nothing, as there is no other server."""
+        return DONE
+
+    def remote_disconnect(self, target: BroadcastTarget, close: bool) -> Awaitable[None]:
+        """Do nothing, as there is no other server."""
+        return DONE
+
+    def remote_broadcast_with_ack(
+        self, data: list[Any], target: BroadcastTarget, collector: RemoteAckCollector
+    ) -> None:
+        """Do nothing, as there is no other server."""
+
+    def remote_sockets(
+        self, target: BroadcastTarget, timeout: float | None
+    ) -> Awaitable[ServerResults[RemoteState]]:
+        """Return no sockets, as there is no other server."""
+        return _Ready(ServerResults())
+
+    def server_count(self) -> Awaitable[int]:
+        """Return 1: this server."""
+        return _Ready(1)
 
     def close(self) -> None:
         """Release all rooms and listeners."""
         self._members.clear()
         self._rooms.clear()
         self._listeners.clear()
+
+
+class _Ready(Generic[Item]):
+    """An awaitable whose result is known."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: Item) -> None:
+        self._result = result
+
+    def __await__(self) -> Generator[None, None, Item]:
+        yield from ()
+        return self._result
 
 
 def _send_all(recipients: list[Recipient], packets: tuple[EncodedPacket, ...]) -> None:

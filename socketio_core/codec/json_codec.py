@@ -47,7 +47,10 @@ from socketio_core.codec.packet import (
 )
 from socketio_core.errors import PacketError
 
-__all__ = ["Decoder", "JsonDecoder", "JsonParser", "Packet", "PacketType", "Parser"]
+__all__ = [
+    "Decoder", "JsonDecoder", "JsonParser", "Packet", "PacketType", "Parser", "dump_json",
+    "load_json",
+]  # fmt: skip
 
 _dumps = orjson.dumps
 _loads = orjson.loads
@@ -63,6 +66,7 @@ _HEADER_FORMAT: Final = MESSAGE_PREFIX + b"%d%b"
 _FORMAT: Final = MESSAGE_PREFIX + b"%d%b%b"
 _BINARY_FORMAT: Final = MESSAGE_PREFIX + b"%d%d-%b%b"
 _ACK_ID_END = 2 + MAX_ACK_ID_DIGITS + 1
+_ANY_NUMBER: Final = 2**31
 _LONGEST_INT = len(str(-(2**63)))
 _ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 # Keys that orjson may have written differently from JavaScript: 1.0, 1e16, NaN
@@ -195,6 +199,30 @@ def _dump_slowly(data: Any, convert: Callable[[Any], Any]) -> bytes:
     """
     # JSON.stringify escapes a lone surrogate as "\\ud800"; the error handler writes the same.
     return _write_json(to_plain(data, convert)).encode("utf-8", "backslashreplace")
+
+
+def dump_json(value: Any) -> bytes | None:
+    """Return a plain value as JSON text, as `JSON.stringify` writes it; None if it has bytes.
+
+    Raises TypeError or ValueError, with the reason, for a value that cannot be sent.
+    """
+    try:
+        return _dumps(value, convert_value, _PLAIN)
+    except TypeError:
+        collector = Attachments(_ANY_NUMBER)
+        text = _dump_slowly(value, collector.convert)
+    return text if not collector.found else None
+
+
+def load_json(text: bytes) -> Any:
+    """Return the value of a JSON text, as `JSON.parse` reads it.
+
+    Raises PacketError, and UnicodeDecodeError for invalid UTF-8.
+    """
+    try:
+        return _loads(text)
+    except ValueError:
+        return _load_leniently(text.decode())
 
 
 class JsonDecoder:

@@ -6,8 +6,8 @@ for the contents of packets, and the slugs of errors, are those of the text code
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime, timedelta
-from struct import unpack
 from typing import Any
 
 import msgspec
@@ -29,7 +29,7 @@ from socketio_core.codec.packet import (
 )
 from socketio_core.errors import PacketError
 
-__all__ = ["MsgpackDecoder", "MsgpackParser"]
+__all__ = ["MsgpackDecoder", "MsgpackParser", "unpack"]
 
 # The extension of notepack: one byte is `undefined`, eight bytes are a Date in milliseconds. An
 # ArrayBuffer from Node has the same code, after the header of a variable length.
@@ -174,15 +174,19 @@ _decode_list = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 _decode_map = msgspec.msgpack.Decoder(dict[Any, msgspec.Raw]).decode
 
 
-def _unpack(data: bytes) -> dict[Any, Any]:
+def unpack(data: bytes) -> Any:
+    """Return the value of a message, with the extensions of notepack. Raises PacketError."""
     try:
         if len(data) <= _MAX_EXACT_SIZE and any(map(data.__contains__, _SMALL_ARRAY_BUFFERS)):
-            message = _unpack_exactly(data)
-        else:
-            message = _decode_any_date(data)
+            return _unpack_exactly(data)
+        return _decode_any_date(data)
     except (ValueError, TypeError, OverflowError, RecursionError):
         # TypeError: msgspec before 0.22 does not check that map keys are hashable.
         refuse_payload()
+
+
+def _unpack(data: bytes) -> dict[Any, Any]:
+    message = unpack(data)
     if not isinstance(message, dict):
         refuse_payload()
     return message
@@ -225,7 +229,7 @@ def _read_timestamp(data: bytes | msgspec.Raw) -> Any:
         view = memoryview(data)
         if len(view) != 15:
             raise  # the message ends too early
-        nanoseconds, seconds = unpack(">Iq", view[3:])
+        nanoseconds, seconds = struct.unpack(">Iq", view[3:])
         if nanoseconds >= 1_000_000_000:
             raise
     return _read_date(seconds * 1000 + nanoseconds // 1_000_000)

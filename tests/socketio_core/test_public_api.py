@@ -17,6 +17,7 @@ from socketio_core import (
     Handshake,
     Namespace,
     ParentNamespace,
+    RemoteSocket,
     Socket,
     SocketOperator,
     SocketServer,
@@ -27,8 +28,8 @@ LISTENING = {"off", "off_any", "on", "on_any", "once", "prepend", "register"}
 REGISTERING = LISTENING | {"on_server_event", "on_unhandled", "use", "use_event"}
 BROADCASTING = {
     "compress", "disconnect_sockets", "emit", "emit_with_ack", "except_", "fetch_sockets", "in_",
-    "local", "send", "server_side_emit", "server_side_emit_with_ack", "sockets_join",
-    "sockets_leave", "timeout", "to", "volatile",
+    "local", "send", "server_count", "server_side_emit", "server_side_emit_with_ack",
+    "sockets_join", "sockets_leave", "timeout", "to", "volatile",
 }  # fmt: skip
 PUBLIC: dict[type[Any], set[str]] = {
     Broadcast: BROADCASTING,
@@ -51,8 +52,12 @@ PUBLIC: dict[type[Any], set[str]] = {
         "to", "volatile",
     },
     SocketServer: REGISTERING | BROADCASTING | {
-        "clock", "listen", "mount", "namespaces", "of", "on_error", "on_new_namespace",
-        "on_room_event", "run", "shutdown", "sockets", "use_clock",
+        "adapter_status", "clock", "listen", "mount", "namespaces", "of", "on_error",
+        "on_new_namespace", "on_room_event", "run", "shutdown", "sockets", "use_clock",
+    },
+    RemoteSocket: {
+        "data", "disconnect", "emit", "emit_with_ack", "handshake", "id", "join", "leave", "rooms",
+        "timeout",
     },
     TestClient: {
         "answer", "disconnect", "emit", "emit_with_ack", "events", "join", "receive_event",

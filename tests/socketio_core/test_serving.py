@@ -75,7 +75,7 @@ def test_run_is_rejected_outside_the_main_thread() -> None:
         ("engineio_logger", 'configure logging.getLogger("engineio_core")'),
         ("connectionStateRecovery", "use recovery=Recovery(...)"),
         ("namespaces", "register handlers with io.of(name)"),
-        ("client_manager", "one server process serves all clients"),
+        ("client_manager", "use adapter=RedisClassic(url)"),
     ],
 )
 def test_option_of_another_server_is_rejected_with_its_replacement(name: str, remedy: str) -> None:

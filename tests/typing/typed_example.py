@@ -17,6 +17,7 @@ from socketio_core import (
     DisconnectedError,
     Namespace,
     Recovery,
+    RemoteSocket,
     Socket,
     SocketServer,
     event,
@@ -111,8 +112,11 @@ def score(socket: Socket[Player], points: int) -> int:
 
 
 async def names() -> list[str]:
-    players: list[Socket[Player]] = await game.fetch_sockets()
-    return [player.data.name for player in players]
+    players: list[Socket[Player] | RemoteSocket] = await game.fetch_sockets()
+    return [
+        player.data["name"] if isinstance(player, RemoteSocket) else player.data.name
+        for player in players
+    ]
 
 
 async def vote(project: int, ballot: dict[str, str]) -> tuple[list[Any], list[str]]:
