@@ -2,6 +2,7 @@
 
 HexTrackrError
  +-- ServiceError            a rejected request; the text is safe to show
+ +-- UnavailableError        a program or file outside of the hub that does not work at the moment
  +-- SettingsError           an unusable configuration; one line that names the remedy
  +-- ImportInterruptedError  a request to stop the running import
 """
@@ -61,6 +62,9 @@ HTTP_STATUS: dict[ErrorCode, int] = {
 #: The answer to a request that needs space, while the disk of the server is full.
 STORAGE_FULL = "The disk of the server is full: ask its operator to free space, then try again"
 
+#: The answer to a request that needs the database, while the database does not work.
+DATABASE_UNAVAILABLE = "The database of the server is not available: try again later"
+
 
 class FieldProblem(TypedDict):
     """A field of a payload or file, and the problem with its value."""
@@ -96,6 +100,10 @@ def invalid(message: str, problems: Iterable[tuple[str, str]] = ()) -> ServiceEr
     """Return a VALIDATION_ERROR with fields, given as (path, message) pairs."""
     fields = [FieldProblem(path=path, message=text) for path, text in problems]
     return ServiceError(ErrorCode.VALIDATION_ERROR, message, fields=fields)
+
+
+class UnavailableError(HexTrackrError):
+    """A program or file outside of the hub that does not work; the text is one line for the log."""
 
 
 class SettingsError(HexTrackrError):

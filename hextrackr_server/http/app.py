@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,16 +19,31 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from engineio_core.http.asgi_host import ClientLeftError
 from hextrackr_server import __version__
-from hextrackr_server.errors import HTTP_STATUS, STORAGE_FULL, ErrorCode, ServiceError, invalid
+from hextrackr_server.errors import HTTP_STATUS, ErrorCode, ServiceError, invalid
 from hextrackr_server.http import openapi
-from hextrackr_server.telemetry.failures import is_disk_full, log_failure
+from hextrackr_server.telemetry.failures import answer_of, condition_of, log_failure
 
 logger = logging.getLogger(__name__)
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+
+
+class _HttpApp(Starlette):
+    """Application that logs each error once.
+
+    Starlette raises an error again after `_internal_error` has logged and answered it.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except Exception:
+            if scope["type"] != "http":
+                raise
 
 
 def create_http_app(
@@ -51,7 +66,7 @@ def create_http_app(
                 allow_credentials=True,
             )
         )
-    return Starlette(
+    return _HttpApp(
         routes=[Route("/health", _health, methods=["GET"]), openapi.ROUTE, *routes],
         middleware=middleware,
         exception_handlers={
@@ -59,7 +74,7 @@ def create_http_app(
             HTTPException: _http_exception,
             ClientDisconnect: _client_left,
             OSError: _storage_error,
-            DBAPIError: _storage_error,
+            SQLAlchemyError: _storage_error,
             Exception: _internal_error,
         },
         lifespan=lifespan,
@@ -93,19 +108,24 @@ def _client_left(request: Request, _: Exception) -> Response:
 
 
 def _storage_error(request: Request, error: Exception) -> Response:
-    """Report a full disk as 503; other errors of files and databases are internal errors."""
-    if not is_disk_full(error):
+    """Report a database or disk that does not work as 503."""
+    answer = answer_of(error)
+    if answer is None:
         return _internal_error(request, error)
-    log_failure(logger, f"request failed: {request.method} {request.url.path}", error)
-    body = ServiceError(ErrorCode.UNAVAILABLE, STORAGE_FULL).body()
-    return JSONResponse(body, status_code=503)
+    _log(request, error)
+    return JSONResponse(ServiceError(ErrorCode.UNAVAILABLE, answer).body(), status_code=503)
 
 
 def _internal_error(request: Request, error: Exception) -> Response:
     """Log an unexpected error; the response does not contain its text."""
     # Starlette replaces an error that ends a response after its start.
-    if isinstance(error.__cause__ or error, ClientDisconnect | ClientLeftError):
+    cause = error.__cause__
+    if isinstance(cause or error, ClientDisconnect | ClientLeftError):
         return _client_left(request, error)
-    logger.error("request failed: %s %s", request.method, request.url.path, exc_info=error)
+    _log(request, cause if isinstance(cause, Exception) and condition_of(cause) else error)
     body = ServiceError(ErrorCode.HANDLER_ERROR, "The request failed on the server").body()
     return JSONResponse(body, status_code=500)
+
+
+def _log(request: Request, error: Exception) -> None:
+    log_failure(logger, f"request failed: {request.method} {request.url.path}", error)

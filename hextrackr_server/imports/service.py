@@ -25,7 +25,6 @@ from sqlalchemy.exc import IntegrityError
 
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import (
-    STORAGE_FULL,
     ErrorCode,
     ImportInterruptedError,
     ServiceError,
@@ -52,7 +51,7 @@ from hextrackr_server.imports.store import SCOPES, ImportJob, ImportStore
 from hextrackr_server.imports.uploads import Upload
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.telemetry import log_setup
-from hextrackr_server.telemetry.failures import is_disk_full, log_failure
+from hextrackr_server.telemetry.failures import answer_of, log_failure
 from hextrackr_server.text import clean, iso_date
 
 logger = logging.getLogger(__name__)
@@ -377,9 +376,7 @@ class ImportService:
             error_id = secrets.token_hex(4)
             text = "import failed unexpectedly"
             log_failure(logger, text, error, **log_fields, errorId=error_id)
-            message = f"The import failed on the server (error {error_id})"
-            if is_disk_full(error):
-                message = STORAGE_FULL
+            message = answer_of(error) or f"The import failed on the server (error {error_id})"
             self._fail(job, {"code": "IMPORT_FAILED", "message": message}, log_fields)
         else:
             counts = result["summary"]

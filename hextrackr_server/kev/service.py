@@ -156,12 +156,12 @@ class KevService:
         try:
             result = await self._sync(force, body)
         except KevError as error:
-            await self._failed(str(error))
+            await self._failed(str(error), error)
             # The client is at fault for a catalog that it sent, but not for a failing source.
             code = ErrorCode.UNAVAILABLE if body is None else ErrorCode.VALIDATION_ERROR
             raise ServiceError(code, f"KEV: {error}") from error
-        except Exception:
-            await self._failed("the server could not store the catalog")
+        except Exception as error:
+            await self._failed("the server could not store the catalog", error)
             raise
         finally:
             self._running = False
@@ -273,9 +273,10 @@ class KevService:
         self._events.findings_updated(rows)
         return {"sent": len(rows), "more": total - len(rows)}
 
-    async def _failed(self, reason: str) -> None:
+    async def _failed(self, reason: str, error: Exception) -> None:
         self._emit("failed", error=reason)
-        logger.warning("kev sync failed", extra=log_setup.fields(reason=reason))
+        trace = error if logger.isEnabledFor(logging.DEBUG) else None
+        logger.warning("kev sync failed", exc_info=trace, extra=log_setup.fields(reason=reason))
         await asyncio.to_thread(
             self._store.log_sync, "failed", self._clock.epoch_ms(), error_message=reason
         )

@@ -20,6 +20,7 @@ from hextrackr_server.security.session_store import (
     StoreUnavailableError,
 )
 from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.failures import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -100,9 +101,7 @@ class IdentityService:
         try:
             return await self._find_session(session_id)
         except StoreUnavailableError as error:
-            logger.error(
-                "the session store is not readable", extra=log_setup.fields(reason=str(error))
-            )
+            log_failure(logger, "the session store is not readable", error)
             raise ServiceError(
                 ErrorCode.UNAVAILABLE, "Sessions cannot be verified at the moment: try again later"
             ) from error
@@ -154,9 +153,7 @@ class IdentityService:
             try:
                 session = await self._find_session(session_id)
             except StoreUnavailableError as error:
-                logger.error(
-                    "the session store is not readable", extra=log_setup.fields(reason=error)
-                )
+                log_failure(logger, "the session store is not readable", error)
                 break
             found = None if session is None else session.principal
             gone += [each for each in holders if each != found]

@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from hextrackr_server.config.roles import names_of_roles, role_named
 from hextrackr_server.config.settings import Settings
-from hextrackr_server.errors import HexTrackrError, SettingsError
+from hextrackr_server.errors import SettingsError, UnavailableError
 from hextrackr_server.security.principal import Principal, principal_from
 
 BUSY_SECONDS = 0.25
@@ -44,7 +44,7 @@ _CONNECT_PG_SIMPLE = """
 """
 
 
-class StoreUnavailableError(HexTrackrError):
+class StoreUnavailableError(UnavailableError):
     """The session store is not readable at the moment, so logins cannot be verified."""
 
 

@@ -13,10 +13,10 @@ import secrets
 from typing import Any, NamedTuple
 
 from hextrackr_server.clock import Clock
-from hextrackr_server.errors import STORAGE_FULL, ErrorCode, ServiceError
+from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.rate_limiter import RateLimiter
 from hextrackr_server.sockets.authenticator import namespaces
-from hextrackr_server.telemetry.failures import is_disk_full, log_failure
+from hextrackr_server.telemetry.failures import answer_of, log_failure
 from hextrackr_server.telemetry.metrics import Metrics
 from socketio_core import AckError, PayloadValidationError, Socket, SocketServer
 
@@ -106,8 +106,8 @@ def _body_of(error: BaseException) -> dict[str, Any]:
         body = {"code": error.code, "message": error.message} | more
     elif isinstance(error, ServiceError):
         body = {"code": str(error.code), "message": error.message, "fields": error.fields}
-    elif is_disk_full(error):
-        body = {"code": str(ErrorCode.UNAVAILABLE), "message": STORAGE_FULL}
+    elif answer := answer_of(error):
+        body = {"code": str(ErrorCode.UNAVAILABLE), "message": answer}
     elif isinstance(error, PayloadValidationError):
         body = {
             "code": str(ErrorCode.VALIDATION_ERROR),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.telemetry import log_setup
+from hextrackr_server.telemetry.failures import log_failure
 from hextrackr_server.token_bucket import Bucket
 
 MAXIMUM_BYTES = 10 * 1024 * 1024
@@ -17,6 +20,32 @@ KEPT_FILES = 5
 LINES_PER_MINUTE = 60_000
 MAXIMUM_NAME = 64
 MAXIMUM_USER_AGENT = 256
+
+
+logger = logging.getLogger(__name__)
+
+
+class _EventFile(RotatingFileHandler):
+    """Log file that reports the first of consecutive failures in the main log.
+
+    The standard handler prints a traceback for each failure.
+    """
+
+    _failures = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, and end the series of failures if the disk accepts the line."""
+        before = self._failures
+        super().emit(record)
+        if self._failures == before:
+            self._failures = 0
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Count the failure of the current record."""
+        self._failures += 1
+        error = sys.exc_info()[1]
+        if error is not None and self._failures == 1:
+            log_failure(logger, "the event log cannot be written", error, path=self.baseFilename)
 
 
 class EventLog:
@@ -28,7 +57,7 @@ class EventLog:
         """Open the file; raise SettingsError if it is not writable."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._handler = RotatingFileHandler(
+            self._handler = _EventFile(
                 path, maxBytes=MAXIMUM_BYTES, backupCount=KEPT_FILES, encoding="utf-8"
             )
         except OSError as error:
@@ -67,5 +96,6 @@ class EventLog:
         self._logger.info(message, extra=log_setup.fields(**fields))
 
     def close(self) -> None:
-        """Close the log file."""
-        self._handler.close()
+        """Close the log file; lines that the disk rejected are lost."""
+        with contextlib.suppress(OSError):
+            self._handler.close()

@@ -5,13 +5,20 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, insert, select, text, update
 
-from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
+from hextrackr_server.errors import (
+    DATABASE_UNAVAILABLE,
+    ErrorCode,
+    ServiceError,
+    SettingsError,
+)
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.migrations import MIGRATIONS
 from hextrackr_server.storage.schema import meta
+from hextrackr_server.telemetry.failures import DATABASE_GONE
 from tests.contract.imports import run_import
 from tests.contract.support import HubHarness
 from tests.hextrackr_server.kev_support import feed, item
@@ -142,3 +149,24 @@ async def test_complete_server_works_on_postgresql(empty_postgres: str, tmp_path
         assert synced.json()["matchedCount"] == 1
         assert (await hub.request("GET", "/ready")).status == 200
     assert not (tmp_path / "hub.db").exists()
+
+
+async def test_lost_connections_are_logged_in_one_line_and_opened_again(
+    tmp_path: Path, empty_postgres: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with HubHarness(tmp_path, database_url=empty_postgres) as hub:
+        client = await hub.client()
+        request = {"resource": "imports"}
+        assert (await client.emit_with_ack("get-data", request))["success"]
+        with psycopg.connect(empty_postgres, autocommit=True) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        caplog.set_level("INFO")
+        lost = await client.emit_with_ack("get-data", request)
+        assert (lost["code"], lost["error"]) == ("UNAVAILABLE", DATABASE_UNAVAILABLE)
+        assert (await client.emit_with_ack("get-data", request))["success"]
+    (line,) = [each for each in caplog.records if each.getMessage() == "event handler failed"]
+    assert line.__dict__["fields"]["reason"] == DATABASE_GONE
+    assert [each for each in caplog.records if each.exc_info] == []

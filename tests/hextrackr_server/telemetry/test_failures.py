@@ -8,9 +8,21 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
+import sqlalchemy.exc
+from sqlalchemy.exc import OperationalError
+from starlette.requests import ClientDisconnect
 
-from hextrackr_server.telemetry.failures import DISK_FULL, log_failure
+from engineio_core.http.asgi_host import ClientLeftError
+from hextrackr_server.security.session_store import StoreUnavailableError
+from hextrackr_server.telemetry.failures import (
+    DATABASE_BUSY,
+    DATABASE_DAMAGED,
+    DATABASE_GONE,
+    DISK_FULL,
+    log_failure,
+)
 from socketio_core import AckTimeoutError, DisconnectedError
 from socketio_core.errors import UnsendableResultError
 
@@ -34,10 +46,26 @@ def full_sqlite() -> sqlite3.Error:
     return failure.value
 
 
-class FullPostgres(Exception):
-    """An error of psycopg with the code of a full disk."""
+class PostgresError(Exception):
+    """An error of psycopg with a SQLSTATE."""
 
-    sqlstate = "53100"
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__(sqlstate)
+        self.sqlstate = sqlstate
+
+
+def lost_postgres() -> Exception:
+    """Return psycopg's error for a server that does not answer."""
+    with pytest.raises(psycopg.OperationalError) as failure:
+        psycopg.connect("postgresql://127.0.0.1:9/x", connect_timeout=2)
+    return failure.value
+
+
+def sqlite_error(code: int) -> sqlite3.Error:
+    """Return an error of SQLite with a result code."""
+    error = sqlite3.OperationalError("failed")
+    error.sqlite_errorcode = code
+    return error
 
 
 @pytest.mark.parametrize(
@@ -46,7 +74,31 @@ class FullPostgres(Exception):
         (full_file(), DISK_FULL),
         (OSError(errno.EDQUOT, "quota"), DISK_FULL),
         (full_sqlite(), DISK_FULL),
-        (FullPostgres(), DISK_FULL),
+        (PostgresError("53100"), DISK_FULL),
+        (OperationalError("INSERT", {}, full_sqlite()), DISK_FULL),
+        (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), DATABASE_BUSY),
+        (sqlite_error(sqlite3.SQLITE_LOCKED), DATABASE_BUSY),
+        (PostgresError("55P03"), DATABASE_BUSY),
+        (PostgresError("40P01"), DATABASE_BUSY),
+        (sqlalchemy.exc.TimeoutError(), DATABASE_BUSY),
+        (lost_postgres(), DATABASE_GONE),
+        (PostgresError("57P01"), DATABASE_GONE),
+        (PostgresError("08006"), DATABASE_GONE),
+        (PostgresError("53300"), DATABASE_GONE),
+        (OperationalError("SELECT", {}, Exception(), connection_invalidated=True), DATABASE_GONE),
+        (sqlite_error(sqlite3.SQLITE_IOERR_WRITE), DATABASE_DAMAGED),
+        (sqlite_error(sqlite3.SQLITE_CANTOPEN_ISDIR), DATABASE_DAMAGED),
+        (sqlite_error(sqlite3.SQLITE_READONLY_DBMOVED), DATABASE_DAMAGED),
+        (PostgresError("25006"), DATABASE_DAMAGED),
+        (PostgresError("58030"), DATABASE_DAMAGED),
+        (OSError(errno.EROFS, "read-only"), "read-only"),
+        (PermissionError(errno.EACCES, "denied", "x.csv"), "x.csv"),
+        (ConnectionResetError(), "connection was lost"),
+        (BrokenPipeError(), "connection was lost"),
+        (TimeoutError(), "in time"),
+        (ClientDisconnect(), "left"),
+        (ClientLeftError("x"), "left"),
+        (StoreUnavailableError("the session store x cannot be read"), "store x"),
         (DisconnectedError(), "socket has been disconnected"),
         (AckTimeoutError(), ""),
         (UnsendableResultError("a set cannot be sent"), "a set cannot be sent"),
@@ -67,7 +119,15 @@ def test_condition_is_logged_in_one_line_with_a_traceback_at_debug(
 
 
 def test_bug_is_logged_with_its_traceback(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    for error in (ValueError("x"), FileNotFoundError(errno.ENOENT, "x", str(tmp_path))):
+    errors = (
+        ValueError("x"),
+        FileNotFoundError(errno.ENOENT, "x", str(tmp_path)),
+        sqlite_error(sqlite3.SQLITE_CONSTRAINT_UNIQUE),
+        PostgresError("23505"),
+        OperationalError("SELECT", {}, sqlite_error(sqlite3.SQLITE_ERROR)),
+        sqlite3.ProgrammingError("closed"),
+    )
+    for error in errors:
         assert log_failure(logger, "it failed", error) is None
     assert all(record.exc_info for record in caplog.records)
-    assert len(caplog.records) == 2
+    assert len(caplog.records) == len(errors)
