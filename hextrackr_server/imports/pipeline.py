@@ -38,9 +38,9 @@ from hextrackr_server.findings.history import OpenTotal
 from hextrackr_server.imports import store, summary
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.formats.file_warnings import LONGEST_VALUE
-from hextrackr_server.imports.formats.mapper import Mention, NoFindingError, RowRejectedError
 from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.reader import ExportReader
+from hextrackr_server.imports.formats.row_errors import Mention, NoFindingError, RowRejectedError
 from hextrackr_server.imports.progress_record import ImportStatus
 from hextrackr_server.imports.store import (
     AbsenceScope,

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import ErrorCode
 from hextrackr_server.imports.formats.finding import Finding, unique_key, weight
-from hextrackr_server.imports.formats.mapper import Mention
+from hextrackr_server.imports.formats.row_errors import Mention
 from hextrackr_server.storage.database import Database, upsert
 from hextrackr_server.storage.schema import (
     FINDING_COLUMNS,

@@ -11,15 +11,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from hextrackr_server.imports.formats.csv_table import (
+from hextrackr_server.imports.formats.csv_header import (
     DELIMITERS,
-    MAXIMUM_COLUMNS,
-    CsvTable,
-    FileRefusedError,
     Header,
     find_header,
     find_separator_line,
     read_beginning,
+)
+from hextrackr_server.imports.formats.csv_table import (
+    MAXIMUM_COLUMNS,
+    CsvTable,
+    FileRefusedError,
 )
 from hextrackr_server.imports.formats.profile import Profile, load_profiles, normalize
 from hextrackr_server.imports.formats.text_source import Checkpoint, detect_encoding

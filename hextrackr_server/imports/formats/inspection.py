@@ -10,9 +10,9 @@ from typing import Any
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.formats.dates import day_in_file_name
 from hextrackr_server.imports.formats.finding import Finding, weight
-from hextrackr_server.imports.formats.mapper import RowRejectedError
 from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.reader import ExportReader
+from hextrackr_server.imports.formats.row_errors import RowRejectedError
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ def _keep(kept: dict[tuple[str, str], Finding], finding: Finding) -> None:
 
 
 def _describe_columns(inspection: Inspection, reader: ExportReader) -> None:
-    names, columns = reader.names, reader.mapper.columns
+    names, columns = reader.names, reader.mapper.columns.by_field
     inspection.columns = {
         name: [names[index] for index in indexes] for name, indexes in columns.items()
     }

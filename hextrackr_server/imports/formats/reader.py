@@ -9,23 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hextrackr_server.imports.formats.csv_table import CsvTable
 from hextrackr_server.imports.formats.dates import read_day
+from hextrackr_server.imports.formats.day_reader import DEFAULT_ORDER, settle_date_orders
 from hextrackr_server.imports.formats.detection import open_table
 from hextrackr_server.imports.formats.file_warnings import FileWarning, FileWarnings
 from hextrackr_server.imports.formats.finding import Finding
-from hextrackr_server.imports.formats.mapper import (
-    DEFAULT_ORDER,
-    NoFindingError,
-    RowMapper,
-    RowRejectedError,
-    settle_date_orders,
-)
+from hextrackr_server.imports.formats.mapper import RowMapper
+from hextrackr_server.imports.formats.parts import MappedRow
 from hextrackr_server.imports.formats.profile import DateOrder, Profile, normalize
+from hextrackr_server.imports.formats.row_errors import NoFindingError, RowRejectedError
 from hextrackr_server.imports.formats.text_source import Checkpoint
 from hextrackr_server.imports.formats.xml_table import XmlTable
+
+CHUNK_ROWS: Final = 500
 
 
 class RowResult(NamedTuple):
@@ -34,6 +33,13 @@ class RowResult(NamedTuple):
     number: int
     findings: Sequence[Finding]
     problem: NoFindingError | None = None
+
+
+class RowChunk(NamedTuple):
+    """Rows in the order of the file: those with findings, and those without, with the reason."""
+
+    rows: list[MappedRow]
+    problems: list[tuple[int, NoFindingError]]
 
 
 class Absence(NamedTuple):
@@ -90,35 +96,75 @@ class ExportReader:
 
     def read(self) -> Iterator[RowResult]:
         """Yield the rows that have findings, are rejected, or report a check that was not run."""
-        mapper = self.mapper
-        for row in self._table.rows():
+        map_findings = self.mapper.map_findings
+        for number, cells, problem, invalid_cells in self._table.rows():
             self.rows += 1
-            number, cells = row.number, row.cells
-            if row.invalid_cells:
-                self._warn_of_bytes(number, cells, row.invalid_cells)
-            if row.problem:
-                self.rows_rejected += 1
-                yield RowResult(number, (), RowRejectedError("", row.problem))
-                continue
-            if len(cells) <= 2 and mapper.is_footer(cells):
-                self.rows_skipped += 1
-                continue
             try:
-                findings = mapper.map_row(number, cells)
-            except RowRejectedError as error:
-                if mapper.is_footer(cells):
-                    self.rows_skipped += 1
-                    continue
-                self.rows_rejected += 1
-                yield RowResult(number, (), error)
+                if problem or invalid_cells or len(cells) <= 2:
+                    self._check(number, cells, problem, invalid_cells)
+                    if len(cells) <= 2 and self.mapper.is_footer(cells):
+                        self.rows_skipped += 1
+                        continue
+                findings = map_findings(number, cells)
             except NoFindingError as error:
-                self.rows_skipped += 1
-                yield RowResult(number, (), error)
+                if self._is_reported(cells, error):
+                    yield RowResult(number, (), error)
             else:
                 if findings:
                     yield RowResult(number, findings)
                 else:
                     self.rows_skipped += 1
+
+    def read_rows(self, size: int = CHUNK_ROWS) -> Iterator[RowChunk]:
+        """Yield the rows as `read` does, in chunks, and without objects for single findings."""
+        map_row = self.mapper.map_row
+        chunk = RowChunk([], [])
+        add = chunk.rows.append
+        for number, cells, problem, invalid_cells in self._table.rows():
+            self.rows += 1
+            try:
+                if problem or invalid_cells or len(cells) <= 2:
+                    self._check(number, cells, problem, invalid_cells)
+                    if len(cells) <= 2 and self.mapper.is_footer(cells):
+                        self.rows_skipped += 1
+                        continue
+                row = map_row(number, cells)
+            except NoFindingError as error:
+                if self._is_reported(cells, error):
+                    chunk.problems.append((number, error))
+            else:
+                if row is not None:
+                    add(row)
+                else:
+                    self.rows_skipped += 1
+            if len(chunk.rows) + len(chunk.problems) >= size:
+                yield chunk
+                chunk = RowChunk([], [])
+                add = chunk.rows.append
+        if chunk.rows or chunk.problems:
+            yield chunk
+
+    def _check(
+        self, number: int, cells: Sequence[str], problem: str, invalid_cells: Sequence[int]
+    ) -> None:
+        """Warn of invalid bytes. Raises RowRejectedError for a row that cannot be read."""
+        for index in invalid_cells:
+            column = self.mapper.columns.name_of(index)
+            message = "bytes that are not UTF-8 were replaced"
+            self.warnings.add(column, number, cells[index], message)
+        if problem:
+            raise RowRejectedError("", problem)
+
+    def _is_reported(self, cells: Sequence[str], error: NoFindingError) -> bool:
+        """Count a row without a finding; return whether the row may refer to stored findings."""
+        if not isinstance(error, RowRejectedError):
+            self.rows_skipped += 1
+            return True
+        if cells and self.mapper.is_footer(cells):
+            self.rows_skipped += 1
+            return False
+        self.rows_rejected += 1
+        return True
 
     def column_warnings(self) -> list[FileWarning]:
         """Return the warnings on whole columns, once the file was read."""
@@ -130,14 +176,15 @@ class ExportReader:
         if self._table.incomplete:
             return Absence("none", "the file is incomplete")
         resolve = profile.resolve
-        if "state" not in self.mapper.columns and profile.resolve_without_state is not None:
+        has_states = "state" in self.mapper.columns.by_field
+        if not has_states and profile.resolve_without_state is not None:
             resolve = profile.resolve_without_state
         if resolve == "none":
             return Absence("none", "an export of this format does not list all findings of a host")
         if isinstance(self._table, XmlTable) and self._table.filtered:
             return Absence("none", f"the report is filtered ({self._table.filtered})")
         # A complete export of such a scanner has Info findings: without any, a filter was applied.
-        severities = self.mapper.severities
+        severities = self.mapper.totals.found_severities()
         if not severities:
             return Absence("none", "the file has no finding, so it names no host")
         if profile.lists_info and "Info" not in severities:
@@ -146,7 +193,7 @@ class ExportReader:
             return Absence(
                 "none", f"all findings are {min(severities)}, so the file looks filtered"
             )
-        if not self.mapper.has_several_plugins:
+        if not self.mapper.totals.has_several_plugins:
             return Absence("none", "all findings are of one plugin, so the file looks filtered")
         return Absence(resolve, "")
 
@@ -159,15 +206,9 @@ class ExportReader:
         return settle_date_orders(
             self.profile,
             self.names,
-            lambda: (row.cells for row in self._table.rows() if not row.problem),
+            lambda: (cells for _, cells, problem, _ in self._table.rows() if not problem),
             self.warnings,
         )
-
-    def _warn_of_bytes(self, number: int, cells: Sequence[str], indexes: Sequence[int]) -> None:
-        for index in indexes:
-            column = self.mapper.column_name(index)
-            message = "bytes that are not UTF-8 were replaced"
-            self.warnings.add(column, number, cells[index], message)
 
 
 def _describe(table: CsvTable | XmlTable) -> tuple[Profile, Sequence[str]]:

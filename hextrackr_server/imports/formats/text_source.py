@@ -53,8 +53,8 @@ class TextSource:
         """Return whether the text that was read ends with a line break."""
         return self.last_character in "\r\n"
 
-    def lines(self) -> Iterator[str]:
-        """Yield the lines with their ends; a line that is too long comes in pieces."""
+    def blocks(self) -> Iterator[str]:
+        """Yield the text in blocks of whole lines; a line that is too long comes in pieces."""
         encoding, skip = detect_encoding(self._path)
         self.bytes_read = skip
         decode = _make_decoder(encoding)
@@ -74,12 +74,17 @@ class TextSource:
                     end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
                 pending = text[end:]
                 whole = text[:end]
-                self.has_invalid = encoding == "utf-8" and _INVALID.search(whole) is not None
+                self.has_invalid = encoding == "utf-8" and is_invalid(whole)
                 if whole:
                     self.last_character = whole[-1]
-                    yield from io.StringIO(whole, newline="")
+                    yield whole
                 if not data:
                     return
+
+    def lines(self) -> Iterator[str]:
+        """Yield the lines with their ends; a line that is too long comes in pieces."""
+        for block in self.blocks():
+            yield from io.StringIO(block, newline="")
 
 
 def _read_block(file: BinaryIO | io.RawIOBase) -> bytes:
@@ -135,9 +140,16 @@ def repair(cell: str, *, windows_1252: bool) -> str:
     return _INVALID.sub("\ufffd", cell)
 
 
-def is_invalid(cell: str) -> bool:
-    """Return whether a cell holds bytes that are not UTF-8."""
-    return _INVALID.search(cell) is not None
+def is_invalid(text: str) -> bool:
+    """Return whether a text holds bytes that are not UTF-8."""
+    if text.isascii():
+        return False
+    try:
+        # Several times as fast as a search for lone surrogates.
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _from_windows_1252(match: re.Match[str]) -> str:

@@ -15,7 +15,8 @@ from typing import Final
 
 from lxml import etree
 
-from hextrackr_server.imports.formats.csv_table import FileRefusedError, IncompleteFileError, Row
+from hextrackr_server.imports.formats.csv_rows import NumberedRow
+from hextrackr_server.imports.formats.csv_table import FileRefusedError, IncompleteFileError
 from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.text_source import Checkpoint
 
@@ -53,7 +54,7 @@ class XmlTable:
         texts = (text for texts in self.profile.columns.values() for text in texts)
         return tuple(dict.fromkeys(texts))
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[NumberedRow]:
         """Yield the results. Raises IncompleteFileError or FileRefusedError."""
         names = self.names
         read = _READERS[self.profile.id]
@@ -61,7 +62,7 @@ class XmlTable:
             for number, record in enumerate(read(self), 1):
                 if self.checkpoint is not None and number % CHECKPOINT_ROWS == 0:
                     self.checkpoint(number)
-                yield Row(number, [record.get(name, "") for name in names])
+                yield number, [record.get(name, "") for name in names], "", ()
         except etree.XMLSyntaxError as error:
             self.incomplete = f"the XML breaks off or is malformed: {error.msg}"
             if not self.allow_partial:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hextrackr_server.imports.formats.csv_table import FileRefusedError, split_wrapped
+from hextrackr_server.imports.formats.csv_header import split_wrapped
+from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.formats.detection import open_table
 from hextrackr_server.imports.formats.inspection import inspect_file
 from hextrackr_server.imports.formats.profile import (

@@ -14,8 +14,8 @@ from hextrackr_server.imports.formats.advisories import (
     vendor_of_plugin,
 )
 from hextrackr_server.imports.formats.hosts import read_addresses, read_name, split_url
-from hextrackr_server.imports.formats.mapper import band_of
 from hextrackr_server.imports.formats.numbers import read_port, read_score
+from hextrackr_server.imports.formats.value_reader import band_of
 
 
 @pytest.mark.parametrize(

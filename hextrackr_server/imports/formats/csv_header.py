@@ -1,0 +1,134 @@
+"""Finds the header of a CSV file: its delimiter, its row, and the profile that it satisfies.
+
+The header is the first row that satisfies the signature of a profile; rows above it are the
+preamble.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hextrackr_server.imports.formats.csv_rows import read_rows
+from hextrackr_server.imports.formats.profile import Profile, normalize
+from hextrackr_server.imports.formats.text_source import TextSource
+
+HEADER_ROWS: Final = 40
+HEADER_LINES: Final = 10_000
+HEADER_SIZE: Final = 1 << 21
+LONGEST_HEADER: Final = 1 << 18
+DELIMITERS: Final = (",", ";", "\t", "|")
+
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where the header stands, and which profile it satisfies."""
+
+    profile: Profile
+    names: tuple[str, ...]
+    row: int
+    delimiter: str
+    is_wrapped: bool = False
+    preamble: tuple[tuple[str, ...], ...] = ()
+
+
+class BeginningRow(NamedTuple):
+    """One of the first rows of a file; a row that is too long for a header has no cells."""
+
+    number: int
+    cells: list[str]
+
+
+def read_beginning(path: Path, delimiter: str) -> list[BeginningRow]:
+    """Return the first rows of a file, in which the header is searched.
+
+    The search ends after HEADER_SIZE characters.
+    """
+    beginning: list[BeginningRow] = []
+    size = 0
+    rows = read_rows(TextSource(path), delimiter, path, HEADER_LINES)
+    for number, cells, _, _ in islice(rows, HEADER_ROWS):
+        row_size = sum(map(len, cells))
+        size += row_size
+        if row_size > LONGEST_HEADER:
+            beginning.append(BeginningRow(number, []))
+        elif cells:
+            beginning.append(BeginningRow(number, cells))
+        if size > HEADER_SIZE:
+            break
+    return beginning
+
+
+def find_separator_line(path: Path) -> str:
+    """Return the delimiter that a first line such as `sep=;` names, or an empty string."""
+    first = next(TextSource(path).lines(), "")
+    match = _SEPARATOR_LINE.fullmatch(first.lstrip("\ufeff"))
+    return match[1] if match else ""
+
+
+def find_header(path: Path, profiles: Sequence[Profile]) -> Header | None:
+    """Return the header of a CSV file: the first row that satisfies a profile's signature.
+
+    The delimiter is the one under which a row satisfies a signature. Wrapped rows (each row is one
+    quoted cell that is CSV itself) are tried after plain ones, general profiles after special ones.
+    """
+    named = find_separator_line(path)
+    delimiters = (named,) if named else DELIMITERS
+    beginnings = {delimiter: read_beginning(path, delimiter) for delimiter in delimiters}
+    special = [profile for profile in profiles if profile.id != "hub"]
+    for chosen in (special, [profile for profile in profiles if profile.id == "hub"]):
+        for delimiter, rows in beginnings.items():
+            for is_wrapped in (False, True):
+                found = _match_rows(rows, chosen, delimiter, is_wrapped=is_wrapped)
+                if found is not None:
+                    return found
+    return None
+
+
+def _match_rows(
+    rows: Sequence[BeginningRow], profiles: Sequence[Profile], delimiter: str, *, is_wrapped: bool
+) -> Header | None:
+    preamble: list[tuple[str, ...]] = []
+    for row in rows:
+        cells = row.cells
+        if is_wrapped:
+            if len(cells) != 1:
+                preamble.append(tuple(cells))
+                continue
+            cells = split_wrapped(cells[0])
+        names = tuple(cell.strip().lstrip("\ufeff") for cell in cells)
+        known = frozenset(normalize(name) for name in names if name)
+        for profile in profiles:
+            if profile.signatures and not profile.missing(known):
+                return Header(profile, names, row.number, delimiter, is_wrapped, tuple(preamble))
+        preamble.append(names)
+    return None
+
+
+def split_wrapped(text: str) -> list[str]:
+    """Return the cells of a wrapped row, leniently: a quote ends a cell only before a comma.
+
+    Qualys writes inner quotes such as `cols="3"` without doubling them.
+    """
+    cells: list[str] = []
+    position, end = 0, len(text)
+    while position <= end:
+        if not text.startswith('"', position):
+            stop = text.find(",", position)
+            stop = end if stop < 0 else stop
+            cells.append(text[position:stop])
+            position = stop + 1
+            continue
+        quote = text.find('"', position + 1)
+        while quote >= 0 and text[quote + 1 : quote + 2] not in {"", ","}:
+            quote = text.find('"', quote + (2 if text[quote + 1] == '"' else 1))
+        stop = end if quote < 0 else quote
+        cells.append(text[position + 1 : stop].replace('""', '"'))
+        position = stop + 2
+    return cells

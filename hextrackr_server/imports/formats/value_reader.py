@@ -1,0 +1,183 @@
+"""Reads the values of a row: its state, its severity and its scores."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from hextrackr_server.imports.formats.columns import Columns, Row
+from hextrackr_server.imports.formats.finding import ClosedAs
+from hextrackr_server.imports.formats.numbers import read_number, read_score
+from hextrackr_server.imports.formats.parts import Values
+from hextrackr_server.imports.formats.profile import Profile, Severity, State
+from hextrackr_server.imports.formats.words import (
+    SEVERITY_NULLS,
+    SEVERITY_WORDS,
+    STATE_WORDS,
+    TRUE_WORDS,
+)
+from hextrackr_server.text import clean
+
+FIELDS: Final = (
+    "state", "fixed", "false_positive", "duplicate", "accepted", "accepted_comment", "active",
+    "severity", "kind", "cvss3", "cvss4", "cvss2", "cvss", "vpr", "epss",
+)  # fmt: skip
+
+_CVSS_FIELDS: Final = (("cvss3", "3"), ("cvss4", "4"), ("cvss2", "2"), ("cvss", ""))
+_FLAGS: Final[tuple[tuple[str, State], ...]] = (
+    ("fixed", "fixed"),
+    ("false_positive", "false_positive"),
+    ("duplicate", "false_positive"),
+    ("accepted", "accepted"),
+)
+
+
+class RowState(NamedTuple):
+    """The state of a row: its meaning, why the finding is closed, and the word as written."""
+
+    meaning: State
+    closed_as: ClosedAs | None
+    word: str
+
+
+class ValueReader:
+    """A reader for the states, severities and scores of one file's rows."""
+
+    def __init__(self, profile: Profile, columns: Columns) -> None:
+        self._profile = profile
+        self._columns = columns
+        self._severity_nulls = SEVERITY_NULLS | profile.nulls
+        by_field = columns.by_field
+        self._flags = tuple((by_field[name], state) for name, state in _FLAGS if name in by_field)
+        self._prefixes = tuple(
+            (word[:-1], state) for word, state in profile.states.items() if word[-1:] == "*"
+        )
+        self._cvss = tuple(each for each in _CVSS_FIELDS if each[0] in by_field)
+
+    def read(self, row: Row, state: RowState) -> Values:
+        """Return the values of a row with that state."""
+        cvss_score, cvss_version = self._read_cvss(row)
+        severity = self._read_severity(row, cvss_score, cvss_version)
+        vpr_score = self._read_score(row, "vpr", 10)
+        return Values(state.closed_as, state.word, severity, cvss_score, cvss_version, vpr_score)
+
+    # -- states
+
+    def read_state(self, row: Row) -> RowState:
+        """Return the state of a row; an unknown word counts as open, with a warning."""
+        found = self._columns.first_cell(row, "state")
+        word = "ACTIVE"
+        state: State = "open"
+        if found is not None:
+            word = clean(found[1], 64)
+            known = self._find_state(word.lower())
+            self._columns.filled["state"] += 1
+            if known is None:
+                self._columns.failed["state"] += 1
+                message = "unknown state; the finding counts as open"
+                self._columns.warn_of_cell(row, *found, message)
+            state = known or "open"
+        if state == "open" or state == "untested":
+            state = self._read_flags(row) or state
+        closed: ClosedAs | None = None
+        if state == "fixed" or state == "accepted" or state == "false_positive":
+            closed = state
+        elif state == "open" and (active := self._columns.first(row, "active")):
+            closed = None if active.lower() in TRUE_WORDS else "inactive"
+        return RowState(state, closed, word)
+
+    def _find_state(self, word: str) -> State | None:
+        found = self._profile.states.get(word) or STATE_WORDS.get(word)
+        if found is None:
+            for prefix, state in self._prefixes:
+                if word.startswith(prefix):
+                    return state
+        return found
+
+    def _read_flags(self, row: Row) -> State | None:
+        """Return the state that the columns with yes and no give, or None."""
+        for indexes, state in self._flags:
+            for index in indexes:
+                if row.cells[index].strip().lower() in TRUE_WORDS:
+                    return state
+        return "accepted" if self._columns.first(row, "accepted_comment") else None
+
+    # -- severities
+
+    def _read_severity(self, row: Row, score: float | None, version: str) -> Severity:
+        profile, columns = self._profile, self._columns
+        if profile.kinds:
+            kind = columns.first(row, "kind").lower()
+            if kind and (severity := profile.kinds.get(kind)) is not None:
+                return severity
+        unknown: tuple[int, str] | None = None
+        for index in columns.by_field.get("severity", ()):
+            text = row.cells[index].strip()
+            word = text.lower()
+            if not word or word in self._severity_nulls:
+                continue
+            columns.filled["severity"] += 1
+            found = profile.severities.get(word) or SEVERITY_WORDS.get(word)
+            if found is not None:
+                if unknown is not None:
+                    message = f"unknown severity; {found} by another column"
+                    columns.warn_of_cell(row, *unknown, message)
+                return found
+            columns.failed["severity"] += 1
+            unknown = unknown or (index, text)
+        band = band_of(score, version)
+        how = f"{band} by the CVSS score" if band != "Unknown" else "and there is no CVSS score"
+        if unknown is not None:
+            columns.warn_of_cell(row, *unknown, f"unknown severity; {how}")
+        elif "severity" in columns.by_field:
+            columns.warn(row, "severity", "", f"no severity; {how}")
+        return band
+
+    # -- scores
+
+    def _read_cvss(self, row: Row) -> tuple[float | None, str]:
+        for name, version in self._cvss:
+            found = self._columns.first_cell(row, name)
+            if found is not None:
+                return self._check_score(row, name, found, 10), version
+        return None, ""
+
+    def _read_score(self, row: Row, field: str, highest: float) -> float | None:
+        found = self._columns.first_cell(row, field)
+        return None if found is None else self._check_score(row, field, found, highest)
+
+    def read_epss(self, row: Row) -> float | None:
+        """Return the probability of exploitation from 0 to 1."""
+        found = self._columns.first_cell(row, "epss")
+        if found is None:
+            return None
+        value = read_number(found[1])
+        if value is not None and self._profile.epss_percent and 1 < value <= 100:
+            return value / 100
+        return self._check_score(row, "epss", found, 1)
+
+    def _check_score(
+        self, row: Row, field: str, found: tuple[int, str], highest: float
+    ) -> float | None:
+        self._columns.filled[field] += 1
+        value = read_score(found[1], highest)
+        if isinstance(value, str):
+            self._columns.failed[field] += 1
+            self._columns.warn_of_cell(row, *found, f"{value}; the value is left out")
+            return None
+        return value
+
+
+def band_of(score: float | None, version: str) -> Severity:
+    """Return the severity of a CVSS score.
+
+    Version 2 as Tenable bands it: 10.0 is Critical, 7.0 to 9.9 High.
+    """
+    if score is None:
+        return "Unknown"
+    if score >= (10.0 if version == "2" else 9.0):
+        return "Critical"
+    if score >= 7:
+        return "High"
+    if score >= 4:
+        return "Medium"
+    return "Low" if score > 0 else "Info"
