@@ -13,8 +13,6 @@ from difflib import get_close_matches
 from threading import get_ident
 from typing import Any, Final, Literal, TypeVar, overload
 
-import orjson
-
 from engineio_core import errors, handshake
 from engineio_core.admission import (
     Admission,
@@ -40,7 +38,6 @@ from engineio_core.heartbeat import Heartbeat
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import (
     JAVASCRIPT,
-    JSON,
     NO_STORE,
     TEXT_HTML,
     TEXT_PLAIN,
@@ -254,8 +251,7 @@ class BaseEngine:
             # Node: always 400, and the plain message as the body.
             self._respond(exchange, HttpResponse(400, str(refusal).encode(), [TEXT_HTML]))
             return
-        body = orjson.dumps({"code": refusal.refusal.code, "message": str(refusal)})
-        exchange.respond(HttpResponse(refusal.status, body, [JSON]))
+        exchange.respond(handshake.encode_refusal(refusal))
 
     def _log_refusal(self, request: HttpRequest, reason: str, level: int = logging.INFO) -> None:
         logger.log(

@@ -17,6 +17,7 @@ from engineio_core.errors import (
     UNSUPPORTED_PROTOCOL_VERSION,
     HandshakeRefusedError,
 )
+from engineio_core.http.message import JSON, HttpResponse
 
 if TYPE_CHECKING:
     from engineio_core.options import Cookie, EngineOptions
@@ -59,6 +60,12 @@ def encode_open(sid: str, transport: str, options: EngineOptions) -> bytes:
         "maxPayload": options.max_http_buffer_size,
     }
     return b"0" + orjson.dumps(handshake)
+
+
+def encode_refusal(refused: HandshakeRefusedError) -> HttpResponse:
+    """Return the response to a refused request that is not a WebSocket handshake."""
+    body = orjson.dumps({"code": refused.refusal.code, "message": str(refused)})
+    return HttpResponse(refused.status, body, [JSON])
 
 
 def encode_cookie(cookie: Cookie, sid: str) -> str:

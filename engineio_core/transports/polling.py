@@ -17,7 +17,13 @@ from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
 from engineio_core.codec.jsonp import decode_form, encode_script
 from engineio_core.codec.payload import decode_payload, encode_payload
-from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.errors import (
+    UNKNOWN_SID,
+    CloseReason,
+    HandshakeRefusedError,
+    ProtocolError,
+)
+from engineio_core.handshake import encode_refusal
 from engineio_core.http.compression import compress, negotiate_encoding
 from engineio_core.http.message import (
     JAVASCRIPT,
@@ -43,6 +49,9 @@ logger = logging.getLogger("engineio_core")
 MAX_PACKETS: Final = 1_000_000
 MAX_PACKETS_OF_PYTHON: Final = 16
 _PYTHON_TIMESTAMP: Final = re.compile(r"[0-9]{9,11}\.[0-9]+")
+
+# Seconds between the response to a POST that is too large and that to the pending poll.
+POLL_REFUSED_AFTER: Final = 0.1
 
 # Bytes of a body that may arrive in pieces, so that the pong waits behind it.
 LONG_BODY: Final = 64 * 1024
@@ -195,9 +204,13 @@ class PollingTransport:
         # Like engine.io 6.6.13. Clients that ignore the status would wait for packets forever.
         self._closed = True
         self.session._transport_failed(ProtocolError(description))
-        # Before the pending poll ends: the official client reports the status of the POST.
         responder.respond(HttpResponse(413))
-        self._answer_poll([CLOSE_PACKET])
+        # Refused like the next poll. After a close packet, python-socketio 5 does not reconnect.
+        # The official client reports the first error: that of the POST.
+        poll, self._poll = self._poll, None
+        if poll is not None:
+            refusal = encode_refusal(HandshakeRefusedError(UNKNOWN_SID))
+            self._context.clock.call_later(POLL_REFUSED_AFTER, poll.respond, refusal)
         self._release_posts()
 
     def _poll_aborted(self) -> None:

@@ -146,8 +146,10 @@ def test_post_above_the_limit_receives_413_and_closes_the_session() -> None:
     assert (response.status, response.body) == (413, b"")
     assert server.received == []
     assert server.closed == [("transport error", "payload too large")]
-    assert poll.response().text == "1"
-    assert client.poll().response().status == 400
+    assert poll.responses() == []
+    server.clock.advance(0.1)
+    for request in (poll, client.poll()):
+        assert request.response().json == {"code": 1, "message": "Session ID unknown"}
 
 
 def test_chunked_post_above_the_limit_receives_413_before_it_ends() -> None:

@@ -7,6 +7,7 @@ const client = require(name);
 const io = client.io || client;
 
 const options = { transports: transports.split(","), reconnection: false, forceNew: true };
+if (which === "large") Object.assign(options, { reconnection: true, reconnectionDelay: 10 });
 if (which === "dates") options.parser = require("socket.io-msgpack-parser");
 const socket = io(url, options);
 const finish = (data) => {
@@ -29,6 +30,15 @@ const cases = {
     const numbers = [];
     socket.on("number", (number) => numbers.push(number));
     socket.on("end", (transport) => finish({ numbers, transport }));
+  },
+
+  /** Send a POST that is too large, and report the disconnect after the client has returned. */
+  large() {
+    socket.on("disconnect", (reason, details) => {
+      socket.off("connect");
+      socket.on("connect", () => finish({ reason, status: details?.description }));
+    });
+    socket.emit("x", "x".repeat(2000));
   },
 
   /** Send dates that other languages do not have. */

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 import socketio
 from engineio.payload import Payload
@@ -223,3 +224,17 @@ async def test_client_receives_the_disconnect_of_the_server(
         await client.emit("disconnect-me")
         assert await disconnects.next() == (client.reason.SERVER_DISCONNECT,)
         assert await server.reason_of(socket_id) == "server namespace disconnect"
+
+
+async def test_client_reconnects_after_a_post_that_is_too_large() -> None:
+    # The client closes an HTTP session of its own only in disconnect().
+    async with aiohttp.ClientSession() as http:
+        client = socketio.AsyncClient(reconnection_delay=0.01, http_session=http)
+        connects, reasons = EventQueue(client, "connect"), EventQueue(client, "disconnect")
+        with serving(SocketServer(max_http_buffer_size=1000)) as (url, _):
+            await client.connect(url, transports=["polling"], wait_timeout=60)
+            await connects.next()
+            await client.emit("x", "x" * 2000)
+            assert await reasons.next() == (client.reason.TRANSPORT_ERROR,)
+            await connects.next()
+            await client.disconnect()
