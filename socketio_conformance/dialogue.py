@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,13 +62,25 @@ def load(folder: Path = FOLDER) -> list[Dialogue]:
     return dialogues
 
 
+def _expand(steps: list[Step]) -> Iterator[Step]:
+    """Yield the steps; those of `each` once per number, with the number in place of `{n}`."""
+    for step in steps:
+        if "each" not in step:
+            yield step
+            continue
+        text = json.dumps(step["steps"])
+        each = step["each"]
+        for number in range(1, each + 1) if isinstance(each, int) else each:
+            yield from json.loads(text.replace("{n}", str(number)))
+
+
 def _read(case: dict[str, Any], subject: str, preludes: dict[str, list[Step]]) -> Dialogue:
     begin = case.get("begin")
     if begin is not None and begin not in preludes:
         raise DialogueError(
             f"{case['name']}: `begin` must name a prelude of the same file, got {begin!r}"
         )
-    steps = (*(preludes[begin] if begin is not None else ()), *case["steps"])
+    steps = tuple(_expand([*(preludes[begin] if begin is not None else ()), *case["steps"]]))
     for step in steps:
         verb_of(step)
     return Dialogue(

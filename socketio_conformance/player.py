@@ -318,6 +318,8 @@ class Player:
             codes if isinstance(codes, list) else [codes]
         ):
             raise StepError(f"the close code {codes}", _show_closed(message))
+        if step.get("reason", message.reason) != message.reason:
+            raise StepError(f"the close reason {step['reason']!r}", _show_closed(message))
 
     async def _drop(self, step: Step) -> None:
         self._websockets[step["drop"]].drop()

@@ -48,8 +48,9 @@ class Endpoint(NamedTuple):
                 f"a heartbeat of {LONG_HEARTBEAT // 1000} s or more, got "
                 f"{self.ping_interval / 1000:g} s"
             )
-        if "recovery" in self.features and "recovery" not in needs:
-            return "a server without recovery"
+        for feature in ("recovery", "checked-recovery"):
+            if feature in self.features and feature not in needs:
+                return f"a server without {feature}"
         missing = sorted(needs - self.features)
         return missing[0] if missing else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,19 @@ def captures(value: Any) -> set[str]:
     if isinstance(value, list):
         return {name for each in value for name in captures(each)}
     return set()
+
+
+def test_steps_of_each_are_played_once_per_number(tmp_path: Path) -> None:
+    steps = [
+        {"each": each, "steps": [{"send": f"{name}{{n}}", "messages": ["4"]}]}
+        for name, each in (("a", 2), ("b", [7, 5]))
+    ]
+    case = {"name": "a", "group": "g", "steps": steps, "source": "s"}
+    for name, cases in (("engineio", [case]), ("socketio", [])):
+        file = {"subject": f"{name}.dialogue", "cases": cases}
+        (tmp_path / f"{name}-dialogue.json").write_text(json.dumps(file))
+    (dialogue,) = load(tmp_path)
+    assert [step["send"] for step in dialogue.steps] == ["a1", "a2", "b7", "b5"]
 
 
 def test_step_with_two_verbs_is_rejected() -> None:

@@ -130,6 +130,11 @@ async def test_unread_message_at_the_end_fails() -> None:
         (b"", {"closed": "w", "within": 0.05}, "the connection is still open"),
         (b"\x88\x02\x03\xe9", {"closed": "w", "code": 1000}, "the connection closed with 1001"),
         (b"\x88\x00", {"closed": "w", "code": [1000, 1006]}, "the connection closed with 1005"),
+        (
+            b"\x88\x04\x03\xe9no",
+            {"closed": "w", "reason": ""},
+            "the connection closed with 1001, no",
+        ),
         (b"\x88\x00", {"receive": "w", "messages": ["a"]}, "the connection closed with 1005"),
         (b"\x88\x00", {"silent": "w", "for": 0.2}, "the connection closed with 1005"),
     ],

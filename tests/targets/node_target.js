@@ -69,6 +69,11 @@ function addExtendedHandlers(socket, reasons) {
   socket.on("to-room", (room, ...args) => nsp.to(room).emit("room", ...args));
   socket.on("to-others", (room, ...args) => socket.to(room).emit("others", ...args));
   socket.on("except-room", (room, hidden, ...args) => nsp.to(room).except(hidden).emit("room", ...args));
+  socket.on("to-rooms", (rooms, ...args) => nsp.to(rooms).emit("room", ...args));
+  socket.on("except-rooms", (room, hidden, ...args) => nsp.to(room).except(hidden).emit("room", ...args));
+  socket.on("to-all", (...args) => nsp.emit("all", ...args));
+  socket.on("to-all-others", (...args) => socket.broadcast.emit("all", ...args));
+  socket.on("volatile-room", (room, ...args) => setImmediate(() => nsp.to(room).volatile.emit("room", ...args)));
   socket.on("ask-room", (room, ...args) =>
     nsp.to(room).timeout(500).emit("question", ...args, (err, replies) => socket.emit("answers", err ? "timeout" : "complete", replies))
   );
@@ -80,6 +85,15 @@ function addExtendedHandlers(socket, reasons) {
     socket.volatile.emit("volatile");
   });
   socket.on("volatile-alone", () => setImmediate(() => socket.volatile.emit("volatile", 1)));
+  socket.on("regular-then-volatile", () => setImmediate(() => {
+    socket.emit("regular");
+    socket.volatile.emit("volatile");
+  }));
+  socket.on("volatile-then-regular", () => setImmediate(() => {
+    socket.volatile.emit("volatile");
+    socket.emit("regular");
+  }));
+  socket.on("ack-later", (milliseconds, ...args) => setTimeout(() => args.pop()(...args), milliseconds));
   socket.on("volatile-twice", () => setImmediate(() => {
     socket.volatile.emit("volatile", 1);
     socket.volatile.emit("volatile", 2);
@@ -91,11 +105,11 @@ function addExtendedHandlers(socket, reasons) {
   socket.on("handshake", (ack) => ack({ auth: socket.handshake.auth, probe: socket.handshake.query.probe || null, header: socket.handshake.headers["x-probe"] || null, xdomain: socket.handshake.xdomain }));
 }
 
-function makeSocketEcho(options) {
+function makeSocketEcho(options, profile = PROFILE) {
   const http = createServer(notFound);
   const io = new Server(http, { cors: { origin: "*" }, connectTimeout: 1000, ...options });
   const reasons = new Map();
-  io.engine.on("initial_headers", (headers) => Object.assign(headers, PROFILE));
+  io.engine.on("initial_headers", (headers) => Object.assign(headers, profile));
   const refusing = io.of("/refusing");
   refusing.use((socket, next) => {
     if (socket.handshake.auth.token === "secret") return next();
@@ -118,6 +132,10 @@ async function main() {
     "socketio": await makeSocketEcho(LONG),
     "socketio-short": await makeSocketEcho(SHORT),
     "recovery": await makeSocketEcho({ ...LONG, connectionStateRecovery: {} }),
+    "checked-recovery": await makeSocketEcho(
+      { ...LONG, connectionStateRecovery: { skipMiddlewares: false } },
+      { "x-echo-profile": "extended, checked-recovery" }
+    ),
   };
   const version = (name) => `${name} ${require(`./node_modules/${name}/package.json`).version}`;
   console.log(JSON.stringify({ server: `${version("socket.io")}, ${version("engine.io")}`, ports }));

@@ -120,6 +120,27 @@ def add_room_handlers(namespace: Any) -> None:
     def except_room(socket: Socket, room: str, hidden: str, *args: Any) -> None:
         socket.namespace.to(room).except_(hidden).emit("room", *args)
 
+    @namespace.on("to-rooms")
+    def to_rooms(socket: Socket, rooms: list[str], *args: Any) -> None:
+        socket.namespace.to(rooms).emit("room", *args)
+
+    @namespace.on("except-rooms")
+    def except_rooms(socket: Socket, room: str, hidden: list[str], *args: Any) -> None:
+        socket.namespace.to(room).except_(hidden).emit("room", *args)
+
+    @namespace.on("to-all")
+    def to_all(socket: Socket, *args: Any) -> None:
+        socket.namespace.emit("all", *args)
+
+    @namespace.on("to-all-others")
+    def to_all_others(socket: Socket, *args: Any) -> None:
+        socket.broadcast.emit("all", *args)
+
+    @namespace.on("volatile-room")
+    async def volatile_room(socket: Socket, room: str, *args: Any) -> None:
+        await asyncio.sleep(0)
+        socket.namespace.to(room).volatile.emit("room", *args)
+
     @namespace.on("ask-room")
     async def emit_to_room_with_ack(socket: Socket, room: str, *args: Any) -> None:
         replies = await socket.namespace.to(room).timeout(0.5).emit_with_ack("question", *args)
@@ -145,6 +166,23 @@ def add_socket_handlers(namespace: Any, reasons: Reasons) -> None:
     async def volatile_alone(socket: Socket) -> None:
         await asyncio.sleep(0)
         socket.volatile.emit("volatile", 1)
+
+    @namespace.on("regular-then-volatile")
+    async def regular_then_volatile(socket: Socket) -> None:
+        await asyncio.sleep(0)
+        socket.emit("regular")
+        socket.volatile.emit("volatile")
+
+    @namespace.on("volatile-then-regular")
+    async def volatile_then_regular(socket: Socket) -> None:
+        await asyncio.sleep(0)
+        socket.volatile.emit("volatile")
+        socket.emit("regular")
+
+    @namespace.on("ack-later")
+    async def ack_later(socket: Socket, milliseconds: int, *args: Any) -> tuple[Any, ...]:
+        await asyncio.sleep(milliseconds / 1000)
+        return args
 
     @namespace.on("volatile-twice")
     async def volatile_twice(socket: Socket) -> None:
@@ -180,13 +218,13 @@ def add_socket_handlers(namespace: Any, reasons: Reasons) -> None:
         }
 
 
-def make_socket_echo(**options: Any) -> SocketServer:
+def make_socket_echo(profile: str = "extended", **options: Any) -> SocketServer:
     io = SocketServer(cors=Cors(origins="*"), connect_timeout=1.0, **options)
     reasons: Reasons = {}
 
     @io.engine.on("initial_headers")
     def add_profile(headers: dict[str, str], request: Any) -> None:
-        headers["x-echo-profile"] = "extended"
+        headers["x-echo-profile"] = profile
 
     refusing, slow = io.of("/refusing"), io.of("/slow")
 
@@ -214,6 +252,9 @@ async def main() -> None:
         "socketio": make_socket_echo(**LONG),
         "socketio-short": make_socket_echo(**SHORT),
         "recovery": make_socket_echo(**LONG, recovery=Recovery()),
+        "checked-recovery": make_socket_echo(
+            "extended, checked-recovery", **LONG, recovery=Recovery(skip_middlewares=False)
+        ),
     }
     ports = {}
     for name, server in servers.items():
