@@ -21,11 +21,12 @@ help: ## List the targets
 run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
 
-setup: $(VENV)/.dev tests/interop/node_modules/.installed ## Install the development tools, Node packages and PostgreSQL
+setup: $(VENV)/.dev tests/interop/node_modules/.installed ## Install the development tools, Node packages, PostgreSQL and Redis
 	@scripts/check-postgres
+	@scripts/check-redis
 
-quick: lint types ## Run lint, types and the tests that need neither Node nor PostgreSQL (under a minute)
-	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not slow and not proxies and not clients" --hypothesis-profile=quick
+quick: lint types ## Run lint, types and the tests that need no other server (under a minute)
+	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not redis and not slow and not proxies and not clients" --hypothesis-profile=quick
 
 test: setup peers lint types ## Run lint, types and all tests; with COVERAGE=1, fail below the coverage limits
 	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies and not clients"
@@ -99,7 +100,7 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.installed
 	@echo "Installing the development tools into $(VENV)"
-	@$(BIN)/python -m pip install --editable '.[hub,postgres]' --group dev
+	@$(BIN)/python -m pip install --editable '.[hub,postgres,redis]' --group dev
 	@touch $@
 
 %/node_modules/.installed: %/package.json %/package-lock.json

@@ -14,6 +14,8 @@ from engineio_core.session import Session
 from socketio_core.acknowledgement import BroadcastAnswers
 from socketio_core.adapters.in_process import InProcessCluster
 from socketio_core.adapters.interface import AdapterStatus, RoomEvent, ServerResults
+from socketio_core.adapters.redis_classic import RedisClassic
+from socketio_core.adapters.redis_sharded import RedisSharded
 from socketio_core.broadcast import Broadcast
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.msgpack_codec import MsgpackParser
@@ -65,6 +67,8 @@ __all__ = [
     "PayloadValidationError",
     "PerMessageDeflate",
     "Recovery",
+    "RedisClassic",
+    "RedisSharded",
     "RemoteSocket",
     "RoomEvent",
     "ServerOptions",

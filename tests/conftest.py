@@ -32,6 +32,8 @@ NODE = (
 )
 #: Tests that start a PostgreSQL server.
 POSTGRES = ("hextrackr_server/postgres",)
+#: Tests that start a Redis server.
+REDIS = ("socketio_core/redis",)
 #: Tests that `make quick` leaves to `make test`.
 SLOW = (
     "conformance/test_command.py",
@@ -52,7 +54,14 @@ SLOW = (
 PROXIES = ("proxies",)
 #: Tests that `make clients` runs.
 CLIENTS = ("clients",)
-MARKED = {"clients": CLIENTS, "node": NODE, "postgres": POSTGRES, "proxies": PROXIES, "slow": SLOW}
+MARKED = {
+    "clients": CLIENTS,
+    "node": NODE,
+    "postgres": POSTGRES,
+    "proxies": PROXIES,
+    "redis": REDIS,
+    "slow": SLOW,
+}
 
 # A deadline for one example fails on a busy machine; pytest-timeout ends a test that hangs.
 settings.register_profile("default", deadline=None, print_blob=True)

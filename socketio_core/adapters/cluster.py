@@ -64,9 +64,9 @@ class ClusterAdapter(MemoryAdapter):
     of each peer.
     """
 
-    __slots__ = ("_handlers", "_is_closed", "_kinds_logged", "_namespace", "_peers", "_relays",
-                 "_request_timeout", "_requests", "_transport", "invalid", "last_count", "received",
-                 "uid", "unsent")  # fmt: skip
+    __slots__ = ("_handlers", "_is_closed", "_kinds_logged", "_namespace", "_on_closed", "_peers",
+                 "_relays", "_request_timeout", "_requests", "_transport", "invalid", "last_count",
+                 "received", "uid", "unsent")  # fmt: skip
 
     def __init__(
         self,
@@ -80,6 +80,7 @@ class ClusterAdapter(MemoryAdapter):
         request_timeout: float = REQUEST_TIMEOUT,
         heartbeat_interval: float | None = HEARTBEAT_INTERVAL,
         heartbeat_timeout: float = HEARTBEAT_TIMEOUT,
+        on_close: Callable[[ClusterAdapter], None] | None = None,
     ) -> None:
         super().__init__(encode, encode_with_ack, log)
         self.uid = secrets.token_hex(8) if uid is None else uid
@@ -93,6 +94,7 @@ class ClusterAdapter(MemoryAdapter):
         self._transport = transport
         self._request_timeout = request_timeout
         self._is_closed = False
+        self._on_closed = on_close
         self._kinds_logged: set[str] = set()
         self._requests = Requests(lambda: namespace.clock)
         self._relays: set[AckRelay] = set()
@@ -212,6 +214,11 @@ class ClusterAdapter(MemoryAdapter):
         )
         self._transport.count_servers(counted)
         return completion
+
+    @property
+    def namespace_name(self) -> str:
+        """The name of the namespace."""
+        return self._namespace.name
 
     @property
     def known_peers(self) -> int:
@@ -441,6 +448,8 @@ class ClusterAdapter(MemoryAdapter):
             for relay in list(self._relays):
                 self._end_relay(relay)
             self._transport.close()
+            if self._on_closed is not None:
+                self._on_closed(self)
         super().close()
 
 

@@ -134,6 +134,14 @@ class MemoryAdapter:
         """Return a copy of all rooms."""
         return {room: set(sockets) for room, sockets in self._rooms.items()}
 
+    def has_room(self, room: str) -> bool:
+        """Return whether a socket on this server is in a room."""
+        return room in self._rooms
+
+    def has_socket(self, socket_id: str) -> bool:
+        """Return whether a socket with this id is on this server."""
+        return socket_id in self._members
+
     def on_room_event(self, listener: Callable[[RoomEvent, str, str | None], None]) -> None:
         """Call `listener(event, room, socket_id)` when rooms change."""
         check_callback(

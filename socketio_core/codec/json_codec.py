@@ -49,7 +49,7 @@ from socketio_core.errors import PacketError
 
 __all__ = [
     "Decoder", "JsonDecoder", "JsonParser", "Packet", "PacketType", "Parser", "dump_json",
-    "load_json",
+    "dump_json_with_buffers", "load_json",
 ]  # fmt: skip
 
 _dumps = orjson.dumps
@@ -212,6 +212,17 @@ def dump_json(value: Any) -> bytes | None:
         collector = Attachments(_ANY_NUMBER)
         text = _dump_slowly(value, collector.convert)
     return text if not collector.found else None
+
+
+def dump_json_with_buffers(value: Any) -> bytes:
+    """Return a plain value as JSON text, with bytes as Node's `Buffer` writes them.
+
+    Raises TypeError or ValueError, with the reason, for a value that cannot be sent.
+    """
+    try:
+        return _dumps(value, _convert_binary_too, _PLAIN)
+    except TypeError:
+        return _dump_slowly(value, _convert_binary_too)
 
 
 def load_json(text: bytes) -> Any:

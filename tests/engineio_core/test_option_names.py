@@ -35,7 +35,7 @@ CLASSES: list[Any] = [
         (partial(EngineOptions, engineio_path="x"), "use path"),
         (partial(ServerOptions, connectTimeout=5), "did you mean connect_timeout?"),
         (partial(ServerOptions, connectionStateRecovery={}), "use recovery=Recovery(...)"),
-        (partial(ServerOptions, adapter=5), "remove it"),
+        (partial(ServerOptions, namespaces=5), "remove it"),
     ],
 )
 def test_unknown_option_is_refused_with_the_name_to_use(

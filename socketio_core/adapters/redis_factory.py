@@ -1,0 +1,131 @@
+"""The common part of the Redis adapters: options, the shared connections and the status."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from engineio_core.options import check_at_least
+from socketio_core.adapters.cluster import REQUEST_TIMEOUT, ClusterAdapter
+from socketio_core.adapters.cluster_transport import ClusterTransport
+from socketio_core.adapters.interface import (
+    AdapterStatus,
+    ClusterNamespace,
+    Encode,
+    EncodeWithAck,
+)
+from socketio_core.adapters.recovery import RecoveryLog
+from socketio_core.adapters.redis_link import MAX_QUEUE_BYTES, RedisLink
+from socketio_core.misuse import check_duration
+
+
+class RedisTransport(ClusterTransport, Protocol):
+    """A transport over Redis, which uses the rooms of its adapter."""
+
+    def attach(self, adapter: ClusterAdapter) -> None:
+        """Subscribe to the channels of the namespace; called once, after `open`."""
+
+
+class RedisFactory:
+    """The value of the option `adapter`: the adapters of one server over Redis or Valkey."""
+
+    kind = "redis"
+
+    def __init__(
+        self,
+        url: str = "redis://localhost:6379",
+        *,
+        key: str = "socket.io",
+        request_timeout: float = REQUEST_TIMEOUT,
+        max_queue_bytes: int = MAX_QUEUE_BYTES,
+        **options: Any,
+    ) -> None:
+        """Set the address and the limits; nothing is connected before the server starts.
+
+        `url` has the scheme redis, rediss or unix. `key` is the prefix of all channels: all
+        servers of a cluster must have the same `key`. `request_timeout` is how many seconds a
+        request waits for other servers. Messages wait for Redis up to a size of
+        `max_queue_bytes`; above it the oldest are dropped. Other keywords go to the connections of
+        redis-py.
+
+        Raises ModuleNotFoundError without the package redis.
+        """
+        if not key:
+            raise ValueError(f"key must be the prefix of channels, got {key!r}")
+        check_duration("request_timeout", request_timeout)
+        check_at_least("max_queue_bytes", max_queue_bytes, 1)
+        self.key = key
+        self.request_timeout = request_timeout
+        self.link = RedisLink(url, options, self._connected, max_queue_bytes=max_queue_bytes)
+        self._adapters: dict[str, ClusterAdapter] = {}
+        # The counters of the adapters of dropped namespaces
+        self._received = self._unsent = self._invalid = 0
+
+    def make_transport(self, namespace: str, uid: str) -> RedisTransport:
+        """Return the transport of one namespace."""
+        raise NotImplementedError
+
+    def make_uid(self) -> str:
+        """Return a new id of one namespace of this server."""
+        raise NotImplementedError
+
+    def create(
+        self,
+        namespace: ClusterNamespace,
+        encode: Encode,
+        encode_with_ack: EncodeWithAck,
+        log: RecoveryLog | None,
+    ) -> ClusterAdapter:
+        """Return the adapter of a new namespace."""
+        uid = self.make_uid()
+        transport = self.make_transport(namespace.name, uid)
+        adapter = ClusterAdapter(
+            namespace, transport, encode, encode_with_ack, log,
+            uid=uid, request_timeout=self.request_timeout, on_close=self._closed,
+        )  # fmt: skip
+        transport.attach(adapter)
+        self._adapters[namespace.name] = adapter
+        return adapter
+
+    def start(self) -> None:
+        """Connect to Redis in the background."""
+        self.link.start()
+
+    def _closed(self, adapter: ClusterAdapter) -> None:
+        """Forget the adapter of a namespace that was dropped, but not its counters."""
+        if self._adapters.get(adapter.namespace_name) is adapter:
+            del self._adapters[adapter.namespace_name]
+        self._received += adapter.received
+        self._unsent += adapter.unsent
+        self._invalid += adapter.invalid
+
+    def _connected(self) -> None:
+        for adapter in list(self._adapters.values()):
+            adapter.on_connected()
+
+    async def close(self) -> None:
+        """Send the queued messages, for a second at most, and close the connections."""
+        await self.link.close()
+
+    def status(self) -> AdapterStatus:
+        """Return the state of the connection."""
+        link, adapters = self.link, self._adapters.values()
+        main = self._adapters.get("/")
+        return AdapterStatus(
+            kind=self.kind,
+            connected=link.connected,
+            since=link.since,
+            peers=main.known_peers if main is not None else 0,
+            queued_bytes=link.queued_bytes,
+            published=link.published,
+            received=self._received + sum(adapter.received for adapter in adapters),
+            dropped=link.dropped + self._unsent + sum(adapter.unsent for adapter in adapters),
+            invalid=self._invalid + sum(adapter.invalid for adapter in adapters),
+            error=link.error,
+        )
+
+
+def read_count(reply: Any) -> int | None:
+    """Return the number in the reply of PUBSUB NUMSUB for one channel."""
+    if isinstance(reply, list) and len(reply) == 2 and isinstance(reply[1], int):
+        return reply[1]
+    return None

@@ -1,0 +1,289 @@
+"""The connections of one server to Redis or Valkey: one for commands, one for subscriptions.
+
+Commands are queued and written in batches; the queue is bounded in bytes. After an interruption,
+the subscriptions are made again. The adapters decide which messages are published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, final
+
+from socketio_core.adapters.redis_connection import (
+    PING_INTERVAL,
+    OnReply,
+    RedisConnection,
+    create_pool,
+    encode_command,
+)
+
+logger = logging.getLogger("socketio_core")
+
+MAX_QUEUE_BYTES: Final = 16 * 1024 * 1024
+_BATCH_BYTES: Final = 256 * 1024
+_PING: Final = encode_command(b"PING")
+
+
+class Command(NamedTuple):
+    """A queued command, encoded, and the function that receives its reply."""
+
+    data: bytes
+    on_reply: OnReply | None
+
+
+@final
+class RedisLink:
+    """The two connections of one server, the queue of commands and the subscriptions.
+
+    `on_connected()` is called when commands and all subscriptions work, also after an
+    interruption. While there is no connection, published messages wait in the queue; above
+    `max_queue_bytes` the oldest ones are dropped.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        options: dict[str, Any],
+        on_connected: Callable[[], None],
+        *,
+        max_queue_bytes: int = MAX_QUEUE_BYTES,
+    ) -> None:
+        pool = create_pool(url, options)
+        self._on_connected = on_connected
+        self._max_queue_bytes = max_queue_bytes
+        self._queue: deque[Command] = deque()
+        self._in_flight: deque[Command] = deque()
+        self._commands = RedisConnection(
+            pool.make_connection, "socketio redis commands", self._commands_ready, self._replied,
+            self._commands_lost,
+        )  # fmt: skip
+        self._commands.next_batch = self._next_commands
+        self._subscriptions = RedisConnection(
+            pool.make_connection, "socketio redis subscriptions", self._subscriptions_ready,
+            self._received, self._subscriptions_lost,
+        )  # fmt: skip
+        self._subscriptions.next_batch = self._next_changes
+        self._handlers: dict[tuple[bytes, bytes], Callable[[bytes, bytes], None]] = {}
+        self._changes: deque[bytes] = deque()
+        self._has_commands = False
+        self._has_subscriptions = False
+        self._subscriptions_open = False
+        self._is_closing = False
+        self._idle: asyncio.Event | None = None
+        self._last_ping = 0.0
+        self._last_change = 0.0
+        self.connected = False
+        self.since = time.time()
+        self.error = "not connected yet"
+        self.queued_bytes = 0
+        self.published = 0
+        self.dropped = 0
+
+    def start(self) -> None:
+        """Connect in the background."""
+        self._commands.start()
+        self._subscriptions.start()
+
+    async def close(self, patience: float = 1.0) -> None:
+        """Send the queued commands, for at most `patience` seconds, and close the connections."""
+        self._is_closing = True
+        if self._has_commands and (self._queue or self._in_flight):
+            self._idle = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._idle.wait()
+        await self._subscriptions.close()
+        await self._commands.close()
+        self._drop_all()
+        self._set_connected()
+
+    # -- commands
+
+    def publish(self, command: bytes, channel: bytes, payload: bytes) -> None:
+        """Queue PUBLISH or SPUBLISH; the oldest messages are dropped if the queue is full."""
+        self.send(None, command, channel, payload)
+
+    def send(self, on_reply: OnReply | None, *args: bytes) -> None:
+        """Queue a command; `on_reply` receives the reply, or None if the command was dropped."""
+        data = encode_command(*args)
+        if self._is_closing and not self._has_commands:
+            self._drop(Command(data, on_reply))
+            return
+        self._queue.append(Command(data, on_reply))
+        self.queued_bytes += len(data)
+        while self.queued_bytes > self._max_queue_bytes and len(self._queue) > 1:
+            oldest = self._queue.popleft()
+            self.queued_bytes -= len(oldest.data)
+            self._drop(oldest)
+        self._commands.wake()
+
+    def query(self, on_reply: OnReply, *args: bytes) -> None:
+        """Send a command whose reply is of no use later: without a connection, reply None."""
+        if self._has_commands:
+            self.send(on_reply, *args)
+        else:
+            on_reply(None)
+
+    def _drop(self, command: Command) -> None:
+        self.dropped += 1
+        if command.on_reply is not None:
+            command.on_reply(None)
+
+    def _next_commands(self) -> list[bytes]:
+        batch: list[bytes] = []
+        size = 0
+        while self._queue and size < _BATCH_BYTES:
+            command = self._queue.popleft()
+            self._in_flight.append(command)
+            batch.append(command.data)
+            size += len(command.data)
+        self.queued_bytes -= size
+        now = time.monotonic()
+        if not batch and now - self._last_ping >= PING_INTERVAL / 2:
+            self._in_flight.append(Command(_PING, _ignore_reply))
+            batch.append(_PING)
+        if batch:
+            self._last_ping = now
+        return batch
+
+    def _replied(self, reply: Any) -> None:
+        command = self._in_flight.popleft()
+        if isinstance(reply, Exception):
+            self.dropped += 1
+            self._note_error(f"{type(reply).__name__}: {reply}")
+            reply = None
+        elif command.on_reply is None:
+            self.published += 1
+        if command.on_reply is not None:
+            command.on_reply(reply)
+        if self._idle is not None and not (self._queue or self._in_flight):
+            self._idle.set()
+
+    def _commands_ready(self, connection: RedisConnection) -> None:
+        self._has_commands = True
+        self._set_connected()
+
+    def _commands_lost(self, error: str) -> None:
+        self._has_commands = False
+        # Redis may have executed these commands: sending them again could deliver events twice.
+        while self._in_flight:
+            command = self._in_flight.popleft()
+            if command.on_reply is not _ignore_reply:
+                self._drop(command)
+        self._note_error(error)
+        self._set_connected()
+
+    def _drop_all(self) -> None:
+        self._has_commands = self._has_subscriptions = False
+        for command in (*self._in_flight, *self._queue):
+            if command.on_reply is not _ignore_reply:
+                self._drop(command)
+        self._in_flight.clear()
+        self._queue.clear()
+        self.queued_bytes = 0
+
+    # -- subscriptions
+
+    def subscribe(
+        self, command: bytes, channels: Iterable[bytes], handler: Callable[[bytes, bytes], None]
+    ) -> None:
+        """Call `handler(channel, payload)` for messages on these channels from now on.
+
+        `command` is SUBSCRIBE, PSUBSCRIBE or SSUBSCRIBE.
+        """
+        for channel in channels:
+            self._handlers[command, channel] = handler
+        if self._subscriptions_open:
+            # One command for each channel: the channels of SSUBSCRIBE must share a slot.
+            self._change(encode_command(command, channel) for channel in channels)
+
+    def unsubscribe(self, command: bytes, channels: Iterable[bytes]) -> None:
+        """End subscriptions that were made with the same command."""
+        for channel in channels:
+            self._handlers.pop((command, channel), None)
+        if self._subscriptions_open:
+            self._change(encode_command(_OPPOSITES[command], channel) for channel in channels)
+
+    def _change(self, commands: Iterable[bytes]) -> None:
+        self._changes.extend(commands)
+        self._subscriptions.wake()
+
+    def _next_changes(self) -> list[bytes]:
+        changes = list(self._changes)
+        self._changes.clear()
+        now = time.monotonic()
+        if not changes and now - self._last_change >= PING_INTERVAL / 2:
+            changes.append(_PING)
+        if changes:
+            self._last_change = now
+        return changes
+
+    def _subscriptions_ready(self, connection: RedisConnection) -> None:
+        self._changes.clear()
+        self._subscriptions_open = True
+        self._changes.extend(encode_command(*key) for key in self._handlers)
+        self._changes.append(_PING)  # its reply follows the confirmations of the subscriptions
+
+    def _received(self, reply: Any) -> None:
+        if isinstance(reply, Exception):
+            raise reply  # without its subscriptions, the connection is of no use
+        if not isinstance(reply, list) or not reply:
+            self._confirm()  # a PING without subscriptions is answered by a simple string
+            return
+        kind = reply[0]
+        command = _COMMANDS.get(kind)
+        if command is not None:
+            handler = self._handlers.get((command, reply[1]))
+            if handler is not None:
+                handler(reply[-2], reply[-1])
+        elif kind == b"pong":
+            self._confirm()
+
+    def _confirm(self) -> None:
+        if not self._has_subscriptions:
+            self._has_subscriptions = True
+            self._set_connected()
+
+    def _subscriptions_lost(self, error: str) -> None:
+        self._subscriptions_open = self._has_subscriptions = False
+        self._note_error(error)
+        self._set_connected()
+
+    # -- state
+
+    def _note_error(self, error: str) -> None:
+        if error != self.error:
+            logger.warning("connection to Redis: %s", error)
+        self.error = error
+
+    def _set_connected(self) -> None:
+        connected = self._has_commands and self._has_subscriptions
+        if connected == self.connected:
+            return
+        self.connected = connected
+        self.since = time.time()
+        if connected:
+            self.error = ""
+            logger.info("connected to Redis")
+            self._on_connected()
+
+
+def _ignore_reply(reply: Any) -> None:
+    """Drop the reply of a PING."""
+
+
+_OPPOSITES: Final = {
+    b"SUBSCRIBE": b"UNSUBSCRIBE",
+    b"PSUBSCRIBE": b"PUNSUBSCRIBE",
+    b"SSUBSCRIBE": b"SUNSUBSCRIBE",
+}
+_COMMANDS: Final = {
+    b"message": b"SUBSCRIBE",
+    b"pmessage": b"PSUBSCRIBE",
+    b"smessage": b"SSUBSCRIBE",
+}

@@ -1,0 +1,1 @@
+"""The adapters and the emitter on a real Redis server."""
