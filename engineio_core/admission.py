@@ -113,6 +113,25 @@ class Admission:
             return
         self._report(exchange, decision)
 
+    async def screen(self, request: HttpRequest) -> HttpResponse | None:
+        """Run only the middlewares, for a request that another process serves.
+
+        Raises HandshakeRefusedError.
+        """
+        checks = self._run_middlewares(request)
+        try:
+            awaited = next(checks)
+        except StopIteration as end:
+            response: HttpResponse | None = end.value
+            return response
+        try:
+            async with asyncio.timeout(self._options.handshake_timeout):
+                decision = await _drive(checks, awaited)
+        except TimeoutError as error:
+            context = {"name": "HANDSHAKE_TIMEOUT", "error": error}
+            raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
+        return decision if isinstance(decision, HttpResponse) else None
+
     def close(self) -> None:
         """Cancel the pending checks; their requests receive 503."""
         for task in self._tasks:
@@ -154,6 +173,24 @@ class Admission:
             self._cors.decorate(request)
             if request.method == "OPTIONS":
                 return self._cors.preflight(request)
+        response = yield from self._run_middlewares(request)
+        if response is not None:
+            return response
+        transport = self._check_transport(request)
+        if sid := request.query.get("sid"):
+            self._check_session(request, sid, transport)
+            return None
+        if has_lost_upgrade(request, transport):
+            context = {"name": "TRANSPORT_HANDSHAKE_ERROR", "remedy": UPGRADE_REMEDY}
+            raise HandshakeRefusedError(errors.BAD_REQUEST, context)
+        handshake.check_new_session(request.method, transport, request.is_upgrade)
+        yield from self._check_permission(request)
+        handshake.check_protocol(request.query)
+        return (yield from self._generate_sid(request))
+
+    def _run_middlewares(
+        self, request: HttpRequest
+    ) -> Generator[Awaitable[Any], Any, HttpResponse | None]:
         for middleware in self.middlewares:
             try:
                 response: Any = middleware(request)
@@ -171,17 +208,7 @@ class Admission:
                 raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
             if isinstance(response, HttpResponse):
                 return response
-        transport = self._check_transport(request)
-        if sid := request.query.get("sid"):
-            self._check_session(request, sid, transport)
-            return None
-        if has_lost_upgrade(request, transport):
-            context = {"name": "TRANSPORT_HANDSHAKE_ERROR", "remedy": UPGRADE_REMEDY}
-            raise HandshakeRefusedError(errors.BAD_REQUEST, context)
-        handshake.check_new_session(request.method, transport, request.is_upgrade)
-        yield from self._check_permission(request)
-        handshake.check_protocol(request.query)
-        return (yield from self._generate_sid(request))
+        return None
 
     def _check_transport(self, request: HttpRequest) -> str:
         transport = handshake.check_transport(request.query, self._options)

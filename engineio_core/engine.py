@@ -180,12 +180,15 @@ class BaseEngine:
         self._context = None
 
     def _open_session(
-        self, request: HttpRequest, make_transport: Callable[[SessionContext], Transport]
+        self,
+        request: HttpRequest,
+        make_transport: Callable[[SessionContext], Transport],
+        sid: str | None = None,
     ) -> Session:
         """Open a session on a transport that needs no HTTP, such as the test client's."""
         context = self._session_context()
         transport = make_transport(context)
-        session = Session(generate_id(), request, transport, context)
+        session = Session(sid or generate_id(), request, transport, context)
         self._register(session)
         return session
 
@@ -395,12 +398,25 @@ class BaseEngine:
         return self._clock or asyncio.get_running_loop()
 
     def _is_full(self, exchange: Exchange) -> bool:
-        if len(self.sessions) < self.options.max_sessions and not self._is_closing:
+        refusal = self._refuse_when_full(exchange.request)
+        if refusal is None:
             return False
-        reason = "the engine is closing" if self._is_closing else "max_sessions is reached"
-        self._log_refusal(exchange.request, reason)
-        self._respond(exchange, HttpResponse(503, b"", [("Retry-After", "5")]))
+        self._respond(exchange, refusal)
         return True
+
+    def _refuse_when_full(self, request: HttpRequest) -> HttpResponse | None:
+        """Return the response to a handshake for which there is no room, or None."""
+        if request.query.get("sid") or (
+            len(self.sessions) < self.options.max_sessions and not self._is_closing
+        ):
+            return None
+        reason = "the engine is closing" if self._is_closing else "max_sessions is reached"
+        self._log_refusal(request, reason)
+        return HttpResponse(503, b"", [("Retry-After", "5")])
+
+    async def _screen(self, request: HttpRequest) -> HttpResponse | None:
+        """Run the middlewares for a request of a gateway. Raises HandshakeRefusedError."""
+        return await self._admission.screen(request)
 
     # -- hooks
 

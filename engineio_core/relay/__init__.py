@@ -1,0 +1,1 @@
+"""Relay of sessions between processes: gateways hold connections, an origin runs the program."""
