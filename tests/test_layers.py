@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/session",),
     ("engineio_core/admission",),
     ("engineio_core/engine",),
+    ("engineio_core/relay",),
     ("engineio_core/server",),
     ("engineio_core/__init__",),
     # Socket.IO
@@ -73,6 +74,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "hextrackr_server/imports/feature", "hextrackr_server/kev/feature",
      "hextrackr_server/http/ingest/feature"),
     ("hextrackr_server/application",),
+    ("hextrackr_server/cluster",),
     ("hextrackr_server/cli",),
     ("hextrackr_server/__main__",),
 )  # fmt: skip

@@ -38,6 +38,7 @@ from engineio_core.relay.frames import (
 )
 from engineio_core.relay.link import Link
 from engineio_core.session import Session
+from engineio_core.session_state import SessionState
 
 if TYPE_CHECKING:
     from engineio_core.engine import BaseEngine
@@ -126,7 +127,9 @@ class Gateway:
         held, self._held = self._held, {}
         for each in held.values():
             each.session._on_close = noop
-            each.session.close(discard=True)
+            # A session that the origin has closed still delivers its last packets.
+            if each.session.state is SessionState.OPEN:
+                each.session.close(discard=True)
 
     def link_paused(self, link: Link, is_paused: bool) -> None:
         """Read nothing from clients while the origin reads slowly."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from secrets import token_urlsafe
 from typing import Any
 
-from engineio_core import Cors
+from engineio_core import Cors, EngineOptions
 from engineio_core.http.listener import Tls
 from engineio_core.http.message import HttpRequest
 from hextrackr_server.config.settings import Settings
@@ -16,6 +16,20 @@ from hextrackr_server.errors import SettingsError
 from hextrackr_server.sockets import origin_log
 from hextrackr_server.sockets.recovery_clients import is_javascript_client
 from socketio_core import Recovery, SocketServer
+
+PATH = "/socket.io"
+
+
+def create_engine_options(settings: Settings) -> EngineOptions:
+    """Return the options of the engine, which accepts the connections of all clients."""
+    return EngineOptions(
+        path=PATH,
+        cors=_cors(settings),
+        ping_interval=settings.ping_interval,
+        ping_timeout=settings.ping_timeout,
+        trusted_proxies=settings.trusted_proxies,
+        max_sessions=settings.max_connections,
+    )
 
 
 def create_socket_server(
@@ -25,9 +39,6 @@ def create_socket_server(
     error_ack: Callable[[BaseException], Any],
 ) -> SocketServer:
     """Return the server; `still_valid` decides whether the state of a socket is recovered."""
-    origins: list[str | re.Pattern[str]] = list(settings.cors_origins)
-    if settings.cors_origin_pattern is not None:
-        origins.append(re.compile(settings.cors_origin_pattern))
     recovery = None
     if settings.recovery_seconds > 0:
         recovery = Recovery(
@@ -37,25 +48,34 @@ def create_socket_server(
             still_valid=still_valid,
             offered_to=is_javascript_client if settings.recovery_clients == "javascript" else None,
         )
-    cors = Cors(
+    options = create_engine_options(settings)
+    io = SocketServer(
+        path=options.path,
+        cors=options.cors,
+        recovery=recovery,
+        ping_interval=options.ping_interval,
+        ping_timeout=options.ping_timeout,
+        trusted_proxies=options.trusted_proxies,
+        max_sessions=options.max_sessions,
+        error_ack=error_ack,
+    )
+    assert options.cors is not None
+    origin_log.register(io, options.cors)
+    if settings.affinity_cookie is not None:
+        _add_affinity_cookie(io, settings.affinity_cookie)
+    return io
+
+
+def _cors(settings: Settings) -> Cors:
+    origins: list[str | re.Pattern[str]] = list(settings.cors_origins)
+    if settings.cors_origin_pattern is not None:
+        origins.append(re.compile(settings.cors_origin_pattern))
+    return Cors(
         origins=origins,
         methods=("GET", "POST"),
         allowed_headers=("authorization", "content-type"),
         credentials=True,
     )
-    io = SocketServer(
-        cors=cors,
-        recovery=recovery,
-        ping_interval=settings.ping_interval,
-        ping_timeout=settings.ping_timeout,
-        trusted_proxies=settings.trusted_proxies,
-        max_sessions=settings.max_connections,
-        error_ack=error_ack,
-    )
-    origin_log.register(io, cors)
-    if settings.affinity_cookie is not None:
-        _add_affinity_cookie(io, settings.affinity_cookie)
-    return io
 
 
 def load_tls(settings: Settings) -> Tls | None:

@@ -1,0 +1,1 @@
+"""The hub in several processes: gateways hold connections, one process runs the application."""

@@ -1,0 +1,57 @@
+"""One gateway process: it holds the connections of clients and forwards everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from engineio_core import Engine
+from engineio_core.http.listener import wait_for_signal
+from engineio_core.relay.gateway import Gateway
+from engineio_core.relay.link import Link
+from hextrackr_server.cluster.http_proxy import HttpProxy
+from hextrackr_server.cluster.rendezvous import Rendezvous
+from hextrackr_server.config.settings import Settings
+from hextrackr_server.sockets.server import create_engine_options, load_tls
+from socketio_core.client_files import ClientFiles
+
+logger = logging.getLogger(__name__)
+
+
+class GatewayServer:
+    """The engine of one gateway, its link to the application and its listening sockets."""
+
+    def __init__(self, settings: Settings, rendezvous: Rendezvous) -> None:
+        options = create_engine_options(settings)
+        self._settings = settings
+        self._rendezvous = rendezvous
+        self.engine = Engine(options)
+        self.engine._serve_files(ClientFiles(options.path, options.cors).serve)
+        self.engine.mount(HttpProxy(rendezvous.http))
+        self._gateway = Gateway(self.engine, rendezvous.secret)
+
+    async def serve(self, descriptors: Sequence[int]) -> None:
+        """Accept connections on inherited listening sockets until SIGINT or SIGTERM."""
+        loop = asyncio.get_running_loop()
+        connect = partial(_connect, loop, str(self._rendezvous.link))
+        link = asyncio.create_task(self._gateway.run(connect), name="link to the application")
+        stopping = asyncio.create_task(wait_for_signal(self.engine.reload_tls), name="signals")
+        try:
+            for descriptor in descriptors:
+                await self.engine.listen(fd=descriptor, ssl=load_tls(self._settings))
+            logger.info("gateway %d accepts connections", os.getpid())
+            await stopping
+        finally:
+            stopping.cancel()
+            await self.engine.shutdown()
+            await asyncio.sleep(0)  # the link sends the ends of the sessions first
+            link.cancel()
+
+
+async def _connect(
+    loop: asyncio.AbstractEventLoop, path: str, factory: Callable[[], Link]
+) -> object:
+    return await loop.create_unix_connection(factory, path)

@@ -1,0 +1,44 @@
+"""The application without listening ports: its clients are connected to gateways."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from engineio_core.relay.origin import Origin
+from hextrackr_server.application import Application
+from hextrackr_server.clock import Clock
+from hextrackr_server.cluster.rendezvous import Rendezvous
+from hextrackr_server.config.settings import Settings
+
+
+class OriginApplication(Application):
+    """The application of a server with gateways."""
+
+    def __init__(
+        self, settings: Settings, rendezvous: Rendezvous, clock: Clock | None = None
+    ) -> None:
+        # The gateways apply the trusted proxies, and are the only peers of the Unix socket.
+        super().__init__(replace(settings, trusted_proxies=("unix",)), clock)
+        self._rendezvous = rendezvous
+        self._links: asyncio.Server | None = None
+        self.origin = Origin(self.io.engine, rendezvous.secret)
+        self.context.metrics.gauge("gateways", lambda: self.origin.gateways)
+
+    async def listen(self) -> int:
+        """Serve HTTP and links on the Unix sockets; return the port of the gateways."""
+        loop = asyncio.get_running_loop()
+        await self.io.listen(path=self._rendezvous.http)
+        self._links = await loop.create_unix_server(
+            self.origin.make_link, str(self._rendezvous.link)
+        )
+        return self.settings.port
+
+    async def shutdown(self) -> None:
+        """Shut the application down, then the links, over which clients receive the last events."""
+        if self._links is not None:
+            self._links.close()
+        await super().shutdown()
+        self.origin.close()
+        for _ in range(2):  # uvloop writes at the end of an iteration
+            await asyncio.sleep(0)

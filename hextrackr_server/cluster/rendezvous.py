@@ -1,0 +1,36 @@
+"""The place where the processes of one server meet: two Unix sockets and a secret."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Rendezvous:
+    """A folder that only this user can read, and the secret of the links."""
+
+    folder: Path
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def create(cls) -> Rendezvous:
+        """Create the folder, with mode 0700."""
+        return cls(Path(tempfile.mkdtemp(prefix="hextrackr-")), secrets.token_bytes(32))
+
+    @property
+    def link(self) -> Path:
+        """The Unix socket of the links."""
+        return self.folder / "link.sock"
+
+    @property
+    def http(self) -> Path:
+        """The Unix socket of the HTTP API."""
+        return self.folder / "http.sock"
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
