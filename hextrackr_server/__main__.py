@@ -24,7 +24,9 @@ from hextrackr_server.errors import HexTrackrError
 #: Commands import the hub's dependencies when they run, so that this module works without them.
 COMMANDS = (serve, check, inspect, import_command, export, formats, kev_sync, token, sample)
 #: Import names of the packages that the extra `hub` installs.
-HUB_PACKAGES = frozenset({"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata", "lxml"})
+HUB_PACKAGES = frozenset(
+    {"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata", "lxml", "httpx"}
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
