@@ -2,7 +2,7 @@
 
 A *gateway* is a process that holds the connections of clients; the *origin* is the process whose
 program receives their messages. A link is one byte stream between them: each frame has 4 bytes of
-length (big-endian, of what follows), 1 byte of kind, and a body. Numbers in bodies are unsigned
+length (big-endian, of kind and body), 1 byte of kind, and a body. Numbers in bodies are unsigned
 and big-endian; structured bodies are MessagePack. A session has a number that is unique within
 its link.
 
@@ -214,6 +214,6 @@ class FrameSplitter:
 
 
 def encode_frame(kind: Kind, *parts: bytes) -> bytes:
-    """Return one frame."""
+    """Return a frame whose body consists of the parts."""
     size = 1 + sum(map(len, parts))
     return b"".join((LENGTH.pack(size), bytes((kind,)), *parts))

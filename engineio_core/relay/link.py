@@ -157,7 +157,7 @@ class Link(asyncio.Protocol):
             self._user.link_paused(self, False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the link."""
+        """Report the end of the link to its user."""
         self._tcp = None
         self._queue.clear()
         self._packet = None

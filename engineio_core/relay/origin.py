@@ -161,7 +161,7 @@ class Origin:
         return len(self._gateways)
 
     def close(self) -> None:
-        """Close all links."""
+        """Close all links after their queued frames."""
         for link in list(self._gateways):
             link.close("the origin stopped")
         for task in self._tasks:

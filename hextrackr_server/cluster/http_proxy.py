@@ -66,7 +66,7 @@ class HttpProxy:
 
 
 class _Exchange:
-    """One forwarded request."""
+    """One request that this process forwards, and its response."""
 
     def __init__(
         self, client: httpx.AsyncClient, scope: dict[str, Any], receive: Any, send: Any

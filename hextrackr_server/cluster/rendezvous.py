@@ -32,5 +32,5 @@ class Rendezvous:
         return self.folder / "http.sock"
 
     def remove(self) -> None:
-        """Delete the folder."""
+        """Delete the folder with both sockets."""
         shutil.rmtree(self.folder, ignore_errors=True)

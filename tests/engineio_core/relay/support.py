@@ -34,12 +34,12 @@ class Relayed:
         self._server: asyncio.Server | None = None
 
     async def start_origin(self) -> None:
-        """Accept links."""
+        """Accept links from gateways."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(self.origin.make_link, self._path)
 
     async def start_gateway(self, secret: bytes = SECRET, **options: Any) -> None:
-        """Start one gateway."""
+        """Start a gateway on a free port."""
         engine = Engine(path="/socket.io", **options)
         gateway = Gateway(engine, secret)
         self.engines.append(engine)
@@ -62,7 +62,7 @@ class Relayed:
         await self.linked(0)
 
     async def stop(self) -> None:
-        """Stop everything."""
+        """Stop the gateways, the server and all links."""
         for link in self.links:
             link.cancel()
         await asyncio.gather(*self.links, return_exceptions=True)
