@@ -70,6 +70,7 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
         self._queue: list[bytes] = []
+        self.flushes = 0  # iterations of the event loop at whose end frames were written
         # The packet of the last SEND frame and its receivers, which other receivers may join.
         self._packet: EncodedPacket | None = None
         self._receivers = array("I")
@@ -113,6 +114,7 @@ class Link(asyncio.Protocol):
     def _flush(self) -> None:
         if self._packet is not None:
             self._end_group()
+        self.flushes += 1
         queue, self._queue = self._queue, []
         if queue and self._tcp is not None:
             self._tcp.write(b"".join(queue))

@@ -49,7 +49,9 @@ MAX_ADMITTED: Final = 4096
 class RelayTransport:
     """The transport of a session whose connection a gateway holds."""
 
-    __slots__ = ("_in_flight", "_is_paused", "_link", "_session", "name", "number", "writable")
+    __slots__ = (
+        "_in_flight", "_is_paused", "_link", "_sent_in", "_session", "name", "number", "writable",
+    )  # fmt: skip
 
     def __init__(self, link: Link, number: int, name: str) -> None:
         self.name = name
@@ -57,6 +59,7 @@ class RelayTransport:
         self.writable = True
         self._link = link
         self._in_flight = 0
+        self._sent_in = -1
         self._is_paused = False
         self._session: Session | None = None
 
@@ -70,6 +73,7 @@ class RelayTransport:
             asyncio.get_running_loop().call_soon(self._answer_ping)
             return
         self._in_flight += len(packet.payload)
+        self._sent_in = self._link.flushes
         if self._in_flight >= WINDOW:
             self.writable = False
         self._link.send_packet(packet, self.number)
@@ -84,6 +88,10 @@ class RelayTransport:
     def is_idle(self) -> bool:
         """Return whether little is on its way to the client."""
         return self._in_flight < IDLE_LIMIT and not self._is_paused
+
+    def has_just_sent(self) -> bool:
+        """Return whether a packet was sent in this iteration of the event loop."""
+        return self._sent_in == self._link.flushes
 
     def buffered_amount(self) -> int:
         """Return the number of bytes that the client's connection has not taken."""

@@ -241,6 +241,7 @@ async def test_volatile_event_is_dropped_when_the_client_is_far_behind(
         client = await Client.connect(server.ports[0])
         socket = io.sockets[client.id]
         socket.emit("long", "x" * 20_000)
+        await asyncio.sleep(0)
         socket.volatile.emit("position", 1)
         socket.emit("end")
         assert [(await client.event())[0] for _ in range(2)] == ["long", "end"]
