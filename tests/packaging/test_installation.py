@@ -98,7 +98,7 @@ def test_wheel_has_an_extra_for_each_optional_feature(metadata: Message) -> None
     assert metadata.get_all("Provides-Extra") == ["hub", "postgres", "redis", "brotli"]
     assert found["redis"] == {"redis"}
     assert found["hub"] == {
-        "lxml", "pyjwt", "python-multipart", "sqlalchemy", "starlette", "tzdata",
+        "httpx", "lxml", "pyjwt", "python-multipart", "sqlalchemy", "starlette", "tzdata",
     }  # fmt: skip
     assert found["postgres"] == {"psycopg"}
 
