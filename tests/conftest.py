@@ -25,6 +25,7 @@ NODE = (
     "interop/test_backpressure.py",
     "interop/test_engine_client.py",
     "interop/test_error_switch.py",
+    "interop/test_express_application.py",
     "interop/test_import_live.py",
     "interop/test_recovery.py",
     "interop/test_socket_clients.py",

@@ -208,6 +208,9 @@ class PostgresStore:
             is_table = name == table and in_schema == (schema or in_schema)
             if is_table and {"sid", "sess", "expire"} <= set(found):
                 return
+        if not columns:
+            # connect-pg-simple creates its table when it stores the first session.
+            raise StoreUnavailableError(f"the session store {self._name} has no tables")
         tables = [f"{name} ({', '.join(found)})" for (_, name), found in columns.items()]
         raise _other_form(self._name, self._table, tables)
 

@@ -80,19 +80,22 @@ def serving(io: SocketServer) -> Iterator[tuple[str, LoopThread]]:
             thread.run(io.shutdown())
 
 
-def find_node() -> str:
-    """Return the path of Node; fail with the remedy if Node or a package is missing."""
+def find_node(*packages: str) -> str:
+    """Return the path of Node; fail with the remedy if Node or a package is missing.
+
+    `packages` are required in addition to the official clients.
+    """
     program = shutil.which("node")
     if program is None:
         _fail_setup("Node is not installed")
-    for package in PACKAGES:
+    for package in PACKAGES + packages:
         if not (HERE / "node_modules" / package / "package.json").is_file():
             _fail_setup(f"the npm package {package} is not installed")
     return program
 
 
 def _fail_setup(problem: str) -> NoReturn:
-    pytest.fail(f"{problem}, but this test runs the official clients: run `make setup`")
+    pytest.fail(f"{problem}, but this test needs it: run `make setup`")
 
 
 def find_cases(script: str, version: int = 4) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.security.principal import Principal
-from hextrackr_server.security.session_store import PostgresStore
+from hextrackr_server.security.session_store import PostgresStore, StoreUnavailableError
 
 # The columns of table.sql in connect-pg-simple 10.0.
 TABLE = "CREATE TABLE session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6))"
@@ -19,6 +19,8 @@ INSERT = "INSERT INTO session (sess, expire, sid) SELECT %s, to_timestamp(%s), %
 
 def test_store_of_connect_pg_simple_is_read(empty_postgres: str) -> None:
     store, now = PostgresStore(empty_postgres), time.time()
+    with pytest.raises(StoreUnavailableError, match="has no tables"):
+        store.check()
     with psycopg.connect(empty_postgres) as connection:
         connection.execute("CREATE TABLE other (id int)")
     with pytest.raises(SettingsError, match=r"found: other \(id\)"):
