@@ -21,7 +21,7 @@ help: ## List the targets
 run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
 
-setup: $(VENV)/.dev tests/interop/node_modules/.installed ## Install the development tools, Node packages, PostgreSQL and Redis
+setup: $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed ## Install the development tools, Node packages, PostgreSQL and Redis
 	@scripts/check-postgres
 	@scripts/check-redis
 

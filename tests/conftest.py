@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 NODE = (
     "benchmarks/test_servers.py",
     "clients",
+    "cluster",
     "contract/test_front_end_wrapper.py",
     "hextrackr_server/http/test_express_shim.py",
     "interop/test_backpressure.py",
@@ -34,7 +35,7 @@ NODE = (
 #: Tests that start a PostgreSQL server.
 POSTGRES = ("hextrackr_server/postgres",)
 #: Tests that start a Redis server.
-REDIS = ("socketio_core/redis",)
+REDIS = ("cluster", "socketio_core/redis")
 #: Tests that `make quick` leaves to `make test`.
 SLOW = (
     "conformance/test_command.py",

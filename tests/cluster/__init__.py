@@ -1,0 +1,1 @@
+"""Clusters of this server and Node's servers with the official adapters."""

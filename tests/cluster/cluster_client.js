@@ -1,0 +1,66 @@
+"use strict";
+// Official clients that a test drives over standard input and output, one JSON value per line.
+//
+//   {"id": 1, "do": "connect", "client": "a", "url": "http://...", "namespace": "/", "auth": {}}
+//   {"id": 2, "do": "ask", "client": "a", "event": "join", "args": ["room"]}   -> the ack
+//   {"id": 3, "do": "events", "client": "a"}        -> [[event, ...args]], and forgets them
+//   {"id": 4, "do": "close", "client": "a"}
+//
+// Answers: {"id": 1, "result": ...} or {"id": 1, "error": "..."}. Clients answer each event whose
+// last argument is a function: with [name, ...args], "silent" never, "nothing" without a value.
+// Binary values are {"$bytes": "<base64>"} in both directions.
+const readline = require("node:readline");
+const { io } = require("socket.io-client");
+
+const clients = new Map();
+
+const encode = (value) => {
+  if (value instanceof Uint8Array || Buffer.isBuffer(value)) {
+    return { $bytes: Buffer.from(value).toString("base64") };
+  }
+  if (Array.isArray(value)) return value.map(encode);
+  if (value instanceof Function || value === undefined) return null;
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, encode(item)]));
+};
+
+const decode = (value) => {
+  if (value === null || typeof value !== "object") return value;
+  if (Array.isArray(value)) return value.map(decode);
+  if (typeof value.$bytes === "string") return Buffer.from(value.$bytes, "base64");
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decode(item)]));
+};
+
+const connect = ({ client, url, namespace = "/", auth = {}, transports = ["websocket"] }) =>
+  new Promise((resolve, reject) => {
+    const socket = io(url + namespace, { auth, transports, forceNew: true, reconnection: false });
+    const events = [];
+    clients.set(client, { socket, events });
+    socket.onAny((name, ...args) => {
+      const ack = args.at(-1) instanceof Function ? args.pop() : null;
+      events.push([name, ...args]);
+      if (ack && name === "nothing") ack();
+      else if (ack && name !== "silent") ack([client, ...args]);
+    });
+    socket.on("disconnect", (reason) => events.push(["disconnected", reason]));
+    socket.on("connect", () => resolve(socket.id));
+    socket.on("connect_error", reject);
+  });
+
+const ACTIONS = {
+  connect,
+  ask: ({ client, event, args }) =>
+    clients.get(client).socket.timeout(20_000).emitWithAck(event, ...decode(args)),
+  events: ({ client }) => clients.get(client).events.splice(0),
+  close: ({ client }) => void clients.get(client).socket.disconnect(),
+};
+
+readline.createInterface({ input: process.stdin }).on("line", async (line) => {
+  const { id, do: action, ...rest } = JSON.parse(line);
+  try {
+    const result = await ACTIONS[action](rest);
+    console.log(JSON.stringify({ id, result: encode(result) ?? null }));
+  } catch (error) {
+    console.log(JSON.stringify({ id, error: error.message }));
+  }
+}).on("close", () => process.exit(0));
