@@ -13,13 +13,13 @@ A target is `{"rooms": [...], "except": [...], "local": false}`; all keys are op
     set-data(data)                       changes socket.data
     join(*rooms), leave(*rooms)          the rooms of the client
     emit(target, event, *args)           sends an event
-    ask(target, event, *args)            {"responses", "missing", "clients", "servers"}
+    request(target, event, *args)            {"responses", "missing", "clients", "servers"}
     fetch(target)                        {"sockets": [{"id", "rooms", "data", "auth"}], "servers"}
-    ask-socket(id, event, *args)         the answer of one client, found by fetch_sockets
+    request-socket(id, event, *args)         the answer of one client, found by fetch_sockets
     sockets-join(target, *rooms), sockets-leave(target, *rooms)
     disconnect-sockets(target, close)
     server-emit(event, *args)            runs on the other servers
-    server-ask(event, *args)             {"answers", "servers"}
+    server-request(event, *args)             {"answers", "servers"}
     server-count()                       the number of servers
     status()                             the connection to the other servers
 
@@ -104,8 +104,10 @@ def register(namespace: Namespace, node: str) -> None:
     def emit(socket: Socket, target: dict[str, Any], event: str, *args: Any) -> None:
         select(namespace, target).emit(event, *args)
 
-    @namespace.on("ask")
-    async def ask(socket: Socket, target: dict[str, Any], event: str, *args: Any) -> dict[str, Any]:
+    @namespace.on("request")
+    async def request(
+        socket: Socket, target: dict[str, Any], event: str, *args: Any
+    ) -> dict[str, Any]:
         answers = await select(namespace, target).timeout(TIMEOUT).emit_with_ack(event, *args)
         clients, servers = answers.missing_remote
         return {
@@ -123,8 +125,8 @@ def register(namespace: Namespace, node: str) -> None:
             "servers": sockets.missing_servers,
         }
 
-    @namespace.on("ask-socket")
-    async def ask_socket(socket: Socket, socket_id: str, event: str, *args: Any) -> Any:
+    @namespace.on("request-socket")
+    async def request_socket(socket: Socket, socket_id: str, event: str, *args: Any) -> Any:
         for each in await namespace.in_(socket_id).timeout(TIMEOUT).fetch_sockets():
             try:
                 return await each.timeout(TIMEOUT).emit_with_ack(event, *args)
@@ -148,8 +150,8 @@ def register(namespace: Namespace, node: str) -> None:
     async def server_emit(socket: Socket, event: str, *args: Any) -> None:
         await namespace.server_side_emit(event, *args)
 
-    @namespace.on("server-ask")
-    async def server_ask(socket: Socket, event: str, *args: Any) -> dict[str, Any]:
+    @namespace.on("server-request")
+    async def server_request(socket: Socket, event: str, *args: Any) -> dict[str, Any]:
         operator = namespace.timeout(TIMEOUT)
         answers = await operator.server_side_emit_with_ack(event, *args)
         return {"answers": list(answers), "servers": answers.missing_servers}

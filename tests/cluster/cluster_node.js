@@ -68,7 +68,7 @@ const register = (namespace, node) => {
     on(socket, "emit", (target, event, ...args) => {
       select(namespace, target).emit(event, ...args);
     });
-    on(socket, "ask", async (target, event, ...args) => {
+    on(socket, "request", async (target, event, ...args) => {
       const operator = select(namespace, target).timeout(TIMEOUT);
       return new Promise((resolve) => {
         operator.emit(event, ...args, (error, responses) => {
@@ -80,7 +80,7 @@ const register = (namespace, node) => {
       const sockets = await select(namespace, target).timeout(TIMEOUT).fetchSockets();
       return { sockets: sockets.map(describe), servers: 0 };
     });
-    on(socket, "ask-socket", async (id, event, ...args) => {
+    on(socket, "request-socket", async (id, event, ...args) => {
       const [found] = await namespace.in(id).timeout(TIMEOUT).fetchSockets();
       return found ? found.timeout(TIMEOUT).emitWithAck(event, ...args) : "not found";
     });
@@ -94,7 +94,7 @@ const register = (namespace, node) => {
       select(namespace, target).disconnectSockets(close);
     });
     on(socket, "server-emit", (event, ...args) => void namespace.serverSideEmit(event, ...args));
-    on(socket, "server-ask", async (event, ...args) => ({
+    on(socket, "server-request", async (event, ...args) => ({
       answers: await namespace.serverSideEmitWithAck(event, ...args),
       servers: 0,
     }));

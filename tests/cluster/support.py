@@ -108,7 +108,7 @@ class Clients:
         return found
 
     async def close(self, client: str) -> None:
-        """Disconnect a client."""
+        """Disconnect a client from its server."""
         await self._do("close", client)
 
     async def events_until(self, client: str, last: str) -> list[list[Any]]:

@@ -24,7 +24,7 @@ class MixedCluster:
         self.ask = driver.ask
 
     async def settle(self, sender: str) -> dict[str, list[list[Any]]]:
-        """Return the events of all clients up to an event that reaches all of them."""
+        """Return the events of all clients up to the next event that reaches all clients."""
         await self.ask(sender, "emit", {}, "end")
         return {name: await self.driver.events_until(name, "end") for name in SERVERS}
 
@@ -133,22 +133,22 @@ async def check_fetch_and_remote_sockets(cluster: MixedCluster) -> None:
         local = await cluster.ask(name, "fetch", {"local": True})
         assert [each["id"] for each in local["sockets"]] == [ids[name]]
         for other in SERVERS:
-            answer = await cluster.ask(name, "ask-socket", ids[other], "q", b"\x01", "x")
+            answer = await cluster.ask(name, "request-socket", ids[other], "q", b"\x01", "x")
             assert answer == [other, b"\x01", "x"], f"{name} asks {other}"
 
 
 async def check_acks(cluster: MixedCluster) -> None:
     for sender in SERVERS:
-        answer = await cluster.ask(sender, "ask", {}, "q", b"\x00\xff", {"a": [1, None]})
+        answer = await cluster.ask(sender, "request", {}, "q", b"\x00\xff", {"a": [1, None]})
         assert answer["clients"] == answer["servers"] == 0
         expected = [[name, b"\x00\xff", {"a": [1, None]}] for name in SERVERS]
         assert sorted(answer["responses"], key=lambda each: each[0]) == sorted(expected), sender
-        answer = await cluster.ask(sender, "ask", {"rooms": ["odd"]}, "nothing")
+        answer = await cluster.ask(sender, "request", {"rooms": ["odd"]}, "nothing")
         assert (answer["responses"], answer["clients"]) == ([None, None], 0), sender
-        answer = await cluster.ask(sender, "ask", {"rooms": ["nobody"]}, "q")
+        answer = await cluster.ask(sender, "request", {"rooms": ["nobody"]}, "q")
         assert (answer["responses"], answer["clients"]) == ([], 0), sender
     for sender in ("p1", "n1"):
-        answer = await cluster.ask(sender, "ask", {"rooms": ["odd"]}, "silent")
+        answer = await cluster.ask(sender, "request", {"rooms": ["odd"]}, "silent")
         assert answer["responses"] == []
         assert answer["clients"] > 0
     for name in SERVERS:
@@ -158,7 +158,7 @@ async def check_acks(cluster: MixedCluster) -> None:
 async def check_server_events(cluster: MixedCluster) -> None:
     for sender in SERVERS:
         await cluster.ask(sender, "server-emit", "note", 1, "x", {"a": [None]})
-        answer = await cluster.ask(sender, "server-ask", "sum", 1, 2, 3)
+        answer = await cluster.ask(sender, "server-request", "sum", 1, 2, 3)
         others = [name for name in SERVERS if name != sender]
         assert sorted(answer["answers"]) == [[name, 6] for name in sorted(others)], sender
         assert answer["servers"] == 0
