@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar, overload
 from engineio_core.callbacks import describe_function
 from socketio_core.codec.packet import RESERVED_EVENTS
 from socketio_core.handlers.event_table import EventTable
-from socketio_core.handlers.handler import FittingHandler, Handler, has_known_parameters
+from socketio_core.handlers.handler import Handler, make_handler
 from socketio_core.misuse import check_callback
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -83,9 +83,7 @@ class Registry:
     def add(self, event: str, function: Callable[..., Any], **order: bool) -> None:
         """Register a handler. Raises TypeError for a function that cannot be called like one."""
         table, name = self.check(event)
-        handler = Handler(function, takes_socket=self.takes_socket)
-        if table is self.lifecycle and not has_known_parameters(function):
-            handler = FittingHandler(function, takes_socket=self.takes_socket)
+        handler = make_handler(function, takes_socket=self.takes_socket)
         if table is self.lifecycle and handler.least > (most := _LIFECYCLE_ARGUMENTS[name]):
             given = (["the socket"] if self.takes_socket else []) + (
                 ["the reason", "the description"] if most else []
@@ -228,7 +226,7 @@ class Listening:
         Functions registered with a socket are called without the socket.
         """
         registry = self._registry()
-        handler = Handler(function, takes_socket=registry.takes_socket)
+        handler = make_handler(function, takes_socket=registry.takes_socket)
         registry.any.insert(0 if first else len(registry.any), handler)
         registry.refresh()
         return function
@@ -292,7 +290,7 @@ class Registering(Listening):
 
         Its result is the ack.
         """
-        self._registry().unhandled = Handler(function)
+        self._registry().unhandled = make_handler(function)
         return function
 
     @overload
@@ -308,7 +306,7 @@ class Registering(Listening):
         check_event_name("on_server_event", event)
         if function is _DECORATOR:
             return lambda decorated: self.on_server_event(event, decorated)
-        self._registry().server_events.add(event, Handler(function, takes_socket=False))
+        self._registry().server_events.add(event, make_handler(function, takes_socket=False))
         return function
 
 

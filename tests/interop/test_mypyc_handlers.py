@@ -97,6 +97,35 @@ async def test_handlers_compiled_by_mypyc_answer(compiled: ModuleType) -> None:
     assert answers == dict.fromkeys(handlers, "hello Ada")
 
 
+@pytest.mark.parametrize("name", ["plain", "coroutine", "suspending", "method", "nested"])
+async def test_handlers_compiled_by_mypyc_refuse_missing_arguments_and_drop_surplus_ones(
+    compiled: ModuleType, name: str
+) -> None:
+    chat = compiled.Chat()
+    handler = compiled.nested() if name == "nested" else getattr(chat, name, None)
+    io = SocketServer()
+    io.on("greet", handler or getattr(compiled, name))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        refused = await client.emit_with_ack("greet")
+        assert (refused["success"], refused["code"]) == (False, "VALIDATION_ERROR")
+        assert "argument" in refused["error"]
+        assert await client.emit_with_ack("greet", "Ada", "surplus", 3) == "hello Ada"
+
+
+async def test_type_error_of_a_handler_compiled_by_mypyc_is_an_error_of_the_handler(
+    compiled: ModuleType,
+) -> None:
+    compiled.left.clear()
+    io = SocketServer()
+    io.on("fail", compiled.leave_with_an_error)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = await client.emit_with_ack("fail", "reason")
+        assert (answer["success"], answer["code"]) == (False, "HANDLER_ERROR")
+    assert compiled.left == [["leave_with_an_error"]]
+
+
 @pytest.mark.parametrize("event", ["disconnecting", "disconnect"])
 async def test_disconnect_handlers_compiled_by_mypyc_receive_the_arguments_that_they_take(
     compiled: ModuleType, event: str
