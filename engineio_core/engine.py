@@ -43,6 +43,7 @@ from engineio_core.http.message import (
     TEXT_PLAIN,
     HttpRequest,
     HttpResponse,
+    valid_headers,
 )
 from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.ids import generate_id
@@ -129,8 +130,9 @@ class BaseEngine:
 
         Hooks are plain functions. `connection(session)`: a session opened.
         `connection_error(refusal)`: a request was refused. `headers(headers, request)`: a response
-        or a 101 is about to be sent, and the hook may change the dict. `initial_headers(headers,
-        request)`: the same, but only for the first response of a session.
+        or a 101 is about to be sent, and the hook may change the dict; a value is a string, a
+        number or a list of them, and an invalid header is left out and logged.
+        `initial_headers(headers, request)`: the same, but only for the first response of a session.
         """
         _check_event(event)
         if hook is _MISSING:
@@ -352,11 +354,6 @@ class BaseEngine:
             headers = [TEXT_HTML, *rejection.headers]
             self._respond(exchange, HttpResponse(400, rejection.text.encode(), headers))
             return None
-        except ValueError:
-            logger.exception("invalid response header for a WebSocket handshake")
-            request.response_headers.clear()
-            self._respond(exchange, HttpResponse(500))
-            return None
         tcp, rest = exchange.upgrade()
         transport = WebSocketTransport(tcp, self._session_context(), accepted.extensions, head)
         tcp.set_protocol(transport)
@@ -428,7 +425,7 @@ class BaseEngine:
         if not request.query.get("sid"):
             self._call_hooks("initial_headers", extra, request)
         self._call_hooks("headers", extra, request)
-        headers.extend(extra.items())
+        headers.extend(valid_headers(extra.items()))
 
     def _call_hooks(self, event: str, *args: Any) -> None:
         for hook in self._hooks[event]:

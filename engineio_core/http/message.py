@@ -6,6 +6,7 @@ Parsers and connections use these values; `grammar` owns the patterns.
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -21,6 +22,11 @@ TEXT_HTML: Final = ("Content-Type", "text/html")
 JSON: Final = ("Content-Type", "application/json")
 # The header name is written as Node's server writes it.
 NO_STORE: Final = ("cache-control", "no-store")
+
+logger = logging.getLogger("engineio_core")
+
+_logged: set[str] = set()
+MAX_LOGGED: Final = 100  # different errors of headers
 
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus
@@ -201,7 +207,7 @@ def encode_response(
     """Return the bytes of a response. Raises ValueError for an invalid header."""
     parts = [_STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n"]
     parts += [encode_header(name, value) for name, value in response.headers]
-    parts += [encode_header(name, value) for name, value in extra.items()]
+    parts += encode_added_headers(extra.items())
     if response.status not in {204, 304}:
         parts.append(f"Content-Length: {len(response.body)}\r\n")
     elif response.status == 204:
@@ -253,13 +259,40 @@ def encode_header(name: object, value: object) -> str:
             return "".join([encode_header(name, each) for each in value])
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = str(value)
-    if not (
-        isinstance(name, str)
-        and isinstance(value, str)
-        and is_token(name)
-        and is_field_value(value)
-    ):
+    if not (isinstance(name, str) and is_token(name)):
+        raise ValueError(f"a header name must be a token (RFC 9110, section 5.6.2), got {name!r}")
+    if not isinstance(value, str):
+        remedy = "decode it" if isinstance(value, bytes) else "write a string, or leave it out"
         raise ValueError(
-            f"a header must be a token and a Latin-1 value without controls, got {name!r}"
+            f"the header {name!r} must be a string, a number or a list of them, "
+            f"got {type(value).__name__}: {remedy}"
+        )
+    if not is_field_value(value):
+        raise ValueError(
+            f"the header {name!r} must be Latin-1 text without control characters: escape the "
+            "value, for example with urllib.parse.quote"
         )
     return f"{name}: {value}\r\n"
+
+
+def encode_added_headers(headers: Iterable[tuple[str, Any]]) -> list[str]:
+    """Return the lines of the headers that hooks and middlewares have added.
+
+    An invalid header is left out and logged once, so that clients can connect nevertheless.
+    """
+    return [_encode_or_log(name, value) for name, value in headers]
+
+
+def valid_headers(headers: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the headers that `encode_added_headers` does not leave out."""
+    return [(name, value) for name, value in headers if _encode_or_log(name, value)]
+
+
+def _encode_or_log(name: str, value: Any) -> str:
+    try:
+        return encode_header(name, value)
+    except ValueError as error:
+        if len(_logged) < MAX_LOGGED and (text := str(error)) not in _logged:
+            _logged.add(text)
+            logger.error("responses are sent without a header of a hook or middleware: %s", text)
+        return ""

@@ -17,7 +17,7 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from engineio_core.http.message import encode_header
+from engineio_core.http.message import encode_added_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -118,7 +118,7 @@ def _first_offered(
 
 
 def encode_switch(accepted: Accepted, extra: Iterable[tuple[str, str]]) -> bytes:
-    """Return the head of the 101 response. Raises ValueError for an invalid header."""
+    """Return the head of the 101 response; `extra` are headers of hooks and middlewares."""
     lines = [f"{name}: {value}\r\n" for name, value in accepted.headers]
-    lines += [encode_header(name, value) for name, value in extra]
+    lines += encode_added_headers(extra)
     return ("HTTP/1.1 101 Switching Protocols\r\n" + "".join(lines) + "\r\n").encode("latin-1")

@@ -51,5 +51,5 @@ def test_repeated_headers_are_joined_by_commas_and_cookies_by_semicolons() -> No
     ("name", "value"), [("", "x"), ("a:", "x"), ("a", "x\ny"), ("a", "\u20ac"), (None, "x")]
 )
 def test_invalid_header_raises_value_error(name: object, value: object) -> None:
-    with pytest.raises(ValueError, match="must be a token"):
+    with pytest.raises(ValueError, match="must be"):
         encode_header(name, value)

@@ -55,14 +55,49 @@ def test_middleware_may_set_several_lines_and_numbers(transport: str) -> None:
     assert ("x-limit", "25") in lines
 
 
-@pytest.mark.parametrize("value", [None, True, b"x", ["a\r\nb"], object()])
-def test_header_of_another_type_is_an_internal_error(transport: str, value: Any) -> None:
+INVALID = {
+    "none": (None, "got NoneType: write a string, or leave it out"),
+    "bool": (True, "got bool: write a string, or leave it out"),
+    "bytes": (b"x", "got bytes: decode it"),
+    "dict": ({"a": 1}, "got dict: write a string, or leave it out"),
+    "list": (["a", None], "got NoneType: write a string, or leave it out"),
+    "controls": ("a\r\nX-B: b", "must be Latin-1 text without control characters"),
+    "beyond-latin-1": ("\u20ac", "must be Latin-1 text without control characters"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _forget_logged_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message, "_logged", set())
+
+
+@pytest.mark.parametrize("source", ["hook", "middleware"])
+@pytest.mark.parametrize("kind", INVALID)
+def test_invalid_header_is_left_out_and_logged_once(
+    transport: str, kind: str, source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    value, why = INVALID[kind]
+    added = {"X-A": value, "X-C": "c"}
     server = Server()
-    server.engine.on("headers", lambda headers, request: headers.update({"X-A": value}))
-    if transport == "websocket":
-        assert server.upgrade().response().status == 500
+    if source == "hook":
+        server.engine.on("headers", lambda headers, request: headers.update(added))
     else:
-        assert server.get(transport="polling").response().status == 500
+        server.engine.use(lambda request: request.response_headers.update(added))
+    for _ in range(2):
+        names = [name for name, _ in header_lines(server, transport)]
+        assert "x-c" in names
+        assert not {"x-a", "x-b"} & {*names}
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert record.message.startswith("responses are sent without a header of a hook or middleware")
+    assert "'X-A'" in record.message
+    assert why in record.message
+
+
+def test_header_with_an_invalid_name_is_left_out(transport: str) -> None:
+    server = Server()
+    server.engine.on("headers", lambda headers, request: headers.update({"X A": "a", 5: "b"}))
+    names = [name for name, _ in header_lines(server, transport)]
+    assert not {"x a", "5"} & {*names}
 
 
 @pytest.mark.parametrize(
