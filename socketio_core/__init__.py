@@ -16,6 +16,7 @@ from socketio_core.adapters.in_process import InProcessCluster
 from socketio_core.adapters.interface import AdapterStatus, RoomEvent, ServerResults
 from socketio_core.adapters.redis_classic import RedisClassic
 from socketio_core.adapters.redis_sharded import RedisSharded
+from socketio_core.adapters.redis_streams import RedisStreams
 from socketio_core.broadcast import Broadcast
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.msgpack_codec import MsgpackParser
@@ -69,6 +70,7 @@ __all__ = [
     "Recovery",
     "RedisClassic",
     "RedisSharded",
+    "RedisStreams",
     "RemoteSocket",
     "RoomEvent",
     "ServerOptions",

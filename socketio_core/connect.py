@@ -170,19 +170,23 @@ class ConnectAttempt:
         restored = None
         try:
             found = await store.find(pid, offset)
-            if (
-                found is not None
-                and namespace._returning.get(pid) is self
-                and self._has_room(found)
-            ):
-                try:
-                    restored = found if await store.claim(found) else None
-                finally:
-                    if restored is None:
-                        self._connection.release(found.size)
+            if found is not None and namespace._returning.get(pid) is self:
+                restored = await self._claim(store, found)
         finally:
             if restored is None and namespace._returning.get(pid) is self:
                 del namespace._returning[pid]
+        return restored
+
+    async def _claim(self, store: SessionStore, found: RestoredSession) -> RestoredSession | None:
+        if not self._has_room(found):
+            return None
+        try:
+            restored = await store.claim(found)
+        finally:
+            self._connection.release(found.size)
+        if restored is not None and self._namespace is not None and not self._has_room(restored):
+            self._namespace.adapter.save_session(restored.saved)
+            return None
         return restored
 
     def _requested_session(self) -> tuple[str, str | None] | None:

@@ -241,6 +241,8 @@ class Connection:
         leaving = list(self.sockets.values()) if close else [socket]
         for each in leaving:
             if each.connected:
+                if each.namespace.adapter.is_delaying:
+                    each.namespace.adapter.flush(each)
                 self._send(Packet(PacketType.DISCONNECT, each.namespace.name))
                 self._remove(each)
                 each._leave(DisconnectReason.SERVER_NAMESPACE_DISCONNECT)
@@ -251,6 +253,8 @@ class Connection:
         """Close because the server shuts down; with `notify`, send DISCONNECT packets first."""
         for socket in list(self.sockets.values()):
             if notify:
+                if socket.namespace.adapter.is_delaying:
+                    socket.namespace.adapter.flush(socket)
                 self._send(Packet(PacketType.DISCONNECT, socket.namespace.name))
             socket._leave(DisconnectReason.SERVER_SHUTTING_DOWN)
         self.sockets.clear()

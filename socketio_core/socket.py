@@ -235,8 +235,11 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         ack_id = next(namespace._ack_ids)
         packets = namespace._parser.encode_event(namespace.name, data, ack_id)
         self._pending_acks.expect(ack_id, sink)
-        for packet in packets:
-            self._send_packet(packet)
+        if namespace.adapter.is_delaying:
+            namespace.adapter.send_later(self, packets)
+        else:
+            for packet in packets:
+                self._send_packet(packet)
         if self._listeners is not None:
             self._notify_outgoing(data)
 

@@ -97,6 +97,8 @@ WITHOUT_ASYNCIO = (
     "socketio_core/adapters/in_process",
     "socketio_core/adapters/redis_classic",
     "socketio_core/adapters/redis_sharded",
+    "socketio_core/adapters/streams_entry",
+    "socketio_core/adapters/streams_order",
     "socketio_core/socket",
     "socketio_core/namespace",
     "socketio_core/broadcast",

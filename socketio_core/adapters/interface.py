@@ -47,6 +47,8 @@ class RestoredSession(NamedTuple):
 
     saved: SavedSession
     missed: list[tuple[EncodedPacket, ...]]
+    token: Any = None
+    """What a store needs to claim the session."""
 
     @property
     def size(self) -> int:
@@ -63,8 +65,12 @@ class SessionStore(Protocol):
         It waits for a limited time; if the store does not answer, it returns None.
         """
 
-    async def claim(self, restored: RestoredSession) -> bool:
-        """Remove a session from the store; return False if another server removed it first."""
+    async def claim(self, restored: RestoredSession) -> RestoredSession | None:
+        """Remove a session from the store; return it with the events up to the present.
+
+        None if another server removed it first, or if the store does not answer. The caller must
+        add the socket to its rooms before it awaits.
+        """
 
 
 class Recipient(Protocol):
@@ -166,6 +172,10 @@ class Adapter(Protocol):
     """Whether events are kept for recovery: if so, events for one socket use `send_direct`."""
 
     @property
+    def is_delaying(self) -> bool:
+        """Whether events wait, so that `send_later` and `flush` have an effect."""
+
+    @property
     def session_store(self) -> SessionStore | None:
         """The store that restores sessions; None: `restore_session` does, without waiting."""
 
@@ -207,6 +217,12 @@ class Adapter(Protocol):
         self, recipient: Recipient, data: list[Any], *, volatile: bool, compress: bool
     ) -> None:
         """Send an event to one socket, and keep it for recovery."""
+
+    def send_later(self, recipient: Recipient, packets: tuple[EncodedPacket, ...]) -> None:
+        """Send packets to one socket behind the events that wait, if `is_delaying`."""
+
+    def flush(self, recipient: Recipient) -> None:
+        """Send the events that wait to a socket that is about to leave, if `is_delaying`."""
 
     def current_offset(self) -> str:
         """Return the offset of the last event; empty without recovery."""

@@ -25,6 +25,7 @@ from socketio_core.adapters.interface import (
     RoomEvent,
     SavedSession,
     ServerResults,
+    SessionStore,
 )
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.misuse import check_callback, refuse_awaitable
@@ -45,7 +46,8 @@ class MemoryAdapter:
     __slots__ = ("_encode", "_encode_with_ack", "_listeners", "_log", "_members", "_rooms",
                  "keeps_events")  # fmt: skip
 
-    session_store: None = None
+    is_delaying: bool = False
+    session_store: SessionStore | None = None
 
     def __init__(
         self, encode: Encode, encode_with_ack: EncodeWithAck, log: RecoveryLog | None = None
@@ -281,6 +283,13 @@ class MemoryAdapter:
         else:
             for packet in packets:
                 recipient._send_packet(packet)
+
+    def send_later(self, recipient: Recipient, packets: tuple[EncodedPacket, ...]) -> None:
+        """Send packets now, as no event waits."""
+        _send_all([recipient], packets)
+
+    def flush(self, recipient: Recipient) -> None:
+        """Do nothing, as no event waits."""
 
     # -- recovery
 

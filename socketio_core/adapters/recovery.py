@@ -47,14 +47,14 @@ class RecoveryLog:
     """
 
     __slots__ = (
-        "_entries", "_grace", "_last", "_lost", "_origin", "_rules", "_sessions", "_size",
-        "_socket_ids", "_time",
+        "_entries", "_last", "_lost", "_origin", "_sessions", "_size", "_socket_ids", "_time",
+        "grace", "rules",
     )  # fmt: skip
 
     def __init__(self, rules: Recovery, time: Callable[[], float], grace: float) -> None:
-        self._rules = rules
+        self.rules = rules
         self._time = time
-        self._grace = grace
+        self.grace = grace
         # Rejects offsets of other servers and of this server before a restart.
         self._origin = secrets.token_hex(4)
         self._last = 0
@@ -87,7 +87,7 @@ class RecoveryLog:
     @property
     def is_selective(self) -> bool:
         """Whether clients without recovery may be among the receivers of an event."""
-        return self._rules.offered_to is not None
+        return self.rules.offered_to is not None
 
     @property
     def has_sessions(self) -> bool:
@@ -99,8 +99,8 @@ class RecoveryLog:
         return socket_id in self._socket_ids
 
     def _prune(self, now: float) -> None:
-        rules, entries = self._rules, self._entries
-        oldest = now - rules.max_disconnection_duration - self._grace
+        rules, entries = self.rules, self._entries
+        oldest = now - rules.max_disconnection_duration - self.grace
         while entries:
             is_old = entries[0].emitted_at < oldest
             if not (is_old or self._size > rules.max_bytes or len(entries) > rules.max_packets):
@@ -114,10 +114,10 @@ class RecoveryLog:
 
     def _expire_sessions(self, now: float) -> None:
         sessions = self._sessions
-        oldest = now - self._rules.max_disconnection_duration
+        oldest = now - self.rules.max_disconnection_duration
         while sessions:
             pid = next(iter(sessions))
-            if sessions[pid][0] >= oldest and len(sessions) <= self._rules.max_sessions:
+            if sessions[pid][0] >= oldest and len(sessions) <= self.rules.max_sessions:
                 break
             self._socket_ids.discard(sessions.pop(pid)[1].socket_id)
 
@@ -143,7 +143,7 @@ class RecoveryLog:
         seen = self._number_of(saved.offset if offset is None else offset)
         if seen is None or seen < self._lost:
             return None
-        if not self._is_valid(saved):
+        if not self.is_valid(saved):
             return None
         rooms = frozenset(saved.rooms)
         missed = [
@@ -153,8 +153,9 @@ class RecoveryLog:
         ]
         return RestoredSession(saved, missed)
 
-    def _is_valid(self, saved: SavedSession) -> bool:
-        still_valid = self._rules.still_valid
+    def is_valid(self, saved: SavedSession) -> bool:
+        """Return whether the application allows to restore a session."""
+        still_valid = self.rules.still_valid
         return still_valid is None or _decide("still_valid", still_valid, saved.data)
 
     def _number_of(self, offset: str) -> int | None:

@@ -55,7 +55,10 @@ class RedisFactory:
         check_at_least("max_queue_bytes", max_queue_bytes, 1)
         self.key = key
         self.request_timeout = request_timeout
-        self.link = RedisLink(url, options, self._connected, max_queue_bytes=max_queue_bytes)
+        self.max_queue_bytes = max_queue_bytes
+        self.link = RedisLink(
+            url, options, self._connected, on_lost=self._lost, max_queue_bytes=max_queue_bytes
+        )
         self._adapters: dict[str, ClusterAdapter] = {}
         # The counters of the adapters of dropped namespaces
         self._received = self._unsent = self._invalid = 0
@@ -101,6 +104,9 @@ class RedisFactory:
     def _connected(self) -> None:
         for adapter in list(self._adapters.values()):
             adapter.on_connected()
+
+    def _lost(self) -> None:
+        """React to the loss of the connection; the base class has nothing to do."""
 
     async def close(self) -> None:
         """Send the queued messages, for a second at most, and close the connections."""

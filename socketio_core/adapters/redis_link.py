@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, final
 
+from engineio_core.noop import noop
 from socketio_core.adapters.redis_connection import (
     PING_INTERVAL,
     OnReply,
@@ -34,6 +35,8 @@ class Command(NamedTuple):
 
     data: bytes
     on_reply: OnReply | None
+    is_kept: bool = True
+    """Whether the command waits for the next connection if it was not sent."""
 
 
 @final
@@ -41,8 +44,8 @@ class RedisLink:
     """The two connections of one server, the queue of commands and the subscriptions.
 
     `on_connected()` is called when commands and all subscriptions work, also after an
-    interruption. While there is no connection, published messages wait in the queue; above
-    `max_queue_bytes` the oldest ones are dropped.
+    interruption; `on_lost()` when they no longer do. While there is no connection, published
+    messages wait in the queue; above `max_queue_bytes` the oldest ones are dropped.
     """
 
     def __init__(
@@ -51,10 +54,14 @@ class RedisLink:
         options: dict[str, Any],
         on_connected: Callable[[], None],
         *,
+        on_lost: Callable[[], None] = noop,
         max_queue_bytes: int = MAX_QUEUE_BYTES,
     ) -> None:
         pool = create_pool(url, options)
+        self.make_connection: Callable[[], Any] = pool.make_connection
+        """Creates a connection of redis-py with the same options."""
         self._on_connected = on_connected
+        self._on_lost = on_lost
         self._max_queue_bytes = max_queue_bytes
         self._queue: deque[Command] = deque()
         self._in_flight: deque[Command] = deque()
@@ -110,27 +117,35 @@ class RedisLink:
 
     def send(self, on_reply: OnReply | None, *args: bytes) -> None:
         """Queue a command; `on_reply` receives the reply, or None if the command was dropped."""
-        data = encode_command(*args)
+        command = Command(encode_command(*args), on_reply)
         if self._is_closing and not self._has_commands:
-            self._drop(Command(data, on_reply))
-            return
-        self._queue.append(Command(data, on_reply))
-        self.queued_bytes += len(data)
+            self._drop(command)
+        else:
+            self._append(command)
+
+    def query(self, on_reply: OnReply, *args: bytes) -> None:
+        """Send a command over the present connection only: without one, reply None."""
+        if self._has_commands:
+            self._append(Command(encode_command(*args), on_reply, is_kept=False))
+        else:
+            on_reply(None)
+
+    @property
+    def can_send(self) -> bool:
+        """Whether there is a connection for commands."""
+        return self._has_commands
+
+    def _append(self, command: Command) -> None:
+        self._queue.append(command)
+        self.queued_bytes += len(command.data)
         while self.queued_bytes > self._max_queue_bytes and len(self._queue) > 1:
             oldest = self._queue.popleft()
             self.queued_bytes -= len(oldest.data)
             self._drop(oldest)
         self._commands.wake()
 
-    def query(self, on_reply: OnReply, *args: bytes) -> None:
-        """Send a command whose reply is of no use later: without a connection, reply None."""
-        if self._has_commands:
-            self.send(on_reply, *args)
-        else:
-            on_reply(None)
-
     def _drop(self, command: Command) -> None:
-        self.dropped += 1
+        self.dropped += command.is_kept
         if command.on_reply is not None:
             command.on_reply(None)
 
@@ -154,8 +169,8 @@ class RedisLink:
     def _replied(self, reply: Any) -> None:
         command = self._in_flight.popleft()
         if isinstance(reply, Exception):
-            self.dropped += 1
-            self._note_error(f"{type(reply).__name__}: {reply}")
+            self.dropped += command.is_kept
+            self.note_error(f"{type(reply).__name__}: {reply}")
             reply = None
         elif command.on_reply is None:
             self.published += 1
@@ -171,11 +186,18 @@ class RedisLink:
     def _commands_lost(self, error: str) -> None:
         self._has_commands = False
         # Redis may have executed these commands: sending them again could deliver events twice.
-        while self._in_flight:
-            command = self._in_flight.popleft()
+        in_flight, self._in_flight = self._in_flight, deque()
+        queued, self._queue = self._queue, deque()
+        for command in queued:
+            if command.is_kept:
+                self._queue.append(command)
+            else:
+                self.queued_bytes -= len(command.data)
+                in_flight.append(command)
+        for command in in_flight:
             if command.on_reply is not _ignore_reply:
                 self._drop(command)
-        self._note_error(error)
+        self.note_error(error)
         self._set_connected()
 
     def _drop_all(self) -> None:
@@ -251,12 +273,13 @@ class RedisLink:
 
     def _subscriptions_lost(self, error: str) -> None:
         self._subscriptions_open = self._has_subscriptions = False
-        self._note_error(error)
+        self.note_error(error)
         self._set_connected()
 
     # -- state
 
-    def _note_error(self, error: str) -> None:
+    def note_error(self, error: str) -> None:
+        """Log an error unless it is a repetition; `error` keeps it."""
         if error != self.error:
             logger.warning("connection to Redis: %s", error)
         self.error = error
@@ -271,6 +294,8 @@ class RedisLink:
             self.error = ""
             logger.info("connected to Redis")
             self._on_connected()
+        else:
+            self._on_lost()
 
 
 def _ignore_reply(reply: Any) -> None:

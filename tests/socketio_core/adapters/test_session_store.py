@@ -21,6 +21,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.sessions: dict[str, SavedSession] = {}
         self.missed: list[tuple[EncodedPacket, ...]] = []
+        self.newer: list[tuple[EncodedPacket, ...]] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.is_first = True
@@ -32,12 +33,12 @@ class FakeStore:
         saved = self.sessions.get(pid)
         return None if saved is None else RestoredSession(saved, self.missed)
 
-    async def claim(self, restored: RestoredSession) -> bool:
+    async def claim(self, restored: RestoredSession) -> RestoredSession | None:
         self.calls.append("claim")
         await asyncio.sleep(0)
-        if not self.is_first:
-            return False
-        return self.sessions.pop(restored.saved.pid, None) is not None
+        if not self.is_first or self.sessions.pop(restored.saved.pid, None) is None:
+            return None
+        return RestoredSession(restored.saved, [*restored.missed, *self.newer])
 
 
 class StoringAdapter:
@@ -137,6 +138,17 @@ async def test_session_stays_in_the_store_when_its_events_do_not_fit() -> None:
         assert again.id != client.id
         assert store.calls == ["find"]
         assert list(store.sessions) == [client.pid]
+
+
+async def test_session_is_saved_again_when_newer_events_do_not_fit() -> None:
+    io, store = make_server(max_outbox_size=1_000_000)
+    async with TestServer(io) as server:
+        client = await leave(server, store)
+        store.newer = [(EncodedPacket(b"4" + b"x" * 1_100_000),)]
+        again = await server.connect(recovering=client)
+        assert again.id != client.id
+        assert list(store.sessions) == [client.pid]
+        assert again.connection.session._has_room(900_000)
 
 
 async def test_session_is_saved_again_when_the_client_leaves_during_the_claim() -> None:

@@ -12,6 +12,7 @@ from socketio_core import SocketServer
 from socketio_core.adapters.redis_classic import RedisClassic
 from socketio_core.adapters.redis_factory import RedisFactory
 from socketio_core.adapters.redis_sharded import RedisSharded
+from socketio_core.adapters.redis_streams import RedisStreams
 from socketio_core.testing import TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
 
@@ -23,6 +24,7 @@ ADAPTERS: dict[str, Callable[[str], RedisFactory]] = {
     "sharded-dynamic": RedisSharded,
     "sharded-private": lambda url: RedisSharded(url, subscription_mode="dynamic-private"),
     "sharded-static": lambda url: RedisSharded(url, subscription_mode="static"),
+    "streams": RedisStreams,
 }
 
 
@@ -55,7 +57,7 @@ class Pair:
 
     async def connected(self) -> None:
         """Wait until both servers are connected."""
-        await until(lambda: all(each.link.connected for each in self.factories))
+        await until(lambda: all(each.status().connected for each in self.factories))
 
     async def __aexit__(self, *error: object) -> None:
         for server in self.servers:

@@ -1,0 +1,232 @@
+"""The sessions of absent clients of one namespace in Redis, and the events that they have missed.
+
+A session is read, checked, and only then removed: a session that cannot be restored now stays for
+another attempt. The removal is atomic, so that one server of several restores a session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final, NamedTuple, final
+
+from engineio_core.codec.encoded_packet import EncodedPacket
+from socketio_core.adapters.cluster_message import MessageError, MessageType
+from socketio_core.adapters.interface import Encode, RestoredSession, SavedSession
+from socketio_core.adapters.recovery import RecoveryLog
+from socketio_core.adapters.streams_entry import (
+    START,
+    Position,
+    decode_entry,
+    decode_session,
+    encode_session,
+    format_position,
+    missed_event,
+    parse_position,
+)
+from socketio_core.adapters.streams_link import Stream
+
+logger = logging.getLogger("socketio_core")
+
+RESTORE_TIMEOUT: Final = 2.0
+"""The seconds that a returning client waits for Redis."""
+PAGE: Final = 1000
+"""The number of entries of one read."""
+SAVE_ATTEMPTS: Final = 3
+_BROADCAST: Final = b"%d" % MessageType.BROADCAST
+# Removes the key only if it still has the value that was read.
+_CLAIM: Final = (
+    b"if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
+)
+
+
+class _Missed(NamedTuple):
+    position: Position
+    packets: tuple[EncodedPacket, ...]
+
+
+class _Found(NamedTuple):
+    """What the claim of a session needs."""
+
+    key: bytes
+    value: bytes
+    end: Position
+    """The last entry that was read."""
+    missed: list[_Missed]
+
+
+@final
+class StreamsSessions:
+    """The session store of one namespace. `log` has the rules of recovery."""
+
+    def __init__(
+        self, stream: Stream, namespace: str, prefix: str, log: RecoveryLog, encode: Encode
+    ) -> None:
+        self.claimed: set[str] = set()
+        """The ids of sockets that are being restored."""
+        self._stream = stream
+        self._namespace = namespace
+        self._name = namespace.encode()
+        self._prefix = prefix
+        self._rules = log.rules
+        self._grace = log.grace
+        self._is_valid = log.is_valid
+        self._expiry = b"PX", b"%d" % round(log.rules.max_disconnection_duration * 1000)
+        self._encode = encode
+        self._is_reported = False
+
+    def _key(self, pid: str) -> bytes:
+        return f"{self._prefix}{pid}".encode()
+
+    # -- saving
+
+    def save(self, saved: SavedSession, lost_at: float | None, now: float) -> None:
+        """Save a session.
+
+        Not while its client may have missed an event that is not in the stream: `lost_at` is the
+        time of the last one.
+        """
+        if lost_at is not None and now - lost_at < self._grace:
+            return
+        try:
+            value = encode_session(saved)
+        except (TypeError, ValueError) as error:
+            if not self._is_reported:
+                self._is_reported = True
+                logger.warning(
+                    "the session of a client of %s cannot be saved: socket.data: %s",
+                    self._namespace, error,
+                )  # fmt: skip
+            return
+        self._set(self._key(saved.pid), value)
+
+    def _set(self, key: bytes, value: bytes, *condition: bytes, attempt: int = 1) -> None:
+        def was_set(reply: Any) -> None:
+            # None: the connection was lost; setting a key twice has no effect.
+            if reply is None and attempt < SAVE_ATTEMPTS:
+                self._set(key, value, *condition, attempt=attempt + 1)
+
+        self._stream.link.send(was_set, b"SET", key, value, *self._expiry, *condition)
+
+    # -- restoring (SessionStore)
+
+    async def find(self, pid: str, offset: str | None) -> RestoredSession | None:
+        """Return a saved session and the events that its client has missed."""
+        if not self._stream.is_up or (offset is not None and parse_position(offset) is None):
+            return None
+        try:
+            async with asyncio.timeout(RESTORE_TIMEOUT):
+                return await self._find(pid, offset)
+        except TimeoutError:
+            logger.warning("a session was not restored: Redis did not answer in time")
+        except (MessageError, ConnectionError) as error:
+            logger.warning("a session was not restored: %s", error)
+        return None
+
+    async def _find(self, pid: str, offset: str | None) -> RestoredSession | None:
+        key = self._key(pid)
+        # Commands are executed in their order, so a session that is being saved is found.
+        value = await self._call(b"GET", key)
+        if value is None:
+            return None
+        saved = decode_session(value)
+        seen = parse_position(saved.offset if offset is None else offset)
+        if seen is None or saved.pid != pid or not await self._has(seen):
+            return None
+        if not self._is_valid(saved):
+            return None
+        missed: list[_Missed] = []
+        end = await self._read_missed(seen, frozenset(saved.rooms), missed)
+        packets = [each.packets for each in missed]
+        return RestoredSession(saved, packets, _Found(key, value, end, missed))
+
+    async def claim(self, restored: RestoredSession) -> RestoredSession | None:
+        """Remove a session from Redis; return it with the events up to the present."""
+        found: _Found = restored.token
+        missed, end = [*found.missed], found.end
+        try:
+            async with asyncio.timeout(RESTORE_TIMEOUT):
+                removed = await self._call(b"EVAL", _CLAIM, b"1", found.key, found.value)
+                if removed == 0:
+                    return None
+                if removed != 1:
+                    raise ConnectionError("no connection to Redis")
+                while end < self._stream.cursor.position:
+                    end = await self._read_missed(end, frozenset(restored.saved.rooms), missed)
+        except (TimeoutError, MessageError, ConnectionError, asyncio.CancelledError) as error:
+            # The session may have been removed. NX keeps one that was saved in the meantime.
+            self._set(found.key, found.value, b"NX")
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            logger.warning("a session was not restored: %r", error)
+            return None
+        # From here on the socket receives the events of the reader, so none is lost or doubled.
+        position = self._stream.cursor.position
+        self.claimed.add(restored.saved.socket_id)
+        packets = [each.packets for each in missed if each.position <= position]
+        return RestoredSession(restored.saved, packets)
+
+    async def _has(self, position: Position) -> bool:
+        """Return whether the stream still has all entries after a position."""
+        if position != START:
+            name = format_position(position).encode()
+            return bool(await self._call(b"XRANGE", self._stream.name, name, name))
+        # The stream had no entries: it still has all if none was removed. Redis 7 reports that.
+        if await self._call(b"XLEN", self._stream.name) == 0:
+            return True
+        details = await self._call(b"XINFO", b"STREAM", self._stream.name) or []
+        known = dict(zip(details[::2], details[1::2], strict=False))
+        return bool(known.get(b"entries-added", 0) == known.get(b"length"))
+
+    async def _read_missed(
+        self, after: Position, rooms: frozenset[str], missed: list[_Missed]
+    ) -> Position:
+        """Add the events after a position to `missed`; return the position of the last entry.
+
+        Raises MessageError for more events than the rules of recovery allow.
+        """
+        size = sum(len(packet.payload) for each in missed for packet in each.packets)
+        while True:
+            start = format_position((after[0], after[1] + 1)).encode()
+            page = await self._call(
+                b"XRANGE", self._stream.name, start, b"+", b"COUNT", b"%d" % PAGE
+            )
+            if page is None:
+                raise ConnectionError("no connection to Redis")
+            for entry_id, pairs in page:
+                after = parse_position(entry_id.decode()) or after
+                packets = self._packets(entry_id, pairs, rooms)
+                if packets:
+                    missed.append(_Missed(after, packets))
+                    size += sum(len(packet.payload) for packet in packets)
+            if size > self._rules.max_bytes or len(missed) > self._rules.max_packets:
+                raise MessageError("its client has missed more events than the limits allow")
+            if len(page) < PAGE:
+                return after
+
+    def _packets(
+        self, entry_id: bytes, pairs: list[bytes], rooms: frozenset[str]
+    ) -> tuple[EncodedPacket, ...]:
+        """Return the packets of an entry that the client has missed; none for other entries."""
+        fields = dict(zip(pairs[::2], pairs[1::2], strict=False))
+        if fields.get(b"nsp") != self._name or fields.get(b"type") != _BROADCAST:
+            return ()
+        try:
+            message = decode_entry(fields)
+            event = missed_event(message, rooms) if message is not None else None
+            if event is None:
+                return ()
+            return self._encode([*event, entry_id.decode()], True)
+        except ValueError:
+            return ()  # the reader has reported it
+
+    async def _call(self, *args: bytes) -> Any:
+        """Return the reply of a command; None without a connection, or for an error reply."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def replied(reply: Any) -> None:
+            if not done.done():
+                done.set_result(reply)
+
+        self._stream.link.query(replied, *args)
+        return await done

@@ -1,0 +1,396 @@
+"""Redis Streams with recovery: two Python servers on one Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from socketio_core import Handshake, MsgpackParser, Recovery
+from socketio_core.adapters.redis_streams import RedisStreams
+from socketio_core.adapters.streams_entry import parse_position
+from socketio_core.testing import TestClient
+from tests.helpers.redis_server import RedisServer, running_redis
+from tests.socketio_core.redis.conftest import Pair, until
+
+MAIN = "/"
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Any:
+    """Run a Redis server that the test may stop."""
+    with running_redis(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def pair(redis: RedisServer) -> AsyncIterator[Pair]:
+    redis.command("FLUSHALL")
+    async with Pair(redis.url, RedisStreams, recovery=Recovery()) as servers:
+        yield servers
+
+
+def names(client: TestClient) -> list[str]:
+    return [name for name, _ in client.received]
+
+
+def sessions(redis: RedisServer) -> int:
+    return redis.command("KEYS", "sio:session:*").count(b"sio:session:")
+
+
+async def leave(pair: Pair, client: TestClient, redis: RedisServer) -> None:
+    """Cut the connection of a client and wait until its session is in Redis."""
+    client.connection.cut()
+    await until(lambda: sessions(redis) == 1)
+
+
+async def test_events_end_with_the_id_of_their_entry_on_both_servers(
+    pair: Pair, redis: RedisServer
+) -> None:
+    here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
+    pair.ios[0].emit("a", 1)
+    pair.ios[0].emit("b", b"\x01")
+    pair.ios[0].emit("end")
+    for client in (here, there):
+        await client.receive_event("end")
+    assert here.received == there.received
+    offsets = [args[-1] for _, args in here.received]
+    assert [args[:-1] for _, args in here.received] == [[1], [b"\x01"]]
+    for offset in offsets:
+        assert offset.encode() in redis.command("XRANGE", "socket.io", offset, offset)
+
+
+async def test_local_events_arrive_in_the_order_of_emission(pair: Pair) -> None:
+    client = await pair.servers[0].connect()
+    socket = pair.ios[0].sockets[client.id]
+    client.auto_ack = lambda name, args: name
+    pair.ios[0].emit("1")
+    socket.emit("2")
+    answers: list[str] = []
+    socket.emit("3", ack=answers.append)
+    pair.ios[0].local.emit("4")
+    socket.compress(False).emit("5")
+    pair.ios[0].to(client.id).emit("6")
+    await until(lambda: len(client.received) == 6 and answers == ["3"])
+    assert names(client) == ["1", "2", "3", "4", "5", "6"]
+    positions = [parse_position(args[-1]) for name, args in client.received if name != "3"]
+    assert all(positions)
+    assert positions == sorted(positions, key=lambda each: each or (0, 0))
+    assert client.received[2] == ("3", [])
+
+
+async def test_event_reaches_the_members_at_the_time_of_its_emission(pair: Pair) -> None:
+    leaving, joining = await pair.servers[0].connect(), await pair.servers[0].connect()
+    pair.ios[0].sockets[leaving.id].join("room")
+    pair.ios[0].to("room").emit("x")
+    pair.ios[0].sockets[leaving.id].leave("room")
+    pair.ios[0].sockets[joining.id].join("room")
+    pair.ios[0].emit("end")
+    for client in (leaving, joining):
+        await client.receive_event("end")
+    assert (names(leaving), names(joining)) == (["x"], [])
+
+
+async def test_events_before_a_disconnect_arrive(pair: Pair) -> None:
+    client = await pair.servers[0].connect()
+    socket = pair.ios[0].sockets[client.id]
+    pair.ios[0].emit("to all")
+    socket.emit("bye")
+    socket.disconnect()
+    assert client.received == [("to all", [""]), ("bye", [""])]
+    assert not client.connected
+
+
+async def test_client_recovers_on_the_other_server_and_back(pair: Pair, redis: RedisServer) -> None:
+    client = await pair.servers[0].connect()
+    socket = pair.ios[0].sockets[client.id]
+    socket.join("room")
+    socket.data["user"] = {"name": "alice", "key": b"\x01"}
+    pair.ios[0].emit("seen")
+    await client.receive_event("seen")
+    for number in (1, 0, 1):
+        await leave(pair, client, redis)
+        pair.ios[0].emit("all", 0)
+        pair.ios[1].to("room").emit("room", b"\x01")
+        pair.ios[0].to("other").emit("another room")
+        pair.ios[1].except_("room").emit("excluded")
+        pair.ios[0].volatile.emit("volatile")
+        pair.ios[0].of("/chat").emit("another namespace")
+        pair.ios[1].to(client.id).emit("direct")
+        pair.ios[1].emit("end")
+        await until(lambda: redis.command("XREVRANGE", "socket.io", "+", "-").count(b'"end"') > 0)
+        again = await pair.servers[number].connect(recovering=client)
+        assert (again.id, again.pid) == (client.id, client.pid)
+        assert names(again) == ["all", "room", "direct", "end"]
+        assert again.received[1][1][0] == b"\x01"
+        socket = pair.ios[number].sockets[again.id]
+        assert socket.recovered
+        assert socket.rooms == {client.id, "room"}
+        assert socket.data == {"user": {"name": "alice", "key": b"\x01"}}
+        assert sessions(redis) == 0
+        client = again
+        redis.command("XTRIM", "socket.io", "MAXLEN", "1")
+
+
+async def test_client_that_has_received_no_event_recovers(pair: Pair, redis: RedisServer) -> None:
+    client = await pair.servers[0].connect()
+    await leave(pair, client, redis)
+    pair.ios[1].emit("missed", 1)
+    await until(lambda: b"missed" in redis.command("XRANGE", "socket.io", "-", "+"))
+    again = await pair.servers[1].connect(recovering=client)
+    assert again.id == client.id
+    assert again.received[0][1][0] == 1
+
+
+async def test_client_does_not_recover_when_entries_were_removed(
+    pair: Pair, redis: RedisServer
+) -> None:
+    client = await pair.servers[0].connect()
+    await leave(pair, client, redis)
+    for number in range(3):
+        pair.ios[1].emit("x", number)
+    await until(lambda: redis.command("XLEN", "socket.io") == b":3\r\n")
+    redis.command("XTRIM", "socket.io", "MAXLEN", "2")
+    again = await pair.servers[1].connect(recovering=client)
+    assert again.id != client.id
+    assert again.received == []
+
+
+@pytest.mark.parametrize("offset", ["1-1", "name", "", "0-1"])
+async def test_refused_restore_keeps_the_session(
+    pair: Pair, redis: RedisServer, offset: str
+) -> None:
+    client = await pair.servers[0].connect()
+    pair.ios[0].emit("seen")
+    await client.receive_event("seen")
+    await leave(pair, client, redis)
+    auth = {"pid": client.pid, "offset": offset}
+    assert (await pair.servers[1].connect(auth=auth)).id != client.id
+    assert sessions(redis) == 1
+    assert (await pair.servers[1].connect(recovering=client)).id == client.id
+
+
+async def test_invalidated_session_is_kept_and_not_restored(
+    redis: RedisServer,
+) -> None:
+    redis.command("FLUSHALL")
+    blocked = True
+    recovery = Recovery(still_valid=lambda data: not blocked)
+    async with Pair(redis.url, RedisStreams, recovery=recovery) as pair:
+        client = await pair.servers[0].connect()
+        await leave(pair, client, redis)
+        assert (await pair.servers[1].connect(recovering=client)).id != client.id
+        blocked = False
+        assert (await pair.servers[1].connect(recovering=client)).id == client.id
+
+
+async def test_session_is_restored_by_one_of_two_servers(pair: Pair, redis: RedisServer) -> None:
+    for _ in range(20):
+        client = await pair.servers[0].connect()
+        pair.ios[0].emit("seen")
+        await client.receive_event("seen")
+        await leave(pair, client, redis)
+        attempts = [server.connect(recovering=client) for server in pair.servers]
+        clients = await asyncio.gather(*attempts)
+        assert [each.id for each in clients].count(client.id) == 1
+        for each in clients:
+            each.disconnect()
+
+
+async def test_invalid_session_is_not_restored(pair: Pair, redis: RedisServer) -> None:
+    redis.command("SET", "sio:session:x", "AAAA")
+    client = await pair.servers[0].connect(auth={"pid": "x", "offset": "1-1"})
+    assert client.connected
+    assert client.pid != "x"
+
+
+async def test_no_event_is_lost_or_doubled_while_a_client_changes_servers(
+    pair: Pair, redis: RedisServer
+) -> None:
+    client = await pair.servers[0].connect()
+    pair.ios[0].emit("begin")
+    await client.receive_event("begin")
+    total, sent = 400, 0
+
+    async def emit() -> None:
+        nonlocal sent
+        while sent < total:
+            pair.ios[sent % 2].emit("x", sent)
+            sent += 1
+            await asyncio.sleep(0)
+            if sent % 10 == 0:
+                await asyncio.sleep(0.003)
+
+    emitting = asyncio.ensure_future(emit())
+    received: list[int] = []
+    number = 0
+    while not emitting.done():
+        await asyncio.sleep(0.01)
+        client.connection.cut()
+        number = 1 - number
+        await until(lambda: sessions(redis) == 1)
+        again = await pair.servers[number].connect(recovering=client)
+        received += [args[0] for _, args in client.received]
+        assert again.id == client.id
+        client = again
+    last = client
+    await until(lambda: len(received) + len(last.received) >= total)
+    received += [args[0] for _, args in last.received]
+    assert sorted(received) == list(range(total))
+    for parity in (0, 1):
+        own = [each for each in received if each % 2 == parity]
+        assert own == sorted(own)
+
+
+async def test_recovery_works_with_another_parser(redis: RedisServer) -> None:
+    redis.command("FLUSHALL")
+    options: dict[str, Any] = {"recovery": Recovery(), "parser": MsgpackParser()}
+    async with Pair(redis.url, RedisStreams, **options) as pair:
+        client = await pair.servers[0].connect()
+        state = {"n": 1}
+        pair.ios[0].emit("seen", state, b"\x01")
+        pair.ios[0].local.emit("local", state)
+        state["n"] = 2  # the event has the value that it had when it was emitted
+        assert (await client.receive_event("seen"))[:-1] == [{"n": 1}, b"\x01"]
+        assert (await client.receive_event("local"))[:-1] == [{"n": 1}]
+        await leave(pair, client, redis)
+        pair.ios[1].emit("missed")
+        await until(lambda: b"missed" in redis.command("XRANGE", "socket.io", "-", "+"))
+        assert names(await pair.servers[1].connect(recovering=client)) == ["missed"]
+
+
+async def test_clients_without_recovery_do_not_wait_and_receive_no_offset(
+    redis: RedisServer,
+) -> None:
+    def offered(handshake: Handshake) -> bool:
+        return "recovery" in handshake.auth
+
+    recovery = Recovery(offered_to=offered)
+    async with Pair(redis.url, RedisStreams, recovery=recovery) as pair:
+        plain = await pair.servers[0].connect()
+        other = await pair.servers[1].connect()
+        full = await pair.servers[0].connect(auth={"recovery": 1})
+        pair.ios[0].emit("x")
+        pair.ios[0].sockets[plain.id].emit("direct")
+        assert plain.received == [("x", []), ("direct", [])]
+        assert await other.receive_event("x") == []
+        assert len(await full.receive_event("x")) == 1
+
+
+async def test_outgoing_listeners_receive_events_of_both_servers(pair: Pair) -> None:
+    client = await pair.servers[0].connect()
+    seen: list[tuple[Any, ...]] = []
+    pair.ios[0].sockets[client.id].on_any_outgoing(lambda *args: seen.append(args))
+    pair.ios[0].emit("here", 1)
+    pair.ios[1].emit("there", 2)
+    await client.receive_event("there")
+    assert seen == [("here", 1), ("there", 2)]
+
+
+async def test_session_with_unsendable_data_is_not_saved(
+    pair: Pair, redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await pair.servers[0].connect()
+    pair.ios[0].sockets[client.id].data["handle"] = object()
+    client.connection.cut()
+    assert (await pair.servers[1].connect(recovering=client)).id != client.id
+    assert "socket.data" in caplog.text
+
+
+async def test_local_delivery_continues_without_redis_and_resumes_in_order(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    async with Pair(own_redis.url, RedisStreams, recovery=Recovery()) as pair:
+        here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
+        pair.ios[0].emit("before")
+        await there.receive_event("before")
+        await here.receive_event("before")
+        own_redis.stop()
+        await until(lambda: not any(each.status().connected for each in pair.factories))
+        for number in range(5):
+            pair.ios[0].emit("x", number)
+        assert here.received == [("x", [number, ""]) for number in range(5)]
+        assert there.received == []
+        assert "before Redis had them" in caplog.text
+        own_redis.start()
+        await pair.connected()
+        pair.ios[0].emit("after")
+        await there.receive_event("after")
+        assert [args[0] for _, args in there.received] == list(range(5))
+        assert parse_position((await here.receive_event("after"))[-1])
+        assert len(here.received) == 5
+
+
+async def test_events_of_a_broken_connection_are_written_once(redis: RedisServer) -> None:
+    """Commands whose replies are lost are found in the stream, or sent again."""
+    redis.command("FLUSHALL")
+    async with Pair(redis.url, RedisStreams, recovery=Recovery()) as pair:
+        here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
+        sent = 0
+        for _ in range(20):
+            for _ in range(20):
+                pair.ios[0].emit("x", sent)
+                sent += 1
+            await asyncio.sleep(0)
+            redis.command("CLIENT", "KILL", "TYPE", "normal")
+            await pair.connected()
+        pair.ios[0].emit("end")
+        for client in (here, there):
+            await client.receive_event("end")
+            assert [args[0] for _, args in client.received] == list(range(sent))
+
+
+async def test_session_of_an_outage_is_restored_afterwards(own_redis: RedisServer) -> None:
+    async with Pair(own_redis.url, RedisStreams, recovery=Recovery()) as pair:
+        client = await pair.servers[0].connect()
+        own_redis.stop()
+        await until(lambda: not any(each.status().connected for each in pair.factories))
+        client.connection.cut()
+        assert (await pair.servers[0].connect(recovering=client)).id != client.id
+        own_redis.start()
+        await pair.connected()
+        await until(lambda: sessions(own_redis) == 1)
+        pair.ios[1].emit("missed")
+        await until(lambda: b"missed" in own_redis.command("XRANGE", "socket.io", "-", "+"))
+        again = await pair.servers[1].connect(recovering=client)
+        assert again.id == client.id
+        assert names(again) == ["missed"]
+
+
+async def test_queue_is_bounded_and_lost_events_prevent_a_recovery(
+    own_redis: RedisServer,
+) -> None:
+    def create(url: str) -> RedisStreams:
+        return RedisStreams(url, max_queue_bytes=10_000)
+
+    async with Pair(own_redis.url, create, recovery=Recovery()) as pair:
+        here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
+        own_redis.stop()
+        await until(lambda: not any(each.status().connected for each in pair.factories))
+        for number in range(200):
+            pair.ios[0].emit("x", number, "." * 500)
+        status = pair.factories[0].status()
+        assert len(here.received) == 200
+        assert status.queued_bytes <= 10_000
+        assert status.dropped > 150
+        here.connection.cut()
+        own_redis.start()
+        await pair.connected()
+        pair.ios[0].emit("end")
+        await there.receive_event("end")
+        assert [args[0] for _, args in there.received] == list(range(200 - status.dropped))
+        assert sessions(own_redis) == 0
+
+
+async def test_emitted_value_that_cannot_be_sent_raises(pair: Pair) -> None:
+    client = await pair.servers[0].connect()
+    with pytest.raises(TypeError):
+        pair.ios[0].emit("x", object())
+    pair.ios[0].emit("end")
+    await client.receive_event("end")
+    assert client.received == []
