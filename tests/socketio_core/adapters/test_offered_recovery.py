@@ -27,10 +27,11 @@ async def test_offset_is_sent_only_to_clients_with_recovery() -> None:
         offered, other = await connect_both(server)
         assert (offered.pid is not None, other.pid) == (True, None)
         io.emit("broadcast", 1, b"x")
+        await settle()  # the transports can take a volatile event
         io.to(offered.id, other.id).volatile.emit("volatile", 2)
         for client in (offered, other):
             io.sockets[client.id].emit("direct", 3)
-            await settle()  # the transport can take a volatile event
+            await settle()
             io.sockets[client.id].volatile.emit("direct volatile", 4)
             io.sockets[client.id].compress(False).emit("uncompressed", 5)
         names = ["broadcast", "volatile", "direct", "direct volatile", "uncompressed"]
