@@ -47,6 +47,7 @@ SLOW = (
     "hextrackr_server/imports/test_pipeline.py",
     "hextrackr_server/test_application.py",
     "interop/test_command_line.py",
+    "interop/test_hub_sync_client.py",
     "interop/test_mypyc_handlers.py",
     "interop/test_python_socketio_client.py",
     "packaging/test_installation.py",
