@@ -101,7 +101,7 @@ def read_rows(
                         cells[-1] = cells[-1].removesuffix(_END + delimiter)
                         yield number, cells, OPEN_QUOTE, ()
                     return
-                if not any(cells):
+                if not cells or not (cells[0] or any(cells)):
                     continue
                 if blocks.has_invalid:
                     cells, broken = repair_cells(cells)

@@ -57,14 +57,15 @@ class DayReader:
             return None
         index, text = found
         self._columns.filled[field] += 1
-        if found in self._days:
-            day = self._days[found]
+        key = index, _without_time(text)
+        if key in self._days:
+            day = self._days[key]
         else:
             day = read_day(text, self._order_of(index, text), self._latest_year)
             if len(self._days) >= _CACHED_DAYS:
                 self._days.clear()
             if len(text) <= _LONGEST_CACHED:
-                self._days[found] = day
+                self._days[key] = day
         if day is None:
             self._columns.failed[field] += 1
             self._columns.warn_of_cell(row, index, text, "not a date; the value is left out")
@@ -91,6 +92,15 @@ class DayReader:
             orders = self._orders = self._settle_orders()
         order = orders.get(index) if orders is not None else None
         return order or self._default
+
+
+def _without_time(text: str) -> str:
+    """Return the day of an ISO 8601 timestamp, and any other text as it is.
+
+    Timestamps differ from row to row, days repeat.
+    """
+    is_iso = text[4:5] == "-" == text[7:8] and text[:4].isdigit() and not text[10:11].isdigit()
+    return text[:10] if is_iso else text
 
 
 def shift_day(day: str, days: int) -> str:

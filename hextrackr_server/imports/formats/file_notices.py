@@ -4,21 +4,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Final
 
 from hextrackr_server.imports.formats.columns import Columns
 from hextrackr_server.imports.formats.day_reader import shift_day
 from hextrackr_server.imports.formats.file_warnings import FileWarning
 from hextrackr_server.imports.formats.profile import SEVERITIES, Profile, Severity, normalize
 
+MAXIMUM_COUNTED: Final = 10_000
+
 
 class MappedTotals:
     """Totals of the mapped rows of one file.
 
     `severities` counts rows by severity, `last_days` by last day (of formats with old findings),
-    `left_out` rows that do not concern hosts by the kind of their resource.
+    `left_out` rows that do not concern hosts by the kind of their resource. A file with very many
+    days or kinds has the rest of them counted together.
     """
 
     __slots__ = ("has_several_plugins", "last_days", "left_out", "severities")
+
+    def add_last_day(self, day: str) -> None:
+        """Count a row by the last day on which its finding was seen."""
+        days = self.last_days
+        if len(days) >= MAXIMUM_COUNTED and day not in days:
+            # All of these are long before the newest day, however they are counted.
+            oldest = sorted(days)[: MAXIMUM_COUNTED // 2]
+            days[oldest[-1]] = sum(days.pop(each) for each in oldest)
+        days[day] += 1
+
+    def leave_out(self, kind: str) -> None:
+        """Count a row that does not concern a host, by the kind of its resource."""
+        if len(self.left_out) >= MAXIMUM_COUNTED and kind not in self.left_out:
+            kind = "other kinds"
+        self.left_out[kind] += 1
 
     def __init__(self) -> None:
         self.severities: dict[Severity, int] = dict.fromkeys(SEVERITIES, 0)

@@ -9,7 +9,9 @@ from typing import Any, Final
 from hextrackr_server.text import clean
 
 MAXIMUM_KEPT: Final = 1000
+MAXIMUM_KINDS: Final = 10_000
 LONGEST_VALUE: Final = 64
+_OTHER: Final = ("", "other warnings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class FileWarnings:
     """The warnings of one file.
 
     `counts` counts every warning by (column, message); the first MAXIMUM_KEPT are kept in full.
+    Messages may hold cells: beyond MAXIMUM_KINDS, warnings of new kinds are counted together.
     """
 
     __slots__ = ("_kept", "counts", "total")
@@ -44,7 +47,10 @@ class FileWarnings:
         A warning on a whole column (`row` is None) is always kept.
         """
         self.total += 1
-        self.counts[column, message] += 1
+        kind = (column, message)
+        if len(self.counts) >= MAXIMUM_KINDS and kind not in self.counts:
+            kind = _OTHER
+        self.counts[kind] += 1
         if row is None or len(self._kept) < MAXIMUM_KEPT:
             shown = None if value is None else clean(value, LONGEST_VALUE)
             self._kept.append(FileWarning(column or None, row, shown, message))

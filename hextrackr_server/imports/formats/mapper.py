@@ -91,6 +91,8 @@ class RowMapper:
         self._title_name = columns.names[self._title] if columns.names else ""
         self._has_stale_days = profile.stale_days > 0
         self._first_plugin = ""
+        self.named_hosts: dict[str, Host] = {}
+        """Hosts by key that rows without a finding name as scanned; the reader removes them."""
 
     # -- one row
 
@@ -113,7 +115,7 @@ class RowMapper:
         totals = self.totals
         totals.severities[values.severity] += 1
         if self._has_stale_days:
-            totals.last_days[seen[1]] += 1
+            totals.add_last_day(seen[1])
         if not totals.has_several_plugins:
             self._compare_plugin(plugin)
         system = self._systems.get(self._system_cells(cells))
@@ -151,6 +153,16 @@ class RowMapper:
         is_named = any(value and not _is_text(value) for value in values)
         return not is_named and not find_cves(self.columns.first(row, "cve"))
 
+    def name_host(self, cells: Sequence[str]) -> None:
+        """Record that the host of a row without a finding was scanned, if the row names one."""
+        row = Row(0, cells)
+        status = self.columns.first(row, "scan_status").lower()
+        if self.profile.scanned and status not in self.profile.scanned:
+            return
+        host = self._hosts.get(self._host_cells(row.cells)) or self._host_reader.read(row)
+        if host.key and not host.problem:
+            self.named_hosts[host.key] = host
+
     def column_warnings(self) -> list[FileWarning]:
         """Return a warning for each field of which no cell was understood."""
         return column_warnings(self.profile, self.columns, self.totals)
@@ -175,6 +187,7 @@ class RowMapper:
         if values is None:
             state = self._value_reader.read_state(row)
             if state.meaning == "absent":
+                self.name_host(row.cells)
                 return None
             if state.meaning == "untested":
                 raise CheckNotRunError("the check was not run", self._mentions_of_check(row))
@@ -246,11 +259,12 @@ class RowMapper:
         profile, columns = self.profile, self.columns
         for field in profile.skip_without:
             if not columns.first(row, field):
+                self.name_host(row.cells)
                 return True
         if profile.host_kinds:
             kind = columns.first(row, "host_kind")
             if kind and kind.upper() not in profile.host_kinds:
-                self.totals.left_out[clean(kind, 64)] += 1
+                self.totals.leave_out(clean(kind, 64))
                 return True
         return self._is_header(row)
 

@@ -39,7 +39,8 @@ ORDER: Final = (
 )  # fmt: skip
 
 FIELDS: Final = frozenset({
-    "host", "host_url", "address", "ipv6", "asset_id", "mac", "host_kind", "port", "protocol",
+    "host", "host_url", "address", "ipv6", "asset_id", "mac", "host_kind", "scan_status", "port",
+    "protocol",
     "port_protocol", "plugin_id", "plugin_name", "plugin_name_parts", "family",
     "vendor_reference", "reference", "cve", "severity", "kind", "cvss3", "cvss4", "cvss2", "cvss",
     "vpr", "epss", "risk_score", "description", "solution", "see_also", "output", "first_seen",
@@ -119,6 +120,8 @@ class Profile:
     nulls: frozenset[str] = frozenset()
     skip_without: tuple[str, ...] = ()
     """Fields without which a row is not a finding, and not an error either."""
+    scanned: frozenset[str] = frozenset()
+    """Words of the column `scan_status`, in lower case, of hosts that were scanned."""
     host_kinds: frozenset[str] = frozenset()
     """Values of the column `host_kind` that are hosts; other rows are left out."""
     lists_info: bool = False
@@ -224,6 +227,7 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
         date_order=_one_of("date_order", data.get("date_order"), (None, "mdy", "dmy")),
         nulls=frozenset(text.lower() for text in _texts("nulls", data.get("nulls", []))),
         skip_without=skip_without,
+        scanned=frozenset(text.lower() for text in _texts("scanned", data.get("scanned", []))),
         host_kinds=frozenset(_texts("host_kinds", data.get("host_kinds", []))),
         lists_info=bool(data.get("lists_info", False)),
         epss_percent=bool(data.get("epss_percent", False)),
@@ -243,7 +247,7 @@ _KEYS: Final = frozenset({
     "id", "title", "row", "columns", "ids", "resolve", "resolve_without_state", "signature", "root",
     "severities", "kinds", "states", "date_order", "nulls", "skip_without", "host_kinds",
     "lists_info", "epss_percent", "cisco_advisories", "name_separator", "preamble_date", "refuse",
-    "guesses", "stale_days", "exploit_words",
+    "guesses", "stale_days", "exploit_words", "scanned",
 })  # fmt: skip
 
 

@@ -18,11 +18,11 @@ from hextrackr_server.imports.formats.detection import open_table
 from hextrackr_server.imports.formats.file_warnings import FileWarning, FileWarnings
 from hextrackr_server.imports.formats.finding import Finding
 from hextrackr_server.imports.formats.mapper import RowMapper
-from hextrackr_server.imports.formats.parts import MappedRow
+from hextrackr_server.imports.formats.parts import Host, MappedRow
 from hextrackr_server.imports.formats.profile import DateOrder, Profile, normalize
 from hextrackr_server.imports.formats.row_errors import NoFindingError, RowRejectedError
 from hextrackr_server.imports.formats.text_source import Checkpoint
-from hextrackr_server.imports.formats.xml_table import XmlTable
+from hextrackr_server.imports.formats.xml_table import HOST_ROW, XmlTable
 
 CHUNK_ROWS: Final = 500
 
@@ -40,6 +40,8 @@ class RowChunk(NamedTuple):
 
     rows: list[MappedRow]
     problems: list[tuple[int, NoFindingError]]
+    hosts: list[Host]
+    """Hosts that the file names as scanned, without a finding in the rows that name them."""
 
 
 class Absence(NamedTuple):
@@ -98,6 +100,9 @@ class ExportReader:
         """Yield the rows that have findings, are rejected, or report a check that was not run."""
         map_findings = self.mapper.map_findings
         for number, cells, problem, invalid_cells in self._table.rows():
+            self.mapper.named_hosts.clear()
+            if number == HOST_ROW:
+                continue
             self.rows += 1
             try:
                 if problem or invalid_cells or len(cells) <= 2:
@@ -118,9 +123,13 @@ class ExportReader:
     def read_rows(self, size: int = CHUNK_ROWS) -> Iterator[RowChunk]:
         """Yield the rows as `read` does, in chunks, and without objects for single findings."""
         map_row = self.mapper.map_row
-        chunk = RowChunk([], [])
-        add = chunk.rows.append
+        rows: list[MappedRow] = []
+        problems: list[tuple[int, NoFindingError]] = []
+        hosts = self.mapper.named_hosts
         for number, cells, problem, invalid_cells in self._table.rows():
+            if number == HOST_ROW:
+                self.mapper.name_host(cells)
+                continue
             self.rows += 1
             try:
                 if problem or invalid_cells or len(cells) <= 2:
@@ -131,18 +140,18 @@ class ExportReader:
                 row = map_row(number, cells)
             except NoFindingError as error:
                 if self._is_reported(cells, error):
-                    chunk.problems.append((number, error))
+                    problems.append((number, error))
             else:
-                if row is not None:
-                    add(row)
-                else:
+                if row is None:
                     self.rows_skipped += 1
-            if len(chunk.rows) + len(chunk.problems) >= size:
-                yield chunk
-                chunk = RowChunk([], [])
-                add = chunk.rows.append
-        if chunk.rows or chunk.problems:
-            yield chunk
+                else:
+                    rows.append(row)
+            if len(rows) + len(problems) + len(hosts) >= size:
+                yield RowChunk(rows, problems, list(hosts.values()))
+                rows, problems = [], []
+                hosts.clear()
+        if rows or problems or hosts:
+            yield RowChunk(rows, problems, list(hosts.values()))
 
     def _check(
         self, number: int, cells: Sequence[str], problem: str, invalid_cells: Sequence[int]

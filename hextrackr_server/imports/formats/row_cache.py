@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Generic, TypeVar
 
-ENTRIES: Final = 8192
+ENTRIES: Final = 16384
 # Characters of the cells that one cache holds, and that a cached entry may have.
 CHARACTERS: Final = 8 << 20
 CHARACTERS_OF_ENTRY: Final = 64 << 10

@@ -32,7 +32,16 @@ _BLOCK: Final = 1 << 18
 _LEVELS: Final = re.compile(r"\blevels=([a-z]+)")
 _QUALITY: Final = re.compile(r"\bmin_qod=(\d{1,3})\b")
 
+HOST_ROW: Final = 0
+"""The number of a row that only names a scanned host, which has no results."""
+
 Record = dict[str, str]
+
+
+class HostRecord(Record):
+    """A record of a scanned host without results."""
+
+
 Events = Iterator[tuple[str, "etree._Element"]]
 
 
@@ -55,14 +64,23 @@ class XmlTable:
         return tuple(dict.fromkeys(texts))
 
     def rows(self) -> Iterator[NumberedRow]:
-        """Yield the results. Raises IncompleteFileError or FileRefusedError."""
+        """Yield the results, and hosts without results as rows with the number HOST_ROW.
+
+        Raises IncompleteFileError or FileRefusedError.
+        """
         names = self.names
         read = _READERS[self.profile.id]
         try:
-            for number, record in enumerate(read(self), 1):
+            number = 0
+            for record in read(self):
+                cells = [record.get(name, "") for name in names]
+                if isinstance(record, HostRecord):
+                    yield HOST_ROW, cells, "", ()
+                    continue
+                number += 1
                 if self.checkpoint is not None and number % CHECKPOINT_ROWS == 0:
                     self.checkpoint(number)
-                yield number, [record.get(name, "") for name in names], "", ()
+                yield number, cells, "", ()
         except etree.XMLSyntaxError as error:
             self.incomplete = f"the XML breaks off or is malformed: {error.msg}"
             if not self.allow_partial:
@@ -161,14 +179,21 @@ def _deep_text(element: etree._Element | None) -> str:
 
 def _read_nessus(table: XmlTable) -> Iterator[Record]:
     host: Record = {}
+    has_items = False
     for event, element in _kept(table.path, _NESSUS_TAGS):
         name = _name(element)
         if event == "start":
             if name == "ReportHost":
                 host = {"name": element.get("name", "")}
+                has_items = False
+        elif event == "close":
+            # A host whose scan did not end has no such property.
+            if name == "ReportHost" and not has_items and "HOST_END" in host:
+                yield HostRecord(host)
         elif name == "HostProperties":
             host |= {tag.get("name", ""): _text(tag) for tag in element}
         elif name == "ReportItem":
+            has_items = True
             yield host | _read_item(element)
 
 
@@ -189,12 +214,26 @@ def _read_item(element: etree._Element) -> Record:
 
 def _read_greenbone(table: XmlTable) -> Iterator[Record]:
     systems = _read_systems(table.path)
+    host: Record = {}
+    detail, is_dead = "", False
     for event, element in _kept(table.path, frozenset({"result"})):
         if event == "end":
             record = _read_result(element)
             yield record | {"os": systems.get(record["host"], "")}
-        elif event == "close" and _name(element) in {"term", "filters"}:
-            table.filtered = table.filtered or _find_filter(_text(element))
+        elif event == "close":
+            name = _name(element)
+            if name in {"term", "filters"}:
+                table.filtered = table.filtered or _find_filter(_text(element))
+            elif name == "host":
+                if host.get("ip") and host.get("end") and not is_dead:
+                    yield HostRecord(host=host["ip"])
+                host, is_dead = {}, False
+            elif name in {"ip", "end"}:
+                host[name] = _text(element)
+            elif name == "name":
+                detail = _text(element)
+            elif name == "value" and detail == "Host dead":
+                is_dead = _text(element) not in {"", "0"}
 
 
 def _find_filter(term: str) -> str:
@@ -290,6 +329,7 @@ def _read_nexpose(table: XmlTable) -> Iterator[Record]:
     end_time = ""
     node: Record = {}
     endpoint: Record = {}
+    status, has_tests = "", False
     for event, element in _kept(table.path, _NEXPOSE_TAGS):
         name = _name(element)
         if event == "start":
@@ -298,6 +338,7 @@ def _read_nexpose(table: XmlTable) -> Iterator[Record]:
                 end_time = max(end_time, ended)
             elif name == "node":
                 mac = element.get("hardware-address", "")
+                status, has_tests = element.get("status", ""), False
                 node = {
                     "address": element.get("address", ""),
                     "hardware-address": ":".join(mac[i : i + 2] for i in range(0, len(mac), 2)),
@@ -309,12 +350,15 @@ def _read_nexpose(table: XmlTable) -> Iterator[Record]:
         elif event == "close":
             if name == "endpoint":
                 endpoint = {}
+            elif name == "node" and not has_tests and status == "alive":
+                yield HostRecord(node)
         elif name == "names":
             node["name"] = _text(element.find("name"))
         elif name == "fingerprints":
             # Services have fingerprints too, which name no system.
             node["os"] = _surest_system(element) or node.get("os", "")
         elif name == "test":
+            has_tests = True
             identifier = element.get("id", "")
             definition = definitions.get(identifier.lower(), {"title": identifier})
             yield (
