@@ -91,6 +91,7 @@ class Admission:
         self._cors = CorsPolicy(options.cors) if options.cors is not None else None
         self._tasks: set[asyncio.Task[None]] = set()
         self.middlewares: list[Middleware] = []
+        self.generate_sid: Callable[[], str] = generate_id
 
     def admit(self, exchange: Exchange) -> None:
         """Check a request and report the outcome to the engine, now or from a task."""
@@ -266,7 +267,7 @@ class Admission:
 
     def _generate_sid(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, str]:
         if self._options.generate_id is None:
-            return generate_id()
+            return self.generate_sid()
         try:
             sid = self._options.generate_id(request)
             if inspect.isawaitable(sid):

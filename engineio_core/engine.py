@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from difflib import get_close_matches
 from threading import get_ident
-from typing import Any, Final, Literal, TypeVar, overload
+from typing import Any, Final, Literal, Protocol, TypeVar, overload
 
 from engineio_core import errors, handshake
 from engineio_core.admission import (
@@ -46,7 +46,6 @@ from engineio_core.http.message import (
     valid_headers,
 )
 from engineio_core.http.trusted_proxies import TrustedProxies
-from engineio_core.ids import generate_id
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
 from engineio_core.transports.interface import NULL_LISTENER, Abortable, Transport
@@ -83,6 +82,16 @@ _OTHER_EVENTS: Final = {
 }
 
 
+class SessionOwners(Protocol):
+    """The worker processes that share the port of this engine."""
+
+    def generate_sid(self) -> str:
+        """Return the sid of a new session of this process."""
+
+    def forward(self, exchange: Exchange) -> bool:
+        """Hand over a request whose session belongs to another process; return whether it does."""
+
+
 class BaseEngine:
     """Sessions, hooks and request routing; `Engine` adds the listening sockets.
 
@@ -117,6 +126,7 @@ class BaseEngine:
         self._hooks: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
         self._files: Callable[[Exchange], bool] | None = None
         self._mounted: Callable[[Exchange], None] | None = None
+        self._owners: SessionOwners | None = None
 
     # -- public
 
@@ -181,6 +191,19 @@ class BaseEngine:
         self._clock = clock
         self._context = None
 
+    def _share_port(self, owners: SessionOwners) -> None:
+        """Generate sids with `owners`, and hand over the requests of other processes' sessions.
+
+        Raises RuntimeError if the application generates sids.
+        """
+        if self.options.generate_id is not None:
+            raise RuntimeError(
+                "generate_id must not be set with several workers, because a sid contains the "
+                "number of its worker: remove the option, or use one worker"
+            )
+        self._owners = owners
+        self._admission.generate_sid = owners.generate_sid
+
     def _open_session(
         self,
         request: HttpRequest,
@@ -190,7 +213,7 @@ class BaseEngine:
         """Open a session on a transport that needs no HTTP, such as the test client's."""
         context = self._session_context()
         transport = make_transport(context)
-        session = Session(sid or generate_id(), request, transport, context)
+        session = Session(sid or self._admission.generate_sid(), request, transport, context)
         self._register(session)
         return session
 
@@ -205,6 +228,8 @@ class BaseEngine:
             exchange.respond(HttpResponse(204, b"", [("Allow", "GET, HEAD, POST, OPTIONS")]))
         elif path == self._bare_path or path.startswith(self._path):
             if self._files is not None and self._files(exchange):
+                return
+            if self._owners is not None and self._owners.forward(exchange):
                 return
             self._admission.admit(exchange)
         elif self._mounted is not None and not request.is_upgrade:

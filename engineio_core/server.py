@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from pathlib import Path
 from ssl import SSLContext
 from time import monotonic
@@ -22,6 +23,8 @@ from engineio_core.clock import Clock
 from engineio_core.engine import BaseEngine
 from engineio_core.http.asgi_host import AsgiApp, AsgiHost
 from engineio_core.http.connection import HttpConnection
+from engineio_core.http.detached import Arrival
+from engineio_core.http.exchange import Origin
 from engineio_core.http.listener import Listener, Tls, open_listener, run, wait_for_signal
 from engineio_core.options import EngineOptions
 
@@ -183,6 +186,28 @@ class Engine(BaseEngine):
         super().close()
         for connection in list(self._connections):
             connection.close_if_idle()
+
+    async def _adopt(self, connection: socket.socket, data: bytes, origin: Origin | None) -> None:
+        """Continue a connection that another process has accepted.
+
+        `data` are the bytes that the other process has read. `origin` is None for a connection
+        without read bytes; it begins with TLS if the listener uses TLS.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            if origin is None:
+                context = self._listeners[0].context if self._listeners else None
+                await loop.connect_accepted_socket(
+                    self._make_connection, connection, ssl=context,
+                    ssl_handshake_timeout=self.options.header_timeout if context else None,
+                )  # fmt: skip
+            else:
+                arrival = Arrival(self._make_connection, data, origin)
+                await loop.connect_accepted_socket(lambda: arrival, connection)
+        except OSError as error:
+            # The client has left, or its TLS handshake failed.
+            logger.info("a connection of another worker ended: %s", error)
+            connection.close()
 
     async def _end_connections(self) -> None:
         """Wait until all TCP connections have ended; abort those that stay open.

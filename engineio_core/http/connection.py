@@ -11,13 +11,14 @@ import asyncio
 import logging
 import math
 import re
+from collections.abc import Callable
 from typing import Any, Final, Protocol, final
 
 import h11
 
 from engineio_core.clock import Clock
 from engineio_core.http.chunked import ChunkedReader
-from engineio_core.http.exchange import Exchange
+from engineio_core.http.exchange import Exchange, Origin
 from engineio_core.http.fast_head import read_head
 from engineio_core.http.message import (
     MAX_HEADER_LINES,
@@ -466,12 +467,43 @@ class HttpConnection(asyncio.Protocol):
             # h11 stops behind an upgrade request; the following bytes are not HTTP.
             self._parser.next_event()
             data, _ = self._parser.trailing_data
+        self._leave_tcp()
+        return self.tcp, data
+
+    def detach(self, done: Callable[[asyncio.Transport, bytes, Origin], None]) -> None:
+        """Pass TCP and the bytes behind the request head to `done`; the connection ends.
+
+        Another process continues the connection, so that this one must first write the responses to
+        earlier, pipelined requests.
+        """
+        exchange, tcp = self._exchange, self.tcp
+        if exchange is None or tcp.is_closing():
+            return
+        self._pause_tcp()
+        # A TLS connection stays in this process, which relays its bytes in order.
+        if tcp.get_write_buffer_size() and tcp.get_extra_info("sslcontext") is None:
+            clock = self._clock
+            exchange.on_writable = lambda writable: (
+                clock.call_soon(self.detach, done) if writable else None
+            )
+            self._set_deadline(self._router.options.header_timeout)
+            tcp.set_write_buffer_limits(0)
+            return
+        if self._parser is not None:
+            data, _ = self._parser.trailing_data
+        elif self._chunks is not None:
+            data = self._chunks.take_rest()
+        else:
+            data = (self._body or b"") + self._unread
+        self._leave_tcp()
+        done(tcp, data, Origin(self.peer, self.peer_port, self.secure))
+
+    def _leave_tcp(self) -> None:
         self._unread, self._held = b"", 0
         self._exchange = None
         self.state = CLOSED
         self._stop()
         self._connections.discard(self)
-        return self.tcp, data
 
     # -- the end of an exchange, and of the connection
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final, Protocol, final
+from typing import Final, NamedTuple, Protocol, final
 
 from engineio_core.http.message import (
     HttpRequest,
@@ -31,6 +31,14 @@ class BodyReader(Protocol):
 
     def body_complete(self) -> None:
         """Receive the end of the body."""
+
+
+class Origin(NamedTuple):
+    """The client of a connection: its address (`unix` without one), its port, and TLS."""
+
+    address: str
+    port: int
+    secure: bool
 
 
 class Carrier(Protocol):
@@ -61,6 +69,9 @@ class Carrier(Protocol):
 
     def release(self) -> tuple[asyncio.Transport, bytes]:
         """Return TCP and the bytes behind the request; the connection ends."""
+
+    def detach(self, done: Callable[[asyncio.Transport, bytes, Origin], None]) -> None:
+        """Pass TCP and the bytes behind the request head to `done`; the connection ends."""
 
 
 class BodyFraming(Enum):
@@ -253,6 +264,19 @@ class Exchange:
         self.state = FINISHED
         self.on_abort = noop
         return self._carrier.release()
+
+    def detach(self, done: Callable[[asyncio.Transport, bytes, Origin], None]) -> None:
+        """Pass TCP and the bytes behind the request head to `done`, without a response.
+
+        The request must be unread, and `done` is called when all earlier responses are sent.
+        """
+
+        def detached(tcp: asyncio.Transport, data: bytes, origin: Origin) -> None:
+            self.state = FINISHED
+            self.on_abort = noop
+            done(tcp, data, origin)
+
+        self._carrier.detach(detached)
 
 
 @final

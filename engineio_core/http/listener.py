@@ -96,7 +96,8 @@ class Listener:
     def __init__(self, server: asyncio.Server, tls: Tls | None, context: SSLContext | None) -> None:
         self._server = server
         self._tls = tls
-        self._context = context
+        self.context = context
+        """The SSL context of new connections; None without TLS."""
         address = server.sockets[0].getsockname()
         self.port = int(address[1]) if isinstance(address, tuple) else 0
 
@@ -108,7 +109,7 @@ class Listener:
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses as URLs: `http://127.0.0.1:8080`, `unix:/run/app.sock`."""
-        scheme = "http" if self._context is None else "https"
+        scheme = "http" if self.context is None else "https"
         return tuple(_format_address(each.getsockname(), scheme) for each in self.sockets)
 
     def reload_tls(self) -> None:
@@ -117,11 +118,11 @@ class Listener:
         The previous files stay in use if the new ones are invalid; the error is logged. A listener
         with an SSLContext of the caller, or without TLS, does nothing.
         """
-        if self._tls is None or self._context is None:
+        if self._tls is None or self.context is None:
             return
         try:
             self._tls.make_context()  # check both files before either is used
-            self._tls.load(self._context)
+            self._tls.load(self.context)
             logger.info("TLS certificate reloaded")
         except (OSError, SSLError) as error:
             logger.error("TLS certificate not reloaded, the previous one stays in use: %s", error)

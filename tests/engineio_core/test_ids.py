@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import re
 
-from engineio_core.ids import generate_id
+import pytest
+
+from engineio_core.ids import WorkerIds, generate_id, worker_of
 from engineio_core.noop import noop
 
 
 def test_id_has_20_url_safe_characters() -> None:
     assert re.fullmatch(r"[A-Za-z0-9_-]{20}", generate_id())
+
+
+@pytest.mark.parametrize("number", [0, 1, 5, 63])
+def test_id_of_a_worker_contains_its_number(number: int) -> None:
+    ids = [WorkerIds(number).generate() for _ in range(500)]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{20}", each) for each in ids)
+    assert {worker_of(each) for each in ids} == {number}
+    # The number does not fix any character.
+    assert len({each[0] for each in ids}) > 32
+    assert len(set(ids)) == 500
+
+
+@pytest.mark.parametrize("text", ["", "short", "!" * 20, "A!" + "A" * 18, "A" * 21])
+def test_text_of_another_form_belongs_to_no_worker(text: str) -> None:
+    assert worker_of(text) is None
+
+
+@pytest.mark.parametrize("number", [-1, 64])
+def test_worker_number_out_of_range_is_refused(number: int) -> None:
+    with pytest.raises(ValueError, match=f"must be from 0 to 63, got {number}"):
+        WorkerIds(number)
 
 
 def test_ids_are_distinct() -> None:

@@ -47,6 +47,9 @@ class FakeCarrier:
         self.calls.append("release")
         return object(), b""
 
+    def detach(self, done: Any) -> None:
+        self.calls.append("detach")
+
 
 def make_exchange(method: str = "GET", *, is_http10: bool = False) -> tuple[Exchange, FakeCarrier]:
     carrier = FakeCarrier()
