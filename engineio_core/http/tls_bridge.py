@@ -1,4 +1,4 @@
-"""Bridges a TLS connection to another process over a socket pair, because TLS state stays in its process.
+"""Bridges a TLS connection to another process over a socket pair: TLS state cannot move.
 
 `detached` moves connections without TLS as file descriptors, without a bridge.
 """
@@ -13,7 +13,7 @@ from engineio_core.transports.interface import Abortable
 
 
 async def open_bridge(tcp: asyncio.Transport, open_connections: set[Abortable]) -> socket.socket:
-    """Connect a TLS transport to a socket pair in both directions; return the other end of the pair.
+    """Connect a TLS transport to a socket pair, and return the other end of the pair.
 
     `open_connections` contains the TLS transport until it ends, so that a shutdown aborts it.
     Raises OSError if the process has too many open files.
