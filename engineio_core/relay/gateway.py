@@ -51,6 +51,7 @@ REPORT_SIZE: Final = 64 * 1024
 ADMISSION_LIMIT: Final = 10.0
 #: Seconds between two attempts to reach the origin.
 RETRY_SECONDS: Final = 0.2
+WARN_AFTER: Final = 10  # attempts: the origin may start later than its gateways
 _ADMITTED: Final = "engineio_core.relay"  # the key in `request.state`
 _MASK: Final = 0xFFFFFFFF
 
@@ -82,6 +83,7 @@ class Gateway:
         self._numbers = count(1)
         self._verdicts: dict[int, asyncio.Future[Verdict]] = {}
         self._is_reading_paused = False
+        self._has_link = asyncio.Event()
         engine.use(self._admit)
         engine.on("connection", self._session_opened)
         engine.on("connection_error", self._request_refused)
@@ -91,23 +93,27 @@ class Gateway:
         """Whether the origin is reachable."""
         return self._link is not None
 
+    async def linked(self) -> None:
+        """Wait until the origin is reachable."""
+        await self._has_link.wait()
+
     async def run(self, connect: Connect) -> None:
         """Keep a link to the origin until the task is cancelled."""
-        has_failed = False
+        failures = 0
         while True:
             link = Link(self, self._secret, is_origin=False)
             try:
                 await connect(lambda link=link: link)  # type: ignore[misc]
             except OSError as error:
-                if not has_failed:
+                failures += 1
+                if failures == WARN_AFTER:
                     logger.warning("the origin is not reachable: %s", error)
-                has_failed = True
             else:
                 try:
                     await link.closed
                 finally:
                     link.close("the gateway stopped")
-                has_failed = False
+                failures = 0
             await asyncio.sleep(RETRY_SECONDS)
 
     # -- called by the link
@@ -115,11 +121,13 @@ class Gateway:
     def link_opened(self, link: Link) -> None:
         """Relay sessions from now on."""
         self._link = link
+        self._has_link.set()
         logger.info("linked to the origin")
 
     def link_lost(self, link: Link, reason: str) -> None:
         """Close all sessions: their state was in the origin."""
         self._link = None
+        self._has_link.clear()
         logger.warning("the link to the origin is lost: %s", reason)
         for verdict in self._verdicts.values():
             if not verdict.done():

@@ -11,7 +11,7 @@ import logging
 import secrets
 from array import array
 from collections.abc import Callable
-from typing import Final, Protocol, final
+from typing import Final, Protocol, cast, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.relay.frames import (
@@ -130,8 +130,7 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the own HELLO."""
-        assert isinstance(transport, asyncio.Transport)
-        self._tcp = transport
+        self._tcp = cast("asyncio.Transport", transport)  # uvloop's transports have another base
         loop = asyncio.get_running_loop()
         self._heard_at = loop.time()
         self._timer = loop.call_later(HELLO_LIMIT, self._fail, "the peer sent no HELLO in time")

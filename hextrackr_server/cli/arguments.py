@@ -25,6 +25,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", help="a TOML file with settings (HEXTRACKR_CONFIG)")
     parser.add_argument("--host", help="the address to listen on (HOST; default: 127.0.0.1)")
     parser.add_argument("--port", type=int, help="the port to listen on (PORT; default: 8080)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="the number of processes that hold connections (HEXTRACKR_WORKERS; default: 1)",
+    )
     parser.add_argument("--database", help="the SQLite file (DATABASE; default: data/hextrackr.db)")
     parser.add_argument(
         "--log-format",

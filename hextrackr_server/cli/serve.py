@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,16 +70,17 @@ def _serve(loaded: Settings) -> int:
     import uvloop  # noqa: PLC0415
 
     from hextrackr_server.application import Application  # noqa: PLC0415
+    from hextrackr_server.cluster.processes import serve_in_processes  # noqa: PLC0415
 
     open_files.allow(loaded.max_connections)
-    application = Application(loaded)
+    application = Application(loaded) if loaded.workers == 1 else None
     sys.setswitchinterval(SWITCH_INTERVAL)
     # Loaded modules stay in memory. Excluding them from garbage collection shortens its longest
     # pause from 30 ms to 2 ms.
     gc.collect()
     gc.freeze()
 
-    def print_banner(port: int) -> None:
+    def print_banner(application: Application, port: int) -> None:
         if loaded.log_format == "json":
             fields = _listening(loaded, port, application)
             logger.info("HexTrackr listens", extra=log_setup.fields(**fields))
@@ -86,7 +88,9 @@ def _serve(loaded: Settings) -> int:
             print(_banner(loaded, port, application), flush=True)
 
     try:
-        uvloop.run(application.serve(print_banner))
+        if application is None:
+            return serve_in_processes(loaded, print_banner)
+        uvloop.run(application.serve(partial(print_banner, application)))
     except OSError as error:
         where = f"cannot listen on {loaded.host} port {loaded.port}"
         raise SettingsError(f"{where}: {_reason(error)}") from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
+import signal
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -12,13 +12,12 @@ from engineio_core import Engine
 from engineio_core.http.listener import wait_for_signal
 from engineio_core.relay.gateway import Gateway
 from engineio_core.relay.link import Link
+from engineio_core.supervisor import watch_parent
 from hextrackr_server.cluster.http_proxy import HttpProxy
 from hextrackr_server.cluster.rendezvous import Rendezvous
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.sockets.server import create_engine_options, load_tls
 from socketio_core.client_files import ClientFiles
-
-logger = logging.getLogger(__name__)
 
 
 class GatewayServer:
@@ -33,16 +32,18 @@ class GatewayServer:
         self.engine.mount(HttpProxy(rendezvous.http))
         self._gateway = Gateway(self.engine, rendezvous.secret)
 
-    async def serve(self, descriptors: Sequence[int]) -> None:
+    async def serve(self, descriptors: Sequence[int], on_listening: Callable[[], None]) -> None:
         """Accept connections on inherited listening sockets until SIGINT or SIGTERM."""
         loop = asyncio.get_running_loop()
         connect = partial(_connect, loop, str(self._rendezvous.link))
         link = asyncio.create_task(self._gateway.run(connect), name="link to the application")
+        watch_parent(loop, lambda: os.kill(os.getpid(), signal.SIGTERM))
         stopping = asyncio.create_task(wait_for_signal(self.engine.reload_tls), name="signals")
         try:
             for descriptor in descriptors:
                 await self.engine.listen(fd=descriptor, ssl=load_tls(self._settings))
-            logger.info("gateway %d accepts connections", os.getpid())
+            await self._gateway.linked()
+            on_listening()
             await stopping
         finally:
             stopping.cancel()

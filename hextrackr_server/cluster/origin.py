@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 
 from engineio_core.relay.origin import Origin
@@ -11,28 +12,40 @@ from hextrackr_server.clock import Clock
 from hextrackr_server.cluster.rendezvous import Rendezvous
 from hextrackr_server.config.settings import Settings
 
+#: Time for the gateways to connect before the start is reported.
+GATEWAYS_SECONDS, POLL_SECONDS = 10.0, 0.02
+
 
 class OriginApplication(Application):
     """The application of a server with gateways."""
 
     def __init__(
-        self, settings: Settings, rendezvous: Rendezvous, clock: Clock | None = None
+        self, settings: Settings, rendezvous: Rendezvous, port: int, clock: Clock | None = None
     ) -> None:
         # The gateways apply the trusted proxies, and are the only peers of the Unix socket.
         super().__init__(replace(settings, trusted_proxies=("unix",)), clock)
         self._rendezvous = rendezvous
+        self._port = port
         self._links: asyncio.Server | None = None
         self.origin = Origin(self.io.engine, rendezvous.secret)
         self.context.metrics.gauge("gateways", lambda: self.origin.gateways)
 
     async def listen(self) -> int:
-        """Serve HTTP and links on the Unix sockets; return the port of the gateways."""
+        """Serve HTTP and links on the Unix sockets; return the port of the gateways.
+
+        Returns when all gateways are linked, or some seconds later.
+        """
         loop = asyncio.get_running_loop()
         await self.io.listen(path=self._rendezvous.http)
         self._links = await loop.create_unix_server(
             self.origin.make_link, str(self._rendezvous.link)
         )
-        return self.settings.port
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATEWAYS_SECONDS):
+                # Polling needs no event for a condition that matters only once.
+                while self.origin.gateways < self.settings.workers:  # noqa: ASYNC110
+                    await asyncio.sleep(POLL_SECONDS)
+        return self._port
 
     async def shutdown(self) -> None:
         """Shut the application down, then the links, over which clients receive the last events."""

@@ -55,6 +55,9 @@ class Settings:
     ssl_cert_path: Path | None = option(parsers.parse_path, None, "SSL_CERT_PATH")
     trusted_proxies: tuple[str, ...] = option(parsers.parse_networks, (), "TRUSTED_PROXIES")
     redis_url: str | None = option(parsers.parse_redis_url, None, "REDIS_URL", secret=True)
+    # processes that hold the connections of clients, next to the one that runs the application;
+    # 1: one process for everything
+    workers: int = option(parsers.integer_between(1, 64), 1)
     node_env: str = option(
         parsers.choice_of("production", "development", "test"), "production", "NODE_ENV"
     )
