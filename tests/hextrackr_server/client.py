@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosedError
 
 TIMEOUT = 60.0
 
@@ -67,6 +68,10 @@ class Client:
         await self.reader
 
     async def _read(self) -> None:
+        with suppress(ConnectionClosedError):  # the server ended without a close frame
+            await self._read_all()
+
+    async def _read_all(self) -> None:
         async for message in self._connection:
             assert isinstance(message, str)
             if message == "2":
