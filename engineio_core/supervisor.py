@@ -62,7 +62,7 @@ class Worker:
         return self.pid != 0
 
     def start(self, parent_pipe: tuple[int, int]) -> None:
-        """Fork the process."""
+        """Fork the process; `parent_pipe` is the pipe whose end shows that the supervisor died."""
         reader, writer = os.pipe()
         self.started_at = time.monotonic()
         self.pid = os.fork()
