@@ -21,6 +21,7 @@ from socketio_core.broadcast import Broadcast
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.msgpack_codec import MsgpackParser
 from socketio_core.disconnect_reason import DisconnectReason
+from socketio_core.emitter import BlockingEmitter, Emitter
 from socketio_core.errors import (
     AckError,
     AckTimeoutError,
@@ -45,6 +46,7 @@ __all__ = [
     "AckError",
     "AckTimeoutError",
     "AdapterStatus",
+    "BlockingEmitter",
     "Broadcast",
     "BroadcastAnswers",
     "Clock",
@@ -54,6 +56,7 @@ __all__ = [
     "Cors",
     "DisconnectReason",
     "DisconnectedError",
+    "Emitter",
     "Handshake",
     "HttpCompression",
     "HttpRequest",

@@ -52,7 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("socketio_core/namespace_core",),
     ("socketio_core/socket",),
     ("socketio_core/namespace",),
-    ("socketio_core/directory",),
+    ("socketio_core/directory", "socketio_core/emitter"),
     ("socketio_core/connect", "socketio_core/keywords", "socketio_core/client_files"),
     ("socketio_core/connection",),
     ("socketio_core/server",),

@@ -123,17 +123,13 @@ def from_dict(body: Any) -> Message:
 # -- the contents of messages
 
 
-def target_options(
-    target: BroadcastTarget, timeout: float | None = None, *, single: bool = False
-) -> dict[str, Any]:
+def target_options(target: BroadcastTarget, timeout: float | None = None) -> dict[str, Any]:
     """Return the `opts` of a target; `timeout` is in seconds."""
     flags: dict[str, Any] = {}
     if target.volatile:
         flags["volatile"] = True
     if not target.compress:
         flags["compress"] = False
-    if single:
-        flags["expectSingleResponse"] = True
     if timeout is not None:
         flags["timeout"] = round(timeout * 1000)
     # Sorted, because a set has no order and equal targets must give equal messages.

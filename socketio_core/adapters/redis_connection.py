@@ -7,6 +7,7 @@ encodes commands. `redis_link` has the queue of commands and the subscriptions.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import random
 import time
@@ -22,7 +23,7 @@ LONGEST_PAUSE: Final = 2.0
 """Seconds between two attempts to connect, at most."""
 _FIRST_PAUSE: Final = 0.05
 _MISSING: Final = (
-    "this adapter needs the package redis: pip install 'hextrackr-server[redis]', or redis>=5"
+    "Redis needs the Python package redis: pip install 'hextrackr-server[redis]', or redis>=5.0.1"
 )
 
 OnReply = Callable[[Any], None]
@@ -36,26 +37,31 @@ def encode_command(*args: bytes) -> bytes:
     return b"".join(parts)
 
 
+def import_redis(module: str) -> Any:
+    """Return a module of redis-py. Raises ModuleNotFoundError, with the remedy, without it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(_MISSING, name=error.name) from None
+
+
 def create_pool(url: str, options: dict[str, Any]) -> Any:
     """Return a connection pool of redis-py for a URL, which only creates connections here.
 
     Raises ModuleNotFoundError without redis-py, and ValueError for an invalid URL.
     """
-    try:
-        from redis.asyncio import ConnectionPool  # noqa: PLC0415
-        from redis.asyncio.retry import Retry  # noqa: PLC0415
-        from redis.backoff import NoBackoff  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(_MISSING, name=error.name) from None
+    pools = import_redis("redis.asyncio")
+    retry = import_redis("redis.asyncio.retry").Retry
+    no_backoff = import_redis("redis.backoff").NoBackoff
     if not isinstance(url, str):
         raise TypeError(f"url must be a URL such as redis://localhost:6379, got {url!r}")
     defaults: dict[str, Any] = {
         "protocol": 2,  # replies of subscriptions are arrays; RESP3 has no advantage here
         "socket_timeout": None,
         "socket_connect_timeout": CONNECT_TIMEOUT,
-        "retry": Retry(NoBackoff(), 0),
+        "retry": retry(no_backoff(), 0),
     }
-    return ConnectionPool.from_url(url, **(defaults | options))
+    return pools.ConnectionPool.from_url(url, **(defaults | options))
 
 
 @final
@@ -140,12 +146,11 @@ class RedisConnection:
                 raise result
 
     async def _read(self, connection: Any) -> None:
-        from redis.exceptions import ResponseError  # noqa: PLC0415 - an optional package
-
+        response_error: type[Exception] = import_redis("redis.exceptions").ResponseError
         while True:
             try:
                 reply = await connection.read_response(disconnect_on_error=False)
-            except ResponseError as error:
+            except response_error as error:
                 reply = error
             self._replies += 1
             self._on_reply(reply)

@@ -5,11 +5,14 @@
 //   {"id": 2, "do": "ask", "client": "a", "event": "join", "args": ["room"]}   -> the ack
 //   {"id": 3, "do": "events", "client": "a"}        -> [[event, ...args]], and forgets them
 //   {"id": 4, "do": "close", "client": "a"}
+//   {"id": 5, "do": "emitter", "client": "redis://...", "calls": [["to", "room"], ["emit", "x"]]}
 //
 // Answers: {"id": 1, "result": ...} or {"id": 1, "error": "..."}. Clients answer each event whose
 // last argument is a function: with [name, ...args], "silent" never, "nothing" without a value.
 // Binary values are {"$bytes": "<base64>"} in both directions.
 const readline = require("node:readline");
+const { Emitter } = require("@socket.io/redis-emitter");
+const { createClient } = require("redis");
 const { io } = require("socket.io-client");
 
 const clients = new Map();
@@ -47,8 +50,18 @@ const connect = ({ client, url, namespace = "/", auth = {}, transports = ["webso
     socket.on("connect_error", reject);
   });
 
+/** Run a chain of calls, [[method, ...args], ...], on an official emitter. */
+const emitter = async ({ client, calls }) => {
+  const redis = createClient({ url: client });
+  await redis.connect();
+  let operator = new Emitter(redis);
+  for (const [method, ...args] of calls) operator = operator[method](...decode(args));
+  await redis.quit();
+};
+
 const ACTIONS = {
   connect,
+  emitter,
   ask: ({ client, event, args }) =>
     clients.get(client).socket.timeout(20_000).emitWithAck(event, ...decode(args)),
   events: ({ client }) => clients.get(client).events.splice(0),

@@ -111,6 +111,10 @@ class Clients:
         """Disconnect a client from its server."""
         await self._do("close", client)
 
+    async def use_emitter(self, redis: str, *calls: list[Any]) -> None:
+        """Run a chain of calls, `[method, *args]`, on an official emitter."""
+        await self._do("emitter", redis, calls=list(calls))
+
     async def events_until(self, client: str, last: str) -> list[list[Any]]:
         """Return the events of a client up to one with this name, which is left out."""
         found: list[list[Any]] = []

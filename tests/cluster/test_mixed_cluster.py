@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from socketio_core import Emitter
 from tests.cluster.support import Clients, clients, node_node, python_node, start_server, until
 from tests.helpers.redis_server import RedisServer
 
@@ -18,9 +19,11 @@ SERVERS = ("p1", "p2", "n1", "n2")
 class MixedCluster:
     """Four servers with one client each, named like its server."""
 
-    def __init__(self, driver: Clients, urls: dict[str, str]) -> None:
+    def __init__(self, driver: Clients, urls: dict[str, str], redis: str, adapter: str) -> None:
         self.driver = driver
         self.urls = urls
+        self.redis = redis
+        self.adapter = adapter
         self.ask = driver.ask
 
     async def settle(self, sender: str) -> dict[str, list[list[Any]]]:
@@ -44,7 +47,7 @@ async def cluster(
         driver = await stack.enter_async_context(clients())
         for name, url in urls.items():
             await driver.connect(name, url)
-        mixed = MixedCluster(driver, urls)
+        mixed = MixedCluster(driver, urls, redis.url, request.param)
 
         async def is_complete() -> bool:
             return all([await mixed.ask(name, "server-count") == 4 for name in SERVERS])
@@ -60,6 +63,7 @@ async def test_four_servers_share_one_cluster(cluster: MixedCluster) -> None:
     await check_fetch_and_remote_sockets(cluster)
     await check_acks(cluster)
     await check_server_events(cluster)
+    await check_emitters(cluster)
     await check_namespaces(cluster)
     await check_joins(cluster)
     await check_disconnects(cluster)
@@ -166,6 +170,31 @@ async def check_server_events(cluster: MixedCluster) -> None:
         for name, events in received.items():
             noted = [["noted", name, 1, "x", {"a": [None]}]] if name != sender else []
             assert events == noted, f"{sender} to {name}"
+
+
+async def check_emitters(cluster: MixedCluster) -> None:
+    ids = cluster.driver.ids
+    use_official = cluster.driver.use_emitter
+    if cluster.adapter == "classic":  # the official emitter does not reach other adapters
+        await use_official(cluster.redis, ["emit", "all", b"\x00\xff", 1.5, {"a": None}])
+        await use_official(cluster.redis, ["to", "odd"], ["except", ids["p2"]], ["emit", "odd"])
+        await use_official(cluster.redis, ["serverSideEmit", "note", 7])
+        for name, events in (await cluster.settle("p1")).items():
+            expected = [["all", b"\x00\xff", 1.5, {"a": None}], ["noted", name, 7]]
+            if name == "n2":
+                expected.append(["odd"])
+            assert sorted(events) == sorted(expected), name
+    async with Emitter(cluster.redis, adapter=cluster.adapter) as emitter:  # type: ignore[arg-type]
+        await emitter.emit("all", b"\x00\xff", 1.5, {"a": None})
+        await emitter.to("odd").except_(ids["p2"]).emit("odd")
+        await emitter.server_side_emit("note", 7)
+        await emitter.in_("odd").sockets_join("by-emitter")
+    for name, events in (await cluster.settle("n1")).items():
+        expected = [["all", b"\x00\xff", 1.5, {"a": None}], ["noted", name, 7]]
+        if name == "n2":
+            expected.append(["odd"])
+        assert sorted(events) == sorted(expected), name
+        assert ("by-emitter" in (await cluster.ask(name, "whoami"))["rooms"]) == (name[1] == "2")
 
 
 async def check_namespaces(cluster: MixedCluster) -> None:

@@ -1,0 +1,261 @@
+"""Emitters: send events to the clients of a cluster from a process without a server.
+
+The format is that of `@socket.io/redis-emitter` 5.1.0 for servers with the classic adapter, and
+that of the cluster messages for servers with the sharded adapter, which receive nothing from the
+official emitter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeAlias, final
+
+from socketio_core.adapters.cluster_message import (
+    EMITTER_UID,
+    Message,
+    MessageType,
+    encode_message,
+    target_options,
+)
+from socketio_core.adapters.interface import BroadcastTarget
+from socketio_core.adapters.redis_classic_format import encode_broadcast, encode_request
+from socketio_core.adapters.redis_connection import import_redis
+from socketio_core.broadcast import NO_ROOM, check_event, check_server_event, room_names
+from socketio_core.namespace import canonical_name
+
+AdapterName = Literal["classic", "sharded"]
+
+Encode: TypeAlias = Callable[[str, Message], tuple[bytes, ...]]
+"""Returns the Redis command that sends a message; the first argument is the key."""
+
+
+def _encode_classic(key: str, message: Message) -> tuple[bytes, ...]:
+    data = message.data or {}
+    if message.type != MessageType.BROADCAST:
+        return b"PUBLISH", f"{key}-request#{message.nsp}#".encode(), encode_request(message)
+    rooms = data["opts"]["rooms"]
+    room = f"{rooms[0]}#" if len(rooms) == 1 else ""
+    return b"PUBLISH", f"{key}#{message.nsp}#{room}".encode(), encode_broadcast(message)
+
+
+def _encode_sharded(key: str, message: Message) -> tuple[bytes, ...]:
+    # All servers subscribe to this channel, in each of their modes.
+    return b"SPUBLISH", f"{key}#{message.nsp}#".encode(), encode_message(message)
+
+
+_FORMATS: Final[dict[str, Encode]] = {"classic": _encode_classic, "sharded": _encode_sharded}
+
+
+class EmitterOperator:
+    """The audience of an emitter; each method that changes it returns a new object.
+
+    All methods check their arguments as those of a namespace do.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        key: str,
+        encode: Encode,
+        namespace: str = "/",
+        target: BroadcastTarget | None = None,
+    ) -> None:
+        self._client = client
+        self._owned: Any = None  # the client, if `close` must close it
+        self._key = key
+        self._encode = encode
+        self._namespace = namespace
+        self._selected = BroadcastTarget() if target is None else target
+
+    def _with(self, target: BroadcastTarget) -> Self:
+        copy = type(self).__new__(type(self))
+        EmitterOperator.__init__(
+            copy, self._client, self._key, self._encode, self._namespace, target
+        )
+        return copy
+
+    def of(self, namespace: str) -> Self:
+        """Select a namespace; its leading slash may be left out."""
+        copy = self._with(self._selected)
+        copy._namespace = canonical_name(namespace)
+        return copy
+
+    def to(self, *rooms: str | Iterable[str]) -> Self:
+        """Add rooms to the target. Raises ValueError without a room."""
+        new = room_names(rooms)
+        if not new:
+            raise ValueError(NO_ROOM)
+        names = tuple(dict.fromkeys((*self._selected.rooms, *new)))
+        return self._with(self._selected._replace(rooms=names))
+
+    def in_(self, *rooms: str | Iterable[str]) -> Self:
+        """Add rooms to the target: an alias of `to`, Node's `in`."""
+        return self.to(*rooms)
+
+    def except_(self, *rooms: str | Iterable[str]) -> Self:
+        """Exclude the sockets in any of these rooms."""
+        excluded = self._selected.except_ | frozenset(room_names(rooms))
+        return self._with(self._selected._replace(except_=excluded))
+
+    @property
+    def volatile(self) -> Self:
+        """An operator that drops the event for clients that cannot receive it immediately."""
+        return self._with(self._selected._replace(volatile=True))
+
+    def compress(self, compress: bool) -> Self:
+        """Set whether the transport may compress the event."""
+        return self._with(self._selected._replace(compress=compress))
+
+    # -- commands
+
+    def _command(self, kind: MessageType, content: dict[str, Any]) -> tuple[bytes, ...]:
+        return self._encode(self._key, Message(kind, content, EMITTER_UID, self._namespace))
+
+    def _emit(self, event: str, args: tuple[Any, ...]) -> tuple[bytes, ...]:
+        check_event(event)
+        options = target_options(self._selected)
+        return self._command(MessageType.BROADCAST, {
+            "packet": {"type": 2, "data": [event, *args], "nsp": self._namespace},
+            # The keys have the order of the official emitter.
+            "opts": {key: options[key] for key in ("rooms", "flags", "except")},
+        })  # fmt: skip
+
+    def _rooms(
+        self, kind: MessageType, rooms: tuple[str | Iterable[str], ...]
+    ) -> tuple[bytes, ...]:
+        names = list(room_names(rooms))
+        return self._command(kind, {"opts": target_options(self._selected), "rooms": names})
+
+    def _disconnect(self, close: bool) -> tuple[bytes, ...]:
+        content = {"opts": target_options(self._selected), "close": close}
+        return self._command(MessageType.DISCONNECT_SOCKETS, content)
+
+    def _server_event(self, event: str, args: tuple[Any, ...]) -> tuple[bytes, ...]:
+        check_server_event(event)
+        return self._command(MessageType.SERVER_SIDE_EMIT, {"packet": [event, *args]})
+
+
+def _find_format(adapter: str) -> Encode:
+    if adapter not in _FORMATS:
+        raise ValueError(f"adapter must be one of {', '.join(_FORMATS)}, got {adapter!r}")
+    return _FORMATS[adapter]
+
+
+@final
+class Emitter(EmitterOperator):
+    """Sends events to the clients of all servers, from a process without a server.
+
+        async with Emitter("redis://localhost:6379", adapter="sharded") as emitter:
+            await emitter.to("room1").emit("news", {"id": 7})
+
+    `adapter` is the adapter of the servers. The awaitables complete when Redis has the message,
+    and raise the errors of redis-py. Acknowledgements are not supported.
+    """
+
+    def __init__(
+        self,
+        url: str | Any = "redis://localhost:6379",
+        *,
+        key: str = "socket.io",
+        adapter: AdapterName = "classic",
+    ) -> None:
+        """Set the address, or a client of `redis.asyncio`, which the caller closes."""
+        encode = _find_format(adapter)
+        owned = import_redis("redis.asyncio").Redis.from_url(url) if isinstance(url, str) else None
+        super().__init__(url if owned is None else owned, key, encode)
+        self._owned = owned
+
+    async def emit(self, event: str, *args: Any) -> None:
+        """Send an event to the clients in the target."""
+        await self._client.execute_command(*self._emit(event, args))
+
+    async def sockets_join(self, *rooms: str | Iterable[str]) -> None:
+        """Add the clients in the target to rooms."""
+        await self._client.execute_command(*self._rooms(MessageType.SOCKETS_JOIN, rooms))
+
+    async def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
+        """Remove the clients in the target from rooms."""
+        await self._client.execute_command(*self._rooms(MessageType.SOCKETS_LEAVE, rooms))
+
+    async def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect the clients in the target; with `close`, close their connections as well."""
+        await self._client.execute_command(*self._disconnect(close))
+
+    async def server_side_emit(self, event: str, *args: Any) -> None:
+        """Send an event to the `on_server_event` handlers of all servers."""
+        await self._client.execute_command(*self._server_event(event, args))
+
+    async def close(self) -> None:
+        """Close the connection, unless the caller passed a client."""
+        if self._owned is not None:
+            await self._owned.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+
+@final
+class BlockingEmitter(EmitterOperator):
+    """An `Emitter` for programs without asyncio: each method blocks until Redis has the message.
+
+    with BlockingEmitter("redis://localhost:6379") as emitter:
+        emitter.to("room1").emit("news", {"id": 7})
+    """
+
+    def __init__(
+        self,
+        url: str | Any = "redis://localhost:6379",
+        *,
+        key: str = "socket.io",
+        adapter: AdapterName = "classic",
+    ) -> None:
+        """Set the address, or a client of `redis`, which the caller closes."""
+        encode = _find_format(adapter)
+        owned = import_redis("redis").Redis.from_url(url) if isinstance(url, str) else None
+        super().__init__(url if owned is None else owned, key, encode)
+        self._owned = owned
+
+    def emit(self, event: str, *args: Any) -> None:
+        """Send an event to the clients in the target."""
+        self._client.execute_command(*self._emit(event, args))
+
+    def sockets_join(self, *rooms: str | Iterable[str]) -> None:
+        """Add the clients in the target to rooms."""
+        self._client.execute_command(*self._rooms(MessageType.SOCKETS_JOIN, rooms))
+
+    def sockets_leave(self, *rooms: str | Iterable[str]) -> None:
+        """Remove the clients in the target from rooms."""
+        self._client.execute_command(*self._rooms(MessageType.SOCKETS_LEAVE, rooms))
+
+    def disconnect_sockets(self, close: bool = False) -> None:
+        """Disconnect the clients in the target; with `close`, close their connections as well."""
+        self._client.execute_command(*self._disconnect(close))
+
+    def server_side_emit(self, event: str, *args: Any) -> None:
+        """Send an event to the `on_server_event` handlers of all servers."""
+        self._client.execute_command(*self._server_event(event, args))
+
+    def close(self) -> None:
+        """Close the connection, unless the caller passed a client."""
+        if self._owned is not None:
+            self._owned.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
