@@ -14,6 +14,7 @@ from engineio_core.session import Session
 from socketio_core.acknowledgement import BroadcastAnswers
 from socketio_core.adapters.in_process import InProcessCluster
 from socketio_core.adapters.interface import AdapterStatus, RoomEvent, ServerResults
+from socketio_core.adapters.postgres import Postgres
 from socketio_core.adapters.redis_classic import RedisClassic
 from socketio_core.adapters.redis_sharded import RedisSharded
 from socketio_core.adapters.redis_streams import RedisStreams
@@ -70,6 +71,7 @@ __all__ = [
     "ParentNamespace",
     "PayloadValidationError",
     "PerMessageDeflate",
+    "Postgres",
     "Recovery",
     "RedisClassic",
     "RedisSharded",

@@ -33,7 +33,7 @@ NODE = (
     "proxies",
 )
 #: Tests that start a PostgreSQL server.
-POSTGRES = ("hextrackr_server/postgres",)
+POSTGRES = ("hextrackr_server/postgres", "socketio_core/postgres")
 #: Tests that start a Redis server.
 REDIS = ("cluster", "socketio_core/redis")
 #: Tests that `make quick` leaves to `make test`.

@@ -96,6 +96,7 @@ WITHOUT_ASYNCIO = (
     "socketio_core/adapters/recovery",
     "socketio_core/adapters/cluster",
     "socketio_core/adapters/in_process",
+    "socketio_core/adapters/postgres_format",
     "socketio_core/adapters/redis_classic",
     "socketio_core/adapters/redis_sharded",
     "socketio_core/adapters/streams_entry",
