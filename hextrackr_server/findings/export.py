@@ -18,7 +18,8 @@ from hextrackr_server.errors import invalid
 from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.store import Filters, conditions, parse_filters
 from hextrackr_server.storage.database import Database
-from hextrackr_server.storage.schema import OPEN_STATES, vulnerabilities_current
+from hextrackr_server.storage.encoding import OPEN_STATES
+from hextrackr_server.storage.finding_tables import vulnerabilities_current
 
 current = vulnerabilities_current
 

@@ -5,24 +5,21 @@ All functions run in a transaction of the caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, delete, func, insert, literal, select
+from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
 from hextrackr_server.findings.store import open_groups
-from hextrackr_server.storage.database import upsert
-from hextrackr_server.storage.schema import (
-    SNAPSHOT_COLUMNS,
-    vendor_daily_totals,
-    vulnerability_daily_totals,
-    vulnerability_snapshots,
-    vulnerability_staging,
-)
+from hextrackr_server.storage.encoding import day_number
+from hextrackr_server.storage.finding_tables import finding_snapshots, findings
+from hextrackr_server.storage.schema import vendor_daily_totals, vulnerability_daily_totals
 
-snapshots, staging = vulnerability_snapshots, vulnerability_staging
+snapshots = finding_snapshots
 
 KEPT_SCANS = 3
+#: IDs of findings that one statement covers; an import can be interrupted between two.
+SNAPSHOT_BATCH = 100_000
 
 
 class OpenTotal(NamedTuple):
@@ -98,30 +95,36 @@ def _write(
 def keeps_snapshot_of(connection: Connection, scan_date: str) -> bool:
     """Return whether a scan of that day is among the last three scan days."""
     newer = select(func.count(snapshots.c.scan_date.distinct())).where(
-        snapshots.c.scan_date > scan_date
+        snapshots.c.scan_date > day_number(scan_date)
     )
     return int(connection.scalar(newer) or 0) < KEPT_SCANS
 
 
-def snapshot_batch(
-    connection: Connection, import_id: int, scan_date: str, first: int, last: int
-) -> None:
-    """Store the staged findings of an ID range as the snapshot of a scan's day."""
-    rows = select(
-        staging.c.import_id, literal(scan_date), *(staging.c[name] for name in SNAPSHOT_COLUMNS)
-    ).where(staging.c.import_id == import_id, staging.c.id.between(first, last))
-    names = ["import_id", "scan_date", *SNAPSHOT_COLUMNS]
-    statement = upsert(connection, snapshots).from_select(names, rows)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["scan_date", "unique_key"],
-            set_={
-                name: statement.excluded[name]
-                for name in ("import_id", *SNAPSHOT_COLUMNS)
-                if name != "unique_key"
-            },
-        )
+_SNAPSHOT = """
+    INSERT INTO finding_snapshots (scan_date, finding_id, import_id, severity, vpr_score,
+        cvss_score, last_seen, state)
+    SELECT CAST(:scan_date AS INTEGER), id, import_id, severity, vpr_score, cvss_score, last_seen,
+        state
+    FROM findings
+    WHERE id BETWEEN :first AND :last AND import_id = :import_id
+    ORDER BY id
+    ON CONFLICT (scan_date, finding_id) DO UPDATE SET
+        import_id = excluded.import_id, severity = excluded.severity,
+        vpr_score = excluded.vpr_score, cvss_score = excluded.cvss_score,
+        last_seen = excluded.last_seen, state = excluded.state"""
+
+
+def snapshot_batches(connection: Connection, import_id: int, scan_date: str) -> Iterator[None]:
+    """Store the findings of an import as the snapshot of a scan's day; yield after each batch."""
+    mine = select(func.min(findings.c.id), func.max(findings.c.id)).where(
+        findings.c.import_id == import_id
     )
+    first, last = connection.execute(mine).one()
+    for start in range(first or 0, (last or -1) + 1, SNAPSHOT_BATCH):
+        batch = {"first": start, "last": start + SNAPSHOT_BATCH - 1}
+        values = {"import_id": import_id, "scan_date": day_number(scan_date)}
+        connection.execute(text(_SNAPSHOT), values | batch)
+        yield
 
 
 def expire_snapshots(connection: Connection) -> None:

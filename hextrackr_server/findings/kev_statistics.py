@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from hextrackr_server.storage.schema import OPEN_STATES, kev_status, vulnerabilities_current
+from hextrackr_server.storage.encoding import OPEN_STATES
+from hextrackr_server.storage.finding_tables import vulnerabilities_current
+from hextrackr_server.storage.schema import kev_status
 
 
 def kev_statistics(connection: Connection, today: str) -> dict[str, int]:

@@ -6,10 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
-from hextrackr_server.storage.schema import vulnerabilities_current as current
+from hextrackr_server.storage.encoding import RANKED_SEVERITIES
+from hextrackr_server.storage.finding_tables import vulnerabilities_current as current
 
-#: Severities in ascending order; any other text ranks below them.
-RANKED_SEVERITIES = ("Unknown", "Info", "Low", "Medium", "High", "Critical")
 _ROW_COLUMNS = (
     "id", "hostname", "ip_address", "cve", "severity", "vpr_score", "cvss_score", "plugin_id",
     "plugin_name", "vendor", "first_seen", "last_seen", "state", "lifecycle_state",

@@ -14,13 +14,13 @@ from sqlalchemy import ColumnElement, Connection, Select, case, func, or_, selec
 from hextrackr_server.errors import invalid
 from hextrackr_server.findings.store import Filters, conditions, is_kev, plugin_of
 from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.encoding import OPEN_STATES
+from hextrackr_server.storage.finding_tables import vulnerabilities_current
 from hextrackr_server.storage.schema import (
-    OPEN_STATES,
     import_jobs,
     kev_status,
     tickets,
     vendor_daily_totals,
-    vulnerabilities_current,
     vulnerability_daily_totals,
 )
 

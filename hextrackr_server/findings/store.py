@@ -16,13 +16,9 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, Select, cast, func
 from hextrackr_server.errors import invalid
 from hextrackr_server.findings.kev_statistics import kev_statistics
 from hextrackr_server.storage.database import Database
-from hextrackr_server.storage.schema import (
-    OPEN_STATES,
-    import_jobs,
-    kev_status,
-    vulnerabilities_current,
-    vulnerability_daily_totals,
-)
+from hextrackr_server.storage.encoding import OPEN_STATES
+from hextrackr_server.storage.finding_tables import vulnerabilities_current
+from hextrackr_server.storage.schema import import_jobs, kev_status, vulnerability_daily_totals
 from hextrackr_server.text import clean, iso_date
 
 current = vulnerabilities_current

@@ -3,8 +3,8 @@
 The importer runs on the calling thread and reports through callbacks. Queueing, threads and
 clients belong to `service`, the formats of files to `formats`.
 
-    parsing      detect the format of the file
-    staging      map the rows; write the findings to the staging table, one transaction per chunk
+    parsing      detect the format of the file                              (`reading`, by default
+    staging      map the rows; write the findings to the stage file          in the same process)
     processing   merge them into the current findings batch by batch        (one transaction
     finalizing   resolve absent findings, write daily totals and the result  for both phases)
 
@@ -22,12 +22,11 @@ The summary counts findings that stay open for this reason as `withheld`.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -35,43 +34,30 @@ from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import ImportInterruptedError, ServiceError, invalid
 from hextrackr_server.findings import history
 from hextrackr_server.findings.history import OpenTotal
-from hextrackr_server.imports import store, summary
+from hextrackr_server.imports import absence, merge, store, summary
+from hextrackr_server.imports.absence import AbsenceScope
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
-from hextrackr_server.imports.formats.file_warnings import LONGEST_VALUE
-from hextrackr_server.imports.formats.profile import Profile
-from hextrackr_server.imports.formats.reader import ExportReader
-from hextrackr_server.imports.formats.row_errors import Mention, NoFindingError, RowRejectedError
+from hextrackr_server.imports.merge import Merge, MergeCounts
 from hextrackr_server.imports.progress_record import ImportStatus
-from hextrackr_server.imports.store import (
-    AbsenceScope,
-    ImportJob,
-    ImportStore,
-    MergeCounts,
-    OpenCounts,
-    staged_row,
+from hextrackr_server.imports.reading import (
+    OnOpened,
+    OnRead,
+    ReadOutcome,
+    ReadRequest,
+    read_export,
 )
+from hextrackr_server.imports.result import Absence, result_of
+from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.storage.database import Database
-from hextrackr_server.text import clean
 
-logger = logging.getLogger(__name__)
-
-# Small enough to hold the interpreter lock only briefly, large enough to amortize a transaction.
-STAGE_CHUNK = 500
-MERGE_BATCH = 1000
-MAXIMUM_DETAILS = 100
-#: Kinds of warnings in the summary, the most frequent first.
-MAXIMUM_KINDS = 50
 # A row is stored once per CVE. This bounds the disk space that a small file can use.
 MAXIMUM_GROWTH = 20
 ALLOWED_GROWTH_BYTES = 64 * 1024 * 1024
-_BYTES_PER_FINDING = 500  # without its texts
 MAXIMUM_TOP_CRITICAL = 20
-#: The shares of open findings, of those in scope and of all, above which absence needs a
-#: confirmation. There is no minimum: one of three findings is more than a fifth.
-SHARE_IN_SCOPE, SHARE_OF_ALL = 0.5, 0.2
+#: Suffix of the stage file, which is next to the file of the import.
+STAGE_SUFFIX = ".staged"
 #: Tools whose plugin IDs findings of 0.1.0 may have.
 _TOOLS_OF_UNSOURCED = frozenset({"tenable", "hub"})
-
 
 #: Share of reading in `processed`; the share of merging is the rest, as in `overall`.
 READ_PERCENT = 60
@@ -87,17 +73,10 @@ class Progress(NamedTuple):
     message: str
 
 
-class RowProblem(TypedDict):
-    """A problem of one row; rows are numbered as in a spreadsheet."""
-
-    row: int
-    column: str
-    message: str
-    value: NotRequired[str]
-
-
 Report = Callable[[Progress], None]
 Stopping = Callable[[], bool]
+#: Reads a file into its stage file, like `read_export`.
+ReadFile = Callable[[ReadRequest, OnOpened, OnRead], ReadOutcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,105 +84,26 @@ class ReadOptions:
     """Options of an import that are not stored with its job.
 
     `confirm` resolves absent findings whatever their share. `allow_partial` imports a file that
-    breaks off. `mapping` is the user's profile of the file. `is_dated` means that the user gave the
-    scan date of the job, so that no date in the file replaces it.
+    breaks off. `mapping` is the text of the user's profile of the file. `is_dated` means that the
+    user gave the scan date of the job, so that no date in the file replaces it.
     """
 
     confirm: bool = False
     allow_partial: bool = False
-    mapping: Profile | None = None
+    mapping: str = ""
     is_dated: bool = False
 
 
-class Problems:
-    """The problems of a file's rows: all are counted, the first hundred are kept."""
-
-    __slots__ = ("count", "details")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.details: list[RowProblem] = []
-
-    def add(self, row: int, error: RowRejectedError) -> None:
-        """Count a rejected row, and keep it while fewer than MAXIMUM_DETAILS are kept."""
-        self.count += 1
-        if len(self.details) < MAXIMUM_DETAILS:
-            problem = RowProblem(row=row, column=error.column, message=error.message)
-            if error.value:
-                problem["value"] = clean(error.value, LONGEST_VALUE)
-            self.details.append(problem)
-
-
-@dataclass(slots=True)
-class _Staged:
-    """The outcome of the staging phase."""
-
-    errors: Problems = field(default_factory=Problems)
-    # Values in rows without a finding that are not yet stored; the next chunk stores them.
-    mentions: set[Mention] = field(default_factory=set)
-    has_mentions: bool = False
-    findings: int = 0
-    size: int = 0
-
-    def keep_open(self, error: NoFindingError) -> None:
-        """Keep the values that narrow down the findings to which a row may refer."""
-        self.has_mentions = True
-        self.mentions.update(error.mentions or (store.ANYTHING,))
-
-
-@dataclass(slots=True)
-class _Absence:
-    """What the absence of findings from the file did, or would do with a confirmation."""
-
-    scope: AbsenceScope
-    reason: str
-    open: OpenCounts | None = None
-    missing: int = 0
-    withheld: int = 0
-    is_held_back: bool = False
-
-    def exceeds_share(self) -> bool:
-        """Return whether the missing findings need a confirmation to be resolved."""
-        found = self.open
-        return found is not None and (
-            self.missing > found.in_scope * SHARE_IN_SCOPE
-            or self.missing > found.all * SHARE_OF_ALL
-        )
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the `absence` of the summary."""
-        found = self.open or OpenCounts(0, 0, 0)
-        return {
-            "scope": self.scope.kind,
-            "reason": self.reason,
-            "missing": self.missing,
-            "openInScope": found.in_scope,
-            "openOfAll": found.all,
-            "namedHosts": found.hosts,
-            "confirmationRequired": self.is_held_back,
-        }
-
-    def notice(self) -> str:
-        """Return the text that explains a missing confirmation."""
-        found = self.open
-        assert found is not None
-        where = "in the scope of this import"
-        if self.scope.kind in {"auto", "hosts"}:
-            where = f"on the {found.hosts:,} named hosts"
-        return (
-            f"not confirmed, so nothing was resolved by absence: the file lacks {self.missing:,} "
-            f"of {found.in_scope:,} open findings {where}; there are {found.all:,} open findings "
-            "in all. If the file is complete, import it again with --yes (in events and forms: "
-            "confirm) to resolve them"
-        )
-
-
 class Importer:
-    """An importer that processes one file per call into a database."""
+    """An importer that processes one file per call into a database.
 
-    def __init__(self, database: Database) -> None:
+    `read` reads the file; the stage file is next to it.
+    """
+
+    def __init__(self, database: Database, read: ReadFile = read_export) -> None:
         self._database = database
         self._store = ImportStore(database)
+        self._read = read
 
     def run(
         self,
@@ -216,17 +116,17 @@ class Importer:
         """Import a file and return its result as stored with the job.
 
         Raises ServiceError if the file is at fault, ImportInterruptedError if `stopping()` returned
-        true. In both cases the current findings are unchanged and the staged ones are deleted.
+        true. In both cases the current findings are unchanged and the stage file is deleted.
         """
+        stage = path.with_name(path.name + STAGE_SUFFIX)
         options = options or ReadOptions()
-        run = _Run(self._database, self._store, job, options, report, stopping)
+        run = _Run(self._database, self._store, self._read, job, options, report, stopping)
         try:
-            return run.execute(path)
-        except BaseException as error:
-            self._store.drop_staged(job.import_id)
-            if isinstance(error, FileRefusedError):
-                raise refusal_of(error) from error
-            raise
+            return run.execute(path, stage)
+        except FileRefusedError as error:
+            raise refusal_of(error) from error
+        finally:
+            stage.unlink(missing_ok=True)
 
     def changes(self, job: ImportJob, limit: int) -> dict[str, Any]:
         """Return up to `limit` findings that an import changed, and its worst critical ones.
@@ -251,7 +151,7 @@ class _Run:
         "_job",
         "_options",
         "_overall",
-        "_reader",
+        "_read",
         "_report",
         "_size",
         "_started",
@@ -263,6 +163,7 @@ class _Run:
         self,
         database: Database,
         store: ImportStore,
+        read: ReadFile,
         job: ImportJob,
         options: ReadOptions,
         report: Report,
@@ -270,53 +171,53 @@ class _Run:
     ) -> None:
         self._database = database
         self._store = store
+        self._read = read
         self._job = job
         self._options = options
         self._report = report
         self._stopping = stopping
         self._started = time.monotonic()
-        self._reader: ExportReader | None = None
         self._size = 0
         self._overall = 0
 
-    def execute(self, path: Path) -> dict[str, Any]:
-        reader = self._open(path)
-        staged = self._stage(reader)
-        if not reader.rows:
+    def execute(self, path: Path, stage: Path) -> dict[str, Any]:
+        outcome = self._stage(path, stage)
+        if not outcome.rows:
             raise invalid("The file has a header but no rows; nothing was changed")
-        if not staged.findings and staged.errors.count:
-            raise _nothing_valid(reader, staged)
-        return self._merge(reader, staged)
+        if not outcome.findings and outcome.errors:
+            raise _nothing_valid(outcome)
+        self._job = replace(self._job, scan_date=outcome.scan_date)
+        return self._merge(outcome, stage)
 
-    # -- parsing
+    # -- parsing and staging
 
-    def _open(self, path: Path) -> ExportReader:
+    def _stage(self, path: Path, stage: Path) -> ReadOutcome:
         self._report_progress(ImportStatus.PARSING, 0, None, 0, "Reading the file")
         self._size = path.stat().st_size
-        options = self._options
-        reader = ExportReader(
-            path,
+        request = ReadRequest(
+            path=path,
+            stage=stage,
             scan_date=self._job.scan_date,
-            is_dated=options.is_dated,
+            is_dated=self._options.is_dated,
             vendor=self._job.vendor or "",
-            mapping=options.mapping,
-            allow_partial=options.allow_partial,
-            checkpoint=self._checkpoint,
-            reads_extra=False,
+            mapping=self._options.mapping,
+            allow_partial=self._options.allow_partial,
+            maximum=max(ALLOWED_GROWTH_BYTES, MAXIMUM_GROWTH * self._size),
         )
+        outcome = self._read(request, self._opened, self._checkpoint)
+        self._store.update_job(self._job.import_id, total=outcome.rows)
+        message = f"Staged {outcome.rows} rows"
+        done = _share_read(outcome.rows)
+        self._report_progress(ImportStatus.STAGING, done, outcome.rows, 60, message)
+        return outcome
+
+    def _opened(self, title: str) -> None:
         self._check()
-        self._job = replace(self._job, scan_date=reader.scan_date)
-        message = f"The format is {reader.profile.title}"
-        self._report_progress(ImportStatus.PARSING, 0, None, 5, message)
-        self._reader = reader
-        return reader
+        self._report_progress(ImportStatus.PARSING, 0, None, 5, f"The format is {title}")
 
-    # -- staging
-
-    def _checkpoint(self, position: int) -> None:
+    def _checkpoint(self, position: int, rows: int) -> None:
         """Report the progress of reading; `position` is in bytes."""
         self._check()
-        rows = 0 if self._reader is None else self._reader.rows
         # A second pass over the file begins at its start again.
         self._overall = max(self._overall, 5 + 55 * position // max(1, self._size))
         overall = min(60, self._overall)
@@ -325,111 +226,75 @@ class _Run:
         message = f"Read {rows} rows"
         self._report_progress(ImportStatus.STAGING, _share_read(rows), estimate, overall, message)
 
-    def _stage(self, reader: ExportReader) -> _Staged:
-        staged = _Staged()
-        maximum = max(ALLOWED_GROWTH_BYTES, MAXIMUM_GROWTH * self._size)
-        for row_number, chunk in self._chunks(reader, staged):
-            self._check()
-            if staged.size > maximum:
-                raise _file_too_large(row_number, maximum)
-            if chunk:
-                self._store.stage(chunk)
-            if staged.mentions:
-                self._store.reject(self._job.import_id, staged.mentions)
-            staged.mentions.clear()
-        self._store.update_job(self._job.import_id, total=reader.rows)
-        message = f"Staged {reader.rows} rows"
-        done = _share_read(reader.rows)
-        self._report_progress(ImportStatus.STAGING, done, reader.rows, 60, message)
-        return staged
-
-    def _chunks(
-        self, reader: ExportReader, staged: _Staged
-    ) -> Iterator[tuple[int, list[tuple[Any, ...]]]]:
-        """Yield the rows of the staging table in chunks, each with the number of its last row."""
-        import_id, source, ids = self._job.import_id, reader.profile.id, reader.profile.ids
-        chunk: list[tuple[Any, ...]] = []
-        number = 0
-        for number, findings, problem in reader.read():
-            for finding in findings:
-                chunk.append(staged_row(import_id, finding, source, ids))
-                staged.size += _BYTES_PER_FINDING + len(finding.description) + len(finding.solution)
-            if problem is not None:
-                staged.keep_open(problem)
-                if isinstance(problem, RowRejectedError):
-                    staged.errors.add(number, problem)
-            if len(chunk) + len(staged.mentions) >= STAGE_CHUNK:
-                staged.findings += len(chunk)
-                yield number, chunk
-                chunk = []
-        if chunk or staged.mentions:
-            staged.findings += len(chunk)
-            yield number, chunk
-
     # -- processing and finalizing
 
-    def _merge(self, reader: ExportReader, staged: _Staged) -> dict[str, Any]:
-        total, import_id, scan_date = reader.rows, self._job.import_id, self._job.scan_date
-        with self._database.writing() as connection:
+    def _merge(self, outcome: ReadOutcome, stage: Path) -> dict[str, Any]:
+        total, job = outcome.rows, self._job
+        self._check()
+        with self._database.merging(stage) as connection:
             before = history.open_totals(connection)
-            adopted = store.adopt_unsourced(
-                connection, import_id, with_plugins=reader.profile.ids in _TOOLS_OF_UNSOURCED
+            merge.store_dictionaries(connection)
+            adopted = merge.adopt_unsourced(
+                connection, with_plugins=outcome.ids in _TOOLS_OF_UNSOURCED
             )
-            distinct, first, last = store.staged_ids(connection, import_id)
-            vendors = store.staged_vendors(connection, import_id)
-            absence = self._absence(reader, vendors)
-            if absence.scope.kind != "none":
-                absence.open = store.count_open(connection, self._job, absence.scope)
-            counts = MergeCounts(0, 0, 0, 0, 0)
-            keeps = history.keeps_snapshot_of(connection, scan_date)
-            for start in range(first, last + 1, MERGE_BATCH):
-                self._check()
-                end = start + MERGE_BATCH - 1
-                batch = store.merge_batch(connection, import_id, scan_date, start, end)
-                counts = _sum(counts, batch)
-                if keeps:
-                    history.snapshot_batch(connection, import_id, scan_date, start, end)
-                share = (end - first + 1) / (last - first + 1)
-                done = max(0, min(counts.last_row_number - 1, total))
-                self._report_merged(done, total, share)
+            missing = self._absence(outcome)
+            if missing.scope.kind != "none":
+                missing.open = absence.count_open(connection, missing.scope)
+            counts = self._merge_batches(connection, outcome)
             message = "Resolving absent findings"
-            self._report_progress(ImportStatus.FINALIZING, total, total, 95, message)
-            if absence.open is not None:
-                absent = self._resolve(connection, absence, has_mentions=staged.has_mentions)
+            self._report_progress(ImportStatus.FINALIZING, total, total, 90, message)
+            if missing.open is not None:
+                absent = self._resolve(connection, missing, has_mentions=outcome.has_mentions)
                 counts = counts._replace(resolved=counts.resolved + absent)
             self._check()
-            result = _result(self._job, reader, staged, counts, distinct, vendors, absence)
+            result = result_of(job, outcome, counts, missing)
             result["summary"]["adopted"] = adopted
-            result["summary"]["withoutSource"] = store.count_unsourced(connection)
+            result["summary"]["withoutSource"] = merge.count_unsourced(connection)
             result |= self._history(connection, before, result)
-            store.delete_staged(connection, import_id)
+            if counts.replaced:
+                merge.drop_unused_entries(connection)
             self._check()
-            self._finish_job(connection, result, vendors)
+            self._finish_job(connection, result)
         return result
 
-    def _absence(self, reader: ExportReader, vendors: Sequence[str]) -> _Absence:
+    def _merge_batches(self, connection: Connection, outcome: ReadOutcome) -> MergeCounts:
+        job, done = self._job, 0
+        run = Merge(connection, job.import_id, job.scan_date, outcome.profile)
+        run.begin_journal()
+        counts = MergeCounts()
+        for first, last in run.batches():
+            self._check()
+            counts = counts.plus(run.batch(first, last))
+            done = counts.inserted + counts.updated
+            self._report_merged(outcome.rows, done / max(1, outcome.distinct))
+        return counts
+
+    def _absence(self, outcome: ReadOutcome) -> Absence:
         """Return what the import may resolve by absence: its scope, bounded by its file."""
         kind, reason = self._job.scope, ""
-        allowed = reader.absence()
+        rule, why_not = outcome.absence
         # An incomplete file proves nothing, whatever the user requests.
-        if reader.incomplete or (kind == "auto" and allowed.rule == "none"):
-            kind, reason = "none", allowed.reason
-        return _Absence(AbsenceScope(kind, reader.profile.id, vendors), reason)
+        if outcome.incomplete or (kind == "auto" and rule == "none"):
+            kind, reason = "none", why_not
+        return Absence(AbsenceScope(kind, outcome.profile, outcome.vendors), reason)
 
-    def _resolve(self, connection: Connection, absence: _Absence, *, has_mentions: bool) -> int:
+    def _resolve(self, connection: Connection, missing: Absence, *, has_mentions: bool) -> int:
         """Resolve absent findings, unless that needs a confirmation; return their number."""
-        job, scope = self._job, absence.scope
-        absence.missing = store.count_absent(connection, job, scope, meant=False)
+        job, scope = self._job, missing.scope
+        missing.missing = absence.count_absent(connection, job, scope, meant=False)
         if has_mentions:
-            absence.withheld = store.count_absent(connection, job, scope, meant=True)
-        absence.is_held_back = absence.exceeds_share() and not self._options.confirm
-        return 0 if absence.is_held_back else store.resolve_absent(connection, job, scope)
+            missing.withheld = absence.count_absent(connection, job, scope, meant=True)
+        missing.is_held_back = missing.exceeds_share() and not self._options.confirm
+        return 0 if missing.is_held_back else absence.resolve_absent(connection, job, scope)
 
     def _history(
         self, connection: Connection, before: list[OpenTotal], result: dict[str, Any]
     ) -> dict[str, Any]:
         """Write the totals of the scan's day, and return the `importSummary`."""
         job = self._job
+        if history.keeps_snapshot_of(connection, job.scan_date):
+            for _ in history.snapshot_batches(connection, job.import_id, job.scan_date):
+                self._report_finalizing(result, 93, "Storing the findings of the scan's day")
         changes = summary.changes_of(connection, job.import_id)
         self._report_finalizing(result, 96, "Counting open findings")
         after = history.open_totals(connection)
@@ -454,21 +319,20 @@ class _Run:
         rows = result["totalProcessed"]
         self._report_progress(ImportStatus.FINALIZING, rows, rows, overall, message)
 
-    def _report_merged(self, processed: int, total: int, share: float) -> None:
-        overall = 60 + int(35 * min(1.0, share))
+    def _report_merged(self, total: int, share: float) -> None:
+        overall = 60 + int(30 * min(1.0, share))
+        processed = min(total, int(total * share))
         message = f"Merged {processed} of {total} rows"
         done = _share_read(total) + processed - _share_read(processed)
         self._report_progress(ImportStatus.PROCESSING, done, total, overall, message)
 
-    def _finish_job(
-        self, connection: Connection, result: dict[str, Any], vendors: list[str]
-    ) -> None:
+    def _finish_job(self, connection: Connection, result: dict[str, Any]) -> None:
         # In the transaction of the merge, so that job and findings change together.
         store.set_job(
             connection,
             self._job.import_id,
             status=str(ImportStatus.COMPLETED),
-            vendor=self._job.vendor or ", ".join(vendors),
+            vendor=self._job.vendor or ", ".join(result["summary"]["vendors"]),
             scan_date=self._job.scan_date,
             processed=result["totalProcessed"],
             errors=result["errors"],
@@ -498,86 +362,10 @@ def refusal_of(error: FileRefusedError) -> ServiceError:
     return invalid(str(error), [(where, f"lacks {lacking}") for where, lacking in error.lacking])
 
 
-def _nothing_valid(reader: ExportReader, staged: _Staged) -> Exception:
+def _nothing_valid(outcome: ReadOutcome) -> ServiceError:
     problems = [
-        (f"row {each['row']}" + (f", {each['column']}" if each["column"] else ""), each["message"])
-        for each in staged.errors.details[:10]
+        (f"row {each.row}" + (f", {each.column}" if each.column else ""), each.message)
+        for each in outcome.error_details[:10]
     ]
-    message = f"None of the {reader.rows} rows is valid; nothing was changed"
+    message = f"None of the {outcome.rows} rows is valid; nothing was changed"
     return invalid(message, problems)
-
-
-def _file_too_large(row_number: int, maximum: int) -> Exception:
-    megabytes = maximum // (1024 * 1024)
-    problem = ("cve", "each CVE of a row is stored with the texts of the row: split the file")
-    message = (
-        f"A file of this size may contain {megabytes} MB of findings, row {row_number} exceeds"
-    )
-    return invalid(f"{message} that; nothing was changed", [problem])
-
-
-def _sum(one: MergeCounts, other: MergeCounts) -> MergeCounts:
-    return MergeCounts(
-        one.inserted + other.inserted,
-        one.updated + other.updated,
-        one.reopened + other.reopened,
-        one.resolved + other.resolved,
-        max(one.last_row_number, other.last_row_number),
-    )
-
-
-def _result(
-    job: ImportJob,
-    reader: ExportReader,
-    staged: _Staged,
-    counts: MergeCounts,
-    distinct: int,
-    vendors: list[str],
-    absence: _Absence,
-) -> dict[str, Any]:
-    """Return the result that `import-completed` carries: counts of rows and of findings.
-
-    The first entry of its `summary` is what a user must read first: columns that were not
-    understood, and a confirmation that is missing.
-    """
-    columns = reader.column_warnings()
-    warnings = reader.warnings
-    notices = [
-        f"{each.column}: {each.message}" if each.column else each.message for each in columns
-    ]
-    if reader.incomplete:
-        notices.append(
-            f"the file is incomplete: {reader.incomplete}; the rows that are there were imported, "
-            "and nothing was resolved by absence"
-        )
-    if absence.is_held_back:
-        notices.append(absence.notice())
-    details = [*columns, *warnings.first(MAXIMUM_DETAILS)][:MAXIMUM_DETAILS]
-    return {
-        "totalProcessed": reader.rows,
-        "errors": staged.errors.count,
-        "errorDetails": staged.errors.details,
-        "warnings": len(columns) + warnings.counts.total(),
-        "warningDetails": [asdict(each) for each in details],
-        "summary": {
-            "notices": notices,
-            "profile": reader.profile.id,
-            "rows": reader.rows,
-            "rowsSkipped": reader.rows_skipped,
-            "findings": distinct,
-            "duplicates": staged.findings - distinct,
-            "inserted": counts.inserted,
-            "updated": counts.updated,
-            "reopened": counts.reopened,
-            "resolved": counts.resolved,
-            "withheld": absence.withheld,
-            "absence": absence.as_json(),
-            "warnings": [
-                {"column": column, "message": message, "count": count}
-                for (column, message), count in warnings.counts.most_common(MAXIMUM_KINDS)
-            ],
-            "vendors": vendors,
-            "scanDate": job.scan_date,
-            "scope": job.scope,
-        },
-    }

@@ -31,6 +31,7 @@ from hextrackr_server.errors import (
     invalid,
 )
 from hextrackr_server.findings.events import MAXIMUM_CHANGES
+from hextrackr_server.imports.absence import SCOPES
 from hextrackr_server.imports.formats.dates import day_in_file_name
 from hextrackr_server.imports.formats.profile import (
     Profile,
@@ -47,7 +48,7 @@ from hextrackr_server.imports.progress_tracker import (
     ProgressTracker,
 )
 from hextrackr_server.imports.status import ImportView, check_session_id
-from hextrackr_server.imports.store import SCOPES, ImportJob, ImportStore
+from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.imports.uploads import Upload
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.telemetry import log_setup
@@ -199,7 +200,7 @@ class ImportService:
             read_options = ReadOptions(
                 confirm=options.confirm,
                 allow_partial=options.allow_partial,
-                mapping=parse_mapping(options.mapping),
+                mapping=_checked_mapping(options.mapping),
                 is_dated=options.scan_date is not None,
             )
             self._reserve_place(principal.user_id)
@@ -468,6 +469,12 @@ def parse_mapping(text: str | None) -> Profile | None:
         message = f"its id {mapping.id!r} is that of a known format; choose another one"
         raise invalid("Invalid mapping", [("mapping", message)])
     return mapping
+
+
+def _checked_mapping(text: str | None) -> str:
+    """Return the text of a user's mapping, which the reader parses again."""
+    parse_mapping(text)
+    return text or ""
 
 
 def _scope(requested: str | None) -> str:

@@ -14,13 +14,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from hextrackr_server.findings.history import OpenTotal
-from hextrackr_server.findings.most_severe import (
-    RANKED_SEVERITIES,
-    most_severe,
-    severity_rank,
-)
+from hextrackr_server.findings.most_severe import most_severe, severity_rank
 from hextrackr_server.findings.store import TREND_SEVERITIES
-from hextrackr_server.storage.schema import OPEN_STATES, vulnerabilities_current
+from hextrackr_server.storage.encoding import OPEN_STATES, RANKED_SEVERITIES
+from hextrackr_server.storage.finding_tables import vulnerabilities_current
 
 current = vulnerabilities_current
 other = vulnerabilities_current.alias("other")

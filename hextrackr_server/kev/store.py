@@ -14,14 +14,9 @@ from hextrackr_server.findings.kev_statistics import kev_statistics
 from hextrackr_server.findings.most_severe import most_severe
 from hextrackr_server.kev.catalog import Catalog, KevEntry, KevError
 from hextrackr_server.storage.database import Database, upsert
-from hextrackr_server.storage.schema import (
-    OPEN_STATES,
-    import_jobs,
-    kev_history,
-    kev_status,
-    sync_metadata,
-    vulnerabilities_current,
-)
+from hextrackr_server.storage.encoding import OPEN_STATES
+from hextrackr_server.storage.finding_tables import vulnerabilities_current
+from hextrackr_server.storage.schema import import_jobs, kev_history, kev_status, sync_metadata
 
 current, kev = vulnerabilities_current, kev_status
 

@@ -28,6 +28,8 @@ from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
 
 # Long enough for a writer to wait for the transaction that ends a large import.
 BUSY_TIMEOUT_MS = 600_000
+#: SQLite cuts its write-ahead log to this size after a large transaction.
+MAXIMUM_WAL_BYTES = 16 << 20
 #: Execution option of transactions that write.
 WRITES = "hextrackr_writes"
 
@@ -61,6 +63,9 @@ class Backend(Protocol):
         """Stop slower statements; raise ServiceError TIMEOUT."""
         yield
 
+    def shrink(self) -> None:
+        """Release the disk space that a large transaction needed."""
+
     def close(self) -> None:
         """Close all connections and release the database for other servers."""
 
@@ -87,6 +92,7 @@ class SqliteBackend:
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute(f"PRAGMA journal_size_limit = {MAXIMUM_WAL_BYTES}")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
@@ -118,6 +124,17 @@ class SqliteBackend:
         finally:
             driver.set_progress_handler(None, 0)
 
+    def shrink(self) -> None:
+        """Empty the write-ahead log, unless a reader needs it; the next transaction then does."""
+        with self.engine.connect() as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, sqlite3.Connection)
+            driver.execute("PRAGMA busy_timeout = 0")
+            try:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
     def close(self) -> None:
         """Close all connections and release the lock file."""
         self.engine.dispose()
@@ -137,6 +154,9 @@ class PostgresBackend:
         return self._name
 
     def check_space(self) -> None:  # noqa: D102 - the disk belongs to another server
+        pass
+
+    def shrink(self) -> None:  # noqa: D102 - autovacuum belongs to another server
         pass
 
     def _hold(self) -> Connection:

@@ -7,7 +7,7 @@ differences between SQLite and PostgreSQL.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Table, insert, select, update
@@ -17,7 +17,10 @@ from sqlalchemy.exc import DBAPIError
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.storage import schema
 from hextrackr_server.storage.backends import WRITES, open_backend, read_only_connection
+from hextrackr_server.storage.finding_tables import create_views
+from hextrackr_server.storage.metadata import metadata
 from hextrackr_server.storage.migrations import MIGRATIONS, Migration
+from hextrackr_server.storage.stage import attached_stage, copy_stage
 
 Upsert = sqlite.Insert | postgresql.Insert
 
@@ -96,6 +99,21 @@ class Database:
             with connection.begin():
                 yield connection
 
+    @contextmanager
+    def merging(self, stage: Path) -> Iterator[Connection]:
+        """Begin a transaction like `writing`, in which the tables of a stage file are readable."""
+        with self._engine.connect() as connection, ExitStack() as stack:
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="READ COMMITTED")
+            else:
+                stack.enter_context(attached_stage(connection, stage))
+            connection = connection.execution_options(**{WRITES: True})
+            with connection.begin():
+                if connection.dialect.name == "postgresql":
+                    copy_stage(connection, stage)
+                yield connection
+        self._backend.shrink()
+
     def check(self) -> None:
         """Run a trivial query; raise the driver's error if the database does not answer.
 
@@ -113,7 +131,8 @@ class Database:
         newest = 1 + len(self._migrations)
         found = self._version(connection)
         if found is None:
-            schema.metadata.create_all(connection)
+            metadata.create_all(connection)
+            create_views(connection)
             connection.execute(insert(schema.meta).values(name="schema_version", value=str(newest)))
             return
         if found > newest:

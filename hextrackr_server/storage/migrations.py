@@ -1,6 +1,7 @@
 """Migrations of older databases, one function per schema version.
 
 A migration creates the objects of its version by name, since later versions may change them.
+Tables that a later version replaces are in `former_tables`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, insert, text
 
-from hextrackr_server.storage import schema
+from hextrackr_server.storage import former_tables, schema
+from hextrackr_server.storage.dictionary_migration import use_dictionaries
+from hextrackr_server.storage.metadata import metadata
 
 Migration = Callable[[Connection], None]
 
@@ -19,35 +22,31 @@ def add_history_and_kev(connection: Connection) -> None:
     connection.execute(
         text("ALTER TABLE vulnerabilities_current ADD COLUMN changed_import_id INTEGER")
     )
-    for index in schema.vulnerabilities_current.indexes:
+    for index in former_tables.vulnerabilities_current.indexes:
         index.create(connection, checkfirst=True)
+    former_tables.vulnerability_snapshots.create(connection, checkfirst=True)
     tables = (
-        schema.vulnerability_snapshots,
         schema.vendor_daily_totals,
         schema.kev_status,
         schema.kev_history,
         schema.sync_metadata,
         schema.tickets,
     )
-    schema.metadata.create_all(connection, tables=tables)
+    metadata.create_all(connection, tables=tables)
 
 
 def add_maintenance_and_notifications(connection: Connection) -> None:
     """Add stored maintenance windows and notifications (version 3)."""
     tables = (schema.maintenance_windows, schema.user_notifications)
-    schema.metadata.create_all(connection, tables=tables)
+    metadata.create_all(connection, tables=tables)
 
 
-def add_rejections(connection: Connection) -> None:
-    """Add the rejected values of imports (version 4)."""
-    schema.import_rejections.create(connection, checkfirst=True)
+def add_rejections(_: Connection) -> None:
+    """Add the rejected values of imports (version 4), which version 7 drops."""
 
 
 def add_sources(connection: Connection) -> None:
-    """Add the source and the host key of findings (version 5).
-
-    The tables of the running import are created again; no import runs during a migration.
-    """
+    """Add the source and the host key of findings (version 5)."""
     for column in ("source TEXT", "host_key VARCHAR(255)"):
         connection.execute(text(f"ALTER TABLE vulnerabilities_current ADD COLUMN {column}"))
     found = connection.execute(
@@ -58,9 +57,6 @@ def add_sources(connection: Connection) -> None:
     ).rowcount
     if found:
         connection.execute(insert(schema.meta).values(name=schema.UNSOURCED, value=str(found)))
-    tables = [schema.vulnerability_staging, schema.import_rejections]
-    schema.metadata.drop_all(connection, tables=tables)
-    schema.metadata.create_all(connection, tables=tables)
 
 
 def add_external_imports(connection: Connection) -> None:
@@ -75,4 +71,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     add_rejections,
     add_sources,
     add_external_imports,
+    use_dictionaries,
 )

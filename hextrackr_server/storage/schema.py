@@ -3,10 +3,10 @@
 meta                          the version of this schema
 import_jobs                   one row per import, never deleted
 external_imports              the progress of the imports that producers run
-vulnerability_staging         the findings of the running import
-import_rejections             values of rejected rows, whose findings stay unchanged
-vulnerabilities_current       all findings with their lifecycle: active, resolved, reopened
-vulnerability_snapshots       the findings of the last three scans
+findings                      all findings with their lifecycle: active, resolved, reopened
+finding_*                     the values that findings share, see `finding_tables`
+vulnerabilities_current       the same findings with all values, a view
+vulnerability_snapshots       the findings of the last three scans, a view
 vulnerability_daily_totals    open findings on the day of each scan
 vendor_daily_totals           open findings on the day of each scan, per vendor
 kev_status                    the known exploited vulnerabilities (KEV)
@@ -25,22 +25,17 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Float,
-    ForeignKey,
     Index,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
 )
 
-metadata = MetaData()
+from hextrackr_server.storage.metadata import metadata
 
 #: The name in `meta` that exists while findings of 0.1.0 may be without a source.
 UNSOURCED = "unsourced_findings"
-
-#: The states of an open finding; the other state is `resolved`.
-OPEN_STATES = ("active", "reopened")
 
 meta = Table(
     "meta",
@@ -80,103 +75,6 @@ external_imports = Table(
     Column("finished_at", BigInteger),
     # JSON
     Column("state", Text, nullable=False),
-)
-
-
-def _finding_columns() -> list[Column[Any]]:
-    """Return the columns of a finding, which staging and current findings share."""
-    return [
-        Column("hostname", String(255), nullable=False),
-        Column("ip_address", String(64), nullable=False),
-        Column("cve", String(128), nullable=False),
-        Column("severity", String(16), nullable=False),
-        Column("vpr_score", Float),
-        Column("cvss_score", Float),
-        Column("plugin_id", String(255), nullable=False),
-        Column("plugin_name", String(500), nullable=False),
-        Column("description", Text, nullable=False),
-        Column("solution", Text, nullable=False),
-        Column("vendor", String(32), nullable=False),
-        Column("vulnerability_date", String(10)),
-        Column("first_seen", String(10), nullable=False),
-        Column("last_seen", String(10), nullable=False),
-        Column("state", String(64), nullable=False),
-        Column("operating_system", String(255), nullable=False),
-        Column("unique_key", String(600), nullable=False),
-        Column("dedup_tier", Integer, nullable=False),
-        Column("confidence_score", Integer, nullable=False),
-        Column("lifecycle_state", String(16), nullable=False),
-        # The formats that report the finding, separated by commas; NULL for findings of 0.1.0.
-        Column("source", Text),
-        # The address of the host, otherwise its whole name.
-        Column("host_key", String(255)),
-    ]
-
-
-vulnerability_staging = Table(
-    "vulnerability_staging",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("import_id", Integer, ForeignKey("import_jobs.import_id"), nullable=False),
-    Column("row_number", Integer, nullable=False),
-    Column("weight", Integer, nullable=False),
-    # Why the file reports the finding as closed.
-    Column("closed_as", String(16)),
-    *_finding_columns(),
-    Index("ix_staging_key", "import_id", "unique_key", unique=True),
-)
-
-import_rejections = Table(
-    "import_rejections",
-    metadata,
-    Column("import_id", Integer, ForeignKey("import_jobs.import_id"), primary_key=True),
-    # The name of a column of current findings, or a word that stands for all findings.
-    Column("kind", String(16), primary_key=True),
-    Column("value", String(600), primary_key=True),
-)
-
-vulnerabilities_current = Table(
-    "vulnerabilities_current",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("import_id", Integer, ForeignKey("import_jobs.import_id"), nullable=False),
-    Column("scan_date", String(10), nullable=False),
-    *_finding_columns(),
-    Column("resolved_date", String(10)),
-    Column("resolution_reason", String(64)),
-    # The last import that created, reopened or resolved the finding.
-    Column("changed_import_id", Integer),
-    Index("ix_current_key", "unique_key", unique=True),
-    Index("ix_current_vendor", "vendor", "lifecycle_state"),
-    Index("ix_current_cve", "cve"),
-    Index("ix_current_hostname", "hostname"),
-)
-
-FINDING_COLUMNS = tuple(column.name for column in _finding_columns())
-
-#: Snapshots omit the long texts, which current findings contain.
-SNAPSHOT_COLUMNS = tuple(
-    name
-    for name in FINDING_COLUMNS
-    if name
-    not in {
-        "description",
-        "solution",
-        "operating_system",
-        "lifecycle_state",
-        "source",
-        "host_key",
-    }
-)
-
-vulnerability_snapshots = Table(
-    "vulnerability_snapshots",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("import_id", Integer, ForeignKey("import_jobs.import_id"), nullable=False),
-    Column("scan_date", String(10), nullable=False),
-    *(column for column in _finding_columns() if column.name in SNAPSHOT_COLUMNS),
-    Index("ix_snapshots_key", "scan_date", "unique_key", unique=True),
 )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import select
 
 from hextrackr_server.clock import LoopClock
-from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions
+from hextrackr_server.imports.pipeline import STAGE_SUFFIX, Importer, Progress, ReadOptions
 from hextrackr_server.imports.progress_record import FINAL
 from hextrackr_server.imports.progress_tracker import ProgressTracker
 from hextrackr_server.imports.service import ImportOptions, ImportService
@@ -25,7 +25,7 @@ from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.imports.uploads import Upload, UploadStore
 from hextrackr_server.security.principal import Principal, TokenAuthority
 from hextrackr_server.storage.database import Database
-from hextrackr_server.storage.schema import vulnerabilities_current, vulnerability_staging
+from hextrackr_server.storage.finding_tables import vulnerabilities_current
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 ALICE = Principal("7", "alice", "user")
@@ -182,8 +182,8 @@ class Workbench:
         return found
 
     def staged(self) -> int:
-        with self.database.reading() as connection:
-            return len(connection.execute(select(vulnerability_staging.c.id)).all())
+        """Return the number of stage files, which imports delete at their end."""
+        return len(list(self.directory.glob("**/*" + STAGE_SUFFIX)))
 
 
 class Response:

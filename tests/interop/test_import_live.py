@@ -130,8 +130,12 @@ def test_failed_imports_store_a_reason_and_no_findings(import_run: ImportRun) ->
     assert import_run.query(query) == [(0,)]
 
 
-def test_staging_table_is_empty_after_the_imports(import_run: ImportRun) -> None:
-    assert import_run.query("SELECT count(*) FROM vulnerability_staging") == [(0,)]
+def test_every_finding_has_the_values_of_its_dictionaries(import_run: ImportRun) -> None:
+    query = (
+        "SELECT count(*) FROM vulnerabilities_current "
+        "WHERE unique_key IS NULL OR hostname IS NULL OR description IS NULL"
+    )
+    assert import_run.query(query) == [(0,)]
 
 
 def test_server_logs_the_invalid_packet_and_exits_with_0(import_run: ImportRun) -> None:

@@ -91,14 +91,19 @@ def weight(finding: Finding) -> int:
 
 
 def unique_key(cve: str, plugin_id: str, plugin_name: str, host_key: str, ids: str) -> str:
-    """Return the key that identifies a finding in all imports.
+    """Return the key that identifies a finding in all imports."""
+    return f"{identity_key(cve, plugin_id, plugin_name, ids)}|host:{host_key}"
 
-    The CVE identifies it on its host, otherwise the plugin's id among those of one tool (`ids`),
-    otherwise the plugin's name. Descriptions and vendors differ from export to export.
+
+def identity_key(cve: str, plugin_id: str, plugin_name: str, ids: str) -> str:
+    """Return the part of the key that identifies a finding on its host.
+
+    The CVE identifies it, otherwise the plugin's id among those of one tool (`ids`), otherwise the
+    plugin's name. Descriptions and vendors differ from export to export.
     """
     if cve:
-        return f"cve:{cve}|host:{host_key}"
+        return f"cve:{cve}"
     if plugin_id:
-        return f"plugin:{ids}:{plugin_id}|host:{host_key}"
+        return f"plugin:{ids}:{plugin_id}"
     digest = blake2b(plugin_name.lower().encode("utf-8", "replace"), digest_size=16).hexdigest()
-    return f"name:{digest}|host:{host_key}"
+    return f"name:{digest}"

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, literal, select, update
+from sqlalchemy import func, insert, literal, select, update
 
 from hextrackr_server.findings.store import VulnerabilityStore
-from hextrackr_server.storage.schema import UNSOURCED, meta, vulnerabilities_current
+from hextrackr_server.storage import finding_tables as tables
+from hextrackr_server.storage.schema import UNSOURCED, meta
 from tests.hextrackr_server.support import Workbench
 
 NESSUS = ("Plugin ID", "CVE", "Risk", "Host", "Protocol", "Port", "Name")
@@ -152,8 +153,10 @@ def test_finding_without_a_source_is_adopted_and_counted(workbench: Workbench) -
     scan(workbench, [*host_rows("192.0.2.1", 1, 2), nessus_row("h.example.test", "3")])
     with workbench.database.writing() as connection:
         connection.execute(insert(meta).values(name=UNSOURCED, value="4"))
-        key = literal("plugin:") + vulnerabilities_current.c.plugin_id + "|host:h|vendor:Other"
-        connection.execute(update(vulnerabilities_current).values(source=None, unique_key=key))
+        connection.execute(update(tables.findings).values(source=None))
+        key = func.replace(tables.finding_identities.c.identity, ":nessus:", ":")
+        key = key + literal("|host:h|vendor:Other")
+        connection.execute(update(tables.finding_identities).values(identity=key))
     first = scan(workbench, [*host_rows("192.0.2.1", 1), nessus_row("h.example.test", "3")])
     assert (first["adopted"], first["inserted"], first["withoutSource"]) == (3, 0, 1)
     last = scan(workbench, host_rows("192.0.2.1", 1, 2))

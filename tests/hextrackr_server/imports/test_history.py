@@ -8,11 +8,8 @@ import pytest
 from sqlalchemy import Table, select
 
 from hextrackr_server.imports import summary as summary_module
-from hextrackr_server.storage.schema import (
-    vendor_daily_totals,
-    vulnerability_daily_totals,
-    vulnerability_snapshots,
-)
+from hextrackr_server.storage.finding_tables import vulnerability_snapshots
+from hextrackr_server.storage.schema import vendor_daily_totals, vulnerability_daily_totals
 from tests.hextrackr_server.support import Workbench
 
 HEADER = ("hostname", "ip_address", "cve", "vendor", "severity", "vpr")

@@ -93,8 +93,9 @@ def test_objects_named_as_in_another_format_are_read_by_that_format(workbench: W
 
 
 def test_objects_named_as_in_a_mapping_are_read_by_it(workbench: Workbench) -> None:
-    mapping = parse_profile('[columns]\nhost = ["Machine"]\nplugin_id = ["Check"]\n', "ours")
+    text = 'id = "ours"\n[columns]\nhost = ["Machine"]\nplugin_id = ["Check"]\n'
+    mapping = parse_profile(text, "mapping")
     content = b"".join(rows_as_csv([{"machine": "h-1", "Check": 7, "owner": "me"}], mapping))
     assert content == b"machine,Check\r\nh-1,7\r\n"
-    workbench.run(content, mapping=mapping)
+    workbench.run(content, mapping=text)
     assert [each["unique_key"] for each in workbench.findings()] == ["plugin:ours:7|host:h-1"]

@@ -6,11 +6,11 @@ import pytest
 from sqlalchemy import select
 
 from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError
-from hextrackr_server.imports import pipeline
-from hextrackr_server.imports.pipeline import MAXIMUM_DETAILS, STAGE_CHUNK
+from hextrackr_server.imports import merge, pipeline
 from hextrackr_server.imports.progress_record import ImportStatus, percentage
-from hextrackr_server.imports.store import ImportStore
-from hextrackr_server.storage.schema import import_rejections, vulnerability_daily_totals
+from hextrackr_server.imports.reading import MAXIMUM_DETAILS
+from hextrackr_server.imports.staging import CHUNK_ROWS, Stage
+from hextrackr_server.storage.schema import vulnerability_daily_totals
 from tests.hextrackr_server.support import HEADER, Workbench, csv_text, finding_row
 
 VENDOR_HEADER = ("hostname", "cve", "vendor", "severity")
@@ -229,25 +229,23 @@ def test_withheld_findings_are_resolved_by_the_next_import_without_the_row(
     assert summary_of(result)["resolved"] == len(OF_VENDOR)
 
 
-def test_rejected_rows_are_stored_in_chunks_and_deleted_at_the_end(
+def test_values_of_rejected_rows_are_staged_in_chunks(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    reject = ImportStore.reject
+    flush = Stage.flush
 
-    def noting(store: ImportStore, import_id: int, mentions: set[tuple[str, str]]) -> None:
-        sizes.append(len(mentions))
-        reject(store, import_id, mentions)
+    def noting(stage: Stage) -> None:
+        sizes.append(len(stage._mentions))
+        flush(stage)
 
-    monkeypatch.setattr(ImportStore, "reject", noting)
+    monkeypatch.setattr(Stage, "flush", noting)
     workbench.import_rows([finding_row(host=f"h-{n}") for n in range(3000)])
     bad = [[f"h-{n}", "", "", "", ""] for n in range(2999)]
     rows = [*bad, *bad, finding_row(host="h-3000")]
     result = workbench.import_rows(rows, scope="vendor", confirm=True)
     assert summary_of(result) | {"resolved": 1, "withheld": 2999} == summary_of(result)
-    assert max(sizes) == STAGE_CHUNK
-    with workbench.database.reading() as connection:
-        assert connection.execute(select(import_rejections)).all() == []
+    assert max(sizes) == CHUNK_ROWS
 
 
 def test_all_invalid_rows_are_counted_and_the_first_hundred_kept(workbench: Workbench) -> None:
@@ -335,7 +333,10 @@ def test_interrupted_import_changes_nothing(workbench: Workbench, phase: ImportS
     assert workbench.staged() == 0
 
 
-def test_progress_passes_all_phases_and_never_decreases(workbench: Workbench) -> None:
+def test_progress_passes_all_phases_and_never_decreases(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merge, "MERGE_BATCH", 1000)
     workbench.import_rows([finding_row(host=f"h-{number}") for number in range(2500)])
     progress = workbench.progress
     phases = list(dict.fromkeys(each.status for each in progress))
@@ -368,7 +369,7 @@ def test_daily_totals_match_the_open_findings_after_the_import(workbench: Workbe
     assert (totals["total_vulnerabilities"], totals["resolved_count"]) == (2, 1)
 
 
-def test_recover_fails_unfinished_jobs_and_deletes_staged_findings(workbench: Workbench) -> None:
+def test_recover_fails_unfinished_jobs(workbench: Workbench) -> None:
     running = workbench.job(session_id="x")
     workbench.store.update_job(running.import_id, status="running")
     workbench.import_rows([finding_row()])
@@ -376,7 +377,6 @@ def test_recover_fails_unfinished_jobs_and_deletes_staged_findings(workbench: Wo
     job = workbench.store.job(running.import_id)
     assert job is not None
     assert (job.status, job.error_code, job.finished_at) == ("failed", "INTERRUPTED", 5)
-    assert workbench.staged() == 0
     assert workbench.store.recover(6) == []
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hextrackr_server.errors import ErrorCode, ServiceError
-from hextrackr_server.imports import pipeline
+from hextrackr_server.imports import reading
 from hextrackr_server.imports import service as import_service
 from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions, Report, Stopping
 from hextrackr_server.imports.progress_record import ImportStatus
@@ -232,14 +232,14 @@ async def test_stop_interrupts_imports_and_notifies_followers(
     workbench.import_rows([finding_row(cve="CVE-2024-9999")])
     before = workbench.findings()
     harness = ImportHarness(workbench)
-    reader = pipeline.ExportReader
+    reader = reading.ExportReader
 
-    def paused(path: Path, **options: Any) -> pipeline.ExportReader:
+    def paused(path: Path, **options: Any) -> reading.ExportReader:
         # Otherwise the first import could end before the last one is queued.
         assert harness.imports._stop.wait(10)
         return reader(path, **options)
 
-    monkeypatch.setattr(pipeline, "ExportReader", paused)
+    monkeypatch.setattr(reading, "ExportReader", paused)
     await harness.imports.start()
     rows = [finding_row(host=f"h-{number}") for number in range(3000)]
     answers = [await harness.submit(csv_text(rows)[:99_000]) for _ in range(3)]

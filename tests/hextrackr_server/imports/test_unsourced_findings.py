@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from hextrackr_server.storage.schema import UNSOURCED, meta
+from tests.hextrackr_server.storage.former_databases import load_version_4
 from tests.hextrackr_server.support import Workbench
 
-# Written by the importer of version 0.1.0 (schema 4), as SQL.
-DUMP = Path(__file__).parent / "version_0_1_0.sql"
 HEADER = ("asset.name", "asset.display_ipv4_address", "definition.id", "definition.name",
           "definition.cve", "definition.family", "severity", "state")  # fmt: skip
 FLAW = ["900001", "Example flaw", "CVE-2030-1001", "General", "High", "ACTIVE"]
@@ -25,9 +23,7 @@ NAMED = ["", "Example named check", "", "General", "Low", "ACTIVE"]
 
 @pytest.fixture
 def old(tmp_path: Path) -> Iterator[Workbench]:
-    connection = sqlite3.connect(tmp_path / "test.db")
-    connection.executescript(DUMP.read_text())
-    connection.close()
+    load_version_4(tmp_path / "test.db")
     bench = Workbench(tmp_path)
     yield bench
     bench.database.close()

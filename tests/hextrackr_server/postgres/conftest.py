@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from hextrackr_server.storage.database import Database
-from hextrackr_server.storage.schema import metadata
+from hextrackr_server.storage.metadata import metadata
 from tests.hextrackr_server.postgres.server import running_postgres
 from tests.hextrackr_server.support import Workbench
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, create_engine, insert, select, text
 
 from hextrackr_server.errors import (
     DATABASE_UNAVAILABLE,
@@ -15,13 +18,18 @@ from hextrackr_server.errors import (
     ServiceError,
     SettingsError,
 )
+from hextrackr_server.storage import finding_tables, schema
 from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.former_tables import former
+from hextrackr_server.storage.metadata import metadata
 from hextrackr_server.storage.migrations import MIGRATIONS
 from hextrackr_server.storage.schema import meta
 from hextrackr_server.telemetry.failures import DATABASE_GONE
 from tests.contract.imports import run_import
 from tests.contract.support import HubHarness
 from tests.hextrackr_server.kev_support import feed, item
+from tests.hextrackr_server.storage.former_databases import load_version_6
+from tests.hextrackr_server.support import Workbench
 
 VALUE = select(meta.c.value).where(meta.c.name == "a")
 
@@ -37,26 +45,52 @@ def test_new_database_has_the_newest_schema(empty_postgres: str) -> None:
     database.close()
 
 
-def test_database_of_the_first_version_is_migrated(empty_postgres: str) -> None:
-    database = Database(empty_postgres)
-    with database.writing() as connection:
-        connection.execute(update(meta).values(value="1"))
-        for table in ("vulnerability_snapshots", "vendor_daily_totals", "kev_status",
-                      "kev_history", "sync_metadata", "tickets", "maintenance_windows",
-                      "user_notifications"):  # fmt: skip
-            connection.execute(text(f"DROP TABLE {table}"))
-        for column in ("changed_import_id", "source", "host_key"):
-            connection.execute(text(f"ALTER TABLE vulnerabilities_current DROP COLUMN {column}"))
-    database.close()
+def write_version_6(url: str, file: Path) -> list[tuple[Any, ...]]:
+    """Copy the database of schema 6 in a SQLite file to PostgreSQL; return its findings."""
+    load_version_6(file)
+    tables = (schema.import_jobs, schema.meta, *former.sorted_tables)
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with closing(sqlite3.connect(file)) as source, engine.begin() as connection:
+        later = set(finding_tables.FINDING_TABLES)
+        kept = [each for each in metadata.sorted_tables if each not in later]
+        metadata.create_all(connection, tables=kept)
+        former.create_all(connection)
+        for table in tables:
+            names = [column.name for column in table.c]
+            rows = source.execute(f"SELECT {', '.join(names)} FROM {table.name}").fetchall()
+            connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
+        connection.execute(text("SELECT setval('import_jobs_import_id_seq', 4)"))
+    engine.dispose()
+    return rows_of_findings(source=file)
+
+
+def rows_of_findings(source: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(source)) as connection:
+        return connection.execute(f"{FINDINGS} ORDER BY id").fetchall()
+
+
+FINDINGS = "SELECT {} FROM vulnerabilities_current".format(
+    ", ".join(column.name for column in finding_tables.vulnerabilities_current.c)
+)
+
+
+def test_findings_of_an_earlier_version_are_migrated(empty_postgres: str, tmp_path: Path) -> None:
+    former_rows = write_version_6(empty_postgres, tmp_path / "former.db")
     database = Database(empty_postgres)
     assert version_of(database) == str(1 + len(MIGRATIONS))
     with database.reading() as connection:
-        connection.execute(
-            text("SELECT changed_import_id, source, host_key FROM vulnerabilities_current")
-        )
-        connection.execute(text("SELECT * FROM kev_history"))
-        connection.execute(text("SELECT * FROM maintenance_windows, user_notifications"))
+        found = [tuple(row) for row in connection.execute(text(f"{FINDINGS} ORDER BY id"))]
+        assert found == former_rows
+        snapshots = connection.scalar(text("SELECT count(*) FROM vulnerability_snapshots"))
+        assert snapshots == 10
     database.close()
+    bench = Workbench(tmp_path, empty_postgres)
+    header = ("asset.name", "asset.display_ipv4_address", "definition.cve", "severity")
+    rows = [["web-1", "192.0.2.10", "CVE-2030-1001", "Low"], ["new", "", "CVE-2030-1009", "Low"]]
+    summary = bench.import_rows(rows, header, session_id="later")["summary"]
+    assert (summary["inserted"], summary["updated"]) == (1, 1)
+    assert max(each["id"] for each in bench.findings()) == len(former_rows) + 1
+    bench.database.close()
 
 
 def test_failed_migration_leaves_the_database_unchanged(empty_postgres: str) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, inspect, select, text, update
@@ -13,8 +17,18 @@ from sqlalchemy.exc import IntegrityError
 
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.finding_tables import (
+    undoable_imports,
+    vulnerabilities_current,
+    vulnerability_snapshots,
+)
 from hextrackr_server.storage.migrations import MIGRATIONS
-from hextrackr_server.storage.schema import meta, vulnerability_staging
+from hextrackr_server.storage.schema import meta
+from tests.hextrackr_server.storage.former_databases import (
+    load_version_1,
+    load_version_4,
+    load_version_6,
+)
 
 
 def version_of(database: Database) -> str:
@@ -39,34 +53,57 @@ def test_new_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     database.close()
 
 
-def test_file_of_the_first_version_is_migrated_to_the_current_schema(tmp_path: Path) -> None:
+def shape(database: Database) -> dict[str, set[str]]:
+    """Return the columns and indexes of all tables and views."""
+    with database.reading() as connection:
+        inspector = inspect(connection)
+        return {
+            name: {column["name"] for column in inspector.get_columns(name)}
+            | {str(index["name"]) for index in inspector.get_indexes(name)}
+            for name in inspector.get_table_names() + inspector.get_view_names()
+        }
+
+
+@pytest.mark.parametrize("load", [load_version_1, load_version_4, load_version_6])
+def test_file_of_an_earlier_version_is_migrated_to_the_current_schema(
+    tmp_path: Path, load: Callable[[Path], None]
+) -> None:
     new = Database(tmp_path / "new.db")
+    load(tmp_path / "old.db")
     old = Database(tmp_path / "old.db")
-    with old.writing() as connection:
-        connection.execute(update(meta).values(value="1"))
-        for table in ("vulnerability_snapshots", "vendor_daily_totals", "kev_status",
-                      "kev_history", "sync_metadata", "tickets", "maintenance_windows",
-                      "user_notifications", "import_rejections"):  # fmt: skip
-            connection.execute(text(f"DROP TABLE {table}"))
-        for index in ("ix_current_cve", "ix_current_hostname"):
-            connection.execute(text(f"DROP INDEX {index}"))
-        for column in ("changed_import_id", "source", "host_key"):
-            connection.execute(text(f"ALTER TABLE vulnerabilities_current DROP COLUMN {column}"))
-    old.close()
-    old = Database(tmp_path / "old.db")
-
-    def shape(database: Database) -> dict[str, set[str]]:
-        with database.reading() as connection:
-            inspector = inspect(connection)
-            return {
-                name: {column["name"] for column in inspector.get_columns(name)}
-                | {str(index["name"]) for index in inspector.get_indexes(name)}
-                for name in inspector.get_table_names()
-            }
-
     assert shape(old) == shape(new)
+    assert version_of(old) == version_of(new)
     new.close()
     old.close()
+
+
+def test_migrated_findings_and_snapshots_have_their_former_values(tmp_path: Path) -> None:
+    load_version_6(tmp_path / "old.db")
+
+    def rows_of(connection: sqlite3.Connection, table: str, names: str, order: str) -> list[Any]:
+        return connection.execute(f"SELECT {names} FROM {table} ORDER BY {order}").fetchall()
+
+    found = ", ".join(column.name for column in vulnerabilities_current.c)
+    stored = ", ".join(column.name for column in vulnerability_snapshots.c)
+    results = []
+    for _ in range(2):
+        with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+            results.append(
+                (
+                    rows_of(connection, "vulnerabilities_current", found, "id"),
+                    rows_of(connection, "vulnerability_snapshots", stored, "scan_date, unique_key"),
+                )
+            )
+        Database(tmp_path / "old.db").close()
+    (former, former_snapshots), (findings, snapshots) = results
+    assert len(former) == 5
+    assert findings == former
+    # The dictionaries describe a finding as its last import does.
+    names = stored.split(", ")
+    kept = [names.index(name) for name in ("scan_date", "import_id", "severity", "unique_key")]
+    assert [[row[n] for n in kept] for row in snapshots] == [
+        [row[n] for n in kept] for row in former_snapshots
+    ]
 
 
 def test_older_file_is_migrated_step_by_step_once(tmp_path: Path) -> None:
@@ -144,12 +181,8 @@ def test_transaction_is_rolled_back_when_its_block_raises(tmp_path: Path) -> Non
 
 def test_foreign_keys_are_enforced_on_insert(tmp_path: Path) -> None:
     database = Database(tmp_path / "x.db")
-    columns = {c.name: "" for c in vulnerability_staging.c if not c.nullable and c.name != "id"}
-    numbers = dict.fromkeys(
-        ("import_id", "row_number", "weight", "dedup_tier", "confidence_score"), 1
-    )
     with pytest.raises(IntegrityError), database.writing() as connection:
-        connection.execute(insert(vulnerability_staging).values(**(columns | numbers)))
+        connection.execute(insert(undoable_imports).values(source="nessus", import_id=1))
     database.close()
 
 

@@ -1,0 +1,327 @@
+"""Merges a staged import into the findings, set by set.
+
+All functions run in the transaction of `Database.merging`, on SQLite and on PostgreSQL. A merge
+first stores the new entries of the dictionaries and gives every staged entry its ID. It then takes
+the staged findings in batches, in the order of their keys: the findings that exist are copied to
+the journal and updated, the others are inserted. Absent findings are left to `absence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, delete, select, text
+
+from hextrackr_server.storage.database import upsert
+from hextrackr_server.storage.encoding import ACTIVE, REOPENED, RESOLVED, day_number
+from hextrackr_server.storage.finding_tables import STATE_COLUMNS, finding_journal, undoable_imports
+from hextrackr_server.storage.schema import UNSOURCED, meta
+from hextrackr_server.storage.stage_file import IDENTITY_BITS, IDENTITY_MASK
+
+#: Staged findings that are merged by one statement; an import can be interrupted between two.
+MERGE_BATCH = 20_000
+
+#: The reason that is stored for a finding that its file reports as closed.
+REASONS: Final = {
+    "fixed": "reported_fixed",
+    "accepted": "accepted",
+    "false_positive": "false_positive",
+    "inactive": "inactive",
+}
+_IDENTITY: Final = f"(s.key & {IDENTITY_MASK})"
+_HOST: Final = f"(s.key >> {IDENTITY_BITS})"
+_STATE: Final = ", ".join(STATE_COLUMNS)
+
+
+class MergeCounts(NamedTuple):
+    """The numbers of findings that a merge inserted, updated, reopened and resolved.
+
+    `replaced` counts the updated findings that refer to other assets or definitions than before.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    reopened: int = 0
+    resolved: int = 0
+    replaced: int = 0
+
+    def plus(self, other: MergeCounts) -> MergeCounts:
+        """Return the sum of both."""
+        return MergeCounts(*(one + more for one, more in zip(self, other, strict=True)))
+
+
+# -- dictionaries
+
+
+class _Dictionary(NamedTuple):
+    """A dictionary, its staged entries, and the columns of an entry, the identifying one first."""
+
+    table: str
+    staged: str
+    columns: tuple[str, ...]
+    marks_new: bool = False
+
+
+_DICTIONARIES: Final = (
+    _Dictionary("finding_hosts", "staged_hosts", ("host_key",), marks_new=True),
+    _Dictionary("finding_identities", "staged_identities", ("identity", "cve"), marks_new=True),
+    _Dictionary("finding_groups", "staged_groups", ("name",)),
+    _Dictionary(
+        "finding_assets",
+        "staged_assets",
+        ("digest", "hostname", "ip_address", "operating_system"),
+    ),
+    _Dictionary(
+        "finding_definitions",
+        "staged_definitions",
+        ("digest", "plugin_id", "plugin_name", "vendor", "vulnerability_date", "description",
+         "solution"),
+    ),
+)  # fmt: skip
+
+
+def store_dictionaries(connection: Connection) -> None:
+    """Store the new entries of all dictionaries, and set the ID of each staged entry."""
+    for each in _DICTIONARIES:
+        key, names = each.columns[0], ", ".join(each.columns)
+        identify = (
+            f"UPDATE {each.staged} SET id = (SELECT d.id FROM {each.table} d "
+            f"WHERE d.{key} = {each.staged}.{key})"
+        )
+        connection.execute(text(identify))
+        if each.marks_new:
+            marked = f"UPDATE {each.staged} SET is_new = CASE WHEN id IS NULL THEN 1 ELSE 0 END"
+            connection.execute(text(marked))
+        # A file may have several entries with one digest.
+        inserted = connection.execute(
+            text(
+                f"INSERT INTO {each.table} ({names}) SELECT {names} FROM {each.staged} "
+                f"WHERE id IS NULL ORDER BY number ON CONFLICT ({key}) DO NOTHING"
+            )
+        )
+        if inserted.rowcount:
+            connection.execute(text(identify + " WHERE id IS NULL"))
+
+
+def drop_unused_entries(connection: Connection) -> None:
+    """Delete the assets and definitions to which neither a finding nor the journal refers."""
+    for table, column in (("finding_assets", "asset_id"), ("finding_definitions", "definition_id")):
+        connection.execute(
+            text(
+                f"DELETE FROM {table} WHERE id NOT IN (SELECT {column} FROM findings "
+                f"UNION ALL SELECT {column} FROM finding_journal)"
+            )
+        )
+
+
+# -- findings of version 0.1.0
+
+_ADOPT: Final = f"""
+    UPDATE findings SET host_id = pairs.host_id, identity_id = pairs.identity_id
+    FROM (
+        SELECT f.id AS finding_id, sh.id AS host_id, si.id AS identity_id,
+            count(*) OVER (PARTITION BY s.number) AS candidates,
+            count(*) OVER (PARTITION BY f.id) AS claims
+        FROM findings f
+        JOIN finding_assets fa ON fa.id = f.asset_id
+        JOIN finding_identities fi ON fi.id = f.identity_id
+        JOIN finding_definitions fd ON fd.id = f.definition_id
+        JOIN staged_assets sa ON sa.hostname = fa.hostname
+            AND (sa.ip_address = fa.ip_address OR fa.ip_address = '' OR sa.ip_address = '')
+        JOIN staged s ON s.asset = sa.number
+        JOIN staged_hosts sh ON sh.number = {_HOST}
+        JOIN staged_identities si ON si.number = {_IDENTITY} AND si.cve = fi.cve
+        JOIN staged_definitions sd ON sd.number = s.definition
+        LEFT JOIN findings known ON known.host_id = sh.id AND known.identity_id = si.id
+        LEFT JOIN staged_hosts own_host ON own_host.id = f.host_id
+        LEFT JOIN staged_identities own_identity ON own_identity.id = f.identity_id
+        LEFT JOIN staged reported
+            ON reported.key = (own_host.number << {IDENTITY_BITS}) + own_identity.number
+        WHERE f.source IS NULL AND known.id IS NULL AND reported.number IS NULL
+            AND (si.cve <> '' OR (:with_plugins = 1 AND sd.plugin_id = fd.plugin_id
+                AND (sd.plugin_id <> '' OR sd.plugin_name = fd.plugin_name)))
+    ) AS pairs
+    WHERE findings.id = pairs.finding_id AND pairs.candidates = 1 AND pairs.claims = 1"""
+
+
+def adopt_unsourced(connection: Connection, *, with_plugins: bool) -> int:
+    """Give findings of 0.1.0 the keys of the staged findings that report them; return their number.
+
+    Keys of 0.1.0 contain the first label of a host name, and the vendor or the asset of a plugin. A
+    finding is adopted if exactly one staged finding has its host and its vulnerability, and if that
+    staged finding has no other candidate. The versions up to 0.1.0 read Tenable exports only: the
+    plugin IDs of other tools are compared only with `with_plugins`.
+    """
+    if connection.scalar(select(meta.c.value).where(meta.c.name == UNSOURCED)) is None:
+        return 0
+    adopted = connection.execute(text(_ADOPT), {"with_plugins": int(with_plugins)}).rowcount
+    if adopted:
+        for staged in ("staged_hosts", "staged_identities"):
+            connection.execute(text(f"UPDATE {staged} SET is_new = 0"))
+    return adopted
+
+
+def count_unsourced(connection: Connection) -> int:
+    """Return the number of open findings of 0.1.0 that no import has reported since."""
+    if connection.scalar(select(meta.c.value).where(meta.c.name == UNSOURCED)) is None:
+        return 0
+    query = (
+        f"SELECT count(*), count(CASE WHEN lifecycle < {RESOLVED} THEN 1 END) "
+        "FROM findings WHERE source IS NULL"
+    )
+    left, are_open = connection.execute(text(query)).one()
+    if not left:
+        connection.execute(delete(meta).where(meta.c.name == UNSOURCED))
+    return int(are_open)
+
+
+# -- batches
+
+_KNOWN: Final = f"""
+    INSERT INTO staged_known (number, finding_id)
+    SELECT s.number, f.id FROM staged s
+    CROSS JOIN staged_hosts h CROSS JOIN staged_identities i CROSS JOIN findings f
+    WHERE s.key BETWEEN :first AND :last
+        AND h.number = {_HOST} AND h.is_new = 0
+        AND i.number = {_IDENTITY} AND i.is_new = 0
+        AND f.host_id = h.id AND f.identity_id = i.id"""
+_OF_KNOWN: Final = """
+    FROM staged_known k
+    JOIN staged s ON s.number = k.number
+    JOIN staged_assets a ON a.number = s.asset
+    JOIN staged_definitions d ON d.number = s.definition
+    JOIN staged_groups g ON g.number = s.group_number"""
+_COUNT_KNOWN: Final = f"""
+    SELECT
+        count(CASE WHEN f.lifecycle = {RESOLVED} AND s.closed_as IS NULL THEN 1 END),
+        count(CASE WHEN f.lifecycle <> {RESOLVED} AND s.closed_as IS NOT NULL THEN 1 END),
+        count(CASE WHEN f.asset_id <> a.id OR f.definition_id <> d.id THEN 1 END)
+    {_OF_KNOWN}
+    JOIN findings f ON f.id = k.finding_id"""
+# PostgreSQL cannot infer the types of these values.
+_IMPORT_ID, _SCAN_DATE = "CAST(:import_id AS INTEGER)", "CAST(:scan_date AS INTEGER)"
+_SOURCE = "CAST(:source AS TEXT)"
+_LISTED, _ITEM = "(',' || findings.source || ',')", f"(',' || {_SOURCE} || ',')"
+_JOURNAL: Final = f"""
+    INSERT INTO finding_journal (import_id, finding_id, former_import_id, {_STATE})
+    SELECT {_IMPORT_ID}, f.id, f.import_id, {", ".join(f"f.{name}" for name in STATE_COLUMNS)}
+    FROM findings f WHERE f.id IN (SELECT finding_id FROM staged_known)"""
+_REASON: Final = (
+    "CASE s.closed_as "
+    + " ".join(f"WHEN '{name}' THEN '{reason}'" for name, reason in REASONS.items())
+    + " END"
+)
+# A finding that is reported again: an export without a score keeps the score of an earlier one.
+_UPDATE: Final = f"""
+    UPDATE findings SET
+        asset_id = new.asset_id, definition_id = new.definition_id, group_id = new.group_id,
+        severity = new.severity, state = new.state, import_id = {_IMPORT_ID},
+        scan_date = {_SCAN_DATE},
+        vpr_score = coalesce(new.vpr_score, findings.vpr_score),
+        cvss_score = coalesce(new.cvss_score, findings.cvss_score),
+        first_seen = CASE WHEN new.first_seen < findings.first_seen
+            THEN new.first_seen ELSE findings.first_seen END,
+        last_seen = CASE WHEN new.last_seen > findings.last_seen
+            THEN new.last_seen ELSE findings.last_seen END,
+        lifecycle = CASE WHEN new.reason IS NOT NULL THEN {RESOLVED}
+            WHEN findings.lifecycle = {RESOLVED} THEN {REOPENED} ELSE findings.lifecycle END,
+        changed_import_id = CASE
+            WHEN (new.reason IS NULL) = (findings.lifecycle = {RESOLVED}) THEN {_IMPORT_ID}
+            ELSE findings.changed_import_id END,
+        resolved_date = CASE WHEN new.reason IS NOT NULL
+            THEN coalesce(findings.resolved_date, {_SCAN_DATE}) END,
+        resolution_reason = new.reason,
+        source = CASE
+            WHEN findings.source IS NULL OR findings.lifecycle = {RESOLVED} THEN {_SOURCE}
+            WHEN findings.source = {_SOURCE} OR {_LISTED} <> replace({_LISTED}, {_ITEM}, '')
+                THEN findings.source
+            ELSE findings.source || ',' || {_SOURCE} END
+    FROM (
+        SELECT k.finding_id, a.id AS asset_id, d.id AS definition_id, g.id AS group_id, s.severity,
+            s.state, s.vpr_score, s.cvss_score, s.first_seen, s.last_seen,
+            {_REASON} AS reason
+        {_OF_KNOWN}
+    ) AS new
+    WHERE findings.id = new.finding_id"""
+# A finding that is new and already fixed changes nothing.
+_INSERT: Final = f"""
+    INSERT INTO findings (import_id, created_import_id, {_STATE})
+    SELECT {_IMPORT_ID}, {_IMPORT_ID}, h.id, i.id, a.id, d.id, g.id, s.severity,
+        CASE WHEN s.closed_as IS NULL THEN {ACTIVE} ELSE {RESOLVED} END,
+        s.vpr_score, s.cvss_score, s.first_seen, s.last_seen, {_SCAN_DATE}, s.state, {_SOURCE},
+        CASE WHEN s.closed_as IS NULL THEN {_IMPORT_ID} END,
+        CASE WHEN s.closed_as IS NOT NULL THEN {_SCAN_DATE} END,
+        {_REASON}
+    FROM staged s
+    CROSS JOIN staged_hosts h CROSS JOIN staged_identities i CROSS JOIN staged_assets a
+    CROSS JOIN staged_definitions d CROSS JOIN staged_groups g
+    WHERE s.key BETWEEN :first AND :last
+        AND h.number = {_HOST} AND i.number = {_IDENTITY} AND a.number = s.asset
+        AND d.number = s.definition AND g.number = s.group_number
+        {{unknown}}
+    ORDER BY s.key"""
+_UNKNOWN: Final = "AND s.number NOT IN (SELECT number FROM staged_known)"
+
+
+class Merge:
+    """The merge of one staged import, after its dictionaries are stored."""
+
+    def __init__(self, connection: Connection, import_id: int, scan_date: str, source: str) -> None:
+        self._connection = connection
+        self._values: dict[str, Any] = {"import_id": import_id, "scan_date": day_number(scan_date)}
+        self._source = {"source": source}
+
+    def begin_journal(self) -> None:
+        """Drop the journal of the former import of this source: only the last can be undone."""
+        connection, source = self._connection, self._source["source"]
+        former = select(undoable_imports.c.import_id).where(undoable_imports.c.source == source)
+        if (replaced := connection.scalar(former)) is not None:
+            connection.execute(
+                delete(finding_journal).where(finding_journal.c.import_id == replaced)
+            )
+        new = upsert(connection, undoable_imports).values(
+            source=source, import_id=self._values["import_id"]
+        )
+        connection.execute(
+            new.on_conflict_do_update(
+                index_elements=["source"], set_={"import_id": new.excluded.import_id}
+            )
+        )
+
+    def batches(self) -> Iterator[tuple[int, int]]:
+        """Yield the first and the last key of each batch."""
+        first: int | None = self._connection.scalar(text("SELECT min(key) FROM staged"))
+        while first is not None:
+            # The key after the batch, in two steps: an OFFSET reads only the index.
+            following = self._connection.scalar(
+                text("SELECT key FROM staged WHERE key >= :first ORDER BY key LIMIT 1 OFFSET :n"),
+                {"first": first, "n": MERGE_BATCH},
+            )
+            if following is None:
+                last = self._connection.scalar(text("SELECT max(key) FROM staged"))
+                assert last is not None
+            else:
+                last = following - 1
+            yield first, last
+            first = following
+
+    def batch(self, first: int, last: int) -> MergeCounts:
+        """Merge the staged findings with keys from `first` to `last`."""
+        connection, between = self._connection, {"first": first, "last": last}
+        connection.execute(text("DELETE FROM staged_known"))
+        known = connection.execute(text(_KNOWN), between).rowcount
+        counts = MergeCounts()
+        unknown = ""
+        if known:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("ANALYZE staged_known"))
+            changed = connection.execute(text(_COUNT_KNOWN)).one()
+            connection.execute(text(_JOURNAL), self._values)
+            connection.execute(text(_UPDATE), self._values | self._source)
+            counts = MergeCounts(0, known, *changed)
+            unknown = _UNKNOWN
+        insert = _INSERT.format(unknown=unknown)
+        values = self._values | self._source | between
+        inserted = connection.execute(text(insert), values).rowcount
+        return counts._replace(inserted=inserted)
