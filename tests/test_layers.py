@@ -21,8 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # Engine.IO
     ("engineio_core/errors", "engineio_core/callbacks", "engineio_core/clock",
      "engineio_core/field_docs", "engineio_core/ids", "engineio_core/noop",
-     "engineio_core/option_names", "engineio_core/state_table",
-     "engineio_core/supervisor"),
+     "engineio_core/option_names", "engineio_core/state_table"),
     ("engineio_core/http/grammar", "engineio_core/http/states"),
     ("engineio_core/http/message",),
     ("engineio_core/options",),
@@ -34,8 +33,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/session",),
     ("engineio_core/admission",),
     ("engineio_core/engine",),
-    ("engineio_core/relay",),
     ("engineio_core/server",),
+    ("engineio_core/relay",),
     ("engineio_core/__init__",),
     # Socket.IO
     ("socketio_core/errors", "socketio_core/misuse", "socketio_core/socket_state",

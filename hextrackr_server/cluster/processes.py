@@ -12,7 +12,7 @@ from functools import partial
 
 import uvloop
 
-from engineio_core.supervisor import CONFIGURATION, Supervisor, Worker, watch_parent
+from hextrackr_server.cluster.supervisor import CONFIGURATION, Supervisor, Worker, watch_parent
 from hextrackr_server.application import Application
 from hextrackr_server.cluster.gateway import GatewayServer
 from hextrackr_server.cluster.origin import OriginApplication

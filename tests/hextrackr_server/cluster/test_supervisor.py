@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from engineio_core.supervisor import describe_exit
+from hextrackr_server.cluster.supervisor import describe_exit
 
 LIMIT = 30.0
 PROGRAM = """
     import asyncio, logging, os, signal, sys
     from pathlib import Path
-    from engineio_core.supervisor import CONFIGURATION, Supervisor, Worker, watch_parent
+    from hextrackr_server.cluster.supervisor import CONFIGURATION, Supervisor, Worker, watch_parent
 
     folder = Path(sys.argv[1])
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 if TYPE_CHECKING:
     import asyncio
 
-logger = logging.getLogger("engineio_core")
+logger = logging.getLogger(__name__)
 
 #: Seconds before a worker is started again; doubled for each start that lasts less than STEADY.
 FIRST_DELAY: Final = 0.1
