@@ -12,9 +12,9 @@ from engineio_core import Engine
 from engineio_core.http.listener import wait_for_signal
 from engineio_core.relay.gateway import Gateway
 from engineio_core.relay.link import Link
-from hextrackr_server.cluster.supervisor import watch_parent
 from hextrackr_server.cluster.http_proxy import HttpProxy
 from hextrackr_server.cluster.rendezvous import Rendezvous
+from hextrackr_server.cluster.supervisor import watch_parent
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.sockets.server import create_engine_options, load_tls
 from socketio_core.client_files import ClientFiles

@@ -12,11 +12,11 @@ from functools import partial
 
 import uvloop
 
-from hextrackr_server.cluster.supervisor import CONFIGURATION, Supervisor, Worker, watch_parent
 from hextrackr_server.application import Application
 from hextrackr_server.cluster.gateway import GatewayServer
 from hextrackr_server.cluster.origin import OriginApplication
 from hextrackr_server.cluster.rendezvous import Rendezvous
+from hextrackr_server.cluster.supervisor import CONFIGURATION, Supervisor, Worker, watch_parent
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import SettingsError
 
