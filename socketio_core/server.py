@@ -23,6 +23,7 @@ from engineio_core.option_names import check_option_names
 from engineio_core.options import EngineOptions, check_bool
 from engineio_core.server import Engine
 from engineio_core.session import Session
+from socketio_core.adapters.default import default_factory
 from socketio_core.adapters.interface import AdapterStatus, BroadcastTarget, RoomEvent
 from socketio_core.broadcast import Audience, Broadcasting
 from socketio_core.client_files import ClientFiles
@@ -61,6 +62,8 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
 
     def __init__(self, *, clock: Clock | None = None, **options: Unpack[Keywords]) -> None:
         own, engine = _split_options({**options})
+        if own.get("adapter") is None:
+            own["adapter"] = default_factory()
         self.options = ServerOptions(**own)
         engine_options = EngineOptions(**engine)
         self.engine = Engine(engine_options, clock=clock)

@@ -55,6 +55,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("socketio_core/connect", "socketio_core/keywords", "socketio_core/client_files"),
     ("socketio_core/connection",),
     ("socketio_core/server",),
+    ("socketio_core/workers",),
+    ("socketio_core/command",),
+    ("socketio_core/__main__",),
     ("socketio_core/testing", "socketio_core/__init__"),
     # The hub
     ("hextrackr_server/__init__", "hextrackr_server/errors", "hextrackr_server/clock",

@@ -173,7 +173,7 @@ async def open_listener(
                 factory, sock=inherited, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
             )
         elif path is not None:
-            _remove_stale_socket(path)
+            remove_stale_socket(path)
             server = await loop.create_unix_server(
                 factory, str(path), ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
             )
@@ -182,7 +182,7 @@ async def open_listener(
                 factory, host, port, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
             )
     except OSError as error:
-        raise _explain(error, host, port, path, fd) from error
+        raise explain_address(error, host, port, path, fd) from error
     return Listener(server, ssl if isinstance(ssl, Tls) else None, context)
 
 
@@ -205,7 +205,7 @@ def _check_address(host: Any, port: Any, path: Any, fd: Any) -> None:
         raise TypeError("path and fd exclude each other: call listen() once for each")
 
 
-def _explain(
+def explain_address(
     error: OSError, host: str | None, port: int, path: str | Path | None, fd: int | None
 ) -> OSError:
     """Return the same error with a text that names the address and the remedy."""
@@ -241,7 +241,8 @@ def _format_address(address: Any, scheme: str) -> str:
     return f"{scheme}://{host}:{address[1]}"
 
 
-def _remove_stale_socket(path: str | Path) -> None:
+def remove_stale_socket(path: str | Path) -> None:
+    """Remove the socket file of a server that has ended. Raises OSError if a server listens."""
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

@@ -1,0 +1,151 @@
+"""The command `python -m socketio_core MODULE:SERVER`: serve in one or more processes.
+
+`workers` starts and connects several processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from engineio_core.http.listener import Tls, run, wait_for_signal
+from engineio_core.ids import MAX_WORKERS
+from socketio_core.server import SocketServer
+from socketio_core.workers.environment import WorkerEnvironment, take_environment
+from socketio_core.workers.sockets import open_sockets
+from socketio_core.workers.supervisor import Supervisor, run_supervisor
+from socketio_core.workers.worker import Worker
+
+MOST_WORKERS = MAX_WORKERS // 2 - 1  # each may be replaced by another process at the same time
+
+
+class UsageError(Exception):
+    """A command that cannot run; the message names the remedy."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _make_parser().parse_args(given)
+    logging.basicConfig(
+        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
+    environment = take_environment()
+    try:
+        if environment is not None:
+            return _work(options, environment)
+        if options.workers > 1:
+            return _supervise(options, given)
+        return _serve(options)
+    except (UsageError, OSError, ValueError) as error:
+        print(f"socketio_core: {error}", file=sys.stderr)
+        return 2
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m socketio_core", description="Serve a Socket.IO application."
+    )
+    parser.add_argument("application", metavar="MODULE:SERVER", help="for example app:io")
+    parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=3000, help="port (default: 3000)")
+    parser.add_argument("--path", type=Path, help="file of a Unix socket, instead of host and port")
+    parser.add_argument("--workers", type=_read_workers, default=1, help="processes (default: 1)")
+    parser.add_argument(
+        "--drain", type=float, default=0.0, metavar="SECONDS",
+        help="time over which a process that ends disconnects its clients (default: 0)",
+    )  # fmt: skip
+    parser.add_argument("--certificate", type=Path, help="PEM file of the TLS certificate chain")
+    parser.add_argument("--key", type=Path, help="PEM file of the TLS key")
+    parser.add_argument(
+        "--log-level", default="info", choices=("debug", "info", "warning", "error"),
+        help="lowest level that is logged (default: info)",
+    )  # fmt: skip
+    return parser
+
+
+def _read_workers(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_WORKERS}, got {text!r}")
+    return int(text)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    io = load_server(options.application)
+
+    async def serve() -> None:
+        async with io:
+            listener = await io.listen(
+                options.host, options.port, path=options.path, ssl=_read_tls(options)
+            )
+            _print_addresses(list(listener.addresses), 1)
+            await wait_for_signal(io.engine.reload_tls)
+            await io.shutdown(drain=options.drain)
+
+    run(serve)
+    return 0
+
+
+def _supervise(options: argparse.Namespace, given: list[str]) -> int:
+    _read_tls(options)  # an invalid file ends the command before a worker starts
+    sockets = open_sockets(options.host, options.port, options.path, options.workers)
+    supervisor = Supervisor(
+        [sys.executable, "-m", "socketio_core", *given], sockets, options.workers,
+        drain=options.drain,
+        on_ready=lambda addresses: _print_addresses(addresses, options.workers),
+    )  # fmt: skip
+    return run_supervisor(supervisor)
+
+
+def _work(options: argparse.Namespace, environment: WorkerEnvironment) -> int:
+    worker = Worker(environment)
+    io = load_server(options.application)
+    run(lambda: worker.serve(io, _read_tls(options)))
+    return 0
+
+
+def _read_tls(options: argparse.Namespace) -> Tls | None:
+    if options.certificate is None:
+        if options.key is not None:
+            raise UsageError("--key must be used with --certificate: name both files")
+        return None
+    return Tls(certificate=options.certificate, key=options.key)
+
+
+def _print_addresses(addresses: list[str], workers: int) -> None:
+    processes = "" if workers == 1 else f" with {workers} workers"
+    print(f"Listening on {', '.join(addresses)}{processes}", flush=True)
+
+
+def load_server(name: str) -> SocketServer:
+    """Import `module:attribute` and return the server. Raises UsageError."""
+    module_name, separator, attribute = name.partition(":")
+    if not (separator and module_name and attribute):
+        raise UsageError(
+            f"the application must be MODULE:SERVER, got {name!r}: for example app:io for "
+            "`io = SocketServer()` in app.py"
+        )
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        raise UsageError(
+            f"there is no module {error.name!r}: run the command in the folder of the application"
+        ) from None
+    if not hasattr(module, attribute):
+        servers = [key for key, value in vars(module).items() if isinstance(value, SocketServer)]
+        near = get_close_matches(attribute, vars(module), n=1)
+        hint = f": use {module_name}:{(servers or near)[0]}" if servers or near else ""
+        raise UsageError(f"module {module_name!r} has no attribute {attribute!r}{hint}")
+    server = getattr(module, attribute)
+    if not isinstance(server, SocketServer):
+        raise UsageError(f"{name} must be a SocketServer, got {server!r:.100}")
+    return server

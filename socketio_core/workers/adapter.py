@@ -1,0 +1,72 @@
+"""The adapter of a worker process: its value of the option `adapter`."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import final
+
+from socketio_core.adapters.cluster import ClusterAdapter
+from socketio_core.adapters.interface import (
+    AdapterStatus,
+    ClusterNamespace,
+    Encode,
+    EncodeWithAck,
+)
+from socketio_core.adapters.recovery import RecoveryLog
+from socketio_core.workers.bus import Bus, BusTransport
+
+_servers = count()
+
+
+@final
+class WorkerAdapters:
+    """The adapters of one server in a worker process; the processes of the server share a bus.
+
+    The order in which an application creates its servers must be the same in all workers.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._server = next(_servers)
+        self._adapters: dict[str, ClusterAdapter] = {}
+
+    def create(
+        self,
+        namespace: ClusterNamespace,
+        encode: Encode,
+        encode_with_ack: EncodeWithAck,
+        log: RecoveryLog | None,
+    ) -> ClusterAdapter:
+        """Return the adapter of a new namespace."""
+        transport = BusTransport(self._bus, self._server, namespace.name)
+        adapter = ClusterAdapter(
+            namespace, transport, encode, encode_with_ack, log,
+            uid=self._bus.uid, heartbeat_interval=None, on_close=self._closed,
+        )  # fmt: skip
+        self._adapters[namespace.name] = adapter
+        return adapter
+
+    def _closed(self, adapter: ClusterAdapter) -> None:
+        if self._adapters.get(adapter.namespace_name) is adapter:
+            del self._adapters[adapter.namespace_name]
+
+    def start(self) -> None:
+        """Do nothing: the worker opens the bus before it accepts connections."""
+
+    async def close(self) -> None:
+        """Do nothing: the worker closes the bus."""
+
+    def status(self) -> AdapterStatus:
+        """Return the state of the connections to the other workers."""
+        adapters = self._adapters.values()
+        return AdapterStatus(
+            kind="workers",
+            connected=True,
+            since=self._bus.since,
+            peers=self._bus.peers,
+            queued_bytes=self._bus.unsent,
+            published=self._bus.published,
+            received=sum(adapter.received for adapter in adapters),
+            dropped=self._bus.dropped + sum(adapter.unsent for adapter in adapters),
+            invalid=sum(adapter.invalid for adapter in adapters),
+        )
