@@ -30,6 +30,7 @@ NODE = (
     "interop/test_import_live.py",
     "interop/test_recovery.py",
     "interop/test_socket_clients.py",
+    "interop/test_workers.py",
     "proxies",
 )
 #: Tests that start a PostgreSQL server.

@@ -279,6 +279,7 @@ class Supervisor:
                 _kill(worker)
             return
         self._is_stopping = True
+        logger.info("ending %d workers", len(self._workers))
         if self._rolling is not None:
             self._rolling.cancel()
         if not self._workers:

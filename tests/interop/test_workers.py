@@ -1,0 +1,76 @@
+"""Several worker processes with official clients, without sticky sessions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from .worker_processes import alive, clients, serve
+
+pytestmark = pytest.mark.interop
+
+CLIENTS = 200
+
+
+def test_200_clients_of_4_workers_need_no_sticky_sessions(tmp_path: Path) -> None:
+    with serve(tmp_path, 4) as server, clients(server.url, CLIENTS) as node:
+        processes = node.processes()
+        assert set(processes) == server.workers()
+        assert sum(processes.values()) == CLIENTS
+        text = "x" * 100_000
+        assert set(node.call("emit", "echo", text)) == {text}
+        assert set(node.call("emit", "count")) == {CLIENTS}
+        for value in range(20):
+            assert node.call("emitOne", value * 10, "broadcast", value)
+        assert node.call("received", 20) == [list(range(20))] * CLIENTS
+        assert node.call("refusals") == []
+
+
+def test_clients_are_back_within_5_seconds_when_a_worker_is_killed(tmp_path: Path) -> None:
+    with serve(tmp_path, 4) as server, clients(server.url, CLIENTS) as node:
+        processes = node.processes()
+        victim, lost = processes.most_common(1)[0]
+        os.kill(victim, signal.SIGKILL)
+        node.call("lost", lost)
+        assert node.call("connected") < 5000
+        assert victim not in node.processes()
+        assert set(node.call("emit", "count")) == {CLIENTS}
+        server.wait_for_log("is ready", 5)
+        assert len(server.workers()) == 4
+
+
+def test_hangup_replaces_the_workers_one_by_one(tmp_path: Path) -> None:
+    with serve(tmp_path, 3) as server, clients(server.url, 60) as node:
+        former = server.workers()
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("all workers are replaced")
+        assert not former & server.workers()
+        assert node.call("connected") < 5000
+        assert set(node.call("emit", "count")) == {60}
+        assert set(node.processes()) <= server.workers()
+
+
+def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="exit"), serve(tmp_path, 2) as server:  # noqa: PT012
+        workers = server.workers()
+        server.signal(signal.SIGKILL)
+        assert server.wait() == -signal.SIGKILL
+        deadline = time.monotonic() + 20
+        while alive(workers):
+            assert time.monotonic() < deadline, "workers outlive their supervisor"
+            time.sleep(0.02)  # no event reports the end of a grandchild
+        raise AssertionError("exit")
+
+
+def test_second_signal_ends_at_once(tmp_path: Path) -> None:
+    with serve(tmp_path, 2, "--drain", "600") as server, clients(server.url, 12):
+        workers = server.workers()
+        server.signal(signal.SIGTERM)
+        server.wait_for_log("ending 2 workers")
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert not alive(workers)
