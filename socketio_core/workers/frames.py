@@ -79,6 +79,6 @@ class FrameLink(asyncio.Protocol):
             self._tcp.close()
 
     def abort(self) -> None:
-        """Close immediately."""
+        """Close without sending the waiting messages."""
         if self._tcp is not None:
             self._tcp.abort()
