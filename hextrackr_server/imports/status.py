@@ -77,6 +77,11 @@ class ImportView:
             _check_owner(record.user_id, principal)
             return record.progress_status()
         job = await self._job(session_id)
+        record = self._tracker.find(session_id)
+        if record is not None:
+            # The import began during the query, whose result may be older than the sent events.
+            _check_owner(record.user_id, principal)
+            return record.progress_status()
         if job is None:
             return None
         _check_owner(job.user_id, principal)

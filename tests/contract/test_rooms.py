@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
@@ -202,12 +203,34 @@ async def test_s120_progress_status_is_sent_after_a_progress_error(
     hub: HubHarness,
 ) -> None:
     client = await hub.client()
-    client.emit("join-progress", "import-1-bad")
+    await client.emit_with_ack("join-progress", "import-1-bad")
     await start_import(client, UNKNOWN_COLUMNS_CSV, sessionId="import-1-bad")
     error = await receive_payload(client, "progress-error")
     status = await receive_payload(client, "progress-status")
     assert (error["error"]["code"], status["status"]) == ("VALIDATION_ERROR", "error")
     assert status["message"] == error["message"]
+
+
+async def test_s057_join_reports_no_older_status_than_the_events_of_the_import(
+    hub: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await hub.client()
+    view = hub.application.services.imports.view
+    find = view._job
+
+    async def find_while_the_import_fails(key: Any) -> Any:
+        # The query of the join reads the job before the import fails, and returns after it.
+        monkeypatch.setattr(view, "_job", find)
+        await start_import(client, UNKNOWN_COLUMNS_CSV, sessionId="import-1-bad")
+        await hub.wait_until(lambda: "progress-error" in received_names(client))
+        job = await find(key)
+        return dataclasses.replace(job, status="queued", error_message=None)
+
+    monkeypatch.setattr(view, "_job", find_while_the_import_fails)
+    answer = await client.emit_with_ack("join-progress", "import-1-bad")
+    assert answer["status"]["status"] == "error"
+    statuses = [payload["status"] for payload, *_ in client.events("progress-status")]
+    assert set(statuses) == {"error"}
 
 
 async def test_s001_ping_is_answered_with_pong(hub: HubHarness) -> None:
