@@ -41,11 +41,13 @@ needs a database. This page is generated from the format profiles by `scripts/fo
   at 0.
 - The CVSS score is version 3; without it, version 4; without both, version 2.
 - Days are stored as written, without a conversion of time zones.
-- A file that ends within a row is refused. `--allow-partial` reads the complete rows.
+- A file that ends within a row is refused. `--allow-partial` reads the complete rows. A cut within
+  the last cell of an unquoted row leaves no trace except the missing line end: such a file is read
+  with a warning, and it resolves nothing by absence.
 - Without states, a missing finding is resolved only if it has the same format and the file contains
-  its host (column "missing findings"). The import resolves nothing if the file may be filtered:
-  all its findings have one severity or one plugin, or it has no informational finding although its
-  scanner lists them.
+  its host (column "missing findings"), with or without findings. The import resolves nothing if the
+  file may be filtered: all its findings have one severity or one plugin, or it has no informational
+  finding although its scanner lists them.
 
 ## A mapping for another CSV file
 

@@ -49,6 +49,11 @@ class CsvTable:
     checkpoint: Checkpoint | None = None
     incomplete: str = field(default="", init=False)
     """Why the file is incomplete, once its end was read; empty for a whole file."""
+    open_end: NumberedRow | None = field(default=None, init=False)
+    """The last row if the line end behind it is missing, once it was read.
+
+    The file may be cut off within or behind the last cell of that row, which leaves no other trace.
+    """
 
     def rows(self) -> Iterator[NumberedRow]:
         """Yield the data rows that are not blank.
@@ -95,8 +100,10 @@ class CsvTable:
         )
         if why:
             self._refuse_unless_partial(why)
-        else:
-            yield last
+            return
+        if len(last[1]) >= expected and source.last_character not in "\r\n":
+            self.open_end = last
+        yield last
 
     def _find_cut(
         self,

@@ -11,11 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from hextrackr_server.imports.formats.csv_rows import NumberedRow
 from hextrackr_server.imports.formats.csv_table import CsvTable
 from hextrackr_server.imports.formats.dates import read_day
 from hextrackr_server.imports.formats.day_reader import DEFAULT_ORDER, settle_date_orders
 from hextrackr_server.imports.formats.detection import open_table
-from hextrackr_server.imports.formats.file_warnings import FileWarning, FileWarnings
+from hextrackr_server.imports.formats.file_warnings import (
+    LONGEST_VALUE,
+    FileWarning,
+    FileWarnings,
+)
 from hextrackr_server.imports.formats.finding import Finding
 from hextrackr_server.imports.formats.mapper import RowMapper
 from hextrackr_server.imports.formats.parts import Host, MappedRow
@@ -23,6 +28,7 @@ from hextrackr_server.imports.formats.profile import DateOrder, Profile, normali
 from hextrackr_server.imports.formats.row_errors import NoFindingError, RowRejectedError
 from hextrackr_server.imports.formats.text_source import Checkpoint
 from hextrackr_server.imports.formats.xml_table import HOST_ROW, XmlTable
+from hextrackr_server.text import clean
 
 CHUNK_ROWS: Final = 500
 
@@ -176,14 +182,27 @@ class ExportReader:
         return True
 
     def column_warnings(self) -> list[FileWarning]:
-        """Return the warnings on whole columns, once the file was read."""
-        return self.mapper.column_warnings()
+        """Return the warnings on whole columns and on the end of the file, once it was read."""
+        found = self.mapper.column_warnings()
+        if self._open_end is not None:
+            number, cells, _, _ = self._open_end
+            column = self.mapper.columns.name_of(len(cells) - 1)
+            message = (
+                "the last row has no line end: if the file was cut off, this cell and the rows "
+                "behind it are missing; nothing is resolved by absence"
+            )
+            found.append(FileWarning(column, number, clean(cells[-1], LONGEST_VALUE), message))
+        return found
 
     def absence(self) -> Absence:
         """Return what the file may resolve by absence, once it was read."""
         profile = self.profile
         if self._table.incomplete:
             return Absence("none", "the file is incomplete")
+        if self._open_end is not None:
+            return Absence(
+                "none", "the last row has no line end, so the file may be cut off behind it"
+            )
         resolve = profile.resolve
         has_states = "state" in self.mapper.columns.by_field
         if not has_states and profile.resolve_without_state is not None:
@@ -210,6 +229,10 @@ class ExportReader:
     def incomplete(self) -> str:
         """Why the file is incomplete, once it was read; empty for a whole file."""
         return self._table.incomplete
+
+    @property
+    def _open_end(self) -> NumberedRow | None:
+        return self._table.open_end if isinstance(self._table, CsvTable) else None
 
     def _settle_orders(self) -> Mapping[int, DateOrder]:
         return settle_date_orders(

@@ -168,9 +168,22 @@ def test_unquoted_last_cell_that_was_cut_to_nothing_is_refused(tmp_path: Path) -
     assert "the last cell of the last row (3) is cut off" in str(inspection.refused)
 
 
-def test_file_without_a_last_line_break_is_whole(tmp_path: Path) -> None:
-    assert keys(inspect_text(tmp_path, EXPORT.rstrip("\n"))) == BOTH
-    assert keys(inspect_text(tmp_path, f"{HEADER}\n{PLAIN}")) == BOTH[:1]
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r"])
+def test_file_without_a_last_line_end_is_read_and_resolves_nothing(
+    tmp_path: Path, end: str
+) -> None:
+    info = "3,,,None,192.0.2.3,tcp,1,B,C"
+    text = f"{EXPORT}{info}{end}"
+    inspection = inspect_text(tmp_path, text)
+    assert keys(inspection) == [*BOTH, ("192.0.2.3", "")]
+    found = [(column, row, value) for column, row, value, _ in messages(inspection)]
+    assert found == ([] if end else [("Description", 4, "C")])
+    assert inspection.resolve == ("hosts" if end else "none")
+
+
+def test_footer_without_a_line_end_causes_no_warning(tmp_path: Path) -> None:
+    inspection = inspect_text(tmp_path, f"{EXPORT}\nEnd of report")
+    assert (keys(inspection), messages(inspection)) == (BOTH, [])
 
 
 def test_short_rows_in_the_middle_are_rejected_alone(tmp_path: Path) -> None:
