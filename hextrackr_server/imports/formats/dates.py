@@ -27,8 +27,13 @@ _YEAR_LAST: Final = re.compile(
     re.IGNORECASE,
 )
 _DAY_FIRST: Final = re.compile(
-    r"(?:[a-z]{3,9},?\s+)?(\d{1,2})[\s-]([a-z]{3,9})\.?,?[\s-](\d{4}|\d{2})(?!\d)", re.IGNORECASE
+    r"(?:[a-z]{3,9},?\s+)?(\d{1,2})(?:st|nd|rd|th)?[\s/-]([a-z]{3,9})\.?,?[\s/-]"
+    r"(\d{4}|\d{2})(?!\d)",
+    re.IGNORECASE,
 )
+_YEAR_NAMED: Final = re.compile(r"(\d{4})[\s/-]([a-z]{3,9})[\s/-](\d{1,2})(?!\d)", re.IGNORECASE)
+# Text marks of spreadsheets: an apostrophe, directions of writing, a byte-order mark.
+_MARKS: Final = "'\u200b\u200e\u200f\ufeff"
 _EPOCH: Final = re.compile(r"\d{10}(?:\d{3})?(?:\.\d+)?")
 _MONTH_NAMES: Final = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
@@ -53,7 +58,7 @@ class OrderEvidence:
 
     def add(self, text: str) -> None:
         """Count one cell; texts of other forms are ignored."""
-        match = _NUMERIC.match(text)
+        match = _NUMERIC.match(_bare(text))
         if match is None or match[2] == ".":
             return
         first, second = int(match[1]), int(match[3])
@@ -78,7 +83,7 @@ class OrderEvidence:
 
 def is_ambiguous(text: str) -> bool:
     """Return whether day and month of a numeric date may be exchanged."""
-    match = _NUMERIC.match(text[:LONGEST].strip().lstrip("'"))
+    match = _NUMERIC.match(_bare(text))
     if match is None or match[2] == ".":
         return False
     first, second = int(match[1]), int(match[3])
@@ -90,7 +95,7 @@ def read_day(text: str, order: DateOrder, latest_year: int) -> str | None:
 
     `latest_year` bounds two-digit years: the latest century that does not pass it is taken.
     """
-    text = text[:LONGEST].strip().lstrip("'")
+    text = _bare(text)
     found = _read(text, order, latest_year)
     if found is None:
         return None
@@ -98,6 +103,11 @@ def read_day(text: str, order: DateOrder, latest_year: int) -> str | None:
         return date(*found).isoformat()
     except ValueError:
         return None
+
+
+def _bare(text: str) -> str:
+    """Return a text without the apostrophe and the invisible marks that spreadsheets add."""
+    return text[:LONGEST].strip().lstrip(_MARKS)
 
 
 def _read(text: str, order: DateOrder, latest_year: int) -> tuple[int, int, int] | None:
@@ -116,6 +126,8 @@ def _read(text: str, order: DateOrder, latest_year: int) -> tuple[int, int, int]
         return _named(match[3], match[1], match[2], latest_year)
     if match := _DAY_FIRST.match(text):
         return _named(match[3], match[2], match[1], latest_year)
+    if match := _YEAR_NAMED.match(text):
+        return _named(match[1], match[2], match[3], latest_year)
     return None
 
 

@@ -18,7 +18,7 @@ def read_number(text: str) -> float | None:
 
     None if the cell does not begin with a number.
     """
-    text = text[:LONGEST]
+    text = text[:LONGEST].lstrip("'")
     if match := _DECIMAL_COMMA.fullmatch(text):
         return float(f"{match[1]}.{match[2]}")
     match = _NUMBER.match(text)

@@ -181,3 +181,14 @@ def test_nexpose_ids_of_another_case_and_unknown_tests_are_read(tmp_path: Path) 
                first_seen="2030-05-30", severity="Unknown", state="vulnerable-potential"),
     )  # fmt: skip
     assert inspection.rows_skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "severity"), [("5", "Critical"), ("5.0", "Critical"), ("4.0", "High"), ("5.5", "Low")]
+)
+def test_level_with_a_decimal_zero_is_the_level(tmp_path: Path, word: str, severity: str) -> None:
+    row = {"IP": "192.0.2.1", "QID": "1", "Title": "T", "Severity": word, "CVSS3 Base": "2.0"}
+    text = make_csv("IP,QID,Title,Vuln Status,Severity,CVSS3 Base", row)
+    inspection = inspect_text(tmp_path, text)
+    assert [each.severity for each in inspection.findings] == [severity]
+    assert len(inspection.warnings) == (2 if word == "5.5" else 0)

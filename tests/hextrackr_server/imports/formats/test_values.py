@@ -22,7 +22,7 @@ from hextrackr_server.imports.formats.value_reader import band_of
     ("text", "value"),
     [
         ("7.5", 7.5), ("10", 10.0), ("0.0", 0.0), (".00042", 0.00042), ("7,5", 7.5),
-        ("8.1 (AV:N/AC:H/PR:N)", 8.1), ("9.8/10", 9.8), ("+5", 5.0), ("5.", 5.0),
+        ("8.1 (AV:N/AC:H/PR:N)", 8.1), ("9.8/10", 9.8), ("+5", 5.0), ("5.", 5.0), ("'7.5", 7.5),
     ],
 )  # fmt: skip
 def test_score_is_the_leading_number(text: str, value: float) -> None:
