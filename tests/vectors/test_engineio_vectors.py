@@ -12,6 +12,7 @@ import pytest
 from engineio_core import Cors
 from engineio_core.codec import encoded_packet
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.jsonp import decode_form, encode_script, function_name
 from engineio_core.codec.packet import TYPES
 from engineio_core.codec.payload import decode_payload, encode_payload
 from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame
@@ -38,6 +39,7 @@ MESSAGES = {
     "unknown_packet_type": "unknown packet type",
     "invalid_utf8": "not valid UTF-8",
     "invalid_base64": "not valid base64",
+    "invalid_form": "form of a JSONP request",
 }
 
 
@@ -122,6 +124,30 @@ def test_invalid_payload_raises_the_error_of_the_vector(case: Any) -> None:
         next(packets)
     with pytest.raises(ProtocolError, match=MESSAGES[case["error"]]) as caught:
         next(packets)
+    assert caught.value.reason is CloseReason.PARSE_ERROR
+
+
+# -- JSONP
+
+
+@pytest.mark.parametrize("case", cases_of("engineio-jsonp", "encode"))
+def test_payload_encodes_to_the_script(case: Any) -> None:
+    payload = encode_payload([encoded(each) for each in case["packets"]])
+    assert encode_script(function_name(case["index"]), payload).decode() == case["wire"]
+
+
+@pytest.mark.parametrize("case", cases_of("engineio-jsonp", "decode"))
+def test_form_decodes_to_the_packets(case: Any) -> None:
+    packets = decode_payload(decode_form(case["wire"].encode()))
+    assert list(packets) == [text_of(p) for p in case["packets"]]
+
+
+@pytest.mark.parametrize("case", cases_of("engineio-jsonp", "error"))
+def test_invalid_form_raises_the_error_of_the_vector(case: Any) -> None:
+    delivered: list[str | bytes] = []
+    with pytest.raises(ProtocolError, match=MESSAGES[case["error"]]) as caught:
+        delivered.extend(decode_payload(decode_form(case["wire"].encode())))
+    assert len(delivered) == case.get("delivered", 0)
     assert caught.value.reason is CloseReason.PARSE_ERROR
 
 

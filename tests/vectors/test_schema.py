@@ -62,6 +62,7 @@ def test_every_error_slug_has_a_case() -> None:
         "engineio_packet_case": {"engineio.packet"},
         "engineio_payload_case": {"engineio.payload"},
         "engineio_v3_payload_case": {"engineio.v3-payload"},
+        "engineio_jsonp_case": {"engineio.jsonp"},
         "websocket_frame_case": {"websocket.frame"},
         "socketio_case": {"socketio.packet", "socketio.binary", "socketio.msgpack"},
     }.items():
