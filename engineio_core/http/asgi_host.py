@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias, final
@@ -31,8 +32,14 @@ MAX_BODY_QUEUE: Final = 256 * 1024  # bytes of a body that are queued for the ap
 LIFESPAN_TIMEOUT: Final = 60.0  # seconds for the startup of the application, and for its shutdown
 
 
+# After a disconnect, `send` does nothing at first: a generator is then cancelled where it waits,
+# and its `finally` runs at once. Applications that neither wait nor receive need the error.
+MAX_SENDS_AFTER_DISCONNECT: Final = 64
+DISCONNECT_NOTICE: Final = 1.0  # seconds
+
+
 class ClientLeftError(OSError):
-    """The client has disconnected. ASGI requires an OSError from `send` in this case."""
+    """The client has disconnected, and the application continues to send."""
 
 
 @final
@@ -77,7 +84,8 @@ class _Cycle:
 
     __slots__ = (
         "_body", "_chunks", "_exchange", "_has_started", "_head", "_is_complete", "_is_end_sent",
-        "_is_reading", "_queued", "_state", "_wakeup", "_writable",
+        "_is_reading", "_left_at", "_queued", "_sends_after_disconnect", "_state", "_wakeup",
+        "_writable",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, state: dict[str, Any]) -> None:
@@ -95,6 +103,8 @@ class _Cycle:
         self._has_started = False
         self._writable = asyncio.Event()
         self._writable.set()
+        self._left_at = 0.0
+        self._sends_after_disconnect = 0
 
     async def run(self, app: AsgiApp) -> None:
         """Run the application; respond with an error if it fails or sends no complete response."""
@@ -103,11 +113,12 @@ class _Cycle:
         exchange.on_writable = self._writable_changed
         try:
             await app(self._scope(), self.receive, self.send)
-        except Exception:
+        except Exception as error:
             # After a disconnect the application may raise ClientLeftError, or its own exception.
             if exchange.state is not GONE:
                 logger.exception("the ASGI application failed on %s", exchange.request.path)
                 self._give_up()
+            _release_frames(error)
         except asyncio.CancelledError:
             self._give_up()
             raise
@@ -192,10 +203,19 @@ class _Cycle:
         return self._is_complete and not self._is_end_sent
 
     async def send(self, message: Message) -> None:
-        """Send the head or a piece of the body. Raises ClientLeftError after a disconnect."""
+        """Send the head or a piece of the body; do nothing after a disconnect (ASGI HTTP 2.3).
+
+        Raises ClientLeftError if the application continues to send for long.
+        """
         exchange = self._exchange
         if exchange.state is GONE:
-            raise ClientLeftError("the client disconnected before the end of the response")
+            self._sends_after_disconnect += 1
+            if (
+                self._sends_after_disconnect > MAX_SENDS_AFTER_DISCONNECT
+                or asyncio.get_running_loop().time() > self._left_at + DISCONNECT_NOTICE
+            ):
+                raise ClientLeftError("the client disconnected before the end of the response")
+            return
         kind = message["type"]
         is_start = kind == "http.response.start"
         if exchange.state is FINISHED or is_start == self._has_started:
@@ -223,6 +243,7 @@ class _Cycle:
             await self._writable.wait()
 
     def _client_left(self) -> None:
+        self._left_at = asyncio.get_running_loop().time()
         self._wakeup.set()
         self._writable.set()
 
@@ -231,6 +252,23 @@ class _Cycle:
             self._writable.set()
         else:
             self._writable.clear()
+
+
+def _release_frames(error: BaseException) -> None:
+    """Release the variables of the frames of an error, among them generators of bodies.
+
+    The frames refer to the error, so that only the garbage collector would close the generators.
+    """
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is None or each.__traceback__ is None:  # None as well if it was visited
+            continue
+        traceback.clear_frames(each.__traceback__)
+        each.__traceback__ = None
+        pending += [each.__cause__, each.__context__]
+        if isinstance(each, BaseExceptionGroup):
+            pending += each.exceptions
 
 
 @final

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
+from engineio_core.http.asgi_host import MAX_SENDS_AFTER_DISCONNECT
 from tests.helpers.client import Connection, Server
 from tests.helpers.wire import DELIVERIES, Delivery, chunked, http_request
 
@@ -202,14 +204,38 @@ async def test_large_download_is_paused_when_the_client_is_slow() -> None:
     assert len(connection.response().body) == 1_000_000
 
 
-async def test_endless_stream_ends_when_the_client_disconnects() -> None:
+@pytest.fixture
+def _without_garbage_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def wait_busily() -> None:
+    await asyncio.sleep(0)
+
+
+async def wait_forever() -> None:
+    await asyncio.Event().wait()
+
+
+async def do_not_wait() -> None:
+    pass
+
+
+@pytest.mark.usefixtures("_without_garbage_collection")
+@pytest.mark.parametrize("wait", [wait_busily, wait_forever, do_not_wait])
+async def test_endless_stream_closes_its_generator_when_the_client_disconnects(
+    wait: Callable[[], Awaitable[None]],
+) -> None:
     ended: list[str] = []
 
     async def ticks() -> AsyncIterator[bytes]:
         try:
             while True:
-                yield b"tick\n"
-                await asyncio.sleep(0)
+                yield b"tick\n" * 2000
+                await wait()
         finally:
             ended.append("ended")
 
@@ -218,16 +244,36 @@ async def test_endless_stream_ends_when_the_client_disconnects() -> None:
 
     server = serve(Starlette(routes=[Route("/", endless)]))
     connection = server.connect()
+    if wait is do_not_wait:
+        connection.tcp.stall()  # else the application would never let the test continue
     connection.feed(http_request("GET", "/"))
     await settle(server)
-    assert b"tick" in connection.tcp.take()
     connection.tcp.lose()
     await settle(server)
-    import gc
-
-    gc.collect()
-    await settle(server)
     assert ended == ["ended"]
+
+
+async def test_send_raises_oserror_when_the_application_continues_after_a_disconnect() -> None:
+    sent = 0
+
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        nonlocal sent
+        await send(start())
+        while True:
+            await send(body(b"x", more=True))
+            sent += 1
+            await asyncio.sleep(0)
+
+    server = serve(app)
+    connection = server.connect()
+    connection.feed(http_request("GET", "/"))
+    await settle(server)
+    connection.tcp.lose()
+    before = sent
+    for _ in range(5):
+        await settle(server)
+    assert not server.engine._asgi._tasks
+    assert sent - before == MAX_SENDS_AFTER_DISCONNECT
 
 
 async def test_blocked_send_raises_oserror_when_the_client_disconnects() -> None:
@@ -236,7 +282,7 @@ async def test_blocked_send_raises_oserror_when_the_client_disconnects() -> None
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(start())
         try:
-            for _ in range(100):
+            for _ in range(200):
                 await send(body(b"x" * 10_000, more=True))
         except OSError:
             outcome.append("disconnected")
