@@ -15,6 +15,7 @@ from hextrackr_server.imports.inbox import ImportInbox
 from hextrackr_server.imports.journal import ImportJournal, JournalStore
 from hextrackr_server.imports.pipeline import Importer
 from hextrackr_server.imports.progress_tracker import KEEP_SECONDS, ProgressTracker
+from hextrackr_server.imports.reading_process import read_in_process
 from hextrackr_server.imports.service import ImportService
 from hextrackr_server.imports.store import ImportStore
 from hextrackr_server.imports.uploads import UploadStore
@@ -44,7 +45,7 @@ class ImportsFeature(Feature):
         )
         services.imports = ImportService(
             ImportStore(context.database),
-            Importer(context.database),
+            Importer(context.database, read_in_process),
             services.tracker,
             on_committed=self._committed,
             admit=self._admit,

@@ -40,6 +40,7 @@ from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.merge import Merge, MergeCounts
 from hextrackr_server.imports.progress_record import ImportStatus
 from hextrackr_server.imports.reading import (
+    Check,
     OnOpened,
     OnRead,
     ReadOutcome,
@@ -76,7 +77,7 @@ class Progress(NamedTuple):
 Report = Callable[[Progress], None]
 Stopping = Callable[[], bool]
 #: Reads a file into its stage file, like `read_export`.
-ReadFile = Callable[[ReadRequest, OnOpened, OnRead], ReadOutcome]
+ReadFile = Callable[[ReadRequest, OnOpened, OnRead, Check], ReadOutcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +196,8 @@ class _Run:
         self._report_progress(ImportStatus.PARSING, 0, None, 0, "Reading the file")
         self._size = path.stat().st_size
         request = ReadRequest(
-            path=path,
-            stage=stage,
+            path=str(path),
+            stage=str(stage),
             scan_date=self._job.scan_date,
             is_dated=self._options.is_dated,
             vendor=self._job.vendor or "",
@@ -204,7 +205,7 @@ class _Run:
             allow_partial=self._options.allow_partial,
             maximum=max(ALLOWED_GROWTH_BYTES, MAXIMUM_GROWTH * self._size),
         )
-        outcome = self._read(request, self._opened, self._checkpoint)
+        outcome = self._read(request, self._opened, self._checkpoint, self._check)
         self._store.update_job(self._job.import_id, total=outcome.rows)
         message = f"Staged {outcome.rows} rows"
         done = _share_read(outcome.rows)

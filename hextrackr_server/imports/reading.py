@@ -35,8 +35,8 @@ class ReadRequest(msgspec.Struct, frozen=True):
     bytes of the findings in the database.
     """
 
-    path: Path
-    stage: Path
+    path: str
+    stage: str
     scan_date: str
     is_dated: bool
     vendor: str
@@ -84,11 +84,15 @@ class ReadOutcome(msgspec.Struct):
 
 #: Called once with the title of the file's format.
 OnOpened = Callable[[str], None]
+#: Called while reading waits; it may raise.
+Check = Callable[[], None]
 #: Called from time to time with the position in bytes and the number of rows; it may raise.
 OnRead = Callable[[int, int], None]
 
 
-def read_export(request: ReadRequest, on_opened: OnOpened, on_read: OnRead) -> ReadOutcome:
+def read_export(
+    request: ReadRequest, on_opened: OnOpened, on_read: OnRead, _: Check = lambda: None
+) -> ReadOutcome:
     """Read a file into its stage file.
 
     Raises FileRefusedError if the file is refused, ServiceError if its findings are too large.
@@ -99,7 +103,7 @@ def read_export(request: ReadRequest, on_opened: OnOpened, on_read: OnRead) -> R
         on_read(position, 0 if reader is None else reader.rows)
 
     reader = ExportReader(
-        request.path,
+        Path(request.path),
         scan_date=request.scan_date,
         is_dated=request.is_dated,
         vendor=request.vendor,
@@ -109,7 +113,7 @@ def read_export(request: ReadRequest, on_opened: OnOpened, on_read: OnRead) -> R
         reads_extra=False,
     )
     on_opened(reader.profile.title)
-    stage = Stage(request.stage, reader.profile.ids)
+    stage = Stage(Path(request.stage), reader.profile.ids)
     try:
         errors, details = _fill(stage, reader, request.maximum)
         distinct, vendors = stage.finish()
