@@ -1,9 +1,9 @@
-"""Write docs/guide-coverage.md from the requirements of the guide and the contract tests.
+"""Write docs/guide-coverage.md from the requirements of the guide and the tests.
 
 docs/guide-requirements.toml contains the requirement and the behavior of the server for each row.
-The row numbers in the names of the tests in tests/contract/ add the tests: `test_s057_...` covers
-row S57, `test_s042_s045_...` covers both rows. With `--check`, the script only compares the
-document and exits with 1 if it is out of date.
+The row numbers in the names of the tests in tests/contract/ and tests/interop/ add the tests:
+`test_s057_...` covers row S57, `test_s042_s045_...` covers both rows. With `--check`, the script
+only compares the document and exits with 1 if it is out of date.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
-TESTS = ROOT / "tests" / "contract"
+TESTS = (ROOT / "tests" / "contract", ROOT / "tests" / "interop")
 REQUIREMENTS = ROOT / "docs" / "guide-requirements.toml"
 DOCUMENT = ROOT / "docs" / "guide-coverage.md"
 LAST_ROW = 146
@@ -26,7 +26,7 @@ INTRODUCTION = """\
 # Coverage of HexTrackr's Socket.IO guide
 
 HexTrackr's guide to Socket.IO has {rows} requirements. This document lists each of them, the
-behavior of the server, and the files in `tests/contract/` that test it.
+behavior of the server, and the files in `tests/contract/` and `tests/interop/` that test it.
 
 {works} requirements are implemented, {not_applicable} do not apply, {missing} are missing. Where
 the guide has a defect, the server does what the guide intends; the third column describes it.
@@ -57,13 +57,13 @@ def read_requirements() -> list[Row]:
 
 
 def find_tests() -> dict[int, set[str]]:
-    """Return the files that have a test for each row."""
+    """Return the files that have a test for each row, as paths in the folder of the tests."""
     found: dict[int, set[str]] = {}
-    for path in sorted(TESTS.glob("test_*.py")):
+    for path in sorted(path for folder in TESTS for path in folder.glob("test_*.py")):
         for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 for row in rows_of(node.name):
-                    found.setdefault(row, set()).add(path.name)
+                    found.setdefault(row, set()).add(f"{path.parent.name}/{path.name}")
     return found
 
 
@@ -85,7 +85,9 @@ def render() -> str:
             lines += ["| Row | Requirement of the guide | Behavior of the server | Test |"]
             lines += ["|---|---|---|---|"]
         files = sorted(found.get(row.number, ()))
-        links = ", ".join(f"[{name[5:-3]}](../tests/contract/{name})" for name in files)
+        links = ", ".join(
+            f"[{name.partition('/test_')[2][:-3]}](../tests/{name})" for name in files
+        )
         server = row.server
         if row.not_applicable:
             counts["not_applicable"] += 1

@@ -49,7 +49,7 @@ def leave_running(directory: Path, *, ended_before: float | None = None) -> int:
     return job.import_id
 
 
-async def test_client_receives_the_end_of_an_import_that_a_killed_server_left(
+async def test_s117_s120_client_receives_the_end_of_an_import_that_a_killed_server_left(
     tmp_path: Path,
 ) -> None:
     async with HubHarness(tmp_path):
@@ -73,7 +73,7 @@ async def test_client_receives_the_end_of_an_import_that_a_killed_server_left(
         assert answer["status"]["status"] == "failed"
 
 
-async def test_client_receives_the_end_of_an_import_that_completed_meanwhile(
+async def test_s117_s120_client_receives_the_end_of_an_import_that_completed_meanwhile(
     hub: HubHarness,
 ) -> None:
     first = await hub.client("7")
@@ -89,7 +89,7 @@ async def test_client_receives_the_end_of_an_import_that_completed_meanwhile(
     assert late_events(await hub.client("7")) == []
 
 
-async def test_old_imports_are_not_reported_after_a_restart(tmp_path: Path) -> None:
+async def test_s117_s120_old_imports_are_not_reported_after_a_restart(tmp_path: Path) -> None:
     async with HubHarness(tmp_path):
         pass
     leave_running(tmp_path, ended_before=LATE_SECONDS + 60)

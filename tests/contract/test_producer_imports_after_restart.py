@@ -61,7 +61,7 @@ def interrupted(client: TestClient) -> list[tuple[str, Any]]:
     return found
 
 
-async def test_client_is_informed_of_a_producers_import_that_a_restart_interrupted(
+async def test_s112_s119_client_is_informed_of_a_producers_import_that_a_restart_interrupted(
     tmp_path: Path,
 ) -> None:
     await leave_unfinished(tmp_path)
@@ -92,7 +92,7 @@ async def test_client_is_informed_of_a_producers_import_that_a_restart_interrupt
         assert (await other.emit_with_ack("join-progress", SESSION))["code"] == "NOT_FOUND"
 
 
-async def test_import_of_a_producer_continues_after_a_restart(tmp_path: Path) -> None:
+async def test_s112_s119_import_of_a_producer_continues_after_a_restart(tmp_path: Path) -> None:
     await leave_unfinished(tmp_path)
     async with running_hub(tmp_path) as (hub, report):
         client = await hub.client("7")
@@ -117,7 +117,7 @@ async def test_import_of_a_producer_continues_after_a_restart(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", [f"imports/{TEXT_ID}", f"progress/{SESSION}"])
-async def test_interrupted_import_fails_until_its_producer_reports(
+async def test_s112_s119_interrupted_import_fails_until_its_producer_reports(
     tmp_path: Path, path: str
 ) -> None:
     await leave_unfinished(tmp_path)
@@ -147,7 +147,7 @@ async def test_interrupted_import_fails_until_its_producer_reports(
         assert complete["metadata"]["success"] is True
 
 
-async def test_first_report_may_be_repeated_after_a_restart(tmp_path: Path) -> None:
+async def test_s112_s119_first_report_may_be_repeated_after_a_restart(tmp_path: Path) -> None:
     await leave_unfinished(tmp_path)
     start = {"importId": TEXT_ID, "userId": "7", "totalRecords": 200}
     async with running_hub(tmp_path) as (hub, report):
@@ -161,7 +161,7 @@ async def test_first_report_may_be_repeated_after_a_restart(tmp_path: Path) -> N
         assert snapshot["status"] == "processing"
 
 
-async def test_user_cancels_an_interrupted_import(tmp_path: Path) -> None:
+async def test_s112_s119_user_cancels_an_interrupted_import(tmp_path: Path) -> None:
     await leave_unfinished(tmp_path)
     async with running_hub(tmp_path) as (hub, report):
         client = await hub.client("7")
@@ -170,7 +170,9 @@ async def test_user_cancels_an_interrupted_import(tmp_path: Path) -> None:
         assert answer["status"] == "cancelled"
 
 
-async def test_ended_import_of_a_producer_stays_readable_after_a_restart(tmp_path: Path) -> None:
+async def test_s112_s119_ended_import_of_a_producer_stays_readable_after_a_restart(
+    tmp_path: Path,
+) -> None:
     async with running_hub(tmp_path) as (hub, report):
         await report("imports", {"importId": TEXT_ID, "userId": "7", "totalRecords": 2})
         await hub.advance(3)

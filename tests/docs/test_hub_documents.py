@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hextrackr_server.application import Application
 from hextrackr_server.config import settings
@@ -52,8 +53,20 @@ def test_documents_name_existing_variables(document: Path) -> None:
 
 def test_container_of_the_express_document_has_valid_settings() -> None:
     blocks = blocks_of(ROOT / "docs" / "express-shim.md")
-    (compose,) = [block.text for block in blocks if block.language == "yaml"]
-    variables = dict(re.findall(r'^    ([A-Z_]+): "?([^"\n]*)"?$', compose, re.MULTILINE))
+    (text,) = [block.text for block in blocks if block.language == "yaml"]
+    compose = yaml.safe_load(text)
+    (service,) = compose["services"].values()
+    variables: dict[str, str] = service["environment"]
+    # YAML reads an unquoted number or address as another type.
+    assert all(isinstance(value, str) for value in variables.values())
+    mounts = [volume.split(":")[0] for volume in service["volumes"]]
+    named = {mount for mount in mounts if not mount.startswith((".", "/"))}
+    assert named == set(compose["volumes"])
+    targets = [volume.split(":")[1] for volume in service["volumes"]]
+    for name in ("HEXTRACKR_DATABASE", "HEXTRACKR_SESSIONS_DATABASE"):
+        assert str(Path(variables[name]).parent) in targets
+    assert "ports" not in service
+    assert service["command"].split()[:2] == ["hextrackr-server", "serve"]
     secret = "0123456789abcdef" * 2
     environment = {
         # HexTrackr's environment file

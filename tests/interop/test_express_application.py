@@ -178,7 +178,9 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
     return Deployment(tmp_path, "postgres", request.getfixturevalue("postgres_url"))
 
 
-def test_page_of_express_follows_its_imports_from_login_to_logout(deployment: Deployment) -> None:
+def test_s018_s019_page_of_express_follows_its_imports_from_login_to_logout(
+    deployment: Deployment,
+) -> None:
     with deployment.run_hub() as hub, deployment.run_application(hub) as application:
         application.log_in()
         with open_page(hub, application) as page:
@@ -203,7 +205,7 @@ def test_page_of_express_follows_its_imports_from_login_to_logout(deployment: De
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_import_of_express_completes_on_its_page_when_the_hub_restarts_meanwhile(
+def test_s112_import_of_express_completes_on_its_page_when_the_hub_restarts_meanwhile(
     deployment: Deployment, number: signal.Signals
 ) -> None:
     # HEXTRACKR_SHUTDOWN_DISCONNECT=false: this page uses the reconnection of the library.
@@ -232,7 +234,7 @@ def test_import_of_express_completes_on_its_page_when_the_hub_restarts_meanwhile
                 assert complete["metadata"]["totalRows"] == 300
 
 
-def test_page_without_a_login_is_refused_with_the_reason(deployment: Deployment) -> None:
+def test_s020_page_without_a_login_is_refused_with_the_reason(deployment: Deployment) -> None:
     with deployment.run_hub() as hub, deployment.run_application(hub) as application:
         assert application.request("GET", "/csrf")[0] == 200
         with open_page(hub, application) as page:
@@ -249,7 +251,7 @@ def test_page_without_a_login_is_refused_with_the_reason(deployment: Deployment)
             assert page.wait_for("connect_error")["code"] in {"SESSION_EXPIRED", "UNAUTHORIZED"}
 
 
-def test_messages_of_the_page_reach_the_user_that_passport_stores(deployment: Deployment) -> None:
+def test_s022_page_is_connected_as_the_user_that_passport_stores(deployment: Deployment) -> None:
     with deployment.run_hub() as hub, deployment.run_application(hub) as application:
         application.log_in()
         with open_page(hub, application) as page:
