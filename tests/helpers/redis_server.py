@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -17,7 +18,7 @@ START_TIMEOUT = 30.0
 class RedisServer:
     """A Redis server on the loopback interface; `start` after `stop` uses the same port."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
         program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
         if program is None:
             raise FileNotFoundError("redis-server is not installed: run scripts/check-redis")
@@ -27,7 +28,7 @@ class RedisServer:
         self.url = f"redis://127.0.0.1:{self.port}"
         self._command = [
             program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-            "--appendonly", "no", "--dir", str(directory), "--daemonize", "no",
+            "--appendonly", "no", "--dir", str(directory), "--daemonize", "no", *options,
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -54,6 +55,16 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
+    def pause(self) -> None:
+        """Stop answering without closing connections, until `stop` or `resume`."""
+        assert self._process is not None, "the server runs"
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Answer again after `pause`."""
+        assert self._process is not None, "the server runs"
+        self._process.send_signal(signal.SIGCONT)
+
     def command(self, *args: str) -> bytes:
         """Send one command and return the raw reply, up to 64 KB."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
@@ -63,9 +74,9 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis(directory: Path) -> Iterator[RedisServer]:
+def running_redis(directory: Path, *options: str) -> Iterator[RedisServer]:
     """Run a Redis server for the duration of a test."""
-    server = RedisServer(directory)
+    server = RedisServer(directory, *options)
     server.start()
     try:
         yield server

@@ -1,0 +1,169 @@
+"""Redis stops, starts again, hangs, or refuses commands while servers are under load."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from socketio_core import RedisSharded, SocketServer
+from socketio_core.adapters import redis_connection, redis_link
+from socketio_core.testing import TestServer
+from tests.helpers.redis_server import RedisServer, running_redis
+from tests.socketio_core.redis.conftest import ADAPTERS, Pair, until
+
+MAX_QUEUE_BYTES = 64 * 1024
+MODES = ("classic", "sharded-dynamic", "sharded-static")
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with running_redis(tmp_path) as server:
+        yield server
+
+
+class Load:
+    """A server that sends events all the time; each must reach its own client at once."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._task = asyncio.create_task(self._run())
+        self.sent = 0
+
+    async def _run(self) -> None:
+        client = await self._pair.servers[0].connect()
+        while True:
+            self._pair.ios[0].emit("tick", self.sent, "x" * 500)
+            assert client.received == [("tick", [self.sent, "x" * 500])], "local delivery waits"
+            client.received.clear()
+            self.sent += 1
+            await asyncio.sleep(0.001)
+
+    async def more(self, count: int) -> None:
+        """Wait until more events were sent."""
+        target = self.sent + count
+        await until(lambda: self.sent >= target or self._task.done())
+        if self._task.done():
+            await self._task
+
+    async def __aenter__(self) -> Load:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@pytest.fixture(params=MODES)
+async def pair(request: pytest.FixtureRequest, own_redis: RedisServer) -> AsyncIterator[Pair]:
+    async with Pair(own_redis.url, ADAPTERS[request.param]) as servers:
+        for factory in servers.factories:
+            factory.link._max_queue_bytes = MAX_QUEUE_BYTES
+        yield servers
+
+
+async def test_cluster_survives_a_restart_of_redis_under_load(
+    pair: Pair, own_redis: RedisServer
+) -> None:
+    there = await pair.servers[1].connect()
+    pair.ios[1].sockets[there.id].join("a")
+    async with Load(pair) as load:
+        await there.receive_event("tick")
+        own_redis.stop()
+        await until(lambda: not any(factory.link.connected for factory in pair.factories))
+        before = pair.factories[0].status()
+        for _ in range(5):
+            await load.more(100)
+            status = pair.factories[0].status()
+            assert status.queued_bytes <= MAX_QUEUE_BYTES
+        assert status.dropped > before.dropped
+        assert (status.connected, status.error != "") == (False, True)
+
+        # Requests end at once with the results of this server.
+        sockets = await pair.ios[0].fetch_sockets()
+        assert (len(sockets), sockets.missing_servers) == (1, 1)
+        answers = await pair.ios[0].server_side_emit_with_ack("q")
+        assert (answers, answers.missing_servers) == ([], 1)
+        assert await pair.ios[0].server_count() == 2  # the last known number
+
+        there.received.clear()
+        own_redis.start()
+        await pair.connected()
+        await there.receive_event("tick")
+        while not any(name == "room" for name, _ in there.received):
+            pair.ios[0].to("a").emit("room")
+            await asyncio.sleep(0.01)
+        assert len(await pair.ios[0].fetch_sockets()) == 2
+        assert await pair.ios[0].server_count() == 2
+        await load.more(100)
+        status = pair.factories[0].status()
+        assert (status.connected, status.error) == (True, "")
+        await until(lambda: pair.factories[0].status().queued_bytes < MAX_QUEUE_BYTES / 2)
+        dropped = pair.factories[0].status().dropped
+        await load.more(100)
+        assert pair.factories[0].status().dropped == dropped
+
+
+async def test_redis_that_hangs_is_noticed(
+    pair: Pair, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_connection, "PING_INTERVAL", 0.1)
+    monkeypatch.setattr(redis_link, "PING_INTERVAL", 0.1)
+    own_redis.stop()
+    await until(lambda: not any(factory.link.connected for factory in pair.factories))
+    own_redis.start()
+    await pair.connected()  # with the short interval
+    there = await pair.servers[1].connect()
+    async with Load(pair) as load:
+        await there.receive_event("tick")
+        own_redis.pause()
+        await until(lambda: not pair.factories[0].link.connected)
+        await load.more(300)
+        assert pair.factories[0].status().queued_bytes <= MAX_QUEUE_BYTES
+        own_redis.resume()
+        await pair.connected()
+        there.received.clear()
+        await there.receive_event("tick")
+
+
+async def test_server_starts_without_redis_and_joins_later(tmp_path: Path) -> None:
+    redis = RedisServer(tmp_path)
+    ios = [SocketServer(adapter=RedisSharded(redis.url)) for _ in range(2)]
+    async with TestServer(ios[0]) as first, TestServer(ios[1]) as second:
+        here, there = await first.connect(), await second.connect()
+        ios[0].emit("early")
+        assert here.received == [("early", [])]
+        redis.start()
+        try:
+            while not there.received:
+                ios[0].emit("late")
+                await asyncio.sleep(0.01)
+            assert await there.receive_event("late") == []
+        finally:
+            redis.stop()
+
+
+async def test_redis_without_sharded_channels_is_reported(tmp_path: Path) -> None:
+    with running_redis(tmp_path, "--rename-command", "SSUBSCRIBE", "") as redis:
+        io = SocketServer(adapter=RedisSharded(redis.url))
+        async with TestServer(io) as server:
+            client = await server.connect()
+
+            def is_reported() -> bool:
+                status = io.adapter_status()
+                return status is not None and "unknown command 'SSUBSCRIBE'" in status.error
+
+            await until(is_reported)
+            io.emit("x")
+            assert client.received == [("x", [])]
+            status = io.adapter_status()
+            assert status is not None
+            assert not status.connected
+
+
+@pytest.mark.parametrize("url", ["localhost:6379", "http://localhost"])
+def test_invalid_url_raises_before_the_server_starts(url: str) -> None:
+    with pytest.raises(ValueError, match="redis"):
+        RedisSharded(url)
