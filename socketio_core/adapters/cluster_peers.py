@@ -72,6 +72,7 @@ class Peers:
             if now - seen_at >= self._timeout:
                 self.remove(uid)
         if self._interval is not None and now - self._sent_at >= self._interval:
+            self._sent_at = now
             self._beat()
 
     def sent(self) -> None:

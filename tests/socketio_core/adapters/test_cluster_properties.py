@@ -1,4 +1,4 @@
-"""Every request of a cluster ends within its timeout, whatever happens to servers and messages."""
+"""Every request of a cluster ends in time: joins, deaths and messages in any order."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ class ClusterMachine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
-    # -- what must hold
+    # -- invariants
 
     @invariant()
     def requests_end_in_time(self) -> None:
