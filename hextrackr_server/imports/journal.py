@@ -106,6 +106,7 @@ class ImportJournal:
         for name in _PLAIN:
             setattr(record, name, state[name])
         record.status = ImportStatus(state["status"])
+        record.followers = set(state["followers"])
         for name in ("started_at", "finished_at"):
             if state[name] is not None:
                 setattr(record, name, now - (epoch_ms - state[name]) / 1000)
@@ -119,7 +120,7 @@ def _row_of(record: Record, now: float, epoch_ms: int) -> dict[str, Any]:
     The state is JSON in ASCII: texts of producers may contain NUL, which PostgreSQL rejects.
     """
     state = {name: getattr(record, name) for name in _PLAIN}
-    state["status"] = str(record.status)
+    state |= {"status": str(record.status), "followers": sorted(record.followers)}
     for name in ("started_at", "finished_at"):
         moment = getattr(record, name)
         state[name] = None if moment is None else epoch_ms - round((now - moment) * 1000)

@@ -63,6 +63,7 @@ class Record:
         "emitted_at",
         "filename",
         "finished_at",
+        "followers",
         "has_text_id",
         "import_id",
         "interrupted",
@@ -114,6 +115,8 @@ class Record:
         self.started_at: float | None = None
         self.finished_at: float | None = None
         self.touched_at = 0.0
+        # users whose sockets followed the session when they were lost
+        self.followers: set[str] = set()
         # whether the server restarted and no report of the producer has arrived since then
         self.interrupted = False
         # progress sent to clients

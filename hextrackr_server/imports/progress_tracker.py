@@ -58,6 +58,9 @@ _INTERRUPTED = {
     "message": "The server restarted, and the producer of the import has not reported since then",
 }
 
+#: Users whose lost sockets are remembered as followers of one session.
+MAXIMUM_FOLLOWERS = 100
+
 #: An import ID or a session ID; both identify a record.
 Key = int | str
 
@@ -300,7 +303,9 @@ class ProgressTracker:
         visible = [
             record
             for record in self._all()
-            if record.user_id == user_id or (is_admin and record.user_id is not None)
+            if record.user_id == user_id
+            or user_id in record.followers
+            or (is_admin and record.user_id is not None)
         ]
         ended = [
             record
@@ -324,6 +329,32 @@ class ProgressTracker:
                 events.append(("import-progress", record.import_progress(now, epoch_ms) | more))
             events.append(("progress-status", record.progress_status() | more))
         return events
+
+    def note_follower(self, session_id: str, user_id: str) -> None:
+        """Remember that a lost socket of a user followed an unfinished session of a producer.
+
+        HexTrackr's page reconnects without joining the session again.
+        """
+        record = self._records.get(session_id)
+        if record is None or not record.is_reported or record.status in FINAL:
+            return
+        if user_id not in record.followers and len(record.followers) < MAXIMUM_FOLLOWERS:
+            record.followers.add(user_id)
+            self.on_change(record)
+
+    def forget_follower(self, session_id: str, user_id: str) -> None:
+        """Forget that a user followed a session."""
+        record = self._records.get(session_id)
+        if record is not None:
+            record.followers.discard(user_id)
+
+    def followed_by(self, user_id: str) -> list[Record]:
+        """Return the unfinished sessions that lost sockets of a user followed."""
+        return [
+            record
+            for record in self._all()
+            if user_id in record.followers and record.status not in FINAL
+        ]
 
     def snapshot(self, key: Key) -> dict[str, Any] | None:
         """Return the current state of an import, or None if the import is not tracked."""

@@ -64,6 +64,24 @@ class ImportView:
         _check_owner(job.user_id, principal)
         return _session_of(job)
 
+    def note_lost(self, session_id: str, principal: Principal) -> None:
+        """Remember that a socket of the user followed a session when it was lost."""
+        self._tracker.note_follower(session_id, principal.user_id)
+
+    def note_left(self, session_id: str, principal: Principal) -> None:
+        """Forget that lost sockets of the user followed a session."""
+        self._tracker.forget_follower(session_id, principal.user_id)
+
+    def followed(self, principal: Principal) -> list[tuple[str, dict[str, Any]]]:
+        """Return the unfinished sessions that lost sockets of the user followed.
+
+        Each has its session ID and the payload of its `progress-status`.
+        """
+        return [
+            (record.session_id, record.progress_status() | {"late": True})
+            for record in self._tracker.followed_by(principal.user_id)
+        ]
+
     def check_followed(self, session_id: str, principal: Principal) -> None:
         """Raise NOT_FOUND if the tracker has the session and it belongs to another user."""
         record = self._tracker.find(session_id)

@@ -22,8 +22,15 @@ def register(io: SocketServer, view: ImportView) -> None:
     """Handle the events of the front end."""
 
     async def connected(socket: Socket) -> None:
-        if principal_of(socket).is_admin:
+        principal = principal_of(socket)
+        if principal.is_admin:
             await socket.join(ADMINISTRATORS)
+        if socket.recovered:
+            return
+        # HexTrackr's page does not join again.
+        for session_id, status in view.followed(principal)[:MAXIMUM_ROOMS]:
+            await socket.join(progress_room(session_id))
+            socket.emit("progress-status", status)
 
     async def join(socket: Socket, session_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
@@ -44,6 +51,7 @@ def register(io: SocketServer, view: ImportView) -> None:
     async def leave(socket: Socket, session_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             await socket.leave(progress_room(check_session_id(session_id)))
+            view.note_left(session_id, principal_of(socket))
             return {"success": True}
 
     def ping(socket: Socket) -> None:
@@ -51,7 +59,10 @@ def register(io: SocketServer, view: ImportView) -> None:
 
     def disconnecting(socket: Socket) -> None:
         rooms = [room for room in socket.rooms if room.startswith(PROGRESS_PREFIX)]
-        socket.data["sessions"] = [room.removeprefix(PROGRESS_PREFIX) for room in rooms]
+        sessions = [room.removeprefix(PROGRESS_PREFIX) for room in rooms]
+        socket.data["sessions"] = sessions
+        for session_id in sessions:
+            view.note_lost(session_id, principal_of(socket))
 
     io.on("connection", connected)
     io.on("disconnecting", disconnecting)

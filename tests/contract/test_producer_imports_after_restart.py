@@ -147,6 +147,30 @@ async def test_s112_s119_interrupted_import_fails_until_its_producer_reports(
         assert complete["metadata"]["success"] is True
 
 
+async def test_s112_s119_page_that_does_not_join_again_receives_the_end(tmp_path: Path) -> None:
+    session = {"op": "progress", "progress": 95}
+    async with running_hub(tmp_path) as (hub, report):
+        page, left = await hub.client("7"), await hub.client("8")
+        # HexTrackr's page joins before the session exists; the shim reports no owner.
+        for client in (page, left):
+            await client.emit_with_ack("join-progress", SESSION)
+        await report(f"progress/{SESSION}", session)
+        await left.emit_with_ack("leave-progress", SESSION)
+    async with running_hub(tmp_path) as (hub, report):
+        page, left = await hub.client("7"), await hub.client("8")
+        await settle()
+        assert interrupted(page) == [("progress-status", SESSION)]
+        assert interrupted(left) == []
+        await report(f"progress/{SESSION}", {"op": "complete"})
+        assert (await receive_payload(page, "progress-complete"))["sessionId"] == SESSION
+        assert "progress-complete" not in received_names(left)
+        # A later connection receives the end, too.
+        again = await hub.client("7")
+        await settle()
+        statuses = [payload["status"] for payload, *_ in again.events("progress-status")]
+        assert statuses == ["completed"]
+
+
 async def test_s112_s119_first_report_may_be_repeated_after_a_restart(tmp_path: Path) -> None:
     await leave_unfinished(tmp_path)
     start = {"importId": TEXT_ID, "userId": "7", "totalRecords": 200}
