@@ -4,12 +4,17 @@
     python examples/cluster_node.py --port 3000 --redis redis://127.0.0.1:6379 --adapter sharded
     python examples/cluster_node.py --port 3001 --redis redis://127.0.0.1:6379 --adapter sharded
 
-Node servers may join the cluster with the official adapters (tests/interop/cluster_node.js has the
+With `--adapter streams --recovery`, a client that loses its connection may return to another node.
+With `--adapter postgres --postgres postgresql://user@host/database`, no Redis is needed.
+
+Node servers may join the cluster with the official adapters (tests/cluster/cluster_node.js has the
 same events). Namespaces: `/` and `/chat`; each client joins `room1`. Every event is acknowledged.
 A target is `{"rooms": [...], "except": [...], "local": false}`; all keys are optional.
 
     echo(*args)                          the arguments
-    whoami()                             {"id", "node", "rooms"}
+    whoami()                             {"id", "node", "rooms", "recovered"}
+    emit-back(event, *args)              sends an event to the client itself
+    drop()                               closes the connection, as a network failure does
     set-data(data)                       changes socket.data
     join(*rooms), leave(*rooms)          the rooms of the client
     emit(target, event, *args)           sends an event
@@ -40,8 +45,11 @@ from socketio_core import (
     Broadcast,
     Cors,
     Namespace,
+    Postgres,
+    Recovery,
     RedisClassic,
     RedisSharded,
+    RedisStreams,
     RemoteSocket,
     Socket,
     SocketServer,
@@ -50,6 +58,8 @@ from socketio_core import (
 ADAPTERS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "classic": lambda options: RedisClassic(options.redis),
     "sharded": lambda options: RedisSharded(options.redis),
+    "streams": lambda options: RedisStreams(options.redis),
+    "postgres": lambda options: Postgres(options.postgres),
 }
 TIMEOUT = 2.0  # seconds to wait for clients and other servers
 
@@ -71,6 +81,18 @@ def describe(socket: Socket | RemoteSocket) -> dict[str, Any]:
     }
 
 
+def register_for_recovery(namespace: Namespace) -> None:
+    """Register the events with which a client tests its recovery."""
+
+    @namespace.on("emit-back")
+    def emit_back(socket: Socket, event: str, *args: Any) -> None:
+        socket.emit(event, *args)
+
+    @namespace.on("drop")
+    def drop(socket: Socket) -> None:
+        socket.session.close()
+
+
 def register(namespace: Namespace, node: str) -> None:
     """Register the events of one namespace."""
 
@@ -84,7 +106,8 @@ def register(namespace: Namespace, node: str) -> None:
 
     @namespace.on("whoami")
     def whoami(socket: Socket) -> dict[str, Any]:
-        return {"id": socket.id, "node": node, "rooms": sorted(socket.rooms)}
+        rooms = sorted(socket.rooms)
+        return {"id": socket.id, "node": node, "rooms": rooms, "recovered": socket.recovered}
 
     @namespace.on("set-data")
     def set_data(socket: Socket, data: dict[str, Any]) -> None:
@@ -169,11 +192,12 @@ def register(namespace: Namespace, node: str) -> None:
         return [node, sum(args)]
 
 
-def make_server(adapter: Any, node: str) -> SocketServer:
+def make_server(adapter: Any, node: str, recovery: Recovery | None = None) -> SocketServer:
     """Create the server of a node."""
-    io = SocketServer(cors=Cors(origins="*"), adapter=adapter)
+    io = SocketServer(cors=Cors(origins="*"), adapter=adapter, recovery=recovery)
     for name in ("/", "/chat"):
         register(io.of(name), node)
+        register_for_recovery(io.of(name))
 
     @io.on("status")
     def status(socket: Socket) -> dict[str, Any]:
@@ -189,7 +213,8 @@ async def serve(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with make_server(ADAPTERS[options.adapter](options), node) as io:
+    recovery = Recovery() if options.recovery else None
+    async with make_server(ADAPTERS[options.adapter](options), node, recovery) as io:
         listener = await io.listen(options.host, options.port)
         print(f"{node} listens on http://{options.host}:{listener.port}", flush=True)
         await stop.wait()
@@ -202,7 +227,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--redis", default="redis://127.0.0.1:6379", help="URL")
+    parser.add_argument("--postgres", default="postgresql://127.0.0.1/postgres", help="URL")
     parser.add_argument("--adapter", choices=ADAPTERS, default="sharded")
+    parser.add_argument("--recovery", action="store_true", help="turn on state recovery")
     parser.add_argument("--name", help="the name of the node; the default contains the port")
     options = parser.parse_args()
     uvloop.run(serve(options))

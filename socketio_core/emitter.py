@@ -1,8 +1,9 @@
 """Emitters: send events to the clients of a cluster from a process without a server.
 
-The format is that of `@socket.io/redis-emitter` 5.1.0 for servers with the classic adapter, and
-that of the cluster messages for servers with the sharded adapter, which receive nothing from the
-official emitter.
+The format is that of `@socket.io/redis-emitter` 5.1.0 for servers with the classic adapter, that of
+`@socket.io/redis-streams-emitter` 0.1.1 for servers with the streams adapter, and that of the
+cluster messages for servers with the sharded adapter, which receive nothing from the official
+emitter.
 """
 
 from __future__ import annotations
@@ -21,10 +22,15 @@ from socketio_core.adapters.cluster_message import (
 from socketio_core.adapters.interface import BroadcastTarget
 from socketio_core.adapters.redis_classic_format import encode_broadcast, encode_request
 from socketio_core.adapters.redis_connection import import_redis
+from socketio_core.adapters.streams_entry import (
+    DEFAULT_MAX_LEN,
+    append_command,
+    encode_entry,
+)
 from socketio_core.broadcast import NO_ROOM, check_event, check_server_event, room_names
 from socketio_core.namespace import canonical_name
 
-AdapterName = Literal["classic", "sharded"]
+AdapterName = Literal["classic", "sharded", "streams"]
 
 Encode: TypeAlias = Callable[[str, Message], tuple[bytes, ...]]
 """Returns the Redis command that sends a message; the first argument is the key."""
@@ -44,7 +50,16 @@ def _encode_sharded(key: str, message: Message) -> tuple[bytes, ...]:
     return b"SPUBLISH", f"{key}#{message.nsp}#".encode(), encode_message(message)
 
 
-_FORMATS: Final[dict[str, Encode]] = {"classic": _encode_classic, "sharded": _encode_sharded}
+def _encode_streams(key: str, message: Message) -> tuple[bytes, ...]:
+    # Requests are entries as well: the official emitter has no channels.
+    return append_command(key, DEFAULT_MAX_LEN, encode_entry(message))
+
+
+_FORMATS: Final[dict[str, Encode]] = {
+    "classic": _encode_classic,
+    "sharded": _encode_sharded,
+    "streams": _encode_streams,
+}
 
 
 class EmitterOperator:
@@ -149,7 +164,8 @@ class Emitter(EmitterOperator):
         async with Emitter("redis://localhost:6379", adapter="sharded") as emitter:
             await emitter.to("room1").emit("news", {"id": 7})
 
-    `adapter` is the adapter of the servers. The awaitables complete when Redis has the message,
+    `adapter` is the adapter of the servers, and `key` their prefix of channels or, for "streams",
+    their `stream`. The awaitables complete when Redis has the message,
     and raise the errors of redis-py. Acknowledgements are not supported.
     """
 

@@ -29,7 +29,12 @@ from socketio_core.adapters.interface import (
 )
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.adapters.redis_factory import RedisFactory, read_count
-from socketio_core.adapters.streams_entry import decode_entry, encode_entry, is_ephemeral
+from socketio_core.adapters.streams_entry import (
+    DEFAULT_MAX_LEN,
+    decode_entry,
+    encode_entry,
+    is_ephemeral,
+)
 from socketio_core.adapters.streams_link import Fields, Stream
 from socketio_core.adapters.streams_recovery import StreamsRecoveryAdapter
 from socketio_core.adapters.streams_sessions import StreamsSessions
@@ -56,7 +61,7 @@ class RedisStreams(RedisFactory):
         *,
         stream: str = "socket.io",
         session_prefix: str = "sio:session:",
-        max_len: int = 10_000,
+        max_len: int = DEFAULT_MAX_LEN,
         **options: Any,
     ) -> None:
         """Set the address and the names; the other options are those of `RedisFactory`.

@@ -27,6 +27,8 @@ from socketio_core.codec.json_codec import dump_json
 Position: TypeAlias = tuple[int, int]
 """An entry id as numbers, which have the order of the stream."""
 
+DEFAULT_MAX_LEN: Final = 10_000
+"""The number of entries that a stream keeps, about; the default of the official adapter."""
 START: Final[Position] = (0, 0)
 NO_OFFSET: Final = ""
 """Ends an event that is not in the stream; no server restores a session from it."""
@@ -66,6 +68,16 @@ def encode_entry(message: Message) -> dict[str, str | bytes]:
             text = b2a_base64(encode_msgpack(message.data), newline=False)
         fields["data"] = text
     return fields
+
+
+def append_command(
+    stream: str, max_len: int, fields: Mapping[str, str | bytes]
+) -> tuple[bytes, ...]:
+    """Return the command that appends an entry to a stream."""
+    args = [b"XADD", stream.encode(), b"MAXLEN", b"~", b"%d" % max_len, b"*"]
+    for name, value in fields.items():
+        args += (name.encode(), value.encode() if isinstance(value, str) else value)
+    return tuple(args)
 
 
 def decode_entry(fields: Mapping[bytes, bytes]) -> Message | None:

@@ -19,6 +19,7 @@ from socketio_core.adapters.streams_entry import (
     START,
     Cursor,
     Position,
+    append_command,
     format_position,
     parse_position,
 )
@@ -57,7 +58,7 @@ class Entry:
 
     __slots__ = ("args", "body", "is_sent", "listener", "size")
 
-    def __init__(self, args: list[bytes], body: bytes, listener: StreamListener) -> None:
+    def __init__(self, args: tuple[bytes, ...], body: bytes, listener: StreamListener) -> None:
         self.args = args
         self.body = body
         self.listener = listener
@@ -82,7 +83,7 @@ class Stream:
         self.queued_bytes = 0
         self.published = 0
         self.dropped = 0
-        self._append = [b"XADD", self.name, b"MAXLEN", b"~", b"%d" % max_len, b"*"]
+        self._max_len = max_len
         self._max_bytes = max_bytes
         self._listeners: dict[bytes, StreamListener] = {}
         self._own: dict[bytes, StreamListener] = {}  # by uid
@@ -115,12 +116,8 @@ class Stream:
 
     def append(self, fields: Mapping[str, str | bytes], listener: StreamListener) -> None:
         """Append an entry, now or after the current failure."""
-        args = [*self._append]
-        body = b""
-        for name, value in fields.items():
-            body = value.encode() if isinstance(value, str) else value
-            args += (name.encode(), body)  # the data are the last field
-        entry = Entry(args, body, listener)
+        args = append_command(self.name.decode(), self._max_len, fields)
+        entry = Entry(args, args[-1], listener)  # the data are the last field
         if self.queued_bytes + entry.size > self._max_bytes:
             self._drop(entry)
             return

@@ -5,6 +5,7 @@
 //   {"id": 2, "do": "ask", "client": "a", "event": "join", "args": ["room"]}   -> the ack
 //   {"id": 3, "do": "events", "client": "a"}        -> [[event, ...args]], and forgets them
 //   {"id": 4, "do": "close", "client": "a"}
+//   {"id": 6, "do": "state", "client": "a"}         -> {id, connected, recovered}
 //   {"id": 5, "do": "emitter", "client": "redis://...", "calls": [["to", "room"], ["emit", "x"]]}
 //
 // Answers: {"id": 1, "result": ...} or {"id": 1, "error": "..."}. Clients answer each event whose
@@ -34,9 +35,13 @@ const decode = (value) => {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decode(item)]));
 };
 
-const connect = ({ client, url, namespace = "/", auth = {}, transports = ["websocket"] }) =>
+const connect = ({
+  client, url, namespace = "/", auth = {}, transports = ["websocket"], reconnection = false,
+}) =>
   new Promise((resolve, reject) => {
-    const socket = io(url + namespace, { auth, transports, forceNew: true, reconnection: false });
+    const delays = { reconnectionDelay: 50, reconnectionDelayMax: 100 };
+    const options = { auth, transports, forceNew: true, reconnection, ...delays };
+    const socket = io(url + namespace, options);
     const events = [];
     clients.set(client, { socket, events });
     socket.onAny((name, ...args) => {
@@ -65,6 +70,10 @@ const ACTIONS = {
   ask: ({ client, event, args }) =>
     clients.get(client).socket.timeout(20_000).emitWithAck(event, ...decode(args)),
   events: ({ client }) => clients.get(client).events.splice(0),
+  state: ({ client }) => {
+    const { id, connected, recovered } = clients.get(client).socket;
+    return { id: id ?? null, connected, recovered };
+  },
   close: ({ client }) => void clients.get(client).socket.disconnect(),
 };
 

@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
     adapter: { type: "string", default: "sharded" },
     mode: { type: "string", default: "dynamic" },
     specific: { type: "boolean", default: false },
+    recovery: { type: "boolean", default: false },
     name: { type: "string" },
   },
 });
@@ -58,7 +59,9 @@ const register = (namespace, node) => {
     socket.join("room1");
     const rooms = () => [...socket.rooms].sort();
     socket.on("echo", (...args) => args.pop()(...args));
-    on(socket, "whoami", () => ({ id: socket.id, node, rooms: rooms() }));
+    on(socket, "whoami", () => ({ id: socket.id, node, rooms: rooms(), recovered: socket.recovered }));
+    on(socket, "emit-back", (event, ...args) => void socket.emit(event, ...args));
+    socket.on("drop", () => socket.conn.close());
     on(socket, "set-data", (data) => void (socket.data = data));
     on(socket, "join", async (...names) => (await socket.join(names), rooms()));
     on(socket, "leave", async (...names) => {
@@ -116,7 +119,10 @@ const main = async () => {
     await each.connect();
   }
   const http = createServer();
-  const io = new Server(http, { adapter: ADAPTERS[options.adapter](client, subscriber) });
+  const io = new Server(http, {
+    adapter: ADAPTERS[options.adapter](client, subscriber),
+    connectionStateRecovery: options.recovery ? { skipMiddlewares: true } : undefined,
+  });
   http.listen(Number(options.port), "127.0.0.1", () => {
     const { port } = http.address();
     const node = options.name ?? `node-${port}`;

@@ -107,6 +107,11 @@ class Clients:
         found: list[list[Any]] = await self._do("events", client)
         return found
 
+    async def state(self, client: str) -> dict[str, Any]:
+        """Return the id of a client, and whether it is connected and was recovered."""
+        found: dict[str, Any] = await self._do("state", client)
+        return found
+
     async def close(self, client: str) -> None:
         """Disconnect a client from its server."""
         await self._do("close", client)

@@ -12,7 +12,7 @@ from socketio_core import Emitter
 from tests.cluster.support import Clients, clients, node_node, python_node, start_server, until
 from tests.helpers.redis_server import RedisServer
 
-ADAPTERS = ("classic", "sharded")
+ADAPTERS = ("classic", "sharded", "streams")
 SERVERS = ("p1", "p2", "n1", "n2")
 
 

@@ -12,6 +12,7 @@ import pytest
 from socketio_core import BlockingEmitter, Emitter
 from socketio_core.adapters.cluster_message import decode_message
 from tests.socketio_core.adapters.redis_support import load
+from tests.socketio_core.adapters.test_streams_payloads import ENTRIES
 
 
 class RecordingClient:
@@ -77,6 +78,40 @@ def test_sharded_emitter_publishes_on_the_channel_of_the_namespace() -> None:
     assert json.loads(text)["data"]["rooms"] == ["b"]
 
 
+STREAMS_OPERATIONS: dict[str, Callable[[Any], Any]] = {
+    "emit": lambda e: e.emit("ev", 1, "x"),
+    "emit-room": lambda e: e.to("room1").emit("ev", 1),
+    "emit-except": lambda e: e.to("a", "b").except_("c").emit("ev"),
+    "emit-binary": lambda e: e.emit("ev", b"\x01\x02"),
+    "emit-volatile": lambda e: e.volatile.emit("ev"),
+    "emit-namespace": lambda e: e.of("chat").emit("ev"),
+    "sockets-join": lambda e: e.in_("room1").sockets_join("a", "b"),
+    "sockets-leave": lambda e: e.sockets_leave("a"),
+    "disconnect-sockets": lambda e: e.disconnect_sockets(True),
+    "server-side-emit": lambda e: e.server_side_emit("ev", 1),
+}
+# The official emitter sends this event to a namespace `chat`, which no server has.
+STREAMS_OMITTED = {"emit-namespace-without-slash"}
+
+
+def test_every_captured_operation_of_the_streams_emitter_is_tested() -> None:
+    captured = {name.removeprefix("emitter ") for name in ENTRIES if name.startswith("emitter ")}
+    assert captured == set(STREAMS_OPERATIONS) | STREAMS_OMITTED
+
+
+@pytest.mark.parametrize("operation", STREAMS_OPERATIONS)
+async def test_emitters_append_the_entries_of_the_official_streams_emitter(operation: str) -> None:
+    fields = ENTRIES[f"emitter {operation}"]["fields"]
+    blocking, client = RecordingClient(), AsyncRecordingClient()
+    STREAMS_OPERATIONS[operation](BlockingEmitter(blocking, adapter="streams"))
+    await STREAMS_OPERATIONS[operation](Emitter(client, adapter="streams"))
+    command = ["XADD", "socket.io", "MAXLEN", "~", "10000", "*"]
+    for name, value in fields.items():
+        command += [name, value]
+    expected = tuple(each.encode() for each in command)
+    assert blocking.commands == client.commands == [expected]
+
+
 @pytest.mark.parametrize(("misuse", "error", "text"), [
     (lambda e: e.emit("connect"), ValueError, "reserved event name"),
     (lambda e: e.emit(7), TypeError, "must be a string"),
@@ -84,7 +119,7 @@ def test_sharded_emitter_publishes_on_the_channel_of_the_namespace() -> None:
     (lambda e: e.to(), ValueError, "at least one room"),
     (lambda e: e.to(7), TypeError, "must be a string"),
     (lambda e: e.server_side_emit("connection"), ValueError, "reserved"),
-    (lambda e: BlockingEmitter(adapter="streaming"), ValueError, "classic, sharded"),
+    (lambda e: BlockingEmitter(adapter="streaming"), ValueError, "classic, sharded, streams"),
 ])  # fmt: skip
 def test_misuse_raises_and_sends_nothing(
     misuse: Callable[[Any], Any], error: type[Exception], text: str

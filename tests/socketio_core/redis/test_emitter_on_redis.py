@@ -11,9 +11,7 @@ from tests.helpers.redis_server import RedisServer
 from tests.socketio_core.redis.conftest import ADAPTERS, Pair, until
 
 
-@pytest.mark.parametrize(
-    "adapter", [name for name in ADAPTERS if name.startswith(("classic", "sharded"))]
-)
+@pytest.mark.parametrize("adapter", ADAPTERS)
 async def test_emitters_reach_the_clients_of_all_servers(redis: RedisServer, adapter: str) -> None:
     kind: Any = adapter.partition("-")[0]
     async with Pair(redis.url, ADAPTERS[adapter]) as pair:

@@ -319,6 +319,7 @@ async def test_local_delivery_continues_without_redis_and_resumes_in_order(
         assert "before Redis had them" in caplog.text
         own_redis.start()
         await pair.connected()
+        await until(lambda: pair.ios[0].main.adapter.current_offset() != "")  # all are written
         pair.ios[0].emit("after")
         await there.receive_event("after")
         assert [args[0] for _, args in there.received] == list(range(5))
