@@ -17,10 +17,11 @@ from hextrackr_server.imports.formats.day_reader import (
     DayReader,
     SettleOrders,
 )
+from hextrackr_server.imports.formats.error_reader import ErrorReader, mentions_of_host
 from hextrackr_server.imports.formats.extra_reader import ExtraReader
 from hextrackr_server.imports.formats.file_notices import MappedTotals, column_warnings
 from hextrackr_server.imports.formats.file_warnings import FileWarning, FileWarnings
-from hextrackr_server.imports.formats.finding import Finding, unique_key
+from hextrackr_server.imports.formats.finding import Finding
 from hextrackr_server.imports.formats.host_reader import FIELDS as HOST_FIELDS
 from hextrackr_server.imports.formats.host_reader import SYSTEM_FIELDS, HostReader
 from hextrackr_server.imports.formats.parts import Host, MappedRow, Plugin, Values, findings_of
@@ -30,7 +31,7 @@ from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.row_cache import RowCache
 from hextrackr_server.imports.formats.row_errors import (
     CheckNotRunError,
-    Mention,
+    NoFindingError,
     RowRejectedError,
 )
 from hextrackr_server.imports.formats.value_reader import FIELDS as VALUE_FIELDS
@@ -72,6 +73,7 @@ class RowMapper:
         self._plugin_reader = PluginReader(profile, columns, self._days, vendor)
         self._value_reader = ValueReader(profile, columns)
         self._extra_reader = ExtraReader(profile, columns, self._days, self._value_reader)
+        self._errors = ErrorReader(profile, columns, self._host_reader, self._plugin_reader)
         self._hosts = RowCache[Host]()
         self._systems = RowCache[str]()
         self._plugins = RowCache[Plugin]()
@@ -93,6 +95,7 @@ class RowMapper:
         self._first_plugin = ""
         self.named_hosts: dict[str, Host] = {}
         """Hosts by key that rows without a finding name as scanned; the reader removes them."""
+        self._unscanned: list[tuple[int, NoFindingError]] = []
 
     # -- one row
 
@@ -153,6 +156,11 @@ class RowMapper:
         is_named = any(value and not _is_text(value) for value in values)
         return not is_named and not find_cves(self.columns.first(row, "cve"))
 
+    def take_unscanned(self) -> list[tuple[int, NoFindingError]]:
+        """Return the rows since the last call that report a host that was not scanned."""
+        found, self._unscanned = self._unscanned, []
+        return found
+
     def name_host(self, cells: Sequence[str]) -> None:
         """Record that the host of a row without a finding was scanned, if the row names one."""
         row = Row(0, cells)
@@ -190,10 +198,12 @@ class RowMapper:
                 self.name_host(row.cells)
                 return None
             if state.meaning == "untested":
-                raise CheckNotRunError("the check was not run", self._mentions_of_check(row))
+                raise CheckNotRunError("the check was not run", self._errors.mentions_of_check(row))
         is_state_known = self.warnings.total == before_state
         host = host or self._read_host(row)
         plugin = plugin or self._read_plugin(row, host)
+        if plugin.id in self.profile.not_scanned:
+            self._check_scanned(row, host, plugin)
         if values is None:
             assert state is not None
             values = self._read_values(row, state, is_state_known=is_state_known)
@@ -206,7 +216,7 @@ class RowMapper:
             self._host_reader.warn_of_problem(row, host)
             if not host.key:
                 problem = self._host_reader.describe_missing(row, host)
-                raise RowRejectedError(*problem, self._mentions_without_host(row))
+                raise RowRejectedError(*problem, self._errors.mentions_without_host(row))
         else:
             self._hosts.keep(self._host_cells(row.cells), host)
         return host
@@ -221,14 +231,18 @@ class RowMapper:
         before = self.warnings.total
         plugin = self._plugin_reader.read(row)
         if not (plugin.cves or plugin.id or plugin.name):
-            raise self._no_vulnerability(row, host)
+            raise self._errors.no_vulnerability(row, host)
         plugin.published = self._plugin_reader.read_published(row)
         if not self._reads_extra:
             # Not stored, but read for their warnings.
             self._value_reader.read_epss(row)
             self._days.read(row, "patched")
             self._days.read(row, "kev_due")
-        if self.warnings.total == before and row.cells[self._title].strip() != self._title_name:
+        is_usual = (
+            row.cells[self._title].strip() != self._title_name
+            and plugin.id not in self.profile.not_scanned
+        )
+        if self.warnings.total == before and is_usual:
             self._plugins.keep(self._plugin_cells(row.cells), plugin)
         return plugin
 
@@ -247,6 +261,12 @@ class RowMapper:
         if self.warnings.total == before:
             self._seen.keep(self._seen_cells(row.cells), seen)
         return seen
+
+    def _check_scanned(self, row: Row, host: Host, plugin: Plugin) -> None:
+        """Keep the findings of a host open if the row reports that the host was not scanned."""
+        if self.profile.not_scanned[plugin.id] in self.columns.first(row, "output"):
+            error = CheckNotRunError("the host was not scanned", mentions_of_host(host))
+            self._unscanned.append((row.number, error))
 
     def _compare_plugin(self, plugin: Plugin) -> None:
         name = plugin.id or plugin.name or plugin.cves[0]
@@ -275,41 +295,6 @@ class RowMapper:
             row.cells[self._title].strip() == names[self._title]
             and sum(map(str.__eq__, map(str.strip, row.cells), names)) > self._width / 2
         )
-
-    def _mentions_of_check(self, row: Row) -> list[Mention]:
-        """Return the keys of the findings of a check, or its values if its host is not readable."""
-        host = self._host_reader.read(row)
-        if not host.key:
-            return self._mentions_without_host(row)
-        plugin_id = self._plugin_reader.read_id(row)
-        plugin_name = self._plugin_reader.read_name(row)
-        # With a CVE, an export of another kind may hold the same check without it.
-        return [
-            ("unique_key", unique_key(cve, plugin_id, plugin_name, host.key, self.profile.ids))
-            for cve in (*self._plugin_reader.find_all_cves(row, plugin_id), "")
-            if cve or plugin_id or plugin_name
-        ]
-
-    def _mentions_without_host(self, row: Row) -> list[Mention]:
-        plugin_id = self._plugin_reader.read_id(row)
-        # Without a limit: findings of an omitted CVE would count as absent and be resolved.
-        mentions = [("cve", cve) for cve in self._plugin_reader.find_all_cves(row, plugin_id)]
-        mentions.append(("plugin_id", plugin_id))
-        if not any(value for _, value in mentions):
-            mentions.append(("plugin_name", self._plugin_reader.read_name(row)))
-        return mentions
-
-    def _no_vulnerability(self, row: Row, host: Host) -> RowRejectedError:
-        text = self.columns.first(row, "cve")
-        message = "the row names no CVE and no plugin"
-        if text:
-            message = "not a CVE id, such as CVE-2024-1000, and the row names no plugin"
-        by_field = self.columns.by_field
-        indexes = by_field.get("cve") or by_field.get("plugin_id") or ()
-        # The row may refer to any finding of its host, under whichever name that was stored.
-        mentions = [("hostname", host.hostname), ("ip_address", host.address)]
-        column = self.columns.names[indexes[0]] if indexes else ""
-        return RowRejectedError(column, message, text or None, mentions)
 
 
 def _is_text(cell: str) -> bool:

@@ -122,6 +122,8 @@ class Profile:
     """Fields without which a row is not a finding, and not an error either."""
     scanned: frozenset[str] = frozenset()
     """Words of the column `scan_status`, in lower case, of hosts that were scanned."""
+    not_scanned: Mapping[str, str] = field(default_factory=dict)
+    """Plugin ids that report a host that was not scanned, each with a text of their output."""
     host_kinds: frozenset[str] = frozenset()
     """Values of the column `host_kind` that are hosts; other rows are left out."""
     lists_info: bool = False
@@ -228,6 +230,7 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
         nulls=frozenset(text.lower() for text in _texts("nulls", data.get("nulls", []))),
         skip_without=skip_without,
         scanned=frozenset(text.lower() for text in _texts("scanned", data.get("scanned", []))),
+        not_scanned=_plain_table("not_scanned", data),
         host_kinds=frozenset(_texts("host_kinds", data.get("host_kinds", []))),
         lists_info=bool(data.get("lists_info", False)),
         epss_percent=bool(data.get("epss_percent", False)),
@@ -248,6 +251,7 @@ _KEYS: Final = frozenset({
     "severities", "kinds", "states", "date_order", "nulls", "skip_without", "host_kinds",
     "lists_info", "epss_percent", "cisco_advisories", "name_separator", "preamble_date", "refuse",
     "guesses", "stale_days", "exploit_words", "scanned",
+    "not_scanned",
 })  # fmt: skip
 
 
@@ -286,6 +290,13 @@ def _words(name: str, data: dict[str, Any], meanings: tuple[str, ...]) -> Mappin
             for word, meaning in _table(data, name).items()
         }
     )
+
+
+def _plain_table(name: str, data: dict[str, Any]) -> Mapping[str, str]:
+    table = _table(data, name)
+    if not all(isinstance(value, str) for value in table.values()):
+        raise TypeError(f"the values of {name} must be strings, got {table!r}")
+    return MappingProxyType(table)
 
 
 def _table(data: dict[str, Any], name: str) -> dict[str, Any]:

@@ -123,6 +123,8 @@ class ExportReader:
             else:
                 if findings:
                     yield RowResult(number, findings)
+                    for unscanned in self.mapper.take_unscanned():
+                        yield RowResult(number, (), unscanned[1])
                 else:
                     self.rows_skipped += 1
 
@@ -153,9 +155,11 @@ class ExportReader:
                 else:
                     rows.append(row)
             if len(rows) + len(problems) + len(hosts) >= size:
+                problems += self.mapper.take_unscanned()
                 yield RowChunk(rows, problems, list(hosts.values()))
                 rows, problems = [], []
                 hosts.clear()
+        problems += self.mapper.take_unscanned()
         if rows or problems or hosts:
             yield RowChunk(rows, problems, list(hosts.values()))
 

@@ -85,3 +85,34 @@ def test_named_hosts_are_returned_in_chunks(tmp_path: Path) -> None:
     path.write_text("\n".join(["IP,DNS,IP Status,QID,Title,Severity,CVE ID", *rows]) + "\n")
     chunks = list(ExportReader(path, scan_date="2030-06-01").read_rows(100))
     assert [len(chunk.hosts) for chunk in chunks] == [100, 100, 50]
+
+
+DEAD = "The remote host (192.0.2.1) is considered as dead - not scanning"
+
+
+@pytest.mark.parametrize("output", [DEAD, "The remote host is up"])
+def test_host_that_did_not_respond_keeps_its_findings(tmp_path: Path, output: str) -> None:
+    path = tmp_path / "export.csv"
+    row = {"Plugin ID": "10180", "Risk": "None", "Host": "192.0.2.1", "Name": "Ping the host"}
+    other = row | {"Plugin ID": "1", "Host": "192.0.2.2", "Risk": "High"}
+    text = make_csv(
+        "Plugin ID,CVE,Risk,Host,Name,Plugin Output",
+        row | {"Plugin Output": output}, other, row | {"Plugin Output": output},
+    )  # fmt: skip
+    path.write_text(text)
+    expected = [
+        (
+            number,
+            "the host was not scanned",
+            [("hostname", "192.0.2.1"), ("ip_address", "192.0.2.1")],
+        )
+        for number in (2, 4)
+        if output is DEAD
+    ]
+    (chunk,) = ExportReader(path, scan_date="2030-06-01").read_rows()
+    assert [row[0] for row in chunk.rows] == [2, 3, 4]
+    assert [(row, each.message, each.mentions) for row, each in chunk.problems] == expected
+    results = [each for each in ExportReader(path, scan_date="2030-06-01").read() if each.problem]
+    assert [(each.number, each.problem.mentions) for each in results if each.problem] == [
+        (number, mentions) for number, _, mentions in expected
+    ]
