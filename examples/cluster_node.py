@@ -18,13 +18,13 @@ A target is `{"rooms": [...], "except": [...], "local": false}`; all keys are op
     set-data(data)                       changes socket.data
     join(*rooms), leave(*rooms)          the rooms of the client
     emit(target, event, *args)           sends an event
-    request(target, event, *args)            {"responses", "missing", "clients", "servers"}
+    request(target, event, *args)        {"responses", "missing", "clients", "servers"}
     fetch(target)                        {"sockets": [{"id", "rooms", "data", "auth"}], "servers"}
-    request-socket(id, event, *args)         the answer of one client, found by fetch_sockets
+    request-socket(id, event, *args)     the answer of one client, found by fetch_sockets
     sockets-join(target, *rooms), sockets-leave(target, *rooms)
     disconnect-sockets(target, close)
     server-emit(event, *args)            runs on the other servers
-    server-request(event, *args)             {"answers", "servers"}
+    server-request(event, *args)         {"answers", "servers"}
     server-count()                       the number of servers
     status()                             the connection to the other servers
 

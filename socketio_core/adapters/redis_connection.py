@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, final
 
+from socketio_core.adapters.redis_replies import ReplyReader
+
 logger = logging.getLogger("socketio_core")
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -22,6 +24,7 @@ PING_INTERVAL: Final = 5.0
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two attempts to connect, at most."""
 _FIRST_PAUSE: Final = 0.05
+_CHUNK_BYTES: Final = 256 * 1024
 _MISSING: Final = (
     "Redis needs the Python package redis: pip install 'hextrackr-server[redis]', or redis>=5.0.1"
 )
@@ -61,7 +64,10 @@ def create_pool(url: str, options: dict[str, Any]) -> Any:
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "retry": retry(no_backoff(), 0),
     }
-    return pools.ConnectionPool.from_url(url, **(defaults | options))
+    pool = pools.ConnectionPool.from_url(url, **(defaults | options))
+    if str(pool.connection_kwargs.get("protocol")) != "2":
+        raise ValueError("protocol must be 2: remove it from the URL or the options")
+    return pool
 
 
 @final
@@ -146,6 +152,22 @@ class RedisConnection:
                 raise result
 
     async def _read(self, connection: Any) -> None:
+        # The reader has been an attribute of this name since redis-py 4.2.
+        stream = getattr(connection, "_reader", None)
+        if isinstance(stream, asyncio.StreamReader):
+            await self._read_stream(stream)
+        else:
+            await self._read_replies(connection)
+
+    async def _read_stream(self, stream: asyncio.StreamReader) -> None:
+        reader = ReplyReader()
+        while data := await stream.read(_CHUNK_BYTES):
+            for reply in reader.feed(data):
+                self._replies += 1
+                self._on_reply(reply)
+        raise ConnectionError("the server closed the connection")
+
+    async def _read_replies(self, connection: Any) -> None:
         response_error: type[Exception] = import_redis("redis.exceptions").ResponseError
         while True:
             try:

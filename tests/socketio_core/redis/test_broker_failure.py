@@ -167,3 +167,33 @@ async def test_redis_without_sharded_channels_is_reported(tmp_path: Path) -> Non
 def test_invalid_url_raises_before_the_server_starts(url: str) -> None:
     with pytest.raises(ValueError, match="redis"):
         RedisSharded(url)
+
+
+def test_other_version_of_the_protocol_is_refused() -> None:
+    with pytest.raises(ValueError, match="protocol must be 2"):
+        RedisSharded("redis://localhost?protocol=3")
+
+
+async def test_replies_are_read_without_the_parser_of_redis_py(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise AssertionError("the slow path was used")
+
+    monkeypatch.setattr(redis_connection.RedisConnection, "_read_replies", fail)
+    async with Pair(own_redis.url, RedisSharded) as pair:
+        assert await pair.ios[0].server_count() == 2
+
+
+async def test_parser_of_redis_py_is_used_when_its_stream_is_not_found(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def read(connection: redis_connection.RedisConnection, client: object) -> None:
+        await connection._read_replies(client)
+
+    monkeypatch.setattr(redis_connection.RedisConnection, "_read", read)
+    async with Pair(own_redis.url, RedisSharded) as pair:
+        client = await pair.servers[1].connect()
+        pair.ios[0].emit("x", b"\x00")
+        assert await client.receive_event("x") == [b"\x00"]
+        assert len(await pair.ios[0].fetch_sockets()) == 1
