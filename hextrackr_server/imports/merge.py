@@ -15,7 +15,12 @@ from sqlalchemy import Connection, delete, select, text
 
 from hextrackr_server.storage.database import upsert
 from hextrackr_server.storage.encoding import ACTIVE, REOPENED, RESOLVED, day_number
-from hextrackr_server.storage.finding_tables import STATE_COLUMNS, finding_journal, undoable_imports
+from hextrackr_server.storage.finding_tables import (
+    STATE_COLUMNS,
+    finding_journal,
+    findings,
+    undoable_imports,
+)
 from hextrackr_server.storage.schema import UNSOURCED, meta
 from hextrackr_server.storage.stage_file import IDENTITY_BITS, IDENTITY_MASK
 
@@ -289,7 +294,7 @@ class Merge:
             )
         )
 
-    def batches(self) -> Iterator[tuple[int, int]]:
+    def _batches(self) -> Iterator[tuple[int, int]]:
         """Yield the first and the last key of each batch."""
         first: int | None = self._connection.scalar(text("SELECT min(key) FROM staged"))
         while first is not None:
@@ -306,7 +311,22 @@ class Merge:
             yield first, last
             first = following
 
-    def batch(self, first: int, last: int) -> MergeCounts:
+    def all_batches(self) -> Iterator[MergeCounts]:
+        """Merge all staged findings; yield the numbers of each batch."""
+        connection = self._connection
+        index = next(each for each in findings.indexes if not each.unique)
+        # SQLite fills the index of an empty table at once, in its order, in a third of the time.
+        is_deferred = connection.dialect.name == "sqlite" and not connection.scalar(
+            select(select(findings.c.id).exists())
+        )
+        if is_deferred:
+            index.drop(connection)
+        for first, last in self._batches():
+            yield self._batch(first, last)
+        if is_deferred:
+            index.create(connection)
+
+    def _batch(self, first: int, last: int) -> MergeCounts:
         """Merge the staged findings with keys from `first` to `last`."""
         connection, between = self._connection, {"first": first, "last": last}
         connection.execute(text("DELETE FROM staged_known"))

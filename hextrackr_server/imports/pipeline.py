@@ -263,9 +263,9 @@ class _Run:
         run = Merge(connection, job.import_id, job.scan_date, outcome.profile)
         run.begin_journal()
         counts = MergeCounts()
-        for first, last in run.batches():
+        for batch in run.all_batches():
             self._check()
-            counts = counts.plus(run.batch(first, last))
+            counts = counts.plus(batch)
             done = counts.inserted + counts.updated
             self._report_merged(outcome.rows, done / max(1, outcome.distinct))
         return counts

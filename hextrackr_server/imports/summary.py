@@ -11,16 +11,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from hextrackr_server.findings.history import OpenTotal
-from hextrackr_server.findings.most_severe import most_severe, severity_rank
+from hextrackr_server.findings.most_severe import most_severe
 from hextrackr_server.findings.store import TREND_SEVERITIES
-from hextrackr_server.storage.encoding import OPEN_STATES, RANKED_SEVERITIES
-from hextrackr_server.storage.finding_tables import vulnerabilities_current
+from hextrackr_server.storage.encoding import (
+    ACTIVE,
+    OPEN_STATES,
+    RANKED_SEVERITIES,
+    REOPENED,
+    RESOLVED,
+)
+from hextrackr_server.storage.finding_tables import (
+    day_text,
+    finding_definitions,
+    finding_hosts,
+    finding_identities,
+    findings,
+    vulnerabilities_current,
+)
 
 current = vulnerabilities_current
-other = vulnerabilities_current.alias("other")
+definitions, hosts, identities = finding_definitions, finding_hosts, finding_identities
+other = findings.alias("other")
 
 MAXIMUM_CVES = 500
 SIGNIFICANT_PERCENT = 25
@@ -38,23 +64,35 @@ class Changes(NamedTuple):
 
 def changes_of(connection: Connection, import_id: int) -> Changes:
     """Count the findings that an import changed."""
+    by_definition = (
+        select(
+            findings.c.lifecycle,
+            findings.c.definition_id,
+            func.count().label("number"),
+            func.coalesce(func.sum(findings.c.vpr_score), 0.0).label("vpr"),
+        )
+        .where(findings.c.changed_import_id == import_id)
+        .group_by(findings.c.lifecycle, findings.c.definition_id)
+        .subquery()
+    )
     query = (
         select(
-            current.c.lifecycle_state,
-            current.c.vendor,
-            func.count(),
-            func.coalesce(func.sum(current.c.vpr_score), 0.0),
+            by_definition.c.lifecycle,
+            definitions.c.vendor,
+            # PostgreSQL sums counts to a decimal, which JSON would encode as a string.
+            cast(func.sum(by_definition.c.number), BigInteger),
+            func.sum(by_definition.c.vpr),
         )
-        .where(current.c.changed_import_id == import_id)
-        .group_by(current.c.lifecycle_state, current.c.vendor)
+        .join(definitions, definitions.c.id == by_definition.c.definition_id)
+        .group_by(by_definition.c.lifecycle, definitions.c.vendor)
     )
     changes = Changes({}, {}, {}, 0.0, 0.0)
-    for state, vendor, count, vpr in connection.execute(query):
-        if state == "resolved":
+    for lifecycle, vendor, count, vpr in connection.execute(query):
+        if lifecycle == RESOLVED:
             changes.resolved[vendor] = count
             changes = changes._replace(resolved_vpr=changes.resolved_vpr + vpr)
         else:
-            (changes.reopened if state == "reopened" else changes.created)[vendor] = count
+            (changes.reopened if lifecycle == REOPENED else changes.created)[vendor] = count
             changes = changes._replace(new_vpr=changes.new_vpr + vpr)
     return changes
 
@@ -115,41 +153,63 @@ def summarize(
 def _new_cves(connection: Connection, import_id: int) -> tuple[list[dict[str, Any]], int]:
     changed_otherwise = func.coalesce(other.c.changed_import_id, 0) != import_id
     was_open = or_(
-        and_(other.c.lifecycle_state.in_(OPEN_STATES), changed_otherwise),
-        and_(other.c.lifecycle_state == "resolved", other.c.changed_import_id == import_id),
+        and_(other.c.lifecycle < RESOLVED, changed_otherwise),
+        and_(other.c.lifecycle == RESOLVED, other.c.changed_import_id == import_id),
     )
-    query = _by_cve(func.min(current.c.first_seen)).where(
-        current.c.changed_import_id == import_id,
-        current.c.lifecycle_state.in_(OPEN_STATES),
-        current.c.cve.not_in(select(other.c.cve).where(was_open)),
-    )
+    mine = and_(findings.c.changed_import_id == import_id, findings.c.lifecycle < RESOLVED)
+    query = _by_cve(mine, was_open, findings.c.first_seen, func.min)
     return _cves(connection, query, "firstSeen")
 
 
 def _resolved_cves(connection: Connection, import_id: int) -> tuple[list[dict[str, Any]], int]:
-    is_open = other.c.lifecycle_state.in_(OPEN_STATES)
-    query = _by_cve(func.max(current.c.last_seen)).where(
-        current.c.changed_import_id == import_id,
-        current.c.lifecycle_state == "resolved",
-        current.c.cve.not_in(select(other.c.cve).where(is_open)),
-    )
+    mine = and_(findings.c.changed_import_id == import_id, findings.c.lifecycle == RESOLVED)
+    is_open = other.c.lifecycle < RESOLVED
+    query = _by_cve(mine, is_open, findings.c.last_seen, func.max)
     return _cves(connection, query, "lastSeen")
 
 
-def _by_cve(seen: ColumnElement[str]) -> Select[Any]:
-    vpr = func.coalesce(func.sum(current.c.vpr_score), 0.0)
+def _by_cve(
+    mine: ColumnElement[bool], hidden: ColumnElement[bool], day: ColumnElement[int], seen: Any
+) -> Select[Any]:
+    """Select the CVEs of findings, without the CVEs of the `hidden` findings.
+
+    `seen` is the aggregate function of the day. Findings are grouped by number first: grouping them
+    by text would take three times as long. A finding is unique on its host, so that the number of
+    findings is that of the hosts.
+    """
+    # A sum: SQLite would otherwise read the rows in the order of the index over this column, which
+    # takes twice as long as one pass over the table.
+    identity_id = findings.c.identity_id + literal_column("0")
+    by_identity = (
+        select(
+            identity_id.label("identity_id"),
+            func.max(findings.c.severity).label("severity"),
+            func.count().label("hosts"),
+            func.coalesce(func.sum(findings.c.vpr_score), 0.0).label("vpr"),
+            seen(day).label("day"),
+        )
+        .where(mine)
+        .group_by(identity_id)
+        .subquery()
+    )
+    shown = identities.alias("shown")
+    hidden_cves = select(identities.c.cve).where(
+        identities.c.id.in_(select(other.c.identity_id).where(hidden))
+    )
+    vpr = func.sum(by_identity.c.vpr)
     return (
         select(
-            current.c.cve,
-            func.max(severity_rank()),
-            func.count(current.c.host_key.distinct()),
+            shown.c.cve,
+            func.max(by_identity.c.severity),
+            cast(func.sum(by_identity.c.hosts), BigInteger),
             vpr,
-            seen,
+            day_text(seen(by_identity.c.day)),
             func.count().over(),
         )
-        .where(current.c.cve != "")
-        .group_by(current.c.cve)
-        .order_by(vpr.desc(), current.c.cve)
+        .join(shown, shown.c.id == by_identity.c.identity_id)
+        .where(shown.c.cve != "", shown.c.cve.not_in(hidden_cves))
+        .group_by(shown.c.cve)
+        .order_by(vpr.desc(), shown.c.cve)
         .limit(MAXIMUM_CVES)
     )
 
@@ -190,15 +250,15 @@ def _severity_impact(
 
 
 def _host_impact(connection: Connection, import_id: int) -> dict[str, int]:
-    mine = current.c.import_id == import_id
+    of_host = findings.c.host_id == hosts.c.id
+    reported = select(findings.c.id).where(of_host, findings.c.import_id == import_id).exists()
     was_there = or_(
-        func.coalesce(other.c.changed_import_id, 0) != import_id,
-        other.c.lifecycle_state != "active",
+        func.coalesce(findings.c.changed_import_id, 0) != import_id,
+        findings.c.lifecycle != ACTIVE,
     )
-    known = current.c.host_key.in_(select(other.c.host_key).where(was_there))
-    hosts = func.count(current.c.host_key.distinct())
-    total = connection.scalar(select(hosts).where(mine)) or 0
-    new = connection.scalar(select(hosts).where(mine, ~known)) or 0
+    known = select(findings.c.id).where(of_host, was_there).exists()
+    counts = select(func.count(), func.count(case((~known, 1)))).select_from(hosts)
+    total, new = connection.execute(counts.where(reported)).one()
     return {
         "totalUniqueHosts": total,
         "newHostsAffected": new,

@@ -20,9 +20,9 @@ from hextrackr_server.storage.stage_file import STAGE_CACHE_KIB, STAGE_TABLES
 # Columns that the merge fills.
 _LATER: Final = frozenset({"id", "is_new"})
 _COPIED_ROWS: Final = 1000
-# Memory for pages of the database during a merge, in KiB: without it, SQLite writes pages of the
-# indexes several times.
-_CACHE_KIB: Final = 48 * 1024
+# Memory for pages of the database during a merge, in KiB: with less, SQLite writes pages of indexes
+# several times. Each sort may use as much again.
+_CACHE_KIB: Final = 16 * 1024
 _DEFAULT_CACHE_KIB: Final = 2000
 
 
