@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 from hextrackr_server.cli.arguments import Commands, add_settings
 from hextrackr_server.cli.session_check import session_store_warnings
@@ -56,9 +57,25 @@ def _check_environment(loaded: Settings) -> None:
     load_tls(loaded)
     ImportInbox(loaded.import_inbox)
     Database.check_target(loaded.database_url or loaded.database)
+    if loaded.database_url is None:
+        _check_writable("database", loaded.database)
     log = loaded.event_log
-    if log is not None and (log.is_dir() or (log.parent.exists() and not log.parent.is_dir())):
+    if log is None:
+        return
+    if log.is_dir() or (log.parent.exists() and not log.parent.is_dir()):
         raise SettingsError(f"the event log {log} cannot be written: it must be a file in a folder")
+    _check_writable("event log", log)
+
+
+def _check_writable(name: str, path: Path) -> None:
+    """Raise SettingsError if this user cannot write a file, or create it and files next to it."""
+    folder = next(each for each in path.absolute().parents if each.exists())
+    for needed in (path, folder) if path.exists() else (folder,):
+        if not os.access(needed, os.W_OK):
+            raise SettingsError(
+                f"the {name} {path} cannot be written: this user has no permission to write "
+                f"{needed}; change its owner, or run the command as the user of the server"
+            )
 
 
 def _next_kev_sync(loaded: Settings, now_ms: int) -> str:

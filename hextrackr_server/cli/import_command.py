@@ -85,10 +85,13 @@ def run(options: argparse.Namespace) -> int:
 
 def _check_readable(path: Path) -> None:
     try:
-        path.open("rb").close()
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise ClientError(f"{path} cannot be read: {reason}") from error
+    if is_empty:
+        raise ClientError(f"{path} is empty: export it again")
 
 
 def _read_mapping(path: Path | None) -> str | None:

@@ -13,7 +13,7 @@ from hextrackr_server.errors import invalid
 from hextrackr_server.findings.events import Change, VulnerabilityEvents
 from hextrackr_server.http.converters import IMPORT_ID
 from hextrackr_server.http.ingest.routes import Path
-from hextrackr_server.http.ingest.service import IngestService
+from hextrackr_server.http.ingest.service import IngestService, parse_user
 from hextrackr_server.rooms import Announcer
 
 KEV_STATES = ("started", "fetching", "processing", "completed", "failed", "skipped")
@@ -132,6 +132,8 @@ class IngestPaths:
 
     def _revoke(self, _: IngestToken, __: Params, body: Body) -> Body:
         session, user = body.get("sessionId"), body.get("userId")
+        if user is not None:
+            user = parse_user("userId", user)
         if not isinstance(session or user, str) or not isinstance(user or session, str):
             raise invalid("Invalid revocation", [("sessionId", "sessionId or userId is required")])
         return {"disconnected": self._revoke_logins(session_id=session, user_id=user)}

@@ -163,7 +163,9 @@ class IngestService:
             self._tracker.update(session_id, *self._place(session_id), "", metadata)
         elif known is None or (operation == "create" and known.finished_at is not None):
             owner = body.get("ownerUserId")
-            self._open(session_id, None if owner is None else _user("ownerUserId", owner), metadata)
+            self._open(
+                session_id, None if owner is None else parse_user("ownerUserId", owner), metadata
+            )
         elif operation not in _ENDS:
             _check_size("metadata", known.metadata | metadata, MAXIMUM_METADATA)
         message = _message(body.get("message"))
@@ -241,7 +243,7 @@ class IngestService:
 
     def start_import(self, body: Body) -> Body:
         """Start an import of a producer for a user; assign a number if the report has none."""
-        user, number = _user("userId", body.get("userId")), body.get("importId")
+        user, number = parse_user("userId", body.get("userId")), body.get("importId")
         text_id = number if isinstance(number, str) else None
         if number is None or text_id is not None:
             number = self._tracker.free_number()
@@ -267,9 +269,9 @@ class IngestService:
                 ],
             )
         if not _SESSION_ID.fullmatch(session_id):
-            raise invalid(
-                "Invalid sessionId", [("sessionId", "must be 1 to 128 letters, digits, . _ : -")]
-            )
+            path = "sessionId" if text_id is None else "importId"
+            problem = (path, "must be 1 to 128 letters, digits, . _ : -")
+            raise invalid(f"Invalid {path}", [problem])
         total = _optional_whole("totalRecords", body.get("totalRecords"))
         known = self._tracker.find(session_id)
         if known is not None and known.interrupted and known.user_id == user and known.is_external:
@@ -361,9 +363,13 @@ def _rooms(path: str, value: Any) -> tuple[str, ...]:
     return tuple(rooms)
 
 
-def _user(path: str, value: Any) -> str:
+def parse_user(path: str, value: Any) -> str:
+    """Return the ID of a user, sent as a text or, as by databases with numbers, as an integer."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
     if not isinstance(value, str) or not 0 < len(value) <= 128:
-        raise invalid(f"Invalid {path}", [(path, "must be the ID of a user")])
+        problem = (path, "must be the ID of a user: a text of 1 to 128 characters, or an integer")
+        raise invalid(f"Invalid {path}", [problem])
     return value
 
 

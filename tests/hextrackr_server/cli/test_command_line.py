@@ -239,6 +239,30 @@ def test_check_prints_the_next_kev_sync(
     assert f"next KEV sync: {words}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("variable", "name"), [("HEXTRACKR_DATABASE", "database"), ("HEXTRACKR_EVENT_LOG", "event log")]
+)
+def test_check_rejects_files_that_the_user_may_not_write(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    variable: str,
+    name: str,
+) -> None:
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    monkeypatch.setenv("JWT_SECRET", SECRET.decode())
+    monkeypatch.setenv(variable, str(folder / "file"))
+    assert main(["check"]) == 0
+    # The tests may run as root, who may write every folder.
+    monkeypatch.setattr("os.access", lambda path, _: Path(path) != folder)
+    assert main(["check"]) == 1
+    error = capsys.readouterr().err
+    assert f"the {name} {folder / 'file'} cannot be written" in error
+    assert "permission" in error
+    assert list(folder.iterdir()) == []
+
+
 def test_check_prints_all_settings_when_the_secret_is_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

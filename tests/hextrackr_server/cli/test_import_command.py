@@ -14,7 +14,7 @@ import pytest
 
 from hextrackr_server.__main__ import main
 from hextrackr_server.cli import import_command
-from hextrackr_server.imports.store import SCOPES
+from hextrackr_server.imports.absence import SCOPES
 
 TLS = Path(__file__).parents[2] / "helpers" / "tls"
 
@@ -35,6 +35,15 @@ class _Server(http.server.BaseHTTPRequestHandler):
         self.send_error(500)
 
     def log_message(self, *_: Any) -> None: ...
+
+
+def test_empty_file_is_refused_before_the_upload(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "empty.csv"
+    file.touch()
+    assert main(["import", str(file), "--url", "http://127.0.0.1:9", "--token", "x"]) == 1
+    assert capsys.readouterr().err == f"hextrackr-server: {file} is empty: export it again\n"
 
 
 @contextmanager

@@ -434,10 +434,25 @@ async def test_number_of_tracked_sessions_is_bounded(
     await producer.accepted("progress/s-4", {"op": "create"})
 
 
-@pytest.mark.parametrize("owner", [7, {"a": 1}, "", "x" * 129])
+@pytest.mark.parametrize("owner", [True, 7.5, {"a": 1}, "", "x" * 129])
 async def test_invalid_owner_is_refused_with_its_field(producer: Producer, owner: Any) -> None:
     answer = await producer.send("progress/s", {"op": "create", "ownerUserId": owner})
     assert (answer.status, answer.json()["fields"][0]["path"]) == (400, "ownerUserId")
+
+
+async def test_user_may_be_an_integer_in_reports(producer: Producer) -> None:
+    client, other = await producer.hub.client("7"), await producer.hub.client("8")
+    await producer.accepted("imports", {"userId": 7, "totalRecords": 1})
+    await client.receive_event("import-started")
+    await producer.accepted("progress/s", {"op": "create", "ownerUserId": 7})
+    assert (await other.emit_with_ack("join-progress", "s"))["code"] == "NOT_FOUND"
+    answer = await producer.accepted("sessions/revoke", {"userId": 7})
+    assert (answer["disconnected"], client.connected, other.connected) == (1, False, True)
+
+
+async def test_invalid_text_id_is_refused_with_its_field(producer: Producer) -> None:
+    answer = await producer.send("imports", {"userId": "7", "importId": "run/1"})
+    assert (answer.status, answer.json()["fields"][0]["path"]) == (400, "importId")
 
 
 async def test_external_import_sends_the_events_of_both_contracts(producer: Producer) -> None:
