@@ -72,7 +72,7 @@ class RedisStreams(RedisFactory):
         check_at_least("max_len", max_len, 1)
         super().__init__(url, **options)
         self.session_prefix = session_prefix
-        self._stream = Stream(self.link, stream, max_len, self.max_queue_bytes)
+        self.stream = Stream(self.link, stream, max_len, self.max_queue_bytes)
 
     def create(
         self,
@@ -83,7 +83,7 @@ class RedisStreams(RedisFactory):
     ) -> ClusterAdapter:
         """Return the adapter of a new namespace; of `log`, only the rules are used."""
         uid = secrets.token_hex(8)
-        transport = StreamsTransport(self._stream, self.key, namespace.name, uid)
+        transport = StreamsTransport(self.stream, self.key, namespace.name, uid)
         adapter: ClusterAdapter
         if log is None:
             adapter = ClusterAdapter(
@@ -92,10 +92,10 @@ class RedisStreams(RedisFactory):
             )  # fmt: skip
         else:
             sessions = StreamsSessions(
-                self._stream, namespace.name, self.session_prefix, log, encode
+                self.stream, namespace.name, self.session_prefix, log, encode
             )
             adapter = StreamsRecoveryAdapter(
-                namespace, transport, encode, encode_with_ack, sessions, self._stream.cursor,
+                namespace, transport, encode, encode_with_ack, sessions, self.stream.cursor,
                 uid=uid, request_timeout=self.request_timeout, on_close=self._closed,
             )  # fmt: skip
             transport.recovery = adapter
@@ -106,29 +106,30 @@ class RedisStreams(RedisFactory):
     def start(self) -> None:
         """Connect to Redis in the background."""
         super().start()
-        self._stream.start()
+        self.stream.start()
 
     def _connected(self) -> None:
-        self._stream.resume()
+        self.stream.resume()
         super()._connected()
 
     def _lost(self) -> None:
-        self._stream.suspend()
+        self.stream.suspend()
 
     async def close(self) -> None:
         """Write the queued commands, for a second at most, and close the connections."""
         await super().close()
-        await self._stream.close()
+        await self.stream.close()
 
     def status(self) -> AdapterStatus:
         """Return the state of the connection."""
-        status, stream = super().status(), self._stream
+        status, stream = super().status(), self.stream
         return status._replace(
             connected=stream.is_up,
             since=stream.since,
             queued_bytes=max(status.queued_bytes, stream.queued_bytes),
             published=status.published + stream.published,
             dropped=status.dropped + stream.dropped,
+            error="" if stream.is_up else status.error,
         )
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from socketio_core import RedisSharded, SocketServer
-from socketio_core.adapters import redis_connection, redis_link
+from socketio_core import RedisSharded, RedisStreams, SocketServer
+from socketio_core.adapters import redis_connection, redis_link, streams_link
 from socketio_core.testing import TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
 from tests.socketio_core.redis.conftest import ADAPTERS, Pair, until
 
 MAX_QUEUE_BYTES = 64 * 1024
-MODES = ("classic", "sharded-dynamic", "sharded-static")
+MODES = ("classic", "sharded-dynamic", "sharded-static", "streams")
 
 
 @pytest.fixture
@@ -61,6 +61,8 @@ async def pair(request: pytest.FixtureRequest, own_redis: RedisServer) -> AsyncI
     async with Pair(own_redis.url, ADAPTERS[request.param]) as servers:
         for factory in servers.factories:
             factory.link._max_queue_bytes = MAX_QUEUE_BYTES
+            if isinstance(factory, RedisStreams):
+                factory.stream._max_bytes = MAX_QUEUE_BYTES
         yield servers
 
 
@@ -111,6 +113,7 @@ async def test_redis_that_hangs_is_noticed(
 ) -> None:
     monkeypatch.setattr(redis_connection, "PING_INTERVAL", 0.1)
     monkeypatch.setattr(redis_link, "PING_INTERVAL", 0.1)
+    monkeypatch.setattr(streams_link, "BLOCK", b"40")
     own_redis.stop()
     await until(lambda: not any(factory.link.connected for factory in pair.factories))
     own_redis.start()

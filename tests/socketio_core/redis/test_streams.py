@@ -346,6 +346,55 @@ async def test_events_of_a_broken_connection_are_written_once(redis: RedisServer
             assert [args[0] for _, args in client.received] == list(range(sent))
 
 
+async def test_restart_of_redis_under_load_loses_no_event(own_redis: RedisServer) -> None:
+    async with Pair(own_redis.url, RedisStreams, recovery=Recovery()) as pair:
+        here, there = await pair.servers[0].connect(), await pair.servers[1].connect()
+        sent = 0
+
+        async def emit(count: int) -> None:
+            nonlocal sent
+            for _ in range(count):
+                pair.ios[0].emit("x", sent)
+                sent += 1
+                await asyncio.sleep(0.0005)
+
+        await emit(200)
+        own_redis.stop()
+        loading = asyncio.ensure_future(emit(1000))
+        await until(lambda: not any(each.status().connected for each in pair.factories))
+        before = sent
+        await until(lambda: sent > before + 200)
+        assert len(here.received) == sent  # each event is delivered before `emit` returns
+        own_redis.start()
+        await loading
+        await pair.connected()
+        await emit(100)
+        pair.ios[0].emit("end")
+        # This Redis has no persistence: entries that were written before it stopped may be lost.
+        await there.receive_event("end")
+        await here.receive_event("end")
+        received = [args[0] for _, args in there.received]
+        assert received == sorted(set(received))
+        assert set(range(before, sent)) <= set(received)
+        assert [args[0] for _, args in here.received] == list(range(sent))
+        assert pair.factories[0].status().queued_bytes == 0
+
+
+async def test_client_of_a_server_that_shuts_down_recovers_on_the_other(
+    pair: Pair, redis: RedisServer
+) -> None:
+    client = await pair.servers[0].connect()
+    pair.ios[0].sockets[client.id].join("room")
+    pair.ios[0].emit("last")  # not delivered yet when the server stops
+    await pair.ios[0].shutdown()
+    assert sessions(redis) == 1
+    pair.ios[1].to("room").emit("missed")
+    await until(lambda: b"missed" in redis.command("XRANGE", "socket.io", "-", "+"))
+    again = await pair.servers[1].connect(recovering=client)
+    assert again.id == client.id
+    assert [*names(client), *names(again)] == ["last", "missed"]
+
+
 async def test_session_of_an_outage_is_restored_afterwards(own_redis: RedisServer) -> None:
     async with Pair(own_redis.url, RedisStreams, recovery=Recovery()) as pair:
         client = await pair.servers[0].connect()
