@@ -34,11 +34,18 @@ from hextrackr_server.imports.formats.row_errors import (
     NoFindingError,
     RowRejectedError,
 )
-from hextrackr_server.imports.formats.value_reader import FIELDS as VALUE_FIELDS
-from hextrackr_server.imports.formats.value_reader import RowState, ValueReader
+from hextrackr_server.imports.formats.value_reader import (
+    SCORE_FIELDS,
+    STATE_FIELDS,
+    RowState,
+    ValueReader,
+)
 from hextrackr_server.imports.formats.words import FOOTER_WORDS
 from hextrackr_server.text import clean
 
+# Values that are cached with their plugin, and the characters of the cells of a state.
+_MOST_STATES: Final = 64
+_LONGEST_STATE: Final = 1024
 _IDENTIFYING: Final = ("host", "address", "plugin_id")
 
 
@@ -77,16 +84,16 @@ class RowMapper:
         self._hosts = RowCache[Host]()
         self._systems = RowCache[str]()
         self._plugins = RowCache[Plugin]()
-        self._values = RowCache[Values]()
         self._seen = RowCache[tuple[str, str]]()
-        # A cached host and a cached plugin imply that `_is_skipped` is false.
+        # A cached host and a cached plugin imply that `_is_skipped` is false. The cells of a plugin
+        # include its severity and scores, which rarely differ from host to host.
         kinds = ("host_kind",) if profile.host_kinds else ()
         self._host_cells = columns.key_of((*HOST_FIELDS, *kinds))
         self._system_cells = columns.key_of(SYSTEM_FIELDS)
         self._plugin_cells = columns.key_of(
-            (*PLUGIN_FIELDS, *TITLE_FIELDS, *profile.skip_without, "epss", "patched", "kev_due")
+            (*PLUGIN_FIELDS, *SCORE_FIELDS, *profile.skip_without, "patched", "kev_due")
         )
-        self._value_cells = columns.key_of(VALUE_FIELDS)
+        self._state_cells = columns.key_of(STATE_FIELDS)
         self._seen_cells = columns.key_of((*SEEN_FIELDS, "fixed_on"))
         titles = (columns.by_field[each][0] for each in TITLE_FIELDS if each in columns.by_field)
         self._title = next(titles, 0)
@@ -108,7 +115,7 @@ class RowMapper:
             cells = self._fit(cells)
         host = self._hosts.get(self._host_cells(cells))
         plugin = self._plugins.get(self._plugin_cells(cells))
-        values = self._values.get(self._value_cells(cells))
+        values = None if plugin is None else plugin.values.get(self._state_cells(cells))
         seen = self._seen.get(self._seen_cells(cells))
         if host is None or plugin is None or values is None or seen is None:
             parts = self._read_parts(Row(number, cells), host, plugin, values, seen)
@@ -206,7 +213,10 @@ class RowMapper:
             self._check_scanned(row, host, plugin)
         if values is None:
             assert state is not None
-            values = self._read_values(row, state, is_state_known=is_state_known)
+            before_values = self.warnings.total
+            values = self._value_reader.read(row, state)
+            if self.warnings.total == before_values and is_state_known:
+                self._keep_values(row, plugin, values)
         return host, plugin, values, seen or self._read_seen(row)
 
     def _read_host(self, row: Row) -> Host:
@@ -246,12 +256,12 @@ class RowMapper:
             self._plugins.keep(self._plugin_cells(row.cells), plugin)
         return plugin
 
-    def _read_values(self, row: Row, state: RowState, *, is_state_known: bool) -> Values:
-        before = self.warnings.total
-        values = self._value_reader.read(row, state)
-        if self.warnings.total == before and is_state_known:
-            self._values.keep(self._value_cells(row.cells), values)
-        return values
+    def _keep_values(self, row: Row, plugin: Plugin, values: Values) -> None:
+        if len(plugin.values) >= _MOST_STATES:
+            plugin.values.clear()
+        key = self._state_cells(row.cells)
+        if sum(map(len, key)) <= _LONGEST_STATE:
+            plugin.values[key] = values
 
     def _read_seen(self, row: Row) -> tuple[str, str]:
         before = self.warnings.total

@@ -39,6 +39,8 @@ class Plugin:
     solution: str
     vendor: str
     published: str | None = None
+    values: dict[Any, Values] = field(default_factory=dict, repr=False)
+    """The values of the plugin's rows by the cells of their states, for the mapper."""
     ref: Any = field(default=None, repr=False)
 
 

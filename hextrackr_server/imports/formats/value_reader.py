@@ -17,10 +17,10 @@ from hextrackr_server.imports.formats.words import (
 )
 from hextrackr_server.text import clean
 
-FIELDS: Final = (
+STATE_FIELDS: Final = (
     "state", "fixed", "false_positive", "duplicate", "accepted", "accepted_comment", "active",
-    "severity", "kind", "cvss3", "cvss4", "cvss2", "cvss", "vpr", "epss",
 )  # fmt: skip
+SCORE_FIELDS: Final = ("severity", "kind", "cvss3", "cvss4", "cvss2", "cvss", "vpr", "epss")
 
 _CVSS_FIELDS: Final = (("cvss3", "3"), ("cvss4", "4"), ("cvss2", "2"), ("cvss", ""))
 _FLAGS: Final[tuple[tuple[str, State], ...]] = (

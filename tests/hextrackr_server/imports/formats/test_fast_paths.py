@@ -30,26 +30,55 @@ from hextrackr_server.imports.formats.row_errors import NoFindingError
 from hextrackr_server.imports.formats.text_source import TextSource, is_invalid
 
 # Few different cells, so that rows repeat each other in part.
-COLUMNS = {
-    "definition.id": ["1", "2", "", "definition.id"],
-    "definition.name": ["Example", "Cisco IOS", "", "CVE-2030-1003"],
-    "asset.name": ["h-1.example.test", "h-2", "192.0.2.9", "", "asset.name"],
-    "asset.display_ipv4_address": ["192.0.2.1", "192.0.2.1/24", "192.000.2.1", "", "-"],
-    "definition.cve": ["CVE-2030-1001", "CVE-2030-1001, CVE-2030-1002", "CVE-1", "odd", ""],
-    "definition.cvss3.base_score": ["9.8", "75", "", "7,5"],
-    "definition.vpr.score": ["5.0", "x", ""],
-    "severity": ["High", "Odd", "", "None"],
-    "state": ["ACTIVE", "FIXED", "Odd", ""],
-    "risk_modified": ["NONE", "ACCEPTED", "true"],
-    "first_seen": ["2030-01-02T01:02:03Z", "2030-01-02", "13/13/2030", "2031-01-01", ""],
-    "last_seen": ["2030-02-03", "2030-02-03T04:05:06Z", "", "2040-01-01"],
-    "last_fixed": ["2030-01-05", "odd", ""],
-    "definition.plugin_published": ["2029-01-02", "odd", ""],
-    "definition.epss.score": ["0.5", "50", "500", ""],
-    "asset.operating_system": ["Linux", "Unknown", ""],
-    "definition.description": ["text", "other\ntext", ""],
+TABLES = {
+    "tenable_vm": {
+        "definition.id": ["1", "2", "", "definition.id"],
+        "definition.name": ["Example", "Cisco IOS", "", "CVE-2030-1003"],
+        "asset.name": ["h-1.example.test", "h-2", "192.0.2.9", "", "asset.name"],
+        "asset.display_ipv4_address": ["192.0.2.1", "192.0.2.1/24", "192.000.2.1", "", "-"],
+        "definition.cve": ["CVE-2030-1001", "CVE-2030-1001, CVE-2030-1002", "CVE-1", "odd", ""],
+        "definition.cvss3.base_score": ["9.8", "75", "", "7,5"],
+        "definition.vpr.score": ["5.0", "x", ""],
+        "severity": ["High", "Odd", "", "None"],
+        "state": ["ACTIVE", "FIXED", "Odd", ""],
+        "risk_modified": ["NONE", "ACCEPTED", "true"],
+        "first_seen": ["2030-01-02T01:02:03Z", "2030-01-02", "13/13/2030", "2031-01-01", ""],
+        "last_seen": ["2030-02-03", "2030-02-03T04:05:06Z", "", "2040-01-01"],
+        "last_fixed": ["2030-01-05", "odd", ""],
+        "definition.plugin_published": ["2029-01-02", "odd", ""],
+        "definition.epss.score": ["0.5", "50", "500", ""],
+        "asset.operating_system": ["Linux", "Unknown", ""],
+        "definition.description": ["text", "other\ntext", ""],
+    },
+    "rapid7_template": {
+        "Asset IP Address": ["192.0.2.1", "192.0.2.2", "odd", ""],
+        "Vulnerability ID": ["a", "cisco-b", ""],
+        "Vulnerability Title": ["A", "", "Vulnerability Title"],
+        "Vulnerability CVE IDs": ["CVE-2030-1001", ""],
+        "Vulnerability Severity Level": ["9", "Severe", "odd", ""],
+        "Vulnerability Test Result Code": ["vv", "nv", "er", "ep", "odd", ""],
+        "Vulnerable Since": ["2030-01-02", "odd"],
+    },
+    "qualys_vm": {
+        "IP": ["192.0.2.1", "192.0.2.2", ""],
+        "IP Status": ["host scanned, no vuln", "host not alive"],
+        "QID": ["1", "2", "", "QID"],
+        "Title": ["A", "Title"],
+        "Type": ["Ig", "Vuln", ""],
+        "Severity": ["5", "5.0", "odd", ""],
+        "CVSS3 Base": ["8.1 (AV:N)", "81", ""],
+        "Vuln Status": ["Active", "Fixed", "odd"],
+        "Vendor Reference": ["cisco-sa-example", ""],
+    },
 }
-ROWS = st.lists(st.tuples(*(st.sampled_from(cells) for cells in COLUMNS.values())), max_size=40)
+ROWS = st.sampled_from(sorted(TABLES)).flatmap(
+    lambda name: st.tuples(
+        st.just(name),
+        st.lists(
+            st.tuples(*(st.sampled_from(cells) for cells in TABLES[name].values())), max_size=40
+        ),
+    )
+)
 
 
 class NoCache(RowCache[Any]):
@@ -60,35 +89,48 @@ class NoCache(RowCache[Any]):
 
 
 def map_all(
-    rows: list[tuple[str, ...]], *, is_cached: bool, reads_extra: bool
-) -> tuple[list[object], dict[tuple[str, str], int], object]:
-    """Return the results of all rows, the warnings by kind, and the totals of the file."""
+    name: str, rows: list[tuple[str, ...]], *, is_cached: bool, reads_extra: bool
+) -> tuple[list[object], dict[tuple[str, str], int], object, list[str]]:
+    """Return the results of all rows, the warnings by kind, the totals, and the named hosts."""
     warnings = FileWarnings()
     mapper = RowMapper(
-        load_profiles()["tenable_vm"], list(COLUMNS), "2030-06-01", warnings=warnings,
+        load_profiles()[name],
+        list(TABLES[name]), "2030-06-01", warnings=warnings,
         reads_extra=reads_extra,
     )  # fmt: skip
     if not is_cached:
-        for name in ("_hosts", "_systems", "_plugins", "_values", "_seen"):
-            setattr(mapper, name, NoCache())
+        for cache in ("_hosts", "_systems", "_plugins", "_seen"):
+            setattr(mapper, cache, NoCache())
     results: list[object] = []
     for number, cells in enumerate(rows):
         try:
             results.append(mapper.map_findings(number, cells))
         except NoFindingError as error:
             results.append((type(error), error.message, error.mentions))
-    totals = {name: getattr(mapper.totals, name) for name in mapper.totals.__slots__}
-    return results, dict(warnings.counts), totals
+    totals = {each: getattr(mapper.totals, each) for each in mapper.totals.__slots__}
+    return results, dict(warnings.counts), totals, sorted(mapper.named_hosts)
 
 
 @pytest.mark.parametrize("reads_extra", [False, True])
-@given(rows=ROWS)
-@settings(max_examples=150)
+@given(table=ROWS)
+@settings(max_examples=200)
 def test_cached_rows_equal_rows_that_are_mapped_alone(
-    reads_extra: bool, rows: list[tuple[str, ...]]
+    reads_extra: bool, table: tuple[str, list[tuple[str, ...]]]
 ) -> None:
-    cached = map_all(rows * 2, is_cached=True, reads_extra=reads_extra)
-    assert cached == map_all(rows * 2, is_cached=False, reads_extra=reads_extra)
+    name, rows = table
+    cached = map_all(name, rows * 2, is_cached=True, reads_extra=reads_extra)
+    assert cached == map_all(name, rows * 2, is_cached=False, reads_extra=reads_extra)
+
+
+def test_repeated_header_is_skipped_when_its_cells_are_cached() -> None:
+    header = ["hostname", "plugin_name", "state", "first_seen", "asset_id"]
+    mapper = RowMapper(load_profiles()["hub"], header, "2030-06-01")
+    for cells in (
+        ["hostname", "A", "Open", "2030-01-02", "x"],
+        ["h", "plugin_name", "Open", "2030-01-02", "x"],
+    ):
+        assert mapper.map_row(2, cells) is not None
+    assert mapper.map_row(4, header) is None
 
 
 def test_caches_stay_small_when_all_cells_differ() -> None:
