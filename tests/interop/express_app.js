@@ -4,11 +4,12 @@
 // Arguments: "sqlite" and a file (better-sqlite3-session-store), or "postgres" and a URL
 // (connect-pg-simple). With PostgreSQL, passport stores the user as an object instead of an ID.
 //
-// POST /login {username, password}, GET /me, POST /logout
+// POST /login {username, password}, GET /me, GET /token, POST /logout
 // POST /imports/<sessionId>/<step>     start, continue, complete, fail: reports of an import
 "use strict";
 const path = require("node:path");
 const express = require("express");
+const jwt = require("jsonwebtoken");
 const session = require("express-session");
 const passport = require("passport");
 const { Strategy } = require("passport-local");
@@ -74,6 +75,11 @@ app.get("/csrf", (request, response) => {
 });
 app.post("/login", passport.authenticate("local"), (request, response) => response.json({ id: request.user.id }));
 app.get("/me", (request, response) => response.json({ id: request.user ? request.user.id : null }));
+/** Returns a token as jsonwebtoken signs it: `userId` is a number, and there is no `exp`. */
+app.get("/token", (request, response) => {
+  const { id, username } = request.user;
+  response.json({ token: jwt.sign({ userId: id, username, role: "manager" }, process.env.JWT_SECRET) });
+});
 app.post("/logout", (request, response, next) => {
   const sessionId = request.sessionID; // passport replaces the session in logout()
   request.logout((error) => {

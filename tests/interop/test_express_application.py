@@ -32,7 +32,7 @@ pytestmark = pytest.mark.interop
 
 SESSION_SECRET = "fedcba9876543210" * 2
 PRODUCER_SECRET = "0123456789abcdef" * 2
-PACKAGES = ("express", "express-session", "passport", "passport-local")
+PACKAGES = ("express", "express-session", "jsonwebtoken", "passport", "passport-local")
 SESSION = "import-1735088423891-a3b2c1d4e"
 
 
@@ -119,8 +119,9 @@ def run_node(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str
 
 
 @contextmanager
-def open_page(server: Server, application: Application) -> Iterator[Page]:
-    with run_node("express_page.js", server.url, application.cookie) as process:
+def open_page(server: Server, application: Application, *token: str) -> Iterator[Page]:
+    cookie = "" if token else application.cookie
+    with run_node("express_page.js", server.url, cookie, *token) as process:
         yield Page(process)
 
 
@@ -142,6 +143,7 @@ class Deployment:
     @contextmanager
     def run_application(self, hub: Server) -> Iterator[Application]:
         variables = {
+            "JWT_SECRET": program.SECRET,
             "HEXTRACKR_REALTIME_URL": hub.url,
             "HEXTRACKR_INGEST_TOKEN": PRODUCER_SECRET,
             "SESSION_SECRET": SESSION_SECRET,
@@ -257,5 +259,26 @@ def test_s022_page_is_connected_as_the_user_that_passport_stores(deployment: Dep
         with open_page(hub, application) as page:
             page.wait_for("connect")
             _, log = hub.stop()
+    (line,) = [line for line in log.splitlines() if " connected " in line]
+    assert "user=7" in line
+
+
+def test_s043_s044_token_of_jsonwebtoken_authenticates_a_page_through_settings(
+    deployment: Deployment,
+) -> None:
+    with deployment.run_hub() as hub, deployment.run_application(hub) as application:
+        application.log_in()
+        token = application.request("GET", "/token")[1]["token"]
+        with open_page(hub, application, token) as page:
+            refusal = page.wait_for("connect_error")
+            assert refusal["code"] == "UNAUTHORIZED"
+            assert "exp" in refusal["message"]
+    deployment._settings |= {
+        "HEXTRACKR_JWT_MAX_AGE": "3600",
+        "HEXTRACKR_ROLE_NAMES": "manager=admin",
+    }
+    with deployment.run_hub() as hub, open_page(hub, application, token) as page:
+        page.wait_for("connect")
+        _, log = hub.stop()
     (line,) = [line for line in log.splitlines() if " connected " in line]
     assert "user=7" in line
