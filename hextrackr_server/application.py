@@ -16,6 +16,7 @@ from engineio_core.http.listener import wait_for_signal
 from hextrackr_server.clock import Clock, LoopClock
 from hextrackr_server.collaboration.feature import CollaborationFeature
 from hextrackr_server.config.settings import Settings
+from hextrackr_server.errors import DatabaseInUseError, SettingsError
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.findings.feature import FindingsFeature
 from hextrackr_server.http.app import create_http_app
@@ -39,6 +40,9 @@ FEATURES: tuple[Callable[[Context], Feature], ...] = (
     KevFeature,
     IngestFeature,
 )
+
+#: Seconds between two checks that no other server uses the database.
+LOCK_CHECK_SECONDS = 2.0
 
 #: Polling clients have one second to fetch their events before the disconnect notice.
 FETCH_CHECKS, FETCH_CHECK_SECONDS = 50, 0.02
@@ -91,16 +95,37 @@ class Application:
         return listener.port
 
     async def serve(self, on_listening: Callable[[int], None]) -> None:
-        """Listen until SIGINT or SIGTERM, then shut down."""
+        """Listen until SIGINT or SIGTERM, then shut down.
+
+        Raises DatabaseInUseError, after the shutdown, if this server lost the database to another.
+        """
         # Wait for signals before the port is printed: its reader may stop the server immediately.
         stopping = asyncio.create_task(wait_for_signal(self.io.engine.reload_tls), name="signals")
+        watching = asyncio.create_task(self._watch_lock(), name="database lock")
         try:
             on_listening(await self.listen())
-            stopped_by = await stopping
+            await asyncio.wait({stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
-        logger.info("stopping", extra=log_setup.fields(signal=stopped_by))
+            watching.cancel()
+        signal = stopping.result() if not watching.done() else None
+        logger.info("stopping", extra=log_setup.fields(signal=signal))
         await self.shutdown()
+        if signal is None:
+            watching.result()
+
+    async def _watch_lock(self) -> None:
+        """Return only by an exception: DatabaseInUseError if another server uses the database."""
+        while True:
+            await asyncio.sleep(LOCK_CHECK_SECONDS)
+            try:
+                await asyncio.to_thread(self.database.check_lock)
+            except DatabaseInUseError:
+                raise
+            except SettingsError as error:
+                logger.warning(
+                    "the database is not reachable", extra=log_setup.fields(reason=error)
+                )
 
     async def shutdown(self) -> None:
         """End work, send the last events, and disconnect all clients.

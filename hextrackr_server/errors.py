@@ -4,6 +4,7 @@ HexTrackrError
  +-- ServiceError            a rejected request; the text is safe to show
  +-- UnavailableError        a program or file outside of the hub that does not work at the moment
  +-- SettingsError           an unusable configuration; one line that names the remedy
+ |    +-- DatabaseInUseError
  +-- ImportInterruptedError  a request to stop the running import
 """
 
@@ -108,6 +109,10 @@ class UnavailableError(HexTrackrError):
 
 class SettingsError(HexTrackrError):
     """An unusable configuration; the text is one line and names the remedy."""
+
+
+class DatabaseInUseError(SettingsError):
+    """Another server uses the database."""
 
 
 class ImportInterruptedError(HexTrackrError):

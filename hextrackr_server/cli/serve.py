@@ -70,10 +70,13 @@ def _serve(loaded: Settings) -> int:
     import uvloop  # noqa: PLC0415
 
     from hextrackr_server.application import Application  # noqa: PLC0415
-    from hextrackr_server.cluster.processes import serve_in_processes  # noqa: PLC0415
+    from hextrackr_server.cluster.processes import (  # noqa: PLC0415
+        is_in_processes,
+        serve_in_processes,
+    )
 
     open_files.allow(loaded.max_connections)
-    application = Application(loaded) if loaded.workers == 1 else None
+    application = None if is_in_processes(loaded) else Application(loaded)
     sys.setswitchinterval(SWITCH_INTERVAL)
     # Loaded modules stay in memory. Excluding them from garbage collection shortens its longest
     # pause from 30 ms to 2 ms.

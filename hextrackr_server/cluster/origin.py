@@ -6,11 +6,15 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
+from sqlalchemy.exc import DBAPIError
+
 from engineio_core.relay.origin import Origin
 from hextrackr_server.application import Application
 from hextrackr_server.clock import Clock
 from hextrackr_server.cluster.rendezvous import Rendezvous
+from hextrackr_server.cluster.tunnel import TunnelServer, parse_host_port
 from hextrackr_server.config.settings import Settings
+from hextrackr_server.storage import active_server
 
 #: Time for the gateways to connect before the start is reported.
 GATEWAYS_SECONDS, POLL_SECONDS = 10.0, 0.02
@@ -27,6 +31,7 @@ class OriginApplication(Application):
         self._rendezvous = rendezvous
         self._port = port
         self._links: asyncio.Server | None = None
+        self._tunnels = TunnelServer(rendezvous)
         self.origin = Origin(self.io.engine, rendezvous.secret)
         self.context.metrics.gauge("gateways", lambda: self.origin.gateways)
 
@@ -40,6 +45,10 @@ class OriginApplication(Application):
         self._links = await loop.create_unix_server(
             self.origin.make_link, str(self._rendezvous.link)
         )
+        if self.settings.cluster_address is not None:
+            address = parse_host_port(self.settings.cluster_address)
+            await self._tunnels.listen(address)
+            await asyncio.to_thread(active_server.publish, self.database, *address)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATEWAYS_SECONDS):
                 # Polling needs no event for a condition that matters only once.
@@ -47,11 +56,18 @@ class OriginApplication(Application):
                     await asyncio.sleep(POLL_SECONDS)
         return self._port
 
+    def _withdraw(self) -> None:
+        with contextlib.suppress(DBAPIError):  # the next active server replaces the address
+            active_server.withdraw(self.database)
+
     async def shutdown(self) -> None:
         """Shut the application down, then the links, over which clients receive the last events."""
         if self._links is not None:
             self._links.close()
+            if self.settings.cluster_address is not None:
+                await asyncio.to_thread(self._withdraw)
         await super().shutdown()
         self.origin.close()
+        await self._tunnels.close()
         for _ in range(2):  # uvloop writes at the end of an iteration
             await asyncio.sleep(0)

@@ -12,13 +12,16 @@ from functools import partial
 
 import uvloop
 
+from engineio_core.http.listener import wait_for_signal
+from engineio_core.noop import noop
 from hextrackr_server.application import Application
 from hextrackr_server.cluster.gateway import GatewayServer
 from hextrackr_server.cluster.origin import OriginApplication
 from hextrackr_server.cluster.rendezvous import Rendezvous
+from hextrackr_server.cluster.standby import Standby
 from hextrackr_server.cluster.supervisor import CONFIGURATION, Supervisor, Worker, watch_parent
 from hextrackr_server.config.settings import Settings
-from hextrackr_server.errors import SettingsError
+from hextrackr_server.errors import DatabaseInUseError, SettingsError
 
 #: Connections that wait to be accepted.
 BACKLOG = 1024
@@ -30,6 +33,11 @@ Banner = Callable[[Application, int], None]
 Ready = Callable[[], None]
 
 
+def is_in_processes(settings: Settings) -> bool:
+    """Return whether the settings require several processes."""
+    return settings.workers > 1 or settings.cluster_address is not None
+
+
 def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
     """Run a server in several processes until a signal; return the exit code.
 
@@ -37,7 +45,7 @@ def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
     """
     listening = _open_sockets(settings.host, settings.port)
     port = int(listening[0].getsockname()[1])
-    rendezvous = Rendezvous.create()
+    rendezvous = Rendezvous.create(settings)
     try:
         application = Worker(
             "application",
@@ -82,9 +90,10 @@ def _run_application(
     settings: Settings, rendezvous: Rendezvous, port: int, print_banner: Banner, ready: Ready
 ) -> int:
     async def serve() -> None:
-        application = OriginApplication(settings, rendezvous, port)
-        loop = asyncio.get_running_loop()
-        watch_parent(loop, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        watch_parent(asyncio.get_running_loop(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+        application = await _become_active(settings, rendezvous, port, ready)
+        if application is None:
+            return
 
         def listening(port: int) -> None:
             ready()
@@ -98,6 +107,33 @@ def _run_application(
         print(f"hextrackr-server: {error}", file=sys.stderr, flush=True)
         return CONFIGURATION
     return 0
+
+
+async def _become_active(
+    settings: Settings, rendezvous: Rendezvous, port: int, ready: Ready
+) -> OriginApplication | None:
+    """Open the database, after the server that uses it has ended; None after a signal.
+
+    Raises SettingsError. A server that is not part of a cluster does not wait.
+    """
+    while True:
+        try:
+            return OriginApplication(settings, rendezvous, port)
+        except DatabaseInUseError:
+            if settings.cluster_address is None:
+                raise
+        ready()
+        waiting = asyncio.ensure_future(Standby(settings, rendezvous).run())
+        stopping = asyncio.ensure_future(wait_for_signal(noop))
+        try:
+            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                return None
+            await waiting
+        finally:
+            for task in (waiting, stopping):
+                task.cancel()
+            await asyncio.gather(waiting, stopping, return_exceptions=True)
 
 
 def _run_gateway(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from hextrackr_server.config.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +20,16 @@ class Rendezvous:
     secret: bytes = field(repr=False)
 
     @classmethod
-    def create(cls) -> Rendezvous:
-        """Create the folder, with mode 0700."""
-        return cls(Path(tempfile.mkdtemp(prefix="hextrackr-")), secrets.token_bytes(32))
+    def create(cls, settings: Settings) -> Rendezvous:
+        """Create the folder, with mode 0700.
+
+        Servers of one cluster derive the same secret from their settings.
+        """
+        secret = secrets.token_bytes(32)
+        if settings.cluster_address is not None:
+            shared = settings.jwt_secret or settings.session_secrets[0]
+            secret = hmac.digest(shared, b"links of a cluster", "sha256")
+        return cls(Path(tempfile.mkdtemp(prefix="hextrackr-")), secret)
 
     @property
     def link(self) -> Path:

@@ -78,6 +78,7 @@ class Worker:
     def _run_and_exit(self, writer: int) -> NoReturn:
         code = 1
         try:
+            os.setsid()  # Ctrl-C reaches the supervisor only, which stops the stages in order
             for number in _SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
@@ -108,6 +109,14 @@ class Worker:
             "worker %s ended with %s after %.1f s: it starts again in %.1f s",
             self.name, describe_exit(code), lasted, self._delay,
         )  # fmt: skip
+
+    def has_stopped(self) -> bool:
+        """Return whether the process has ended after a signal to stop."""
+        if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
+            self.pid = 0
+            self._delay = FIRST_DELAY
+            self._close_ready()
+        return not self.pid
 
     def kill(self, number: int) -> None:
         """Send a signal, if the process exists."""
@@ -158,6 +167,8 @@ class Supervisor:
 
     def _wait(self) -> int | None:
         """Wait for a signal, or until a worker is due; start workers that are due."""
+        # One SIGCHLD may stand for several workers, and `_end` may have received it.
+        self._reap()
         now = time.monotonic()
         waiting = [worker for worker in self.workers if not worker.is_running]
         for worker in waiting:
@@ -165,8 +176,6 @@ class Supervisor:
                 worker.start(self._pipe)
         due = [worker.start_at - now for worker in waiting if not worker.is_running]
         found = signal.sigtimedwait(_SIGNALS, max(0.0, min(due, default=60.0)))
-        if found is not None and found.si_signo == signal.SIGCHLD:
-            self._reap()
         return None if found is None else found.si_signo
 
     def _reap(self) -> None:
@@ -201,7 +210,7 @@ class Supervisor:
         for worker in workers:
             worker.kill(signal.SIGTERM)
         limit = time.monotonic() + max((worker.stop_seconds for worker in workers), default=0.0)
-        while running := [worker for worker in workers if worker.is_running]:
+        while running := [worker for worker in workers if not worker.has_stopped()]:
             left = limit - time.monotonic()
             if left <= 0:
                 for worker in running:
@@ -210,15 +219,7 @@ class Supervisor:
                 limit = time.monotonic() + 60.0
                 continue
             found = signal.sigtimedwait(_SIGNALS, left)
-            if found is None:
-                continue
-            if found.si_signo == signal.SIGCHLD:
-                for worker in running:
-                    if os.waitpid(worker.pid, os.WNOHANG)[0]:
-                        worker.pid = 0
-                        worker._delay = FIRST_DELAY
-                        worker._close_ready()
-            elif found.si_signo in {signal.SIGTERM, signal.SIGINT}:
+            if found is not None and found.si_signo in {signal.SIGTERM, signal.SIGINT}:
                 self._kill_all()
                 return False
         return True

@@ -196,6 +196,17 @@ def parse_networks(name: str, value: Any) -> tuple[str, ...]:
     return found
 
 
+def parse_address(name: str, value: Any) -> str:
+    """Return an address with a port, such as 10.0.0.5:8090 or [fd00::5]:8090."""
+    text = parse_text(name, value)
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise SettingsError(
+            f"{name} must be an address and a port, such as 10.0.0.5:8090, got {text!r}"
+        )
+    return text
+
+
 def parse_redis_url(name: str, value: Any) -> str:
     """Return the URL of a Redis server; errors do not repeat it, as it may contain a password."""
     parts = urlsplit(parse_text(name, value))

@@ -58,6 +58,8 @@ class Settings:
     # processes that hold the connections of clients, next to the one that runs the application;
     # 1: one process for everything
     workers: int = option(parsers.integer_between(1, 64), 1)
+    # the address at which other servers with the same PostgreSQL database reach this one
+    cluster_address: str | None = option(parsers.parse_address, None)
     node_env: str = option(
         parsers.choice_of("production", "development", "test"), "production", "NODE_ENV"
     )
@@ -269,7 +271,22 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError(
             "SSL_KEY_PATH and SSL_CERT_PATH must be set together: set both, or none"
         )
+    if settings.cluster_address is not None:
+        _check_cluster(settings)
     return settings
+
+
+def _check_cluster(settings: Settings) -> None:
+    if settings.database_url is None:
+        raise SettingsError(
+            "HEXTRACKR_CLUSTER_ADDRESS requires a PostgreSQL database that all servers share: "
+            "set DATABASE_URL"
+        )
+    if settings.dev or not (settings.jwt_secret or settings.session_secrets):
+        raise SettingsError(
+            "HEXTRACKR_CLUSTER_ADDRESS requires a secret that all servers share: set JWT_SECRET "
+            "or SESSION_SECRET"
+        )
 
 
 def _no_secret() -> SettingsError:

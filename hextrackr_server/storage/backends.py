@@ -21,10 +21,10 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from hextrackr_server.errors import ErrorCode, ServiceError, SettingsError
+from hextrackr_server.errors import DatabaseInUseError, ErrorCode, ServiceError, SettingsError
 
 # Long enough for a writer to wait for the transaction that ends a large import.
 BUSY_TIMEOUT_MS = 600_000
@@ -38,7 +38,13 @@ WRITES = "hextrackr_writes"
 # queries.
 _STEPS_BETWEEN_CHECKS = 500_000
 # Arbitrary keys of PostgreSQL advisory locks: of the server, of the writer.
-_SERVER_LOCK, _WRITER_LOCK = 4_854_201, 4_854_202
+SERVER_LOCK, _WRITER_LOCK = 4_854_201, 4_854_202
+# Settings of the connection that holds the lock: seconds, seconds, probes.
+_KEEPALIVE = {
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+}
 #: Folder of the default database.
 DEFAULT_FOLDER = Path("data")
 #: Below this free space the server is not ready: each write may fail.
@@ -57,6 +63,12 @@ class Backend(Protocol):
 
     def check_space(self) -> None:
         """Raise OSError (ENOSPC) if the disk of a local file has almost no free space."""
+
+    def check_lock(self) -> None:
+        """Acquire the server lock again if it was lost.
+
+        Raises DatabaseInUseError if another server has it, SettingsError without a connection.
+        """
 
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
@@ -108,6 +120,9 @@ class SqliteBackend:
         if shutil.disk_usage(self._path.parent).free < MINIMUM_FREE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path.parent))
 
+    def check_lock(self) -> None:  # noqa: D102 - the system releases the lock at process exit
+        pass
+
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
         """Check the deadline in SQLite's progress handler."""
@@ -148,7 +163,11 @@ class PostgresBackend:
         self.engine = _postgres_engine(url)
         self._name = self.engine.url.render_as_string(hide_password=True)
         event.listen(self.engine, "begin", self._begin)
-        self._held = self._hold()
+        try:
+            self._held = self._hold()
+        except SettingsError:
+            self.engine.dispose()
+            raise
 
     def __str__(self) -> str:
         return self._name
@@ -159,19 +178,29 @@ class PostgresBackend:
     def shrink(self) -> None:  # noqa: D102 - autovacuum belongs to another server
         pass
 
+    def check_lock(self) -> None:
+        """Use the connection that holds the lock: a restart of PostgreSQL ends both."""
+        try:
+            self._held.exec_driver_sql("SELECT 1")
+        except SQLAlchemyError:  # also if an earlier check has closed the connection
+            with contextlib.suppress(SQLAlchemyError):
+                self._held.close()
+            self._held = self._hold()
+
     def _hold(self) -> Connection:
         """Open a connection that holds the server lock until it is closed."""
         try:
             held = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            free = held.scalar(text(f"SELECT pg_try_advisory_lock({_SERVER_LOCK})"))
+            # The lock of a machine that has lost its power ends within seconds.
+            for name, value in _KEEPALIVE.items():
+                held.exec_driver_sql(f"SET {name} = {value}")
+            free = held.scalar(text(f"SELECT pg_try_advisory_lock({SERVER_LOCK})"))
         except DBAPIError as error:
-            self.engine.dispose()
             reason = str(error.orig).strip().splitlines()[0]
             raise SettingsError(f"the database {self} cannot be opened: {reason}") from error
         if not free:
             held.close()
-            self.engine.dispose()
-            raise SettingsError(
+            raise DatabaseInUseError(
                 f"the database {self} is in use by another server: stop it, or choose another one"
             )
         return held
@@ -198,8 +227,8 @@ class PostgresBackend:
         """Release the server lock and close all connections."""
         # Closing the connection releases the lock too, but only after PostgreSQL has noticed the
         # close.
-        with contextlib.suppress(DBAPIError):
-            self._held.execute(text(f"SELECT pg_advisory_unlock({_SERVER_LOCK})"))
+        with contextlib.suppress(SQLAlchemyError):
+            self._held.execute(text(f"SELECT pg_advisory_unlock({SERVER_LOCK})"))
         self._held.close()
         self.engine.dispose()
 
@@ -292,7 +321,7 @@ def _lock_file(path: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise SettingsError(
+        raise DatabaseInUseError(
             f"the database {path} is in use by another server: stop it, "
             "or choose another --database"
         ) from error

@@ -123,6 +123,14 @@ class Database:
         with self.reading() as connection:
             connection.execute(select(1))
 
+    def check_lock(self) -> None:
+        """Acquire the exclusive use of the database again if it was lost.
+
+        Raises DatabaseInUseError if another server uses the database now, and SettingsError if the
+        database is not reachable.
+        """
+        self._backend.check_lock()
+
     def close(self) -> None:
         """Close all connections and release the database for other servers."""
         self._backend.close()

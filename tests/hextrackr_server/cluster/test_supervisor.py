@@ -133,6 +133,19 @@ def test_worker_starts_again_when_it_was_killed(tmp_path: Path) -> None:
         assert running.log() == ["first SIGTERM", "second SIGTERM"]
 
 
+def test_workers_of_all_stages_may_end_at_the_same_time(tmp_path: Path) -> None:
+    stages = '[[work("first")], [work("second"), work("third")]]'
+    with supervisor(tmp_path, stages) as running:
+        names = ("first", "second", "third")
+        until(lambda: all(running.pids(name) for name in names))
+        # A terminal sends its signals to all processes of a group.
+        for name in names:
+            os.kill(running.pids(name)[0], signal.SIGTERM)
+        assert running.end(signal.SIGTERM) == 0
+        for name in names:
+            assert not any(exists(pid) for pid in running.pids(name))
+
+
 def test_hangup_restarts_the_last_stage_one_by_one(tmp_path: Path) -> None:
     with supervisor(tmp_path, '[[work("first")], [work("second"), work("third")]]') as running:
         until(lambda: running.pids("second") and running.pids("third") and running.pids("first"))
