@@ -1,6 +1,6 @@
 """Tunnels from the gateways of a standby server to the application of the active server.
 
-Both servers prove that they know the shared secret, then the tunnel carries the bytes of one
+Both servers prove that they have the shared secret, then the tunnel carries the bytes of one
 connection to one of the active server's Unix sockets. The bytes are not encrypted: the servers
 need a private network.
 
@@ -34,7 +34,7 @@ LINK, HTTP = b"L", b"H"
 
 
 class Address(NamedTuple):
-    """A TCP address."""
+    """A host name or IP address, and a TCP port."""
 
     host: str
     port: int
@@ -147,7 +147,7 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 def prove(secret: bytes, role: bytes, nonce: bytes) -> bytes:
-    """Return the proof that a server with a role knows the secret."""
+    """Return the proof that a server with a role has the secret."""
     return hmac.digest(secret, b"tunnel " + role + nonce, "sha256")
 
 
