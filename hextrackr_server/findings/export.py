@@ -12,24 +12,23 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 
 from hextrackr_server.errors import invalid
+from hextrackr_server.findings.filters import IS_OPEN, Filters, conditions, parse_filters
 from hextrackr_server.findings.query_executor import QueryExecutor
-from hextrackr_server.findings.store import Filters, conditions, parse_filters
 from hextrackr_server.storage.database import Database
-from hextrackr_server.storage.encoding import OPEN_STATES
-from hextrackr_server.storage.finding_tables import vulnerabilities_current
+from hextrackr_server.storage.finding_tables import findings, vulnerabilities_current
 
 current = vulnerabilities_current
 
 PAGE_ROWS: Final = 1000
 LIMIT_SECONDS: Final = 15.0
 FORMATS: Final = ("csv", "json")
-STATES: Final[Mapping[str, tuple[str, ...]]] = {
-    "open": OPEN_STATES,
-    "resolved": ("resolved",),
-    "all": (*OPEN_STATES, "resolved"),
+STATES: Final[Mapping[str, ColumnElement[bool]]] = {
+    "open": IS_OPEN,
+    "resolved": ~IS_OPEN,
+    "all": true(),
 }
 COLUMNS: Final = (
     "hostname", "host_key", "ip_address", "cve", "plugin_id", "plugin_name", "vendor", "severity",
@@ -44,7 +43,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 class ExportRequest:
     """A validated request: the format, the lifecycle states and the filters."""
 
-    __slots__ = ("filters", "format", "states")
+    __slots__ = ("filters", "format", "state")
 
     def __init__(self, parameters: Mapping[str, str]) -> None:
         """Parse query parameters; raise ServiceError VALIDATION_ERROR that names invalid ones."""
@@ -58,7 +57,7 @@ class ExportRequest:
             problems.append(("state", "must be one of: " + ", ".join(STATES)))
         if problems:
             raise invalid("Invalid export request", problems)
-        self.states = STATES[state]
+        self.state = STATES[state]
         if "severity" in values:
             values["severity"] = values["severity"].split(",")
         if values.get("isKev") in {"true", "false"}:
@@ -89,15 +88,16 @@ class FindingExporter:
             last = rows[-1]["id"]
 
     def _page(self, request: ExportRequest, last: int) -> list[Mapping[str, Any]]:
+        ids = (
+            select(findings.c.id)
+            .where(findings.c.id > last, request.state, *conditions(request.filters))
+            .order_by(findings.c.id)
+            .limit(PAGE_ROWS)
+        )
         query = (
             select(current.c.id, *(current.c[name] for name in COLUMNS))
-            .where(
-                current.c.id > last,
-                current.c.lifecycle_state.in_(request.states),
-                *conditions(request.filters),
-            )
+            .where(current.c.id.in_(ids))
             .order_by(current.c.id)
-            .limit(PAGE_ROWS)
         )
         with self._database.reading(LIMIT_SECONDS) as connection:
             return [dict(row) for row in connection.execute(query).mappings()]

@@ -6,11 +6,11 @@ All functions run in a transaction of the caller.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, text
 
-from hextrackr_server.findings.store import open_groups
+from hextrackr_server.findings.totals import OpenTotal
 from hextrackr_server.storage.encoding import day_number
 from hextrackr_server.storage.finding_tables import finding_snapshots, findings
 from hextrackr_server.storage.schema import vendor_daily_totals, vulnerability_daily_totals
@@ -20,27 +20,6 @@ snapshots = finding_snapshots
 KEPT_SCANS = 3
 #: IDs of findings that one statement covers; an import can be interrupted between two.
 SNAPSHOT_BATCH = 100_000
-
-
-class OpenTotal(NamedTuple):
-    """The number of open vulnerabilities of a vendor and severity, and their total VPR."""
-
-    vendor: str
-    severity: str
-    number: int
-    vpr: float
-
-
-def open_totals(connection: Connection) -> list[OpenTotal]:
-    """Return the totals of the open vulnerabilities by vendor and severity."""
-    groups = open_groups().subquery()
-    query = select(
-        groups.c.vendor,
-        groups.c.severity,
-        func.count(),
-        func.coalesce(func.sum(groups.c.vpr_score), 0.0),
-    ).group_by(groups.c.vendor, groups.c.severity)
-    return [OpenTotal(*row) for row in connection.execute(query)]
 
 
 def write_daily_totals(

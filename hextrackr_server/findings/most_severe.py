@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, select
@@ -37,3 +38,9 @@ def severity_rank() -> ColumnElement[int]:
 def vpr_score() -> ColumnElement[float]:
     """Return the VPR score, or 0, as an SQL expression."""
     return func.coalesce(current.c.vpr_score, 0.0)
+
+
+def severity_order(row: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the key that sorts rows of `most_severe` as the database does."""
+    rank = RANKED_SEVERITIES.index(row["severity"])
+    return (-rank, -(row["vpr_score"] or 0.0), row["id"])

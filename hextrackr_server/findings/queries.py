@@ -21,9 +21,10 @@ import msgspec
 
 from hextrackr_server.collaboration.presence import RESOURCE_TYPES, EditingSessions
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.findings.filters import MAXIMUM_SEARCH, Filters, parse_filters
+from hextrackr_server.findings.pages import Page, PageRequest
 from hextrackr_server.findings.query_executor import QueryExecutor
-from hextrackr_server.findings.query_store import Page, PageRequest, QueryStore
-from hextrackr_server.findings.store import MAXIMUM_SEARCH, Filters, parse_filters
+from hextrackr_server.findings.query_store import QueryStore
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.text import clean, iso_date
 

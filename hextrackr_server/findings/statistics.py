@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from hextrackr_server.clock import epoch_ms
+from hextrackr_server.findings.filters import Filters, parse_filters
 from hextrackr_server.findings.query_executor import QueryExecutor
-from hextrackr_server.findings.store import Filters, VulnerabilityStore, parse_filters
+from hextrackr_server.findings.store import VulnerabilityStore
 
 CACHE_SECONDS = 5.0
 MAXIMUM_ANSWERS = 128

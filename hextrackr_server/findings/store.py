@@ -1,4 +1,4 @@
-"""Computes statistics of the open findings, and translates filters into conditions.
+"""Computes statistics of the open findings.
 
 A *finding* is one vulnerability on one host, a row of the table. A *vulnerability* of the
 statistics is one plugin on one host: it may stand for several CVEs, and its VPR is their maximum.
@@ -11,148 +11,31 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, cast, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    cast,
+    exists,
+    func,
+    null,
+    select,
+    union,
+    union_all,
+)
 
-from hextrackr_server.errors import invalid
+from hextrackr_server.findings.filters import IS_OPEN, SEVERITIES, Filters, conditions
+from hextrackr_server.findings.group_sources import group_sources
 from hextrackr_server.findings.kev_statistics import kev_statistics
 from hextrackr_server.storage.database import Database
-from hextrackr_server.storage.encoding import OPEN_STATES
-from hextrackr_server.storage.finding_tables import vulnerabilities_current
+from hextrackr_server.storage.encoding import RANKED_SEVERITIES, day_of
+from hextrackr_server.storage.finding_tables import finding_identities, findings
 from hextrackr_server.storage.schema import import_jobs, kev_status, vulnerability_daily_totals
-from hextrackr_server.text import clean, iso_date
 
-current = vulnerabilities_current
-
-SEVERITIES = ("critical", "high", "medium", "low", "info", "unknown")
 TREND_SEVERITIES = ("critical", "high", "medium", "low")
-KEV = "KEV"
-FILTERS = ("severity", "isKev", "vendor", "hostname", "search", "scanDate", "since")
-MAXIMUM_SEARCH = 100
 #: A query that takes longer is aborted.
 LIMIT_SECONDS = 15.0
-
-#: Validated filters: sorted and hashable, so that they can be the key of a cache.
-Filters = tuple[tuple[str, str | bool | tuple[str, ...]], ...]
-
-
-def parse_filters(payload: Any) -> Filters:
-    """Parse the filters of a request: `{filters: {...}}`, `{...}` or None.
-
-    Raises ServiceError VALIDATION_ERROR that names every unknown or malformed field.
-    """
-    if isinstance(payload, Mapping) and isinstance(payload.get("filters"), Mapping):
-        payload = payload["filters"]
-    if payload is None:
-        payload = {}
-    if not isinstance(payload, Mapping):
-        raise invalid("Filters must be an object", [("filters", "must be an object")])
-    parsed: dict[str, str | bool | tuple[str, ...]] = {}
-    problems: list[tuple[str, str]] = []
-    for name, value in payload.items():
-        if value is None or value == "":
-            continue
-        try:
-            parsed[name] = _parse_filter(name, value)
-        except ValueError as error:
-            problems.append((str(name)[:64], str(error)))
-    if problems:
-        raise invalid("Invalid filters", problems)
-    return tuple(sorted(parsed.items()))
-
-
-def _parse_filter(name: str, value: Any) -> str | bool | tuple[str, ...]:
-    match name:
-        case "isKev":
-            if not isinstance(value, bool):
-                raise ValueError("must be true or false")
-            return value
-        case "severity":
-            return _parse_severities(value)
-        case "vendor" | "hostname" | "search":
-            if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
-                raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
-            # Stored texts contain no control characters, so the filter needs none.
-            text = clean(value, MAXIMUM_SEARCH)
-            return text.lower() if name == "hostname" else text
-        case "scanDate" | "since":
-            day = iso_date(value) if isinstance(value, str) else None
-            if day is None:
-                raise ValueError("must be a date such as 2025-09-30")
-            return day
-        case _:
-            raise ValueError("is not a known filter; use one of: " + ", ".join(FILTERS))
-
-
-def _parse_severities(value: Any) -> tuple[str, ...]:
-    values = value if isinstance(value, list) else [value]
-    known = (*SEVERITIES, KEV.lower())
-    if not values or not all(isinstance(each, str) and each.lower() in known for each in values):
-        raise ValueError("must be one or a list of: " + ", ".join((*SEVERITIES, KEV)))
-    spelled = {each.upper() if each.upper() == KEV else each.capitalize() for each in values}
-    return tuple(sorted(spelled))
-
-
-def conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    """Return the conditions of filters, which do not restrict the state of findings."""
-    conditions: list[ColumnElement[bool]] = []
-    for name, value in filters:
-        match name:
-            case "severity":
-                conditions.append(_has_severity(value))
-            case "isKev":
-                conditions.append(is_kev() if value else ~is_kev())
-            case "vendor":
-                conditions.append(current.c.vendor == value)
-            case "hostname":
-                conditions.append(current.c.hostname == value)
-            case "scanDate":
-                conditions.append(current.c.scan_date == value)
-            case "since":
-                conditions.append(current.c.last_seen >= value)
-            case "search":
-                conditions.append(_contains(str(value)))
-    return conditions
-
-
-def is_kev() -> ColumnElement[bool]:
-    """Return the condition for findings whose CVE is a known exploited vulnerability."""
-    return current.c.cve.in_(select(kev_status.c.cve_id))
-
-
-def _has_severity(values: Any) -> ColumnElement[bool]:
-    """Return the condition for one of the severities, to which the front end adds KEV."""
-    condition = current.c.severity.in_([each for each in values if each != KEV])
-    return or_(condition, is_kev()) if KEV in values else condition
-
-
-def _contains(text: str) -> ColumnElement[bool]:
-    searched = ("hostname", "ip_address", "cve", "plugin_name", "description")
-    return or_(*(current.c[name].icontains(text, autoescape=True) for name in searched))
-
-
-def plugin_of() -> ColumnElement[str]:
-    """Return the identity of a finding's plugin: its ID, otherwise its CVE or its name."""
-    return func.coalesce(
-        func.nullif(current.c.plugin_id, ""),
-        func.nullif(current.c.cve, ""),
-        current.c.plugin_name,
-    )
-
-
-def open_groups(filters: Filters = ()) -> Select[Any]:
-    """Select one row per open vulnerability: a plugin on a host, with its highest VPR."""
-    return (
-        select(
-            current.c.severity,
-            func.max(current.c.vendor).label("vendor"),
-            func.max(current.c.vpr_score).label("vpr_score"),
-            func.min(current.c.first_seen).label("first_seen"),
-            func.max(current.c.last_seen).label("last_seen"),
-            func.count().label("findings"),
-        )
-        .where(current.c.lifecycle_state.in_(OPEN_STATES), *conditions(filters))
-        .group_by(current.c.severity, current.c.host_key, plugin_of())
-    )
 
 
 class VulnerabilityStore:
@@ -170,14 +53,18 @@ class VulnerabilityStore:
         """
         today = datetime.now(UTC).date().isoformat()
         with self._database.reading(self._limit) as connection:
-            parts = _parts(connection, filters)
-            devices, cves, devices_of = _distinct(connection, filters)
+            parts, devices = _totals(connection, filters)
+            findings_found = sum(part.findings for part in parts)
+            counted = {
+                "devices": devices.pop(None, 0),
+                "cves": _cves(connection, filters, findings_found),
+            }
             return {
                 "bySeverity": _by_severity(parts),
-                "totals": _sums(parts) | {"devices": devices, "cves": cves},
+                "totals": _sums(parts) | counted,
                 "trend": None if filters else _trend(connection),
                 "kev": kev_statistics(connection, today),
-                "vendors": _by_vendor(parts, devices_of),
+                "vendors": _by_vendor(parts, devices),
                 "lastImport": _last_import(connection),
             }
 
@@ -191,15 +78,39 @@ class _Part(NamedTuple):
     total_vpr: float
     with_vpr: int
     max_vpr: float
-    earliest: str
-    latest: str
+    earliest: int
+    latest: int
     findings: int
 
 
-def _parts(connection: Connection, filters: Filters) -> list[_Part]:
-    """Query the groups once; severities, vendors and totals are sums of these parts."""
-    groups = open_groups(filters).subquery()
-    query = select(
+def _totals(connection: Connection, filters: Filters) -> tuple[list[_Part], dict[str | None, int]]:
+    """Return the parts of the statistics, and the number of devices by vendor; None for all."""
+    sources = group_sources(connection, filters)
+    pairs, hosts = [], []
+    for source in sources:
+        groups = source.subquery()
+        pairs.append(select(groups.c.vendor, groups.c.host_id).distinct())
+        groups = source.subquery()
+        hosts.append(select(groups.c.host_id))
+    of_vendor = (union(*pairs) if len(pairs) > 1 else pairs[0]).subquery()
+    of_all = union_all(*hosts).subquery()
+    statement = union_all(
+        *map(_parts, sources),
+        _devices(of_vendor.c.vendor, func.count()).group_by(of_vendor.c.vendor),
+        _devices(null(), func.count(of_all.c.host_id.distinct())),
+    )
+    found, devices = [], dict[str | None, int]()
+    for severity, *row in connection.execute(statement):
+        if severity is None:
+            devices[row[0]] = row[1]
+        else:
+            found.append(_Part(RANKED_SEVERITIES[severity], *row))
+    return found, devices
+
+
+def _parts(source: Select[Any]) -> Select[Any]:
+    groups = source.subquery()
+    return select(
         groups.c.severity,
         groups.c.vendor,
         func.count(),
@@ -211,7 +122,36 @@ def _parts(connection: Connection, filters: Filters) -> list[_Part]:
         # PostgreSQL sums counts to a decimal, which JSON would encode as a string.
         cast(func.sum(groups.c.findings), BigInteger),
     ).group_by(groups.c.severity, groups.c.vendor)
-    return [_Part(*row) for row in connection.execute(query)]
+
+
+def _devices(vendor: ColumnElement[Any], number: ColumnElement[int]) -> Select[Any]:
+    """Select a number of devices with as many columns as a part has."""
+    return select(null(), vendor, number, *([null()] * 6))
+
+
+def _cves(connection: Connection, filters: Filters, expected: int) -> int:
+    """Return the number of CVEs of the open findings that match filters.
+
+    `expected` is the number of these findings.
+    """
+    identities = finding_identities.c
+    matching = [identities.cve != ""]
+    others = []
+    for each in filters:
+        if each[0] == "isKev":
+            exploited = identities.cve.in_(select(kev_status.c.cve_id))
+            matching.append(exploited if each[1] else ~exploited)
+        else:
+            others.append(each)
+    is_found = (IS_OPEN, *conditions(tuple(others)))
+    newest = connection.scalar(select(func.max(findings.c.id))) or 0
+    if not others or (expected > newest / 2 and {"since", "scanDate"} >= dict(others).keys()):
+        # Usually the first finding of a CVE matches.
+        of_identity = findings.c.identity_id == identities.id
+        matching.append(exists(select(findings.c.id).where(of_identity, *is_found)))
+    else:
+        matching.append(identities.id.in_(select(findings.c.identity_id).where(*is_found)))
+    return connection.scalar(select(func.count(identities.cve.distinct())).where(*matching)) or 0
 
 
 def _by_severity(parts: Sequence[_Part]) -> dict[str, Any]:
@@ -223,13 +163,15 @@ def _by_severity(parts: Sequence[_Part]) -> dict[str, Any]:
             "count": sum(part.vulnerabilities for part in mine),
             "total_vpr": round(sum(part.total_vpr for part in mine), 1),
             "avg_vpr": _average(mine),
-            "earliest": min((part.earliest for part in mine), default=None),
-            "latest": max((part.latest for part in mine), default=None),
+            "earliest": day_of(min(part.earliest for part in mine)) if mine else None,
+            "latest": day_of(max(part.latest for part in mine)) if mine else None,
         }
     return by_severity
 
 
-def _by_vendor(parts: Sequence[_Part], devices_of: Mapping[str, int]) -> list[dict[str, Any]]:
+def _by_vendor(
+    parts: Sequence[_Part], devices_of: Mapping[str | None, int]
+) -> list[dict[str, Any]]:
     """Return the totals of vendors, those with the most vulnerabilities first."""
     vendors = []
     for vendor in sorted({part.vendor for part in parts}):
@@ -258,17 +200,6 @@ def _average(parts: Sequence[_Part]) -> float:
     """Return the average of the existing scores; a missing score does not count as 0."""
     with_vpr = sum(part.with_vpr for part in parts)
     return round(sum(part.total_vpr for part in parts) / with_vpr, 2) if with_vpr else 0.0
-
-
-def _distinct(connection: Connection, filters: Filters) -> tuple[int, int, dict[str, int]]:
-    """Return the numbers of devices and of CVEs, and the number of devices by vendor."""
-    are_open = [current.c.lifecycle_state.in_(OPEN_STATES), *conditions(filters)]
-    devices = func.count(current.c.host_key.distinct())
-    cves = func.count(func.nullif(current.c.cve, "").distinct())
-    both = connection.execute(select(devices, cves).where(*are_open)).one()
-    by_vendor = select(current.c.vendor, devices).where(*are_open).group_by(current.c.vendor)
-    devices_of = {row[0]: row[1] for row in connection.execute(by_vendor)}
-    return both[0], both[1], devices_of
 
 
 def _trend(connection: Connection) -> dict[str, Any]:

@@ -109,6 +109,11 @@ def store_dictionaries(connection: Connection) -> None:
             connection.execute(text(identify + " WHERE id IS NULL"))
 
 
+def named_hosts(connection: Connection) -> list[int]:
+    """Return the IDs of the hosts in the file, after `store_dictionaries`."""
+    return list(connection.scalars(text("SELECT DISTINCT id FROM staged_hosts")))
+
+
 def drop_unused_entries(connection: Connection) -> None:
     """Delete the assets and definitions to which neither a finding nor the journal refers."""
     for table, column in (("finding_assets", "asset_id"), ("finding_definitions", "definition_id")):

@@ -32,8 +32,8 @@ from sqlalchemy import Connection
 
 from hextrackr_server.clock import epoch_ms
 from hextrackr_server.errors import ImportInterruptedError, ServiceError, invalid
-from hextrackr_server.findings import history
-from hextrackr_server.findings.history import OpenTotal
+from hextrackr_server.findings import history, totals
+from hextrackr_server.findings.totals import OpenTotal
 from hextrackr_server.imports import absence, merge, store, summary
 from hextrackr_server.imports.absence import AbsenceScope
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
@@ -233,7 +233,7 @@ class _Run:
         total, job = outcome.rows, self._job
         self._check()
         with self._database.merging(stage) as connection:
-            before = history.open_totals(connection)
+            before = totals.open_totals(connection)
             merge.store_dictionaries(connection)
             adopted = merge.adopt_unsourced(
                 connection, with_plugins=outcome.ids in _TOOLS_OF_UNSOURCED
@@ -251,6 +251,9 @@ class _Run:
             result = result_of(job, outcome, counts, missing)
             result["summary"]["adopted"] = adopted
             result["summary"]["withoutSource"] = merge.count_unsourced(connection)
+            # Findings of 0.1.0 may have been on hosts that the file does not name.
+            is_bounded = not adopted and missing.scope.kind in {"none", "auto", "hosts"}
+            totals.refresh(connection, merge.named_hosts(connection) if is_bounded else None)
             result |= self._history(connection, before, result)
             if counts.replaced:
                 merge.drop_unused_entries(connection)
@@ -298,7 +301,7 @@ class _Run:
                 self._report_finalizing(result, 93, "Storing the findings of the scan's day")
         changes = summary.changes_of(connection, job.import_id)
         self._report_finalizing(result, 96, "Counting open findings")
-        after = history.open_totals(connection)
+        after = totals.open_totals(connection)
         history.write_daily_totals(
             connection, job.scan_date, after, resolved=changes.resolved, reopened=changes.reopened
         )

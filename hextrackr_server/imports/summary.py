@@ -25,9 +25,9 @@ from sqlalchemy import (
     select,
 )
 
-from hextrackr_server.findings.history import OpenTotal
 from hextrackr_server.findings.most_severe import most_severe
 from hextrackr_server.findings.store import TREND_SEVERITIES
+from hextrackr_server.findings.totals import OpenTotal
 from hextrackr_server.storage.encoding import (
     ACTIVE,
     OPEN_STATES,

@@ -8,14 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, delete, func, insert, select
+from sqlalchemy import Connection, Select, delete, func, insert, select
 
+from hextrackr_server.findings import totals
+from hextrackr_server.findings.filters import IS_OPEN
 from hextrackr_server.findings.kev_statistics import kev_statistics
-from hextrackr_server.findings.most_severe import most_severe
+from hextrackr_server.findings.most_severe import most_severe, severity_order
 from hextrackr_server.kev.catalog import Catalog, KevEntry, KevError
 from hextrackr_server.storage.database import Database, upsert
-from hextrackr_server.storage.encoding import OPEN_STATES
-from hextrackr_server.storage.finding_tables import vulnerabilities_current
+from hextrackr_server.storage.finding_tables import (
+    finding_identities,
+    findings,
+    vulnerabilities_current,
+)
 from hextrackr_server.storage.schema import import_jobs, kev_history, kev_status, sync_metadata
 
 current, kev = vulnerabilities_current, kev_status
@@ -89,6 +94,8 @@ class KevStore:
             for chunk in _chunks(difference.removed):
                 connection.execute(delete(kev).where(kev.c.cve_id.in_(chunk)))
             _write_history(connection, difference, catalog.version, now_ms)
+            if hosts := _hosts(connection, (*difference.new, *difference.removed)):
+                totals.refresh(connection, hosts)
         return difference
 
     def matches(self, cves: Iterable[str]) -> list[Match]:
@@ -104,14 +111,19 @@ class KevStore:
 
         Each finding has the properties `isKev`, `dueDate` and `knownRansomwareCampaignUse`.
         """
-        wanted = current.c.cve.in_(select(kev.c.cve_id).where(kev.c.cve_id.in_(sorted(cves))))
-        is_open = and_(wanted, current.c.lifecycle_state.in_(OPEN_STATES))
+        total, rows, entries = 0, list[dict[str, Any]](), dict[str, tuple[str, bool]]()
         with self._database.reading() as connection:
-            total = connection.execute(select(func.count()).where(is_open)).scalar_one()
-            rows = most_severe(connection, is_open, limit)
-            named = kev.c.cve_id.in_({row["cve"] for row in rows})
-            query = select(kev.c.cve_id, kev.c.due_date, kev.c.known_ransomware_use).where(named)
-            entries = {cve: (due, bool(use)) for cve, due, use in connection.execute(query)}
+            # SQLite limits the number of parameters of a statement.
+            for chunk in _chunks(sorted(cves)):
+                is_open = findings.c.id.in_(_open_findings(chunk))
+                total += connection.scalar(select(func.count()).where(is_open)) or 0
+                rows += most_severe(connection, current.c.id.in_(_open_findings(chunk)), limit)
+                named = kev.c.cve_id.in_(chunk)
+                query = select(kev.c.cve_id, kev.c.due_date, kev.c.known_ransomware_use)
+                for cve, due, use in connection.execute(query.where(named)):
+                    entries[cve] = due, bool(use)
+        rows.sort(key=severity_order)
+        del rows[limit:]
         for row in rows:
             due, use = entries[row["cve"]]
             row |= {"isKev": True, "dueDate": due, "knownRansomwareCampaignUse": use}
@@ -205,24 +217,52 @@ def _write_history(
         connection.execute(insert(kev_history), rows)
 
 
+def _hosts(connection: Connection, cves: Sequence[str]) -> list[int]:
+    """Return the IDs of the hosts with open findings of CVEs."""
+    hosts: set[int] = set()
+    for chunk in _chunks(cves):
+        query = (
+            select(findings.c.host_id)
+            .join(finding_identities, finding_identities.c.id == findings.c.identity_id)
+            .where(finding_identities.c.cve.in_(chunk), IS_OPEN)
+            .distinct()
+        )
+        hosts.update(connection.scalars(query))
+    return sorted(hosts)
+
+
+def _open_findings(cves: Sequence[str]) -> Select[tuple[int]]:
+    """Select the IDs of the open findings of CVEs in the catalog."""
+    return (
+        select(findings.c.id)
+        .join(finding_identities, finding_identities.c.id == findings.c.identity_id)
+        .join(kev, kev.c.cve_id == finding_identities.c.cve)
+        .where(kev.c.cve_id.in_(cves), IS_OPEN)
+    )
+
+
 def _matches(connection: Connection, cves: Sequence[str]) -> list[Match]:
-    open_here = (current.c.cve.in_(cves), current.c.lifecycle_state.in_(OPEN_STATES))
+    same_cve = finding_identities.c.cve == kev.c.cve_id
+    joined = kev.join(finding_identities, same_cve).join(
+        findings, findings.c.identity_id == finding_identities.c.id
+    )
+    open_here = (kev.c.cve_id.in_(cves), IS_OPEN)
     query = (
         select(
             kev.c.cve_id,
             kev.c.due_date,
             kev.c.known_ransomware_use,
-            func.count(current.c.host_key.distinct()),
+            func.count(findings.c.host_id.distinct()),
         )
-        .join(current, current.c.cve == kev.c.cve_id)
+        .select_from(joined)
         .where(*open_here)
         .group_by(kev.c.cve_id, kev.c.due_date, kev.c.known_ransomware_use)
         .order_by(kev.c.cve_id)
     )
     owners: dict[str, list[str]] = {}
     whose = (
-        select(current.c.cve, import_jobs.c.user_id)
-        .join(import_jobs, import_jobs.c.import_id == current.c.import_id)
+        select(kev.c.cve_id, import_jobs.c.user_id)
+        .select_from(joined.join(import_jobs, import_jobs.c.import_id == findings.c.import_id))
         .where(*open_here)
         .distinct()
         .order_by(import_jobs.c.user_id)

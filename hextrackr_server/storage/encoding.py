@@ -27,3 +27,8 @@ def digest(values: Iterable[str | None]) -> bytes:
 def day_number(day: str) -> int:
     """Return the number that is stored for a day: 20250930 for 2025-09-30."""
     return int(day.replace("-", ""))
+
+
+def day_of(number: int) -> str:
+    """Return the day that is stored as a number: 2025-09-30 for 20250930."""
+    return f"{number // 10_000:04}-{number // 100 % 100:02}-{number % 100:02}"

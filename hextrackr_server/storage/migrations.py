@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, text
 
 from hextrackr_server.storage import former_tables, schema
 from hextrackr_server.storage.dictionary_migration import use_dictionaries
+from hextrackr_server.storage.group_table import insert_open_groups, open_groups
 from hextrackr_server.storage.metadata import metadata
 
 Migration = Callable[[Connection], None]
@@ -64,6 +65,12 @@ def add_external_imports(connection: Connection) -> None:
     schema.external_imports.create(connection, checkfirst=True)
 
 
+def add_open_groups(connection: Connection) -> None:
+    """Add the table of open vulnerabilities (version 8)."""
+    open_groups.create(connection, checkfirst=True)
+    insert_open_groups(connection)
+
+
 #: Migration n upgrades from version n + 1 to n + 2; a new database has the newest version.
 MIGRATIONS: tuple[Migration, ...] = (
     add_history_and_kev,
@@ -72,4 +79,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     add_sources,
     add_external_imports,
     use_dictionaries,
+    add_open_groups,
 )

@@ -9,10 +9,11 @@ from sqlalchemy import insert
 
 from hextrackr_server.collaboration.presence import EditingSessions, resource_room
 from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.findings.filters import parse_filters
 from hextrackr_server.findings.queries import QueryService
 from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.query_store import QueryStore
-from hextrackr_server.findings.store import VulnerabilityStore, parse_filters
+from hextrackr_server.findings.store import VulnerabilityStore
 from hextrackr_server.imports.progress_tracker import ProgressTracker
 from hextrackr_server.imports.status import ImportView
 from hextrackr_server.kev.catalog import parse_catalog
@@ -283,7 +284,7 @@ async def test_editors_are_visible_to_watchers_only_when_so_configured(
         ({"resource": "vulnerability"}, "id"),
         ({"resource": "vulnerability", "id": "1 OR 1"}, "id"),
         ({"resource": "import", "id": {}}, "id"),
-        ({"resource": "import", "id": 10**20}, "id"),
+        ({"resource": "import", "id": 0}, "id"),
         ({"resource": "editors", "filters": {"resourceType": "user"}}, "resourceType"),
         ({"resource": "editors", "filters": {"resourceType": ["ticket"]}}, "resourceType"),
         ({"resource": "editors", "filters": {"resourceId": True}}, "resourceId"),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hextrackr_server.errors import ServiceError
-from hextrackr_server.findings.store import VulnerabilityStore, parse_filters
+from hextrackr_server.findings.filters import parse_filters
+from hextrackr_server.findings.store import VulnerabilityStore
 from tests.hextrackr_server.support import Workbench
 
 HEADER = ("hostname", "cve", "plugin_id", "vendor", "severity", "vpr", "first_seen", "last_seen")

@@ -1,0 +1,152 @@
+"""Validates the filters of a request, and translates them into conditions on findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, or_, select
+
+from hextrackr_server.errors import invalid
+from hextrackr_server.storage.encoding import RANKED_SEVERITIES, RESOLVED, day_number
+from hextrackr_server.storage.finding_tables import (
+    finding_assets,
+    finding_definitions,
+    finding_identities,
+    findings,
+)
+from hextrackr_server.storage.schema import kev_status
+from hextrackr_server.text import clean, iso_date
+
+SEVERITIES = ("critical", "high", "medium", "low", "info", "unknown")
+KEV = "KEV"
+FILTERS = ("severity", "isKev", "vendor", "hostname", "search", "scanDate", "since")
+MAXIMUM_SEARCH = 100
+
+#: Validated filters: sorted and hashable, so that they can be the key of a cache.
+Filters = tuple[tuple[str, str | bool | tuple[str, ...]], ...]
+
+#: The condition for open findings.
+IS_OPEN = findings.c.lifecycle < RESOLVED
+
+
+def parse_filters(payload: Any) -> Filters:
+    """Parse the filters of a request: `{filters: {...}}`, `{...}` or None.
+
+    Raises ServiceError VALIDATION_ERROR that names every unknown or malformed field.
+    """
+    if isinstance(payload, Mapping) and isinstance(payload.get("filters"), Mapping):
+        payload = payload["filters"]
+    if payload is None:
+        payload = {}
+    if not isinstance(payload, Mapping):
+        raise invalid("Filters must be an object", [("filters", "must be an object")])
+    parsed: dict[str, str | bool | tuple[str, ...]] = {}
+    problems: list[tuple[str, str]] = []
+    for name, value in payload.items():
+        if value is None or value == "":
+            continue
+        try:
+            parsed[name] = _parse_filter(name, value)
+        except ValueError as error:
+            problems.append((str(name)[:64], str(error)))
+    if problems:
+        raise invalid("Invalid filters", problems)
+    return tuple(sorted(parsed.items()))
+
+
+def _parse_filter(name: str, value: Any) -> str | bool | tuple[str, ...]:
+    match name:
+        case "isKev":
+            if not isinstance(value, bool):
+                raise ValueError("must be true or false")
+            return value
+        case "severity":
+            return _parse_severities(value)
+        case "vendor" | "hostname" | "search":
+            if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
+                raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
+            # Stored texts contain no control characters, so the filter needs none.
+            text = clean(value, MAXIMUM_SEARCH)
+            return text.lower() if name == "hostname" else text
+        case "scanDate" | "since":
+            day = iso_date(value) if isinstance(value, str) else None
+            if day is None:
+                raise ValueError("must be a date such as 2025-09-30")
+            return day
+        case _:
+            raise ValueError("is not a known filter; use one of: " + ", ".join(FILTERS))
+
+
+def _parse_severities(value: Any) -> tuple[str, ...]:
+    values = value if isinstance(value, list) else [value]
+    known = (*SEVERITIES, KEV.lower())
+    if not values or not all(isinstance(each, str) and each.lower() in known for each in values):
+        raise ValueError("must be one or a list of: " + ", ".join((*SEVERITIES, KEV)))
+    spelled = {each.upper() if each.upper() == KEV else each.capitalize() for each in values}
+    return tuple(sorted(spelled))
+
+
+def severity_numbers(names: tuple[str, ...]) -> list[int]:
+    """Return the numbers of severities; `KEV` is not a severity and has none."""
+    return [RANKED_SEVERITIES.index(name) for name in names if name != KEV]
+
+
+def conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    """Return the conditions of filters, which do not restrict the state of findings."""
+    conditions: list[ColumnElement[bool]] = []
+    for name, value in filters:
+        match name:
+            case "severity":
+                assert isinstance(value, tuple)
+                has_severity = findings.c.severity.in_(severity_numbers(value))
+                conditions.append(or_(has_severity, is_kev()) if KEV in value else has_severity)
+            case "isKev":
+                conditions.append(is_kev() if value else ~is_kev())
+            case "vendor":
+                conditions.append(_has_definition(finding_definitions.c.vendor == value))
+            case "hostname":
+                conditions.append(_has_asset(finding_assets.c.hostname == value))
+            case "scanDate":
+                conditions.append(findings.c.scan_date == day_number(str(value)))
+            case "since":
+                conditions.append(findings.c.last_seen >= day_number(str(value)))
+            case "search":
+                conditions.append(_contains(str(value)))
+    return conditions
+
+
+def is_kev() -> ColumnElement[bool]:
+    """Return the condition for findings whose CVE is a known exploited vulnerability."""
+    exploited = select(finding_identities.c.id).join(
+        kev_status, kev_status.c.cve_id == finding_identities.c.cve
+    )
+    return findings.c.identity_id.in_(exploited)
+
+
+def _contains(text: str) -> ColumnElement[bool]:
+    """Search the dictionaries, which are much shorter than the findings."""
+
+    def found(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        return column.icontains(text, autoescape=True)
+
+    assets, definitions = finding_assets.c, finding_definitions.c
+    return or_(
+        _has_asset(or_(found(assets.hostname), found(assets.ip_address))),
+        findings.c.identity_id.in_(
+            select(finding_identities.c.id).where(found(finding_identities.c.cve))
+        ),
+        _has_definition(or_(found(definitions.plugin_name), found(definitions.description))),
+    )
+
+
+def _has_asset(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return findings.c.asset_id.in_(_ids(finding_assets.c.id, condition))
+
+
+def _has_definition(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return findings.c.definition_id.in_(_ids(finding_definitions.c.id, condition))
+
+
+def _ids(column: ColumnElement[int], condition: ColumnElement[bool]) -> Select[int]:
+    return select(column).where(condition)

@@ -1,0 +1,3 @@
+"""The same tests on PostgreSQL."""
+
+from tests.hextrackr_server.findings.test_totals import *  # noqa: F403
