@@ -203,16 +203,16 @@ class ExportReader:
         profile = self.profile
         if self._table.incomplete:
             return Absence("none", "the file is incomplete")
-        if self._open_end is not None:
-            return Absence(
-                "none", "the last row has no line end, so the file may be cut off behind it"
-            )
         resolve = profile.resolve
         has_states = "state" in self.mapper.columns.by_field
         if not has_states and profile.resolve_without_state is not None:
             resolve = profile.resolve_without_state
         if resolve == "none":
             return Absence("none", "an export of this format does not list all findings of a host")
+        if self._open_end is not None:
+            return Absence(
+                "none", "the last row has no line end, so the file may be cut off behind it"
+            )
         if isinstance(self._table, XmlTable) and self._table.filtered:
             return Absence("none", f"the report is filtered ({self._table.filtered})")
         # A complete export of such a scanner has Info findings: without any, a filter was applied.
