@@ -298,3 +298,46 @@ def test_closed_finding_has_the_reason_of_its_row(
         workbench.import_rows([["h", "CVE-2030-1001", word]], header)
     finding = workbench.finding("CVE-2030-1001")
     assert (finding["lifecycle_state"], finding["resolution_reason"]) == ("resolved", reason)
+
+
+QUALYS = ("IP", "IP Status", "QID", "Title", "Severity", "Type")
+
+
+def qualys_row(host: str, plugin: int) -> list[str]:
+    return [
+        host,
+        "host scanned, found vuln",
+        str(plugin),
+        f"T{plugin}",
+        str(2 + plugin % 2),
+        "Vuln",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "remaining"),
+    [("host scanned, no vuln", set()), ("host not alive", {"1"}), ("", {"1"})],
+)
+def test_host_that_was_scanned_without_a_finding_has_none_left(
+    workbench: Workbench, status: str, remaining: set[str]
+) -> None:
+    many = [qualys_row("192.0.2.1", plugin) for plugin in MANY]
+    workbench.import_rows([*many, qualys_row("192.0.2.2", 1)], QUALYS)
+    row = ["192.0.2.2", status, "", "", "", ""]
+    workbench.import_rows([*many, row], QUALYS, scan_date="2025-10-07")
+    assert open_plugins(workbench, "192.0.2.2") == remaining
+    assert len(open_plugins(workbench, "192.0.2.1")) == 20
+
+
+@pytest.mark.parametrize("output", ["is considered as dead - not scanning", "is up"])
+def test_host_that_did_not_respond_keeps_its_findings_open(
+    workbench: Workbench, output: str
+) -> None:
+    header = (*NESSUS, "Plugin Output")
+    rows = [*host_rows("192.0.2.1", *MANY), *host_rows("192.0.2.2", 1)]
+    workbench.import_rows([[*row, ""] for row in rows], header)
+    ping = [*nessus_row("192.0.2.2", "10180", risk="None"), f"The remote host {output}"]
+    again = [[*row, ""] for row in host_rows("192.0.2.1", *MANY)]
+    workbench.import_rows([*again, ping], header, scan_date="2025-10-07")
+    is_dead = output.startswith("is considered")
+    assert open_plugins(workbench, "192.0.2.2") == ({"10180", "1", "10"} if is_dead else {"10180"})
