@@ -79,17 +79,16 @@ class CsvTable:
                 row = (number, split_wrapped(cells[0]), *row[2:])
             if last is not None:
                 last_cells = last[1]
-                if len(last_cells) < expected:
-                    others_are_short = True
-                if not (last_cells and last_cells[-1]):
-                    others_end_empty = True
-                if last_number > previous + 1:
-                    has_gaps = True
+                others_are_short |= len(last_cells) < expected
+                others_end_empty |= not (last_cells and last_cells[-1])
+                has_gaps |= last_number > previous + 1
                 previous = last_number
                 yield last
             last = row
             last_number = number
         if last is None:
+            if source.last_character not in "\r\n":
+                self._refuse_unless_partial(f"it ends within its header (row {header.row})")
             return
         why = self._find_cut(
             last,

@@ -181,6 +181,14 @@ def test_file_without_a_last_line_end_is_read_and_resolves_nothing(
     assert inspection.resolve == ("hosts" if end else "none")
 
 
+@pytest.mark.parametrize("quotes_all", [True, False])
+def test_file_that_ends_within_its_header_is_refused(tmp_path: Path, quotes_all: bool) -> None:
+    header = '"' + HEADER.replace(",", '","') + '"' if quotes_all else HEADER
+    for end in range(len(header) - 12, len(header) + 1):
+        assert "within its header (row 1)" in str(inspect_text(tmp_path, header[:end]).refused)
+    assert inspect_text(tmp_path, f"{header}\n").refused is None
+
+
 def test_footer_without_a_line_end_causes_no_warning(tmp_path: Path) -> None:
     inspection = inspect_text(tmp_path, f"{EXPORT}\nEnd of report")
     assert (keys(inspection), messages(inspection)) == (BOTH, [])
