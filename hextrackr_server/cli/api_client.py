@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from hextrackr_server.errors import HexTrackrError
 from hextrackr_server.telemetry.log_setup import escape
@@ -172,6 +172,15 @@ class ApiClient:
             raise ClientError(f"the connection to {self._url} was lost: {error!r}") from error
         finally:
             connection.close()
+
+    def undoable_imports(self) -> list[dict[str, Any]]:
+        """Return the last import of each source; administrators only."""
+        found: list[dict[str, Any]] = self._request("GET", "/api/imports/undoable")["imports"]
+        return found
+
+    def undo_import(self, import_id: str) -> dict[str, Any]:
+        """Undo an import; return the numbers of deleted and restored findings."""
+        return self._request("POST", f"/api/imports/{quote(import_id, safe='')}/undo")
 
     def synchronize_kev(self, body: bytes | None, *, force: bool) -> dict[str, Any]:
         """Synchronize KEV from the server's source, or from a catalog in `body`."""

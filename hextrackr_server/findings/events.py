@@ -4,6 +4,7 @@ up to 50 changes     one event per change to all logged-in users, and to the aff
 more                 one summary at once, and the changes in `batch-updates`
 an import            one summary; `vulnerability-updated` for each of the 50 most severe findings
                      that the import changed, and up to `MAXIMUM_CHANGES` in `batch-updates`
+an undone import     one summary, and `import-undone` to its followers and administrators
 a KEV catalog        the same `vulnerability-updated` for open findings of its new CVEs
 """
 
@@ -15,7 +16,13 @@ from typing import Any, NamedTuple
 from hextrackr_server.clock import Clock
 from hextrackr_server.errors import invalid
 from hextrackr_server.findings.batcher import UpdateBatcher
-from hextrackr_server.rooms import AUTHENTICATED, Emitter, user_room
+from hextrackr_server.rooms import (
+    ADMINISTRATORS,
+    AUTHENTICATED,
+    Emitter,
+    import_room,
+    user_room,
+)
 
 CHANGE_TYPES = ("created", "updated", "deleted", "status_changed")
 #: With more changes than this, clients receive a summary first.
@@ -99,6 +106,17 @@ class VulnerabilityEvents:
             for row in rows:
                 change = Change(_TYPE_OF_STATE[row["lifecycle_state"]], _public(row))
                 self._batcher.add(AUTHENTICATED, "vulnerability-change", self._payload(change))
+
+    def import_undone(self, import_id: int, user_id: str, counts: Mapping[str, int]) -> None:
+        """Send the numbers of findings that the undo of an import deleted and restored.
+
+        `import-undone` goes to the room of the import, its user and administrators; all users
+        receive a summary.
+        """
+        rooms = (import_room(import_id), user_room(user_id), ADMINISTRATORS)
+        payload = {"importId": import_id, **counts, "timestamp": self._clock.epoch_ms()}
+        self._emitter.emit(rooms, "import-undone", payload)
+        self._summarize({"importId": import_id, "undone": True, **counts})
 
     def findings_updated(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Send `vulnerability-updated` for findings, the most severe first, each with its `id`.

@@ -71,6 +71,29 @@ def _write(
     connection.execute(insert(table).values(**values))
 
 
+def totals_of_day(connection: Connection, scan_date: str) -> list[dict[str, Any]]:
+    """Return the totals of a scan's day, overall and per vendor, for `restore_totals`."""
+    return [
+        dict(row)
+        for table in (vulnerability_daily_totals, vendor_daily_totals)
+        for row in connection.execute(
+            select(table).where(table.c.scan_date == scan_date)
+        ).mappings()
+    ]
+
+
+def restore_totals(
+    connection: Connection, scan_date: str, totals: Sequence[Mapping[str, Any]]
+) -> None:
+    """Replace the totals of a scan's day by former ones."""
+    for table in (vulnerability_daily_totals, vendor_daily_totals):
+        connection.execute(delete(table).where(table.c.scan_date == scan_date))
+        names = {column.name for column in table.c}
+        rows = [row for row in totals if row.keys() == names]
+        if rows:
+            connection.execute(insert(table), rows)
+
+
 def keeps_snapshot_of(connection: Connection, scan_date: str) -> bool:
     """Return whether a scan of that day is among the last three scan days."""
     newer = select(func.count(snapshots.c.scan_date.distinct())).where(

@@ -35,7 +35,7 @@ _SEVERITIES = ("Critical", "High", "Medium", "Low")
 _JOB = (
     "import_id", "session_id", "user_id", "filename", "vendor", "scan_date", "scope", "status",
     "total", "processed", "errors", "error_code", "error_message", "created_at", "started_at",
-    "finished_at",
+    "finished_at", "undone_at",
 )  # fmt: skip
 
 

@@ -228,7 +228,7 @@ def _last_import(connection: Connection) -> dict[str, Any] | None:
     jobs = import_jobs
     query = (
         select(jobs)
-        .where(jobs.c.status == "completed")
+        .where(jobs.c.status == "completed", jobs.c.undone_at.is_(None))
         .order_by(jobs.c.finished_at.desc(), jobs.c.import_id.desc())
         .limit(1)
     )

@@ -4,6 +4,8 @@ POST /api/imports                import a file: a form's csvFile or file, or the
 POST /api/imports/upload         store a file until `start-import` names its uploadId
 GET  /api/imports/{id}           return the status of an import
 POST /api/imports/{id}/cancel    cancel an import
+GET  /api/imports/undoable       return the last import of each source; admins only
+POST /api/imports/{id}/undo      undo the last import of a source; admins only
 
 {id} is the number of an import or its session ID, for example a UUID.
 """
@@ -31,8 +33,10 @@ def import_routes(
     return [
         Route("/api/imports", api.start, methods=["POST"]),
         Route("/api/imports/upload", api.upload, methods=["POST"]),
+        Route("/api/imports/undoable", api.undoable, methods=["GET"]),
         Route(one, api.status, methods=["GET"]),
         Route(f"{one}/cancel", api.cancel, methods=["POST"]),
+        Route(f"{one}/undo", api.undo, methods=["POST"]),
     ]
 
 
@@ -74,6 +78,16 @@ class _ImportApi:
         principal = await self._principal(request)
         answer = await self._imports.cancel(request.path_params["import_id"], principal)
         return JSONResponse(answer, status_code=202)
+
+    async def undoable(self, request: Request) -> Response:
+        principal = await self._principal(request)
+        found = await self._imports.undoable(principal)
+        return JSONResponse({"success": True, "imports": found})
+
+    async def undo(self, request: Request) -> Response:
+        principal = await self._principal(request)
+        answer = await self._imports.undo(request.path_params["import_id"], principal)
+        return JSONResponse(answer)
 
     async def _principal(self, request: Request) -> Principal:
         return await self._identity.from_request(request.method, request.headers)

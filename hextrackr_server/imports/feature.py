@@ -18,6 +18,7 @@ from hextrackr_server.imports.progress_tracker import KEEP_SECONDS, ProgressTrac
 from hextrackr_server.imports.reading_process import read_in_process
 from hextrackr_server.imports.service import ImportService
 from hextrackr_server.imports.store import ImportStore
+from hextrackr_server.imports.undo import Undone
 from hextrackr_server.imports.uploads import UploadStore
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.sockets import imports, progress
@@ -50,6 +51,7 @@ class ImportsFeature(Feature):
             on_committed=self._committed,
             admit=self._admit,
             maximum_changes=settings.changes_per_import,
+            on_undone=self._undone,
         )
         context.recovery_checks.append(self._may_recover)
 
@@ -91,6 +93,10 @@ class ImportsFeature(Feature):
     def _committed(self, import_id: int, summary: dict[str, Any], changes: dict[str, Any]) -> None:
         self.context.services.statistics.forget()
         self.context.services.vulnerabilities.import_committed(import_id, summary, changes)
+
+    def _undone(self, import_id: int, user_id: str, undone: Undone) -> None:
+        self.context.services.statistics.forget()
+        self.context.services.vulnerabilities.import_undone(import_id, user_id, undone._asdict())
 
     def _may_recover(self, data: dict[str, Any]) -> bool:
         return progress.may_recover(data, self.context.services.imports.view)

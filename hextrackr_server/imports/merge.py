@@ -8,7 +8,8 @@ the journal and updated, the others are inserted. Absent findings are left to `a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, delete, select, text
@@ -127,10 +128,10 @@ def drop_unused_entries(connection: Connection) -> None:
 
 # -- findings of version 0.1.0
 
-_ADOPT: Final = f"""
-    UPDATE findings SET host_id = pairs.host_id, identity_id = pairs.identity_id
-    FROM (
-        SELECT f.id AS finding_id, sh.id AS host_id, si.id AS identity_id,
+_ADOPTED: Final = f"""
+    INSERT INTO staged_known (number, finding_id)
+    SELECT number, finding_id FROM (
+        SELECT s.number AS number, f.id AS finding_id,
             count(*) OVER (PARTITION BY s.number) AS candidates,
             count(*) OVER (PARTITION BY f.id) AS claims
         FROM findings f
@@ -152,24 +153,16 @@ _ADOPT: Final = f"""
             AND (si.cve <> '' OR (:with_plugins = 1 AND sd.plugin_id = fd.plugin_id
                 AND (sd.plugin_id <> '' OR sd.plugin_name = fd.plugin_name)))
     ) AS pairs
-    WHERE findings.id = pairs.finding_id AND pairs.candidates = 1 AND pairs.claims = 1"""
-
-
-def adopt_unsourced(connection: Connection, *, with_plugins: bool) -> int:
-    """Give findings of 0.1.0 the keys of the staged findings that report them; return their number.
-
-    Keys of 0.1.0 contain the first label of a host name, and the vendor or the asset of a plugin. A
-    finding is adopted if exactly one staged finding has its host and its vulnerability, and if that
-    staged finding has no other candidate. The versions up to 0.1.0 read Tenable exports only: the
-    plugin IDs of other tools are compared only with `with_plugins`.
-    """
-    if connection.scalar(select(meta.c.value).where(meta.c.name == UNSOURCED)) is None:
-        return 0
-    adopted = connection.execute(text(_ADOPT), {"with_plugins": int(with_plugins)}).rowcount
-    if adopted:
-        for staged in ("staged_hosts", "staged_identities"):
-            connection.execute(text(f"UPDATE {staged} SET is_new = 0"))
-    return adopted
+    WHERE candidates = 1 AND claims = 1"""
+_ADOPT: Final = f"""
+    UPDATE findings SET host_id = pairs.host_id, identity_id = pairs.identity_id
+    FROM (
+        SELECT k.finding_id, h.id AS host_id, i.id AS identity_id
+        FROM staged_known k JOIN staged s ON s.number = k.number
+        JOIN staged_hosts h ON h.number = {_HOST}
+        JOIN staged_identities i ON i.number = {_IDENTITY}
+    ) AS pairs
+    WHERE findings.id = pairs.finding_id"""
 
 
 def count_unsourced(connection: Connection) -> int:
@@ -216,7 +209,8 @@ _LISTED, _ITEM = "(',' || findings.source || ',')", f"(',' || {_SOURCE} || ',')"
 _JOURNAL: Final = f"""
     INSERT INTO finding_journal (import_id, finding_id, former_import_id, {_STATE})
     SELECT {_IMPORT_ID}, f.id, f.import_id, {", ".join(f"f.{name}" for name in STATE_COLUMNS)}
-    FROM findings f WHERE f.id IN (SELECT finding_id FROM staged_known)"""
+    FROM findings f WHERE f.id IN (SELECT finding_id FROM staged_known)
+    ON CONFLICT (import_id, finding_id) DO NOTHING"""
 _REASON: Final = (
     "CASE s.closed_as "
     + " ".join(f"WHEN '{name}' THEN '{reason}'" for name, reason in REASONS.items())
@@ -282,8 +276,11 @@ class Merge:
         self._values: dict[str, Any] = {"import_id": import_id, "scan_date": day_number(scan_date)}
         self._source = {"source": source}
 
-    def begin_journal(self) -> None:
-        """Drop the journal of the former import of this source: only the last can be undone."""
+    def begin_journal(self, former_totals: Sequence[Mapping[str, Any]]) -> None:
+        """Drop the journal of the former import of this source: only the last can be undone.
+
+        `former_totals` are the daily totals of the scan's day before the import.
+        """
         connection, source = self._connection, self._source["source"]
         former = select(undoable_imports.c.import_id).where(undoable_imports.c.source == source)
         if (replaced := connection.scalar(former)) is not None:
@@ -291,13 +288,33 @@ class Merge:
                 delete(finding_journal).where(finding_journal.c.import_id == replaced)
             )
         new = upsert(connection, undoable_imports).values(
-            source=source, import_id=self._values["import_id"]
+            source=source,
+            import_id=self._values["import_id"],
+            former_totals=json.dumps(list(former_totals)),
         )
-        connection.execute(
-            new.on_conflict_do_update(
-                index_elements=["source"], set_={"import_id": new.excluded.import_id}
-            )
-        )
+        changed = {name: new.excluded[name] for name in ("import_id", "former_totals")}
+        connection.execute(new.on_conflict_do_update(index_elements=["source"], set_=changed))
+
+    def adopt_unsourced(self, *, with_plugins: bool) -> int:
+        """Give findings of 0.1.0 the keys of the staged findings that report them.
+
+        Return their number. Keys of 0.1.0 contain the first label of a host name, and the vendor or
+        the asset of a plugin. A finding is adopted if exactly one staged finding has its host and
+        its vulnerability, and if that staged finding has no other candidate. The versions up to
+        0.1.0 read Tenable exports only: the plugin IDs of other tools are compared only with
+        `with_plugins`.
+        """
+        connection = self._connection
+        if connection.scalar(select(meta.c.value).where(meta.c.name == UNSOURCED)) is None:
+            return 0
+        values = {"with_plugins": int(with_plugins)}
+        adopted = connection.execute(text(_ADOPTED), values).rowcount
+        if adopted:
+            connection.execute(text(_JOURNAL), self._values)
+            connection.execute(text(_ADOPT))
+            for staged in ("staged_hosts", "staged_identities"):
+                connection.execute(text(f"UPDATE {staged} SET is_new = 0"))
+        return adopted
 
     def _batches(self) -> Iterator[tuple[int, int]]:
         """Yield the first and the last key of each batch."""

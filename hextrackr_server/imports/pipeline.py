@@ -49,6 +49,7 @@ from hextrackr_server.imports.reading import (
 )
 from hextrackr_server.imports.result import Absence, result_of
 from hextrackr_server.imports.store import ImportJob, ImportStore
+from hextrackr_server.imports.undo import ImportUndo
 from hextrackr_server.storage.database import Database
 
 # A row is stored once per CVE. This bounds the disk space that a small file can use.
@@ -98,13 +99,14 @@ class ReadOptions:
 class Importer:
     """An importer that processes one file per call into a database.
 
-    `read` reads the file; the stage file is next to it.
+    `read` reads the file; the stage file is next to it. `history` undoes imports.
     """
 
     def __init__(self, database: Database, read: ReadFile = read_export) -> None:
         self._database = database
         self._store = ImportStore(database)
         self._read = read
+        self.history = ImportUndo(database)
 
     def run(
         self,
@@ -235,13 +237,13 @@ class _Run:
         with self._database.merging(stage) as connection:
             before = totals.open_totals(connection)
             merge.store_dictionaries(connection)
-            adopted = merge.adopt_unsourced(
-                connection, with_plugins=outcome.ids in _TOOLS_OF_UNSOURCED
-            )
+            run = Merge(connection, job.import_id, job.scan_date, outcome.profile)
+            run.begin_journal(history.totals_of_day(connection, job.scan_date))
+            adopted = run.adopt_unsourced(with_plugins=outcome.ids in _TOOLS_OF_UNSOURCED)
             missing = self._absence(outcome)
             if missing.scope.kind != "none":
                 missing.open = absence.count_open(connection, missing.scope)
-            counts = self._merge_batches(connection, outcome)
+            counts = self._merge_batches(run, outcome)
             message = "Resolving absent findings"
             self._report_progress(ImportStatus.FINALIZING, total, total, 90, message)
             if missing.open is not None:
@@ -261,10 +263,7 @@ class _Run:
             self._finish_job(connection, result)
         return result
 
-    def _merge_batches(self, connection: Connection, outcome: ReadOutcome) -> MergeCounts:
-        job, done = self._job, 0
-        run = Merge(connection, job.import_id, job.scan_date, outcome.profile)
-        run.begin_journal()
+    def _merge_batches(self, run: Merge, outcome: ReadOutcome) -> MergeCounts:
         counts = MergeCounts()
         for batch in run.all_batches():
             self._check()

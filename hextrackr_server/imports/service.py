@@ -49,6 +49,7 @@ from hextrackr_server.imports.progress_tracker import (
 )
 from hextrackr_server.imports.status import ImportView, check_session_id
 from hextrackr_server.imports.store import ImportJob, ImportStore
+from hextrackr_server.imports.undo import Undone
 from hextrackr_server.imports.uploads import Upload
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.telemetry import log_setup
@@ -71,6 +72,8 @@ T = TypeVar("T")
 CallOnLoop = Callable[..., object]
 #: Called with an import ID, the summary of its result, and the value of `Importer.changes`.
 OnCommitted = Callable[[int, dict[str, Any], dict[str, Any]], None]
+#: Called with an import ID, the user who started the import, and the findings that an undo changed.
+OnUndone = Callable[[int, str, Undone], None]
 
 _FAILURES: dict[ErrorCode, dict[str, Any]] = {
     code: {"code": str(code), "message": message}
@@ -114,6 +117,7 @@ class ImportService:
         on_committed: OnCommitted,
         admit: Callable[[Principal], None] = lambda _: None,
         maximum_changes: int = MAXIMUM_CHANGES,
+        on_undone: OnUndone = lambda *_: None,
     ) -> None:
         """Create a stopped service.
 
@@ -128,6 +132,7 @@ class ImportService:
         self._tracker = tracker
         self._call_on_loop: CallOnLoop = _not_started
         self._on_committed = on_committed
+        self._on_undone = on_undone
         self._stop = threading.Event()
         self._queue: queue.SimpleQueue[tuple[ImportJob, Path, ReadOptions] | None] = (
             queue.SimpleQueue()
@@ -285,6 +290,30 @@ class ImportService:
         status = "cancelled" if record.status in FINAL else "cancelling"
         return {"success": True, "importId": record.shown_id, "status": status}
 
+    async def undoable(self, principal: Principal) -> list[dict[str, Any]]:
+        """Return the imports that an administrator can undo: the last one of each source."""
+        _check_administrator(principal)
+        return await asyncio.to_thread(self._importer.history.undoable)
+
+    async def undo(self, import_id: Any, principal: Principal) -> dict[str, Any]:
+        """Undo the last import of a source, for an administrator.
+
+        Raises ServiceError CONFLICT if the import cannot be undone, or while imports are running.
+        """
+        _check_administrator(principal)
+        self._admit(principal)
+        number = await self.view.number_of(import_id, principal)
+        if self._stop_reasons:
+            message = "Imports are running or queued: undo the import after their end"
+            raise ServiceError(ErrorCode.CONFLICT, message)
+        undone = await self._in_writer(self._importer.history.undo, number, epoch_ms())
+        log_fields = {"importId": number, "user": principal.user_id}
+        logger.info("import undone", extra=log_setup.fields(**log_fields, **undone._asdict()))
+        job = await asyncio.to_thread(self._store.job, number)
+        assert job is not None
+        self._on_undone(number, job.user_id, undone)
+        return {"success": True, "importId": number, **undone._asdict()}
+
     async def _create_job(
         self, upload: Upload, principal: Principal, options: ImportOptions
     ) -> ImportJob:
@@ -415,6 +444,11 @@ class ImportService:
         # The tracker has notified the followers; the worker stops at its next checkpoint.
         if isinstance(key, int) and key in self._stop_reasons:
             self._stop_reasons[key] = ErrorCode.STALLED
+
+
+def _check_administrator(principal: Principal) -> None:
+    if not principal.is_admin:
+        raise ServiceError(ErrorCode.FORBIDDEN, "Only administrators may undo imports")
 
 
 def _not_started(*_: Any) -> None:

@@ -43,6 +43,7 @@ class ImportJob:
     started_at: int | None
     finished_at: int | None
     result: dict[str, Any] | None
+    undone_at: int | None
 
 
 class ImportStore:

@@ -1,4 +1,4 @@
-"""Events of imports: `start-import`, `cancel-import`, `join-import-room`, `leave-import-room`.
+"""Events of imports: `start-import`, `cancel-import`, `undo-import`, and the rooms of imports.
 
 `start-import` takes an object with one of these sources, and vendor, scanDate, sessionId, scope,
 confirm, allowPartial, mapping:
@@ -125,6 +125,10 @@ def register(
             principal = principal_of(socket)
             return await imports.cancel(import_id, principal)
 
+    async def undo_import(socket: Socket, import_id: Any = None) -> dict[str, Any]:
+        with refusals_as_acks():
+            return await imports.undo(import_id, principal_of(socket))
+
     async def join(socket: Socket, import_id: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             principal = principal_of(socket)
@@ -143,6 +147,7 @@ def register(
     io.on("connection", connected)
     io.on("start-import", start_import)
     io.on("cancel-import", cancel_import)
+    io.on("undo-import", undo_import)
     io.on("join-import-room", join)
     io.on("leave-import-room", leave)
 

@@ -158,6 +158,8 @@ undoable_imports = Table(
     metadata,
     Column("source", String(64), primary_key=True),
     Column("import_id", Integer, ForeignKey("import_jobs.import_id"), nullable=False),
+    # JSON: the daily totals of the scan's day before the import.
+    Column("former_totals", Text, nullable=False),
 )
 
 finding_snapshots = Table(

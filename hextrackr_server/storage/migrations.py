@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, insert, inspect, text
 
 from hextrackr_server.storage import former_tables, schema
 from hextrackr_server.storage.dictionary_migration import use_dictionaries
+from hextrackr_server.storage.finding_tables import undoable_imports
 from hextrackr_server.storage.group_table import insert_open_groups, open_groups
 from hextrackr_server.storage.metadata import metadata
 
@@ -71,6 +72,17 @@ def add_open_groups(connection: Connection) -> None:
     insert_open_groups(connection)
 
 
+def add_undo(connection: Connection) -> None:
+    """Add the time of the undo of an import, and the totals that it restores (version 9)."""
+    connection.execute(text("ALTER TABLE import_jobs ADD COLUMN undone_at BIGINT"))
+    known = inspect(connection).get_columns(undoable_imports.name)
+    # Version 7 creates the table with the columns of the newest version.
+    if all(column["name"] != "former_totals" for column in known):
+        connection.execute(
+            text("ALTER TABLE undoable_imports ADD COLUMN former_totals TEXT NOT NULL DEFAULT '[]'")
+        )
+
+
 #: Migration n upgrades from version n + 1 to n + 2; a new database has the newest version.
 MIGRATIONS: tuple[Migration, ...] = (
     add_history_and_kev,
@@ -80,4 +92,5 @@ MIGRATIONS: tuple[Migration, ...] = (
     add_external_imports,
     use_dictionaries,
     add_open_groups,
+    add_undo,
 )

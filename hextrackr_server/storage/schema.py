@@ -64,6 +64,7 @@ import_jobs = Table(
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("result", Text),
+    Column("undone_at", BigInteger),
     # Without AUTOINCREMENT, SQLite assigns the ID of a deleted last row again.
     sqlite_autoincrement=True,
 )

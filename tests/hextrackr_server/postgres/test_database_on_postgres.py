@@ -55,8 +55,9 @@ def write_version_6(url: str, file: Path) -> list[tuple[Any, ...]]:
         kept = [each for each in metadata.sorted_tables if each not in later]
         metadata.create_all(connection, tables=kept)
         former.create_all(connection)
+        connection.execute(text("ALTER TABLE import_jobs DROP COLUMN undone_at"))
         for table in tables:
-            names = [column.name for column in table.c]
+            names = [column.name for column in table.c if column.name != "undone_at"]
             rows = source.execute(f"SELECT {', '.join(names)} FROM {table.name}").fetchall()
             connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
         connection.execute(text("SELECT setval('import_jobs_import_id_seq', 4)"))

@@ -77,6 +77,20 @@ def test_file_of_an_earlier_version_is_migrated_to_the_current_schema(
     old.close()
 
 
+def test_file_of_version_8_gets_the_columns_of_undo(tmp_path: Path) -> None:
+    Database(tmp_path / "new.db").close()
+    with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
+        connection.executescript(
+            "ALTER TABLE import_jobs DROP COLUMN undone_at;"
+            "ALTER TABLE undoable_imports DROP COLUMN former_totals;"
+            "UPDATE meta SET value = '8' WHERE name = 'schema_version';"
+        )
+    new, old = Database(tmp_path / "other.db"), Database(tmp_path / "new.db")
+    assert shape(old) == shape(new)
+    new.close()
+    old.close()
+
+
 def test_migrated_findings_and_snapshots_have_their_former_values(tmp_path: Path) -> None:
     load_version_6(tmp_path / "old.db")
 
