@@ -52,6 +52,7 @@ logger = logging.getLogger("socketio_core")
 REQUEST_TIMEOUT: Final = 5.0
 HEARTBEAT_INTERVAL: Final = 5.0
 HEARTBEAT_TIMEOUT: Final = 10.0
+COUNT_INTERVAL: Final = 10.0
 MAX_CLIENTS: Final = 10_000_000
 """The largest number of clients that another server may report."""
 
@@ -64,9 +65,9 @@ class ClusterAdapter(MemoryAdapter):
     of each peer.
     """
 
-    __slots__ = ("_handlers", "_is_closed", "_kinds_logged", "_namespace", "_on_closed", "_peers",
-                 "_relays", "_request_timeout", "_requests", "_transport", "invalid", "last_count",
-                 "received", "uid", "unsent")  # fmt: skip
+    __slots__ = ("_count_timer", "_handlers", "_is_closed", "_kinds_logged", "_namespace",
+                 "_on_closed", "_peers", "_relays", "_request_timeout", "_requests", "_transport",
+                 "invalid", "last_count", "received", "uid", "unsent")  # fmt: skip
 
     def __init__(
         self,
@@ -94,6 +95,7 @@ class ClusterAdapter(MemoryAdapter):
         self._transport = transport
         self._request_timeout = request_timeout
         self._is_closed = False
+        self._count_timer: Any = None
         self._on_closed = on_close
         self._kinds_logged: set[str] = set()
         self._requests = Requests(lambda: namespace.clock)
@@ -273,10 +275,17 @@ class ClusterAdapter(MemoryAdapter):
         if self._is_closed:
             return
         if self._transport.counts_servers:
-            self._transport.count_servers(self._note_count)
+            if self._namespace.name == "/" and self._count_timer is None:
+                self._count_again()
         else:
             self._peers.start()
             self._publish(MessageType.INITIAL_HEARTBEAT, None)
+
+    def _count_again(self) -> None:
+        """Count the servers of "/" from time to time, for `known_peers`."""
+        self._transport.count_servers(self._note_count)
+        clock = self._namespace.clock
+        self._count_timer = clock.call_later(COUNT_INTERVAL, self._count_again)
 
     def on_peer_left(self, uid: str) -> None:
         """Forget a server whose connection ended."""
@@ -443,6 +452,8 @@ class ClusterAdapter(MemoryAdapter):
             if not self._transport.counts_servers:
                 self._publish(MessageType.ADAPTER_CLOSE, None)
             self._is_closed = True
+            if self._count_timer is not None:
+                self._count_timer.cancel()
             self._peers.close()
             self._requests.close()
             for relay in list(self._relays):

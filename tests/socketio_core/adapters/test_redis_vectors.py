@@ -263,6 +263,19 @@ async def test_captured_broadcasts_reach_the_clients(file: str) -> None:
         assert status.invalid == 0
 
 
+async def test_status_follows_the_number_of_servers() -> None:
+    factory = RedisSharded()
+    link = use_fake_link(factory, "0123456789abcdef", servers=3)
+    io = SocketServer(adapter=factory)
+    async with TestServer(io) as server:
+        factory._connected()
+        assert factory.status().peers == 2
+        link.servers = 2
+        factory._connected()  # connects again
+        await server.advance(11)
+        assert factory.status().peers == 1
+
+
 async def test_unknown_number_of_servers_ends_a_request_at_once() -> None:
     factory = RedisSharded()
     link = use_fake_link(factory, "0123456789abcdef")
