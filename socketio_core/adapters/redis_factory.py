@@ -14,6 +14,7 @@ from socketio_core.adapters.interface import (
     EncodeWithAck,
 )
 from socketio_core.adapters.recovery import RecoveryLog
+from socketio_core.adapters.redis_cluster import RedisClusterLink
 from socketio_core.adapters.redis_link import MAX_QUEUE_BYTES, RedisLink
 from socketio_core.misuse import check_duration
 
@@ -56,9 +57,12 @@ class RedisFactory:
         self.key = key
         self.request_timeout = request_timeout
         self.max_queue_bytes = max_queue_bytes
+        self._url = url
+        self._options = options
         self.link = RedisLink(
             url, options, self._connected, on_lost=self._lost, max_queue_bytes=max_queue_bytes
         )
+        self.broker: RedisLink | RedisClusterLink = self.link
         self._adapters: dict[str, ClusterAdapter] = {}
         # The counters of the adapters of dropped namespaces
         self._received = self._unsent = self._invalid = 0
@@ -91,7 +95,7 @@ class RedisFactory:
 
     def start(self) -> None:
         """Connect to Redis in the background."""
-        self.link.start()
+        self.broker.start()
 
     def _closed(self, adapter: ClusterAdapter) -> None:
         """Forget the adapter of a namespace that was dropped, but not its counters."""
@@ -110,11 +114,11 @@ class RedisFactory:
 
     async def close(self) -> None:
         """Send the queued messages, for a second at most, and close the connections."""
-        await self.link.close()
+        await self.broker.close()
 
     def status(self) -> AdapterStatus:
         """Return the state of the connection."""
-        link, adapters = self.link, self._adapters.values()
+        link, adapters = self.broker, self._adapters.values()
         main = self._adapters.get("/")
         return AdapterStatus(
             kind=self.kind,

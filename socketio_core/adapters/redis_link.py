@@ -45,7 +45,9 @@ class RedisLink:
 
     `on_connected()` is called when commands and all subscriptions work, also after an
     interruption; `on_lost()` when they no longer do. While there is no connection, published
-    messages wait in the queue; above `max_queue_bytes` the oldest ones are dropped.
+    messages wait in the queue; above `max_queue_bytes` the oldest ones are dropped. In a Redis
+    Cluster, `on_moved(command)` receives a command whose slot has another master, or None for a
+    subscription.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class RedisLink:
         on_connected: Callable[[], None],
         *,
         on_lost: Callable[[], None] = noop,
+        on_moved: Callable[[Command | None], None] = noop,
         max_queue_bytes: int = MAX_QUEUE_BYTES,
     ) -> None:
         pool = create_pool(url, options)
@@ -62,6 +65,7 @@ class RedisLink:
         """Creates a connection of redis-py with the same options."""
         self._on_connected = on_connected
         self._on_lost = on_lost
+        self._on_moved = on_moved
         self._max_queue_bytes = max_queue_bytes
         self._queue: deque[Command] = deque()
         self._in_flight: deque[Command] = deque()
@@ -144,6 +148,13 @@ class RedisLink:
             self._drop(oldest)
         self._commands.wake()
 
+    def take_queue(self) -> list[Command]:
+        """Return the messages that were not sent, and forget them."""
+        queue = [command for command in self._queue if command.is_kept]
+        self._queue.clear()
+        self.queued_bytes = 0
+        return queue
+
     def _drop(self, command: Command) -> None:
         self.dropped += command.is_kept
         if command.on_reply is not None:
@@ -169,8 +180,11 @@ class RedisLink:
     def _replied(self, reply: Any) -> None:
         command = self._in_flight.popleft()
         if isinstance(reply, Exception):
-            self.dropped += command.is_kept
-            self.note_error(f"{type(reply).__name__}: {reply}")
+            if self._on_moved is not noop and str(reply).startswith("MOVED "):
+                self._on_moved(command)
+            else:
+                self.dropped += command.is_kept
+                self.note_error(f"{type(reply).__name__}: {reply}")
             reply = None
         elif command.on_reply is None:
             self.published += 1
@@ -253,6 +267,9 @@ class RedisLink:
 
     def _received(self, reply: Any) -> None:
         if isinstance(reply, Exception):
+            if self._on_moved is not noop and str(reply).startswith("MOVED "):
+                self._on_moved(None)
+                return
             raise reply  # without its subscriptions, the connection is of no use
         if not isinstance(reply, list) or not reply:
             self._confirm()  # a PING without subscriptions is answered by a simple string
@@ -265,6 +282,8 @@ class RedisLink:
                 handler(reply[-2], reply[-1])
         elif kind == b"pong":
             self._confirm()
+        elif kind == b"sunsubscribe" and (b"SSUBSCRIBE", reply[1]) in self._handlers:
+            self._on_moved(None)  # Redis ends the subscriptions of a slot that moves
 
     def _confirm(self) -> None:
         if not self._has_subscriptions:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final, Literal, final
 
+from engineio_core.options import check_bool
 from socketio_core.adapters.cluster import ClusterAdapter
 from socketio_core.adapters.cluster_message import (
     Message,
@@ -20,6 +21,7 @@ from socketio_core.adapters.cluster_message import (
 )
 from socketio_core.adapters.cluster_transport import TransportListener
 from socketio_core.adapters.interface import RoomEvent
+from socketio_core.adapters.redis_cluster import RedisClusterLink
 from socketio_core.adapters.redis_factory import RedisFactory, read_count
 from socketio_core.adapters.redis_link import RedisLink
 
@@ -38,7 +40,8 @@ class RedisSharded(RedisFactory):
         io = SocketServer(adapter=RedisSharded("redis://localhost:6379"))
 
     Node servers use `createShardedAdapter` with the same `channelPrefix` (here `key`) and
-    `subscriptionMode`. "dynamic": a channel for each room, except the rooms of socket ids, so that
+    `subscriptionMode`. With `cluster=True`, the channels are spread over the masters of a Redis
+    Cluster. Modes: "dynamic": a channel for each room, except the rooms of socket ids, so that
     a server receives only the events of rooms that it has; "dynamic-private": rooms of socket ids
     as well; "static": one channel for all events.
     """
@@ -50,15 +53,25 @@ class RedisSharded(RedisFactory):
         url: str = "redis://localhost:6379",
         *,
         subscription_mode: SubscriptionMode = "dynamic",
+        cluster: bool = False,
         **options: Any,
     ) -> None:
-        """Set the address and the mode; the options are those of `RedisFactory`."""
+        """Set the address and the mode; the options are those of `RedisFactory`.
+
+        With `cluster`, the address is that of any node of a Redis Cluster.
+        """
         if subscription_mode not in _MODES:
             raise ValueError(
                 f"subscription_mode must be one of {', '.join(_MODES)}, got {subscription_mode!r}"
             )
+        check_bool("cluster", cluster)
         super().__init__(url, **options)
         self.subscription_mode: SubscriptionMode = subscription_mode
+        if cluster:
+            self.broker = RedisClusterLink(
+                self._url, self._options, self._connected, on_lost=self._lost,
+                max_queue_bytes=self.max_queue_bytes,
+            )  # fmt: skip
 
     def make_uid(self) -> str:
         """Return 16 hexadecimal digits."""
@@ -66,7 +79,7 @@ class RedisSharded(RedisFactory):
 
     def make_transport(self, namespace: str, uid: str) -> ShardedTransport:
         """Return the transport of one namespace."""
-        return ShardedTransport(self.link, self.key, namespace, uid, self.subscription_mode)
+        return ShardedTransport(self.broker, self.key, namespace, uid, self.subscription_mode)
 
 
 @final
@@ -76,7 +89,12 @@ class ShardedTransport:
     counts_servers = True
 
     def __init__(
-        self, link: RedisLink, key: str, namespace: str, uid: str, mode: SubscriptionMode
+        self,
+        link: RedisLink | RedisClusterLink,
+        key: str,
+        namespace: str,
+        uid: str,
+        mode: SubscriptionMode,
     ) -> None:
         self._link = link
         self._prefix = f"{key}#{namespace}#"

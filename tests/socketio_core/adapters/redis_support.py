@@ -106,6 +106,6 @@ def use_fake_link(factory: RedisFactory, uid: str, *, servers: int = 2) -> FakeL
     """Replace the link and the uid of a factory that has no adapters yet."""
     link = FakeLink(servers)
     replaced: Any = factory
-    replaced.link = link
+    replaced.link = replaced.broker = link
     replaced.make_uid = lambda: uid
     return link
