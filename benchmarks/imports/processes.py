@@ -64,8 +64,8 @@ def wait_until_idle(pid: int) -> None:
 class MemoryWatch:
     """The peak memory of a process and its descendants, sampled in a thread.
 
-    The peak is the sum of the high-water marks of processes that run at the same time. Memory that
-    processes share counts in each of them, so the sum is an upper bound.
+    The peak is the largest sum of the resident memory of all processes at one time, at least the
+    high-water mark of each. Memory that processes share counts in each of them.
     """
 
     _SECONDS = 0.05
@@ -84,14 +84,18 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._ended.wait(self._SECONDS):
-            total = sum(_high_water_mb(pid) for pid in find_tree(self._pid))
-            self.peak_mb = max(self.peak_mb, total)
+            found = [_memory_mb(pid) for pid in find_tree(self._pid)]
+            now = sum(resident for resident, _ in found)
+            self.peak_mb = max(self.peak_mb, now, *(peak for _, peak in found))
 
 
-def _high_water_mb(pid: int) -> float:
+def _memory_mb(pid: int) -> tuple[float, float]:
+    """Return the resident memory of a process, and its high-water mark; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return 0.0
+        return 0.0, 0.0
+    values = {name: rest for name, _, rest in (line.partition(":") for line in lines)}
     # A process that has ended, but that its parent has not waited for, has no memory.
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0) / 1024
+    resident, peak = (values.get(name, "0 kB").split()[0] for name in ("VmRSS", "VmHWM"))
+    return int(resident) / 1024, int(peak) / 1024

@@ -135,18 +135,23 @@ def _sorted_ids(
 ) -> list[int]:
     """Return the IDs of a page in their order."""
     query = select(findings.c.id).where(*matching)
+    dictionary = _DICTIONARY_OF.get(sort.name)
+    if dictionary is not None:
+        query = query.select_from(
+            findings.join(dictionary.table, dictionary.table.c.id == dictionary.reference)
+        )
+    wanted = min(request.limit, total - request.offset)
+    if request.offset > total / 2:
+        # Sorting keeps only the rows up to the end of the page, so count from the nearer end.
+        query = query.order_by(sort.backwards(sort.column), findings.c.id.desc())
+        query = query.limit(wanted).offset(total - request.offset - wanted)
+        return list(connection.scalars(query))[::-1]
     query = query.order_by(sort.by(sort.column), findings.c.id)
     query = query.limit(request.limit).offset(request.offset)
-    dictionary = _DICTIONARY_OF.get(sort.name)
-    if dictionary is None:
-        return list(connection.scalars(query))
-    table, reference = dictionary
-    query = query.select_from(findings.join(table, table.c.id == reference))
-    wanted = min(request.limit, total - request.offset)
-    if total > _FEW_FINDINGS:
-        first = _first_entries(connection, request, sort, table, total)
+    if dictionary is not None and total > _FEW_FINDINGS:
+        first = _first_entries(connection, request, sort, dictionary.table, total)
         if first is not None:
-            ids = list(connection.scalars(query.where(reference.in_(first))))
+            ids = list(connection.scalars(query.where(dictionary.reference.in_(first))))
             if len(ids) == wanted:
                 return ids
     return list(connection.scalars(query))

@@ -38,7 +38,7 @@ from hextrackr_server.findings.filters import (
     is_kev,
     severity_numbers,
 )
-from hextrackr_server.storage.encoding import day_number
+from hextrackr_server.storage.encoding import RANKED_SEVERITIES, day_number
 from hextrackr_server.storage.finding_tables import finding_definitions, findings
 from hextrackr_server.storage.group_table import open_groups
 
@@ -50,9 +50,6 @@ Sources = Sequence[Select[Any]]
 
 # The plus keeps SQLite from reading the findings in the order of an index, as in `group_table`.
 _HOST: Final[ColumnElement[int]] = literal_column("+findings.host_id")
-# In an expression, SQLite does not take the vendor as a constant, and groups in the order of the
-# table.
-_VENDOR: Final[ColumnElement[str]] = groups.vendor.concat("")
 
 
 def group_sources(connection: Connection, filters: Filters) -> Sources:
@@ -80,8 +77,11 @@ def _conditions(named: dict[str, Any]) -> list[ColumnElement[bool]]:
     found = [_matching(named) > 0] if {"isKev", "severity"} & named.keys() else []
     if "severity" in named and KEV not in named["severity"]:
         found.append(groups.severity.in_(severity_numbers(named["severity"])))
+    elif "vendor" in named:
+        # All severities: SQLite then finds the vendor by the primary key.
+        found.append(groups.severity.in_(range(len(RANKED_SEVERITIES))))
     if "vendor" in named:
-        found.append(named["vendor"] == _VENDOR)
+        found.append(groups.vendor == named["vendor"])
     if "since" in named:
         found.append(groups.last_seen >= day_number(named["since"]))
     if "scanDate" in named:

@@ -49,6 +49,10 @@ class Sort(NamedTuple):
         """
         return (column.desc() if self.descending else column.asc()).nulls_last()
 
+    def backwards(self, column: ColumnElement[Any]) -> UnaryExpression[Any]:
+        """Return the opposite order of a column, with NULL first."""
+        return (column.asc() if self.descending else column.desc()).nulls_first()
+
 
 def parse_sort(
     request: PageRequest, sortable: Mapping[str, ColumnElement[Any]], default: str
