@@ -34,7 +34,11 @@ NODE = (
     "proxies",
 )
 #: Tests that start a PostgreSQL server.
-POSTGRES = ("hextrackr_server/postgres", "socketio_core/postgres")
+POSTGRES = (
+    "cluster/test_postgres_cluster.py",
+    "hextrackr_server/postgres",
+    "socketio_core/postgres",
+)
 #: Tests that start a Redis server.
 REDIS = ("cluster", "socketio_core/redis")
 #: Tests that `make quick` leaves to `make test`.

@@ -7,6 +7,7 @@ last entry that it read; then the entries that were not written are written agai
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections import deque
@@ -80,6 +81,7 @@ class Stream:
         self.is_up = False
         """Whether entries are read and written."""
         self.since = time.time()
+        self._up = asyncio.Event()
         self.queued_bytes = 0
         self.published = 0
         self.dropped = 0
@@ -201,11 +203,19 @@ class Stream:
             self._send(entry)
         self._update_state()
 
+    async def wait_up(self) -> None:
+        """Wait until entries are read and written."""
+        await self._up.wait()
+
     def _update_state(self) -> None:
         is_up = self._is_writing and self._is_reading
         if is_up == self.is_up:
             return
         self.is_up, self.since = is_up, time.time()
+        if is_up:
+            self._up.set()
+        else:
+            self._up.clear()
         for listener in list(self._listeners.values()):
             listener.on_state(is_up)
 

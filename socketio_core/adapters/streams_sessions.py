@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from functools import partial
 from typing import Any, Final, NamedTuple, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
@@ -86,6 +88,7 @@ class StreamsSessions:
         Not while its client may have missed an event that is not in the stream: `lost_at` is the
         time of the last one.
         """
+        self.claimed.discard(saved.socket_id)
         if lost_at is not None and now - lost_at < self._grace:
             return
         try:
@@ -104,7 +107,8 @@ class StreamsSessions:
         def was_set(reply: Any) -> None:
             # None: the connection was lost; setting a key twice has no effect.
             if reply is None and attempt < SAVE_ATTEMPTS:
-                self._set(key, value, *condition, attempt=attempt + 1)
+                again = partial(self._set, key, value, *condition, attempt=attempt + 1)
+                asyncio.get_running_loop().call_soon(again)
 
         self._stream.link.send(was_set, b"SET", key, value, *self._expiry, *condition)
 
@@ -112,10 +116,14 @@ class StreamsSessions:
 
     async def find(self, pid: str, offset: str | None) -> RestoredSession | None:
         """Return a saved session and the events that its client has missed."""
-        if not self._stream.is_up or (offset is not None and parse_position(offset) is None):
+        if offset is not None and parse_position(offset) is None:
             return None
+        stream = self._stream
+        if not stream.is_up and time.time() - stream.since > RESTORE_TIMEOUT:
+            return None  # a longer failure: waiting would delay each client for nothing
         try:
             async with asyncio.timeout(RESTORE_TIMEOUT):
+                await stream.wait_up()  # for example after the start of this server
                 return await self._find(pid, offset)
         except TimeoutError:
             logger.warning("a session was not restored: Redis did not answer in time")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from socketio_core import Handshake, MsgpackParser, Recovery
+from socketio_core import Handshake, MsgpackParser, Recovery, SocketServer
 from socketio_core.adapters.redis_streams import RedisStreams
 from socketio_core.adapters.streams_entry import parse_position
-from socketio_core.testing import TestClient
+from socketio_core.testing import TestClient, TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
 from tests.socketio_core.redis.conftest import Pair, until
 
@@ -393,6 +393,18 @@ async def test_client_of_a_server_that_shuts_down_recovers_on_the_other(
     again = await pair.servers[1].connect(recovering=client)
     assert again.id == client.id
     assert [*names(client), *names(again)] == ["last", "missed"]
+
+
+async def test_client_that_returns_before_the_server_is_connected_recovers(
+    redis: RedisServer,
+) -> None:
+    redis.command("FLUSHALL")
+    async with Pair(redis.url, RedisStreams, recovery=Recovery()) as pair:
+        client = await pair.servers[0].connect()
+        await leave(pair, client, redis)
+        io = SocketServer(adapter=RedisStreams(redis.url), recovery=Recovery())
+        async with TestServer(io) as server:
+            assert (await server.connect(recovering=client)).id == client.id
 
 
 async def test_session_of_an_outage_is_restored_afterwards(own_redis: RedisServer) -> None:
