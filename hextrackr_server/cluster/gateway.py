@@ -18,12 +18,16 @@ from hextrackr_server.cluster.supervisor import watch_parent
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.sockets.server import create_engine_options, load_tls
 from socketio_core.client_files import ClientFiles
+from socketio_core.workers.router import Router
+
+#: Seconds after which a gateway that had ended counts as an owner of sessions again.
+OWNERS_SECONDS = 0.5
 
 
 class GatewayServer:
     """The engine of one gateway, its link to the application and its listening sockets."""
 
-    def __init__(self, settings: Settings, rendezvous: Rendezvous) -> None:
+    def __init__(self, settings: Settings, rendezvous: Rendezvous, number: int) -> None:
         options = create_engine_options(settings)
         self._settings = settings
         self._rendezvous = rendezvous
@@ -31,6 +35,9 @@ class GatewayServer:
         self.engine._serve_files(ClientFiles(options.path, options.cors).serve)
         self.engine.mount(HttpProxy(rendezvous.http))
         self._gateway = Gateway(self.engine, rendezvous.secret)
+        self._router: Router | None = None
+        if settings.workers > 1:
+            self._router = Router(rendezvous.environment(number), self.engine)
 
     async def serve(self, descriptors: Sequence[int], on_listening: Callable[[], None]) -> None:
         """Accept connections on inherited listening sockets until SIGINT or SIGTERM."""
@@ -40,6 +47,9 @@ class GatewayServer:
         watch_parent(loop, lambda: os.kill(os.getpid(), signal.SIGTERM))
         stopping = asyncio.create_task(wait_for_signal(self.engine.reload_tls), name="signals")
         try:
+            if self._router is not None:
+                self._router.open()
+                self._name_owners()
             for descriptor in descriptors:
                 await self.engine.listen(fd=descriptor, ssl=load_tls(self._settings))
             await self._gateway.linked()
@@ -47,9 +57,23 @@ class GatewayServer:
             await stopping
         finally:
             stopping.cancel()
+            if self._router is not None:
+                self._owners_timer.cancel()
+                self._router.drain()
             await self.engine.shutdown()
+            if self._router is not None:
+                self._router.close()
             await asyncio.sleep(0)  # the link sends the ends of the sessions first
             link.cancel()
+
+    def _name_owners(self) -> None:
+        """Expect sessions at all gateways, also at one that had ended and has started again."""
+        assert self._router is not None
+        numbers = set(range(self._settings.workers))
+        self._router.set_workers(numbers, numbers)
+        self._owners_timer = asyncio.get_running_loop().call_later(
+            OWNERS_SECONDS, self._name_owners
+        )
 
 
 async def _connect(

@@ -56,7 +56,7 @@ def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
         gateways = [
             Worker(
                 f"gateway {number}",
-                partial(_run_gateway, settings, rendezvous, descriptors),
+                partial(_run_gateway, settings, rendezvous, number, descriptors),
                 GATEWAY_STOP_SECONDS,
             )
             for number in range(1, settings.workers + 1)
@@ -137,11 +137,13 @@ async def _become_active(
 
 
 def _run_gateway(
-    settings: Settings, rendezvous: Rendezvous, descriptors: list[int], ready: Ready
+    settings: Settings, rendezvous: Rendezvous, number: int, descriptors: list[int], ready: Ready
 ) -> int:
     async def serve() -> None:
         # Each process needs descriptors of its own: closing a listener closes its descriptor.
-        await GatewayServer(settings, rendezvous).serve(list(map(os.dup, descriptors)), ready)
+        await GatewayServer(settings, rendezvous, number - 1).serve(
+            list(map(os.dup, descriptors)), ready
+        )
 
     uvloop.run(serve())
     return 0

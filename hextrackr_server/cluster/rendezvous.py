@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hextrackr_server.config.settings import Settings
+from socketio_core.workers.environment import WorkerEnvironment
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,19 @@ class Rendezvous:
     def http(self) -> Path:
         """The Unix socket of the HTTP API."""
         return self.folder / "http.sock"
+
+    def environment(self, number: int) -> WorkerEnvironment:
+        """Return what identifies a gateway to the others that share its port."""
+        return WorkerEnvironment(
+            number=number,
+            generation=0,
+            cluster="",
+            directory=str(self.folder),
+            listener=-1,
+            control=-1,
+            lifeline=-1,
+            drain=0.0,
+        )
 
     def remove(self) -> None:
         """Delete the folder with both sockets."""

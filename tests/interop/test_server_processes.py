@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
 
 from hextrackr_server.cli.sample import write_sample
 from tests.hextrackr_server.client import Client, connected
@@ -125,6 +127,44 @@ async def test_progress_of_an_import_reaches_clients_of_all_gateways(
         assert imported.returncode == 0, imported.stderr
         ends = [await client.receive_event("import-finished") for client in clients]
         assert len({end["importId"] for end in ends}) == 1
+
+
+async def test_requests_of_a_polling_client_reach_the_gateway_of_its_session(
+    server: Server, user: str
+) -> None:
+    def request(sid: str = "", body: bytes | None = None) -> str:
+        """Send one request over a connection of its own, which any gateway may accept."""
+        url = f"{server.url}/socket.io/?EIO=4&transport=polling{sid and '&sid='}{sid}"
+        with urllib.request.urlopen(url, body, timeout=LIMIT) as response:
+            return str(response.read().decode())
+
+    def session() -> None:
+        sid = json.loads(request()[1:])["sid"]
+        assert request(sid, b'40{"token":"' + user.encode() + b'"}') == "ok"
+        received = request(sid)
+        for number in range(10):
+            event = f'42{number}["get-data",{{"resource":"kev"}}]'
+            assert request(sid, event.encode()) == "ok"
+            while f"43{number}[" not in received:
+                received += request(sid)
+
+    await asyncio.gather(*(asyncio.to_thread(session) for _ in range(6)))
+    accepted = len(re.findall("opened over polling", server.log()))
+    assert accepted >= 6
+
+
+async def test_upgrade_reaches_the_gateway_of_its_session(server: Server, user: str) -> None:
+    address = f"{server.url}/socket.io/?EIO=4&transport="
+    for _ in range(6):
+        with await asyncio.to_thread(urllib.request.urlopen, address + "polling") as response:
+            sid = json.loads(response.read()[1:])["sid"]
+        url = address.replace("http", "ws", 1) + f"websocket&sid={sid}"
+        async with connect(url) as websocket:
+            await websocket.send("2probe")
+            assert await websocket.recv() == "3probe"
+            await websocket.send("5")
+            await websocket.send('40{"token":"' + user + '"}')
+            assert str(await websocket.recv()).startswith("40")
 
 
 async def test_clients_of_other_gateways_stay_when_a_gateway_is_killed(
