@@ -102,8 +102,6 @@ def _serve(loaded: Settings) -> int:
 
 def _warnings(loaded: Settings) -> Iterator[str]:
     """Return warnings about settings that are valid, but probably unintended."""
-    if loaded.redis_url is not None:
-        yield "REDIS_URL has no effect: this version runs as a single server without an adapter"
     yield from session_store_warnings(loaded)
 
 

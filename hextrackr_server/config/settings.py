@@ -55,6 +55,8 @@ class Settings:
     ssl_cert_path: Path | None = option(parsers.parse_path, None, "SSL_CERT_PATH")
     trusted_proxies: tuple[str, ...] = option(parsers.parse_networks, (), "TRUSTED_PROXIES")
     redis_url: str | None = option(parsers.parse_redis_url, None, "REDIS_URL", secret=True)
+    # the format of the messages in Redis: the adapter that the Node servers of the cluster use
+    redis_adapter: str = option(parsers.choice_of("classic", "sharded", "streams"), "classic")
     # processes that hold the connections of clients, next to the one that runs the application;
     # 1: one process for everything
     workers: int = option(parsers.integer_between(1, 64), 1)

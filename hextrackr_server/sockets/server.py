@@ -15,7 +15,8 @@ from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.sockets import origin_log
 from hextrackr_server.sockets.recovery_clients import is_javascript_client
-from socketio_core import Recovery, SocketServer
+from socketio_core import Recovery, RedisClassic, RedisSharded, RedisStreams, SocketServer
+from socketio_core.adapters.interface import AdapterFactory
 
 PATH = "/socket.io"
 
@@ -50,6 +51,7 @@ def create_socket_server(
         )
     options = create_engine_options(settings)
     io = SocketServer(
+        adapter=_create_adapter(settings),
         path=options.path,
         cors=options.cors,
         recovery=recovery,
@@ -64,6 +66,26 @@ def create_socket_server(
     if settings.affinity_cookie is not None:
         _add_affinity_cookie(io, settings.affinity_cookie)
     return io
+
+
+def _create_adapter(settings: Settings) -> AdapterFactory | None:
+    """Return the connection to the other servers on REDIS_URL; SettingsError without the client."""
+    if settings.redis_url is None:
+        return None
+    kinds: dict[str, Callable[[str], AdapterFactory]] = {
+        "classic": RedisClassic,
+        "sharded": RedisSharded,
+        "streams": RedisStreams,
+    }
+    try:
+        return kinds[settings.redis_adapter](settings.redis_url)
+    except ImportError as error:
+        raise SettingsError(
+            f"REDIS_URL requires the client redis ({error}): install the extra 'redis', "
+            "`pip install '.[redis]'` in a clone"
+        ) from error
+    except ValueError as error:
+        raise SettingsError(f"REDIS_URL is not usable: {error}") from error
 
 
 def _cors(settings: Settings) -> Cors:

@@ -10,6 +10,7 @@ from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.metrics_routes import metrics_routes
 from hextrackr_server.sockets import observation
 from hextrackr_server.telemetry.event_log import EventLog
+from socketio_core.adapters.interface import AdapterFactory
 
 
 class TelemetryFeature(Feature):
@@ -24,12 +25,23 @@ class TelemetryFeature(Feature):
         """Observe all namespaces; return the routes of operators."""
         context = self.context
         observation.register(context.io, context.metrics, self._event_log)
+        if context.io.options.adapter is not None:
+            self._add_cluster_gauges(context.io.options.adapter)
         return metrics_routes(
             context.metrics,
             context.database.check,
             context.settings.metrics_token,
             dev=context.settings.dev,
         )
+
+    def _add_cluster_gauges(self, adapter: AdapterFactory) -> None:
+        metrics = self.context.metrics
+        metrics.gauge("cluster_connected", lambda: adapter.status().connected)
+        metrics.gauge("cluster_peers", lambda: adapter.status().peers)
+        metrics.gauge("cluster_queued_bytes", lambda: adapter.status().queued_bytes)
+        metrics.gauge("cluster_sent_total", lambda: adapter.status().published)
+        metrics.gauge("cluster_received_total", lambda: adapter.status().received)
+        metrics.gauge("cluster_dropped_total", lambda: adapter.status().dropped)
 
     async def stop(self) -> None:
         """Close the log of events."""

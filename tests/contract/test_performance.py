@@ -15,17 +15,15 @@ from tests.contract.support import HubHarness
 from tests.hextrackr_server.support import SECRET, FakeClock, Recorder
 
 
-async def test_s087_rooms_are_kept_in_an_in_memory_adapter(hub: HubHarness) -> None:
-    """A Redis adapter does not apply: one server keeps its rooms in memory.
-
-    The state of imports, editing and limits belongs to the server that handles the client.
-    """
+async def test_s087_rooms_are_kept_in_an_in_memory_adapter_when_redis_is_not_set(
+    hub: HubHarness,
+) -> None:
     client = await hub.client()
     assert hub.io.main.adapter.rooms_of(client.id) >= {"authenticated", "user-7"}
+    assert hub.io.adapter_status() is None
 
 
 def test_s088_redis_url_is_checked_at_the_start() -> None:
-    """The setting is only validated, because the hub has no Redis adapter."""
     environment = {"JWT_SECRET": SECRET.decode(), "REDIS_URL": "http://cache"}
     with pytest.raises(SettingsError, match="REDIS_URL"):
         settings.load(environment)
