@@ -43,7 +43,7 @@ class Rendezvous:
         return self.folder / "http.sock"
 
     def environment(self, number: int) -> WorkerEnvironment:
-        """Return what identifies a gateway to the others that share its port."""
+        """Return the number and the folder of a gateway, for the others on the same port."""
         return WorkerEnvironment(
             number=number,
             generation=0,
