@@ -150,7 +150,7 @@ class ConnectAttempt:
         if requested is None:
             return None
         pid, offset = requested
-        self._replace_former(namespace, pid)
+        namespace._close_former(pid)
         restored = namespace.adapter.restore_session(pid, offset)
         if restored is None or not self._has_room(restored):
             return None
@@ -165,7 +165,7 @@ class ConnectAttempt:
         if requested is None:
             return None
         pid, offset = requested
-        self._replace_former(namespace, pid)
+        namespace._close_former(pid)
         namespace._returning[pid] = self  # a newer attempt of the same client withdraws this one
         restored = None
         try:
@@ -197,14 +197,6 @@ class ConnectAttempt:
         if offset is not None and not isinstance(offset, str):
             return None
         return pid, offset
-
-    def _replace_former(self, namespace: Namespace, pid: str) -> None:
-        """Close the former connection of a client that returns before its end was noticed."""
-        former, returning = namespace._by_pid.get(pid), namespace._returning.get(pid)
-        if returning is not None:
-            returning.withdraw()
-        elif former is not None:
-            former.session.close(discard=True)
 
     def _has_room(self, restored: RestoredSession) -> bool:
         if self._connection.reserve(restored.size):

@@ -106,6 +106,14 @@ class Namespace(NamespaceCore[Socket[Any]]):
         if self._parent is not None and not (self.sockets or self._attempts):
             self._on_empty(self)
 
+    def _close_former(self, pid: str) -> None:
+        """Close the former connection of a client that returns before its end was noticed."""
+        former, returning = self._by_pid.get(pid), self._returning.get(pid)
+        if returning is not None:
+            returning.withdraw()
+        elif former is not None:
+            former.session.close(discard=True)
+
     def _keep_for_return(self, socket: Socket[Any], reason: str) -> None:
         if socket.pid is not None and reason in RECOVERABLE:
             rooms = tuple(self.adapter.rooms_of(socket.id))

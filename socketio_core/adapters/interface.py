@@ -317,6 +317,9 @@ class ClusterNamespace(Protocol):
     ) -> None:
         """Run the handlers of an event of another server; `answer` is called once."""
 
+    def _close_former(self, pid: str) -> None:
+        """Close the connection of a client that returns to another server, and save its session."""
+
 
 class AdapterStatus(NamedTuple):
     """The state of the connection to the other servers, for health checks and metrics.

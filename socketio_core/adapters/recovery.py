@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import RestoredSession, SavedSession
@@ -38,7 +38,6 @@ class _Entry(NamedTuple):
         return not self.rooms or not rooms.isdisjoint(self.rooms)
 
 
-@final
 class RecoveryLog:
     """The events and sessions of one namespace, bounded in time, number and bytes.
 

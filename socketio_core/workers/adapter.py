@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import final
+from typing import Any, final
 
 from socketio_core.adapters.cluster import ClusterAdapter
 from socketio_core.adapters.interface import (
@@ -14,6 +14,10 @@ from socketio_core.adapters.interface import (
 )
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.workers.bus import Bus, BusTransport
+from socketio_core.workers.environment import WorkerEnvironment
+from socketio_core.workers.recovery import WorkerRecoveryAdapter
+from socketio_core.workers.sessions import Sessions
+from socketio_core.workers.vector_log import VectorLog
 
 _servers = count()
 
@@ -25,8 +29,10 @@ class WorkerAdapters:
     The order in which an application creates its servers must be the same in all workers.
     """
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, environment: WorkerEnvironment, bus: Bus, sessions: Sessions) -> None:
+        self._environment = environment
         self._bus = bus
+        self._sessions = sessions
         self._server = next(_servers)
         self._adapters: dict[str, ClusterAdapter] = {}
 
@@ -39,10 +45,22 @@ class WorkerAdapters:
     ) -> ClusterAdapter:
         """Return the adapter of a new namespace."""
         transport = BusTransport(self._bus, self._server, namespace.name)
-        adapter = ClusterAdapter(
-            namespace, transport, encode, encode_with_ack, log,
-            uid=self._bus.uid, heartbeat_interval=None, on_close=self._closed,
-        )  # fmt: skip
+        settings: dict[str, Any] = {
+            "uid": self._bus.uid, "heartbeat_interval": None, "on_close": self._closed,
+        }  # fmt: skip
+        adapter: ClusterAdapter
+        if log is None:
+            adapter = ClusterAdapter(namespace, transport, encode, encode_with_ack, **settings)
+        else:
+            environment = self._environment
+            vector_log = VectorLog(
+                log.rules, lambda: namespace.clock.time(), log.grace,  # noqa: PLW0108  # no loop yet
+                environment.cluster, environment.generation,
+            )  # fmt: skip
+            adapter = WorkerRecoveryAdapter(
+                namespace, transport, encode, encode_with_ack, vector_log, self._sessions,
+                f"{self._server} {namespace.name}", **settings,
+            )  # fmt: skip
         self._adapters[namespace.name] = adapter
         return adapter
 

@@ -1,4 +1,7 @@
-"""The messages between the supervisor and its workers."""
+"""The messages between the supervisor and its workers.
+
+The key of a session consists of its server, its namespace and its recovery id.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,49 @@ class Ready(msgspec.Struct, tag=True):
     addresses: list[str]
 
 
+class Hold(msgspec.Struct, tag=True):
+    """Worker to supervisor: the present state of a connected client."""
+
+    key: str
+    state: bytes
+    lifetime: float
+    """Seconds that the state is kept after the end of the worker."""
+
+
+class Left(msgspec.Struct, tag=True):
+    """Worker to supervisor: the last state of a client that may return."""
+
+    key: str
+    state: bytes
+    lifetime: float
+
+
+class Drop(msgspec.Struct, tag=True):
+    """Worker to supervisor: a client left and does not return."""
+
+    key: str
+
+
+class Find(msgspec.Struct, tag=True):
+    """Worker to supervisor: a client returns; answered by `Found`."""
+
+    request: int
+    key: str
+
+
+class Claim(msgspec.Struct, tag=True):
+    """Worker to supervisor: the client is about to be restored here; answered by `Claimed`."""
+
+    request: int
+    key: str
+
+
+class Yielded(msgspec.Struct, tag=True):
+    """Worker to supervisor: the answer to `Yield`, after `Left`."""
+
+    request: int
+
+
 class Peers(msgspec.Struct, tag=True):
     """Supervisor to worker: the workers with Unix sockets, the receiver included."""
 
@@ -23,8 +69,31 @@ class Peers(msgspec.Struct, tag=True):
     """The workers that take new sessions."""
 
 
-FromWorker = Bound | Ready
-FromSupervisor = Peers
+class Yield(msgspec.Struct, tag=True):
+    """Supervisor to worker: a client of this worker returns to another one."""
+
+    request: int
+    key: str
+
+
+class Found(msgspec.Struct, tag=True):
+    """Supervisor to worker: the state of a session; None if it is unknown."""
+
+    request: int
+    state: bytes | None
+
+
+class Claimed(msgspec.Struct, tag=True):
+    """Supervisor to worker: whether the session now belongs to the worker."""
+
+    request: int
+    success: bool
+
+
+SessionMessage = Hold | Left | Drop | Find | Claim | Yielded
+FromWorker = Bound | Ready | SessionMessage
+Answer = Found | Claimed
+FromSupervisor = Peers | Yield | Answer
 
 encode = msgspec.msgpack.Encoder().encode
 decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode

@@ -15,14 +15,24 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, final
 
 from engineio_core.ids import MAX_WORKERS
-from socketio_core.workers.control import Bound, Peers, Ready, decode_from_worker, encode
+from socketio_core.workers.control import (
+    Answer,
+    Bound,
+    Peers,
+    Ready,
+    Yield,
+    decode_from_worker,
+    encode,
+)
 from socketio_core.workers.environment import VARIABLE, WorkerEnvironment
 from socketio_core.workers.frames import FrameLink, encode_frame
 from socketio_core.workers.handover import HandoverSender, Parcel
+from socketio_core.workers.session_table import SessionTable
 
 logger = logging.getLogger("socketio_core")
 
@@ -32,6 +42,8 @@ LONG_LIFE: Final = 30.0
 """Seconds after which the end of a worker does not count as a failed start."""
 STOP_LIMIT: Final = 20.0
 """Seconds, in addition to the drain time, after which a worker that must end is killed."""
+LINK_LIMIT: Final = 2.0
+"""Seconds in which the last messages of an ended worker must be read."""
 START_LIMIT: Final = 60.0
 """Seconds in which a replacement must be ready, otherwise the old worker stays."""
 
@@ -50,6 +62,7 @@ class WorkerProcess:
         self.is_bound = False
         self.ready = asyncio.Event()
         self.ended = asyncio.Event()
+        self.unlinked = asyncio.Event()  # all messages of the process are read
         self.is_stopping = False
         self.addresses: list[str] = []
         self.tasks: list[asyncio.Task[object]] = []
@@ -100,6 +113,7 @@ class Supervisor:
         self._rolling: asyncio.Task[None] | None = None
         self._directory = ""
         self._lifeline = -1
+        self._sessions = SessionTable(self._send, time.monotonic)
 
     async def run(self) -> int:
         """Run the workers until SIGINT or SIGTERM; return the exit code.
@@ -154,7 +168,9 @@ class Supervisor:
                 start_new_session=True,
             )
         self._workers[number] = worker
-        worker.link = FrameLink(lambda payload: self._received(worker, payload), lambda: None)
+        worker.link = FrameLink(
+            lambda payload: self._received(worker, payload), worker.unlinked.set
+        )
         loop = asyncio.get_running_loop()
         connecting = loop.connect_accepted_socket(lambda: worker.link, near)
         worker.tasks.append(loop.create_task(connecting))
@@ -177,7 +193,15 @@ class Supervisor:
                 self._end_redirection(worker.slot)
                 logger.info("worker %d is ready (process %d)", worker.number, worker.process.pid)
                 self._check_start()
+            case message:
+                self._sessions.receive(worker.number, message)
+                return
         self._publish_peers()
+
+    def _send(self, number: int, message: Yield | Answer) -> None:
+        worker = self._workers.get(number)
+        if worker is not None:
+            worker.link.send(encode_frame(encode(message)))
 
     def _check_start(self) -> None:
         currents = [slot.current for slot in self._slots if slot.current is not None]
@@ -197,11 +221,15 @@ class Supervisor:
     async def _ended(self, worker: WorkerProcess) -> None:
         """Start another process in the place of one that has ended."""
         code, slot = worker.process.returncode, worker.slot
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINK_LIMIT):
+                await worker.unlinked.wait()
+        worker.link.close()
         del self._workers[worker.number]
         sender = self._senders.pop(worker.number, None)
         if sender is not None:
             sender.close()
-        worker.link.close()
+        self._sessions.worker_ended(worker.number)
         for kind in ("bus", "handover"):
             with contextlib.suppress(OSError):
                 os.unlink(f"{self._directory}/{kind}-{worker.number}")

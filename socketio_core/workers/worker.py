@@ -17,10 +17,11 @@ from socketio_core.adapters.default import use_by_default
 from socketio_core.server import SocketServer
 from socketio_core.workers.adapter import WorkerAdapters
 from socketio_core.workers.bus import Bus
-from socketio_core.workers.control import Bound, Ready, decode_from_supervisor, encode
+from socketio_core.workers.control import Bound, Peers, Ready, decode_from_supervisor, encode
 from socketio_core.workers.environment import WorkerEnvironment
 from socketio_core.workers.frames import FrameLink, encode_frame
 from socketio_core.workers.router import Router
+from socketio_core.workers.sessions import Sessions
 
 logger = logging.getLogger("socketio_core")
 
@@ -43,7 +44,8 @@ class Worker:
         self._stopped = asyncio.Event()
         for descriptor in (environment.listener, environment.control, environment.lifeline):
             os.set_inheritable(descriptor, False)
-        use_by_default(lambda: WorkerAdapters(self._bus))
+        self._sessions = Sessions()
+        use_by_default(lambda: WorkerAdapters(environment, self._bus, self._sessions))
         threading.Thread(
             target=_end_with_supervisor, args=(environment.lifeline,), daemon=True
         ).start()
@@ -65,6 +67,7 @@ class Worker:
         await loop.connect_accepted_socket(
             lambda: control, socket.socket(fileno=environment.control)
         )
+        self._sessions.send = lambda message: control.send(encode_frame(encode(message)))
         control.send(encode_frame(encode(Bound())))
         await self._peers_known.wait()
         if not await self._bus.wait_linked(LINK_TIMEOUT):
@@ -82,7 +85,13 @@ class Worker:
         control.close()
 
     def _received(self, payload: bytes) -> None:
-        peers = decode_from_supervisor(payload)
+        message = decode_from_supervisor(payload)
+        if isinstance(message, Peers):
+            self._set_peers(message)
+        else:
+            self._sessions.receive(message)
+
+    def _set_peers(self, peers: Peers) -> None:
         numbers = set(peers.workers)
         self._bus.set_peers(numbers)
         if self._router is not None:

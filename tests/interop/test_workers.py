@@ -43,6 +43,45 @@ def test_clients_are_back_within_5_seconds_when_a_worker_is_killed(tmp_path: Pat
         assert len(server.workers()) == 4
 
 
+def test_clients_recover_and_miss_no_event_when_a_worker_is_killed(tmp_path: Path) -> None:
+    with serve(tmp_path, 4, RECOVERY="1") as server, clients(server.url, CLIENTS) as node:
+        processes = node.call("emit", "process")
+        victim = processes[0]
+        sender = next(index for index, pid in enumerate(processes) if pid != victim)
+        states = node.call("emit", "state")
+        assert states == [[["all"], pid] for pid in processes]
+        for value in range(100):
+            assert node.call("emitOne", sender, "broadcast", value)
+            if value == 20:
+                os.kill(victim, signal.SIGKILL)
+            if value == 60:
+                assert node.call("connected") < 5000
+        assert node.call("received", 100) == [list(range(100))] * CLIENTS
+        for pid, connects in zip(processes, node.call("connects"), strict=True):
+            (first, *later) = connects
+            assert not first[1]
+            # A poll of another worker's client may have been on its way through the killed worker.
+            assert later or pid != victim
+            assert all(each == [first[0], True] for each in later)
+        assert node.call("emit", "state") == states, "the rooms and data are restored"
+        assert node.call("refusals") == []
+
+
+def test_clients_recover_when_the_workers_are_replaced(tmp_path: Path) -> None:
+    with serve(tmp_path, 3, RECOVERY="1") as server, clients(server.url, 60) as node:
+        states = node.call("emit", "state")
+        assert node.call("emitOne", 0, "broadcast", 0)
+        server.signal(signal.SIGHUP)
+        server.wait_for_log("all workers are replaced")
+        assert node.call("connected") < 5000
+        assert node.call("emitOne", 0, "broadcast", 1)
+        assert node.call("received", 2) == [[0, 1]] * 60
+        assert node.call("emit", "state") == states
+        for first, *later in node.call("connects"):
+            assert later
+            assert all(each == [first[0], True] for each in later)
+
+
 def test_hangup_replaces_the_workers_one_by_one(tmp_path: Path) -> None:
     with serve(tmp_path, 3) as server, clients(server.url, 60) as node:
         former = server.workers()

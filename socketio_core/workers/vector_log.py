@@ -1,0 +1,187 @@
+"""The event log of one namespace in one worker, whose offsets all workers of a server understand.
+
+Every worker numbers the events that it sends, and receives those of each other worker in their
+order. An offset contains the number of the last logged event of each worker, so that any worker can
+determine which events a client has missed, even if the client's former worker has been killed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, final
+
+from engineio_core.codec.encoded_packet import EncodedPacket
+from socketio_core.adapters.recovery import RecoveryLog
+from socketio_core.options import Recovery
+
+MAX_OFFSET: Final = 4096
+"""The length of the longest offset that a client may send, in characters."""
+_MAX_DIGITS: Final = 15
+
+
+class _Entry(NamedTuple):
+    origin: int
+    number: int
+    logged_at: float
+    size: int
+    messages: list[tuple[bytes, bool]]
+    """Each message of the packet and whether it is binary, without cached frames."""
+    rooms: tuple[str, ...]
+    except_: frozenset[str]
+
+    def is_for(self, rooms: frozenset[str]) -> bool:
+        if self.except_ and not rooms.isdisjoint(self.except_):
+            return False
+        return not self.rooms or not rooms.isdisjoint(self.rooms)
+
+
+@final
+class VectorLog(RecoveryLog):
+    """The events of one namespace, bounded in time, number and bytes; it keeps no sessions.
+
+    An origin is the generation number of a worker process, which is unique in a cluster.
+    """
+
+    __slots__ = ("_cluster", "_events", "_gone", "_incoming", "_losses", "_numbers", "_own")
+
+    def __init__(
+        self, rules: Recovery, time: Callable[[], float], grace: float, cluster: str, own: int
+    ) -> None:
+        super().__init__(rules, time, grace)
+        self._cluster = cluster
+        self._own = own
+        self._events: deque[_Entry] = deque()
+        self._numbers = {own: 0}  # origin -> the number of its last event
+        self._losses = {own: 0}  # origin -> the number of its last event that is not in the log
+        self._gone: dict[int, float] = {}  # workers that have ended, and when
+        self._incoming: tuple[int, int] | None = None  # the event that is appended next
+
+    @property
+    def own_number(self) -> int:
+        """The number of the last event of this worker."""
+        return self._numbers[self._own]
+
+    @property
+    def gone(self) -> dict[int, int]:
+        """The workers that have ended, with the numbers of their last events."""
+        return {origin: self._numbers[origin] for origin in self._gone}
+
+    # -- other workers
+
+    def begin(self, origin: int, number: int) -> None:
+        """Set the number of the event that is appended next, which another worker has sent."""
+        self._incoming = (origin, number)
+
+    def end(self) -> None:
+        """Append the next event as an event of this worker."""
+        self._incoming = None
+
+    def learn(self, origin: int, number: int) -> None:
+        """Note the last event that an unknown worker sent before its connection was opened."""
+        if origin not in self._numbers:
+            self._numbers[origin] = self._losses[origin] = number
+
+    def left(self, origin: int) -> None:
+        """Note that a worker has ended. Its number stays in offsets while its events are kept."""
+        if origin in self._numbers:
+            self._gone[origin] = self._time()
+
+    def covers(self, vector: Mapping[int, int]) -> bool:
+        """Return whether this worker has received all events that a client has received.
+
+        Events that a worker sent to its own clients only, before it ended, never arrive.
+        """
+        return all(
+            number <= self._numbers.get(origin, 0) or origin in self._gone
+            for origin, number in vector.items()
+        )
+
+    # -- RecoveryLog
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether any client may return: clients of other workers may."""
+        return True
+
+    def current(self) -> str:
+        """Return the offset of the last event."""
+        return self._encode(None)
+
+    def following(self) -> str:
+        """Return the offset of the next event."""
+        return self._encode(self._incoming or (self._own, self.own_number + 1))
+
+    def _encode(self, following: tuple[int, int] | None) -> str:
+        numbers = self._numbers
+        if following is not None:
+            origin, number = following
+            numbers = {**numbers, origin: max(number, numbers.get(origin, 0))}
+        parts = [f"-{origin:x}.{number:x}" for origin, number in numbers.items()]
+        return self._cluster + "".join(parts)
+
+    def append(
+        self, packets: tuple[EncodedPacket, ...], rooms: tuple[str, ...], except_: frozenset[str]
+    ) -> None:
+        """Keep an event that was encoded with the offset of `following`."""
+        now = self._time()
+        origin, number = self._incoming or (self._own, self.own_number + 1)
+        if origin not in self._numbers:
+            self._losses[origin] = number - 1
+        self._numbers[origin] = max(number, self._numbers.get(origin, 0))
+        size = sum(len(packet.payload) for packet in packets)
+        messages = [(packet.payload, packet.is_binary) for packet in packets]
+        self._events.append(_Entry(origin, number, now, size, messages, rooms, except_))
+        self._size += size
+        self._drop(now)
+
+    def _drop(self, now: float) -> None:
+        rules, events = self.rules, self._events
+        oldest = now - rules.max_disconnection_duration - self.grace
+        while events:
+            is_old = events[0].logged_at < oldest
+            if not (is_old or self._size > rules.max_bytes or len(events) > rules.max_packets):
+                break
+            entry = events.popleft()
+            self._size -= entry.size
+            if not is_old:
+                self._losses[entry.origin] = entry.number
+        # Twice the time: no worker may keep events of a worker that is not in another's offsets.
+        while self._gone:
+            origin, since = next(iter(self._gone.items()))
+            if since >= now - 2 * (now - oldest):
+                break
+            del self._gone[origin], self._numbers[origin], self._losses[origin]
+
+    # -- restoring
+
+    def parse(self, offset: str) -> dict[int, int] | None:
+        """Return the numbers in an offset; None if it is invalid or of another cluster."""
+        cluster, *parts = offset[: MAX_OFFSET + 1].split("-")
+        if cluster != self._cluster or len(offset) > MAX_OFFSET:
+            return None
+        vector: dict[int, int] = {}
+        for part in parts:
+            origin, _, number = part.partition(".")
+            if len(origin) > _MAX_DIGITS or len(number) > _MAX_DIGITS:
+                return None
+            try:
+                vector[int(origin, 16)] = int(number, 16)
+            except ValueError:
+                return None
+        return vector
+
+    def missed(
+        self, vector: Mapping[int, int], rooms: frozenset[str]
+    ) -> list[tuple[EncodedPacket, ...]] | None:
+        """Return the events for these rooms that are not in the vector; None if some are lost."""
+        for origin, loss in self._losses.items():
+            if vector.get(origin, 0) < loss:
+                return None
+        if any(origin not in self._numbers for origin in vector):
+            return None
+        return [
+            tuple(EncodedPacket(payload, is_binary=binary) for payload, binary in entry.messages)
+            for entry in self._events
+            if entry.number > vector.get(entry.origin, 0) and entry.is_for(rooms)
+        ]

@@ -1,0 +1,159 @@
+"""Offsets that all workers understand, and the events that a client has missed."""
+
+from __future__ import annotations
+
+import pytest
+
+from engineio_core.codec.encoded_packet import EncodedPacket
+from socketio_core import Recovery
+from socketio_core.workers.vector_log import MAX_OFFSET, VectorLog
+from tests.helpers.fake_clock import FakeClock
+
+ROOMS = frozenset({"id", "all"})
+
+
+class Worker:
+    """The log of one worker; `emit` sends events to the others, `receive` takes them."""
+
+    def __init__(self, own: int, clock: FakeClock, **rules: int) -> None:
+        self.own = own
+        recovery = Recovery(max_disconnection_duration=10, **rules)
+        self.log = VectorLog(recovery, clock.time, 5.0, "c1c1c1c1", own)
+
+    def _append(self, text: str, rooms: tuple[str, ...]) -> str:
+        offset = self.log.following()
+        self.log.append((EncodedPacket.message(text),), rooms, frozenset())
+        self.log.end()
+        return offset
+
+    def emit(self, text: str, rooms: tuple[str, ...] = ("all",)) -> tuple[int, int, str]:
+        self._append(text, rooms)
+        return self.own, self.log.own_number, text
+
+    def receive(self, event: tuple[int, int, str], rooms: tuple[str, ...] = ("all",)) -> str:
+        origin, number, text = event
+        self.log.begin(origin, number)
+        return self._append(text, rooms)
+
+    def missed(self, offset: str) -> list[str] | None:
+        vector = self.log.parse(offset)
+        assert vector is not None
+        found = self.log.missed(vector, ROOMS)
+        return None if found is None else [packets[0].payload[1:].decode() for packets in found]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def test_missed_events_are_the_same_at_each_worker_in_any_order_of_arrival(
+    clock: FakeClock,
+) -> None:
+    first, second = Worker(0, clock), Worker(1, clock)
+    one, two = first.emit("one"), second.emit("two")
+    seen = first.log.current()  # a client of the first worker has received "one" only
+    first.receive(two)
+    second.receive(one)
+    three = second.emit("three")
+    first.receive(three)
+    assert first.missed(seen) == ["two", "three"]
+    assert second.missed(seen) == ["two", "three"]
+    assert second.missed(first.log.current()) == []
+
+
+def test_offset_of_an_event_is_the_current_one_after_it(clock: FakeClock) -> None:
+    log = Worker(0, clock)
+    offset = log.log.following()
+    log.emit("one")
+    assert log.log.current() == offset
+
+
+def test_events_of_other_rooms_are_not_missed(clock: FakeClock) -> None:
+    log = Worker(0, clock)
+    start = log.log.current()
+    log.emit("other", ("other",))
+    log.emit("all sockets", ())
+    assert log.missed(start) == ["all sockets"]
+
+
+def test_restoring_waits_for_events_that_the_client_has_received(clock: FakeClock) -> None:
+    first, second = Worker(0, clock), Worker(1, clock)
+    second.log.learn(0, 0)
+    event = first.emit("one")
+    vector = second.log.parse(first.log.current())
+    assert vector is not None
+    assert not second.log.covers(vector)
+    second.receive(event)
+    assert second.log.covers(vector)
+
+
+def test_restoring_does_not_wait_for_a_worker_that_has_ended(clock: FakeClock) -> None:
+    first, second = Worker(0, clock), Worker(1, clock)
+    second.log.learn(0, 0)
+    first.emit("only its own clients received it")
+    second.log.left(0)
+    vector = second.log.parse(first.log.current())
+    assert vector is not None
+    assert second.log.covers(vector)
+    assert second.missed(first.log.current()) == []
+
+
+def test_client_gets_a_new_session_when_the_worker_started_after_its_events(
+    clock: FakeClock,
+) -> None:
+    first, late = Worker(0, clock), Worker(2, clock)
+    start = first.log.current()
+    first.emit("before")
+    late.log.learn(0, first.log.own_number)
+    assert late.missed(start) is None
+    assert late.missed(first.log.current()) == []
+
+
+def test_new_worker_learns_the_events_of_workers_that_have_ended(clock: FakeClock) -> None:
+    first, second, late = Worker(0, clock), Worker(1, clock), Worker(2, clock)
+    start = first.log.current()
+    second.log.learn(0, 0)
+    second.receive(first.emit("one"))
+    second.log.left(0)
+    assert second.log.gone == {0: 1}
+    late.log.learn(1, second.log.own_number)
+    for origin, number in second.log.gone.items():
+        late.log.learn(origin, number)
+        late.log.left(origin)
+    assert late.missed(start) is None, "the late worker does not have the event"
+    assert late.missed(first.log.current()) == []
+
+
+def test_client_gets_a_new_session_when_events_were_dropped_for_lack_of_space(
+    clock: FakeClock,
+) -> None:
+    log = Worker(0, clock, max_packets=2)
+    start = log.log.current()
+    log.emit("one")
+    after_one = log.log.current()
+    for text in ("two", "three"):
+        log.emit(text)
+    assert log.missed(start) is None
+    assert log.missed(after_one) == ["two", "three"]
+
+
+def test_worker_that_ended_stays_in_offsets_while_its_events_are_kept(clock: FakeClock) -> None:
+    first, second = Worker(0, clock), Worker(1, clock)
+    second.receive(first.emit("one"))
+    second.log.left(0)
+    clock.advance(29)
+    second.emit("two")
+    assert "-0.1" in second.log.current()
+    clock.advance(2)
+    second.emit("three")
+    assert "-0.1" not in second.log.current()
+
+
+@pytest.mark.parametrize(
+    "offset",
+    ["", "other-0.1", "c1c1c1c1-x.1", "c1c1c1c1-0.", "c1c1c1c1-0.1-", "c1c1c1c1-0." + "1" * 16,
+     "c1c1c1c1" + "-0.1" * MAX_OFFSET],
+)  # fmt: skip
+def test_invalid_offset_is_refused(offset: str, clock: FakeClock) -> None:
+    assert Worker(0, clock).log.parse(offset) is None
