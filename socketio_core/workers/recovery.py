@@ -299,7 +299,7 @@ class WorkerRecoveryAdapter(ClusterAdapter):
         return None if missed is None else RestoredSession(saved, missed, vector)
 
     def close(self) -> None:
-        """Leave the cluster."""
+        """Stop the timers, and release everything as the base class does."""
         for timer in (self._timer, self._scan_timer):
             if timer is not None:
                 timer.cancel()

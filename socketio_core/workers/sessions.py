@@ -26,7 +26,7 @@ TIMEOUT: Final = 3.0
 
 @final
 class Sessions:
-    """The sessions of this worker, as the supervisor knows them.
+    """The messages of this worker about its sessions, and the answers of the supervisor.
 
     `send` is set when the supervisor is connected. `close_former(key)` of a namespace closes the
     connection of a client that returns to another worker.
