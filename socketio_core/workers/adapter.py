@@ -68,6 +68,15 @@ class WorkerAdapters:
         if self._adapters.get(adapter.namespace_name) is adapter:
             del self._adapters[adapter.namespace_name]
 
+    @property
+    def is_synchronized(self) -> bool:
+        """Whether the logs of all namespaces contain the events before the start of the worker."""
+        return not self._bus.peers or all(
+            adapter.is_synchronized
+            for adapter in self._adapters.values()
+            if isinstance(adapter, WorkerRecoveryAdapter)
+        )
+
     def start(self) -> None:
         """Do nothing: the worker opens the bus before it accepts connections."""
 

@@ -16,7 +16,7 @@ from typing import Any, Final, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.cluster import ClusterAdapter
-from socketio_core.adapters.cluster_message import MessageType, target_options
+from socketio_core.adapters.cluster_message import Message, MessageType, target_options
 from socketio_core.adapters.cluster_transport import ClusterTransport
 from socketio_core.adapters.interface import (
     BroadcastTarget,
@@ -39,6 +39,11 @@ SCAN_INTERVAL: Final = 1.0
 """Seconds between two comparisons of `socket.data` with its last saved state."""
 SCAN_SIZE: Final = 2000
 """The number of sockets that one comparison covers."""
+LOG_REQUEST: Final = 100
+LOG: Final = 101
+"""Messages between workers of this server only: a new worker requests the log of another one."""
+LOG_PART: Final = 500
+"""The number of events in one message of a log."""
 COVER_STEP: Final = 0.005
 COVER_STEPS: Final = 200
 """How often, and in which steps, a returning client waits for events that are on their way."""
@@ -50,15 +55,18 @@ class WorkerRecoveryAdapter(ClusterAdapter):
 
     __slots__ = (
         "_changed",
+        "_copied",
         "_held",
         "_incoming",
         "_prefix",
         "_scan_position",
         "_scan_timer",
         "_sessions",
+        "_source",
         "_timer",
         "_unsavable",
         "_vector_log",
+        "is_synchronized",
     )  # fmt: skip
 
     def __init__(
@@ -83,9 +91,15 @@ class WorkerRecoveryAdapter(ClusterAdapter):
         self._scan_timer: Any = None
         self._scan_position = 0
         self._unsavable = False
+        self.is_synchronized = False
+        """Whether the log contains the events before the start of this worker."""
+        self._copied: list[list[Any]] = []
+        self._source = ""  # the worker whose log is being copied
         super().__init__(namespace, transport, encode, encode_with_ack, log, **settings)
         self._handlers[MessageType.INITIAL_HEARTBEAT] = self._on_position_request
         self._handlers[MessageType.HEARTBEAT] = self._on_position
+        self._handlers[LOG_REQUEST] = self._on_log_request
+        self._handlers[LOG] = self._on_log
         sessions.register(prefix, namespace._close_former)
 
     # -- events: numbered once by their sender, logged by all workers
@@ -151,6 +165,13 @@ class WorkerRecoveryAdapter(ClusterAdapter):
             content = {"number": self._vector_log.own_number, "gone": gone}
         return super()._publish(kind, content)
 
+    def on_connected(self) -> None:
+        """Announce this worker on a new connection, and request the log that is missing."""
+        super().on_connected()
+        if self._source and not self.is_synchronized:
+            # The first request is lost if this is the connection to the source.
+            self._send_to(self._source, LOG_REQUEST, None)
+
     def _on_position_request(self, uid: str, data: dict[str, Any]) -> None:
         self._on_position(uid, data)
         self._beat()
@@ -161,9 +182,36 @@ class WorkerRecoveryAdapter(ClusterAdapter):
             self._vector_log.learn(int(origin, 16), number)
             self._vector_log.left(int(origin, 16))
 
+        if not (self.is_synchronized or self._source):
+            self._source = uid
+            self._send_to(uid, LOG_REQUEST, None)
+
+    def _send_to(self, uid: str, kind: int, content: dict[str, Any] | None) -> None:
+        self._transport.publish_response(
+            uid, Message(kind, content, self.uid, self._namespace.name)
+        )
+
+    def _on_log_request(self, uid: str, data: dict[str, Any]) -> None:
+        events, position = self._vector_log.export(), self._vector_log.position
+        for start in range(0, len(events), LOG_PART):
+            self._send_to(uid, LOG, {"events": events[start : start + LOG_PART]})
+        self._send_to(uid, LOG, {"events": [], "position": position})
+
+    def _on_log(self, uid: str, data: dict[str, Any]) -> None:
+        if uid != self._source or self.is_synchronized:
+            return
+        self._copied += data["events"]
+        if "position" in data:
+            self._vector_log.adopt(self._copied, data["position"])
+            self._copied = []
+            self.is_synchronized = True
+
     def on_peer_left(self, uid: str) -> None:
         """Forget a worker whose connection ended."""
         self._vector_log.left(_origin(uid))
+        if uid == self._source and not self.is_synchronized:
+            self._source, self._copied = "", []
+            self.on_connected()  # requests the answers of the others
         super().on_peer_left(uid)
 
     # -- the states of connected clients
@@ -271,20 +319,28 @@ class WorkerRecoveryAdapter(ClusterAdapter):
         """Return a saved session and the events that its client has missed."""
         state = await self._sessions.find(self._key(pid))
         if state is None:
-            return None
+            return self._not_restored("it is unknown, or its worker did not answer")
         # Written by a worker of the same application: the supervisor's sockets are private.
         saved = SavedSession(*pickle.loads(state))
         log = self._vector_log
         vector = log.parse(saved.offset if offset is None else offset)
-        if vector is None or not log.is_valid(saved):
+        if vector is None:
+            return self._not_restored("its offset is of another cluster")
+        if not log.is_valid(saved):
             return None
         for _ in range(COVER_STEPS):
-            if log.covers(vector):
+            if (self.is_synchronized or not self._peers) and log.covers(vector):
                 break
             await asyncio.sleep(COVER_STEP)
         else:
-            return None
-        return self._restored(saved, vector)
+            return self._not_restored("events of another worker have not arrived")
+        restored = self._restored(saved, vector)
+        if restored is None:
+            return self._not_restored("some of its missed events are not in the log")
+        return restored
+
+    def _not_restored(self, reason: str) -> None:
+        logger.info("a session in namespace %s was not restored: %s", self._namespace.name, reason)
 
     async def claim(self, restored: RestoredSession) -> RestoredSession | None:
         """Let the session belong to this worker, and add the events since `find`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.recovery import RecoveryLog
@@ -86,6 +86,44 @@ class VectorLog(RecoveryLog):
         """Note that a worker has ended. Its number stays in offsets while its events are kept."""
         if origin in self._numbers:
             self._gone[origin] = self._time()
+
+    def export(self) -> list[list[Any]]:
+        """Return the events for a worker that has just started; `adopt` takes them."""
+        now = self._time()
+        return [
+            [entry.origin, entry.number, now - entry.logged_at, entry.messages, entry.rooms,
+             list(entry.except_)]
+            for entry in self._events
+        ]  # fmt: skip
+
+    @property
+    def position(self) -> list[list[int]]:
+        """The workers with the numbers of their last events, and of their last lost events."""
+        return [[origin, number, self._losses[origin]] for origin, number in self._numbers.items()]
+
+    def adopt(self, events: list[list[Any]], position: list[list[int]]) -> None:
+        """Put the events of another worker's log before the events of this log.
+
+        `position` is that of the other log: this log has all later events since its connections
+        were opened.
+        """
+        now = self._time()
+        vector = {origin: number for origin, number, _ in position}
+        later = [each for each in self._events if each.number > vector.get(each.origin, 0)]
+        self._events.clear()
+        self._size = 0
+        for origin, number, age, messages, rooms, except_ in events:
+            pairs = [(bytes(payload), bool(binary)) for payload, binary in messages]
+            size = sum(len(payload) for payload, _ in pairs)
+            rooms, except_ = tuple(rooms), frozenset(except_)
+            self._events.append(_Entry(origin, number, now - age, size, pairs, rooms, except_))
+        self._events.extend(later)
+        self._size = sum(each.size for each in self._events)
+        for origin, number, loss in position:
+            if self._losses.get(origin, 0) <= number:
+                self._losses[origin] = loss
+            self._numbers[origin] = max(number, self._numbers.get(origin, 0))
+        self._drop(now)
 
     def covers(self, vector: Mapping[int, int]) -> bool:
         """Return whether this worker has received all events that a client has received.

@@ -27,6 +27,9 @@ logger = logging.getLogger("socketio_core")
 
 LINK_TIMEOUT: Final = 5.0
 """Seconds that a new worker waits for the connections to the others."""
+SYNCHRONIZATION_STEP: Final = 0.005
+SYNCHRONIZATION_STEPS: Final = 1000
+"""How often, and in which steps, a new worker waits for the events of the others."""
 ORPHAN_LIMIT: Final = 10.0
 """Seconds after the end of the supervisor in which a worker must have ended."""
 
@@ -45,7 +48,8 @@ class Worker:
         for descriptor in (environment.listener, environment.control, environment.lifeline):
             os.set_inheritable(descriptor, False)
         self._sessions = Sessions()
-        use_by_default(lambda: WorkerAdapters(environment, self._bus, self._sessions))
+        self._adapters: list[WorkerAdapters] = []
+        use_by_default(self._make_adapters)
         threading.Thread(
             target=_end_with_supervisor, args=(environment.lifeline,), daemon=True
         ).start()
@@ -72,6 +76,10 @@ class Worker:
         await self._peers_known.wait()
         if not await self._bus.wait_linked(LINK_TIMEOUT):
             logger.warning("not all workers are connected after %g seconds", LINK_TIMEOUT)
+        for _ in range(SYNCHRONIZATION_STEPS):
+            if all(adapters.is_synchronized for adapters in self._adapters):
+                break
+            await asyncio.sleep(SYNCHRONIZATION_STEP)
         async with io:
             listener = await io.listen(fd=environment.listener, ssl=ssl)
             control.send(encode_frame(encode(Ready(list(listener.addresses)))))
@@ -83,6 +91,11 @@ class Worker:
         router.close()
         await self._bus.close()
         control.close()
+
+    def _make_adapters(self) -> WorkerAdapters:
+        adapters = WorkerAdapters(self._environment, self._bus, self._sessions)
+        self._adapters.append(adapters)
+        return adapters
 
     def _received(self, payload: bytes) -> None:
         message = decode_from_supervisor(payload)

@@ -64,7 +64,6 @@ def test_clients_recover_and_miss_no_event_when_a_worker_is_killed(tmp_path: Pat
             assert later or pid != victim
             assert all(each == [first[0], True] for each in later)
         assert node.call("emit", "state") == states, "the rooms and data are restored"
-        assert node.call("refusals") == []
 
 
 def test_clients_recover_when_the_workers_are_replaced(tmp_path: Path) -> None:

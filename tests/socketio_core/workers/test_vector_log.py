@@ -110,6 +110,35 @@ def test_client_gets_a_new_session_when_the_worker_started_after_its_events(
     assert late.missed(first.log.current()) == []
 
 
+def test_new_worker_restores_clients_with_the_log_of_another(clock: FakeClock) -> None:
+    first, second, late = Worker(0, clock), Worker(1, clock), Worker(2, clock)
+    start = first.log.current()
+    second.receive(first.emit("one"))
+    second.receive(first.emit("two", ("other",)), ("other",))
+    late.log.learn(0, first.log.own_number)
+    late.log.learn(1, second.log.own_number)
+    three = first.emit("three")
+    for worker in (second, late):
+        worker.receive(three)
+    late.log.adopt(second.log.export(), second.log.position)
+    late.receive(first.emit("four"))
+    assert late.missed(start) == ["one", "three", "four"]
+    second.receive((0, 4, "four"))
+    assert second.missed(start) == ["one", "three", "four"]
+
+
+def test_adopted_log_expires_with_the_age_of_its_events(clock: FakeClock) -> None:
+    first, late = Worker(0, clock), Worker(2, clock)
+    start = first.log.current()
+    first.emit("old")
+    clock.advance(14)
+    late.log.adopt(first.log.export(), first.log.position)
+    assert late.missed(start) == ["old"]
+    clock.advance(2)
+    late.emit("new")
+    assert len(late.log.export()) == 1
+
+
 def test_new_worker_learns_the_events_of_workers_that_have_ended(clock: FakeClock) -> None:
     first, second, late = Worker(0, clock), Worker(1, clock), Worker(2, clock)
     start = first.log.current()
