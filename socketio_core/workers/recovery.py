@@ -319,13 +319,15 @@ class WorkerRecoveryAdapter(ClusterAdapter):
         """Return a saved session and the events that its client has missed."""
         state = await self._sessions.find(self._key(pid))
         if state is None:
-            return self._not_restored("it is unknown, or its worker did not answer")
+            self._report_loss("it is unknown, or its worker did not answer")
+            return None
         # Written by a worker of the same application: the supervisor's sockets are private.
         saved = SavedSession(*pickle.loads(state))
         log = self._vector_log
         vector = log.parse(saved.offset if offset is None else offset)
         if vector is None:
-            return self._not_restored("its offset is of another cluster")
+            self._report_loss("its offset is of another cluster")
+            return None
         if not log.is_valid(saved):
             return None
         for _ in range(COVER_STEPS):
@@ -333,13 +335,15 @@ class WorkerRecoveryAdapter(ClusterAdapter):
                 break
             await asyncio.sleep(COVER_STEP)
         else:
-            return self._not_restored("events of another worker have not arrived")
+            self._report_loss("events of another worker have not arrived")
+            return None
         restored = self._restored(saved, vector)
         if restored is None:
-            return self._not_restored("some of its missed events are not in the log")
+            self._report_loss("some of its missed events are not in the log")
+            return None
         return restored
 
-    def _not_restored(self, reason: str) -> None:
+    def _report_loss(self, reason: str) -> None:
         logger.info("a session in namespace %s was not restored: %s", self._namespace.name, reason)
 
     async def claim(self, restored: RestoredSession) -> RestoredSession | None:
