@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup quick test lint types format coverage proxies clients oldest pythons conformance conformance-peers \
-	mutants diagrams peers bench bench-full bench-import clean
+	mutants diagrams peers bench bench-full bench-scale bench-import clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ bench: peers ## Compare this server with its peers
 
 bench-full: peers ## Run every benchmark, with more rounds
 	$(BIN)/python -m benchmarks --full
+
+bench-scale: peers ## Measure several workers next to Node's cluster adapter
+	$(BIN)/python -m benchmarks.scale
 
 bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
 	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --readme)

@@ -59,9 +59,11 @@ def take_socket(tcp: asyncio.Transport) -> socket.socket:
     The write buffer must be empty. Closing one of two descriptors of a connection sends nothing to
     the client: neither asyncio nor uvloop calls shutdown(2) in `abort`.
     """
-    duplicate = os.dup(tcp.get_extra_info("socket").fileno())
+    former = tcp.get_extra_info("socket")
+    duplicate = os.dup(former.fileno())
     tcp.abort()
-    return socket.socket(fileno=duplicate)
+    # With the family, so that the constructor need not read it from the kernel.
+    return socket.socket(former.family, socket.SOCK_STREAM, 0, duplicate)
 
 
 @final

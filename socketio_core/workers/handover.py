@@ -44,6 +44,7 @@ class _Message(msgspec.Struct, array_like=True):
     origin: Origin | None
     data: bytes
     has_file: bool
+    family: int
 
 
 class Parcel(NamedTuple):
@@ -184,12 +185,13 @@ def send_parcel(sender: socket.socket, parcel: Parcel) -> None:
     """Send one connection. Raises OSError."""
     connection, data, origin = parcel
     if len(data) <= MAX_INLINE:
-        _send(sender, _Message(origin, data, False), connection.fileno())
+        _send(sender, _Message(origin, data, False, connection.family), connection.fileno())
         return
     with _memory_file() as file:
         file.write(data)
         file.flush()
-        _send(sender, _Message(origin, b"", True), connection.fileno(), file.fileno())
+        message = _Message(origin, b"", True, connection.family)
+        _send(sender, message, connection.fileno(), file.fileno())
 
 
 def _send(sender: socket.socket, message: _Message, *descriptors: int) -> None:
@@ -222,7 +224,8 @@ def receive_parcel(receiver: socket.socket) -> Parcel:
             if len(descriptors) < 2:
                 raise OSError(errno.EMFILE, "a connection arrived without its bytes")
             data = os.pread(descriptors[1], os.fstat(descriptors[1]).st_size, 0)
-        connection = socket.socket(fileno=descriptors.pop(0))
+        # With the family, so that the constructor need not read it from the kernel.
+        connection = socket.socket(message.family, socket.SOCK_STREAM, 0, descriptors.pop(0))
     finally:
         for descriptor in descriptors:
             os.close(descriptor)

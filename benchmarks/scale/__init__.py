@@ -1,0 +1,1 @@
+"""Benchmark of several processes: `python -m benchmarks.scale`."""
