@@ -23,7 +23,7 @@ HEADER_SIZE: Final = 1 << 21
 LONGEST_HEADER: Final = 1 << 18
 DELIMITERS: Final = (",", ";", "\t", "|")
 
-_SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\r\n\0])"?\s*', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,11 +48,6 @@ class TextSource:
         """Whether the block that is being read contains bytes that are not UTF-8."""
         self.last_character = "\n"
 
-    @property
-    def ends_with_newline(self) -> bool:
-        """Return whether the text that was read ends with a line break."""
-        return self.last_character in "\r\n"
-
     def blocks(self) -> Iterator[str]:
         """Yield the text in blocks of whole lines; a line that is too long comes in pieces."""
         encoding, skip = detect_encoding(self._path)

@@ -70,6 +70,11 @@ def test_separator_is_found_by_the_header(tmp_path: Path, delimiter: str, line: 
     assert inspection.findings[0].plugin_name == cells[1][3]
 
 
+@pytest.mark.parametrize("line", ["sep=\r\n", 'sep="\n', "sep=\0\n"])
+def test_separator_line_without_a_separator_is_a_preamble(tmp_path: Path, line: str) -> None:
+    assert keys(inspect_text(tmp_path, line + EXPORT)) == BOTH
+
+
 @pytest.mark.parametrize("count", range(13))
 def test_header_is_found_below_a_preamble(tmp_path: Path, count: int) -> None:
     lines = ['"Report","06/01/2030 at 10:00:00 (GMT)"', "Company;Inc,x,y", "", "a|b", "One line"]
