@@ -273,7 +273,8 @@ class Stream:
         elif START < self.cursor.position < position:
             logger.warning(
                 "the stream %s no longer has the entry %s, which this server read last: messages "
-                "of other servers may be lost; a larger max_len keeps more of them",
+                "of other servers may be lost; a larger max_len keeps more, and persistence "
+                "keeps them across a restart of Redis",
                 self.name.decode(), format_position(self.cursor.position),
             )  # fmt: skip
 

@@ -76,7 +76,7 @@ class OrderedEvents:
         self._patience = patience
         self._on_late = on_late
         self._waiting: deque[LocalEvent] = deque()
-        self._late: deque[LocalEvent] = deque()
+        self._late: deque[bytes] = deque()  # the bodies of late events
         self._deliveries = 0  # the receivers of the waiting events
         self._number = 0
         self._is_down = True
@@ -123,11 +123,12 @@ class OrderedEvents:
 
     def read_back(self, body: bytes) -> None:
         """Deliver the event of the own entry at the cursor; an unknown entry is a repetition."""
-        event = _find(self._late, body)
-        if event is not None:
-            self._late.remove(event)
+        late = self._late
+        if late and body in late:
+            late.remove(body)  # almost always the first one
             return
-        event = _find(self._waiting, body)
+        # The first one, unless entries were lost
+        event = next((event for event in self._waiting if event.body == body), None)
         if event is not None:
             self._waiting.remove(event)
             self._deliveries -= len(event.recipients)
@@ -137,10 +138,13 @@ class OrderedEvents:
     def drop(self, body: bytes) -> None:
         """Give up an event that will never be in the stream."""
         self._release()
-        event = _find(reversed(self._late), body)
-        if event is not None:
-            self._late.remove(event)
-            self.lost_at = self._clock().time()
+        if self._late and self._late[-1] == body:  # the newest one is dropped
+            self._late.pop()
+        elif body in self._late:
+            self._late.remove(body)
+        else:
+            return
+        self.lost_at = self._clock().time()
 
     def set_down(self, is_down: bool) -> None:
         """Deliver events at once while Redis is unavailable."""
@@ -207,7 +211,7 @@ class OrderedEvents:
             event = self._waiting.popleft()
             self._deliveries -= len(event.recipients)
             if event.body is not None:
-                self._late.append(event)
+                self._late.append(event.body)
                 late += 1
             self._deliver(event, NO_OFFSET)
         self._is_releasing = False
@@ -223,11 +227,6 @@ class OrderedEvents:
             self._release()
         else:
             self._timer = clock.call_at(due, self._check_due)
-
-
-def _find(events: Iterable[LocalEvent], body: bytes) -> LocalEvent | None:
-    """Return the first event with these contents; it is the first one unless entries were lost."""
-    return next((event for event in events if event.body == body), None)
 
 
 def _send(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from base64 import b64decode, b64encode
 from datetime import datetime
 from math import isnan
@@ -145,6 +146,17 @@ def test_invalid_session_is_refused(value: Any) -> None:
 def test_invalid_entry_is_refused(fields: dict[bytes, bytes]) -> None:
     with pytest.raises(MessageError):
         decode_entry(fields)
+
+
+def test_entry_occupies_no_more_memory_than_its_text() -> None:
+    message = Message(3, {"packet": {"type": 2, "data": ["x", "y" * 10_000]}}, "uid", "/")
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    kept = [encode_entry(message) for _ in range(20)]
+    size = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert len(kept) == 20
+    assert size < 20 * 12_000
 
 
 def test_entry_of_another_program_is_ignored() -> None:
