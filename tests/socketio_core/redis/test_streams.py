@@ -83,6 +83,19 @@ async def test_local_events_arrive_in_the_order_of_emission(pair: Pair) -> None:
     assert client.received[2] == ("3", [])
 
 
+async def test_offsets_increase_while_both_servers_emit(pair: Pair) -> None:
+    """Node delivers own events at the reply of XADD (findings/redis-streams-adapter-order.sh)."""
+    clients = [await server.connect() for server in pair.servers]
+    for _ in range(300):
+        for io in pair.ios:
+            io.emit("x")
+        await asyncio.sleep(0.001)
+    for client in clients:
+        await until(lambda client=client: len(client.received) == 600)  # type: ignore[misc]
+        positions = [parse_position(args[-1]) or (0, 0) for _, args in client.received]
+        assert positions == sorted(set(positions))
+
+
 async def test_event_reaches_the_members_at_the_time_of_its_emission(pair: Pair) -> None:
     leaving, joining = await pair.servers[0].connect(), await pair.servers[0].connect()
     pair.ios[0].sockets[leaving.id].join("room")
