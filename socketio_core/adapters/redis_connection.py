@@ -21,7 +21,7 @@ logger = logging.getLogger("socketio_core")
 CONNECT_TIMEOUT: Final = 5.0
 PING_INTERVAL: Final = 5.0
 """Seconds between two checks; a connection without a reply for two of them is closed."""
-LONGEST_PAUSE: Final = 2.0
+LONGEST_PAUSE: Final = 1.0
 """Seconds between two attempts to connect, at most."""
 _FIRST_PAUSE: Final = 0.05
 _CHUNK_BYTES: Final = 256 * 1024
