@@ -18,6 +18,7 @@ from hextrackr_server.errors import SettingsError
 from hextrackr_server.storage import schema
 from hextrackr_server.storage.backends import WRITES, open_backend, read_only_connection
 from hextrackr_server.storage.finding_tables import create_views
+from hextrackr_server.storage.free_memory import release_freed_memory
 from hextrackr_server.storage.metadata import metadata
 from hextrackr_server.storage.migrations import MIGRATIONS, Migration
 from hextrackr_server.storage.stage import attached_stage, copy_stage
@@ -113,6 +114,7 @@ class Database:
                     copy_stage(connection, stage)
                 yield connection
         self._backend.shrink()
+        release_freed_memory()
 
     def check(self) -> None:
         """Run a trivial query; raise the driver's error if the database does not answer.

@@ -22,7 +22,7 @@ _LATER: Final = frozenset({"id", "is_new"})
 _COPIED_ROWS: Final = 1000
 # Memory for pages of the database during a merge, in KiB: with less, SQLite writes pages of indexes
 # several times. Each sort may use as much again.
-_CACHE_KIB: Final = 16 * 1024
+_CACHE_KIB: Final = 8 * 1024
 _DEFAULT_CACHE_KIB: Final = 2000
 
 

@@ -52,7 +52,7 @@ STAGE_TABLES: Final = {
     "staged_known": "number INTEGER PRIMARY KEY, finding_id INTEGER NOT NULL",
 }
 #: Memory for pages of the stage file, in KiB.
-STAGE_CACHE_KIB: Final = 8 * 1024
+STAGE_CACHE_KIB: Final = 4 * 1024
 
 
 def create_stage(path: Path) -> sqlite3.Connection:
