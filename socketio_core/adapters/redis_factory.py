@@ -82,7 +82,14 @@ class RedisFactory:
         encode_with_ack: EncodeWithAck,
         log: RecoveryLog | None,
     ) -> ClusterAdapter:
-        """Return the adapter of a new namespace."""
+        """Return the adapter of a new namespace.
+
+        Raises ValueError if the adapter object belongs to another server.
+        """
+        if namespace.name in self._adapters:
+            raise ValueError(
+                "an adapter must be used by one server only: create an object for each server"
+            )
         uid = self.make_uid()
         transport = self.make_transport(namespace.name, uid)
         adapter = ClusterAdapter(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from socketio_core import AckTimeoutError, Recovery, RemoteSocket, SocketServer
+from socketio_core import AckTimeoutError, Recovery, RedisSharded, RemoteSocket, SocketServer
 from socketio_core.testing import settle
 from tests.socketio_core.adapters.cluster_support import Cluster
 
@@ -303,6 +303,22 @@ async def test_recovery_replays_the_events_of_other_servers() -> None:
         await settle()
         assert client.received[0][0] == "first"
         assert client.received[0][1][-1].endswith("-1")
+
+
+def test_adapter_of_another_server_is_rejected() -> None:
+    adapter = RedisSharded()
+    SocketServer(adapter=adapter)
+    with pytest.raises(ValueError, match="create an object for each server"):
+        SocketServer(adapter=adapter)
+
+
+@pytest.mark.parametrize("options", [
+    {"key": ""}, {"request_timeout": -1}, {"request_timeout": 5000}, {"max_queue_bytes": 0},
+    {"subscription_mode": "private"},
+])  # fmt: skip
+def test_invalid_option_of_a_redis_adapter_is_rejected(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        RedisSharded(**options)
 
 
 @pytest.mark.parametrize("value", ["redis://localhost", object(), dict])
