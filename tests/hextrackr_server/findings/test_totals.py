@@ -120,7 +120,8 @@ imports = st.tuples(
     st.booleans(),
 )
 catalogs = st.sets(st.sampled_from(CVES))
-steps = st.lists(st.one_of(imports, imports, catalogs), min_size=1, max_size=5)
+UNDO = "undo"
+steps = st.lists(st.one_of(imports, imports, catalogs, st.just(UNDO)), min_size=1, max_size=6)
 # Without shrinking, which would take minutes with a database.
 many_examples = settings(
     max_examples=25,
@@ -131,6 +132,12 @@ many_examples = settings(
 
 
 def run(bench: Workbench, step: Any) -> None:
+    if step == UNDO:
+        undoable = bench.importer.history.undoable()
+        if undoable:
+            # The newest import of all sources can always be undone.
+            bench.importer.history.undo(undoable[0]["import_id"], 0)
+        return
     if isinstance(step, (set, frozenset)):
         catalog = parse_catalog(feed(*map(item, sorted(step)))) if step else None
         if catalog is not None:
