@@ -116,6 +116,11 @@ _COUNTED: Final = f"""
     GROUP BY {", ".join(_KEY)}"""
 
 
+def delete_open_groups(connection: Connection, hosts: Sequence[int] | None) -> None:
+    """Delete the rows of hosts, or of all hosts."""
+    connection.execute(text(f"DELETE FROM open_groups {_only(hosts, 'WHERE')}"))
+
+
 def insert_open_groups(connection: Connection, hosts: Sequence[int] | None = None) -> None:
     """Insert the rows of hosts, or of all hosts, which the table must not contain yet."""
     statement = _SQLITE_INSERT
@@ -131,8 +136,8 @@ def count_open_groups(connection: Connection) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in connection.execute(text(counted.format(hosts="")))]
 
 
-def _only(hosts: Sequence[int] | None) -> str:
+def _only(hosts: Sequence[int] | None, word: str = "AND") -> str:
     if hosts is None:
         return ""
     # The IDs are numbers of this database. As parameters, they could exceed a limit of SQLite.
-    return f"AND host_id IN ({', '.join(str(int(each)) for each in hosts) or 'NULL'})"
+    return f"{word} host_id IN ({', '.join(str(int(each)) for each in hosts) or 'NULL'})"

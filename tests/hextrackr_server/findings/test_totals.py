@@ -285,7 +285,7 @@ def device_of(row: dict[str, Any]) -> tuple[Any, ...]:
     return (row["totalCount"], row["totalVPR"], row["criticalCount"], row["hasKev"])
 
 
-def test_refresh_of_some_hosts_changes_only_their_rows(workbench: Workbench) -> None:
+def test_refresh_of_few_hosts_changes_only_their_rows(workbench: Workbench) -> None:
     rows = [["", f"192.0.2.{host}", "10", "Plugin", "General", CVES[0], "5.0", "High", "ACTIVE",
              DAYS[0], DAYS[1]] for host in (1, 2)]  # fmt: skip
     workbench.import_rows(rows, HEADER)
