@@ -26,13 +26,13 @@ from pathlib import Path
 
 from benchmarks.imports.cpu import measure_cpu, measure_million
 from benchmarks.imports.figures import (
-    Figure,
     Report,
     format_lines,
     format_table,
     write_readme,
     write_results,
 )
+from benchmarks.imports.hub import HubError
 from benchmarks.imports.latency import measure_latency
 from benchmarks.imports.older import measure_wall
 from benchmarks.imports.postgres import measure_postgres
@@ -66,8 +66,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_parts(arguments: argparse.Namespace, directory: Path) -> tuple[list[Figure], list[str]]:
-    """Measure the selected parts one after the other; return their figures and details."""
+def run_parts(arguments: argparse.Namespace, directory: Path) -> tuple[Report, bool]:
+    """Measure the selected parts one after the other; return their results, and if any failed."""
     file, large = directory / "sample.csv", directory / "million.csv"
     write_sample(file, arguments.rows, arguments.seed)
     print(f"{arguments.rows:,} rows, {file.stat().st_size / 1e6:.1f} MB of CSV", flush=True)
@@ -77,16 +77,20 @@ def run_parts(arguments: argparse.Namespace, directory: Path) -> tuple[list[Figu
         parts[_MILLION] = lambda small, folder: measure_million(
             small, arguments.rows, large, folder
         )
-    figures: list[Figure] = []
-    details: list[str] = []
+    total, has_failed = Report(), False
     began = time.monotonic()
     for name in arguments.only or parts:
         print(f"\n{time.monotonic() - began:5.0f} s  {name}", flush=True)
-        report = parts[name](file, directory / name)
+        try:
+            report = parts[name](file, directory / name)
+        except HubError as error:
+            print(f"failed: {error}", flush=True)
+            has_failed = True
+            continue
         print("\n".join([*report.details, format_lines(report.figures)]), flush=True)
-        figures += report.figures
-        details += report.details
-    return figures, details
+        total.figures += report.figures
+        total.details += report.details
+    return total, has_failed
 
 
 def main() -> int:
@@ -97,14 +101,14 @@ def main() -> int:
         "sqlite": sqlite3.sqlite_version,
     }
     with tempfile.TemporaryDirectory(prefix="hextrackr-benchmark-") as directory:
-        figures, details = run_parts(arguments, Path(directory))
-    print(f"\n{format_lines(figures)}")
+        report, has_failed = run_parts(arguments, Path(directory))
+    print(f"\n{format_lines(report.figures)}")
     if not arguments.only:
         name = "imports-full.json" if arguments.full else "imports.json"
-        write_results(BENCHMARKS / "results" / name, figures, details, machine, arguments.rows)
+        write_results(BENCHMARKS / "results" / name, report, machine, arguments.rows)
     if arguments.readme:
-        write_readme(ROOT / "README.md", format_table(figures, machine, arguments.rows))
-    return 0
+        write_readme(ROOT / "README.md", format_table(report.figures, machine, arguments.rows))
+    return 1 if has_failed else 0
 
 
 if __name__ == "__main__":

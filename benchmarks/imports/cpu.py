@@ -15,6 +15,7 @@ from benchmarks.peers import ROOT
 _GOAL_FIRST, _GOAL_SECOND, _GOAL_SIZE, _GOAL_MEMORY_MB, _GOAL_GROWTH = 1.3, 1.6, 2.5, 150, 2.0
 _FLOOR_SECONDS = 900.0
 _MILLION = 1_000_000
+_LARGE_FILES = {"HEXTRACKR_IMPORT_MEGABYTES": "2000"}
 
 
 def run_floor(file: Path, target: Path | str, module: str = "floor") -> list[dict[str, float]]:
@@ -67,7 +68,7 @@ def measure_million(small: Path, rows: int, large: Path, directory: Path) -> Rep
     """Compare the time per row of a million rows with that of the small file."""
     seconds = []
     for number, file in enumerate((small, large)):
-        with Hub(directory / str(number)) as hub:
+        with Hub(directory / str(number), settings=_LARGE_FILES) as hub:
             seconds.append(hub.import_file(file))
             hub.wait_until_idle()
             peak = hub.peak_mb

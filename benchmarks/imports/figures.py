@@ -94,15 +94,13 @@ def format_table(figures: list[Figure], machine: dict[str, str], rows: int) -> s
     return "\n".join(lines)
 
 
-def write_results(
-    path: Path, figures: list[Figure], details: list[str], machine: dict[str, str], rows: int
-) -> None:
+def write_results(path: Path, report: Report, machine: dict[str, str], rows: int) -> None:
     """Write the figures and the details as JSON."""
     record: dict[str, Any] = {
         "machine": machine,
         "rows": rows,
-        "figures": [asdict(each) | {"result": each.result} for each in figures],
-        "details": details,
+        "figures": [asdict(each) | {"result": each.result} for each in report.figures],
+        "details": report.details,
     }
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 

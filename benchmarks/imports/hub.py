@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.imports.processes import MemoryWatch, tree_cpu_seconds, wait_until_idle
@@ -34,8 +35,17 @@ class HubError(RuntimeError):
 class Hub:
     """A running hub, as a context manager that always stops the process."""
 
-    def __init__(self, directory: Path, checkout: Path = ROOT, database_url: str = "") -> None:
-        """Prepare a hub with its files in `directory`; a URL selects PostgreSQL."""
+    def __init__(
+        self,
+        directory: Path,
+        checkout: Path = ROOT,
+        database_url: str = "",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare a hub with its files in `directory`; a URL selects PostgreSQL.
+
+        `settings` are environment variables, which older versions may not accept.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         self.database = directory / "hub.db"
         self._directory = directory
@@ -47,6 +57,7 @@ class Hub:
             "HOST": "127.0.0.1",
         }  # fmt: skip
         self._env |= {"DATABASE_URL": database_url} if database_url else {}
+        self._env |= settings or {}
         self._target = [] if database_url else ["--database", str(self.database)]
         self._log = directory / "hub.log"
         self._process: subprocess.Popen[bytes] | None = None

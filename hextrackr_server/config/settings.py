@@ -126,6 +126,7 @@ class Settings:
     refusals_before_disconnect: int = option(parsers.integer_between(1, 100_000), 100)
 
     # changed findings per import or KEV synchronization that clients receive
+    import_megabytes: int = option(parsers.integer_between(1, 100_000), 100)
     changes_per_import: int = option(parsers.integer_between(0, 10_000), 500)
 
     # editing; presence_scope selects the receivers of editing events: all logged-in users, or users

@@ -65,7 +65,8 @@ def _devices(sources: Sources) -> Select[Any]:
 
 def _totals(sources: Sources) -> Subquery:
     """Sum the vulnerabilities of each host, by severity."""
-    groups = (union_all(*sources) if len(sources) > 1 else sources[0]).subquery()
+    selects = sources.selects
+    groups = (union_all(*selects) if len(selects) > 1 else selects[0]).subquery()
     columns: dict[str, ColumnElement[Any]] = {
         "host_id": groups.c.host_id,
         "asset_id": func.max(groups.c.asset_id),

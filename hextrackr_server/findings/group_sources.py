@@ -16,11 +16,13 @@ Statistics and the list of hosts are computed from these selects.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    CTE,
     ColumnElement,
     Connection,
+    Integer,
     Select,
     and_,
     case,
@@ -44,27 +46,33 @@ from hextrackr_server.storage.group_table import open_groups
 
 groups = open_groups.c
 
-#: Selects with the columns severity, vendor, host_id, asset_id, vpr_score, first_seen, last_seen,
-#: findings and exploited (findings with known exploited CVEs). No vulnerability is in two of them.
-Sources = Sequence[Select[Any]]
 
-# The plus keeps SQLite from reading the findings in the order of an index, as in `group_table`.
-_HOST: Final[ColumnElement[int]] = literal_column("+findings.host_id")
+class Sources(NamedTuple):
+    """Selects whose rows are the open vulnerabilities that match filters.
+
+    Their columns are severity, vendor, host_id, asset_id, vpr_score, first_seen, last_seen,
+    findings and exploited (findings with known exploited CVEs). No vulnerability is in two of them.
+    `matching` has the matching findings with their `identity_id`, if the selects read all of them.
+    """
+
+    selects: Sequence[Select[Any]]
+    matching: CTE | None = None
 
 
 def group_sources(connection: Connection, filters: Filters) -> Sources:
-    """Return the selects whose rows are the open vulnerabilities that match filters."""
+    """Return the sources of the open vulnerabilities that match filters."""
     named = dict(filters)
     if "hostname" in named or "search" in named:
-        return [_shared(_grouped(*conditions(filters)))]
+        matching = _matching_findings(*conditions(filters))
+        return Sources([_grouped(matching)], matching)
     if not _depends_on_findings(named):
-        return [_stored(*_conditions(named))]
+        return Sources([_stored(*_conditions(named))])
     exploited = literal_column("0") if named.get("isKev") is False else groups.exploited
     within = (groups.is_uniform == 1, *_conditions(named))
-    sources = [_stored(*within, found=_matching(named), exploited=exploited)]
+    selects = [_stored(*within, found=_matching(named), exploited=exploited)]
     if connection.scalar(select(exists(select(groups.host_id).where(groups.is_uniform == 0)))):
-        sources.append(_shared(_grouped(*conditions(filters), of_mixed=True)))
-    return sources
+        selects.append(_grouped(_matching_findings(*conditions(filters), of_mixed=True)))
+    return Sources(selects)
 
 
 def _depends_on_findings(named: dict[str, Any]) -> bool:
@@ -125,13 +133,11 @@ def _stored(
     ).where(*within)
 
 
-def _shared(query: Select[Any]) -> Select[Any]:
-    """Select from a common table expression, which a statement computes once for all its uses."""
-    return select(query.cte("grouped"))
+def _matching_findings(*conditions: ColumnElement[bool], of_mixed: bool = False) -> CTE:
+    """Select the open findings that meet the conditions, or of these only the mixed groups.
 
-
-def _grouped(*matching: ColumnElement[bool], of_mixed: bool = False) -> Select[Any]:
-    """Group the open findings that meet the conditions, or of these only the mixed groups."""
+    A statement computes a common table expression once for all its uses.
+    """
     joined = findings.join(
         finding_definitions, finding_definitions.c.id == findings.c.definition_id
     )
@@ -144,19 +150,34 @@ def _grouped(*matching: ColumnElement[bool], of_mixed: bool = False) -> Select[A
             groups.is_uniform == 0,
         )
         joined = joined.join(open_groups, same)
-    return (
-        select(
-            findings.c.severity,
-            finding_definitions.c.vendor,
-            _HOST.label("host_id"),
-            func.max(findings.c.asset_id).label("asset_id"),
-            func.max(findings.c.vpr_score).label("vpr_score"),
-            func.min(findings.c.first_seen).label("first_seen"),
-            func.max(findings.c.last_seen).label("last_seen"),
-            func.count().label("findings"),
-            func.count(case((is_kev(), 1))).label("exploited"),
-        )
-        .select_from(joined)
-        .where(IS_OPEN, *matching)
-        .group_by(_HOST, findings.c.group_id, findings.c.severity, finding_definitions.c.vendor)
+    query = select(
+        findings.c.severity,
+        finding_definitions.c.vendor,
+        # The plus keeps SQLite from reading the findings by an index, as in `group_table`.
+        literal_column("+findings.host_id", Integer).label("host_id"),
+        findings.c.group_id,
+        findings.c.identity_id,
+        findings.c.asset_id,
+        findings.c.vpr_score,
+        findings.c.first_seen,
+        findings.c.last_seen,
+        case((is_kev(), 1), else_=0).label("exploited"),
     )
+    return query.select_from(joined).where(IS_OPEN, *conditions).cte("matching")
+
+
+def _grouped(matching: CTE) -> Select[Any]:
+    """Group findings into vulnerabilities."""
+    found = matching.c
+    query = select(
+        found.severity,
+        found.vendor,
+        found.host_id,
+        func.max(found.asset_id).label("asset_id"),
+        func.max(found.vpr_score).label("vpr_score"),
+        func.min(found.first_seen).label("first_seen"),
+        func.max(found.last_seen).label("last_seen"),
+        func.count().label("findings"),
+        func.sum(found.exploited).label("exploited"),
+    ).group_by(found.severity, found.vendor, found.host_id, found.group_id)
+    return select(query.cte("grouped"))

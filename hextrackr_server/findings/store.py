@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Connection,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     cast,
     exists,
     func,
+    literal,
     null,
     select,
     union,
@@ -53,18 +55,14 @@ class VulnerabilityStore:
         """
         today = datetime.now(UTC).date().isoformat()
         with self._database.reading(self._limit) as connection:
-            parts, devices = _totals(connection, filters)
-            findings_found = sum(part.findings for part in parts)
-            counted = {
-                "devices": devices.pop(None, 0),
-                "cves": _cves(connection, filters, findings_found),
-            }
+            found = _totals(connection, filters)
+            parts = found.parts
             return {
                 "bySeverity": _by_severity(parts),
-                "totals": _sums(parts) | counted,
+                "totals": _sums(parts) | {"devices": found.devices, "cves": found.cves},
                 "trend": None if filters else _trend(connection),
                 "kev": kev_statistics(connection, today),
-                "vendors": _by_vendor(parts, devices),
+                "vendors": _by_vendor(parts, found.devices_of),
                 "lastImport": _last_import(connection),
             }
 
@@ -83,34 +81,50 @@ class _Part(NamedTuple):
     findings: int
 
 
-def _totals(connection: Connection, filters: Filters) -> tuple[list[_Part], dict[str | None, int]]:
-    """Return the parts of the statistics, and the number of devices by vendor; None for all."""
+class _Totals(NamedTuple):
+    """The parts, the numbers of devices and CVEs, and the number of devices by vendor."""
+
+    parts: list[_Part]
+    devices: int
+    devices_of: dict[str, int]
+    cves: int
+
+
+def _totals(connection: Connection, filters: Filters) -> _Totals:
     sources = group_sources(connection, filters)
     pairs, hosts = [], []
-    for source in sources:
+    for source in sources.selects:
         groups = source.subquery()
         pairs.append(select(groups.c.vendor, groups.c.host_id).distinct())
         groups = source.subquery()
         hosts.append(select(groups.c.host_id))
     of_vendor = (union(*pairs) if len(pairs) > 1 else pairs[0]).subquery()
     of_all = union_all(*hosts).subquery()
-    statement = union_all(
-        *map(_parts, sources),
-        _devices(of_vendor.c.vendor, func.count()).group_by(of_vendor.c.vendor),
-        _devices(null(), func.count(of_all.c.host_id.distinct())),
-    )
-    found, devices = [], dict[str | None, int]()
-    for severity, *row in connection.execute(statement):
-        if severity is None:
-            devices[row[0]] = row[1]
+    statement = [
+        *map(_parts, sources.selects),
+        _number("vendor", func.count(), of_vendor.c.vendor).group_by(of_vendor.c.vendor),
+        _number("devices", func.count(of_all.c.host_id.distinct())),
+    ]
+    if sources.matching is not None:
+        statement.append(_number("cves", _number_of_cves(sources.matching)))
+    parts, numbers, devices_of = [], dict[str, int](), dict[str, int]()
+    for kind, severity, *row in connection.execute(union_all(*statement)):
+        if kind == "part":
+            parts.append(_Part(RANKED_SEVERITIES[severity], *row))
+        elif kind == "vendor":
+            devices_of[row[0]] = row[1]
         else:
-            found.append(_Part(RANKED_SEVERITIES[severity], *row))
-    return found, devices
+            numbers[kind] = row[1]
+    cves = numbers.get("cves")
+    if cves is None:
+        cves = _cves(connection, filters, sum(part.findings for part in parts))
+    return _Totals(parts, numbers["devices"], devices_of, cves)
 
 
 def _parts(source: Select[Any]) -> Select[Any]:
     groups = source.subquery()
     return select(
+        literal("part"),
         groups.c.severity,
         groups.c.vendor,
         func.count(),
@@ -124,9 +138,19 @@ def _parts(source: Select[Any]) -> Select[Any]:
     ).group_by(groups.c.severity, groups.c.vendor)
 
 
-def _devices(vendor: ColumnElement[Any], number: ColumnElement[int]) -> Select[Any]:
-    """Select a number of devices with as many columns as a part has."""
-    return select(null(), vendor, number, *([null()] * 6))
+def _number(
+    kind: str, number: ColumnElement[int], vendor: ColumnElement[Any] | None = None
+) -> Select[Any]:
+    """Select a number with as many columns as a part has."""
+    named = null() if vendor is None else vendor
+    return select(literal(kind), null(), named, number, *([null()] * 6))
+
+
+def _number_of_cves(matching: CTE) -> ColumnElement[int]:
+    identities = finding_identities.c
+    is_found = identities.id.in_(select(matching.c.identity_id))
+    query = select(func.count(identities.cve.distinct())).where(identities.cve != "", is_found)
+    return query.scalar_subquery()
 
 
 def _cves(connection: Connection, filters: Filters, expected: int) -> int:
@@ -169,9 +193,7 @@ def _by_severity(parts: Sequence[_Part]) -> dict[str, Any]:
     return by_severity
 
 
-def _by_vendor(
-    parts: Sequence[_Part], devices_of: Mapping[str | None, int]
-) -> list[dict[str, Any]]:
+def _by_vendor(parts: Sequence[_Part], devices_of: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the totals of vendors, those with the most vulnerabilities first."""
     vendors = []
     for vendor in sorted({part.vendor for part in parts}):

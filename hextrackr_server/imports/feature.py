@@ -42,7 +42,9 @@ class ImportsFeature(Feature):
         services.tracker.on_change = self._journal.note
         services.tracker.on_forget = self._journal.forget
         services.uploads = UploadStore(
-            settings.database.with_name(settings.database.name + ".uploads"), time.monotonic
+            settings.database.with_name(settings.database.name + ".uploads"),
+            time.monotonic,
+            settings.import_megabytes * 1024 * 1024,
         )
         services.imports = ImportService(
             ImportStore(context.database),
