@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.peers import cpu_seconds
 
@@ -64,8 +65,8 @@ def wait_until_idle(pid: int) -> None:
 class MemoryWatch:
     """The peak memory of a process and its descendants, sampled in a thread.
 
-    The peak is the largest sum of the resident memory of all processes at one time, at least the
-    high-water mark of each. Memory that processes share counts in each of them.
+    The peak is the largest sum of the resident memory of all processes at one time. Memory that
+    processes share, such as libraries, counts in each of them.
     """
 
     _SECONDS = 0.05
@@ -84,18 +85,34 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._ended.wait(self._SECONDS):
-            found = [_memory_mb(pid) for pid in find_tree(self._pid)]
-            now = sum(resident for resident, _ in found)
-            self.peak_mb = max(self.peak_mb, now, *(peak for _, peak in found))
+            found = {_read_memory(pid) for pid in find_tree(self._pid)} - {None}
+            now = sum(each.resident for each in found if each is not None)
+            self.peak_mb = max(self.peak_mb, now / 1024)
 
 
-def _memory_mb(pid: int) -> tuple[float, float]:
-    """Return the resident memory of a process, and its high-water mark; 0 if it has ended."""
+class _Memory(NamedTuple):
+    """The memory of a process in KiB.
+
+    Between vfork and exec, a child has the memory of its parent: both have equal values, and count
+    once.
+    """
+
+    command: bytes
+    size: int
+    peak: int
+    resident: int
+
+
+def _read_memory(pid: int) -> _Memory | None:
+    """Return the memory of a process, or None if it has ended."""
     try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return 0.0, 0.0
+        return None
     values = {name: rest for name, _, rest in (line.partition(":") for line in lines)}
     # A process that has ended, but that its parent has not waited for, has no memory.
-    resident, peak = (values.get(name, "0 kB").split()[0] for name in ("VmRSS", "VmHWM"))
-    return int(resident) / 1024, int(peak) / 1024
+    size, peak, resident = (
+        int(values.get(name, "0 kB").split()[0]) for name in ("VmSize", "VmHWM", "VmRSS")
+    )
+    return _Memory(command, size, peak, resident)

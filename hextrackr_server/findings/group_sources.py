@@ -52,7 +52,7 @@ class Sources(NamedTuple):
 
     Their columns are severity, vendor, host_id, asset_id, vpr_score, first_seen, last_seen,
     findings and exploited (findings with known exploited CVEs). No vulnerability is in two of them.
-    `matching` has the matching findings with their `identity_id`, if the selects read all of them.
+    `matching` has the matching findings with their `identity_id`, if the selects read the findings.
     """
 
     selects: Sequence[Select[Any]]
