@@ -215,7 +215,11 @@ class ConnectAttempt:
         self._connection.session.close(discard=True)
 
     def _save_again(self) -> None:
-        """Save a restored session again: the connection broke before the client got its reply."""
+        """Save a restored session again: the client was refused or left before the reply.
+
+        Node keeps such a session too. It expires at the time at which it would have without the
+        attempt.
+        """
         restored, self._restored = self._restored, None
         if restored is not None and self._namespace is not None:
             self._namespace.adapter.save_session(restored.saved)
@@ -240,8 +244,7 @@ class ConnectAttempt:
         else:
             if socket is not None:
                 socket._leave(DisconnectReason.REFUSED)
-            if not is_open:
-                self._save_again()
+            self._save_again()
             outcome = None if error is None else Refused(self._refusal_body(error))
             self._on_outcome(self._name, outcome)
         if namespace is not None:

@@ -40,6 +40,8 @@ class SavedSession(NamedTuple):
     data: Any
     offset: str
     """The offset of the last event before the socket connected."""
+    left_at: float | None = None
+    """The time of the server's clock at which the client left; None: now."""
 
 
 class RestoredSession(NamedTuple):

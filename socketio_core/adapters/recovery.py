@@ -46,13 +46,13 @@ class RecoveryLog:
     """
 
     __slots__ = (
-        "_entries", "_last", "_lost", "_origin", "_sessions", "_size", "_socket_ids", "_time",
-        "grace", "rules",
+        "_entries", "_last", "_lost", "_origin", "_sessions", "_size", "_socket_ids", "grace",
+        "rules", "time",
     )  # fmt: skip
 
     def __init__(self, rules: Recovery, time: Callable[[], float], grace: float) -> None:
         self.rules = rules
-        self._time = time
+        self.time = time
         self.grace = grace
         # Rejects offsets of other servers and of this server before a restart.
         self._origin = secrets.token_hex(4)
@@ -75,7 +75,7 @@ class RecoveryLog:
         self, packets: tuple[EncodedPacket, ...], rooms: tuple[str, ...], except_: frozenset[str]
     ) -> None:
         """Keep an event that was encoded with the offset of `following`."""
-        now = self._time()
+        now = self.time()
         self._last += 1
         size = sum(len(packet.payload) for packet in packets)
         messages = [(packet.payload, packet.is_binary) for packet in packets]
@@ -122,8 +122,9 @@ class RecoveryLog:
 
     def save(self, session: SavedSession) -> None:
         """Save the session of a socket that has left."""
-        now = self._time()
-        self._sessions[session.pid] = (now, session)
+        now = self.time()
+        left_at = now if session.left_at is None else session.left_at
+        self._sessions[session.pid] = (left_at, session)
         self._socket_ids.add(session.socket_id)
         self._expire_sessions(now)
 
@@ -132,13 +133,15 @@ class RecoveryLog:
 
         A client without an offset has seen no event: it gets all events since it connected.
         """
-        now = self._time()
+        now = self.time()
         self._prune(now)
         kept = self._sessions.pop(pid, None)
         if kept is None:
             return None
-        saved = kept[1]
+        saved = kept[1]._replace(left_at=kept[0])
         self._socket_ids.discard(saved.socket_id)
+        if kept[0] < now - self.rules.max_disconnection_duration:
+            return None  # saved again after a refused attempt, behind sessions that expire later
         seen = self._number_of(saved.offset if offset is None else offset)
         if seen is None or seen < self._lost:
             return None

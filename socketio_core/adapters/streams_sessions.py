@@ -36,9 +36,10 @@ PAGE: Final = 1000
 """The number of entries of one read."""
 SAVE_ATTEMPTS: Final = 3
 _BROADCAST: Final = b"%d" % MessageType.BROADCAST
-# Removes the key only if it still has the value that was read.
+# Removes the key only if it still has the value that was read; returns its remaining milliseconds.
 _CLAIM: Final = (
-    b"if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
+    b"if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
+    b"local left=redis.call('PTTL',KEYS[1]) redis.call('DEL',KEYS[1]) return math.max(left,1)"
 )
 
 
@@ -73,7 +74,8 @@ class StreamsSessions:
         self._rules = log.rules
         self._grace = log.grace
         self._is_valid = log.is_valid
-        self._expiry = b"PX", b"%d" % round(log.rules.max_disconnection_duration * 1000)
+        self._time = log.time
+        self._duration = log.rules.max_disconnection_duration
         self._encode = encode
         self._is_reported = False
 
@@ -101,16 +103,21 @@ class StreamsSessions:
                     self._namespace, error,
                 )  # fmt: skip
             return
-        self._set(self._key(saved.pid), value)
+        absent = 0.0 if saved.left_at is None else now - saved.left_at
+        self._set(self._key(saved.pid), value, self._duration - absent)
 
-    def _set(self, key: bytes, value: bytes, *condition: bytes, attempt: int = 1) -> None:
+    def _set(
+        self, key: bytes, value: bytes, duration: float, *condition: bytes, attempt: int = 1
+    ) -> None:
+        expiry = b"%d" % max(1, round(duration * 1000))
+
         def was_set(reply: Any) -> None:
             # None: the connection was lost; setting a key twice has no effect.
             if reply is None and attempt < SAVE_ATTEMPTS:
-                again = partial(self._set, key, value, *condition, attempt=attempt + 1)
+                again = partial(self._set, key, value, duration, *condition, attempt=attempt + 1)
                 asyncio.get_running_loop().call_soon(again)
 
-        self._stream.link.send(was_set, b"SET", key, value, *self._expiry, *condition)
+        self._stream.link.send(was_set, b"SET", key, value, b"PX", expiry, *condition)
 
     # -- restoring (SessionStore)
 
@@ -154,16 +161,16 @@ class StreamsSessions:
         missed, end = [*found.missed], found.end
         try:
             async with asyncio.timeout(RESTORE_TIMEOUT):
-                removed = await self._call(b"EVAL", _CLAIM, b"1", found.key, found.value)
-                if removed == 0:
+                left = await self._call(b"EVAL", _CLAIM, b"1", found.key, found.value)
+                if left == 0:
                     return None
-                if removed != 1:
+                if not isinstance(left, int):
                     raise ConnectionError("no connection to Redis")
                 while end < self._stream.cursor.position:
                     end = await self._read_missed(end, frozenset(restored.saved.rooms), missed)
         except (TimeoutError, MessageError, ConnectionError, asyncio.CancelledError) as error:
             # The session may have been removed. NX keeps one that was saved in the meantime.
-            self._set(found.key, found.value, b"NX")
+            self._set(found.key, found.value, self._duration, b"NX")
             if isinstance(error, asyncio.CancelledError):
                 raise
             logger.warning("a session was not restored: %r", error)
@@ -172,7 +179,8 @@ class StreamsSessions:
         position = self._stream.cursor.position
         self.claimed.add(restored.saved.socket_id)
         packets = [each.packets for each in missed if each.position <= position]
-        return RestoredSession(restored.saved, packets)
+        left_at = self._time() - self._duration + left / 1000
+        return RestoredSession(restored.saved._replace(left_at=left_at), packets)
 
     async def _has(self, position: Position) -> bool:
         """Return whether the stream still has all entries after a position."""

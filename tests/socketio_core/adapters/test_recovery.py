@@ -95,20 +95,49 @@ async def test_middleware_runs_for_a_recovered_socket_when_skip_middlewares_is_f
     assert seen == [False, True]
 
 
-async def test_middleware_refuses_a_recovered_socket() -> None:
-    io = make_server(skip_middlewares=False)
+async def test_session_is_restored_after_a_middleware_refused_its_client() -> None:
+    io, refusing = make_server(skip_middlewares=False), True
 
     @io.use
     def refuse(socket: Socket) -> None:
-        if socket.recovered:
+        if socket.recovered and refusing:
             raise ConnectError("revoked")
 
     async with TestServer(io) as server:
         client = await server.connect()
+        io.emit("seen")
         client.connection.cut()
+        io.emit("missed", 1)
+        for _ in range(2):
+            with pytest.raises(ConnectError, match="revoked"):
+                await server.connect(recovering=client)
+            assert io.main.rooms == {}
+        io.emit("missed", 2)
+        refusing = False
+        again = await server.connect(recovering=client)
+        assert again.id == client.id
+        assert events(again) == [("missed", [1]), ("missed", [2])]
+
+
+async def test_refusals_do_not_extend_the_time_of_a_session() -> None:
+    io, refusing = make_server(skip_middlewares=False, max_disconnection_duration=60), True
+
+    @io.use
+    def refuse(socket: Socket) -> None:
+        if socket.recovered and refusing:
+            raise ConnectError("revoked")
+
+    async with TestServer(io) as server:
+        client, later = await server.connect(), await server.connect()
+        client.connection.cut()
+        await server.advance(40)
+        later.connection.cut()
         with pytest.raises(ConnectError, match="revoked"):
             await server.connect(recovering=client)
-        assert io.main.rooms == {}
+        await server.advance(30)
+        refusing = False
+        assert (await server.connect(recovering=client)).id != client.id
+        assert (await server.connect(recovering=later)).id == later.id
 
 
 async def test_connection_handler_runs_after_a_recovery() -> None:

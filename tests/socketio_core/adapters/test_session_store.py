@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engineio_core.codec.encoded_packet import EncodedPacket
-from socketio_core import Recovery, SocketServer
+from socketio_core import ConnectError, Recovery, Socket, SocketServer
 from socketio_core.adapters.interface import RestoredSession, SavedSession
 from socketio_core.adapters.memory import MemoryAdapter
 from socketio_core.testing import TestClient, TestServer, settle
@@ -58,7 +58,7 @@ class StoringAdapter:
 
 
 def make_server(**options: Any) -> tuple[SocketServer, FakeStore]:
-    io = SocketServer(recovery=Recovery(), **options)
+    io = SocketServer(**{"recovery": Recovery(), **options})
     store = FakeStore()
     io.main.adapter = StoringAdapter(io.main.adapter, store)  # type: ignore[assignment, arg-type]
     return io, store
@@ -165,6 +165,28 @@ async def test_session_is_saved_again_when_the_client_leaves_during_the_claim() 
         await settle()
         assert list(store.sessions) == [client.pid]
         assert (await server.connect(recovering=client)).id == client.id
+
+
+async def test_session_is_saved_again_when_a_middleware_refuses_its_client() -> None:
+    io, store = make_server(recovery=Recovery(skip_middlewares=False))
+    refusing = True
+
+    @io.use
+    async def refuse(socket: Socket) -> None:
+        await asyncio.sleep(0)
+        if socket.recovered and refusing:
+            raise ConnectError("revoked")
+
+    async with TestServer(io) as server:
+        client = await leave(server, store)
+        saved = store.sessions[str(client.pid)]
+        with pytest.raises(ConnectError, match="revoked"):
+            await server.connect(recovering=client)
+        assert store.sessions == {client.pid: saved}
+        refusing = False
+        again = await server.connect(recovering=client)
+        assert again.id == client.id
+        assert events(again) == [("missed", [])]
 
 
 async def test_newer_attempt_replaces_one_that_waits_for_the_store() -> None:

@@ -10,7 +10,14 @@ from typing import Any
 
 import pytest
 
-from socketio_core import Handshake, MsgpackParser, Recovery, SocketServer
+from socketio_core import (
+    ConnectError,
+    Handshake,
+    MsgpackParser,
+    Recovery,
+    Socket,
+    SocketServer,
+)
 from socketio_core.adapters.redis_streams import RedisStreams
 from socketio_core.adapters.streams_entry import parse_position
 from socketio_core.testing import TestClient, TestServer
@@ -212,6 +219,31 @@ async def test_session_is_restored_by_one_of_two_servers(pair: Pair, redis: Redi
         assert [each.id for each in clients].count(client.id) == 1
         for each in clients:
             each.disconnect()
+
+
+async def test_session_keeps_its_time_in_redis_when_a_middleware_refuses_its_client(
+    redis: RedisServer,
+) -> None:
+    redis.command("FLUSHALL")
+    refusing = True
+
+    async def refuse(socket: Socket) -> None:
+        if socket.recovered and refusing:
+            raise ConnectError("revoked")
+
+    recovery = Recovery(skip_middlewares=False, max_disconnection_duration=1000)
+    async with Pair(redis.url, RedisStreams, recovery=recovery) as pair:
+        pair.ios[1].use(refuse)
+        client = await pair.servers[0].connect()
+        await leave(pair, client, redis)
+        key = f"sio:session:{client.pid}"
+        redis.command("PEXPIRE", key, "500000")
+        with pytest.raises(ConnectError, match="revoked"):
+            await pair.servers[1].connect(recovering=client)
+        await until(lambda: sessions(redis) == 1)
+        assert 0 < int(redis.command("PTTL", key)[1:]) <= 500_000
+        refusing = False
+        assert (await pair.servers[1].connect(recovering=client)).id == client.id
 
 
 async def test_invalid_session_is_not_restored(pair: Pair, redis: RedisServer) -> None:
