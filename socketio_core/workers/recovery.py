@@ -310,10 +310,13 @@ class WorkerRecoveryAdapter(ClusterAdapter):
 
     def save_session(self, saved: SavedSession) -> None:
         """Save the state of a client that may return."""
-        state = self._dump(saved)
+        now = self._namespace.clock.time()  # of a clock that all workers of a machine share
+        left_at = now if saved.left_at is None else saved.left_at
+        state = self._dump(saved._replace(left_at=left_at))
         if state is not None:
             self._held.pop(saved.pid, None)
-            self._sessions.left(self._key(saved.pid), state, self._lifetime)
+            lifetime = max(0.0, self._lifetime - (now - left_at))
+            self._sessions.left(self._key(saved.pid), state, lifetime)
 
     async def find(self, pid: str, offset: str | None) -> RestoredSession | None:
         """Return a saved session and the events that its client has missed."""

@@ -100,6 +100,9 @@ class SessionTable:
 
     def _find(self, worker: int, find: Find) -> None:
         self._expire()
+        expires = self._absent.get(find.key)
+        if expires is not None and expires <= self._time():  # behind sessions that expire later
+            del self._absent[find.key], self._entries[find.key]
         entry = self._entries.get(find.key)
         if entry is not None and entry.owner not in {None, worker}:
             # The client returned before its worker noticed the end of the connection.

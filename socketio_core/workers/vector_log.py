@@ -85,11 +85,11 @@ class VectorLog(RecoveryLog):
     def left(self, origin: int) -> None:
         """Note that a worker has ended. Its number stays in offsets while its events are kept."""
         if origin in self._numbers:
-            self._gone[origin] = self._time()
+            self._gone[origin] = self.time()
 
     def export(self) -> list[list[Any]]:
         """Return the events for a worker that has just started; `adopt` takes them."""
-        now = self._time()
+        now = self.time()
         return [
             [entry.origin, entry.number, now - entry.logged_at, entry.messages, entry.rooms,
              list(entry.except_)]
@@ -107,7 +107,7 @@ class VectorLog(RecoveryLog):
         `position` is that of the other log: this log has all later events since its connections
         were opened.
         """
-        now = self._time()
+        now = self.time()
         vector = {origin: number for origin, number, _ in position}
         later = [each for each in self._events if each.number > vector.get(each.origin, 0)]
         self._events.clear()
@@ -162,7 +162,7 @@ class VectorLog(RecoveryLog):
         self, packets: tuple[EncodedPacket, ...], rooms: tuple[str, ...], except_: frozenset[str]
     ) -> None:
         """Keep an event that was encoded with the offset of `following`."""
-        now = self._time()
+        now = self.time()
         origin, number = self._incoming or (self._own, self.own_number + 1)
         if origin not in self._numbers:
             self._losses[origin] = number - 1

@@ -119,6 +119,18 @@ def test_absent_client_expires(table: Table) -> None:
     assert len(table.table) == 0
 
 
+def test_client_with_less_time_expires_before_one_that_left_earlier(table: Table) -> None:
+    table.receive(1, Left("0 / other", b"state", 10))
+    table.receive(1, Left(KEY, b"state", 2))
+    table.now = 3.0
+    table.receive(2, Find(7, KEY))
+    table.receive(2, Claim(8, KEY))
+    table.receive(2, Find(9, "0 / other"))
+    assert table.take() == [
+        (2, Found(7, None)), (2, Claimed(8, False)), (2, Found(9, b"state")),
+    ]  # fmt: skip
+
+
 def test_number_of_absent_clients_is_limited(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socketio_core.workers.session_table.MAX_ABSENT", 2)
     for number in range(4):
