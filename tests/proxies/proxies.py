@@ -122,7 +122,8 @@ def find(program: str) -> str:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that no process uses."""
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -135,7 +136,7 @@ def run_proxy(
 ) -> Iterator[Proxy]:
     """Run a proxy until the block ends; `edit` changes its documented configuration."""
     folder.mkdir()
-    port = _free_port()
+    port = free_port()
     command = PROXIES[name](folder, edit(documented(name, hub_port)), port)
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(
@@ -145,14 +146,15 @@ def run_proxy(
             env=os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder)},
         )
         try:
-            _wait_for_port(port, process, folder / "log")
+            wait_for_port(port, process, folder / "log")
             yield Proxy(name, port)
         finally:
             process.terminate()
             process.wait(TIMEOUT)
 
 
-def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until a proxy listens; fail with its log if it ends before."""
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         with closing(socket.socket()) as client:
