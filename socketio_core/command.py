@@ -21,7 +21,7 @@ from socketio_core.workers.sockets import open_sockets
 from socketio_core.workers.supervisor import Supervisor, run_supervisor
 from socketio_core.workers.worker import Worker
 
-MOST_WORKERS = MAX_WORKERS // 2 - 1  # each may be replaced by another process at the same time
+MOST_WORKERS = MAX_WORKERS - 16  # a process that has ended keeps its number for a moment
 
 
 class UsageError(Exception):

@@ -17,7 +17,7 @@ from socketio_core.workers.bus import Bus, BusTransport
 from socketio_core.workers.environment import WorkerEnvironment
 from socketio_core.workers.recovery import WorkerRecoveryAdapter
 from socketio_core.workers.sessions import Sessions
-from socketio_core.workers.vector_log import VectorLog
+from socketio_core.workers.vector_log import VectorLog, origin_of
 
 _servers = count()
 
@@ -55,7 +55,7 @@ class WorkerAdapters:
             environment = self._environment
             vector_log = VectorLog(
                 log.rules, lambda: namespace.clock.time(), log.grace,  # noqa: PLW0108  # no loop yet
-                environment.cluster, environment.generation,
+                environment.cluster, origin_of(environment.generation),
             )  # fmt: skip
             adapter = WorkerRecoveryAdapter(
                 namespace, transport, encode, encode_with_ack, vector_log, self._sessions,

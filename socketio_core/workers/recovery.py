@@ -29,7 +29,7 @@ from socketio_core.adapters.interface import (
 )
 from socketio_core.adapters.memory import NO_ROOMS, MemoryAdapter, _send_all
 from socketio_core.workers.sessions import Sessions
-from socketio_core.workers.vector_log import VectorLog
+from socketio_core.workers.vector_log import VectorLog, origin_of
 
 logger = logging.getLogger("socketio_core")
 
@@ -130,6 +130,8 @@ class WorkerRecoveryAdapter(ClusterAdapter):
         incoming, self._incoming = self._incoming, None
         if incoming is not None and not volatile:
             self._vector_log.begin(*incoming)
+        elif local:
+            self._vector_log.begin_local()
         try:
             packets = super()._keep(data, rooms, except_, volatile, local, compress)
         finally:
@@ -371,5 +373,5 @@ class WorkerRecoveryAdapter(ClusterAdapter):
 
 
 def _origin(uid: str) -> int:
-    """Return the generation of the worker with this uid (`WorkerEnvironment.uid`)."""
-    return int(uid[8:], 16)
+    """Return the origin of the events of the worker with this uid (`WorkerEnvironment.uid`)."""
+    return origin_of(int(uid[8:], 16))

@@ -40,7 +40,8 @@ class _Entry(NamedTuple):
 class VectorLog(RecoveryLog):
     """The events of one namespace, bounded in time, number and bytes; it keeps no sessions.
 
-    An origin is the generation number of a worker process, which is unique in a cluster.
+    An origin is a sequence of numbered events: of all events that a worker sends to all workers, or
+    of those that it sends to its own clients only (`origin_of`, plus 1 for local events).
     """
 
     __slots__ = ("_cluster", "_events", "_gone", "_incoming", "_losses", "_numbers", "_own")
@@ -52,8 +53,9 @@ class VectorLog(RecoveryLog):
         self._cluster = cluster
         self._own = own
         self._events: deque[_Entry] = deque()
-        self._numbers = {own: 0}  # origin -> the number of its last event
-        self._losses = {own: 0}  # origin -> the number of its last event that is not in the log
+        # origin -> the number of its last event, and of its last event that is not in the log
+        self._numbers = {own: 0, own + 1: 0}
+        self._losses = {own: 0, own + 1: 0}
         self._gone: dict[int, float] = {}  # workers that have ended, and when
         self._incoming: tuple[int, int] | None = None  # the event that is appended next
 
@@ -72,6 +74,10 @@ class VectorLog(RecoveryLog):
     def begin(self, origin: int, number: int) -> None:
         """Set the number of the event that is appended next, which another worker has sent."""
         self._incoming = (origin, number)
+
+    def begin_local(self) -> None:
+        """Append the next event as an event for the clients of this worker only."""
+        self._incoming = (self._own + 1, self._numbers[self._own + 1] + 1)
 
     def end(self) -> None:
         """Append the next event as an event of this worker."""
@@ -94,12 +100,17 @@ class VectorLog(RecoveryLog):
             [entry.origin, entry.number, now - entry.logged_at, entry.messages, entry.rooms,
              list(entry.except_)]
             for entry in self._events
+            if not is_local(entry.origin)
         ]  # fmt: skip
 
     @property
     def position(self) -> list[list[int]]:
         """The workers with the numbers of their last events, and of their last lost events."""
-        return [[origin, number, self._losses[origin]] for origin, number in self._numbers.items()]
+        return [
+            [origin, number, self._losses[origin]]
+            for origin, number in self._numbers.items()
+            if not is_local(origin)
+        ]
 
     def adopt(self, events: list[list[Any]], position: list[list[int]]) -> None:
         """Put the events of another worker's log before the events of this log.
@@ -131,7 +142,7 @@ class VectorLog(RecoveryLog):
         Events that a worker sent to its own clients only, before it ended, never arrive.
         """
         return all(
-            number <= self._numbers.get(origin, 0) or origin in self._gone
+            number <= self._numbers.get(origin, 0) or origin in self._gone or is_local(origin)
             for origin, number in vector.items()
         )
 
@@ -214,12 +225,25 @@ class VectorLog(RecoveryLog):
     ) -> list[tuple[EncodedPacket, ...]] | None:
         """Return the events for these rooms that are not in the vector; None if some are lost."""
         for origin, loss in self._losses.items():
-            if vector.get(origin, 0) < loss:
+            if vector.get(origin, loss if is_local(origin) else 0) < loss:
                 return None
-        if any(origin not in self._numbers for origin in vector):
+        if any(origin not in self._numbers and not is_local(origin) for origin in vector):
             return None
         return [
             tuple(EncodedPacket(payload, is_binary=binary) for payload, binary in entry.messages)
             for entry in self._events
-            if entry.number > vector.get(entry.origin, 0) and entry.is_for(rooms)
+            # A client of another worker is not in the audience of a local event.
+            if (entry.origin in vector or not is_local(entry.origin))
+            and entry.number > vector.get(entry.origin, 0)
+            and entry.is_for(rooms)
         ]
+
+
+def origin_of(generation: int) -> int:
+    """Return the origin of the events that a worker sends to all workers."""
+    return 2 * generation
+
+
+def is_local(origin: int) -> bool:
+    """Return whether a worker sent the events of an origin to its own clients only."""
+    return origin % 2 == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -43,6 +44,7 @@ class Worker:
         self._bus = Bus(environment)
         self._router: Router | None = None
         self._control: FrameLink | None = None
+        self._is_orphan = False
         self._peers_known = asyncio.Event()
         self._stopped = asyncio.Event()
         for descriptor in (environment.listener, environment.control, environment.lifeline):
@@ -67,7 +69,7 @@ class Worker:
         router = self._router = Router(environment, io.engine)
         router.open()
         await self._bus.open()
-        control = self._control = FrameLink(self._received, self._stopped.set)
+        control = self._control = FrameLink(self._received, self._supervisor_lost)
         await loop.connect_accepted_socket(
             lambda: control, socket.socket(fileno=environment.control)
         )
@@ -91,6 +93,8 @@ class Worker:
         router.close()
         await self._bus.close()
         control.close()
+        if self._is_orphan:
+            shutil.rmtree(environment.directory, ignore_errors=True)
 
     def _make_adapters(self) -> WorkerAdapters:
         adapters = WorkerAdapters(self._environment, self._bus, self._sessions)
@@ -103,6 +107,10 @@ class Worker:
             self._set_peers(message)
         else:
             self._sessions.receive(message)
+
+    def _supervisor_lost(self) -> None:
+        self._is_orphan = not self._stopped.is_set()
+        self._stopped.set()
 
     def _set_peers(self, peers: Peers) -> None:
         numbers = set(peers.workers)

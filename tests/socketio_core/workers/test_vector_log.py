@@ -50,7 +50,7 @@ def clock() -> FakeClock:
 def test_missed_events_are_the_same_at_each_worker_in_any_order_of_arrival(
     clock: FakeClock,
 ) -> None:
-    first, second = Worker(0, clock), Worker(1, clock)
+    first, second = Worker(0, clock), Worker(2, clock)
     one, two = first.emit("one"), second.emit("two")
     seen = first.log.current()  # a client of the first worker has received "one" only
     first.receive(two)
@@ -78,7 +78,7 @@ def test_events_of_other_rooms_are_not_missed(clock: FakeClock) -> None:
 
 
 def test_restoring_waits_for_events_that_the_client_has_received(clock: FakeClock) -> None:
-    first, second = Worker(0, clock), Worker(1, clock)
+    first, second = Worker(0, clock), Worker(2, clock)
     second.log.learn(0, 0)
     event = first.emit("one")
     vector = second.log.parse(first.log.current())
@@ -89,7 +89,7 @@ def test_restoring_waits_for_events_that_the_client_has_received(clock: FakeCloc
 
 
 def test_restoring_does_not_wait_for_a_worker_that_has_ended(clock: FakeClock) -> None:
-    first, second = Worker(0, clock), Worker(1, clock)
+    first, second = Worker(0, clock), Worker(2, clock)
     second.log.learn(0, 0)
     first.emit("only its own clients received it")
     second.log.left(0)
@@ -102,7 +102,7 @@ def test_restoring_does_not_wait_for_a_worker_that_has_ended(clock: FakeClock) -
 def test_client_gets_a_new_session_when_the_worker_started_after_its_events(
     clock: FakeClock,
 ) -> None:
-    first, late = Worker(0, clock), Worker(2, clock)
+    first, late = Worker(0, clock), Worker(4, clock)
     start = first.log.current()
     first.emit("before")
     late.log.learn(0, first.log.own_number)
@@ -111,12 +111,12 @@ def test_client_gets_a_new_session_when_the_worker_started_after_its_events(
 
 
 def test_new_worker_restores_clients_with_the_log_of_another(clock: FakeClock) -> None:
-    first, second, late = Worker(0, clock), Worker(1, clock), Worker(2, clock)
+    first, second, late = Worker(0, clock), Worker(4, clock), Worker(2, clock)
     start = first.log.current()
     second.receive(first.emit("one"))
     second.receive(first.emit("two", ("other",)), ("other",))
     late.log.learn(0, first.log.own_number)
-    late.log.learn(1, second.log.own_number)
+    late.log.learn(2, second.log.own_number)
     three = first.emit("three")
     for worker in (second, late):
         worker.receive(three)
@@ -128,7 +128,7 @@ def test_new_worker_restores_clients_with_the_log_of_another(clock: FakeClock) -
 
 
 def test_adopted_log_expires_with_the_age_of_its_events(clock: FakeClock) -> None:
-    first, late = Worker(0, clock), Worker(2, clock)
+    first, late = Worker(0, clock), Worker(4, clock)
     start = first.log.current()
     first.emit("old")
     clock.advance(14)
@@ -140,13 +140,13 @@ def test_adopted_log_expires_with_the_age_of_its_events(clock: FakeClock) -> Non
 
 
 def test_new_worker_learns_the_events_of_workers_that_have_ended(clock: FakeClock) -> None:
-    first, second, late = Worker(0, clock), Worker(1, clock), Worker(2, clock)
+    first, second, late = Worker(0, clock), Worker(4, clock), Worker(2, clock)
     start = first.log.current()
     second.log.learn(0, 0)
     second.receive(first.emit("one"))
     second.log.left(0)
     assert second.log.gone == {0: 1}
-    late.log.learn(1, second.log.own_number)
+    late.log.learn(2, second.log.own_number)
     for origin, number in second.log.gone.items():
         late.log.learn(origin, number)
         late.log.left(origin)
@@ -168,7 +168,7 @@ def test_client_gets_a_new_session_when_events_were_dropped_for_lack_of_space(
 
 
 def test_worker_that_ended_stays_in_offsets_while_its_events_are_kept(clock: FakeClock) -> None:
-    first, second = Worker(0, clock), Worker(1, clock)
+    first, second = Worker(0, clock), Worker(2, clock)
     second.receive(first.emit("one"))
     second.log.left(0)
     clock.advance(29)
@@ -177,6 +177,22 @@ def test_worker_that_ended_stays_in_offsets_while_its_events_are_kept(clock: Fak
     clock.advance(2)
     second.emit("three")
     assert "-0.1" not in second.log.current()
+
+
+def test_local_event_is_missed_by_the_clients_of_its_worker_only(clock: FakeClock) -> None:
+    first, second = Worker(0, clock), Worker(2, clock)
+    for worker, other in ((first, second), (second, first)):
+        worker.log.learn(other.own, 0)
+    at_first, at_second = first.log.current(), second.log.current()
+    first.log.begin_local()
+    first._append("local", ("all",))
+    assert first.missed(at_first) == ["local"]
+    assert first.missed(at_second) == []
+    assert second.missed(at_first) == []
+    vector = second.log.parse(first.log.current())
+    assert vector is not None
+    assert second.log.covers(vector), "no other worker receives the event"
+    assert first.missed(first.log.current()) == []
 
 
 @pytest.mark.parametrize(
