@@ -13,13 +13,19 @@ import pytest
 from socketio_core import (
     NO_ACK,
     AckTimeoutError,
+    BlockingEmitter,
     ConnectError,
     Cors,
+    Emitter,
+    InProcessCluster,
     Recovery,
+    RedisClassic,
+    RedisSharded,
     Socket,
     SocketServer,
     event,
 )
+from socketio_core.adapters.interface import DONE
 from socketio_core.handlers.handler import NOT_A_SOCKET
 from socketio_core.testing import TestClient, TestServer, settle
 from tests.docs.tables import ROOT, read_rows
@@ -55,6 +61,17 @@ def checks() -> list[Any]:
         for heading, table in SECTIONS
         for text, check in table.items()
     ]
+
+
+class RecordingRedis:
+    """A client of Redis that records the channels of messages."""
+
+    def __init__(self) -> None:
+        self.channels: list[bytes] = []
+
+    def execute_command(self, command: bytes, channel: bytes, payload: bytes) -> Awaitable[None]:
+        self.channels.append(channel)
+        return DONE
 
 
 class Pair:
@@ -376,6 +393,40 @@ async def node_sockets_join() -> None:
     async with pair() as test:
         test.io.sockets_join("a")
         assert test.io.main.rooms["a"] == {test.a.id, test.b.id}
+
+
+@row(NODE, "`new Server({ adapter: createShardedAdapter(pub, sub) })`")
+async def sharded_adapter() -> None:
+    io = SocketServer(adapter=RedisSharded("redis://localhost:6379"))
+    status = io.adapter_status()
+    assert status is not None
+    assert status.kind == "redis-sharded"
+
+
+@row(NODE, "`new Server({ adapter: createAdapter(pub, sub) })`")
+async def classic_adapter() -> None:
+    io = SocketServer(adapter=RedisClassic("redis://localhost:6379"))
+    status = io.adapter_status()
+    assert status is not None
+    assert status.kind == "redis-classic"
+
+
+@row(NODE, '`await io.serverSideEmitWithAck("x")`')
+async def server_side_emit_with_ack() -> None:
+    cluster = InProcessCluster()
+    io, other = (SocketServer(adapter=cluster.join()) for _ in range(2))
+    other.on_server_event("x", lambda: "answer")
+    async with TestServer(io), TestServer(other):
+        await settle()
+        answers = await io.server_side_emit_with_ack("x")
+        assert (answers, answers.missing_servers) == (["answer"], 0)
+
+
+@row(NODE, '`new Emitter(redisClient).to("a").emit("x")`')
+async def emitter() -> None:
+    client = RecordingRedis()
+    await Emitter(client).to("a").emit("x")
+    assert client.channels == [b"socket.io#/#a#"]
 
 
 @row(NODE, "`io.engine.clientsCount`")
@@ -745,6 +796,18 @@ async def python_disconnect() -> None:
         test.socket.disconnect()
         assert not test.a.connected
         assert test.b.connected
+
+
+@row(PYTHON, "`AsyncServer(client_manager=AsyncRedisManager(url))`")
+async def client_manager() -> None:
+    await classic_adapter()
+
+
+@row(PYTHON, '`RedisManager(url, write_only=True).emit("x")`')
+async def write_only_manager() -> None:
+    client = RecordingRedis()
+    BlockingEmitter(client).emit("x")
+    assert client.channels == [b"socket.io#/#"]
 
 
 @row(PYTHON, "`sio.start_background_task(f)`")
