@@ -9,9 +9,9 @@ import asyncio
 import json
 from typing import Literal
 
-from .peers import BENCHMARKS, Server
+from .peers import BENCHMARKS
 from .websocket_client import ServerFailedError
-from .workloads import Sample
+from .workloads import Sample, Target
 
 LINE_TIMEOUT = 30.0
 
@@ -24,7 +24,7 @@ class OfficialClient:
         self._connections = connections
         self._process: asyncio.subprocess.Process | None = None
 
-    async def prepare(self, server: Server) -> None:
+    async def prepare(self, server: Target) -> None:
         """Start the clients and wait until they are connected."""
         self._process = await asyncio.create_subprocess_exec(
             "node", str(BENCHMARKS / "official_client.js"),
@@ -33,7 +33,7 @@ class OfficialClient:
         )  # fmt: skip
         await self._read_line("ready")
 
-    async def measure(self, server: Server, seconds: float) -> Sample:
+    async def measure(self, server: Target, seconds: float) -> Sample:
         """Run the clients for the given time and return the sample of the run."""
         process = self._process
         assert process is not None, "prepare starts the process"

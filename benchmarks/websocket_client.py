@@ -161,23 +161,32 @@ class WebSocketClient(asyncio.Protocol):
             self.tcp.write(wire.CLOSE_FRAME)
 
 
-async def open_client(port: int, *, deflate: bool = False) -> WebSocketClient:
-    """Open a client and wait until it is connected to the namespace `/`."""
+async def open_client(
+    port: int, *, deflate: bool = False, headers: bytes = b""
+) -> WebSocketClient:
+    """Open a client and wait until it is connected to the namespace `/`.
+
+    `headers` are additional lines of the handshake.
+    """
     loop = asyncio.get_running_loop()
-    handshake = wire.websocket_handshake(deflate=deflate)
+    handshake = wire.websocket_handshake(deflate=deflate, headers=headers)
     _, client = await loop.create_connection(lambda: WebSocketClient(handshake), "127.0.0.1", port)
     async with asyncio.timeout(OPEN_SECONDS):
         await client.opened
     return client
 
 
-async def open_clients(port: int, count: int, *, deflate: bool = False) -> list[WebSocketClient]:
+async def open_clients(
+    port: int, count: int, *, deflate: bool = False, headers: bytes = b""
+) -> list[WebSocketClient]:
     """Open `count` clients, at most 64 at a time."""
     clients: list[WebSocketClient] = []
     group_size = 64
     for start in range(0, count, group_size):
-        group = [open_client(port, deflate=deflate) for _ in range(min(group_size, count - start))]
-        clients += await asyncio.gather(*group)
+        size = min(group_size, count - start)
+        clients += await asyncio.gather(
+            *(open_client(port, deflate=deflate, headers=headers) for _ in range(size))
+        )
     return clients
 
 

@@ -55,15 +55,17 @@ PROBE = frame(b"2probe")
 UPGRADE = frame(b"5")
 
 
-def websocket_handshake(sid: str = "", *, deflate: bool = False) -> bytes:
-    """Return the request that opens a WebSocket."""
+def websocket_handshake(
+    sid: str = "", *, deflate: bool = False, headers: bytes = b""
+) -> bytes:
+    """Return the request that opens a WebSocket; `headers` are additional lines."""
     query = f"EIO=4&transport=websocket{'&sid=' + sid if sid else ''}".encode()
     extensions = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
     return (
         b"GET /socket.io/?" + query + b" HTTP/1.1\r\n" + HOST
         + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         + b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        + (extensions if deflate else b"") + b"\r\n"
+        + (extensions if deflate else b"") + headers + b"\r\n"
     )  # fmt: skip
 
 

@@ -51,13 +51,22 @@ class Sample:
         return self.messages / self.seconds
 
 
+class Target(Protocol):
+    """A server, or several servers that count as one."""
+
+    port: int
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time so far."""
+
+
 class Workload(Protocol):
     """A kind of load on one server."""
 
-    async def prepare(self, server: Server) -> None:
+    async def prepare(self, server: Target) -> None:
         """Open the connections to the server."""
 
-    async def measure(self, server: Server, seconds: float) -> Sample:
+    async def measure(self, server: Target, seconds: float) -> Sample:
         """Run the workload for `seconds` and return the sample."""
 
     async def finish(self) -> None:
@@ -88,19 +97,26 @@ def _summarize(tally: Tally, messages: int, seconds: float, cpu: float) -> Sampl
 class ClosedLoop:
     """Workload whose clients send the next message when a reply arrives."""
 
-    def __init__(self, connections: int, *, deflate: bool = False) -> None:
+    def __init__(self, connections: int, *, deflate: bool = False, headers: bytes = b"") -> None:
         self._connections = connections
         self._deflate = deflate
+        self._headers = headers
         self.clients: list[WebSocketClient] = []
         self.tally = Tally()
         self.outstanding = 0  # messages without a reply
 
-    async def prepare(self, server: Server) -> None:
+    async def prepare(self, server: Target) -> None:
         """Open the connections to the server."""
-        self.clients = await open_clients(server.port, self._connections, deflate=self._deflate)
+        self.clients = await self.open(server)
         await asyncio.sleep(0.05)
 
-    async def measure(self, server: Server, seconds: float) -> Sample:
+    async def open(self, server: Target) -> list[WebSocketClient]:
+        """Return new connections to the server."""
+        return await open_clients(
+            server.port, self._connections, deflate=self._deflate, headers=self._headers
+        )
+
+    async def measure(self, server: Target, seconds: float) -> Sample:
         """Run the loops for `seconds` after a warm-up, then wait for the outstanding replies."""
         tally = self.tally
         tally.is_running = True
@@ -147,8 +163,9 @@ class EventsWithAck(ClosedLoop):
         make_frame: Callable[[int], bytes] | None = None,
         busy: int | None = None,
         deflate: bool = False,
+        headers: bytes = b"",
     ) -> None:
-        super().__init__(connections, deflate=deflate)
+        super().__init__(connections, deflate=deflate, headers=headers)
         data = wire.payload(size)
         encode = wire.deflated_frame if deflate else wire.frame
         make = make_frame or (lambda ack_id: encode(wire.event("echo", data, ack_id)))
@@ -161,7 +178,7 @@ class EventsWithAck(ClosedLoop):
             for first in range(in_flight)
         ]
 
-    async def prepare(self, server: Server) -> None:
+    async def prepare(self, server: Target) -> None:
         """Open the connections and create the loops of the busy clients."""
         await super().prepare(server)
         self._starts = [
@@ -246,21 +263,23 @@ class Broadcasts(ClosedLoop):
     contains whole broadcasts only, at least two.
     """
 
-    def __init__(self, members: int, size: int = 64) -> None:
-        super().__init__(members)
-        self._frame = wire.frame(wire.event("bcast", wire.payload(size), 100))
+    def __init__(
+        self, members: int, size: int = 64, *, event: bytes | None = None, headers: bytes = b""
+    ) -> None:
+        super().__init__(members, headers=headers)
+        self._frame = wire.frame(event or wire.event("bcast", wire.payload(size), 100))
         self._sent_at = 0.0
         self._missing = 0
         self._turn = 0
         self._done: asyncio.Future[None] | None = None
 
-    async def prepare(self, server: Server) -> None:
+    async def prepare(self, server: Target) -> None:
         """Open the connections to the server."""
         await super().prepare(server)
         for client in self.clients:
             client.on_replies = self._on_replies
 
-    async def measure(self, server: Server, seconds: float) -> Sample:
+    async def measure(self, server: Target, seconds: float) -> Sample:
         """Broadcast for `seconds` after a warm-up."""
         await self._broadcast_for(WARM_UP, min_broadcasts=1)
         tally = self.tally
@@ -305,13 +324,13 @@ class PollingRounds:
         self._clients: list[PollingClient] = []
         self._polls: list[asyncio.Future[bytes]] = []
 
-    async def prepare(self, server: Server) -> None:
+    async def prepare(self, server: Target) -> None:
         """Open the connections; each client has a pending poll from then on."""
         self._clients = [PollingClient(server.port, self._headers) for _ in range(self._count)]
         await asyncio.gather(*(client.open() for client in self._clients))
         self._polls = [client.poll() for client in self._clients]
 
-    async def measure(self, server: Server, seconds: float) -> Sample:
+    async def measure(self, server: Target, seconds: float) -> Sample:
         """Run rounds on all clients for `seconds` after a warm-up."""
         tally = Tally(is_running=True)
         rounds = asyncio.gather(*(self._go_round(index, tally) for index in range(self._count)))
@@ -363,11 +382,11 @@ class Connects:
         self._by_polling = by_polling
         self._max_connects = max_connects
 
-    async def prepare(self, server: Server) -> None:
+    async def prepare(self, server: Target) -> None:
         """Warm up the server with 64 connections."""
         await self._connect_many(server, 64, Tally())
 
-    async def measure(self, server: Server, seconds: float) -> Sample:
+    async def measure(self, server: Target, seconds: float) -> Sample:
         """Connect for `seconds`, but not more than about `max_connects` times."""
         tally = Tally()
         cpu, began = server.cpu_seconds(), perf_counter()
@@ -377,7 +396,7 @@ class Connects:
         await asyncio.sleep(0.05)  # the server may still process the last disconnects
         return _summarize(tally, tally.messages, took, server.cpu_seconds() - cpu)
 
-    async def _connect_many(self, server: Server, count: int, tally: Tally) -> None:
+    async def _connect_many(self, server: Target, count: int, tally: Tally) -> None:
         connect = self._connect_by_polling if self._by_polling else self._connect
         remaining = iter(range(count))
 
@@ -394,11 +413,11 @@ class Connects:
         )
 
     @staticmethod
-    async def _connect(server: Server) -> WebSocketClient:
+    async def _connect(server: Target) -> WebSocketClient:
         return await open_client(server.port)
 
     @staticmethod
-    async def _connect_by_polling(server: Server) -> WebSocketClient:
+    async def _connect_by_polling(server: Target) -> WebSocketClient:
         client = PollingClient(server.port)
         await client.open()
         socket = await client.upgrade()

@@ -1,6 +1,7 @@
 """Benchmark server with this project's `socketio_core`.
 
     python -m benchmarks.servers.ours --port P [--handlers sync|async] [--full] [--deflate]
+        [--redis URL --adapter classic|sharded]
 
 All servers of the benchmark behave alike: a socket joins the room `r`; `echo(data)` acks its data;
 `msg(data)` does nothing; `bcast(data)` emits `update` to the room and acks 1.
@@ -16,7 +17,7 @@ from time import monotonic
 from typing import Any
 
 from engineio_core.options import PerMessageDeflate
-from socketio_core import SocketServer
+from socketio_core import RedisClassic, RedisSharded, SocketServer
 from socketio_core.errors import AckError
 from socketio_core.options import Recovery
 from socketio_core.socket import Socket
@@ -24,6 +25,7 @@ from socketio_core.socket import Socket
 # The rate limiter counts but never refuses: one million events per second, with the same burst.
 TOKEN_SECONDS = 1e-6
 BURST_SECONDS = 1.0
+ADAPTERS = {"classic": RedisClassic, "sharded": RedisSharded}
 
 
 def add_plain_handlers(io: SocketServer) -> None:
@@ -81,9 +83,13 @@ def add_deployment(io: SocketServer) -> None:
         data["full_at"] = full_at + TOKEN_SECONDS
 
 
-def make_server(*, handlers: str = "async", full: bool = False, deflate: bool = False) -> Any:
+def make_server(
+    *, handlers: str = "async", full: bool = False, deflate: bool = False, adapter: Any = None
+) -> Any:
     """Return a server that is ready to listen."""
     options: dict[str, Any] = {"ping_interval": 25, "ping_timeout": 20}
+    if adapter is not None:
+        options["adapter"] = adapter
     if full:
         options["recovery"] = Recovery()
     if deflate:
@@ -107,10 +113,18 @@ def main() -> None:
     parser.add_argument("--handlers", choices=("sync", "async"), default="async")
     parser.add_argument("--full", action="store_true", help="recovery, limits, metrics, middleware")
     parser.add_argument("--deflate", action="store_true", help="permessage-deflate")
+    parser.add_argument("--redis", help="the URL of the Redis of a cluster")
+    parser.add_argument("--adapter", choices=ADAPTERS, default="sharded")
     arguments = parser.parse_args()
     # The benchmark sends SIGUSR2 before it reads the memory of a server.
     signal.signal(signal.SIGUSR2, lambda *_: gc.collect() and None)
-    io = make_server(handlers=arguments.handlers, full=arguments.full, deflate=arguments.deflate)
+    adapter = ADAPTERS[arguments.adapter](arguments.redis) if arguments.redis else None
+    io = make_server(
+        handlers=arguments.handlers,
+        full=arguments.full,
+        deflate=arguments.deflate,
+        adapter=adapter,
+    )
     io.run(port=arguments.port)
 
 
