@@ -1,4 +1,4 @@
-# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS, FULL.
+# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS, FULL, WRITE.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -82,8 +82,8 @@ bench: peers ## Compare this server with its peers
 bench-full: peers ## Run every benchmark, with more rounds
 	$(BIN)/python -m benchmarks --full
 
-bench-scale: peers ## Measure several workers next to Node's cluster adapter
-	$(BIN)/python -m benchmarks.scale
+bench-scale: setup peers ## Measure workers, servers on Redis and gateways of the hub; with WRITE=1, write docs/scaling.md
+	$(BIN)/python -m benchmarks.scale $(if $(WRITE),--write)
 
 bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
 	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --readme)

@@ -60,11 +60,11 @@ class HttpConnection(asyncio.Protocol):
         reply, self._reply = self._reply, None
         if reply is None or reply.done():
             return
-        if b" 200 " in head[:16]:
+        if head[9:10] == b"2":
             reply.set_result(body)
         else:
             received = f"{head[:40]!r} {body[:80]!r}"
-            reply.set_exception(ServerFailedError(f"expected status 200, got {received}"))
+            reply.set_exception(ServerFailedError(f"expected a status of 2xx, got {received}"))
 
 
 def _join_chunks(data: bytes) -> bytes:

@@ -161,9 +161,7 @@ class WebSocketClient(asyncio.Protocol):
             self.tcp.write(wire.CLOSE_FRAME)
 
 
-async def open_client(
-    port: int, *, deflate: bool = False, headers: bytes = b""
-) -> WebSocketClient:
+async def open_client(port: int, *, deflate: bool = False, headers: bytes = b"") -> WebSocketClient:
     """Open a client and wait until it is connected to the namespace `/`.
 
     `headers` are additional lines of the handshake.

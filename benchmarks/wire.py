@@ -55,9 +55,7 @@ PROBE = frame(b"2probe")
 UPGRADE = frame(b"5")
 
 
-def websocket_handshake(
-    sid: str = "", *, deflate: bool = False, headers: bytes = b""
-) -> bytes:
+def websocket_handshake(sid: str = "", *, deflate: bool = False, headers: bytes = b"") -> bytes:
     """Return the request that opens a WebSocket; `headers` are additional lines."""
     query = f"EIO=4&transport=websocket{'&sid=' + sid if sid else ''}".encode()
     extensions = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"

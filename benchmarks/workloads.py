@@ -296,14 +296,18 @@ class Broadcasts(ClosedLoop):
             sent += 1
             self._missing = len(self.clients) + 1
             self._done = asyncio.get_running_loop().create_future()
-            self._turn = (self._turn + 1) % len(self.clients)
             self._sent_at = perf_counter()
-            self.clients[self._turn].tcp.write(self._frame)
+            self.send()
             try:
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await self._done
             except TimeoutError:
                 raise ServerFailedError(f"{self._missing} deliveries did not arrive") from None
+
+    def send(self) -> None:
+        """Request the next broadcast; the ack is a message too."""
+        self._turn = (self._turn + 1) % len(self.clients)
+        self.clients[self._turn].tcp.write(self._frame)
 
     def _on_replies(self, count: int, now: float) -> None:
         tally = self.tally

@@ -41,10 +41,12 @@ class Hub:
         checkout: Path = ROOT,
         database_url: str = "",
         settings: Mapping[str, str] | None = None,
+        serve_options: tuple[str, ...] = (),
     ) -> None:
         """Prepare a hub with its files in `directory`; a URL selects PostgreSQL.
 
-        `settings` are environment variables, which older versions may not accept.
+        `settings` are environment variables, which older versions may not accept;
+        `serve_options` are additional words of the command.
         """
         directory.mkdir(parents=True, exist_ok=True)
         self.database = directory / "hub.db"
@@ -59,6 +61,7 @@ class Hub:
         self._env |= {"DATABASE_URL": database_url} if database_url else {}
         self._env |= settings or {}
         self._target = [] if database_url else ["--database", str(self.database)]
+        self._target += serve_options
         self._log = directory / "hub.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""

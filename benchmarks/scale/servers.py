@@ -1,4 +1,4 @@
-"""Servers of several processes: their CPU time, their memory, and clients on all of them."""
+"""Servers of several processes: their CPU time, their memory, and the clients of a cluster."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Cluster:
         self._stack = ExitStack()
 
     def __enter__(self) -> Cluster:
-        """Start the servers."""
+        """Start the servers. Raises PeerMissingError."""
         with self._stack:  # stops the started servers if a later one does not start
             for server in self.servers:
                 self._stack.enter_context(server)
