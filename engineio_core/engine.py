@@ -21,6 +21,8 @@ from engineio_core.admission import (
     describe_refusal,
     refusal_level,
 )
+from engineio_core.asgi.exchange import GuestExchange
+from engineio_core.asgi.websocket import GuestWebSocket
 from engineio_core.callbacks import (
     describe_function,
     discard_awaitable,
@@ -217,6 +219,10 @@ class BaseEngine:
         self._register(session)
         return session
 
+    def _serves(self, path: str) -> bool:
+        """Return whether a path belongs to the engine."""
+        return path == self._bare_path or path.startswith(self._path)
+
     # -- routing, called by HTTP connections
 
     def _route(self, exchange: Exchange) -> None:
@@ -226,7 +232,7 @@ class BaseEngine:
         if path == "*":
             # RFC 9110, section 9.3.7: a test of the server's capabilities.
             exchange.respond(HttpResponse(204, b"", [("Allow", "GET, HEAD, POST, OPTIONS")]))
-        elif path == self._bare_path or path.startswith(self._path):
+        elif self._serves(path):
             if self._files is not None and self._files(exchange):
                 return
             if self._owners is not None and self._owners.forward(exchange):
@@ -336,7 +342,7 @@ class BaseEngine:
             session.send(EncodedPacket.message(self.options.initial_packet))
         transport.flush()
         self._register(session)
-        if rest:
+        if rest and isinstance(transport, WebSocketTransport):
             transport.data_received(rest)
 
     def _probe(self, exchange: Exchange, session: Session) -> None:
@@ -356,15 +362,21 @@ class BaseEngine:
             return
         transport.listener = candidate
         transport.flush()
-        if rest:
+        if rest and isinstance(transport, WebSocketTransport):
             transport.data_received(rest)
 
-    def _accept(self, exchange: Exchange) -> tuple[WebSocketTransport, bytes] | None:
+    def _accept(
+        self, exchange: Exchange | GuestExchange
+    ) -> tuple[WebSocketTransport | GuestWebSocket, bytes] | None:
         """Accept the opening handshake; respond and return None if it is invalid.
 
         The 101 is written together with the first packets, when the transport is flushed.
         """
         request = exchange.request
+        if isinstance(exchange, GuestExchange):
+            added: list[tuple[str, str]] = []
+            self._decorate(request, added)
+            return exchange.accept_websocket(self._session_context(), added), b""
         try:
             if not exchange.is_body_read:
                 raise WebSocketHandshakeError("an upgrade must not have a body", [])

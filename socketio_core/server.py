@@ -16,6 +16,7 @@ from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
+from engineio_core.asgi.guest import AsgiGuest
 from engineio_core.clock import Clock
 from engineio_core.http.asgi_host import AsgiApp
 from engineio_core.http.listener import Listener, Tls, run, wait_for_signal
@@ -198,6 +199,17 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
     def mount(self, app: AsgiApp) -> None:
         """Pass requests for all other paths to an ASGI application."""
         self.engine.mount(app)
+
+    def asgi_app(self, other_app: AsgiApp | None = None) -> AsgiGuest:
+        """Return this server as an ASGI application, for uvicorn, hypercorn or granian.
+
+        It serves the paths of the option `path`; `other_app` serves all others, and without it they
+        get 404. An application that is mounted inside another one is not informed of the end of
+        the host: call `await io.shutdown()` in the lifespan of the outer application.
+        """
+        if other_app is not None and not callable(other_app):
+            raise TypeError(f"other_app must be an ASGI application, got {other_app!r}")
+        return AsgiGuest(self.engine, other_app, self._start_adapter, self.shutdown)
 
     async def listen(
         self,

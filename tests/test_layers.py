@@ -32,6 +32,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/upgrade",),
     ("engineio_core/session",),
     ("engineio_core/admission",),
+    ("engineio_core/asgi",),
     ("engineio_core/engine",),
     ("engineio_core/server",),
     ("engineio_core/relay",),

@@ -1,0 +1,91 @@
+"""The ASGI application of an engine: routes requests of a host to the engine or to another app."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
+
+from engineio_core.asgi.exchange import GuestExchange
+from engineio_core.asgi.request import create_request, path_below_mount
+from engineio_core.http.message import InvalidTargetError
+
+if TYPE_CHECKING:
+    from engineio_core.engine import BaseEngine
+    from engineio_core.http.exchange import Exchange
+
+AsgiApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+@final
+class AsgiGuest:
+    """An ASGI 3 application for the paths of an engine; other paths go to `other_app`.
+
+    `start` and `stop` run at the startup and the shutdown of the host, if it calls the lifespan of
+    this application; a router calls it only for its outermost application.
+    """
+
+    def __init__(
+        self,
+        engine: BaseEngine,
+        other_app: AsgiApp | None,
+        start: Callable[[], None],
+        stop: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._engine = engine
+        self._other_app = other_app
+        self._start = start
+        self._stop = stop
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one scope of the host."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        path = path_below_mount(scope)
+        if not self._engine._serves(path):
+            await self._pass_on(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await receive()  # websocket.connect
+        try:
+            request = create_request(scope, path)
+        except InvalidTargetError:
+            await self._pass_on(scope, receive, send, status=400)
+            return
+        exchange = GuestExchange(scope, request, receive, send)
+        # The engine uses the members that both kinds of exchanges have.
+        self._engine._route(cast("Exchange", exchange))
+        await exchange.serve()
+
+    async def _pass_on(self, scope: Any, receive: Any, send: Any, status: int = 404) -> None:
+        if self._other_app is not None and status == 404:
+            await self._other_app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            headers = [(b"content-length", b"0")]
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
+        """Run the lifespan of the other application, or a lifespan of its own."""
+        if self._other_app is not None:
+            await self._other_app(scope, self._observed(receive), send)
+            return
+        await receive()
+        self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _observed(self, receive: Any) -> Any:
+        async def observed() -> Any:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._start()
+            elif message["type"] == "lifespan.shutdown":
+                await self._stop()
+            return message
+
+        return observed
