@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/admission",),
     ("engineio_core/asgi",),
     ("engineio_core/engine",),
+    ("engineio_core/asgi/guest",),
     ("engineio_core/server",),
     ("engineio_core/relay",),
     ("engineio_core/__init__",),

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
+from engineio_core.admission import ConnectionRefusal
 from engineio_core.asgi.exchange import GuestExchange
 from engineio_core.asgi.request import create_request, path_below_mount
+from engineio_core.errors import UNKNOWN_SID
 from engineio_core.http.message import InvalidTargetError
 
 if TYPE_CHECKING:
     from engineio_core.engine import BaseEngine
     from engineio_core.http.exchange import Exchange
+
+logger = logging.getLogger("engineio_core")
 
 AsgiApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -35,6 +40,18 @@ class AsgiGuest:
         self._other_app = other_app
         self._start = start
         self._stop = stop
+        self._has_warned = False
+        engine.on("connection_error", self._request_refused)
+
+    def _request_refused(self, refusal: ConnectionRefusal) -> None:
+        """Log the first request of an unknown session: another worker may have the session."""
+        if refusal.code == UNKNOWN_SID.code and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "a request names a session that this process does not have: after a restart this "
+                "is normal; if the ASGI server runs several workers, run one, or give the server "
+                "an adapter and the load balancer sticky sessions"
+            )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one scope of the host."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
+
 from socketio_core.testing import TestServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -83,6 +85,21 @@ async def test_fastapi_application_and_socket_io_share_a_port() -> None:
     finally:
         await io.shutdown()
     assert not example.orders, "the application runs its shutdown code"
+
+
+async def test_fastapi_application_contains_the_server() -> None:
+    example: Any = load("fastapi_mounted")
+    transport = httpx.ASGITransport(app=example.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+        path = "/live/socket.io/?EIO=4&transport=polling"
+        sid = json.loads((await client.get(path)).text[1:])["sid"]
+        assert (await client.post(f"{path}&sid={sid}", content=b"40")).text == "ok"
+        assert (await client.post("/announcements/hello")).json() == {"receivers": 1}
+        assert '42["announcement","hello"]' in (await client.get(f"{path}&sid={sid}")).text
+        assert (await client.get("/socket.io/")).status_code == 404
+        async with example.lifespan(example.app):
+            pass
+        assert not example.io.engine.sessions
 
 
 async def test_echo_server_answers_in_both_namespaces() -> None:
