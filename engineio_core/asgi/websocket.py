@@ -91,7 +91,7 @@ class GuestWebSocket:
         return True
 
     def discard(self) -> None:
-        """Close immediately."""
+        """Close without the queued packets."""
         self._queue.clear()
         self._end(1000)
 
@@ -100,7 +100,7 @@ class GuestWebSocket:
         self._may_read.clear()
 
     def resume_reading(self) -> None:
-        """Deliver messages again."""
+        """Deliver messages again, after `pause_reading`."""
         self._may_read.set()
 
     def flush(self) -> None:
