@@ -91,14 +91,9 @@ def store_dictionaries(connection: Connection) -> None:
     """Store the new entries of all dictionaries, and set the ID of each staged entry."""
     for each in _DICTIONARIES:
         key, names = each.columns[0], ", ".join(each.columns)
-        identify = (
-            f"UPDATE {each.staged} SET id = (SELECT d.id FROM {each.table} d "
-            f"WHERE d.{key} = {each.staged}.{key})"
-        )
-        connection.execute(text(identify))
-        if each.marks_new:
-            marked = f"UPDATE {each.staged} SET is_new = CASE WHEN id IS NULL THEN 1 ELSE 0 END"
-            connection.execute(text(marked))
+        known = f"FROM {each.table} d WHERE d.{key} = {each.staged}.{key}"
+        marked = ", is_new = 0" if each.marks_new else ""
+        connection.execute(text(f"UPDATE {each.staged} SET id = d.id{marked} {known}"))
         # A file may have several entries with one digest.
         inserted = connection.execute(
             text(
@@ -107,7 +102,9 @@ def store_dictionaries(connection: Connection) -> None:
             )
         )
         if inserted.rowcount:
-            connection.execute(text(identify + " WHERE id IS NULL"))
+            connection.execute(
+                text(f"UPDATE {each.staged} SET id = d.id {known} AND {each.staged}.id IS NULL")
+            )
 
 
 def named_hosts(connection: Connection) -> list[int]:
@@ -275,6 +272,8 @@ class Merge:
         self._connection = connection
         self._values: dict[str, Any] = {"import_id": import_id, "scan_date": day_number(scan_date)}
         self._source = {"source": source}
+        # Whether `staged_known` has rows of an earlier statement.
+        self._has_known = False
 
     def begin_journal(self, former_totals: Sequence[Mapping[str, Any]]) -> None:
         """Drop the journal of the former import of this source: only the last can be undone.
@@ -310,6 +309,7 @@ class Merge:
         values = {"with_plugins": int(with_plugins)}
         adopted = connection.execute(text(_ADOPTED), values).rowcount
         if adopted:
+            self._has_known = True
             connection.execute(text(_JOURNAL), self._values)
             connection.execute(text(_ADOPT))
             for staged in ("staged_hosts", "staged_identities"):
@@ -351,8 +351,10 @@ class Merge:
     def _batch(self, first: int, last: int) -> MergeCounts:
         """Merge the staged findings with keys from `first` to `last`."""
         connection, between = self._connection, {"first": first, "last": last}
-        connection.execute(text("DELETE FROM staged_known"))
+        if self._has_known:
+            connection.execute(text("DELETE FROM staged_known"))
         known = connection.execute(text(_KNOWN), between).rowcount
+        self._has_known = known > 0
         counts = MergeCounts()
         unknown = ""
         if known:

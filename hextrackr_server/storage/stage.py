@@ -24,6 +24,8 @@ _COPIED_ROWS: Final = 1000
 # several times. Each sort may use as much again.
 _CACHE_KIB: Final = 8 * 1024
 _DEFAULT_CACHE_KIB: Final = 2000
+# Memory of PostgreSQL for one sort or join of a merge, in KiB.
+_WORK_KIB: Final = 32 * 1024
 
 
 @contextmanager
@@ -46,6 +48,10 @@ def attached_stage(connection: Connection, path: Path) -> Iterator[None]:
 
 def copy_stage(connection: Connection, path: Path) -> None:
     """Copy a stage file into temporary tables of PostgreSQL, which end with the transaction."""
+    # The statements of a merge sort and join all rows, but each of them runs for less time than its
+    # compilation takes.
+    connection.execute(text("SET LOCAL jit = off"))
+    connection.execute(text(f"SET LOCAL work_mem = {_WORK_KIB}"))
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as stage:
         for name, columns in STAGE_TABLES.items():

@@ -36,10 +36,12 @@ STAGE_TABLES: Final = {
         closed_as TEXT, severity SMALLINT NOT NULL, cvss_score DOUBLE PRECISION,
         vpr_score DOUBLE PRECISION, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
         state TEXT NOT NULL""",
-    "staged_hosts": "number BIGINT PRIMARY KEY, host_key TEXT NOT NULL, id INTEGER, is_new INTEGER",
+    "staged_hosts": """
+        number BIGINT PRIMARY KEY, host_key TEXT NOT NULL, id INTEGER,
+        is_new INTEGER NOT NULL DEFAULT 1""",
     "staged_identities": """
         number BIGINT PRIMARY KEY, identity TEXT NOT NULL, cve TEXT NOT NULL, id INTEGER,
-        is_new INTEGER""",
+        is_new INTEGER NOT NULL DEFAULT 1""",
     "staged_groups": "number INTEGER PRIMARY KEY, name TEXT NOT NULL, id INTEGER",
     "staged_assets": """
         number INTEGER PRIMARY KEY, digest {blob} NOT NULL, hostname TEXT NOT NULL,
