@@ -14,7 +14,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
 from socketio_core.adapters.cluster_message import MessageError
@@ -172,12 +172,14 @@ class PostgresLink:
     # -- receiving
 
     async def _listen(self, listening: AsyncConnection[Any], sending: AsyncConnection[Any]) -> None:
-        async for notification in listening.notifies():
-            self._received_at = time.monotonic()
-            try:
-                await self._take(notification.payload, sending)
-            except MessageError as error:
-                self._on_invalid(error)
+        # The generator holds the lock of the connection until it is closed.
+        async with contextlib.aclosing(listening.notifies()) as notifications:
+            async for notification in notifications:
+                self._received_at = time.monotonic()
+                try:
+                    await self._take(notification.payload, sending)
+                except MessageError as error:
+                    self._on_invalid(error)
         raise ConnectionError("the connection that listens has ended")
 
     async def _take(self, payload: str, sending: AsyncConnection[Any]) -> None:
@@ -212,8 +214,7 @@ class PostgresLink:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._idle.wait()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await _end([self._task], 5.0)  # longer than that of its own tasks
         self.error = ""
         self._set_connected(False)
 
@@ -223,8 +224,7 @@ class PostgresLink:
             started = time.monotonic()
             try:
                 await self._serve()
-            except* Exception as group:
-                error = _first(group)
+            except Exception as error:
                 self._note_error(f"{type(error).__name__}: {str(error).strip()}")
                 self._set_connected(False)
             self._sending = 0
@@ -234,25 +234,36 @@ class PostgresLink:
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _connect(self) -> AsyncConnection[Any]:
+    @contextlib.asynccontextmanager
+    async def _connect(self) -> AsyncIterator[AsyncConnection[Any]]:
         defaults = {"connect_timeout": CONNECT_TIMEOUT, "application_name": "socketio"}
         connection: AsyncConnection[Any] = await self._psycopg.AsyncConnection.connect(
             self._url, autocommit=True, **(defaults | self._options)
         )
-        return connection
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     async def _serve(self) -> None:
-        async with await self._connect() as sending, await self._connect() as listening:
+        async with self._connect() as sending, self._connect() as listening:
             self._has_table = await ensure_table(sending, self._statements)
             await listening.execute(self._statements.listen)
             self._received_at = time.monotonic()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._listen(listening, sending))
-                tasks.create_task(self._send(sending))
-                tasks.create_task(self._check())
-                tasks.create_task(self._clean_up(sending))
-                self.error = ""
-                self._set_connected(True)
+            tasks = [
+                asyncio.create_task(self._listen(listening, sending)),
+                asyncio.create_task(self._send(sending)),
+                asyncio.create_task(self._check()),
+                asyncio.create_task(self._clean_up(sending)),
+            ]
+            self.error = ""
+            self._set_connected(True)
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                await _end(tasks, 0.5)
 
     async def _check(self) -> None:
         """Raise TimeoutError if the notifications of this server do not arrive."""
@@ -264,9 +275,10 @@ class PostgresLink:
             self._append("", b"", "")
 
     async def _clean_up(self, connection: AsyncConnection[Any]) -> None:
-        while self._has_table:
+        while True:
             await asyncio.sleep(CLEANUP_INTERVAL)
-            await connection.execute(self._statements.clean_up, (ROW_LIFETIME,))
+            if self._has_table:
+                await connection.execute(self._statements.clean_up, (ROW_LIFETIME,))
 
     def _note_error(self, error: str) -> None:
         if error != self.error:
@@ -282,6 +294,14 @@ class PostgresLink:
             self._on_connected()
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+async def _end(tasks: Iterable[asyncio.Task[None]], patience: float) -> None:
+    """Cancel tasks and wait until they have ended.
+
+    A task that has not ended after `patience` seconds is cancelled again: psycopg uses
+    `asyncio.wait_for`, which before Python 3.12 ignores a cancellation at its timeout.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=patience)
