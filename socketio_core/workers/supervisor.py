@@ -301,7 +301,6 @@ class Supervisor:
 
     def _stop(self) -> None:
         """End all workers; the second call kills them."""
-        loop = asyncio.get_running_loop()
         if self._is_stopping:
             for worker in self._workers.values():
                 _kill(worker)
@@ -312,14 +311,17 @@ class Supervisor:
             self._rolling.cancel()
         if not self._workers:
             self._stopped.set()
-        for worker in list(self._workers.values()):
-            self._terminate(worker)
-        loop.call_later(self._drain + STOP_LIMIT, self._stop)
+        self._terminate(list(self._workers.values()))
 
-    def _terminate(self, worker: WorkerProcess) -> None:
-        worker.is_stopping = True
-        with contextlib.suppress(ProcessLookupError):
-            worker.process.terminate()
+    def _terminate(self, workers: list[WorkerProcess]) -> None:
+        """Let workers end, and kill those that do not end in time."""
+        for worker in workers:
+            worker.is_stopping = True
+        self._publish_peers()  # before the signal: a worker that ends looks for other workers
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.terminate()
+            asyncio.get_running_loop().call_later(self._drain + STOP_LIMIT, _kill, worker)
 
     def _restart(self) -> None:
         """Replace the workers one by one; a restart in progress begins again."""
@@ -333,20 +335,19 @@ class Supervisor:
         for slot in self._slots:
             former = slot.current
             worker = self._spawn(slot)
-            if not await _wait_ready(worker):
+            try:
+                is_ready = await _wait_ready(worker)
+            except asyncio.CancelledError:
+                _kill(worker)
+                raise
+            if not is_ready:
                 logger.error("the new worker is not ready: the old workers stay in use")
                 _kill(worker)
                 return
             slot.current = worker
             if former is not None and not former.ended.is_set():
-                self._terminate(former)
-                self._publish_peers()
-                try:
-                    async with asyncio.timeout(self._drain + STOP_LIMIT):
-                        await former.ended.wait()
-                except TimeoutError:
-                    logger.error("worker %d does not end: killing it", former.number)
-                    _kill(former)
+                self._terminate([former])
+                await former.ended.wait()
         logger.info("all workers are replaced")
 
 
