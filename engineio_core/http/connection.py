@@ -467,7 +467,11 @@ class HttpConnection(asyncio.Protocol):
             # h11 stops behind an upgrade request; the following bytes are not HTTP.
             self._parser.next_event()
             data, _ = self._parser.trailing_data
-        self._leave_tcp()
+        self._unread, self._held = b"", 0
+        self._exchange = None
+        self.state = CLOSED
+        self._stop()
+        self._connections.discard(self)
         return self.tcp, data
 
     def detach(self, done: Callable[[asyncio.Transport, bytes, Origin], None]) -> None:
@@ -495,15 +499,9 @@ class HttpConnection(asyncio.Protocol):
             data = self._chunks.take_rest()
         else:
             data = (self._body or b"") + self._unread
-        self._leave_tcp()
+        self._parser = None
+        self.release()
         done(tcp, data, Origin(self.peer, self.peer_port, self.secure))
-
-    def _leave_tcp(self) -> None:
-        self._unread, self._held = b"", 0
-        self._exchange = None
-        self.state = CLOSED
-        self._stop()
-        self._connections.discard(self)
 
     # -- the end of an exchange, and of the connection
 
