@@ -56,6 +56,7 @@ SLOW = (
     "interop/test_mypyc_handlers.py",
     "interop/test_python_socketio_client.py",
     "packaging/test_installation.py",
+    "socketio_core/test_command.py",
     "typing/test_typing.py",
 )
 #: Tests that `make proxies` runs.
