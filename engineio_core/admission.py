@@ -174,9 +174,10 @@ class Admission:
             self._cors.decorate(request)
             if request.method == "OPTIONS":
                 return self._cors.preflight(request)
-        response = yield from self._run_middlewares(request)
-        if response is not None:
-            return response
+        if self.middlewares:
+            response = yield from self._run_middlewares(request)
+            if response is not None:
+                return response
         transport = self._check_transport(request)
         if sid := request.query.get("sid"):
             self._check_session(request, sid, transport)

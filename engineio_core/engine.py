@@ -232,7 +232,7 @@ class BaseEngine:
         if path == "*":
             # RFC 9110, section 9.3.7: a test of the server's capabilities.
             exchange.respond(HttpResponse(204, b"", [("Allow", "GET, HEAD, POST, OPTIONS")]))
-        elif self._serves(path):
+        elif path == self._bare_path or path.startswith(self._path):  # `_serves`, inline
             if self._files is not None and self._files(exchange):
                 return
             if self._owners is not None and self._owners.forward(exchange):
@@ -432,9 +432,10 @@ class BaseEngine:
         return self._clock or asyncio.get_running_loop()
 
     def _is_full(self, exchange: Exchange) -> bool:
-        refusal = self._refuse_when_full(exchange.request)
-        if refusal is None:
+        if len(self.sessions) < self.options.max_sessions and not self._is_closing:
             return False
+        refusal = self._refuse_when_full(exchange.request)
+        assert refusal is not None
         self._respond(exchange, refusal)
         return True
 

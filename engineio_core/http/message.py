@@ -207,7 +207,8 @@ def encode_response(
     """Return the bytes of a response. Raises ValueError for an invalid header."""
     parts = [_STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n"]
     parts += [encode_header(name, value) for name, value in response.headers]
-    parts += encode_added_headers(extra.items())
+    if extra:
+        parts += encode_added_headers(extra.items())
     if response.status not in {204, 304}:
         parts.append(f"Content-Length: {len(response.body)}\r\n")
     elif response.status == 204:

@@ -20,7 +20,7 @@ from websockets.server import ServerProtocol
 from engineio_core.http.message import encode_added_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from websockets.extensions import Extension
     from websockets.typing import Subprotocol
@@ -117,8 +117,9 @@ def _first_offered(
     return subprotocols[0] if subprotocols else None
 
 
-def encode_switch(accepted: Accepted, extra: Iterable[tuple[str, str]]) -> bytes:
+def encode_switch(accepted: Accepted, extra: Sequence[tuple[str, str]]) -> bytes:
     """Return the head of the 101 response; `extra` are headers of hooks and middlewares."""
     lines = [f"{name}: {value}\r\n" for name, value in accepted.headers]
-    lines += encode_added_headers(extra)
+    if extra:
+        lines += encode_added_headers(extra)
     return ("HTTP/1.1 101 Switching Protocols\r\n" + "".join(lines) + "\r\n").encode("latin-1")
