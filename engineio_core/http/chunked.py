@@ -85,7 +85,8 @@ class ChunkedReader:
         limit = 2 if self._is_line_end_due else MAX_LINE
         end = self._buffer.find(b"\r\n", 0, limit)
         if end < 0:
-            if len(self._buffer) >= limit:
+            # A line feed alone ends no line: refuse it now, as no more bytes may come.
+            if len(self._buffer) >= limit or self._buffer.find(b"\n", 0, limit) >= 0:
                 raise h11.RemoteProtocolError("invalid line end in a chunked body")
             return None
         line = bytes(self._buffer[:end])

@@ -53,6 +53,7 @@ TARGET = "/engine.io/?EIO=4&transport=polling"
         ("not HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
         ("no version", b"GET /\r\n\r\n"),
         ("an unsupported version", b"GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
+        ("two spaces after the method", b"GET  /engine.io/ HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("a target with a space", b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("a target of another scheme", b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("an invalid target", b"GET nonsense HTTP/1.1\r\nHost: a\r\n\r\n"),
