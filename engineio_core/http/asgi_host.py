@@ -30,6 +30,7 @@ AsgiApp: TypeAlias = Callable[
 SPEC_VERSION: Final = "2.3"
 MAX_BODY_QUEUE: Final = 256 * 1024  # bytes of a body that are queued for the application
 LIFESPAN_TIMEOUT: Final = 60.0  # seconds for the startup of the application, and for its shutdown
+SENDS_PER_ITERATION: Final = 16  # pieces of a response that are sent without waiting
 
 
 # After a disconnect, `send` does nothing at first: a generator is then cancelled where it waits,
@@ -84,8 +85,8 @@ class _Cycle:
 
     __slots__ = (
         "_body", "_chunks", "_exchange", "_has_started", "_head", "_is_complete", "_is_end_sent",
-        "_is_reading", "_left_at", "_queued", "_sends_after_disconnect", "_state", "_wakeup",
-        "_writable",
+        "_is_reading", "_left_at", "_queued", "_sends_after_disconnect", "_sends_in_a_row",
+        "_state", "_wakeup", "_writable",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, state: dict[str, Any]) -> None:
@@ -105,6 +106,7 @@ class _Cycle:
         self._writable.set()
         self._left_at = 0.0
         self._sends_after_disconnect = 0
+        self._sends_in_a_row = 0
 
     async def run(self, app: AsgiApp) -> None:
         """Run the application; respond with an error if it fails or sends no complete response."""
@@ -241,6 +243,12 @@ class _Cycle:
             self._wakeup.set()
         elif not self._writable.is_set():
             await self._writable.wait()
+        else:
+            # An application that only sends must not keep other clients, and the end of its own
+            # client, from the event loop.
+            self._sends_in_a_row = (self._sends_in_a_row + 1) % SENDS_PER_ITERATION
+            if not self._sends_in_a_row:
+                await asyncio.sleep(0)
 
     def _client_left(self) -> None:
         self._left_at = asyncio.get_running_loop().time()

@@ -244,13 +244,34 @@ async def test_endless_stream_closes_its_generator_when_the_client_disconnects(
 
     server = serve(Starlette(routes=[Route("/", endless)]))
     connection = server.connect()
-    if wait is do_not_wait:
-        connection.tcp.stall()  # else the application would never let the test continue
     connection.feed(http_request("GET", "/"))
     await settle(server)
     connection.tcp.lose()
     await settle(server)
     assert ended == ["ended"]
+
+
+async def test_endless_stream_without_waiting_lets_other_clients_connect() -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["path"] == "/other":
+            await send(start())
+            await send(body(b"other"))
+            return
+        await send(start())
+        while True:
+            await send(body(b"x", more=True))
+
+    server = serve(app)
+    endless, other = server.connect(), server.connect()
+    endless.feed(http_request("GET", "/"))
+    await settle(server)
+    other.feed(http_request("GET", "/other"))
+    await settle(server)
+    assert [each.text for each in other.responses()] == ["other"]
+    endless.tcp.lose()
+    for _ in range(5):
+        await settle(server)
+    assert not server.engine._asgi._tasks
 
 
 async def test_send_raises_oserror_when_the_application_continues_after_a_disconnect() -> None:
