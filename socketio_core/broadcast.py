@@ -58,12 +58,26 @@ def room_names(rooms: tuple[str | Iterable[str], ...]) -> tuple[str, ...]:
             names.append(each)
             continue
         if isinstance(each, bytes | Mapping) or not isinstance(each, Iterable):
-            raise TypeError(f"a room name must be a string, got {each!r}: write {str(each)!r}")
+            raise _not_a_room(each)
         for name in each:
             if not isinstance(name, str):
-                raise TypeError(f"a room name must be a string, got {name!r}: write {str(name)!r}")
+                raise _not_a_room(name)
             names.append(name)
     return tuple(names)
+
+
+def _not_a_room(value: Any) -> TypeError:
+    """Return the error for a value in place of a room name, with a remedy that works."""
+    socket_id = getattr(value, "id", None)
+    if isinstance(socket_id, str):
+        remedy = "pass its id"
+    elif isinstance(value, bytes):
+        remedy = f"write {value.decode(errors='replace')!r}"
+    elif value is None or isinstance(value, Mapping):
+        remedy = "write the name of a room"
+    else:
+        remedy = f"write {str(value)!r}"
+    return TypeError(f"a room name must be a string, got {value!r}: {remedy}")
 
 
 def check_event(event: str) -> None:

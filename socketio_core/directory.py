@@ -68,6 +68,11 @@ class NamespaceDirectory:
     def get_or_create_parent(self, match: re.Pattern[str] | Match) -> ParentNamespace:
         """Return the parent namespace of a pattern; create a new one for a function."""
         if not isinstance(match, re.Pattern):
+            if not callable(match):
+                raise TypeError(
+                    "the argument of of() is not a name or a compiled pattern, so it "
+                    f"must be a function, got {match!r}"
+                )
             check_callback("the function of of()", match, ("name", "auth"))
             parent = ParentNamespace(match, self.options.parser)
         elif not isinstance(match.pattern, str):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from enum import Enum
-from inspect import isawaitable
+from inspect import isawaitable, isroutine
 from math import isfinite, isnan
 from typing import Any
 
@@ -97,7 +97,12 @@ def convert_value(value: Any) -> Any:
             raise _too_deep() from None
         except TypeError:
             pass  # our own text names the value and the remedy
-    remedy = "await it first" if isawaitable(value) else "convert it to a dict, a list or a string"
+    if isawaitable(value):
+        remedy = "await it first"
+    elif isroutine(value):
+        remedy = "pass a callback as ack=..., or await emit_with_ack()"
+    else:
+        remedy = "convert it to a dict, a list or a string"
     raise TypeError(f"a value of type {type(value).__name__} cannot be sent: {remedy}")
 
 

@@ -33,6 +33,34 @@ async def test_room_that_is_not_a_string_is_refused(room: Any) -> None:
                 method(room)
 
 
+async def test_error_of_a_room_names_a_remedy_that_works() -> None:
+    io = SocketServer()
+    server, _, socket = await connect_with(io)
+    async with server:
+        for room, remedy in (
+            (socket, "pass its id"), (b"orders", "write 'orders'"), (7, "write '7'"),
+            (None, "write the name of a room"), ({"a": 1}, "write the name of a room"),
+        ):  # fmt: skip
+            with pytest.raises(TypeError, match=f": {remedy}$"):
+                io.to(room)  # type: ignore[arg-type]
+
+
+async def test_function_among_the_arguments_is_refused_with_the_name_of_ack() -> None:
+    io = SocketServer()
+    server, _, socket = await connect_with(io)
+    async with server:
+        for emit in (io.emit, socket.emit, socket.timeout(5).emit, io.to("a").emit):
+            for callback in (lambda *_: None, print, socket.join):
+                with pytest.raises(TypeError, match="cannot be sent: pass a callback as ack="):
+                    emit("x", 1, callback)
+
+
+def test_namespace_that_is_neither_a_name_nor_a_pattern_nor_a_function_is_refused() -> None:
+    for name in (None, 5, b"/orders"):
+        with pytest.raises(TypeError, match="a name or a compiled pattern, so it must be a function"):
+            SocketServer().of(name)  # type: ignore[call-overload]
+
+
 async def test_several_rooms_are_accepted_by_position_or_as_a_list() -> None:
     io = SocketServer()
     async with TestServer(io) as server:
