@@ -107,43 +107,6 @@ class Handler:
         return PayloadValidationError(f"{path}: {message}", [{"path": path, "message": message}])
 
 
-class FittingHandler(Handler):
-    """A handler whose parameters are unknown, as those of mypyc's coroutines.
-
-    It receives as many of the arguments as it takes. A call with a wrong number raises TypeError
-    before the function runs, which a traceback without a frame of the function shows.
-    """
-
-    __slots__ = ()
-
-    def call(self, socket: Any, data: list[Any]) -> Any:
-        """Call the function with all arguments, or with as many of the first ones as it takes.
-
-        Raises PayloadValidationError for too few, and any exception of the function.
-        """
-        args = [socket, *data[1:]] if self.takes_socket else data[1:]
-        first: TypeError | None = None
-        while True:
-            try:
-                return self.function(*args)
-            except TypeError as error:
-                has_run = error.__traceback__ is None or error.__traceback__.tb_next is not None
-                if has_run or "argument" not in str(error):
-                    raise
-                first = first or error
-            if len(args) <= self.takes_socket:
-                raise PayloadValidationError(f"wrong number of arguments: {first}") from first
-            args.pop()
-
-
-def make_handler(function: Callable[..., Any], *, takes_socket: bool = True) -> Handler:
-    """Return the handler of a function. Raises TypeError for one that cannot be a handler."""
-    handler = Handler(function, takes_socket=takes_socket)
-    if read_signature(function) is None:
-        return FittingHandler(function, takes_socket=takes_socket)
-    return handler
-
-
 class _Signature(NamedTuple):
     """The parameters of a handler, without the socket."""
 

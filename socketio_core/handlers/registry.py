@@ -11,8 +11,9 @@ from typing import Any, Final, TypeVar, overload
 
 from engineio_core.callbacks import describe_function
 from socketio_core.codec.packet import RESERVED_EVENTS
+from socketio_core.handlers.compiled import make_handler
 from socketio_core.handlers.event_table import EventTable
-from socketio_core.handlers.handler import Handler, make_handler
+from socketio_core.handlers.handler import Handler
 from socketio_core.misuse import check_callback
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -53,6 +53,9 @@ class Chat:
     async def __call__(self, socket: Any, name: str) -> str:
         return "hello " + name
 
+def with_a_fault(socket: Any, name: Any) -> str:
+    return plain(socket, name)
+
 def nested() -> Any:
     async def inner(socket: Any, name: str) -> str:
         await asyncio.sleep(0)
@@ -111,6 +114,35 @@ async def test_handlers_compiled_by_mypyc_refuse_missing_arguments_and_drop_surp
         assert (refused["success"], refused["code"]) == (False, "VALIDATION_ERROR")
         assert "argument" in refused["error"]
         assert await client.emit_with_ack("greet", "Ada", "surplus", 3) == "hello Ada"
+
+
+@pytest.mark.parametrize("name", ["plain", "coroutine", "suspending", "method", "nested"])
+@pytest.mark.parametrize("argument", [5, None, {"name": "Ada"}, b"Ada"])
+async def test_handlers_compiled_by_mypyc_refuse_an_argument_of_a_wrong_type(
+    compiled: ModuleType, name: str, argument: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    chat = compiled.Chat()
+    handler = compiled.nested() if name == "nested" else getattr(chat, name, None)
+    io = SocketServer()
+    io.on("greet", handler or getattr(compiled, name))
+    async with TestServer(io) as server:
+        client = await server.connect()
+        refused = await client.emit_with_ack("greet", argument)
+        assert (refused["success"], refused["code"]) == (False, "VALIDATION_ERROR")
+        assert "str object expected; got" in refused["error"]
+    assert not caplog.records
+
+
+async def test_wrong_type_within_a_handler_compiled_by_mypyc_is_an_error_of_the_handler(
+    compiled: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    io = SocketServer()
+    io.on("greet", compiled.with_a_fault)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = await client.emit_with_ack("greet", 5)
+        assert (answer["success"], answer["code"]) == (False, "HANDLER_ERROR")
+    assert "str object expected; got int" in caplog.text
 
 
 async def test_type_error_of_a_handler_compiled_by_mypyc_is_an_error_of_the_handler(
