@@ -55,7 +55,7 @@ async def test_function_among_the_arguments_is_refused_with_the_name_of_ack() ->
                     emit("x", 1, callback)
 
 
-def test_namespace_that_is_neither_a_name_nor_a_pattern_nor_a_function_is_refused() -> None:
+def test_of_refuses_a_value_of_another_type_than_name_pattern_or_function() -> None:
     for name in (None, 5, b"/orders"):
         with pytest.raises(TypeError, match="not a name or a compiled pattern, so it"):
             SocketServer().of(name)  # type: ignore[call-overload]
