@@ -12,12 +12,12 @@ from engineio_core.http.message import HttpRequest, HttpResponse
 from engineio_core.options import Cookie, Cors, HttpCompression, PerMessageDeflate
 from engineio_core.session import Session
 from socketio_core.acknowledgement import BroadcastAnswers
-from socketio_core.adapters.in_process import InProcessCluster
+from socketio_core.adapters.cluster.in_process import InProcessCluster
 from socketio_core.adapters.interface import AdapterStatus, RoomEvent, ServerResults
-from socketio_core.adapters.postgres import Postgres
-from socketio_core.adapters.redis_classic import RedisClassic
-from socketio_core.adapters.redis_sharded import RedisSharded
-from socketio_core.adapters.redis_streams import RedisStreams
+from socketio_core.adapters.postgres.adapter import Postgres
+from socketio_core.adapters.redis.classic import RedisClassic
+from socketio_core.adapters.redis.sharded import RedisSharded
+from socketio_core.adapters.streams.adapter import RedisStreams
 from socketio_core.broadcast import Broadcast
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.msgpack_codec import MsgpackParser

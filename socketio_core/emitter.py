@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeAlias, final
 
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     EMITTER_UID,
     Message,
     MessageType,
@@ -20,9 +20,9 @@ from socketio_core.adapters.cluster_message import (
     target_options,
 )
 from socketio_core.adapters.interface import BroadcastTarget
-from socketio_core.adapters.redis_classic_format import encode_broadcast, encode_request
-from socketio_core.adapters.redis_connection import import_redis
-from socketio_core.adapters.streams_entry import (
+from socketio_core.adapters.redis.classic_format import encode_broadcast, encode_request
+from socketio_core.adapters.redis.connection import import_redis
+from socketio_core.adapters.streams.entry import (
     DEFAULT_MAX_LEN,
     append_command,
     encode_entry,

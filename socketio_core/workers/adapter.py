@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, final
 
-from socketio_core.adapters.cluster import ClusterAdapter
+from socketio_core.adapters.cluster.adapter import ClusterAdapter
 from socketio_core.adapters.interface import (
     AdapterStatus,
     ClusterNamespace,

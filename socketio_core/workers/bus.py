@@ -17,13 +17,13 @@ from typing import Any, Final, final
 
 import msgspec
 
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageError,
     decode_message,
     encode_message,
 )
-from socketio_core.adapters.cluster_transport import TransportListener
+from socketio_core.adapters.cluster.transport import TransportListener
 from socketio_core.workers.environment import WorkerEnvironment
 from socketio_core.workers.frames import FrameLink, encode_frame
 

@@ -15,9 +15,9 @@ from itertools import islice
 from typing import Any, Final, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
-from socketio_core.adapters.cluster import ClusterAdapter
-from socketio_core.adapters.cluster_message import Message, MessageType, target_options
-from socketio_core.adapters.cluster_transport import ClusterTransport
+from socketio_core.adapters.cluster.adapter import ClusterAdapter
+from socketio_core.adapters.cluster.message import Message, MessageType, target_options
+from socketio_core.adapters.cluster.transport import ClusterTransport
 from socketio_core.adapters.interface import (
     BroadcastTarget,
     ClusterNamespace,

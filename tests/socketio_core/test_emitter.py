@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from socketio_core import BlockingEmitter, Emitter
-from socketio_core.adapters.cluster_message import decode_message
+from socketio_core.adapters.cluster.message import decode_message
 from tests.socketio_core.adapters.redis_support import load
 from tests.socketio_core.adapters.test_streams_payloads import ENTRIES
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from socketio_core.adapters.redis_factory import RedisFactory
+from socketio_core.adapters.redis.factory import RedisFactory
 
 VECTORS = Path(__file__).parent / "vectors"
 

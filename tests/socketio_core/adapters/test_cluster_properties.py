@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.acknowledgement import Completion
-from socketio_core.adapters.cluster import REQUEST_TIMEOUT
-from socketio_core.adapters.cluster_message import Message, encode_message
-from socketio_core.adapters.in_process import InProcessCluster, InProcessFactory
+from socketio_core.adapters.cluster.adapter import REQUEST_TIMEOUT
+from socketio_core.adapters.cluster.in_process import InProcessCluster, InProcessFactory
+from socketio_core.adapters.cluster.message import Message, encode_message
 from socketio_core.adapters.interface import (
     AckCollector,
     BroadcastTarget,

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from socketio_core.adapters import cluster_requests
-from socketio_core.adapters.cluster_peers import MAX_PEERS, Peers
-from socketio_core.adapters.cluster_requests import ANY_SERVER, Request, Requests
+from socketio_core.adapters.cluster import requests as cluster_requests
+from socketio_core.adapters.cluster.peers import MAX_PEERS, Peers
+from socketio_core.adapters.cluster.requests import ANY_SERVER, Request, Requests
 from socketio_core.adapters.interface import RemoteMissing
 from tests.helpers.fake_clock import FakeClock
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageError,
     MessageType,
     decode_message,
     encode_message,
 )
-from socketio_core.adapters.postgres_format import (
+from socketio_core.adapters.postgres.format import (
     MAX_NOTIFICATION,
     Notification,
     Senders,

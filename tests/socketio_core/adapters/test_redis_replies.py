@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from socketio_core.adapters.redis_replies import InvalidReplyError, ReplyError, ReplyReader
+from socketio_core.adapters.redis.replies import InvalidReplyError, ReplyError, ReplyReader
 
 REPLIES = st.recursive(
     st.one_of(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from socketio_core import RedisClassic, RedisSharded, SocketServer
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageType,
     decode_message,
@@ -22,7 +22,7 @@ from socketio_core.adapters.cluster_message import (
     from_dict,
     to_dict,
 )
-from socketio_core.adapters.redis_classic_format import (
+from socketio_core.adapters.redis.classic_format import (
     OldRequest,
     encode_answer,
     encode_broadcast,
@@ -31,7 +31,7 @@ from socketio_core.adapters.redis_classic_format import (
     read_request,
     read_response,
 )
-from socketio_core.adapters.redis_factory import RedisFactory
+from socketio_core.adapters.redis.factory import RedisFactory
 from socketio_core.testing import TestServer, settle
 from tests.socketio_core.adapters.redis_support import (
     Captured,

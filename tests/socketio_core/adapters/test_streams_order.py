@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import BroadcastTarget
-from socketio_core.adapters.streams_entry import Cursor, format_position, parse_position
-from socketio_core.adapters.streams_order import LocalEvent, OrderedEvents, append_offset
+from socketio_core.adapters.streams.entry import Cursor, format_position, parse_position
+from socketio_core.adapters.streams.order import LocalEvent, OrderedEvents, append_offset
 from tests.helpers.fake_clock import FakeClock
 
 PATIENCE = 0.5
@@ -176,7 +176,7 @@ def test_entry_that_was_written_twice_is_delivered_once(queue: Harness) -> None:
 def test_too_many_waiting_events_are_delivered(
     queue: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_core.adapters.streams_order.MAX_WAITING", 2)
+    monkeypatch.setattr("socketio_core.adapters.streams.order.MAX_WAITING", 2)
     for name in "abc":
         queue.emit(name)
     assert queue.receiver.received == [f'42["{name}",""]' for name in "abc"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageError,
     decode_message,
@@ -20,7 +20,7 @@ from socketio_core.adapters.cluster_message import (
     to_dict,
 )
 from socketio_core.adapters.interface import SavedSession
-from socketio_core.adapters.streams_entry import (
+from socketio_core.adapters.streams.entry import (
     decode_entry,
     decode_session,
     encode_entry,

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from socketio_core.adapters.postgres import Postgres
+from socketio_core.adapters.postgres.adapter import Postgres
 from tests.hextrackr_server.postgres.server import running_postgres
 from tests.socketio_core.redis.conftest import Pair, until
 

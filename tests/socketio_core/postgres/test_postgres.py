@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import uvloop
 
-from socketio_core.adapters.postgres import Postgres
+from socketio_core.adapters.postgres.adapter import Postgres
 from tests.socketio_core.postgres.conftest import Database, PostgresPair
 from tests.socketio_core.redis.conftest import until
 
@@ -48,8 +48,8 @@ async def test_order_is_kept_among_short_and_long_messages(pair: PostgresPair) -
 async def test_rows_of_long_messages_are_removed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_core.adapters.postgres_link.CLEANUP_INTERVAL", 0.05)
-    monkeypatch.setattr("socketio_core.adapters.postgres_link.ROW_LIFETIME", 0.2)
+    monkeypatch.setattr("socketio_core.adapters.postgres.link.CLEANUP_INTERVAL", 0.05)
+    monkeypatch.setattr("socketio_core.adapters.postgres.link.ROW_LIFETIME", 0.2)
     async with PostgresPair(database.url, Postgres) as pair:
         client = await pair.servers[1].connect()
         pair.ios[0].emit("long", "x" * 10_000)
@@ -112,7 +112,7 @@ async def test_local_delivery_continues_and_messages_wait_while_postgres_is_away
 async def test_message_arrives_once_when_the_sending_connection_breaks(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("socketio_core.adapters.postgres_link.RETURN_PAUSE", 0.0)
+    monkeypatch.setattr("socketio_core.adapters.postgres.link.RETURN_PAUSE", 0.0)
     names = iter(["first", "second"])
 
     def create(url: str) -> Postgres:
@@ -169,11 +169,11 @@ async def test_silent_connection_is_opened_again(
 ) -> None:
     caplog.set_level(logging.WARNING)
     async with PostgresPair(database.url, Postgres) as pair:
-        monkeypatch.setattr("socketio_core.adapters.postgres_link.CHECK_INTERVAL", 0.05)
-        monkeypatch.setattr("socketio_core.adapters.postgres_link.CHECK_TIMEOUT", -1)
+        monkeypatch.setattr("socketio_core.adapters.postgres.link.CHECK_INTERVAL", 0.05)
+        monkeypatch.setattr("socketio_core.adapters.postgres.link.CHECK_TIMEOUT", -1)
         database.end_connections()
         await until(lambda: "no notification for" in caplog.text)
-        monkeypatch.setattr("socketio_core.adapters.postgres_link.CHECK_TIMEOUT", 60)
+        monkeypatch.setattr("socketio_core.adapters.postgres.link.CHECK_TIMEOUT", 60)
         await pair.connected()
         client = await pair.servers[1].connect()
         pair.ios[0].emit("x")

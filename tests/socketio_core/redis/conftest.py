@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from socketio_core import SocketServer
-from socketio_core.adapters.redis_classic import RedisClassic
-from socketio_core.adapters.redis_factory import RedisFactory
-from socketio_core.adapters.redis_sharded import RedisSharded
-from socketio_core.adapters.redis_streams import RedisStreams
+from socketio_core.adapters.redis.classic import RedisClassic
+from socketio_core.adapters.redis.factory import RedisFactory
+from socketio_core.adapters.redis.sharded import RedisSharded
+from socketio_core.adapters.streams.adapter import RedisStreams
 from socketio_core.testing import TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from socketio_core import RedisSharded, RedisStreams, SocketServer
-from socketio_core.adapters import redis_connection, redis_link, streams_link
+from socketio_core.adapters.redis import connection as redis_connection
+from socketio_core.adapters.redis import link as redis_link
+from socketio_core.adapters.streams import link as streams_link
 from socketio_core.testing import TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
 from tests.socketio_core.redis.conftest import ADAPTERS, Pair, until

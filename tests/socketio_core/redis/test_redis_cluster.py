@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from socketio_core import RedisSharded
-from socketio_core.adapters import redis_cluster
-from socketio_core.adapters.redis_cluster import RedisClusterLink, find_slot
+from socketio_core.adapters.redis import cluster as redis_cluster
+from socketio_core.adapters.redis.cluster import RedisClusterLink, find_slot
 from tests.helpers.redis_cluster import RedisClusterServers, running_cluster
 from tests.socketio_core.redis.conftest import PATIENCE, Pair, until
 

@@ -18,8 +18,8 @@ from socketio_core import (
     Socket,
     SocketServer,
 )
-from socketio_core.adapters.redis_streams import RedisStreams
-from socketio_core.adapters.streams_entry import parse_position
+from socketio_core.adapters.streams.adapter import RedisStreams
+from socketio_core.adapters.streams.entry import parse_position
 from socketio_core.testing import TestClient, TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
 from tests.socketio_core.redis.conftest import Pair, until

@@ -1,7 +1,7 @@
 """The connections of one server to PostgreSQL: one listens, the other sends.
 
 Messages are queued, sent in batches and kept until PostgreSQL has confirmed them; receivers ignore
-repetitions (`postgres_format`). Lost connections are opened again with back-off. PostgreSQL does
+repetitions (`format`). Lost connections are opened again with back-off. PostgreSQL does
 not keep notifications: what other servers send meanwhile is lost, and counted.
 """
 
@@ -17,15 +17,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
-from socketio_core.adapters.cluster_message import MessageError
-from socketio_core.adapters.postgres_format import (
+from socketio_core.adapters.cluster.message import MessageError
+from socketio_core.adapters.postgres.format import (
     Senders,
     encode_content,
     encode_head,
     fits,
     parse_notification,
 )
-from socketio_core.adapters.postgres_statements import Statements, ensure_table, import_psycopg
+from socketio_core.adapters.postgres.statements import Statements, ensure_table, import_psycopg
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection

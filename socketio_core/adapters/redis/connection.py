@@ -1,7 +1,7 @@
 """One connection to Redis or Valkey that is opened again, with back-off, whenever it is lost.
 
 redis-py opens the connection (address, TLS, authentication) and parses the replies; this module
-encodes commands. `redis_link` has the queue of commands and the subscriptions.
+encodes commands. `link` has the queue of commands and the subscriptions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from socketio_core.adapters.redis_replies import ReplyReader
+from socketio_core.adapters.redis.replies import ReplyReader
 
 logger = logging.getLogger("socketio_core")
 

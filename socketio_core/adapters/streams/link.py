@@ -1,7 +1,7 @@
 """The Redis stream of one server: reads all entries, and appends the entries of the server.
 
-All namespaces share it. `redis_connection` has the connections, `redis_streams` the messages of a
-namespace, `streams_entry` the contents of entries. After a failure the reader goes on behind the
+All namespaces share it. `redis.connection` has the connections, `adapter` the messages of a
+namespace, `entry` the contents of entries. After a failure the reader goes on behind the
 last entry that it read; then the entries that were not written are written again, in their order.
 """
 
@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, final
 
-from socketio_core.adapters.redis_connection import RedisConnection, encode_command
-from socketio_core.adapters.redis_link import RedisLink
-from socketio_core.adapters.streams_entry import (
+from socketio_core.adapters.redis.connection import RedisConnection, encode_command
+from socketio_core.adapters.redis.link import RedisLink
+from socketio_core.adapters.streams.entry import (
     START,
     Cursor,
     Position,

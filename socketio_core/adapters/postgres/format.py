@@ -14,7 +14,7 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from typing import Final, NamedTuple
 
-from socketio_core.adapters.cluster_message import MessageError
+from socketio_core.adapters.cluster.message import MessageError
 
 MAX_NOTIFICATION: Final = 7999
 """The bytes of a notification (PostgreSQL, NOTIFY: "shorter than 8000 bytes")."""

@@ -13,14 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, final
 
-from socketio_core.adapters.cluster import ClusterAdapter
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.adapter import ClusterAdapter
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageError,
     decode_message,
     encode_message,
 )
-from socketio_core.adapters.cluster_transport import TransportListener
+from socketio_core.adapters.cluster.transport import TransportListener
 from socketio_core.adapters.interface import (
     AdapterStatus,
     ClusterNamespace,

@@ -1,7 +1,7 @@
 """PostgreSQL as the connection between servers, for clusters without Redis: LISTEN and NOTIFY.
 
-The format is that of this project (`postgres_format`); Node servers have another one.
-`postgres_link` has the connections.
+The format is that of this project (`format`); Node servers have another one.
+`link` has the connections.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from __future__ import annotations
 from typing import Any, Final, final
 
 from engineio_core.options import check_at_least, check_seconds
-from socketio_core.adapters.cluster import (
+from socketio_core.adapters.cluster.adapter import (
     HEARTBEAT_INTERVAL,
     HEARTBEAT_TIMEOUT,
     REQUEST_TIMEOUT,
     ClusterAdapter,
 )
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageError,
     decode_message,
     encode_message,
 )
-from socketio_core.adapters.cluster_transport import TransportListener
+from socketio_core.adapters.cluster.transport import TransportListener
 from socketio_core.adapters.interface import (
     AdapterStatus,
     ClusterNamespace,
     Encode,
     EncodeWithAck,
 )
-from socketio_core.adapters.postgres_link import PostgresLink
+from socketio_core.adapters.postgres.link import PostgresLink
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.misuse import check_duration
 

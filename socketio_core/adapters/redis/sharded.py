@@ -11,19 +11,19 @@ from collections.abc import Callable
 from typing import Any, Final, Literal, final
 
 from engineio_core.options import check_bool
-from socketio_core.adapters.cluster import ClusterAdapter
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.adapter import ClusterAdapter
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageError,
     MessageType,
     decode_message,
     encode_message,
 )
-from socketio_core.adapters.cluster_transport import TransportListener
+from socketio_core.adapters.cluster.transport import TransportListener
 from socketio_core.adapters.interface import RoomEvent
-from socketio_core.adapters.redis_cluster import RedisClusterLink
-from socketio_core.adapters.redis_factory import RedisFactory, read_count
-from socketio_core.adapters.redis_link import RedisLink
+from socketio_core.adapters.redis.cluster import RedisClusterLink
+from socketio_core.adapters.redis.factory import RedisFactory, read_count
+from socketio_core.adapters.redis.link import RedisLink
 
 SubscriptionMode = Literal["dynamic", "dynamic-private", "static"]
 

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     EMITTER_UID,
     Message,
     MessageError,
@@ -25,9 +25,9 @@ from socketio_core.adapters.cluster_message import (
     read_target,
     read_timeout,
 )
-from socketio_core.adapters.cluster_peers import Peers
-from socketio_core.adapters.cluster_requests import Requests
-from socketio_core.adapters.cluster_transport import ClusterTransport
+from socketio_core.adapters.cluster.peers import Peers
+from socketio_core.adapters.cluster.requests import Requests
+from socketio_core.adapters.cluster.transport import ClusterTransport
 from socketio_core.adapters.interface import (
     DONE,
     ClusterNamespace,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from socketio_core.adapters.cluster_message import Message
+from socketio_core.adapters.cluster.message import Message
 
 
 class TransportListener(Protocol):

@@ -1,7 +1,7 @@
 """Redis with PUBLISH and patterns: compatible with `createAdapter` of the official adapter.
 
 The channels are those of `@socket.io/redis-adapter` 8.3.0, to which `@socket.io/redis-emitter`
-publishes as well. `redis_classic_format` has the payloads.
+publishes as well. `classic_format` has the payloads.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from socketio_core.adapters.cluster import ClusterAdapter
-from socketio_core.adapters.cluster_message import Message, MessageError, MessageType
-from socketio_core.adapters.cluster_transport import TransportListener
-from socketio_core.adapters.redis_classic_format import (
+from socketio_core.adapters.cluster.adapter import ClusterAdapter
+from socketio_core.adapters.cluster.message import Message, MessageError, MessageType
+from socketio_core.adapters.cluster.transport import TransportListener
+from socketio_core.adapters.redis.classic_format import (
     OldRequest,
     encode_answer,
     encode_broadcast,
@@ -22,8 +22,8 @@ from socketio_core.adapters.redis_classic_format import (
     read_request,
     read_response,
 )
-from socketio_core.adapters.redis_factory import RedisFactory, read_count
-from socketio_core.adapters.redis_link import RedisLink
+from socketio_core.adapters.redis.factory import RedisFactory, read_count
+from socketio_core.adapters.redis.link import RedisLink
 from socketio_core.codec.json_codec import dump_json_with_buffers
 
 _PUBLISH: Final = b"PUBLISH"

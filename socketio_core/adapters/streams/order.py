@@ -15,7 +15,7 @@ from engineio_core.clock import Clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import BroadcastTarget, Recipient
 from socketio_core.adapters.memory import _send_all, _send_volatile_all
-from socketio_core.adapters.streams_entry import NO_OFFSET, Cursor, format_position
+from socketio_core.adapters.streams.entry import NO_OFFSET, Cursor, format_position
 
 MAX_WAITING: Final = 10_000
 """The number of events of a namespace that wait for their entries."""

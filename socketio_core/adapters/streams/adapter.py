@@ -1,7 +1,7 @@
 """Redis Streams: compatible with `@socket.io/redis-streams-adapter` 0.3.1, with recovery.
 
 Most messages of a namespace are entries of one stream; requests and their answers are published on
-channels. `streams_link` reads and appends entries, `streams_recovery` is the adapter of a namespace
+channels. `link` reads and appends entries, `recovery` is the adapter of a namespace
 with connection state recovery.
 """
 
@@ -12,15 +12,15 @@ from collections.abc import Callable
 from typing import Any, Protocol, final
 
 from engineio_core.options import check_at_least
-from socketio_core.adapters.cluster import ClusterAdapter
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.adapter import ClusterAdapter
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageError,
     decode_message,
     encode_msgpack,
     to_dict,
 )
-from socketio_core.adapters.cluster_transport import TransportListener
+from socketio_core.adapters.cluster.transport import TransportListener
 from socketio_core.adapters.interface import (
     AdapterStatus,
     ClusterNamespace,
@@ -28,16 +28,16 @@ from socketio_core.adapters.interface import (
     EncodeWithAck,
 )
 from socketio_core.adapters.recovery import RecoveryLog
-from socketio_core.adapters.redis_factory import RedisFactory, read_count
-from socketio_core.adapters.streams_entry import (
+from socketio_core.adapters.redis.factory import RedisFactory, read_count
+from socketio_core.adapters.streams.entry import (
     DEFAULT_MAX_LEN,
     decode_entry,
     encode_entry,
     is_ephemeral,
 )
-from socketio_core.adapters.streams_link import Fields, Stream
-from socketio_core.adapters.streams_recovery import StreamsRecoveryAdapter
-from socketio_core.adapters.streams_sessions import StreamsSessions
+from socketio_core.adapters.streams.link import Fields, Stream
+from socketio_core.adapters.streams.recovery import StreamsRecoveryAdapter
+from socketio_core.adapters.streams.sessions import StreamsSessions
 
 
 @final

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, final
 
 from engineio_core.noop import noop
-from socketio_core.adapters.redis_connection import (
+from socketio_core.adapters.redis.connection import (
     PING_INTERVAL,
     OnReply,
     RedisConnection,

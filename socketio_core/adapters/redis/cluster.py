@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple, final
 from urllib.parse import urlsplit, urlunsplit
 
 from engineio_core.noop import noop
-from socketio_core.adapters.redis_connection import OnReply, create_pool, encode_command
-from socketio_core.adapters.redis_link import MAX_QUEUE_BYTES, Command, RedisLink
-from socketio_core.adapters.redis_replies import ReplyReader
+from socketio_core.adapters.redis.connection import OnReply, create_pool, encode_command
+from socketio_core.adapters.redis.link import MAX_QUEUE_BYTES, Command, RedisLink
+from socketio_core.adapters.redis.replies import ReplyReader
 
 SLOTS: Final = 16_384
 REFRESH_INTERVAL: Final = 10.0

@@ -1,8 +1,8 @@
 """The adapter of one namespace in a cluster: rooms in memory, and messages to the other servers.
 
-Sends the messages of `cluster_message` over a transport; `cluster_receiver` executes those of other
+Sends the messages of `message` over a transport; `receiver` executes those of other
 servers. Delivery on this server takes place before a message is queued and does not depend on the
-transport. `cluster_requests` has the bookkeeping of requests, `cluster_peers` the other servers.
+transport. `requests` has the bookkeeping of requests, `peers` the other servers.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from socketio_core.acknowledgement import Completion
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageType,
     encode_message,
     target_options,
 )
-from socketio_core.adapters.cluster_receiver import ClusterReceiver
-from socketio_core.adapters.cluster_requests import Request
-from socketio_core.adapters.cluster_transport import ClusterTransport
+from socketio_core.adapters.cluster.receiver import ClusterReceiver
+from socketio_core.adapters.cluster.requests import Request
+from socketio_core.adapters.cluster.transport import ClusterTransport
 from socketio_core.adapters.interface import (
     DONE,
     BroadcastTarget,

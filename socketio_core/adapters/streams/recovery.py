@@ -1,7 +1,7 @@
 """The adapter of a namespace with recovery on Redis Streams.
 
 Events end with the id of their entry, which Redis determines, so local delivery follows the order
-of the stream (`streams_order`). The sessions of absent clients are in Redis (`streams_sessions`).
+of the stream (`order`). The sessions of absent clients are in Redis (`sessions`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Iterable
 from typing import Any, Final, Protocol, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
-from socketio_core.adapters.cluster import ClusterAdapter
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.adapter import ClusterAdapter
+from socketio_core.adapters.cluster.message import (
     Message,
     MessageType,
     encode_msgpack,
@@ -20,7 +20,7 @@ from socketio_core.adapters.cluster_message import (
     read_target,
     target_options,
 )
-from socketio_core.adapters.cluster_transport import ClusterTransport
+from socketio_core.adapters.cluster.transport import ClusterTransport
 from socketio_core.adapters.interface import (
     BroadcastTarget,
     ClusterNamespace,
@@ -30,14 +30,14 @@ from socketio_core.adapters.interface import (
     SavedSession,
 )
 from socketio_core.adapters.memory import _send_all, _send_volatile_all
-from socketio_core.adapters.streams_entry import Cursor, decode_data, encode_entry
-from socketio_core.adapters.streams_order import (
+from socketio_core.adapters.streams.entry import Cursor, decode_data, encode_entry
+from socketio_core.adapters.streams.order import (
     LocalEvent,
     OrderedEvents,
     WithOffset,
     append_offset,
 )
-from socketio_core.adapters.streams_sessions import StreamsSessions
+from socketio_core.adapters.streams.sessions import StreamsSessions
 from socketio_core.codec.msgpack_codec import unpack
 
 logger = logging.getLogger("socketio_core")

@@ -1,4 +1,4 @@
-"""The payloads of the classic Redis adapter, as messages of `cluster_message` and back.
+"""The payloads of the classic Redis adapter, as messages of `cluster.message` and back.
 
 The format is that of `@socket.io/redis-adapter` 8.3.0: broadcasts and acks are MessagePack, all
 other messages JSON. Answers do not name their sender.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
-from socketio_core.adapters.cluster_message import (
+from socketio_core.adapters.cluster.message import (
     EMITTER_UID,
     Message,
     MessageError,
@@ -19,7 +19,7 @@ from socketio_core.adapters.cluster_message import (
     encode_msgpack,
     read_rooms,
 )
-from socketio_core.adapters.cluster_requests import ANY_SERVER
+from socketio_core.adapters.cluster.requests import ANY_SERVER
 from socketio_core.adapters.interface import BroadcastTarget
 from socketio_core.codec.json_codec import dump_json_with_buffers
 

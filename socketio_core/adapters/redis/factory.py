@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from engineio_core.options import check_at_least
-from socketio_core.adapters.cluster import REQUEST_TIMEOUT, ClusterAdapter
-from socketio_core.adapters.cluster_transport import ClusterTransport
+from socketio_core.adapters.cluster.adapter import REQUEST_TIMEOUT, ClusterAdapter
+from socketio_core.adapters.cluster.transport import ClusterTransport
 from socketio_core.adapters.interface import (
     AdapterStatus,
     ClusterNamespace,
@@ -14,8 +14,8 @@ from socketio_core.adapters.interface import (
     EncodeWithAck,
 )
 from socketio_core.adapters.recovery import RecoveryLog
-from socketio_core.adapters.redis_cluster import RedisClusterLink
-from socketio_core.adapters.redis_link import MAX_QUEUE_BYTES, RedisLink
+from socketio_core.adapters.redis.cluster import RedisClusterLink
+from socketio_core.adapters.redis.link import MAX_QUEUE_BYTES, RedisLink
 from socketio_core.misuse import check_duration
 
 

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any, Final, NamedTuple, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
-from socketio_core.adapters.cluster_message import MessageError, MessageType
+from socketio_core.adapters.cluster.message import MessageError, MessageType
 from socketio_core.adapters.interface import Encode, RestoredSession, SavedSession
 from socketio_core.adapters.recovery import RecoveryLog
-from socketio_core.adapters.streams_entry import (
+from socketio_core.adapters.streams.entry import (
     START,
     Position,
     decode_entry,
@@ -26,7 +26,7 @@ from socketio_core.adapters.streams_entry import (
     missed_event,
     parse_position,
 )
-from socketio_core.adapters.streams_link import Stream
+from socketio_core.adapters.streams.link import Stream
 
 logger = logging.getLogger("socketio_core")
 

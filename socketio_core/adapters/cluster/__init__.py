@@ -1,0 +1,1 @@
+"""Adapters that exchange cluster messages with other servers, over any transport."""

@@ -1,0 +1,1 @@
+"""The adapter over LISTEN and NOTIFY of PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Adapters over the publish/subscribe channels of Redis and Valkey: classic and sharded."""

@@ -1,0 +1,1 @@
+"""The adapter over Redis Streams, with recovery on every server."""
