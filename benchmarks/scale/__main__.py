@@ -17,13 +17,21 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from benchmarks.peers import describe_machine, raise_file_limit
+from benchmarks.scale.capacity import (
+    PROFILES,
+    Assumptions,
+    format_figures,
+    format_plans,
+    plan,
+    read_figures,
+)
+from benchmarks.scale.fanout_runs import format_checks, measure_fanout
 from benchmarks.scale.hub_rows import measure_hub
 from benchmarks.scale.redis_rows import measure_redis
 from benchmarks.scale.results import (
-    BEGIN,
-    END,
     Row,
     format_lines,
     format_table,
@@ -48,7 +56,8 @@ def main() -> int:
         prog="python -m benchmarks.scale", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--only", nargs="+", choices=_ROWS, default=list(_ROWS))
+    parts = (*_ROWS, "fanout", "capacity")
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
     parser.add_argument("--seconds", type=float, default=0.5, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--members", type=int, default=500, help="clients of a broadcast")
@@ -56,20 +65,41 @@ def main() -> int:
     options = parser.parse_args()
     raise_file_limit()
     for name in options.only:
-        rows = asyncio.run(_ROWS[name](options.seconds, options.rounds, options.members))
-        print(f"{name}\n{format_lines(rows)}\n", flush=True)
+        if name in _ROWS:
+            rows = asyncio.run(_ROWS[name](options.seconds, options.rounds, options.members))
+            print(f"{name}\n{format_lines(rows)}\n", flush=True)
+            found: dict[str, Any] = {"rows": rows_to_json(rows)}
+        elif name == "fanout":
+            found = asyncio.run(measure_fanout(options.seconds, options.rounds))
+            print(f"{name}\n{format_checks(found)}\n", flush=True)
+        else:
+            continue
         if options.write:
-            write_part(name, {"machine": describe_machine(), "rows": rows_to_json(rows)})
+            write_part(name, {"machine": describe_machine()} | found)
+    if "capacity" in options.only:
+        print(format_capacity(read_record()))
     if options.write:
-        _write_table()
+        write_tables(read_record())
     return 0
 
 
-def _write_table() -> None:
-    record = read_record()
+def format_capacity(record: dict[str, Any]) -> str:
+    """Return the tables of the capacity model. Raises KeyError if a part was not measured."""
+    figures = read_figures(record)
+    plans = [plan(profile, figures, Assumptions()) for profile in PROFILES]
+    return f"{format_plans(plans)}\n\n{format_figures(figures)}"
+
+
+def write_tables(record: dict[str, Any]) -> None:
+    """Write the tables of the parts that were measured to docs/scaling.md."""
     measured = [record[name] for name in _ROWS if name in record]
-    rows = [row for part in measured for row in rows_from_json(part["rows"])]
-    write_section(format_table(rows, measured[-1]["machine"]), BEGIN, END)
+    if measured:
+        rows = [row for part in measured for row in rows_from_json(part["rows"])]
+        write_section("bench-scale", format_table(rows, measured[-1]["machine"]))
+    if "fanout" in record:
+        write_section("fanout", format_checks(record["fanout"]))
+    if {"workers", "fanout"} <= record.keys():
+        write_section("capacity", format_capacity(record))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from benchmarks.report import rewrite_readme
 
 RESULTS = BENCHMARKS / "results" / "scale.json"
 DOCUMENT = ROOT / "docs" / "scaling.md"
-BEGIN, END = "<!-- bench-scale:begin -->", "<!-- bench-scale:end -->"
 HEADS = ("figure", "measured", "compared with", "ratio", "goal", "")
 
 
@@ -117,7 +116,11 @@ def rows_from_json(objects: list[dict[str, Any]]) -> list[Row]:
     return [Row(**{k: v for k, v in each.items() if k != "result"}) for each in objects]
 
 
-def write_section(text: str, begin: str, end: str) -> None:
-    """Replace the text between two markers of docs/scaling.md. Raises ValueError without them."""
-    if not rewrite_readme(DOCUMENT, text, begin, end):
+def write_section(name: str, text: str) -> None:
+    """Replace the text between the markers of a section of docs/scaling.md.
+
+    Raises ValueError if a marker is missing.
+    """
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    if not rewrite_readme(DOCUMENT, f"\n{text}\n", begin, end):
         raise ValueError(f"{DOCUMENT} must contain {begin} and {end}")

@@ -11,6 +11,7 @@
 // Answers: {"id": 1, "result": ...} or {"id": 1, "error": "..."}. Clients answer each event whose
 // last argument is a function: with [name, ...args], "silent" never, "nothing" without a value.
 // Binary values are {"$bytes": "<base64>"} in both directions.
+const http = require("node:http");
 const readline = require("node:readline");
 const { Emitter } = require("@socket.io/redis-emitter");
 const { createClient } = require("redis");
@@ -37,10 +38,13 @@ const decode = (value) => {
 
 const connect = ({
   client, url, namespace = "/", auth = {}, transports = ["websocket"], reconnection = false,
+  address, credentials = false,
 }) =>
   new Promise((resolve, reject) => {
     const delays = { reconnectionDelay: 50, reconnectionDelayMax: 100 };
     const options = { auth, transports, forceNew: true, reconnection, ...delays };
+    options.withCredentials = credentials; // the client returns cookies
+    if (address) options.agent = new http.Agent({ localAddress: address, keepAlive: true });
     const socket = io(url + namespace, options);
     const events = [];
     clients.set(client, { socket, events });
