@@ -19,13 +19,14 @@ _NODE = ("node", str(BENCHMARKS / "scale" / "node_redis.js"))
 
 
 async def measure_redis(seconds: float, rounds: int, members: int) -> list[Row]:
-    """Return the rows of both adapters."""
+    """Return the rows of both adapters, with few and with many clients."""
     rows = []
     for adapter in ("classic", "sharded"):
-        with tempfile.TemporaryDirectory(prefix="bench-redis-") as folder:
-            ours, node = await _measure(adapter, Path(folder), seconds, rounds, members)
-        name = f"delivery of a broadcast to {members} clients of 2 servers, Redis, {adapter}"
-        rows.append(Row.compare(name, ours, node, "Node", GOAL))
+        for count in (members // 5, members):
+            with tempfile.TemporaryDirectory(prefix="bench-redis-") as folder:
+                ours, node = await _measure(adapter, Path(folder), seconds, rounds, count)
+            name = f"delivery of a broadcast to {count} clients of 2 servers, Redis, {adapter}"
+            rows.append(Row.compare(name, ours, node, "Node", GOAL))
     return rows
 
 

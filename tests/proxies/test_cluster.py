@@ -45,7 +45,7 @@ async def test_clients_stay_on_one_of_two_servers_behind_the_proxy(
             )  # fmt: skip
         nodes = [(await driver.ask(client, "whoami"))["node"] for client in names]
         assert set(nodes) == {"one", "two"}
-        # Each server has seen the other one, so that broadcasts reach all clients.
+        # Broadcasts reach all clients as soon as both servers have joined the cluster.
         await until(lambda: _all_count_two(driver, names))
         for number, client in enumerate(names):
             await driver.ask(client, "emit", {}, "news", number)
