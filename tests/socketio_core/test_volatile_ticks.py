@@ -131,8 +131,8 @@ def begin_upgrade() -> tuple[Socket, PollingClient, WebSocketClient]:
     return socket, client, candidate
 
 
-def emit(socket: Socket, number: int) -> None:
-    socket.volatile.emit("x", number)
+def emit(socket: Socket, *args: Any) -> None:
+    socket.volatile.emit("x", *args)
     socket.session._context.clock.run()  # type: ignore[attr-defined]  # the fake clock
 
 
@@ -143,6 +143,25 @@ async def test_volatile_events_during_an_upgrade_arrive_over_the_websocket() -> 
     assert candidate.texts() == []
     candidate.send_packet("5")
     assert candidate.texts() == ['42["x",1]', '42["x",2]']
+
+
+async def test_volatile_binary_events_during_an_upgrade_arrive_with_their_attachments() -> None:
+    socket, _, candidate = begin_upgrade()
+    emit(socket, b"\x01", [b"\x02"])
+    emit(socket, b"\x03", [])
+    socket.emit("regular")
+    candidate.send_packet("5")
+    one, two = ('{"_placeholder":true,"num":%d}' % number for number in range(2))
+    assert candidate.messages() == [
+        f'52-["x",{one},[{two}]]', b"\x01", b"\x02", f'51-["x",{one},[]]', b"\x03", '2["regular"]',
+    ]  # fmt: skip
+
+
+async def test_volatile_binary_event_during_a_failed_upgrade_arrives_with_the_next_poll() -> None:
+    socket, client, candidate = begin_upgrade()
+    emit(socket, b"\x01")
+    candidate.connection.tcp.lose()
+    assert client.messages() == ['51-["x",{"_placeholder":true,"num":0}]', b"\x01"]
 
 
 async def test_volatile_event_during_a_failed_upgrade_arrives_with_the_next_poll() -> None:
