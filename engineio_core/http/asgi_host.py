@@ -318,6 +318,9 @@ class _Lifespan:
         try:
             await self._app(scope, self._messages.get, self._send)
         except Exception as error:
+            if self._started.done():
+                logger.exception("the lifespan task of the ASGI application failed")
+                return
             # ASGI: "If an exception is raised when calling the application callable with a
             # lifespan.startup message or a scope of type lifespan, the server must continue but
             # not send any lifespan events."

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
+from engineio_core import Engine
 from engineio_core.http.asgi_host import MAX_SENDS_AFTER_DISCONNECT
 from tests.helpers.client import Connection, Server
 from tests.helpers.wire import DELIVERIES, Delivery, chunked, http_request
@@ -446,8 +447,6 @@ async def test_lifespan_starts_before_listen_returns_and_ends_at_shutdown() -> N
             if message["type"] == "lifespan.shutdown":
                 return
 
-    from engineio_core import Engine
-
     engine = Engine()
     engine.mount(app)
     await engine.listen(port=0)
@@ -461,19 +460,34 @@ async def test_listen_fails_when_the_lifespan_startup_fails() -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no database"})
 
-    from engineio_core import Engine
-
     engine = Engine()
     engine.mount(app)
     with pytest.raises(RuntimeError, match="no database"):
         await engine.listen(port=0)
 
 
+@pytest.mark.parametrize("at_shutdown", [True, False])
+async def test_error_of_the_lifespan_after_its_startup_is_logged(
+    at_shutdown: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        if at_shutdown:
+            await receive()
+        raise LookupError("the pool is gone")
+
+    engine = Engine()
+    engine.mount(app)
+    await engine.listen("127.0.0.1", 0)
+    await engine.shutdown()
+    assert caplog.text.count("the lifespan task of the ASGI application failed") == 1
+    assert "the pool is gone" in caplog.text
+
+
 async def test_application_without_lifespan_support_is_served() -> None:
     async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         assert scope["type"] == "http"
-
-    from engineio_core import Engine
 
     engine = Engine()
     engine.mount(app)
