@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 import h11
 
 _ENDED = (ConnectionError, OSError)
+# zlib reads the gzip format if 16 is added to the window size. RFC 9110, section 8.4.1.2: "deflate"
+# is the zlib format.
+_WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
 
 class Response(NamedTuple):
@@ -24,12 +27,14 @@ class Response(NamedTuple):
     body: bytes
 
     def decoded(self) -> Response:
-        """Return the response with its body decompressed."""
-        encoding = self.headers.get("content-encoding", "")
-        if encoding not in {"gzip", "deflate"}:
+        """Return the response with its body decompressed. Raises ValueError for an invalid body."""
+        window = _WINDOWS.get(self.headers.get("content-encoding", ""))
+        if window is None:
             return self
-        # zlib detects the gzip or the zlib format if 32 is added to the window size.
-        return self._replace(body=zlib.decompress(self.body, zlib.MAX_WBITS | 32))
+        try:
+            return self._replace(body=zlib.decompress(self.body, window))
+        except zlib.error as error:
+            raise ValueError(f"the body does not have its Content-Encoding: {error}") from None
 
 
 class ConnectionCutError(Exception):

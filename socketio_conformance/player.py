@@ -64,7 +64,7 @@ class Player:
             self._check_unread_messages()
         except StepError as failed:
             return Failure(number, step, failed.expected, failed.observed)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             return Failure(number, step, "to play the step", f"{type(error).__name__}: {error}")
         finally:
             for connection in (*self._http.values(), *self._others):

@@ -107,7 +107,7 @@ class WebSocketConnection:
             if frame.fin:
                 message = b"".join(self._fragments)
                 self._fragments = []
-                self._received.put_nowait(message.decode() if self._is_text else message)
+                self._received.put_nowait(_text(message) if self._is_text else message)
         elif frame.opcode is Opcode.CLOSE:
             self._received.put_nowait(self._make_closed())
 
@@ -164,3 +164,10 @@ def encode_frame(
     repeated = (mask * (length // 4 + 1))[:length]
     number = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
     return head + mask + number.to_bytes(length, "big")
+
+
+def _text(message: bytes) -> str | Closed:
+    try:
+        return message.decode()
+    except UnicodeDecodeError:
+        return Closed(ABNORMAL, "the server violated RFC 6455: a text message is not UTF-8")

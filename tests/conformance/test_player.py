@@ -82,6 +82,19 @@ async def test_incomplete_response_fails() -> None:
         ).observed == "the connection ended"
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_body_without_the_format_of_its_content_encoding_fails(encoding: str) -> None:
+    async with replying(ok("4hello", f"Content-Encoding: {encoding}")) as server:
+        failed = await failure(server, {**REQUEST, "expect": {"payload": ["4hello"]}})
+        assert "the body does not have its Content-Encoding" in failed.observed
+
+
+async def test_text_message_that_is_not_utf_8_fails() -> None:
+    async with replying(SWITCH + b"\x81\x02\xff\xfe") as server:
+        failed = await failure(server, WEBSOCKET, {"receive": "w", "messages": ["a"]})
+        assert "a text message is not UTF-8" in failed.observed
+
+
 async def test_unexpected_response_fails() -> None:
     async with replying(ok("1")) as server:
         failed = await failure(server, REQUEST, {"pending": "r", "for": 0.2})

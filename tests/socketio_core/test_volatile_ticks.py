@@ -151,7 +151,7 @@ async def test_volatile_binary_events_during_an_upgrade_arrive_with_their_attach
     emit(socket, b"\x03", [])
     socket.emit("regular")
     candidate.send_packet("5")
-    one, two = ('{"_placeholder":true,"num":%d}' % number for number in range(2))
+    one, two = (f'{{"_placeholder":true,"num":{number}}}' for number in range(2))
     assert candidate.messages() == [
         f'52-["x",{one},[{two}]]', b"\x01", b"\x02", f'51-["x",{one},[]]', b"\x03", '2["regular"]',
     ]  # fmt: skip
