@@ -137,7 +137,8 @@ def test_documented_plans_follow_from_the_recorded_figures() -> None:
     figures = read_figures(read_record())
     plans = [plan(profile, figures, Assumptions()) for profile in PROFILES]
     document = DOCUMENT.read_text(encoding="utf-8")
-    assert format_plans(plans) in document
+    remedy = "run: python -m benchmarks.scale --only capacity --write"
+    assert format_plans(plans) in document, remedy
 
 
 @pytest.mark.parametrize(
