@@ -15,7 +15,12 @@ from msgspec import Struct
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.ids import generate_id
 from engineio_core.session_state import SessionState
-from socketio_core.adapters.interface import RestoredSession, SessionStore
+from socketio_core.adapters.interface import (
+    Adapter,
+    BroadcastTarget,
+    RestoredSession,
+    SessionStore,
+)
 from socketio_core.adapters.recovery import is_offered
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
@@ -140,6 +145,7 @@ class ConnectAttempt:
             socket._offset = restored.saved.offset
             socket.recovered = True
             socket.data = restored.saved.data
+            _clear_room(namespace.adapter, socket_id)
             socket.join(restored.saved.rooms)
         elif recovery is not None and is_offered(recovery, handshake):
             socket.pid = generate_id()
@@ -268,3 +274,12 @@ class ConnectAttempt:
     def id(self) -> str:
         """The name of the client in error reports before it has a socket; never the secret sid."""
         return f"(session {self._connection.session.sid[:6]})"
+
+
+def _clear_room(adapter: Adapter, socket_id: str) -> None:
+    """Remove all sockets from the room of a socket that returns.
+
+    Another server kept its session, so this server accepted its id as the name of a room.
+    """
+    for member in list(adapter.sockets(BroadcastTarget((socket_id,)))):
+        adapter.remove(member, socket_id)

@@ -189,6 +189,18 @@ async def test_session_is_saved_again_when_a_middleware_refuses_its_client() -> 
         assert events(again) == [("missed", [])]
 
 
+async def test_room_of_a_returning_socket_has_no_other_members() -> None:
+    io, store = make_server()
+    async with TestServer(io) as server:
+        client = await leave(server, store)
+        other = await server.connect()
+        await io.sockets[other.id].join(client.id)
+        again = await server.connect(recovering=client)
+        io.to(client.id).emit("private")
+        assert events(again) == [("missed", []), ("private", [])]
+        assert events(other) == []
+
+
 async def test_newer_attempt_replaces_one_that_waits_for_the_store() -> None:
     io, store = make_server()
     async with TestServer(io) as server:
