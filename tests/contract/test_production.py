@@ -310,7 +310,10 @@ async def test_s111_ready_endpoint_reports_the_state_of_the_database(hub: HubHar
     path.unlink()
     path.mkdir()
     answer = await hub.request("GET", "/ready")
-    assert (answer.status, answer.json()["database"]) == (503, "failed")
+    assert (answer.status, answer.json()["database"]) == (
+        503,
+        "the database cannot be read or written",
+    )
     path.rmdir()
 
 

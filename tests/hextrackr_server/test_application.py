@@ -241,7 +241,7 @@ async def test_import_of_another_user_can_be_followed_by_administrators_only(sit
 # -- invalid requests
 
 
-@pytest.mark.parametrize("number", [None, {}, [1], "x y", "1; --", -1, 0, 1.5, True, "", "9" * 30])
+@pytest.mark.parametrize("number", [None, {}, [1], "x y", "1; --", -1, 0, 1.5, True, ""])
 async def test_invalid_import_id_is_refused(site: Site, number: Any) -> None:
     async with site.client() as client:
         for event in ("join-import-room", "leave-import-room"):
