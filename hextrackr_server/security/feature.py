@@ -15,7 +15,7 @@ from hextrackr_server.security.principal import Principal, TokenAuthority, Token
 from hextrackr_server.security.session_cookie import SessionCookies
 from hextrackr_server.security.session_store import session_store
 from hextrackr_server.sockets import limits
-from hextrackr_server.sockets.authenticator import Authenticator
+from hextrackr_server.sockets.authenticator import REPLACED, Authenticator
 
 
 class SecurityFeature(Feature):
@@ -75,4 +75,4 @@ class SecurityFeature(Feature):
             raise ServiceError(ErrorCode.RATE_LIMITED, limits.TOO_MANY)
 
     def _may_recover(self, data: dict[str, Any]) -> bool:
-        return self.context.services.identity.is_current(data["principal"])
+        return REPLACED not in data and self.context.services.identity.is_current(data["principal"])

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 #: A connection is closed after this many rejected CONNECT packets.
 MAXIMUM_REFUSALS = 10
+#: A key in the data of a socket whose session must not be restored.
+REPLACED = "replaced"
 
 
 class Authenticator:
@@ -62,6 +64,9 @@ class Authenticator:
         try:
             principal = await self._identity.from_handshake(handshake.headers, handshake.auth)
             known = former.user_id if former else state.get("user_id", principal.user_id)
+            if former is not None and (known, former.role) != (principal.user_id, principal.role):
+                # Else the server keeps the session, and refuses this client at each return.
+                socket.data[REPLACED] = True
             if known != principal.user_id:
                 raise ServiceError(ErrorCode.UNAUTHORIZED, "Unauthorized")
             if former is not None and former.role != principal.role:

@@ -189,6 +189,9 @@ async def test_s038_recovery_state_is_refused_to_another_user(hub: HubHarness) -
     hub.application.services.notifications.user("7", "x", "private")
     auth = {"token": hub.token("8"), "pid": client.pid}
     assert (await hub.connect_error(auth=auth))["code"] == "UNAUTHORIZED"
+    again = await hub.server.connect(auth=auth)
+    assert again.id != client.id
+    assert list(again.events("x")) == []
 
 
 async def test_s038_admin_namespace_is_not_restored_when_the_role_was_lost(hub: HubHarness) -> None:
