@@ -70,13 +70,9 @@ def _serve(loaded: Settings) -> int:
     import uvloop  # noqa: PLC0415
 
     from hextrackr_server.application import Application  # noqa: PLC0415
-    from hextrackr_server.cluster.processes import (  # noqa: PLC0415
-        is_in_processes,
-        serve_in_processes,
-    )
 
     open_files.allow(loaded.max_connections)
-    application = None if is_in_processes(loaded) else Application(loaded)
+    application = None if _is_in_processes(loaded) else Application(loaded)
     sys.setswitchinterval(SWITCH_INTERVAL)
     # Loaded modules stay in memory. Excluding them from garbage collection shortens its longest
     # pause from 30 ms to 2 ms.
@@ -92,12 +88,20 @@ def _serve(loaded: Settings) -> int:
 
     try:
         if application is None:
+            # Imported here: one process needs neither the cluster nor its HTTP client.
+            from hextrackr_server.cluster.processes import serve_in_processes  # noqa: PLC0415
+
             return serve_in_processes(loaded, print_banner)
         uvloop.run(application.serve(partial(print_banner, application)))
     except OSError as error:
         where = f"cannot listen on {loaded.host} port {loaded.port}"
         raise SettingsError(f"{where}: {_reason(error)}") from error
     return 0
+
+
+def _is_in_processes(loaded: Settings) -> bool:
+    """Return whether the settings require several processes."""
+    return loaded.workers > 1 or loaded.cluster_address is not None
 
 
 def _warnings(loaded: Settings) -> Iterator[str]:

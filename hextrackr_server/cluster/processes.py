@@ -33,11 +33,6 @@ Banner = Callable[[Application, int], None]
 Ready = Callable[[], None]
 
 
-def is_in_processes(settings: Settings) -> bool:
-    """Return whether the settings require several processes."""
-    return settings.workers > 1 or settings.cluster_address is not None
-
-
 def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
     """Run a server in several processes until a signal; return the exit code.
 

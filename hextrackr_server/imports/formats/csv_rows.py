@@ -27,6 +27,9 @@ NumberedRow: TypeAlias = tuple[int, list[str], str, tuple[int, ...]]
 Repaired cells held bytes in no known encoding; they contain U+FFFD now.
 """
 
+HOST_ROW: Final = 0
+"""The number of a row of an XML file that only names a scanned host, which has no results."""
+
 OPEN_QUOTE: Final = "a quote is not closed before the end of the file"
 ENDLESS_ROW: Final = f"the row is longer than {LONGEST_ROW} characters"
 

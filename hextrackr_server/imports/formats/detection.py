@@ -9,7 +9,7 @@ import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hextrackr_server.imports.formats.csv_header import (
     DELIMITERS,
@@ -25,7 +25,9 @@ from hextrackr_server.imports.formats.csv_table import (
 )
 from hextrackr_server.imports.formats.profile import Profile, load_profiles, normalize
 from hextrackr_server.imports.formats.text_source import Checkpoint, detect_encoding
-from hextrackr_server.imports.formats.xml_table import XmlTable, find_root
+
+if TYPE_CHECKING:
+    from hextrackr_server.imports.formats.xml_table import XmlTable
 
 _PROBE: Final = 4096
 _JSON: Final = re.compile(r"\{|\[\s*[\[\]{\"0-9]|\[\s*\n|\[\s*$")
@@ -50,8 +52,7 @@ def open_table(
     """
     kind = sniff(path)
     if kind == "XML":
-        profile = _profile_of_root(path)
-        return XmlTable(path, profile, allow_partial, checkpoint)
+        return _open_xml(path, allow_partial, checkpoint)
     if kind:
         raise UnknownFormatError(_not_csv(kind))
     header = _read_mapped_header(path, mapping) if mapping else _read_header(path)
@@ -109,8 +110,15 @@ def _not_csv(kind: str) -> str:
     return f"this is {kind}, not a CSV or XML export: {remedy}"
 
 
-def _profile_of_root(path: Path) -> Profile:
-    root = find_root(path)
+def _open_xml(path: Path, allow_partial: bool, checkpoint: Checkpoint | None) -> XmlTable:
+    # Imported here: lxml takes 4 MB of memory, which most processes never use.
+    from hextrackr_server.imports.formats.xml_table import XmlTable, find_root  # noqa: PLC0415
+
+    profile = _profile_of_root(find_root(path))
+    return XmlTable(path, profile, allow_partial, checkpoint)
+
+
+def _profile_of_root(root: str) -> Profile:
     roots = {profile.root: profile for profile in load_profiles().values() if profile.root}
     profile = roots.get(_ROOTS.get(root, root))
     if profile is None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from hextrackr_server.imports.formats.csv_rows import NumberedRow
+from hextrackr_server.imports.formats.csv_rows import HOST_ROW, NumberedRow
 from hextrackr_server.imports.formats.csv_table import CsvTable
 from hextrackr_server.imports.formats.dates import read_day
 from hextrackr_server.imports.formats.day_reader import DEFAULT_ORDER, settle_date_orders
@@ -27,8 +27,10 @@ from hextrackr_server.imports.formats.parts import Host, MappedRow
 from hextrackr_server.imports.formats.profile import DateOrder, Profile, normalize
 from hextrackr_server.imports.formats.row_errors import NoFindingError, RowRejectedError
 from hextrackr_server.imports.formats.text_source import Checkpoint
-from hextrackr_server.imports.formats.xml_table import HOST_ROW, XmlTable
 from hextrackr_server.text import clean
+
+if TYPE_CHECKING:
+    from hextrackr_server.imports.formats.xml_table import XmlTable
 
 CHUNK_ROWS: Final = 500
 
@@ -213,7 +215,7 @@ class ExportReader:
             return Absence(
                 "none", "the last row has no line end, so the file may be cut off behind it"
             )
-        if isinstance(self._table, XmlTable) and self._table.filtered:
+        if not isinstance(self._table, CsvTable) and self._table.filtered:
             return Absence("none", f"the report is filtered ({self._table.filtered})")
         # A complete export of such a scanner has Info findings: without any, a filter was applied.
         severities = self.mapper.totals.found_severities()

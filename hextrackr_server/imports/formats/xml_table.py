@@ -15,7 +15,7 @@ from typing import Final
 
 from lxml import etree
 
-from hextrackr_server.imports.formats.csv_rows import NumberedRow
+from hextrackr_server.imports.formats.csv_rows import HOST_ROW, NumberedRow
 from hextrackr_server.imports.formats.csv_table import FileRefusedError, IncompleteFileError
 from hextrackr_server.imports.formats.profile import Profile
 from hextrackr_server.imports.formats.text_source import Checkpoint
@@ -31,9 +31,6 @@ _NEXPOSE_TAGS: Final = frozenset({"names", "fingerprints", "test"})
 _BLOCK: Final = 1 << 18
 _LEVELS: Final = re.compile(r"\blevels=([a-z]+)")
 _QUALITY: Final = re.compile(r"\bmin_qod=(\d{1,3})\b")
-
-HOST_ROW: Final = 0
-"""The number of a row that only names a scanned host, which has no results."""
 
 Record = dict[str, str]
 
