@@ -66,10 +66,11 @@ def copy_stage(connection: Connection, path: Path) -> None:
 def _copy_table(connection: Connection, stage: sqlite3.Connection, name: str) -> None:
     found = stage.execute(f"SELECT name, type FROM pragma_table_info('{name}')").fetchall()
     columns = [(column, kind) for column, kind in found if column not in _LATER]
-    # SQLite formats the rows as PostgreSQL's COPY reads them: in Python it takes three times as
-    # long.
-    row = " || char(9) || ".join(_copied(column, kind) for column, kind in columns)
-    rows = stage.execute(f"SELECT {row} || char(10) FROM {name}")
+    # SQLite formats the rows as PostgreSQL's COPY reads them: Python takes longer, and so do
+    # concatenations in SQLite.
+    row = "\t".join("%s" for _ in columns) + "\n"
+    values = ", ".join(_copied(column, kind) for column, kind in columns)
+    rows = stage.execute(f"SELECT printf('{row}', {values}) FROM {name}")
     driver: Any = connection.connection.driver_connection
     names = ", ".join(column for column, _ in columns)
     with driver.cursor() as cursor, cursor.copy(f"COPY {name} ({names}) FROM STDIN") as copy:
@@ -86,4 +87,6 @@ def _copied(column: str, kind: str) -> str:
     escaped = rf"replace({column}, '\', '\\')"
     for number, letter in ((9, "t"), (10, "n"), (13, "r")):
         escaped = rf"replace({escaped}, char({number}), '\{letter}')"
-    return rf"coalesce({escaped}, '\N')"
+    # Few texts have such characters, and one search takes less time than four replacements.
+    is_escaped = rf"{column} GLOB '*[\' || char(9, 10, 13) || ']*'"
+    return rf"CASE WHEN {is_escaped} THEN {escaped} ELSE coalesce({column}, '\N') END"
