@@ -51,6 +51,8 @@ def copy_stage(connection: Connection, path: Path) -> None:
     # The statements of a merge sort and join all rows, but each of them runs for less time than its
     # compilation takes.
     connection.execute(text("SET LOCAL jit = off"))
+    # A plan for unknown values expects few rows: with it, a batch takes minutes.
+    connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     connection.execute(text(f"SET LOCAL work_mem = {_WORK_KIB}"))
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as stage:
