@@ -71,8 +71,7 @@ class _Blocks:
             size += len(text)
             was_invalid = self._source.has_invalid
             self.has_invalid = self.has_invalid or was_invalid
-            # The csv module refuses NUL before Python 3.13.
-            yield io.StringIO(text.replace("\0", "") if "\0" in text else text, newline="")
+            yield io.StringIO(text, newline="")
 
     def end(self, delimiter: str) -> Iterator[str]:
         """Yield the line behind the last one."""

@@ -61,7 +61,11 @@ class TextSource:
                 self.bytes_read += len(data)
                 if self._checkpoint is not None:
                     self._checkpoint(self.bytes_read)
-                text = pending + decode(data, not data)
+                decoded = decode(data, not data)
+                if "\0" in decoded:
+                    # The csv module refuses NUL before Python 3.13. It may stand within a line end.
+                    decoded = decoded.replace("\0", "")
+                text = pending + decoded
                 if not data or len(text) > LONGEST_ROW:
                     end = len(text)
                 else:

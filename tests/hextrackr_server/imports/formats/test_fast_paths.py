@@ -173,6 +173,7 @@ TEXT = st.text(st.sampled_from('ab,"\n\r\0é \x0b\x0c\x1c\x85\u2028'), max_size=
 @given(text=TEXT, block=st.integers(1, 20))
 @example(text='a,b\n"', block=4)
 @example(text='"a\r\nb",c\r\n', block=4)
+@example(text="\r\0\na", block=1)
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
