@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from hextrackr_server.config.producers import IngestToken
 from hextrackr_server.errors import DATABASE_UNAVAILABLE, STORAGE_FULL
-from hextrackr_server.findings.export import FindingExporter
+from hextrackr_server.findings.export import PAGE_ROWS, FindingExporter
 from hextrackr_server.storage import backends
 from hextrackr_server.telemetry.failures import (
     DATABASE_BUSY,
@@ -364,7 +364,7 @@ async def test_bug_in_a_route_is_logged_once_with_its_traceback(
 async def test_response_is_cut_when_the_database_is_lost_after_its_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pages = iter([[{"id": 1}] * 1000])
+    pages = iter([(b"row\r\n", PAGE_ROWS, 1)])
 
     def read(*_: Any) -> Any:
         page = next(pages, None)
@@ -373,7 +373,6 @@ async def test_response_is_cut_when_the_database_is_lost_after_its_start(
         return page
 
     monkeypatch.setattr(FindingExporter, "_page", read)
-    monkeypatch.setattr("hextrackr_server.findings.export._csv_rows", lambda _: b"row\r\n")
     async with HubHarness(tmp_path) as hub:
         answer = await hub.request("GET", "/api/findings/export", headers(hub))
     assert answer.status == 200
