@@ -14,6 +14,7 @@ from hextrackr_server.clock import Clock
 from hextrackr_server.cluster.rendezvous import Rendezvous
 from hextrackr_server.cluster.tunnel import TunnelServer, parse_host_port
 from hextrackr_server.config.settings import Settings
+from hextrackr_server.errors import SettingsError
 from hextrackr_server.storage import active_server
 
 #: Time for the gateways to connect before the start is reported.
@@ -38,7 +39,8 @@ class OriginApplication(Application):
     async def listen(self) -> int:
         """Serve HTTP and links on the Unix sockets; return the port of the gateways.
 
-        Returns when all gateways are linked, or some seconds later.
+        Returns when all gateways are linked, or some seconds later. Raises SettingsError if the
+        cluster address is not available.
         """
         loop = asyncio.get_running_loop()
         await self.io.listen(path=self._rendezvous.http)
@@ -47,7 +49,14 @@ class OriginApplication(Application):
         )
         if self.settings.cluster_address is not None:
             address = parse_host_port(self.settings.cluster_address)
-            await self._tunnels.listen(address)
+            try:
+                await self._tunnels.listen(address)
+            except OSError as error:
+                await self.io.shutdown()
+                raise SettingsError(
+                    f"cannot listen on {address}: {error.strerror or error}; choose another "
+                    "HEXTRACKR_CLUSTER_ADDRESS"
+                ) from error
             await asyncio.to_thread(active_server.publish, self.database, *address)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GATEWAYS_SECONDS):

@@ -197,6 +197,22 @@ async def test_server_with_another_secret_is_refused(
         stranger.stop()
 
 
+def test_server_does_not_start_when_its_cluster_address_is_in_use(
+    tmp_path: Path, database: str
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        refused = program.run(
+            "serve", "--port", "0", "--database", str(tmp_path / "uploads.db"),
+            cwd=tmp_path,
+            DATABASE_URL=database,
+            HEXTRACKR_CLUSTER_ADDRESS=f"127.0.0.1:{other.getsockname()[1]}",
+        )  # fmt: skip
+    assert refused.returncode == 1
+    assert "choose another HEXTRACKR_CLUSTER_ADDRESS" in refused.stderr
+
+
 def test_cluster_address_requires_a_shared_database(tmp_path: Path) -> None:
     refused = program.run("serve", cwd=tmp_path, HEXTRACKR_CLUSTER_ADDRESS="127.0.0.1:8090")
     assert refused.returncode == 1
