@@ -64,7 +64,7 @@ class RelayTransport:
         self._session: Session | None = None
 
     def attach(self, session: Session) -> None:
-        """Receive for this session from now on."""
+        """Set the session, which receives the messages of the client."""
         self._session = session
 
     def send(self, packet: EncodedPacket) -> None:
