@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core import SocketServer
 from socketio_core.testing import TestServer
 
@@ -24,3 +25,15 @@ async def test_adapter_saves_no_session_without_recovery() -> None:
         adapter.save_session(cast(Any, object()))
         assert adapter.restore_session("pid", None) is None
         assert adapter.current_offset() == ""
+
+
+async def test_adapter_is_the_only_server_and_delays_no_packet() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect("/")
+        adapter = io.of("/").adapter
+        assert await adapter.server_count() == 1
+        (socket,) = io.sockets.values()
+        packets = (EncodedPacket(b'42["late"]'),)
+        adapter.send_later(socket, packets)
+        assert await client.receive_event("late") == []
