@@ -303,7 +303,7 @@ class ImportService:
         _check_administrator(principal)
         self._admit(principal)
         number = await self.view.number_of(import_id, principal)
-        if self._stop_reasons:
+        if any(self._is_running(each) for each in self._stop_reasons):
             message = "Imports are running or queued: undo the import after their end"
             raise ServiceError(ErrorCode.CONFLICT, message)
         undone = await self._in_writer(self._importer.history.undo, number, epoch_ms())
@@ -313,6 +313,11 @@ class ImportService:
         assert job is not None
         self._on_undone(number, job.user_id, undone)
         return {"success": True, "importId": number, **undone._asdict()}
+
+    def _is_running(self, number: int) -> bool:
+        """Return whether an import has not ended for its clients, who may undo it at once."""
+        record = self._tracker.find(number)
+        return record is None or record.status not in FINAL
 
     async def _create_job(
         self, upload: Upload, principal: Principal, options: ImportOptions
