@@ -12,10 +12,10 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import select
 
 from hextrackr_server.errors import invalid
-from hextrackr_server.findings.filters import IS_OPEN, Filters, conditions, parse_filters
+from hextrackr_server.findings.filters import STATES, Filters, conditions, parse_filters
 from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.finding_tables import findings, vulnerabilities_current
@@ -25,11 +25,6 @@ current = vulnerabilities_current
 PAGE_ROWS: Final = 1000
 LIMIT_SECONDS: Final = 15.0
 FORMATS: Final = ("csv", "json")
-STATES: Final[Mapping[str, ColumnElement[bool]]] = {
-    "open": IS_OPEN,
-    "resolved": ~IS_OPEN,
-    "all": true(),
-}
 COLUMNS: Final = (
     "hostname", "host_key", "ip_address", "cve", "plugin_id", "plugin_name", "vendor", "severity",
     "cvss_score", "vpr_score", "first_seen", "last_seen", "vulnerability_date", "scan_date",

@@ -17,6 +17,7 @@ from hextrackr_server.findings.query_store import QueryStore
 from hextrackr_server.findings.statistics import StatisticsService
 from hextrackr_server.findings.store import VulnerabilityStore
 from hextrackr_server.http.finding_routes import finding_routes
+from hextrackr_server.imports.formats.profile import load_profiles
 from hextrackr_server.sockets import vulnerabilities
 
 
@@ -40,9 +41,10 @@ class FindingsFeature(Feature):
         services = self.context.services
         queries = QueryService(
             QueryStore(self.context.database),
-            services.imports.view.status,
+            services.imports.view,
             services.editing,
             self._executor,
+            {profile.id: profile.title for profile in load_profiles().values()},
         )
         vulnerabilities.register(self.context.io, services.statistics, queries)
         exporter = FindingExporter(self.context.database, self._executor)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, literal, or_, select, true
 
 from hextrackr_server.errors import invalid
-from hextrackr_server.storage.encoding import RANKED_SEVERITIES, RESOLVED, day_number
+from hextrackr_server.storage.encoding import (
+    ACTIVE,
+    RANKED_SEVERITIES,
+    REOPENED,
+    RESOLVED,
+    day_number,
+)
 from hextrackr_server.storage.finding_tables import (
     finding_assets,
     finding_definitions,
+    finding_hosts,
     finding_identities,
     findings,
 )
@@ -20,14 +27,28 @@ from hextrackr_server.text import clean, iso_date
 
 SEVERITIES = ("critical", "high", "medium", "low", "info", "unknown")
 KEV = "KEV"
-FILTERS = ("severity", "isKev", "vendor", "hostname", "search", "scanDate", "since")
+FILTERS = (
+    "severity", "isKev", "vendor", "source", "cve", "host", "hostname", "search", "scanDate",
+    "since",
+)  # fmt: skip
 MAXIMUM_SEARCH = 100
+#: A pattern with more asterisks could keep the database busy for minutes.
+MAXIMUM_ASTERISKS = 3
 
 #: Validated filters: sorted and hashable, so that they can be the key of a cache.
 Filters = tuple[tuple[str, str | bool | tuple[str, ...]], ...]
 
 #: The condition for open findings.
 IS_OPEN = findings.c.lifecycle < RESOLVED
+
+#: Conditions for the lifecycle states that a request can select.
+STATES: Mapping[str, ColumnElement[bool]] = {
+    "open": IS_OPEN,
+    "active": findings.c.lifecycle == ACTIVE,
+    "reopened": findings.c.lifecycle == REOPENED,
+    "resolved": findings.c.lifecycle == RESOLVED,
+    "all": true(),
+}
 
 
 def parse_filters(payload: Any) -> Filters:
@@ -63,12 +84,8 @@ def _parse_filter(name: str, value: Any) -> str | bool | tuple[str, ...]:
             return value
         case "severity":
             return _parse_severities(value)
-        case "vendor" | "hostname" | "search":
-            if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
-                raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
-            # Stored texts contain no control characters, so the filter needs none.
-            text = clean(value, MAXIMUM_SEARCH)
-            return text.lower() if name == "hostname" else text
+        case "vendor" | "source" | "cve" | "host" | "hostname" | "search":
+            return _parse_text(name, value)
         case "scanDate" | "since":
             day = iso_date(value) if isinstance(value, str) else None
             if day is None:
@@ -76,6 +93,18 @@ def _parse_filter(name: str, value: Any) -> str | bool | tuple[str, ...]:
             return day
         case _:
             raise ValueError("is not a known filter; use one of: " + ", ".join(FILTERS))
+
+
+def _parse_text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or len(value) > MAXIMUM_SEARCH:
+        raise ValueError(f"must be a text of at most {MAXIMUM_SEARCH} characters")
+    if name == "host" and value.count("*") > MAXIMUM_ASTERISKS:
+        raise ValueError(f"must contain at most {MAXIMUM_ASTERISKS} asterisks")
+    # Stored texts contain no control characters, so the filter needs none.
+    text = clean(value, MAXIMUM_SEARCH)
+    if name == "cve":
+        return text.upper()
+    return text.lower() if name in {"host", "hostname"} else text
 
 
 def _parse_severities(value: Any) -> tuple[str, ...]:
@@ -105,6 +134,12 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
                 conditions.append(is_kev() if value else ~is_kev())
             case "vendor":
                 conditions.append(_has_definition(finding_definitions.c.vendor == value))
+            case "source":
+                conditions.append(_has_source(str(value)))
+            case "cve":
+                conditions.append(_has_identity(finding_identities.c.cve == value))
+            case "host":
+                conditions.append(_is_on_host(str(value)))
             case "hostname":
                 conditions.append(_has_asset(finding_assets.c.hostname == value))
             case "scanDate":
@@ -133,11 +168,43 @@ def _contains(text: str) -> ColumnElement[bool]:
     assets, definitions = finding_assets.c, finding_definitions.c
     return or_(
         _has_asset(or_(found(assets.hostname), found(assets.ip_address))),
-        findings.c.identity_id.in_(
-            select(finding_identities.c.id).where(found(finding_identities.c.cve))
-        ),
+        _has_identity(found(finding_identities.c.cve)),
         _has_definition(or_(found(definitions.plugin_name), found(definitions.description))),
     )
+
+
+def _has_source(source: str) -> ColumnElement[bool]:
+    """Return the condition for findings that a format reports, which others may report too."""
+    listed = literal(",") + findings.c.source + ","
+    return or_(
+        findings.c.source == source,
+        listed.contains(f",{source},", autoescape=True),
+    )
+
+
+def _is_on_host(text: str) -> ColumnElement[bool]:
+    """Compare the name, the address and the key of a host; an asterisk stands for any text."""
+
+    def matches(column: ColumnElement[Any]) -> ColumnElement[bool]:
+        if "*" not in text:
+            return column == text
+        return column.like("%".join(map(_escaped, text.split("*"))), escape="/")
+
+    assets, hosts = finding_assets.c, finding_hosts.c
+    return or_(
+        _has_asset(or_(matches(assets.hostname), matches(assets.ip_address))),
+        findings.c.host_id.in_(_ids(hosts.id, matches(hosts.host_key))),
+    )
+
+
+def _escaped(text: str) -> str:
+    for special in "/%_":
+        text = text.replace(special, "/" + special)
+    return text
+
+
+def _has_identity(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return findings.c.identity_id.in_(_ids(finding_identities.c.id, condition))
 
 
 def _has_asset(condition: ColumnElement[bool]) -> ColumnElement[bool]:

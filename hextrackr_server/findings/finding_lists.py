@@ -1,4 +1,4 @@
-"""Reads the lists of open and of resolved findings, and single findings.
+"""Reads the lists of findings, and single findings.
 
 A page is read in two steps: the IDs of its rows in their order, from the narrow rows of `findings`,
 and then all columns of these rows. To sort by a column of a dictionary, such as the host name, the
@@ -16,11 +16,12 @@ from sqlalchemy import (
     Connection,
     Select,
     Table,
+    case,
     func,
     select,
 )
 
-from hextrackr_server.findings.filters import IS_OPEN, conditions
+from hextrackr_server.findings.filters import IS_OPEN, STATES, conditions
 from hextrackr_server.findings.pages import Page, PageRequest, Sort, parse_sort
 from hextrackr_server.storage.finding_tables import (
     finding_assets,
@@ -36,11 +37,9 @@ current = vulnerabilities_current
 _LISTED: Final = (
     "id", "hostname", "ip_address", "cve", "severity", "vpr_score", "cvss_score", "plugin_id",
     "plugin_name", "vendor", "vulnerability_date", "first_seen", "last_seen", "scan_date", "state",
-    "lifecycle_state", "resolved_date", "resolution_reason",
+    "lifecycle_state", "resolved_date", "resolution_reason", "source",
 )  # fmt: skip
-_DETAILS: Final = (
-    "description", "solution", "operating_system", "import_id", "source", "host_key",
-)  # fmt: skip
+_DETAILS: Final = ("description", "solution", "operating_system", "import_id")
 #: With fewer findings than this, a page is sorted from all findings.
 _FEW_FINDINGS: Final = 20_000
 #: Dictionary entries that may be on a page are read if they are a smaller share than this.
@@ -81,14 +80,14 @@ def _column(name: str) -> ColumnElement[Any]:
 _SORTABLE: Final = {name: _column(name) for name in _LISTED}
 
 
-def open_findings(connection: Connection, request: PageRequest) -> Page:
-    """Return a page of the open findings, by default those with the highest VPR first."""
-    return _page(connection, request, IS_OPEN, "-vpr_score")
+def list_findings(connection: Connection, request: PageRequest) -> Page:
+    """Return a page of the findings in a state, by default those with the highest VPR first."""
+    return _page(connection, request, STATES[request.state], "-vpr_score")
 
 
 def resolved_findings(connection: Connection, request: PageRequest) -> Page:
     """Return a page of the resolved findings, by default the latest first."""
-    return _page(connection, request, ~IS_OPEN, "-resolved_date")
+    return _page(connection, request, STATES["resolved"], "-resolved_date")
 
 
 def single_finding(connection: Connection, finding_id: int) -> dict[str, Any] | None:
@@ -96,6 +95,17 @@ def single_finding(connection: Connection, finding_id: int) -> dict[str, Any] | 
     query = _rows(*_DETAILS).where(current.c.id == finding_id)
     row = connection.execute(query).mappings().first()
     return None if row is None else _finding(row)
+
+
+def sources(connection: Connection) -> dict[str, int]:
+    """Return the number of open findings by format, also of formats with resolved findings only."""
+    query = select(findings.c.source, func.count(case((IS_OPEN, 1)))).group_by(findings.c.source)
+    numbers: dict[str, int] = {}
+    for listed, number in connection.execute(query):
+        # Findings of 0.1.0 have no source.
+        for source in listed.split(",") if listed else ():
+            numbers[source] = numbers.get(source, 0) + number
+    return dict(sorted(numbers.items()))
 
 
 def _page(
@@ -114,7 +124,7 @@ def _page(
 
 def _rows(*more: str) -> Select[Any]:
     return select(
-        *(current.c[name] for name in (*_LISTED, *more)),
+        *(current.c[name] for name in (*_LISTED, "host_key", *more)),
         kev.c.due_date.label("kev_due_date"),
         kev.c.known_ransomware_use,
         kev.c.required_action.label("kev_required_action"),

@@ -8,7 +8,7 @@ findings:
 uniform vulnerabilities   all findings have the same values, so the row of the table suffices; the
                           row also counts the findings with known exploited CVEs
 others                    read from the findings
-hostname, search          few findings match, so they are read and grouped
+the filters of `READ`     few findings match, so they are read and grouped
 
 Statistics and the list of hosts are computed from these selects.
 """
@@ -46,6 +46,9 @@ from hextrackr_server.storage.group_table import open_groups
 
 groups = open_groups.c
 
+#: Filters that few findings match.
+READ = frozenset({"hostname", "host", "search", "cve", "source"})
+
 
 class Sources(NamedTuple):
     """Selects whose rows are the open vulnerabilities that match filters.
@@ -62,7 +65,7 @@ class Sources(NamedTuple):
 def group_sources(connection: Connection, filters: Filters) -> Sources:
     """Return the sources of the open vulnerabilities that match filters."""
     named = dict(filters)
-    if "hostname" in named or "search" in named:
+    if not READ.isdisjoint(named):
         matching = _matching_findings(*conditions(filters))
         return Sources([_grouped(matching)], matching)
     if not _depends_on_findings(named):

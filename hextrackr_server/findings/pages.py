@@ -21,6 +21,8 @@ class PageRequest(NamedTuple):
     sort: str | None = None
     #: Owner of the imports to return; None for all owners.
     user_id: str | None = None
+    #: Lifecycle state of the findings to return, a key of `filters.STATES`.
+    state: str = "open"
 
     @property
     def offset(self) -> int:

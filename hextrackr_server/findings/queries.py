@@ -1,9 +1,12 @@
 """Validates and answers `get-data` requests.
 
+findings                     filters of get-vulnerability-stats, and state
 vulnerabilities, resolved    filters of get-vulnerability-stats
 devices                      the same filters
 vulnerability, import        one, by its ID
+sources                      the formats that report findings
 imports                      the user's own, all for administrators; filters status, vendor
+progress                     of these, the running and recently ended ones; filter ended
 kev                          filters search, matched
 tickets                      filters search, status
 trends                       filters vendor, startDate, endDate
@@ -14,14 +17,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Protocol, get_args
 
 import msgspec
 
 from hextrackr_server.collaboration.presence import RESOURCE_TYPES, EditingSessions
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
-from hextrackr_server.findings.filters import MAXIMUM_SEARCH, Filters, parse_filters
+from hextrackr_server.findings.filters import MAXIMUM_SEARCH, STATES, Filters, parse_filters
 from hextrackr_server.findings.pages import Page, PageRequest
 from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.findings.query_store import QueryStore
@@ -33,16 +37,19 @@ MAXIMUM_PAGE = 100_000
 MAXIMUM_ID = 2**31 - 1
 
 Resource = Literal[
-    "vulnerabilities", "vulnerability", "resolved", "devices", "imports", "import", "kev",
-    "tickets", "trends", "editors",
+    "findings", "vulnerabilities", "vulnerability", "resolved", "devices", "imports", "import",
+    "kev", "progress", "sources", "tickets", "trends", "editors",
 ]  # fmt: skip
 _KINDS: Mapping[str, Mapping[str, str]] = {
     "imports": {"status": "text", "vendor": "text"},
     "kev": {"search": "text", "matched": "switch"},
+    "progress": {"ended": "switch"},
+    "sources": {},
     "tickets": {"search": "text", "status": "text"},
     "trends": {"vendor": "text", "startDate": "date", "endDate": "date"},
     "editors": {"resourceType": "type", "resourceId": "id"},
 }
+_ENDED = frozenset({"completed", "failed", "cancelled"})
 _EDITOR_COLUMNS = ("resourceId", "resourceType", "startTime", "userId", "username")
 _NAMED_FIELD = re.compile(r"`\$\.(\w+)")
 
@@ -56,20 +63,35 @@ class _Request(msgspec.Struct):
     sort: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
+class Imports(Protocol):
+    """The states of imports: `imports.status.ImportView`."""
+
+    async def status(self, import_id: Any, principal: Principal) -> dict[str, Any]:
+        """Return the state of an import; raise ServiceError NOT_FOUND or VALIDATION_ERROR."""
+
+    def progress(self, principal: Principal) -> list[dict[str, Any]]:
+        """Return the states of the running and recently ended imports that a user may see."""
+
+
 class QueryService:
-    """The service behind `get-data`; database queries run in the query executor."""
+    """The service behind `get-data`; database queries run in the query executor.
+
+    `titles` maps the IDs of formats to their titles.
+    """
 
     def __init__(
         self,
         store: QueryStore,
-        import_status: Callable[[Any, Principal], Awaitable[dict[str, Any]]],
+        imports: Imports,
         editing: EditingSessions,
         executor: QueryExecutor,
+        titles: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._store = store
-        self._import_status = import_status
+        self._imports = imports
         self._editing = editing
         self._executor = executor
+        self._titles = titles
 
     async def answer(
         self, payload: Any, principal: Principal, rooms: Collection[str] = ()
@@ -92,19 +114,38 @@ class QueryService:
             case "editors":
                 page = _editors(self._editing.visible(rooms), request)
                 return {"data": page.rows, "pagination": _pagination(request, page.total)}
+            case "progress":
+                rows = _unless_ended(self._imports.progress(principal), request)
+                return _cut(rows, request)
+            case "sources":
+                return _cut(await self._sources(request, principal), request)
             case _:
                 return await self._page(request, principal)
 
     async def _import(self, import_id: int | str | None, principal: Principal) -> dict[str, Any]:
         try:
-            return await self._import_status(import_id, principal)
+            state = await self._imports.status(import_id, principal)
         except ServiceError as refusal:
             if refusal.code is not ErrorCode.VALIDATION_ERROR:
                 raise
             problem = ("id", "must be the number or text of an import")
             raise invalid("Invalid request", [problem]) from refusal
+        number = state["importId"]
+        if not isinstance(number, int):
+            return state | {"job": None}
+        job = await self._executor.run(principal.user_id, self._store.import_job, number)
+        return state | {"job": job}
+
+    async def _sources(self, request: _Request, principal: Principal) -> list[dict[str, Any]]:
+        _filters(request)
+        found = await self._executor.run(principal.user_id, self._store.sources)
+        return [
+            {"source": source, "title": self._titles.get(source, source), "findings": number}
+            for source, number in found.items()
+        ]
 
     async def _page(self, request: _Request, principal: Principal) -> dict[str, Any]:
+        state = _take_state(request)
         page_request = PageRequest(
             request.resource,
             _filters(request),
@@ -112,6 +153,7 @@ class QueryService:
             request.limit,
             request.sort,
             None if principal.is_admin else principal.user_id,
+            state,
         )
         page = await self._executor.run(principal.user_id, self._store.page, page_request)
         return {"data": page.rows, "pagination": _pagination(request, page.total)}
@@ -124,6 +166,21 @@ def _pagination(request: _Request, total: int) -> dict[str, int]:
         "total": total,
         "pages": math.ceil(total / request.limit),
     }
+
+
+def _cut(rows: list[dict[str, Any]], request: _Request) -> dict[str, Any]:
+    """Return the requested page of a list that has one order only."""
+    if request.sort is not None:
+        raise invalid("Invalid sort", [("sort", f"{request.resource} cannot be sorted")])
+    first = (request.page - 1) * request.limit
+    page = rows[first : first + request.limit]
+    return {"data": page, "pagination": _pagination(request, len(rows))}
+
+
+def _unless_ended(rows: list[dict[str, Any]], request: _Request) -> list[dict[str, Any]]:
+    """Return the imports that the filter `ended` selects."""
+    wanted = dict(_filters(request)).get("ended")
+    return [row for row in rows if wanted is None or (row["status"] in _ENDED) == wanted]
 
 
 def _editors(editors: list[dict[str, Any]], request: _Request) -> Page:
@@ -162,6 +219,18 @@ def _id(request: _Request) -> int:
     if not isinstance(value, int) or not 0 < value <= MAXIMUM_ID:
         raise invalid("Invalid request", [("id", f"must be a whole number of 1 to {MAXIMUM_ID}")])
     return value
+
+
+def _take_state(request: _Request) -> str:
+    """Return the state of the findings that a request selects, and remove it from the filters."""
+    if request.resource != "findings" or not request.filters:
+        return "open"
+    filters = dict(request.filters)
+    state = filters.pop("state", None) or "open"
+    if not isinstance(state, str) or state not in STATES:
+        raise invalid("Invalid filters", [("state", "must be one of: " + ", ".join(STATES))])
+    request.filters = filters
+    return state
 
 
 def _filters(request: _Request) -> Filters:

@@ -1,7 +1,7 @@
 """Reads the lists behind `get-data`, page by page.
 
-The module owns the smaller lists; `finding_lists` and `device_list` own the others. `queries`
-validates requests and permissions. All functions block, up to a time limit.
+The module owns the smaller lists; `finding_lists`, `device_list`, `import_list` and `kev_list` own
+the others. `queries` validates requests and permissions. All functions block, up to a time limit.
 """
 
 from __future__ import annotations
@@ -9,34 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, case, or_, select
+from sqlalchemy import Connection, or_, select
 
 from hextrackr_server.findings.device_list import devices
 from hextrackr_server.findings.finding_lists import (
-    open_findings,
+    list_findings,
     resolved_findings,
     single_finding,
+    sources,
 )
-from hextrackr_server.findings.kev_statistics import has_open_findings
+from hextrackr_server.findings.import_list import stored_import, stored_imports
+from hextrackr_server.findings.kev_list import exploited_vulnerabilities
 from hextrackr_server.findings.pages import Page, PageRequest, read_page
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.schema import (
-    import_jobs,
-    kev_status,
     tickets,
     vendor_daily_totals,
     vulnerability_daily_totals,
 )
 
-jobs, kev = import_jobs, kev_status
-
 LIMIT_SECONDS = 10.0
 _SEVERITIES = ("Critical", "High", "Medium", "Low")
-_JOB = (
-    "import_id", "session_id", "user_id", "filename", "vendor", "scan_date", "scope", "status",
-    "total", "processed", "errors", "error_code", "error_message", "created_at", "started_at",
-    "finished_at", "undone_at",
-)  # fmt: skip
 
 
 class QueryStore:
@@ -59,34 +52,15 @@ class QueryStore:
         with self._database.reading(self._limit) as connection:
             return single_finding(connection, vulnerability_id)
 
+    def import_job(self, import_id: int) -> dict[str, Any] | None:
+        """Return a stored import, or None if its ID does not exist."""
+        with self._database.reading(self._limit) as connection:
+            return stored_import(connection, import_id)
 
-def _imports(connection: Connection, request: PageRequest) -> Page:
-    query = select(*(jobs.c[name] for name in _JOB))
-    if request.user_id is not None:
-        query = query.where(jobs.c.user_id == request.user_id)
-    for name, value in request.filters:
-        query = query.where(jobs.c[name] == value)
-    sortable = {name: jobs.c[name] for name in _JOB}
-    rows, total = read_page(
-        connection, request, query, sortable, "-import_id", jobs.c.import_id.desc()
-    )
-    return Page([dict(row) for row in rows], total)
-
-
-def _kev(connection: Connection, request: PageRequest) -> Page:
-    matched = has_open_findings()
-    query = select(kev, case((matched, 1), else_=0).label("matched"))
-    for name, value in request.filters:
-        if name == "search":
-            found = ("cve_id", "vulnerability_name", "vendor_project", "product")
-            query = query.where(
-                or_(*(kev.c[each].icontains(value, autoescape=True) for each in found))
-            )
-        elif name == "matched":
-            query = query.where(matched if value else ~matched)
-    sortable = {column.name: column for column in kev.c}
-    rows, total = read_page(connection, request, query, sortable, "-date_added", kev.c.cve_id)
-    return Page([dict(row) | {"matched": bool(row["matched"])} for row in rows], total)
+    def sources(self) -> dict[str, int]:
+        """Return the number of open findings by the format that reports them."""
+        with self._database.reading(self._limit) as connection:
+            return sources(connection)
 
 
 def _tickets(connection: Connection, request: PageRequest) -> Page:
@@ -129,11 +103,12 @@ def _trend(row: Any) -> dict[str, Any]:
 
 
 _PAGES: Mapping[str, Callable[[Connection, PageRequest], Page]] = {
-    "vulnerabilities": open_findings,
+    "findings": list_findings,
+    "vulnerabilities": list_findings,
     "resolved": resolved_findings,
     "devices": devices,
-    "imports": _imports,
-    "kev": _kev,
+    "imports": stored_imports,
+    "kev": exploited_vulnerabilities,
     "tickets": _tickets,
     "trends": _trends,
 }

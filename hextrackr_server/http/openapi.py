@@ -41,7 +41,7 @@ IMPORT_OPTIONS: Final = {
 }
 FINDING_FILTERS: Final = {
     "format": {"enum": ["csv", "json"]},
-    "state": {"enum": ["open", "resolved", "all"]},
+    "state": {"enum": ["open", "active", "reopened", "resolved", "all"]},
     "severity": TEXT | {"description": "severities, separated by commas"},
 }
 MESSAGE: Final = {"message": TEXT}

@@ -204,6 +204,21 @@ class Record:
             "seq": self.sequence,
         }
 
+    def snapshot(self, now: float, epoch_ms: int) -> dict[str, Any]:
+        """Return the current state with the result of an ended import."""
+        state = self.state(now, epoch_ms)
+        return state if self.result is None else state | {"result": self.result}
+
+    def entry(self, now: float, epoch_ms: int) -> dict[str, Any]:
+        """Return the current state as lists of imports contain it."""
+        return self.state(now, epoch_ms) | {
+            "userId": self.user_id,
+            "filename": self.filename or self.metadata.get("filename", ""),
+            "vendor": self.vendor,
+            "external": self.is_reported,
+            "interrupted": self.interrupted,
+        }
+
     def import_progress(self, now: float, epoch_ms: int) -> dict[str, Any]:
         """Return the payload of `import-progress`.
 

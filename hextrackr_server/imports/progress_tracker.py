@@ -361,10 +361,19 @@ class ProgressTracker:
         record = self._records.get(key)
         if record is None:
             return None
-        state = record.state(self._clock.monotonic(), self._clock.epoch_ms())
-        if record.result is not None:
-            state["result"] = record.result
-        return state
+        return record.snapshot(self._clock.monotonic(), self._clock.epoch_ms())
+
+    def visible(self, user_id: str, *, is_admin: bool) -> list[dict[str, Any]]:
+        """Return the states of the imports of a user, or of all users for an administrator.
+
+        Unfinished imports precede ended ones, and newer imports precede older ones.
+        """
+        now, epoch_ms = self._clock.monotonic(), self._clock.epoch_ms()
+        mine = [each for each in self._all() if is_admin or each.user_id == user_id]
+        # Records are in the order in which they began.
+        mine.reverse()
+        mine.sort(key=lambda record: record.status in FINAL)
+        return [record.entry(now, epoch_ms) for record in mine]
 
     # -- timers
 

@@ -48,6 +48,10 @@ class ImportView:
         _check_owner(job.user_id, principal)
         return _state_of(job)
 
+    def progress(self, principal: Principal) -> list[dict[str, Any]]:
+        """Return the states of the running and recently ended imports that a user may see."""
+        return self._tracker.visible(principal.user_id, is_admin=principal.is_admin)
+
     async def session(self, session_id: str, principal: Principal) -> dict[str, Any]:
         """Return the state of an import by its session ID, in the front end's format.
 

@@ -45,6 +45,7 @@ class QueryHarness:
     def __init__(self, bench: Workbench) -> None:
         self.bench = bench
         self.clock = FakeClock()
+        self.tracker = ProgressTracker(Recorder(), self.clock)
         self.editing = self.editors()
         self.service = self.queries(self.editing)
 
@@ -58,9 +59,9 @@ class QueryHarness:
         )
 
     def queries(self, editing: EditingSessions) -> QueryService:
-        tracker = ProgressTracker(Recorder(), self.clock)
-        view = ImportView(self.bench.store, tracker)
-        return QueryService(QueryStore(self.bench.database), view.status, editing, QueryExecutor())
+        view = ImportView(self.bench.store, self.tracker)
+        store = QueryStore(self.bench.database)
+        return QueryService(store, view, editing, QueryExecutor(), {"hub": "CSV of the hub"})
 
     async def get_data(
         self, resource: str, principal: Principal = ALICE, **more: Any
@@ -181,6 +182,92 @@ async def test_resolved_findings_are_a_separate_resource(harness: QueryHarness) 
     ]
 
 
+async def test_findings_are_selected_by_their_state(harness: QueryHarness) -> None:
+    late = {"scope": "full", "confirm": True, "is_dated": True}
+    harness.bench.import_rows(ROWS[3:], HEADER, **late, scan_date="2025-10-07")
+    harness.bench.import_rows(ROWS[2:3], HEADER, scope="none", scan_date="2025-10-08")
+    found = {
+        state: await harness.rows("findings", "cve", filters={"state": state}, sort="cve")
+        for state in ("open", "active", "reopened", "resolved", "all")
+    }
+    assert found["active"] == ["CVE-2024-4444"]
+    assert found["reopened"] == ["CVE-2024-3333"]
+    assert found["open"] == [*found["reopened"], *found["active"]]
+    assert found["resolved"] == ["CVE-2024-1111", "CVE-2024-1111", "CVE-2024-2222"]
+    assert found["all"] == [*found["resolved"], *found["open"]]
+    assert await harness.rows("findings", "cve", sort="cve") == found["open"]
+    filters = {"state": "resolved", "host": "sw-1"}
+    answer = await harness.get_data("findings", filters=filters, limit=1)
+    assert answer["pagination"]["total"] == 2
+    (row,) = answer["data"]
+    assert (row["host_key"], row["source"]) == ("sw-1", "hub")
+
+
+async def test_asterisk_is_the_only_special_character_of_a_host_filter(
+    harness: QueryHarness,
+) -> None:
+    harness.bench.import_rows([["a%b_c/d", "CVE-2024-5555", "1", "X", "Low", "", ""]], HEADER)
+    for host, number in (("sw*", 4), ("*1", 3), ("a%b_c/*", 1), ("*b_c*", 1), ("*", 6), ("s_*", 0)):
+        answer = await harness.get_data("findings", filters={"host": host})
+        assert answer["pagination"]["total"] == number, host
+
+
+async def test_sources_contain_formats_of_open_and_of_resolved_findings(
+    harness: QueryHarness,
+) -> None:
+    nessus = ("Plugin ID", "CVE", "Risk", "Host", "Protocol", "Port", "Name")
+    row = ["10", "CVE-2024-4444", "High", "db-1", "tcp", "443", "Check"]
+    harness.bench.import_rows([row], nessus, scope="none")
+    answer = await harness.get_data("sources")
+    assert answer["data"] == [
+        {"source": "hub", "title": "CSV of the hub", "findings": 5},
+        {"source": "nessus", "title": "nessus", "findings": 1},
+    ]
+    assert await harness.rows("findings", "source", filters={"source": "nessus"}) == ["hub,nessus"]
+    harness.bench.import_rows(ROWS[3:], HEADER, scope="full", confirm=True, scan_date="2025-10-07")
+    assert await harness.rows("sources", "findings") == [1, 1]
+
+
+async def test_imports_contain_the_numbers_of_their_results(harness: QueryHarness) -> None:
+    harness.bench.job(session_id="waiting")
+    harness.bench.store.end_job(2, {"code": "CANCELLED", "message": "cancelled"})
+    cancelled, completed = (await harness.get_data("imports"))["data"]
+    numbers = {
+        "profile": "hub", "findings": 5, "inserted": 5, "updated": 0, "reopened": 0,
+        "resolved": 0, "withheld": 0, "warnings": 0, "confirmation_required": False,
+    }  # fmt: skip
+    assert numbers.items() <= completed.items()
+    assert (cancelled["status"], cancelled["error_message"]) == ("cancelled", "cancelled")
+    assert {cancelled[name] for name in numbers} == {None}
+    assert "result" not in completed
+    data = (await harness.get_data("import", id=1))["data"]
+    assert data["job"] == completed
+    assert data["result"]["summary"]["inserted"] == 5
+
+
+async def test_progress_contains_the_imports_that_a_user_may_see(harness: QueryHarness) -> None:
+    tracker = harness.tracker
+    tracker.queue(1, ALICE.user_id, "old.csv", None, session_id="one")
+    tracker.cancel(1, {"code": "CANCELLED", "message": "cancelled"})
+    tracker.queue(2, BOB.user_id, "bob.csv", "CISCO", session_id="two")
+    tracker.queue(3, ALICE.user_id, "new.csv", None, session_id="three")
+    tracker.open("four", ALICE.user_id, {"filename": "producer.csv"})
+    tracker.open("five", None)
+    names = "filename"
+    assert await harness.rows("progress", names) == ["producer.csv", "new.csv", "old.csv"]
+    assert await harness.rows("progress", names, filters={"ended": True}) == ["old.csv"]
+    assert await harness.rows("progress", names, filters={"ended": False}, limit=1, page=2) == [
+        "new.csv"
+    ]
+    assert await harness.rows("progress", names, principal=BOB) == ["bob.csv"]
+    everything = (await harness.get_data("progress", ADMIN))["data"]
+    assert [each["userId"] for each in everything] == [None, "7", "7", "8", "7"]
+    assert [each["external"] for each in everything] == [True, True, False, False, False]
+    assert everything[3]["vendor"] == "CISCO"
+    with pytest.raises(ServiceError, match="Invalid sort"):
+        await harness.get_data("progress", sort="filename")
+
+
 async def test_trends_contain_days_overall_or_of_one_vendor(harness: QueryHarness) -> None:
     harness.bench.import_rows(
         ROWS[1:], HEADER, scan_date="2025-10-07", scope="vendor", confirm=True
@@ -198,6 +285,14 @@ async def test_kev_catalog_is_filtered_by_search_and_match(harness: QueryHarness
     assert await harness.rows("kev", "matched") == [True]
     assert await harness.rows("kev", "cve_id", filters={"search": "acme", "matched": False}) == []
     assert await harness.rows("kev", "cve_id", filters={"search": "acme"}) == ["CVE-2024-1111"]
+
+
+async def test_kev_entries_contain_their_open_findings(harness: QueryHarness) -> None:
+    catalog = parse_catalog(feed(item("CVE-2024-1111"), item("CVE-2024-9999")))
+    KevStore(harness.bench.database).apply(catalog, 0)
+    rows = (await harness.get_data("kev", sort="cve_id"))["data"]
+    numbers = [(row["open_findings"], row["hosts"], row["max_severity"]) for row in rows]
+    assert numbers == [(2, 2, "Critical"), (0, 0, None)]
 
 
 async def test_tickets_exclude_deleted_ones(harness: QueryHarness) -> None:
@@ -281,6 +376,15 @@ async def test_editors_are_visible_to_watchers_only_when_so_configured(
         ({"resource": "imports", "filters": {"user_id": "8"}}, "user_id"),
         ({"resource": "trends", "filters": {"startDate": "soon"}}, "startDate"),
         ({"resource": "vulnerabilities", "filters": {"isKev": "yes"}}, "isKev"),
+        ({"resource": "vulnerabilities", "filters": {"state": "open"}}, "state"),
+        ({"resource": "findings", "filters": {"state": "closed"}}, "state"),
+        ({"resource": "findings", "filters": {"state": ["open"]}}, "state"),
+        ({"resource": "findings", "filters": {"host": "a*b*c*d*e"}}, "host"),
+        ({"resource": "findings", "filters": {"cve": 2024}}, "cve"),
+        ({"resource": "findings", "filters": {"source": "x" * 101}}, "source"),
+        ({"resource": "sources", "filters": {"source": "x"}}, "source"),
+        ({"resource": "sources", "sort": "source"}, "sort"),
+        ({"resource": "progress", "filters": {"ended": 1}}, "ended"),
         ({"resource": "vulnerability"}, "id"),
         ({"resource": "vulnerability", "id": "1 OR 1"}, "id"),
         ({"resource": "import", "id": {}}, "id"),

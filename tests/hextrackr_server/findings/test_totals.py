@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -52,6 +53,13 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"since": "2025-08-15"},
     {"since": "2025-09-01", "isKev": True},
     {"search": "1002"},
+    {"cve": "cve-2024-1001"},
+    {"source": "nessus", "severity": ["Critical", "KEV"]},
+    {"source": "tenable_vm"},
+    {"host": "192.0.2.1"},
+    {"host": "SW-1"},
+    {"host": "sw-*", "since": "2025-08-15"},
+    {"host": "*.2"},
 )
 
 Empty = Callable[[], Workbench]
@@ -202,6 +210,12 @@ def matches(finding: dict[str, Any], filters: dict[str, Any], exploited: set[str
         "isKev": lambda wanted: is_kev is wanted,
         "vendor": lambda wanted: finding["vendor"] == wanted,
         "hostname": lambda wanted: finding["hostname"] == wanted,
+        "host": lambda wanted: any(
+            fnmatchcase(finding[name], wanted.lower())
+            for name in ("hostname", "ip_address", "host_key")
+        ),
+        "cve": lambda wanted: finding["cve"] == wanted.upper(),
+        "source": lambda wanted: wanted in finding["source"].split(","),
         "scanDate": lambda wanted: finding["scan_date"] == wanted,
         "since": lambda wanted: finding["last_seen"] >= wanted,
         "search": lambda wanted: any(
