@@ -1,4 +1,6 @@
-"""Events of administrators: `system-maintenance`, `cancel-maintenance`, `broadcast-announcement`.
+"""Events of administrators: maintenance windows and announcements.
+
+system-maintenance, cancel-maintenance, list-maintenance, broadcast-announcement
 
 New sockets of all namespaces receive the announced maintenance windows.
 """
@@ -37,6 +39,9 @@ def register(io: SocketServer, maintenance: Maintenance, notifications: Notifica
             _audit("maintenance cancelled", socket, str(number))
             return {"success": True}
 
+    def list_windows(_: Socket) -> dict[str, Any]:
+        return {"success": True, "data": maintenance.notices()}
+
     def announce(socket: Socket, payload: Any = None) -> dict[str, Any]:
         with refusals_as_acks():
             fields, sender = _object(payload), principal_of(socket).username
@@ -51,6 +56,7 @@ def register(io: SocketServer, maintenance: Maintenance, notifications: Notifica
     admin = io.of("/admin")
     admin.on("system-maintenance", schedule)
     admin.on("cancel-maintenance", cancel)
+    admin.on("list-maintenance", list_windows)
     admin.on("broadcast-announcement", announce)
     for namespace in namespaces(io):
         namespace.on("connection", connected)

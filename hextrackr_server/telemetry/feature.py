@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute
 
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.metrics_routes import metrics_routes
-from hextrackr_server.sockets import observation
+from hextrackr_server.sockets import clients, observation
 from hextrackr_server.telemetry.event_log import EventLog
 from socketio_core.adapters.interface import AdapterFactory
 
@@ -22,9 +22,10 @@ class TelemetryFeature(Feature):
         self._event_log = None if path is None else EventLog(path, context.clock.monotonic)
 
     def register(self) -> Sequence[BaseRoute]:
-        """Observe all namespaces; return the routes of operators."""
+        """Observe all namespaces; add the events about clients; return the routes of operators."""
         context = self.context
         observation.register(context.io, context.metrics, self._event_log)
+        clients.register(context.io, context.metrics)
         if context.io.options.adapter is not None:
             self._add_cluster_gauges(context.io.options.adapter)
         return metrics_routes(
