@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup quick test lint types format coverage proxies clients oldest pythons conformance conformance-peers \
-	mutants diagrams peers bench bench-full bench-scale bench-import clean
+	mutants diagrams peers bench bench-full bench-scale bench-import screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,12 +21,13 @@ help: ## List the targets
 run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
 
-setup: $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed ## Install the development tools, Node packages, PostgreSQL and Redis
+setup: $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL and Redis
+	@scripts/check-chromium
 	@scripts/check-postgres
 	@scripts/check-redis
 
 quick: lint types ## Run lint, types and the tests that need no other server (under a minute)
-	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not postgres and not redis and not slow and not proxies and not clients" --hypothesis-profile=quick
+	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not browser and not postgres and not redis and not slow and not proxies and not clients" --hypothesis-profile=quick
 
 test: setup peers lint types ## Run lint, types and all tests; with COVERAGE=1, fail below the coverage limits
 	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies and not clients"
@@ -88,9 +89,12 @@ bench-scale: setup peers ## Measure workers, servers on Redis and gateways of th
 bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
 	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --readme)
 
+screenshots: setup ## Write screenshots of the pages to build/screenshots; with WRITE=1, update docs/images
+	$(BIN)/python scripts/screenshots.py $(if $(WRITE),--write)
+
 clean: ## Remove virtual environments, Node packages and caches
 	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules
-	rm -rf build/clients .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf build/clients build/browser build/screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 
 # pip 25.1 is the first version with --group.
 $(VENV)/.installed: pyproject.toml

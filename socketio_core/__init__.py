@@ -37,6 +37,7 @@ from socketio_core.handlers.registry import event
 from socketio_core.handshake import Handshake
 from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import Recovery, ServerOptions
+from socketio_core.playground.app import playground
 from socketio_core.remote_socket import RemoteSocket
 from socketio_core.server import SocketServer
 from socketio_core.socket import Socket
@@ -87,4 +88,5 @@ __all__ = [
     "SocketServer",
     "Tls",
     "event",
+    "playground",
 ]

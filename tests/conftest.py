@@ -16,12 +16,15 @@ from tests.helpers.state_check import check_states
 
 HERE = Path(__file__).parent
 
+#: Tests that start Chromium.
+BROWSER = ("dashboard",)
 #: Tests that start Node: folders, and files outside of them.
 NODE = (
     "benchmarks/test_servers.py",
     "clients",
     "cluster",
     "contract/test_front_end_wrapper.py",
+    "dashboard",
     "hextrackr_server/http/test_express_shim.py",
     "interop/test_backpressure.py",
     "interop/test_engine_client.py",
@@ -64,6 +67,7 @@ PROXIES = ("proxies",)
 #: Tests that `make clients` runs.
 CLIENTS = ("clients",)
 MARKED = {
+    "browser": BROWSER,
     "clients": CLIENTS,
     "node": NODE,
     "postgres": POSTGRES,

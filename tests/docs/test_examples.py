@@ -10,7 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import httpx
+import pytest
 
+from socketio_core import ConnectError
 from socketio_core.testing import TestServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -65,6 +67,32 @@ async def test_chat_serves_its_page() -> None:
     assert b"/socket.io/socket.io.min.js" in body
     assert (await fetch(listener.port, "/other"))[0] == 404
     await io.shutdown()
+
+
+async def test_playground_example_answers_its_events() -> None:
+    io = load("playground").make_server()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        assert await client.emit_with_ack("echo", 1, "two") == [1, "two"]
+        assert await client.emit_with_ack("count", 3) == 3
+        received = [await client.receive_event("number") for _ in range(3)]
+        assert [number for number, _offset in received] == [0, 1, 2]
+        client.auto_ack = lambda name, args: "yes"
+        assert await client.emit_with_ack("question") == "yes"
+        with pytest.raises(ConnectError) as refused:
+            await server.connect("/private")
+        assert refused.value.data == {"code": "UNAUTHORIZED"}
+        await server.connect("/private", auth={"token": "secret"})
+
+
+async def test_playground_example_serves_its_page() -> None:
+    async with load("playground").make_server() as io:
+        listener = await io.listen("127.0.0.1", 0)
+        status, body = await fetch(listener.port, "/playground/")
+        assert (status, body[:15]) == (200, b"<!doctype html>")
+        assert (await fetch(listener.port, "/playground"))[0] == 307
+        assert (await fetch(listener.port, "/playground/main.js"))[0] == 200
+        assert (await fetch(listener.port, "/"))[0] == 404
 
 
 async def test_fastapi_application_and_socket_io_share_a_port() -> None:

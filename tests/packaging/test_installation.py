@@ -124,6 +124,7 @@ def test_wheel_contains_types_license_vectors_and_commands(wheel: Path) -> None:
         assert f"{package}/py.typed" in names
     assert {name.split("/")[0] for name in names if name.endswith(".py")} == set(PACKAGES)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert "socketio_core/playground/assets/index.html" in names
     assert any("share/socketio-conformance/" in name for name in names)
     assert "hextrackr-server = hextrackr_server.__main__:main" in commands
     assert "socketio-conformance = socketio_conformance.__main__:main" in commands

@@ -1,0 +1,1 @@
+"""A page that connects to the server and shows its packets and events, for development."""
