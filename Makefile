@@ -12,16 +12,20 @@ export HOST PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup quick test lint types format coverage proxies clients oldest pythons conformance conformance-peers \
-	mutants diagrams peers bench bench-full bench-scale bench-import screenshots clean
+.PHONY: help run dashboard setup quick test lint types format coverage proxies clients oldest pythons conformance \
+	conformance-peers mutants diagrams peers bench bench-full bench-scale bench-import screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
+	@scripts/build-dashboard --optional
 	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
 
-setup: $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL and Redis
+dashboard: ## Build the page of the hub with Node
+	@scripts/build-dashboard
+
+setup: dashboard $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL and Redis
 	@scripts/check-chromium
 	@scripts/check-postgres
 	@scripts/check-redis
@@ -41,8 +45,9 @@ lint: $(VENV)/.dev ## Check style, formatting, spelling and language
 	$(BIN)/codespell
 	$(BIN)/python scripts/check_language.py
 
-types: $(VENV)/.dev ## Check types
+types: $(VENV)/.dev dashboard ## Check types
 	$(BIN)/mypy
+	cd hextrackr_server/dashboard && npm run --silent check
 
 format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
@@ -95,6 +100,7 @@ screenshots: setup ## Write screenshots of the pages to build/screenshots; with 
 clean: ## Remove virtual environments, Node packages and caches
 	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules
 	rm -rf build/clients build/browser build/screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf hextrackr_server/dashboard/build hextrackr_server/dashboard/node_modules
 
 # pip 25.1 is the first version with --group.
 $(VENV)/.installed: pyproject.toml

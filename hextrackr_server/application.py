@@ -20,6 +20,7 @@ from hextrackr_server.errors import DatabaseInUseError, SettingsError
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.findings.feature import FindingsFeature
 from hextrackr_server.http.app import create_http_app
+from hextrackr_server.http.feature import DashboardFeature
 from hextrackr_server.http.ingest.feature import IngestFeature
 from hextrackr_server.imports.feature import ImportsFeature
 from hextrackr_server.kev.feature import KevFeature
@@ -39,6 +40,7 @@ FEATURES: tuple[Callable[[Context], Feature], ...] = (
     ImportsFeature,
     KevFeature,
     IngestFeature,
+    DashboardFeature,
 )
 
 #: Seconds between two checks that no other server uses the database.

@@ -80,7 +80,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("hextrackr_server/security/feature", "hextrackr_server/telemetry/feature",
      "hextrackr_server/collaboration/feature", "hextrackr_server/findings/feature",
      "hextrackr_server/imports/feature", "hextrackr_server/kev/feature",
-     "hextrackr_server/http/ingest/feature"),
+     "hextrackr_server/http/ingest/feature", "hextrackr_server/http/feature"),
     ("hextrackr_server/application",),
     ("hextrackr_server/cluster",),
     ("hextrackr_server/cli",),

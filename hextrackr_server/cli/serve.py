@@ -22,6 +22,7 @@ from hextrackr_server.config import settings
 from hextrackr_server.config.parsers import MINIMUM_SECRET_BYTES
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import HexTrackrError, SettingsError
+from hextrackr_server.http.dashboard_files import is_built
 from hextrackr_server.telemetry import log_setup
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def _listening(loaded: Settings, port: int, application: Application) -> dict[st
         authority = application.services.authority
         fields["adminToken"] = authority.sign("admin", role="admin")
         fields["userToken"] = authority.sign("user", role="user")
+        if is_built():
+            fields["dashboard"] = f"{fields['url']}/#token={fields['adminToken']}"
     return fields
 
 
@@ -162,9 +165,12 @@ def _banner(loaded: Settings, port: int, application: Application) -> str:
     program = sys.argv[0] if Path(sys.argv[0]).name == "hextrackr-server" else "hextrackr-server"
     authority = application.services.authority
     admin = authority.sign("admin", role="admin")
+    # The fragment of an address stays in the browser: no log or proxy receives the token.
+    dashboard = f"{url}/#token={admin}" if is_built() else "not built, run `make dashboard`"
     return "\n".join(
         (
             f"HexTrackr listens at {url}  (development: this machine only)",
+            f"  dashboard    {dashboard}",
             f"  database     {application.database}",
             "  tokens       valid for 24 hours, also after a restart",
             f"  admin token  {admin}",

@@ -77,6 +77,10 @@ def _report(
 
 
 OPERATIONS: Final = (
+    Operation("GET", "/", "The dashboard", content=("text/html",)),
+    Operation("GET", "/assets/{name}", "Scripts and styles of the dashboard",
+              content=("text/javascript", "text/css", "image/svg+xml")),
+    Operation("GET", "/api/session", "The signed-in user", USER),
     Operation("GET", "/health", "Whether the process runs"),
     Operation("GET", "/ready", "Whether the database works; 503 if not"),
     Operation("GET", "/api/openapi.json", "This document"),

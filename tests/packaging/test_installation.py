@@ -1,10 +1,13 @@
-"""The built wheel: its metadata, its files, and a server in an environment without extras."""
+"""The built archives: metadata, files, and a server in an environment without extras."""
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
 from email.message import Message
@@ -15,8 +18,16 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT, BACKEND = PYPROJECT["project"], PYPROJECT["build-system"]
+BUILD_SDIST = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server", "socketio_conformance")
+#: What an archive is built from.
+PACKED = (
+    *PACKAGES, "spec-vectors/", "pyproject.toml", "setup.py", "MANIFEST.in",
+    "scripts/build-dashboard", "README.md", "LICENSE",
+)  # fmt: skip
 LIMIT = 300.0
 pytestmark = pytest.mark.timeout(900)
 SERVER = """
@@ -40,31 +51,64 @@ asyncio.run(main())
 """
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
     """Run a command that must succeed, and return its output."""
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=LIMIT, check=False
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=LIMIT, check=False
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel of this checkout from a copy of the tracked and new files."""
-    directory = tmp_path_factory.mktemp("wheel")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return an environment whose PATH has the tools of scripts/build-dashboard, but not Node."""
+    folder = tmp_path_factory.mktemp("tools")
+    for name in ("sh", "dirname", "find", "sort", "xargs", "cksum", "cat", "git"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return os.environ | {"PATH": str(folder)}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the tracked and new files, and write a build of the dashboard with two files."""
+    directory = tmp_path_factory.mktemp("source")
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
     for name in listed.split("\0"):
-        if name.startswith((*PACKAGES, "spec-vectors/")) or name in {
-            "pyproject.toml", "README.md", "LICENSE",
-        }:  # fmt: skip
-            source = ROOT / name
-            if source.is_file():
-                target = directory / "source" / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(source.read_bytes())
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    run(*pip, "wheel", "--no-deps", "--wheel-dir", directory, directory / "source", cwd=directory)
+        if name.startswith(PACKED) and (ROOT / name).is_file():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, directory / name)
+    build = directory / "hextrackr_server" / "dashboard" / "build"
+    (build / "assets").mkdir(parents=True)
+    (build / "index.html").write_text("<!doctype html>")
+    (build / "assets" / "index-abc.js.br").write_bytes(b"compressed")
+    checksum = run(directory / "scripts" / "build-dashboard", "--checksum", cwd=directory)
+    (build / "sources.cksum").write_text(checksum)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def backend(tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Install the build backend, and return the environment that finds it."""
+    folder = tmp_path_factory.mktemp("backend")
+    run(*PIP, "install", "--quiet", "--target", folder, *BACKEND["requires"], cwd=folder)
+    return tools | {"PYTHONPATH": str(folder)}
+
+
+@pytest.fixture(scope="module")
+def sdist(source: Path, backend: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source archive, as a front end does (PEP 517)."""
+    target = tmp_path_factory.mktemp("sdist")
+    run(sys.executable, "-c", BUILD_SDIST, target, cwd=source, env=backend)
+    (built,) = target.glob("*.tar.gz")
+    return built
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel from the source archive, as pip does; Node is not on the PATH."""
+    directory = tmp_path_factory.mktemp("wheel")
+    run(*PIP, "wheel", "--no-deps", "--wheel-dir", directory, sdist, cwd=directory, env=tools)
     (built,) = directory.glob("*.whl")
     return built
 
@@ -130,14 +174,44 @@ def test_wheel_contains_types_license_vectors_and_commands(wheel: Path) -> None:
     assert "socketio-conformance = socketio_conformance.__main__:main" in commands
 
 
+def test_archives_contain_the_built_dashboard_and_no_packages_of_node(
+    sdist: Path, wheel: Path
+) -> None:
+    built = {
+        f"hextrackr_server/dashboard/build/{name}"
+        for name in ("index.html", "assets/index-abc.js.br")
+    }
+    with ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert built <= names
+    with tarfile.open(sdist) as archive:
+        sources = {name.partition("/")[2] for name in archive.getnames()}
+    assert built <= sources
+    assert {"hextrackr_server/dashboard/src/main.tsx", "scripts/build-dashboard"} <= sources
+    assert not {name for name in names | sources if "node_modules" in name}
+
+
+def test_source_archive_requires_the_dashboard(
+    source: Path, backend: dict[str, str], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(source, tmp_path / "copy")
+    (copy / "hextrackr_server" / "dashboard" / "src" / "main.tsx").write_text("// changed")
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD_SDIST, tmp_path],
+        cwd=copy, env=backend, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Node is not installed" in done.stderr
+    assert not list(tmp_path.glob("*.tar.gz"))
+
+
 @pytest.fixture(scope="module")
 def core_only(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel without extras into a new environment, and return its `bin` folder."""
     environment = tmp_path_factory.mktemp("core")
     venv.create(environment, symlinks=True)
     python = environment / "bin" / "python"
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
-    run(*pip, "install", "--quiet", wheel, cwd=environment)
+    run(*PIP, "--python", python, "install", "--quiet", wheel, cwd=environment)
     return environment / "bin"
 
 

@@ -1,0 +1,78 @@
+/** The signed-in user, and the transitions between sign-in, connection and sign-out. */
+
+import { signal } from "@preact/signals";
+import { api, RequestError, setToken, takeTokenFromAddress, token } from "../api";
+import { connect, disconnect, phase } from "../live";
+import { update } from "../live/state";
+
+export interface User {
+  userId: string;
+  username: string;
+  role: string;
+  isAdmin: boolean;
+}
+
+export const user = signal<User | null>(null);
+
+/** Sign in with the token or the cookie of the page, and connect. */
+export async function start(): Promise<void> {
+  update({ phase: "connecting", reason: null });
+  user.value = null;
+  if (token.value !== null) {
+    // The socket is also authenticated; both start at once, to save a round trip.
+    void connect();
+    await identify();
+  } else if (await identify()) {
+    await connect();
+  }
+}
+
+/** Read the user; return whether the server accepts the login. */
+async function identify(): Promise<boolean> {
+  try {
+    user.value = await api.get<User>("api/session");
+    return true;
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    if (error.isSignIn) {
+      disconnect();
+      update({ phase: "refused", reason: token.value === null ? null : error.message });
+      return false;
+    }
+    // The server is not reachable or busy: the socket tries again, and so does this request.
+    update({ phase: "lost", reason: error.message, lostAt: Date.now() });
+    setTimeout(() => void (user.value === null && identify()), error.retryAfterMs ?? 3000);
+    return true;
+  }
+}
+
+export function signIn(text: string): void {
+  // A copied token may contain line breaks or the scheme of the header.
+  setToken(text.replace(/^\s*Bearer\s+/i, "").replace(/\s+/g, ""));
+  void start();
+}
+
+export function signOut(): void {
+  setToken(null);
+  disconnect();
+  user.value = null;
+  update({ phase: "refused", reason: null, transport: null, roundTrip: null, recovered: null });
+}
+
+/** Sign in with the token in the address, if there is one. */
+export function signInFromAddress(): boolean {
+  const found = takeTokenFromAddress();
+  if (found) void start();
+  return found;
+}
+
+/** Try the session cookie again when the user returns from a login in another tab. */
+export function watchCookie(): void {
+  addEventListener("focus", () => {
+    if (phase.value !== "refused" || token.value !== null) return;
+    api.get<User>("api/session").then(
+      () => void start(),
+      () => {}, // still not signed in: the form stays
+    );
+  });
+}

@@ -1,0 +1,17 @@
+/** The views of the page, in the order of the navigation; each is loaded when it is first shown. */
+
+import type { ComponentType } from "preact";
+import type { IconName } from "../components/icon";
+
+export interface View {
+  id: string;
+  title: string;
+  icon: IconName;
+  adminOnly?: boolean;
+  load: () => Promise<{ default: ComponentType }>;
+}
+
+export const VIEWS: readonly View[] = [
+  { id: "overview", title: "Overview", icon: "overview", load: () => import("./overview") },
+  { id: "findings", title: "Findings", icon: "findings", load: () => import("./findings") },
+];

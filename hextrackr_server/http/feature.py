@@ -1,0 +1,23 @@
+"""The dashboard: a page of the hub in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.routing import BaseRoute
+
+from hextrackr_server.feature import Context, Feature
+from hextrackr_server.http.dashboard_files import DashboardFiles
+from hextrackr_server.http.dashboard_routes import dashboard_routes
+
+
+class DashboardFeature(Feature):
+    """Serves the files of the dashboard."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._files = DashboardFiles()
+
+    def register(self) -> Sequence[BaseRoute]:
+        """Return the routes of the page."""
+        return dashboard_routes(self.context.services.identity, self._files)
