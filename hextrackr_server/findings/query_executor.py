@@ -30,16 +30,19 @@ class _UserQueue:
 
     __slots__ = ("slots", "unfinished")
 
-    def __init__(self) -> None:
-        self.slots = asyncio.Semaphore(MAXIMUM_RUNNING_PER_USER)
+    def __init__(self, running: int) -> None:
+        self.slots = asyncio.Semaphore(running)
         self.unfinished = 0
 
 
 class QueryExecutor:
     """A thread pool for queries, shared fairly between users."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="hextrackr-query")
+    def __init__(
+        self, threads: int = THREADS, running_per_user: int = MAXIMUM_RUNNING_PER_USER
+    ) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="hextrackr-query")
+        self._running_per_user = running_per_user
         self._queues: dict[str, _UserQueue] = {}
 
     async def run(self, user_id: str, call: Callable[..., T], *args: Any) -> T:
@@ -49,7 +52,7 @@ class QueryExecutor:
             ServiceError: RATE_LIMITED if the user has too many unfinished queries, TIMEOUT if
                 the query does not start within WAIT_SECONDS.
         """
-        queue = self._queues.setdefault(user_id, _UserQueue())
+        queue = self._queues.setdefault(user_id, _UserQueue(self._running_per_user))
         if queue.unfinished >= MAXIMUM_UNFINISHED_PER_USER:
             text = (
                 f"A user may have {MAXIMUM_UNFINISHED_PER_USER} unfinished queries, "

@@ -39,6 +39,9 @@ IMPORT_OPTIONS: Final = {
     "allowPartial": BOOLEAN,
     "mapping": TEXT | {"description": "the TOML text of a mapping"},
 }
+INSPECT_OPTIONS: Final = {
+    name: IMPORT_OPTIONS[name] for name in ("vendor", "scanDate", "allowPartial", "mapping")
+}
 FINDING_FILTERS: Final = {
     "format": {"enum": ["csv", "json"]},
     "state": {"enum": ["open", "active", "reopened", "resolved", "all"]},
@@ -90,6 +93,12 @@ OPERATIONS: Final = (
               status=202),
     Operation("POST", "/api/imports/upload", "Store a file for `start-import`", USER, upload=True,
               status=201),
+    Operation("POST", "/api/imports/inspect",
+              "Store a file for `start-import`; return how it is read and what an import changes",
+              USER, INSPECT_OPTIONS, upload=True),
+    Operation("POST", "/api/imports/upload/{upload_id}/inspect", "Inspect a stored file again",
+              USER, body=INSPECT_OPTIONS),
+    Operation("POST", "/api/imports/upload/{upload_id}/discard", "Delete a stored file", USER),
     Operation("GET", "/api/imports/{import_id}", "Status of an import", USER),
     Operation("POST", "/api/imports/{import_id}/cancel", "Cancel an import", USER, status=202),
     Operation("GET", "/api/imports/undoable", "Last import of each source; administrators", USER),
@@ -226,7 +235,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
         },
     }
     if operation.upload:
-        form = {"csvFile": FILE} | IMPORT_OPTIONS
+        form = {"csvFile": FILE} | dict(operation.query or IMPORT_OPTIONS)
         schema = {"type": "object", "required": ["csvFile"], "properties": form}
         described["requestBody"] = {
             "required": True,

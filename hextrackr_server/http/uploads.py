@@ -12,7 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from hextrackr_server.errors import ServiceError, invalid
-from hextrackr_server.imports.service import MAXIMUM_MAPPING, ImportOptions
+from hextrackr_server.imports.options import MAXIMUM_MAPPING, ImportOptions
 from hextrackr_server.imports.uploads import Upload, UploadStore, too_large
 from hextrackr_server.security.principal import Principal
 

@@ -1,7 +1,8 @@
 """Resolves findings that an import no longer reports, within the scope of the import.
 
-All functions run in the transaction of a merge, after `merge` has updated the reported findings.
-They compare with the staged hosts, and with the values of rows without a finding.
+All functions run in the transaction of a merge, after `merge` has updated the reported findings, or
+count for `forecast` what a merge would resolve. They compare with the staged hosts, and with the
+values of rows without a finding.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ SCOPES = ("auto", "hosts", "vendor", "full", "none")
 NOT_PRESENT = "not_present_in_scan"
 
 _hosts = table("staged_hosts", column("id"))
+_known = table("staged_known", column("finding_id"))
 _mentions = table("staged_mentions", column("kind"), column("value"))
 _is_open = findings.c.lifecycle < RESOLVED
 
@@ -79,14 +81,18 @@ def count_open(connection: Connection, scope: AbsenceScope) -> OpenCounts:
 
 
 def count_absent(
-    connection: Connection, job: ImportJob, scope: AbsenceScope, *, meant: bool
+    connection: Connection,
+    unreported: ColumnElement[bool],
+    scope: AbsenceScope,
+    *,
+    meant: bool,
 ) -> int:
-    """Return the number of open findings in scope that an import does not report.
+    """Return the number of unreported findings in scope.
 
     `meant` selects those to which a row without a finding may refer, or the others.
     """
     refers = _meant_by_rejected()
-    absent = and_(_in_scope(scope), _unreported(job))
+    absent = and_(_in_scope(scope), unreported)
     query = select(func.count()).select_from(findings)
     return connection.scalar(query.where(absent, refers if meant else ~refers)) or 0
 
@@ -98,7 +104,7 @@ def resolve_absent(connection: Connection, job: ImportJob, scope: AbsenceScope) 
     import, or if a row without a finding may refer to it. In the scope `auto`, a finding that other
     formats report too stays open and loses the source of this import.
     """
-    condition = and_(_in_scope(scope), _unreported(job), ~_meant_by_rejected())
+    condition = and_(_in_scope(scope), unreported_by(job), ~_meant_by_rejected())
     _journal(connection, job, condition)
     resolved = connection.execute(
         update(findings)
@@ -120,7 +126,7 @@ def _drop_source(connection: Connection, job: ImportJob, source: str) -> None:
     listed = literal(",") + findings.c.source + ","
     rest = func.replace(listed, literal(f",{source},"), ",")
     condition = and_(
-        _unreported(job),
+        unreported_by(job),
         findings.c.source != source,
         rest != listed,
         findings.c.host_id.in_(_named_hosts()),
@@ -143,12 +149,21 @@ def _journal(connection: Connection, job: ImportJob, condition: ColumnElement[bo
     connection.execute(insert(finding_journal).from_select(names, rows))
 
 
-def _unreported(job: ImportJob) -> ColumnElement[bool]:
+def unreported_by(job: ImportJob) -> ColumnElement[bool]:
     """Return the condition for open findings that neither an import nor a later scan reports."""
     return and_(
         _is_open,
         findings.c.import_id != job.import_id,
         findings.c.scan_date <= day_number(job.scan_date),
+    )
+
+
+def unreported_by_stage(scan_date: str) -> ColumnElement[bool]:
+    """Return the same condition for a staged file that is not merged, after `merge.forecast`."""
+    return and_(
+        _is_open,
+        findings.c.id.not_in(select(_known.c.finding_id)),
+        findings.c.scan_date <= day_number(scan_date),
     )
 
 
@@ -209,4 +224,5 @@ def _in_scope(scope: AbsenceScope) -> ColumnElement[bool]:
 
 
 def _named_hosts() -> Select[Any]:
-    return select(_hosts.c.id)
+    # Hosts without an ID are new, in a file that is not merged.
+    return select(_hosts.c.id).where(_hosts.c.id.is_not(None))

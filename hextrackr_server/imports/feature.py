@@ -12,6 +12,7 @@ from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.frontend_routes import front_end_routes
 from hextrackr_server.http.import_routes import import_routes
 from hextrackr_server.imports.inbox import ImportInbox
+from hextrackr_server.imports.inspector import ImportInspector
 from hextrackr_server.imports.journal import ImportJournal, JournalStore
 from hextrackr_server.imports.pipeline import Importer
 from hextrackr_server.imports.progress_tracker import KEEP_SECONDS, ProgressTracker
@@ -55,6 +56,7 @@ class ImportsFeature(Feature):
             maximum_changes=settings.changes_per_import,
             on_undone=self._undone,
         )
+        self._inspector = ImportInspector(context.database, services.uploads, self._admit)
         context.recovery_checks.append(self._may_recover)
 
     def register(self) -> Sequence[BaseRoute]:
@@ -65,7 +67,7 @@ class ImportsFeature(Feature):
         )
         progress.register(io, services.imports.view)
         return [
-            *import_routes(services.identity, services.imports, services.uploads),
+            *import_routes(services.identity, services.imports, services.uploads, self._inspector),
             *front_end_routes(services.identity, services.imports, services.uploads),
         ]
 
@@ -83,6 +85,7 @@ class ImportsFeature(Feature):
     async def stop(self) -> None:
         """Stop the worker and the tracker, and delete uploads."""
         services = self.context.services
+        self._inspector.close()
         await services.imports.stop()
         self._journal.flush()
         services.tracker.close()

@@ -369,3 +369,29 @@ class Merge:
         values = self._values | self._source | between
         inserted = connection.execute(text(insert), values).rowcount
         return counts._replace(inserted=inserted)
+
+
+# -- without changes
+
+_LAST_KEY: Final = (1 << 63) - 1
+
+
+def forecast(connection: Connection) -> MergeCounts:
+    """Return what a merge would do; change the staged tables only.
+
+    Afterwards `staged_known` has the findings that the file reports. Findings of 0.1.0 without a
+    source are not compared: a merge may adopt some of the findings that count as inserted here.
+    """
+    for each in _DICTIONARIES:
+        if each.marks_new:
+            key = each.columns[0]
+            connection.execute(
+                text(
+                    f"UPDATE {each.staged} SET id = d.id, is_new = 0 "
+                    f"FROM {each.table} d WHERE d.{key} = {each.staged}.{key}"
+                )
+            )
+    known = connection.execute(text(_KNOWN), {"first": 0, "last": _LAST_KEY}).rowcount
+    reopened, resolved, _ = connection.execute(text(_COUNT_KNOWN)).one()
+    staged = connection.scalar(text("SELECT count(*) FROM staged")) or 0
+    return MergeCounts(staged - known, known, reopened, resolved)

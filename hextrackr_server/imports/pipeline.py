@@ -35,7 +35,6 @@ from hextrackr_server.errors import ImportInterruptedError, ServiceError, invali
 from hextrackr_server.findings import history, totals
 from hextrackr_server.findings.totals import OpenTotal
 from hextrackr_server.imports import absence, merge, store, summary
-from hextrackr_server.imports.absence import AbsenceScope
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.merge import Merge, MergeCounts
 from hextrackr_server.imports.progress_record import ImportStatus
@@ -47,7 +46,7 @@ from hextrackr_server.imports.reading import (
     ReadRequest,
     read_export,
 )
-from hextrackr_server.imports.result import Absence, result_of
+from hextrackr_server.imports.result import Absence, bounded_absence, result_of
 from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.imports.undo import ImportUndo
 from hextrackr_server.storage.database import Database
@@ -185,10 +184,7 @@ class _Run:
 
     def execute(self, path: Path, stage: Path) -> dict[str, Any]:
         outcome = self._stage(path, stage)
-        if not outcome.rows:
-            raise invalid("The file has a header but no rows; nothing was changed")
-        if not outcome.findings and outcome.errors:
-            raise _nothing_valid(outcome)
+        check_outcome(outcome)
         self._job = replace(self._job, scan_date=outcome.scan_date)
         return self._merge(outcome, stage)
 
@@ -205,7 +201,7 @@ class _Run:
             vendor=self._job.vendor or "",
             mapping=self._options.mapping,
             allow_partial=self._options.allow_partial,
-            maximum=max(ALLOWED_GROWTH_BYTES, MAXIMUM_GROWTH * self._size),
+            maximum=growth_limit(self._size),
         )
         outcome = self._read(request, self._opened, self._checkpoint, self._check)
         self._store.update_job(self._job.import_id, total=outcome.rows)
@@ -240,7 +236,7 @@ class _Run:
             run = Merge(connection, job.import_id, job.scan_date, outcome.profile)
             run.begin_journal(history.totals_of_day(connection, job.scan_date))
             adopted = run.adopt_unsourced(with_plugins=outcome.ids in _TOOLS_OF_UNSOURCED)
-            missing = self._absence(outcome)
+            missing = bounded_absence(job.scope, outcome)
             if missing.scope.kind != "none":
                 missing.open = absence.count_open(connection, missing.scope)
             counts = self._merge_batches(run, outcome)
@@ -272,21 +268,13 @@ class _Run:
             self._report_merged(outcome.rows, done / max(1, outcome.distinct))
         return counts
 
-    def _absence(self, outcome: ReadOutcome) -> Absence:
-        """Return what the import may resolve by absence: its scope, bounded by its file."""
-        kind, reason = self._job.scope, ""
-        rule, why_not = outcome.absence
-        # An incomplete file proves nothing, whatever the user requests.
-        if outcome.incomplete or (kind == "auto" and rule == "none"):
-            kind, reason = "none", why_not
-        return Absence(AbsenceScope(kind, outcome.profile, outcome.vendors), reason)
-
     def _resolve(self, connection: Connection, missing: Absence, *, has_mentions: bool) -> int:
         """Resolve absent findings, unless that needs a confirmation; return their number."""
         job, scope = self._job, missing.scope
-        missing.missing = absence.count_absent(connection, job, scope, meant=False)
+        unreported = absence.unreported_by(job)
+        missing.missing = absence.count_absent(connection, unreported, scope, meant=False)
         if has_mentions:
-            missing.withheld = absence.count_absent(connection, job, scope, meant=True)
+            missing.withheld = absence.count_absent(connection, unreported, scope, meant=True)
         missing.is_held_back = missing.exceeds_share() and not self._options.confirm
         return 0 if missing.is_held_back else absence.resolve_absent(connection, job, scope)
 
@@ -360,9 +348,22 @@ def _share_read(rows: int) -> int:
     return rows * READ_PERCENT // 100
 
 
+def growth_limit(size: int) -> int:
+    """Return the limit of the findings of a file in bytes; `size` is that of the file."""
+    return max(ALLOWED_GROWTH_BYTES, MAXIMUM_GROWTH * size)
+
+
 def refusal_of(error: FileRefusedError) -> ServiceError:
     """Return the failure of an import whose file is refused."""
     return invalid(str(error), [(where, f"lacks {lacking}") for where, lacking in error.lacking])
+
+
+def check_outcome(outcome: ReadOutcome) -> None:
+    """Raise ServiceError VALIDATION_ERROR for a file without a valid row."""
+    if not outcome.rows:
+        raise invalid("The file has a header but no rows; nothing was changed")
+    if not outcome.findings and outcome.errors:
+        raise _nothing_valid(outcome)
 
 
 def _nothing_valid(outcome: ReadOutcome) -> ServiceError:

@@ -7,7 +7,7 @@ the findings, which are in the stage file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ import msgspec
 
 from hextrackr_server.errors import ServiceError, invalid
 from hextrackr_server.imports.formats.file_warnings import LONGEST_VALUE
+from hextrackr_server.imports.formats.parts import MappedRow, findings_of
 from hextrackr_server.imports.formats.profile import parse_profile
 from hextrackr_server.imports.formats.reader import ExportReader
 from hextrackr_server.imports.formats.row_errors import RowRejectedError
@@ -26,13 +27,16 @@ from hextrackr_server.text import clean
 MAXIMUM_DETAILS: Final = 100
 #: Kinds of warnings in the outcome, the most frequent first.
 MAXIMUM_KINDS: Final = 50
+#: Columns that the outcome names, for each field and without one, and characters of a name.
+MAXIMUM_COLUMNS: Final = 200
+LONGEST_COLUMN: Final = 100
 
 
 class ReadRequest(msgspec.Struct, frozen=True):
     """A file to read, and how to read it.
 
     `mapping` is the text of a valid profile for the file, or empty. `maximum` limits the estimated
-    bytes of the findings in the database.
+    bytes of the findings in the database. `previewed` is the number of findings in the preview.
     """
 
     path: str
@@ -43,6 +47,7 @@ class ReadRequest(msgspec.Struct, frozen=True):
     mapping: str
     allow_partial: bool
     maximum: int
+    previewed: int = 0
 
 
 class RowProblem(msgspec.Struct, omit_defaults=True):
@@ -54,12 +59,32 @@ class RowProblem(msgspec.Struct, omit_defaults=True):
     value: str | None = None
 
 
+class PreviewFinding(msgspec.Struct, rename="camel"):
+    """A finding as the file reports it; `row` is the number of its row as in a spreadsheet."""
+
+    row: int
+    hostname: str
+    address: str
+    host_key: str
+    cve: str
+    plugin_id: str
+    plugin_name: str
+    vendor: str
+    severity: str
+    cvss_score: float | None
+    vpr_score: float | None
+    state: str
+    closed_as: str | None
+    first_seen: str
+    last_seen: str
+
+
 class ReadOutcome(msgspec.Struct):
     """The format of a file, and the numbers, warnings and problems of its rows.
 
     `findings` counts duplicates, `distinct` does not. `absence` is the rule and the reason of
     `ExportReader.absence`. Warnings are as in `FileWarning`, `kinds` their column, message and
-    number.
+    number. `fields` maps the fields to the names of the columns that they are read from.
     """
 
     profile: str
@@ -80,6 +105,9 @@ class ReadOutcome(msgspec.Struct):
     distinct: int
     has_mentions: bool
     vendors: list[str]
+    fields: dict[str, list[str]]
+    unused_columns: list[str]
+    preview: list[PreviewFinding]
 
 
 #: Called once with the title of the file's format.
@@ -115,16 +143,21 @@ def read_export(
     on_opened(reader.profile.title)
     stage = Stage(Path(request.stage), reader.profile.ids)
     try:
-        errors, details = _fill(stage, reader, request.maximum)
+        preview: list[PreviewFinding] = []
+        errors, details = _fill(stage, reader, request, preview)
         distinct, vendors = stage.finish()
     finally:
         stage.close()
-    return _outcome(reader, stage, errors, details, distinct, vendors)
+    outcome = _outcome(reader, stage, errors, details, distinct, vendors)
+    outcome.preview = preview
+    return outcome
 
 
-def _fill(stage: Stage, reader: ExportReader, maximum: int) -> tuple[int, list[RowProblem]]:
+def _fill(
+    stage: Stage, reader: ExportReader, request: ReadRequest, preview: list[PreviewFinding]
+) -> tuple[int, list[RowProblem]]:
     """Stage all rows; return the number of rejected rows, and the first of them."""
-    errors = 0
+    errors, maximum = 0, request.maximum
     details: list[RowProblem] = []
     for rows, problems, hosts in reader.read_rows():
         for host in hosts:
@@ -133,6 +166,8 @@ def _fill(stage: Stage, reader: ExportReader, maximum: int) -> tuple[int, list[R
             stage.add(row)
             if stage.size > maximum:
                 raise _file_too_large(row[0], maximum)
+        if len(preview) < request.previewed:
+            _preview(preview, rows, request.previewed)
         for number, problem in problems:
             stage.mention(problem.mentions)
             if isinstance(problem, RowRejectedError):
@@ -140,6 +175,26 @@ def _fill(stage: Stage, reader: ExportReader, maximum: int) -> tuple[int, list[R
                 if len(details) < MAXIMUM_DETAILS:
                     details.append(_problem_of(number, problem))
     return errors, details
+
+
+def _preview(preview: list[PreviewFinding], rows: Sequence[MappedRow], maximum: int) -> None:
+    """Add findings to the preview, up to the maximum."""
+    for row in rows:
+        for finding in findings_of(row):
+            if len(preview) >= maximum:
+                return
+            preview.append(
+                PreviewFinding(
+                    finding.row_number, finding.hostname, finding.ip_address, finding.host_key,
+                    finding.cve, finding.plugin_id, finding.plugin_name, finding.vendor,
+                    finding.severity, finding.cvss_score, finding.vpr_score, finding.state,
+                    finding.closed_as, finding.first_seen, finding.last_seen,
+                )
+            )  # fmt: skip
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    return [clean(name, LONGEST_COLUMN) for name in names[:MAXIMUM_COLUMNS]]
 
 
 def _problem_of(number: int, error: RowRejectedError) -> RowProblem:
@@ -175,6 +230,9 @@ def _outcome(
         distinct=distinct,
         has_mentions=stage.has_mentions,
         vendors=vendors,
+        fields={name: _names(columns) for name, columns in reader.used_columns().items()},
+        unused_columns=_names(reader.unused_columns()),
+        preview=[],
     )
 
 

@@ -64,6 +64,24 @@ class Absence:
         )
 
 
+def bounded_absence(kind: str, outcome: ReadOutcome) -> Absence:
+    """Return what an import in a scope may resolve by absence, bounded by its file."""
+    reason = ""
+    rule, why_not = outcome.absence
+    # An incomplete file proves nothing, whatever the user requests.
+    if outcome.incomplete or (kind == "auto" and rule == "none"):
+        kind, reason = "none", why_not
+    return Absence(AbsenceScope(kind, outcome.profile, outcome.vendors), reason)
+
+
+def column_notices(outcome: ReadOutcome) -> list[str]:
+    """Return the warnings on whole columns."""
+    return [
+        f"{each['column']}: {each['message']}" if each["column"] else each["message"]
+        for each in outcome.columns
+    ]
+
+
 def result_of(
     job: ImportJob, outcome: ReadOutcome, counts: MergeCounts, absence: Absence
 ) -> dict[str, Any]:
@@ -72,10 +90,7 @@ def result_of(
     The first entry of its `summary` is what a user must read first: columns that were not
     understood, and a confirmation that is missing.
     """
-    notices = [
-        f"{each['column']}: {each['message']}" if each["column"] else each["message"]
-        for each in outcome.columns
-    ]
+    notices = column_notices(outcome)
     if outcome.incomplete:
         notices.append(
             f"the file is incomplete: {outcome.incomplete}; the rows that are there were imported, "

@@ -11,33 +11,25 @@ import asyncio
 import logging
 import queue
 import secrets
-import string
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
 
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.errors import (
-    ErrorCode,
-    ImportInterruptedError,
-    ServiceError,
-    invalid,
-)
+from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError
 from hextrackr_server.findings.events import MAXIMUM_CHANGES
-from hextrackr_server.imports.absence import SCOPES
-from hextrackr_server.imports.formats.dates import day_in_file_name
-from hextrackr_server.imports.formats.profile import (
-    Profile,
-    ProfileError,
-    load_profiles,
-    parse_profile,
+from hextrackr_server.imports.options import (
+    ImportOptions,
+    checked_mapping,
+    scan_date_of,
+    scope_of,
+    session_id_of,
+    vendor_of,
 )
 from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions
 from hextrackr_server.imports.progress_record import FINAL, ImportStatus
@@ -47,25 +39,22 @@ from hextrackr_server.imports.progress_tracker import (
     Key,
     ProgressTracker,
 )
-from hextrackr_server.imports.status import ImportView, check_session_id
+from hextrackr_server.imports.status import ImportView
 from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.imports.undo import Undone
 from hextrackr_server.imports.uploads import Upload
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.failures import answer_of, log_failure
-from hextrackr_server.text import clean, iso_date
+from hextrackr_server.text import clean
 
 logger = logging.getLogger(__name__)
 
 MAXIMUM_QUEUED = 32
-#: Characters of a user's mapping.
-MAXIMUM_MAPPING = 64 * 1024
 #: Unfinished external imports of one user.
 MAXIMUM_EXTERNAL = 10
 # Less than MAXIMUM_QUEUED, so that one user cannot fill the queue.
 MAXIMUM_QUEUED_OF_USER = 16
-_BASE36 = string.digits + string.ascii_lowercase
 
 T = TypeVar("T")
 #: Schedules a call on the event loop's thread: `loop.call_soon_threadsafe`.
@@ -87,23 +76,6 @@ _EXTERNAL_CANCELLED = {
     "code": str(ErrorCode.CANCELLED),
     "message": "The import was cancelled; changes that its producer made until then remain",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """The optional parameters of an import.
-
-    `confirm` resolves absent findings whatever their share; `allow_partial` imports a file that
-    breaks off; `mapping` is the TOML text of a profile for the file.
-    """
-
-    vendor: str | None = None
-    scan_date: str | None = None
-    session_id: str | None = None
-    scope: str | None = None
-    confirm: bool = False
-    allow_partial: bool = False
-    mapping: str | None = None
 
 
 class ImportService:
@@ -205,7 +177,7 @@ class ImportService:
             read_options = ReadOptions(
                 confirm=options.confirm,
                 allow_partial=options.allow_partial,
-                mapping=_checked_mapping(options.mapping),
+                mapping=checked_mapping(options.mapping),
                 is_dated=options.scan_date is not None,
             )
             self._reserve_place(principal.user_id)
@@ -233,7 +205,7 @@ class ImportService:
         A producer runs the import and reports its progress; this server stores none of its data.
         """
         self._admit(principal)
-        session_id = _session_id(options.session_id)
+        session_id = session_id_of(options.session_id)
         if await asyncio.to_thread(self._store.job_of_session, session_id) is not None:
             raise _session_exists()
         if self._tracker.external_imports_of(principal.user_id) >= MAXIMUM_EXTERNAL:
@@ -248,9 +220,9 @@ class ImportService:
                 number,
                 principal.user_id,
                 clean(filename, 255),
-                _vendor(options.vendor),
+                vendor_of(options.vendor),
                 session_id=session_id,
-                scan_date=_scan_date(options.scan_date, filename),
+                scan_date=scan_date_of(options.scan_date, filename),
                 total=total,
             )
         except ValueError as error:
@@ -322,7 +294,7 @@ class ImportService:
     async def _create_job(
         self, upload: Upload, principal: Principal, options: ImportOptions
     ) -> ImportJob:
-        session_id = _session_id(options.session_id)
+        session_id = session_id_of(options.session_id)
         if self._tracker.find(session_id) is not None:
             raise _session_exists()
         try:
@@ -331,9 +303,9 @@ class ImportService:
                     session_id=session_id,
                     user_id=principal.user_id,
                     filename=upload.filename,
-                    vendor=_vendor(options.vendor),
-                    scan_date=_scan_date(options.scan_date, upload.filename),
-                    scope=_scope(options.scope),
+                    vendor=vendor_of(options.vendor),
+                    scan_date=scan_date_of(options.scan_date, upload.filename),
+                    scope=scope_of(options.scope),
                     created_at=epoch_ms(),
                 )
             )
@@ -480,53 +452,3 @@ def _accepted(import_id: int, session_id: str, total: int | None) -> dict[str, A
 
 def _session_exists() -> ServiceError:
     return ServiceError(ErrorCode.CONFLICT, "An import with this sessionId already exists")
-
-
-def _vendor(requested: str | None) -> str | None:
-    return clean(requested or "", 64).strip() or None
-
-
-def _session_id(requested: str | None) -> str:
-    if requested is None:
-        suffix = "".join(secrets.choice(_BASE36) for _ in range(9))
-        return f"import-{epoch_ms()}-{suffix}"
-    return check_session_id(requested)
-
-
-def parse_mapping(text: str | None) -> Profile | None:
-    """Return the profile in a user's mapping; raise ServiceError VALIDATION_ERROR."""
-    if not text:
-        return None
-    if len(text) > MAXIMUM_MAPPING:
-        message = f"must have at most {MAXIMUM_MAPPING} characters, has {len(text)}"
-        raise invalid("Invalid mapping", [("mapping", message)])
-    try:
-        mapping = parse_profile(text, "mapping")
-    except ProfileError as error:
-        raise invalid("Invalid mapping", [("mapping", str(error))]) from error
-    if mapping.id in load_profiles():
-        message = f"its id {mapping.id!r} is that of a known format; choose another one"
-        raise invalid("Invalid mapping", [("mapping", message)])
-    return mapping
-
-
-def _checked_mapping(text: str | None) -> str:
-    """Return the text of a user's mapping, which the reader parses again."""
-    parse_mapping(text)
-    return text or ""
-
-
-def _scope(requested: str | None) -> str:
-    if requested is not None and requested not in SCOPES:
-        raise invalid("Invalid scope", [("scope", "must be one of: " + ", ".join(SCOPES))])
-    return requested or "auto"
-
-
-def _scan_date(requested: str | None, filename: str) -> str:
-    if requested is None:
-        today = datetime.now(UTC).date()
-        return day_in_file_name(filename, today) or today.isoformat()
-    day = iso_date(requested)
-    if day is None:
-        raise invalid("Invalid scanDate", [("scanDate", "must be a date such as 2025-09-30")])
-    return day

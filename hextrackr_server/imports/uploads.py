@@ -56,6 +56,7 @@ class UploadStore:
         self._clock = clock
         self._waiting: dict[str, Upload] = {}
         self._arriving: Counter[str] = Counter()
+        self._in_use: set[str] = set()
         self.maximum = maximum
 
     @contextmanager
@@ -108,10 +109,19 @@ class UploadStore:
         await asyncio.to_thread(_append, file, bytes(buffer), digest)
         return size
 
-    def keep(self, upload: Upload) -> None:
-        """Keep an upload for `start-import`; raise CONFLICT if its user has too many."""
+    def keep(self, upload: Upload, *, replaces: bool = False) -> None:
+        """Keep an upload for `start-import`; raise CONFLICT if its user has too many.
+
+        With `replaces`, delete the oldest upload of the user instead.
+        """
         self.sweep()
-        waiting = sum(each.user_id == upload.user_id for each in self._waiting.values())
+        mine = [each for each in self._waiting.values() if each.user_id == upload.user_id]
+        waiting = len(mine)
+        if replaces and waiting >= MAXIMUM_WAITING_PER_USER:
+            idle = next((each for each in mine if each.upload_id not in self._in_use), None)
+            if idle is not None:
+                self._delete(idle)
+                waiting -= 1
         if waiting >= MAXIMUM_WAITING_PER_USER:
             upload.path.unlink(missing_ok=True)
             text = (
@@ -122,19 +132,57 @@ class UploadStore:
         self._waiting[upload.upload_id] = upload
 
     def take(self, upload_id: str, principal: Principal) -> Upload:
-        """Remove an upload and return it to its import; raise NOT_FOUND for other users."""
-        upload = self._waiting.get(upload_id)
-        if upload is None or upload.user_id != principal.user_id:
-            text = "There is no such upload: upload the file again"
-            raise ServiceError(ErrorCode.NOT_FOUND, text)
+        """Remove an upload and return it to its import; raise NOT_FOUND for other users.
+
+        Raises CONFLICT while the upload is in use.
+        """
+        upload = self._find(upload_id, principal)
+        self._check_idle(upload)
         return self._waiting.pop(upload_id)
+
+    @contextmanager
+    def using(self, upload_id: str, principal: Principal) -> Iterator[Upload]:
+        """Keep an upload while its file is read; raise NOT_FOUND, or CONFLICT if it is in use."""
+        upload = self._find(upload_id, principal)
+        self._check_idle(upload)
+        self._in_use.add(upload_id)
+        try:
+            yield upload
+        finally:
+            self._in_use.discard(upload_id)
+
+    def discard(self, upload_id: str, principal: Principal) -> None:
+        """Delete an upload; raise NOT_FOUND, or CONFLICT while it is in use."""
+        upload = self._find(upload_id, principal)
+        self._check_idle(upload)
+        self._delete(upload)
+
+    def seconds_left(self, upload: Upload) -> float:
+        """Return the time after which a waiting upload is deleted."""
+        return max(0.0, upload.stored_at + KEEP_SECONDS - self._clock())
 
     def sweep(self) -> None:
         """Delete uploads that have waited for an hour."""
         limit = self._clock() - KEEP_SECONDS
         for upload in [each for each in self._waiting.values() if each.stored_at <= limit]:
-            del self._waiting[upload.upload_id]
-            upload.path.unlink(missing_ok=True)
+            if upload.upload_id not in self._in_use:
+                self._delete(upload)
+
+    def _find(self, upload_id: str, principal: Principal) -> Upload:
+        upload = self._waiting.get(upload_id)
+        if upload is None or upload.user_id != principal.user_id:
+            text = "There is no such upload: upload the file again"
+            raise ServiceError(ErrorCode.NOT_FOUND, text)
+        return upload
+
+    def _check_idle(self, upload: Upload) -> None:
+        if upload.upload_id in self._in_use:
+            text = "The upload is being inspected: wait for the result"
+            raise ServiceError(ErrorCode.CONFLICT, text)
+
+    def _delete(self, upload: Upload) -> None:
+        del self._waiting[upload.upload_id]
+        upload.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Delete all uploads and the directory."""

@@ -23,7 +23,8 @@ import msgspec
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.imports.inbox import ImportInbox
 from hextrackr_server.imports.inline_rows import Cell, rows_as_csv
-from hextrackr_server.imports.service import ImportOptions, ImportService, parse_mapping
+from hextrackr_server.imports.options import ImportOptions, parse_mapping
+from hextrackr_server.imports.service import ImportService
 from hextrackr_server.imports.uploads import Upload, UploadStore
 from hextrackr_server.rooms import import_room
 from hextrackr_server.security.principal import Principal

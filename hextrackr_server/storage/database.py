@@ -116,6 +116,20 @@ class Database:
         self._backend.shrink()
         release_freed_memory()
 
+    @contextmanager
+    def previewing(self, stage: Path, seconds: float) -> Iterator[Connection]:
+        """Begin a transaction like `reading`, in which the tables of a stage file are writable.
+
+        The database must not be changed: the transaction does not wait for other writers.
+        """
+        with self._engine.connect() as connection, ExitStack() as stack:
+            if connection.dialect.name == "sqlite":
+                stack.enter_context(attached_stage(connection, stage))
+            with connection.begin(), self._backend.limited(connection, seconds):
+                if connection.dialect.name == "postgresql":
+                    copy_stage(connection, stage)
+                yield connection
+
     def check(self) -> None:
         """Run a trivial query; raise the driver's error if the database does not answer.
 

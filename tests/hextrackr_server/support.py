@@ -17,10 +17,11 @@ from typing import Any
 from sqlalchemy import select
 
 from hextrackr_server.clock import LoopClock
+from hextrackr_server.imports.options import ImportOptions
 from hextrackr_server.imports.pipeline import STAGE_SUFFIX, Importer, Progress, ReadOptions
 from hextrackr_server.imports.progress_record import FINAL
 from hextrackr_server.imports.progress_tracker import ProgressTracker
-from hextrackr_server.imports.service import ImportOptions, ImportService
+from hextrackr_server.imports.service import ImportService
 from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.imports.uploads import Upload, UploadStore
 from hextrackr_server.security.principal import Principal, TokenAuthority

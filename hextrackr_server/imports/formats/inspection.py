@@ -88,7 +88,8 @@ def inspect_file(
     inspection.rows_skipped = reader.rows_skipped
     inspection.rows_rejected = reader.rows_rejected
     inspection.resolve = reader.absence().rule
-    _describe_columns(inspection, reader)
+    inspection.columns = reader.used_columns()
+    inspection.unused_columns = reader.unused_columns()
     inspection.warnings = reader.warnings.as_json(reader.column_warnings())
     inspection.warning_counts = {
         f"{column}: {message}" if column else message: count
@@ -119,14 +120,3 @@ def _keep(kept: dict[tuple[str, str], Finding], finding: Finding) -> None:
     best.first_seen = min(finding.first_seen, other.first_seen)
     best.last_seen = max(finding.last_seen, other.last_seen)
     kept[key] = best
-
-
-def _describe_columns(inspection: Inspection, reader: ExportReader) -> None:
-    names, columns = reader.names, reader.mapper.columns.by_field
-    inspection.columns = {
-        name: [names[index] for index in indexes] for name, indexes in columns.items()
-    }
-    used = {index for indexes in columns.values() for index in indexes}
-    inspection.unused_columns = [
-        name for index, name in enumerate(names) if index not in used and name
-    ]

@@ -187,6 +187,18 @@ class ExportReader:
         self.rows_rejected += 1
         return True
 
+    def used_columns(self) -> dict[str, list[str]]:
+        """Return the names of the columns from which each field is read."""
+        return {
+            field: [self.names[index] for index in indexes]
+            for field, indexes in self.mapper.columns.by_field.items()
+        }
+
+    def unused_columns(self) -> list[str]:
+        """Return the names of the columns that are not read."""
+        used = {index for each in self.mapper.columns.by_field.values() for index in each}
+        return [name for index, name in enumerate(self.names) if index not in used and name]
+
     def column_warnings(self) -> list[FileWarning]:
         """Return the warnings on whole columns and on the end of the file, once it was read."""
         found = self.mapper.column_warnings()

@@ -13,9 +13,9 @@ import pytest
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.imports import reading
 from hextrackr_server.imports import service as import_service
+from hextrackr_server.imports.options import ImportOptions
 from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions, Report, Stopping
 from hextrackr_server.imports.progress_record import ImportStatus
-from hextrackr_server.imports.service import ImportOptions
 from hextrackr_server.imports.store import ImportJob
 from hextrackr_server.storage.database import Database
 from tests.hextrackr_server.support import (
