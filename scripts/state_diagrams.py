@@ -27,6 +27,10 @@ LISTED = (
     Listed("HTTP exchange", "engineio_core.http.states", "EXCHANGE_TRANSITIONS"),
     Listed("FrameReader", "engineio_core.codec.frame_reader", "READER_TRANSITIONS"),
     Listed("Socket", "socketio_core.socket_state", "SOCKET_TRANSITIONS"),
+    Listed("Session of a client", "engineio_core.client.states", "CLIENT_TRANSITIONS"),
+    Listed("Upgrade of a client", "engineio_core.client.states", "PROBE_TRANSITIONS"),
+    Listed("Connection of a client", "socketio_core.client.states", "CONNECTION_TRANSITIONS"),
+    Listed("Socket of a client", "socketio_core.client.states", "CLIENT_SOCKET_TRANSITIONS"),
 )
 
 

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/codec", "engineio_core/session_state"),
     ("engineio_core/transports/interface", "engineio_core/heartbeat", "engineio_core/handshake"),
     ("engineio_core/http",),
+    ("engineio_core/client",),
     ("engineio_core/transports",),
     ("engineio_core/upgrade",),
     ("engineio_core/session",),
@@ -50,6 +51,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "socketio_core/remote_socket"),
     ("socketio_core/generics",),
     ("socketio_core/handlers",),
+    ("socketio_core/client",),
     ("socketio_core/broadcast", "socketio_core/server_peer"),
     ("socketio_core/socket_operator",),
     ("socketio_core/namespace_core",),
@@ -90,6 +92,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 
 # Pure modules: they receive their clock and transport as arguments and are tested without a loop.
 WITHOUT_ASYNCIO = (
+    "engineio_core/client/session",
     "engineio_core/codec",
     "engineio_core/session_state",
     "engineio_core/heartbeat",
@@ -125,8 +128,10 @@ def find_modules() -> dict[str, Path]:
 
 
 def is_folder_marker(path: Path) -> bool:
-    """Return whether a file is a sub-package's `__init__.py`, which has a docstring only."""
-    return path.name == "__init__.py" and path.parent.parent != ROOT
+    """Return whether a file is a sub-package's `__init__.py` without code."""
+    if path.name != "__init__.py" or path.parent.parent == ROOT:
+        return False
+    return len(ast.parse(path.read_text()).body) <= 1
 
 
 MODULES = find_modules()

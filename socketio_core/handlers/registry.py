@@ -84,7 +84,7 @@ class Registry:
     def add(self, event: str, function: Callable[..., Any], **order: bool) -> None:
         """Register a handler. Raises TypeError for a function that cannot be called like one."""
         table, name = self.check(event)
-        handler = make_handler(function, takes_socket=self.takes_socket)
+        handler = self.make(function)
         if table is self.lifecycle and handler.least > (most := _LIFECYCLE_ARGUMENTS[name]):
             given = (["the socket"] if self.takes_socket else []) + (
                 ["the reason", "the description"] if most else []
@@ -96,6 +96,10 @@ class Registry:
             )
         table.add(name, handler, **order)
         self.refresh()
+
+    def make(self, function: Callable[..., Any]) -> Handler:
+        """Return the handler of a function. Raises TypeError for one that cannot be a handler."""
+        return make_handler(function, takes_socket=self.takes_socket)
 
     def remove(self, event: str | None, function: Callable[..., Any] | None) -> None:
         """Remove the handlers of a function, of an event, or all."""
@@ -227,7 +231,7 @@ class Listening:
         Functions registered with a socket are called without the socket.
         """
         registry = self._registry()
-        handler = make_handler(function, takes_socket=registry.takes_socket)
+        handler = registry.make(function)
         registry.any.insert(0 if first else len(registry.any), handler)
         registry.refresh()
         return function
@@ -291,7 +295,8 @@ class Registering(Listening):
 
         Its result is the ack.
         """
-        self._registry().unhandled = make_handler(function)
+        registry = self._registry()
+        registry.unhandled = registry.make(function)
         return function
 
     @overload

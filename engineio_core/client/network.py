@@ -1,0 +1,172 @@
+"""Opens TCP connections to servers: directly or through an HTTP proxy, with TLS if required.
+
+The protocols of the connections are in `http_channel` and `websocket`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import h11
+
+from engineio_core.client.address import Address
+from engineio_core.client.errors import TransportError
+from engineio_core.client.options import ClientTls, EngineClientOptions, check_proxy
+
+MAX_TUNNEL_RESPONSE = 64 * 1024
+
+
+class Proxy(NamedTuple):
+    """An HTTP proxy; `authorization` is the value of the Proxy-Authorization header or None."""
+
+    host: str
+    port: int
+    authorization: str | None
+
+
+class Network(Protocol):
+    """Opens connections; tests replace it by connections in memory."""
+
+    forward_proxy: Proxy | None
+    """The proxy that forwards plain HTTP requests, whose targets must be absolute."""
+
+    async def connect(self, factory: Callable[[], Any], *, is_tunnel: bool) -> Any:
+        """Connect, and return the protocol that `factory` creates.
+
+        `is_tunnel` selects a connection for another protocol than HTTP. Raises OSError or
+        TransportError.
+        """
+
+
+class TcpNetwork:
+    """The network of one server address, with its proxy and TLS context."""
+
+    def __init__(self, address: Address, options: EngineClientOptions) -> None:
+        """Read the certificates. Raises SSLError for an invalid file."""
+        self._address = address
+        self._proxy = find_proxy(address, options)
+        self._context: ssl.SSLContext | None = None
+        self._server_name = address.host
+        if address.is_secure:
+            tls = options.tls if options.tls is not None else ClientTls()
+            if isinstance(tls, ClientTls):
+                self._server_name = tls.server_name or address.host
+                tls = tls.make_context()
+            self._context = tls
+        self.forward_proxy = None if address.is_secure else self._proxy
+
+    async def connect(self, factory: Callable[[], Any], *, is_tunnel: bool) -> Any:
+        """Connect, and return the protocol that `factory` creates.
+
+        A proxy forwards requests of plain HTTP, and tunnels everything else. Raises OSError or
+        TransportError.
+        """
+        loop = asyncio.get_running_loop()
+        proxy, context = self._proxy, self._context
+        if proxy is None:
+            server_name = self._server_name if context is not None else None
+            _, protocol = await loop.create_connection(
+                factory,
+                self._address.host,
+                self._address.port,
+                ssl=context,
+                server_hostname=server_name,
+            )
+            return protocol
+        if context is None and not is_tunnel:
+            _, protocol = await loop.create_connection(factory, proxy.host, proxy.port)
+            return protocol
+        return await self._connect_through(proxy, factory)
+
+    async def _connect_through(self, proxy: Proxy, factory: Callable[[], Any]) -> Any:
+        loop = asyncio.get_running_loop()
+        address = self._address
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        transport, tunnel = await loop.create_connection(
+            lambda: _Tunnel(f"{host}:{address.port}", proxy.authorization), proxy.host, proxy.port
+        )
+        try:
+            await tunnel.opened
+            protocol = factory()
+            used: asyncio.BaseTransport | None = transport
+            if self._context is not None:
+                used = await loop.start_tls(
+                    transport, protocol, self._context, server_hostname=self._server_name
+                )
+            else:
+                transport.set_protocol(protocol)
+        except BaseException:
+            transport.abort()
+            raise
+        if used is None:
+            raise ConnectionError("the proxy closed the connection during the TLS handshake")
+        protocol.connection_made(used)
+        return protocol
+
+
+class _Tunnel(asyncio.Protocol):
+    """The CONNECT request to a proxy (RFC 9110, section 9.3.6)."""
+
+    def __init__(self, target: str, authorization: str | None) -> None:
+        headers = [("Host", target)]
+        if authorization is not None:
+            headers.append(("Proxy-Authorization", authorization))
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_TUNNEL_RESPONSE)
+        self._request = h11.Request(method="CONNECT", target=target, headers=headers)
+        self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        transport.write(self._http.send(self._request))
+        transport.write(self._http.send(h11.EndOfMessage()))
+
+    def data_received(self, data: bytes) -> None:
+        if self.opened.done():
+            return
+        try:
+            self._http.receive_data(data)
+            event = self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            self._fail(TransportError(f"the proxy sent an invalid response: {error}"))
+            return
+        if isinstance(event, h11.Response):
+            if 200 <= event.status_code < 300:
+                self.opened.set_result(None)
+            else:
+                self._fail(
+                    TransportError(
+                        f"the proxy refused the connection with status {event.status_code}",
+                        status=event.status_code,
+                    )
+                )
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(error or ConnectionResetError("the proxy closed the connection"))
+
+    def _fail(self, error: Exception) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(error)
+
+
+def find_proxy(address: Address, options: EngineClientOptions) -> Proxy | None:
+    """Return the proxy of an address: of the options, or of the environment. Raises ValueError."""
+    url = options.proxy
+    if url is None and options.trust_env and not proxy_bypass(f"{address.host}:{address.port}"):
+        proxies = getproxies()
+        url = proxies.get("https" if address.is_secure else "http") or proxies.get("all")
+        if url and "://" not in url:
+            url = f"http://{url}"
+        check_proxy("the proxy of the environment", url)
+    if not url:
+        return None
+    parts = urlsplit(url)
+    authorization = None
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        authorization = "Basic " + base64.b64encode(pair.encode()).decode()
+    return Proxy(str(parts.hostname), parts.port or 80, authorization)
