@@ -45,7 +45,7 @@ class HttpChannel(asyncio.Protocol):
         self._is_lost = False
 
     def connection_made(self, transport: Any) -> None:
-        """Keep the transport."""
+        """Keep the transport until the connection is lost."""
         self._transport = transport
 
     @property
@@ -196,7 +196,7 @@ class HttpPool:
         return None
 
     def close(self) -> None:
-        """End all connections."""
+        """End all connections at once; their requests fail."""
         for channel in self._channels | self._busy:
             channel.abort()
         self._channels.clear()

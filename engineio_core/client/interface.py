@@ -55,10 +55,10 @@ class ClientTransport(Protocol):
         """Send packets; the transport may not be writable afterwards."""
 
     def close(self) -> None:
-        """Tell the server about the end, and end; the listener is not called any more."""
+        """Notify the server, and end; the transport does not call the listener any more."""
 
     def abort(self) -> None:
-        """End at once."""
+        """End at once, without a notice for the server."""
 
     async def wait_closed(self) -> None:
         """Wait until all tasks and connections have ended."""

@@ -157,7 +157,7 @@ class ClientSession:
             self._control_received(packet[:1].decode("latin-1"), packet[1:])
 
     def transport_drained(self, transport: ClientTransport) -> None:
-        """Send queued packets."""
+        """Send queued packets, and continue a close that waits for them."""
         if transport is self._transport:
             self._flush()
             if not self._outbox:

@@ -80,7 +80,7 @@ class WebSocketTransport(asyncio.Protocol):
     # -- calls of the TCP transport
 
     def connection_made(self, transport: Any) -> None:
-        """Send the handshake."""
+        """Send the handshake over the new connection."""
         self._tcp = transport
         self._lost = asyncio.get_running_loop().create_future()
         if self._is_over:

@@ -47,7 +47,7 @@ class AwaitedAck:
         self._future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
 
     def acked(self, socket_id: str, data: list[Any]) -> None:
-        """Set the result."""
+        """Set the arguments of the ack as the result."""
         if not self._future.done():
             self._future.set_result(data)
 

@@ -17,13 +17,13 @@ class ManagedSocket(Protocol):
 
     @property
     def active(self) -> bool:
-        """Whether the socket is connected or shall connect."""
+        """Whether the socket is connected, or connects by itself."""
 
     def disconnect(self) -> None:
-        """Leave the namespace."""
+        """Leave the namespace, and do not connect again."""
 
     def _connection_opened(self) -> None:
-        """Send CONNECT."""
+        """Send CONNECT over the new session."""
 
     def _connection_failed(self, error: ConnectionFailedError) -> None:
         """Report an attempt that failed."""
@@ -73,7 +73,7 @@ class SocketManager(Protocol):
         """Whether a packet would leave at once."""
 
     def start(self) -> None:
-        """Open the connection."""
+        """Open the connection, unless it is open or being opened."""
 
     def send(self, packets: tuple[EncodedPacket, ...]) -> None:
         """Send packets over the open session."""
@@ -96,5 +96,5 @@ class Emitting(Protocol):
     ) -> list[Any]:
         """Send an event, and return the arguments of its ack.
 
-        `timeout` limits each attempt, `total` all of them.
+        `timeout` limits each attempt, `total` all attempts together.
         """

@@ -121,7 +121,7 @@ class MemoryNetwork:
         return protocol
 
     def cut(self) -> None:
-        """Reset all connections."""
+        """Reset all connections, in both directions."""
         for end in self.ends:
             end.abort()
             if not end.peer._is_closing:
