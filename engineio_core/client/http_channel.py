@@ -22,7 +22,7 @@ MAX_HEAD: Final = 64 * 1024
 
 
 class Answer(NamedTuple):
-    """A response."""
+    """A response with its whole body."""
 
     status: int
     headers: list[tuple[str, str]]
