@@ -66,6 +66,8 @@ class Settings:
         parsers.choice_of("production", "development", "test"), "production", "NODE_ENV"
     )
     dev: bool = option(parsers.parse_switch, False)
+    # the page /playground, which --dev serves as well
+    playground: bool = option(parsers.parse_switch, False)
 
     # browsers
     cors_origins: tuple[str, ...] = option(parsers.parse_origins, (), "CORS_ORIGIN")
