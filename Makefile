@@ -7,6 +7,8 @@ PORT ?= 8080
 ROWS ?= 100000
 # Arguments of pytest. A test file runs in one process, because its tests share clients and servers.
 PARALLEL := -n auto --dist loadfile
+# The client that the playground loads from the hub.
+CLIENT_DIST := $(CURDIR)/hextrackr_server/dashboard/node_modules/socket.io-client/dist
 export HOST PORT
 # Tests start many processes: without bytecode, each of them compiles the packages again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,7 +22,8 @@ help: ## List the targets
 
 run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 	@scripts/build-dashboard --optional
-	@$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
+	@SOCKETIO_CLIENT_DIST="$${SOCKETIO_CLIENT_DIST:-$$(ls -d "$(CLIENT_DIST)" 2>/dev/null)}" \
+		$(BIN)/hextrackr-server serve --dev --host $(HOST) --port $(PORT) --database data/hextrackr.db
 
 dashboard: ## Build the page of the hub with Node
 	@scripts/build-dashboard

@@ -171,6 +171,7 @@ def _banner(loaded: Settings, port: int, application: Application) -> str:
         (
             f"HexTrackr listens at {url}  (development: this machine only)",
             f"  dashboard    {dashboard}",
+            f"  playground   {url}/playground",
             f"  database     {application.database}",
             "  tokens       valid for 24 hours, also after a restart",
             f"  admin token  {admin}",

@@ -1,4 +1,4 @@
-"""The dashboard: a page of the hub in the browser."""
+"""The pages of the hub: the dashboard, and the playground of developers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from starlette.routing import BaseRoute
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.dashboard_files import DashboardFiles
 from hextrackr_server.http.dashboard_routes import dashboard_routes
+from hextrackr_server.http.playground_routes import playground_routes
 
 
 class DashboardFeature(Feature):
-    """Serves the files of the dashboard."""
+    """Serves the files of the dashboard and, in development, the playground."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._files = DashboardFiles()
 
     def register(self) -> Sequence[BaseRoute]:
-        """Return the routes of the page."""
-        return dashboard_routes(self.context.services.identity, self._files)
+        """Return the routes of the pages."""
+        return [
+            *dashboard_routes(self.context.services.identity, self._files),
+            *playground_routes(self.context.settings),
+        ]
