@@ -1,0 +1,114 @@
+"""A hub in a process, which tests stop, kill and start again on the same port."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.interop import program
+
+TIMEOUT = 120.0
+
+
+class Hub:
+    """A hub with its database in a folder; `values` are variables of its environment."""
+
+    def __init__(self, directory: Path, *arguments: str, **values: str) -> None:
+        self.directory = directory
+        self.port = 0
+        self.banner = ""
+        self._arguments = arguments
+        self._values = {"JWT_SECRET": program.SECRET} | values
+        self._tokens: dict[tuple[str, str], str] = {}
+        self._log = directory / "hub.log"
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start the hub and wait until it listens; after `stop`, on the port as before."""
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [
+                    program.PROGRAM, "serve", "--port", str(self.port),
+                    "--database", str(self.directory / "hub.db"), *self._arguments,
+                ],
+                cwd=self.directory,
+                env=program.environment(PYTHONUNBUFFERED="1", **self._values),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )  # fmt: skip
+        assert self._process.stdout is not None
+        self.banner = self._process.stdout.readline()
+        assert "listens at" in self.banner, self._log.read_text()
+        if "--dev" in self._arguments:
+            while line := self._process.stdout.readline().rstrip("\n"):
+                self.banner += f"\n{line}"
+        self.port = int(self.banner.split("http://127.0.0.1:")[1].split(maxsplit=1)[0].rstrip(","))
+
+    def stop(self) -> None:
+        """Stop the hub as an operator does."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the hub as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+        if self._process is not None:
+            self._process.wait(TIMEOUT)
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def close(self) -> None:
+        """Stop the hub; its log must contain no exception."""
+        self.stop()
+        log = self._log.read_text()
+        assert "Traceback" not in log, log[-20_000:]
+
+    def token(self, user: str, role: str = "user") -> str:
+        """Return a token for a user."""
+        if (user, role) not in self._tokens:
+            self._tokens[user, role] = program.token(self.directory, user, role)
+        return self._tokens[user, role]
+
+    def sample(self, rows: int, seed: int = 1) -> Path:
+        """Write an export and return its path."""
+        path = self.directory / f"sample-{rows}-{seed}.csv"
+        written = program.run(
+            "sample", "--rows", str(rows), "--seed", str(seed), str(path), cwd=self.directory
+        )
+        assert written.returncode == 0, written.stderr
+        return path
+
+    def import_file(self, path: Path, *options: str) -> str:
+        """Import a file as administrator, and return the summary."""
+        imported = program.run(
+            "import", str(path), "--url", self.url, "--token", self.token("1", "admin"), *options,
+            cwd=self.directory,
+        )  # fmt: skip
+        assert imported.returncode == 0, imported.stderr + imported.stdout
+        return imported.stdout
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request to the hub as administrator."""
+        headers = {"authorization": f"Bearer {self.token('1', 'admin')}"} | options.pop(
+            "headers", {}
+        )
+        return httpx.request(
+            method, f"{self.url}{path}", headers=headers, timeout=TIMEOUT, **options
+        )
