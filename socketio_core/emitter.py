@@ -21,7 +21,7 @@ from socketio_core.adapters.cluster.message import (
 )
 from socketio_core.adapters.interface import BroadcastTarget
 from socketio_core.adapters.redis.classic_format import encode_broadcast, encode_request
-from socketio_core.adapters.redis.connection import import_redis
+from socketio_core.adapters.redis.library import import_redis
 from socketio_core.adapters.streams.entry import (
     DEFAULT_MAX_LEN,
     append_command,

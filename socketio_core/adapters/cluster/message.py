@@ -162,10 +162,15 @@ def read_timeout(options: Any, default: float) -> float:
 
 def read_rooms(rooms: Any) -> tuple[str, ...]:
     """Return the names of rooms; Node also has numbers as names. Raises MessageError."""
-    if rooms is None:
-        return ()
     if not isinstance(rooms, list):
+        if rooms is None:
+            return ()
         raise MessageError("rooms must be a list")
+    if len(rooms) < 2:  # hot path: most events have one room and no exceptions
+        if not rooms:
+            return ()
+        if type(rooms[0]) is str:
+            return (rooms[0],)
     return tuple([room if type(room) is str else _room_name(room) for room in rooms])
 
 

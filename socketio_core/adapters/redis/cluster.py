@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple, final
 from urllib.parse import urlsplit, urlunsplit
 
 from engineio_core.noop import noop
-from socketio_core.adapters.redis.connection import OnReply, create_pool, encode_command
+from socketio_core.adapters.redis.connection import OnReply, encode_command
+from socketio_core.adapters.redis.library import create_pool
 from socketio_core.adapters.redis.link import MAX_QUEUE_BYTES, Command, RedisLink
 from socketio_core.adapters.redis.replies import ReplyReader
 

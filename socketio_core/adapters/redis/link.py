@@ -19,9 +19,9 @@ from socketio_core.adapters.redis.connection import (
     PING_INTERVAL,
     OnReply,
     RedisConnection,
-    create_pool,
     encode_command,
 )
+from socketio_core.adapters.redis.library import create_pool
 
 logger = logging.getLogger("socketio_core")
 
@@ -175,6 +175,8 @@ class RedisLink:
             batch.append(_PING)
         if batch:
             self._last_ping = now
+        if self._queue:
+            self._commands.wake()
         return batch
 
     def _replied(self, reply: Any) -> None:

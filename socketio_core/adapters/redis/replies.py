@@ -55,6 +55,8 @@ class ReplyReader:
             while position < size:
                 reply, position = _parse(data, position, 0)
                 replies.append(reply)
+        except ValueError as error:
+            raise InvalidReplyError(f"invalid number in a reply: {error}") from None
         except _IncompleteError as incomplete:
             rest = data[position:]
             self._chunks = [rest]
@@ -64,41 +66,42 @@ class ReplyReader:
 
 
 def _parse(data: bytes, position: int, depth: int) -> tuple[Any, int]:
-    """Return the reply at a position and the position after it."""
+    """Return the reply at a position and the position after it. Raises ValueError for a number."""
     end = data.find(_END, position)
     if end < 0:
         raise _IncompleteError(len(data) + 1)
     kind = data[position]
     line = data[position + 1 : end]
     position = end + 2
-    if kind == _DOLLAR:
-        length = _number(line)
-        if length < 0:
-            return None, position
-        end = position + length
-        if len(data) < end + 2:
-            raise _IncompleteError(end + 2)
-        return data[position:end], end + 2
     if kind == _COLON:
-        return _number(line), position
+        return int(line), position
     if kind == _PLUS:
         return line, position
     if kind == _MINUS:
         return ReplyError(line.decode("utf-8", "replace")), position
-    if kind != _STAR or depth == MAX_DEPTH:
+    if kind != _DOLLAR and (kind != _STAR or depth == MAX_DEPTH):
         raise InvalidReplyError(f"invalid reply of type {chr(kind)!r}")
-    length = _number(line)
+    length = int(line)
     if length < 0:
         return None, position
-    items = []
+    if kind == _DOLLAR:
+        end = position + length
+        if len(data) < end + 2:
+            raise _IncompleteError(end + 2)
+        return data[position:end], end + 2
+    items: list[Any] = []
+    size = len(data)
     for _ in range(length):
+        # hot path: the strings of a published message, without a call for each
+        if position < size and data[position] == _DOLLAR:
+            start = data.find(_END, position) + 2
+            if start > 1 and (count := int(data[position + 1 : start - 2])) >= 0:
+                end = start + count
+                if size < end + 2:
+                    raise _IncompleteError(end + 2)
+                items.append(data[start:end])
+                position = end + 2
+                continue
         item, position = _parse(data, position, depth + 1)
         items.append(item)
     return items, position
-
-
-def _number(line: bytes) -> int:
-    try:
-        return int(line)
-    except ValueError:
-        raise InvalidReplyError(f"invalid number {line[:40]!r}") from None

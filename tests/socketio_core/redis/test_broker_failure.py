@@ -11,6 +11,7 @@ import pytest
 from socketio_core import RedisSharded, RedisStreams, SocketServer
 from socketio_core.adapters.redis import connection as redis_connection
 from socketio_core.adapters.redis import link as redis_link
+from socketio_core.adapters.redis import stream as redis_stream
 from socketio_core.adapters.streams import link as streams_link
 from socketio_core.testing import TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
@@ -182,26 +183,31 @@ def test_other_version_of_the_protocol_is_refused() -> None:
         RedisSharded("redis://localhost?protocol=3")
 
 
-async def test_replies_are_read_without_the_parser_of_redis_py(
+async def test_transport_is_used_without_the_streams_of_redis_py(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: object) -> None:
         raise AssertionError("the slow path was used")
 
-    monkeypatch.setattr(redis_connection.RedisConnection, "_read_replies", fail)
+    monkeypatch.setattr(redis_stream, "LibraryStream", fail)
     async with Pair(own_redis.url, RedisSharded) as pair:
         assert await pair.ios[0].server_count() == 2
 
 
-async def test_parser_of_redis_py_is_used_when_its_stream_is_not_found(
+async def test_redis_py_reads_and_writes_when_its_transport_is_not_found(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def read(connection: redis_connection.RedisConnection, client: object) -> None:
-        await connection._read_replies(client)
-
-    monkeypatch.setattr(redis_connection.RedisConnection, "_read", read)
+    monkeypatch.setattr(redis_connection, "open_stream", redis_stream.LibraryStream)
     async with Pair(own_redis.url, RedisSharded) as pair:
         client = await pair.servers[1].connect()
         pair.ios[0].emit("x", b"\x00")
         assert await client.receive_event("x") == [b"\x00"]
         assert len(await pair.ios[0].fetch_sockets()) == 1
+        own_redis.stop()
+        await until(lambda: not any(factory.link.connected for factory in pair.factories))
+        own_redis.start()
+        await pair.connected()
+        while not client.received:
+            pair.ios[0].emit("again")
+            await asyncio.sleep(0.01)
+        assert await client.receive_event("again") == []

@@ -1,0 +1,44 @@
+"""The use of redis-py: imports with a remedy, and a pool that creates connections.
+
+`connection` opens the connections; `stream` reads and writes them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Final
+
+CONNECT_TIMEOUT: Final = 5.0
+_MISSING: Final = (
+    "Redis needs the Python package redis: pip install 'hextrackr-server[redis]', or redis>=5.0.1"
+)
+
+
+def import_redis(module: str) -> Any:
+    """Return a module of redis-py. Raises ModuleNotFoundError, with the remedy, without it."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(_MISSING, name=error.name) from None
+
+
+def create_pool(url: str, options: dict[str, Any]) -> Any:
+    """Return a connection pool of redis-py for a URL, which only creates connections here.
+
+    Raises ModuleNotFoundError without redis-py, and ValueError for an invalid URL.
+    """
+    pools = import_redis("redis.asyncio")
+    retry = import_redis("redis.asyncio.retry").Retry
+    no_backoff = import_redis("redis.backoff").NoBackoff
+    if not isinstance(url, str):
+        raise TypeError(f"url must be a URL such as redis://localhost:6379, got {url!r}")
+    defaults: dict[str, Any] = {
+        "protocol": 2,  # replies of subscriptions are arrays; RESP3 has no advantage here
+        "socket_timeout": None,
+        "socket_connect_timeout": CONNECT_TIMEOUT,
+        "retry": retry(no_backoff(), 0),
+    }
+    pool = pools.ConnectionPool.from_url(url, **(defaults | options))
+    if str(pool.connection_kwargs.get("protocol")) != "2":
+        raise ValueError("protocol must be 2: remove it from the URL or the options")
+    return pool
