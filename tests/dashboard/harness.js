@@ -2,6 +2,7 @@
 // The pages of one case: opened with limits for a busy machine, and checked for errors at the end.
 const assert = require("node:assert/strict");
 const { mkdirSync, readFileSync } = require("node:fs");
+const { createServer } = require("node:http");
 const { expectNoViolations } = require("./axe");
 
 // A limit ends a case that hangs; every wait ends as soon as its condition holds.
@@ -15,6 +16,7 @@ class CaseContext {
     this.call = call;
     this.pages = [];
     this.contexts = [];
+    this.servers = [];
     /** Errors that pages reported, and the patterns of those that the case expects. */
     this.errors = [];
     this.expected = [];
@@ -67,6 +69,17 @@ class CaseContext {
     this.expected.push(...patterns);
   }
 
+  /** Serve a page of another origin, until the end of the case; return its address. */
+  async serve(html) {
+    const server = createServer((_, response) => {
+      response.setHeader("content-type", "text/html");
+      response.end(html);
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+    this.servers.push(server);
+    return `http://127.0.0.1:${server.address().port}/`;
+  }
+
   unexpected() {
     return this.errors.filter((error) => !this.expected.some((pattern) => pattern.test(error)));
   }
@@ -94,6 +107,10 @@ class CaseContext {
 
   async close() {
     await Promise.all(this.contexts.map((context) => context.close().catch(() => {})));
+    for (const server of this.servers) {
+      server.close();
+      server.closeAllConnections();
+    }
   }
 }
 

@@ -15,6 +15,8 @@ from typing import IO, Any, NoReturn
 
 import pytest
 
+from hextrackr_server.http.dashboard_files import is_built
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SCREENSHOTS = ROOT / "build" / "browser"
@@ -42,6 +44,12 @@ def find_cases(script: str) -> list[str]:
     found = _CASE.findall((HERE / script).read_text("utf-8"))
     assert found, f"{script} declares no cases"
     return found
+
+
+def require_build() -> None:
+    """Fail with the remedy if the dashboard is not built."""
+    if not is_built():
+        _fail_setup("the dashboard is not built")
 
 
 def _fail_setup(problem: str) -> NoReturn:

@@ -1,0 +1,77 @@
+"""Sign-in to the dashboard in Chromium: each case of `sign_in.js` is one test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import jwt
+import pytest
+
+from tests.contract.support import SESSION_SECRET, SessionStore
+from tests.interop.program import SECRET
+
+from .hub import Hub
+from .support import Browser, find_cases, require_build
+
+pytestmark = pytest.mark.timeout(300)
+
+SCRIPT = "sign_in.js"
+#: Seconds that a short token is valid: time enough to connect on a busy machine.
+BRIEF = 6
+
+
+def sign(seconds: float) -> str:
+    claims = {"sub": "7", "username": "alice", "role": "user", "exp": int(time.time() + seconds)}
+    return jwt.encode(claims, SECRET, algorithm="HS256")
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    require_build()
+    directory = tmp_path_factory.mktemp("hub")
+    SessionStore(directory / "sessions.db")
+    hub = Hub(
+        directory,
+        SESSION_SECRET=SESSION_SECRET.decode(),
+        SESSIONS_DATABASE=str(directory / "sessions.db"),
+        HEXTRACKR_RECHECK_INTERVAL="1",
+    )
+    hub.start()
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def sessions(hub: Hub) -> SessionStore:
+    return SessionStore(hub.directory / "sessions.db")
+
+
+def test_link_of_the_development_server_signs_in(browser: Browser, hub: Hub) -> None:
+    directory = hub.directory / "development"
+    directory.mkdir()
+    development = Hub(directory, "--dev")
+    development.start()
+    (link,) = (word for word in development.banner.split() if "#token=" in word)
+    given = {"url": development.url, "link": link}
+    browser.run(SCRIPT, "a link signs in and leaves no token in the address", given)
+    development.close()
+
+
+CASES = [case for case in find_cases(SCRIPT) if not case.startswith("a link")]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_case_passes_in_chromium(
+    browser: Browser, hub: Hub, sessions: SessionStore, case: str
+) -> None:
+    def cookie() -> str:
+        return sessions.log_in("7")["cookie"].split("hextrackr.sid=")[1]
+
+    given = {
+        "url": hub.url, "token": sign(3600), "expired": sign(-60), "cookie": cookie(),
+    }  # fmt: skip
+    browser.run(
+        SCRIPT, case, given,
+        sign_briefly=lambda: sign(BRIEF), log_in=cookie, log_out=lambda: sessions.log_out("7"),
+    )  # fmt: skip
