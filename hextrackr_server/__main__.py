@@ -18,12 +18,25 @@ from hextrackr_server.cli import (
     sample,
     serve,
     token,
+    types,
     undo,
 )
 from hextrackr_server.errors import HexTrackrError
 
 #: Commands import the hub's dependencies when they run, so that this module works without them.
-COMMANDS = (serve, check, inspect, import_command, undo, export, formats, kev_sync, token, sample)
+COMMANDS = (
+    serve,
+    check,
+    inspect,
+    import_command,
+    undo,
+    export,
+    formats,
+    kev_sync,
+    token,
+    sample,
+    types,
+)
 #: Import names of the packages that the extra `hub` installs.
 HUB_PACKAGES = frozenset(
     {"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata", "lxml", "httpx"}

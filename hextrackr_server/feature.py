@@ -36,12 +36,14 @@ from hextrackr_server.findings.statistics import StatisticsService
 from hextrackr_server.imports.progress_tracker import ProgressTracker
 from hextrackr_server.imports.service import ImportService
 from hextrackr_server.imports.uploads import UploadStore
+from hextrackr_server.rooms import NAMESPACES
 from hextrackr_server.security.identity import IdentityService
 from hextrackr_server.security.principal import TokenAuthority
 from hextrackr_server.security.rate_limiter import LimitRules, RateLimiter
 from hextrackr_server.sockets.authenticator import Authenticator
 from hextrackr_server.sockets.emitter import RoomEmitter
 from hextrackr_server.sockets.error_reporter import ErrorReporter
+from hextrackr_server.sockets.payloads import declared
 from hextrackr_server.sockets.server import create_socket_server
 from hextrackr_server.storage.background_writer import BackgroundWriter
 from hextrackr_server.storage.database import Database
@@ -90,6 +92,7 @@ class Context:
             settings, still_valid=self._may_recover, error_ack=error_reporter.ack
         )
         error_reporter.register(self.io)
+        declared.declare(self.io, NAMESPACES)
         self.rooms = RoomEmitter(self.io)
         self.services = Services()
 

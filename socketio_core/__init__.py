@@ -39,7 +39,9 @@ from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import Recovery, ServerOptions
 from socketio_core.playground.app import playground
 from socketio_core.remote_socket import RemoteSocket
+from socketio_core.schema.markers import DocumentedAs
 from socketio_core.server import SocketServer
+from socketio_core.server_events import ServerEvent, server_event
 from socketio_core.socket import Socket
 from socketio_core.socket_operator import SocketOperator
 
@@ -58,6 +60,7 @@ __all__ = [
     "Cors",
     "DisconnectReason",
     "DisconnectedError",
+    "DocumentedAs",
     "Emitter",
     "Handshake",
     "HttpCompression",
@@ -79,6 +82,7 @@ __all__ = [
     "RedisStreams",
     "RemoteSocket",
     "RoomEvent",
+    "ServerEvent",
     "ServerOptions",
     "ServerResults",
     "Session",
@@ -89,4 +93,5 @@ __all__ = [
     "Tls",
     "event",
     "playground",
+    "server_event",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from inspect import isawaitable
-from typing import Any, Final, Generic, Protocol, Unpack, final
+from typing import Any, Final, Generic, Protocol, Unpack, final, overload
 
 from engineio_core.clock import Clock
 from engineio_core.options import check_bool
@@ -24,6 +24,7 @@ from socketio_core.misuse import (
     refuse_keywords,
 )
 from socketio_core.remote_socket import RemoteSocket
+from socketio_core.server_events import P, ServerEvent
 
 
 class Audience(Protocol[Member_co]):
@@ -158,7 +159,12 @@ class Broadcasting(Generic[Member]):
 
     # -- actions
 
-    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None:
+    @overload
+    def emit(self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None: ...
+
+    def emit(self, event: Any, *args: Any, **options: Any) -> None:
         """Send an event; it is encoded once for all receivers.
 
         `ack(error, answers)`, plain or async, is called with the BroadcastAnswers; `error` is None,
@@ -195,7 +201,16 @@ class Broadcasting(Generic[Member]):
         self.emit("message", *args)
         return EMITTED
 
-    async def emit_with_ack(self, event: str, *args: Any) -> BroadcastAnswers:
+    @overload
+    async def emit_with_ack(
+        self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs
+    ) -> BroadcastAnswers: ...
+    @overload
+    async def emit_with_ack(self, event: str, *args: Any) -> BroadcastAnswers: ...
+
+    async def emit_with_ack(  # type: ignore[misc]  # a keyword raises TypeError
+        self, event: Any, *args: Any
+    ) -> BroadcastAnswers:
         """Send an event and return the acks that arrive before the timeout (see `timeout`).
 
         Sockets that did not answer, or left first, are listed in `missing`; for other servers,

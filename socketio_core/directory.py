@@ -106,6 +106,16 @@ class NamespaceDirectory:
                     logger.exception("a listener of new namespaces failed")
         return namespace
 
+    def by_description(self) -> dict[str, Namespace | ParentNamespace]:
+        """Return the namespaces by name, and the parent namespaces by their pattern or function."""
+        found: dict[str, Namespace | ParentNamespace] = {
+            name: each for name, each in self.by_name.items() if each._parent is None
+        }
+        patterns = {parent: pattern.pattern for pattern, parent in self._patterns.items()}
+        for number, parent in enumerate(self._parents, 1):
+            found[patterns.get(parent, f"(dynamic {number})")] = parent
+        return found
+
     async def find(self, name: str, auth: dict[str, Any]) -> Namespace | None:
         """Return the namespace that a client requests; None if there is none for the client."""
         if name in self.by_name:

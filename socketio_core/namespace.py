@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Never, NoReturn, Protocol, final
+from typing import Any, Final, Never, NoReturn, Protocol, final, overload
 
 from engineio_core.clock import Clock
 from socketio_core.adapters.interface import SavedSession
@@ -21,6 +21,7 @@ from socketio_core.handlers.registry import Registering, Registry
 from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, refuse_keywords
 from socketio_core.namespace_core import LIFECYCLE, NamespaceCore
 from socketio_core.options import ServerOptions
+from socketio_core.server_events import P, ServerEvent
 from socketio_core.server_peer import ServerPeer
 from socketio_core.socket import Socket
 
@@ -158,7 +159,12 @@ class ParentNamespace(Registering):
         """Exclude the sockets in any of these rooms."""
         return self._broadcast().except_(*rooms)
 
-    def emit(self, event: str, *args: Any, **unknown: Never) -> None:
+    @overload
+    def emit(self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def emit(self, event: str, *args: Any, **unknown: Never) -> None: ...
+
+    def emit(self, event: Any, *args: Any, **unknown: Any) -> None:
         """Send an event to all sockets of all children."""
         self._broadcast().emit(event, *args, **unknown)
         return EMITTED
@@ -198,7 +204,12 @@ class ChildrenBroadcast:
         room_names(rooms)
         return ChildrenBroadcast([part.except_(*rooms) for part in self._parts], self._parser)
 
-    def emit(self, event: str, *args: Any, **unknown: Never) -> None:
+    @overload
+    def emit(self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def emit(self, event: str, *args: Any, **unknown: Never) -> None: ...
+
+    def emit(self, event: Any, *args: Any, **unknown: Any) -> None:
         """Send the event in each namespace."""
         if unknown:
             refuse_keywords(unknown, EMIT_KEYWORDS)

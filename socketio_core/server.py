@@ -37,6 +37,8 @@ from socketio_core.keywords import Keywords
 from socketio_core.misuse import FOREIGN_NAMES, check_callback, check_duration
 from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import OTHER_OPTIONS, ServerOptions
+from socketio_core.schema.contract import read_contract
+from socketio_core.schema.typescript import print_typescript
 from socketio_core.socket import Socket
 
 ErrorListener = TypeVar("ErrorListener", bound=Callable[[BaseException, Any, str], Any])
@@ -193,6 +195,17 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         """Return the state of the connection to the other servers; None without an adapter."""
         adapter = self.options.adapter
         return adapter.status() if adapter is not None else None
+
+    # -- documents
+
+    def typescript(self, heading: str = "Types of the events of a Socket.IO server.") -> str:
+        """Return the types of all events for socket.io-client, as the text of a module.
+
+        They come from the annotations of handlers and from the events of `declare`. `heading` is
+        the comment at the start. Raises TypeError for a type that cannot be described.
+        """
+        contract = read_contract(self._directory.by_description(), self.options.error_ack)
+        return print_typescript(contract, heading)
 
     # -- start and stop
 

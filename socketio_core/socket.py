@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from threading import get_ident
 from types import MappingProxyType
-from typing import Any, Final, Generic, Protocol, Unpack, final
+from typing import Any, Final, Generic, Protocol, Unpack, final, overload
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import SessionClosedError
@@ -43,6 +43,7 @@ from socketio_core.misuse import (
     refuse_thread,
 )
 from socketio_core.namespace_core import NamespaceCore
+from socketio_core.server_events import Answer, P, ServerEvent
 from socketio_core.socket_operator import SocketOperator
 from socketio_core.socket_state import SOCKET_TRANSITIONS, SocketEvent, SocketState
 
@@ -144,7 +145,12 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
 
     # -- sending
 
-    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None:
+    @overload
+    def emit(self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None: ...
+
+    def emit(self, event: Any, *args: Any, **options: Any) -> None:
         """Send an event to this client.
 
         `ack(*args)`, plain or async, is called with the client's answer, if it arrives;
@@ -207,7 +213,16 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         self.emit("message", *args)
         return EMITTED
 
-    async def emit_with_ack(self, event: str, *args: Any) -> Any:
+    @overload
+    async def emit_with_ack(
+        self, event: ServerEvent[P, Answer], *args: P.args, **kwargs: P.kwargs
+    ) -> Answer: ...
+    @overload
+    async def emit_with_ack(self, event: str, *args: Any) -> Any: ...
+
+    async def emit_with_ack(  # type: ignore[misc]  # a keyword raises TypeError
+        self, event: Any, *args: Any
+    ) -> Any:
         """Send an event and return the first argument of its ack.
 
         Raises DisconnectedError as soon as the client leaves. `timeout` sets a deadline.

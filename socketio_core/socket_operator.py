@@ -6,12 +6,13 @@ The socket sends the event.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, Unpack, final
+from typing import Any, Protocol, Unpack, final, overload
 
 from engineio_core.options import check_bool
 from socketio_core.acknowledgement import EmitOptions
 from socketio_core.broadcast import Broadcast, check_event
 from socketio_core.misuse import EMIT_KEYWORDS, EMITTED, check_duration, refuse_keywords
+from socketio_core.server_events import Answer, P, ServerEvent
 
 
 class FlagTarget(Protocol):
@@ -108,7 +109,12 @@ class SocketOperator:
 
     # -- sending
 
-    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None:
+    @overload
+    def emit(self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def emit(self, event: str, *args: Any, **options: Unpack[EmitOptions]) -> None: ...
+
+    def emit(self, event: Any, *args: Any, **options: Any) -> None:
         """Send the event with these flags.
 
         `ack`, plain or async, is called with the client's answer as `ack(*args)`; after `timeout`
@@ -126,7 +132,16 @@ class SocketOperator:
         )
         return EMITTED
 
-    async def emit_with_ack(self, event: str, *args: Any) -> Any:
+    @overload
+    async def emit_with_ack(
+        self, event: ServerEvent[P, Answer], *args: P.args, **kwargs: P.kwargs
+    ) -> Answer: ...
+    @overload
+    async def emit_with_ack(self, event: str, *args: Any) -> Any: ...
+
+    async def emit_with_ack(  # type: ignore[misc]  # a keyword raises TypeError
+        self, event: Any, *args: Any
+    ) -> Any:
         """Send the event and return the first argument of its ack.
 
         Raises AckTimeoutError, and DisconnectedError as soon as the client leaves.

@@ -54,7 +54,9 @@ _EDITOR_COLUMNS = ("resourceId", "resourceType", "startTime", "userId", "usernam
 _NAMED_FIELD = re.compile(r"`\$\.(\w+)")
 
 
-class _Request(msgspec.Struct):
+class DataRequest(msgspec.Struct):
+    """A request for a page of a resource, or for one record by its ID."""
+
     resource: Resource
     id: int | str | None = None
     filters: dict[str, Any] | None = None
@@ -136,7 +138,7 @@ class QueryService:
         job = await self._executor.run(principal.user_id, self._store.import_job, number)
         return state | {"job": job}
 
-    async def _sources(self, request: _Request, principal: Principal) -> list[dict[str, Any]]:
+    async def _sources(self, request: DataRequest, principal: Principal) -> list[dict[str, Any]]:
         _filters(request)
         found = await self._executor.run(principal.user_id, self._store.sources)
         return [
@@ -144,7 +146,7 @@ class QueryService:
             for source, number in found.items()
         ]
 
-    async def _page(self, request: _Request, principal: Principal) -> dict[str, Any]:
+    async def _page(self, request: DataRequest, principal: Principal) -> dict[str, Any]:
         state = _take_state(request)
         page_request = PageRequest(
             request.resource,
@@ -159,7 +161,7 @@ class QueryService:
         return {"data": page.rows, "pagination": _pagination(request, page.total)}
 
 
-def _pagination(request: _Request, total: int) -> dict[str, int]:
+def _pagination(request: DataRequest, total: int) -> dict[str, int]:
     return {
         "page": request.page,
         "limit": request.limit,
@@ -168,7 +170,7 @@ def _pagination(request: _Request, total: int) -> dict[str, int]:
     }
 
 
-def _cut(rows: list[dict[str, Any]], request: _Request) -> dict[str, Any]:
+def _cut(rows: list[dict[str, Any]], request: DataRequest) -> dict[str, Any]:
     """Return the requested page of a list that has one order only."""
     if request.sort is not None:
         raise invalid("Invalid sort", [("sort", f"{request.resource} cannot be sorted")])
@@ -177,13 +179,13 @@ def _cut(rows: list[dict[str, Any]], request: _Request) -> dict[str, Any]:
     return {"data": page, "pagination": _pagination(request, len(rows))}
 
 
-def _unless_ended(rows: list[dict[str, Any]], request: _Request) -> list[dict[str, Any]]:
+def _unless_ended(rows: list[dict[str, Any]], request: DataRequest) -> list[dict[str, Any]]:
     """Return the imports that the filter `ended` selects."""
     wanted = dict(_filters(request)).get("ended")
     return [row for row in rows if wanted is None or (row["status"] in _ENDED) == wanted]
 
 
-def _editors(editors: list[dict[str, Any]], request: _Request) -> Page:
+def _editors(editors: list[dict[str, Any]], request: DataRequest) -> Page:
     """Return a page of the editors that match the filters, by default the latest first."""
     sort = request.sort or "-startTime"
     column = sort.removeprefix("-")
@@ -200,9 +202,9 @@ def _editors(editors: list[dict[str, Any]], request: _Request) -> Page:
     return Page(found[first : first + request.limit], len(found))
 
 
-def _parse(payload: Any) -> _Request:
+def _parse(payload: Any) -> DataRequest:
     try:
-        return msgspec.convert(payload, _Request)
+        return msgspec.convert(payload, DataRequest)
     except msgspec.ValidationError as error:
         named = _NAMED_FIELD.search(str(error))
         path = named.group(1) if named else "resource"
@@ -212,7 +214,7 @@ def _parse(payload: Any) -> _Request:
         raise invalid("Invalid request", [(path, text)]) from error
 
 
-def _id(request: _Request) -> int:
+def _id(request: DataRequest) -> int:
     value = request.id
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value):
         value = int(value)
@@ -221,7 +223,7 @@ def _id(request: _Request) -> int:
     return value
 
 
-def _take_state(request: _Request) -> str:
+def _take_state(request: DataRequest) -> str:
     """Return the state of the findings that a request selects, and remove it from the filters."""
     if request.resource != "findings" or not request.filters:
         return "open"
@@ -233,7 +235,7 @@ def _take_state(request: _Request) -> str:
     return state
 
 
-def _filters(request: _Request) -> Filters:
+def _filters(request: DataRequest) -> Filters:
     kinds = _KINDS.get(request.resource)
     if kinds is None:
         return parse_filters(request.filters)

@@ -140,7 +140,7 @@ class ImportService:
                 status=ImportStatus(job.status),
                 processed=job.processed,
                 total=job.total,
-                result=job.result or {"code": job.error_code, "message": job.error_message},
+                result=job.result or _stored_failure(job),
                 elapsed_ms=(job.finished_at or 0) - (job.started_at or job.finished_at or 0),
                 age_ms=max(0, epoch_ms() - (job.finished_at or 0)),
             )
@@ -437,6 +437,13 @@ def _failure_of(error: ServiceError) -> dict[str, Any]:
     if error.fields is not None:
         failure["fields"] = error.fields
     return failure
+
+
+def _stored_failure(job: ImportJob) -> dict[str, Any]:
+    """Return the failure of a job without a result; empty for a completed one."""
+    if job.error_code is None:
+        return {}
+    return {"code": job.error_code, "message": job.error_message}
 
 
 def _accepted(import_id: int, session_id: str, total: int | None) -> dict[str, Any]:

@@ -8,15 +8,21 @@ New sockets of all namespaces receive the announced maintenance windows.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Annotated, Any
 
 from hextrackr_server.collaboration.maintenance import Maintenance
 from hextrackr_server.collaboration.notifications import Notifications
 from hextrackr_server.errors import invalid
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from hextrackr_server.sockets.authenticator import namespaces
+from hextrackr_server.sockets.payloads.collaboration import (
+    Announcement,
+    Created,
+    MaintenanceRequest,
+)
+from hextrackr_server.sockets.payloads.common import Success
 from hextrackr_server.telemetry import log_setup
-from socketio_core import Socket, SocketServer
+from socketio_core import DocumentedAs, Socket, SocketServer
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +30,10 @@ logger = logging.getLogger(__name__)
 def register(io: SocketServer, maintenance: Maintenance, notifications: Notifications) -> None:
     """Handle the events of `/admin`, and send maintenance windows to each new socket."""
 
-    def schedule(socket: Socket, payload: Any = None) -> dict[str, Any]:
+    def schedule(
+        socket: Socket, payload: Annotated[Any, DocumentedAs(MaintenanceRequest)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(Created)]:
+        """Schedule and announce a maintenance window."""
         with refusals_as_acks():
             fields, user = _object(payload), principal_of(socket).user_id
             number = maintenance.schedule(
@@ -33,7 +42,10 @@ def register(io: SocketServer, maintenance: Maintenance, notifications: Notifica
             _audit("maintenance scheduled", socket, number)
             return {"success": True, "id": number}
 
-    def cancel(socket: Socket, number: Any = None) -> dict[str, Any]:
+    def cancel(
+        socket: Socket, number: Annotated[Any, DocumentedAs(str)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(Success)]:
+        """Cancel or end a maintenance window."""
         with refusals_as_acks():
             maintenance.cancel(number)
             _audit("maintenance cancelled", socket, str(number))
@@ -42,7 +54,10 @@ def register(io: SocketServer, maintenance: Maintenance, notifications: Notifica
     def list_windows(_: Socket) -> dict[str, Any]:
         return {"success": True, "data": maintenance.notices()}
 
-    def announce(socket: Socket, payload: Any = None) -> dict[str, Any]:
+    def announce(
+        socket: Socket, payload: Annotated[Any, DocumentedAs(Announcement)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(Created)]:
+        """Send an announcement to all namespaces."""
         with refusals_as_acks():
             fields, sender = _object(payload), principal_of(socket).username
             number = notifications.announce(fields.get("message"), fields.get("priority"), sender)

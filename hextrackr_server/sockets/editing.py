@@ -6,12 +6,14 @@ and informs the other clients.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from hextrackr_server.collaboration.presence import EditingSessions, watch_room
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from hextrackr_server.sockets.emitter import check_rooms
-from socketio_core import Socket, SocketServer
+from hextrackr_server.sockets.payloads.collaboration import Editors, ResourceId, ResourceType
+from hextrackr_server.sockets.payloads.common import Success
+from socketio_core import DocumentedAs, Socket, SocketServer
 
 #: After these disconnect reasons a socket is not recovered.
 _FINAL = frozenset({"client namespace disconnect", "server namespace disconnect"})
@@ -21,8 +23,11 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
     """Handle the events of editors and watchers."""
 
     async def start(
-        socket: Socket, resource_type: Any = None, resource_id: Any = None
-    ) -> dict[str, Any]:
+        socket: Socket,
+        resource_type: Annotated[Any, DocumentedAs(ResourceType)] = None,
+        resource_id: Annotated[Any, DocumentedAs(ResourceId)] = None,
+    ) -> Annotated[dict[str, Any], DocumentedAs(Editors)]:
+        """Start or continue to edit a resource."""
         with refusals_as_acks():
             room = watch_room(resource_type, resource_id)
             check_rooms(socket, room, maximum_rooms)
@@ -31,8 +36,11 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
             return {"success": True, "currentEditors": editors}
 
     async def stop(
-        socket: Socket, resource_type: Any = None, resource_id: Any = None
-    ) -> dict[str, Any]:
+        socket: Socket,
+        resource_type: Annotated[Any, DocumentedAs(ResourceType)] = None,
+        resource_id: Annotated[Any, DocumentedAs(ResourceId)] = None,
+    ) -> Annotated[dict[str, Any], DocumentedAs(Success)]:
+        """Stop editing a resource."""
         with refusals_as_acks():
             room = watch_room(resource_type, resource_id)
             editing.stop(socket.id, resource_type, resource_id)
@@ -41,8 +49,11 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
             return {"success": True}
 
     async def watch(
-        socket: Socket, resource_type: Any = None, resource_id: Any = None
-    ) -> dict[str, Any]:
+        socket: Socket,
+        resource_type: Annotated[Any, DocumentedAs(ResourceType)] = None,
+        resource_id: Annotated[Any, DocumentedAs(ResourceId)] = None,
+    ) -> Annotated[dict[str, Any], DocumentedAs(Editors)]:
+        """Receive the changes of the editors of a resource."""
         with refusals_as_acks():
             room = watch_room(resource_type, resource_id)
             check_rooms(socket, room, maximum_rooms)
@@ -52,8 +63,11 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
             return {"success": True, "currentEditors": editors}
 
     async def unwatch(
-        socket: Socket, resource_type: Any = None, resource_id: Any = None
-    ) -> dict[str, Any]:
+        socket: Socket,
+        resource_type: Annotated[Any, DocumentedAs(ResourceType)] = None,
+        resource_id: Annotated[Any, DocumentedAs(ResourceId)] = None,
+    ) -> Annotated[dict[str, Any], DocumentedAs(Success)]:
+        """Stop watching a resource."""
         with refusals_as_acks():
             room = watch_room(resource_type, resource_id)
             _watched(socket).discard(room)
@@ -68,10 +82,10 @@ def register(io: SocketServer, editing: EditingSessions, maximum_rooms: int) -> 
     def disconnected(socket: Socket, reason: str) -> None:
         editing.lost(socket.id, may_return=socket.pid is not None and reason not in _FINAL)
 
-    io.on("start-editing", start)
-    io.on("stop-editing", stop)
-    io.on("watch-resource", watch)
-    io.on("unwatch-resource", unwatch)
+    handlers = {"start-editing": start, "stop-editing": stop}
+    handlers |= {"watch-resource": watch, "unwatch-resource": unwatch}
+    for event, handler in handlers.items():
+        io.on(event, handler)
     io.on("connection", connected)
     io.on("disconnect", disconnected)
 

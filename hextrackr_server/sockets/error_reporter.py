@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from hextrackr_server.clock import Clock
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.rate_limiter import RateLimiter
 from hextrackr_server.sockets.authenticator import namespaces
+from hextrackr_server.sockets.payloads.common import Refusal
 from hextrackr_server.telemetry.failures import answer_of, log_failure
 from hextrackr_server.telemetry.metrics import Metrics
-from socketio_core import AckError, PayloadValidationError, Socket, SocketServer
+from socketio_core import AckError, DocumentedAs, PayloadValidationError, Socket, SocketServer
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class ErrorReporter:
         for namespace in namespaces(io):
             namespace.on_unhandled(_unknown)
 
-    def ack(self, error: BaseException) -> dict[str, Any]:
+    def ack(self, error: BaseException) -> Annotated[dict[str, Any], DocumentedAs(Refusal)]:
         """Return the acknowledgement of a failed event: `{success: false, error, code, ...}`."""
         failure = self._unanswered.pop(id(error), None)
         body = _body_of(error)

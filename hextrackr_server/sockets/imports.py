@@ -30,7 +30,15 @@ from hextrackr_server.rooms import import_room
 from hextrackr_server.security.principal import Principal
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from hextrackr_server.sockets.emitter import check_rooms
-from socketio_core import Socket, SocketServer
+from hextrackr_server.sockets.payloads.common import Success
+from hextrackr_server.sockets.payloads.imports import (
+    FollowedImport,
+    ImportId,
+    StartedImport,
+    StoppedImport,
+    UndoneImport,
+)
+from socketio_core import DocumentedAs, Socket, SocketServer
 
 MAXIMUM_ROOMS = 64
 MAXIMUM_ROWS = 10_000
@@ -62,13 +70,13 @@ class _Options(msgspec.Struct, rename="camel", kw_only=True, tag_field="source")
         )
 
 
-class FromUpload(_Options, rename="camel", kw_only=True, tag="upload"):
+class UploadImport(_Options, rename="camel", kw_only=True, tag="upload"):
     """Import of a file that was uploaded before."""
 
     upload_id: str
 
 
-class Inline(_Options, rename="camel", kw_only=True, tag="inline"):
+class InlineImport(_Options, rename="camel", kw_only=True, tag="inline"):
     """Import of a small file within the event, as text or as rows."""
 
     filename: str
@@ -78,20 +86,20 @@ class Inline(_Options, rename="camel", kw_only=True, tag="inline"):
     ) = None
 
 
-class FromPath(_Options, rename="camel", kw_only=True, tag="path"):
+class PathImport(_Options, rename="camel", kw_only=True, tag="path"):
     """Import of a file in the inbox."""
 
     path: str
 
 
-class External(_Options, rename="camel", kw_only=True, tag="external"):
+class ExternalImport(_Options, rename="camel", kw_only=True, tag="external"):
     """Import that a producer does and reports."""
 
     total_records: Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_RECORDS)] | None = None
     filename: str = ""
 
 
-Request: TypeAlias = FromUpload | Inline | FromPath | External
+Request: TypeAlias = UploadImport | InlineImport | PathImport | ExternalImport
 
 
 def register(
@@ -109,28 +117,40 @@ def register(
             for event, payload in imports.late_ends(principal_of(socket)):
                 socket.emit(event, payload)
 
-    async def start_import(socket: Socket, payload: Any = None) -> dict[str, Any]:
+    async def start_import(
+        socket: Socket, payload: Annotated[Any, DocumentedAs(Request)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(StartedImport)]:
+        """Start the import of a file, or of the records of a producer."""
         with refusals_as_acks():
             principal = principal_of(socket)
             request = parse_start(payload)
             options = request.options()
-            if isinstance(request, External):
+            if isinstance(request, ExternalImport):
                 return await imports.submit_external(
                     principal, options, request.filename, request.total_records
                 )
             upload = await _upload_of(request, uploads, inbox, principal)
             return await imports.submit(upload, principal, options)
 
-    async def cancel_import(socket: Socket, import_id: Any = None) -> dict[str, Any]:
+    async def cancel_import(
+        socket: Socket, import_id: Annotated[Any, DocumentedAs(ImportId)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(StoppedImport)]:
+        """Stop an import; its findings stay unchanged."""
         with refusals_as_acks():
             principal = principal_of(socket)
             return await imports.cancel(import_id, principal)
 
-    async def undo_import(socket: Socket, import_id: Any = None) -> dict[str, Any]:
+    async def undo_import(
+        socket: Socket, import_id: Annotated[Any, DocumentedAs(ImportId)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(UndoneImport)]:
+        """Undo the last import of a source; for administrators."""
         with refusals_as_acks():
             return await imports.undo(import_id, principal_of(socket))
 
-    async def join(socket: Socket, import_id: Any = None) -> dict[str, Any]:
+    async def join(
+        socket: Socket, import_id: Annotated[Any, DocumentedAs(ImportId)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(FollowedImport)]:
+        """Receive the progress of an import."""
         with refusals_as_acks():
             principal = principal_of(socket)
             number = await imports.view.number_of(import_id, principal)
@@ -139,7 +159,10 @@ def register(
             # Read the status again after joining: all later changes are sent to the room.
             return {"success": True, "status": await imports.status(number, principal)}
 
-    async def leave(socket: Socket, import_id: Any = None) -> dict[str, Any]:
+    async def leave(
+        socket: Socket, import_id: Annotated[Any, DocumentedAs(ImportId)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(Success)]:
+        """Stop following an import."""
         with refusals_as_acks():
             number = await imports.view.number_of(import_id, principal_of(socket))
             await socket.leave(import_room(number))
@@ -164,21 +187,21 @@ def parse_start(payload: Any) -> Request:
         if path == "source":
             text = "must be one of upload, inline, path, external"
         raise invalid("Invalid import request", [(path, text)]) from error
-    if isinstance(request, Inline) and (request.csv is None) == (request.rows is None):
+    if isinstance(request, InlineImport) and (request.csv is None) == (request.rows is None):
         message = "must be present unless rows are: send one of both"
         raise invalid("Invalid import request", [("csv", message)])
     return request
 
 
 async def _upload_of(
-    request: FromUpload | Inline | FromPath,
+    request: UploadImport | InlineImport | PathImport,
     uploads: UploadStore,
     inbox: ImportInbox,
     principal: Principal,
 ) -> Upload:
-    if isinstance(request, FromUpload):
+    if isinstance(request, UploadImport):
         return uploads.take(request.upload_id, principal)
-    if isinstance(request, FromPath):
+    if isinstance(request, PathImport):
         return await _copy_of(request.path, uploads, inbox, principal)
     if request.rows is not None:
         chunks = rows_as_csv(request.rows, parse_mapping(request.mapping))

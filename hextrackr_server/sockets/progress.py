@@ -7,13 +7,15 @@ the tracker removes other users from its room.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.imports.status import ImportView, check_session_id
 from hextrackr_server.rooms import ADMINISTRATORS, PROGRESS_PREFIX, progress_room
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
-from socketio_core import Socket, SocketServer
+from hextrackr_server.sockets.payloads.common import Success
+from hextrackr_server.sockets.payloads.imports import FollowedSession
+from socketio_core import DocumentedAs, Socket, SocketServer
 
 MAXIMUM_ROOMS = 32
 
@@ -32,7 +34,10 @@ def register(io: SocketServer, view: ImportView) -> None:
             await socket.join(progress_room(session_id))
             socket.emit("progress-status", status)
 
-    async def join(socket: Socket, session_id: Any = None) -> dict[str, Any]:
+    async def join(
+        socket: Socket, session_id: Annotated[Any, DocumentedAs(str)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(FollowedSession)]:
+        """Receive the progress of a session, which may not exist yet."""
         with refusals_as_acks():
             room, principal = progress_room(check_session_id(session_id)), principal_of(socket)
             view.check_followed(session_id, principal)
@@ -48,13 +53,17 @@ def register(io: SocketServer, view: ImportView) -> None:
                 socket.emit("progress-status", status)
             return {"success": True, "status": status}
 
-    async def leave(socket: Socket, session_id: Any = None) -> dict[str, Any]:
+    async def leave(
+        socket: Socket, session_id: Annotated[Any, DocumentedAs(str)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(Success)]:
+        """Stop following a session."""
         with refusals_as_acks():
             await socket.leave(progress_room(check_session_id(session_id)))
             view.note_left(session_id, principal_of(socket))
             return {"success": True}
 
     def ping(socket: Socket) -> None:
+        """Request the event `pong`."""
         socket.emit("pong")
 
     def disconnecting(socket: Socket) -> None:

@@ -15,8 +15,9 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union
 import msgspec
 from msgspec import ValidationError, convert
 
-from engineio_core.callbacks import describe_function, find_innermost, read_signature
+from engineio_core.callbacks import describe_function, read_signature
 from socketio_core.errors import PayloadValidationError
+from socketio_core.handlers.annotations import evaluate, evaluate_or_none
 from socketio_core.misuse import check_runs
 
 MANY: Final = 1_000_000  # the number of arguments that `*args` accepts
@@ -175,7 +176,7 @@ def _without_socket(function: Callable[..., Any], parameters: list[Parameter]) -
         )
     annotation = first.annotation
     if isinstance(annotation, str):
-        annotation = _evaluate_or_none(annotation, function, first.name)
+        annotation = evaluate_or_none(annotation, function, first.name)
     if annotation is None or annotation is Parameter.empty:
         is_wrong = first.name in NOT_A_SOCKET
     else:
@@ -258,8 +259,10 @@ def _resolve_type(function: Callable[..., Any], parameter: Parameter) -> Any:
     """Return the type that an argument is checked against; Any if it is not checked."""
     annotation = parameter.annotation
     if isinstance(annotation, str):
-        annotation = _evaluate(annotation, function, parameter.name)
+        annotation = evaluate(annotation, function, parameter.name)
     if annotation is Parameter.empty or annotation is object or annotation is Any:
+        return Any
+    if typing.get_origin(annotation) is Annotated and annotation.__origin__ is Any:
         return Any
     try:
         # The schema needs more of a type than the check, but it visits all parts of the type.
@@ -274,35 +277,3 @@ def _resolve_type(function: Callable[..., Any], parameter: Parameter) -> Any:
             "msgspec.Struct or a built-in type, or dict and a check in the handler"
         ) from None
     return annotation
-
-
-def _evaluate(annotation: str, function: Callable[..., Any], name: str) -> Any:
-    """Return the value of an annotation that is text (`from __future__ import annotations`)."""
-    inner = find_innermost(function)
-    try:
-        return eval(annotation, getattr(inner, "__globals__", {}), _closure_of(inner))
-    except Exception as error:
-        raise TypeError(
-            f"{describe_function(function)}: the type of {name!r} cannot be resolved ({error}): "
-            "define it at the top of a module, outside of TYPE_CHECKING"
-        ) from None
-
-
-def _closure_of(function: Any) -> dict[str, Any]:
-    """Return the enclosing variables that a function uses and that have a value by now."""
-    names = getattr(getattr(function, "__code__", None), "co_freevars", ())
-    variables = {}
-    for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
-        try:
-            variables[name] = cell.cell_contents
-        except ValueError:  # the function itself, while it is being decorated
-            continue
-    return variables
-
-
-def _evaluate_or_none(annotation: str, function: Callable[..., Any], name: str) -> Any:
-    """Return the value of an annotation; None if it is not defined at run time."""
-    try:
-        return _evaluate(annotation, function, name)
-    except TypeError:
-        return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, Final, TypeVar, overload
 
 from engineio_core.callbacks import describe_function
@@ -15,6 +16,7 @@ from socketio_core.handlers.compiled import make_handler
 from socketio_core.handlers.event_table import EventTable
 from socketio_core.handlers.handler import Handler
 from socketio_core.misuse import check_callback
+from socketio_core.server_events import ServerEvent, collect_events
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Middleware = TypeVar("Middleware", bound=Callable[[Any], Any])
@@ -62,7 +64,7 @@ class Registry:
     that name does not reach these handlers.
     """
 
-    __slots__ = ("_lifecycle_events", "any", "direct", "event_middlewares", "lifecycle",
+    __slots__ = ("_lifecycle_events", "any", "declared", "direct", "event_middlewares", "lifecycle",
                  "middlewares", "server_events", "single", "table", "takes_socket",
                  "unhandled")  # fmt: skip
 
@@ -72,6 +74,8 @@ class Registry:
         self.table = EventTable()
         self.lifecycle = EventTable()
         self.server_events = EventTable()
+        # Events that the application sends, by name
+        self.declared: dict[str, ServerEvent[..., Any]] = {}
         self.any: list[Handler] = []
         self.unhandled: Handler | None = None
         self.middlewares: list[Callable[[Any], Any]] = []
@@ -149,6 +153,7 @@ class Registry:
         self.table.update(other.table)
         self.lifecycle.update(other.lifecycle)
         self.server_events.update(other.server_events)
+        self.declared |= other.declared
         self.any += other.any
         self.middlewares += other.middlewares
         self.event_middlewares += other.event_middlewares
@@ -289,6 +294,17 @@ class Registering(Listening):
         registry.event_middlewares.append(middleware)
         registry.refresh()
         return middleware
+
+    def declare(self, *events: ServerEvent[..., Any] | ModuleType | type) -> None:
+        """Add events to the documents that describe this server: TypeScript and AsyncAPI.
+
+        An argument is an event (`server_event`), or a module or class that contains events. `emit`
+        sends declared and undeclared events alike. Raises ValueError for a second event of a name.
+        """
+        declared = self._registry().declared
+        for each in collect_events(events):
+            if declared.setdefault(each.name, each) is not each:
+                raise ValueError(f"the event {each.name!r} is already declared: declare it once")
 
     def on_unhandled(self, function: Function) -> Function:
         """Call `function(socket, event, *args)` for events without a handler.

@@ -25,7 +25,7 @@ from socketio_core import (
 from socketio_core.testing import TestClient, TestConnection, TestServer
 
 LISTENING = {"off", "off_any", "on", "on_any", "once", "prepend", "register"}
-REGISTERING = LISTENING | {"on_server_event", "on_unhandled", "use", "use_event"}
+REGISTERING = LISTENING | {"declare", "on_server_event", "on_unhandled", "use", "use_event"}
 BROADCASTING = {
     "compress", "disconnect_sockets", "emit", "emit_with_ack", "except_", "fetch_sockets", "in_",
     "local", "send", "server_count", "server_side_emit", "server_side_emit_with_ack",
@@ -53,7 +53,8 @@ PUBLIC: dict[type[Any], set[str]] = {
     },
     SocketServer: REGISTERING | BROADCASTING | {
         "adapter_status", "asgi_app", "clock", "listen", "mount", "namespaces", "of", "on_error",
-        "on_new_namespace", "on_room_event", "run", "shutdown", "sockets", "use_clock",
+        "on_new_namespace", "on_room_event", "run", "shutdown", "sockets", "typescript",
+        "use_clock",
     },
     RemoteSocket: {
         "data", "disconnect", "emit", "emit_with_ack", "handshake", "id", "join", "leave", "rooms",

@@ -21,6 +21,7 @@ from socketio_core import (
     Socket,
     SocketServer,
     event,
+    server_event,
 )
 
 
@@ -56,6 +57,19 @@ board = io.of("/board")
 organizations = io.of(re.compile(r"/org-\d+"))
 
 
+@server_event("task:moved")
+def task_moved(moved: Moved) -> None:
+    """Report a moved task."""
+
+
+@server_event("confirm")
+def confirmation(question: dict[str, str]) -> str:
+    raise NotImplementedError
+
+
+board.declare(task_moved, confirmation)
+
+
 @board.use
 async def authenticate(socket: Socket) -> None:
     user = await users.from_token(socket.handshake.auth.get("token", ""))
@@ -79,7 +93,7 @@ async def connected(socket: Socket) -> None:
 async def move(socket: Socket, payload: MoveTask) -> Moved:
     moved = Moved(payload.task, payload.column)
     await socket.join(f"project:{payload.project}")
-    socket.to(f"project:{payload.project}").emit("task:moved", moved)
+    socket.to(f"project:{payload.project}").emit(task_moved, moved)
     return moved
 
 
@@ -91,7 +105,7 @@ def leaving(socket: Socket, reason: str) -> None:
 @board.on("confirm")
 async def confirm(socket: Socket) -> str:
     try:
-        answer: str = await socket.timeout(5).emit_with_ack("confirm", {"q": "sure?"})
+        answer: str = await socket.timeout(5).emit_with_ack(confirmation, {"q": "sure?"})
     except (AckTimeoutError, DisconnectedError):
         return "no answer"
     return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from socketio_core import Socket, SocketServer
+from socketio_core import Socket, SocketServer, server_event
 
 io = SocketServer()
 
@@ -22,6 +22,28 @@ async def handler(socket: Socket, number: int) -> str:
 @io.use
 def without_parameters() -> None:  # error
     pass
+
+
+@server_event("moved")
+def moved(task: int) -> None: ...
+
+
+@server_event("confirm")
+def confirm(question: str) -> bool:
+    raise NotImplementedError
+
+
+async def wrong_events(socket: Socket) -> None:
+    socket.emit(moved, 1)
+    socket.emit(moved, "1")  # error
+    io.emit(moved)  # error
+    io.to("room").emit(moved, 1, 2)  # error
+    socket.timeout(5).emit(moved, None)  # error
+    await socket.emit_with_ack(confirm, 7)  # error
+    answer: str = await socket.emit_with_ack(confirm, "sure?")  # error
+    await io.timeout(5).emit_with_ack(confirm, 7)  # error
+    io.declare("moved")  # error
+    print(answer)
 
 
 async def wrong(socket: Socket) -> None:
