@@ -21,6 +21,7 @@ from hextrackr_server.sockets.payloads.collaboration import (
     MaintenanceRequest,
 )
 from hextrackr_server.sockets.payloads.common import Success
+from hextrackr_server.sockets.payloads.lists import MaintenanceList
 from hextrackr_server.telemetry import log_setup
 from socketio_core import DocumentedAs, Socket, SocketServer
 
@@ -51,7 +52,8 @@ def register(io: SocketServer, maintenance: Maintenance, notifications: Notifica
             _audit("maintenance cancelled", socket, str(number))
             return {"success": True}
 
-    def list_windows(_: Socket) -> dict[str, Any]:
+    def list_windows(_: Socket) -> Annotated[dict[str, Any], DocumentedAs(MaintenanceList)]:
+        """Return the planned and active maintenance windows."""
         return {"success": True, "data": maintenance.notices()}
 
     def announce(

@@ -16,9 +16,14 @@ import msgspec
 from hextrackr_server.errors import ErrorCode, ServiceError, invalid
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from hextrackr_server.sockets.authenticator import namespaces
+from hextrackr_server.sockets.payloads.lists import (
+    ClientList,
+    DisconnectedClient,
+    MetricsAnswer,
+)
 from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.metrics import Metrics
-from socketio_core import Socket, SocketServer
+from socketio_core import DocumentedAs, Socket, SocketServer
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +52,10 @@ def register(io: SocketServer, metrics: Metrics) -> None:
         for namespace in namespaces(io):
             yield from namespace.sockets.values()
 
-    def list_clients(_: Socket, payload: Any = None) -> dict[str, Any]:
+    def list_clients(
+        _: Socket, payload: Annotated[Any, DocumentedAs(ListClients, optional=True)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(ClientList)]:
+        """Return a page of the connected clients."""
         with refusals_as_acks():
             request = _parse({} if payload is None else payload, ListClients)
             found = [
@@ -66,7 +74,10 @@ def register(io: SocketServer, metrics: Metrics) -> None:
             data = [_describe(each) for each in found[first : first + request.limit]]
             return {"success": True, "data": data, "pagination": pagination}
 
-    def disconnect_client(socket: Socket, payload: Any = None) -> dict[str, Any]:
+    def disconnect_client(
+        socket: Socket, payload: Annotated[Any, DocumentedAs(DisconnectClient)] = None
+    ) -> Annotated[dict[str, Any], DocumentedAs(DisconnectedClient)]:
+        """Disconnect a client with its connection."""
         with refusals_as_acks():
             wanted = _parse(payload, DisconnectClient).id
             found = next((each for each in sockets() if each.id == wanted), None)
@@ -85,7 +96,8 @@ def register(io: SocketServer, metrics: Metrics) -> None:
             found.disconnect(close=True)
             return {"success": True, "id": wanted, "userId": user}
 
-    def get_metrics(_: Socket) -> dict[str, Any]:
+    def get_metrics(_: Socket) -> Annotated[dict[str, Any], DocumentedAs(MetricsAnswer)]:
+        """Return the numbers of the server."""
         return {"success": True, "data": metrics.snapshot()}
 
     admin = io.of("/admin")

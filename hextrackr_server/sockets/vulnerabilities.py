@@ -8,11 +8,11 @@ from hextrackr_server.findings.queries import DataRequest, QueryService
 from hextrackr_server.findings.statistics import StatisticsService
 from hextrackr_server.sockets.answers import principal_of, refusals_as_acks
 from hextrackr_server.sockets.payloads.findings import (
-    DataAnswer,
     FindingFilters,
     NestedFilters,
     StatisticsAnswer,
 )
+from hextrackr_server.sockets.payloads.lists import DataAnswer
 from socketio_core import DocumentedAs, Socket, SocketServer
 
 

@@ -1,10 +1,8 @@
-"""Types of the payloads of findings: statistics, lists and changes."""
+"""Types of the payloads of findings: filters, statistics and changes; `lists` has the lists."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
-
-from hextrackr_server.sockets.payloads.imports import ImportState
 
 Severity: TypeAlias = Literal["critical", "high", "medium", "low", "info", "unknown"]
 Severities: TypeAlias = Severity | str | list[Severity]
@@ -16,6 +14,9 @@ class FindingFilters(TypedDict, total=False):
     severity: Severities | None
     isKev: bool | None
     vendor: str | None
+    source: str | None
+    cve: str | None
+    host: str | None
     hostname: str | None
     search: str | None
     scanDate: str | None
@@ -121,186 +122,6 @@ class StatisticsAnswer(TypedDict):
 
     success: Literal[True]
     data: Statistics
-
-
-# -- lists
-
-
-class Vulnerability(TypedDict):
-    """A row of the lists of open and resolved findings."""
-
-    id: int
-    hostname: str
-    ip_address: str
-    cve: str
-    severity: str
-    vpr_score: float | None
-    cvss_score: float | None
-    plugin_id: str
-    plugin_name: str
-    vendor: str
-    vulnerability_date: str | None
-    first_seen: str
-    last_seen: str
-    scan_date: str
-    state: str
-    lifecycle_state: Literal["active", "reopened", "resolved"]
-    resolved_date: str | None
-    resolution_reason: str | None
-    kev_due_date: str | None
-    known_ransomware_use: int | None
-    kev_required_action: str | None
-    isKev: Literal["Yes", "No"]
-
-
-class VulnerabilityDetails(Vulnerability):
-    """One finding."""
-
-    description: str
-    solution: str
-    operating_system: str
-    import_id: int
-    source: str
-    host_key: str
-
-
-class Device(TypedDict):
-    """A host with its open vulnerabilities."""
-
-    hostname: str
-    hostKey: str
-    totalCount: int
-    totalVPR: float
-    criticalCount: int
-    criticalVPR: float
-    highCount: int
-    highVPR: float
-    mediumCount: int
-    mediumVPR: float
-    lowCount: int
-    lowVPR: float
-    hasKev: bool
-
-
-class ImportJob(TypedDict):
-    """An import in the list of imports."""
-
-    import_id: int
-    session_id: str
-    user_id: str
-    filename: str
-    vendor: str | None
-    scan_date: str | None
-    scope: str | None
-    status: str
-    total: int | None
-    processed: int
-    errors: int
-    error_code: str | None
-    error_message: str | None
-    created_at: int
-    started_at: int | None
-    finished_at: int | None
-    undone_at: int | None
-
-
-class KevEntry(TypedDict):
-    """An entry of the KEV catalog; `matched` is whether it has open findings."""
-
-    cve_id: str
-    date_added: str
-    vulnerability_name: str
-    vendor_project: str
-    product: str
-    short_description: str
-    required_action: str
-    due_date: str
-    known_ransomware_use: int
-    notes: str
-    cwes: str
-    last_synced: int
-    matched: bool
-
-
-class Ticket(TypedDict):
-    """A ticket."""
-
-    id: str
-    xt_number: str | None
-    date_submitted: str | None
-    date_due: str | None
-    hexagon_ticket: str | None
-    service_now_ticket: str | None
-    location: str
-    devices: str | None
-    supervisor: str | None
-    tech: str | None
-    status: str | None
-    notes: str | None
-    site: str | None
-    job_type: str | None
-    created_at: str | None
-    updated_at: str | None
-
-
-class DayTotals(TypedDict):
-    """Open vulnerabilities of a severity on a day."""
-
-    count: int
-    total_vpr: float
-
-
-class TrendDay(TypedDict):
-    """The totals of a scan day."""
-
-    date: str
-    Critical: DayTotals
-    High: DayTotals
-    Medium: DayTotals
-    Low: DayTotals
-    resolved: int
-    reopened: int
-
-
-class ResourceEditor(TypedDict):
-    """A user who edits a resource."""
-
-    resourceType: str
-    resourceId: int | str
-    userId: str
-    username: str
-    startTime: int
-
-
-class Pagination(TypedDict):
-    """The place of a page among all rows."""
-
-    page: int
-    limit: int
-    total: int
-    pages: int
-
-
-Rows: TypeAlias = (
-    list[Vulnerability]
-    | list[Device]
-    | list[ImportJob]
-    | list[KevEntry]
-    | list[Ticket]
-    | list[TrendDay]
-    | list[ResourceEditor]
-)
-
-
-class DataAnswer(TypedDict):
-    """The acknowledgement of `get-data`: the rows of a list, or one record."""
-
-    success: Literal[True]
-    data: Rows | VulnerabilityDetails | ImportState
-    pagination: NotRequired[Pagination]
-
-
-# -- changes
 
 
 class FindingProperties(TypedDict, total=False):
