@@ -79,7 +79,7 @@ def test_declare_refuses_a_second_event_of_a_name() -> None:
 
 
 @pytest.mark.parametrize("value", ["moved", lambda: None, 7])
-def test_declare_refuses_what_is_not_an_event(value: object) -> None:
+def test_declare_refuses_other_values_than_events(value: object) -> None:
     with pytest.raises(TypeError, match="declare an event with @server_event"):
         SocketServer().declare(value)  # type: ignore[arg-type]
 

@@ -114,7 +114,7 @@ def kev_sync_update(update: KevSyncUpdate) -> None:
 
 @server_event("system-notification")
 def system_notification(notification: SystemNotification) -> None:
-    """Notify all users."""
+    """Send a notification to all users."""
 
 
 @server_event("user-notification")

@@ -38,7 +38,7 @@ class Vulnerability(TypedDict):
 
 
 class VulnerabilityDetails(Vulnerability):
-    """One finding."""
+    """The columns of one finding, with its texts."""
 
     description: str
     solution: str
@@ -141,7 +141,7 @@ class KevEntry(TypedDict):
 
 
 class Ticket(TypedDict):
-    """A ticket."""
+    """A ticket as the list of tickets contains it."""
 
     id: str
     xt_number: str | None
