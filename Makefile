@@ -48,7 +48,7 @@ lint: $(VENV)/.dev ## Check style, formatting, spelling and language
 	$(BIN)/codespell
 	$(BIN)/python scripts/check_language.py
 
-types: $(VENV)/.dev dashboard ## Check types
+types: $(VENV)/.dev hextrackr_server/dashboard/node_modules/.installed ## Check types
 	$(BIN)/mypy
 	cd hextrackr_server/dashboard && npm run --silent check
 

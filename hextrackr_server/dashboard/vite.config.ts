@@ -32,6 +32,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the Content-Security-Policy has no data: addresses
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   plugins: [precompress()],
   // `npx vite` serves the sources during development, and forwards the rest to a running hub.

@@ -1,14 +1,19 @@
 import { render } from "preact";
-import { watchAddress, route, parse } from "./app/router";
-import { signInFromAddress, start, watchCookie } from "./app/session";
+import { takeTokenFromAddress } from "./api";
+import { parse, route, watchAddress } from "./app/router";
+import { start, watchCookie } from "./app/session";
 import { Shell } from "./app/shell";
 import { applyTheme } from "./app/theme";
 import { watchBrowser } from "./live";
 
+takeTokenFromAddress();
+route.value = parse(location.hash); // without the token of a link
 applyTheme();
 watchBrowser();
 watchCookie();
-watchAddress(signInFromAddress);
-if (!signInFromAddress()) void start();
-route.value = parse(location.hash); // without the token of a link
+watchAddress(() => {
+  // A link that is opened in this tab may belong to another user.
+  if (takeTokenFromAddress()) location.reload();
+});
+void start();
 render(<Shell />, document.getElementById("app")!);

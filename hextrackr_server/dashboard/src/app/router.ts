@@ -36,10 +36,10 @@ export function setParameters(change: Record<string, string>): void {
   route.value = { view, parameters: next };
 }
 
-/** Follow the address; `onToken` handles a sign-in link that is opened in this tab. */
-export function watchAddress(onToken: () => boolean): void {
+/** Follow the address; `onChange` runs before it is read. */
+export function watchAddress(onChange: () => void): void {
   addEventListener("hashchange", () => {
-    onToken();
+    onChange();
     route.value = parse(location.hash);
   });
 }

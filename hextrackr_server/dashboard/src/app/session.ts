@@ -1,7 +1,7 @@
 /** The signed-in user, and the transitions between sign-in, connection and sign-out. */
 
 import { signal } from "@preact/signals";
-import { api, RequestError, setToken, takeTokenFromAddress, token } from "../api";
+import { api, RequestError, setToken, token } from "../api";
 import { connect, disconnect, phase } from "../live";
 import { update } from "../live/state";
 
@@ -52,18 +52,10 @@ export function signIn(text: string): void {
   void start();
 }
 
+/** Remove the token; the page begins again without the data of the user. */
 export function signOut(): void {
   setToken(null);
-  disconnect();
-  user.value = null;
-  update({ phase: "refused", reason: null, transport: null, roundTrip: null, recovered: null });
-}
-
-/** Sign in with the token in the address, if there is one. */
-export function signInFromAddress(): boolean {
-  const found = takeTokenFromAddress();
-  if (found) void start();
-  return found;
+  location.reload();
 }
 
 /** Try the session cookie again when the user returns from a login in another tab. */

@@ -1,6 +1,7 @@
 /** The frame of the page: header, navigation, state of the connection, and the view. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
+import { token } from "../api";
 import { connection } from "../live";
 import { Icon } from "../components/icon";
 import { VIEWS } from "../views/registry";
@@ -110,9 +111,11 @@ function Account() {
         <Icon name="user" />
         {username}
       </span>
-      <button type="button" class="button button-quiet" onClick={signOut}>
-        Sign out
-      </button>
+      {token.value !== null && (
+        <button type="button" class="button button-quiet" onClick={signOut}>
+          Sign out
+        </button>
+      )}
     </span>
   );
 }

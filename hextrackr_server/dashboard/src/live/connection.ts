@@ -52,7 +52,6 @@ export function disconnect(): void {
   hub.detach();
   admin.detach();
   manager = null;
-  hasBeenConnected = false;
 }
 
 /** Connect the namespace of administrators, over the same connection. */

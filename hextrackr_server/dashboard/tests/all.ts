@@ -1,0 +1,4 @@
+import "./backoff";
+import "./filters";
+import "./format";
+import "./pages";
