@@ -139,12 +139,11 @@ class ClientSocket(Listening):
 
     def start(self) -> None:
         """Connect in the background; the handlers of "connect" or "connect_error" are called."""
-        if self._state is ClientSocketState.INACTIVE:
-            self._advance(ClientSocketEvent.CONNECT)
-            self._manager.sockets.setdefault(self.namespace, self)
-            self._manager.start()
-            if self._manager.is_open:
-                self._connection_opened()
+        was_inactive = self._state is ClientSocketState.INACTIVE
+        self._advance(ClientSocketEvent.CONNECT)
+        self._manager.start()
+        if was_inactive and self._manager.is_open:
+            self._connection_opened()
 
     async def connect(self, *, retry: bool = False, timeout: float | None = None) -> None:
         """Connect, and return when the server has accepted the socket.
