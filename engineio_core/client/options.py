@@ -170,9 +170,10 @@ class EngineClientOptions:
         _check_mapping("query", self.query)
         _check_mapping("extra_headers", self.extra_headers)
         for name, value in self.extra_headers.items():
-            if not is_token(name) or any(each in value for each in "\r\n\0"):
+            if not is_token(name) or not value.isascii() or not value.isprintable():
                 raise ValueError(
-                    f"extra_headers must contain valid names and values, got {name!r}: {value!r}"
+                    "extra_headers must contain valid names, and values of printable ASCII "
+                    f"characters, got {name!r}: {value!r}"
                 )
         tls: Any = self.tls
         if tls is not None and not isinstance(tls, ClientTls | ssl.SSLContext):

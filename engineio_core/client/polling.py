@@ -90,7 +90,7 @@ class PollingTransport:
                 self._receive(answer.body)
             except ProtocolError as error:
                 self._end(CloseReason.PARSE_ERROR, error)
-            except (OSError, TransportError) as error:
+            except Exception as error:  # OSError, TransportError, or an invalid host name
                 self._end(CloseReason.TRANSPORT_ERROR, error)
         self._is_polling = False
         self._report_pause()
@@ -99,7 +99,7 @@ class PollingTransport:
         try:
             timeout = self._context.options.request_timeout
             self._check(await self._request("POST", encode_payload(packets), timeout))
-        except (OSError, TransportError) as error:
+        except Exception as error:
             self._end(CloseReason.TRANSPORT_ERROR, error)
             return
         self._is_posting = False

@@ -74,7 +74,7 @@ class WebSocketTransport(asyncio.Protocol):
         try:
             async with Deadline(self._context.clock, self._context.options.timeout):
                 await self._context.network.connect(lambda: self, is_tunnel=True)
-        except (OSError, TransportError) as error:
+        except Exception as error:  # OSError, TransportError, or an invalid host name
             self._end(CloseReason.TRANSPORT_ERROR, error)
 
     # -- calls of the TCP transport
