@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -81,7 +82,7 @@ def running_cluster() -> Iterator[Cluster]:
             _wait(server, directory)
             yield Cluster(f"postgresql://hextrackr@/postgres?host={directory}", server.pid)
         finally:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # does not wait for clients
             server.wait(_STOP_SECONDS)
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -17,7 +17,7 @@ from hextrackr_server.imports.formats.finding import identity_key
 from hextrackr_server.imports.formats.parts import Host, MappedRow, Plugin, Values
 from hextrackr_server.imports.formats.row_errors import Mention
 from hextrackr_server.storage.encoding import RANKED_SEVERITIES, day_number, digest
-from hextrackr_server.storage.stage_file import IDENTITY_BITS, create_stage
+from hextrackr_server.storage.stage_file import BATCH, IDENTITY_BITS, create_stage
 
 #: The mention of a row without a finding that may refer to any finding.
 ANYTHING: Final[Mention] = ("anything", "")
@@ -30,25 +30,31 @@ BYTES_PER_FINDING: Final = 500
 _MAXIMUM_ENTRIES: Final = 200_000
 _MAXIMUM_SYSTEMS: Final = 100
 _SEVERITIES: Final = {name: number for number, name in enumerate(RANKED_SEVERITIES)}
-_STAGED: Final = """
-    INSERT INTO staged (key, asset, definition, group_number, row_number, closed_as, severity,
-        cvss_score, vpr_score, state, first_seen, last_seen)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_RANK_DUPLICATES: Final = """
-    CREATE TEMP TABLE ranked AS
-    SELECT number,
-        row_number() OVER (PARTITION BY key ORDER BY closed_as IS NOT NULL, severity DESC,
-            coalesce(cvss_score, 0.0) DESC, number) AS place,
-        min(first_seen) OVER (PARTITION BY key) AS first_seen,
-        max(last_seen) OVER (PARTITION BY key) AS last_seen
-    FROM staged
-    WHERE key IN (SELECT key FROM staged GROUP BY key HAVING count(*) > 1)"""
-_KEEP_DAYS: Final = """
-    UPDATE staged SET first_seen = ranked.first_seen, last_seen = ranked.last_seen
-    FROM ranked WHERE ranked.number = staged.number AND ranked.place = 1"""
-_DROP_LIGHTER: Final = (
-    "DELETE FROM staged WHERE number IN (SELECT number FROM ranked WHERE place > 1)"
-)
+_ROW: Final = "key, asset, definition, group_number, value, first_seen, last_seen"
+_UNSORTED: Final = f"INSERT INTO unsorted ({_ROW}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+def _weight(number: str) -> str:
+    """Return the SQL of the weight of values, as a row that SQLite compares."""
+    return (
+        "(SELECT closed_as IS NULL, severity, coalesce(cvss_score, 0.0) FROM staged_values "
+        f"WHERE number = {number})"
+    )
+
+
+def _heavier(column: str) -> str:
+    """Return the SQL that takes a column from the heavier one of two findings."""
+    is_heavier = f"{_weight('excluded.value')} > {_weight('staged.value')}"
+    return f"{column} = CASE WHEN {is_heavier} THEN excluded.{column} ELSE staged.{column} END"
+
+
+# Rows with one key come in the order of the file: the first of several equal ones is kept.
+_SORT: Final = f"""
+    INSERT INTO staged ({_ROW}) SELECT {_ROW} FROM unsorted WHERE true ORDER BY key, number
+    ON CONFLICT (key) DO UPDATE SET
+        {", ".join(_heavier(name) for name in ("asset", "definition", "group_number", "value"))},
+        first_seen = min(excluded.first_seen, staged.first_seen),
+        last_seen = max(excluded.last_seen, staged.last_seen)"""
 
 
 class _Numbers:
@@ -115,10 +121,12 @@ class Stage:
         # Entries of these may have several numbers: the merge finds them by their digest.
         self._assets: dict[tuple[str, str, str], int] = {}
         self._definitions: dict[bytes, int] = {}
+        self._values: dict[tuple[Any, ...], int] = {}
         self._days: dict[str, int] = {}
         self._new_assets: list[tuple[Any, ...]] = []
         self._new_definitions: list[tuple[Any, ...]] = []
-        self._last_asset = self._last_definition = 0
+        self._new_values: list[tuple[Any, ...]] = []
+        self._last_asset = self._last_definition = self._last_value = 0
         self._rows: list[tuple[Any, ...]] = []
         self._mentions: set[Mention] = set()
         self.has_mentions = False
@@ -126,20 +134,18 @@ class Stage:
 
     def add(self, row: MappedRow) -> None:
         """Add the findings of one row, one per CVE."""
-        number, host, system, plugin, values, first_seen, last_seen = row
+        _, host, system, plugin, values, first_seen, last_seen = row
         # Parts repeat from row to row, so each part keeps its staged numbers.
         host_key, assets = host.ref or self._host(host)
         definition, identities, size = plugin.ref or self._plugin(plugin)
         asset = assets.get(system) or self._asset(host, system)
-        staged = values.ref or self._values(values)
+        value = values.ref or self._value(values)
         days = self._days
         first = days.get(first_seen) or self._day(first_seen)
         last = days.get(last_seen) or self._day(last_seen)
         rows = self._rows
         for identity, group in identities:
-            rows.append(
-                (host_key | identity, asset, definition, group, number, *staged, first, last)
-            )
+            rows.append((host_key | identity, asset, definition, group, value, first, last))
         self.count += len(identities)
         self.size += size
         if len(rows) >= CHUNK_ROWS:
@@ -159,7 +165,7 @@ class Stage:
     def flush(self) -> None:
         """Write pending rows and entries to the file."""
         connection = self._connection
-        connection.executemany(_STAGED, self._rows)
+        connection.executemany(_UNSORTED, self._rows)
         for numbers in (self._hosts, self._identities, self._groups):
             numbers.flush()
         connection.executemany(
@@ -173,20 +179,29 @@ class Stage:
             self._new_definitions,
         )
         connection.executemany(
+            "INSERT INTO staged_values (number, closed_as, severity, cvss_score, vpr_score, state) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            self._new_values,
+        )
+        connection.executemany(
             "INSERT OR IGNORE INTO staged_mentions (kind, value) VALUES (?, ?)", self._mentions
         )
-        for pending in (self._rows, self._new_assets, self._new_definitions, self._mentions):
+        for pending in (
+            self._rows,
+            self._new_assets,
+            self._new_definitions,
+            self._new_values,
+            self._mentions,
+        ):
             pending.clear()
 
     def finish(self) -> tuple[int, list[str]]:
-        """Write the rest, drop duplicates, and return the numbers of findings and the vendors."""
+        """Sort the findings without duplicates; return their number and the vendors."""
         self.flush()
         connection = self._connection
-        connection.execute("CREATE INDEX staged_by_key ON staged (key)")
-        connection.execute(_RANK_DUPLICATES)
-        connection.execute(_KEEP_DAYS)
-        connection.execute(_DROP_LIGHTER)
-        connection.execute("DROP TABLE ranked")
+        connection.execute(_SORT)
+        connection.execute("DROP TABLE unsorted")
+        self._divide()
         (distinct,) = connection.execute("SELECT count(*) FROM staged").fetchone()
         vendors = connection.execute(
             "SELECT DISTINCT vendor FROM staged_definitions "
@@ -195,6 +210,15 @@ class Stage:
         found = [vendor for (vendor,) in vendors]
         connection.execute("COMMIT")
         return distinct, found
+
+    def _divide(self) -> None:
+        """Store the first key of each batch."""
+        connection = self._connection
+        query = "SELECT key FROM staged WHERE key >= ? ORDER BY key LIMIT 1 OFFSET ?"
+        found = connection.execute(query, (0, 0)).fetchone()
+        while found is not None:
+            connection.execute("INSERT INTO staged_batches (first) VALUES (?)", found)
+            found = connection.execute(query, (*found, BATCH)).fetchone()
 
     def close(self) -> None:
         """Close the file; without `finish`, its rows are lost."""
@@ -248,13 +272,18 @@ class Stage:
             self._new_definitions.append((number, by_digest, *key))
         return number
 
-    @staticmethod
-    def _values(values: Values) -> tuple[Any, ...]:
+    def _value(self, values: Values) -> int:
         severity = _SEVERITIES[values.severity]
-        values.ref = found = (
-            values.closed_as, severity, values.cvss_score, values.vpr_score, values.word,
-        )  # fmt: skip
-        return found
+        key = (values.closed_as, severity, values.cvss_score, values.vpr_score, values.word)
+        number = self._values.get(key)
+        if number is None:
+            if len(self._values) >= _MAXIMUM_ENTRIES:
+                self._values.clear()
+            self._last_value = number = self._last_value + 1
+            self._values[key] = number
+            self._new_values.append((number, *key))
+        values.ref = number
+        return number
 
     def _day(self, day: str) -> int:
         if len(self._days) >= _MAXIMUM_ENTRIES:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.storage import schema
 from hextrackr_server.storage.backends import WRITES, open_backend, read_only_connection
-from hextrackr_server.storage.finding_tables import create_views
+from hextrackr_server.storage.finding_tables import create_views, drop_deferred_indexes
 from hextrackr_server.storage.free_memory import release_freed_memory
 from hextrackr_server.storage.metadata import metadata
 from hextrackr_server.storage.migrations import MIGRATIONS, Migration
@@ -157,6 +157,7 @@ class Database:
         if found is None:
             metadata.create_all(connection)
             create_views(connection)
+            drop_deferred_indexes(connection)
             connection.execute(insert(schema.meta).values(name="schema_version", value=str(newest)))
             return
         if found > newest:

@@ -60,12 +60,13 @@ Index(
 
 # The plus keeps SQLite from reading the findings in the order of an index, which takes twice as
 # long as sorting them. Grouping by all columns is faster than a maximum and a minimum of each.
-_EQUAL: Final = f"""
-    SELECT +host_id AS host_id, group_id, severity, definition_id, asset_id, vpr_score, first_seen,
-        last_seen, scan_date, count(*) AS findings,
+_EXPLOITED: Final = """
         count(CASE WHEN identity_id IN (
             SELECT i.id FROM finding_identities i JOIN kev_status k ON k.cve_id = i.cve
-        ) THEN 1 END) AS exploited
+        ) THEN 1 END)"""
+_EQUAL: Final = f"""
+    SELECT +host_id AS host_id, group_id, severity, definition_id, asset_id, vpr_score, first_seen,
+        last_seen, scan_date, count(*) AS findings, {_EXPLOITED} AS exploited
     FROM findings
     WHERE lifecycle < {RESOLVED} {{hosts}}
     GROUP BY +host_id, group_id, severity, definition_id, asset_id, vpr_score, first_seen,
@@ -115,6 +116,24 @@ _COUNTED: Final = f"""
     ) AS parts
     GROUP BY {", ".join(_KEY)}"""
 
+# PostgreSQL does not update a row that the same statement has inserted. One aggregation with more
+# functions takes two thirds of the time of `_COUNTED`.
+_UNIFORM: Final = " AND ".join(
+    f"min({name}) = max({name})"
+    for name in ("definition_id", "asset_id", "first_seen", "last_seen", "scan_date")
+)
+_POSTGRES_INSERT: Final = f"""
+    INSERT INTO open_groups ({_COLUMNS})
+    SELECT {", ".join(_KEY)}, max(vpr_score), min(first_seen), max(last_seen), max(scan_date),
+        max(asset_id), count(*), {_EXPLOITED},
+        CASE WHEN {_UNIFORM}
+            AND (count(vpr_score) = 0
+                OR count(vpr_score) = count(*) AND min(vpr_score) = max(vpr_score))
+            THEN 1 ELSE 0 END
+    FROM findings JOIN finding_definitions d ON d.id = definition_id
+    WHERE lifecycle < {RESOLVED} {{hosts}}
+    GROUP BY {", ".join(_KEY)}"""
+
 
 def delete_open_groups(connection: Connection, hosts: Sequence[int] | None) -> None:
     """Delete the rows of hosts, or of all hosts."""
@@ -123,10 +142,8 @@ def delete_open_groups(connection: Connection, hosts: Sequence[int] | None) -> N
 
 def insert_open_groups(connection: Connection, hosts: Sequence[int] | None = None) -> None:
     """Insert the rows of hosts, or of all hosts, which the table must not contain yet."""
-    statement = _SQLITE_INSERT
-    if connection.dialect.name == "postgresql":
-        # PostgreSQL does not update a row that the same statement has inserted.
-        statement = f"INSERT INTO open_groups ({_COLUMNS}) {_COUNTED}"
+    is_postgres = connection.dialect.name == "postgresql"
+    statement = _POSTGRES_INSERT if is_postgres else _SQLITE_INSERT
     connection.execute(text(statement.format(hosts=_only(hosts))))
 
 

@@ -24,6 +24,12 @@ _COPIED_ROWS: Final = 1000
 # several times. Each sort may use as much again.
 _CACHE_KIB: Final = 8 * 1024
 _DEFAULT_CACHE_KIB: Final = 2000
+# Without primary keys: joins of the merge read whole tables, and indexes would delay the copy.
+_POSTGRES_TYPES: Final = {
+    "blob": "BYTEA",
+    "number": "INTEGER NOT NULL",
+    "key": "BIGINT NOT NULL",
+}
 # Memory of PostgreSQL for one sort or join of a merge, in KiB.
 _WORK_KIB: Final = 32 * 1024
 
@@ -54,34 +60,44 @@ def copy_stage(connection: Connection, path: Path) -> None:
     # A plan for unknown values expects few rows: with it, a batch takes minutes.
     connection.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     connection.execute(text(f"SET LOCAL work_mem = {_WORK_KIB}"))
+    # Of temporary tables the planner needs the numbers of rows and of distinct values only.
+    connection.execute(text("SET LOCAL default_statistics_target = 10"))
     uri = f"file:{quote(str(path.absolute()))}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as stage:
         for name, columns in STAGE_TABLES.items():
-            definition = columns.format(blob="BYTEA")
+            definition = columns.format_map(_POSTGRES_TYPES)
             connection.execute(text(f"CREATE TEMP TABLE {name} ({definition}) ON COMMIT DROP"))
             _copy_table(connection, stage, name)
-    connection.execute(text("CREATE INDEX ON staged (key)"))
-    for name in STAGE_TABLES:
+    connection.execute(text("CREATE UNIQUE INDEX ON staged (key)"))
+    for name in ("staged", "staged_values"):
         connection.execute(text(f"ANALYZE {name}"))
 
 
 def _copy_table(connection: Connection, stage: sqlite3.Connection, name: str) -> None:
-    found = stage.execute(f"SELECT name, type FROM pragma_table_info('{name}')").fetchall()
-    columns = [(column, kind) for column, kind in found if column not in _LATER]
+    query = f"""SELECT name, type, "notnull" OR pk FROM pragma_table_info('{name}')"""
+    columns = [each for each in stage.execute(query) if each[0] not in _LATER]
     # SQLite formats the rows as PostgreSQL's COPY reads them: Python takes longer, and so do
     # concatenations in SQLite.
-    row = "\t".join("%s" for _ in columns) + "\n"
-    values = ", ".join(_copied(column, kind) for column, kind in columns)
+    formats = ["%d" if _is_whole(kind, filled) else "%s" for _, kind, filled in columns]
+    row = "\t".join(formats) + "\n"
+    values = ", ".join(_copied(*column) for column in columns)
     rows = stage.execute(f"SELECT printf('{row}', {values}) FROM {name}")
     driver: Any = connection.connection.driver_connection
-    names = ", ".join(column for column, _ in columns)
+    names = ", ".join(column for column, _, _ in columns)
     with driver.cursor() as cursor, cursor.copy(f"COPY {name} ({names}) FROM STDIN") as copy:
         while chunk := rows.fetchmany(_COPIED_ROWS):
             copy.write("".join(line for (line,) in chunk))
 
 
-def _copied(column: str, kind: str) -> str:
+def _is_whole(kind: str, filled: int) -> bool:
+    """Return whether a column has whole numbers only, and no NULL."""
+    return bool(filled) and kind in {"INTEGER", "SMALLINT"}
+
+
+def _copied(column: str, kind: str, filled: int) -> str:
     """Return the SQL of a value in PostgreSQL's text format."""
+    if _is_whole(kind, filled):
+        return column
     if kind == "BLOB":
         return rf"'\\x' || hex({column})"
     if kind != "TEXT":

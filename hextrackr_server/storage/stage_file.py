@@ -4,12 +4,16 @@
 into temporary tables of PostgreSQL; in both cases its statements name the tables without a schema.
 Staging outside the database keeps the database small: deleted rows would leave free pages.
 
-staged                 one row per finding; `key` is the number of its host and of its identity
+unsorted               the findings as the file reports them; `staging` drops the table at the end
+staged                 one row per distinct finding, in the order of `key`: the number of its host
+                       and the number of its identity
+staged_batches         the first key of each batch of staged rows
 staged_hosts           the hosts that the file names; `id` is their ID in the database
 staged_identities      dictionaries of the staged rows, by the numbers of the file
 staged_groups
 staged_assets
 staged_definitions
+staged_values          states, severities and scores
 staged_mentions        values of rows without a finding, whose findings stay unchanged
 staged_known           the findings of the current batch that the database has
 
@@ -28,30 +32,41 @@ from typing import Final
 IDENTITY_BITS: Final = 32
 IDENTITY_MASK: Final = (1 << IDENTITY_BITS) - 1
 
-# Text of a statement for both databases; {blob} is the type of bytes.
+#: Findings that a merge takes at once; an import can be interrupted between two batches.
+BATCH: Final = 20_000
+
+_ROW: Final = """asset INTEGER NOT NULL, definition INTEGER NOT NULL,
+        group_number INTEGER NOT NULL, value INTEGER NOT NULL, first_seen INTEGER NOT NULL,
+        last_seen INTEGER NOT NULL"""
+#: The columns of each table, for both databases: {blob} is the type of bytes, {number} and {key}
+#: are the types of a primary key.
 STAGE_TABLES: Final = {
-    "staged": """
-        number INTEGER PRIMARY KEY, key BIGINT NOT NULL, asset INTEGER NOT NULL,
-        definition INTEGER NOT NULL, group_number INTEGER NOT NULL, row_number INTEGER NOT NULL,
-        closed_as TEXT, severity SMALLINT NOT NULL, cvss_score DOUBLE PRECISION,
-        vpr_score DOUBLE PRECISION, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
-        state TEXT NOT NULL""",
+    "staged": f"key {{key}}, {_ROW}",
+    "staged_batches": "first {key}",
     "staged_hosts": """
-        number BIGINT PRIMARY KEY, host_key TEXT NOT NULL, id INTEGER,
-        is_new INTEGER NOT NULL DEFAULT 1""",
+        number {key}, host_key TEXT NOT NULL, id INTEGER, is_new INTEGER NOT NULL DEFAULT 1""",
     "staged_identities": """
-        number BIGINT PRIMARY KEY, identity TEXT NOT NULL, cve TEXT NOT NULL, id INTEGER,
+        number {key}, identity TEXT NOT NULL, cve TEXT NOT NULL, id INTEGER,
         is_new INTEGER NOT NULL DEFAULT 1""",
-    "staged_groups": "number INTEGER PRIMARY KEY, name TEXT NOT NULL, id INTEGER",
+    "staged_groups": "number {number}, name TEXT NOT NULL, id INTEGER",
     "staged_assets": """
-        number INTEGER PRIMARY KEY, digest {blob} NOT NULL, hostname TEXT NOT NULL,
+        number {number}, digest {blob} NOT NULL, hostname TEXT NOT NULL,
         ip_address TEXT NOT NULL, operating_system TEXT NOT NULL, id INTEGER""",
     "staged_definitions": """
-        number INTEGER PRIMARY KEY, digest {blob} NOT NULL, plugin_id TEXT NOT NULL,
+        number {number}, digest {blob} NOT NULL, plugin_id TEXT NOT NULL,
         plugin_name TEXT NOT NULL, vendor TEXT NOT NULL, vulnerability_date TEXT,
         description TEXT NOT NULL, solution TEXT NOT NULL, id INTEGER""",
+    "staged_values": """
+        number {number}, closed_as TEXT, severity SMALLINT NOT NULL, cvss_score DOUBLE PRECISION,
+        vpr_score DOUBLE PRECISION, state TEXT NOT NULL""",
     "staged_mentions": "kind TEXT, value TEXT, PRIMARY KEY (kind, value)",
-    "staged_known": "number INTEGER PRIMARY KEY, finding_id INTEGER NOT NULL",
+    "staged_known": "key {key}, finding_id INTEGER NOT NULL",
+}
+_UNSORTED: Final = f"number INTEGER PRIMARY KEY, key INTEGER NOT NULL, {_ROW}"
+_SQLITE_TYPES: Final = {
+    "blob": "BLOB",
+    "number": "INTEGER PRIMARY KEY",
+    "key": "INTEGER PRIMARY KEY",
 }
 #: Memory for pages of the stage file, in KiB.
 STAGE_CACHE_KIB: Final = 4 * 1024
@@ -68,6 +83,6 @@ def create_stage(path: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA cache_size = {-STAGE_CACHE_KIB}")
     connection.execute("BEGIN")
     for name, columns in STAGE_TABLES.items():
-        number = columns.replace("number BIGINT PRIMARY KEY", "number INTEGER PRIMARY KEY")
-        connection.execute(f"CREATE TABLE {name} ({number.format(blob='BLOB')})")
+        connection.execute(f"CREATE TABLE {name} ({columns.format_map(_SQLITE_TYPES)})")
+    connection.execute(f"CREATE TABLE unsorted ({_UNSORTED})")
     return connection

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError
-from hextrackr_server.imports import merge, pipeline
+from hextrackr_server.imports import merge, pipeline, staging
 from hextrackr_server.imports.progress_record import ImportStatus, percentage
 from hextrackr_server.imports.reading import MAXIMUM_DETAILS
 from hextrackr_server.imports.staging import CHUNK_ROWS, Stage
@@ -336,7 +336,8 @@ def test_interrupted_import_changes_nothing(workbench: Workbench, phase: ImportS
 def test_progress_passes_all_phases_and_never_decreases(
     workbench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merge, "MERGE_BATCH", 1000)
+    monkeypatch.setattr(staging, "BATCH", 1000)
+    monkeypatch.setattr(merge, "POSTGRES_BATCHES", 1)
     workbench.import_rows([finding_row(host=f"h-{number}") for number in range(2500)])
     progress = workbench.progress
     phases = list(dict.fromkeys(each.status for each in progress))

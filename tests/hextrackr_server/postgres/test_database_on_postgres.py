@@ -29,7 +29,7 @@ from tests.contract.imports import run_import
 from tests.contract.support import HubHarness
 from tests.hextrackr_server.kev_support import feed, item
 from tests.hextrackr_server.storage.former_databases import load_version_6
-from tests.hextrackr_server.support import Workbench
+from tests.hextrackr_server.support import Workbench, finding_row
 
 VALUE = select(meta.c.value).where(meta.c.name == "a")
 
@@ -43,6 +43,19 @@ def test_new_database_has_the_newest_schema(empty_postgres: str) -> None:
     database = Database(empty_postgres)
     assert version_of(database) == str(1 + len(MIGRATIONS))
     database.close()
+
+
+def test_first_import_creates_the_indexes_of_findings(empty_postgres: str, tmp_path: Path) -> None:
+    bench = Workbench(tmp_path, empty_postgres)
+    query = text("SELECT indexname FROM pg_indexes WHERE tablename = 'findings' ORDER BY 1")
+    with bench.database.reading() as connection:
+        assert list(connection.scalars(query)) == ["findings_pkey"]
+    for number in range(2):
+        bench.import_rows([finding_row(host=f"h-{number}")])
+        with bench.database.reading() as connection:
+            found = list(connection.scalars(query))
+            assert found == ["findings_pkey", "ix_findings_identity", "ix_findings_key"]
+    bench.database.close()
 
 
 def write_version_6(url: str, file: Path) -> list[tuple[Any, ...]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from hextrackr_server.imports.merge import store_dictionaries
 from hextrackr_server.storage.stage_file import create_stage
 from tests.hextrackr_server.support import Workbench
 
@@ -38,3 +39,12 @@ def test_merge_plans_each_batch_for_its_values(workbench: Workbench, stage: Path
         assert connection.scalar(query) == "force_custom_plan"
     with workbench.database.reading() as connection:
         assert connection.scalar(query) == "auto"
+
+
+def test_entries_are_analyzed_after_their_ids_are_set(workbench: Workbench, stage: Path) -> None:
+    query = text(
+        "SELECT null_frac FROM pg_stats WHERE tablename = 'staged_groups' AND attname = 'id'"
+    )
+    with workbench.database.merging(stage) as connection:
+        store_dictionaries(connection)
+        assert connection.scalar(query) == 0
