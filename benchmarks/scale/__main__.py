@@ -2,6 +2,7 @@
 
 workers   workers of one server, next to Node's cluster adapter
 redis     two servers on Redis, next to Node's Redis adapter
+outage    two servers while Redis stops and starts again
 hub       gateways of the hub, next to a hub of one process
 fanout    2, 4 and 8 servers on Redis, next to the prediction of the capacity model
 capacity  the capacity model of a million connections, from the last results (no measurement)
@@ -30,6 +31,7 @@ from benchmarks.scale.capacity import (
 )
 from benchmarks.scale.fanout_runs import format_checks, measure_fanout
 from benchmarks.scale.hub_rows import measure_hub
+from benchmarks.scale.outage_rows import measure_outage
 from benchmarks.scale.redis_rows import measure_redis
 from benchmarks.scale.results import (
     Row,
@@ -46,6 +48,7 @@ from benchmarks.scale.worker_rows import measure_workers
 _ROWS: dict[str, Callable[[float, int, int], Awaitable[list[Row]]]] = {
     "workers": measure_workers,
     "redis": measure_redis,
+    "outage": measure_outage,
     "hub": measure_hub,
 }
 

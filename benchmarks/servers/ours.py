@@ -1,7 +1,7 @@
 """Benchmark server with this project's `socketio_core`.
 
     python -m benchmarks.servers.ours --port P [--handlers sync|async] [--full] [--deflate]
-        [--redis URL --adapter classic|sharded]
+        [--redis URL --adapter classic|sharded|streams]
 
 All servers of the benchmark behave alike: a socket joins the room `r`; `echo(data)` acks its data;
 `msg(data)` does nothing; `bcast(data)` emits `update` to the room and acks 1.
@@ -13,11 +13,13 @@ import argparse
 import gc
 import signal
 from collections import defaultdict
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
 from engineio_core.options import PerMessageDeflate
-from socketio_core import RedisClassic, RedisSharded, SocketServer
+from socketio_core import RedisClassic, RedisSharded, RedisStreams, SocketServer
+from socketio_core.adapters.redis.factory import RedisFactory
 from socketio_core.errors import AckError
 from socketio_core.options import Recovery
 from socketio_core.socket import Socket
@@ -25,7 +27,11 @@ from socketio_core.socket import Socket
 # The rate limiter counts but never refuses: one million events per second, with the same burst.
 TOKEN_SECONDS = 1e-6
 BURST_SECONDS = 1.0
-ADAPTERS = {"classic": RedisClassic, "sharded": RedisSharded}
+ADAPTERS: dict[str, Callable[[str], RedisFactory]] = {
+    "classic": RedisClassic,
+    "sharded": RedisSharded,
+    "streams": RedisStreams,
+}
 
 
 def add_plain_handlers(io: SocketServer) -> None:

@@ -44,12 +44,20 @@ async def running(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 async def start_server(stack: AsyncExitStack, *command: str) -> str:
     """Start a server of the cluster and return its URL."""
+    _, url = await start_process(stack, *command)
+    return url
+
+
+async def start_process(
+    stack: AsyncExitStack, *command: str
+) -> tuple[asyncio.subprocess.Process, str]:
+    """Start a server of the cluster and return its process and its URL."""
     process = await stack.enter_async_context(running(*command))
     assert process.stdout is not None
     async with asyncio.timeout(PATIENCE):
         line = (await process.stdout.readline()).decode()
     assert "listens on" in line, f"{command}: {line!r}"
-    return line.split()[-1]
+    return process, line.split()[-1]
 
 
 def python_node(*options: str) -> tuple[str, ...]:

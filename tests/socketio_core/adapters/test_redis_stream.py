@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from socketio_core.adapters.redis import connection as redis_connection
 from socketio_core.adapters.redis.connection import RedisConnection
 from socketio_core.adapters.redis.stream import DirectStream
 
@@ -119,3 +120,40 @@ async def test_commands_of_one_turn_leave_in_one_write_unless_redis_does_not_rea
     assert client.transport.written == [b"ab", b"c"]
     await connection.close()
     assert client.transport.is_closed
+
+
+class ClosedPort:
+    """A connection of redis-py to a server that does not run."""
+
+    async def connect(self) -> None:
+        """Fail, as a connection to a closed port does."""
+        raise ConnectionRefusedError
+
+    async def disconnect(self, nowait: bool) -> None:
+        """Accept the call, which redis-py allows without a connection."""
+
+
+async def test_next_attempt_begins_a_second_after_a_failed_one_at_the_latest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So servers return soon after a restart of Redis, however long it was away."""
+    pauses: list[float] = []
+    enough = asyncio.Event()
+    real_sleep = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 50:
+            enough.set()
+        await real_sleep(0)
+
+    monkeypatch.setattr(redis_connection.asyncio, "sleep", sleep)
+    failures: list[str] = []
+    connection = RedisConnection(ClosedPort, "test", lambda _: None, refuse, failures.append)
+    connection.start()
+    await enough.wait()
+    await connection.close()
+    assert len(failures) >= 50
+    assert pauses[0] <= 0.05
+    assert sum(pauses[:5]) > 0.4, "the pauses must grow"
+    assert max(pauses) <= 1.0
