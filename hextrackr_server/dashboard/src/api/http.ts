@@ -12,7 +12,7 @@ export function address(path: string, query: Record<string, string> = {}): strin
   return url.href;
 }
 
-async function send<T>(method: string, path: string, body?: unknown): Promise<T> {
+async function send<T>(method: string, path: string, body?: unknown, seconds = SECONDS): Promise<T> {
   const headers: Record<string, string> = { ...authorization(), accept: "application/json" };
   const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
   if (body !== undefined) {
@@ -21,16 +21,16 @@ async function send<T>(method: string, path: string, body?: unknown): Promise<T>
   }
   let response: Response;
   try {
-    response = await fetch(address(path), { ...init, signal: AbortSignal.timeout(SECONDS * 1000) });
+    response = await fetch(address(path), { ...init, signal: AbortSignal.timeout(seconds * 1000) });
   } catch (error) {
-    throw unreachable(error);
+    throw unreachable(error, seconds);
   }
   return answerOf<T>(response.status, await response.text().catch(() => ""));
 }
 
-function unreachable(error: unknown): RequestError {
+function unreachable(error: unknown, seconds = SECONDS): RequestError {
   if (error instanceof DOMException && error.name === "TimeoutError") {
-    return new RequestError("TIMEOUT", `The server did not answer within ${SECONDS} seconds`);
+    return new RequestError("TIMEOUT", `The server did not answer within ${seconds} seconds`);
   }
   return new RequestError("OFFLINE", "The server is not reachable");
 }
@@ -108,7 +108,9 @@ async function download(path: string, filename: string): Promise<void> {
 
 export const api = {
   get: <T>(path: string): Promise<T> => send<T>("GET", path),
-  post: <T>(path: string, body?: unknown): Promise<T> => send<T>("POST", path, body),
+  /** `seconds` is the time limit of a request that takes long on the server. */
+  post: <T>(path: string, body?: unknown, seconds?: number): Promise<T> =>
+    send<T>("POST", path, body, seconds),
   upload,
   download,
 };

@@ -3,6 +3,7 @@ import { hub } from "./connection";
 
 export { Channel, type Listener } from "./channel";
 export { admin, connect, disconnect, hub, openAdmin, watchBrowser } from "./connection";
+export { isEnded, useImports, type Imports } from "./imports";
 export { createQuery, useQuery, type Query, type QueryOptions } from "./query";
 export { connection, generation, phase, type ConnectionState, type Phase } from "./state";
 

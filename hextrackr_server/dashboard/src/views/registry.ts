@@ -13,5 +13,6 @@ export interface View {
 
 export const VIEWS: readonly View[] = [
   { id: "overview", title: "Overview", icon: "overview", load: () => import("./overview") },
+  { id: "imports", title: "Imports", icon: "imports", load: () => import("./imports") },
   { id: "findings", title: "Findings", icon: "findings", load: () => import("./findings") },
 ];

@@ -1,0 +1,116 @@
+/** Warnings and rejected rows, by kind and one by one; all texts are those of the file or the server. */
+
+import { count } from "../../components/format";
+import type { RowProblem, WarningDetail, WarningKind } from "../../types/hub";
+
+interface ProblemsProps {
+  errors: number;
+  errorDetails: readonly RowProblem[];
+  warnings: number;
+  kinds: readonly WarningKind[];
+  warningDetails: readonly WarningDetail[];
+}
+
+/** Rejected rows and warnings of a file, or of an import of it. */
+export function Problems({ errors, errorDetails, warnings, kinds, warningDetails }: ProblemsProps) {
+  return (
+    <>
+      {errors > 0 && (
+        <Part title="Rejected rows" total={errors} kinds={kindsOf(errorDetails)} details={errorDetails} />
+      )}
+      {warnings > 0 && <Part title="Warnings" total={warnings} kinds={kinds} details={warningDetails} />}
+    </>
+  );
+}
+
+/** The server sends the first rejected rows; their kinds are counted here. */
+function kindsOf(details: readonly RowProblem[]): WarningKind[] {
+  const kinds = new Map<string, WarningKind>();
+  for (const { column, message } of details) {
+    const key = `${column}\n${message}`;
+    const kind = kinds.get(key) ?? { column, message, count: 0 };
+    kinds.set(key, { ...kind, count: kind.count + 1 });
+  }
+  return [...kinds.values()].sort((one, other) => other.count - one.count);
+}
+
+interface PartProps {
+  title: string;
+  total: number;
+  kinds: readonly WarningKind[];
+  details: readonly (RowProblem | WarningDetail)[];
+}
+
+function Part({ title, total, kinds, details }: PartProps) {
+  const isPartial = details.length < total;
+  return (
+    <details class="part" open>
+      <summary>
+        {title} ({count(total)})
+      </summary>
+      {kinds.length > 0 && <Kinds title={title} kinds={kinds} />}
+      {details.length > 0 && (
+        <details class="part">
+          <summary>{isPartial ? `The first ${count(details.length)} one by one` : "One by one"}</summary>
+          <Details title={title} details={details} />
+        </details>
+      )}
+    </details>
+  );
+}
+
+function Kinds({ title, kinds }: { title: string; kinds: readonly WarningKind[] }) {
+  return (
+    <div class="table-scroll">
+      <table class="table" aria-label={`${title} by kind`}>
+        <thead>
+          <tr>
+            <th scope="col" class="number">
+              Number
+            </th>
+            <th scope="col">Column</th>
+            <th scope="col">Problem</th>
+          </tr>
+        </thead>
+        <tbody>
+          {kinds.map((kind) => (
+            <tr key={`${kind.column}\n${kind.message}`}>
+              <td class="number">{count(kind.count)}</td>
+              <td class="cut mono">{kind.column || "–"}</td>
+              <td class="cut">{kind.message}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Details({ title, details }: Pick<PartProps, "title" | "details">) {
+  return (
+    <div class="table-scroll limited" role="region" aria-label={`${title} one by one`} tabIndex={0}>
+      <table class="table">
+        <thead>
+          <tr>
+            <th scope="col" class="number">
+              Row
+            </th>
+            <th scope="col">Column</th>
+            <th scope="col">Value</th>
+            <th scope="col">Problem</th>
+          </tr>
+        </thead>
+        <tbody>
+          {details.map(({ row, column, value, message }, index) => (
+            <tr key={index}>
+              <td class="number">{row === null ? "all" : count(row)}</td>
+              <td class="cut mono">{column || "–"}</td>
+              <td class="cut mono">{value || "–"}</td>
+              <td class="cut">{message}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
