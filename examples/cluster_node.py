@@ -56,8 +56,10 @@ from socketio_core import (
 )
 
 ADAPTERS: dict[str, Callable[[argparse.Namespace], Any]] = {
-    "classic": lambda options: RedisClassic(options.redis),
-    "sharded": lambda options: RedisSharded(options.redis),
+    "classic": lambda options: RedisClassic(
+        options.redis, specific_response_channel=options.specific
+    ),
+    "sharded": lambda options: RedisSharded(options.redis, subscription_mode=options.mode),
     "streams": lambda options: RedisStreams(options.redis),
     "postgres": lambda options: Postgres(options.postgres),
 }
@@ -229,6 +231,12 @@ def main() -> None:
     parser.add_argument("--redis", default="redis://127.0.0.1:6379", help="URL")
     parser.add_argument("--postgres", default="postgresql://127.0.0.1/postgres", help="URL")
     parser.add_argument("--adapter", choices=ADAPTERS, default="sharded")
+    modes = ("dynamic", "dynamic-private", "static")
+    parser.add_argument("--mode", choices=modes, default="dynamic", help="of --adapter sharded")
+    parser.add_argument(
+        "--specific", action="store_true",
+        help="with --adapter classic: answers go only to the server that requested them",
+    )  # fmt: skip
     parser.add_argument("--recovery", action="store_true", help="turn on state recovery")
     parser.add_argument("--name", help="the name of the node; the default contains the port")
     options = parser.parse_args()

@@ -12,7 +12,15 @@ from socketio_core import Emitter
 from tests.cluster.support import Clients, clients, node_node, python_node, start_server, until
 from tests.helpers.redis_server import RedisServer
 
-ADAPTERS = ("classic", "sharded", "streams")
+# The options of each cluster; Node's servers have options of the same names.
+CLUSTERS = {
+    "classic": ("--adapter", "classic"),
+    "classic-specific": ("--adapter", "classic", "--specific"),
+    "sharded-dynamic": ("--adapter", "sharded"),
+    "sharded-private": ("--adapter", "sharded", "--mode", "dynamic-private"),
+    "sharded-static": ("--adapter", "sharded", "--mode", "static"),
+    "streams": ("--adapter", "streams"),
+}
 SERVERS = ("p1", "p2", "n1", "n2")
 
 
@@ -32,13 +40,13 @@ class MixedCluster:
         return {name: await self.driver.events_until(name, "end") for name in SERVERS}
 
 
-@pytest.fixture(params=ADAPTERS)
+@pytest.fixture(params=CLUSTERS)
 async def cluster(
     request: pytest.FixtureRequest, redis: RedisServer
 ) -> AsyncIterator[MixedCluster]:
     redis.command("FLUSHALL")
     async with AsyncExitStack() as stack:
-        common = ("--redis", redis.url, "--adapter", request.param)
+        common = ("--redis", redis.url, *CLUSTERS[request.param])
         urls = {}
         for name in SERVERS:
             command = python_node if name.startswith("p") else node_node
@@ -47,7 +55,7 @@ async def cluster(
         driver = await stack.enter_async_context(clients())
         for name, url in urls.items():
             await driver.connect(name, url)
-        mixed = MixedCluster(driver, urls, redis.url, request.param)
+        mixed = MixedCluster(driver, urls, redis.url, CLUSTERS[request.param][1])
 
         async def is_complete() -> bool:
             return all([await mixed.ask(name, "server-count") == 4 for name in SERVERS])

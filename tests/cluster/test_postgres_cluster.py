@@ -44,9 +44,10 @@ async def test_two_servers_share_one_database(driver: Clients) -> None:
         await driver.ask(sender, "emit", {}, "all", *values)
         await driver.ask(sender, "emit", {"rooms": ["even"]}, "even")
         await driver.ask(sender, "emit", {"except": [ids[receiver]]}, "others")
+        await driver.ask(sender, "emit", {"rooms": [ids[receiver]]}, "direct")
         await driver.ask(sender, "server-emit", "note", 1)
         await driver.ask(sender, "emit", {}, "end")
-        expected = [["all", *values], ["noted", receiver, 1]]
+        expected = [["all", *values], ["direct"], ["noted", receiver, 1]]
         if receiver == "p2":
             expected.insert(1, ["even"])
         assert await driver.events_until(receiver, "end") == expected
