@@ -123,16 +123,18 @@ class Maintenance:
 
     def _begin(self, window: Window) -> None:
         window.is_active = True
-        self._notifications.system("maintenance-started", window.message or "Maintenance begins")
+        message = window.message or "Maintenance begins"
+        self._notifications.system("maintenance-started", message, window.id)
 
     def _end(self, window: Window) -> None:
         _cancel(window)
         del self._windows[window.id]
         self._writer.soon(self._store.remove, window.id)
         if window.is_active:
-            self._notifications.system("maintenance-ended", "Maintenance has ended")
+            kind, message = "maintenance-ended", "Maintenance has ended"
         else:
-            self._notifications.system("maintenance-cancelled", "Maintenance is cancelled")
+            kind, message = "maintenance-cancelled", "Maintenance is cancelled"
+        self._notifications.system(kind, message, window.id)
 
     def _payload(self, window: Window) -> dict[str, Any]:
         payload: dict[str, Any] = {

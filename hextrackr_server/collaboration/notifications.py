@@ -36,9 +36,14 @@ class Notifications:
         self._clock = clock
         self._delivery = delivery
 
-    def system(self, kind: Any, message: Any) -> str:
-        """Send a `system-notification` to all users and return its ID."""
+    def system(self, kind: Any, message: Any, maintenance_id: str | None = None) -> str:
+        """Send a `system-notification` to all users and return its ID.
+
+        `maintenance_id` is the maintenance window that the notification is about.
+        """
         payload = self._payload({"type": check_type(kind), "message": check_message(message)})
+        if maintenance_id is not None:
+            payload["maintenanceId"] = maintenance_id
         self._announcer.to_all("system-notification", payload)
         return str(payload["id"])
 

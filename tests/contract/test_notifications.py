@@ -231,6 +231,7 @@ async def test_s070_s071_maintenance_starts_and_ends_at_its_times(hub: HubHarnes
     assert maintenance.is_active
     started = (await user.receive_event("system-notification"))[0]
     assert (started["type"], started["message"]) == ("maintenance-started", "New disks")
+    assert started["maintenanceId"] == answer["id"]
     await hub.advance(120)
     assert not maintenance.is_active
     assert (await user.receive_event("system-notification"))[0]["type"] == "maintenance-ended"
@@ -271,7 +272,8 @@ async def test_s071_maintenance_ends_when_an_admin_cancels_it(hub: HubHarness) -
     await hub.advance(1)
     assert (await admin.emit_with_ack("cancel-maintenance", answer["id"]))["success"]
     await user.receive_event("system-notification")
-    assert (await user.receive_event("system-notification"))[0]["type"] == "maintenance-ended"
+    ended = (await user.receive_event("system-notification"))[0]
+    assert (ended["type"], ended["maintenanceId"]) == ("maintenance-ended", answer["id"])
     again = await admin.emit_with_ack("cancel-maintenance", answer["id"])
     assert again["code"] == "NOT_FOUND"
 

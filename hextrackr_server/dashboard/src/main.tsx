@@ -5,11 +5,13 @@ import { start, watchCookie } from "./app/session";
 import { Shell } from "./app/shell";
 import { applyTheme } from "./app/theme";
 import { watchBrowser } from "./live";
+import { watchNotices } from "./live/notices";
 
 takeTokenFromAddress();
 route.value = parse(location.hash); // without the token of a link
 applyTheme();
 watchBrowser();
+watchNotices();
 watchCookie();
 watchAddress(() => {
   // A link that is opened in this tab may belong to another user.

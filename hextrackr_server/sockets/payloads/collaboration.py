@@ -43,12 +43,13 @@ class EditingChange(TypedDict):
 
 
 class SystemNotification(TypedDict):
-    """A notification for all users."""
+    """A notification for all users; one of a maintenance has the ID of its window."""
 
     id: str
     type: str
     message: str
     timestamp: int
+    maintenanceId: NotRequired[str]
 
 
 class UserNotification(TypedDict):

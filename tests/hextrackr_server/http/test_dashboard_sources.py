@@ -1,4 +1,4 @@
-"""The unit tests of the dashboard, which Node runs."""
+"""The types and unit tests of the dashboard."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
+from hextrackr_server.__main__ import main
 
 SOURCES = Path(__file__).resolve().parents[3] / "hextrackr_server" / "dashboard"
 
@@ -17,3 +19,8 @@ def test_sources_pass(script: str) -> None:
         ["npm", "run", "--silent", script], cwd=SOURCES, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_types_are_those_of_the_events() -> None:
+    """`hextrackr-server types --output FILE` writes the file again."""
+    assert main(["types", "--check", str(SOURCES / "src" / "types" / "events.ts")]) == 0

@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import { api, RequestError, setToken, token } from "../api";
 import { connect, disconnect, phase } from "../live";
+import { openNotices } from "../live/notices";
 import { update } from "../live/state";
 
 export interface User {
@@ -31,6 +32,7 @@ export async function start(): Promise<void> {
 async function identify(): Promise<boolean> {
   try {
     user.value = await api.get<User>("api/session");
+    openNotices(user.value.userId);
     return true;
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;

@@ -3,9 +3,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { token } from "../api";
 import { connection } from "../live";
+import { unread } from "../live/notices";
 import { Icon } from "../components/icon";
 import { VIEWS } from "../views/registry";
 import { Announcer } from "./announcer";
+import { NoticeBanners } from "./notice_banners";
 import { link, route } from "./router";
 import { signOut, user } from "./session";
 import { SignIn } from "./sign_in";
@@ -63,6 +65,7 @@ export function Shell() {
       {!isSignedOut && <Navigation open={menuOpen} view={view} />}
       <main class="content" id="content" tabIndex={-1} ref={content}>
         <ConnectionBanner />
+        {!isSignedOut && <NoticeBanners />}
         {isSignedOut ? <SignIn /> : <ViewHost />}
       </main>
     </div>
@@ -79,6 +82,12 @@ function Navigation({ open, view }: { open: boolean; view: string }) {
             <a href={link(id)} aria-current={id === view ? "page" : undefined}>
               <Icon name={icon} />
               <span>{title}</span>
+              {id === "notifications" && unread.value > 0 && (
+                <span class="badge count">
+                  {unread.value}
+                  <span class="visually-hidden"> unread</span>
+                </span>
+              )}
             </a>
           </li>
         ))}

@@ -54,8 +54,10 @@ export function ConnectionBanner() {
   const seconds = lostAt === null ? 0 : Math.round((now.value - lostAt) / 1000);
   return (
     <div class="banner banner-warning" data-testid="connection-banner">
-      <strong>Connection lost{seconds >= 2 && ` ${seconds} s ago`}.</strong> {reason && `${reason}. `}
-      The page shows the last known data and returns by itself.
+      <span>
+        <strong>Connection lost{seconds >= 2 && ` ${seconds} s ago`}.</strong> {reason && `${reason}. `}
+        The page shows the last known data and returns by itself.
+      </span>
     </div>
   );
 }

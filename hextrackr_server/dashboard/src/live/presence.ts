@@ -4,8 +4,9 @@
  */
 
 import { computed, effect, signal } from "@preact/signals";
-import type { Editor, ListAnswer } from "../types/manual";
+import type { ResourceEditor } from "../types/events";
 import { hub } from "./connection";
+import { list } from "./lists";
 import { createQuery } from "./query";
 import { generation, phase } from "./state";
 
@@ -16,16 +17,13 @@ export const keyOf = (type: string, id: string | number): string => `${type}:${i
 
 /** All editors that this user may see. */
 export const editors = createQuery(
-  async () => {
-    const request = { resource: "editors", limit: 500 };
-    return (await hub.request<ListAnswer<Editor>>("get-data", request)).data;
-  },
+  async () => (await list("editors", { limit: 500 })).data,
   { events: ["user-started-editing", "user-stopped-editing"], interval: 300 },
 );
 
 /** The editors of each resource, by `keyOf`. */
 export const editorsByResource = computed(() => {
-  const found = new Map<string, Editor[]>();
+  const found = new Map<string, ResourceEditor[]>();
   for (const editor of editors.data.value ?? []) {
     const key = keyOf(editor.resourceType, editor.resourceId);
     found.set(key, [...(found.get(key) ?? []), editor]);

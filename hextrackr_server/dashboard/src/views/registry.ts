@@ -15,4 +15,11 @@ export const VIEWS: readonly View[] = [
   { id: "overview", title: "Overview", icon: "overview", load: () => import("./overview") },
   { id: "imports", title: "Imports", icon: "imports", load: () => import("./imports") },
   { id: "findings", title: "Findings", icon: "findings", load: () => import("./findings") },
+  { id: "editing", title: "Editing", icon: "editing", load: () => import("./editing") },
+  {
+    id: "notifications",
+    title: "Notifications",
+    icon: "notifications",
+    load: () => import("./notifications"),
+  },
 ];

@@ -3,7 +3,7 @@
 import type { ComponentChildren } from "preact";
 import { day, score } from "../../components/format";
 import { Severity } from "../../components/severity";
-import type { Finding } from "../../types/manual";
+import type { Vulnerability as Finding } from "../../types/events";
 
 export interface Column {
   id: string;
@@ -58,7 +58,7 @@ export const COLUMNS: readonly Column[] = [
     id: "cve",
     title: "CVE",
     sort: "cve",
-    cell: ({ cve, plugin_id }) => <span class="mono">{cve ?? (plugin_id ? `#${plugin_id}` : "–")}</span>,
+    cell: ({ cve, plugin_id }) => <span class="mono">{cve || (plugin_id ? `#${plugin_id}` : "–")}</span>,
   },
   { id: "name", title: "Name", sort: "plugin_name", cell: ({ plugin_name }) => plugin_name || "–" },
   { id: "vendor", title: "Vendor", sort: "vendor", cell: ({ vendor }) => vendor || "–" },

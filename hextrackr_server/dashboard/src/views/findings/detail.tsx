@@ -9,7 +9,7 @@ import { day, score, when } from "../../components/format";
 import { Severity } from "../../components/severity";
 import { on, request, useQuery } from "../../live";
 import { edit, editorsByResource, keyOf, own, watch } from "../../live/presence";
-import type { FindingDetails, FindingUpdate } from "../../types/manual";
+import type { VulnerabilityDetails, VulnerabilityUpdate } from "../../types/events";
 
 const CVE = /^CVE-\d{4}-\d{4,}$/;
 
@@ -18,12 +18,12 @@ const WATCH_MILLISECONDS = 400;
 
 export function Detail({ id }: { id: number }) {
   const finding = useQuery(
-    () => request<{ data: FindingDetails }>("get-data", { resource: "vulnerability", id }),
+    () => request<{ data: VulnerabilityDetails }>("get-data", { resource: "vulnerability", id }),
     { events: ["vulnerability-change", "import-undone"], keep: true },
     [id],
   );
   useEffect(() => {
-    const reloadIfOwn = (update: FindingUpdate): void => {
+    const reloadIfOwn = (update: VulnerabilityUpdate): void => {
       if (Number(update.id) === id) finding.reload();
     };
     return on("vulnerability-updated", reloadIfOwn);
@@ -58,7 +58,7 @@ export function Detail({ id }: { id: number }) {
   );
 }
 
-function fields(found: FindingDetails): [string, preact.ComponentChildren][] {
+function fields(found: VulnerabilityDetails): [string, preact.ComponentChildren][] {
   const all: [string, preact.ComponentChildren][] = [
     ["Host", found.hostname],
     ["Address", found.ip_address],
@@ -80,7 +80,7 @@ function fields(found: FindingDetails): [string, preact.ComponentChildren][] {
     ["Import", found.import_id],
     ["Known exploited", found.isKev === "Yes" ? "Yes" : "No"],
     ["Due", found.kev_due_date],
-    ["Ransomware", found.known_ransomware_use],
+    ["Ransomware use", found.kev_due_date && (found.known_ransomware_use ? "Known" : "Unknown")],
     ["Required action", found.kev_required_action],
     ["ID", found.id],
   ];

@@ -10,7 +10,7 @@ import { Icon } from "../../components/icon";
 import { lazy } from "../../components/lazy";
 import { useMedia } from "../../components/media";
 import { toast } from "../../components/toast";
-import type { Finding } from "../../types/manual";
+import type { Vulnerability as Finding } from "../../types/events";
 import { Detail } from "./detail";
 import { countFilters, DEFAULT_SORT, readFilters, toQuery, type Filters } from "./filters";
 import { openList } from "./list";

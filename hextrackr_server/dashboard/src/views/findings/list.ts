@@ -1,8 +1,8 @@
 /** The list of findings in the address of the page, kept up to date by the events of the hub. */
 
 import { effect } from "@preact/signals";
-import { generation, on, phase, request } from "../../live";
-import type { Finding, FindingUpdate, ListAnswer } from "../../types/manual";
+import { generation, list, on, phase } from "../../live";
+import type { FindingProperties, Vulnerability, VulnerabilityUpdate } from "../../types/events";
 import { toRequest, type Filters } from "./filters";
 import { Pages } from "./pages";
 
@@ -10,10 +10,10 @@ import { Pages } from "./pages";
 const INTERVAL = 1500;
 
 /** Return the list, and the function that ends its updates. */
-export function openList(filters: Filters, sort: string): { pages: Pages<Finding>; close: () => void } {
-  const wanted = { resource: "findings", filters: toRequest(filters), sort };
-  const pages = new Pages<Finding>(async (page, limit) => {
-    const { data, pagination } = await request<ListAnswer<Finding>>("get-data", { ...wanted, page, limit });
+export function openList(filters: Filters, sort: string): { pages: Pages<Vulnerability>; close: () => void } {
+  const wanted = { filters: toRequest(filters), sort };
+  const pages = new Pages<Vulnerability>(async (page, limit) => {
+    const { data, pagination } = await list("findings", { ...wanted, page, limit });
     return { rows: data, total: pagination.total };
   });
 
@@ -24,8 +24,8 @@ export function openList(filters: Filters, sort: string): { pages: Pages<Finding
       pages.invalidate();
     }, INTERVAL);
   };
-  const apply = ({ id, data }: FindingUpdate): void => {
-    pages.update(Number(id), data);
+  const apply = ({ id, data }: VulnerabilityUpdate): void => {
+    pages.update(Number(id), toRow(data));
     // A change may move the row, or move it into or out of the list.
     invalidateSoon();
   };
@@ -33,11 +33,11 @@ export function openList(filters: Filters, sort: string): { pages: Pages<Finding
     on("vulnerability-updated", apply),
     on("vulnerability-change", invalidateSoon),
     on("import-undone", invalidateSoon),
-    on("batch-updates", (updates: Record<string, unknown>) => {
-      for (const update of (updates["vulnerability-updated"] ?? []) as FindingUpdate[]) apply(update);
+    on("batch-updates", (updates) => {
+      for (const update of updates["vulnerability-updated"] ?? []) apply(update);
       if ("vulnerability-change" in updates) invalidateSoon();
     }),
-    on("kev-sync-update", ({ status }: { status: string }) => {
+    on("kev-sync-update", ({ status }) => {
       if (status === "completed") invalidateSoon();
     }),
     readAfterReturns(pages),
@@ -52,8 +52,13 @@ export function openList(filters: Filters, sort: string): { pages: Pages<Finding
   };
 }
 
+/** Return the columns of a row that an event contains; the event spells two of them differently. */
+function toRow({ id, isKev, ...data }: FindingProperties): Partial<Vulnerability> {
+  return isKev === undefined ? data : { ...data, isKev: isKev ? "Yes" : "No" };
+}
+
 /** Read the visible rows again after missed events, or if the last read failed. */
-function readAfterReturns(pages: Pages<Finding>): () => void {
+function readAfterReturns(pages: Pages<Vulnerability>): () => void {
   let known = generation.peek();
   return effect(() => {
     const current = generation.value;

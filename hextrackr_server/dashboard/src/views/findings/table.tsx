@@ -8,7 +8,7 @@ import { Icon } from "../../components/icon";
 import { useMedia } from "../../components/media";
 import { useVirtualRows } from "../../components/virtual_rows";
 import { editorsByResource, keyOf } from "../../live/presence";
-import type { Finding } from "../../types/manual";
+import type { Vulnerability as Finding } from "../../types/events";
 import { COLUMNS, type Column } from "./columns";
 import { nextSort } from "./filters";
 import type { Pages } from "./pages";
@@ -186,10 +186,10 @@ function Row({ index, top, finding, isActive, selected, isChanged, onClick }: Ro
           aria-colindex={column + 1}
           class={`cell-${id}${isNumber ? " number" : ""}`}
         >
-          {cell(finding)}
           {id === "name" && editors !== undefined && (
             <span class="badge badge-editing">{editors.map(({ username }) => username).join(", ")} editing</span>
           )}
+          {cell(finding)}
         </div>
       ))}
     </div>

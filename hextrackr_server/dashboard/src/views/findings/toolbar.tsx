@@ -5,23 +5,15 @@ import { setParameters } from "../../app/router";
 import { Icon } from "../../components/icon";
 import { useMedia } from "../../components/media";
 import { SEVERITIES } from "../../components/severity";
-import { request, useQuery } from "../../live";
+import { list, request, useQuery } from "../../live";
+import type { StatisticsAnswer } from "../../types/events";
 import { countFilters, STATES, type Filters } from "./filters";
 
 const TYPING_MILLISECONDS = 350;
 
-interface Source {
-  source: string;
-  title: string;
-}
-
-interface Vendors {
-  data: { vendors: { vendor: string }[] };
-}
-
 export function Toolbar({ filters, children }: { filters: Filters; children: preact.ComponentChildren }) {
-  const sources = useQuery(() => request<{ data: Source[] }>("get-data", { resource: "sources" }));
-  const vendors = useQuery(() => request<Vendors>("get-vulnerability-stats", {}));
+  const sources = useQuery(() => list("sources"));
+  const vendors = useQuery(() => request<StatisticsAnswer>("get-vulnerability-stats", {}));
   const isNarrow = useMedia("(width < 48rem)");
   const [isOpen, setOpen] = useState(false);
   const narrowed = countFilters(filters);

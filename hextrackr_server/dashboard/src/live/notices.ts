@@ -1,0 +1,112 @@
+/**
+ * Notifications, announcements and maintenance windows of this user. The list stays in the browser
+ * with its read state; the hub sends notifications once, or until they are acknowledged.
+ */
+
+import { computed, effect, signal } from "@preact/signals";
+import type { MaintenanceWindow } from "../types/events";
+import { hub } from "./connection";
+import { phase } from "./state";
+
+export type Priority = "low" | "normal" | "high" | "critical";
+
+export interface Notice {
+  id: string;
+  kind: "user" | "system" | "announcement";
+  type: string;
+  message: string;
+  priority: Priority;
+  from: string | null;
+  timestamp: number;
+  isRead: boolean;
+  data?: unknown;
+}
+
+const KEPT = 200;
+
+export const notices = signal<readonly Notice[]>([]);
+export const unread = computed(() => notices.value.filter(({ isRead }) => !isRead).length);
+/** Announced windows that have not ended, the earliest first. */
+export const maintenance = signal<readonly MaintenanceWindow[]>([]);
+
+let key: string | null = null;
+const arrivals = new Set<(notice: Notice) => void>();
+
+/** Call a function for each new notice; return the function that ends it. */
+export function onNotice(listener: (notice: Notice) => void): () => void {
+  arrivals.add(listener);
+  return () => arrivals.delete(listener);
+}
+
+/** Show the stored notices of a user. */
+export function openNotices(userId: string): void {
+  key = `hextrackr.notices.${userId}`;
+  try {
+    const stored = JSON.parse(localStorage.getItem(key) ?? "[]") as Notice[];
+    const known = new Set(notices.value.map(({ id }) => id));
+    store([...notices.value, ...stored.filter(({ id }) => !known.has(id))]);
+  } catch {
+    // storage is disabled, or holds the text of something else
+  }
+}
+
+export function markRead(id: string, isRead = true): void {
+  store(notices.value.map((each) => (each.id === id ? { ...each, isRead } : each)));
+}
+
+export function markAllRead(): void {
+  store(notices.value.map((each) => ({ ...each, isRead: true })));
+}
+
+export function removeNotices(): void {
+  store([]);
+}
+
+function store(changed: readonly Notice[]): void {
+  notices.value = [...changed].sort((a, b) => b.timestamp - a.timestamp).slice(0, KEPT);
+  if (key === null) return;
+  try {
+    localStorage.setItem(key, JSON.stringify(notices.value));
+  } catch {
+    // storage is disabled or full: the list ends with the page
+  }
+}
+
+type Received = Pick<Notice, "id" | "message" | "timestamp"> & Partial<Notice>;
+
+function receive(kind: Notice["kind"], received: Received): void {
+  if (notices.value.some(({ id }) => id === received.id)) return; // sent again with the same ID
+  const { id, message, timestamp, type = kind, priority = "normal", from = null, data } = received;
+  const notice = { id, kind, type, message, priority, from, timestamp, isRead: false, data };
+  store([notice, ...notices.value]);
+  for (const listener of arrivals) listener(notice);
+}
+
+/** Receive the notices of all connections. */
+export function watchNotices(): void {
+  hub.on("user-notification", (notification: Received, acknowledge?: unknown) => {
+    // A function only with HEXTRACKR_NOTIFICATION_ACKS=true; otherwise an offset, or missing.
+    if (typeof acknowledge === "function") acknowledge();
+    receive("user", notification);
+  });
+  hub.on("system-announcement", (announcement: Received) => receive("announcement", announcement));
+  hub.on("system-notification", (notification: Received & { maintenanceId?: string }) => {
+    receive("system", notification);
+    const { type, maintenanceId } = notification;
+    if (type === "maintenance-started") {
+      maintenance.value = maintenance.value.map((each) =>
+        each.id === maintenanceId ? { ...each, isActive: true } : each,
+      );
+    } else if (type === "maintenance-ended" || type === "maintenance-cancelled") {
+      maintenance.value = maintenance.value.filter(({ id }) => id !== maintenanceId);
+    }
+  });
+  hub.on("maintenance-scheduled", (window: MaintenanceWindow) => {
+    const others = maintenance.value.filter(({ id }) => id !== window.id);
+    maintenance.value = [...others, window].sort((a, b) => a.startTime - b.startTime);
+  });
+  effect(() => {
+    // The hub announces all windows at each connection; one may have ended meanwhile.
+    if (phase.value === "connected") maintenance.value = [];
+  });
+}
