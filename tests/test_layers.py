@@ -49,7 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("socketio_core/adapters", "socketio_core/adapters/cluster", "socketio_core/adapters/redis",
      "socketio_core/adapters/streams", "socketio_core/adapters/postgres",
      "socketio_core/remote_socket"),
-    ("socketio_core/generics", "socketio_core/server_events"),
+    ("socketio_core/generics", "socketio_core/server_events", "socketio_core/payloads"),
     ("socketio_core/handlers",),
     ("socketio_core/client",),
     ("socketio_core/schema",),

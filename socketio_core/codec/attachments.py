@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from socketio_core.codec.models import dump_model
 from socketio_core.errors import PacketError
 
 MAX_DEPTH = 254  # nesting of lists and objects in sent data: the limit of orjson
@@ -92,7 +93,9 @@ def convert_value(value: Any) -> Any:
         return list(value)
     if not isinstance(value, BINARY_TYPES):
         try:
-            return msgspec.to_builtins(value, builtin_types=_CONVERTED_LATER, str_keys=True)
+            return msgspec.to_builtins(
+                value, builtin_types=_CONVERTED_LATER, str_keys=True, enc_hook=dump_model
+            )
         except RecursionError:
             raise _too_deep() from None
         except TypeError:

@@ -12,16 +12,15 @@ from collections.abc import Callable
 from inspect import Parameter
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, Union
 
-import msgspec
-from msgspec import ValidationError, convert
+from msgspec import ValidationError
 
 from engineio_core.callbacks import describe_function, read_signature
 from socketio_core.errors import PayloadValidationError
 from socketio_core.handlers.annotations import evaluate, evaluate_or_none
 from socketio_core.misuse import check_runs
+from socketio_core.payloads.check import find_convert, list_problems, resolve_check
 
 MANY: Final = 1_000_000  # the number of arguments that `*args` accepts
-_MISSING_FIELD: Final = re.compile("Object missing required field `(.+)`")
 NOT_A_SOCKET: Final = frozenset({
     "sid", "environ", "auth", "data", "payload", "message", "msg", "body", "event", "name",
     "reason", "args", "id", "room", "text", "value", "json", "request", "ack", "callback", "cb",
@@ -40,8 +39,8 @@ class HandlerSocket:
 class Handler:
     """A function that is called with a socket (if `takes_socket`) and the arguments of an event."""
 
-    __slots__ = ("_checks", "_signature", "function", "given", "is_typed", "least", "most",
-                 "takes_socket")  # fmt: skip
+    __slots__ = ("_checks", "_convert", "_signature", "function", "given", "is_typed", "least",
+                 "most", "takes_socket")  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], *, takes_socket: bool = True) -> None:
         """Read the signature. Raises TypeError for a function that cannot be a handler."""
@@ -52,6 +51,8 @@ class Handler:
         self.least = signature.least
         self.most = signature.most
         self._checks = [(i, kind) for i, kind in enumerate(signature.kinds) if kind is not Any]
+        # The function of msgspec, unless a type contains a model of pydantic
+        self._convert = find_convert([*signature.kinds, signature.rest])
         # Whether `prepare` must check the arguments even if their number fits
         self.is_typed = bool(self._checks) or signature.rest is not Any
         # The number of arguments that need no check, after the socket; -1: always call `prepare`
@@ -82,10 +83,10 @@ class Handler:
         try:
             for index, kind in self._checks:
                 if index < given:
-                    args[index] = convert(args[index], kind, str_keys=True)
+                    args[index] = self._convert(args[index], kind, str_keys=True)
             if self._signature.rest is not Any:
                 for index in range(len(self._signature.kinds), given):
-                    args[index] = convert(args[index], self._signature.rest, str_keys=True)
+                    args[index] = self._convert(args[index], self._signature.rest, str_keys=True)
         except ValidationError as error:
             raise self._unfit(index, error) from None
         return args
@@ -100,12 +101,13 @@ class Handler:
 
     def _unfit(self, index: int, error: ValidationError) -> PayloadValidationError:
         names = self._signature.names
-        name = names[min(index, len(names) - 1)]
-        message, _, path = str(error).partition(" - at `$")
-        path = f"{name}{path.rstrip('`')}" if path else name
-        if missing := _MISSING_FIELD.fullmatch(message):
-            path = f"{path}.{missing[1]}"
-        return PayloadValidationError(f"{path}: {message}", [{"path": path, "message": message}])
+        problems = list_problems(error, names[min(index, len(names) - 1)])
+        path, message = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return PayloadValidationError(
+            f"{path}: {message}{more}",
+            [{"path": path, "message": message} for path, message in problems],
+        )
 
 
 class _Signature(NamedTuple):
@@ -265,15 +267,11 @@ def _resolve_type(function: Callable[..., Any], parameter: Parameter) -> Any:
     if typing.get_origin(annotation) is Annotated and annotation.__origin__ is Any:
         return Any
     try:
-        # The schema needs more of a type than the check, but it visits all parts of the type.
-        msgspec.json.schema(annotation)
-        msgspec.json.Decoder(annotation)
-    except Exception as error:
-        # The last paragraph names the fault; those before it address callers of msgspec.
-        why = str(error).rpartition("\n\n")[2]
+        return resolve_check(annotation)
+    except TypeError as why:
         raise TypeError(
             f"{describe_function(function)}: payloads cannot be checked against the type of "
             f"{parameter.name!r}, {annotation!r} ({why}): use a dataclass, a TypedDict, a "
-            "msgspec.Struct or a built-in type, or dict and a check in the handler"
+            "msgspec.Struct, a pydantic model or a built-in type, or dict and a check in the "
+            "handler"
         ) from None
-    return annotation

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import (
     Collection,
     Iterable,
-    Iterator,
     Mapping,
     MutableMapping,
     MutableSequence,
@@ -24,11 +23,14 @@ from collections.abc import (
     Set,
 )
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
-from socketio_core.schema.fields import ObjectType, is_object_type, read_fields
+from socketio_core.payloads.fields import ObjectType, is_object_type, read_fields
+from socketio_core.payloads.models import contains_model
+from socketio_core.payloads.walk import alias_of, named_types
+from socketio_core.schema.model_schemas import ModelSchemas, describe_models
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -87,9 +89,10 @@ class Schemas:
         self._prefix = prefix
         self._names: dict[tuple[Any, bool], str] = {}
         directions: dict[Any, set[bool]] = {}
+        self._models = ModelSchemas([], {})
         for several, is_sent in ((received, False), (sent, True)):
             for annotation in several:
-                for each in _named_types(annotation):
+                for each in () if contains_model(annotation) else named_types(annotation):
                     directions.setdefault(each, set()).add(is_sent)
         taken: dict[str, Any] = {}
         for kind, used in directions.items():
@@ -99,6 +102,8 @@ class Schemas:
                 self._names[kind, is_sent] = f"{name}Input" if differs and not is_sent else name
         for kind, is_sent in self._names:
             self.definitions[self._names[kind, is_sent]] = self._define(kind, is_sent)
+        self._models = describe_models(received, sent, prefix, self.definitions)
+        self.definitions |= self._models.definitions
         for annotation in received:
             self.of(annotation, is_sent=False)
         for annotation in sent:
@@ -106,6 +111,8 @@ class Schemas:
 
     def of(self, annotation: Any, *, is_sent: bool) -> Schema:
         """Return the schema of one of the types that were passed to the constructor."""
+        if self._models.found and (model := self._models.get(annotation, is_sent)) is not None:
+            return model
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin is Annotated:
             schema = self.of(annotation.__origin__, is_sent=is_sent)
@@ -127,7 +134,7 @@ class Schemas:
             return {"$ref": self._prefix + self._names[annotation, is_sent]}
         if annotation is None or annotation is Any or annotation is object:
             return {} if annotation is not None else {"type": "null"}
-        if (inner := _alias_of(annotation)) is not None:
+        if (inner := alias_of(annotation)) is not None:
             return self.of(inner, is_sent=is_sent)
         if isinstance(annotation, type) and annotation in _SCALARS:
             return dict(_SCALARS[annotation])
@@ -186,45 +193,11 @@ def _constraints(schema: Schema, metadata: Iterable[Any]) -> Schema:
     return found
 
 
-def _alias_of(annotation: Any) -> Any:
-    """Return the type that a NewType, a type variable or a `type` statement stands for, or None."""
-    if isinstance(annotation, TypeVar):
-        return annotation.__bound__ or Any
-    return getattr(annotation, "__supertype__", getattr(annotation, "__value__", None))
-
-
-def _parts(annotation: Any) -> Iterator[Any]:
-    """Yield the types inside a type."""
-    if is_object_type(annotation):
-        yield from (field.type for field in read_fields(annotation).fields)
-    elif get_origin(annotation) is Annotated:
-        yield annotation.__origin__
-    elif get_origin(annotation) is not Literal:
-        yield from get_args(annotation)
-    if not isinstance(annotation, type) and (inner := _alias_of(annotation)) is not None:
-        yield inner
-
-
-def _named_types(annotation: Any) -> Iterable[Any]:
-    """Return the enums and object types inside a type, each once, in the order of their use."""
-    found: dict[Any, None] = {}
-    pending = [annotation]
-    while pending:
-        each = pending.pop(0)
-        is_enum = isinstance(each, type) and issubclass(each, Enum)
-        if is_enum or is_object_type(each):
-            if each in found:
-                continue
-            found[each] = None
-        pending += [] if is_enum else _parts(each)
-    return found
-
-
 def _depends_on_direction(kind: Any) -> bool:
     """Return whether a field inside a type may be missing only when it is received."""
     return any(
         not field.required and field.always_sent
-        for each in _named_types(kind)
+        for each in named_types(kind)
         if is_object_type(each)
         for field in read_fields(each).fields
     )

@@ -177,8 +177,8 @@ class _Printer:
         inner = indent + _INDENT
         lines = ["{"]
         for name, each in schema["properties"].items():
-            comment = _comment(_about(each), inner)
             mark = "" if name in required else "?"
+            comment = _comment(_about(each, is_optional=bool(mark)), inner)
             lines.append(f"{comment}{inner}{_key(name)}{mark}: {self.type_of(each, inner)};")
         if isinstance(schema.get("additionalProperties"), dict):
             lines.append(f"{inner}[name: string]: any;")
@@ -192,9 +192,12 @@ def camel(name: str) -> str:
     return f"{written}_" if written in _RESERVED else written
 
 
-def _about(schema: Schema) -> str:
+def _about(schema: Schema, *, is_optional: bool) -> str:
     text = str(schema.get("description", "")) if "$ref" not in schema else ""
-    return text if "default" not in schema else f"{text} Default: {json.dumps(schema['default'])}."
+    default = schema.get("default")
+    if is_optional and isinstance(default, str | int | float) and default != "":
+        return f"{text} Default: {json.dumps(default)}."
+    return text
 
 
 def _array(text: str) -> str:

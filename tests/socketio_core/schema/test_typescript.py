@@ -141,12 +141,12 @@ def test_types_of_the_standard_library_and_of_msgspec_have_their_json_form() -> 
     @io.on("x")
     def handler(
         socket: Socket, shape: Circle | Square, tree: Tree, place: Place, upload: Upload,
-        pair: tuple[int, str], several: list[int | None], kind: Literal["a", 1], page: Page[Move],
+        pair: tuple[int, str], several: list[int | None], kind: Literal["a", "b"], page: Page[Move],
     ) -> None: ...  # fmt: skip
 
     assert interface(io, "ClientToServerEvents") == (
         "{ x: (shape: Circle | Square, tree: Tree, place: Place, upload: Upload, "
-        'pair: [number, string], several: (number | null)[], kind: "a" | 1, '
+        'pair: [number, string], several: (number | null)[], kind: "a" | "b", '
         "page: PageMove) => void; }"
     )
     assert interface(io, "Circle") == '{ type: "circle"; radius: number; }'

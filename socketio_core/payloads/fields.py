@@ -50,9 +50,14 @@ def is_object_type(kind: Any) -> bool:
         issubclass(kind, msgspec.Struct)
         or dataclasses.is_dataclass(kind)
         or hasattr(kind, "__attrs_attrs__")
-        or typing.is_typeddict(kind)
+        or is_typed_dict(kind)
         or is_named_tuple(kind)
     )
+
+
+def is_typed_dict(kind: type) -> bool:
+    """Return whether a class is a TypedDict, of typing or of typing_extensions."""
+    return issubclass(kind, dict) and hasattr(kind, "__required_keys__")
 
 
 def is_named_tuple(kind: type) -> bool:
@@ -74,7 +79,7 @@ def read_fields(kind: Any) -> ObjectType:
     types = {name: substitute(hint, given) for name, hint in hints.items()}
     if issubclass(origin, msgspec.Struct):
         return _struct(origin, types)
-    if typing.is_typeddict(origin):
+    if is_typed_dict(origin):
         return ObjectType(tuple(_key(origin, name, each) for name, each in types.items()))
     if is_named_tuple(origin):
         defaults = origin._field_defaults

@@ -1,0 +1,91 @@
+"""The check of received arguments: which library checks a type, and the problems that it finds.
+
+msgspec checks structs, dataclasses, attrs classes, typed dicts and built-in types; pydantic checks
+types that contain one of its models.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from msgspec import ValidationError, convert
+
+from socketio_core.payloads.fields import is_object_type
+from socketio_core.payloads.models import Model, ModelError, contains_model, make_model
+from socketio_core.payloads.walk import named_types
+
+_MISSING_FIELD: Final = re.compile("Object missing required field `(.+)`")
+
+
+def resolve_check(annotation: Any) -> Any:
+    """Return what the function of `find_convert` takes as the type. Raises TypeError, with why."""
+    if contains_model(annotation):
+        return _model(annotation)
+    try:
+        # The schema needs more of a type than the check, but it visits all parts of the type.
+        msgspec.json.schema(annotation)
+        msgspec.json.Decoder(annotation)
+    except Exception as error:
+        # The last paragraph names the fault; those before it address callers of msgspec.
+        raise TypeError(str(error).rpartition("\n\n")[2]) from None
+    for each in named_types(annotation):
+        _check_attrs(each)
+    return annotation
+
+
+def find_convert(checks: list[Any]) -> Any:
+    """Return `convert(value, type, str_keys=True)` for types of `resolve_check`.
+
+    Without a model, that is the function of msgspec: a model costs other handlers nothing.
+    """
+    return _convert_any if any(isinstance(each, Model) for each in checks) else convert
+
+
+def _convert_any(value: Any, kind: Any, *, str_keys: bool) -> Any:
+    if isinstance(kind, Model):
+        return kind.convert(value)
+    return convert(value, kind, str_keys=str_keys)
+
+
+def list_problems(error: ValidationError, name: str) -> list[tuple[str, str]]:
+    """Return the path, which starts with the name of the argument, and the text of each problem."""
+    if isinstance(error, ModelError):
+        return [(f"{name}{path}", message) for path, message in error.problems]
+    message, _, path = str(error).partition(" - at `$")
+    path = f"{name}{path.rstrip('`')}" if path else name
+    if missing := _MISSING_FIELD.fullmatch(message):
+        path = f"{path}.{missing[1]}"
+    return [(path, message)]
+
+
+def _model(annotation: Any) -> Model:
+    for each in named_types(annotation):
+        if isinstance(each, type) and issubclass(each, msgspec.Struct):
+            raise TypeError(
+                f"pydantic cannot check the msgspec.Struct {each.__name__}: use models only"
+            )
+        if hasattr(each, "__attrs_attrs__"):
+            raise TypeError(f"pydantic cannot check the attrs class {each.__name__}: use models")
+    try:
+        return make_model(annotation)
+    except Exception as error:
+        raise TypeError(str(error).partition("\n")[0]) from None
+
+
+def _check_attrs(kind: Any) -> None:
+    """Raise TypeError for an attrs class that msgspec would create otherwise than its init."""
+    if not is_object_type(kind):
+        return
+    for field in getattr(kind, "__attrs_attrs__", ()):
+        if field.converter is not None:
+            raise TypeError(
+                f"the converter of {kind.__name__}.{field.name} would not run: "
+                "convert in __attrs_post_init__"
+            )
+        if getattr(field, "alias", field.name) != field.name:
+            raise TypeError(
+                f"the alias {field.alias!r} of {kind.__name__}.{field.name} would not be read: "
+                "use the name of the field, or msgspec.Struct(rename=...)"
+            )
