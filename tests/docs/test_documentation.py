@@ -67,7 +67,7 @@ def execute(document: Path) -> dict[str, Any]:
     for block in blocks_of(document):
         if block.language == "python":
             code = "\n" * block.line + block.text  # a traceback then shows the line
-            exec(compile(code, str(document), "exec"), namespace)
+            exec(compile(code, str(document), "exec", dont_inherit=True), namespace)
     return namespace
 
 
