@@ -29,8 +29,8 @@ def describe_models(
 ) -> ModelSchemas:
     """Return the schemas of the types that contain a model; `taken` are names of other types.
 
-    Of a model that is used in both directions with different schemas, the name of the received
-    one ends with "Input". Raises TypeError for a type that pydantic cannot describe.
+    A model that is used in both directions may have two schemas: the name of the received one ends
+    with "Input". Raises TypeError for a type that pydantic cannot describe.
     """
     types = [(each, False) for each in received if contains_model(each)]
     types += [(each, True) for each in sent if contains_model(each)]
