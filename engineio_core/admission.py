@@ -187,7 +187,7 @@ class Admission:
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
         handshake.check_new_session(request.method, transport, request.is_upgrade)
         yield from self._check_permission(request)
-        handshake.check_protocol(request.query)
+        handshake.check_protocol(request.query, self._options)
         return (yield from self._generate_sid(request))
 
     def _run_middlewares(
@@ -243,13 +243,13 @@ class Admission:
             if has_lost_upgrade(request, transport):
                 context["remedy"] = UPGRADE_REMEDY
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
-        revision = request.query.get("EIO")
-        if revision != handshake.PROTOCOL:
+        protocol = session._context.protocol
+        if (request.query.get("EIO") == handshake.PROTOCOL) != (protocol == 4):
             # engine.io 6.6.10 and later
             context = {
                 "name": "PROTOCOL_MISMATCH",
-                "protocol": revision or "",
-                "previousProtocol": handshake.PROTOCOL,
+                "protocol": request.query.get("EIO", ""),
+                "previousProtocol": str(protocol),
             }
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
 

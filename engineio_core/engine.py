@@ -31,18 +31,17 @@ from engineio_core.callbacks import (
     require_parameters,
     require_plain_function,
 )
+from engineio_core.client_heartbeat import ClientHeartbeat
 from engineio_core.clock import Clock, Iteration, check_clock
 from engineio_core.codec.encoded_packet import EncodedPacket
-from engineio_core.codec.jsonp import encode_script, function_name
-from engineio_core.codec.payload import encode_payload
+from engineio_core.codec.jsonp import function_name
+from engineio_core.codec.polling_form import choose_form
 from engineio_core.errors import CloseReason, HandshakeRefusedError
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import (
-    JAVASCRIPT,
     NO_STORE,
     TEXT_HTML,
-    TEXT_PLAIN,
     HttpRequest,
     HttpResponse,
     valid_headers,
@@ -50,12 +49,18 @@ from engineio_core.http.message import (
 from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
-from engineio_core.transports.interface import NULL_LISTENER, Abortable, Transport
+from engineio_core.transports.interface import (
+    NULL_LISTENER,
+    Abortable,
+    CandidateTransport,
+    Transport,
+)
 from engineio_core.transports.polling import (
     PollingTransport,
     count_accepted_packets,
     disable_xss_filter,
 )
+from engineio_core.transports.revision_3 import RevisionThreeTransport
 from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.transports.websocket_handshake import (
     WebSocketHandshakeError,
@@ -122,7 +127,7 @@ class BaseEngine:
         self._proxies = TrustedProxies(self.options.trusted_proxies)
         self._is_closing = False
         self._clock = clock
-        self._context: SessionContext | None = None
+        self._contexts: dict[int, SessionContext] = {}  # by revision of the protocol
         self._upgraded: set[Abortable] = set()  # the open TCP connections of WebSockets
         self._admission = Admission(self.options, self.sessions, self)
         self._hooks: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
@@ -175,9 +180,9 @@ class BaseEngine:
         self._admission.close()
         for session in list(self.sessions.values()):
             session.close(discard=True)
-        if self._context is not None:
-            self._context.heartbeat.close()
-            self._context = None
+        for context in self._contexts.values():
+            context.heartbeat.close()
+        self._contexts.clear()
 
     # -- called by socketio_core
 
@@ -191,7 +196,7 @@ class BaseEngine:
         if self.sessions:
             raise RuntimeError("the clock cannot be replaced while sessions exist")
         self._clock = clock
-        self._context = None
+        self._contexts.clear()
 
     def _share_port(self, owners: SessionOwners) -> None:
         """Generate sids with `owners`, and hand over the requests of other processes' sessions.
@@ -212,8 +217,13 @@ class BaseEngine:
         make_transport: Callable[[SessionContext], Transport],
         sid: str | None = None,
     ) -> Session:
-        """Open a session on a transport that needs no HTTP, such as the test client's."""
+        """Open a session on a transport that needs no HTTP, such as the test client's.
+
+        The transport answers the pings of the server, in both revisions of the protocol.
+        """
         context = self._session_context()
+        if not handshake.is_current(request.query):
+            context = context._replace(protocol=3)
         transport = make_transport(context)
         session = Session(sid or self._admission.generate_sid(), request, transport, context)
         self._register(session)
@@ -306,20 +316,19 @@ class BaseEngine:
         if self._is_full(exchange):
             return
         request = exchange.request
-        context = self._session_context()
+        protocol = 4 if handshake.is_current(request.query) else 3
+        context = self._session_context(protocol)
         function = None
         if self.options.jsonp and "j" in request.query:
             function = function_name(request.query["j"])
-        transport = PollingTransport(context, self._decorate, function)
+        form = choose_form(protocol, request.query, function)
+        transport = PollingTransport(context, self._decorate, form)
         transport.max_packets = count_accepted_packets(request)
         session = transport.session = Session(sid, request, transport, context)
         packets = [EncodedPacket(handshake.encode_open(sid, "polling", self.options))]
         if self.options.initial_packet is not None:
             packets.append(EncodedPacket.message(self.options.initial_packet))
-        body = encode_payload(packets)
-        if function is not None:
-            body = encode_script(function, body)
-        kind = TEXT_PLAIN if function is None else JAVASCRIPT
+        body, kind = form.encode(packets)
         headers: list[tuple[str, str]] = [kind, NO_STORE]
         if self.options.cookie is not None:
             headers.append(("Set-Cookie", handshake.encode_cookie(self.options.cookie, sid)))
@@ -334,16 +343,18 @@ class BaseEngine:
         accepted = self._accept(exchange)
         if accepted is None:
             return
-        transport, rest = accepted
-        session = Session(sid, exchange.request, transport, self._session_context())
+        websocket, rest = accepted
+        protocol = 4 if handshake.is_current(exchange.request.query) else 3
+        transport = self._speak(protocol, websocket, exchange.request)
+        session = Session(sid, exchange.request, transport, self._session_context(protocol))
         transport.listener = session
         session.send(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
         if self.options.initial_packet is not None:
             session.send(EncodedPacket.message(self.options.initial_packet))
-        transport.flush()
+        websocket.flush()
         self._register(session)
-        if rest and isinstance(transport, WebSocketTransport):
-            transport.data_received(rest)
+        if rest and isinstance(websocket, WebSocketTransport):
+            websocket.data_received(rest)
 
     def _probe(self, exchange: Exchange, session: Session) -> None:
         if not self.options.allow_upgrades:
@@ -352,18 +363,30 @@ class BaseEngine:
         accepted = self._accept(exchange)
         if accepted is None:
             return
-        transport, rest = accepted
+        websocket, rest = accepted
+        transport = self._speak(session.protocol, websocket, exchange.request)
         candidate = session._admit_candidate(transport)
         if candidate is None:
             # Node: the handshake succeeds, then the connection is closed.
-            transport.listener = NULL_LISTENER
-            transport.flush()
-            transport.close()
+            websocket.listener = NULL_LISTENER
+            websocket.flush()
+            websocket.close()
             return
         transport.listener = candidate
-        transport.flush()
-        if rest and isinstance(transport, WebSocketTransport):
-            transport.data_received(rest)
+        websocket.flush()
+        if rest and isinstance(websocket, WebSocketTransport):
+            websocket.data_received(rest)
+
+    def _speak(
+        self, protocol: int, websocket: CandidateTransport, request: HttpRequest
+    ) -> CandidateTransport:
+        """Return the transport of a WebSocket for a revision of the protocol.
+
+        Like on Node, `b64` counts in the request of the WebSocket itself.
+        """
+        if protocol == 4:
+            return websocket
+        return RevisionThreeTransport(websocket, has_base64=bool(request.query.get("b64")))
 
     def _accept(
         self, exchange: Exchange | GuestExchange
@@ -399,7 +422,7 @@ class BaseEngine:
 
     def _register(self, session: Session) -> None:
         self.sessions[session.sid] = session
-        self._session_context().heartbeat.start(session)
+        session._context.heartbeat.start(session)
         request = session.request
         logger.info(
             "session %s opened over %s from %s",
@@ -411,22 +434,24 @@ class BaseEngine:
         self.sessions.pop(session.sid, None)
         logger.info("session %s closed: %s (%s)", session.sid[:6], reason, description)
 
-    def _session_context(self) -> SessionContext:
-        if self._context is None:
+    def _session_context(self, protocol: int = 4) -> SessionContext:
+        context = self._contexts.get(protocol)
+        if context is None:
             clock = self._get_clock()
             options = self.options
-            heartbeat = Heartbeat(clock, options.ping_interval, options.ping_timeout)
-            self._context = SessionContext(
+            kind = Heartbeat if protocol == 4 else ClientHeartbeat
+            context = self._contexts[protocol] = SessionContext(
                 options,
                 clock,
-                heartbeat,
+                kind(clock, options.ping_interval, options.ping_timeout),
                 self._session_ended,
                 _make_future,
                 self._upgraded,
-                Iteration(clock),
+                Iteration(clock) if protocol == 4 else self._session_context().iteration,
                 get_ident(),
+                protocol,
             )
-        return self._context
+        return context
 
     def _get_clock(self) -> Clock:
         return self._clock or asyncio.get_running_loop()

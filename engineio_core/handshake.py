@@ -41,9 +41,14 @@ def check_new_session(method: str, transport: str, is_upgrade: bool) -> None:
         raise HandshakeRefusedError(BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"})
 
 
-def check_protocol(query: dict[str, str]) -> None:
+def is_current(query: dict[str, str]) -> bool:
+    """Return whether a client requests revision 4; like Node, take any other value for 3."""
+    return query.get("EIO") == PROTOCOL
+
+
+def check_protocol(query: dict[str, str], options: EngineOptions) -> None:
     """Check the protocol revision. Raises HandshakeRefusedError (code 5)."""
-    if query.get("EIO") != PROTOCOL:
+    if query.get("EIO") != PROTOCOL and not options.allow_eio3:
         raise HandshakeRefusedError(UNSUPPORTED_PROTOCOL_VERSION, {"protocol": 3})
 
 

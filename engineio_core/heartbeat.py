@@ -11,6 +11,7 @@ from collections import deque
 from typing import Any, Protocol, final
 
 from engineio_core.clock import Clock
+from engineio_core.errors import ProtocolError
 from engineio_core.options import MIN_BODY_RATE
 
 
@@ -91,6 +92,16 @@ class Heartbeat:
         # later than this ping.
         if self._timer is None or deadline.due < self._armed_for:
             self._arm()
+
+    def expect(self, session: HeartbeatTarget, due: float) -> None:
+        """Close a session at `due`, a time that is not before those of earlier calls."""
+        self._await_pong(session, due)
+        if self._timer is None:
+            self._arm()
+
+    def ping(self, session: HeartbeatTarget) -> None:
+        """Raise ProtocolError: only the server sends pings."""
+        raise ProtocolError("invalid heartbeat direction")
 
     def pong(self, session: HeartbeatTarget) -> None:
         """Begin the ping interval again; ignore a pong without a ping."""

@@ -330,7 +330,8 @@ class EngineOptions:
     """Message that the server sends together with the handshake."""
 
     allow_eio3: bool = False
-    """Must be False: protocol revision 3 is not implemented."""
+    """Whether clients of revision 3 of the protocol may connect: socket.io-client 1 and 2, and
+    other clients of that time."""
 
     jsonp: bool = False
     """Whether a handshake with the query parameter `j` opens a JSONP session: polling by script
@@ -375,11 +376,6 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         _check_transports(self.transports)
-        if self.allow_eio3:
-            raise ValueError(
-                "allow_eio3 must be False, because protocol revision 3 is not implemented: "
-                "update clients to socket.io-client 3 or later"
-            )
         path: Any = self.path
         if not isinstance(path, str) or not path.startswith("/") or not is_target(path):
             raise ValueError(
@@ -389,7 +385,7 @@ class EngineOptions:
             raise ValueError(
                 f'path must not contain "?" or "#", got {path!r}: clients send the query themselves'
             )
-        for name in ("add_trailing_slash", "allow_upgrades", "jsonp"):
+        for name in ("add_trailing_slash", "allow_upgrades", "allow_eio3", "jsonp"):
             check_bool(name, getattr(self, name))
         for name in _DURATIONS:
             seconds = getattr(self, name)

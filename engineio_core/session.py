@@ -14,6 +14,7 @@ from threading import get_ident
 from typing import Any, Final, NamedTuple, final
 
 from engineio_core.callbacks import require_plain_function
+from engineio_core.client_heartbeat import ClientHeartbeat
 from engineio_core.clock import Clock, Iteration
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
@@ -46,16 +47,17 @@ MESSAGE: Final = ord(packets.MESSAGE)
 
 
 class SessionContext(NamedTuple):
-    """The objects that all sessions of one engine share."""
+    """The objects that all sessions of one engine and one revision of the protocol share."""
 
     options: EngineOptions
     clock: Clock
-    heartbeat: Heartbeat
+    heartbeat: Heartbeat | ClientHeartbeat
     ended: Callable[[Session, CloseReason, str], None]
     make_future: Callable[[], Any]
     upgraded: set[Abortable]
     iteration: Iteration
     thread: int = 0  # of the event loop; 0 if not known
+    protocol: int = 4  # the revision of Engine.IO
 
 
 @final
@@ -113,6 +115,11 @@ class Session:
         self._closing_timer: Any = None
         self._is_reading_paused = False
         self._context = context
+
+    @property
+    def protocol(self) -> int:
+        """The revision of the Engine.IO protocol: 4, or 3 for older clients."""
+        return self._context.protocol
 
     # -- callbacks
 
@@ -401,7 +408,7 @@ class Session:
             # The official client with `forceBase64` sends its binary messages as text.
             self._on_binary(packets.decode_binary_record(text[1:]))
         elif kind == packets.PING:
-            raise ProtocolError("invalid heartbeat direction")
+            self._context.heartbeat.ping(self)
         elif not kind or kind not in packets.TYPES:
             raise packets.malformed(f"unknown packet type {kind!r}")
 
@@ -447,8 +454,12 @@ class Session:
         else:
             self.send(PING_PACKET)
 
+    def _send_pong(self) -> None:
+        self.send(PONG_PACKET)
+
     def _pong_overdue(self) -> None:
-        self._terminate(CloseReason.PING_TIMEOUT, "no pong in time")
+        missing = "pong" if self.protocol == 4 else "ping"
+        self._terminate(CloseReason.PING_TIMEOUT, f"no {missing} in time")
 
     # -- upgrade
 

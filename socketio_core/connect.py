@@ -22,6 +22,7 @@ from socketio_core.adapters.interface import (
     SessionStore,
 )
 from socketio_core.adapters.recovery import is_offered
+from socketio_core.codec.revision_4 import socket_id
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import ConnectError
@@ -137,15 +138,22 @@ class ConnectAttempt:
 
     def _create_socket(self, namespace: Namespace) -> None:
         recovery, restored = self._directory.options.recovery, self._restored
-        handshake = Handshake(self._connection.session.request, self._auth)
-        socket_id = restored.saved.socket_id if restored is not None else generate_id()
-        socket = self._socket = Socket(namespace, self._connection, socket_id, handshake)
-        if restored is not None:
+        session = self._connection.session
+        is_old = session._context.protocol == 3
+        handshake = Handshake(session.request, self._auth)
+        if is_old:
+            new_id = socket_id(namespace.name, session.sid)
+        else:
+            new_id = restored.saved.socket_id if restored is not None else generate_id()
+        socket = self._socket = Socket(namespace, self._connection, new_id, handshake)
+        if is_old:
+            pass  # recovery needs the private id of revision 5
+        elif restored is not None:
             socket.pid = restored.saved.pid
             socket._offset = restored.saved.offset
             socket.recovered = True
             socket.data = restored.saved.data
-            _clear_room(namespace.adapter, socket_id)
+            _clear_room(namespace.adapter, new_id)
             socket.join(restored.saved.rooms)
         elif recovery is not None and is_offered(recovery, handshake):
             socket.pid = generate_id()
@@ -198,7 +206,7 @@ class ConnectAttempt:
     def _requested_session(self) -> tuple[str, str | None] | None:
         """Return the id and the offset of the session that the client requests, if any."""
         pid, offset = self._auth.get("pid"), self._auth.get("offset")
-        if not isinstance(pid, str):
+        if not isinstance(pid, str) or self._connection.session.protocol == 3:
             return None
         if offset is not None and not isinstance(offset, str):
             return None

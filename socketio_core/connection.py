@@ -15,6 +15,7 @@ from engineio_core.session import Session
 from engineio_core.session_state import SessionState
 from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded
+from socketio_core.codec.revision_4 import connect_reply, old_decoder, refusal_data
 from socketio_core.connect import Accepted, ConnectAttempt, ConnectOutcome, Refused
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
@@ -33,9 +34,9 @@ MAX_REMEMBERED: Final = 64  # namespaces that a client has left
 class Connection:
     """The sockets that share one session; Node calls it a client."""
 
-    __slots__ = ("_connecting", "_decoder", "_directory", "_is_paused", "_left", "_on_close",
-                 "_reserved", "_run_handler", "_suspended", "_timer", "_was_refused", "session",
-                 "sockets")  # fmt: skip
+    __slots__ = ("_connecting", "_decoder", "_directory", "_is_old", "_is_paused", "_left",
+                 "_on_close", "_reserved", "_run_handler", "_suspended", "_timer", "_was_refused",
+                 "session", "sockets")  # fmt: skip
 
     def __init__(
         self,
@@ -49,7 +50,10 @@ class Connection:
         self.session = session
         self.sockets: dict[str, Socket[Any]] = {}
         self._connecting: set[str] = set()
-        self._decoder = directory.options.parser.decoder()
+        # Engine.IO 3 carries revision 4 of Socket.IO, Engine.IO 4 carries revision 5.
+        self._is_old = session._context.protocol == 3
+        parser = directory.options.parser
+        self._decoder = old_decoder(parser) if self._is_old else parser.decoder()
         self._left: set[str] | None = None
         self._reserved = 0  # bytes of the missed events of connect attempts in progress
         self._suspended = 0
@@ -60,6 +64,10 @@ class Connection:
         session._on_binary = self._receive_binary
         session._on_close = self._session_closed
         self._start_limit(directory.options.connect_timeout)
+
+    def connect_main(self) -> None:
+        """Connect to "/" a client of an old revision, which sends no CONNECT for it."""
+        self._connect("/", {})
 
     # -- the time limit of a client without a namespace
 
@@ -198,16 +206,23 @@ class Connection:
         # listener of room events may close it as well. The socket has left in both cases.
         if socket._state is not LEFT:
             namespace._admit(socket)
-        reply = {"sid": socket.id}
-        if socket.pid is not None:
-            reply["pid"] = socket.pid
-        self._send(Packet(PacketType.CONNECT, namespace.name, reply))
+        if self._is_old:
+            self._send(connect_reply(namespace.name))
+        else:
+            reply = {"sid": socket.id}
+            if socket.pid is not None:
+                reply["pid"] = socket.pid
+            self._send(Packet(PacketType.CONNECT, namespace.name, reply))
         if socket._state is not LEFT:
             socket._admit()
 
     def _refuse(self, name: str, body: dict[str, Any]) -> None:
         """Send a CONNECT_ERROR. Raises ValueError or TypeError for a body that cannot be sent."""
-        self._send(Packet(PacketType.CONNECT_ERROR, name, body))
+        data: Any = body
+        if self._is_old:
+            is_known = name in self._directory.by_name
+            data = refusal_data(body, self._directory.options.parser, is_known=is_known)
+        self._send(Packet(PacketType.CONNECT_ERROR, name, data))
         logger.info(
             "session %s was refused by namespace %.100r: %.200s",
             self.session.sid[:6], name, body["message"],

@@ -121,7 +121,10 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self._dispatch.loop_thread = get_ident()
         if self.options.adapter is not None:
             self._start_adapter()
-        self._connections.add(Connection(self._directory, session, self._connections.discard))
+        connection = Connection(self._directory, session, self._connections.discard)
+        self._connections.add(connection)
+        if session._context.protocol == 3:
+            connection.connect_main()
 
     # -- namespaces
 

@@ -32,6 +32,8 @@ class EncodedPacket(Struct, eq=False):
     made_frame: bytes | None = None
     """The cached frame or None; transports read it first to save the call of `frame`."""
     made_record: bytes | None = None
+    made_old_forms: OldForms | None = None
+    """The cached forms of a binary message for clients of revision 3."""
 
     @classmethod
     def message(cls, data: str | bytes | bytearray | memoryview) -> EncodedPacket:
@@ -65,6 +67,15 @@ class EncodedPacket(Struct, eq=False):
 
     def __repr__(self) -> str:
         return f"EncodedPacket({self.payload[:40]!r}, is_binary={self.is_binary})"
+
+
+class OldForms(Struct, eq=False):
+    """The forms of one binary message for clients of revision 3; `packet_v3` makes them."""
+
+    binary: EncodedPacket
+    """A binary packet: the type byte and the data."""
+    base64: EncodedPacket | None = None
+    """A text packet: the type and the data in base64."""
 
 
 CLOSE_PACKET: Final = EncodedPacket(b"1")

@@ -19,6 +19,7 @@ from engineio_core.http.grammar import is_field_value, is_target, is_token
 TEXT_PLAIN: Final = ("Content-Type", "text/plain; charset=UTF-8")
 JAVASCRIPT: Final = ("Content-Type", "text/javascript; charset=UTF-8")
 TEXT_HTML: Final = ("Content-Type", "text/html")
+OCTET_STREAM: Final = ("Content-Type", "application/octet-stream")
 JSON: Final = ("Content-Type", "application/json")
 # The header name is written as Node's server writes it.
 NO_STORE: Final = ("cache-control", "no-store")

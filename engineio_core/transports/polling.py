@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
-from engineio_core.codec.jsonp import decode_form, encode_script
-from engineio_core.codec.payload import decode_payload, encode_payload
+from engineio_core.codec.polling_form import PLAIN, PollingForm
 from engineio_core.errors import (
     UNKNOWN_SID,
     CloseReason,
@@ -26,10 +25,9 @@ from engineio_core.errors import (
 from engineio_core.handshake import encode_refusal
 from engineio_core.http.compression import compress, negotiate_encoding
 from engineio_core.http.message import (
-    JAVASCRIPT,
     NO_STORE,
+    OCTET_STREAM,
     TEXT_HTML,
-    TEXT_PLAIN,
     HttpResponse,
     Responder,
 )
@@ -66,8 +64,8 @@ class PollingTransport:
     """
 
     __slots__ = (
-        "_closed", "_context", "_decorate", "_held_post", "_is_reading_paused", "_poll", "_post",
-        "_posted", "_script_function", "_undelivered", "_wake_planned", "max_packets", "session",
+        "_closed", "_context", "_decorate", "_form", "_held_post", "_is_reading_paused", "_poll",
+        "_post", "_posted", "_undelivered", "_wake_planned", "max_packets", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -79,12 +77,12 @@ class PollingTransport:
         self,
         context: TransportContext,
         decorate: Callable[[HttpRequest, list[tuple[str, str]]], None],
-        script_function: str | None = None,
+        form: PollingForm = PLAIN,
     ) -> None:
-        """Create the transport; with `script_function`, polls and POSTs have the form of JSONP."""
+        """Create the transport; `form` encodes and decodes the bodies of the session."""
         self._context = context
         self._decorate = decorate
-        self._script_function = script_function
+        self._form = form
         self.max_packets = MAX_PACKETS
         self._poll: Responder | None = None
         self._post: Responder | None = None
@@ -120,7 +118,7 @@ class PollingTransport:
         if self._post is not None or self._held_post is not None:
             self._break_off(ProtocolError("data request overlap from client"), responder)
             return
-        if responder.request.headers.get("content-type") == "application/octet-stream":
+        if self._form.decode_binary is None and has_binary_body(responder.request):
             # Engine.IO v4 has no binary payloads: binary packets are base64-encoded text.
             self._break_off(ProtocolError("invalid content"), responder)
             return
@@ -143,13 +141,11 @@ class PollingTransport:
         assert responder is not None, "a body completes once"
         if len(body) > LONG_BODY:
             self._posted += len(body)
-        if self._script_function is not None:
-            try:
-                body = decode_form(body)
-            except ProtocolError as error:
-                self._break_off(error, responder)
-                return
-        self._deliver_all(responder, decode_payload(body))
+        form = self._form
+        decode = form.decode
+        if form.decode_binary is not None and has_binary_body(responder.request):
+            decode = form.decode_binary
+        self._deliver_all(responder, decode(body))
 
     def _deliver_all(self, responder: Responder, payload: Iterator[str | bytes]) -> None:
         """Deliver the packets of a POST, then respond; stop while reading is paused."""
@@ -332,9 +328,7 @@ class PollingTransport:
         poll, self._poll = self._poll, None
         if poll is not None:
             wants_compression = any(packet.compress for packet in taken)
-            body, kind = encode_payload(taken), TEXT_PLAIN
-            if self._script_function is not None:
-                body, kind = encode_script(self._script_function, body), JAVASCRIPT
+            body, kind = self._form.encode(taken)
             self._respond(poll, body, kind, wants_compression)
 
     def _respond(
@@ -362,6 +356,11 @@ def count_accepted_packets(request: HttpRequest) -> int:
     if _PYTHON_TIMESTAMP.fullmatch(request.query.get("t", "")):
         return MAX_PACKETS_OF_PYTHON
     return MAX_PACKETS
+
+
+def has_binary_body(request: HttpRequest) -> bool:
+    """Return whether a POST has the binary form of revision 3; like Node, compare exactly."""
+    return request.headers.get("content-type") == OCTET_STREAM[1]
 
 
 def disable_xss_filter(request: HttpRequest, headers: list[tuple[str, str]]) -> None:

@@ -69,6 +69,8 @@ class MemoryAdapter:
         member = self._members.get(socket_id)
         if member is None:
             member = self._members[socket_id] = (recipient, set())
+            if self._log is not None and recipient.pid is None:
+                self._log.is_selective = True
         joined = member[1]
         events: list[tuple[RoomEvent, str, str | None]] = []
         for room in rooms:

@@ -47,13 +47,15 @@ class RecoveryLog:
 
     __slots__ = (
         "_entries", "_last", "_lost", "_origin", "_sessions", "_size", "_socket_ids", "grace",
-        "rules", "time",
+        "is_selective", "rules", "time",
     )  # fmt: skip
 
     def __init__(self, rules: Recovery, time: Callable[[], float], grace: float) -> None:
         self.rules = rules
         self.time = time
         self.grace = grace
+        self.is_selective = False
+        """Whether clients without recovery may be among the receivers of an event."""
         # Rejects offsets of other servers and of this server before a restart.
         self._origin = secrets.token_hex(4)
         self._last = 0
@@ -82,11 +84,6 @@ class RecoveryLog:
         self._entries.append(_Entry(self._last, now, size, messages, rooms, except_))
         self._size += size
         self._prune(now)
-
-    @property
-    def is_selective(self) -> bool:
-        """Whether clients without recovery may be among the receivers of an event."""
-        return self.rules.offered_to is not None
 
     @property
     def has_sessions(self) -> bool:

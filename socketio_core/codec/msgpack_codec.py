@@ -113,30 +113,34 @@ class MsgpackDecoder:
 
     def receive_binary(self, data: bytes) -> Packet | None:
         """Return the packet of a message."""
-        message = _unpack(data)
-        # True is an int in Python, but not a packet type.
-        number = message.get("type")
-        if type(number) is not int or not 0 <= number < len(_TYPES):
-            raise PacketError("unknown_packet_type", "invalid packet type")
-        kind = _TYPES[number]
-        namespace = message.get("nsp")
-        if not isinstance(namespace, str) or not is_namespace(namespace):
-            raise PacketError("invalid_namespace", "invalid namespace")
-        ack_id = message.get("id")
-        if ack_id is not None and (type(ack_id) is not int or not 0 <= ack_id < ACK_ID_LIMIT):
-            raise PacketError("invalid_ack_id", "invalid packet id")
-        # Official clients write `undefined` for absent data, others nil: both mean no data.
-        payload = message.get("data")
-        if payload is not None:
-            check_received_data(kind, payload)
-        elif kind is EVENT:
-            refuse_payload()
-        elif kind is ACK:
-            payload = []
-        return Packet(kind, namespace, payload, ack_id)
+        return read_message(_unpack(data))
 
     def close(self) -> None:
         """Do nothing: the decoder has no state."""
+
+
+def read_message(message: dict[Any, Any]) -> Packet:
+    """Return the packet of a decoded message. Raises PacketError."""
+    # True is an int in Python, but not a packet type.
+    number = message.get("type")
+    if type(number) is not int or not 0 <= number < len(_TYPES):
+        raise PacketError("unknown_packet_type", "invalid packet type")
+    kind = _TYPES[number]
+    namespace = message.get("nsp")
+    if not isinstance(namespace, str) or not is_namespace(namespace):
+        raise PacketError("invalid_namespace", "invalid namespace")
+    ack_id = message.get("id")
+    if ack_id is not None and (type(ack_id) is not int or not 0 <= ack_id < ACK_ID_LIMIT):
+        raise PacketError("invalid_ack_id", "invalid packet id")
+    # Official clients write `undefined` for absent data, others nil: both mean no data.
+    payload = message.get("data")
+    if payload is not None:
+        check_received_data(kind, payload)
+    elif kind is EVENT:
+        refuse_payload()
+    elif kind is ACK:
+        payload = []
+    return Packet(kind, namespace, payload, ack_id)
 
 
 def _read_extension(code: int, data: memoryview) -> Any:

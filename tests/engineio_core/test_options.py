@@ -67,7 +67,6 @@ def test_heartbeat_in_milliseconds_is_rejected(name: str) -> None:
         {"path": "engine.io"},
         {"trusted_proxies": ["localhost"]},
         {"trusted_proxies": "10.0.0.1"},
-        {"allow_eio3": True},
     ],
 )
 def test_invalid_value_is_rejected_at_construction(options: dict[str, Any]) -> None:

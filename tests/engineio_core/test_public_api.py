@@ -31,6 +31,7 @@ SESSION = {
     "on_upgrade",
     "outbox",
     "pause_reading",
+    "protocol",
     "request",
     "resume_reading",
     "send",

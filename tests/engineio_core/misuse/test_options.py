@@ -76,7 +76,7 @@ def test_options_that_are_not_engine_options_are_rejected() -> None:
             r'headers must not be "\*" with credentials=True',
         ),
         (partial(Cookie, same_site="none"), "requires secure=True, because browsers reject"),
-        (partial(Engine, allow_eio3=True), "allow_eio3 must be False"),
+        (partial(Engine, allow_eio3="yes"), "allow_eio3 must be True or False, got 'yes'"),
         (partial(Cors, origins=5), "origins must be strings, compiled patterns or a function"),
         (partial(Cors, origins=[b"http://a"]), "origins must be strings, compiled patterns or"),
         (partial(Cors, methods="GET"), "methods must be a list of names such as 'GET', got 'GET'"),
