@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import json
 from collections.abc import Callable, Iterator
 from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from engineio_core.clock import Iteration
 from engineio_core.codec.encoded_packet import PING_PACKET, EncodedPacket
@@ -26,6 +28,7 @@ from engineio_core.http.message import HttpRequest
 from engineio_core.session import Session, SessionContext
 from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded, Decoder
+from socketio_core.codec.revision_4 import socket_id
 from socketio_core.errors import AckTimeoutError, ConnectError, DisconnectedError
 
 if TYPE_CHECKING:
@@ -145,19 +148,21 @@ class TestServer:
         auth: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         query: str = "",
+        eio3: bool = False,
         on_connection: TestConnection | None = None,
         recovering: TestClient | None = None,
     ) -> TestClient:
         """Connect a client to a namespace. Raises ConnectError if the server refuses it.
 
         With `on_connection`, the client uses the connection of another client; with
-        `recovering`, it resumes the session of a client whose connection was cut.
+        `recovering`, it resumes the session of a client whose connection was cut. With `eio3`, it
+        is a client of socket.io-client 1 or 2, which sends `auth` as the query of a namespace.
         """
         if not namespace.startswith("/"):
             raise ValueError(f'the namespace must start with "/", got {namespace!r}')
         if auth is not None and not isinstance(auth, dict):
             raise TypeError(f"auth must be a dict, got {auth!r}: write auth={{'token': ...}}")
-        connection = on_connection or self.open_connection(headers=headers, query=query)
+        connection = on_connection or self.open_connection(headers=headers, query=query, eio3=eio3)
         if recovering is not None:
             namespace = recovering.namespace
             auth = {**recovering._recovery_auth(), **(auth or {})}
@@ -169,13 +174,15 @@ class TestServer:
         return client
 
     def open_connection(
-        self, *, headers: dict[str, str] | None = None, query: str = ""
+        self, *, headers: dict[str, str] | None = None, query: str = "", eio3: bool = False
     ) -> TestConnection:
-        """Open a session without joining a namespace."""
+        """Open a session without joining a namespace; with `eio3`, the server joins it to "/"."""
         if not isinstance(query, str):
             raise TypeError(f"query must be a string, got {query!r}: use urllib.parse.urlencode")
+        if eio3 and not self.io.engine.options.allow_eio3:
+            raise ValueError("eio3=True needs a server with allow_eio3=True")
         path = self.io.engine.options.path.rstrip("/")
-        target = f"{path}/?EIO=4&transport=websocket{'&' + query if query else ''}"
+        target = f"{path}/?EIO={3 if eio3 else 4}&transport=websocket{'&' + query if query else ''}"
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         request = HttpRequest("GET", target, lowered, remote_address="127.0.0.1")
         return TestConnection(self.io, request)
@@ -258,6 +265,9 @@ class TestConnection:
         self.answers_pings = True
         self.is_closed = False
         self._parser = io.options.parser
+        self._is_old = request.query.get("EIO") != "4"
+        # The answer to the CONNECT to "/" that an old client does not send
+        self._early: list[Packet] = []
         self.session: Session = io.engine._open_session(request, self._make_transport)
 
     def _make_transport(self, context: SessionContext) -> _TestTransport:
@@ -265,8 +275,28 @@ class TestConnection:
         return self._transport
 
     def _receive(self, packet: Decoded | None) -> None:
-        if packet is not None and packet[1] in self.clients:
+        if packet is None:
+            return
+        if packet[1] in self.clients:
             self.clients[packet[1]]._receive(Packet(*packet))
+        elif self._is_old and packet[1] == "/":
+            self._early.append(Packet(*packet))
+
+    def _join(self, namespace: str, auth: dict[str, Any] | None) -> None:
+        """Send a CONNECT; to "/" a client of an old revision sends none."""
+        if not self._is_old:
+            self.send_packet(Packet(PacketType.CONNECT, namespace, auth))
+        elif namespace != "/":
+            name = f"{namespace}?{urlencode(auth)}" if auth else namespace
+            if self._parser.name == "msgpack":
+                self.send_text(json.dumps({"type": 0, "nsp": name}))
+            else:
+                self.send_text(f"0{name},")
+        elif auth:
+            raise ValueError('a client with eio3=True sends no auth to "/": use query=')
+        early, self._early = self._early, []
+        for packet in early:
+            self._receive(packet)
 
     def _end(self) -> None:
         self.is_closed = True
@@ -330,7 +360,7 @@ class TestClient:
         """Send CONNECT and wait for the answer. Raises ConnectError or DisconnectedError."""
         if self.connection.is_closed:
             raise DisconnectedError
-        self.connection.send_packet(Packet(PacketType.CONNECT, self.namespace, auth))
+        self.connection._join(self.namespace, auth)
         async with asyncio.timeout(PATIENCE):
             await self._ready
 
@@ -340,11 +370,14 @@ class TestClient:
         """Process a packet from the server."""
         kind, _, data, ack_id = packet
         if kind is PacketType.CONNECT:
-            self.id, self.pid = data["sid"], data.get("pid")
+            if self.connection._is_old:
+                self.id = socket_id(self.namespace, self.connection.session.sid)
+            else:
+                self.id, self.pid = data["sid"], data.get("pid")
             self.connected = True
             self._settle(None)
         elif kind is PacketType.CONNECT_ERROR:
-            self._settle(ConnectError(data["message"], data.get("data")))
+            self._settle(_read_refusal(data))
         elif kind is PacketType.DISCONNECT:
             self._lost()
         elif kind is PacketType.ACK:
@@ -449,3 +482,10 @@ class TestClient:
         """Leave the namespace, as the client does with `socket.disconnect()`."""
         self.connection.send_packet(Packet(PacketType.DISCONNECT, self.namespace))
         self._lost()
+
+
+def _read_refusal(data: Any) -> ConnectError:
+    """Return the error of a refused CONNECT; an old revision has its data or its message only."""
+    if isinstance(data, dict) and isinstance(data.get("message"), str):
+        return ConnectError(data["message"], data.get("data"))
+    return ConnectError(data) if isinstance(data, str) else ConnectError("refused", data)

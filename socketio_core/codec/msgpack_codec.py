@@ -113,7 +113,7 @@ class MsgpackDecoder:
 
     def receive_binary(self, data: bytes) -> Packet | None:
         """Return the packet of a message."""
-        return read_message(_unpack(data))
+        return read_message(unpack_message(data))
 
     def close(self) -> None:
         """Do nothing: the decoder has no state."""
@@ -189,7 +189,8 @@ def unpack(data: bytes) -> Any:
         refuse_payload()
 
 
-def _unpack(data: bytes) -> dict[Any, Any]:
+def unpack_message(data: bytes) -> dict[Any, Any]:
+    """Return the decoded message of a packet, not yet checked. Raises PacketError."""
     message = unpack(data)
     if not isinstance(message, dict):
         refuse_payload()

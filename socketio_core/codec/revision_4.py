@@ -12,8 +12,17 @@ from typing import Any, Final, final
 from urllib.parse import parse_qsl
 
 from socketio_core.codec.json_codec import load_json
-from socketio_core.codec.msgpack_codec import MsgpackParser, read_message
-from socketio_core.codec.packet import CONNECT, Decoded, Decoder, Packet, Parser, refuse_payload
+from socketio_core.codec.msgpack_codec import MsgpackParser, read_message, unpack_message
+from socketio_core.codec.packet import (
+    BINARY_ACK,
+    BINARY_EVENT,
+    CONNECT,
+    Decoded,
+    Decoder,
+    Packet,
+    Parser,
+    refuse_payload,
+)
 from socketio_core.errors import PacketError
 
 MAX_FIELDS: Final = 1000
@@ -82,21 +91,32 @@ class _TextDecoder:
 class _MsgpackDecoder:
     """Reads the messages of one connection with `socket.io-msgpack-parser` 2."""
 
-    __slots__ = ("close", "receive_binary")
+    __slots__ = ("close",)
 
     def __init__(self, inner: Decoder) -> None:
         self.close = inner.close
-        self.receive_binary = inner.receive_binary
 
     def receive_text(self, message: bytes) -> Decoded | None:
         """Return the packet of a JSON text: CONNECT or DISCONNECT."""
         value = load_json(message[1:])
         if not isinstance(value, dict):
             refuse_payload()
-        name, query = value.get("nsp"), ""
+        return self._read(value)
+
+    def receive_binary(self, data: bytes) -> Decoded | None:
+        """Return the packet of a MessagePack message."""
+        message = unpack_message(data)
+        # The client distinguishes events with binary values, although they contain the values.
+        kind = message.get("type")
+        if kind in (BINARY_EVENT, BINARY_ACK):
+            message["type"] = int(kind) - 3
+        return self._read(message)
+
+    def _read(self, message: dict[Any, Any]) -> Decoded:
+        name, query = message.get("nsp"), ""
         if isinstance(name, str) and (found := _QUERY.search(name)):
-            value["nsp"], query = name[: found.start()], found[0]
-        packet = read_message(value)
+            message["nsp"], query = name[: found.start()], found[0]
+        packet = read_message(message)
         if packet[0] is CONNECT:
             return CONNECT, packet[1], read_query(query), None
         return packet

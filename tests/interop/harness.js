@@ -4,14 +4,20 @@
 const assert = require("node:assert/strict");
 
 // The limit ends a case that hangs; it is generous because the machine may be busy.
-const CASE_LIMIT = 60_000;
+const CASE_LIMIT = Number(process.env.CASE_LIMIT ?? 60_000);
 const cases = [];
 
 /** Declare a case; `run(t)` gets a `CaseContext` and fails if it throws or exceeds the limit. */
 const check = (name, run, limit = CASE_LIMIT) => cases.push({ name, run, limit });
 
+/** Declare a case that needs a client of version 3.0 or later. */
+const checkV3 = (name, run) => cases.push({ name, run, limit: CASE_LIMIT, since: 3 });
+
 /** Declare a case that needs a client of version 4.0 or later. */
 const checkV4 = (name, run) => cases.push({ name, run, limit: CASE_LIMIT, since: 4 });
+
+/** Declare a case for clients of versions 1 and 2 only. */
+const checkOld = (name, run) => cases.push({ name, run, limit: CASE_LIMIT, until: 2 });
 
 /** The sockets of one case, which `close` closes. */
 class CaseContext {
@@ -67,6 +73,7 @@ const connected = (socket) =>
     if (socket.connected) return resolve();
     socket.once("connect", resolve);
     socket.once("connect_error", reject);
+    socket.once("error", reject); // the refusal of a client of version 2
   });
 
 /** Emit an event and return the arguments of its ack. */
@@ -84,8 +91,8 @@ const report = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 /** Run all cases that a client of a major version supports. */
 const runCases = async (makeContext, version = 4) => {
-  for (const { name, run, limit, since = 0 } of cases) {
-    if (since > version) continue;
+  for (const { name, run, limit, since = 0, until = Infinity } of cases) {
+    if (since > version || until < version) continue;
     const context = makeContext();
     let timer;
     const expired = new Promise((_, reject) => {
@@ -107,6 +114,8 @@ module.exports = {
   CaseContext,
   assert,
   check,
+  checkOld,
+  checkV3,
   checkV4,
   connected,
   emitWithAck,

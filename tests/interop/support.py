@@ -23,11 +23,16 @@ TIMEOUT = 60.0
 PACKAGES = (
     "engine.io-client",
     "socket.io-client",
+    "socket.io-client-1",
+    "socket.io-client-2",
+    "socket.io-client-20",
     "socket.io-client-3",
     "socket.io-client-481",
     "socket.io-msgpack-parser",
+    "socket.io-msgpack-parser-2",
 )
-_CASE = re.compile(r'^check(V4)?\(\s*"(.+?)",', re.MULTILINE)
+_CASE = re.compile(r'^check(V3|V4|Old)?\(\s*"(.+?)",', re.MULTILINE)
+_VERSIONS = {"": range(1, 5), "V3": range(3, 5), "V4": range(4, 5), "Old": range(1, 3)}
 
 Result = TypeVar("Result")
 
@@ -101,7 +106,7 @@ def _fail_setup(problem: str) -> NoReturn:
 def find_cases(script: str, version: int = 4) -> list[str]:
     """Return the names of the cases that a script declares for a client version."""
     found = _CASE.findall((HERE / script).read_text(encoding="utf-8"))
-    return [name for since_v4, name in found if version >= 4 or not since_v4]
+    return [name for kind, name in found if version in _VERSIONS[kind]]
 
 
 def run_node(script: str, *arguments: str, limit: float = 100.0) -> list[dict[str, Any]]:

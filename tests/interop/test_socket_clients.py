@@ -42,7 +42,8 @@ class ClientSetup(NamedTuple):
 
     @property
     def version(self) -> int:
-        return 3 if self.client.endswith("-3") else 4
+        digit = self.client.removeprefix("socket.io-client").strip("-")[:1]
+        return int(digit or 4)
 
     def __str__(self) -> str:
         name = self.client.removeprefix("socket.io-")
@@ -62,12 +63,22 @@ SETUPS = (
     ClientSetup("socket.io-client", "websocket", "msgpack"),
     ClientSetup("socket.io-client", "polling", "msgpack"),
     ClientSetup("socket.io-client", UPGRADE, "msgpack"),
+    ClientSetup("socket.io-client-2", "websocket"),
+    ClientSetup("socket.io-client-2", "polling"),
+    ClientSetup("socket.io-client-2", UPGRADE),
+    ClientSetup("socket.io-client-2", UPGRADE, "msgpack"),
+    ClientSetup("socket.io-client-20", "websocket"),
+    ClientSetup("socket.io-client-20", "polling"),
+    ClientSetup("socket.io-client-20", UPGRADE),
+    ClientSetup("socket.io-client-1", "websocket"),
+    ClientSetup("socket.io-client-1", "polling"),
+    ClientSetup("socket.io-client-1", UPGRADE),
 )
 
 
 def make_server(parser: JsonParser | MsgpackParser) -> SocketServer:
     """Return a server with the handlers of the cases."""
-    io = SocketServer(parser=parser, ping_interval=0.4, ping_timeout=5.0)
+    io = SocketServer(parser=parser, ping_interval=0.4, ping_timeout=5.0, allow_eio3=True)
     reasons: dict[str, str] = {}
     failures: dict[str, str] = {}
 
