@@ -16,7 +16,7 @@ class PingedTarget(HeartbeatTarget, Protocol):
     """The members of a session whose client sends pings."""
 
     def _send_pong(self) -> None:
-        """Answer a ping."""
+        """Answer a ping with a pong packet without data."""
 
 
 @final

@@ -65,10 +65,6 @@ class Connection:
         session._on_close = self._session_closed
         self._start_limit(directory.options.connect_timeout)
 
-    def connect_main(self) -> None:
-        """Connect to "/" a client of an old revision, which sends no CONNECT for it."""
-        self._connect("/", {})
-
     # -- the time limit of a client without a namespace
 
     def _start_limit(self, seconds: float) -> None:
@@ -171,6 +167,10 @@ class Connection:
         self._on_close(self)
 
     # -- connecting to a namespace
+
+    def connect_main(self) -> None:
+        """Connect to "/" a client of an old revision, which sends no CONNECT for it."""
+        self._connect("/", {})
 
     def _connect(self, name: str, auth: dict[str, Any]) -> None:
         if name in self.sockets or name in self._connecting:

@@ -1,7 +1,7 @@
 """The forms of polling: how the packets of one session become HTTP bodies, and back.
 
 The handshake chooses the form of a session by the revision of the protocol, the parameter `b64`
-and JSONP; the transport calls it without knowing which it is.
+and JSONP; the transport uses all forms alike.
 """
 
 from __future__ import annotations

@@ -15,6 +15,12 @@ from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.jsonp import decode_form, encode_script, function_name
 from engineio_core.codec.packet import TYPES
 from engineio_core.codec.payload import decode_payload, encode_payload
+from engineio_core.codec.payload_v3 import (
+    decode_binary_payload,
+    decode_text_payload,
+    encode_binary_payload,
+    encode_text_payload,
+)
 from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame
 from engineio_core.errors import CloseReason, ProtocolError
 from engineio_core.transports.interface import NullListener
@@ -40,6 +46,8 @@ MESSAGES = {
     "invalid_utf8": "not valid UTF-8",
     "invalid_base64": "not valid base64",
     "invalid_form": "form of a JSONP request",
+    "invalid_length": "invalid length",
+    "invalid_unicode": "not valid Unicode",
 }
 
 
@@ -124,6 +132,36 @@ def test_invalid_payload_raises_the_error_of_the_vector(case: Any) -> None:
         next(packets)
     with pytest.raises(ProtocolError, match=MESSAGES[case["error"]]) as caught:
         next(packets)
+    assert caught.value.reason is CloseReason.PARSE_ERROR
+
+
+# -- payloads of revision 3
+
+
+def decode_v3(wire: Any) -> list[str | bytes]:
+    body = body_of(wire)
+    return list(decode_text_payload(body) if isinstance(wire, str) else decode_binary_payload(body))
+
+
+@pytest.mark.parametrize("case", cases_of("engineio-v3-payload", "both", "encode"))
+def test_v3_payload_encodes_to_the_wire(case: Any) -> None:
+    packets = [
+        encoded_packet.PONG_PACKET if each["type"] == "PONG" else encoded(each)
+        for each in case["packets"]
+    ]
+    encode = encode_binary_payload if case.get("binary") else encode_text_payload
+    assert encode(packets) == body_of(case["wire"])
+
+
+@pytest.mark.parametrize("case", cases_of("engineio-v3-payload", "both", "decode"))
+def test_v3_payload_decodes_to_the_packets(case: Any) -> None:
+    assert decode_v3(case["wire"]) == [text_of(each) for each in case["packets"]]
+
+
+@pytest.mark.parametrize("case", cases_of("engineio-v3-payload", "error"))
+def test_invalid_v3_payload_raises_the_error_of_the_vector(case: Any) -> None:
+    with pytest.raises(ProtocolError, match=MESSAGES[case["error"]]) as caught:
+        decode_v3(case["wire"])
     assert caught.value.reason is CloseReason.PARSE_ERROR
 
 

@@ -49,7 +49,7 @@ def test_namespace_may_have_a_long_query() -> None:
     assert packet == (CONNECT, "/chat", {"token": token}, None)
 
 
-def test_attachments_follow_an_event_whose_namespace_has_a_query() -> None:
+def test_attachments_follow_an_event_of_a_namespace_with_a_query() -> None:
     decoder = old_decoder(JsonParser())
     message = b'451-/chat?x=1,["a",{"_placeholder":true,"num":0}]'
     assert decoder.receive_text(message) is None
