@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("--ping-interval", type=float, default=0.3, help="seconds")
     parser.add_argument("--ping-timeout", type=float, default=0.2, help="seconds")
     parser.add_argument("--max-payload", type=int, default=1_000_000, help="bytes")
+    parser.add_argument("--eio3", action="store_true", help="accept clients of Engine.IO 3")
     options = parser.parse_args()
 
     engine = Engine(
@@ -23,6 +24,7 @@ def main() -> None:
         ping_interval=options.ping_interval,
         ping_timeout=options.ping_timeout,
         max_http_buffer_size=options.max_payload,
+        allow_eio3=options.eio3,
     )
 
     @engine.on("connection")

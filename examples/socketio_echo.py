@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--ping-interval", type=float, default=0.3, help="seconds")
     parser.add_argument("--ping-timeout", type=float, default=0.2, help="seconds")
     parser.add_argument("--max-payload", type=int, default=1_000_000, help="bytes")
+    parser.add_argument("--eio3", action="store_true", help="accept clients of Engine.IO 3")
     parser.add_argument("--parser", choices=("json", "msgpack"), default="json")
     options = parser.parse_args()
     io = SocketServer(
@@ -47,6 +48,7 @@ def main() -> None:
         ping_interval=options.ping_interval,
         ping_timeout=options.ping_timeout,
         max_http_buffer_size=options.max_payload,
+        allow_eio3=options.eio3,
         parser=MsgpackParser() if options.parser == "msgpack" else JsonParser(),
     )
     echo(io.of("/"))

@@ -48,7 +48,7 @@ logger = logging.getLogger("socketio_core")
 
 
 class SocketServer(Registering, Broadcasting[Socket[Any]]):
-    """A Socket.IO server (protocol revision 5).
+    """A Socket.IO server (protocol revision 5; with `allow_eio3` also revision 4).
 
         io = SocketServer(cors=Cors(origins=["https://app.example"]))
 

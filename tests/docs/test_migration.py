@@ -130,6 +130,20 @@ async def node_ping_interval() -> None:
         SocketServer(pingInterval=25)  # type: ignore[call-arg]
 
 
+@row(NODE, "`allowEIO3: true`")
+async def node_allow_eio3() -> None:
+    async with TestServer(SocketServer(allow_eio3=True)) as server:
+        assert (await server.connect(eio3=True)).connected
+
+
+@row(NODE, "`socket.conn.protocol`")
+async def node_protocol() -> None:
+    io = SocketServer(allow_eio3=True)
+    async with TestServer(io) as server:
+        clients = [await server.connect(eio3=True), await server.connect()]
+        assert [io.sockets[each.id].session.protocol for each in clients] == [3, 4]
+
+
 @row(NODE, '`cors: { origin: "https://a.example" }`')
 async def node_cors() -> None:
     options = SocketServer(cors=Cors(origins="https://a.example")).engine.options
