@@ -36,7 +36,7 @@ REASONS: Final = {
     "false_positive": "false_positive",
     "inactive": "inactive",
 }
-_AFTER_ALL: Final = (1 << 63) - 1
+_LAST_KEY: Final = (1 << 63) - 1
 _IDENTITY: Final = f"(s.key & {IDENTITY_MASK})"
 _HOST: Final = f"(s.key >> {IDENTITY_BITS})"
 _STATE: Final = ", ".join(STATE_COLUMNS)
@@ -107,9 +107,16 @@ def store_dictionaries(connection: Connection) -> None:
             connection.execute(
                 text(f"UPDATE {each.staged} SET id = d.id {known} AND {each.staged}.id IS NULL")
             )
-        if connection.dialect.name == "postgresql":
-            # Not before: joins depend on the numbers of known entries.
-            connection.execute(text(f"ANALYZE {each.staged}"))
+        _analyze(connection, each.staged)
+
+
+def _analyze(connection: Connection, staged: str) -> None:
+    """Count the values of a staged table, once the known entries have their IDs.
+
+    Without the number of known entries, PostgreSQL compares each of them with all staged rows.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"ANALYZE {staged}"))
 
 
 def named_hosts(connection: Connection) -> list[int]:
@@ -328,7 +335,7 @@ class Merge:
         firsts = connection.scalars(text("SELECT first FROM staged_batches ORDER BY first")).all()
         if connection.dialect.name == "postgresql":
             firsts = firsts[::POSTGRES_BATCHES]
-        for first, following in zip(firsts, [*firsts[1:], _AFTER_ALL], strict=False):
+        for first, following in zip(firsts, [*firsts[1:], _LAST_KEY + 1], strict=False):
             yield first, following - 1
 
     def all_batches(self) -> Iterator[MergeCounts]:
@@ -354,8 +361,7 @@ class Merge:
         counts = MergeCounts()
         unknown = ""
         if known:
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("ANALYZE staged_known"))
+            _analyze(connection, "staged_known")
             changed = connection.execute(text(_COUNT_KNOWN)).one()
             connection.execute(text(_JOURNAL), self._values)
             connection.execute(text(_UPDATE), self._values | self._source)
@@ -368,8 +374,6 @@ class Merge:
 
 
 # -- without changes
-
-_LAST_KEY: Final = (1 << 63) - 1
 
 
 def forecast(connection: Connection) -> MergeCounts:
@@ -387,6 +391,7 @@ def forecast(connection: Connection) -> MergeCounts:
                     f"FROM {each.table} d WHERE d.{key} = {each.staged}.{key}"
                 )
             )
+            _analyze(connection, each.staged)
     known = connection.execute(text(_KNOWN), {"first": 0, "last": _LAST_KEY}).rowcount
     reopened, resolved, _ = connection.execute(text(_COUNT_KNOWN)).one()
     staged = connection.scalar(text("SELECT count(*) FROM staged")) or 0

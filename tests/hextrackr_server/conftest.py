@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.hextrackr_server.support import ImportHarness, Workbench
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> str:
+    """Return the path or the URL of an empty database."""
+    return str(tmp_path / "test.db")
+
+
+@pytest.fixture
+def empty(target: str) -> Callable[[], None]:
+    """Return a function that empties the database, which must be closed."""
+
+    def delete() -> None:
+        for file in Path(target).parent.glob(Path(target).name + "*"):
+            file.unlink()
+
+    return delete
 
 
 @pytest.fixture

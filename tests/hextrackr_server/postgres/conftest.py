@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -22,21 +22,33 @@ def postgres() -> Iterator[str]:
         yield url
 
 
+def drop_tables(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+
+
 @pytest.fixture
 def empty_postgres(postgres: str) -> str:
     """Return the URL of a database without tables."""
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
+    drop_tables(postgres)
     return postgres
+
+
+@pytest.fixture
+def target(empty_postgres: str) -> str:
+    return empty_postgres
+
+
+@pytest.fixture
+def empty(target: str) -> Callable[[], None]:
+    return lambda: drop_tables(target)
 
 
 @pytest.fixture(scope="module")
 def made_postgres(postgres: str) -> str:
     """Return the URL of a database whose tables exist; creating them takes longer than a test."""
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
+    drop_tables(postgres)
     Database(postgres).close()
     return postgres
 
