@@ -20,6 +20,7 @@ from hextrackr_server.errors import DatabaseInUseError, SettingsError
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.findings.feature import FindingsFeature
 from hextrackr_server.http.app import create_http_app
+from hextrackr_server.http.asyncapi import asyncapi_route
 from hextrackr_server.http.feature import DashboardFeature
 from hextrackr_server.http.ingest.feature import IngestFeature
 from hextrackr_server.imports.feature import ImportsFeature
@@ -74,6 +75,7 @@ class Application:
             self.database.close()
             raise
         routes = [route for feature in self.features for route in feature.register()]
+        routes.append(asyncapi_route(self.io))
         self.http_app = create_http_app(
             routes,
             cors_origins=settings.cors_origins,

@@ -37,6 +37,7 @@ from socketio_core.keywords import Keywords
 from socketio_core.misuse import FOREIGN_NAMES, check_callback, check_duration
 from socketio_core.namespace import Namespace, ParentNamespace
 from socketio_core.options import OTHER_OPTIONS, ServerOptions
+from socketio_core.schema.asyncapi import create_document
 from socketio_core.schema.contract import read_contract
 from socketio_core.schema.typescript import print_typescript
 from socketio_core.socket import Socket
@@ -209,6 +210,22 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         """
         contract = read_contract(self._directory.by_description(), self.options.error_ack)
         return print_typescript(contract, heading)
+
+    def asyncapi(
+        self,
+        title: str = "Socket.IO server",
+        version: str = "1.0.0",
+        *,
+        description: str | None = None,
+        url: str | None = None,
+    ) -> dict[str, Any]:
+        """Return the AsyncAPI 3.0 document of all events, which is JSON.
+
+        `title`, `version` and `description` are those of the application, `url` is the address of
+        the server. Raises TypeError for a type that cannot be described.
+        """
+        contract = read_contract(self._directory.by_description(), self.options.error_ack)
+        return create_document(contract, title, version, description, url)
 
     # -- start and stop
 

@@ -87,6 +87,7 @@ OPERATIONS: Final = (
     Operation("GET", "/health", "Whether the process runs"),
     Operation("GET", "/ready", "Whether the database works; 503 if not"),
     Operation("GET", "/api/openapi.json", "This document"),
+    Operation("GET", "/api/asyncapi.json", "The AsyncAPI document of the events"),
     Operation("GET", "/metrics", "Metrics for Prometheus", OPERATOR, content=("text/plain",)),
     Operation("GET", "/socket-metrics", "Metrics as JSON", OPERATOR),
     Operation("POST", "/api/imports", "Import a file", USER, IMPORT_OPTIONS, upload=True,

@@ -37,6 +37,15 @@ async def test_document_contains_exactly_the_routes_of_the_application(hub: HubH
     assert document["openapi"] == "3.1.0"
 
 
+async def test_events_are_described_in_an_asyncapi_document(hub: HubHarness) -> None:
+    response = await hub.request("GET", "/api/asyncapi.json")
+    assert (response.status, response.headers["content-type"]) == (200, "application/json")
+    document = response.json()
+    assert document["info"]["title"] == "HexTrackr hub"
+    assert document["operations"]["receive-main-start-import"]["reply"]
+    assert (await hub.request("GET", "/api/asyncapi.json")).body == response.body
+
+
 def test_document_defines_all_names_that_it_uses() -> None:
     document = create_document()
     schemes = document["components"]["securitySchemes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,10 @@ def test_check_compares_a_file_with_the_types(
 ) -> None:
     file = tmp_path / "events.ts"
     assert main(["types", "--check", str(file)]) == 1
-    assert f"run `hextrackr-server types --output {file}`" in capsys.readouterr().err
+    assert (
+        f"run `hextrackr-server types --format typescript --output {file}`"
+        in capsys.readouterr().err
+    )
     assert main(["types", "--output", str(file)]) == 0
     assert main(["types", "--check", str(file)]) == 0
     file.write_text(file.read_text() + "// changed\n")
@@ -37,6 +41,11 @@ def test_output_that_cannot_be_written_is_reported_in_one_line(
 ) -> None:
     assert main(["types", "--output", str(tmp_path)]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_asyncapi_document_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["types", "--format", "asyncapi"]) == 0
+    assert json.loads(capsys.readouterr().out)["info"]["title"] == "HexTrackr hub"
 
 
 def test_shared_events_are_declared_in_every_namespace() -> None:
