@@ -27,9 +27,7 @@ def problems_of(folder: Path, *documents: dict[str, Any]) -> list[str]:
         files[-1].write_text(json.dumps(document))
     node = shutil.which("node")
     assert node is not None, "Node is missing: run scripts/check-node"
-    assert (HERE / "node_modules" / "ajv").is_dir(), (
-        "the npm packages are missing: run `make setup`"
-    )
+    assert (HERE / "node_modules" / "ajv").is_dir(), "npm packages are missing: run `make setup`"
     command = [node, HERE / "asyncapi.js", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert not done.stderr, done.stderr
