@@ -21,6 +21,10 @@ function precompress(): Plugin {
   };
 }
 
+const LOADER = /vite.preload|rolldown.runtime/;
+const SHARED =
+  /node_modules.(preact|@preact)\b|src.(api|app|live)\b|src.components.(icon|format|lazy|media|problem|severity|toast\.ts)/;
+
 const hub = process.env.HUB ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
@@ -32,7 +36,18 @@ export default defineConfig({
     assetsInlineLimit: 0, // the Content-Security-Policy has no data: addresses
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    rolldownOptions: { checks: { pluginTimings: false } },
+    rolldownOptions: {
+      checks: { pluginTimings: false },
+      output: {
+        // One chunk for the parts that every view needs: a request costs a round trip, and its head.
+        codeSplitting: {
+          groups: [
+            { name: "loader", test: LOADER, priority: 2 }, // what the entry needs
+            { name: "app", test: SHARED, priority: 1 },
+          ],
+        },
+      },
+    },
   },
   plugins: [precompress()],
   // `npx vite` serves the sources during development, and forwards the rest to a running hub.

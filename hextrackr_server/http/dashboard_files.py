@@ -47,12 +47,17 @@ POLICY: Final = "; ".join(
         "trusted-types 'none'",
     )
 )
+_ASSET_HEADERS: Final[Mapping[str, str]] = {
+    "cross-origin-resource-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+#: Headers of the page. The headers of assets are short: the heads of 12 small files would otherwise
+#: take half a second at 20 kB/s.
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    **_ASSET_HEADERS,
     "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
 
@@ -117,9 +122,10 @@ def _read(path: Path) -> _File:
         compressed = path.with_name(path.name + suffix)
         if compressed.is_file():
             variants[encoding] = compressed.read_bytes()
-    caching = "no-cache" if path.name == INDEX else "public, max-age=31536000, immutable"
+    is_page = path.name == INDEX
+    caching = "no-cache" if is_page else "public, max-age=31536000, immutable"
     headers = {
-        **SECURITY_HEADERS,
+        **(SECURITY_HEADERS if is_page else _ASSET_HEADERS),
         "cache-control": caching,
         "content-type": TYPES[path.suffix],
         # Weak, because the compressed variants share it (RFC 9110, section 8.8.1).

@@ -72,6 +72,7 @@ async def test_asset_may_be_cached_forever(build: Path) -> None:
     assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert response.headers["content-type"] == "text/javascript; charset=utf-8"
     assert response.headers["vary"] == "accept-encoding"
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(("accepted", "encoding"), [

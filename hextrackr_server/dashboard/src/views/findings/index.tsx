@@ -100,7 +100,6 @@ function useList(filters: Filters, sort: string): Pages<Finding> {
   useEffect(() => {
     if (key === list.key) return undefined;
     const next = { key, ...openList(filters, sort) };
-    next.pages.show(0, 0);
     let isShown = false;
     const show = (): void => {
       if (isShown || (next.pages.total.value === null && next.pages.error.value === null)) return;

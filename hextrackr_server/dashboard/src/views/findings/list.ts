@@ -42,6 +42,7 @@ export function openList(filters: Filters, sort: string): { pages: Pages<Vulnera
     }),
     readAfterReturns(pages),
   ];
+  pages.show(0, 0);
   return {
     pages,
     close: () => {

@@ -34,7 +34,7 @@ export class Pages<T extends { id: number }> {
 
   constructor(
     private readonly read: (page: number, limit: number) => Promise<PageOf<T>>,
-    readonly size = 50,
+    readonly size = 30,
     private readonly now: () => number = () => performance.now(),
   ) {}
 

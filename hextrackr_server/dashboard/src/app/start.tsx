@@ -1,11 +1,12 @@
+import "../styles/main.css";
 import { render } from "preact";
-import { takeTokenFromAddress } from "./api";
-import { parse, route, watchAddress } from "./app/router";
-import { start, watchCookie } from "./app/session";
-import { Shell } from "./app/shell";
-import { applyTheme } from "./app/theme";
-import { watchBrowser } from "./live";
-import { watchNotices } from "./live/notices";
+import { takeTokenFromAddress } from "../api";
+import { parse, route, watchAddress } from "./router";
+import { start, watchCookie } from "./session";
+import { Shell } from "./shell";
+import { applyTheme } from "./theme";
+import { watchBrowser } from "../live";
+import { watchNotices } from "../live/notices";
 
 takeTokenFromAddress();
 route.value = parse(location.hash); // without the token of a link
