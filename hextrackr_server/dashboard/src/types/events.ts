@@ -91,7 +91,6 @@ export interface ExternalImport {
   allowPartial?: boolean;
   mapping?: string | null;
   totalRecords?: number | null;
-  /** Default: "". */
   filename?: string;
 }
 
