@@ -1,4 +1,6 @@
 import "./backoff";
+import "./due";
 import "./filters";
 import "./format";
 import "./pages";
+import "./samples";

@@ -15,6 +15,7 @@ export const VIEWS: readonly View[] = [
   { id: "overview", title: "Overview", icon: "overview", load: () => import("./overview") },
   { id: "imports", title: "Imports", icon: "imports", load: () => import("./imports") },
   { id: "findings", title: "Findings", icon: "findings", load: () => import("./findings") },
+  { id: "exploited", title: "Exploited", icon: "exploited", load: () => import("./exploited") },
   { id: "editing", title: "Editing", icon: "editing", load: () => import("./editing") },
   {
     id: "notifications",
@@ -22,4 +23,5 @@ export const VIEWS: readonly View[] = [
     icon: "notifications",
     load: () => import("./notifications"),
   },
+  { id: "admin", title: "Administration", icon: "admin", adminOnly: true, load: () => import("./admin") },
 ];

@@ -73,9 +73,6 @@ export function History() {
           <table class="table table-stack">
             <thead>
               <tr>
-                <th scope="col" class="number">
-                  Import
-                </th>
                 <th scope="col">File</th>
                 <th scope="col">Result</th>
                 <th scope="col" class="number">
@@ -131,13 +128,11 @@ function Row({ job, isAdmin }: { job: ImportJob; isAdmin: boolean }) {
   const number = (value: number | null): string => (value === null ? "–" : count(value));
   return (
     <tr>
-      <td class="number" data-label="Import">
-        {job.import_id}
-      </td>
       <th scope="row" class="cut file">
         <a href={link("imports", { id: String(job.import_id) })}>{job.filename}</a>
         <span class="hint">
-          {job.profile && `${job.profile}, `}scan of <span class="nowrap">{job.scan_date}</span>
+          Import {job.import_id}, {job.profile && `${job.profile}, `}
+          <span class="nowrap">{job.scan_date}</span>
         </span>
       </th>
       <td class="nowrap" data-label="Result">
