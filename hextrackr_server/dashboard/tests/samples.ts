@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { rates } from "../src/views/admin/samples";
 
 const sample = (timestamp: number, events: number) => ({ timestamp, gauges: { events } });
-const ratesOf = (...samples: ReturnType<typeof sample>[]) => rates(samples, ({ gauges }) => gauges.events!);
+const ratesOf = (...samples: ReturnType<typeof sample>[]) => rates(samples, ({ gauges }) => Number(gauges.events));
 
 test("rates are the growth per second between two samples", () => {
   assert.deepEqual(ratesOf(sample(0, 10), sample(2000, 30), sample(3000, 30)), [null, 10, 0]);

@@ -83,6 +83,8 @@ class ImportCounts(TypedDict, total=False):
     reopened: int
     resolved: int
     withheld: int
+    adopted: int
+    withoutSource: int
     absence: Absence
     warnings: list[WarningCount]
     vendors: list[str]

@@ -416,6 +416,8 @@ export interface ImportCounts {
   reopened?: number;
   resolved?: number;
   withheld?: number;
+  adopted?: number;
+  withoutSource?: number;
   absence?: Absence;
   warnings?: WarningCount[];
   vendors?: string[];

@@ -6,11 +6,11 @@ import { count, when } from "../../components/format";
 import { Problem } from "../../components/problem";
 import { ProgressBar } from "../../components/progress_bar";
 import { on, useQuery } from "../../live";
-import type { KevProgress, KevStatus } from "../../types/hub";
+import type { KevSyncUpdate, KevStatus } from "../../types/hub";
 
 /** The server fetches the catalog within minutes, or fails. */
 const SECONDS = 300;
-const PHASES: Record<KevProgress["status"], string> = {
+const PHASES: Record<KevSyncUpdate["status"], string> = {
   started: "Starting",
   fetching: "Fetching the catalog",
   processing: "Storing the entries",
@@ -29,7 +29,7 @@ interface Outcome {
 }
 
 export function KevSync() {
-  const [progress, setProgress] = useState<KevProgress | null>(null);
+  const [progress, setProgress] = useState<KevSyncUpdate | null>(null);
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const [isForced, setForced] = useState(false);
   const [isBusy, setBusy] = useState(false);

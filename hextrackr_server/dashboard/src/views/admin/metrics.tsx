@@ -67,8 +67,8 @@ export function LiveMetrics() {
 
 function Charts({ samples, latest }: { samples: readonly Sample[]; latest: Sample }) {
   const x = samples.map(({ timestamp }) => timestamp / 1000);
-  const events = rates(samples, ({ gauges }) => gauges.events_total ?? 0);
-  const refused = rates(samples, ({ gauges }) => gauges.events_refused_total ?? 0);
+  const events = rates(samples, ({ gauges }) => Number(gauges.events_total ?? 0));
+  const refused = rates(samples, ({ gauges }) => Number(gauges.events_refused_total ?? 0));
   const last = (values: readonly (number | null)[]): number => values[values.length - 1] ?? 0;
   return (
     <div class="metrics-grid">
@@ -137,7 +137,7 @@ function MetricChart({ title, value, x, color, values, format }: MetricProps) {
 
 function AllNumbers({ latest }: { latest: Sample }) {
   const numbers: [string, number][] = [
-    ...Object.entries(latest.gauges),
+    ...Object.entries(latest.gauges).map(([name, value]): [string, number] => [name, Number(value)]),
     ...Object.entries(latest.errorsByType).map(([kind, number]): [string, number] => [`errors: ${kind}`, number]),
   ];
   return (

@@ -86,9 +86,9 @@ function Facts({ state }: { state: ImportState }) {
   const scope = SCOPES.find((each) => each.id === job.scope);
   const pairs: [string, string][] = [
     ["Format", job.profile ?? "–"],
-    ["Scan date", job.scan_date],
+    ["Scan date", job.scan_date ?? "–"],
     ["Vendor", job.vendor || "–"],
-    ["Missing findings", scope?.title ?? job.scope],
+    ["Missing findings", scope?.title ?? job.scope ?? "–"],
     ["Started by", job.user_id],
     ["Started", job.started_at === null ? "–" : when(job.started_at)],
     ["Ended", job.finished_at === null ? "–" : when(job.finished_at)],
@@ -115,7 +115,12 @@ function Facts({ state }: { state: ImportState }) {
 
 function Summary({ result }: { result: ImportResult }) {
   const summary = result.summary!;
-  const { absence, notices, withheld, withoutSource = 0 } = summary;
+  const { absence, notices = [], withheld = 0, adopted = 0, withoutSource = 0 } = summary;
+  const rows: [number | undefined, string][] = [
+    [summary.rows, "row"],
+    [summary.findings, "finding"],
+    [summary.duplicates, "duplicate"],
+  ];
   return (
     <section class="card" aria-labelledby="summary-title">
       <h2 id="summary-title">Changes</h2>
@@ -136,24 +141,24 @@ function Summary({ result }: { result: ImportResult }) {
         <Counter value={summary.resolved} text="resolved" />
       </ul>
       <p class="facts">
-        <span>{counted(summary.rows, "row")}</span>
-        <span>{counted(summary.rowsSkipped, "row")} without a finding</span>
-        <span>{counted(summary.findings, "finding")}</span>
-        <span>{counted(summary.duplicates, "duplicate")}</span>
-        {summary.adopted ? <span>{counted(summary.adopted, "finding")} of version 0.1.0 adopted</span> : null}
+        {rows.map(([value, name]) => value !== undefined && <span key={name}>{counted(value, name)}</span>)}
+        {summary.rowsSkipped !== undefined && <span>{counted(summary.rowsSkipped, "row")} without a finding</span>}
+        {adopted > 0 && <span>{counted(adopted, "finding")} of version 0.1.0 adopted</span>}
       </p>
       <p class="hint">
-        {absence.reason
-          ? `No missing finding was resolved: ${absence.reason}.`
-          : `The file lacked ${count(absence.missing)} of ${counted(absence.openInScope, "open finding")} in its scope.`}
-        {withheld > 0 && ` ${counted(withheld, "missing finding")} stayed open, because a row without a finding may refer to them.`}
+        {absence !== undefined &&
+          (absence.reason
+            ? `No missing finding was resolved: ${absence.reason}.`
+            : `The file lacked ${count(absence.missing)} of ${counted(absence.openInScope, "open finding")} in its scope.`)}
+        {withheld > 0 &&
+          ` ${counted(withheld, "missing finding")} stayed open, because a row without a finding may refer to them.`}
         {withoutSource > 0 && ` ${counted(withoutSource, "open finding")} of version 0.1.0 have no source.`}
       </p>
       <Problems
         errors={result.errors ?? 0}
         errorDetails={result.errorDetails ?? []}
         warnings={result.warnings ?? 0}
-        kinds={summary.warnings}
+        kinds={summary.warnings ?? []}
         warningDetails={result.warningDetails ?? []}
       />
     </section>

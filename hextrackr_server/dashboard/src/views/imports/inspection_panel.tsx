@@ -139,7 +139,9 @@ function Reading({ inspection }: { inspection: Inspection }) {
   );
 }
 
-export function Counter({ value, text }: { value: number; text: string }) {
+/** A number of findings; imports of producers may lack it. */
+export function Counter({ value, text }: { value: number | undefined; text: string }) {
+  if (value === undefined) return null;
   return (
     <li class={value === 0 ? "tile tile-zero" : "tile"}>
       <strong>{count(value)}</strong>

@@ -1,14 +1,14 @@
 /** Warnings and rejected rows, by kind and one by one; all texts are those of the file or the server. */
 
 import { count } from "../../components/format";
-import type { RowProblem, WarningDetail, WarningKind } from "../../types/hub";
+import type { RowProblem, FileWarning, WarningCount } from "../../types/hub";
 
 interface ProblemsProps {
   errors: number;
   errorDetails: readonly RowProblem[];
   warnings: number;
-  kinds: readonly WarningKind[];
-  warningDetails: readonly WarningDetail[];
+  kinds: readonly WarningCount[];
+  warningDetails: readonly FileWarning[];
 }
 
 /** Rejected rows and warnings of a file, or of an import of it. */
@@ -24,8 +24,8 @@ export function Problems({ errors, errorDetails, warnings, kinds, warningDetails
 }
 
 /** The server sends the first rejected rows; their kinds are counted here. */
-function kindsOf(details: readonly RowProblem[]): WarningKind[] {
-  const kinds = new Map<string, WarningKind>();
+function kindsOf(details: readonly RowProblem[]): WarningCount[] {
+  const kinds = new Map<string, WarningCount>();
   for (const { column, message } of details) {
     const key = `${column}\n${message}`;
     const kind = kinds.get(key) ?? { column, message, count: 0 };
@@ -37,8 +37,8 @@ function kindsOf(details: readonly RowProblem[]): WarningKind[] {
 interface PartProps {
   title: string;
   total: number;
-  kinds: readonly WarningKind[];
-  details: readonly (RowProblem | WarningDetail)[];
+  kinds: readonly WarningCount[];
+  details: readonly (RowProblem | FileWarning)[];
 }
 
 function Part({ title, total, kinds, details }: PartProps) {
@@ -59,7 +59,7 @@ function Part({ title, total, kinds, details }: PartProps) {
   );
 }
 
-function Kinds({ title, kinds }: { title: string; kinds: readonly WarningKind[] }) {
+function Kinds({ title, kinds }: { title: string; kinds: readonly WarningCount[] }) {
   return (
     <div class="table-scroll">
       <table class="table" aria-label={`${title} by kind`}>

@@ -10,7 +10,7 @@ import { Running } from "../imports/running";
 import { Hosts } from "./hosts";
 import { SeverityChart } from "./severity_chart";
 import { TrendChart } from "./trend_chart";
-import { METRICS, SEVERITIES, type Metric } from "./metrics";
+import { keyOf, METRICS, SEVERITIES, type Metric } from "./metrics";
 import "./style.css";
 
 const EVENTS = ["vulnerability-change", "import-undone", "kev-sync-update"];
@@ -57,11 +57,11 @@ function Tiles({ statistics }: { statistics: Statistics }) {
   return (
     <div class="tiles overview-tiles">
       {SEVERITIES.map((severity) => (
-        <a key={severity} class="tile" href={link("findings", { severity: severity.toLowerCase() })}>
+        <a key={severity} class="tile" href={link("findings", { severity: keyOf(severity) })}>
           <span>
-            <span class={`badge badge-${severity.toLowerCase()}`}>{severity}</span>
+            <span class={`badge badge-${keyOf(severity)}`}>{severity}</span>
           </span>
-          <strong>{count(bySeverity[severity.toLowerCase()]?.count ?? 0)}</strong>
+          <strong>{count(bySeverity[keyOf(severity)].count)}</strong>
           <Change value={trend?.[severity]?.count_change ?? 0} />
         </a>
       ))}

@@ -8,6 +8,10 @@ export const Chart = lazy(() => import("../../components/chart").then((module) =
 export const SEVERITIES = ["Critical", "High", "Medium", "Low"] as const;
 export type SeverityName = (typeof SEVERITIES)[number];
 
+/** Return the name of a severity as filters and statistics have it. */
+export const keyOf = (severity: SeverityName): Lowercase<SeverityName> =>
+  severity.toLowerCase() as Lowercase<SeverityName>;
+
 /** Dashes distinguish the lines without their colors. */
 export const LOOKS: Record<SeverityName, { color: string; dash?: number[] }> = {
   Critical: { color: "--chart-critical" },

@@ -1,10 +1,10 @@
 /** Open vulnerabilities by severity now: bars, and the same numbers as a table. */
 
 import type { Statistics } from "../../types/hub";
-import { Chart, LOOKS, metricText, metricTitle, SEVERITIES, type Metric } from "./metrics";
+import { Chart, keyOf, LOOKS, metricText, metricTitle, SEVERITIES, type Metric } from "./metrics";
 
 export function SeverityChart({ metric, statistics }: { metric: Metric; statistics: Statistics }) {
-  const values = SEVERITIES.map((severity) => statistics.bySeverity[severity.toLowerCase()]?.[metric] ?? 0);
+  const values = SEVERITIES.map((severity) => statistics.bySeverity[keyOf(severity)][metric]);
   const sum = values.reduce((one, other) => one + other, 0);
   return (
     <figure class="chart-figure">
