@@ -57,6 +57,8 @@ class CaseContext {
     });
     page.on("pageerror", (error) => this.errors.push(`page error: ${error.stack ?? error}`));
     page.on("crash", () => this.errors.push("the page crashed"));
+    // The browser reports file dialogs only after the first listener is registered.
+    page.on("filechooser", () => {});
     // A dialog means that a script of a file or of an address ran; nothing in the pages opens dialogs.
     page.on("dialog", (dialog) => {
       this.errors.push(`dialog: ${dialog.message()}`);

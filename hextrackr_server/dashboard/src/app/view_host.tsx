@@ -2,11 +2,13 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { ComponentType } from "preact";
+import { address } from "../api";
 import { VIEWS } from "../views/registry";
 import { route } from "./router";
 import { user } from "./session";
 
 const RELOADED = "hextrackr.reloaded";
+const RETRY_MILLISECONDS = 1500;
 
 export function ViewHost() {
   const { view: id } = route.value;
@@ -19,7 +21,12 @@ export function ViewHost() {
     setFailure(null);
     view?.load().then(
       ({ default: View }) => isCurrent && show({ id, View }),
-      () => isCurrent && (reloadOnce() || setFailure("This part of the page could not be loaded.")),
+      async () => {
+        if (!isCurrent) return;
+        setFailure("The server is not reachable. This part of the page loads when it is.");
+        await waitForServer(() => isCurrent);
+        if (isCurrent && !reloadOnce()) setFailure("This part of the page could not be loaded.");
+      },
     );
     document.title = view ? `${view.title} · HexTrackr` : "HexTrackr";
     return () => {
@@ -50,6 +57,15 @@ export function ViewHost() {
   }
   if (shown === null || shown.id !== id) return <p class="hint">Loading {view.title}…</p>;
   return <shown.View />;
+}
+
+/** Wait until the server answers: a page that is loaded again without it is lost. */
+async function waitForServer(isWaiting: () => boolean): Promise<void> {
+  while (isWaiting()) {
+    const answer = await fetch(address("health"), { cache: "no-store" }).catch(() => null);
+    if (answer?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS));
+  }
 }
 
 /**

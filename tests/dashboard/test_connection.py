@@ -1,0 +1,55 @@
+"""Lost connections of the dashboard in Chromium: each case of `connection.js` is one test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from .hub import Hub
+from .support import Browser, find_cases, require_build
+
+pytestmark = pytest.mark.timeout(300)
+
+SCRIPT = "connection.js"
+#: An import of so many rows takes some seconds.
+LONG_ROWS = 60_000
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    require_build()
+    hub = Hub(tmp_path_factory.mktemp("hub"))
+    hub.start()
+    yield hub
+    hub.close()
+
+
+@pytest.mark.parametrize("case", find_cases(SCRIPT))
+def test_case_passes_in_chromium(browser: Browser, hub: Hub, case: str) -> None:
+    def import_file() -> str:
+        number = next(_numbers)
+        path = hub.directory / f"scan-{number}.csv"
+        path.write_text(
+            "asset.name,definition.id,definition.cve,severity\n"
+            f"host-{number},{number},CVE-2030-{1000 + number},High\n"
+        )
+        hub.import_file(path)
+        return path.name
+
+    def start_long_import() -> dict[str, str]:
+        path = hub.sample(LONG_ROWS)
+        response = hub.request(
+            "POST", "/api/imports", files={"csvFile": (path.name, path.read_bytes(), "text/csv")}
+        )
+        return {"id": response.json()["importId"], "name": path.name}
+
+    given = {"url": hub.url, "token": hub.token("1", "admin")}
+    measured = browser.run(
+        SCRIPT, case, given, start=hub.start, stop=hub.stop, kill=hub.kill,
+        import_file=import_file, start_long_import=start_long_import,
+    )  # fmt: skip
+    if measured is not None:
+        print(measured)
