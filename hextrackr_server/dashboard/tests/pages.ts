@@ -83,13 +83,14 @@ test("a change during a read makes the answer invalid", async () => {
   assert.deepEqual(hub.reads, [1, 1, 1]);
 });
 
-test("a live change updates a loaded row only", async () => {
+test("a live change updates a loaded row, and marks one that is loaded later", async () => {
   const { pages } = await open(5);
   assert.equal(pages.update(3, { name: "changed" }), true);
   assert.equal(pages.row(3)?.name, "changed");
   assert.equal(pages.sinceChange(3), 0);
   assert.equal(pages.sinceChange(2), null);
   assert.equal(pages.update(77, { name: "elsewhere" }), false);
+  assert.equal(pages.sinceChange(77), 0);
 });
 
 test("a failed read is reported, and repeated after invalidate", async () => {

@@ -18,9 +18,11 @@ export function NoticeBanners() {
       onNotice(({ kind, message, priority, from }) => {
         const isUrgent = URGENT.has(priority);
         announce(message, isUrgent);
-        // The list of the notifications shows the new entry itself.
-        if (isUrgent || route.peek().view === "notifications") return;
-        toast({ title: titleOf(kind, from), description: message, kind: "info" });
+        // These views show the new entry themselves, and a banner shows an urgent announcement.
+        const { view } = route.peek();
+        if (view === "notifications" || (view === "imports" && kind === "import")) return;
+        if (isUrgent && kind === "announcement") return;
+        toast({ title: titleOf(kind, from), description: message, kind: isUrgent ? "error" : "info" });
       }),
     [],
   );
@@ -48,6 +50,7 @@ export function NoticeBanners() {
 
 function titleOf(kind: string, from: string | null): string {
   if (kind === "announcement") return from ? `Announcement of ${from}` : "Announcement";
+  if (kind === "import") return "Import";
   return kind === "user" ? "Notification" : "System";
 }
 

@@ -1,8 +1,8 @@
 /** The signed-in user, and the transitions between sign-in, connection and sign-out. */
 
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import { api, RequestError, setToken, token } from "../api";
-import { connect, disconnect, phase } from "../live";
+import { connect, disconnect, generation, phase } from "../live";
 import { openNotices } from "../live/notices";
 import { update } from "../live/state";
 
@@ -14,6 +14,13 @@ export interface User {
 }
 
 export const user = signal<User | null>(null);
+
+/** Read the user again after each return without recovery: the cookie may be that of another user. */
+export function watchUser(): void {
+  effect(() => {
+    if (generation.value > 0) void identify();
+  });
+}
 
 /** Sign in with the token or the cookie of the page, and connect. */
 export async function start(): Promise<void> {
@@ -42,7 +49,6 @@ async function identify(): Promise<boolean> {
       return false;
     }
     // The server is not reachable or busy: the socket tries again, and so does this request.
-    update({ phase: "lost", reason: error.message, lostAt: Date.now() });
     setTimeout(() => void (user.value === null && identify()), error.retryAfterMs ?? 3000);
     return true;
   }

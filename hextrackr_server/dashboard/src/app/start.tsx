@@ -2,7 +2,7 @@ import "../styles/main.css";
 import { render } from "preact";
 import { takeTokenFromAddress } from "../api";
 import { parse, route, watchAddress } from "./router";
-import { start, watchCookie } from "./session";
+import { start, watchCookie, watchUser } from "./session";
 import { Shell } from "./shell";
 import { applyTheme } from "./theme";
 import { watchBrowser } from "../live";
@@ -14,6 +14,7 @@ applyTheme();
 watchBrowser();
 watchNotices();
 watchCookie();
+watchUser();
 watchAddress(() => {
   // A link that is opened in this tab may belong to another user.
   if (takeTokenFromAddress()) location.reload();

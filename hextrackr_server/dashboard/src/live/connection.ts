@@ -84,7 +84,7 @@ function follow(socket: Socket): void {
     });
   });
   socket.on("disconnect", (reason) => {
-    update({ phase: "lost", lostAt: Date.now(), roundTrip: null, transport: null });
+    lost(null);
     // The client of Socket.IO does not return by itself after the server disconnected it.
     if (reason === "io server disconnect") returnLater();
   });
@@ -94,9 +94,9 @@ function follow(socket: Socket): void {
     const refused = code !== undefined || status === 401;
     if (!refused) {
       // The manager tries again.
-      update({ reason: "The server is not reachable" });
+      lost("The server is not reachable");
     } else if (code !== undefined && TEMPORARY.has(code)) {
-      update({ phase: "lost", reason: error.message });
+      lost(error.message);
       returnLater();
     } else {
       const reason = code === undefined ? "Authentication required" : error.message;
@@ -105,6 +105,11 @@ function follow(socket: Socket): void {
       update({ phase: "refused", reason, transport: null, roundTrip: null });
     }
   });
+}
+
+function lost(reason: string | null): void {
+  const lostAt = connection.value.lostAt ?? Date.now();
+  update({ phase: "lost", lostAt, reason, roundTrip: null, transport: null });
 }
 
 function returnLater(): void {

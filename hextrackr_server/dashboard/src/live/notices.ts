@@ -4,7 +4,8 @@
  */
 
 import { computed, effect, signal } from "@preact/signals";
-import type { MaintenanceWindow } from "../types/events";
+import { count } from "../components/format";
+import type { ImportEnded, MaintenanceWindow } from "../types/events";
 import { hub } from "./connection";
 import { phase } from "./state";
 
@@ -12,7 +13,7 @@ export type Priority = "low" | "normal" | "high" | "critical";
 
 export interface Notice {
   id: string;
-  kind: "user" | "system" | "announcement";
+  kind: "user" | "system" | "announcement" | "import";
   type: string;
   message: string;
   priority: Priority;
@@ -20,6 +21,11 @@ export interface Notice {
   timestamp: number;
   isRead: boolean;
   data?: unknown;
+}
+
+interface Stored {
+  list: readonly Notice[];
+  removedAt: number;
 }
 
 const KEPT = 200;
@@ -30,6 +36,8 @@ export const unread = computed(() => notices.value.filter(({ isRead }) => !isRea
 export const maintenance = signal<readonly MaintenanceWindow[]>([]);
 
 let key: string | null = null;
+/** Notices up to this time were removed by the user; the hub may send them again. */
+let removedAt = 0;
 const arrivals = new Set<(notice: Notice) => void>();
 
 /** Call a function for each new notice; return the function that ends it. */
@@ -42,9 +50,10 @@ export function onNotice(listener: (notice: Notice) => void): () => void {
 export function openNotices(userId: string): void {
   key = `hextrackr.notices.${userId}`;
   try {
-    const stored = JSON.parse(localStorage.getItem(key) ?? "[]") as Notice[];
-    const known = new Set(notices.value.map(({ id }) => id));
-    store([...notices.value, ...stored.filter(({ id }) => !known.has(id))]);
+    const stored = JSON.parse(localStorage.getItem(key) ?? "{}") as Partial<Stored>;
+    const known = new Set(stored.list?.map(({ id }) => id));
+    removedAt = stored.removedAt ?? 0;
+    store([...(stored.list ?? []), ...notices.value.filter(({ id }) => !known.has(id))]);
   } catch {
     // storage is disabled, or holds the text of something else
   }
@@ -59,6 +68,7 @@ export function markAllRead(): void {
 }
 
 export function removeNotices(): void {
+  removedAt = Math.max(removedAt, ...notices.value.map(({ timestamp }) => timestamp));
   store([]);
 }
 
@@ -66,7 +76,7 @@ function store(changed: readonly Notice[]): void {
   notices.value = [...changed].sort((a, b) => b.timestamp - a.timestamp).slice(0, KEPT);
   if (key === null) return;
   try {
-    localStorage.setItem(key, JSON.stringify(notices.value));
+    localStorage.setItem(key, JSON.stringify({ list: notices.value, removedAt } satisfies Stored));
   } catch {
     // storage is disabled or full: the list ends with the page
   }
@@ -74,12 +84,32 @@ function store(changed: readonly Notice[]): void {
 
 type Received = Pick<Notice, "id" | "message" | "timestamp"> & Partial<Notice>;
 
-function receive(kind: Notice["kind"], received: Received): void {
-  if (notices.value.some(({ id }) => id === received.id)) return; // sent again with the same ID
+function receive(kind: Notice["kind"], received: Received, isQuiet = false): void {
+  // Notifications and ends of imports are sent again with the same ID.
+  const isKnown = notices.value.some(({ id }) => id === received.id) || received.timestamp <= removedAt;
+  if (isKnown) return;
   const { id, message, timestamp, type = kind, priority = "normal", from = null, data } = received;
   const notice = { id, kind, type, message, priority, from, timestamp, isRead: false, data };
   store([notice, ...notices.value]);
-  for (const listener of arrivals) listener(notice);
+  if (!isQuiet) for (const listener of arrivals) listener(notice);
+}
+
+/** Add the end of an import of this user, also one that the hub reports after a return. */
+function receiveEnd({ importId, status, timestamp, summary, message, code, late }: ImportEnded): void {
+  const { inserted = 0, updated = 0, resolved = 0 } = summary ?? {};
+  const details =
+    status === "completed"
+      ? `${count(inserted)} inserted, ${count(updated)} updated, ${count(resolved)} resolved`
+      : (message ?? "");
+  const end: Received = {
+    id: `import-${importId}-${status}`,
+    type: code ?? status,
+    message: `Import ${importId} ${status}${details && `: ${details}`}`,
+    priority: status === "failed" ? "high" : "normal",
+    timestamp,
+  };
+  // A new page receives the ends of the last imports; only failures are news.
+  receive("import", end, late === true && status === "completed");
 }
 
 /** Receive the notices of all connections. */
@@ -101,6 +131,8 @@ export function watchNotices(): void {
       maintenance.value = maintenance.value.filter(({ id }) => id !== maintenanceId);
     }
   });
+  // A failed or cancelled import is reported to its user, and to its room.
+  for (const event of ["import-finished", "import-failed", "import-cancelled"]) hub.on(event, receiveEnd);
   hub.on("maintenance-scheduled", (window: MaintenanceWindow) => {
     const others = maintenance.value.filter(({ id }) => id !== window.id);
     maintenance.value = [...others, window].sort((a, b) => a.startTime - b.startTime);

@@ -17,6 +17,7 @@ interface Loaded<T> {
 
 /** Pages that stay in memory besides the visible ones. */
 const KEPT = 40;
+const KEPT_CHANGES = 2000;
 
 export class Pages<T extends { id: number }> {
   /** The number of rows of the list; null before the first answer. */
@@ -56,13 +57,14 @@ export class Pages<T extends { id: number }> {
     void this.#work();
   }
 
-  /** Change a loaded row; return whether it is loaded. */
+  /** Change a row if it is loaded, and return whether it is; the time of the change stays known. */
   update(id: number, change: Partial<T>): boolean {
+    if (this.#changed.size >= KEPT_CHANGES) this.#changed.clear();
+    this.#changed.set(id, this.now());
     for (const page of this.#pages.values()) {
       const index = page.rows.findIndex((row) => row.id === id);
       if (index === -1) continue;
       page.rows[index] = { ...page.rows[index]!, ...change };
-      this.#changed.set(id, this.now());
       this.version.value += 1;
       return true;
     }
@@ -122,6 +124,5 @@ export class Pages<T extends { id: number }> {
     const middle = this.#pageOf((this.#first + this.#last) / 2);
     const far = [...this.#pages.keys()].sort((a, b) => Math.abs(b - middle) - Math.abs(a - middle));
     for (const page of far.slice(0, Math.max(0, far.length - KEPT))) this.#pages.delete(page);
-    if (this.#changed.size > 1000) this.#changed.clear();
   }
 }

@@ -5,7 +5,7 @@ import { when } from "../../components/format";
 import { Icon } from "../../components/icon";
 import { markAllRead, markRead, notices, removeNotices, unread, type Notice } from "../../live/notices";
 
-const KINDS = { user: "For you", system: "System", announcement: "Announcement" };
+const KINDS = { user: "For you", system: "System", announcement: "Announcement", import: "Import" };
 
 export default function Notifications() {
   const all = notices.value;
