@@ -39,7 +39,7 @@ needs a database. This page is generated from the format profiles by `scripts/fo
 - The severity comes from its column. If the column is empty or unknown, it comes from the CVSS
   score: Critical from 9.0 (CVSS version 2: 10.0), High from 7.0, Medium from 4.0, Low above 0, Info
   at 0.
-- The CVSS score is version 3; without it, version 4; without both, version 2.
+- The CVSS score is version 3; without a valid one, version 4; without both, version 2.
 - Days are stored as written, without a conversion of time zones.
 - A file that ends within a row is refused. `--allow-partial` reads the complete rows. A cut within
   the last cell of an unquoted row leaves no trace except the missing line end: such a file is read

@@ -137,10 +137,13 @@ class ValueReader:
     # -- scores
 
     def _read_cvss(self, row: Row) -> tuple[float | None, str]:
+        """Return the first valid score in order of preference, and its version."""
         for name, version in self._cvss:
             found = self._columns.first_cell(row, name)
             if found is not None:
-                return self._check_score(row, name, found, 10), version
+                score = self._check_score(row, name, found, 10)
+                if score is not None:
+                    return score, version
         return None, ""
 
     def _read_score(self, row: Row, field: str, highest: float) -> float | None:

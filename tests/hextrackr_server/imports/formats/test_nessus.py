@@ -90,6 +90,14 @@ def test_version_4_score_counts_before_version_2(tmp_path: Path) -> None:
     check_findings(inspection, expect("192.0.2.11", **FOUND, cvss_score=9.2, extra=extra))
 
 
+def test_valid_score_of_another_version_replaces_an_invalid_one(tmp_path: Path) -> None:
+    scores = {"CVSS v2.0 Base Score": "5.0", "CVSS v3.0 Base Score": "98"}
+    inspection = inspect_text(tmp_path, make_csv(ALL_10_8, ROW | scores))
+    extra = {"cvss_version": "2"}
+    check_findings(inspection, expect("192.0.2.11", **FOUND, cvss_score=5.0, extra=extra))
+    assert [value for _, row, value, _ in messages(inspection) if row] == ["98"]
+
+
 def test_web_scan_has_lower_case_risks_and_no_ports(tmp_path: Path) -> None:
     header = DEFAULT.replace("CVSS,", "CVSS,CVSSv3,")
     row = ROW | {
@@ -159,7 +167,8 @@ def test_scores_without_decimal_points_are_left_out_with_warnings(tmp_path: Path
     check_findings(inspection, expect("192.0.2.11", **FOUND, extra={"epss": None}))
     values = {(column, row, value) for column, row, value, _ in messages(inspection) if row}
     assert values == {
-        ("CVSS v3.0 Base Score", 2, "98"), ("VPR Score", 2, "96"), ("EPSS Score", 2, "9438"),
+        ("CVSS v3.0 Base Score", 2, "98"), ("CVSS v2.0 Base Score", 2, "93"),
+        ("VPR Score", 2, "96"), ("EPSS Score", 2, "9438"),
         ("Plugin Publication Date", 2, "1,184,933,065"),
     }  # fmt: skip
 
