@@ -8,6 +8,7 @@
 from engineio_core.client.errors import TransportError
 from engineio_core.client.options import ClientTls, EngineClientOptions
 from socketio_core.client.async_client import AsyncClient
+from socketio_core.client.blocking import BlockingOperator, BlockingSocket, Client
 from socketio_core.client.errors import (
     BufferFullError,
     ClientDisconnectReason,
@@ -20,7 +21,10 @@ from socketio_core.client.socket import ClientSocket
 
 __all__ = [
     "AsyncClient",
+    "BlockingOperator",
+    "BlockingSocket",
     "BufferFullError",
+    "Client",
     "ClientDisconnectReason",
     "ClientOperator",
     "ClientOptions",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import Any, Final, NamedTuple, final
@@ -31,11 +32,12 @@ Execute = Callable[[Callable[..., Any]], Callable[..., Any]]
 class ClientRegistry(Registry):
     """The handlers of one socket of a client."""
 
-    __slots__ = ("_execute", "own")
+    __slots__ = ("_execute", "_lock", "own")
 
     def __init__(self, execute: Execute | None = None) -> None:
         super().__init__(frozenset(LIFECYCLE), takes_socket=False)
         self._execute = execute
+        self._lock = threading.RLock()  # a blocking client registers handlers in any thread
         self.own = Signals(LIFECYCLE, execute)
 
     def add(self, event: str, function: Callable[..., Any], **order: bool) -> None:
@@ -43,7 +45,8 @@ class ClientRegistry(Registry):
         if event in LIFECYCLE:
             self.own.add(event, function, **order)
         else:
-            super().add(event, function, **order)
+            with self._lock:
+                super().add(event, function, **order)
 
     def make(self, function: Callable[..., Any]) -> Handler:
         """Return the handler of a function. Raises TypeError for one that cannot be a handler."""
@@ -57,7 +60,13 @@ class ClientRegistry(Registry):
         if event is None or event in LIFECYCLE:
             self.own.remove(event, function)
         if event not in LIFECYCLE:
-            super().remove(event, function)
+            with self._lock:
+                super().remove(event, function)
+
+    def find(self, event: str) -> tuple[Handler, ...]:
+        """Return the handlers of an event, and remove the handlers registered with `once`."""
+        with self._lock:
+            return super().find(event)
 
     def check(self, event: str) -> tuple[EventTable, str]:
         """Return the table of an event and its name there. Raises for a name of no event."""
@@ -107,12 +116,13 @@ class Signals:
     `arguments` maps each event to the number of its arguments; a function may accept fewer.
     """
 
-    __slots__ = ("_arguments", "_execute", "_listeners")
+    __slots__ = ("_arguments", "_execute", "_listeners", "_lock")
 
     def __init__(self, arguments: Mapping[str, int], execute: Execute | None = None) -> None:
         self._arguments = arguments
         self._execute = execute
         self._listeners: dict[str, tuple[_Listener, ...]] = {}
+        self._lock = threading.RLock()
 
     def add(
         self,
@@ -135,23 +145,26 @@ class Signals:
             )
         used = function if self._execute is None else self._execute(function)
         listener = _Listener(used, min(given, most), once)
-        others = self._listeners.get(event, ())
-        self._listeners[event] = (listener, *others) if first else (*others, listener)
+        with self._lock:
+            others = self._listeners.get(event, ())
+            self._listeners[event] = (listener, *others) if first else (*others, listener)
 
     def remove(self, event: str | None, function: Callable[..., Any] | None) -> None:
         """Remove a function, all functions of an event, or all functions."""
-        for name in [event] if event is not None else list(self._listeners):
-            self._listeners[name] = tuple(
-                each
-                for each in self._listeners.get(name, ())
-                if function is not None and each.function != function
-            )
+        with self._lock:
+            for name in [event] if event is not None else list(self._listeners):
+                self._listeners[name] = tuple(
+                    each
+                    for each in self._listeners.get(name, ())
+                    if function is not None and each.function != function
+                )
 
     def fire(self, reporter: Reporter, event: str, *args: Any) -> None:
         """Call the functions of an event; log their errors."""
-        listeners = self._listeners.get(event, ())
-        if any(each.is_once for each in listeners):
-            self._listeners[event] = tuple(each for each in listeners if not each.is_once)
+        with self._lock:
+            listeners = self._listeners.get(event, ())
+            if any(each.is_once for each in listeners):
+                self._listeners[event] = tuple(each for each in listeners if not each.is_once)
         for listener in listeners:
             try:
                 result = listener.function(*args[: listener.accepted])

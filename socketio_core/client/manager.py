@@ -59,7 +59,7 @@ class Manager:
         self._address: Address = parse_url(url)
         self.options = options
         self._engine_options = engine_options
-        self._clock = clock
+        self._given_clock = clock
         self._network = network
         self._context: ClientContext | None = None
         self._session: ClientSession | None = None
@@ -115,9 +115,7 @@ class Manager:
     @property
     def clock(self) -> Clock:
         """The clock of all timers: by default, the running event loop."""
-        if self._clock is None:
-            self._clock = asyncio.get_running_loop()
-        return self._clock
+        return self._given_clock or asyncio.get_running_loop()
 
     @property
     def default_namespace(self) -> str:
@@ -202,6 +200,7 @@ class Manager:
         if self._context is None:
             network = self._network or TcpNetwork(self._address, self._engine_options)
             self._context = ClientContext(self._address, self._engine_options, self.clock, network)
+        self._context.clock = self.clock  # the client may be used in several loops, in turn
         session = ClientSession(self._context)
         session.on_open = self._opened
         session.on_text = self._text_received
