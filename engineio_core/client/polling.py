@@ -169,6 +169,11 @@ class PollingTransport:
             paused()
 
     def _end(self, reason: CloseReason, error: Exception | None) -> None:
-        if not self._is_over:
-            self.abort()
-            self._listener.transport_ended(self, reason, error)
+        if self._is_over:
+            return
+        self.abort()
+        if self.sid is not None and isinstance(error, OSError):
+            # Without a pending poll, the server notices the loss only by its heartbeat. Until then,
+            # it cannot restore the session for the next connection.
+            self._tasks.start(self._post_close(), "socketio close")
+        self._listener.transport_ended(self, reason, error)

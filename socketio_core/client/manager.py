@@ -31,6 +31,8 @@ from socketio_core.options import default_error_ack
 
 logger = logging.getLogger("socketio_core")
 
+#: Time to notify the server of the end of a session before the next one starts
+NOTICE_SECONDS: Final = 1.0
 #: The events of a manager, and the number of their arguments
 MANAGER_EVENTS: Final = {
     "open": 0, "error": 1, "close": 2,
@@ -64,6 +66,7 @@ class Manager:
         self._context: ClientContext | None = None
         self._session: ClientSession | None = None
         self._ending: set[ClientSession] = set()
+        self._ended_at = 0.0
         self._decoder: Decoder = options.parser.decoder()
         self._backoff = Backoff(
             options.reconnection_delay,
@@ -190,7 +193,7 @@ class Manager:
         if self._session is not None:
             await self.wait()  # the session has a deadline for its close
         for session in list(self._ending):
-            await self._wait_closed(session)
+            await self._wait_closed(session, 2 * self._engine_options.close_timeout)
         await self.runner.close(0)
 
     # -- sessions
@@ -225,6 +228,7 @@ class Manager:
             return
         self._session = None
         self._ending.add(session)
+        self._ended_at = self.clock.time()
         self._decoder.close()
         for waiter in self._drained:
             if not waiter.done():
@@ -272,6 +276,17 @@ class Manager:
     def _retry(self) -> None:
         if self.state is ConnectionState.WAITING:
             self._fire("reconnect_attempt", self._backoff.attempts)
+        self.runner.start(
+            self._wait_for_ends(), lambda _, error: self._continue_retry(), "socketio retry"
+        )
+
+    async def _wait_for_ends(self) -> None:
+        """Wait until the server has been notified of the end of the previous session."""
+        limit = self._ended_at + NOTICE_SECONDS
+        for session in list(self._ending):
+            await self._wait_closed(session, max(0.0, limit - self.clock.time()))
+
+    def _continue_retry(self) -> None:
         # A handler may have ended the connection.
         if self.state is ConnectionState.WAITING:
             self._open()
@@ -300,13 +315,12 @@ class Manager:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def _wait_closed(self, session: ClientSession) -> None:
-        limit = 2 * self._engine_options.close_timeout
+    async def _wait_closed(self, session: ClientSession, limit: float) -> None:
         try:
             async with Deadline(self.clock, limit):
                 await session.wait_closed()
         except TimeoutError:
-            logger.warning("a connection to %s did not end within %s s", self.url, limit)
+            return
         self._ending.discard(session)
 
     def _session_drained(self) -> None:

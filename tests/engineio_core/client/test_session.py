@@ -266,6 +266,18 @@ async def test_idle_connection_is_not_used_for_a_request() -> None:
     await until_ended(client, pair.clock)
 
 
+async def test_lost_poll_notifies_the_server_of_the_end() -> None:
+    pair = Pair()
+    client = await pair.connect(transports=["polling"])
+    poll = next(end for end in pair.network.ends if not end.is_closing())
+    poll.peer.is_silent = True  # the server does not notice the loss of the poll
+    poll._peer_ended(ConnectionResetError())
+    await settle()
+    assert [reason for reason, _ in pair.closed] == ["transport error"]
+    assert pair.server_closed == ["transport close"]
+    await until_ended(client, pair.clock)
+
+
 # -- handshake and options
 
 
