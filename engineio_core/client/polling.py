@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from engineio_core.client.errors import TransportError
@@ -13,6 +14,8 @@ from engineio_core.codec.packet import CLOSE
 from engineio_core.codec.payload import decode_payload, encode_payload
 from engineio_core.errors import CloseReason, ProtocolError
 
+#: A session may be closed several times, while the network is still unstable.
+CLOSE_ATTEMPTS: Final = 3
 _ERROR_BODY: Final = 1000  # bytes of the body of a refusal that the error keeps
 
 
@@ -69,6 +72,15 @@ class PollingTransport:
         else:
             self._tasks.start(self._post_close(), "socketio close")
 
+    def notify_end(self) -> None:
+        """Send a close packet in the background, after the end of the transport.
+
+        Without a pending poll, the server notices a lost connection only by its heartbeat. Until
+        then, it cannot restore the session for the next connection.
+        """
+        if self.sid is not None:
+            self._tasks.start(self._post_close(), "socketio close")
+
     def abort(self) -> None:
         """End all requests at once."""
         self._is_over = True
@@ -109,11 +121,13 @@ class PollingTransport:
             self._listener.transport_drained(self)
 
     async def _post_close(self) -> None:
+        timeout = self._context.options.close_timeout
         try:
-            timeout = self._context.options.close_timeout
-            await self._request("POST", encode_payload([CLOSE_PACKET]), timeout)
-        except (OSError, TransportError):
-            pass  # the server ends the session by its heartbeat
+            for _ in range(CLOSE_ATTEMPTS):
+                # After the last attempt, the server ends the session by its heartbeat.
+                with suppress(OSError, TransportError):
+                    await self._request("POST", encode_payload([CLOSE_PACKET]), timeout)
+                    break
         finally:
             self.abort()
 
@@ -172,8 +186,7 @@ class PollingTransport:
         if self._is_over:
             return
         self.abort()
-        if self.sid is not None and isinstance(error, OSError):
-            # Without a pending poll, the server notices the loss only by its heartbeat. Until then,
-            # it cannot restore the session for the next connection.
-            self._tasks.start(self._post_close(), "socketio close")
+        was_refused = isinstance(error, TransportError) and error.status is not None
+        if error is not None and not was_refused:
+            self.notify_end()
         self._listener.transport_ended(self, reason, error)

@@ -61,6 +61,8 @@ class ClientSession:
         self._transports = deque(_order(context))
         self._transport: ClientTransport = self._create_transport(self._transports.popleft())
         self._candidate: WebSocketTransport | None = None
+        # After the upgrade, until the first packet shows that the server has completed it
+        self._replaced: PollingTransport | None = None
         self._outbox: deque[EncodedPacket] = deque()
         self._handshake: Handshake | None = None
         self._alive_at = 0.0
@@ -147,6 +149,7 @@ class ClientSession:
         if transport is not self._transport or self.state is ClientState.CLOSED:
             return
         self._alive_at = self._context.clock.time()
+        self._replaced = None
         if is_binary:
             if self.state is not ClientState.OPENING:
                 self.on_binary(packet)
@@ -179,6 +182,8 @@ class ClientSession:
             else:
                 self._end(reason, error)
         elif transport is self._transport:
+            if self._replaced is not None:
+                self._replaced.notify_end()
             self._end(reason, error)
 
     # -- packets
@@ -264,6 +269,8 @@ class ClientSession:
         self._cancel_timer("probe")
         self._advance_probe(ProbeEvent.POLLING_PAUSED)
         self._ended.add(self._transport)
+        if isinstance(self._transport, PollingTransport):
+            self._replaced = self._transport
         self._transport, self._candidate = candidate, None
         self._context.has_used_websocket = True
         self._alive_at = self._context.clock.time()

@@ -278,6 +278,27 @@ async def test_lost_poll_notifies_the_server_of_the_end() -> None:
     await until_ended(client, pair.clock)
 
 
+async def test_websocket_lost_during_the_upgrade_notifies_the_server_of_the_end() -> None:
+    pair = Pair()
+    client = pair.create()
+    client.open()
+    for _ in range(60):
+        await asyncio.sleep(0)
+        if client.probe is ProbeState.PAUSING:
+            break
+    candidate = pair.network.ends[-1]
+    candidate.is_silent = True  # the server does not receive the last packet of the upgrade
+    for _ in range(60):
+        await asyncio.sleep(0)
+        if client.probe is ProbeState.UPGRADED:
+            break
+    candidate.abort()
+    await settle()
+    assert len(pair.closed) == 1
+    assert pair.server_closed == ["transport close"]
+    await until_ended(client, pair.clock)
+
+
 # -- handshake and options
 
 
