@@ -32,7 +32,7 @@ from socketio_core.errors import (
     PayloadValidationError,
     SocketError,
 )
-from socketio_core.handlers.dispatch import NO_ACK
+from socketio_core.handlers.ack import NO_ACK, Ack
 from socketio_core.handlers.registry import event
 from socketio_core.handshake import Handshake
 from socketio_core.namespace import Namespace, ParentNamespace
@@ -47,6 +47,7 @@ from socketio_core.socket_operator import SocketOperator
 
 __all__ = [
     "NO_ACK",
+    "Ack",
     "AckError",
     "AckTimeoutError",
     "AdapterStatus",

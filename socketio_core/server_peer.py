@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from socketio_core.handlers.dispatch import NO_ACK, Ack, Dispatch, SharedAck
+from socketio_core.handlers.ack import NO_ACK, OwedAck, SharedAck
+from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.handler import Handler
 
 NO_ID: Final = 0  # the dispatch needs an ack id; answers to other servers have none
@@ -28,7 +29,7 @@ class ServerPeer:
 
     def run(self, handlers: tuple[Handler, ...], data: list[Any]) -> None:
         """Run the handlers; without handlers, the answer is None."""
-        ack: Ack = SharedAck(NO_ID, len(handlers)) if self._answer is not None else None
+        ack: OwedAck = SharedAck(NO_ID, len(handlers)) if self._answer is not None else None
         for handler in handlers:
             self._dispatch.run(handler, self, data, ack)
         if not handlers:

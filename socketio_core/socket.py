@@ -28,10 +28,11 @@ from socketio_core.broadcast import Broadcast, check_event, room_names
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import DisconnectedError, UnsendableResultError
 from socketio_core.generics import Data
-from socketio_core.handlers.dispatch import CONNECTION_RESULT, NO_ACK
-from socketio_core.handlers.handler import Handler, HandlerSocket
+from socketio_core.handlers.ack import CONNECTION_RESULT, NO_ACK
+from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.pipeline import SocketListeners
 from socketio_core.handlers.registry import Function, Listening, Registry, without
+from socketio_core.handlers.signature import HandlerSocket
 from socketio_core.handshake import Handshake
 from socketio_core.misuse import (
     EMIT_KEYWORDS,

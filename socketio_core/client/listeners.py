@@ -14,10 +14,12 @@ from typing import Any, Final, NamedTuple, final
 
 from engineio_core.callbacks import describe_function, read_signature
 from socketio_core.codec.packet import RESERVED_EVENTS
-from socketio_core.handlers.dispatch import Ack, Dispatch, HandlingSocket, Reporter, SharedAck
+from socketio_core.handlers.ack import refuse_ack, run_handlers
+from socketio_core.handlers.dispatch import Dispatch, HandlingSocket, Reporter
 from socketio_core.handlers.event_table import EventTable, event_name
-from socketio_core.handlers.handler import MANY, Handler
+from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.registry import Registry
+from socketio_core.handlers.signature import MANY
 from socketio_core.misuse import EMITTED, check_runs
 
 logger = logging.getLogger("socketio_core")
@@ -52,6 +54,7 @@ class ClientRegistry(Registry):
         """Return the handler of a function. Raises TypeError for one that cannot be a handler."""
         handler = super().make(function)
         if self._execute is not None:
+            refuse_ack(handler, "a handler of the blocking client")
             handler.function = self._execute(function)
         return handler
 
@@ -89,12 +92,8 @@ class ClientRegistry(Registry):
             run.run(listener, socket, [data[0], *data], None)
         name = data[0] if data[0].__class__ is str else event_name(data[0])
         handlers = self.find(name)
-        if len(handlers) == 1:
-            run.run(handlers[0], socket, data, ack_id)
-        elif handlers:
-            ack: Ack = None if ack_id is None else SharedAck(ack_id, len(handlers))
-            for handler in handlers:
-                run.run(handler, socket, data, ack)
+        if handlers:
+            run_handlers(run, handlers, socket, data, ack_id)
         elif self.unhandled is not None:
             run.run(self.unhandled, socket, [data[0], *data], ack_id)
         elif not self.any:

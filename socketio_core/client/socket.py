@@ -41,7 +41,7 @@ from socketio_core.errors import (
     SocketError,
     UnsendableResultError,
 )
-from socketio_core.handlers.dispatch import NO_ACK
+from socketio_core.handlers.ack import NO_ACK
 from socketio_core.handlers.registry import Listening, Registry
 from socketio_core.misuse import EMITTED, check_callback, check_duration
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from types import CoroutineType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 from socketio_core.errors import (
     AckError,
@@ -19,6 +19,7 @@ from socketio_core.errors import (
     PayloadValidationError,
     UnsendableResultError,
 )
+from socketio_core.handlers.ack import CONNECTION_RESULT, NO_ACK, OwedAck, SharedAck
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.runner import CANCELLED, Runner, Suspended
 from socketio_core.misuse import EMITTED, add_equivalent, refuse_awaitable
@@ -114,7 +115,7 @@ class Dispatch:
         self._error_ack = error_ack
         self._timeout = timeout
 
-    def run(self, handler: Handler, socket: HandlingSocket, data: list[Any], ack: Ack) -> None:
+    def run(self, handler: Handler, socket: HandlingSocket, data: list[Any], ack: OwedAck) -> None:
         """Call a handler with the arguments of an event; send its result as the ack."""
         # hot path: benchmarks/hop_budget.py
         try:
@@ -145,7 +146,7 @@ class Dispatch:
             self.failed(error, socket, data[0], ack)
 
     def _run_compiled(
-        self, coroutine: Coroutine[Any, Any, Any], socket: HandlingSocket, event: Any, ack: Ack
+        self, coroutine: Coroutine[Any, Any, Any], socket: HandlingSocket, event: Any, ack: OwedAck
     ) -> None:
         """Run the coroutine of a compiled function (mypyc, Cython), which has its own type."""
         try:
@@ -169,7 +170,7 @@ class Dispatch:
             self.failed(error, socket, event, None)
 
     def _hand_over(
-        self, suspended: Suspended, socket: HandlingSocket, event: Any, ack: Ack
+        self, suspended: Suspended, socket: HandlingSocket, event: Any, ack: OwedAck
     ) -> None:
         def done(result: Any, error: BaseException | None) -> None:
             try:
@@ -184,7 +185,9 @@ class Dispatch:
         socket._handler_suspended()
         self.runner.hand_over(suspended, done, f"socketio {str(event)[:40]!r}", self._timeout)
 
-    def failed(self, error: BaseException, socket: HandlingSocket, event: Any, ack: Ack) -> None:
+    def failed(
+        self, error: BaseException, socket: HandlingSocket, event: Any, ack: OwedAck
+    ) -> None:
         """Report the error of an event, and send an error ack if the client requested an ack.
 
         An AckError is an answer, and invalid arguments are the client's fault: both are
@@ -196,6 +199,8 @@ class Dispatch:
                 _disconnect_late(socket, f"raised {error!r:.100}")
                 return
             ack = None
+        if not isinstance(ack, int) and ack is not None and ack.is_answered:
+            ack = None
         is_answer = isinstance(error, AckError | PayloadValidationError) and ack is not None
         if not is_answer:
             self.reporter.report(error, socket, str(event))
@@ -206,7 +211,7 @@ class Dispatch:
             refuse_awaitable("error_ack", answer)
             if isinstance(ack, int):
                 socket._send_ack(ack, answer)
-            elif not ack.is_answered:
+            else:
                 ack.is_answered = True
                 socket._send_ack(ack.ack_id, answer)
         except Exception:
@@ -230,48 +235,6 @@ class HandlingSocket(Protocol):
         """Count the end of a handler that had suspended."""
 
 
-class _NoAck:
-    """The type of `NO_ACK`."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "NO_ACK"
-
-
-NO_ACK: Final = _NoAck()
-"""The result of a handler that leaves its event without an ack; the client's timeout then ends."""
-
-
-class SharedAck:
-    """One ack for several handlers: the first result but None, or the first error, answers."""
-
-    __slots__ = ("_declined", "_handlers", "_left", "ack_id", "is_answered")
-
-    def __init__(self, ack_id: int, handlers: int) -> None:
-        self.ack_id = ack_id
-        self.is_answered = False
-        self._left = self._handlers = handlers
-        self._declined = 0  # handlers that returned NO_ACK
-
-    def settles(self, result: Any) -> bool:
-        """Take the result of one handler; return whether to send it."""
-        self._left -= 1
-        if result is NO_ACK:
-            self._declined += 1
-            return self._left == 0 and self._owes_empty_ack()
-        is_answer = result is not None and result is not EMITTED
-        return not self.is_answered and (is_answer or self._left == 0)
-
-    def _owes_empty_ack(self) -> bool:
-        """Return whether a handler returned None and none has answered."""
-        return not self.is_answered and self._declined < self._handlers
-
-
-CONNECTION_RESULT: Final = SharedAck(0, 0)
-"""The ack of `connection` handlers: False, or a ConnectError, disconnects the socket."""
-
-
 def _disconnect_late(socket: Any, how: str) -> None:
     """Disconnect a socket that a `connection` handler refuses: a CONNECT_ERROR is too late."""
     logger.warning(
@@ -282,10 +245,7 @@ def _disconnect_late(socket: Any, how: str) -> None:
     socket.disconnect()
 
 
-Ack: TypeAlias = int | SharedAck | None
-
-
-def _answer(socket: HandlingSocket, ack: Ack, result: Any) -> None:
+def _answer(socket: HandlingSocket, ack: OwedAck, result: Any) -> None:
     if isinstance(ack, int):
         socket._send_ack(ack, result)
     elif ack is not None:

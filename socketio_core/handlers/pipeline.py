@@ -12,7 +12,8 @@ from inspect import isawaitable
 from typing import Any, Final, Protocol, final
 
 from socketio_core.errors import AckError
-from socketio_core.handlers.dispatch import Ack, Dispatch, HandlingSocket, SharedAck
+from socketio_core.handlers.ack import run_handlers
+from socketio_core.handlers.dispatch import Dispatch, HandlingSocket
 from socketio_core.handlers.event_table import event_name
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.registry import Registry
@@ -208,9 +209,6 @@ class EventPipeline:
         handlers = self._registry.find(name)
         if socket._listeners is not None:
             handlers += socket._listeners.registry.find(name)
-        if len(handlers) == 1:
-            self._dispatch.run(handlers[0], socket, data, ack_id)
-            return
         if not handlers:
             unhandled = self._registry.unhandled
             if unhandled is not None:
@@ -218,9 +216,7 @@ class EventPipeline:
             elif not self._registry.any:
                 self._dispatch.reporter.note_unhandled(self._namespace, name)
             return
-        ack: Ack = None if ack_id is None else SharedAck(ack_id, len(handlers))
-        for handler in handlers:
-            self._dispatch.run(handler, socket, data, ack)
+        run_handlers(self._dispatch, handlers, socket, data, ack_id)
 
     def _fail(
         self, error: BaseException, socket: PipelineSocket, data: list[Any], ack_id: int | None

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, overload
 
 from engineio_core.callbacks import describe_function
 from socketio_core.codec.packet import RESERVED_EVENTS
+from socketio_core.handlers.ack import refuse_ack
 from socketio_core.handlers.compiled import make_handler
 from socketio_core.handlers.event_table import EventTable
 from socketio_core.handlers.handler import Handler
@@ -89,6 +90,8 @@ class Registry:
         """Register a handler. Raises TypeError for a function that cannot be called like one."""
         table, name = self.check(event)
         handler = self.make(function)
+        if table is self.lifecycle:
+            refuse_ack(handler, f"the handler of {event!r}")
         if table is self.lifecycle and handler.least > (most := _LIFECYCLE_ARGUMENTS[name]):
             given = (["the socket"] if self.takes_socket else []) + (
                 ["the reason", "the description"] if most else []
@@ -144,7 +147,13 @@ class Registry:
         self.direct.clear()
         if not self.table.once:
             handlers = self.table.handlers
-            self.single.update({name: each[0] for name, each in handlers.items() if len(each) == 1})
+            self.single.update(
+                {
+                    name: each[0]
+                    for name, each in handlers.items()
+                    if len(each) == 1 and each[0].ack_name is None
+                }
+            )
             if not (self.any or self.event_middlewares):
                 self.direct.update(self.single)
 
@@ -236,7 +245,7 @@ class Listening:
         Functions registered with a socket are called without the socket.
         """
         registry = self._registry()
-        handler = registry.make(function)
+        handler = refuse_ack(registry.make(function), "a listener of on_any")
         registry.any.insert(0 if first else len(registry.any), handler)
         registry.refresh()
         return function
@@ -312,7 +321,7 @@ class Registering(Listening):
         Its result is the ack.
         """
         registry = self._registry()
-        registry.unhandled = registry.make(function)
+        registry.unhandled = refuse_ack(registry.make(function), "the handler of on_unhandled")
         return function
 
     @overload
@@ -328,7 +337,8 @@ class Registering(Listening):
         check_event_name("on_server_event", event)
         if function is _DECORATOR:
             return lambda decorated: self.on_server_event(event, decorated)
-        self._registry().server_events.add(event, make_handler(function, takes_socket=False))
+        handler = refuse_ack(make_handler(function, takes_socket=False), "a server event handler")
+        self._registry().server_events.add(event, handler)
         return function
 
 

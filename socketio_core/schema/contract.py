@@ -23,6 +23,7 @@ from engineio_core.callbacks import read_signature
 from socketio_core.handlers.annotations import evaluate
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.registry import Registry
+from socketio_core.handlers.signature import is_ack
 from socketio_core.schema.json_schema import Schemas
 from socketio_core.schema.markers import DocumentedAs, find_marker
 from socketio_core.server_events import ServerEvent
@@ -154,7 +155,11 @@ def _read(function: Callable[..., Any], skip: int) -> tuple[tuple[Argument, ...]
     if signature is None:
         return (Argument("args", Any, required=False, is_rest=True),), Any
     arguments = []
+    answer: Any = inspect.Parameter.empty
     for parameter in list(signature.parameters.values())[skip:]:
+        if is_ack(parameter.annotation, function, parameter.name):
+            answer = _answer_of(parameter.annotation, function, parameter.name)
+            continue
         if parameter.kind in {parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD}:
             continue
         kind, marker = _resolve(parameter.annotation, function, parameter.name)
@@ -163,9 +168,18 @@ def _read(function: Callable[..., Any], skip: int) -> tuple[tuple[Argument, ...]
         if marker is not None:
             is_optional = marker.optional
         arguments.append(Argument(parameter.name, kind, not (is_optional or is_rest), is_rest))
-    if signature.return_annotation is inspect.Signature.empty:
-        return tuple(arguments), inspect.Parameter.empty
+    if answer is not inspect.Parameter.empty or (
+        signature.return_annotation is inspect.Signature.empty
+    ):
+        return tuple(arguments), answer
     return tuple(arguments), _resolve(signature.return_annotation, function, "return")[0]
+
+
+def _answer_of(annotation: Any, function: Callable[..., Any], name: str) -> Any:
+    """Return the type in `Ack[type]`; Any without a type."""
+    if isinstance(annotation, str):
+        annotation = evaluate(annotation, function, name)
+    return next(iter(get_args(annotation)), Any)
 
 
 def _resolve(

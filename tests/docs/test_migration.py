@@ -12,6 +12,7 @@ import pytest
 
 from socketio_core import (
     NO_ACK,
+    Ack,
     AckTimeoutError,
     BlockingEmitter,
     ConnectError,
@@ -26,7 +27,7 @@ from socketio_core import (
     event,
 )
 from socketio_core.adapters.interface import DONE
-from socketio_core.handlers.handler import NOT_A_SOCKET
+from socketio_core.handlers.signature import NOT_A_SOCKET
 from socketio_core.testing import TestClient, TestServer, settle
 from tests.docs.tables import ROOT, read_rows
 
@@ -535,6 +536,25 @@ async def node_broadcast_callback() -> None:
         assert isinstance(error, AckTimeoutError)
         assert answers.responses == ["yes"]
         assert answers.missing == [each.b.id]
+
+
+@row(NODE, '`callback("accepted"); await work()`')
+async def node_early_ack() -> None:
+    done: list[str] = []
+    go_on = asyncio.Event()
+
+    async def handler(socket: Socket, data: str, ack: Ack) -> None:
+        ack("accepted")
+        await go_on.wait()
+        done.append(data)
+
+    async with pair() as each:
+        each.io.on("x", handler)
+        assert await each.a.emit_with_ack("x", "work") == "accepted"
+        assert done == []
+        go_on.set()
+        await settle()
+        assert done == ["work"]
 
 
 @row(NODE, "a handler that does not call its callback")
