@@ -7,6 +7,7 @@ const { expectNoViolations } = require("./axe");
 
 // A limit ends a case that hangs; every wait ends as soon as its condition holds.
 const LIMIT = 60_000;
+const LOCAL = /^(127\.0\.0\.1|localhost|.*\.hextrackr\.test)$/;
 
 class CaseContext {
   /** `given` are the arguments of the case; `call(name, ...values)` calls the Python test. */
@@ -56,6 +57,13 @@ class CaseContext {
       }
     });
     page.on("pageerror", (error) => this.errors.push(`page error: ${error.stack ?? error}`));
+    // The pages work without internet access.
+    page.on("request", (request) => {
+      const { protocol, hostname } = new URL(request.url());
+      if (/^(http|ws)s?:$/.test(protocol) && !LOCAL.test(hostname)) {
+        this.errors.push(`request to another machine: ${request.url()}`);
+      }
+    });
     page.on("crash", () => this.errors.push("the page crashed"));
     // The browser reports file dialogs only after the first listener is registered.
     page.on("filechooser", () => {});

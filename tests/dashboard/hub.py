@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.hextrackr_server.kev_support import feed, item
 from tests.interop import program
 
 TIMEOUT = 120.0
@@ -103,6 +105,26 @@ class Hub:
         )  # fmt: skip
         assert imported.returncode == 0, imported.stderr + imported.stdout
         return imported.stdout
+
+    def fill(self, rows: int) -> None:
+        """Import samples of three days, and a catalog that contains some of their CVEs."""
+        for age, seed in ((14, 3), (7, 2), (0, 1)):
+            day = date.today() - timedelta(days=age)
+            self.import_file(self.sample(rows, seed), "--scan-date", day.isoformat())
+        answer = self.request(
+            "GET", "/api/findings/export", params={"format": "json", "severity": "critical"}
+        )
+        cves = sorted({row["cve"] for row in answer.json() if row["cve"]})[:12]
+        items = [
+            item(
+                cve,
+                dueDate=(date.today() + timedelta(days=10 * number - 30)).isoformat(),
+                knownRansomwareCampaignUse="Known" if number % 4 == 0 else "Unknown",
+            )
+            for number, cve in enumerate(cves)
+        ]
+        synchronized = self.request("POST", "/api/kev/sync", content=feed(*items))
+        assert synchronized.status_code == 200, synchronized.text
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Send a request to the hub as administrator."""
