@@ -132,6 +132,25 @@ def test_rapid7_query_without_names_of_rapid7_falls_to_the_usual_names(tmp_path:
     assert inspection.warnings[0]["message"].startswith("no known format; columns are read by")
 
 
+def test_rapid7_query_may_name_the_other_columns_itself(tmp_path: Path) -> None:
+    text = (
+        "Asset IP Address,Host Name,NexposeID,Vulnerability Title,Severity,CVSS Score,CVE ID,"
+        "First Found Date,Last Found Date,Vulnerability Risk Score,Fix\n"
+        "192.0.2.72,SRV72,cisco-x,Example,9,8.8,CVE-2030-7002,2030-01-02 03:04:05,2030-05-30,"
+        "999.5,Patch.\n"
+    )
+    inspection = inspect_text(tmp_path, text)
+    assert inspection.profile == "rapid7_sql"
+    check_findings(
+        inspection,
+        expect("192.0.2.72", hostname="srv72", plugin_id="cisco-x", plugin_name="Example",
+               cve="CVE-2030-7002", severity="Critical", cvss_score=8.8, vendor="CISCO",
+               first_seen="2030-01-02", last_seen="2030-05-30"),
+    )  # fmt: skip
+    assert inspection.findings[0].solution == "Patch."
+    assert inspection.warnings == []
+
+
 def test_rapid7_template_has_a_first_line_and_trailing_blanks(tmp_path: Path) -> None:
     text = (
         "report 1\nAsset IP Address ,Service Port ,Vulnerability Test Result Code ,"
