@@ -21,7 +21,9 @@ function Message({ actor, index, parent }: { actor: zag.Options; index: number; 
   return (
     <div {...api.getRootProps()} class={`toast toast-${api.type}`}>
       <div>
-        <h3 {...api.getTitleProps()}>{api.title}</h3>
+        <p {...api.getTitleProps()} class="toast-title">
+          {api.title}
+        </p>
         {api.description && <p {...api.getDescriptionProps()}>{api.description}</p>}
       </div>
       <button {...api.getCloseTriggerProps()} class="button button-icon" aria-label="Dismiss">

@@ -25,7 +25,7 @@ export interface Notice {
 
 interface Stored {
   list: readonly Notice[];
-  removedAt: number;
+  removed: readonly string[];
 }
 
 const KEPT = 200;
@@ -36,9 +36,11 @@ export const unread = computed(() => notices.value.filter(({ isRead }) => !isRea
 export const maintenance = signal<readonly MaintenanceWindow[]>([]);
 
 let key: string | null = null;
-/** Notices up to this time were removed by the user; the hub may send them again. */
-let removedAt = 0;
+/** IDs of notices that the user removed; the hub may send them again. */
+let removed: readonly string[] = [];
 const arrivals = new Set<(notice: Notice) => void>();
+/** Notices that arrived before the user was known. */
+const early: (() => void)[] = [];
 
 /** Call a function for each new notice; return the function that ends it. */
 export function onNotice(listener: (notice: Notice) => void): () => void {
@@ -48,14 +50,22 @@ export function onNotice(listener: (notice: Notice) => void): () => void {
 
 /** Show the stored notices of a user. */
 export function openNotices(userId: string): void {
-  key = `hextrackr.notices.${userId}`;
+  if (key === keyOf(userId)) return;
+  key = keyOf(userId);
+  const { list, removed: ids } = read(key);
+  notices.value = list;
+  removed = ids;
+  for (const receiveNow of early.splice(0)) receiveNow();
+}
+
+const keyOf = (userId: string): string => `hextrackr.notices.${userId}`;
+
+function read(storedKey: string): Stored {
   try {
-    const stored = JSON.parse(localStorage.getItem(key) ?? "{}") as Partial<Stored>;
-    const known = new Set(stored.list?.map(({ id }) => id));
-    removedAt = stored.removedAt ?? 0;
-    store([...(stored.list ?? []), ...notices.value.filter(({ id }) => !known.has(id))]);
+    const { list = [], removed: ids = [] } = JSON.parse(localStorage.getItem(storedKey) ?? "{}") as Partial<Stored>;
+    return { list, removed: ids };
   } catch {
-    // storage is disabled, or holds the text of something else
+    return { list: [], removed: [] }; // storage is disabled, or holds another text
   }
 }
 
@@ -68,7 +78,7 @@ export function markAllRead(): void {
 }
 
 export function removeNotices(): void {
-  removedAt = Math.max(removedAt, ...notices.value.map(({ timestamp }) => timestamp));
+  removed = [...notices.value.map(({ id }) => id), ...removed].slice(0, KEPT);
   store([]);
 }
 
@@ -76,7 +86,7 @@ function store(changed: readonly Notice[]): void {
   notices.value = [...changed].sort((a, b) => b.timestamp - a.timestamp).slice(0, KEPT);
   if (key === null) return;
   try {
-    localStorage.setItem(key, JSON.stringify({ list: notices.value, removedAt } satisfies Stored));
+    localStorage.setItem(key, JSON.stringify({ list: notices.value, removed } satisfies Stored));
   } catch {
     // storage is disabled or full: the list ends with the page
   }
@@ -85,9 +95,12 @@ function store(changed: readonly Notice[]): void {
 type Received = Pick<Notice, "id" | "message" | "timestamp"> & Partial<Notice>;
 
 function receive(kind: Notice["kind"], received: Received, isQuiet = false): void {
+  if (key === null) {
+    early.push(() => receive(kind, received, isQuiet));
+    return;
+  }
   // Notifications and ends of imports are sent again with the same ID.
-  const isKnown = notices.value.some(({ id }) => id === received.id) || received.timestamp <= removedAt;
-  if (isKnown) return;
+  if (removed.includes(received.id) || notices.value.some(({ id }) => id === received.id)) return;
   const { id, message, timestamp, type = kind, priority = "normal", from = null, data } = received;
   const notice = { id, kind, type, message, priority, from, timestamp, isRead: false, data };
   store([notice, ...notices.value]);
@@ -136,6 +149,11 @@ export function watchNotices(): void {
   hub.on("maintenance-scheduled", (window: MaintenanceWindow) => {
     const others = maintenance.value.filter(({ id }) => id !== window.id);
     maintenance.value = [...others, window].sort((a, b) => a.startTime - b.startTime);
+  });
+  addEventListener("storage", (event) => {
+    // Another tab of the user changed the list.
+    if (key === null || event.key !== key) return;
+    ({ list: notices.value, removed } = read(key));
   });
   effect(() => {
     // The hub announces all windows at each connection; one may have ended meanwhile.
