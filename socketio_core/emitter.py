@@ -21,7 +21,7 @@ from socketio_core.adapters.cluster.message import (
 )
 from socketio_core.adapters.interface import BroadcastTarget
 from socketio_core.adapters.redis.classic_format import encode_broadcast, encode_request
-from socketio_core.adapters.redis.library import import_redis
+from socketio_core.adapters.redis.library import import_redis, read_url
 from socketio_core.adapters.streams.entry import (
     DEFAULT_MAX_LEN,
     append_command,
@@ -178,7 +178,9 @@ class Emitter(EmitterOperator):
     ) -> None:
         """Set the address, or a client of `redis.asyncio`, which the caller closes."""
         encode = _find_format(adapter)
-        owned = import_redis("redis.asyncio").Redis.from_url(url) if isinstance(url, str) else None
+        owned = None
+        if isinstance(url, str):
+            owned = import_redis("redis.asyncio").Redis.from_url(read_url(url))
         super().__init__(url if owned is None else owned, key, encode)
         self._owned = owned
 
@@ -236,7 +238,9 @@ class BlockingEmitter(EmitterOperator):
     ) -> None:
         """Set the address, or a client of `redis`, which the caller closes."""
         encode = _find_format(adapter)
-        owned = import_redis("redis").Redis.from_url(url) if isinstance(url, str) else None
+        owned = None
+        if isinstance(url, str):
+            owned = import_redis("redis").Redis.from_url(read_url(url))
         super().__init__(url if owned is None else owned, key, encode)
         self._owned = owned
 

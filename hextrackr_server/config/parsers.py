@@ -210,7 +210,8 @@ def parse_address(name: str, value: Any) -> str:
 def parse_redis_url(name: str, value: Any) -> str:
     """Return the URL of a Redis server; errors do not repeat it, as it may contain a password."""
     parts = urlsplit(parse_text(name, value))
-    if parts.scheme not in {"redis", "rediss", "unix"} or not (parts.hostname or parts.path):
+    known = {"redis", "rediss", "valkey", "valkeys", "unix"}
+    if parts.scheme not in known or not (parts.hostname or parts.path):
         raise SettingsError(f"{name} must be a URL such as redis://127.0.0.1:6379/0")
     return str(value)
 

@@ -42,9 +42,9 @@ class RedisFactory:
     ) -> None:
         """Set the address and the limits; nothing is connected before the server starts.
 
-        `url` has the scheme redis, rediss or unix. `key` is the prefix of all channels: all
-        servers of a cluster must have the same `key`. `request_timeout` is how many seconds a
-        request waits for other servers. Messages wait for Redis up to a size of
+        `url` has the scheme redis, rediss, unix, valkey or valkeys. `key` is the prefix of all
+        channels: all servers of a cluster must have the same `key`. `request_timeout` is how many
+        seconds a request waits for other servers. Messages wait for Redis up to a size of
         `max_queue_bytes`; above it the oldest are dropped. Other keywords go to the connections of
         redis-py.
 

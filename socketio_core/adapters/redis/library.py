@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import importlib
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 CONNECT_TIMEOUT: Final = 5.0
+_SCHEMES: Final = {"valkey": "redis", "valkeys": "rediss"}
 _MISSING: Final = (
     "Redis needs the Python package redis: pip install 'hextrackr-server[redis]', or redis>=5.0.1"
 )
@@ -22,6 +24,24 @@ def import_redis(module: str) -> Any:
         raise ModuleNotFoundError(_MISSING, name=error.name) from None
 
 
+def read_url(url: str) -> str:
+    """Return a URL as redis-py accepts it: Valkey's schemes become those of Redis.
+
+    Raises ValueError for a path that is not the number of a database, which redis-py ignores.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"url must be a URL such as redis://localhost:6379, got {url!r}")
+    scheme, separator, rest = url.partition("://")
+    url = f"{_SCHEMES.get(scheme, scheme)}{separator}{rest}"
+    path = urlsplit(url).path.strip("/")
+    if not url.startswith("unix:") and path and not path.isdecimal():
+        raise ValueError(
+            f"the path of a Redis URL must be the number of a database, got {path!r}: "
+            "use for example redis://localhost:6379/0"
+        )
+    return url
+
+
 def create_pool(url: str, options: dict[str, Any]) -> Any:
     """Return a connection pool of redis-py for a URL, which only creates connections here.
 
@@ -30,8 +50,7 @@ def create_pool(url: str, options: dict[str, Any]) -> Any:
     pools = import_redis("redis.asyncio")
     retry = import_redis("redis.asyncio.retry").Retry
     no_backoff = import_redis("redis.backoff").NoBackoff
-    if not isinstance(url, str):
-        raise TypeError(f"url must be a URL such as redis://localhost:6379, got {url!r}")
+    url = read_url(url)
     defaults: dict[str, Any] = {
         "protocol": 2,  # replies of subscriptions are arrays; RESP3 has no advantage here
         "socket_timeout": None,

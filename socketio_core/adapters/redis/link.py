@@ -26,6 +26,9 @@ from socketio_core.adapters.redis.library import create_pool
 logger = logging.getLogger("socketio_core")
 
 MAX_QUEUE_BYTES: Final = 16 * 1024 * 1024
+LOG_INTERVAL: Final = 60.0
+"""Seconds before the same error is logged again."""
+MAX_ERRORS: Final = 100
 _BATCH_BYTES: Final = 256 * 1024
 _PING: Final = encode_command(b"PING")
 
@@ -69,6 +72,8 @@ class RedisLink:
         self._max_queue_bytes = max_queue_bytes
         self._queue: deque[Command] = deque()
         self._in_flight: deque[Command] = deque()
+        # Commands that Redis refused in a state that ends, such as loading its data set
+        self._refused: list[Command] = []
         self._commands = RedisConnection(
             pool.make_connection, "socketio redis commands", self._commands_ready, self._replied,
             self._commands_lost,
@@ -81,6 +86,7 @@ class RedisLink:
         self._subscriptions.next_batch = self._next_changes
         self._handlers: dict[tuple[bytes, bytes], Callable[[bytes, bytes], None]] = {}
         self._changes: deque[bytes] = deque()
+        self._is_probing = False
         self._has_commands = False
         self._has_subscriptions = False
         self._subscriptions_open = False
@@ -91,6 +97,7 @@ class RedisLink:
         self.connected = False
         self.since = time.time()
         self.error = "not connected yet"
+        self._logged: dict[str, float] = {}  # error -> the time of its next log line
         self.queued_bytes = 0
         self.published = 0
         self.dropped = 0
@@ -150,7 +157,8 @@ class RedisLink:
 
     def take_queue(self) -> list[Command]:
         """Return the messages that were not sent, and forget them."""
-        queue = [command for command in self._queue if command.is_kept]
+        queue = [each for each in (*self._refused, *self._queue) if each.is_kept]
+        self._refused.clear()
         self._queue.clear()
         self.queued_bytes = 0
         return queue
@@ -161,9 +169,14 @@ class RedisLink:
             command.on_reply(None)
 
     def _next_commands(self) -> list[bytes]:
+        if self._is_probing:
+            if self._in_flight:
+                return []
+            self._in_flight.append(Command(_PING, self._probed, is_kept=False))
+            return [_PING]
         batch: list[bytes] = []
         size = 0
-        while self._queue and size < _BATCH_BYTES:
+        while self._queue and size < _BATCH_BYTES and not self._refused:
             command = self._queue.popleft()
             self._in_flight.append(command)
             batch.append(command.data)
@@ -171,44 +184,63 @@ class RedisLink:
         self.queued_bytes -= size
         now = time.monotonic()
         if not batch and now - self._last_ping >= PING_INTERVAL / 2:
-            self._in_flight.append(Command(_PING, _ignore_reply))
+            self._in_flight.append(Command(_PING, _ignore_reply, is_kept=False))
             batch.append(_PING)
         if batch:
             self._last_ping = now
-        if self._queue:
+        if self._queue and not self._refused:
             self._commands.wake()
         return batch
 
     def _replied(self, reply: Any) -> None:
         command = self._in_flight.popleft()
         if isinstance(reply, Exception):
-            if self._on_moved is not noop and str(reply).startswith("MOVED "):
-                self._on_moved(command)
-            else:
-                self.dropped += command.is_kept
-                self.note_error(f"{type(reply).__name__}: {reply}")
-            reply = None
+            self._failed(command, reply)
         elif command.on_reply is None:
             self.published += 1
-        if command.on_reply is not None:
+        else:
             command.on_reply(reply)
+        if self._refused and not self._in_flight:
+            raise ConnectionError(self.error)  # connect again, after a pause
         if self._idle is not None and not (self._queue or self._in_flight):
             self._idle.set()
 
+    def _failed(self, command: Command, error: Exception) -> None:
+        if self._is_probing or str(error).partition(" ")[0] in _TEMPORARY:
+            self.note_error(str(error))
+            self._refused.append(command)
+            return
+        if self._on_moved is not noop and str(error).startswith("MOVED "):
+            self._on_moved(command)
+        else:
+            self.dropped += command.is_kept
+            self.note_error(f"{type(error).__name__}: {error}")
+        if command.on_reply is not None:
+            command.on_reply(None)
+
     def _commands_ready(self, connection: RedisConnection) -> None:
-        self._has_commands = True
-        self._set_connected()
+        self._is_probing = True  # Redis may refuse commands, for example while it loads its data
+
+    def _probed(self, reply: Any) -> None:
+        """Send the commands, because Redis has answered the first PING."""
+        if reply is not None:
+            self._is_probing = False
+            self._has_commands = True
+            self._set_connected()
+            self._commands.wake()
 
     def _commands_lost(self, error: str) -> None:
-        self._has_commands = False
+        self._has_commands = self._is_probing = False
         # Redis may have executed these commands: sending them again could deliver events twice.
         in_flight, self._in_flight = self._in_flight, deque()
-        queued, self._queue = self._queue, deque()
-        for command in queued:
+        waiting, self._refused = [*self._refused, *self._queue], []
+        self._queue.clear()
+        self.queued_bytes = 0
+        for command in waiting:
             if command.is_kept:
                 self._queue.append(command)
+                self.queued_bytes += len(command.data)
             else:
-                self.queued_bytes -= len(command.data)
                 in_flight.append(command)
         for command in in_flight:
             if command.on_reply is not _ignore_reply:
@@ -218,10 +250,11 @@ class RedisLink:
 
     def _drop_all(self) -> None:
         self._has_commands = self._has_subscriptions = False
-        for command in (*self._in_flight, *self._queue):
+        for command in (*self._in_flight, *self._refused, *self._queue):
             if command.on_reply is not _ignore_reply:
                 self._drop(command)
         self._in_flight.clear()
+        self._refused.clear()
         self._queue.clear()
         self.queued_bytes = 0
 
@@ -300,10 +333,14 @@ class RedisLink:
     # -- state
 
     def note_error(self, error: str) -> None:
-        """Log an error unless it is a repetition; `error` keeps it."""
-        if error != self.error:
-            logger.warning("connection to Redis: %s", error)
+        """Keep an error in `error`, and log it unless it is a recent repetition."""
         self.error = error
+        now = time.monotonic()
+        if now >= self._logged.get(error, now):
+            if len(self._logged) >= MAX_ERRORS:
+                self._logged.clear()
+            self._logged[error] = now + LOG_INTERVAL
+            logger.warning("connection to Redis: %s", error)
 
     def _set_connected(self) -> None:
         connected = self._has_commands and self._has_subscriptions
@@ -323,6 +360,11 @@ def _ignore_reply(reply: Any) -> None:
     """Drop the reply of a PING."""
 
 
+# Redis refuses commands while it loads its data set, before the authentication, as a replica, or
+# without a majority of its cluster. The commands were not executed: they are sent again.
+_TEMPORARY: Final = frozenset({
+    "LOADING", "NOAUTH", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "BUSY", "NOREPLICAS",
+})  # fmt: skip
 _OPPOSITES: Final = {
     b"SUBSCRIBE": b"UNSUBSCRIBE",
     b"PSUBSCRIBE": b"PUNSUBSCRIBE",

@@ -129,7 +129,6 @@ class RedisStreams(RedisFactory):
             queued_bytes=max(status.queued_bytes, stream.queued_bytes),
             published=status.published + stream.published,
             dropped=status.dropped + stream.dropped,
-            error="" if stream.is_up else status.error,
         )
 
 

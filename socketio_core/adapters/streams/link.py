@@ -213,6 +213,7 @@ class Stream:
             return
         self.is_up, self.since = is_up, time.time()
         if is_up:
+            self.link.error = ""
             self._up.set()
         else:
             self._up.clear()

@@ -172,6 +172,85 @@ async def test_redis_without_sharded_channels_is_reported(tmp_path: Path) -> Non
             assert not status.connected
 
 
+@pytest.mark.parametrize("kind", ["classic", "sharded-dynamic"])
+async def test_messages_wait_while_redis_refuses_commands(
+    own_redis: RedisServer, kind: str
+) -> None:
+    """A new connection is refused until the password of Redis is removed again."""
+    async with Pair(own_redis.url, ADAPTERS[kind]) as pair:
+        client = await pair.servers[1].connect()
+        first = pair.factories[0]
+        reader, writer = await asyncio.open_connection("127.0.0.1", own_redis.port)
+        # The connections for subscriptions stay open.
+        writer.write(b"CONFIG SET requirepass secret\r\nCLIENT KILL TYPE normal\r\n")
+        await until(lambda: "NOAUTH" in first.status().error)
+        for number in range(20):
+            pair.ios[0].emit("x", number)
+            await asyncio.sleep(0.01)
+        assert (first.status().connected, first.status().dropped) == (False, 0)
+        writer.write(b"CONFIG SET requirepass ''\r\nQUIT\r\n")
+        await reader.read()
+        writer.close()
+        await until(lambda: len(client.received) == 20)
+        assert [args for _, args in client.received] == [[number] for number in range(20)]
+        assert (first.status().connected, first.status().error) == (True, "")
+
+
+async def test_entries_that_a_replica_refuses_are_written_later(own_redis: RedisServer) -> None:
+    async with Pair(own_redis.url, RedisStreams) as pair:
+        client = await pair.servers[1].connect()
+        own_redis.command("REPLICAOF", "127.0.0.1", "1")
+        for number in range(20):
+            pair.ios[0].emit("x", number)
+            await until(lambda: "READONLY" in pair.factories[0].status().error)
+        assert not client.received
+        own_redis.command("REPLICAOF", "NO", "ONE")
+        await until(lambda: len(client.received) == 20)
+        assert [args for _, args in client.received] == [[number] for number in range(20)]
+        assert pair.factories[0].status().dropped == 0
+        await until(lambda: pair.factories[0].status().error == "")
+
+
+async def test_entries_that_redis_refuses_are_reported(own_redis: RedisServer) -> None:
+    async with Pair(own_redis.url, RedisStreams) as pair:
+        own_redis.command("CONFIG", "SET", "maxmemory", "1")
+        pair.ios[0].emit("x")
+        await until(lambda: pair.factories[0].status().dropped == 1)
+        assert "OOM" in pair.factories[0].status().error
+
+
+def test_repeated_errors_are_logged_once_per_interval(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(redis_link.time, "monotonic", lambda: now)
+    link = redis_link.RedisLink("redis://127.0.0.1", {}, list)
+    for _ in range(3):
+        link.note_error("one")
+        link.note_error("two")
+    assert [record.args for record in caplog.records] == [("one",), ("two",)]
+    now += redis_link.LOG_INTERVAL
+    link.note_error("one")
+    assert len(caplog.records) == 3
+    for number in range(1000):
+        link.note_error(f"error {number}")
+    assert len(link._logged) <= redis_link.MAX_ERRORS
+    assert link.error == "error 999"
+
+
+@pytest.mark.parametrize("url", ["valkey://127.0.0.1:{}/0", "redis://127.0.0.1:{}/?db=1"])
+async def test_schemes_of_valkey_and_numbers_of_databases_are_accepted(
+    own_redis: RedisServer, url: str
+) -> None:
+    async with Pair(url.format(own_redis.port), RedisSharded) as pair:
+        assert await pair.ios[0].server_count() == 2
+
+
+def test_path_that_is_not_a_database_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be the number of a database, got 'cache'"):
+        RedisSharded("redis://localhost:6379/cache")
+
+
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost"])
 def test_invalid_url_raises_before_the_server_starts(url: str) -> None:
     with pytest.raises(ValueError, match="redis"):
