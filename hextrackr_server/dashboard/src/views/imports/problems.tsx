@@ -16,7 +16,15 @@ export function Problems({ errors, errorDetails, warnings, kinds, warningDetails
   return (
     <>
       {errors > 0 && (
-        <Part title="Rejected rows" total={errors} kinds={kindsOf(errorDetails)} details={errorDetails} />
+        <Part
+          title="Rejected rows"
+          total={errors}
+          kinds={kindsOf(errorDetails)}
+          note={
+            errorDetails.length < errors ? `Counted in the first ${count(errorDetails.length)} rejected rows` : ""
+          }
+          details={errorDetails}
+        />
       )}
       {warnings > 0 && <Part title="Warnings" total={warnings} kinds={kinds} details={warningDetails} />}
     </>
@@ -38,17 +46,18 @@ interface PartProps {
   title: string;
   total: number;
   kinds: readonly WarningCount[];
+  note?: string;
   details: readonly (RowProblem | FileWarning)[];
 }
 
-function Part({ title, total, kinds, details }: PartProps) {
+function Part({ title, total, kinds, note = "", details }: PartProps) {
   const isPartial = details.length < total;
   return (
     <details class="part" open>
       <summary>
         {title} ({count(total)})
       </summary>
-      {kinds.length > 0 && <Kinds title={title} kinds={kinds} />}
+      {kinds.length > 0 && <Kinds title={title} kinds={kinds} note={note} />}
       {details.length > 0 && (
         <details class="part">
           <summary>{isPartial ? `The first ${count(details.length)} one by one` : "One by one"}</summary>
@@ -59,10 +68,11 @@ function Part({ title, total, kinds, details }: PartProps) {
   );
 }
 
-function Kinds({ title, kinds }: { title: string; kinds: readonly WarningCount[] }) {
+function Kinds({ title, kinds, note }: { title: string; kinds: readonly WarningCount[]; note: string }) {
   return (
     <div class="table-scroll">
       <table class="table" aria-label={`${title} by kind`}>
+        {note !== "" && <caption>{note}</caption>}
         <thead>
           <tr>
             <th scope="col" class="number">

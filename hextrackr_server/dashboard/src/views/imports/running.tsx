@@ -7,9 +7,12 @@ import { count, duration } from "../../components/format";
 import { Problem } from "../../components/problem";
 import { ProgressBar } from "../../components/progress_bar";
 import { request, useImports } from "../../live";
-import type { Progress } from "../../types/hub";
+import type { ImportStatus, Progress } from "../../types/hub";
 import { phaseOf } from "./texts";
 import "./style.css";
+
+/** Phases whose message repeats the number of rows. */
+const COUNTED: ReadonlySet<ImportStatus> = new Set(["staging", "processing"]);
 
 export function Running({ whenNone = null }: { whenNone?: preact.ComponentChildren }) {
   const { running, query } = useImports();
@@ -56,7 +59,7 @@ export function RunningImport({ of: each }: { of: Progress }) {
         {etaMs !== null && <span>{duration(etaMs)} left</span>}
         {isOthers && <span>started by {each.userId}</span>}
         {each.external && <span>run by a producer</span>}
-        <span class="cut">{message}</span>
+        {!COUNTED.has(status) && <span class="cut">{message}</span>}
       </p>
     </>
   );
