@@ -1,0 +1,122 @@
+"use strict";
+// Cases of the overview and of exploited vulnerabilities. `given`: url, token, numbers of the database.
+const { assert, expectNoViolations, waitForText, waitUntil } = require("./harness");
+const { open, show } = require("./dashboard");
+
+const LOOKS = {
+  light: { colorScheme: "light" },
+  dark: { colorScheme: "dark" },
+  phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
+};
+const count = (value) => value.toLocaleString("en-US");
+const tile = (page, text) => page.locator(".overview-tiles .tile").filter({ hasText: text });
+const card = (page, title) => page.getByRole("region", { name: title });
+
+/** Open the table with the numbers of a chart, and return its rows as texts. */
+const numbers = async (page, title) => {
+  const summary = card(page, title).getByText("Show the numbers");
+  if ((await summary.locator("..").getAttribute("open")) === null) await summary.click();
+  return card(page, title)
+    .locator("tbody tr")
+    .evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)));
+};
+
+/** Return the number of pixels of a chart that are not transparent. */
+const painted = (page, title) =>
+  card(page, title)
+    .locator("canvas")
+    .evaluate((canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return data.filter((value, index) => index % 4 === 3 && value > 0).length;
+    });
+
+module.exports = {
+  async "totals link to the findings that they count"(t) {
+    const page = await open(t, { path: "overview" });
+    for (const [severity, { number }] of Object.entries(t.given.severities)) {
+      await waitForText(tile(page, severity), new RegExp(`${severity}${count(number)}\\D`));
+    }
+    await tile(page, "Critical").click();
+    await waitForText(page.getByTestId("finding-count"), /\d/);
+    assert.match(page.url(), /#\/findings\?severity=critical/);
+  },
+
+  async "charts are drawn, and their tables have the numbers of the database"(t) {
+    const page = await open(t, { path: "overview" });
+    const trend = "Open vulnerabilities per scan";
+    await waitUntil(async () => (await page.locator("canvas").count()) === 2, "two charts");
+    for (const title of [trend, "By severity"]) {
+      await waitUntil(async () => (await painted(page, title)) > 500, `${title} is drawn`);
+    }
+    assert.deepEqual(
+      await numbers(page, trend),
+      t.given.days.map(([day, ...values]) => [day, ...values.map(count)]),
+    );
+    const bySeverity = await numbers(page, "By severity");
+    assert.deepEqual(
+      bySeverity.map(([severity, number]) => [severity, number]),
+      Object.entries(t.given.severities).map(([severity, { number }]) => [severity, count(number)]),
+    );
+    await page.getByText("Total VPR", { exact: true }).first().click();
+    await waitUntil(async () => {
+      const [[, first]] = await numbers(page, "By severity");
+      return first === count(Math.round(t.given.severities.Critical.vpr));
+    }, "the sums of VPR");
+  },
+
+  async "the hosts most at risk link to their findings"(t) {
+    const page = await open(t, { path: "overview" });
+    const rows = card(page, "Hosts most at risk").locator("tbody tr");
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 10);
+    const sums = await rows.locator('[data-label="Total VPR"]').allTextContents();
+    assert.deepEqual(sums.map(Number), [...sums.map(Number)].sort((one, other) => other - one));
+    await rows.first().getByRole("link").click();
+    await waitForText(page.getByTestId("finding-count"), /\d/);
+    assert.match(page.url(), /#\/findings\?host=/);
+  },
+
+  async "an import changes totals and charts without a reload"(t) {
+    const page = await open(t, { path: "overview" });
+    const before = await waitForText(tile(page, "Critical"), /\d/);
+    await t.call("import_more");
+    await waitUntil(async () => (await tile(page, "Critical").textContent()) !== before, "new totals");
+    await waitUntil(async () => (await numbers(page, "Open vulnerabilities per scan")).length === 3, "a third day");
+  },
+
+  async "exploited vulnerabilities are listed by their due date, overdue ones are marked"(t) {
+    const page = await open(t, { path: "exploited" });
+    const rows = page.locator("tbody tr");
+    await waitUntil(async () => (await rows.count()) === t.given.exploited.length, "all matched entries");
+    const shown = await rows.evaluateAll((all) =>
+      all.map((row) => [row.querySelector("th").textContent, row.querySelector("td").textContent]),
+    );
+    t.given.exploited.forEach(([cve, due, overdue], index) => {
+      assert.match(shown[index][0], new RegExp(`^${cve}`));
+      assert.match(shown[index][1], new RegExp(`^${due}${overdue ? "[\\d,]+ days? overdue" : "(in|today)"}`));
+    });
+    await page.getByRole("checkbox", { name: "Whole catalog" }).check();
+    await waitForText(page.getByRole("main"), new RegExp(`${t.given.entries} entries`));
+    await page.getByRole("searchbox").fill("No such vendor");
+    await page.getByRole("button", { name: "Search" }).click();
+    await waitForText(page.getByRole("main"), /No entry matches the search/);
+    await page.getByRole("searchbox").fill("");
+    await page.getByRole("checkbox", { name: "Whole catalog" }).uncheck();
+    await rows.first().getByRole("link").click();
+    await waitForText(page.getByTestId("finding-count"), /\d/);
+    assert.match(page.url(), new RegExp(`cve=${t.given.exploited[0][0]}`));
+  },
+
+  async "the views are accessible in light, dark and on a phone"(t) {
+    for (const [look, options] of Object.entries(LOOKS)) {
+      const page = await open(t, options);
+      await waitUntil(async () => (await page.locator("canvas").count()) === 2, "two charts");
+      await expectNoViolations(page, `overview ${look}`);
+      await show(page, "exploited");
+      await page.locator("tbody tr").first().waitFor();
+      await expectNoViolations(page, `exploited ${look}`);
+      const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(overflow <= 0, `the page is ${overflow} pixels too wide: ${look}`);
+    }
+  },
+};
