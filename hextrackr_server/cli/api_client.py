@@ -7,7 +7,6 @@ import http.client
 import json
 import secrets
 import ssl
-import time
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -17,17 +16,12 @@ from urllib.parse import quote, urlencode, urlsplit
 from hextrackr_server.errors import HexTrackrError
 from hextrackr_server.telemetry.log_setup import escape
 
-POLL_SECONDS = 0.2
-#: Time to wait for a server that restarts during an import.
-RECONNECT_SECONDS = 120.0
-_RECONNECT_POLL_SECONDS = 1.0
 #: A proxy sends 502 or 504 while the server restarts.
 _UNAVAILABLE = frozenset({502, 503, 504})
 TIMEOUT_SECONDS = 60.0
 _CHUNK = 64 * 1024
 #: Path that requires a token; no import has the number 0.
 _ANY_IMPORT = "/api/imports/0"
-_FINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 class ClientError(HexTrackrError):
@@ -60,15 +54,19 @@ class ApiClient:
         self._url = url.rstrip("/")
         self._parts = parts
         self._headers = {"authorization": f"Bearer {token}"}
-        self._tls = None if ca is None else _trust(ca)
+        self.origin = f"{parts.scheme}://{parts.netloc}"
+        """The URL without its path."""
+        self.path = parts.path.rstrip("/")
+        """The path in front of the routes of the server."""
+        self.token = token
+        self.tls = None if ca is None else _trust(ca)
+        """The context that trusts the certificates of `ca`; None without them."""
 
     def check_token(self) -> None:
         """Raise ClientError if the server rejects the token: before an upload, not after it."""
         connection = self._open()
         try:
-            connection.request(
-                "GET", self._parts.path.rstrip("/") + _ANY_IMPORT, None, self._headers
-            )
+            connection.request("GET", self.path + _ANY_IMPORT, None, self._headers)
             response = connection.getresponse()
             content = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -118,27 +116,10 @@ class ApiClient:
             },
         )
 
-    def follow(self, import_id: int, show: ShowProgress) -> dict[str, Any]:
-        """Wait until an import has ended, and return its final status.
-
-        If the server restarts, connect again; raise ClientError after RECONNECT_SECONDS.
-        """
-        seen = time.monotonic()
-        percent = 0
-        while True:
-            try:
-                status: dict[str, Any] = self._request("GET", f"/api/imports/{import_id}")["status"]
-            except UnreachableError as error:
-                if time.monotonic() - seen > RECONNECT_SECONDS:
-                    raise
-                show(percent, "reconnecting", str(error))
-                time.sleep(_RECONNECT_POLL_SECONDS)
-                continue
-            if status["status"] in _FINAL:
-                return status
-            seen, percent = time.monotonic(), status["overall"]
-            show(percent, status["status"], status["message"])
-            time.sleep(POLL_SECONDS)
+    def import_status(self, import_id: int) -> dict[str, Any]:
+        """Return the status of an import. Raises UnreachableError or ClientError."""
+        status: dict[str, Any] = self._request("GET", f"/api/imports/{import_id}")["status"]
+        return status
 
     def download(self, path: str, query: Mapping[str, str], file: Path) -> int:
         """Write the body of a response to a file and return its number of bytes.
@@ -160,7 +141,7 @@ class ApiClient:
     def _receive(self, path: str, target: BinaryIO) -> int:
         connection = self._open()
         try:
-            connection.request("GET", self._parts.path.rstrip("/") + path, None, self._headers)
+            connection.request("GET", self.path + path, None, self._headers)
             response = connection.getresponse()
             if response.status != 200:
                 self._answer(response.status, response.read())
@@ -217,7 +198,7 @@ class ApiClient:
     ) -> dict[str, Any]:
         # A server that rejects an upload stops reading, but its response is available.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request(method, self._parts.path.rstrip("/") + path, body, headers)
+            connection.request(method, self.path + path, body, headers)
         response = connection.getresponse()
         return self._answer(response.status, response.read())
 
@@ -246,7 +227,7 @@ class ApiClient:
         host, port = str(self._parts.hostname), self._parts.port
         if self._parts.scheme == "https":
             return http.client.HTTPSConnection(
-                host, port, timeout=TIMEOUT_SECONDS, context=self._tls
+                host, port, timeout=TIMEOUT_SECONDS, context=self.tls
             )
         return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
 

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from hextrackr_server.cli.api_client import ApiClient, ClientError
 from hextrackr_server.cli.arguments import DEFAULT_URL, Commands, require_token
+from hextrackr_server.cli.import_watch import follow
 from hextrackr_server.telemetry.log_setup import escape
 from hextrackr_server.text import iso_date
 
@@ -143,7 +144,7 @@ def import_file(
         client = ApiClient(url, token, ca)
         client.check_token()
         import_id = client.upload(path, progress.show, options)
-        status = client.follow(import_id, progress.show)
+        status = follow(client, import_id, progress.show)
     finally:
         progress.end()
     lines = list(report(status))
