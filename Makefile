@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run dashboard setup quick test lint types format coverage proxies clients oldest pythons conformance \
-	conformance-peers mutants diagrams peers bench bench-full bench-scale bench-import screenshots clean
+	conformance-peers mutants diagrams peers bench bench-full bench-scale bench-import bench-dashboard screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ bench-scale: setup peers ## Measure workers, servers on Redis and gateways of th
 
 bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
 	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --readme)
+
+bench-dashboard: setup ## Measure the first paint of the dashboard at 20 kB per second, and the size of its build
+	$(BIN)/python -m benchmarks.dashboard
 
 screenshots: setup ## Write screenshots of the pages to build/screenshots; with WRITE=1, update docs/images
 	$(BIN)/python scripts/screenshots.py $(if $(WRITE),--write)

@@ -8,22 +8,30 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import os
-import struct
 import sys
-import zlib
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.dashboard.support import CLIENT, Browser, running_browser  # noqa: E402
+from scripts.png import compress  # noqa: E402
+from tests.dashboard.hub import Hub  # noqa: E402
+from tests.dashboard.support import (  # noqa: E402
+    CLIENT,
+    Browser,
+    require_build,
+    running_browser,
+)
 from tests.interop.support import serving  # noqa: E402
 
 FOLDER = ROOT / "build" / "screenshots"
 IMAGES = ROOT / "docs" / "images"
-#: Images of the documents, and their screenshots.
-DOCUMENTED = {"playground.png": "playground-light.png"}
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+#: The screenshots that the documents show.
+DOCUMENTED = (
+    "exploited-light.png", "findings-dark.png", "findings-phone.png", "imports-light.png",
+    "overview-light.png", "playground-light.png",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -34,13 +42,15 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with running_browser() as browser:
         take_playground(browser)
+        take_dashboard(browser)
     for path in sorted(FOLDER.glob("*.png")):
-        path.write_bytes(compress(path.read_bytes()))
-        print(f"{path.relative_to(ROOT)}  {path.stat().st_size // 1024} KB")
+        print(path.relative_to(ROOT))
     if options.write:
         IMAGES.mkdir(exist_ok=True)
-        for name, source in DOCUMENTED.items():
-            (IMAGES / name).write_bytes((FOLDER / source).read_bytes())
+        for name in DOCUMENTED:
+            image = compress((FOLDER / name).read_bytes())
+            (IMAGES / name).write_bytes(image)
+            print(f"{(IMAGES / name).relative_to(ROOT)}  {len(image) // 1024} KB")
 
 
 def take_playground(browser: Browser) -> None:
@@ -55,21 +65,24 @@ def take_playground(browser: Browser) -> None:
         browser.run("screenshots.js", "playground", {"url": url, "folder": str(FOLDER)})
 
 
-def compress(image: bytes) -> bytes:
-    """Return a PNG with stronger compression of the same pixels; Chromium prefers speed."""
-    chunks, position = [], len(_SIGNATURE)
-    while position < len(image):
-        (length,) = struct.unpack_from(">I", image, position)
-        kind = image[position + 4 : position + 8]
-        chunks.append((kind, image[position + 8 : position + 8 + length]))
-        position += 12 + length
-    pixels = zlib.decompress(b"".join(data for kind, data in chunks if kind == b"IDAT"))
-    head = [chunk for chunk in chunks if chunk[0] == b"IHDR"]
-    packed = [*head, (b"IDAT", zlib.compress(pixels, 9)), (b"IEND", b"")]
-    return _SIGNATURE + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in packed
-    )
+def take_dashboard(browser: Browser) -> None:
+    """Take the screenshots of the dashboard, on a hub with samples."""
+    require_build()
+    with tempfile.TemporaryDirectory() as folder:
+        hub = Hub(Path(folder))
+        hub.start()
+        try:
+            hub.fill(3000)
+            given = {
+                "url": hub.url,
+                "folder": str(FOLDER),
+                "token": hub.token("ada", "admin"),
+                "file": str(hub.sample(400, 9)),
+            }
+            for case in ("dashboard", "sign-in"):
+                browser.run("screenshots.js", case, given)
+        finally:
+            hub.stop()
 
 
 if __name__ == "__main__":

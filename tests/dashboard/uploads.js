@@ -37,6 +37,8 @@ const completed = (page, path) =>
   waitForText(history(page).getByRole("row").filter({ hasText: basename(path) }).first(), /Completed/);
 
 module.exports = {
+  steps: { choose, inspection },
+
   async "a dropped file is inspected, imported and completed"(t) {
     const page = await open(t, { path: "imports" });
     await heading(page, "Import a file").waitFor();
