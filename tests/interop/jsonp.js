@@ -78,7 +78,8 @@ globalThis.document = {
   getElementsByTagName: () => body.children.filter((each) => each.tag === "script"),
 };
 
-const { io } = require(name);
+const library = require(name);
+const io = library.io ?? library;
 const socket = io(url, { transports: ["polling"], forceJSONP: true, upgrade: false, reconnection: false });
 const finish = (data) => {
   report(data);

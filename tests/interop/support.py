@@ -121,7 +121,8 @@ def run_node(script: str, *arguments: str, limit: float = 100.0) -> list[dict[st
         pytest.fail(f"{script} did not end within {limit} s; it printed:\n{printed}")
     if ended.returncode:
         pytest.fail(f"{script} failed with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
-    return [json.loads(line) for line in ended.stdout.splitlines()]
+    # Not `splitlines`, which also splits at U+2028 inside a JSON text.
+    return [json.loads(line) for line in ended.stdout.split("\n") if line]
 
 
 class CaseResults:

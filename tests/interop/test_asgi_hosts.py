@@ -30,6 +30,7 @@ SETUPS = (
     ClientSetup("socket.io-client", "polling"),
     ClientSetup("socket.io-client", UPGRADE),
     ClientSetup("socket.io-client-3", UPGRADE),
+    ClientSetup("socket.io-client-2", UPGRADE),
 )
 
 

@@ -1,4 +1,4 @@
-"""JSONP with the last official client that offers it; Node evaluates the responses as scripts."""
+"""JSONP with official clients that offer it, 3.1 and 2.5; Node evaluates the responses as scripts."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def make_server(**options: Any) -> SocketServer:
 
 
 @pytest.mark.parametrize("cors", [None, Cors(origins=["https://example.com"])], ids=["", "cors"])
-def test_client_exchanges_texts_and_binary_data_over_jsonp(cors: Cors | None) -> None:
-    with serving(make_server(jsonp=True, cors=cors)) as (url, _):
-        (report,) = run_node("jsonp.js", "socket.io-client-3", url)
+@pytest.mark.parametrize("client", ["socket.io-client-3", "socket.io-client-2"])
+def test_client_exchanges_texts_and_binary_data_over_jsonp(client: str, cors: Cors | None) -> None:
+    with serving(make_server(jsonp=True, allow_eio3=True, cors=cors)) as (url, _):
+        (report,) = run_node("jsonp.js", client, url)
     assert report["different"] == []
     assert report["binary"] == [0, 1, 254, 255]
     assert report["reason"] == "io server disconnect"
