@@ -20,6 +20,9 @@ def vectors_folder(clone: Path, prefix: Path) -> Path:
 
 FOLDER = vectors_folder(Path(__file__).parent.parent, Path(sysconfig.get_path("data")))
 FILES = ("engineio-dialogue.json", "socketio-dialogue.json")
+OLD_FILES = ("engineio-v3-dialogue.json", "socketio-v4-dialogue.json")
+# Subjects whose dialogues use revision 3 of Engine.IO; all others use revision 4.
+OLD_SUBJECTS = {"engineio.v3-dialogue", "socketio.v4-dialogue"}
 VERBS = {
     *("request", "more", "response", "pending", "cut", "abort", "post", "poll"),
     *("websocket", "send", "receive", "silent", "close", "closed", "drop", "wait"),
@@ -42,6 +45,8 @@ class Dialogue(NamedTuple):
     steps: tuple[Step, ...]
     source: str
     node_differs: str | None
+    revision: int = 4
+    """The revision of Engine.IO."""
 
 
 def verb_of(step: Step) -> str:
@@ -53,9 +58,12 @@ def verb_of(step: Step) -> str:
 
 
 def load(folder: Path = FOLDER) -> list[Dialogue]:
-    """Read all dialogues. Raises DialogueError, or OSError for a missing file."""
+    """Read all dialogues. Raises DialogueError, or OSError for a missing file.
+
+    The files of old revisions may be missing, as in folders of earlier versions.
+    """
     dialogues: list[Dialogue] = []
-    for name in FILES:
+    for name in (*FILES, *(name for name in OLD_FILES if (folder / name).is_file())):
         file = json.loads((folder / name).read_text(encoding="utf-8"))
         preludes = file.get("preludes", {})
         dialogues += [_read(case, file["subject"], preludes) for case in file["cases"]]
@@ -91,4 +99,5 @@ def _read(case: dict[str, Any], subject: str, preludes: dict[str, list[Step]]) -
         steps,
         case["source"],
         case.get("node_differs"),
+        3 if subject in OLD_SUBJECTS else 4,
     )

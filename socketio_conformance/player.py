@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 from .dialogue import Dialogue, Step, verb_of
 from .http_connection import Address, ConnectionCutError, HttpConnection, Response, encode_request
 from .patterns import Captures, expand, fill, match, show
+from .payload_v3 import join_packets, split_packets
 from .websocket_connection import Closed, WebSocketConnection, encode_outgoing
 
 SEPARATOR = "\x1e"
 WITHIN = 1.0
-POLLING = "EIO=4&transport=polling&sid="
 
 
 class Failure(NamedTuple):
@@ -48,6 +48,7 @@ class Player:
     def __init__(self, address: Address, path: str) -> None:
         self._address = address
         self._path = path
+        self._revision = 4
         self._captures: Captures = {}
         self._http: dict[str, HttpConnection] = {}
         self._websockets: dict[str, WebSocketConnection] = {}
@@ -56,6 +57,7 @@ class Player:
     async def play(self, dialogue: Dialogue) -> Failure | None:
         """Play the steps; return the failure, or None."""
         number, step = 0, dialogue.steps[0]
+        self._revision = dialogue.revision
         try:
             while number < len(dialogue.steps):
                 step = dialogue.steps[number]
@@ -150,7 +152,7 @@ class Player:
             pattern = {"prefix": "", "json": step["json"]}
             self._check("JSON", match(pattern, body, self._captures), seen)
         if "payload" in step:
-            packets = _packets(response.body)
+            packets = self._packets(response.body)
             if len(packets) != len(step["payload"]):
                 raise StepError(f"a payload of {len(step['payload'])} packets", f"got {seen}")
             for pattern, packet in zip(step["payload"], packets, strict=True):
@@ -203,9 +205,9 @@ class Player:
     async def _post(self, step: Step) -> None:
         packets = [fill(packet, self._captures) for packet in step["packets"]]
         headers = {"Content-Type": "text/plain;charset=UTF-8", **step.get("headers", {})}
-        response = await self._fetch(
-            "POST", step["post"], headers, SEPARATOR.join(packets).encode(), WITHIN
-        )
+        is_old = self._revision == 3
+        body = join_packets(packets) if is_old else SEPARATOR.join(packets).encode()
+        response = await self._fetch("POST", step["post"], headers, body, WITHIN)
         if response is None or response.status != 200:
             got = f"{response.status} {show(_text(response.body))}" if response else "no response"
             raise StepError("a response to the POST with status 200", f"got {got}")
@@ -223,7 +225,7 @@ class Player:
             if response.status != 200:
                 got = f"{response.status} {show(_text(response.body))} after {_show_all(seen)}"
                 raise StepError("a response to the poll with status 200", f"got {got}")
-            seen += _packets(response.body)
+            seen += self._packets(response.body)
         for index, packet in enumerate(seen):
             if index >= len(patterns):
                 raise StepError("no more packets", f"got {_show_all(seen)}")
@@ -234,7 +236,8 @@ class Player:
     ) -> Response | None:
         connection = await HttpConnection.open(self._address)
         self._others.append(connection)
-        target = f"{self._path}?{POLLING}{fill(sid, self._captures)}"
+        query = f"EIO={self._revision}&transport=polling&sid={fill(sid, self._captures)}"
+        target = f"{self._path}?{query}"
         host = self._address.host_header
         connection.write(encode_request(method, target, host, headers, body))
         connection.expect(method, target)
@@ -336,6 +339,12 @@ class Player:
         query = fill(step.get("query", ""), self._captures)
         return f"{path}?{query}" if query else path
 
+    def _packets(self, body: bytes) -> list[str | bytes]:
+        if self._revision == 3:
+            return split_packets(body)
+        text = _text(body)
+        return [text] if isinstance(text, bytes) else list(text.split(SEPARATOR))
+
     def _bytes(self, value: Any) -> bytes:
         data = expand(value, self._captures)
         return data.encode() if isinstance(data, str) else data
@@ -346,13 +355,6 @@ def _text(body: bytes) -> str | bytes:
         return body.decode()
     except UnicodeDecodeError:
         return body
-
-
-def _packets(body: bytes) -> list[str | bytes]:
-    text = _text(body)
-    if isinstance(text, bytes):
-        return [text]
-    return list(text.split(SEPARATOR))
 
 
 def _show_all(packets: list[str | bytes]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import NamedTuple
 
 from .dialogue import Dialogue
@@ -16,6 +17,8 @@ WITHIN = 5.0
 LONG_HEARTBEAT = 10_000
 SHORT_HEARTBEAT = 1_000
 HEADER = "x-echo-profile"
+# The open packet of revision 3, behind its length
+_OLD_OPEN = re.compile(rb'[0-9]+:0\{"sid":"([^"]+)"')
 
 
 class Endpoint(NamedTuple):
@@ -48,7 +51,7 @@ class Endpoint(NamedTuple):
                 f"a heartbeat of {LONG_HEARTBEAT // 1000} s or more, got "
                 f"{self.ping_interval / 1000:g} s"
             )
-        for feature in ("recovery", "checked-recovery"):
+        for feature in ("recovery", "checked-recovery", "eio3"):
             if feature in self.features and feature not in needs:
                 return f"a server without {feature}"
         missing = sorted(needs - self.features)
@@ -101,6 +104,8 @@ async def _probe_path(address: Address, subject: str, path: str) -> Endpoint | N
         if b'"pid"' in (await _fetch(address, "GET", target)).body:
             features.add("recovery")
     await _fetch(address, "POST", target, b"1")
+    if await _accepts_revision_3(address, path):
+        features.add("eio3")
     return Endpoint(
         address,
         subject,
@@ -109,6 +114,16 @@ async def _probe_path(address: Address, subject: str, path: str) -> Endpoint | N
         handshake["pingInterval"],
         handshake["pingTimeout"],
     )
+
+
+async def _accepts_revision_3(address: Address, path: str) -> bool:
+    target = f"{path}?EIO=3&transport=polling"
+    response = await _fetch(address, "GET", target)
+    opened = _OLD_OPEN.match(response.body)
+    if response.status != 200 or opened is None:
+        return False
+    await _fetch(address, "POST", f"{target}&sid={opened[1].decode()}", b"1:1")
+    return True
 
 
 async def _fetch(address: Address, method: str, target: str, body: bytes | None = None) -> Response:

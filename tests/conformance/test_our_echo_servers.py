@@ -19,7 +19,7 @@ from .support import example
 SHORT = ("--ping-interval", "0.3", "--ping-timeout", "0.2")
 LONG = ("--ping-interval", "25", "--ping-timeout", "20")
 DIALOGUES = load()
-PLAYED = [each for each in DIALOGUES if not each.needs - {"short-heartbeat"}]
+PLAYED = [each for each in DIALOGUES if not each.needs - {"short-heartbeat", "eio3"}]
 
 
 async def play_examples(urls: list[str]) -> dict[str, Result]:
@@ -36,8 +36,12 @@ def results() -> dict[str, Result]:
         example("engineio_echo.py", *SHORT) as short_engine,
         example("socketio_echo.py", *LONG) as sockets,
         example("socketio_echo.py", *SHORT) as short_sockets,
+        example("engineio_echo.py", *LONG, "--eio3") as old_engine,
+        example("engineio_echo.py", *SHORT, "--eio3") as short_old_engine,
+        example("socketio_echo.py", *LONG, "--eio3") as old_sockets,
     ):
-        return asyncio.run(play_examples([engine, short_engine, sockets, short_sockets]))
+        current = [engine, short_engine, sockets, short_sockets]
+        return asyncio.run(play_examples([*current, old_engine, short_old_engine, old_sockets]))
 
 
 @pytest.mark.parametrize("dialogue", [pytest.param(each, id=each.name) for each in PLAYED])

@@ -1,4 +1,4 @@
-"""JSONP with official clients that offer it, 3.1 and 2.5; Node evaluates the responses as scripts."""
+"""JSONP with the official clients 3.1 and 2.5; Node evaluates the responses as scripts."""
 
 from __future__ import annotations
 

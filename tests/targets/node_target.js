@@ -136,6 +136,9 @@ async function main() {
       { ...LONG, connectionStateRecovery: { skipMiddlewares: false } },
       { "x-echo-profile": "extended, checked-recovery" }
     ),
+    "engineio-eio3": await makeEngineEcho({ ...LONG, allowEIO3: true }),
+    "engineio-eio3-short": await makeEngineEcho({ ...SHORT, upgradeTimeout: 500, allowEIO3: true }),
+    "socketio-eio3": await makeSocketEcho({ ...LONG, allowEIO3: true }),
   };
   const version = (name) => `${name} ${require(`./node_modules/${name}/package.json`).version}`;
   console.log(JSON.stringify({ server: `${version("socket.io")}, ${version("engine.io")}`, ports }));

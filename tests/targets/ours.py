@@ -255,6 +255,9 @@ async def main() -> None:
         "checked-recovery": make_socket_echo(
             "extended, checked-recovery", **LONG, recovery=Recovery(skip_middlewares=False)
         ),
+        "engineio-eio3": make_engine_echo(**LONG, allow_eio3=True),
+        "engineio-eio3-short": make_engine_echo(**SHORT, upgrade_timeout=0.5, allow_eio3=True),
+        "socketio-eio3": make_socket_echo(**LONG, allow_eio3=True),
     }
     ports = {}
     for name, server in servers.items():

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parents[2] / "spec-vectors"
 FILES = {
     path.name: json.loads(path.read_text())
     for path in sorted(FOLDER.glob("socketio-*.json"))
-    if path.stem != "socketio-dialogue"
+    if not path.stem.endswith("dialogue")
 }
 SCHEMA = json.loads((FOLDER / "schema.json").read_text())
 
