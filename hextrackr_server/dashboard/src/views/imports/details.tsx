@@ -65,7 +65,7 @@ function Ending({ state }: { state: ImportState }) {
       <p>
         <strong>{title}</strong> {message || result?.message}
       </p>
-      {isInterrupted && <p>The findings are unchanged. Import the file again.</p>}
+      {isInterrupted && job !== null && <p>The findings are unchanged. Import the file again.</p>}
       {fields.length > 0 && (
         <ul class="bullets">
           {fields.map(({ path, message: problem }, index) => (

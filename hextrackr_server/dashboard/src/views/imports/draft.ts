@@ -62,7 +62,7 @@ export function choose(file: File): void {
     (answer) => {
       if (!isCurrent()) return drop(answer.uploadId);
       draft.value = { phase: "inspected", answer, options: NO_OPTIONS, busy: null, error: null };
-      tell(answer);
+      announceResult(answer);
     },
     (error: unknown) => {
       if (!isCurrent()) return;
@@ -87,7 +87,7 @@ export async function inspectAgain(options: Options): Promise<void> {
     const answer = await api.post<InspectionAnswer>(path, body, INSPECT_SECONDS);
     if (!isOf(former.answer)) return;
     draft.value = { phase: "inspected", answer, options, busy: null, error: null };
-    tell(answer);
+    announceResult(answer);
   } catch (error) {
     if (isOf(former.answer)) draft.value = { ...former, busy: null, error };
   }
@@ -135,7 +135,7 @@ function drop(uploadId: string): void {
   api.post(`api/imports/upload/${uploadId}/discard`).catch(() => {}); // the server deletes it later
 }
 
-function tell({ filename, refused, inspection }: InspectionAnswer): void {
+function announceResult({ filename, refused, inspection }: InspectionAnswer): void {
   if (inspection === null) announce(`${filename} is refused: ${refused?.message ?? ""}`, true);
   else announce(`${filename} is read: ${inspection.title}, ${count(inspection.findings)} findings`);
 }

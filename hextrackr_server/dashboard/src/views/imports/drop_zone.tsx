@@ -1,8 +1,8 @@
 /** The place to drop a file, with a button for the keyboard, and the progress of the upload. */
 
 import { useRef, useState } from "preact/hooks";
+import { explain } from "../../api";
 import { Icon } from "../../components/icon";
-import { Problem } from "../../components/problem";
 import { ProgressBar } from "../../components/progress_bar";
 import { choose, discard, draft } from "./draft";
 import { bytes } from "./texts";
@@ -48,9 +48,9 @@ export function DropZone() {
     <section class="card" aria-labelledby="upload-title">
       <h2 id="upload-title">Import a file</h2>
       {state.phase === "failed" && (
-        <Problem of={state.error}>
-          <strong class="cut">{state.filename}</strong> is not imported.
-        </Problem>
+        <p class="note note-error" role="alert">
+          <strong class="cut">{state.filename}</strong> is not imported. {explain(state.error)}
+        </p>
       )}
       <div
         class={isOver ? "drop-zone over" : "drop-zone"}

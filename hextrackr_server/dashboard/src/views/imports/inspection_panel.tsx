@@ -1,14 +1,15 @@
 /** How the server reads the chosen file, what its import changes, and the decision of the user. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { count, counted, score } from "../../components/format";
+import { count, counted } from "../../components/format";
 import { Problem } from "../../components/problem";
-import { Severity } from "../../components/severity";
 import type { Inspection, InspectionAnswer, Scope } from "../../types/hub";
-import { discard, inspectAgain, start, type Draft, type Options } from "./draft";
+import { discard, start, type Draft } from "./draft";
+import { OptionsForm } from "./options_form";
+import { Columns, Preview } from "./preview";
 import { Problems } from "./problems";
 import { ScopeChoice } from "./scope_choice";
-import { bytes, fieldTitle } from "./texts";
+import { bytes } from "./texts";
 
 type Inspected = Extract<Draft, { phase: "inspected" }>;
 
@@ -150,68 +151,6 @@ export function Counter({ value, text }: { value: number | undefined; text: stri
   );
 }
 
-function OptionsForm({ draft }: { draft: Inspected }) {
-  const [options, setOptions] = useState<Options>(draft.options);
-  const change = (part: Partial<Options>): void => setOptions({ ...options, ...part });
-  const isChanged = JSON.stringify(options) !== JSON.stringify(draft.options);
-  const isRefused = draft.answer.inspection === null;
-  return (
-    <details class="part" open={isRefused}>
-      <summary>Options of reading</summary>
-      <form
-        class="options"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void inspectAgain(options);
-        }}
-      >
-        <div class="toolbar">
-          <label class="field">
-            <span>Scan date</span>
-            <input
-              type="date"
-              value={options.scanDate}
-              onInput={(event) => change({ scanDate: event.currentTarget.value })}
-            />
-          </label>
-          <label class="field">
-            <span>Vendor, where the file has none</span>
-            <input
-              maxLength={64}
-              value={options.vendor}
-              onInput={(event) => change({ vendor: event.currentTarget.value })}
-            />
-          </label>
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={options.allowPartial}
-              onChange={(event) => change({ allowPartial: event.currentTarget.checked })}
-            />
-            Read a file that breaks off
-          </label>
-        </div>
-        <label class="field">
-          <span>Mapping of the columns (TOML), for a CSV file of another tool</span>
-          <textarea
-            rows={options.mapping || isRefused ? 8 : 2}
-            spellcheck={false}
-            class="mono"
-            placeholder={'id = "my_tool"\ntitle = "My tool"\nrow = "finding"\n\n[columns]\nhost = ["Server"]\ncve = ["CVE"]'}
-            value={options.mapping}
-            onInput={(event) => change({ mapping: event.currentTarget.value })}
-          />
-        </label>
-        <div>
-          <button type="submit" class="button" disabled={!isChanged || draft.busy !== null}>
-            {draft.busy === "inspecting" ? "Reading the file…" : "Read the file again"}
-          </button>
-        </div>
-      </form>
-    </details>
-  );
-}
-
 function Details({ inspection }: { inspection: Inspection }) {
   return (
     <>
@@ -231,103 +170,5 @@ function Details({ inspection }: { inspection: Inspection }) {
         warningDetails={inspection.warningDetails}
       />
     </>
-  );
-}
-
-function Columns({ inspection: { columns, unusedColumns } }: { inspection: Inspection }) {
-  return (
-    <div class="table-scroll">
-      <table class="table">
-        <thead>
-          <tr>
-            <th scope="col">Field</th>
-            <th scope="col">Columns of the file</th>
-          </tr>
-        </thead>
-        <tbody>
-          {Object.entries(columns).map(([field, names]) => (
-            <tr key={field}>
-              <th scope="row">{fieldTitle(field)}</th>
-              <td class="cut mono">{names.join(", ")}</td>
-            </tr>
-          ))}
-          {unusedColumns.length > 0 && (
-            <tr>
-              <th scope="row">Not read</th>
-              <td class="cut mono hint">{unusedColumns.join(", ")}</td>
-            </tr>
-          )}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
-function Preview({ inspection: { preview, findings } }: { inspection: Inspection }) {
-  return (
-    <div class="table-scroll">
-      <table class="table table-stack">
-        <caption>
-          {preview.length < findings
-            ? `The first ${preview.length} of ${counted(findings, "finding")}, as they are stored`
-            : "All findings, as they are stored"}
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col" class="number">
-              Row
-            </th>
-            <th scope="col">Severity</th>
-            <th scope="col">Host</th>
-            <th scope="col">CVE</th>
-            <th scope="col">Vulnerability</th>
-            <th scope="col" class="number">
-              CVSS
-            </th>
-            <th scope="col" class="number">
-              VPR
-            </th>
-            <th scope="col">State</th>
-            <th scope="col">Seen</th>
-          </tr>
-        </thead>
-        <tbody>
-          {preview.map((finding, index) => (
-            <tr key={index}>
-              <td class="number" data-label="Row">
-                {count(finding.row)}
-              </td>
-              <td data-label="Severity">
-                <Severity value={finding.severity} />
-              </td>
-              <td class="cut" data-label="Host">
-                {finding.hostname || finding.address}
-                {finding.hostname && finding.address && finding.address !== finding.hostname && (
-                  <span class="hint"> {finding.address}</span>
-                )}
-              </td>
-              <td class="nowrap mono" data-label="CVE">
-                {finding.cve || "–"}
-              </td>
-              <td class="cut" data-label="Vulnerability">
-                {finding.pluginName || "–"}
-              </td>
-              <td class="number" data-label="CVSS">
-                {score(finding.cvssScore)}
-              </td>
-              <td class="number" data-label="VPR">
-                {score(finding.vprScore)}
-              </td>
-              <td data-label="State">{finding.closedAs?.replaceAll("_", " ") ?? "open"}</td>
-              <td class="nowrap" data-label="Seen">
-                {finding.firstSeen === finding.lastSeen
-                  ? finding.lastSeen
-                  : `${finding.firstSeen} – ${finding.lastSeen}`}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
   );
 }
