@@ -26,8 +26,10 @@ ANYTHING: Final[Mention] = ("anything", "")
 CHUNK_ROWS: Final = 1000
 #: Space that a finding takes in the database, without its texts.
 BYTES_PER_FINDING: Final = 500
-# Entries of a dictionary that are kept in memory, and operating systems of one host.
+# Entries of a dictionary that are kept in memory, and operating systems of one host. A file may
+# have as many assets as rows.
 _MAXIMUM_ENTRIES: Final = 200_000
+_MAXIMUM_ASSETS: Final = 65_536
 _MAXIMUM_SYSTEMS: Final = 100
 _SEVERITIES: Final = {name: number for number, name in enumerate(RANKED_SEVERITIES)}
 _ROW: Final = "key, asset, definition, group_number, value, first_seen, last_seen"
@@ -119,7 +121,7 @@ class Stage:
         self._identities = _Numbers(connection, "staged_identities", ["identity", "cve"])
         self._groups = _Numbers(connection, "staged_groups", ["name"])
         # Entries of these may have several numbers: the merge finds them by their digest.
-        self._assets: dict[tuple[str, str, str], int] = {}
+        self._assets: dict[bytes, int] = {}
         self._definitions: dict[bytes, int] = {}
         self._values: dict[tuple[Any, ...], int] = {}
         self._days: dict[str, int] = {}
@@ -236,13 +238,14 @@ class Stage:
         if len(assets) >= _MAXIMUM_SYSTEMS:
             assets.clear()
         key = (host.hostname, host.address, system)
-        number = self._assets.get(key)
+        by_digest = digest(key)
+        number = self._assets.get(by_digest)
         if number is None:
-            if len(self._assets) >= _MAXIMUM_ENTRIES:
+            if len(self._assets) >= _MAXIMUM_ASSETS:
                 self._assets.clear()
             self._last_asset = number = self._last_asset + 1
-            self._assets[key] = number
-            self._new_assets.append((number, digest(key), *key))
+            self._assets[by_digest] = number
+            self._new_assets.append((number, by_digest, *key))
         assets[system] = number
         return number
 
