@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import orjson
 
+from hextrackr_server.cluster.upstream import Headers, Upstream, UpstreamError, UpstreamResponse
 from hextrackr_server.errors import ErrorCode, ServiceError
 
 logger = logging.getLogger(__name__)
@@ -43,35 +43,28 @@ class HttpProxy:
     """The client of the Unix socket on which the application serves HTTP."""
 
     def __init__(self, path: Path) -> None:
-        limits = httpx.Limits(max_connections=MAXIMUM_REQUESTS, max_keepalive_connections=32)
-        self._client = httpx.AsyncClient(
-            transport=httpx.AsyncHTTPTransport(uds=str(path), limits=limits),
-            timeout=httpx.Timeout(None, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
-            follow_redirects=False,
-        )
+        self._upstream = Upstream(path, MAXIMUM_REQUESTS, CONNECT_SECONDS)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one connection of the ASGI host."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await _Exchange(self._client, scope, receive, send).run()
+            await _Exchange(self._upstream, scope, receive, send).run()
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._client.aclose()
+        self._upstream.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
 class _Exchange:
     """One request that this process forwards, and its response."""
 
-    def __init__(
-        self, client: httpx.AsyncClient, scope: dict[str, Any], receive: Any, send: Any
-    ) -> None:
-        self._client = client
+    def __init__(self, upstream: Upstream, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        self._upstream = upstream
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -94,8 +87,8 @@ class _Exchange:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             logger.info("the client left during %s %s", self._scope["method"], self._scope["path"])
-        except httpx.TransportError as error:
-            logger.warning("a request could not be forwarded: %s", repr(error))
+        except UpstreamError as error:
+            logger.warning("a request could not be forwarded: %s", error)
             if self._has_started:
                 raise  # the host closes the connection: the response is incomplete
             await self._respond_unavailable()
@@ -114,19 +107,16 @@ class _Exchange:
         target = scope.get("raw_path") or scope["path"].encode()
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
-        request = httpx.Request(
-            scope["method"],
-            httpx.URL("http://application", raw_path=target),
-            headers=self._headers(),
-            content=self._body() if has_body else None,
-        )
-        response = await self._client.send(request, stream=True)
-        try:
+        headers = self._headers()
+        if b"host" not in names:
+            headers.append((b"host", b"application"))
+        if has_body and b"content-length" not in names:
+            headers.append((b"transfer-encoding", b"chunked"))
+        body = self._body() if has_body else None
+        async with self._upstream.request(scope["method"], target, headers, body) as response:
             await self._relay(response)
-        finally:
-            await response.aclose()
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
+    def _headers(self) -> Headers:
         scope = self._scope
         headers = [each for each in scope["headers"] if each[0].lower() not in _OWN_HEADERS]
         client = scope.get("client")
@@ -147,17 +137,17 @@ class _Exchange:
         finally:
             self._body_ended.set()
 
-    async def _relay(self, response: httpx.Response) -> None:
+    async def _relay(self, response: UpstreamResponse) -> None:
         headers = [
-            (name.lower(), value)
-            for name, value in response.headers.raw
-            if name.lower() not in _OWN_HEADERS and name.lower() != b"date"
+            (name, value)
+            for name, value in response.headers
+            if name not in _OWN_HEADERS and name != b"date"
         ]
         self._has_started = True
         await self._send(
-            {"type": "http.response.start", "status": response.status_code, "headers": headers}
+            {"type": "http.response.start", "status": response.status, "headers": headers}
         )
-        async for chunk in response.aiter_raw():
+        async for chunk in response.chunks():
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
