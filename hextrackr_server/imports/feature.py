@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from hextrackr_server.clock import Timer
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.frontend_routes import front_end_routes
 from hextrackr_server.http.import_routes import import_routes
@@ -27,6 +28,8 @@ from hextrackr_server.storage.background_writer import BackgroundWriter
 
 #: A running import stops within this time, unless it is writing its result.
 INTERRUPT_SECONDS = 2.0
+#: Interval of deleting uploads that no import has taken.
+SWEEP_SECONDS = 300.0
 
 
 class ImportsFeature(Feature):
@@ -56,6 +59,7 @@ class ImportsFeature(Feature):
             maximum_changes=settings.changes_per_import,
             on_undone=self._undone,
         )
+        self._sweep: Timer | None = None
         self._inspector = ImportInspector(context.database, services.uploads, self._admit)
         context.recovery_checks.append(self._may_recover)
 
@@ -77,6 +81,7 @@ class ImportsFeature(Feature):
         states = await self._journal_writer.run(self._journal_store.load, since)
         self.context.services.tracker.resume(map(self._journal.restore, states))
         await self.context.services.imports.start()
+        self._sweep_uploads()
 
     async def drain(self, seconds: float) -> None:
         """Interrupt running and queued imports, and send their last events."""
@@ -85,12 +90,19 @@ class ImportsFeature(Feature):
     async def stop(self) -> None:
         """Stop the worker and the tracker, and delete uploads."""
         services = self.context.services
+        if self._sweep is not None:
+            self._sweep.cancel()
         self._inspector.close()
         await services.imports.stop()
         self._journal.flush()
         services.tracker.close()
         await self._journal_writer.close()
         services.uploads.close()
+
+    def _sweep_uploads(self) -> None:
+        """Delete expired uploads now, and again regularly: no other upload may arrive."""
+        self.context.services.uploads.sweep()
+        self._sweep = self.context.clock.call_later(SWEEP_SECONDS, self._sweep_uploads)
 
     def _admit(self, principal: Principal) -> None:
         self.context.services.maintenance.refuse_work(principal)

@@ -57,6 +57,8 @@ class UploadStore:
         self._waiting: dict[str, Upload] = {}
         self._arriving: Counter[str] = Counter()
         self._in_use: set[str] = set()
+        # Uploads that a later one of the same user may replace.
+        self._replaceable: set[str] = set()
         self.maximum = maximum
 
     @contextmanager
@@ -112,15 +114,16 @@ class UploadStore:
     def keep(self, upload: Upload, *, replaces: bool = False) -> None:
         """Keep an upload for `start-import`; raise CONFLICT if its user has too many.
 
-        With `replaces`, delete the oldest upload of the user instead.
+        With `replaces`, delete the user's oldest upload that was kept with `replaces` instead.
         """
         self.sweep()
         mine = [each for each in self._waiting.values() if each.user_id == upload.user_id]
         waiting = len(mine)
         if replaces and waiting >= MAXIMUM_WAITING_PER_USER:
-            idle = next((each for each in mine if each.upload_id not in self._in_use), None)
-            if idle is not None:
-                self._delete(idle)
+            idle = self._replaceable - self._in_use
+            oldest = next((each for each in mine if each.upload_id in idle), None)
+            if oldest is not None:
+                self._delete(oldest)
                 waiting -= 1
         if waiting >= MAXIMUM_WAITING_PER_USER:
             upload.path.unlink(missing_ok=True)
@@ -130,6 +133,8 @@ class UploadStore:
             )
             raise ServiceError(ErrorCode.CONFLICT, text)
         self._waiting[upload.upload_id] = upload
+        if replaces:
+            self._replaceable.add(upload.upload_id)
 
     def take(self, upload_id: str, principal: Principal) -> Upload:
         """Remove an upload and return it to its import; raise NOT_FOUND for other users.
@@ -138,6 +143,7 @@ class UploadStore:
         """
         upload = self._find(upload_id, principal)
         self._check_idle(upload)
+        self._replaceable.discard(upload_id)
         return self._waiting.pop(upload_id)
 
     @contextmanager
@@ -181,6 +187,7 @@ class UploadStore:
             raise ServiceError(ErrorCode.CONFLICT, text)
 
     def _delete(self, upload: Upload) -> None:
+        self._replaceable.discard(upload.upload_id)
         del self._waiting[upload.upload_id]
         upload.path.unlink(missing_ok=True)
 

@@ -93,10 +93,10 @@ class _BrowserServer(TestServer):
     """Connects clients with the User-Agent of a browser: the hub offers recovery to them."""
 
     def open_connection(
-        self, *, headers: dict[str, str] | None = None, query: str = ""
+        self, *, headers: dict[str, str] | None = None, query: str = "", eio3: bool = False
     ) -> TestConnection:
         headers = {"user-agent": "Mozilla/5.0 (X11; Linux x86_64)", **(headers or {})}
-        return super().open_connection(headers=headers, query=query)
+        return super().open_connection(headers=headers, query=query, eio3=eio3)
 
 
 class HubHarness:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hextrackr_server.imports import inspector, uploads
+from hextrackr_server.imports.feature import SWEEP_SECONDS
 from hextrackr_server.imports.reading import ReadOutcome
 from tests.contract.imports import VALID_CSV, receive_payload, run_import
 from tests.contract.support import HubHarness, Response
@@ -156,11 +157,27 @@ async def test_inspected_uploads_of_a_user_are_bounded(
     assert len(stored_files(hub)) == 2
     assert (await inspect_again(hub, first, {})).status == 404
     assert [(await inspect_again(hub, each, {})).status for each in others] == [200, 200]
-    # An upload that the client has named itself is not replaced.
-    response = await hub.request(
-        "POST", "/api/imports/upload", headers(hub) | TYPE, VALID_CSV.encode()
-    )
-    assert response.status == 409
+
+
+async def test_inspection_does_not_replace_an_upload_without_inspection(
+    hub: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "MAXIMUM_WAITING_PER_USER", 2)
+    plain = []
+    for _ in range(2):
+        response = await hub.request(
+            "POST", "/api/imports/upload", headers(hub) | TYPE, VALID_CSV.encode()
+        )
+        plain.append(response.json()["uploadId"])
+    assert (await inspect(hub)).status == 409
+    assert (await inspect_again(hub, plain[0], {})).status == 200
+
+
+async def test_expired_upload_is_deleted_although_no_other_upload_arrives(hub: HubHarness) -> None:
+    await inspect(hub)
+    hub.application.services.uploads._clock = lambda: 1e12
+    await hub.advance(SWEEP_SECONDS)
+    assert stored_files(hub) == []
 
 
 @pytest.mark.parametrize(
