@@ -18,6 +18,7 @@ from socketio_core.client.manager import Manager
 from socketio_core.client.operator import ClientOperator
 from socketio_core.client.options import ClientOptions
 from socketio_core.client.socket import ClientSocket
+from socketio_core.client.stream import EventStream
 
 __all__ = [
     "AsyncClient",
@@ -32,6 +33,7 @@ __all__ = [
     "ClientTls",
     "ConnectionFailedError",
     "EngineClientOptions",
+    "EventStream",
     "Manager",
     "TransportError",
 ]

@@ -13,7 +13,8 @@ from socketio_core.client.listeners import Execute
 from socketio_core.client.manager import Manager
 from socketio_core.client.operator import ClientOperator
 from socketio_core.client.options import Auth, split_options
-from socketio_core.client.socket import CALL_TIMEOUT, ClientSocket
+from socketio_core.client.socket import CALL_TIMEOUT, MAX_STREAM_EVENTS, ClientSocket
+from socketio_core.client.stream import EventStream
 from socketio_core.handlers.registry import Listening, Registry
 from socketio_core.misuse import EMITTED
 
@@ -180,6 +181,13 @@ class AsyncClient(Listening):
     def on_any_outgoing(self, function: Function) -> Function:
         """Call `function(event, *args)` for each event that is sent."""
         return self.main.on_any_outgoing(function)
+
+    def events(self, limit: int = MAX_STREAM_EVENTS) -> EventStream:
+        """Return the events from now on as an asynchronous iterator over `(name, *args)`.
+
+        See `ClientSocket.events`.
+        """
+        return self.main.events(limit)
 
     def off_any_outgoing(self, function: Callable[..., Any] | None = None) -> None:
         """Remove one listener of `on_any_outgoing`, or all."""

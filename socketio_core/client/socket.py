@@ -10,6 +10,7 @@ from inspect import isawaitable
 from typing import Any, Final, TypeVar, final
 
 from engineio_core.client.deadline import Deadline
+from engineio_core.options import check_at_least
 from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, TimedCallbackAck
 from socketio_core.client.acks import AwaitedAck, OutgoingEvent, RetryQueue
 from socketio_core.client.errors import (
@@ -26,6 +27,7 @@ from socketio_core.client.states import (
     ClientSocketEvent,
     ClientSocketState,
 )
+from socketio_core.client.stream import EventStream
 from socketio_core.codec.packet import (
     ACK,
     CONNECT,
@@ -48,6 +50,7 @@ from socketio_core.misuse import EMITTED, check_callback, check_duration
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 CALL_TIMEOUT: Final = 60.0  # of `call`, as in python-socketio
+MAX_STREAM_EVENTS: Final = 10_000
 CONNECTED: Final = ClientSocketState.CONNECTED
 _WRONG_VERSION: Final = (
     "the server speaks version 2 of Socket.IO, which has no session IDs in its CONNECT packet"
@@ -105,6 +108,7 @@ class ClientSocket(Listening):
         self._offset: str | None = None
         # The calls of `connect`, and whether each waits for another attempt after a failure
         self._waiters: dict[asyncio.Future[None], bool] = {}
+        self._streams: list[EventStream] = []
         self._attempt = 0  # distinguishes the results of an async `auth`
         options = manager.options
         self._retries = RetryQueue(
@@ -244,12 +248,28 @@ class ClientSocket(Listening):
         self._outgoing.append(function)
         return function
 
+    def events(self, limit: int = MAX_STREAM_EVENTS) -> EventStream:
+        """Return the events from now on as an asynchronous iterator over `(name, *args)`.
+
+        Handlers receive the events as well; their results are the acks.
+        """
+        check_at_least("limit", limit, 1)
+        stream = EventStream(limit, lambda: self._manager.clock, self._stream_closed)
+        self.on_any(stream._put)
+        self._streams.append(stream)
+        return stream
+
     def off_any_outgoing(self, function: Callable[..., Any] | None = None) -> None:
         """Remove one listener of `on_any_outgoing`, or all."""
         self._outgoing = [each for each in self._outgoing if function not in {None, each}]
 
     def _registry(self) -> Registry:
         return self._listeners
+
+    def _stream_closed(self, stream: EventStream) -> None:
+        self.off_any(stream._put)
+        if stream in self._streams:
+            self._streams.remove(stream)
 
     # -- sending, inside
 
@@ -465,6 +485,8 @@ class ClientSocket(Listening):
                 self._buffered -= event.size
                 event.sink.left(self.namespace)
         self._buffer = kept
+        for stream in list(self._streams):
+            stream.close()
         self._retries.fail_awaited(DisconnectedError())
 
     def _settle(self, error: Exception | None, *, will_retry: bool = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -146,3 +147,38 @@ async def test_echo_server_answers_in_both_namespaces() -> None:
             client.emit("emit-with-ack", 5)
             assert await client.receive_event("emit-with-ack") == [5]
             assert await client.receive_event("emit-with-ack") == [5]
+
+
+async def test_chat_clients_exchange_messages_and_survive_a_restart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    chat, terminal, script = load("chat"), load("client_async"), load("client_blocking")
+    io = chat.make_server()
+    listener = await io.listen("127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.port}"
+    shown: asyncio.Queue[str] = asyncio.Queue()
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    async def typed() -> AsyncIterator[str]:
+        while (line := await lines.get()) is not None:
+            yield line
+
+    client = terminal.make_client(url, "alice", "lobby", shown.put_nowait)
+    chatting = asyncio.ensure_future(terminal.chat(client, typed()))
+    async with asyncio.timeout(60):
+        assert await shown.get() == "members: alice"
+        lines.put_nowait("hello")
+        assert await shown.get() == "alice: hello"
+        assert await asyncio.to_thread(script.say, url, "backup", "lobby", ["started", "ended"])
+        seen = [await shown.get() for _ in range(4)]
+        assert seen == ["backup joined", "backup: started", "backup: ended", "backup left"]
+        assert not await asyncio.to_thread(script.say, url, "alice", "lobby", ["x"])
+        assert capsys.readouterr().err == "the name alice is in use\n"
+        await io.shutdown()
+        assert await shown.get() == "disconnected: transport close"
+        io = chat.make_server()
+        await io.listen("127.0.0.1", listener.port)
+        assert await shown.get() == "members: alice"
+        lines.put_nowait(None)
+        await chatting
+    await io.shutdown()

@@ -26,13 +26,13 @@ class World:
         self.network = MemoryNetwork(self.io.engine._make_connection, self.clock)
         self.clients: list[AsyncClient] = []
 
-    def client(self, path: str = "", **options: Any) -> AsyncClient:
-        client = AsyncClient(URL + path, _clock=self.clock, _network=self.network, **options)
+    def client(self, namespace: str = "", **options: Any) -> AsyncClient:
+        client = AsyncClient(URL + namespace, _clock=self.clock, _network=self.network, **options)
         self.clients.append(client)
         return client
 
-    async def connect(self, path: str = "", **options: Any) -> AsyncClient:
-        client = self.client(path, **options)
+    async def connect(self, namespace: str = "", **options: Any) -> AsyncClient:
+        client = self.client(namespace, **options)
         await client.connect()
         await settle()
         return client

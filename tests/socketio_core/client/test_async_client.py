@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from socketio_core import (
+    Ack,
     AckError,
     AckTimeoutError,
     ConnectError,
@@ -90,6 +91,21 @@ async def test_handlers_are_typed_and_report_invalid_payloads() -> None:
         assert refused["code"] == "VALIDATION_ERROR"
         assert (await socket.emit_with_ack("fail"))["code"] == "NO"
         assert moves == [Move(1, "done")]
+
+
+async def test_handler_may_acknowledge_before_it_ends() -> None:
+    async with world() as w:
+        client = await w.connect()
+        ended = asyncio.Event()
+
+        @client.on("work")
+        async def work(ack: Ack) -> None:
+            ack("started")
+            await ended.wait()
+
+        (socket,) = w.io.sockets.values()
+        assert await socket.emit_with_ack("work") == "started"
+        ended.set()
 
 
 async def test_failed_handler_does_not_affect_later_events(
@@ -206,6 +222,62 @@ async def test_pending_acks_fail_when_the_connection_is_lost() -> None:
         w.network.cut()
         with pytest.raises(DisconnectedError):
             await asking
+
+
+# -- streams
+
+
+async def test_events_are_received_by_iteration_until_the_client_leaves() -> None:
+    async with world() as w:
+        client = w.client(**FAST)
+        stream = client.events()
+        await client.connect()
+        w.io.emit("a", 1)
+        w.io.emit("b", "x", b"y")
+        assert await stream.receive(5) == ("a", 1)
+        assert await stream.receive(5) == ("b", "x", b"y")
+        with pytest.raises(TimeoutError):
+            await w.run(stream.receive(2))
+        w.network.cut()
+        await w.advance(1.1)
+        w.io.emit("c")
+        await settle()
+        client.main.disconnect()
+        assert [event async for event in stream] == [("c",)]
+        with pytest.raises(DisconnectedError):
+            await stream.receive()
+
+
+async def test_stream_ends_at_its_limit_and_by_its_context() -> None:
+    async with world() as w:
+        client = await w.connect()
+        stream = client.events(limit=2)
+        async with client.events() as other:
+            for number in range(4):
+                w.io.emit("x", number)
+            await settle()
+            assert await other.receive() == ("x", 0)
+        assert client.main._listeners.any == []
+        assert await stream.receive() == ("x", 0)
+        assert await stream.receive() == ("x", 1)
+        with pytest.raises(BufferFullError, match="at most 2 events"):
+            await stream.receive()
+        reading = asyncio.ensure_future(client.events().receive())
+        await settle()
+        client.main.disconnect()
+        with pytest.raises(DisconnectedError):
+            await reading
+
+
+async def test_second_reader_of_a_stream_raises() -> None:
+    async with world() as w:
+        client = await w.connect()
+        stream = client.events()
+        first = asyncio.ensure_future(stream.receive())
+        await settle()
+        with pytest.raises(RuntimeError, match="one reader only"):
+            await stream.receive()
+        first.cancel()
 
 
 # -- connecting
