@@ -52,7 +52,7 @@ class AsyncClient(Listening):
             execute=_execute,
         )
         """The connection: its state, and the events of reconnections."""
-        self.main = self._create(self.manager.default_namespace, client_options.auth)
+        self.main = self._create(self.manager._default_namespace, client_options.auth)
         """The socket of the main namespace."""
 
     def _create(self, name: str, auth: Auth) -> ClientSocket:
@@ -90,11 +90,11 @@ class AsyncClient(Listening):
 
     async def wait(self) -> None:
         """Wait until the client has disconnected and does not connect again."""
-        await self.manager.wait()
+        await self.manager._wait()
 
     async def close(self) -> None:
         """Disconnect all namespaces, and wait until the connection and all tasks have ended."""
-        await self.manager.close()
+        await self.manager._close()
 
     async def __aenter__(self) -> Self:
         try:

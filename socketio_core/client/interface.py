@@ -49,7 +49,7 @@ class SocketManager(Protocol):
     sockets: dict[str, ManagedSocket]
 
     @property
-    def clock(self) -> Clock:
+    def _clock(self) -> Clock:
         """The clock of all timers."""
 
     @property
@@ -57,11 +57,11 @@ class SocketManager(Protocol):
         """The size of all unsent packets in bytes."""
 
     @property
-    def buffer_size(self) -> int:
+    def _buffer_size(self) -> int:
         """The maximum size of all unsent packets in bytes."""
 
     @property
-    def connect_timeout(self) -> float:
+    def _connect_timeout(self) -> float:
         """The time for one attempt to connect, in seconds."""
 
     @property
@@ -72,16 +72,16 @@ class SocketManager(Protocol):
     def is_writable(self) -> bool:
         """Whether a packet would leave at once."""
 
-    def start(self) -> None:
+    def _start(self) -> None:
         """Open the connection, unless it is open or being opened."""
 
-    def send(self, packets: tuple[EncodedPacket, ...]) -> None:
+    def _send(self, packets: tuple[EncodedPacket, ...]) -> None:
         """Send packets over the open session."""
 
-    def socket_left(self) -> None:
+    def _socket_left(self) -> None:
         """Close the connection if no socket is active any more."""
 
-    async def drain(self) -> None:
+    async def _drain(self) -> None:
         """Wait until the session has no unsent packet."""
 
 

@@ -80,7 +80,7 @@ class Manager:
         self._is_closing = False
         self.state = ConnectionState.CLOSED
         self.sockets: dict[str, ManagedSocket] = {}
-        self.runner = create_runner(lambda: self.clock)
+        self.runner = create_runner(lambda: self._clock)
         self.dispatch = Dispatch(self.runner, default_error_ack, options.handler_timeout)
 
     # -- public
@@ -116,17 +116,17 @@ class Manager:
     # -- for the sockets
 
     @property
-    def clock(self) -> Clock:
+    def _clock(self) -> Clock:
         """The clock of all timers: by default, the running event loop."""
         return self._given_clock or asyncio.get_running_loop()
 
     @property
-    def default_namespace(self) -> str:
+    def _default_namespace(self) -> str:
         """The namespace in the path of the URL."""
         return self._address.path or "/"
 
     @property
-    def buffer_size(self) -> int:
+    def _buffer_size(self) -> int:
         """The maximum size of all unsent packets in bytes."""
         return self._engine_options.max_buffer_size
 
@@ -137,7 +137,7 @@ class Manager:
         return own + sum(socket._waiting_amount() for socket in self.sockets.values())
 
     @property
-    def connect_timeout(self) -> float:
+    def _connect_timeout(self) -> float:
         """The time for one attempt to connect, in seconds."""
         return self._engine_options.timeout
 
@@ -151,7 +151,7 @@ class Manager:
         """Whether the session to the server is open."""
         return self.state is ConnectionState.OPEN
 
-    def start(self) -> None:
+    def _start(self) -> None:
         """Open the connection, or let the pending attempt continue."""
         self._is_closing = False
         if self.state is ConnectionState.CLOSED:
@@ -159,17 +159,17 @@ class Manager:
             self._backoff.reset()
             self._open()
 
-    def send(self, packets: tuple[EncodedPacket, ...]) -> None:
+    def _send(self, packets: tuple[EncodedPacket, ...]) -> None:
         """Send packets over the open session."""
         if self._session is not None:
             self._session.send(packets)
 
-    def socket_left(self) -> None:
+    def _socket_left(self) -> None:
         """Close the connection if no socket is active any more."""
         if not any(socket.active for socket in self.sockets.values()):
             self._stop()
 
-    async def drain(self) -> None:
+    async def _drain(self) -> None:
         """Wait until the session has no unsent packet. Raises DisconnectedError at its end."""
         if self._session is None or not self.is_open:
             raise DisconnectedError
@@ -178,20 +178,20 @@ class Manager:
             self._drained.append(waiter)
             await waiter
 
-    async def wait(self) -> None:
+    async def _wait(self) -> None:
         """Wait until the connection has ended, and no attempt to reconnect follows."""
         if self.state is not ConnectionState.CLOSED:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
 
-    async def close(self) -> None:
+    async def _close(self) -> None:
         """End the connection, and wait until all tasks have ended."""
         for socket in list(self.sockets.values()):
             socket.disconnect()
         self._stop()
         if self._session is not None:
-            await self.wait()  # the session has a deadline for its close
+            await self._wait()  # the session has a deadline for its close
         for session in list(self._ending):
             await self._wait_closed(session, 2 * self._engine_options.close_timeout)
         await self.runner.close(0)
@@ -202,8 +202,8 @@ class Manager:
         self._advance(ConnectionEvent.STARTED)
         if self._context is None:
             network = self._network or TcpNetwork(self._address, self._engine_options)
-            self._context = ClientContext(self._address, self._engine_options, self.clock, network)
-        self._context.clock = self.clock  # the client may be used in several loops, in turn
+            self._context = ClientContext(self._address, self._engine_options, self._clock, network)
+        self._context.clock = self._clock  # the client may be used in several loops, in turn
         session = ClientSession(self._context)
         session.on_open = self._opened
         session.on_text = self._text_received
@@ -228,7 +228,7 @@ class Manager:
             return
         self._session = None
         self._ending.add(session)
-        self._ended_at = self.clock.time()
+        self._ended_at = self._clock.time()
         self._decoder.close()
         for waiter in self._drained:
             if not waiter.done():
@@ -270,7 +270,7 @@ class Manager:
             return False
         self._advance(ConnectionEvent.RETRY_SCHEDULED)
         delay = self._backoff.next_delay()
-        self._retry_timer = self.clock.call_later(delay, self._retry)
+        self._retry_timer = self._clock.call_later(delay, self._retry)
         return True
 
     def _retry(self) -> None:
@@ -284,7 +284,7 @@ class Manager:
         """Wait until the server has been notified of the end of the previous session."""
         limit = self._ended_at + NOTICE_SECONDS
         for session in list(self._ending):
-            await self._wait_closed(session, max(0.0, limit - self.clock.time()))
+            await self._wait_closed(session, max(0.0, limit - self._clock.time()))
 
     def _continue_retry(self) -> None:
         # A handler may have ended the connection.
@@ -317,7 +317,7 @@ class Manager:
 
     async def _wait_closed(self, session: ClientSession, limit: float) -> None:
         try:
-            async with Deadline(self.clock, limit):
+            async with Deadline(self._clock, limit):
                 await session.wait_closed()
         except TimeoutError:
             return

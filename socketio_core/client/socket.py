@@ -93,8 +93,7 @@ class ClientSocket(Listening):
         self.namespace = name
         self.auth: Auth = auth
         """The data of the CONNECT packet: a dict, or a function that returns one."""
-        self.recovered = False
-        """Whether the server has restored the previous session at the last connection."""
+        self._is_recovered = False
         self._state = ClientSocketState.INACTIVE
         self._link: Link | None = None
         self._listeners = ClientRegistry(execute)
@@ -113,7 +112,7 @@ class ClientSocket(Listening):
         options = manager.options
         self._retries = RetryQueue(
             options.retries,
-            lambda: manager.clock,
+            lambda: manager._clock,
             is_connected=lambda: self._state is CONNECTED,
             send=self._transmit,
             forget=self._pending.forget,
@@ -137,6 +136,11 @@ class ClientSocket(Listening):
         return self._state is not ClientSocketState.INACTIVE
 
     @property
+    def recovered(self) -> bool:
+        """Whether the server has restored the previous session at the last connection."""
+        return self._is_recovered
+
+    @property
     def buffered(self) -> int:
         """The number of events that wait for a connection, or for the ack of an earlier event."""
         return len(self._buffer) + len(self._retries)
@@ -145,7 +149,7 @@ class ClientSocket(Listening):
         """Connect in the background; the handlers of "connect" or "connect_error" are called."""
         was_inactive = self._state is ClientSocketState.INACTIVE
         self._advance(ClientSocketEvent.CONNECT)
-        self._manager.start()
+        self._manager._start()
         if was_inactive and self._manager.is_open:
             self._connection_opened()
 
@@ -164,9 +168,9 @@ class ClientSocket(Listening):
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = retry
         self.start()
-        limit = timeout if timeout is not None or retry else 2 * self._manager.connect_timeout
+        limit = timeout if timeout is not None or retry else 2 * self._manager._connect_timeout
         try:
-            async with Deadline(self._manager.clock, limit):
+            async with Deadline(self._manager._clock, limit):
                 await waiter
         except (ConnectionFailedError, TimeoutError):
             self.disconnect()
@@ -179,10 +183,10 @@ class ClientSocket(Listening):
         if self._state is ClientSocketState.INACTIVE:
             return None
         if self._state is CONNECTED:
-            self._manager.send(self._manager.options.parser.encode(
+            self._manager._send(self._manager.options.parser.encode(
                 Packet(DISCONNECT, self.namespace)))  # fmt: skip
         self._leave(ClientDisconnectReason.IO_CLIENT_DISCONNECT)
-        self._manager.socket_left()
+        self._manager._socket_left()
         return EMITTED
 
     # -- sending
@@ -233,7 +237,7 @@ class ClientSocket(Listening):
 
         Raises DisconnectedError without a connection, and when the connection is lost.
         """
-        await self._manager.drain()
+        await self._manager._drain()
 
     # -- listeners
 
@@ -254,7 +258,7 @@ class ClientSocket(Listening):
         Handlers receive the events as well; their results are the acks.
         """
         check_at_least("limit", limit, 1)
-        stream = EventStream(limit, lambda: self._manager.clock, self._stream_closed)
+        stream = EventStream(limit, lambda: self._manager._clock, self._stream_closed)
         self.on_any(stream._put)
         self._streams.append(stream)
         return stream
@@ -289,7 +293,7 @@ class ClientSocket(Listening):
                 failed = lambda error: inner.acked(self.namespace, [error])  # noqa: E731 - one line
             else:
                 sink = TimedCallbackAck(
-                    inner, self.namespace, self._manager.clock, limit, self._forget
+                    inner, self.namespace, self._manager._clock, limit, self._forget
                 )
         self._submit(data, sink, limit, failed, volatile)
 
@@ -301,7 +305,7 @@ class ClientSocket(Listening):
         is_retried = options.retries > 0 and not volatile
         if total is None and not is_retried:
             total = limit
-        sink = AwaitedAck(self._manager.clock, total)
+        sink = AwaitedAck(self._manager._clock, total)
         self._submit(data, sink, limit, sink.fail, volatile)
         return await sink.result(self._forget)
 
@@ -318,9 +322,9 @@ class ClientSocket(Listening):
         ack_id = next(self._ack_ids) if sink is not None or is_retried else None
         packets = manager.options.parser.encode_event(self.namespace, data, ack_id)
         event = OutgoingEvent(data, packets, ack_id, sink, volatile)
-        if not volatile and manager.amount + event.size > manager.buffer_size:
+        if not volatile and manager.amount + event.size > manager._buffer_size:
             raise BufferFullError(
-                f"unsent events must not exceed max_buffer_size, {manager.buffer_size} bytes: "
+                f"unsent events must not exceed max_buffer_size, {manager._buffer_size} bytes: "
                 "await drain() between events, or raise the option"
             )
         if is_retried:
@@ -345,7 +349,7 @@ class ClientSocket(Listening):
             listener(*event.data)
         if event.sink is not None and event.ack_id is not None:
             self._pending.expect(event.ack_id, event.sink)
-        self._manager.send(event.packets)
+        self._manager._send(event.packets)
 
     def _forget(self, sink: AckSink) -> None:
         """Stop waiting for an ack; an event that was not sent is not sent any more."""
@@ -372,7 +376,7 @@ class ClientSocket(Listening):
             raise UnsendableResultError(
                 f"the handler returned a value that cannot be sent: {error}", result
             ) from None
-        self._manager.send(packets)
+        self._manager._send(packets)
 
     def _waiting_amount(self) -> int:
         return self._buffered + self._retries.size
@@ -391,7 +395,7 @@ class ClientSocket(Listening):
                     _await(auth),
                     lambda result, error: self._auth_ready(attempt, result, error),
                     f"socketio auth {self.namespace}",
-                    self._manager.connect_timeout,
+                    self._manager._connect_timeout,
                 )
                 return
         except Exception as error:
@@ -425,7 +429,7 @@ class ClientSocket(Listening):
             self._refused(refusal)
             return
         self._advance(ClientSocketEvent.CONNECT_SENT)
-        self._manager.send(packets)
+        self._manager._send(packets)
 
     def _connection_failed(self, error: ConnectionFailedError) -> None:
         if not self.active:
@@ -470,7 +474,7 @@ class ClientSocket(Listening):
         self._fire("connect_error", error)
         self._fail_waiting()
         self._settle(error)
-        self._manager.socket_left()
+        self._manager._socket_left()
 
     def _fail_waiting(self) -> None:
         """Fail the acks of unsent events: the socket does not connect again by itself.
@@ -517,7 +521,7 @@ class ClientSocket(Listening):
         elif kind is DISCONNECT:
             if self.active:
                 self._leave(ClientDisconnectReason.IO_SERVER_DISCONNECT)
-                self._manager.socket_left()
+                self._manager._socket_left()
         elif kind is CONNECT_ERROR and self._state is ClientSocketState.CONNECTING:
             content = data if isinstance(data, dict) else {"message": data}
             message = content.get("message")
@@ -533,8 +537,8 @@ class ClientSocket(Listening):
             self._refused(ConnectError(_WRONG_VERSION))
             return
         pid = data.get("pid")
-        self.recovered = pid is not None and pid == self._pid
-        if not self.recovered:
+        self._is_recovered = pid is not None and pid == self._pid
+        if not self._is_recovered:
             self._offset = None
         self._pid = pid if isinstance(pid, str) else None
         self._link = Link(self, socket_id)

@@ -22,6 +22,16 @@ from socketio_core import (
     SocketOperator,
     SocketServer,
 )
+from socketio_core.client import (
+    AsyncClient,
+    BlockingOperator,
+    BlockingSocket,
+    Client,
+    ClientOperator,
+    ClientSocket,
+    EventStream,
+    Manager,
+)
 from socketio_core.testing import TestClient, TestConnection, TestServer
 
 LISTENING = {"off", "off_any", "on", "on_any", "once", "prepend", "register"}
@@ -31,7 +41,21 @@ BROADCASTING = {
     "local", "send", "server_count", "server_side_emit", "server_side_emit_with_ack",
     "sockets_join", "sockets_leave", "timeout", "to", "volatile",
 }  # fmt: skip
+CLIENT = LISTENING | {
+    "call", "connect", "connected", "drain", "emit", "emit_with_ack", "id", "on_unhandled",
+    "recovered", "send", "start", "timeout", "volatile",
+}  # fmt: skip
+STREAMING = {"events", "off_any_outgoing", "on_any_outgoing"}
+NAMESPACE_OF_CLIENT = CLIENT | {"active", "buffered", "disconnect"}
 PUBLIC: dict[type[Any], set[str]] = {
+    AsyncClient: CLIENT | STREAMING | {"close", "of", "transport", "wait"},
+    BlockingOperator: {"emit", "emit_with_ack", "timeout", "volatile"},
+    BlockingSocket: NAMESPACE_OF_CLIENT | {"namespace"},
+    Client: NAMESPACE_OF_CLIENT | {"close", "manager", "namespace", "of", "transport", "wait"},
+    ClientOperator: {"emit", "emit_with_ack", "timeout", "volatile"},
+    ClientSocket: NAMESPACE_OF_CLIENT | STREAMING,
+    EventStream: {"close", "receive"},
+    Manager: {"amount", "is_open", "is_writable", "off", "on", "once", "transport", "url"},
     Broadcast: BROADCASTING,
     Handshake: {
         "address", "auth", "headers", "issued", "query", "secure", "time", "url", "xdomain",
@@ -104,6 +128,15 @@ def test_package_exports_the_arguments_of_callbacks() -> None:
     assert all(hasattr(socketio_core, name) for name in exported)
     in_order = sorted(socketio_core.__all__, key=lambda name: (not name.isupper(), name))
     assert in_order == socketio_core.__all__
+
+
+def test_client_package_exports_its_public_classes() -> None:
+    exported = socketio_core.client.__all__
+    assert sorted(exported) == exported
+    assert all(hasattr(socketio_core.client, name) for name in exported)
+    assert {
+        kind.__name__ for kind in PUBLIC if kind.__module__.startswith("socketio_core.client")
+    } <= (set(exported))
 
 
 def test_disconnect_reasons_include_the_reasons_of_sessions() -> None:

@@ -33,16 +33,17 @@ def check(file: Path) -> str:
     return done.stdout
 
 
-def test_typed_program_passes_strict_mypy() -> None:
-    assert check(HERE / "typed_example.py") == ""
+@pytest.mark.parametrize("name", ["typed_example", "typed_client_example"])
+def test_typed_program_passes_strict_mypy(name: str) -> None:
+    assert check(HERE / f"{name}.py") == ""
 
 
-def test_mypy_reports_each_mistake_on_its_line() -> None:
+@pytest.mark.parametrize("name", ["wrong_example", "wrong_client_example"])
+def test_mypy_reports_each_mistake_on_its_line(name: str) -> None:
     found = {
-        int(line)
-        for line in re.findall(r"wrong_example\.py:(\d+): error", check(HERE / "wrong_example.py"))
+        int(line) for line in re.findall(rf"{name}\.py:(\d+): error", check(HERE / f"{name}.py"))
     }
-    lines = (HERE / "wrong_example.py").read_text().splitlines()
+    lines = (HERE / f"{name}.py").read_text().splitlines()
     expected = {number for number, line in enumerate(lines, 1) if line.endswith("# error")}
     # mypy reports the error of a decorated function at its decorator.
     assert {
