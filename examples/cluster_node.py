@@ -194,9 +194,13 @@ def register(namespace: Namespace, node: str) -> None:
         return [node, sum(args)]
 
 
-def make_server(adapter: Any, node: str, recovery: Recovery | None = None) -> SocketServer:
+def make_server(
+    adapter: Any, node: str, recovery: Recovery | None = None, allow_eio3: bool = False
+) -> SocketServer:
     """Create the server of a node."""
-    io = SocketServer(cors=Cors(origins="*"), adapter=adapter, recovery=recovery)
+    io = SocketServer(
+        cors=Cors(origins="*"), adapter=adapter, recovery=recovery, allow_eio3=allow_eio3
+    )
     for name in ("/", "/chat"):
         register(io.of(name), node)
         register_for_recovery(io.of(name))
@@ -216,7 +220,8 @@ async def serve(options: argparse.Namespace) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     recovery = Recovery() if options.recovery else None
-    async with make_server(ADAPTERS[options.adapter](options), node, recovery) as io:
+    adapter = ADAPTERS[options.adapter](options)
+    async with make_server(adapter, node, recovery, options.eio3) as io:
         listener = await io.listen(options.host, options.port)
         print(f"{node} listens on http://{options.host}:{listener.port}", flush=True)
         await stop.wait()
@@ -238,6 +243,7 @@ def main() -> None:
         help="with --adapter classic: answers go only to the server that requested them",
     )  # fmt: skip
     parser.add_argument("--recovery", action="store_true", help="turn on state recovery")
+    parser.add_argument("--eio3", action="store_true", help="accept clients of Engine.IO 3")
     parser.add_argument("--name", help="the name of the node; the default contains the port")
     options = parser.parse_args()
     uvloop.run(serve(options))

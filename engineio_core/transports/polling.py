@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
-from engineio_core.codec.polling_form import PLAIN, PollingForm
+from engineio_core.codec.polling_form import PLAIN, Decode, PollingForm
 from engineio_core.errors import (
     UNKNOWN_SID,
     CloseReason,
@@ -64,8 +64,8 @@ class PollingTransport:
     """
 
     __slots__ = (
-        "_closed", "_context", "_decorate", "_form", "_held_post", "_is_reading_paused", "_poll",
-        "_post", "_posted", "_undelivered", "_wake_planned", "max_packets", "session",
+        "_closed", "_context", "_decode", "_decorate", "_form", "_held_post", "_is_reading_paused",
+        "_poll", "_post", "_posted", "_undelivered", "_wake_planned", "max_packets", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -83,6 +83,7 @@ class PollingTransport:
         self._context = context
         self._decorate = decorate
         self._form = form
+        self._decode = form.decode  # of the current POST
         self.max_packets = MAX_PACKETS
         self._poll: Responder | None = None
         self._post: Responder | None = None
@@ -118,12 +119,16 @@ class PollingTransport:
         if self._post is not None or self._held_post is not None:
             self._break_off(ProtocolError("data request overlap from client"), responder)
             return
-        if self._form.decode_binary is None and has_binary_body(responder.request):
+        decode: Decode | None = self._form.decode
+        if responder.request.headers.get("content-type") == OCTET_STREAM[1]:
+            decode = self._form.decode_binary
+        if decode is None:
             # Engine.IO v4 has no binary payloads: binary packets are base64-encoded text.
             self._break_off(ProtocolError("invalid content"), responder)
             return
         responder.on_abort = self._post_aborted
         self._post = responder
+        self._decode = decode
         limit = self._context.options.max_http_buffer_size
         responder.read_body(limit, self._post_complete, self._post_too_large)
 
@@ -141,11 +146,7 @@ class PollingTransport:
         assert responder is not None, "a body completes once"
         if len(body) > LONG_BODY:
             self._posted += len(body)
-        form = self._form
-        decode = form.decode
-        if form.decode_binary is not None and has_binary_body(responder.request):
-            decode = form.decode_binary
-        self._deliver_all(responder, decode(body))
+        self._deliver_all(responder, self._decode(body))
 
     def _deliver_all(self, responder: Responder, payload: Iterator[str | bytes]) -> None:
         """Deliver the packets of a POST, then respond; stop while reading is paused."""
@@ -356,11 +357,6 @@ def count_accepted_packets(request: HttpRequest) -> int:
     if _PYTHON_TIMESTAMP.fullmatch(request.query.get("t", "")):
         return MAX_PACKETS_OF_PYTHON
     return MAX_PACKETS
-
-
-def has_binary_body(request: HttpRequest) -> bool:
-    """Return whether a POST has the binary form of revision 3; like Node, compare exactly."""
-    return request.headers.get("content-type") == OCTET_STREAM[1]
 
 
 def disable_xss_filter(request: HttpRequest, headers: list[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 // Official clients that a test drives over standard input and output, one JSON value per line.
 //
 //   {"id": 1, "do": "connect", "client": "a", "url": "http://...", "namespace": "/", "auth": {}}
+//      "library" is the npm package of the client
 //   {"id": 2, "do": "ask", "client": "a", "event": "join", "args": ["room"]}   -> the ack
 //   {"id": 3, "do": "events", "client": "a"}        -> [[event, ...args]], and forgets them
 //   {"id": 4, "do": "close", "client": "a"}
@@ -15,7 +16,6 @@ const http = require("node:http");
 const readline = require("node:readline");
 const { Emitter } = require("@socket.io/redis-emitter");
 const { createClient } = require("redis");
-const { io } = require("socket.io-client");
 
 const clients = new Map();
 
@@ -36,19 +36,26 @@ const decode = (value) => {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decode(item)]));
 };
 
+/** Call a listener for each event; clients of version 2 have no such method. */
+const onAny = (socket, listener) => {
+  if (socket.onAny) return socket.onAny(listener);
+  socket.onevent = ({ data, id }) => listener(...data, ...(id === undefined ? [] : [socket.ack(id)]));
+};
+
 const connect = ({
   client, url, namespace = "/", auth = {}, transports = ["websocket"], reconnection = false,
-  address, credentials = false,
+  address, credentials = false, library = "socket.io-client",
 }) =>
   new Promise((resolve, reject) => {
     const delays = { reconnectionDelay: 50, reconnectionDelayMax: 100 };
     const options = { auth, transports, forceNew: true, reconnection, ...delays };
     options.withCredentials = credentials; // the client returns cookies
     if (address) options.agent = new http.Agent({ localAddress: address, keepAlive: true });
-    const socket = io(url + namespace, options);
+    const loaded = require(library);
+    const socket = (loaded.io ?? loaded)(url + namespace, options);
     const events = [];
     clients.set(client, { socket, events });
-    socket.onAny((name, ...args) => {
+    onAny(socket, (name, ...args) => {
       const ack = args.at(-1) instanceof Function ? args.pop() : null;
       events.push([name, ...args]);
       if (ack && name === "nothing") ack();
@@ -71,8 +78,11 @@ const emitter = async ({ client, calls }) => {
 const ACTIONS = {
   connect,
   emitter,
-  ask: ({ client, event, args }) =>
-    clients.get(client).socket.timeout(20_000).emitWithAck(event, ...decode(args)),
+  ask: ({ client, event, args }) => {
+    const { socket } = clients.get(client);
+    if (socket.timeout) return socket.timeout(20_000).emitWithAck(event, ...decode(args));
+    return new Promise((resolve) => socket.emit(event, ...decode(args), resolve)); // version 2
+  },
   events: ({ client }) => clients.get(client).events.splice(0),
   state: ({ client }) => {
     const { id, connected, recovered } = clients.get(client).socket;

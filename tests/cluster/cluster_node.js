@@ -17,6 +17,7 @@ const { values: options } = parseArgs({
     mode: { type: "string", default: "dynamic" },
     specific: { type: "boolean", default: false },
     recovery: { type: "boolean", default: false },
+    eio3: { type: "boolean", default: false },
     name: { type: "string" },
   },
 });
@@ -121,6 +122,7 @@ const main = async () => {
   const http = createServer();
   const io = new Server(http, {
     adapter: ADAPTERS[options.adapter](client, subscriber),
+    allowEIO3: options.eio3,
     connectionStateRecovery: options.recovery ? { skipMiddlewares: true } : undefined,
   });
   http.listen(Number(options.port), "127.0.0.1", () => {

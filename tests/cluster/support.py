@@ -23,7 +23,8 @@ PATIENCE = 40.0
 def node_program() -> str:
     """Return the path of Node. Raises FileNotFoundError without it or without the packages."""
     node = shutil.which("node")
-    if node is None or not (HERE / "node_modules" / "socket.io").is_dir():
+    packages = [HERE / "node_modules" / name for name in ("socket.io", "socket.io-client-2")]
+    if node is None or not all(package.is_dir() for package in packages):
         raise FileNotFoundError("the Node packages of tests/cluster are missing: run make setup")
     return node
 

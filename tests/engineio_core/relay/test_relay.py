@@ -265,3 +265,25 @@ async def test_session_outlives_the_ping_interval_of_the_origin(tmp_path: Path) 
         client = await Client.connect(server.ports[0])
         await asyncio.sleep(0.5)  # ten intervals
         assert client.id in io.sockets
+
+
+async def test_client_of_revision_3_passes_through_the_gateway(tmp_path: Path) -> None:
+    io = SocketServer(allow_eio3=True)
+
+    @io.on("echo")
+    def echo(socket: Socket, value: Any) -> Any:
+        return value
+
+    async with relayed(io, tmp_path, gateways=1, allow_eio3=True) as server:
+        url = f"ws://127.0.0.1:{server.ports[0]}/socket.io/?EIO=3&transport=websocket"
+        async with connect(url) as websocket:
+            sid = json.loads((await websocket.recv())[1:])["sid"]
+            assert await websocket.recv() == "40"
+            assert io.sockets[sid].session.protocol == 3
+            await websocket.send("2")  # the gateway answers
+            assert await websocket.recv() == "3"
+            await websocket.send('451-7["echo",{"_placeholder":true,"num":0}]')
+            await websocket.send(b"\x04\x01")
+            assert await websocket.recv() == '461-7[{"_placeholder":true,"num":0}]'
+            assert await websocket.recv() == b"\x04\x01"
+        await until(lambda: not io.sockets)
