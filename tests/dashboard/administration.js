@@ -105,4 +105,20 @@ module.exports = {
     await page.keyboard.press("Enter");
     await page.getByText("The announcement is sent").waitFor();
   },
+
+  async "an import is undone after a confirmation"(t) {
+    const page = await open(t, { path: "imports?id=1" });
+    await page.getByRole("button", { name: "Undo import 1" }).click();
+    const dialog = page.getByRole("dialog");
+    await waitForText(dialog, /as they were before the import of one\.csv/);
+    await dialog.getByRole("button", { name: "Keep the import" }).click();
+    await dialog.waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Undo import 1" }).click();
+    await page.getByRole("button", { name: "Undo the import" }).click();
+    await waitForText(page.getByRole("heading", { level: 1 }), /Undone/);
+    await page.getByRole("button", { name: "Undo import 1" }).waitFor({ state: "detached" });
+    await show(page, "overview");
+    await waitForText(main(page), /There are no open findings/);
+    await expectNoViolations(page, "overview without findings");
+  },
 };

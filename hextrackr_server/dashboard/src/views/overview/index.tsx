@@ -42,12 +42,14 @@ export default function Overview() {
           </div>
           <TrendChart metric={metric} />
         </section>
-        <section class="card" aria-labelledby="severity-title">
-          <h2 id="severity-title">By severity</h2>
-          {statistics !== undefined && <SeverityChart metric={metric} statistics={statistics} />}
-        </section>
+        {!isEmpty && (
+          <section class="card" aria-labelledby="severity-title">
+            <h2 id="severity-title">By severity</h2>
+            {statistics !== undefined && <SeverityChart metric={metric} statistics={statistics} />}
+          </section>
+        )}
       </div>
-      <Hosts />
+      {!isEmpty && <Hosts />}
     </>
   );
 }
