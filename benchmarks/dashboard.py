@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 from hextrackr_server.http.dashboard_files import BUILD
-from tests.dashboard.hub import Hub
+from tests.dashboard.hub import running_hub
 from tests.dashboard.support import require_build, running_browser
 
 CASE = "the page is usable at 20 kB per second"
@@ -52,14 +52,13 @@ def main() -> int:
 
 def measure(rounds: int) -> list[dict[str, float]]:
     """Load the page several times, each time with an empty cache."""
-    with tempfile.TemporaryDirectory() as folder, running_browser() as browser:
-        hub = Hub(Path(folder))
-        hub.start()
-        try:
-            given = {"url": hub.url, "token": hub.token("1", "admin")}
-            return [browser.run("connection.js", CASE, given) for _ in range(rounds)]
-        finally:
-            hub.stop()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_hub(Path(folder)) as hub,
+        running_browser() as browser,
+    ):
+        given = {"url": hub.url, "token": hub.token("1", "admin")}
+        return [browser.run("connection.js", CASE, given) for _ in range(rounds)]
 
 
 if __name__ == "__main__":

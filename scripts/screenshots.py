@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts.png import compress  # noqa: E402
-from tests.dashboard.hub import Hub  # noqa: E402
+from tests.dashboard.hub import running_hub  # noqa: E402
 from tests.dashboard.support import (  # noqa: E402
     CLIENT,
     Browser,
@@ -68,21 +68,16 @@ def take_playground(browser: Browser) -> None:
 def take_dashboard(browser: Browser) -> None:
     """Take the screenshots of the dashboard, on a hub with samples."""
     require_build()
-    with tempfile.TemporaryDirectory() as folder:
-        hub = Hub(Path(folder))
-        hub.start()
-        try:
-            hub.fill(3000)
-            given = {
-                "url": hub.url,
-                "folder": str(FOLDER),
-                "token": hub.token("ada", "admin"),
-                "file": str(hub.sample(400, 9)),
-            }
-            for case in ("dashboard", "sign-in"):
-                browser.run("screenshots.js", case, given)
-        finally:
-            hub.stop()
+    with tempfile.TemporaryDirectory() as folder, running_hub(Path(folder)) as hub:
+        hub.fill(3000)
+        given = {
+            "url": hub.url,
+            "folder": str(FOLDER),
+            "token": hub.token("ada", "admin"),
+            "file": str(hub.sample(400, 9)),
+        }
+        for case in ("dashboard", "sign-in"):
+            browser.run("screenshots.js", case, given)
 
 
 if __name__ == "__main__":

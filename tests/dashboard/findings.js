@@ -116,8 +116,9 @@ module.exports = {
       assert.fail(`not reachable with Tab: ${matches}`);
     };
     await tabTo(() => document.activeElement.closest("label")?.textContent.includes("Search"));
-    await page.keyboard.type("a");
+    await page.keyboard.type("-web-");
     await waitForText(count(page), /with 1 filter/);
+    await waitUntil(async () => (await column(page, "Host")).every((text) => text.includes("-web-")), "filtered rows");
     await tabTo(() => document.activeElement.getAttribute("role") === "grid");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowDown");

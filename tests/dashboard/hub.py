@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,9 +78,8 @@ class Hub:
             self._process.stdout.close()
             self._process = None
 
-    def close(self) -> None:
-        """Stop the hub; its log must contain no exception."""
-        self.stop()
+    def check_log(self) -> None:
+        """Fail if the log contains an exception."""
         log = self._log.read_text()
         assert "Traceback" not in log, log[-20_000:]
 
@@ -134,3 +135,15 @@ class Hub:
         return httpx.request(
             method, f"{self.url}{path}", headers=headers, timeout=TIMEOUT, **options
         )
+
+
+@contextmanager
+def running_hub(directory: Path, *arguments: str, **values: str) -> Iterator[Hub]:
+    """Run a hub; its log must contain no exception at the end."""
+    hub = Hub(directory, *arguments, **values)
+    try:
+        hub.start()
+        yield hub
+    finally:
+        hub.stop()
+    hub.check_log()

@@ -9,7 +9,7 @@ import pytest
 from tests.hextrackr_server.kev_support import feed, item
 from tests.hextrackr_server.support import csv_text, finding_row
 
-from .hub import Hub
+from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
 pytestmark = pytest.mark.timeout(300)
@@ -24,14 +24,10 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
     directory = tmp_path_factory.mktemp("hub")
     (directory / "kev.json").write_text("{}")
-    hub = Hub(directory, HEXTRACKR_KEV_FILE=str(directory / "kev.json"))
-    hub.start()
-    try:
+    with running_hub(directory, HEXTRACKR_KEV_FILE=str(directory / "kev.json")) as hub:
         (directory / "one.csv").write_text(csv_text([finding_row(cve=CVE)]))
         hub.import_file(directory / "one.csv")
         yield hub
-    finally:
-        hub.close()
 
 
 @pytest.mark.parametrize("case", find_cases(SCRIPT))

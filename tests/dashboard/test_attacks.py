@@ -9,7 +9,7 @@ import pytest
 from hextrackr_server.http.openapi import OPERATIONS
 from tests.contract.support import SESSION_SECRET, SessionStore
 
-from .hub import Hub
+from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
 pytestmark = pytest.mark.timeout(300)
@@ -27,15 +27,13 @@ ROUTES = [
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
     directory = tmp_path_factory.mktemp("hub")
-    hub = Hub(
+    SessionStore(directory / "sessions.db").log_in("7", "admin")
+    with running_hub(
         directory,
         SESSION_SECRET=SESSION_SECRET.decode(),
         SESSIONS_DATABASE=str(directory / "sessions.db"),
-    )
-    SessionStore(directory / "sessions.db").log_in("7", "admin")
-    hub.start()
-    yield hub
-    hub.close()
+    ) as hub:
+        yield hub
 
 
 @pytest.mark.parametrize("case", find_cases(SCRIPT))

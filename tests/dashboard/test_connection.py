@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from .hub import Hub
+from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
 pytestmark = pytest.mark.timeout(300)
@@ -21,10 +21,8 @@ _numbers = count(1)
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
-    hub = Hub(tmp_path_factory.mktemp("hub"))
-    hub.start()
-    yield hub
-    hub.close()
+    with running_hub(tmp_path_factory.mktemp("hub")) as hub:
+        yield hub
 
 
 @pytest.mark.parametrize("case", find_cases(SCRIPT))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .hub import Hub
+from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
 pytestmark = pytest.mark.timeout(300)
@@ -24,11 +24,10 @@ LIVE = (
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
-    hub = Hub(tmp_path_factory.mktemp("hub"), HEXTRACKR_EDITING_GRACE_SECONDS="1")
-    hub.start()
-    hub.import_file(hub.sample(ROWS))
-    yield hub
-    hub.close()
+    directory = tmp_path_factory.mktemp("hub")
+    with running_hub(directory, HEXTRACKR_EDITING_GRACE_SECONDS="1") as hub:
+        hub.import_file(hub.sample(ROWS))
+        yield hub
 
 
 @pytest.mark.parametrize("case", find_cases(SCRIPT))

@@ -15,7 +15,7 @@ import pytest
 
 from tests.hextrackr_server.kev_support import feed, item
 
-from .hub import Hub
+from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
 pytestmark = pytest.mark.timeout(300)
@@ -43,13 +43,9 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hub, dict[
     require_build()
     directory = tmp_path_factory.mktemp("hub")
     (directory / "kev.json").write_text("{}")
-    hub = Hub(directory, HEXTRACKR_KEV_FILE=str(directory / "kev.json"))
-    hub.start()
-    try:
+    with running_hub(directory, HEXTRACKR_KEV_FILE=str(directory / "kev.json")) as hub:
         numbers = fill(hub)
         yield hub, {"url": hub.url, "token": hub.token("1", "admin")} | numbers
-    finally:
-        hub.close()
 
 
 def fill(hub: Hub) -> dict[str, Any]:

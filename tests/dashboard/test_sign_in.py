@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import jwt
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.contract.support import SESSION_SECRET, SessionStore
 from tests.interop.program import SECRET
 
-from .hub import Hub
+from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
 pytestmark = pytest.mark.timeout(300)
@@ -31,15 +32,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
     directory = tmp_path_factory.mktemp("hub")
     SessionStore(directory / "sessions.db")
-    hub = Hub(
+    with running_hub(
         directory,
         SESSION_SECRET=SESSION_SECRET.decode(),
         SESSIONS_DATABASE=str(directory / "sessions.db"),
         HEXTRACKR_RECHECK_INTERVAL="1",
-    )
-    hub.start()
-    yield hub
-    hub.close()
+    ) as hub:
+        yield hub
 
 
 @pytest.fixture
@@ -47,15 +46,12 @@ def sessions(hub: Hub) -> SessionStore:
     return SessionStore(hub.directory / "sessions.db")
 
 
-def test_link_of_the_development_server_signs_in(browser: Browser, hub: Hub) -> None:
-    directory = hub.directory / "development"
-    directory.mkdir()
-    development = Hub(directory, "--dev")
-    development.start()
-    (link,) = (word for word in development.banner.split() if "#token=" in word)
-    given = {"url": development.url, "link": link}
-    browser.run(SCRIPT, "a link signs in and leaves no token in the address", given)
-    development.close()
+def test_link_of_the_development_server_signs_in(browser: Browser, tmp_path: Path) -> None:
+    require_build()
+    with running_hub(tmp_path, "--dev") as hub:
+        (link,) = (word for word in hub.banner.split() if "#token=" in word)
+        given = {"url": hub.url, "link": link}
+        browser.run(SCRIPT, "a link signs in and leaves no token in the address", given)
 
 
 CASES = [case for case in find_cases(SCRIPT) if not case.startswith("a link")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .hub import Hub
+from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
 pytestmark = pytest.mark.timeout(300)
@@ -54,10 +54,8 @@ def write_hostile(path: Path) -> Path:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
-    hub = Hub(tmp_path_factory.mktemp("hub"))
-    hub.start()
-    yield hub
-    hub.close()
+    with running_hub(tmp_path_factory.mktemp("hub")) as hub:
+        yield hub
 
 
 @pytest.fixture(scope="module")

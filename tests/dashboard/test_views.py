@@ -8,7 +8,7 @@ import pytest
 
 from hextrackr_server.http.dashboard_files import BUILD
 
-from .hub import Hub
+from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
 pytestmark = pytest.mark.timeout(300)
@@ -20,11 +20,9 @@ MAXIMUM_BYTES = 300_000
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
-    hub = Hub(tmp_path_factory.mktemp("hub"))
-    hub.start()
-    hub.fill(1000)
-    yield hub
-    hub.close()
+    with running_hub(tmp_path_factory.mktemp("hub")) as hub:
+        hub.fill(1000)
+        yield hub
 
 
 @pytest.mark.parametrize("case", find_cases(SCRIPT))

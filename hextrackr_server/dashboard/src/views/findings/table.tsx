@@ -27,12 +27,15 @@ export interface TableProps {
   onActive: (index: number) => void;
 }
 
-export function FindingTable({ pages, sort, onSort, selected, onSelect, active, onActive }: TableProps) {
+export function FindingTable(props: TableProps) {
+  const { pages, sort, onSort, selected, onSelect, onActive } = props;
   const grid = useRef<HTMLDivElement>(null);
   const isNarrow = useMedia("(width < 48rem)");
   const total = pages.total.value ?? 0;
   const version = pages.version.value;
   const rows = useVirtualRows(grid, total, isNarrow ? 60 : 34, HEAD);
+  // A list that became shorter keeps an active row.
+  const active = Math.max(0, Math.min(props.active, rows.shown - 1));
   const first = rows.items[0]?.index ?? 0;
   const last = rows.items.at(-1)?.index ?? 0;
 
