@@ -54,6 +54,12 @@ class ClientTransport(Protocol):
     def send(self, packets: list[EncodedPacket]) -> None:
         """Send packets; the transport may not be writable afterwards."""
 
+    def pause_reading(self) -> None:
+        """Deliver no further packets for now."""
+
+    def resume_reading(self) -> None:
+        """Deliver packets again after `pause_reading`."""
+
     def close(self) -> None:
         """Notify the server, and end; the transport does not call the listener any more."""
 

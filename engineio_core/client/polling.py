@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -38,6 +39,7 @@ class PollingTransport:
         self._is_posting = False
         self._is_over = False
         self._paused: Callable[[], None] | None = None
+        self._readable: asyncio.Future[None] | None = None
 
     def open(self) -> None:
         """Send the first GET, whose response contains the handshake."""
@@ -55,10 +57,22 @@ class PollingTransport:
         self._is_posting = True
         self._tasks.start(self._post(packets), "socketio post")
 
+    def pause_reading(self) -> None:
+        """Send no further GET for now; the packets of the pending one are delivered."""
+        if self._readable is None:
+            self._readable = asyncio.get_running_loop().create_future()
+
+    def resume_reading(self) -> None:
+        """Poll again after `pause_reading`."""
+        readable, self._readable = self._readable, None
+        if readable is not None and not readable.done():
+            readable.set_result(None)
+
     def pause(self, paused: Callable[[], None]) -> None:
         """Stop polling; call `paused` when the pending requests have ended."""
         self.is_writable = False
         self._paused = paused
+        self.resume_reading()
         self._report_pause()
 
     def close(self) -> None:
@@ -96,6 +110,9 @@ class PollingTransport:
         """Poll until the transport is paused or ends."""
         while not self._is_over and self._paused is None:
             try:
+                if self._readable is not None:
+                    await self._readable
+                    continue
                 # The handshake has a deadline in the session, every other poll its heartbeat.
                 answer = await self._request("GET", None, None)
                 self._check(answer)

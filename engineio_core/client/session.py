@@ -66,6 +66,7 @@ class ClientSession:
         self._outbox: deque[EncodedPacket] = deque()
         self._handshake: Handshake | None = None
         self._alive_at = 0.0
+        self._is_paused = False  # reading
         self._timers: dict[str, Any] = {}
         self._ended: set[ClientTransport] = set()
         self.state = ClientState.OPENING
@@ -110,6 +111,22 @@ class ClientSession:
         self._outbox.extend(packets)
         self.amount += sum(len(packet.payload) for packet in packets)
         self._flush()
+
+    def pause_reading(self) -> None:
+        """Deliver no further messages until `resume_reading`, as far as the transport allows.
+
+        The server ends a session whose pause lasts longer than its heartbeat allows.
+        """
+        if self.state is ClientState.OPEN and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Deliver messages again after `pause_reading`."""
+        if self._is_paused:
+            self._is_paused = False
+            self._alive_at = self._context.clock.time()
+            self._transport.resume_reading()
 
     def close(self) -> None:
         """Send the queued packets and end the session with the reason "forced close"."""
@@ -224,6 +241,8 @@ class ClientSession:
         assert self._handshake is not None, "the heartbeat starts with the handshake"
         limit = (self._handshake.ping_interval + self._handshake.ping_timeout) / 1000
         now = self._context.clock.time()
+        if self._is_paused:
+            self._alive_at = now  # unread heartbeats may wait in the socket
         due = self._alive_at + limit
         if now < due:
             self._set_timer("heartbeat", due - now, self._heartbeat_due, due)
@@ -274,6 +293,8 @@ class ClientSession:
         self._transport, self._candidate = candidate, None
         self._context.has_used_websocket = True
         self._alive_at = self._context.clock.time()
+        if self._is_paused:
+            candidate.pause_reading()
         candidate.send([UPGRADE_PACKET])
         self._close_if_drained()
 
@@ -349,6 +370,7 @@ class ClientSession:
             return
         was_open = self.state is not ClientState.OPENING
         self._advance(ClientEvent.ENDED)
+        self.resume_reading()  # a close handshake must be read
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

@@ -210,6 +210,16 @@ class WebSocketTransport(asyncio.Protocol):
             self.is_writable = True
             self._listener.transport_drained(self)
 
+    def pause_reading(self) -> None:
+        """Read no further bytes for now; messages that were read are delivered."""
+        if self._tcp is not None and not self._tcp.is_closing():
+            self._tcp.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read bytes again after `pause_reading`."""
+        if self._tcp is not None and not self._tcp.is_closing():
+            self._tcp.resume_reading()
+
     def close(self) -> None:
         """Send a close frame; end the connection at the latest after `close_timeout`."""
         if self._is_over:

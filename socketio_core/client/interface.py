@@ -81,6 +81,15 @@ class SocketManager(Protocol):
     def _socket_left(self) -> None:
         """Close the connection if no socket is active any more."""
 
+    def _refuse(self, error: Exception) -> None:
+        """End the session: the server violates the protocol."""
+
+    def _handler_suspended(self) -> None:
+        """Count a handler that continues later."""
+
+    def _handler_ended(self) -> None:
+        """Count the end of a handler that had suspended."""
+
     async def _drain(self) -> None:
         """Wait until the session has no unsent packet."""
 

@@ -27,6 +27,7 @@ class ClientKeywords(TypedDict, total=False):
     retries: int
     parser: Parser
     strip_offset: bool
+    max_pending_handlers: int
     handler_timeout: float | None
 
     path: str

@@ -78,6 +78,7 @@ class Manager:
         self._waiters: list[asyncio.Future[None]] = []
         self._drained: list[asyncio.Future[None]] = []
         self._is_closing = False
+        self._pending_handlers = 0
         self.state = ConnectionState.CLOSED
         self.sockets: dict[str, ManagedSocket] = {}
         self.runner = create_runner(lambda: self._clock)
@@ -169,6 +170,16 @@ class Manager:
         if not any(socket.active for socket in self.sockets.values()):
             self._stop()
 
+    def _handler_suspended(self) -> None:
+        self._pending_handlers += 1
+        if self._pending_handlers >= self.options.max_pending_handlers and self._session:
+            self._session.pause_reading()
+
+    def _handler_ended(self) -> None:
+        self._pending_handlers -= 1
+        if self._pending_handlers <= self.options.max_pending_handlers // 2 and self._session:
+            self._session.resume_reading()
+
     async def _drain(self) -> None:
         """Wait until the session has no unsent packet. Raises DisconnectedError at its end."""
         if self._session is None or not self.is_open:
@@ -199,10 +210,10 @@ class Manager:
     # -- sessions
 
     def _open(self) -> None:
-        self._advance(ConnectionEvent.STARTED)
         if self._context is None:
             network = self._network or TcpNetwork(self._address, self._engine_options)
             self._context = ClientContext(self._address, self._engine_options, self._clock, network)
+        self._advance(ConnectionEvent.STARTED)
         self._context.clock = self._clock  # the client may be used in several loops, in turn
         session = ClientSession(self._context)
         session.on_open = self._opened

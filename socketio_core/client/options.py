@@ -82,6 +82,10 @@ class ClientOptions:
     Set it only if the server appends an offset to each event, as `SocketServer` does; the official
     server sends volatile events without one."""
 
+    max_pending_handlers: int = 1000
+    """Number of handlers that may run or wait at the same time. At this number, the client reads no
+    further events until half of them have ended."""
+
     handler_timeout: float | None = None
     """Time after which a running async handler is cancelled; None: no limit."""
 
@@ -94,6 +98,7 @@ class ClientOptions:
             if getattr(self, name) is not None:
                 check_seconds(name, getattr(self, name))
         check_at_least("retries", self.retries, 0)
+        check_at_least("max_pending_handlers", self.max_pending_handlers, 1)
         if self.reconnection_attempts is not None:
             check_at_least("reconnection_attempts", self.reconnection_attempts, 0)
         factor: Any = self.randomization_factor

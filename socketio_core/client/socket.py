@@ -51,6 +51,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 CALL_TIMEOUT: Final = 60.0  # of `call`, as in python-socketio
 MAX_STREAM_EVENTS: Final = 10_000
+#: Missed events precede the CONNECT packet of a recovered session.
+MAX_EARLY_EVENTS: Final = 100_000
 CONNECTED: Final = ClientSocketState.CONNECTED
 _WRONG_VERSION: Final = (
     "the server speaks version 2 of Socket.IO, which has no session IDs in its CONNECT packet"
@@ -75,10 +77,10 @@ class Link:
         self._socket._send_ack(self, ack_id, result)
 
     def _handler_suspended(self) -> None:
-        """Do nothing: the client does not limit running handlers."""
+        self._socket._manager._handler_suspended()
 
     def _handler_ended(self) -> None:
-        """Do nothing: the client does not limit running handlers."""
+        self._socket._manager._handler_ended()
 
 
 @final
@@ -146,10 +148,13 @@ class ClientSocket(Listening):
         return len(self._buffer) + len(self._retries)
 
     def start(self) -> None:
-        """Connect in the background; the handlers of "connect" or "connect_error" are called."""
+        """Connect in the background; the handlers of "connect" or "connect_error" are called.
+
+        Raises ValueError for an invalid proxy of the environment, SSLError for an invalid file.
+        """
         was_inactive = self._state is ClientSocketState.INACTIVE
+        self._manager._start()  # raises for an invalid proxy or certificate
         self._advance(ClientSocketEvent.CONNECT)
-        self._manager._start()
         if was_inactive and self._manager.is_open:
             self._connection_opened()
 
@@ -167,9 +172,9 @@ class ClientSocket(Listening):
             check_duration("timeout", timeout)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = retry
-        self.start()
         limit = timeout if timeout is not None or retry else 2 * self._manager._connect_timeout
         try:
+            self.start()
             async with Deadline(self._manager._clock, limit):
                 await waiter
         except (ConnectionFailedError, TimeoutError):
@@ -513,6 +518,9 @@ class ClientSocket(Listening):
                 self._event_received(data, ack_id)
             elif self._state is ClientSocketState.CONNECTING:
                 self._received.append(packet)
+                if len(self._received) > MAX_EARLY_EVENTS:
+                    error = f"more than {MAX_EARLY_EVENTS} events before the CONNECT packet"
+                    self._manager._refuse(ValueError(error))
         elif kind is ACK:
             if ack_id is not None and self._state is CONNECTED:
                 self._pending.receive(ack_id, data)

@@ -299,6 +299,27 @@ async def test_websocket_lost_during_the_upgrade_notifies_the_server_of_the_end(
     await until_ended(client, pair.clock)
 
 
+async def test_upgrade_completes_while_reading_is_paused() -> None:
+    pair = Pair()
+    client = pair.create()
+    client.open()
+    for _ in range(60):
+        await asyncio.sleep(0)
+        if client.state is ClientState.OPEN:
+            break
+    client.pause_reading()
+    await settle()
+    assert client.transport_name == "websocket"
+    pair.sessions[0].send_text("x")
+    await settle()
+    assert pair.received == []
+    client.resume_reading()
+    await settle()
+    assert pair.received == [b"4x"]
+    client.close()
+    await until_ended(client, pair.clock)
+
+
 # -- handshake and options
 
 

@@ -224,6 +224,39 @@ async def test_pending_acks_fail_when_the_connection_is_lost() -> None:
             await asking
 
 
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"]])
+async def test_client_stops_reading_while_too_many_handlers_run(transports: list[str]) -> None:
+    async with world(ping_interval=2, ping_timeout=1) as w:
+        client = await w.connect(transports=transports, max_pending_handlers=4, **FAST)
+        started: list[int] = []
+        release = asyncio.Event()
+
+        @client.on("x")
+        async def handle(number: int) -> None:
+            started.append(number)
+            await release.wait()
+
+        for number in range(12):
+            w.io.emit("x", number)
+            await settle()
+        assert 4 <= len(started) < 12
+        await w.advance(2.5)
+        assert client.connected
+        release.set()
+        await settle()
+        assert started == list(range(12))
+        await w.advance(10)
+        assert client.connected
+        release.clear()
+        for number in range(12):
+            w.io.emit("x", number)
+            await settle()
+        await w.advance(5)  # the server ends the session, whose heartbeats are not read
+        release.set()
+        await w.advance(5)
+        assert client.connected
+
+
 # -- streams
 
 
@@ -757,6 +790,25 @@ async def test_events_before_a_lost_connect_packet_arrive_once() -> None:
         assert received == [1, 2]
         assert manager.is_open
         assert client.recovered
+
+
+async def test_too_many_events_before_the_connect_packet_end_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("socketio_core.client.socket.MAX_EARLY_EVENTS", 2)
+    async with world(recovery=Recovery()) as w:
+        client = await w.connect(**FAST)
+        reasons: list[Any] = []
+        client.manager.on("close", reasons.append)
+        w.io.emit("x", 0)
+        await settle()
+        w.network.cut()
+        await settle()
+        for number in range(4):
+            w.io.emit("x", number)
+        await w.advance(1.1)
+        assert reasons == ["transport close", "parse error"]
+        await client.close()
 
 
 # -- acks of earlier sessions
