@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
@@ -22,9 +23,8 @@ from hextrackr_server.cluster.standby import Standby
 from hextrackr_server.cluster.supervisor import CONFIGURATION, Supervisor, Worker, watch_parent
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import DatabaseInUseError, SettingsError
+from socketio_core.workers.sockets import open_balanced
 
-#: Connections that wait to be accepted.
-BACKLOG = 1024
 GATEWAY_STOP_SECONDS = 5.0
 #: Time for the application to end its work, in addition to the drain time of the settings.
 APPLICATION_STOP_SECONDS = 15.0
@@ -38,8 +38,8 @@ def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
 
     Raises OSError if the address is not available.
     """
-    listening = _open_sockets(settings.host, settings.port)
-    port = int(listening[0].getsockname()[1])
+    listening = _open_sockets(settings.host, settings.port, settings.workers)
+    port = int(listening[0][0].getsockname()[1])
     rendezvous = Rendezvous.create(settings)
     try:
         application = Worker(
@@ -47,38 +47,37 @@ def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
             partial(_run_application, settings, rendezvous, port, print_banner),
             settings.shutdown_drain + APPLICATION_STOP_SECONDS,
         )
-        descriptors = [each.fileno() for each in listening]
         gateways = [
             Worker(
                 f"gateway {number}",
-                partial(_run_gateway, settings, rendezvous, number, descriptors),
+                partial(
+                    _run_gateway, settings, rendezvous, number, [each.fileno() for each in sockets]
+                ),
                 GATEWAY_STOP_SECONDS,
             )
-            for number in range(1, settings.workers + 1)
+            for number, sockets in enumerate(listening, 1)
         ]
         code = Supervisor([[application], gateways]).run()
     finally:
         rendezvous.remove()
-        for each in listening:
+        for each in itertools.chain.from_iterable(listening):
             each.close()
     return 1 if code == CONFIGURATION else code
 
 
-def _open_sockets(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets for each address of a host. Raises OSError."""
+def _open_sockets(host: str, port: int, gateways: int) -> list[list[socket.socket]]:
+    """Return the listening sockets of each gateway, for each address of a host. Raises OSError.
+
+    The supervisor keeps them open: connections wait while a gateway starts again.
+    """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    sockets: list[socket.socket] = []
+    addresses: list[list[socket.socket]] = []
     for family, _, _, _, address in dict.fromkeys(found):
-        each = socket.socket(family, socket.SOCK_STREAM)
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            each.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         # The second address of `localhost` uses the port that the system chose for the first.
-        chosen = sockets[0].getsockname()[1] if sockets else port
-        each.bind((address[0], chosen, *address[2:]))
-        each.listen(BACKLOG)
-        sockets.append(each)
-    return sockets
+        chosen = addresses[0][0].getsockname()[1] if addresses else port
+        target = (address[0], chosen, *address[2:])
+        addresses.append(open_balanced(family, target, gateways, ipv6_only=True))
+    return [[sockets[number % len(sockets)] for sockets in addresses] for number in range(gateways)]
 
 
 def _run_application(

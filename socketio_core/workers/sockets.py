@@ -26,15 +26,21 @@ def open_sockets(
         if path is not None:
             remove_stale_socket(path)
             return [_listen(socket.AF_UNIX, str(path))]
-        family, address = _resolve(host, port)
-        if not BALANCES:
-            return [_listen(family, address)]
-        # Without SO_REUSEPORT first: two servers on one port would divide the clients.
-        with _listen(family, address) as probe:
-            address = probe.getsockname()
-        return [_listen(family, address, reuse_port=True) for _ in range(count)]
+        return open_balanced(*_resolve(host, port), count)
     except OSError as error:
         raise explain_address(error, host, port, path, None) from error
+
+
+def open_balanced(
+    family: int, address: object, count: int, *, ipv6_only: bool = False
+) -> list[socket.socket]:
+    """Listen on an address of a family; return one socket, or `count` sockets. Raises OSError."""
+    if not BALANCES:
+        return [_listen(family, address, ipv6_only=ipv6_only)]
+    # Without SO_REUSEPORT first: two servers on one port would divide the clients.
+    with _listen(family, address, ipv6_only=ipv6_only) as probe:
+        address = probe.getsockname()
+    return [_listen(family, address, ipv6_only=ipv6_only, reuse_port=True) for _ in range(count)]
 
 
 def _resolve(host: str | None, port: int) -> tuple[int, object]:
@@ -46,13 +52,15 @@ def _resolve(host: str | None, port: int) -> tuple[int, object]:
     return family, address
 
 
-def _listen(family: int, address: object, *, reuse_port: bool = False) -> socket.socket:
+def _listen(
+    family: int, address: object, *, ipv6_only: bool = False, reuse_port: bool = False
+) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         if family != socket.AF_UNIX:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(ipv6_only))
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)  # type: ignore[arg-type]  # the address of the family
