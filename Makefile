@@ -28,7 +28,7 @@ run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 dashboard: ## Build the page of the hub with Node
 	@scripts/build-dashboard
 
-setup: dashboard $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL and Redis
+setup: dashboard hextrackr_server/dashboard/node_modules/.installed $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL and Redis
 	@scripts/check-chromium
 	@scripts/check-postgres
 	@scripts/check-redis
@@ -48,9 +48,8 @@ lint: $(VENV)/.dev ## Check style, formatting, spelling and language
 	$(BIN)/codespell
 	$(BIN)/python scripts/check_language.py
 
-types: $(VENV)/.dev hextrackr_server/dashboard/node_modules/.installed ## Check types
+types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
-	cd hextrackr_server/dashboard && npm run --silent check
 
 format: $(VENV)/.dev ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .

@@ -189,6 +189,7 @@ def test_archives_contain_the_built_dashboard_and_no_packages_of_node(
     assert built <= sources
     assert {"hextrackr_server/dashboard/src/main.tsx", "scripts/build-dashboard"} <= sources
     assert not {name for name in names | sources if "node_modules" in name}
+    assert not {name for name in names if "dashboard/src" in name}
 
 
 def test_source_archive_requires_the_dashboard(

@@ -4,3 +4,5 @@ import "./filters";
 import "./format";
 import "./pages";
 import "./samples";
+import "./retry";
+import "./router";

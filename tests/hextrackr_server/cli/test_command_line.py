@@ -19,6 +19,7 @@ import pytest
 
 from hextrackr_server.__main__ import main
 from hextrackr_server.application import Application
+from hextrackr_server.cli import serve
 from hextrackr_server.cli.api_client import ApiClient, ClientError
 from hextrackr_server.cli.import_command import Progress, report
 from hextrackr_server.cli.serve import (
@@ -305,6 +306,22 @@ def test_banner_contains_the_scheme_of_the_server() -> None:
     application = cast("Application", SimpleNamespace(database="x.db"))
     told = _banner(settings.load(environment), 8443, application)
     assert told.startswith("HexTrackr listens at https://127.0.0.1:8443,")
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_banner_of_development_contains_the_link_of_the_dashboard(
+    monkeypatch: pytest.MonkeyPatch, built: bool
+) -> None:
+    monkeypatch.setattr(serve, "is_built", lambda: built)
+    authority = SimpleNamespace(sign=lambda user, role: f"token-of-{user}")
+    services = SimpleNamespace(authority=authority)
+    application = cast("Application", SimpleNamespace(database="x.db", services=services))
+    loaded = settings.load({}, {"dev": True})
+    [line] = [line for line in _banner(loaded, 8090, application).splitlines() if "dash" in line]
+    link = "http://127.0.0.1:8090/#token=token-of-admin"
+    assert line.split(maxsplit=1)[1] == (link if built else "not built, run `make dashboard`")
+    fields = _listening(loaded, 8090, application)
+    assert fields.get("dashboard") == (link if built else None)
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])

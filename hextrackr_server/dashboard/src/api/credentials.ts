@@ -29,11 +29,11 @@ export function setToken(value: string | null): void {
 
 /** Take the token of a link and remove it from the address; return whether there was one. */
 export function takeTokenFromAddress(): boolean {
-  const found = /^#token=([^&]+)/.exec(location.hash);
+  const found = /^#token=([\w.~-]+)/.exec(location.hash);
   if (!found) return false;
   // Replaces the entry of the history: neither "back" nor a copied address contains the token.
   history.replaceState(null, "", location.pathname + location.search);
-  setToken(decodeURIComponent(found[1]!));
+  setToken(found[1]!);
   return true;
 }
 

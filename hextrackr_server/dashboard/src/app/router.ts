@@ -1,24 +1,11 @@
-/** Addresses of views: `#/findings?severity=critical`. The fragment works below any path prefix. */
+/** The present view and its parameters, which are in the fragment of the address. */
 
 import { signal } from "@preact/signals";
+import { link, parse, type Location } from "./address";
 
-export interface Location {
-  view: string;
-  parameters: URLSearchParams;
-}
-
-export function parse(hash: string): Location {
-  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
-  return { view: path || "overview", parameters: new URLSearchParams(query) };
-}
+export { link, parse } from "./address";
 
 export const route = signal<Location>(parse(location.hash));
-
-/** Return the address of a view, for links. */
-export function link(view: string, parameters: Record<string, string> | URLSearchParams = {}): string {
-  const query = new URLSearchParams(parameters).toString();
-  return query ? `#/${view}?${query}` : `#/${view}`;
-}
 
 export function navigate(view: string, parameters: Record<string, string> = {}): void {
   location.hash = link(view, parameters);

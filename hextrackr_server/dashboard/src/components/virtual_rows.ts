@@ -13,6 +13,9 @@ import { useLayoutEffect, useReducer, useState } from "preact/hooks";
 /** Browsers limit the height of an element to about 16 million pixels. */
 const MAXIMUM_PIXELS = 15_000_000;
 
+/** Return the number of rows that a table can have. */
+export const mostRows = (rowHeight: number): number => Math.floor(MAXIMUM_PIXELS / rowHeight);
+
 export interface VirtualRows {
   items: VirtualItem[];
   height: number;
@@ -28,7 +31,7 @@ export function useVirtualRows(
   headHeight: number,
 ): VirtualRows {
   const [, render] = useReducer((number: number) => number + 1, 0);
-  const shown = Math.min(count, Math.floor(MAXIMUM_PIXELS / rowHeight));
+  const shown = Math.min(count, mostRows(rowHeight));
   const options = {
     count: shown,
     getScrollElement: () => scroller.current,

@@ -6,6 +6,7 @@ export { admin, connect, disconnect, hub, openAdmin, watchBrowser } from "./conn
 export { isEnded, useImports, type Imports } from "./imports";
 export { list, type List, type ListOptions, type Rows } from "./lists";
 export { createQuery, useQuery, type Query, type QueryOptions } from "./query";
+export { retryDelay } from "./retry";
 export { connection, generation, phase, type ConnectionState, type Phase } from "./state";
 
 /** Listen to an event of the hub; return the function that ends it. */

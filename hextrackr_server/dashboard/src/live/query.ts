@@ -6,6 +6,7 @@
 import { effect, signal, untracked, type ReadonlySignal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { hub } from "./connection";
+import { retryDelay } from "./retry";
 import { generation, phase } from "./state";
 import type { Channel } from "./channel";
 
@@ -53,7 +54,10 @@ export function createQuery<T>(
         error.value = null;
       })
       .catch((failure: unknown) => {
-        if (own === latest) error.value = failure;
+        if (own !== latest) return;
+        error.value = failure;
+        const delay = retryDelay(failure);
+        if (delay !== null) timer = setTimeout(reload, delay);
       })
       .finally(() => {
         if (own === latest) loading.value = false;

@@ -6,6 +6,7 @@ import { announce } from "../../app/announcer";
 import { user } from "../../app/session";
 import { Icon } from "../../components/icon";
 import { day, score, when } from "../../components/format";
+import { useSettled } from "../../components/settled";
 import { Severity } from "../../components/severity";
 import { on, request, useQuery } from "../../live";
 import { edit, editorsByResource, keyOf, own, watch } from "../../live/presence";
@@ -13,10 +14,11 @@ import type { VulnerabilityDetails, VulnerabilityUpdate } from "../../types/even
 
 const CVE = /^CVE-\d{4}-\d{4,}$/;
 
-/** A user who moves through the list with the arrow keys watches only the finding they stop at. */
-const WATCH_MILLISECONDS = 400;
+/** A user who moves through the list with the arrow keys reads and watches the findings they stop at. */
+const SETTLED_MILLISECONDS = 200;
 
-export function Detail({ id }: { id: number }) {
+export function Detail({ id: latest }: { id: number }) {
+  const id = useSettled(latest, SETTLED_MILLISECONDS);
   const finding = useQuery(
     () => request<{ data: VulnerabilityDetails }>("get-data", { resource: "vulnerability", id }),
     { events: ["vulnerability-change", "import-undone"], keep: true },
@@ -118,12 +120,7 @@ function Editing({ id }: { id: number }) {
 
   useEffect(() => {
     setProblem(null);
-    let stop: (() => void) | undefined;
-    const timer = setTimeout(() => (stop = watch("vulnerability", id)), WATCH_MILLISECONDS);
-    return () => {
-      clearTimeout(timer);
-      stop?.();
-    };
+    return watch("vulnerability", id);
   }, [id]);
   useEffect(() => {
     if (names !== known.current) announce(names ? `${names} is editing this finding` : "No other user is editing");

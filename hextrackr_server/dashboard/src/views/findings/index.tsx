@@ -5,17 +5,18 @@ import "./style.css";
 import { api, explain } from "../../api";
 import { announce } from "../../app/announcer";
 import { route, setParameters } from "../../app/router";
-import { counted } from "../../components/format";
+import { count, counted } from "../../components/format";
 import { Icon } from "../../components/icon";
 import { lazy } from "../../components/lazy";
 import { useMedia } from "../../components/media";
 import { toast } from "../../components/toast";
+import { mostRows } from "../../components/virtual_rows";
 import type { Vulnerability as Finding } from "../../types/events";
 import { Detail } from "./detail";
 import { countFilters, DEFAULT_SORT, readFilters, toQuery, type Filters } from "./filters";
 import { openList } from "./list";
 import type { Pages } from "./pages";
-import { FindingTable } from "./table";
+import { FindingTable, ROW } from "./table";
 import { Toolbar } from "./toolbar";
 
 const Dialog = lazy(() => import("../../components/dialog").then((module) => module.Dialog));
@@ -130,6 +131,7 @@ function Total({ pages, filters }: { pages: Pages<Finding>; filters: Filters }) 
     <span class="hint" data-testid="finding-count">
       {text}
       {narrowed > 0 && total !== null && ` with ${counted(narrowed, "filter")}`}
+      {total !== null && total > mostRows(ROW) && `; the table shows the first ${count(mostRows(ROW))}`}
     </span>
   );
 }

@@ -1,7 +1,7 @@
 /** The list of findings in the address of the page, kept up to date by the events of the hub. */
 
 import { effect } from "@preact/signals";
-import { generation, list, on, phase } from "../../live";
+import { generation, list, on, phase, retryDelay } from "../../live";
 import type { FindingProperties, Vulnerability, VulnerabilityUpdate } from "../../types/events";
 import { toRequest, type Filters } from "./filters";
 import { Pages } from "./pages";
@@ -18,11 +18,11 @@ export function openList(filters: Filters, sort: string): { pages: Pages<Vulnera
   });
 
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const invalidateSoon = (): void => {
+  const invalidateSoon = (delay = INTERVAL): void => {
     timer ??= setTimeout(() => {
       timer = undefined;
       pages.invalidate();
-    }, INTERVAL);
+    }, delay);
   };
   const apply = ({ id, data }: VulnerabilityUpdate): void => {
     pages.update(Number(id), toRow(data));
@@ -31,8 +31,8 @@ export function openList(filters: Filters, sort: string): { pages: Pages<Vulnera
   };
   const endings = [
     on("vulnerability-updated", apply),
-    on("vulnerability-change", invalidateSoon),
-    on("import-undone", invalidateSoon),
+    on("vulnerability-change", () => invalidateSoon()),
+    on("import-undone", () => invalidateSoon()),
     on("batch-updates", (updates) => {
       for (const update of updates["vulnerability-updated"] ?? []) apply(update);
       if ("vulnerability-change" in updates) invalidateSoon();
@@ -41,6 +41,10 @@ export function openList(filters: Filters, sort: string): { pages: Pages<Vulnera
       if (status === "completed") invalidateSoon();
     }),
     readAfterReturns(pages),
+    pages.error.subscribe((failure) => {
+      const delay = retryDelay(failure);
+      if (delay !== null) invalidateSoon(delay);
+    }),
   ];
   pages.show(0, 0);
   return {

@@ -14,6 +14,9 @@ import { nextSort } from "./filters";
 import type { Pages } from "./pages";
 
 const HEAD = 34;
+/** Heights of a row with one line, and with two on a phone, as in style.css. */
+export const ROW = 34;
+const TALL_ROW = 60;
 const FLASH_MILLISECONDS = 4000;
 
 export interface TableProps {
@@ -33,7 +36,8 @@ export function FindingTable(props: TableProps) {
   const isNarrow = useMedia("(width < 48rem)");
   const total = pages.total.value ?? 0;
   const version = pages.version.value;
-  const rows = useVirtualRows(grid, total, isNarrow ? 60 : 34, HEAD);
+  const height = isNarrow ? TALL_ROW : ROW;
+  const rows = useVirtualRows(grid, total, height, HEAD);
   // A list that became shorter keeps an active row.
   const active = Math.max(0, Math.min(props.active, rows.shown - 1));
   const first = rows.items[0]?.index ?? 0;
@@ -52,7 +56,7 @@ export function FindingTable(props: TableProps) {
     const finding = pages.row(next);
     if (finding && selected !== null) onSelect(finding.id, false);
   };
-  const perPage = Math.max(1, Math.floor(((grid.current?.clientHeight ?? 0) - HEAD) / (isNarrow ? 60 : 34)) - 1);
+  const perPage = Math.max(1, Math.floor(((grid.current?.clientHeight ?? 0) - HEAD) / height) - 1);
   const keys: Record<string, () => void> = {
     ArrowDown: () => move(active + 1),
     ArrowUp: () => move(active - 1),
