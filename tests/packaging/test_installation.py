@@ -139,7 +139,8 @@ def test_wheel_without_extras_requires_only_the_dependencies_of_the_core(
 
 def test_wheel_has_an_extra_for_each_optional_feature(metadata: Message) -> None:
     found = requirements(metadata)
-    assert metadata.get_all("Provides-Extra") == ["hub", "postgres", "redis", "brotli"]
+    extras = metadata.get_all("Provides-Extra")
+    assert extras == ["hub", "postgres", "redis", "pydantic", "brotli"]
     assert found["redis"] == {"redis"}
     assert found["hub"] == {
         "httpx", "lxml", "pyjwt", "python-multipart", "sqlalchemy", "starlette", "tzdata",
