@@ -188,7 +188,7 @@ def test_archives_contain_the_built_dashboard_and_no_packages_of_node(
     with tarfile.open(sdist) as archive:
         sources = {name.partition("/")[2] for name in archive.getnames()}
     assert built <= sources
-    assert {"hextrackr_server/dashboard/src/main.tsx", "scripts/build-dashboard"} <= sources
+    assert {"hextrackr_server/dashboard/src/main.ts", "scripts/build-dashboard"} <= sources
     assert not {name for name in names | sources if "node_modules" in name}
     assert not {name for name in names if "dashboard/src" in name}
 
@@ -197,7 +197,7 @@ def test_source_archive_requires_the_dashboard(
     source: Path, backend: dict[str, str], tmp_path: Path
 ) -> None:
     copy = shutil.copytree(source, tmp_path / "copy")
-    (copy / "hextrackr_server" / "dashboard" / "src" / "main.tsx").write_text("// changed")
+    (copy / "hextrackr_server" / "dashboard" / "src" / "main.ts").write_text("// changed")
     done = subprocess.run(
         [sys.executable, "-c", BUILD_SDIST, tmp_path],
         cwd=copy, env=backend, capture_output=True, text=True, check=False,
