@@ -1,7 +1,8 @@
 "use strict";
 // Cases of lost connections and slow networks. `given`: url, token.
 const { assert, waitForText, waitUntil } = require("./harness");
-const { badge, live, open } = require("./dashboard");
+const { badge, live, open, show } = require("./dashboard");
+const { Network, Prefix } = require("./proxies");
 
 // Requests while the server or the network is away are errors in the console.
 const AWAY = [/Failed to load resource/, /WebSocket connection to/, /WebSocket is closed/];
@@ -37,6 +38,40 @@ module.exports = {
       await live(page);
       await waitForText(badge(page), /recovered/);
       for (const name of missed) await waitForText(entry(page, name), /Completed/);
+    }
+  },
+
+  async "a network that loses everything without a notice is detected"(t) {
+    t.expectErrors(...AWAY);
+    const network = new Network(Number(new URL(t.given.url).port));
+    try {
+      const page = await t.newPage();
+      await page.goto(`${await network.start()}/#token=${t.given.token}`);
+      await live(page);
+      await show(page, "imports");
+      await waitForText(entry(page, await t.call("import_file")), /Completed/);
+      network.stall();
+      await waitForText(banner(page), /Connection lost/);
+      const missed = await t.call("import_file");
+      network.resume();
+      await live(page);
+      await waitForText(entry(page, missed), /Completed/);
+    } finally {
+      network.close();
+    }
+  },
+
+  async "the page works below the path of a proxy"(t) {
+    const proxy = new Prefix(Number(new URL(t.given.url).port), "/tools/hub");
+    try {
+      const page = await t.newPage();
+      await page.goto(`${await proxy.start()}/#token=${t.given.token}`);
+      await live(page);
+      await waitForText(badge(page), /WebSocket/);
+      await show(page, "imports");
+      await waitForText(entry(page, await t.call("import_file")), /Completed/);
+    } finally {
+      proxy.close();
     }
   },
 

@@ -21,7 +21,10 @@ _numbers = count(1)
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
-    with running_hub(tmp_path_factory.mktemp("hub")) as hub:
+    directory = tmp_path_factory.mktemp("hub")
+    # A short heartbeat, so that a silent network is detected soon.
+    heartbeat = {"HEXTRACKR_PING_INTERVAL": "2", "HEXTRACKR_PING_TIMEOUT": "4"}
+    with running_hub(directory, **heartbeat) as hub:
         yield hub
 
 

@@ -46,9 +46,12 @@ def sessions(hub: Hub) -> SessionStore:
     return SessionStore(hub.directory / "sessions.db")
 
 
-def test_link_of_the_development_server_signs_in(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one process", "gateways"])
+def test_link_of_the_development_server_signs_in(
+    browser: Browser, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     require_build()
-    with running_hub(tmp_path, "--dev") as hub:
+    with running_hub(tmp_path, "--dev", *options) as hub:
         (link,) = (word for word in hub.banner.split() if "#token=" in word)
         given = {"url": hub.url, "link": link}
         browser.run(SCRIPT, "a link signs in and leaves no token in the address", given)
