@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from engineio_core import Cookie, Cors, Session
-from engineio_core.codec.payload_v3 import decode_text_payload
+from engineio_core import Cookie, Cors, PerMessageDeflate, Session
+from engineio_core.codec.payload_v3 import decode_binary_payload, decode_text_payload
 from engineio_core.transports.revision_3 import RevisionThreeListener, RevisionThreeTransport
 from tests.helpers.client import Connection, Server, WebSocketClient
 from tests.helpers.wire import BINARY, TEXT, Response
@@ -275,6 +278,33 @@ def test_jsonp_session_of_revision_3_has_text_payloads() -> None:
     assert poll.text == '___eio[2]("4:4a\\nb6:b4AQ==");'
 
 
+def test_initial_packet_follows_the_open_packet_in_both_forms() -> None:
+    server = make_server(initial_packet="hello")
+    body = server.get(EIO="3", transport="polling").response().body
+    assert list(decode_text_payload(body))[1:] == ["4hello"]
+    server = make_server(initial_packet=b"\x01")
+    response = server.get(EIO="3", transport="polling").response()
+    assert response.header("content-type") == "application/octet-stream"
+    opened, message = decode_binary_payload(response.body)
+    assert isinstance(opened, str)
+    assert opened.startswith('0{"sid"')
+    assert message == b"\x01"
+    connection = server.upgrade(EIO="3")
+    connection.response()
+    assert connection.frames()[1].payload == b"\x04\x01"
+
+
+def test_binary_payload_is_compressed_above_the_threshold() -> None:
+    server = make_server()
+    client = OldPolling(server)
+    server.session.send_binary(bytes(5000))
+    connection = server.get({"accept-encoding": "gzip"}, **client.query)
+    response = connection.response()
+    assert response.header("content-encoding") == "gzip"
+    assert response.header("content-type") == "application/octet-stream"
+    assert list(decode_binary_payload(gzip.decompress(response.body))) == [bytes(5000)]
+
+
 # -- WebSocket
 
 
@@ -361,6 +391,48 @@ def test_closed_websocket_is_freed_without_the_garbage_collector() -> None:
         assert not [each for each in gc.get_objects() if isinstance(each, kinds)]
     finally:
         gc.enable()
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([TEXT, BINARY]),
+            st.one_of(
+                st.binary(max_size=6),
+                st.sampled_from([b"2", b"4a", b"b4AQ==", b"b4", b"\x04\x01", b"\x02", b"1", b"6"]),
+            ),
+        ),
+        max_size=8,
+    )
+)
+def test_any_frames_leave_the_session_open_or_close_it_with_a_reason(
+    frames: list[tuple[int, bytes]],
+) -> None:
+    server = make_server(echo=True)
+    client = open_websocket(server)
+    for opcode, payload in frames:
+        if not client.is_over:
+            client.frame(opcode, payload)  # fails the test if an exception escapes
+    if client.is_over:
+        assert server.reasons in (["parse error"], ["transport error"], ["transport close"])
+    else:
+        client.send_packet("2")
+        assert client.packets()[-1] == "3"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_deflated_session_exchanges_binary_messages(size: int) -> None:
+    server = make_server(per_message_deflate=PerMessageDeflate(threshold=size), echo=True)
+    connection = server.upgrade({"sec-websocket-extensions": "permessage-deflate"}, EIO="3")
+    response = connection.response()
+    assert "permessage-deflate" in str(response.header("sec-websocket-extensions"))
+    client = WebSocketClient(server, connection)
+    client.frame(BINARY, b"\x04\x01")
+    assert server.received == [b"\x01"]
+    opened, echoed = connection.frames()
+    assert opened.rsv1
+    assert echoed.rsv1 is (size <= 2)  # the type byte counts
 
 
 # -- the upgrade
