@@ -1,14 +1,17 @@
-"""Commands of setuptools that put the build of the dashboard into archives; see pyproject.toml.
+"""Commands of setuptools that put built files into archives; see pyproject.toml.
 
-An sdist requires the build, so that an installation from it needs no Node. A wheel from a clone
-contains the build if Node can make it, because the Socket.IO server does not need the page; the
-variable BUILD_DASHBOARD=require makes it an error, BUILD_DASHBOARD=skip omits the build.
+These are the page of the dashboard, which Node builds, and the bundles of the official client,
+which come from npm. An sdist requires both, so that an installation from it needs neither Node nor
+network. A wheel from a clone contains them if the machine can make them, because the server works
+without them. The variables BUILD_DASHBOARD and BUILD_CLIENT change that: `require` makes a missing
+part an error, `skip` omits it.
 """
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import setup
@@ -16,35 +19,47 @@ from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
-SCRIPT = ROOT / "scripts" / "build-dashboard"
+SCRIPTS = ROOT / "scripts"
+#: The parts by the variable that controls them: what an error calls them, and their command.
+PARTS = {
+    "BUILD_DASHBOARD": ("the dashboard", [str(SCRIPTS / "build-dashboard")]),
+    "BUILD_CLIENT": (
+        "the bundles of the client",
+        [sys.executable, str(SCRIPTS / "client_bundles.py")],
+    ),
+}
 
 
-def build_dashboard(*, required: bool) -> None:
-    """Build the page unless it is up to date; raise SystemExit if it is required and fails."""
-    command = [str(SCRIPT)] if required else [str(SCRIPT), "--optional"]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
-        raise SystemExit("The archive requires the dashboard: see the message above")
+def build(variable: str, *, required: bool) -> None:
+    """Build a part unless it is up to date; raise SystemExit if it is required and fails."""
+    name, command = PARTS[variable]
+    options = [] if required else ["--optional"]
+    if subprocess.run([*command, *options], cwd=ROOT, check=False).returncode:
+        raise SystemExit(f"The archive requires {name}: see the message above")
 
 
-class BuildWithDashboard(build_py):
-    """The copy of the packages and of their data, after the build of the page."""
+class BuildWithParts(build_py):
+    """The copy of the packages and of their data, after the build of the parts."""
 
     def run(self) -> None:
-        """Build the page for a wheel; an editable installation uses that of `make dashboard`."""
-        wanted = os.environ.get("BUILD_DASHBOARD", "")
-        if not self.editable_mode and wanted != "skip":
-            build_dashboard(required=wanted == "require")
+        """Build the parts for a wheel; an editable installation uses those of the clone."""
+        if not self.editable_mode:
+            for variable in PARTS:
+                wanted = os.environ.get(variable, "")
+                if wanted != "skip":
+                    build(variable, required=wanted == "require")
             self.__dict__.pop("data_files", None)  # setuptools lists them once
         super().run()
 
 
-class SdistWithDashboard(sdist):
-    """The source archive, which contains the built page."""
+class SdistWithParts(sdist):
+    """The source archive, which contains the built parts."""
 
     def run(self) -> None:
-        """Build the page, which the archive requires."""
-        build_dashboard(required=True)
+        """Build the parts, which the archive requires."""
+        for variable in PARTS:
+            build(variable, required=True)
         super().run()
 
 
-setup(cmdclass={"build_py": BuildWithDashboard, "sdist": SdistWithDashboard})
+setup(cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts})

@@ -1,6 +1,7 @@
 """The bundles of the official client, served below the path of the server.
 
-The bundles come from an installed npm package; the responses support ETag and compression.
+Archives of this project contain the bundles; an npm package in the folder of the application, or
+the folder in SOCKETIO_CLIENT_DIST, replaces them. The responses support ETag and compression.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ NAMES: Final = frozenset(
     for ending in ("", ".map")
 )
 ENVIRONMENT: Final = "SOCKETIO_CLIENT_DIST"
+#: The bundles that scripts/client_bundles.py copies before an archive is built
+PACKAGED: Final = Path(__file__).parent / "client_dist"
 MISSING: Final = (
     b"The bundle of the client is not installed: run npm install socket.io-client in the folder of "
     b"the server, or set SOCKETIO_CLIENT_DIST to its folder dist.\n"
@@ -51,9 +54,10 @@ class _File(NamedTuple):
 
 
 def find_bundles() -> Path | None:
-    """Return the folder of the bundles, which `npm install socket.io-client` installs.
+    """Return the folder of the bundles, or None.
 
-    It is the folder in SOCKETIO_CLIENT_DIST, or in `node_modules` of this or a parent folder.
+    It is the folder in SOCKETIO_CLIENT_DIST, that of an npm package in `node_modules` of this or a
+    parent folder, or the one in this package.
     """
     named = os.environ.get(ENVIRONMENT)
     if named:
@@ -63,8 +67,7 @@ def find_bundles() -> Path | None:
             candidate = folder / "node_modules" / package
             if (candidate / "socket.io.js").is_file():
                 return candidate
-    packaged = Path(__file__).parent / "client_dist"
-    return packaged if packaged.is_dir() else None
+    return PACKAGED if PACKAGED.is_dir() else None
 
 
 class ClientFiles:
@@ -125,8 +128,9 @@ class ClientFiles:
 
 def _version_of(folder: Path) -> str:
     """Return the version of the npm package that the folder belongs to."""
-    try:
-        package = json.loads((folder.parent / "package.json").read_text())
-        return str(package["version"])
-    except (OSError, ValueError, KeyError):
-        return "unknown"
+    for place in (folder, folder.parent):
+        try:
+            return str(json.loads((place / "package.json").read_text())["version"])
+        except (OSError, ValueError, KeyError):
+            continue
+    return "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from scripts import client_bundles
+
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT, BACKEND = PYPROJECT["project"], PYPROJECT["build-system"]
@@ -26,7 +29,7 @@ PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server", "socketio_conf
 #: What an archive is built from.
 PACKED = (
     *PACKAGES, "spec-vectors/", "pyproject.toml", "setup.py", "MANIFEST.in",
-    "scripts/build-dashboard", "README.md", "LICENSE",
+    "scripts/build-dashboard", "scripts/client_bundles.py", "README.md", "LICENSE",
 )  # fmt: skip
 LIMIT = 300.0
 pytestmark = pytest.mark.timeout(900)
@@ -46,6 +49,23 @@ async def main() -> None:
     print(await client.emit_with_ack("add", 1, 2))
     async with io:
         print(bool((await io.listen("127.0.0.1", 0)).port))
+
+asyncio.run(main())
+"""
+
+GET_CLIENT = """
+import asyncio, urllib.request
+from socketio_core import SocketServer
+
+def get(port: int) -> None:
+    address = f"http://127.0.0.1:{port}/socket.io/socket.io.min.js"
+    with urllib.request.urlopen(address) as response:
+        print(response.status, response.read().decode(), sep="\\n")
+
+async def main() -> None:
+    async with SocketServer() as io:
+        listener = await io.listen()
+        await asyncio.to_thread(get, listener.port)
 
 asyncio.run(main())
 """
@@ -84,6 +104,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (build / "assets" / "index-abc.js.br").write_bytes(b"compressed")
     checksum = run(directory / "scripts" / "build-dashboard", "--checksum", cwd=directory)
     (build / "sources.cksum").write_text(checksum)
+    client = directory / "socketio_core" / "client_dist"
+    shutil.rmtree(client, ignore_errors=True)
+    client.mkdir()
+    for name in (*client_bundles.BUNDLES, "LICENSE"):
+        (client / name).write_text(f"/* {name} */")
+    (client / "package.json").write_text(json.dumps({"version": client_bundles.VERSION}))
     return directory
 
 
@@ -207,6 +233,30 @@ def test_source_archive_requires_the_dashboard(
     assert not list(tmp_path.glob("*.tar.gz"))
 
 
+def test_archives_contain_the_bundles_of_the_client_with_their_license(
+    sdist: Path, wheel: Path
+) -> None:
+    files = {f"socketio_core/client_dist/{name}" for name in (*client_bundles.BUNDLES, "LICENSE")}
+    with ZipFile(wheel) as archive:
+        assert files <= set(archive.namelist())
+    with tarfile.open(sdist) as archive:
+        assert files <= {name.partition("/")[2] for name in archive.getnames()}
+
+
+def test_source_archive_requires_the_bundles_of_the_client(
+    source: Path, backend: dict[str, str], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(source, tmp_path / "copy")
+    (copy / "socketio_core" / "client_dist" / "socket.io.js").unlink()
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD_SDIST, tmp_path],
+        cwd=copy, env=backend, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"The bundles of socket.io-client {client_bundles.VERSION} are missing" in done.stderr
+    assert "npm is not installed: install Node" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def core_only(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel without extras into a new environment, and return its `bin` folder."""
@@ -220,6 +270,11 @@ def core_only(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_core_runs_a_server_without_extras(core_only: Path) -> None:
     output = run(core_only / "python", "-X", "dev", "-c", SERVER, cwd=core_only)
     assert output.split() == ["3", "True"]
+
+
+def test_installed_server_serves_the_client(core_only: Path, tmp_path: Path) -> None:
+    output = run(core_only / "python", "-c", GET_CLIENT, cwd=tmp_path)
+    assert output.splitlines() == ["200", "/* socket.io.min.js */"]
 
 
 def test_conformance_command_runs_without_extras(core_only: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from socketio_core import Cors, SocketServer
+from socketio_core import Cors, SocketServer, client_files
 from tests.helpers.wire import Response
 from tests.socketio_core.support import TcpServer
 
@@ -136,6 +136,20 @@ def test_response_names_the_install_command_when_the_package_is_missing(
         response = fetch(SocketServer(), "/socket.io/socket.io.js")
     assert response.status == 404
     assert b"npm install socket.io-client" in response.body
+
+
+def test_bundles_of_the_package_are_served_without_npm(
+    bundles: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged = bundles.parent / "client_dist"
+    bundles.rename(packaged)
+    (packaged / "package.json").write_text('{"version": "4.8.4"}')
+    monkeypatch.chdir("/")
+    monkeypatch.setattr(client_files, "PACKAGED", packaged)
+    response = fetch(SocketServer(), "/socket.io/socket.io.esm.min.js.map")
+    assert (response.status, response.header("etag")) == (200, '"4.8.4"')
+    monkeypatch.setattr(client_files, "PACKAGED", packaged / "none")
+    assert fetch(SocketServer(), "/socket.io/socket.io.js").status == 404
 
 
 def test_folder_is_read_from_the_environment_variable(
