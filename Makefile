@@ -105,7 +105,7 @@ screenshots: setup ## Write screenshots of the pages to build/screenshots; with 
 clean: ## Remove virtual environments, Node packages and caches
 	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules
 	rm -rf build/clients build/browser build/screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
-	rm -rf hextrackr_server/dashboard/build hextrackr_server/dashboard/node_modules
+	rm -rf hextrackr_server/dashboard/build hextrackr_server/dashboard/node_modules socketio_core/client_dist
 
 # pip 25.1 is the first version with --group.
 $(VENV)/.installed: pyproject.toml

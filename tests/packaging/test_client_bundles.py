@@ -1,4 +1,4 @@
-"""scripts/client_bundles.py: where the bundles come from, and what is refused."""
+"""scripts/client_bundles.py: sources of the bundles, and packages that it refuses."""
 
 from __future__ import annotations
 
