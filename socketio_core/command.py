@@ -15,6 +15,12 @@ from pathlib import Path
 
 from engineio_core.http.listener import Tls, run, wait_for_signal
 from engineio_core.ids import MAX_WORKERS
+from socketio_core.reload import (
+    WatchfilesMissingError,
+    find_watch,
+    make_command,
+    run_with_reload,
+)
 from socketio_core.server import SocketServer
 from socketio_core.workers.environment import WorkerEnvironment, take_environment
 from socketio_core.workers.sockets import open_sockets
@@ -39,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if environment is not None:
             return _work(options, environment)
+        if options.reload:
+            return _reload(options, given)
         if options.workers > 1:
             return _supervise(options, given)
         return _serve(options)
@@ -57,6 +65,14 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--path", type=Path, help="file of a Unix socket, instead of host and port")
     parser.add_argument("--workers", type=_read_workers, default=1, help="processes (default: 1)")
     parser.add_argument(
+        "--reload", action="store_true",
+        help="start again after each change of a Python file, for development (needs watchfiles)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--reload-dir", type=Path, action="append", metavar="FOLDER",
+        help="folder to watch instead of the working directory; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
         "--drain", type=float, default=0.0, metavar="SECONDS",
         help="time over which a process that ends disconnects its clients (default: 0)",
     )  # fmt: skip
@@ -73,6 +89,21 @@ def _read_workers(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
         raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_WORKERS}, got {text!r}")
     return int(text)
+
+
+def _reload(options: argparse.Namespace, given: list[str]) -> int:
+    folders = options.reload_dir or [Path.cwd()]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"--reload-dir must name a folder, got {str(folder)!r}")
+    try:
+        watch = find_watch()
+    except WatchfilesMissingError:
+        raise UsageError(
+            "--reload needs the package watchfiles: run `pip install watchfiles`, or install the "
+            "extra 'reload'"
+        ) from None
+    return run_with_reload(make_command(given), folders, watch)
 
 
 def _serve(options: argparse.Namespace) -> int:

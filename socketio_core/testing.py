@@ -112,13 +112,14 @@ class TestServer:
 
     __test__ = False  # pytest must not collect the class
 
-    def __init__(self, io: SocketServer) -> None:
+    def __init__(self, io: SocketServer, *, clock: VirtualClock | None = None) -> None:
+        """Serve on a clock of its own, or on one that several servers share."""
         if isinstance(io, type) or not hasattr(io, "use_clock"):
             raise TypeError(
                 f"TestServer must receive a SocketServer, got {io!r}: write TestServer(io)"
             )
         self.io = io
-        self.clock = VirtualClock()
+        self.clock = clock or VirtualClock()
         io.use_clock(self.clock)
 
     async def __aenter__(self) -> TestServer:

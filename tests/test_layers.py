@@ -65,9 +65,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("socketio_core/connection",),
     ("socketio_core/server",),
     ("socketio_core/workers",),
+    ("socketio_core/reload",),
     ("socketio_core/command",),
     ("socketio_core/__main__",),
-    ("socketio_core/testing", "socketio_core/__init__"),
+    ("socketio_core/testing", "socketio_core/testing_fixtures", "socketio_core/__init__"),
     # The hub
     ("hextrackr_server/__init__", "hextrackr_server/errors", "hextrackr_server/clock",
      "hextrackr_server/daily_time", "hextrackr_server/text", "hextrackr_server/rooms",

@@ -23,6 +23,7 @@ from hextrackr_server.config import settings
 from hextrackr_server.config.sources import OTHERS
 from socketio_core import SocketServer
 from socketio_core.testing import TestServer
+from socketio_core.testing_fixtures import TestServers
 from tests.docs.blocks import ROOT, CodeBlock, blocks, blocks_of, commands, documents
 
 #: Languages of blocks, and the test that covers them; "text" and "diff" are not executable, and
@@ -87,7 +88,11 @@ async def test_python_blocks_run(
         if name.startswith("test_") and inspect.iscoroutinefunction(function)
     ]
     for function in functions:
-        await function()
+        servers = TestServers()
+        fixtures = {"socketio_client": servers.connect, "socketio_clock": servers.clock}
+        names = inspect.signature(function).parameters
+        await function(**{name: fixtures[name] for name in names})
+        await servers.close()
 
 
 async def test_readme_server_sends_the_message_to_the_room(starts: Starts) -> None:

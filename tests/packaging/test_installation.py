@@ -29,7 +29,8 @@ PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server", "socketio_conf
 #: What an archive is built from.
 PACKED = (
     *PACKAGES, "spec-vectors/", "pyproject.toml", "setup.py", "MANIFEST.in",
-    "scripts/build-dashboard", "scripts/client_bundles.py", "README.md", "LICENSE",
+    "scripts/build-dashboard", "scripts/client_bundles.py", "pytest_socketio_core.py", "README.md",
+    "LICENSE",
 )  # fmt: skip
 LIMIT = 300.0
 pytestmark = pytest.mark.timeout(900)
@@ -166,7 +167,7 @@ def test_wheel_without_extras_requires_only_the_dependencies_of_the_core(
 def test_wheel_has_an_extra_for_each_optional_feature(metadata: Message) -> None:
     found = requirements(metadata)
     extras = metadata.get_all("Provides-Extra")
-    assert extras == ["hub", "postgres", "redis", "pydantic", "brotli"]
+    assert extras == ["hub", "postgres", "redis", "pydantic", "reload", "brotli"]
     assert found["redis"] == {"redis"}
     assert found["hub"] == {
         "httpx", "lxml", "pyjwt", "python-multipart", "sqlalchemy", "starlette", "tzdata",
@@ -193,12 +194,14 @@ def test_wheel_contains_types_license_vectors_and_commands(wheel: Path) -> None:
         commands = archive.read(entry_points).decode()
     for package in PACKAGES:
         assert f"{package}/py.typed" in names
-    assert {name.split("/")[0] for name in names if name.endswith(".py")} == set(PACKAGES)
+    modules = {name.split("/")[0] for name in names if name.endswith(".py")}
+    assert modules == {*PACKAGES, "pytest_socketio_core.py"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert "socketio_core/playground/assets/index.html" in names
     assert any("share/socketio-conformance/" in name for name in names)
     assert "hextrackr-server = hextrackr_server.__main__:main" in commands
     assert "socketio-conformance = socketio_conformance.__main__:main" in commands
+    assert "[pytest11]\nsocketio_core = pytest_socketio_core" in commands
 
 
 def test_archives_contain_the_built_dashboard_and_no_packages_of_node(

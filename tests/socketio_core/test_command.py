@@ -55,6 +55,7 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
         (["app:server"], "module 'app' has no attribute 'server': use app:io"),
         (["app:other"], "app:other must be a SocketServer, got 5"),
         (["app:io", "--workers", "0"], "must be from 1 to 48, got '0'"),
+        (["app:io", "--reload", "--reload-dir", "none"], "--reload-dir must name a folder, got"),
         (["app:io", "--key", "key.pem"], "--key must be used with --certificate"),
         (["app:io", "--certificate", "none.pem"], "must be a readable PEM file"),
         (["app:io", "--host", "192.0.2.1", "--port", "0"], "choose another host"),
