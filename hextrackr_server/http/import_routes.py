@@ -15,8 +15,12 @@ POST /api/imports/{id}/undo      undo the last import of a source; admins only
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -30,6 +34,8 @@ from hextrackr_server.imports.service import ImportService
 from hextrackr_server.imports.uploads import UploadStore
 from hextrackr_server.security.identity import IdentityService
 from hextrackr_server.security.principal import Principal
+
+T = TypeVar("T")
 
 # A character of a mapping takes up to six bytes in JSON.
 _MAXIMUM_OPTIONS = 6 * MAXIMUM_MAPPING + 4096
@@ -107,7 +113,9 @@ class _ImportApi:
         options = import_options(fields, upload)
         self._uploads.keep(upload, replaces=True)
         try:
-            answer = await self._inspector.inspect(upload.upload_id, principal, options)
+            answer = await _while_connected(
+                request, self._inspector.inspect(upload.upload_id, principal, options)
+            )
         except BaseException:
             # The client does not learn the ID of the upload.
             self._uploads.discard(upload.upload_id, principal)
@@ -129,7 +137,8 @@ class _ImportApi:
             mapping=fields.mapping,
         )
         upload_id = request.path_params["upload_id"]
-        return JSONResponse(await self._inspector.inspect(upload_id, principal, options))
+        inspecting = self._inspector.inspect(upload_id, principal, options)
+        return JSONResponse(await _while_connected(request, inspecting))
 
     async def discard(self, request: Request) -> Response:
         principal = await self._principal(request)
@@ -158,3 +167,26 @@ class _ImportApi:
 
     async def _principal(self, request: Request) -> Principal:
         return await self._identity.from_request(request.method, request.headers)
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return the result of work; if the client leaves, cancel it and raise ClientDisconnect.
+
+    The body of the request must be read.
+    """
+
+    async def left() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working = asyncio.create_task(work, name="inspection")
+    leaving = asyncio.create_task(left(), name="client of an inspection")
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        leaving.cancel()
+        working.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)

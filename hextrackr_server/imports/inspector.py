@@ -7,6 +7,7 @@ inspections run at a time, one per user; others wait.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError
 from hextrackr_server.findings.query_executor import QueryExecutor
 from hextrackr_server.imports.forecast import Forecast, forecast
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
@@ -60,7 +61,7 @@ class ImportInspector:
     async def inspect(
         self, upload_id: str, principal: Principal, options: ImportOptions
     ) -> dict[str, Any]:
-        """Return how an upload is read, or why it is refused.
+        """Return how an upload is read, or why it is refused; a canceled call stops reading.
 
         Raises ServiceError VALIDATION_ERROR for invalid options, NOT_FOUND for an unknown upload,
         CONFLICT if the upload is being inspected, TIMEOUT, RATE_LIMITED or UNAVAILABLE.
@@ -69,9 +70,13 @@ class ImportInspector:
         with self._uploads.using(upload_id, principal) as upload:
             request = _request(upload, options)
             refused = inspection = None
+            abandoned = threading.Event()
             try:
                 user = principal.user_id
-                inspection = await self._executor.run(user, self._inspect, request)
+                inspection = await self._executor.run(user, self._inspect, request, abandoned)
+            except asyncio.CancelledError:
+                abandoned.set()
+                raise
             except FileRefusedError as error:
                 refused = _refusal(refusal_of(error))
             except ServiceError as error:
@@ -94,10 +99,12 @@ class ImportInspector:
         self._stop.set()
         self._executor.close()
 
-    def _inspect(self, request: ReadRequest) -> dict[str, Any]:
+    def _inspect(self, request: ReadRequest, abandoned: threading.Event) -> dict[str, Any]:
         deadline = time.monotonic() + LIMIT_SECONDS
 
         def check() -> None:
+            if abandoned.is_set():
+                raise ImportInterruptedError("the client does not wait for the inspection")
             if self._stop.is_set():
                 text = "The server is stopping: try again later"
                 raise ServiceError(ErrorCode.UNAVAILABLE, text)
@@ -107,8 +114,10 @@ class ImportInspector:
 
         stage = Path(request.stage)
         try:
+            check()
             outcome = self._read(request, lambda _: check(), lambda *_: check(), check)
             check_outcome(outcome)
+            check()
             return _describe(outcome, forecast(self._database, stage, outcome))
         finally:
             stage.unlink(missing_ok=True)

@@ -211,7 +211,7 @@ class SlowReader:
 
     def __init__(self, hub: HubHarness, monkeypatch: pytest.MonkeyPatch) -> None:
         self.released = threading.Event()
-        self.started = 0
+        self.started = self.ended = 0
         self._service = next(
             each._inspector for each in hub.application.features if hasattr(each, "_inspector")
         )
@@ -220,8 +220,11 @@ class SlowReader:
 
     def read(self, request: Any, on_opened: Any, on_read: Any, check: Any) -> ReadOutcome:
         self.started += 1
-        while not self.released.wait(0.005):
-            check()
+        try:
+            while not self.released.wait(0.005):
+                check()
+        finally:
+            self.ended += 1
         outcome = self._read(request, on_opened, on_read, check)
         assert isinstance(outcome, ReadOutcome)
         return outcome
@@ -257,6 +260,24 @@ async def test_inspection_that_takes_too_long_ends_and_deletes_the_file(
     response = await inspect(hub)
     assert (response.status, response.json()["code"]) == (503, "TIMEOUT")
     assert stored_files(hub) == []
+
+
+async def test_inspection_ends_when_its_client_leaves(
+    hub: HubHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowReader(hub, monkeypatch)
+    body = VALID_CSV.encode()
+    head = {"host": "x", "content-length": str(len(body))} | headers(hub) | TYPE
+    lines = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+    _, writer = await asyncio.open_connection("127.0.0.1", hub.port)
+    writer.write(f"POST /api/imports/inspect HTTP/1.1\r\n{lines}\r\n".encode() + body)
+    await hub.wait_until(lambda: slow.started)
+    writer.close()
+    await hub.wait_until(lambda: slow.ended)
+    await hub.wait_until(lambda: not stored_files(hub))
+    # The next inspection of the user does not wait.
+    slow.released.set()
+    assert (await inspect(hub)).status == 200
 
 
 async def test_inspection_ends_when_the_server_stops(
