@@ -98,7 +98,9 @@ module.exports = {
     await waitForText(detail(second), /alice is editing/);
     await waitForText(rows(second).first(), /alice editing/);
     await detail(second).getByRole("button", { name: "Start editing" }).click();
-    await waitForText(detail(first), /bob is editing/);
+    // The name of a user is text.
+    await waitForText(detail(first), /<img src=x onerror=alert\(1\)> is editing/);
+    assert.equal(await first.locator("img").count(), 0);
     await detail(first).getByRole("button", { name: "Stop editing" }).click();
     await waitForText(detail(second), /No other user is editing/);
     // A browser that closes edits no more, after the grace time of the server.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
+import jwt
 import pytest
+
+from tests.interop import program
 
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
@@ -14,6 +18,8 @@ pytestmark = pytest.mark.timeout(300)
 SCRIPT = "findings.js"
 #: Rows of the sample, which have more findings than rows.
 ROWS, FINDINGS = 58_000, 100_000
+#: A username that runs if a page takes it for markup.
+BOB = "<img src=x onerror=alert(1)>"
 LIVE = (
     "asset.name,definition.id,definition.cve,severity\n"
     "live-host-1,1,CVE-2030-1000,High\n"
@@ -37,11 +43,13 @@ def test_case_passes_in_chromium(browser: Browser, hub: Hub, case: str) -> None:
         path.write_text(LIVE)
         hub.import_file(path)
 
+    claims = {"sub": "bob", "username": BOB, "exp": int(time.time()) + 3600}
+    bob = jwt.encode(claims, program.SECRET, algorithm="HS256")
     given = {
         "url": hub.url,
         "token": hub.token("1", "admin"),
         "alice": hub.token("alice"),
-        "bob": hub.token("bob"),
+        "bob": bob,
         "findings": FINDINGS,
     }
     browser.run(SCRIPT, case, given, import_live=import_live)

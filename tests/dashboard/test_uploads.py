@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.hextrackr_server.kev_support import feed, item
+
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
@@ -65,6 +67,17 @@ def files(hub: Hub) -> dict[str, str]:
         path.write_text(text)
         return str(path)
 
+    entries = [
+        item(
+            f"CVE-2031-{1000 + number}",
+            **dict.fromkeys(
+                ("vendorProject", "product", "vulnerabilityName", "requiredAction", "notes"),
+                text.replace("\0", ""),
+            ),
+        )
+        for number, text in enumerate(HOSTILE)
+    ]
+    assert hub.request("POST", "/api/kev/sync", content=feed(*entries)).status_code == 200
     header = "asset.name,definition.id,definition.cve,severity\n"
     return {
         "sample": str(hub.sample(2000)),

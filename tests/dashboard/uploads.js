@@ -94,6 +94,7 @@ module.exports = {
     for (const view of ["overview", "findings", "exploited", "imports"]) {
       await show(page, view);
       await page.getByRole("heading", { level: 1 }).waitFor();
+      if (view === "exploited") await waitForText(page.getByRole("main"), /<img src=x/);
       if (view === "findings") {
         const grid = page.getByRole("grid", { name: "Findings" });
         await page.getByRole("searchbox", { name: "Search" }).fill("<img");
