@@ -216,14 +216,15 @@ class BaseEngine:
         request: HttpRequest,
         make_transport: Callable[[SessionContext], Transport],
         sid: str | None = None,
+        protocol: int = 4,
     ) -> Session:
         """Open a session on a transport that needs no HTTP, such as the test client's.
 
         The transport answers the pings of the server, in both revisions of the protocol.
         """
         context = self._session_context()
-        if not handshake.is_current(request.query):
-            context = context._replace(protocol=3)
+        if protocol != 4:
+            context = context._replace(protocol=protocol)
         transport = make_transport(context)
         session = Session(sid or self._admission.generate_sid(), request, transport, context)
         self._register(session)

@@ -141,21 +141,19 @@ class ConnectAttempt:
         session = self._connection.session
         is_old = session._context.protocol == 3
         handshake = Handshake(session.request, self._auth)
-        if is_old:
-            new_id = socket_id(namespace.name, session.sid)
+        if restored is not None:
+            new_id = restored.saved.socket_id
         else:
-            new_id = restored.saved.socket_id if restored is not None else generate_id()
+            new_id = socket_id(namespace.name, session.sid) if is_old else generate_id()
         socket = self._socket = Socket(namespace, self._connection, new_id, handshake)
-        if is_old:
-            pass  # recovery needs the private id of revision 5
-        elif restored is not None:
+        if restored is not None:
             socket.pid = restored.saved.pid
             socket._offset = restored.saved.offset
             socket.recovered = True
             socket.data = restored.saved.data
             _clear_room(namespace.adapter, new_id)
             socket.join(restored.saved.rooms)
-        elif recovery is not None and is_offered(recovery, handshake):
+        elif recovery is not None and not is_old and is_offered(recovery, handshake):
             socket.pid = generate_id()
             socket._offset = namespace.adapter.current_offset()
 
@@ -207,7 +205,7 @@ class ConnectAttempt:
         """Return the id and the offset of the session that the client requests, if any."""
         pid, offset = self._auth.get("pid"), self._auth.get("offset")
         if not isinstance(pid, str) or self._connection.session.protocol == 3:
-            return None
+            return None  # recovery needs revision 5: the reply to CONNECT carries the pid
         if offset is not None and not isinstance(offset, str):
             return None
         return pid, offset

@@ -269,7 +269,9 @@ class TestConnection:
         self._is_old = request.query.get("EIO") != "4"
         # The answer to the CONNECT to "/" that an old client does not send
         self._early: list[Packet] = []
-        self.session: Session = io.engine._open_session(request, self._make_transport)
+        self.session: Session = io.engine._open_session(
+            request, self._make_transport, protocol=3 if self._is_old else 4
+        )
 
     def _make_transport(self, context: SessionContext) -> _TestTransport:
         self._transport = _TestTransport(self, self._parser.decoder(), context.iteration)

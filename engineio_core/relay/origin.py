@@ -15,6 +15,7 @@ from engineio_core import errors
 from engineio_core.admission import ConnectionRefusal
 from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
 from engineio_core.errors import CloseReason, HandshakeRefusedError, ProtocolError
+from engineio_core.handshake import is_current
 from engineio_core.http.message import HttpRequest
 from engineio_core.relay.frames import (
     AMOUNT,
@@ -292,7 +293,8 @@ class Origin:
         if opened.sid in self._engine.sessions:
             transport.discard()
             return
-        session = self._engine._open_session(request, lambda _: transport, opened.sid)
+        protocol = 4 if is_current(request.query) else 3
+        session = self._engine._open_session(request, lambda _: transport, opened.sid, protocol)
         transport.attach(session)
         gateway.sessions[number] = session, transport
 
