@@ -54,6 +54,8 @@ SLOW = (
     "hextrackr_server/cli/test_missing_packages.py",
     "hextrackr_server/imports/test_pipeline.py",
     "hextrackr_server/test_application.py",
+    "interop/test_client_behavior.py",
+    "interop/test_client_cuts.py",
     "interop/test_command_line.py",
     "interop/test_hub_sync_client.py",
     "interop/test_mypyc_handlers.py",

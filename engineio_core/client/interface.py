@@ -155,5 +155,6 @@ class TaskGroup:
     async def wait(self) -> None:
         """Wait for the ends of all tasks but the current one."""
         current = asyncio.current_task()
-        while tasks := {task for task in self.tasks if task is not current}:
+        # Without ended tasks, for which `gather` does not suspend since Python 3.12
+        while tasks := {each for each in self.tasks if each is not current and not each.done()}:
             await asyncio.gather(*tasks, return_exceptions=True)
