@@ -82,7 +82,7 @@ function options(element: HTMLElement, latest: { current: ChartProps }): uPlot.O
   return {
     width: element.clientWidth || 300,
     height,
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: { y: false, x: !isBars, points: { show: !isBars }, drag: { x: false, y: false } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
