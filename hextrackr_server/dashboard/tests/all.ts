@@ -2,6 +2,7 @@ import "./backoff";
 import "./due";
 import "./filters";
 import "./format";
+import "./imports";
 import "./pages";
 import "./samples";
 import "./retry";
