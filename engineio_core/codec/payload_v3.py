@@ -7,6 +7,7 @@ Text: `<length>:<packet>`, repeated; the length counts UTF-16 code units, as in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,12 +21,12 @@ from engineio_core.codec.packet_v3 import (
 )
 from engineio_core.errors import ProtocolError
 
-# A longer number exceeds every limit of a body.
-MAX_LENGTH_DIGITS: Final = 10
-
-_TEXT_RECORD: Final = 0
-_BINARY_RECORD: Final = 1
-_END_OF_LENGTH: Final = 255
+# A number of more than ten digits exceeds every limit of a body.
+_TEXT_LENGTH: Final = re.compile(r"([0-9]{1,10}):")
+_BINARY_LENGTH: Final = re.compile(rb"([\x00\x01])([\x00-\x09]{1,10})\xff")
+_TO_DIGITS: Final = bytes.maketrans(bytes(range(10)), b"0123456789")
+_TEXT_RECORD: Final = b"\x00"
+_BINARY_RECORD: Final = b"\x01"
 
 
 def encode_text_payload(packets: list[EncodedPacket]) -> bytes:
@@ -43,25 +44,25 @@ def decode_text_payload(body: bytes) -> Iterator[str | bytes]:
 
     Raises ProtocolError at the first invalid record, after the packets before it.
     """
-    if not body:
-        raise _invalid_length()
-    # In UTF-16, half of a surrogate pair at the edge of a record makes the record invalid.
-    width, encoding = (1, "ascii") if body.isascii() else (2, "utf-16-le")
-    text = body if width == 1 else _to_utf16(body)
-    colon = ":".encode(encoding)
-    position, end = 0, len(text)
-    while position < end:
-        stop = text.find(colon, position, position + width * (MAX_LENGTH_DIGITS + 1))
-        digits = text[position : max(stop, position)].decode(encoding, "replace")
-        if not (digits.isdecimal() and digits.isascii()):
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise malformed("payload is not valid UTF-8") from None
+    units = text if text.isascii() else _to_code_units(text)
+    has_pairs = len(units) != len(text)
+    position, end = 0, len(units)
+    while position < end or not end:
+        found = _TEXT_LENGTH.match(units, position)
+        if found is None:
             raise _invalid_length()
-        position = stop + width
-        stop = position + width * int(digits)
+        position = found.end()
+        stop = position + int(found[1])
         if stop > end:
             raise _invalid_length()
-        if stop > position:
-            yield _read_text_record(text[position:stop], encoding)
+        packet = units[position:stop]
         position = stop
+        if packet:
+            yield _read_text_packet(_join_pairs(packet) if has_pairs else packet)
 
 
 def decode_binary_payload(body: bytes) -> Iterator[str | bytes]:
@@ -69,25 +70,21 @@ def decode_binary_payload(body: bytes) -> Iterator[str | bytes]:
 
     Raises ProtocolError like `decode_text_payload`.
     """
-    if not body:
-        raise _invalid_length()
     position, end = 0, len(body)
-    while position < end:
-        kind = body[position]
-        stop = body.find(_END_OF_LENGTH, position, position + MAX_LENGTH_DIGITS + 2)
-        digits = body[position + 1 : max(stop, 0)]
-        if kind > _BINARY_RECORD or not digits or max(digits) > 9:
+    while position < end or not end:
+        found = _BINARY_LENGTH.match(body, position)
+        if found is None:
             raise _invalid_length()
-        position = stop + 1
-        stop = position + int("".join(map(str, digits)))
+        position = found.end()
+        stop = position + int(found[2].translate(_TO_DIGITS))
         if stop > end:
             raise _invalid_length()
-        record = body[position:stop]
-        if kind == _BINARY_RECORD:
-            yield decode_binary_packet(record)
-        elif record:
-            yield _read_text_record(record, "utf-8")
+        packet = body[position:stop]
         position = stop
+        if found[1] == _BINARY_RECORD:
+            yield decode_binary_packet(packet)
+        elif packet:
+            yield _read_text_packet(_decode_utf8(packet))
 
 
 def _text_record(packet: EncodedPacket) -> bytes:
@@ -100,27 +97,43 @@ def _text_record(packet: EncodedPacket) -> bytes:
 def _binary_record(packet: EncodedPacket) -> bytes:
     payload = (binary_form(packet) if packet.is_binary else packet).payload
     length = bytes(map(int, str(len(payload))))
-    return b"%c%b\xff%b" % (_BINARY_RECORD if packet.is_binary else _TEXT_RECORD, length, payload)
+    return b"%b%b\xff%b" % (_BINARY_RECORD if packet.is_binary else _TEXT_RECORD, length, payload)
 
 
-def _to_utf16(body: bytes) -> bytes:
+def _to_code_units(text: str) -> str:
+    """Return a text with one character for each code unit of UTF-16."""
+    units = text.encode("utf-16")  # in the byte order of this machine, after a byte order mark
+    if len(units) == 2 * len(text) + 2:
+        return text
+    return "".join(map(chr, memoryview(units)[2:].cast("H")))
+
+
+def _join_pairs(units: str) -> str:
+    """Return the text of code units. Raises ProtocolError for half of a surrogate pair."""
     try:
-        return body.decode().encode("utf-16-le")
+        return units.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        raise malformed("payload is not valid UTF-8") from None
+        raise _invalid_unicode() from None
 
 
-def _read_text_record(record: bytes, encoding: str) -> str | bytes:
+def _decode_utf8(packet: bytes) -> str:
     try:
-        packet = record.decode(encoding)
+        return packet.decode()
     except UnicodeDecodeError:
-        raise malformed("a packet is not valid Unicode") from None
+        raise _invalid_unicode() from None
+
+
+def _read_text_packet(packet: str) -> str | bytes:
     kind = packet[0]
     if kind in TYPES:
         return packet
     if kind == BINARY:
         return decode_base64_packet(packet)
     raise malformed(f"unknown packet type {kind!r}")
+
+
+def _invalid_unicode() -> ProtocolError:
+    return malformed("a packet is not valid Unicode")
 
 
 def _invalid_length() -> ProtocolError:
