@@ -118,7 +118,7 @@ class _CallWithAck:
         return self._handler.call_with_ack(socket, data, self._ack)
 
 
-class Runner(Protocol):
+class HandlerDispatch(Protocol):
     """The dispatch, as `run_handlers` uses it."""
 
     loop_thread: int
@@ -128,7 +128,7 @@ class Runner(Protocol):
 
 
 def run_handlers(
-    dispatch: Runner,
+    dispatch: HandlerDispatch,
     handlers: tuple[Handler, ...],
     socket: AckReceiver,
     data: list[Any],

@@ -145,7 +145,8 @@ def _received(name: str, handlers: Iterable[Handler]) -> Event:
 
 def _declared(event: ServerEvent[..., Any]) -> Event:
     arguments, answer = _read(event.function, skip=0)
-    expected = None if answer in {None, inspect.Parameter.empty} else _answers(answer)
+    is_answered = answer is not None and answer is not inspect.Parameter.empty
+    expected = _answers(answer) if is_answered else None
     return Event(event.name, arguments, expected, _description(event.function))
 
 
@@ -156,7 +157,12 @@ def _read(function: Callable[..., Any], skip: int) -> tuple[tuple[Argument, ...]
         return (Argument("args", Any, required=False, is_rest=True),), Any
     arguments = []
     answer: Any = inspect.Parameter.empty
-    for parameter in list(signature.parameters.values())[skip:]:
+    parameters = list(signature.parameters.values())
+    if skip and parameters and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
+        # The socket is one of the many.
+        parameters.insert(0, parameters[0].replace(annotation=inspect.Parameter.empty))
+        parameters[1] = parameters[0]
+    for parameter in parameters[skip:]:
         if is_ack(parameter.annotation, function, parameter.name):
             answer = _answer_of(parameter.annotation, function, parameter.name)
             continue

@@ -94,7 +94,7 @@ class Schemas:
             for annotation in several:
                 for each in () if contains_model(annotation) else named_types(annotation):
                     directions.setdefault(each, set()).add(is_sent)
-        taken: dict[str, Any] = {}
+        taken: dict[str, Any] = {"Binary": BINARY}  # the name of binary data in TypeScript
         for kind, used in directions.items():
             name = _free_name(kind, taken)
             differs = len(used) == 2 and _depends_on_direction(kind)
@@ -102,7 +102,7 @@ class Schemas:
                 self._names[kind, is_sent] = f"{name}Input" if differs and not is_sent else name
         for kind, is_sent in self._names:
             self.definitions[self._names[kind, is_sent]] = self._define(kind, is_sent)
-        self._models = describe_models(received, sent, prefix, self.definitions)
+        self._models = describe_models(received, sent, prefix, {*self.definitions, "Binary"})
         self.definitions |= self._models.definitions
         for annotation in received:
             self.of(annotation, is_sent=False)

@@ -57,6 +57,7 @@ class _Printer:
     def __init__(self, schemas: Schemas, refusal: Any) -> None:
         self.schemas = schemas
         self.has_binary = False
+        self._prefixes: set[str] = set()
         self._refusal = self.type_of(schemas.of(refusal, is_sent=True))
 
     def define(self, name: str, schema: Schema) -> str:
@@ -68,8 +69,7 @@ class _Printer:
 
     def interfaces(self, namespace: NamespaceEvents) -> list[str]:
         """Return the two interfaces of a namespace."""
-        words = re.findall(r"[A-Za-z0-9]+", re.sub(r"\\.", " ", namespace.name))
-        prefix = "".join(each.capitalize() for each in words)
+        prefix = self._prefix_of(namespace.name)
         place = f'the namespace "{namespace.name}"'
         return [
             self._events(
@@ -81,6 +81,19 @@ class _Printer:
                 namespace.received, is_sent=False,
             ),
         ]  # fmt: skip
+
+    def _prefix_of(self, namespace: str) -> str:
+        """Return the words of the name of a namespace; equal results get numbers."""
+        words = re.findall(r"[^\W_]+", re.sub(r"\\.", " ", namespace))
+        prefix = base = "".join(each[:1].upper() + each[1:].lower() for each in words)
+        if base[:1].isdigit():
+            prefix = base = f"Namespace{base}"
+        number = 1
+        while prefix in self._prefixes:
+            number += 1
+            prefix = f"{base or 'Namespace'}{number}"
+        self._prefixes.add(prefix)
+        return prefix
 
     def _events(self, name: str, text: str, events: Iterable[Event], *, is_sent: bool) -> str:
         lines = [f"{_comment(text, '')}export interface {name} {{"]

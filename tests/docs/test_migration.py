@@ -25,6 +25,7 @@ from socketio_core import (
     Socket,
     SocketServer,
     event,
+    server_event,
 )
 from socketio_core.adapters.interface import DONE
 from socketio_core.handlers.signature import NOT_A_SOCKET
@@ -536,6 +537,23 @@ async def node_broadcast_callback() -> None:
         assert isinstance(error, AckTimeoutError)
         assert answers.responses == ["yes"]
         assert answers.missing == [each.b.id]
+
+
+@row(NODE, "`new Server<ClientToServerEvents, ServerToClientEvents>()`")
+async def node_typed_events() -> None:
+    io = SocketServer()
+
+    @io.on("x")
+    def handler(socket: Socket, number: int) -> str:
+        return str(number)
+
+    @server_event("y")
+    def sent(text: str) -> None: ...
+
+    io.declare(sent)
+    text = io.typescript()
+    assert "x: (number: number, ack: (answer: string | Refusal) => void) => void;" in text
+    assert "y: (text: string) => void;" in text
 
 
 @row(NODE, '`callback("accepted"); await work()`')

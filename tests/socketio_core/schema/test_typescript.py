@@ -126,6 +126,15 @@ def test_handler_without_annotations_accepts_anything_and_may_be_called_without_
     assert "a: (x: any, y?: any, ack?: (answer: any) => void) => void;" in text(io)
 
 
+def test_handler_of_any_number_of_arguments_accepts_anything() -> None:
+    io = SocketServer()
+
+    @io.on("a")
+    def handler(*args: Any) -> None: ...
+
+    assert "a: (...args: any[]) => void;" in text(io)
+
+
 def test_handler_that_returns_none_has_no_ack() -> None:
     io = SocketServer()
 
@@ -204,10 +213,23 @@ def test_documented_type_replaces_that_of_the_annotation() -> None:
 
 def test_namespaces_have_interfaces_with_their_name() -> None:
     io = SocketServer()
-    io.of("/live-board").on("x", lambda socket: None)
+    for name in ("/live-board", "/live/board", "/1", "/чат", "/€"):
+        io.of(name).on("x", lambda socket: None)
     io.of(re.compile(r"/org-\d+")).on("y", lambda socket: None)
-    names = re.findall(r"interface (\w+ServerEvents)", text(io))
-    assert names == ["LiveBoardClientToServerEvents", "OrgClientToServerEvents"]
+    assert re.findall(r"interface (\w*)ClientToServerEvents", text(io)) == [
+        "Namespace1", "LiveBoard", "LiveBoard2", "Org", "Чат", "",
+    ]  # fmt: skip
+
+
+def test_type_with_the_name_of_binary_data_is_numbered() -> None:
+    binary = msgspec.defstruct("Binary", [("x", bytes)])
+    io = SocketServer()
+
+    def handler(socket, a): ...
+
+    handler.__annotations__ = {"a": binary}
+    io.on("x", handler)
+    assert interface(io, "Binary2") == "{ x: Binary; }"
 
 
 def test_return_type_of_error_ack_is_the_refusal() -> None:
