@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias, final
+from typing import Any, Final, Literal, Self, TypeAlias, final, overload
 
 from socketio_core.adapters.cluster.message import (
     EMITTER_UID,
@@ -29,6 +29,7 @@ from socketio_core.adapters.streams.entry import (
 )
 from socketio_core.broadcast import NO_ROOM, check_event, check_server_event, room_names
 from socketio_core.namespace import canonical_name
+from socketio_core.server_events import P, ServerEvent
 
 AdapterName = Literal["classic", "sharded", "streams"]
 
@@ -184,7 +185,12 @@ class Emitter(EmitterOperator):
         super().__init__(url if owned is None else owned, key, encode)
         self._owned = owned
 
-    async def emit(self, event: str, *args: Any) -> None:
+    @overload
+    async def emit(self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    async def emit(self, event: str, *args: Any) -> None: ...
+
+    async def emit(self, event: Any, *args: Any) -> None:  # type: ignore[misc]  # keyword raises
         """Send an event to the clients in the target."""
         await self._client.execute_command(*self._emit(event, args))
 
@@ -244,7 +250,12 @@ class BlockingEmitter(EmitterOperator):
         super().__init__(url if owned is None else owned, key, encode)
         self._owned = owned
 
-    def emit(self, event: str, *args: Any) -> None:
+    @overload
+    def emit(self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def emit(self, event: str, *args: Any) -> None: ...
+
+    def emit(self, event: Any, *args: Any) -> None:  # type: ignore[misc]  # keyword raises
         """Send an event to the clients in the target."""
         self._client.execute_command(*self._emit(event, args))
 

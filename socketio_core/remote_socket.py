@@ -6,11 +6,12 @@ Its state is a copy of that time. The methods send requests to its server throug
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol, final
+from typing import Any, Protocol, final, overload
 
 from socketio_core.acknowledgement import BroadcastAnswers
 from socketio_core.adapters.interface import RemoteState
 from socketio_core.errors import AckTimeoutError
+from socketio_core.server_events import Answer, P, ServerEvent
 
 
 class Operator(Protocol):
@@ -77,7 +78,12 @@ class RemoteSocket:
     def __repr__(self) -> str:
         return f"<RemoteSocket {self.id}>"
 
-    def emit(self, event: str, *args: Any) -> None:
+    @overload
+    def emit(self, event: ServerEvent[P, Any], *args: P.args, **kwargs: P.kwargs) -> None: ...
+    @overload
+    def emit(self, event: str, *args: Any) -> None: ...
+
+    def emit(self, event: Any, *args: Any) -> None:  # type: ignore[misc]  # a keyword raises
         """Send an event to this client."""
         self._only.emit(event, *args)
 
@@ -88,7 +94,16 @@ class RemoteSocket:
         copy.handshake = self.handshake
         return copy
 
-    async def emit_with_ack(self, event: str, *args: Any) -> Any:
+    @overload
+    async def emit_with_ack(
+        self, event: ServerEvent[P, Answer], *args: P.args, **kwargs: P.kwargs
+    ) -> Answer: ...
+    @overload
+    async def emit_with_ack(self, event: str, *args: Any) -> Any: ...
+
+    async def emit_with_ack(  # type: ignore[misc]  # a keyword raises TypeError
+        self, event: Any, *args: Any
+    ) -> Any:
         """Send an event and return the first argument of its ack.
 
         Raises AckTimeoutError if no answer arrives in time, also if the client has left.

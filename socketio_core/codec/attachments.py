@@ -100,6 +100,8 @@ def convert_value(value: Any) -> Any:
             raise _too_deep() from None
         except TypeError:
             pass  # our own text names the value and the remedy
+    if isinstance(value, str):
+        return str.__str__(value)  # msgspec refuses sub-classes of str, such as ServerEvent
     if isawaitable(value):
         remedy = "await it first"
     elif isroutine(value):

@@ -6,8 +6,15 @@ import types
 
 import pytest
 
-from socketio_core import MsgpackParser, ServerEvent, Socket, SocketServer, server_event
-from socketio_core.testing import TestServer
+from socketio_core import (
+    InProcessCluster,
+    MsgpackParser,
+    ServerEvent,
+    Socket,
+    SocketServer,
+    server_event,
+)
+from socketio_core.testing import TestServer, settle
 
 
 @server_event("moved")
@@ -47,6 +54,17 @@ async def test_declared_event_is_sent_under_its_name(parser: MsgpackParser | Non
         client.answer(client.unanswered[0][2], True)
         await server.advance(0)
         assert socket.data["answer"] is True
+
+
+async def test_declared_event_reaches_other_servers_also_with_bytes() -> None:
+    cluster = InProcessCluster()
+    first, second = (SocketServer(adapter=cluster.join()) for _ in range(2))
+    async with TestServer(first), TestServer(second) as server:
+        client = await server.connect()
+        first.emit(moved, 1)
+        first.emit(moved, 2, b"x")  # type: ignore[arg-type]
+        await settle()
+        assert list(client.events("moved")) == [[1], [2, b"x"]]
 
 
 def test_declared_event_shows_its_name() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from socketio_core import Socket, SocketServer, server_event
+from socketio_core import BlockingEmitter, RemoteSocket, Socket, SocketServer, server_event
 
 io = SocketServer()
 
@@ -33,7 +33,7 @@ def confirm(question: str) -> bool:
     raise NotImplementedError
 
 
-async def wrong_events(socket: Socket) -> None:
+async def wrong_events(socket: Socket, remote: RemoteSocket, emitter: BlockingEmitter) -> None:
     socket.emit(moved, 1)
     socket.emit(moved, "1")  # error
     io.emit(moved)  # error
@@ -43,6 +43,9 @@ async def wrong_events(socket: Socket) -> None:
     answer: str = await socket.emit_with_ack(confirm, "sure?")  # error
     await io.timeout(5).emit_with_ack(confirm, 7)  # error
     io.declare("moved")  # error
+    remote.emit(moved, "1")  # error
+    emitter.to("room").emit(moved, 1)
+    emitter.to("room").emit(moved)  # error
     print(answer)
 
 
