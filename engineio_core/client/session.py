@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
 from engineio_core.client.errors import TransportError
+from engineio_core.client.handshake import Handshake, decode_handshake
 from engineio_core.client.interface import ClientContext, ClientTransport
 from engineio_core.client.polling import PollingTransport
 from engineio_core.client.states import (
@@ -34,19 +33,6 @@ UPGRADE_PACKET: Final = EncodedPacket(b"5")
 PROBE_ANSWER: Final = b"3probe"
 _MESSAGE_CODE: Final = ord(MESSAGE)
 _LATE: Final = 0.5  # seconds by which a timer is late if the event loop was blocked
-
-
-class Handshake(msgspec.Struct, rename="camel"):
-    """The contents of the open packet; the intervals are in milliseconds."""
-
-    sid: str
-    ping_interval: float
-    ping_timeout: float
-    upgrades: list[str] = []
-    max_payload: int | None = None
-
-
-_decode_handshake: Final = msgspec.json.Decoder(Handshake).decode
 
 
 class ClientSession:
@@ -218,10 +204,7 @@ class ClientSession:
             raise malformed(f"unknown packet type {kind!r}")
 
     def _open_received(self, data: bytes) -> None:
-        try:
-            handshake = _decode_handshake(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise malformed(f"the handshake is invalid: {error}") from None
+        handshake = decode_handshake(data)
         self._handshake = handshake
         self._cancel_timer("open")
         self._advance(ClientEvent.HANDSHAKE_RECEIVED)
@@ -239,11 +222,10 @@ class ClientSession:
     def _check_heartbeat(self) -> None:
         """End the session if the server has sent nothing for one interval and one timeout."""
         assert self._handshake is not None, "the heartbeat starts with the handshake"
-        limit = (self._handshake.ping_interval + self._handshake.ping_timeout) / 1000
         now = self._context.clock.time()
         if self._is_paused:
             self._alive_at = now  # unread heartbeats may wait in the socket
-        due = self._alive_at + limit
+        due = self._alive_at + self._handshake.silence
         if now < due:
             self._set_timer("heartbeat", due - now, self._heartbeat_due, due)
         else:

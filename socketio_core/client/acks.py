@@ -15,7 +15,7 @@ from socketio_core.errors import AckTimeoutError, DisconnectedError, SocketError
 
 @final
 class OutgoingEvent:
-    """An encoded event, with the receiver of its ack."""
+    """An encoded event; `sink` receives its ack."""
 
     __slots__ = ("ack_id", "data", "is_volatile", "packets", "sink", "size")
 
@@ -24,13 +24,12 @@ class OutgoingEvent:
         data: list[Any],
         packets: tuple[EncodedPacket, ...],
         ack_id: int | None,
-        sink: AckSink | None,
         is_volatile: bool,
     ) -> None:
         self.data = data
         self.packets = packets
         self.ack_id = ack_id
-        self.sink = sink
+        self.sink: AckSink | None = None
         self.is_volatile = is_volatile
         self.size = sum(len(packet.payload) for packet in packets)
 
