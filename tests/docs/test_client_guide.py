@@ -48,6 +48,7 @@ def make_server() -> SocketServer:
     io.on("hello", lambda socket, name: f"hello {name}")
     io.on("sum", lambda socket, a, b: a + b)
     io.on("echo", lambda socket, *args: args)
+    io.on("subscribe", lambda socket: socket.emit("news", 1))
     io.on("measure", lambda socket, number: number)
 
     @io.on("never")
@@ -71,6 +72,7 @@ async def test_functions_of_the_guide_run() -> None:
         assert await guide["greet"]() == "hello Ada"
         assert await guide["send_events"]() == [3, 7, "no answer"]
         assert await guide["use_namespaces"]() == {"token": "admin"}
+        assert await guide["first_event"]() == ("news", 1)
         assert await guide["deliver"](range(20)) == [None] * 20
     finally:
         await io.shutdown()
