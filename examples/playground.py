@@ -1,6 +1,6 @@
 """A server to try out in a browser: the playground connects, emits events and shows all packets.
 
-    npm install socket.io-client        # once: the page loads its bundle from this server
+    npm install socket.io-client        # in a clone: the page loads its bundle from this server
     python examples/playground.py --port 3000
 
 Then open http://127.0.0.1:3000/playground.
