@@ -7,10 +7,6 @@ export { link, parse } from "./address";
 
 export const route = signal<Location>(parse(location.hash));
 
-export function navigate(view: string, parameters: Record<string, string> = {}): void {
-  location.hash = link(view, parameters);
-}
-
 /** Change parameters of the present view, without a new entry of the history; "" removes one. */
 export function setParameters(change: Record<string, string>): void {
   const { view, parameters } = route.peek();

@@ -31,7 +31,7 @@ export function Shell() {
   }, [view]);
 
   return (
-    <div class="shell">
+    <div class="shell" onKeyDown={(event) => event.key === "Escape" && setMenuOpen(false)}>
       <a
         class="skip-link"
         href="#content"

@@ -14,6 +14,7 @@ import { Backoff } from "./backoff";
 import { measureRoundTrips } from "./round_trip";
 import { connection, generation, INITIAL, phase, update } from "./state";
 
+const UNREACHABLE = "The server is not reachable";
 /** Refusals that end without the user: too many connections, an unavailable session store. */
 const TEMPORARY = new Set(["RATE_LIMITED", "UNAVAILABLE", "MAINTENANCE"]);
 
@@ -24,15 +25,23 @@ export const admin = new Channel("/admin");
 let manager: Manager | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
 let hasBeenConnected = false;
+let isAdminWanted = false;
 const backoff = new Backoff(500, 10_000);
 
 /** Connect with the present login, instead of an earlier connection. */
 export async function connect(): Promise<void> {
-  const { Manager } = await import("socket.io-client");
   disconnect();
   connection.value = INITIAL;
+  let client: typeof import("socket.io-client");
+  try {
+    client = await import("socket.io-client");
+  } catch {
+    lost(UNREACHABLE);
+    retry = setTimeout(() => void connect(), backoff.next());
+    return;
+  }
   const { origin, pathname } = new URL(address("socket.io/"));
-  manager = new Manager(origin, {
+  manager = new client.Manager(origin, {
     path: pathname,
     autoConnect: false,
     reconnectionDelay: 500,
@@ -42,9 +51,14 @@ export async function connect(): Promise<void> {
     extraHeaders: authorization(),
   });
   manager.on("open", watchTransport);
-  hub.attach(manager.socket("/", { auth: credentials }));
-  follow(hub.socket!);
-  hub.socket!.connect();
+  follow(open(manager, hub));
+  if (isAdminWanted) open(manager, admin);
+}
+
+function open(by: Manager, channel: Channel): Socket {
+  const socket = by.socket(channel.namespace, { auth: credentials });
+  channel.attach(socket);
+  return socket.connect();
 }
 
 export function disconnect(): void {
@@ -56,10 +70,8 @@ export function disconnect(): void {
 
 /** Connect the namespace of administrators, over the same connection. */
 export function openAdmin(): Channel {
-  if (admin.socket === null && manager !== null) {
-    admin.attach(manager.socket("/admin", { auth: credentials }));
-    admin.socket!.connect();
-  }
+  isAdminWanted = true;
+  if (admin.socket === null && manager !== null) open(manager, admin);
   return admin;
 }
 
@@ -94,7 +106,7 @@ function follow(socket: Socket): void {
     const refused = code !== undefined || status === 401;
     if (!refused) {
       // The manager tries again.
-      lost("The server is not reachable");
+      lost(UNREACHABLE);
     } else if (code !== undefined && TEMPORARY.has(code)) {
       lost(error.message);
       returnLater();
