@@ -118,7 +118,7 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.installed
 	@echo "Installing the development tools into $(VENV)"
-	@$(BIN)/python -m pip install --editable '.[hub,postgres,redis]' --group dev
+	@$(BIN)/python -m pip install --editable '.[hub,postgres,redis,webtransport]' --group dev
 	@touch $@
 
 %/node_modules/.installed: %/package.json %/package-lock.json

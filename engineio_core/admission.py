@@ -119,24 +119,52 @@ class Admission:
 
         Raises HandshakeRefusedError.
         """
-        checks = self._run_middlewares(request)
-        try:
-            awaited = next(checks)
-        except StopIteration as end:
-            response: HttpResponse | None = end.value
-            return response
-        try:
-            async with asyncio.timeout(self._options.handshake_timeout):
-                decision = await _drive(checks, awaited)
-        except TimeoutError as error:
-            context = {"name": "HANDSHAKE_TIMEOUT", "error": error}
-            raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
+        decision = await self._complete(self._run_middlewares(request))
         return decision if isinstance(decision, HttpResponse) else None
+
+    async def screen_webtransport(self, request: HttpRequest) -> HttpResponse | None:
+        """Run the checks of a request for a WebTransport session, before its first packet.
+
+        Return the response that refuses it, or None. Raises HandshakeRefusedError.
+        """
+        decision = await self._complete(self._check_webtransport(request))
+        return decision if isinstance(decision, HttpResponse) else None
+
+    async def permit_webtransport(self, request: HttpRequest) -> str:
+        """Return the sid of a new session over WebTransport. Raises HandshakeRefusedError."""
+        decision = await self._complete(self._check_webtransport_client(request))
+        assert isinstance(decision, str), "the checks generate a sid or raise"
+        return decision
+
+    def find_session(self, sid: str) -> Session:
+        """Return the session of a sid. Raises HandshakeRefusedError (code 1)."""
+        session = self._sessions.get(sid)
+        if session is None or (
+            (deadline := session._deadline) is not None
+            and deadline.is_pinged
+            and not session._has_time_left()
+        ):
+            raise HandshakeRefusedError(errors.UNKNOWN_SID, {"sid": sid})
+        return session
 
     def close(self) -> None:
         """Cancel the pending checks; their requests receive 503."""
         for task in self._tasks:
             task.cancel()
+
+    async def _complete(self, checks: Checks) -> Decision:
+        """Run checks to their end. Raises HandshakeRefusedError."""
+        try:
+            awaited = next(checks)
+        except StopIteration as end:
+            decision: Decision = end.value
+            return decision
+        try:
+            async with asyncio.timeout(self._options.handshake_timeout):
+                return await _drive(checks, awaited)
+        except TimeoutError as error:
+            context = {"name": "HANDSHAKE_TIMEOUT", "error": error}
+            raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
 
     async def _finish(self, exchange: Exchange, checks: Checks, awaited: Awaitable[Any]) -> None:
         try:
@@ -190,6 +218,34 @@ class Admission:
         handshake.check_protocol(request.query, self._options)
         return (yield from self._generate_sid(request))
 
+    def _check_webtransport(self, request: HttpRequest) -> Checks:
+        """Yield each awaitable of user code; return the response of a middleware, or None.
+
+        The official client sends no query: its first packet names the session of an upgrade, and
+        `allow_request` runs when the first packet requests a new session. Sources: engine.io-client
+        6.6.4, `WT.doOpen` and `Transport.createUri`.
+        """
+        if self._cors is not None:
+            self._cors.decorate(request)
+        if self.middlewares:
+            response = yield from self._run_middlewares(request)
+            if response is not None:
+                return response
+        transport = request.query.get("transport", "webtransport")
+        if transport != "webtransport" or transport not in self._options.transports:
+            raise HandshakeRefusedError(errors.UNKNOWN_TRANSPORT, {"transport": transport})
+        self._check_origin(request)
+        if sid := request.query.get("sid"):
+            self.find_session(sid)
+        return None
+
+    def _check_webtransport_client(self, request: HttpRequest) -> Checks:
+        """Yield each awaitable of user code; return the sid of a new session."""
+        if "EIO" in request.query:
+            handshake.check_protocol(request.query, self._options)
+        yield from self._check_permission(request)
+        return (yield from self._generate_sid(request))
+
     def _run_middlewares(
         self, request: HttpRequest
     ) -> Generator[Awaitable[Any], Any, HttpResponse | None]:
@@ -214,6 +270,10 @@ class Admission:
 
     def _check_transport(self, request: HttpRequest) -> str:
         transport = handshake.check_transport(request.query, self._options)
+        self._check_origin(request)
+        return transport
+
+    def _check_origin(self, request: HttpRequest) -> None:
         if has_invalid_origin(request):
             context = {"name": "INVALID_ORIGIN", "origin": request.headers.pop("origin", "")}
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
@@ -224,16 +284,9 @@ class Admission:
                 "remedy": "add the origin to Cors(origins=...) if it is yours",
             }
             raise HandshakeRefusedError(errors.FORBIDDEN, context)
-        return transport
 
     def _check_session(self, request: HttpRequest, sid: str, transport: str) -> None:
-        session = self._sessions.get(sid)
-        if session is None or (
-            (deadline := session._deadline) is not None
-            and deadline.is_pinged
-            and not session._has_time_left()
-        ):
-            raise HandshakeRefusedError(errors.UNKNOWN_SID, {"sid": sid})
+        session = self.find_session(sid)
         if not request.is_upgrade and session.transport.name != transport:
             context = {
                 "name": "TRANSPORT_MISMATCH",

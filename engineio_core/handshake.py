@@ -23,12 +23,17 @@ if TYPE_CHECKING:
     from engineio_core.options import Cookie, EngineOptions
 
 PROTOCOL: Final = "4"
+# The transports that can replace polling, in the order of Node's server
+UPGRADES: Final = ("websocket", "webtransport")
 
 
 def check_transport(query: dict[str, str], options: EngineOptions) -> str:
-    """Return the requested transport. Raises HandshakeRefusedError (code 0)."""
+    """Return the requested transport. Raises HandshakeRefusedError (code 0).
+
+    Like on Node, a request of HTTP/1.1 must not name WebTransport.
+    """
     transport = query.get("transport", "")
-    if transport not in options.transports:
+    if transport not in options.transports or transport == "webtransport":
         raise HandshakeRefusedError(UNKNOWN_TRANSPORT, {"transport": transport})
     return transport
 
@@ -54,12 +59,10 @@ def check_protocol(query: dict[str, str], options: EngineOptions) -> None:
 
 def encode_open(sid: str, transport: str, options: EngineOptions) -> bytes:
     """Return the open packet; its durations are in milliseconds (Engine.IO v4, Handshake)."""
-    can_upgrade = (
-        transport == "polling" and options.allow_upgrades and "websocket" in options.transports
-    )
+    can_upgrade = transport == "polling" and options.allow_upgrades
     handshake: dict[str, Any] = {
         "sid": sid,
-        "upgrades": ["websocket"] if can_upgrade else [],
+        "upgrades": [each for each in UPGRADES if can_upgrade and each in options.transports],
         "pingInterval": round(options.ping_interval * 1000),
         "pingTimeout": round(options.ping_timeout * 1000),
         "maxPayload": options.max_http_buffer_size,

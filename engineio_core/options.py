@@ -30,6 +30,7 @@ AllowRequest: TypeAlias = Callable[
 GenerateId: TypeAlias = Callable[[HttpRequest], "str | Awaitable[str]"]
 
 TRANSPORTS: Final = ("polling", "websocket")
+SERVER_TRANSPORTS: Final = (*TRANSPORTS, "webtransport")
 LONGEST_SECONDS: Final = 3600.0
 MAX_SECONDS: Final = 1e9
 # Bytes per second; an upload that is slower is late regardless of its progress.
@@ -293,7 +294,7 @@ class EngineOptions:
     """Whether the engine serves `path/` and the paths below it, besides `path` itself."""
 
     transports: Collection[str] = TRANSPORTS
-    """Enabled transports: "polling" and "websocket"."""
+    """Enabled transports: "polling", "websocket" and "webtransport" (see `listen_webtransport`)."""
 
     ping_interval: float = 25.0
     """Seconds between two pings; sent to the client in the handshake."""
@@ -302,7 +303,8 @@ class EngineOptions:
     """Seconds within which a client must answer a ping; sent to the client in the handshake."""
 
     upgrade_timeout: float = 10.0
-    """Seconds within which a probing WebSocket must complete the upgrade."""
+    """Seconds within which a probing WebSocket must complete the upgrade, and within which a
+    WebTransport session must send its first packet."""
 
     max_http_buffer_size: int = 1_000_000
     """Maximum size of a POST body and of a WebSocket message; sent to the client as maxPayload."""
@@ -435,6 +437,8 @@ def _check_transports(value: Any) -> None:
         isinstance(value, str)
         or not isinstance(value, Collection)
         or not value
-        or any(each not in TRANSPORTS for each in value)
+        or any(each not in SERVER_TRANSPORTS for each in value)
     ):
-        raise ValueError(f'transports must be a list of "polling" and "websocket", got {value!r}')
+        raise ValueError(
+            f'transports must be a list of "polling", "websocket" and "webtransport", got {value!r}'
+        )

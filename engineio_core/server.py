@@ -12,7 +12,7 @@ from pathlib import Path
 from ssl import SSLContext
 from time import monotonic
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from engineio_core.callbacks import (
     accepts,
@@ -25,8 +25,18 @@ from engineio_core.http.asgi_host import AsgiApp, AsgiHost
 from engineio_core.http.connection import HttpConnection
 from engineio_core.http.detached import Arrival
 from engineio_core.http.exchange import Origin
-from engineio_core.http.listener import Listener, Tls, open_listener, run, wait_for_signal
+from engineio_core.http.listener import (
+    Listener,
+    Tls,
+    check_address,
+    open_listener,
+    run,
+    wait_for_signal,
+)
 from engineio_core.options import EngineOptions
+
+if TYPE_CHECKING:
+    from engineio_core.webtransport.listener import WebTransportListener
 
 logger = logging.getLogger("engineio_core")
 
@@ -63,6 +73,7 @@ class Engine(BaseEngine):
         super().__init__(options, clock=clock, **fields)
         self._asgi: AsgiHost | None = None
         self._listeners: list[Listener] = []
+        self._webtransport: list[WebTransportListener] = []
         self._connections: set[HttpConnection] = set()
 
     async def __aenter__(self) -> Self:
@@ -128,6 +139,46 @@ class Engine(BaseEngine):
         logger.info("listening on %s", ", ".join(listener.addresses))
         return listener
 
+    async def listen_webtransport(
+        self, host: str | None = "127.0.0.1", port: int = 0, *, ssl: Tls
+    ) -> WebTransportListener:
+        """Accept WebTransport sessions on one UDP port; needs the extra `webtransport`.
+
+        `host` is an IPv4 or IPv6 address, a name, or None for all addresses. Port 0 lets the system
+        choose: see `port` of the result. The option `transports` must contain "webtransport".
+
+        Raises TypeError or ValueError for invalid parameters, RuntimeError if WebTransport is not
+        installed or not possible, and OSError if the address is not available.
+        """
+        check_address(host, port)
+        if not isinstance(ssl, Tls):
+            raise TypeError(
+                f"ssl must be Tls(certificate=..., key=...), got {ssl!r}: WebTransport always uses "
+                "TLS, and an SSLContext cannot serve QUIC"
+            )
+        if "webtransport" not in self.options.transports:
+            raise ValueError(
+                'transports must contain "webtransport" for listen_webtransport(), got '
+                f"{self.options.transports!r}"
+            )
+        if self._owners is not None:
+            raise RuntimeError(
+                "WebTransport is not possible with several workers, because a UDP port cannot pass "
+                "a client to the worker of its session: use one worker"
+            )
+        try:
+            from engineio_core.webtransport.listener import open_webtransport  # noqa: PLC0415
+        except ImportError as error:
+            raise RuntimeError(
+                f"listen_webtransport() needs aioquic ({error}): "
+                "install the extra with pip install 'hextrackr-server[webtransport]'"
+            ) from error
+        self._is_closing = False
+        listener = await open_webtransport(self, host, port, ssl)
+        self._webtransport.append(listener)
+        logger.info("listening on %s", ", ".join(listener.addresses))
+        return listener
+
     def reload_tls(self) -> None:
         """Read the TLS files of all listeners again, for new connections.
 
@@ -135,6 +186,8 @@ class Engine(BaseEngine):
         """
         for listener in self._listeners:
             listener.reload_tls()
+        for each in self._webtransport:
+            each.reload_tls()
 
     async def shutdown(self) -> None:
         """Stop accepting connections, close all sessions, and shut the mounted application down.
@@ -144,12 +197,17 @@ class Engine(BaseEngine):
         """
         self._is_closing = True
         listeners, self._listeners = self._listeners, []
+        webtransport, self._webtransport = self._webtransport, []
         for listener in listeners:
             listener.close()
+        for each in webtransport:
+            each.close()
         self.close()
         # uvloop writes at the end of a loop iteration: send the close packets before it stops.
         for _ in range(2):
             await asyncio.sleep(0)
+        for each in webtransport:
+            await each.end(CLOSING_TIME)
         if listeners:
             await self._end_connections()
         if self._asgi is not None:

@@ -155,7 +155,7 @@ class Session:
 
     @property
     def on_upgrade(self) -> Callable[[], Any]:
-        """Called when the session has changed from polling to WebSocket."""
+        """Called when the session has changed from polling to another transport."""
         return self._on_upgrade
 
     @on_upgrade.setter
@@ -435,12 +435,12 @@ class Session:
     def _measure_transfer(self) -> int:
         """Return a number that grows by each byte of a long transfer that may delay the pong.
 
-        A WebSocket whose client reads slowly is not read either: its pong waits until the client
-        has taken the outbox.
+        A WebSocket or WebTransport stream whose client reads slowly is not read either: its pong
+        waits until the client has taken the outbox.
         """
         transport = self.transport
         size = transport.partial_amount()
-        if transport.name == "websocket":
+        if transport.name != "polling":
             size += self._taken - transport.buffered_amount()
         return size
 
@@ -464,9 +464,9 @@ class Session:
     # -- upgrade
 
     def _admit_candidate(self, transport: CandidateTransport) -> UpgradeCandidate | None:
-        """Begin an upgrade to a WebSocket; return None if an upgrade is not legal.
+        """Begin an upgrade from polling; return None if an upgrade is not legal.
 
-        The candidate is the listener of the WebSocket until the WebSocket becomes the transport.
+        The candidate is the listener of the new transport until it replaces the polling transport.
         """
         follower = UPGRADE_TRANSITIONS[self._upgrade_state].get(UpgradeEvent.CANDIDATE_CAME)
         if follower is None or self.state is not OPEN:
@@ -492,7 +492,7 @@ class Session:
         return True
 
     def _change_transport(self, transport: CandidateTransport) -> None:
-        """Replace the transport by the candidate's WebSocket. Called by the candidate."""
+        """Replace the transport by that of the candidate. Called by the candidate."""
         former, self.transport = self.transport, transport
         transport.listener = self
         self._candidate = None

@@ -42,6 +42,9 @@ from socketio_core.schema.contract import read_contract
 from socketio_core.schema.typescript import print_typescript
 from socketio_core.socket import Socket
 
+if TYPE_CHECKING:
+    from engineio_core.webtransport.listener import WebTransportListener
+
 ErrorListener = TypeVar("ErrorListener", bound=Callable[[BaseException, Any, str], Any])
 NamespaceListener = TypeVar("NamespaceListener", bound=Callable[[Namespace], Any])
 
@@ -264,6 +267,20 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         """
         self._start_adapter()
         return await self.engine.listen(host, port, path=path, fd=fd, ssl=ssl)
+
+    async def listen_webtransport(
+        self, host: str | None = "127.0.0.1", port: int = 0, *, ssl: Tls
+    ) -> WebTransportListener:
+        """Accept WebTransport sessions on one UDP port; needs the extra `webtransport`.
+
+        `host` is an IPv4 or IPv6 address, a name, or None for all addresses. Port 0 lets the system
+        choose: see `port` of the result. The option `transports` must contain "webtransport".
+
+        Raises TypeError or ValueError for invalid parameters, RuntimeError if WebTransport is not
+        installed or not possible, and OSError if the address is not available.
+        """
+        self._start_adapter()
+        return await self.engine.listen_webtransport(host, port, ssl=ssl)
 
     async def shutdown(
         self, *, disconnect: bool = False, drain: float = 0.0, grace: float = 2.0

@@ -152,7 +152,8 @@ async def open_listener(
     Raises TypeError or ValueError for invalid parameters, and OSError with the address and the
     remedy if the address is not available.
     """
-    _check_address(host, port, path, fd)
+    check_address(host, port)
+    _check_socket(path, fd)
     if ssl is not None and not isinstance(ssl, SSLContext | Tls):
         raise TypeError(
             f"ssl must be an ssl.SSLContext, Tls(certificate=..., key=...) or None, got {ssl!r}"
@@ -186,7 +187,8 @@ async def open_listener(
     return Listener(server, ssl if isinstance(ssl, Tls) else None, context)
 
 
-def _check_address(host: Any, port: Any, path: Any, fd: Any) -> None:
+def check_address(host: Any, port: Any) -> None:
+    """Raise TypeError or ValueError for an invalid host or port."""
     if host is not None and not isinstance(host, str):
         raise TypeError(
             f"host must be a string or None, got {host!r}: pass a port as port={host!r}"
@@ -197,6 +199,9 @@ def _check_address(host: Any, port: Any, path: Any, fd: Any) -> None:
         raise TypeError(f"port must be an integer from 0 to 65535, got {port!r}")
     if not 0 <= port <= 65535:
         raise ValueError(f"port must be an integer from 0 to 65535, got {port!r}")
+
+
+def _check_socket(path: Any, fd: Any) -> None:
     if path is not None and not isinstance(path, str | Path):
         raise TypeError(f"path must be the file of a Unix socket, got {path!r}")
     if fd is not None and (isinstance(fd, bool) or not isinstance(fd, int)):

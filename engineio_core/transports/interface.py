@@ -49,7 +49,7 @@ class Transport(Protocol):
 
     @property
     def name(self) -> str:
-        """The name in the protocol: `"polling"` or `"websocket"`."""
+        """The name in the protocol: `"polling"`, `"websocket"` or `"webtransport"`."""
 
     @property
     def writable(self) -> bool:

@@ -46,7 +46,7 @@ def test_heartbeat_in_milliseconds_is_rejected(name: str) -> None:
         {"transports": []},
         {"transports": ["polling", "carrier pigeon"]},
         {"transports": "polling"},
-        {"transports": ["webtransport"]},
+        {"transports": ["webtransport", "pigeon"]},
         {"ping_interval": 0},
         {"ping_interval": -1},
         {"ping_interval": "25"},

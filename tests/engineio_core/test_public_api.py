@@ -49,6 +49,7 @@ SESSION = {
 ENGINE = {
     "close",
     "listen",
+    "listen_webtransport",
     "mount",
     "on",
     "options",

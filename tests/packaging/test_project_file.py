@@ -58,9 +58,9 @@ def imports(*packages: str) -> set[str]:
 
 def test_dependencies_are_the_imports_of_the_core() -> None:
     extras = PROJECT["optional-dependencies"]
-    # The adapters of socketio_core, and models of pydantic as types of payloads
-    optional = modules(extras["redis"] + extras["postgres"] + extras["pydantic"])
-    optional |= modules(extras["reload"])
+    # The adapters, models of pydantic as types of payloads, the reloader, WebTransport
+    names = ("redis", "postgres", "pydantic", "reload", "webtransport")
+    optional = modules([each for name in names for each in extras[name]])
     imported = imports("engineio_core", "socketio_core", "socketio_conformance")
     assert imported - optional == modules(PROJECT["dependencies"])
 
@@ -102,9 +102,8 @@ def test_lower_bounds_reject_a_requirement_without_a_lower_bound(requirement: st
 def test_development_tools_are_pinned() -> None:
     groups = PYPROJECT["dependency-groups"]
     runtime = modules([each for each in groups["test"] if "==" not in each])
-    assert runtime == {"attrs", "pydantic", "redis", "starlette", "watchfiles"}, (
-        "tools must be pinned with =="
-    )
+    expected = {"attrs", "pydantic", "redis", "starlette", "watchfiles", "aioquic", "cryptography"}
+    assert runtime == expected, "tools must be pinned with =="
     assert all("==" in each for each in groups["dev"] if isinstance(each, str))
     assert {"include-group": "test"} in groups["dev"]
     assert "dev" not in PROJECT["optional-dependencies"]

@@ -76,7 +76,8 @@ PUBLIC: dict[type[Any], set[str]] = {
         "to", "volatile",
     },
     SocketServer: REGISTERING | BROADCASTING | {
-        "adapter_status", "asgi_app", "asyncapi", "clock", "listen", "mount", "namespaces", "of",
+        "adapter_status", "asgi_app", "asyncapi", "clock", "listen",
+        "listen_webtransport", "mount", "namespaces", "of",
         "on_error",
         "on_new_namespace", "on_room_event", "run", "shutdown", "sockets", "typescript",
         "use_clock",

@@ -1,0 +1,1 @@
+"""WebTransport: a stream of an HTTP/3 connection as a transport; needs the extra `webtransport`."""

@@ -1,0 +1,182 @@
+"""The UDP socket that accepts WebTransport sessions, its certificate, and its end.
+
+One connection belongs to `connection`. aioquic implements QUIC, TLS and HTTP/3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from functools import partial
+from time import monotonic
+from typing import Any, Final, final
+
+from aioquic.asyncio.server import QuicServer
+from aioquic.h3.connection import H3_ALPN
+from aioquic.quic.configuration import QuicConfiguration
+
+from engineio_core.http.listener import Tls, explain_address
+from engineio_core.webtransport.connection import WebTransportConnection
+from engineio_core.webtransport.opening import OpeningEngine
+from engineio_core.webtransport.stream import STREAM_WINDOW
+
+logger = logging.getLogger("engineio_core")
+
+# Connections that may exist in addition to those of `max_sessions`
+_SPARE_CONNECTIONS: Final = 1000
+# Chromium requires datagrams, although Engine.IO uses none.
+_DATAGRAM_SIZE: Final = 65536
+_LONG_HEADER: Final = 0x80
+_CLOSING_INTERVAL: Final = 0.005
+
+
+@final
+class _Server(QuicServer):
+    """The datagram protocol of the socket: it limits the number of connections."""
+
+    def __init__(self, listener: WebTransportListener, configuration: QuicConfiguration) -> None:
+        super().__init__(
+            configuration=configuration,
+            create_protocol=partial(WebTransportConnection, owner=listener),
+            retry=True,
+        )
+        self._listener = listener
+
+    def configure(self, configuration: QuicConfiguration) -> None:
+        """Use another configuration for new connections."""
+        self._configuration = configuration
+
+    def datagram_received(self, data: bytes | str, addr: Any) -> None:
+        """Process a datagram; drop it if it would open one connection too many."""
+        try:
+            if isinstance(data, bytes) and self._accepts(data):
+                super().datagram_received(data, addr)
+        except Exception:
+            logger.exception("a datagram of %s failed", addr[0])
+
+    def _accepts(self, data: bytes) -> bool:
+        if not data or data[0] < _LONG_HEADER or self._listener.has_room():
+            return True
+        # RFC 9000, section 17.2: the length of the destination connection ID is byte 5.
+        return len(data) > 6 and data[6 : 6 + data[5]] in self._protocols
+
+    def error_received(self, exc: Exception) -> None:
+        """Ignore errors of single datagrams, such as an unreachable client."""
+
+
+@final
+class WebTransportListener:
+    """The UDP socket of a server."""
+
+    def __init__(self, engine: OpeningEngine, tls: Tls) -> None:
+        self.engine = engine
+        self.connections: set[WebTransportConnection] = set()
+        self.is_closing = False
+        self.port = 0
+        """The port of the socket: the chosen port for port 0."""
+        self.addresses: tuple[str, ...] = ()
+        """The address as a URL: `https://127.0.0.1:8443`."""
+        self._tls = tls
+        self._server: _Server | None = None
+        self._transport: asyncio.DatagramTransport | None = None
+
+    async def open(self, host: str | None, port: int) -> None:
+        """Bind the socket. Raises OSError, ValueError."""
+        configuration = self._configure()
+        loop = asyncio.get_running_loop()
+        try:
+            infos = await loop.getaddrinfo(
+                host or "::", port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+            )
+            family, _, _, _, address = infos[0]
+            bound = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                if family == socket.AF_INET6:
+                    bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(host)))
+                bound.setblocking(False)
+                bound.bind(address)
+                self._transport, self._server = await loop.create_datagram_endpoint(
+                    lambda: _Server(self, configuration), sock=bound
+                )
+            except BaseException:
+                bound.close()
+                raise
+        except OSError as error:
+            raise explain_address(error, host, port, None, None) from error
+        name = bound.getsockname()
+        self.port = int(name[1])
+        shown = f"[{name[0]}]" if ":" in name[0] else name[0]
+        self.addresses = (f"https://{shown}:{self.port} (WebTransport)",)
+
+    def has_room(self) -> bool:
+        """Return whether another connection may begin."""
+        limit = self.engine.options.max_sessions + _SPARE_CONNECTIONS
+        return not self.is_closing and len(self.connections) < limit
+
+    def reload_tls(self) -> None:
+        """Read certificate and key again for new connections.
+
+        The previous files stay in use if the new ones are invalid; the error is logged.
+        """
+        if self._server is None:
+            return
+        try:
+            self._server.configure(self._configure())
+            logger.info("TLS certificate of WebTransport reloaded")
+        except ValueError as error:
+            logger.error("TLS certificate not reloaded, the previous one stays in use: %s", error)
+
+    def close(self) -> None:
+        """Accept no further sessions; existing sessions continue until the engine shuts down."""
+        self.is_closing = True
+
+    async def end(self, seconds: float) -> None:
+        """Close the socket, after up to `seconds` in which clients receive their last bytes."""
+        self.is_closing = True
+        for connection in list(self.connections):
+            for stream in list(connection.sessions.values()):
+                stream.abandon()
+        stop = monotonic() + seconds
+        while any(each.sessions for each in self.connections) and monotonic() < stop:  # noqa: ASYNC110
+            await asyncio.sleep(_CLOSING_INTERVAL)
+        for connection in list(self.connections):
+            connection.stop()
+        if self._transport is not None:
+            await asyncio.sleep(0)
+            self._transport.close()
+            self._transport = None
+            await asyncio.sleep(0)
+
+    def _configure(self) -> QuicConfiguration:
+        """Return the configuration of new connections. Raises ValueError for invalid files."""
+        options = self.engine.options
+        configuration = QuicConfiguration(
+            alpn_protocols=H3_ALPN,
+            is_client=False,
+            max_stream_data=STREAM_WINDOW,
+            max_datagram_frame_size=_DATAGRAM_SIZE,
+            # Pings keep a connection alive.
+            idle_timeout=max(60.0, options.ping_interval + options.ping_timeout + 5),
+        )
+        tls = self._tls
+        try:
+            configuration.load_cert_chain(tls.certificate, tls.key, tls.password)
+            if configuration.private_key is None:
+                raise ValueError("the file does not contain a private key in PKCS #8")
+        except Exception as error:
+            key = tls.key or tls.certificate
+            raise ValueError(
+                f"certificate {str(tls.certificate)!r} and key {str(key)!r} must be PEM files that "
+                f"belong together: {error}"
+            ) from error
+        return configuration
+
+
+async def open_webtransport(
+    engine: OpeningEngine, host: str | None, port: int, tls: Tls
+) -> WebTransportListener:
+    """Listen for WebTransport on a UDP port. Raises OSError, ValueError."""
+    listener = WebTransportListener(engine, tls)
+    await listener.open(host, port)
+    return listener

@@ -1,0 +1,224 @@
+"""WebTransport as the transport of a session: packets on one bidirectional stream.
+
+`ClientStream` is the interface to QUIC, which `stream` implements; the transport itself uses no
+event loop. The opening handshake belongs to `opening`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final, Protocol, final
+
+from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.packet import malformed
+from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.transports.interface import NULL_LISTENER, TransportContext, TransportListener
+from engineio_core.webtransport.frames import PacketReader, encode_header
+
+logger = logging.getLogger("engineio_core")
+
+# Bytes that wait for the network above which the session keeps further packets in its outbox, and
+# below which it sends them.
+HIGH_WATER: Final = 64 * 1024
+LOW_WATER: Final = 16 * 1024
+
+
+class ClientStream(Protocol):
+    """The stream of a client, and the WebTransport session that contains it."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes in this iteration of the event loop, or queue them."""
+
+    def unsent_amount(self) -> int:
+        """Return the number of written bytes that have not been sent."""
+
+    def unacknowledged_amount(self) -> int:
+        """Return the number of written bytes that the client has not acknowledged."""
+
+    def hold(self, is_held: bool) -> None:
+        """Let the client send only as much as its flow control window still allows."""
+
+    def finish(self, code: int, reason: str) -> None:
+        """End the stream; close the WebTransport session when the client has all bytes."""
+
+    def abort(self) -> None:
+        """Close the WebTransport session immediately; unsent bytes are dropped."""
+
+
+@final
+class WebTransportTransport:
+    """The packets of one client, from the acceptance of its session to the end of its stream."""
+
+    __slots__ = (
+        "_is_closed", "_is_delivering", "_is_paused", "_iteration", "_partial", "_reader",
+        "_sent_in", "_stream", "listener", "writable",
+    )  # fmt: skip
+
+    name = "webtransport"
+
+    def __init__(self, stream: ClientStream, context: TransportContext) -> None:
+        self.listener: TransportListener = NULL_LISTENER
+        self.writable = True
+        self._stream = stream
+        self._reader = PacketReader(context.options.max_http_buffer_size)
+        self._partial = 0
+        self._is_paused = False
+        self._is_delivering = False
+        self._is_closed = False
+        self._iteration = context.iteration
+        self._sent_in = -1
+
+    # -- called by the stream
+
+    def data_received(self, data: bytes) -> None:
+        """Deliver the packets of a chunk. No exception leaves this method."""
+        if not self._is_closed:
+            self._reader.feed(data)
+            self._deliver()
+            self._partial += min(len(data), self._reader.buffered_amount)
+
+    def check_writable(self) -> None:
+        """Send the packets of the outbox if enough bytes have left."""
+        if not self.writable and not self._is_closed and self._stream.unsent_amount() <= LOW_WATER:
+            self.writable = True
+            self._stream.hold(self._is_paused)
+            self.listener._transport_writable()
+
+    def stream_ended(self, description: str) -> None:
+        """Report the end of the stream, or of the connection."""
+        if self._is_closed:
+            return
+        # The client has left: deliver the packets that arrived during a pause.
+        self._is_paused = False
+        self._deliver()
+        if not self._is_closed:
+            listener = self._stop()
+            listener._transport_closed(CloseReason.TRANSPORT_CLOSE, description)
+
+    def _deliver(self) -> None:
+        if self._is_delivering:  # a callback resumed reading
+            return
+        self._is_delivering = True
+        try:
+            while not self._is_paused and not self._is_closed:
+                packet = self._reader.next_packet()
+                if packet is None:
+                    return
+                self._pass_on(*packet)
+        except ProtocolError as error:
+            self._fail(error)
+        finally:
+            self._is_delivering = False
+
+    def _pass_on(self, is_binary: bool, payload: bytes) -> None:
+        try:
+            if is_binary:
+                self.listener._receive_binary(payload)
+            else:
+                self.listener._receive_text(payload)
+        except ProtocolError:
+            raise
+        except Exception as error:
+            if not is_binary and isinstance(error, UnicodeDecodeError) and not _is_utf8(payload):
+                raise malformed("text is not valid UTF-8") from None
+            # An exception in a callback does not close the connection.
+            logger.exception("a callback of a WebTransport session failed")
+
+    # -- Transport
+
+    def send(self, packet: EncodedPacket) -> None:
+        """Send one packet in this iteration of the event loop."""
+        self._write(packet.payload, packet.is_binary)
+
+    def send_bare(self, packet: bytes) -> None:
+        """Send one encoded text packet in this iteration of the event loop."""
+        self._write(packet, False)
+
+    def _write(self, payload: bytes, is_binary: bool) -> None:
+        if self._is_closed:
+            return
+        self._stream.write(encode_header(len(payload), is_binary) + payload)
+        iteration = self._iteration
+        self._sent_in = iteration.number
+        if not iteration.is_noted:
+            iteration.note()
+        if self._stream.unsent_amount() > HIGH_WATER:
+            self.writable = False
+            # A client that sends requests without reading the answers must not fill the memory.
+            self._stream.hold(True)
+
+    def wake(self) -> None:
+        """Do nothing: `check_writable` fetches the outbox."""
+
+    def is_idle(self) -> bool:
+        """Return whether all written bytes have been sent."""
+        return self.writable and not self._stream.unsent_amount()
+
+    def has_just_sent(self) -> bool:
+        """Return whether a packet was sent in this iteration of the event loop."""
+        return self._sent_in == self._iteration.number
+
+    def buffered_amount(self) -> int:
+        """Return the number of written bytes that the client has not acknowledged."""
+        return self._stream.unacknowledged_amount()
+
+    def partial_amount(self) -> int:
+        """Return the number of bytes that have arrived of incomplete packets, in total."""
+        return self._partial
+
+    def close(self) -> bool:
+        """Close after the written packets; the session counts as closed immediately."""
+        self.end(0, "")
+        return True
+
+    def end(self, code: int, reason: str) -> None:
+        """Close after the written packets, with a code and a reason for the page."""
+        if not self._is_closed:
+            self._stop()
+            self._stream.finish(code, reason)
+
+    def discard(self) -> None:
+        """Close the session; drop the written packets if the client reads no more data."""
+        if self.writable:
+            self.close()
+        elif not self._is_closed:
+            self._stop()
+            self._stream.abort()
+
+    def pause_reading(self) -> None:
+        """Deliver no further packet until `resume_reading`, including those already received."""
+        if not self._is_closed:
+            self._is_paused = True
+            self._stream.hold(True)
+
+    def resume_reading(self) -> None:
+        """Deliver packets again after `pause_reading`."""
+        self._is_paused = False
+        if not self._is_closed:
+            self._deliver()
+        if not self._is_closed:
+            self._stream.hold(self._is_paused or not self.writable)
+
+    # -- the end
+
+    def _fail(self, error: ProtocolError) -> None:
+        """Close after a protocol error of the client, and report it to the listener."""
+        if not self._is_closed:
+            listener = self._stop()
+            self._stream.finish(0, "")
+            listener._transport_failed(error)
+
+    def _stop(self) -> TransportListener:
+        """Deliver and accept no further packets; return the former listener."""
+        self._is_closed = True
+        self.writable = False
+        listener, self.listener = self.listener, NULL_LISTENER
+        return listener
+
+
+def _is_utf8(payload: bytes) -> bool:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

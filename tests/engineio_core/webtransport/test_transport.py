@@ -1,0 +1,189 @@
+"""The WebTransport transport over a fake stream: delivery, back-pressure, pauses and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from engineio_core import EncodedPacket, SessionState
+from engineio_core.webtransport.transport import HIGH_WATER, LOW_WATER
+
+from .support import OPEN, Client, EchoEngine, frame
+
+
+async def connect(engine: EchoEngine) -> Client:
+    client = Client(engine)
+    await client.send(OPEN)
+    assert len(engine.opened) == 1
+    client.stream.written = b""
+    return client
+
+
+async def test_messages_pass_in_both_directions() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    await client.send(frame(b"4hello") + frame(b"\x00\xff", is_binary=True))
+    assert client.packets == [(False, b"4hello"), (True, b"\x00\xff")]
+    assert engine.opened[0].transport.name == "webtransport"
+
+
+async def test_session_queues_packets_until_the_network_takes_bytes() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    session = engine.opened[0]
+    client.stream.is_stuck = True
+    session.send_binary(bytes(HIGH_WATER))
+    assert not session.writable
+    assert client.stream.is_held
+    written = len(client.stream.written)
+    session.send_text("later")
+    assert len(client.stream.written) == written
+    assert [each.payload for each in session.outbox] == [b"4later"]
+    assert session.buffered_amount == client.stream.unsent + len(b"4later")
+
+    client.stream.unsent = LOW_WATER + 1
+    client.transport.check_writable()
+    assert session.outbox
+    client.stream.unsent = LOW_WATER
+    client.transport.check_writable()
+    assert not session.outbox
+    assert not client.stream.is_held
+    assert client.packets[-1] == (False, b"4later")
+
+
+async def test_client_that_takes_nothing_is_a_slow_consumer() -> None:
+    engine = EchoEngine(slow_consumer_timeout=5)
+    client = await connect(engine)
+    session = engine.opened[0]
+    client.stream.is_stuck = True
+    for _ in range(40):
+        session.send_binary(bytes(64 * 1024))
+    engine.fake_clock.advance(6)
+    assert engine.ends[0][0] == "slow consumer"
+    assert client.stream.end == ("aborted",)
+
+
+async def test_pause_keeps_packets_until_reading_resumes() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    session = engine.opened[0]
+    received: list[str] = []
+
+    def receive(text: str) -> None:
+        received.append(text)
+        if text == "b":
+            session.pause_reading()
+
+    session.on_text = receive
+    await client.send(frame(b"4a") + frame(b"4b") + frame(b"4c"), frame(b"4d"))
+    assert received == ["a", "b"]
+    assert client.stream.is_held
+    session.resume_reading()
+    assert received == ["a", "b", "c", "d"]
+    assert not client.stream.is_held
+
+
+async def test_packets_of_a_pause_are_delivered_when_the_client_leaves() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    session = engine.opened[0]
+    received: list[str] = []
+    session.on_text = received.append
+    session.pause_reading()
+    await client.send(frame(b"4last"))
+    client.transport.stream_ended("the client closed")
+    assert received == ["last"]
+    assert engine.ends == [("transport close", "the client closed")]
+
+
+async def test_volatile_packet_is_dropped_while_bytes_wait_for_the_network() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    session = engine.opened[0]
+    engine.fake_clock.run()
+    assert session.send_volatile(EncodedPacket(b"4now"))
+    assert not session.send_volatile(EncodedPacket(b"4same iteration"))
+    engine.fake_clock.run()
+    client.stream.unsent = 1
+    assert not session.send_volatile(EncodedPacket(b"4busy"))
+    client.stream.unsent = 0
+    assert session.send_volatile(EncodedPacket(b"4again"))
+
+
+async def test_close_ends_the_stream_after_the_packets() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    session = engine.opened[0]
+    session.send_text("bye")
+    session.close()
+    assert client.packets == [(False, b"4bye")]
+    assert client.stream.end == ("finished", 0, "")
+    assert engine.ends[0][0] == "forced close"
+    await client.send(frame(b"4ignored"))
+    assert client.packets == [(False, b"4bye")]
+
+
+async def test_orderly_close_waits_for_the_outbox() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    session = engine.opened[0]
+    client.stream.is_stuck = True
+    session.send_binary(bytes(HIGH_WATER))
+    session.send_text("last")
+    session.close()
+    assert session.state is SessionState.CLOSING
+    client.stream.unsent = 0
+    client.transport.check_writable()
+    assert client.packets[-1] == (False, b"4last")
+    assert client.stream.end == ("finished", 0, "")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\x00", "parse error"),
+        (frame(b"9"), "parse error"),
+        (frame(b"4\xff"), "parse error"),
+        (frame(b"1"), "transport close"),
+    ],
+)
+async def test_invalid_packet_or_close_packet_ends_the_session(data: bytes, reason: str) -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    await client.send(data)
+    assert [end for end, _ in engine.ends] == [reason]
+    assert client.stream.end == ("finished", 0, "")
+
+
+async def test_exception_of_a_callback_is_logged_and_the_session_continues(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    session = engine.opened[0]
+
+    def fail(_: Any) -> None:
+        raise RuntimeError("a fault of the application")
+
+    session.on_text = fail
+    await client.send(frame(b"4x") + frame(b"\x01", is_binary=True))
+    assert "a fault of the application" in caplog.text
+    assert client.packets == [(True, b"\x01")]
+
+
+async def test_heartbeat_ends_a_silent_session_but_not_one_that_uploads() -> None:
+    engine = EchoEngine(ping_interval=10, ping_timeout=5)
+    client = await connect(engine)
+    engine.fake_clock.advance(11)
+    assert client.packets == [(False, b"2")]
+    # A long message that arrives slowly delays the pong behind it.
+    await client.send(frame(bytes(100_000), is_binary=True)[:10])
+    for _ in range(5):
+        engine.fake_clock.advance(4)
+        await client.send(bytes(6000))
+    assert not engine.ends
+    engine.fake_clock.advance(60)
+    assert [end for end, _ in engine.ends] == ["ping timeout"]
+    await asyncio.sleep(0)
