@@ -1,7 +1,7 @@
 "use strict";
 // Cases of the overview and of exploited vulnerabilities. `given`: url, token, numbers of the database.
 const { assert, waitForText, waitUntil } = require("./harness");
-const { open } = require("./dashboard");
+const { open, show } = require("./dashboard");
 
 const count = (value) => value.toLocaleString("en-US");
 const tile = (page, text) => page.locator(".overview-tiles .tile").filter({ hasText: text });
@@ -77,6 +77,33 @@ module.exports = {
     await t.call("import_more");
     await waitUntil(async () => (await tile(page, "Critical").textContent()) !== before, "new totals");
     await waitUntil(async () => (await numbers(page, "Open vulnerabilities per scan")).length === 3, "a third day");
+  },
+
+  async "a running import is followed on every page until its end"(t) {
+    const page = await open(t, { path: "overview" });
+    await t.call("report", "POST", "imports", { userId: "1", filename: "producer.csv", totalRecords: 200, importId: 1800000000000 });
+    const bar = page.getByRole("progressbar", { name: "Progress of producer.csv" });
+    const reaches = async (processed) => {
+      await t.call("report", "PATCH", "imports/1800000000000", { processed });
+      await waitUntil(async () => (await bar.getAttribute("value")) === String(processed / 2), `${processed} rows`);
+      await waitForText(page.getByRole("main"), new RegExp(`${processed} of 200 rows`));
+    };
+    await reaches(20);
+    await show(page, "imports");
+    await reaches(60);
+    await page.getByRole("list", { name: "Running imports" }).getByRole("link", { name: "producer.csv" }).click();
+    await waitForText(page.getByRole("heading", { level: 1 }), /producer\.csv/);
+    await reaches(100);
+    await page.goBack();
+    await reaches(140);
+    // The summary of a producer may have any values.
+    const summary = { inserted: "many", resolved: 7, notices: "none", warnings: 3, absence: null };
+    await t.call("report", "POST", "imports/1800000000000/complete", { processed: 200, summary });
+    await bar.waitFor({ state: "detached" });
+    await page.getByText("Imports of producers that ended").click();
+    await waitForText(page.getByRole("main"), /producer\.csv completed 200 rows/);
+    await show(page, "imports?id=1800000000000");
+    await waitForText(page.getByRole("list", { name: "Changes" }), /7resolved/);
   },
 
   async "exploited vulnerabilities are listed by their due date, overdue ones are marked"(t) {

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 
 SCRIPT = "overview.js"
 SEVERITIES = ("Critical", "High", "Medium", "Low")
+PRODUCER = "p" * 32
 DAYS = ("2025-09-23", "2025-09-30")
 
 
@@ -43,7 +44,11 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hub, dict[
     require_build()
     directory = tmp_path_factory.mktemp("hub")
     (directory / "kev.json").write_text("{}")
-    with running_hub(directory, HEXTRACKR_KEV_FILE=str(directory / "kev.json")) as hub:
+    settings = {
+        "HEXTRACKR_KEV_FILE": str(directory / "kev.json"),
+        "HEXTRACKR_INGEST_TOKENS": f"scanner:progress:{PRODUCER}",
+    }
+    with running_hub(directory, **settings) as hub:
         numbers = fill(hub)
         yield hub, {"url": hub.url, "token": hub.token("1", "admin")} | numbers
 
@@ -91,4 +96,9 @@ def test_case_passes_in_chromium(
     def import_more() -> None:
         hub.import_file(hub.sample(400, 2), "--scope", "none", "--scan-date", "2025-10-07")
 
-    browser.run(SCRIPT, case, numbers, import_more=import_more)
+    def report(method: str, path: str, body: dict[str, Any]) -> None:
+        headers = {"authorization": f"Bearer {PRODUCER}"}
+        answer = hub.request(method, f"/ingest/v1/{path}", headers=headers, json=body)
+        assert answer.status_code == 202, answer.text
+
+    browser.run(SCRIPT, case, numbers, import_more=import_more, report=report)

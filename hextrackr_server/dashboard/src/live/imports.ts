@@ -28,8 +28,12 @@ interface Opened extends Imports {
   close: () => void;
 }
 
+/** A change of the view ends one component before the next one begins. */
+const CLOSE_MS = 1000;
+
 let opened: Opened | null = null;
 let users = 0;
+let closing: ReturnType<typeof setTimeout> | undefined;
 
 function open(): Opened {
   const query = createQuery(
@@ -89,16 +93,24 @@ function open(): Opened {
   };
 }
 
-/** Return the imports for a component; the last component that ends also ends the updates. */
+function closeUnused(): void {
+  if (users > 0 || opened === null) return;
+  opened.close();
+  opened = null;
+}
+
+/** Return the imports for a component; the updates end after the last component. */
 export function useImports(): Imports {
-  const [imports] = useState(() => (opened ??= open()));
+  const [imports] = useState(() => {
+    clearTimeout(closing);
+    return (opened ??= open());
+  });
   useEffect(() => {
     users += 1;
     return () => {
       users -= 1;
-      if (users > 0 || opened === null) return;
-      opened.close();
-      opened = null;
+      clearTimeout(closing);
+      closing = setTimeout(closeUnused, CLOSE_MS);
     };
   }, []);
   return imports;

@@ -113,13 +113,19 @@ function Facts({ state }: { state: ImportState }) {
   );
 }
 
+/** The summary of a producer may have any values. */
+const numberOf = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
+const listOf = <T,>(value: T[] | undefined): T[] => (Array.isArray(value) ? value : []);
+
 function Summary({ result }: { result: ImportResult }) {
   const summary = result.summary!;
-  const { absence, notices = [], withheld = 0, adopted = 0, withoutSource = 0 } = summary;
+  const { absence, withheld = 0, adopted = 0, withoutSource = 0 } = summary;
+  const notices = listOf(summary.notices).map(String);
+  const rowsSkipped = numberOf(summary.rowsSkipped);
   const rows: [number | undefined, string][] = [
-    [summary.rows, "row"],
-    [summary.findings, "finding"],
-    [summary.duplicates, "duplicate"],
+    [numberOf(summary.rows), "row"],
+    [numberOf(summary.findings), "finding"],
+    [numberOf(summary.duplicates), "duplicate"],
   ];
   return (
     <section class="card" aria-labelledby="summary-title">
@@ -135,18 +141,18 @@ function Summary({ result }: { result: ImportResult }) {
         </div>
       )}
       <ul class="tiles counters" aria-label="Changes">
-        <Counter value={summary.inserted} text="new findings" />
-        <Counter value={summary.updated} text="updated" />
-        <Counter value={summary.reopened} text="reopened" />
-        <Counter value={summary.resolved} text="resolved" />
+        <Counter value={numberOf(summary.inserted)} text="new findings" />
+        <Counter value={numberOf(summary.updated)} text="updated" />
+        <Counter value={numberOf(summary.reopened)} text="reopened" />
+        <Counter value={numberOf(summary.resolved)} text="resolved" />
       </ul>
       <p class="facts">
         {rows.map(([value, name]) => value !== undefined && <span key={name}>{counted(value, name)}</span>)}
-        {summary.rowsSkipped !== undefined && <span>{counted(summary.rowsSkipped, "row")} without a finding</span>}
+        {rowsSkipped !== undefined && <span>{counted(rowsSkipped, "row")} without a finding</span>}
         {adopted > 0 && <span>{counted(adopted, "finding")} of version 0.1.0 adopted</span>}
       </p>
       <p class="hint">
-        {absence !== undefined &&
+        {absence !== undefined && numberOf(absence?.missing) !== undefined &&
           (absence.reason
             ? `No missing finding was resolved: ${absence.reason}.`
             : `The file lacked ${count(absence.missing)} of ${counted(absence.openInScope, "open finding")} in its scope.`)}
@@ -155,11 +161,11 @@ function Summary({ result }: { result: ImportResult }) {
         {withoutSource > 0 && ` ${counted(withoutSource, "open finding")} of version 0.1.0 have no source.`}
       </p>
       <Problems
-        errors={result.errors ?? 0}
-        errorDetails={result.errorDetails ?? []}
-        warnings={result.warnings ?? 0}
-        kinds={summary.warnings ?? []}
-        warningDetails={result.warningDetails ?? []}
+        errors={numberOf(result.errors) ?? 0}
+        errorDetails={listOf(result.errorDetails)}
+        warnings={numberOf(result.warnings) ?? 0}
+        kinds={listOf(summary.warnings)}
+        warningDetails={listOf(result.warningDetails)}
       />
     </section>
   );
