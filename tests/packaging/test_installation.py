@@ -201,7 +201,7 @@ def test_wheel_contains_types_license_vectors_and_commands(wheel: Path) -> None:
     assert any("share/socketio-conformance/" in name for name in names)
     assert "hextrackr-server = hextrackr_server.__main__:main" in commands
     assert "socketio-conformance = socketio_conformance.__main__:main" in commands
-    assert "[pytest11]\nsocketio_core = pytest_socketio_core" in commands
+    assert "[pytest11]\npytest_socketio_core = pytest_socketio_core" in commands
 
 
 def test_archives_contain_the_built_dashboard_and_no_packages_of_node(
