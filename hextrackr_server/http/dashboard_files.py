@@ -89,7 +89,7 @@ class DashboardFiles:
         self._files: dict[str, _File] = {}
         if not (build / INDEX).is_file():
             return
-        for path in [build / INDEX, *sorted((build / "assets").iterdir())]:
+        for path in [build / INDEX, *sorted((build / "assets").glob("*"))]:
             if path.suffix in TYPES:
                 self._files[path.name] = _read(path)
 
@@ -101,7 +101,9 @@ class DashboardFiles:
         found = self._files.get(name)
         if found is None:
             return None
-        if headers.get("if-none-match") == found.headers["etag"]:
+        # A list of tags (RFC 9110, section 13.1.2); a tag here contains no comma.
+        known = headers.get("if-none-match", "").split(",")
+        if found.headers["etag"] in {tag.strip() for tag in known}:
             return Answer(304, found.headers, b"")
         encoding = negotiate_encoding(headers.get("accept-encoding", ""), ("br", "gzip"))
         if encoding is None or encoding not in found.variants:

@@ -3,7 +3,7 @@
 import { effect, signal } from "@preact/signals";
 import { api, RequestError, setToken, token } from "../api";
 import { connect, disconnect, generation, phase } from "../live";
-import { openNotices } from "../live/notices";
+import { forgetNotices, openNotices } from "../live/notices";
 import { update } from "../live/state";
 
 export interface User {
@@ -60,9 +60,10 @@ export function signIn(text: string): void {
   void start();
 }
 
-/** Remove the token; the page begins again without the data of the user. */
+/** Remove the token and the stored data; the page begins again without the user. */
 export function signOut(): void {
   setToken(null);
+  forgetNotices();
   location.reload();
 }
 

@@ -82,6 +82,16 @@ export function removeNotices(): void {
   store([]);
 }
 
+/** Remove the stored notices of the user, who signs out. */
+export function forgetNotices(): void {
+  try {
+    if (key !== null) localStorage.removeItem(key);
+  } catch {
+    // storage is disabled
+  }
+  key = null;
+}
+
 function store(changed: readonly Notice[]): void {
   notices.value = [...changed].sort((a, b) => b.timestamp - a.timestamp).slice(0, KEPT);
   if (key === null) return;

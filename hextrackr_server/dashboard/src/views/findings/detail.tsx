@@ -41,7 +41,7 @@ export function Detail({ id: latest }: { id: number }) {
   }
   if (found === undefined) return <p class="hint">Loading the finding…</p>;
   return (
-    <div class="detail" aria-busy={finding.loading.value}>
+    <div class={found.id === latest ? "detail" : "detail stale"} aria-busy={finding.loading.value}>
       <p class="detail-title">
         <Severity value={found.severity} /> {found.plugin_name || found.cve || "Unnamed finding"}
       </p>
