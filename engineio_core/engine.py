@@ -249,7 +249,7 @@ class BaseEngine:
             if self._owners is not None and self._owners.forward(exchange):
                 return
             self._admission.admit(exchange)
-        elif self._mounted is not None and not request.is_upgrade:
+        elif self._mounted is not None:
             self._mounted(exchange)
         else:
             exchange.respond(HttpResponse(404))

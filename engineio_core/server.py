@@ -21,7 +21,8 @@ from engineio_core.callbacks import (
 )
 from engineio_core.clock import Clock
 from engineio_core.engine import BaseEngine
-from engineio_core.http.asgi_host import AsgiApp, AsgiHost
+from engineio_core.http.asgi_host import AsgiHost
+from engineio_core.http.asgi_scope import AsgiApp
 from engineio_core.http.connection import HttpConnection
 from engineio_core.http.detached import Arrival
 from engineio_core.http.exchange import Origin
@@ -88,8 +89,9 @@ class Engine(BaseEngine):
         await self.shutdown()
 
     def mount(self, app: AsgiApp) -> None:
-        """Route every path outside the engine's path to an ASGI application.
+        """Route every path outside the engine's path to an ASGI application, with WebSockets.
 
+        The engine's CORS, middlewares and hooks do not apply to these paths.
         Call it before `listen`, which runs the startup of the application. Raises TypeError for an
         object that cannot be called, RuntimeError while the engine listens.
         """
@@ -107,7 +109,7 @@ class Engine(BaseEngine):
             )
         if self._listeners:
             raise RuntimeError("mount() must be called before listen()")
-        self._asgi = AsgiHost(app)
+        self._asgi = AsgiHost(app, self._session_context)
         self._mounted = self._asgi.serve
 
     async def listen(
@@ -203,6 +205,8 @@ class Engine(BaseEngine):
         for each in webtransport:
             each.close()
         self.close()
+        if self._asgi is not None:
+            self._asgi.close_websockets()
         # uvloop writes at the end of a loop iteration: send the close packets before it stops.
         for _ in range(2):
             await asyncio.sleep(0)

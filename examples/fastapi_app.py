@@ -4,15 +4,16 @@
     python examples/fastapi_app.py --port 3000
     curl -X POST 'http://127.0.0.1:3000/orders/7/ship'
 
-FastAPI serves every path outside /socket.io. Its routes and the event handlers share one event
-loop, so that a route can emit events and a handler can await the functions of a route.
+FastAPI serves every path outside /socket.io, with its own WebSockets. Its routes and the event
+handlers share one event loop, so that a route can emit events and a handler can await the functions
+of a route.
 """
 
 import argparse
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, WebSocket
 
 from socketio_core import AckError, Socket, SocketServer
 
@@ -46,6 +47,16 @@ async def ship(number: int) -> dict[str, int]:
     watchers = await io.to(f"order:{number}").fetch_sockets()
     io.to(f"order:{number}").emit("order:changed", number, "shipped")
     return {"watchers": len(watchers)}
+
+
+@app.websocket("/orders/{number}/notes")
+async def take_notes(websocket: WebSocket, number: int) -> None:
+    """Receive notes of a client that has no Socket.IO library, such as a barcode scanner."""
+    await get_order(number)
+    await websocket.accept()
+    async for note in websocket.iter_text():
+        io.to(f"order:{number}").emit("order:note", number, note)
+        await websocket.send_text(f"noted: {note}")
 
 
 @io.on("order:watch")

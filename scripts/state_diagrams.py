@@ -25,6 +25,9 @@ LISTED = (
     Listed("Upgrade", "engineio_core.session_state", "UPGRADE_TRANSITIONS"),
     Listed("HTTP connection", "engineio_core.http.states", "CONNECTION_TRANSITIONS"),
     Listed("HTTP exchange", "engineio_core.http.states", "EXCHANGE_TRANSITIONS"),
+    Listed(
+        "WebSocket of a mounted application", "engineio_core.http.states", "MOUNTED_TRANSITIONS"
+    ),
     Listed("FrameReader", "engineio_core.codec.frame_reader", "READER_TRANSITIONS"),
     Listed("Socket", "socketio_core.socket_state", "SOCKET_TRANSITIONS"),
     Listed("Session of a client", "engineio_core.client.states", "CLIENT_TRANSITIONS"),

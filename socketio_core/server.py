@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 from engineio_core.asgi.guest import AsgiGuest
 from engineio_core.clock import Clock
-from engineio_core.http.asgi_host import AsgiApp
+from engineio_core.http.asgi_scope import AsgiApp
 from engineio_core.http.listener import Listener, Tls, run, wait_for_signal
 from engineio_core.option_names import check_option_names
 from engineio_core.options import EngineOptions, check_bool

@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from engineio_core.http.asgi_websocket import MountedWebSocket
 from engineio_core.http.connection import HttpConnection
 from engineio_core.http.exchange import Exchange
-from engineio_core.http.states import CONNECTION_TRANSITIONS, EXCHANGE_TRANSITIONS
+from engineio_core.http.states import (
+    CONNECTION_TRANSITIONS,
+    EXCHANGE_TRANSITIONS,
+    MOUNTED_TRANSITIONS,
+)
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.state_check import check_states
 
@@ -86,6 +91,7 @@ settings.load_profile("default")
 illegal_transitions: list[str] = []
 check_states(HttpConnection, CONNECTION_TRANSITIONS, illegal_transitions)
 check_states(Exchange, EXCHANGE_TRANSITIONS, illegal_transitions)
+check_states(MountedWebSocket, MOUNTED_TRANSITIONS, illegal_transitions)
 
 
 def pytest_configure() -> None:

@@ -31,6 +31,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/http",),
     ("engineio_core/client",),
     ("engineio_core/transports",),
+    ("engineio_core/http/asgi_scope", "engineio_core/http/asgi_response",
+     "engineio_core/http/asgi_websocket", "engineio_core/http/asgi_host"),
     ("engineio_core/upgrade",),
     ("engineio_core/session",),
     ("engineio_core/admission",),

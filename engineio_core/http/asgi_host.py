@@ -1,76 +1,113 @@
 """The host of a mounted ASGI application, which serves the paths outside the engine's path.
 
-It implements the http and lifespan scopes of ASGI 3 with streaming and back-pressure. WebSockets of
-the application are not served.
+It implements the http and lifespan scopes of ASGI 3 with streaming and back-pressure;
+`asgi_websocket` implements the websocket scope.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, TypeAlias, final
-from urllib.parse import unquote
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, final
 
+from engineio_core.http.asgi_response import ResponseWriter, release_frames
+from engineio_core.http.asgi_scope import AsgiApp, Message, make_scope
+from engineio_core.http.asgi_websocket import MountedWebSocket
 from engineio_core.http.exchange import Exchange
-from engineio_core.http.message import HttpResponse
-from engineio_core.http.states import FINISHED, GONE, STREAMING
+from engineio_core.http.message import TEXT_HTML, HttpResponse
+from engineio_core.http.states import GONE
+from engineio_core.transports.interface import TransportContext
+from engineio_core.transports.websocket_handshake import WebSocketHandshakeError, accept_handshake
 
 logger = logging.getLogger("engineio_core")
-
-Message: TypeAlias = MutableMapping[str, Any]
-AsgiApp: TypeAlias = Callable[
-    [Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
-]
 
 # From 2.4 on, Starlette notices a disconnect only when it sends: an idle stream of events would
 # outlive its client. With 2.3 it awaits `http.disconnect` as well.
 SPEC_VERSION: Final = "2.3"
 MAX_BODY_QUEUE: Final = 256 * 1024  # bytes of a body that are queued for the application
 LIFESPAN_TIMEOUT: Final = 60.0  # seconds for the startup of the application, and for its shutdown
-SENDS_PER_ITERATION: Final = 16  # pieces of a response that are sent without waiting
-
-
-# After a disconnect, `send` does nothing at first: a generator is then cancelled where it waits,
-# and its `finally` runs at once. Applications that neither wait nor receive need the error.
-MAX_SENDS_AFTER_DISCONNECT: Final = 64
-DISCONNECT_NOTICE: Final = 1.0  # seconds
-
-
-class ClientLeftError(OSError):
-    """The client has disconnected, and the application continues to send."""
+SHUTDOWN_TIMEOUT: Final = 5.0  # seconds for running calls of the application
 
 
 @final
 class AsgiHost:
-    """The tasks and the lifespan of one ASGI application."""
+    """The tasks and the lifespan of one ASGI application.
 
-    def __init__(self, app: AsgiApp) -> None:
+    `get_context` returns the shared objects of the engine, for the transports of WebSockets.
+    """
+
+    def __init__(self, app: AsgiApp, get_context: Callable[[], TransportContext]) -> None:
         self._app = app
+        self._get_context = get_context
+        self._is_closing = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._websockets: set[MountedWebSocket] = set()
         self._lifespan: _Lifespan | None = None
         self._state: dict[str, Any] = {}
 
     def serve(self, exchange: Exchange) -> None:
         """Run the application on one request, in a task."""
+        request = exchange.request
+        if request.is_upgrade:
+            exchange.keep_alive = False
+            # RFC 9110, section 7.8: "A server MAY ignore a received Upgrade header field".
+            if request.method == "GET" and not exchange.is_http10:
+                self._serve_websocket(exchange)
+                return
         cycle = _Cycle(exchange, self._state)
-        task = asyncio.get_running_loop().create_task(
-            cycle.run(self._app), name=f"asgi {exchange.request.method} {exchange.request.path}"
-        )
+        self._start(cycle.run(self._app), f"asgi {request.method} {request.path}")
+
+    def _serve_websocket(self, exchange: Exchange) -> None:
+        request = exchange.request
+        context = self._get_context()
+        options = context.options
+        if self._is_closing:
+            exchange.respond(HttpResponse(503, b"", [("Retry-After", "5")]))
+            return
+        try:
+            if not exchange.is_body_read:
+                raise WebSocketHandshakeError("an upgrade must not have a body", [])
+            accepted = accept_handshake(
+                request, options.per_message_deflate, options.max_http_buffer_size
+            )
+        except WebSocketHandshakeError as error:
+            logger.info(
+                "refused %s %s from %s: invalid WebSocket handshake: %s",
+                request.method, request.path[:200], request.remote_address, error.text,
+            )  # fmt: skip
+            headers = [TEXT_HTML, *error.headers]
+            exchange.respond(HttpResponse(400, error.text.encode(), headers))
+            return
+        websocket = MountedWebSocket(exchange, accepted, context, self._state)
+        self._websockets.add(websocket)
+        task = self._start(websocket.run(self._app), f"asgi websocket {request.path}")
+        websocket.limit_handshake(task)
+        task.add_done_callback(lambda _: self._websockets.discard(websocket))
+
+    def _start(self, run: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(run, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def close_websockets(self) -> None:
+        """Close all WebSockets with code 1012, and refuse new handshakes until `start_up`."""
+        self._is_closing = True
+        for websocket in list(self._websockets):
+            websocket.shut_down()
 
     async def start_up(self) -> None:
         """Run the startup of the application. Raises RuntimeError if it fails."""
+        self._is_closing = False
         self._lifespan = _Lifespan(self._app, self._state)
         await self._lifespan.start_up()
 
     async def shut_down(self) -> None:
-        """Wait up to 5 seconds for running requests, cancel the rest, and run the shutdown."""
+        """Wait up to 5 seconds for running calls, cancel the rest, and run the shutdown."""
         if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=5)
+            await asyncio.wait(set(self._tasks), timeout=SHUTDOWN_TIMEOUT)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -84,9 +121,8 @@ class _Cycle:
     """One call of the application: its scope, `receive` and `send`."""
 
     __slots__ = (
-        "_body", "_chunks", "_exchange", "_has_started", "_head", "_is_complete", "_is_end_sent",
-        "_is_reading", "_left_at", "_queued", "_sends_after_disconnect", "_sends_in_a_row",
-        "_state", "_wakeup", "_writable",
+        "_chunks", "_exchange", "_is_complete", "_is_end_sent", "_is_reading", "_queued",
+        "_response", "_state", "_wakeup",
     )  # fmt: skip
 
     def __init__(self, exchange: Exchange, state: dict[str, Any]) -> None:
@@ -99,30 +135,22 @@ class _Cycle:
         self._is_complete = False
         self._is_end_sent = False
         self._wakeup = asyncio.Event()
-        # Response
-        self._head: tuple[int, list[tuple[str, str]]] | None = None
-        self._has_started = False
-        self._writable = asyncio.Event()
-        self._writable.set()
-        self._left_at = 0.0
-        self._sends_after_disconnect = 0
-        self._sends_in_a_row = 0
+        self._response = ResponseWriter(exchange, "http.response")
 
     async def run(self, app: AsgiApp) -> None:
         """Run the application; respond with an error if it fails or sends no complete response."""
         exchange = self._exchange
         exchange.on_abort = self._client_left
-        exchange.on_writable = self._writable_changed
         try:
             await app(self._scope(), self.receive, self.send)
         except Exception as error:
             # After a disconnect the application may raise ClientLeftError, or its own exception.
             if exchange.state is not GONE:
                 logger.exception("the ASGI application failed on %s", exchange.request.path)
-                self._give_up()
-            _release_frames(error)
+                self._response.give_up()
+            release_frames(error)
         except asyncio.CancelledError:
-            self._give_up()
+            self._response.give_up()
             raise
         else:
             if exchange.is_open:
@@ -130,35 +158,15 @@ class _Cycle:
                     "the ASGI application returned before the end of its response on %s",
                     exchange.request.path,
                 )
-                self._give_up()
-
-    def _give_up(self) -> None:
-        if self._exchange.state is STREAMING:
-            # The head is sent: only an abort shows the client that the body is incomplete.
-            self._exchange.abort()
-        else:
-            self._exchange.respond(HttpResponse(500, b"Internal Server Error"))
+                self._response.give_up()
 
     def _scope(self) -> dict[str, Any]:
         request = self._exchange.request
-        return {
+        return make_scope(self._exchange, self._state) | {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": SPEC_VERSION},
-            "http_version": "1.0" if self._exchange.is_http10 else "1.1",
             "method": request.method,
             "scheme": "https" if request.secure else "http",
-            "path": unquote(request.path),
-            "raw_path": request.path.encode("latin-1"),
-            "query_string": request.query_string.encode("latin-1"),
-            "root_path": "",
-            "headers": self._exchange.raw_headers
-            or [
-                (name.encode("ascii"), value.encode("latin-1"))
-                for name, value in request.headers.items()
-            ],
-            "client": (request.remote_address, request.remote_port),
-            "server": None,
-            "state": self._state.copy(),
         }
 
     # -- BodyReader
@@ -205,78 +213,14 @@ class _Cycle:
         return self._is_complete and not self._is_end_sent
 
     async def send(self, message: Message) -> None:
-        """Send the head or a piece of the body; do nothing after a disconnect (ASGI HTTP 2.3).
-
-        Raises ClientLeftError if the application continues to send for long.
-        """
-        exchange = self._exchange
-        if exchange.state is GONE:
-            self._sends_after_disconnect += 1
-            if (
-                self._sends_after_disconnect > MAX_SENDS_AFTER_DISCONNECT
-                or asyncio.get_running_loop().time() > self._left_at + DISCONNECT_NOTICE
-            ):
-                raise ClientLeftError("the client disconnected before the end of the response")
-            return
-        kind = message["type"]
-        is_start = kind == "http.response.start"
-        if exchange.state is FINISHED or is_start == self._has_started:
-            raise RuntimeError(f"the ASGI application sent {kind!r} out of order")
-        if is_start:
-            headers = [
-                (bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
-                for name, value in message.get("headers", ())
-            ]
-            self._head = (message["status"], headers)
-            self._has_started = True
-            return
-        if kind != "http.response.body":
-            raise RuntimeError(f"the ASGI application sent an unknown message {kind!r}")
-        if self._head is not None:
-            # The head is sent with the first piece of the body: until then, a failure can still be
-            # reported with status 500.
-            head, self._head = self._head, None
-            exchange.start_stream(*head)
-        exchange.write(bytes(message.get("body", b"")))
-        if not message.get("more_body", False):
-            exchange.finish()
+        """Send the head or a piece of the body: see `ResponseWriter.send`."""
+        await self._response.send(message)
+        if not self._exchange.is_open:
             self._wakeup.set()
-        elif not self._writable.is_set():
-            await self._writable.wait()
-        else:
-            # An application that only sends must not keep other clients, and the end of its own
-            # client, from the event loop.
-            self._sends_in_a_row = (self._sends_in_a_row + 1) % SENDS_PER_ITERATION
-            if not self._sends_in_a_row:
-                await asyncio.sleep(0)
 
     def _client_left(self) -> None:
-        self._left_at = asyncio.get_running_loop().time()
+        self._response.client_left()
         self._wakeup.set()
-        self._writable.set()
-
-    def _writable_changed(self, is_writable: bool) -> None:
-        if is_writable:
-            self._writable.set()
-        else:
-            self._writable.clear()
-
-
-def _release_frames(error: BaseException) -> None:
-    """Release the variables of the frames of an error, among them generators of bodies.
-
-    The frames refer to the error, so that only the garbage collector would close the generators.
-    """
-    pending: list[BaseException | None] = [error]
-    while pending:
-        each = pending.pop()
-        if each is None or each.__traceback__ is None:  # None as well if it was visited
-            continue
-        traceback.clear_frames(each.__traceback__)
-        each.__traceback__ = None
-        pending += [each.__cause__, each.__context__]
-        if isinstance(each, BaseExceptionGroup):
-            pending += each.exceptions
 
 
 @final

@@ -1,4 +1,4 @@
-"""The states of an HTTP connection and of an exchange, as two transition tables.
+"""The states of HTTP connections, exchanges and mounted WebSockets, as transition tables.
 
 An event that is absent from the row of a state is illegal in that state. The code assigns states
 directly, because a table lookup per request would make polling slower; the tests check every
@@ -54,6 +54,27 @@ class ExchangeEvent(TableKey):
     UPGRADE = "upgrade"
     ABORT = "abort"
     CLIENT_LEFT = "client left"
+
+
+class MountedState(TableKey):
+    """What a WebSocket of a mounted application sends."""
+
+    CONNECTING = "connecting"  # the application has not answered the handshake
+    DENYING = "denying"  # the application sends a response instead
+    OPEN = "open"  # accepted; both sides send messages
+    CLOSED = "closed"  # the application has refused or closed
+    GONE = "gone"  # the client left or failed, or the server shuts down
+
+
+class MountedEvent(TableKey):
+    """An event that changes the state of a WebSocket of a mounted application."""
+
+    ACCEPT = "accept"
+    DENIAL = "start of a denial response"
+    DENIAL_END = "end of the denial response"
+    REFUSE = "refused without a response of the application"
+    CLOSE = "close by the application"
+    LOSS = "connection ended"
 
 
 # Reading a member through the Enum class is slow on Python 3.11: 5 us more per polling round trip.
@@ -119,4 +140,23 @@ EXCHANGE_TRANSITIONS: Final = {
         ExchangeEvent.ABORT: ExchangeState.GONE,
     },
     ExchangeState.GONE: {},
+}
+
+MOUNTED_TRANSITIONS: Final = {
+    MountedState.CONNECTING: {
+        MountedEvent.ACCEPT: MountedState.OPEN,
+        MountedEvent.DENIAL: MountedState.DENYING,
+        MountedEvent.REFUSE: MountedState.CLOSED,
+        MountedEvent.LOSS: MountedState.GONE,
+    },
+    MountedState.DENYING: {
+        MountedEvent.DENIAL_END: MountedState.CLOSED,
+        MountedEvent.LOSS: MountedState.GONE,
+    },
+    MountedState.OPEN: {
+        MountedEvent.CLOSE: MountedState.CLOSED,
+        MountedEvent.LOSS: MountedState.GONE,
+    },
+    MountedState.CLOSED: {},
+    MountedState.GONE: {},
 }

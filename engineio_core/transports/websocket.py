@@ -31,6 +31,7 @@ logger = logging.getLogger("engineio_core")
 
 # The limit of a batch in bytes; a larger batch would bypass TCP's back-pressure.
 MAX_BATCH: Final = 64 * 1024
+NO_STATUS: Final = 1005  # RFC 6455, section 7.1.5: a close frame without a code
 
 
 @final
@@ -39,7 +40,7 @@ class WebSocketTransport(asyncio.Protocol):
 
     __slots__ = (
         "_batch", "_batch_size", "_closing_timer", "_context", "_deflate", "_iteration",
-        "_listener", "_reader", "_sent_in", "_slow_path", "_tcp", "writable",
+        "_listener", "_reader", "_sent_in", "_slow_path", "_tcp", "close_frame", "writable",
     )  # fmt: skip
 
     name = "websocket"
@@ -58,6 +59,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._context = context
         context.upgraded.add(tcp)
         self._closing_timer: Any = None
+        self.close_frame: tuple[int, str] | None = None
+        """Code and reason of the client's close frame, from `_transport_closed` on."""
         # Reading
         self._reader = FrameReader(self, max_size, has_extensions=bool(extensions))
         self._slow_path = SlowPath(max_size, extensions) if extensions else None
@@ -165,6 +168,7 @@ class WebSocketTransport(asyncio.Protocol):
                 continue
             if message is None:
                 self._stop()
+                self.close_frame = slow_path.received_close
                 self._listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
             else:
                 self._deliver(*message)
@@ -176,13 +180,16 @@ class WebSocketTransport(asyncio.Protocol):
                     slow_path.error, self._context.options.max_http_buffer_size,
                 )  # fmt: skip
             self._stop()
-            self._listener._transport_failed(ProtocolError(slow_path.error))
+            self._listener._transport_failed(
+                ProtocolError(slow_path.error, websocket_code=slow_path.sent_code)
+            )
         self._write_output(slow_path)
         return slow_path.held
 
     def close_received(self, code: bytes) -> None:
         """Answer a close frame without the library and end TCP; the reader has stopped."""
         self.writable = False
+        self.close_frame = (int.from_bytes(code, "big") or NO_STATUS, "")
         self._listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
         # RFC 6455, section 5.5.1: "When sending a Close frame in response, the endpoint typically
         # echos the status code it received."
@@ -300,6 +307,15 @@ class WebSocketTransport(asyncio.Protocol):
         if not self._is_closed():
             self._send_close(None)
         return True
+
+    def close_with(self, code: int | None, reason: str = "") -> None:
+        """Begin the close handshake with a code and a reason; None sends an empty close frame."""
+        if not self._is_closed():
+            self._stop()
+            slow_path = self._get_slow_path()
+            slow_path.begin_close(code, reason)
+            self._write_output(slow_path)
+            self._await_end()
 
     def discard(self) -> None:
         """Close the WebSocket; abort the TCP connection if the client reads no more data."""

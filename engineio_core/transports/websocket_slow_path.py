@@ -61,6 +61,18 @@ class SlowPath:
         return isinstance(self._protocol.parser_exc, PayloadTooBig)
 
     @property
+    def sent_code(self) -> int | None:
+        """The code of the close frame that the library has sent, if any; 1005 without a code."""
+        sent = self._protocol.close_sent
+        return None if sent is None else int(sent.code)
+
+    @property
+    def received_close(self) -> tuple[int, str] | None:
+        """Code and reason of the client's close frame, if any; 1005 without a code."""
+        received = self._protocol.close_rcvd
+        return None if received is None else (int(received.code), received.reason)
+
+    @property
     def held(self) -> int:
         """The size of the incomplete fragmented message in bytes, -1 if there is none."""
         return -1 if self._fragments is None else len(self._fragments)
@@ -111,6 +123,14 @@ class SlowPath:
             self._protocol.send_binary(packet.payload)
         else:
             self._protocol.send_text(packet.payload)
+
+    def begin_close(self, code: int | None, reason: str) -> None:
+        """Append a close frame to the output and read on, up to the close frame of the client.
+
+        Raises ProtocolError of the library for an invalid code or reason.
+        """
+        if self.is_open:
+            self._protocol.send_close(code, reason)
 
     def close(self, code: int | None) -> None:
         """Append a close frame to the output: empty, or with a code."""

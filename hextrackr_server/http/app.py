@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from engineio_core.http.asgi_host import ClientLeftError
+from engineio_core.http.asgi_response import ClientLeftError
 from hextrackr_server import __version__
 from hextrackr_server.errors import HTTP_STATUS, ErrorCode, ServiceError, invalid
 from hextrackr_server.http import openapi

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import ClientDisconnect
 
-from engineio_core.http.asgi_host import ClientLeftError
+from engineio_core.http.asgi_response import ClientLeftError
 from hextrackr_server.errors import DATABASE_UNAVAILABLE, STORAGE_FULL, UnavailableError
 from hextrackr_server.telemetry import log_setup
 from socketio_core import AckTimeoutError, DisconnectedError

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, Final, NamedTuple, final
 
-from engineio_core.http.asgi_host import AsgiApp
+from engineio_core.http.asgi_scope import AsgiApp
 
 ASSETS: Final = Path(__file__).parent / "assets"
 PAGE: Final = "index.html"

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import websockets
 
 from socketio_core import ConnectError
 from socketio_core.testing import TestServer
@@ -111,6 +112,15 @@ async def test_fastapi_application_and_socket_io_share_a_port() -> None:
         status, body = await fetch(listener.port, "/orders/7/ship", "POST")
         assert (status, json.loads(body)) == (200, {"watchers": 0})
         assert sid in io.engine.sessions
+        url = f"ws://127.0.0.1:{listener.port}/orders"
+        async with websockets.connect(f"{url}/7/notes") as notes:
+            await notes.send("fragile")
+            assert await notes.recv() == "noted: fragile"
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(f"{url}/9/notes")
+        response = refused.value.response
+        assert response.status_code == 404
+        assert json.loads(response.body or b"") == {"detail": "unknown order"}
     finally:
         await io.shutdown()
     assert not example.orders, "the application runs its shutdown code"

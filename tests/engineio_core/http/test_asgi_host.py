@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from engineio_core import Engine
-from engineio_core.http.asgi_host import MAX_SENDS_AFTER_DISCONNECT
+from engineio_core.http.asgi_response import MAX_SENDS_AFTER_DISCONNECT
 from tests.helpers.client import Connection, Server
 from tests.helpers.wire import DELIVERIES, Delivery, chunked, http_request
 
@@ -420,18 +420,6 @@ async def test_framing_headers_of_the_application_are_replaced() -> None:
     assert response.header("Connection") == "close"
     assert response.body == b"x"
     assert connection.tcp.is_closed
-
-
-async def test_websocket_outside_the_engine_path_receives_404() -> None:
-    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        raise AssertionError("never called")
-
-    headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
-    connection = await fetch(app, http_request("GET", "/ws", headers))
-    assert connection.response().status == 404
-
-
-# -- lifespan, with a real listener
 
 
 async def test_lifespan_starts_before_listen_returns_and_ends_at_shutdown() -> None:

@@ -14,7 +14,7 @@ import sqlalchemy.exc
 from sqlalchemy.exc import OperationalError
 from starlette.requests import ClientDisconnect
 
-from engineio_core.http.asgi_host import ClientLeftError
+from engineio_core.http.asgi_response import ClientLeftError
 from hextrackr_server.security.session_store import StoreUnavailableError
 from hextrackr_server.telemetry.failures import (
     DATABASE_BUSY,
