@@ -78,6 +78,7 @@ class Manager:
         self._waiters: list[asyncio.Future[None]] = []
         self._drained: list[asyncio.Future[None]] = []
         self._is_closing = False
+        self._is_stopping = False  # the session sends its last packets
         self._pending_handlers = 0
         self.state = ConnectionState.CLOSED
         self.sockets: dict[str, ManagedSocket] = {}
@@ -150,7 +151,7 @@ class Manager:
     @property
     def is_open(self) -> bool:
         """Whether the session to the server is open."""
-        return self.state is ConnectionState.OPEN
+        return self.state is ConnectionState.OPEN and not self._is_stopping
 
     def _start(self) -> None:
         """Open the connection, or let the pending attempt continue."""
@@ -245,6 +246,10 @@ class Manager:
             if not waiter.done():
                 waiter.set_exception(DisconnectedError())
         self._drained.clear()
+        was_stopping, self._is_stopping = self._is_stopping, False
+        if was_stopping:
+            self._stopped(reason, error)
+            return
         was_open = self.state is ConnectionState.OPEN
         is_retry = self._backoff.attempts > 0
         # Before the handlers: a handler that calls connect() must find the final state.
@@ -259,11 +264,23 @@ class Manager:
         if not will_retry and self.state is ConnectionState.CLOSED:
             self._ended()
 
+    def _stopped(self, reason: CloseReason, error: Exception | None) -> None:
+        """Handle the end of a session that was closed because no socket was active."""
+        self._advance(ConnectionEvent.ENDED)
+        self._fire("close", str(reason), error)
+        if self.state is not ConnectionState.CLOSED:
+            return  # a handler has opened the next session
+        if self._is_closing:
+            self._ended()
+        else:
+            self._open()  # a socket has become active again meanwhile
+
     def _report_failure(self, error: Exception | None, is_retry: bool) -> None:
         failure = ConnectionFailedError(
             f"the connection to {self.url} failed: {error or 'closed'}", error
         )
-        self._fire("error", failure)
+        if not self._is_closing:
+            self._fire("error", failure)
         if is_retry:
             self._fire("reconnect_error", failure)
         for socket in list(self.sockets.values()):
@@ -308,7 +325,8 @@ class Manager:
         if self._session is not None:
             if self.state is ConnectionState.OPENING:
                 self._session.abort(CloseReason.FORCED_CLOSE)
-            else:
+            elif not self._is_stopping:
+                self._is_stopping = True
                 self._session.close()
         elif self.state is ConnectionState.WAITING:
             self._retry_timer.cancel()

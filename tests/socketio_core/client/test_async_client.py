@@ -573,6 +573,27 @@ async def test_handler_of_disconnect_may_connect_again() -> None:
         client.off("disconnect")
 
 
+@pytest.mark.parametrize("transports", [["polling"], ["websocket"], ["polling", "websocket"]])
+async def test_client_connects_at_once_after_it_has_disconnected(transports: list[str]) -> None:
+    async with world() as w:
+        received: list[Any] = []
+        w.io.on("x", lambda socket, value: received.append(value))
+        client = await w.connect(transports=transports, reconnection=False)
+        closes: list[str] = []
+        client.manager.on("close", closes.append)
+        for number in range(3):
+            client.emit("x", number)
+            client.main.disconnect()
+            await client.connect()
+        client.main.disconnect()
+        client.start()
+        client.main.disconnect()
+        await w.run(client.wait())
+        assert received == [0, 1, 2]
+        assert closes == ["forced close"] * 4
+        assert client.manager.state is ConnectionState.CLOSED
+
+
 async def test_invalid_packet_ends_the_session_and_the_client_reconnects() -> None:
     async with world() as w:
         client = await w.connect(**FAST)
