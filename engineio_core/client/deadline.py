@@ -41,8 +41,9 @@ class Deadline:
             self._timer.cancel()
         if self._has_expired:
             assert self._task is not None
+            pending = self._task.uncancel()
             # Without another cancellation, the error is the expired time.
-            if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            if pending <= self._cancelling and kind is asyncio.CancelledError:
                 raise TimeoutError(f"no answer within {self._seconds:g} seconds") from error
 
     def _expire(self) -> None:

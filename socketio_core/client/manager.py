@@ -9,7 +9,7 @@ from typing import Any, Final, final
 
 from engineio_core.client.address import Address, parse_url
 from engineio_core.client.deadline import Deadline
-from engineio_core.client.interface import ClientContext
+from engineio_core.client.interface import ClientContext, TaskGroup
 from engineio_core.client.network import Network, TcpNetwork
 from engineio_core.client.options import EngineClientOptions
 from engineio_core.client.session import ClientSession
@@ -67,6 +67,7 @@ class Manager:
         self._session: ClientSession | None = None
         self._ending: set[ClientSession] = set()
         self._ended_at = 0.0
+        self._tasks = TaskGroup()
         self._decoder: Decoder = options.parser.decoder()
         self._backoff = Backoff(
             options.reconnection_delay,
@@ -206,6 +207,7 @@ class Manager:
             await self._wait()  # the session has a deadline for its close
         for session in list(self._ending):
             await self._wait_closed(session, 2 * self._engine_options.close_timeout)
+        await self._tasks.wait()
         await self.runner.close(0)
 
     # -- sessions
@@ -304,17 +306,13 @@ class Manager:
     def _retry(self) -> None:
         if self.state is ConnectionState.WAITING:
             self._fire("reconnect_attempt", self._backoff.attempts)
-        self.runner.start(
-            self._wait_for_ends(), lambda _, error: self._continue_retry(), "socketio retry"
-        )
+        self._tasks.start(self._open_after_ends(), "socketio retry")
 
-    async def _wait_for_ends(self) -> None:
-        """Wait until the server has been notified of the end of the previous session."""
+    async def _open_after_ends(self) -> None:
+        """Open a session when the server has been notified of the end of the previous one."""
         limit = self._ended_at + NOTICE_SECONDS
         for session in list(self._ending):
             await self._wait_closed(session, max(0.0, limit - self._clock.time()))
-
-    def _continue_retry(self) -> None:
         # A handler may have ended the connection.
         if self.state is ConnectionState.WAITING:
             self._open()

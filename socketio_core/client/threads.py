@@ -96,13 +96,17 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
     try:
         loop.run_forever()
     finally:
-        # Calls of other threads that have not ended fail with CancelledError.
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(_cancel_all())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+async def _cancel_all() -> None:
+    """Cancel the remaining tasks: calls of other threads fail with CancelledError."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class HandlerThreads:
