@@ -118,7 +118,7 @@ def test_every_vector_has_a_test() -> None:
     tested = {
         *names(is_echo), *names(is_refused), "oversize-after-open", "zero-length-after-open",
         "new-session", "upgrade-polling-to-webtransport",
-        # The same upgrade for a session of revision 3: test_connection
+        # The same upgrade for a session of revision 3: test_opening
         "eio3-polling-session-upgrade-attempt",
     }  # fmt: skip
     assert tested | ELSEWHERE == {each["name"] for each in VECTORS}

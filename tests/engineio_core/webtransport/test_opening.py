@@ -15,9 +15,9 @@ from engineio_core.webtransport.opening import screen
 from .support import OPEN, Client, EchoEngine, frame
 
 
-def open_polling(engine: EchoEngine, sid: str = "polling-sid") -> Session:
+def open_polling(engine: EchoEngine, sid: str = "polling-sid", *, revision: int = 4) -> Session:
     """Open a polling session without HTTP."""
-    request = HttpRequest("GET", "/engine.io/?EIO=4&transport=polling", {})
+    request = HttpRequest("GET", f"/engine.io/?EIO={revision}&transport=polling", {})
 
     def make(context: Any) -> PollingTransport:
         return PollingTransport(context, engine._decorate)
@@ -69,6 +69,16 @@ async def test_polling_session_upgrades() -> None:
     assert client.packets[-1] == (False, b"4after")
     assert session.transport is client.transport
     assert engine.opened == [session]
+
+
+async def test_polling_session_of_revision_3_upgrades_with_frames_of_revision_4() -> None:
+    engine = EchoEngine(allow_eio3=True)
+    session = open_polling(engine, revision=3)
+    client = Client(engine)
+    await client.send(upgrade_packet(session.sid), frame(b"2probe"), frame(b"5"))
+    await client.send(frame(b"4after"), frame(b"\x01", is_binary=True), frame(b"2"))
+    assert session.protocol == 3
+    assert client.packets[1:] == [(False, b"4after"), (True, b"\x01"), (False, b"3")]
 
 
 async def test_incomplete_upgrade_leaves_the_polling_session_open() -> None:
