@@ -1,4 +1,4 @@
-"""The UDP socket that accepts WebTransport sessions, its certificate, and its end.
+"""The UDP sockets that accept WebTransport sessions, their certificate, and their end.
 
 One connection belongs to `connection`. aioquic implements QUIC, TLS and HTTP/3.
 """
@@ -67,47 +67,56 @@ class _Server(QuicServer):
 
 @final
 class WebTransportListener:
-    """The UDP socket of a server."""
+    """The UDP sockets of a server, one for each resolved address."""
 
     def __init__(self, engine: OpeningEngine, tls: Tls) -> None:
         self.engine = engine
         self.connections: set[WebTransportConnection] = set()
         self.is_closing = False
         self.port = 0
-        """The port of the socket: the chosen port for port 0."""
+        """The port of all sockets: the chosen port for port 0."""
         self.addresses: tuple[str, ...] = ()
-        """The address as a URL: `https://127.0.0.1:8443`."""
+        """The addresses for the log: `https://127.0.0.1:8443 (WebTransport)`."""
         self._tls = tls
-        self._server: _Server | None = None
-        self._transport: asyncio.DatagramTransport | None = None
+        self._endpoints: list[tuple[asyncio.DatagramTransport, _Server]] = []
 
     async def open(self, host: str | None, port: int) -> None:
-        """Bind the socket. Raises OSError, ValueError."""
+        """Bind a socket for each resolved address. Raises OSError, ValueError."""
         configuration = self._configure()
         loop = asyncio.get_running_loop()
+        names: list[str] = []
         try:
-            infos = await loop.getaddrinfo(
-                host or "::", port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-            )
-            family, _, _, _, address = infos[0]
-            bound = socket.socket(family, socket.SOCK_DGRAM)
-            try:
-                if family == socket.AF_INET6:
-                    bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(bool(host)))
-                bound.setblocking(False)
-                bound.bind(address)
-                self._transport, self._server = await loop.create_datagram_endpoint(
+            for bound in await self._bind(host, port):
+                transport, server = await loop.create_datagram_endpoint(
                     lambda: _Server(self, configuration), sock=bound
                 )
-            except BaseException:
-                bound.close()
-                raise
+                self._endpoints.append((transport, server))
+                address = bound.getsockname()[0]
+                names.append(f"[{address}]" if ":" in address else address)
         except OSError as error:
             raise explain_address(error, host, port, None, None) from error
-        name = bound.getsockname()
-        self.port = int(name[1])
-        shown = f"[{name[0]}]" if ":" in name[0] else name[0]
-        self.addresses = (f"https://{shown}:{self.port} (WebTransport)",)
+        self.addresses = tuple(f"https://{name}:{self.port} (WebTransport)" for name in names)
+
+    async def _bind(self, host: str | None, port: int) -> list[socket.socket]:
+        """Return a socket for each address of a host, all with the same port."""
+        infos = await asyncio.get_running_loop().getaddrinfo(
+            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+        )
+        sockets: list[socket.socket] = []
+        try:
+            for family, _, _, _, address in dict.fromkeys(infos):
+                bound = socket.socket(family, socket.SOCK_DGRAM)
+                sockets.append(bound)
+                if family == socket.AF_INET6:
+                    bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                bound.setblocking(False)
+                bound.bind((address[0], self.port or port, *address[2:]))
+                self.port = int(bound.getsockname()[1])
+        except OSError:
+            for each in sockets:
+                each.close()
+            raise
+        return sockets
 
     def has_room(self) -> bool:
         """Return whether another connection may begin."""
@@ -119,10 +128,10 @@ class WebTransportListener:
 
         The previous files stay in use if the new ones are invalid; the error is logged.
         """
-        if self._server is None:
-            return
         try:
-            self._server.configure(self._configure())
+            configuration = self._configure()
+            for _, server in self._endpoints:
+                server.configure(configuration)
             logger.info("TLS certificate of WebTransport reloaded")
         except ValueError as error:
             logger.error("TLS certificate not reloaded, the previous one stays in use: %s", error)
@@ -132,7 +141,7 @@ class WebTransportListener:
         self.is_closing = True
 
     async def end(self, seconds: float) -> None:
-        """Close the socket, after up to `seconds` in which clients receive their last bytes."""
+        """Close the sockets, after up to `seconds` in which clients receive their last bytes."""
         self.is_closing = True
         for connection in list(self.connections):
             for stream in list(connection.sessions.values()):
@@ -142,11 +151,11 @@ class WebTransportListener:
             await asyncio.sleep(_CLOSING_INTERVAL)
         for connection in list(self.connections):
             connection.stop()
-        if self._transport is not None:
-            await asyncio.sleep(0)
-            self._transport.close()
-            self._transport = None
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        endpoints, self._endpoints = self._endpoints, []
+        for transport, _ in endpoints:
+            transport.close()
+        await asyncio.sleep(0)
 
     def _configure(self) -> QuicConfiguration:
         """Return the configuration of new connections. Raises ValueError for invalid files."""

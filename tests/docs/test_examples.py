@@ -14,6 +14,7 @@ import httpx
 import pytest
 import websockets
 
+from engineio_core.webtransport.certificate import development_certificate
 from socketio_core import ConnectError
 from socketio_core.testing import TestServer
 
@@ -124,6 +125,20 @@ async def test_fastapi_application_and_socket_io_share_a_port() -> None:
     finally:
         await io.shutdown()
     assert not example.orders, "the application runs its shutdown code"
+
+
+async def test_webtransport_example_serves_a_page_with_the_hash_of_its_certificate(
+    tmp_path: Path,
+) -> None:
+    certificate = development_certificate(tmp_path)
+    async with load("webtransport").make_server(certificate.base64) as io:
+        listener = await io.listen("127.0.0.1", 0)
+        assert (await io.listen_webtransport("127.0.0.1", listener.port, ssl=certificate.tls)).port
+        status, body = await fetch(listener.port, "/")
+        assert status == 200
+        assert certificate.base64.encode() in body
+        status, body = await fetch(listener.port, "/socket.io/?EIO=4&transport=polling")
+        assert json.loads(body[1:])["upgrades"] == ["websocket", "webtransport"]
 
 
 async def test_fastapi_application_contains_the_server() -> None:

@@ -1,4 +1,4 @@
-"""The development certificate: what browsers accept by hash, and its renewal."""
+"""The development certificate: the rules of browsers for hashes, and its renewal."""
 
 from __future__ import annotations
 

@@ -270,6 +270,14 @@ async def test_shutdown_closes_sessions_and_the_socket(serve: Any) -> None:
         udp.bind(("127.0.0.1", server.port))
 
 
+async def test_name_with_several_addresses_has_one_port(tls: Tls) -> None:
+    async with Engine(transports=TRANSPORTS) as engine:
+        listener = await engine.listen_webtransport(None, 0, ssl=tls)
+        assert all(f":{listener.port} " in address for address in listener.addresses)
+        async with connecting(listener.port) as client:
+            await client.open()
+
+
 async def test_port_in_use_is_explained(serve: Any, tls: Tls) -> None:
     server = await serve()
     with pytest.raises(OSError, match=r"already in use: stop the other server"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
 
 import pytest
 
@@ -18,13 +17,10 @@ from .support import OPEN, Client, EchoEngine, frame
 def open_polling(engine: EchoEngine, sid: str = "polling-sid", *, revision: int = 4) -> Session:
     """Open a polling session without HTTP."""
     request = HttpRequest("GET", f"/engine.io/?EIO={revision}&transport=polling", {})
-
-    def make(context: Any) -> PollingTransport:
-        return PollingTransport(context, engine._decorate)
-
-    session = engine._open_session(request, make, sid)
-    assert isinstance(session.transport, PollingTransport)
-    session.transport.session = session
+    context = engine._session_context(revision)
+    transport = PollingTransport(context, engine._decorate)
+    session = transport.session = Session(sid, request, transport, context)
+    engine._register(session)
     return session
 
 
