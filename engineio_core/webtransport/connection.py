@@ -58,6 +58,8 @@ class ConnectionOwner(Protocol):
 class WebTransportConnection(QuicConnectionProtocol):
     """The sessions of one QUIC connection."""
 
+    _timer: asyncio.TimerHandle | None
+
     def __init__(
         self, quic: QuicConnection, stream_handler: Any = None, *, owner: ConnectionOwner
     ) -> None:
