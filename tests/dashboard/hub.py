@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 
+from hextrackr_server.cli.sample import write_sample
 from tests.hextrackr_server.kev_support import feed, item
 from tests.interop import program
 
@@ -27,7 +30,6 @@ class Hub:
         self.banner = ""
         self._arguments = arguments
         self._values = {"JWT_SECRET": program.SECRET} | values
-        self._tokens: dict[tuple[str, str], str] = {}
         self._log = directory / "hub.log"
         self._process: subprocess.Popen[str] | None = None
 
@@ -83,35 +85,41 @@ class Hub:
         log = self._log.read_text()
         assert "Traceback" not in log, log[-20_000:]
 
-    def token(self, user: str, role: str = "user") -> str:
+    def token(self, user: str, role: str = "user", **claims: Any) -> str:
         """Return a token for a user."""
-        if (user, role) not in self._tokens:
-            self._tokens[user, role] = program.token(self.directory, user, role)
-        return self._tokens[user, role]
+        known = {"sub": user, "username": user, "role": role, "exp": int(time.time()) + 3600}
+        return jwt.encode(known | claims, program.SECRET, algorithm="HS256")
 
     def sample(self, rows: int, seed: int = 1) -> Path:
         """Write an export and return its path."""
         path = self.directory / f"sample-{rows}-{seed}.csv"
-        written = program.run(
-            "sample", "--rows", str(rows), "--seed", str(seed), str(path), cwd=self.directory
-        )
-        assert written.returncode == 0, written.stderr
+        write_sample(path, rows, seed, replace=True)
         return path
 
-    def import_file(self, path: Path, *options: str) -> str:
-        """Import a file as administrator, and return the summary."""
-        imported = program.run(
-            "import", str(path), "--url", self.url, "--token", self.token("1", "admin"), *options,
-            cwd=self.directory,
-        )  # fmt: skip
-        assert imported.returncode == 0, imported.stderr + imported.stdout
-        return imported.stdout
+    def start_import(self, path: Path, **options: str) -> int:
+        """Start an import as administrator, with the options of a form; return its number."""
+        file = {"csvFile": (path.name, path.read_bytes(), "text/csv")}
+        answer = self.request("POST", "/api/imports", files=file, data=options)
+        assert answer.status_code == 202, answer.text
+        return int(answer.json()["importId"])
+
+    def import_file(self, path: Path, **options: str) -> None:
+        """Import a file as administrator, and wait until the import is completed."""
+        number = self.start_import(path, **options)
+        stop = time.monotonic() + TIMEOUT
+        while True:
+            status = self.request("GET", f"/api/imports/{number}").json()["status"]
+            if status["status"] == "completed":
+                return
+            assert status["status"] not in {"failed", "cancelled"}, status
+            assert time.monotonic() < stop, status
+            time.sleep(0.05)
 
     def fill(self, rows: int) -> None:
         """Import samples of three days, and a catalog that contains some of their CVEs."""
         for age, seed in ((14, 3), (7, 2), (0, 1)):
             day = date.today() - timedelta(days=age)
-            self.import_file(self.sample(rows, seed), "--scan-date", day.isoformat())
+            self.import_file(self.sample(rows, seed), scanDate=day.isoformat())
         answer = self.request(
             "GET", "/api/findings/export", params={"format": "json", "severity": "critical"}
         )

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
-import jwt
 import pytest
-
-from tests.interop import program
 
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
@@ -43,13 +39,11 @@ def test_case_passes_in_chromium(browser: Browser, hub: Hub, case: str) -> None:
         path.write_text(LIVE)
         hub.import_file(path)
 
-    claims = {"sub": "bob", "username": BOB, "exp": int(time.time()) + 3600}
-    bob = jwt.encode(claims, program.SECRET, algorithm="HS256")
     given = {
         "url": hub.url,
         "token": hub.token("1", "admin"),
         "alice": hub.token("alice"),
-        "bob": bob,
+        "bob": hub.token("bob", username=BOB),
         "findings": FINDINGS,
     }
     browser.run(SCRIPT, case, given, import_live=import_live)

@@ -58,7 +58,7 @@ def fill(hub: Hub) -> dict[str, Any]:
     directory = hub.directory
     samples = [hub.sample(600), hub.sample(900)]
     for sample, day in zip(samples, DAYS, strict=True):
-        hub.import_file(sample, "--scope", "full", "--yes", "--scan-date", day)
+        hub.import_file(sample, scope="full", confirm="true", scanDate=day)
     content, exploited = catalog(samples[-1])
     (directory / "kev.json").write_bytes(content)
     assert hub.request("POST", "/api/kev/sync").json()["matchedCount"] == len(exploited)
@@ -94,7 +94,7 @@ def test_case_passes_in_chromium(
     hub, numbers = given
 
     def import_more() -> None:
-        hub.import_file(hub.sample(400, 2), "--scope", "none", "--scan-date", "2025-10-07")
+        hub.import_file(hub.sample(400, 2), scope="none", scanDate="2025-10-07")
 
     def report(method: str, path: str, body: dict[str, Any]) -> None:
         headers = {"authorization": f"Bearer {PRODUCER}"}
