@@ -38,9 +38,7 @@ COMMANDS = (
     types,
 )
 #: Import names of the packages that the extra `hub` installs.
-HUB_PACKAGES = frozenset(
-    {"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata", "lxml", "httpx"}
-)
+HUB_PACKAGES = frozenset({"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata", "lxml"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

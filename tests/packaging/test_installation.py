@@ -167,10 +167,11 @@ def test_wheel_without_extras_requires_only_the_dependencies_of_the_core(
 def test_wheel_has_an_extra_for_each_optional_feature(metadata: Message) -> None:
     found = requirements(metadata)
     extras = metadata.get_all("Provides-Extra")
-    assert extras == ["hub", "postgres", "redis", "pydantic", "reload", "brotli"]
+    optional = ["hub", "postgres", "redis", "pydantic", "reload", "webtransport", "brotli"]
+    assert extras == optional
     assert found["redis"] == {"redis"}
     assert found["hub"] == {
-        "httpx", "lxml", "pyjwt", "python-multipart", "sqlalchemy", "starlette", "tzdata",
+        "lxml", "pyjwt", "python-multipart", "sqlalchemy", "starlette", "tzdata",
     }  # fmt: skip
     assert found["postgres"] == {"psycopg"}
 

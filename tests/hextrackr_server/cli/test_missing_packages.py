@@ -65,12 +65,10 @@ def test_commands_of_the_hub_name_the_package_to_install(
     assert done.stderr.count("\n") == 1
 
 
-# `serve` does not import tzdata (read by zoneinfo) or lxml (imported for the first XML file), and
-# httpx for several processes only.
+# `serve` does not import tzdata (read by zoneinfo) or lxml (imported for the first XML file).
 @pytest.mark.parametrize("package", sorted(HUB_PACKAGES - {"tzdata", "lxml"}))
 def test_serve_names_the_missing_package(tmp_path: Path, package: str) -> None:
-    workers = "2" if package == "httpx" else "1"
-    done = run(tmp_path, package, "serve", "--dev", "--port", "0", "--workers", workers)
+    done = run(tmp_path, package, "serve", "--dev", "--port", "0")
     assert done.returncode == 1
     assert f"the package {package!r} is missing" in done.stderr
 
