@@ -36,6 +36,7 @@ NODE = (
     "interop/test_error_switch.py",
     "interop/test_express_application.py",
     "interop/test_import_live.py",
+    "interop/test_mounted_websockets.py",
     "interop/test_recovery.py",
     "interop/test_socket_clients.py",
     "interop/test_workers.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import inspect
 import json
@@ -17,8 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from engineio_core.http.listener import Listener
 from hextrackr_server.config import settings
 from hextrackr_server.config.sources import OTHERS
 from socketio_core import SocketServer
@@ -28,7 +31,7 @@ from tests.docs.blocks import ROOT, CodeBlock, blocks, blocks_of, commands, docu
 
 #: Languages of blocks, and the test that covers them; "text" and "diff" are not executable, and
 #: `make diagrams` writes the "mermaid" blocks. `make proxies` runs the configurations of proxies.
-TESTED = {"python", "sh", "js", "javascript", "toml", "json"}
+TESTED = {"python", "ipython", "sh", "js", "javascript", "toml", "json"}
 TESTED |= {"nginx", "haproxy", "apache", "caddy", "yaml"}
 NOT_EXECUTABLE = {"text", "diff", "mermaid"}
 #: Commands that are not part of this project.
@@ -93,6 +96,54 @@ async def test_python_blocks_run(
         names = inspect.signature(function).parameters
         await function(**{name: fixtures[name] for name in names})
         await servers.close()
+
+
+async def fetch_open_packet(port: int) -> str:
+    """Return the open packet of a new polling session."""
+    async with httpx.AsyncClient() as client:
+        address = f"http://127.0.0.1:{port}/socket.io/?EIO=4&transport=polling"
+        return (await client.get(address)).text
+
+
+async def test_lifespan_of_the_server_guide_starts_and_stops_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listeners: list[Listener] = []
+    listen = SocketServer.listen
+
+    async def listen_on_a_free_port(io: SocketServer, host: str, port: int) -> Listener:
+        assert (host, port) == ("127.0.0.1", 3001)
+        listeners.append(await listen(io, host, 0))
+        return listeners[0]
+
+    monkeypatch.setattr(SocketServer, "listen", listen_on_a_free_port)
+    (block,) = [each for each in blocks_of(ROOT / "docs" / "server.md") if "lifespan=" in each.text]
+    namespace: dict[str, Any] = {"SocketServer": SocketServer}
+    exec(compile(block.text, str(block), "exec", dont_inherit=True), namespace)
+    async with namespace["lifespan"](namespace["api"]):
+        assert (await fetch_open_packet(listeners[0].port)).startswith("0{")
+        transport = httpx.ASGITransport(app=namespace["api"])
+        async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
+            assert (await client.post("/news/hello")).status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        await fetch_open_packet(listeners[0].port)
+
+
+async def test_notebook_cells_start_and_stop_the_server() -> None:
+    start, stop = blocks("ipython")
+    namespace: dict[str, Any] = {}
+
+    async def run_cell(text: str) -> None:
+        code = compile(text, str(start), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        await eval(code, namespace)
+
+    for _ in range(2):
+        await run_cell(start.text.replace("3002", "0"))
+        port = namespace["listener"].port
+        assert (await fetch_open_packet(port)).startswith("0{")
+        await run_cell(stop.text)
+        with pytest.raises(httpx.ConnectError):
+            await fetch_open_packet(port)
 
 
 async def test_readme_server_sends_the_message_to_the_room(starts: Starts) -> None:
