@@ -82,7 +82,7 @@ function options(element: HTMLElement, latest: { current: ChartProps }): uPlot.O
   return {
     width: element.clientWidth || 300,
     height,
-    padding: [8, 18, 0, 0],
+    padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: { y: false, x: !isBars, points: { show: !isBars }, drag: { x: false, y: false } },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
@@ -108,7 +108,7 @@ function options(element: HTMLElement, latest: { current: ChartProps }): uPlot.O
               ? (_plot, splits) => splits.map((each) => latest.current.formatTime!(each))
               : undefined,
           },
-      { ...axis, size: 52, values: (_plot, splits) => splits.map(format) },
+      { ...axis, size: 62, values: (_plot, splits) => splits.map(format) },
     ],
     series: [
       {},
