@@ -31,7 +31,6 @@ from engineio_core.noop import noop
 PROBE_PACKET: Final = EncodedPacket(b"2probe")
 UPGRADE_PACKET: Final = EncodedPacket(b"5")
 PROBE_ANSWER: Final = b"3probe"
-_MESSAGE_CODE: Final = ord(MESSAGE)
 _LATE: Final = 0.5  # seconds by which a timer is late if the event loop was blocked
 
 

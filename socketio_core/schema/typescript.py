@@ -16,7 +16,6 @@ from socketio_core.schema.json_schema import BINARY, Schema, Schemas
 
 _PREFIX: Final = "#/$defs/"
 _INDENT: Final = "  "
-_LINE: Final = 100
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_$][\w$]*", re.ASCII)
 _SCALARS: Final = {
     "string": "string", "integer": "number", "number": "number", "boolean": "boolean",

@@ -24,6 +24,7 @@ from engineio_core.client.network import TcpNetwork
 from engineio_core.client.options import EngineClientOptions
 from engineio_core.client.session import ClientSession
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.packet import PING
 from engineio_core.errors import CloseReason
 from socketio_core import AckTimeoutError, ConnectError, DisconnectedError
 from socketio_core.client import AsyncClient, ConnectionFailedError
@@ -431,10 +432,21 @@ async def test_decoding_error_ends_the_session_and_the_client_returns(target: Ta
         assert await client.call("message-with-ack", 1) == 1
 
 
-async def test_heartbeat_keeps_the_connection_open(target: Target, transports: list[str]) -> None:
+async def test_heartbeat_keeps_the_connection_open(
+    target: Target, transports: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with connected(target.url("socketio-short"), transports=transports) as client:
         reasons = queue_of(client, "disconnect")
-        await asyncio.sleep(1.2)  # several intervals of the server's real heartbeat
+        session = client.manager._session
+        assert session is not None
+        receive, kinds = session._control_received, list[str]()
+
+        def count(kind: str, data: bytes) -> None:
+            kinds.append(kind)
+            receive(kind, data)
+
+        monkeypatch.setattr(session, "_control_received", count)
+        await until(lambda: kinds.count(PING) >= 4)
         assert reasons.empty()
         assert await client.call("message-with-ack", 1) == 1
 

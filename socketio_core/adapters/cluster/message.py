@@ -59,12 +59,6 @@ class MessageError(ValueError):
     """A message of another server that cannot be used."""
 
 
-# Only these types carry values of the application. The official sharded adapter writes them as
-# MessagePack if they contain bytes; in other types, bytes do not occur.
-_WITH_VALUES: Final = frozenset({
-    MessageType.BROADCAST, MessageType.FETCH_SOCKETS_RESPONSE, MessageType.SERVER_SIDE_EMIT,
-    MessageType.SERVER_SIDE_EMIT_RESPONSE, MessageType.BROADCAST_ACK,
-})  # fmt: skip
 _pack = msgspec.msgpack.Encoder(enc_hook=convert_value).encode
 
 
