@@ -3,7 +3,7 @@
     pip install 'hextrackr-server[webtransport]'
     python examples/webtransport.py --port 3000
 
-Then open http://localhost:3000. The page starts with polling and changes to WebTransport, or to
+Then open http://127.0.0.1:3000. The page starts with polling and changes to WebTransport, or to
 WebSocket in a browser without WebTransport.
 """
 
@@ -63,10 +63,10 @@ async def main() -> None:
     options = parser.parse_args()
     certificate = development_certificate(options.certificate)
     async with make_server(certificate.base64) as io:
-        await io.listen("localhost", options.port)
+        await io.listen("127.0.0.1", options.port)
         # Without another port in the options of the page, the client uses that of the page.
-        await io.listen_webtransport("localhost", options.port, ssl=certificate.tls)
-        print(f"http://localhost:{options.port}, until Ctrl-C")
+        await io.listen_webtransport("127.0.0.1", options.port, ssl=certificate.tls)
+        print(f"http://127.0.0.1:{options.port}, until Ctrl-C")
         await asyncio.Event().wait()
 
 

@@ -11,7 +11,7 @@ import logging
 from typing import Any, Final, Protocol, final
 
 from aioquic.asyncio.protocol import QuicConnectionProtocol
-from aioquic.h3.connection import H3Connection
+from aioquic.h3.connection import CONNECTION_SPECIFIC_HEADERS, H3Connection
 from aioquic.h3.connection import ProtocolError as Http3Error
 from aioquic.h3.events import (
     DataReceived,
@@ -341,8 +341,10 @@ def _join_fields(fields: list[tuple[str, str]], authority: str) -> dict[str, str
 
 
 def _encode(headers: list[tuple[str, Any]]) -> list[tuple[bytes, bytes]]:
-    return [
+    """Return headers as HTTP/3 needs them: lower case, without those of a TCP connection."""
+    encoded = [
         (str(name).lower().encode("latin-1"), str(each).encode("latin-1"))
         for name, value in headers
         for each in (value if isinstance(value, list | tuple) else (value,))
     ]
+    return [each for each in encoded if each[0] not in CONNECTION_SPECIFIC_HEADERS]

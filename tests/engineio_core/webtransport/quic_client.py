@@ -136,3 +136,40 @@ async def connecting(port: int) -> AsyncIterator[QuicClient]:
     ) as client:
         assert isinstance(client, QuicClient)
         yield client
+
+
+class LossyRelay(asyncio.DatagramProtocol):
+    """A relay in front of a server that drops every tenth datagram, in both directions."""
+
+    def __init__(self, port: int) -> None:
+        self.server = ("127.0.0.1", port)
+        self.client: Any = None
+        self.dropped = 0
+        self.is_losing = False
+        self._count = 0
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        if addr != self.server:
+            self.client = addr
+        self._count += 1
+        if self.is_losing and self._count % 10 == 0:
+            self.dropped += 1
+        else:
+            self._transport.sendto(data, self.client if addr == self.server else self.server)
+
+
+@asynccontextmanager
+async def losing(port: int) -> AsyncIterator[tuple[LossyRelay, int]]:
+    """Run a relay to a server; yield it and its port."""
+    loop = asyncio.get_running_loop()
+    transport, relay = await loop.create_datagram_endpoint(
+        lambda: LossyRelay(port), local_addr=("127.0.0.1", 0)
+    )
+    try:
+        yield relay, transport.get_extra_info("sockname")[1]
+    finally:
+        transport.close()

@@ -14,11 +14,12 @@ import pytest
 from aioquic.quic.stream import QuicStreamSender
 
 from engineio_core import Cors, Engine, HttpResponse, Tls
+from engineio_core.webtransport import listener as listener_module
 from engineio_core.webtransport.certificate import development_certificate
 from engineio_core.webtransport.connection import MAX_REFUSED, MAX_SESSIONS
 from engineio_core.webtransport.stream import SESSION_WINDOW, unacknowledged, unsent
 
-from .quic_client import LIMIT, QuicClient, connecting
+from .quic_client import LIMIT, QuicClient, connecting, losing
 from .support import frame
 
 TRANSPORTS = ("polling", "websocket", "webtransport")
@@ -177,6 +178,46 @@ async def test_server_closes_after_the_client_has_all_bytes(serve: Any) -> None:
         assert client.is_stream_over
         # CLOSE_WEBTRANSPORT_SESSION with code 0
         assert client.capsules == b"\x68\x43\x04\x00\x00\x00\x00"
+
+
+async def test_lost_datagrams_lose_no_message_and_no_end(serve: Any) -> None:
+    server = await serve()
+    async with losing(server.port) as (relay, port), connecting(port) as client:
+        await client.open()
+        relay.is_losing = True
+        data = bytes(range(250)) * 2_000
+        client.send(frame(data, is_binary=True) + frame(b"4end"))
+        await client.until(lambda: len(client.packets) == 2)
+        (session,) = server.engine.sessions.values()
+        session.close()
+        await client.until(lambda: client.is_session_over)
+        assert client.packets == [(True, data), (False, b"4end")]
+        assert relay.dropped > 10
+
+
+async def test_listener_accepts_no_connection_above_its_limit(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener_module, "_SPARE_CONNECTIONS", 0)
+    server = await serve(max_sessions=1)
+    (listener,) = server.engine._webtransport
+    ((_, datagrams),) = listener._endpoints
+    initial = b"\xc0\x00\x00\x00\x01\x08" + bytes(8)
+    assert datagrams._accepts(initial)
+    async with connecting(server.port) as client:
+        await client.open()
+        assert not datagrams._accepts(initial)
+        client.send(frame(b"4still here"))
+        await client.until(lambda: client.packets)
+    assert client.packets == [(False, b"4still here")]
+
+
+async def test_response_has_no_headers_of_a_tcp_connection(serve: Any) -> None:
+    server = await serve()
+    server.engine.use(lambda request: HttpResponse(401, b"", [("Connection", "close")]))
+    async with connecting(server.port) as client:
+        assert await client.request() == 401
+        assert not client.is_terminated
 
 
 async def test_refused_client_receives_the_text_of_allow_request(serve: Any) -> None:
