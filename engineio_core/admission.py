@@ -136,16 +136,9 @@ class Admission:
         assert isinstance(decision, str), "the checks generate a sid or raise"
         return decision
 
-    def find_session(self, sid: str) -> Session:
-        """Return the session of a sid. Raises HandshakeRefusedError (code 1)."""
-        session = self._sessions.get(sid)
-        if session is None or (
-            (deadline := session._deadline) is not None
-            and deadline.is_pinged
-            and not session._has_time_left()
-        ):
-            raise HandshakeRefusedError(errors.UNKNOWN_SID, {"sid": sid})
-        return session
+    def find_upgradable(self, request: HttpRequest, sid: str) -> Session:
+        """Return the session that a WebTransport stream names. Raises HandshakeRefusedError."""
+        return self._check_session(request, sid, "webtransport")
 
     def close(self) -> None:
         """Cancel the pending checks; their requests receive 503."""
@@ -231,12 +224,9 @@ class Admission:
             response = yield from self._run_middlewares(request)
             if response is not None:
                 return response
-        transport = request.query.get("transport", "webtransport")
-        if transport != "webtransport" or transport not in self._options.transports:
-            raise HandshakeRefusedError(errors.UNKNOWN_TRANSPORT, {"transport": transport})
-        self._check_origin(request)
+        transport = self._check_transport(request, handshake.check_webtransport)
         if sid := request.query.get("sid"):
-            self.find_session(sid)
+            self._check_session(request, sid, transport)
         return None
 
     def _check_webtransport_client(self, request: HttpRequest) -> Checks:
@@ -268,12 +258,12 @@ class Admission:
                 return response
         return None
 
-    def _check_transport(self, request: HttpRequest) -> str:
-        transport = handshake.check_transport(request.query, self._options)
-        self._check_origin(request)
-        return transport
-
-    def _check_origin(self, request: HttpRequest) -> None:
+    def _check_transport(
+        self,
+        request: HttpRequest,
+        check: Callable[[dict[str, str], EngineOptions], str] = handshake.check_transport,
+    ) -> str:
+        transport = check(request.query, self._options)
         if has_invalid_origin(request):
             context = {"name": "INVALID_ORIGIN", "origin": request.headers.pop("origin", "")}
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
@@ -284,9 +274,16 @@ class Admission:
                 "remedy": "add the origin to Cors(origins=...) if it is yours",
             }
             raise HandshakeRefusedError(errors.FORBIDDEN, context)
+        return transport
 
-    def _check_session(self, request: HttpRequest, sid: str, transport: str) -> None:
-        session = self.find_session(sid)
+    def _check_session(self, request: HttpRequest, sid: str, transport: str) -> Session:
+        session = self._sessions.get(sid)
+        if session is None or (
+            (deadline := session._deadline) is not None
+            and deadline.is_pinged
+            and not session._has_time_left()
+        ):
+            raise HandshakeRefusedError(errors.UNKNOWN_SID, {"sid": sid})
         if not request.is_upgrade and session.transport.name != transport:
             context = {
                 "name": "TRANSPORT_MISMATCH",
@@ -297,14 +294,16 @@ class Admission:
                 context["remedy"] = UPGRADE_REMEDY
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
         protocol = session._context.protocol
-        if (request.query.get("EIO") == handshake.PROTOCOL) != (protocol == 4):
-            # engine.io 6.6.10 and later
+        is_current = request.query.get("EIO") == handshake.PROTOCOL
+        if is_current != (protocol == 4) and transport != "webtransport":
+            # engine.io 6.6.10 and later, except for WebTransport
             context = {
                 "name": "PROTOCOL_MISMATCH",
                 "protocol": request.query.get("EIO", ""),
                 "previousProtocol": str(protocol),
             }
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
+        return session
 
     def _check_permission(self, request: HttpRequest) -> Generator[Awaitable[Any], Any, None]:
         if self._options.allow_request is None:

@@ -38,6 +38,14 @@ def check_transport(query: dict[str, str], options: EngineOptions) -> str:
     return transport
 
 
+def check_webtransport(query: dict[str, str], options: EngineOptions) -> str:
+    """Return "webtransport", which the query may omit. Raises HandshakeRefusedError (code 0)."""
+    transport = query.get("transport", "webtransport")
+    if transport != "webtransport" or transport not in options.transports:
+        raise HandshakeRefusedError(UNKNOWN_TRANSPORT, {"transport": transport})
+    return transport
+
+
 def check_new_session(method: str, transport: str, is_upgrade: bool) -> None:
     """Check a request for a new session. Raises HandshakeRefusedError (codes 2 and 3)."""
     if method != "GET":

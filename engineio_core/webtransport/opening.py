@@ -156,7 +156,7 @@ class Opening:
             self._close("the first packet does not contain the sid of the session")
             return
         try:
-            session = self._engine._admission.find_session(sid)
+            session = self._engine._admission.find_upgradable(self._request, sid)
         except HandshakeRefusedError as refusal:
             report_refusal(self._engine, self._request, refusal)
             self._transport.close()
