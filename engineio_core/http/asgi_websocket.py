@@ -11,12 +11,17 @@ import logging
 from collections import deque
 from typing import Any, Final, final
 
-from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.http.asgi_messages import (
+    added_headers,
+    check_close,
+    count_bytes,
+    encode_message,
+)
 from engineio_core.http.asgi_response import ClientLeftError, ResponseWriter, release_frames
 from engineio_core.http.asgi_scope import AsgiApp, Message, make_scope
 from engineio_core.http.exchange import Exchange
-from engineio_core.http.message import HttpResponse, encode_header
+from engineio_core.http.message import HttpResponse
 from engineio_core.http.states import MountedState
 from engineio_core.transports.interface import TransportContext
 from engineio_core.transports.websocket import NO_STATUS, WebSocketTransport
@@ -28,8 +33,6 @@ SPEC_VERSION: Final = "2.4"
 DENIAL: Final = "websocket.http.response"
 ACCEPT_TIMEOUT: Final = 60.0  # seconds that an application has to answer a handshake
 MAX_QUEUE: Final = 256 * 1024  # bytes of messages that are queued for the application
-MESSAGE_COST: Final = 256  # bytes that each queued message counts in addition to its payload
-MAX_REASON: Final = 123  # bytes; RFC 6455, section 5.5: a control frame has at most 125
 # Bytes of one iteration of the event loop after which `send` lets the loop write to the kernel
 SENDING_LIMIT: Final = 64 * 1024
 SENDS_PER_ITERATION: Final = 16  # messages that are sent without waiting
@@ -38,9 +41,6 @@ NORMAL: Final = 1000
 ABNORMAL: Final = 1006  # RFC 6455, section 7.1.5: the connection ended without a close frame
 INTERNAL_ERROR: Final = 1011
 SERVICE_RESTART: Final = 1012  # of the IANA registry; uvicorn sends it at a shutdown as well
-
-# The handshake and the library own these headers of the response.
-_RESERVED: Final = {"connection", "upgrade", "content-length", "transfer-encoding"}
 
 CONNECTING: Final = MountedState.CONNECTING
 DENYING: Final = MountedState.DENYING
@@ -55,8 +55,8 @@ class MountedWebSocket:
 
     __slots__ = (
         "_accepted", "_context", "_disconnect", "_exchange", "_has_connected", "_lifespan_state",
-        "_messages", "_queued", "_response", "_sends_in_a_row", "_subprotocols", "_timer",
-        "_transport", "_wakeup", "_writable", "state",
+        "_messages", "_queued", "_received", "_response", "_sends_in_a_row", "_subprotocols",
+        "_timer", "_transport", "_wakeup", "_writable", "state",
     )  # fmt: skip
 
     state: MountedState
@@ -82,6 +82,7 @@ class MountedWebSocket:
         self._has_connected = False
         self._messages: deque[Message] = deque()
         self._queued = 0
+        self._received = 0
         self._disconnect: Message | None = None
         self._wakeup = asyncio.Event()
         # Sent messages
@@ -162,7 +163,7 @@ class MountedWebSocket:
             return dict(self._disconnect)
         message = self._messages.popleft()
         was_full = self._queued > MAX_QUEUE
-        self._queued -= _cost(message)
+        self._queued -= count_bytes(message)
         if was_full and self._queued <= MAX_QUEUE and self.state is OPEN:
             assert self._transport is not None
             self._transport.resume_reading()
@@ -220,7 +221,7 @@ class MountedWebSocket:
     # -- the handshake
 
     def _accept(self, message: Message) -> None:
-        headers = _added_headers(message.get("headers") or ())
+        headers = added_headers(message.get("headers") or ())
         lines = [
             line for line in self._accepted.headers if line[0].lower() != "sec-websocket-protocol"
         ]
@@ -244,6 +245,7 @@ class MountedWebSocket:
         transport.flush()
         if not tcp.is_closing():
             tcp.resume_reading()
+        self._await_ping()
         if rest:
             transport.data_received(rest)
 
@@ -263,7 +265,7 @@ class MountedWebSocket:
     async def _send_message(self, message: Message) -> None:
         transport = self._transport
         assert transport is not None
-        transport.send(_encode(message))
+        transport.send(encode_message(message))
         # Let the loop write before the buffer grows, and other clients have their turn.
         self._sends_in_a_row = (self._sends_in_a_row + 1) % SENDS_PER_ITERATION
         if not self._sends_in_a_row or transport.buffered_amount() > SENDING_LIMIT:
@@ -274,21 +276,12 @@ class MountedWebSocket:
 
     def _close(self, code: int | None, reason: str | None) -> None:
         code, reason = NORMAL if code is None else code, reason or ""
-        if code == NO_STATUS and not reason:
-            sent = None
-        elif type(code) is int and (code in _STANDARD_CODES or 3000 <= code <= 4999):
-            sent = code
-        else:
-            raise ValueError(
-                "the close code must be defined by RFC 6455 or registered, or lie between 3000 "
-                f"and 4999, got {code!r}"
-            )
-        if len(reason.encode()) > MAX_REASON:
-            raise ValueError(f"the reason of a close must have at most {MAX_REASON} bytes")
+        check_close(code, reason)
         assert self._transport is not None
+        self._stop_timer()
         self.state = CLOSED
         self._drop_messages()
-        self._transport.close_with(sent, reason)
+        self._transport.close_with(None if code == NO_STATUS else code, reason)
         self._set_disconnect(code, reason)
 
     def _end(self, status: int, code: int) -> None:
@@ -311,8 +304,9 @@ class MountedWebSocket:
         self._queue({"type": "websocket.receive", "bytes": data})
 
     def _queue(self, message: Message) -> None:
+        self._received += 1
         self._messages.append(message)
-        self._queued += _cost(message)
+        self._queued += count_bytes(message)
         if self._queued > MAX_QUEUE and self._transport is not None:
             self._transport.pause_reading()
         self._wakeup.set()
@@ -330,6 +324,35 @@ class MountedWebSocket:
             self._exchange.request.path[:200], self._exchange.request.remote_address, error,
         )  # fmt: skip
         self._lost(error.websocket_code or ABNORMAL)
+
+    # -- pings, which keep the connection open in proxies and find clients that are gone
+
+    def _await_ping(self) -> None:
+        interval = self._context.options.ping_interval
+        self._timer = self._context.clock.call_later(interval, self._ping)
+
+    def _ping(self) -> None:
+        assert self._transport is not None
+        self._transport.ping()
+        timeout = self._context.options.ping_timeout
+        signs = self._signs_of_life()
+        self._timer = self._context.clock.call_later(timeout, self._check_pong, signs)
+
+    def _check_pong(self, signs: tuple[int, int, int]) -> None:
+        transport = self._transport
+        assert transport is not None
+        # A pong may lie behind frames that the server does not read, or the ping behind frames
+        # that the client does not read: the connection is then full, and not lost.
+        is_read = transport.writable and self._queued <= MAX_QUEUE
+        if is_read and self._signs_of_life() == signs:
+            transport.close_with(INTERNAL_ERROR, "ping timeout")
+            self._lost(ABNORMAL)
+        else:
+            self._await_ping()
+
+    def _signs_of_life(self) -> tuple[int, int, int]:
+        assert self._transport is not None
+        return self._received, self._transport.pongs, self._transport.partial_amount()
 
     # -- the end
 
@@ -359,44 +382,6 @@ class MountedWebSocket:
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
-
-
-# RFC 6455, section 7.4.1, and the IANA registry "WebSocket Close Code Number"; without 1004, 1005,
-# 1006 and 1015, which no close frame contains.
-_STANDARD_CODES: Final = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
-
-
-def _cost(message: Message) -> int:
-    """Return the number of bytes that a received message counts in the queue."""
-    text = message.get("text")
-    # A character has up to four bytes in memory.
-    return MESSAGE_COST + len(message["bytes"] if text is None else text)
-
-
-def _encode(message: Message) -> EncodedPacket:
-    """Return the packet of a `websocket.send` message. Raises TypeError for other content."""
-    data, text = message.get("bytes"), message.get("text")
-    if isinstance(text, str) and data is None:
-        return EncodedPacket(text.encode())
-    if isinstance(data, bytes | bytearray | memoryview) and text is None:
-        return EncodedPacket(bytes(data), is_binary=True)
-    raise TypeError(
-        "a 'websocket.send' message must have either 'text' (a string) or 'bytes', "
-        f"got {type(text).__name__} and {type(data).__name__}"
-    )
-
-
-def _added_headers(headers: Any) -> list[tuple[str, str]]:
-    """Return the headers of an accept message as text. Raises ValueError for an invalid one."""
-    lines = [
-        (bytes(name).decode("latin-1"), bytes(value).decode("latin-1")) for name, value in headers
-    ]
-    for name, value in lines:
-        encode_header(name, value)
-        if name.lower() in _RESERVED or name.lower().startswith("sec-websocket-"):
-            remedy = ": use 'subprotocol'" if name.lower() == "sec-websocket-protocol" else ""
-            raise ValueError(f"the server sets the header {name!r} of a handshake{remedy}")
-    return lines
 
 
 def _is_disconnect(error: BaseException) -> bool:

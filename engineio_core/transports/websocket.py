@@ -40,7 +40,7 @@ class WebSocketTransport(asyncio.Protocol):
 
     __slots__ = (
         "_batch", "_batch_size", "_closing_timer", "_context", "_deflate", "_iteration",
-        "_listener", "_reader", "_sent_in", "_slow_path", "_tcp", "close_frame", "writable",
+        "_listener", "_reader", "_sent_in", "_slow_path", "_tcp", "_usual_close", "writable",
     )  # fmt: skip
 
     name = "websocket"
@@ -59,8 +59,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._context = context
         context.upgraded.add(tcp)
         self._closing_timer: Any = None
-        self.close_frame: tuple[int, str] | None = None
-        """Code and reason of the client's close frame, from `_transport_closed` on."""
+        self._usual_close: bytes | None = None  # the code of a close frame, not decoded
         # Reading
         self._reader = FrameReader(self, max_size, has_extensions=bool(extensions))
         self._slow_path = SlowPath(max_size, extensions) if extensions else None
@@ -83,6 +82,13 @@ class WebSocketTransport(asyncio.Protocol):
         self._listener = listener
         self._reader.receive_text = listener._receive_text
         self._reader.receive_binary = listener._receive_binary
+
+    @property
+    def close_frame(self) -> tuple[int, str] | None:
+        """Code and reason of the client's close frame: valid in `_transport_closed`."""
+        if self._usual_close is not None:
+            return int.from_bytes(self._usual_close, "big") or NO_STATUS, ""
+        return None if self._slow_path is None else self._slow_path.received_close
 
     # -- called by asyncio
 
@@ -168,7 +174,6 @@ class WebSocketTransport(asyncio.Protocol):
                 continue
             if message is None:
                 self._stop()
-                self.close_frame = slow_path.received_close
                 self._listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
             else:
                 self._deliver(*message)
@@ -189,7 +194,7 @@ class WebSocketTransport(asyncio.Protocol):
     def close_received(self, code: bytes) -> None:
         """Answer a close frame without the library and end TCP; the reader has stopped."""
         self.writable = False
-        self.close_frame = (int.from_bytes(code, "big") or NO_STATUS, "")
+        self._usual_close = code
         self._listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
         # RFC 6455, section 5.5.1: "When sending a Close frame in response, the endpoint typically
         # echos the status code it received."
@@ -307,6 +312,18 @@ class WebSocketTransport(asyncio.Protocol):
         if not self._is_closed():
             self._send_close(None)
         return True
+
+    def ping(self) -> None:
+        """Send a ping frame; the client answers it with a pong."""
+        if not self._is_closed():
+            slow_path = self._get_slow_path()
+            slow_path.ping()
+            self._write_output(slow_path)
+
+    @property
+    def pongs(self) -> int:
+        """The number of received pongs."""
+        return 0 if self._slow_path is None else self._slow_path.pongs
 
     def close_with(self, code: int | None, reason: str = "") -> None:
         """Begin the close handshake with a code and a reason; None sends an empty close frame."""

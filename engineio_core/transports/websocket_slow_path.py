@@ -35,7 +35,7 @@ class Message(NamedTuple):
 class SlowPath:
     """Slow path of one connection: bytes in, messages and bytes out."""
 
-    __slots__ = ("_fragment_count", "_fragments", "_is_text", "_protocol")
+    __slots__ = ("_fragment_count", "_fragments", "_is_text", "_protocol", "pongs")
 
     def __init__(self, max_size: int, extensions: Sequence[Extension] = ()) -> None:
         self._protocol = _Protocol(Side.SERVER, state=State.OPEN, max_size=max_size)
@@ -43,6 +43,8 @@ class SlowPath:
         self._fragments: bytearray | None = None
         self._fragment_count = 0
         self._is_text = False
+        self.pongs = 0
+        """The number of received pongs."""
 
     @property
     def is_open(self) -> bool:
@@ -95,6 +97,8 @@ class SlowPath:
                 message = self._join(frame)
                 if message is not None:
                     yield message
+            elif frame.opcode == Opcode.PONG:
+                self.pongs += 1
 
     def _join(self, frame: Frame) -> Message | None:
         if frame.opcode != Opcode.CONT:
@@ -123,6 +127,11 @@ class SlowPath:
             self._protocol.send_binary(packet.payload)
         else:
             self._protocol.send_text(packet.payload)
+
+    def ping(self) -> None:
+        """Append an empty ping to the output."""
+        if self.is_open:
+            self._protocol.send_ping(b"")
 
     def begin_close(self, code: int | None, reason: str) -> None:
         """Append a close frame to the output and read on, up to the close frame of the client.

@@ -15,8 +15,9 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from engineio_core import PerMessageDeflate
+from engineio_core.http.asgi_messages import MESSAGE_COST
 from engineio_core.http.asgi_response import ClientLeftError
-from engineio_core.http.asgi_websocket import ACCEPT_TIMEOUT, MAX_QUEUE, MESSAGE_COST
+from engineio_core.http.asgi_websocket import ACCEPT_TIMEOUT, MAX_QUEUE
 from tests.helpers.client import Connection, Server, WebSocketClient
 from tests.helpers.wire import (
     BINARY,
@@ -324,7 +325,7 @@ async def test_handshake_is_refused_when_the_application_does_not_answer() -> No
 
 async def test_answered_handshake_has_no_deadline() -> None:
     app = Recorder()
-    server = serve(app)
+    server = serve(app, ping_interval=1000)
     client = await connect(server)
     server.clock.advance(2 * ACCEPT_TIMEOUT)
     await settle(server)
@@ -627,6 +628,79 @@ async def test_application_that_only_sends_leaves_the_loop_to_others() -> None:
         turns.append(1)
         await asyncio.sleep(0)
     assert len(turns) > 50
+
+
+# -- pings
+
+
+async def test_idle_client_that_answers_pings_stays_connected() -> None:
+    app = Recorder()
+    server = serve(app, ping_interval=25, ping_timeout=20)
+    client = await connect(server)
+    for _ in range(5):
+        server.clock.advance(25)
+        (ping,) = client.frames()
+        assert (ping.opcode, ping.payload) == (PING, b"")
+        client.feed(client_frame(PONG))
+        server.clock.advance(20)
+    assert not client.tcp.is_over
+
+
+async def test_client_that_sends_messages_but_no_pong_stays_connected() -> None:
+    app = Recorder()
+    server = serve(app, ping_interval=25, ping_timeout=20)
+    client = await connect(server)
+    server.clock.advance(25)
+    client.feed(text_frame("here"))
+    server.clock.advance(20)
+    server.clock.advance(25)
+    client.feed(client_frame(TEXT, b"x" * 1000)[:500])  # a message that still arrives
+    server.clock.advance(20)
+    await settle(server)
+    assert client.close_code is None
+    assert len(app.messages) == 1
+
+
+async def test_client_without_a_sign_of_life_is_a_disconnect_with_1006() -> None:
+    app = Recorder()
+    server = serve(app, ping_interval=25, ping_timeout=20)
+    client = await connect(server)
+    server.clock.advance(44.9)
+    assert client.close_code is None
+    server.clock.advance(0.2)
+    await settle(server)
+    assert client.close_code == 1011
+    assert app.disconnect == (1006, "")
+    server.clock.advance(server.engine.options.close_timeout + 0.1)
+    assert client.tcp.is_aborted
+
+
+async def test_client_is_not_disconnected_while_the_application_does_not_receive() -> None:
+    app = Recorder()
+    server = serve(app, ping_interval=25, ping_timeout=20)
+    client = await connect(server)
+    app.may_receive.clear()
+    for _ in range(10):
+        client.feed(client_frame(BINARY, bytes(MAX_QUEUE // 4)))
+    await settle(server)
+    server.clock.advance(200)
+    assert not client.tcp.is_over
+
+
+@pytest.mark.parametrize("end", ["client closes", "application closes", "connection lost"])
+async def test_ended_websocket_has_no_timer(end: str) -> None:
+    server = serve(Recorder())
+    client = await connect(server)
+    if end == "client closes":
+        client.feed(client_frame(CLOSE))
+    elif end == "connection lost":
+        client.tcp.lose()
+    else:
+        await server.engine.shutdown()
+        client.feed(client_frame(CLOSE))
+    client.tcp.lose()
+    await settle(server)
+    assert server.clock.pending == 0
 
 
 # -- the close
