@@ -1,4 +1,4 @@
-"""The interface between a client session and its transports, and what both share."""
+"""The interface between a client session and its transports, and the objects that both use."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ClientTransport(Protocol):
 
 
 class ClientContext:
-    """What all sessions of one client share: address, options, clock, network and cookies."""
+    """The common objects of all sessions of a client: address, options, clock, network, cookies."""
 
     def __init__(
         self, address: Address, options: EngineClientOptions, clock: Clock, network: Network

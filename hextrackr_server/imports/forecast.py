@@ -17,7 +17,7 @@ LIMIT_SECONDS: Final = 30.0
 
 
 class Forecast(NamedTuple):
-    """What the rows of a file change, and what each scope resolves by absence."""
+    """The changes by the rows of a file, and the findings that each scope resolves by absence."""
 
     changes: MergeCounts
     absences: dict[str, Absence]

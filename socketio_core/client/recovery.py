@@ -8,7 +8,7 @@ from typing import Any, final
 
 @final
 class RecoveryState:
-    """What a socket sends in its CONNECT packet to get its previous session back."""
+    """The data of the CONNECT packet with which a socket requests its previous session."""
 
     __slots__ = ("_offset", "_pid", "is_recovered")
 

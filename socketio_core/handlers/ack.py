@@ -1,4 +1,4 @@
-"""The ack that a handler owes: for one handler, for several, and before a handler ends."""
+"""Acks of events: of one handler, of several handlers, and before a handler ends."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class SharedAck:
         self._left -= 1
         if result is NO_ACK:
             self._declined += 1
-            return self._left == 0 and self._owes_empty_ack()
+            return self._left == 0 and self._needs_empty_ack()
         is_answer = result is not None and result is not EMITTED
         return not self.is_answered and (is_answer or self._left == 0)
 
-    def _owes_empty_ack(self) -> bool:
+    def _needs_empty_ack(self) -> bool:
         """Return whether a handler returned None and none has answered."""
         return not self.is_answered and self._declined < self._handlers
 

@@ -90,7 +90,7 @@ class _Playground:
         self._files: dict[str, _File] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request, or the lifespan of the other application."""
+        """Serve a request, refuse a WebSocket, or call the other application."""
         name = self._find_name(scope) if scope["type"] == "http" else None
         if name is None and self._other_app is not None:
             await self._other_app(scope, receive, send)
@@ -101,6 +101,8 @@ class _Playground:
             # The response to HEAD has the length, but not the body.
             body = b"" if scope["method"] == "HEAD" else body
             await send({"type": "http.response.body", "body": body})
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # the host refuses the handshake with 403
         else:
             # ASGI: an application without a lifespan raises, and the server continues.
             raise NotImplementedError(f"the playground does not serve {scope['type']!r}")

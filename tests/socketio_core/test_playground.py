@@ -123,6 +123,17 @@ async def test_other_application_serves_other_paths() -> None:
         await app({"type": "lifespan"}, None, None)  # type: ignore[arg-type] # of the other one
 
 
+async def test_websocket_is_refused_without_another_application() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/playground/"}
+    await playground()(scope, None, send)  # type: ignore[arg-type] # unused
+    assert sent == [{"type": "websocket.close"}]
+
+
 async def test_lifespan_is_not_supported_without_another_application() -> None:
     with pytest.raises(NotImplementedError, match="'lifespan'"):
         await playground()({"type": "lifespan"}, None, None)  # type: ignore[arg-type] # unused
