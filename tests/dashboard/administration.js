@@ -23,7 +23,7 @@ module.exports = {
   async "maintenance is scheduled and canceled for all users"(t) {
     const user = await openUser(t);
     const page = await open(t, { path: "admin" });
-    await page.getByLabel("Minutes").fill("45");
+    await page.getByRole("spinbutton", { name: "Minutes" }).fill("45");
     await page.getByLabel("Message (optional)").fill("Database upgrade");
     await page.getByRole("button", { name: "Schedule the maintenance" }).click();
     const windows = page.getByRole("list", { name: "Maintenance windows" });
