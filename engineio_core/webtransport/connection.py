@@ -10,6 +10,7 @@ import asyncio
 import logging
 from typing import Any, Final, Protocol, final
 
+import pylsqpack
 from aioquic.asyncio.protocol import QuicConnectionProtocol
 from aioquic.h3.connection import CONNECTION_SPECIFIC_HEADERS, H3Connection
 from aioquic.h3.connection import ProtocolError as Http3Error
@@ -41,6 +42,21 @@ logger = logging.getLogger("engineio_core")
 MAX_SESSIONS: Final = 16
 MAX_REFUSED: Final = 64
 _DRAFT: Final = (b"sec-webtransport-http3-draft", b"draft02")
+
+
+@final
+class StaticTableHttp(H3Connection):
+    """HTTP/3 without the dynamic table of QPACK.
+
+    References to the table could expand the head of one request to hundreds of megabytes before
+    its size is checked.
+    """
+
+    def _init_connection(self) -> None:
+        self._max_table_capacity = 0
+        self._blocked_streams = 0
+        self._decoder = pylsqpack.Decoder(0, 0)
+        super()._init_connection()
 
 
 class ConnectionOwner(Protocol):
@@ -147,7 +163,7 @@ class WebTransportConnection(QuicConnectionProtocol):
 
     def _process(self, event: QuicEvent) -> None:
         if isinstance(event, ProtocolNegotiated):
-            self._http = H3Connection(self.quic, enable_webtransport=True)
+            self._http = StaticTableHttp(self.quic, enable_webtransport=True)
         elif isinstance(event, ConnectionTerminated):
             self._terminated()
             return

@@ -105,7 +105,10 @@ class WebTransportListener:
         sockets: list[socket.socket] = []
         try:
             for family, _, _, _, address in dict.fromkeys(infos):
-                bound = socket.socket(family, socket.SOCK_DGRAM)
+                try:
+                    bound = socket.socket(family, socket.SOCK_DGRAM)
+                except OSError:  # the machine has no IPv6, for example
+                    continue
                 sockets.append(bound)
                 if family == socket.AF_INET6:
                     bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

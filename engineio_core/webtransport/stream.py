@@ -18,6 +18,7 @@ from aioquic.quic.connection import MAX_STREAM_DATA_FRAME_CAPACITY, QuicConnecti
 from aioquic.quic.packet import QuicFrameType
 from aioquic.quic.stream import QuicStream, QuicStreamSender
 
+from engineio_core.noop import noop
 from engineio_core.webtransport.transport import WebTransportTransport
 
 # Bytes that a client may send before the server has read them: per stream, and on the stream of a
@@ -67,7 +68,8 @@ class SessionStream:
         self.stream_id: int | None = None
         """The stream ID of the packets, once the client has opened the stream."""
         self.transport: WebTransportTransport | None = None
-        self.abandon: Callable[[], None] = self._close_unopened
+        self.abandon: Callable[[], None] = noop
+        """Called at the shutdown of the server."""
 
     def open(self, stream_id: int) -> None:
         """Use a stream that the client has opened."""
@@ -147,9 +149,6 @@ class SessionStream:
         if self.transport is not None:
             self.transport.stream_ended("the connection was lost")
         self._connection.forget(self)
-
-    def _close_unopened(self) -> None:
-        self.abort()
 
     def _close_session(self) -> None:
         """Send the close capsule, and end all streams of the session."""

@@ -118,6 +118,23 @@ async def test_request_is_accepted_or_refused(
         assert await client.request(path, **changes) == status
 
 
+async def test_head_cannot_refer_to_a_dynamic_table(serve: Any) -> None:
+    server = await serve()
+    async with connecting(server.port) as client:
+        await client.open()
+        assert client.http is not None
+        settings = client.http.received_settings
+        assert settings is not None
+        # QPACK_MAX_TABLE_CAPACITY and QPACK_BLOCKED_STREAMS (RFC 9204, section 5)
+        assert (settings[0x1], settings[0x7]) == (0, 0)
+        (connection,) = server.engine._webtransport[0].connections
+        # "Set Dynamic Table Capacity" on the encoder stream (RFC 9204, section 4.3.1)
+        client.quic.send_stream_data(client.http._local_encoder_stream_id or 0, b"\x3f\xe1\x1f")
+        client.transmit()
+        await client.until(lambda: client.is_terminated)
+        assert not connection.sessions
+
+
 async def test_middleware_refuses_a_session(serve: Any) -> None:
     server = await serve()
 
