@@ -1,5 +1,5 @@
 "use strict";
-// What the cases of the dashboard share: opening the page with a login, and its connection state.
+// Functions for all cases of the dashboard: open the page with a login, read its connection state.
 const { waitForText } = require("./harness");
 
 const badge = (page) => page.getByRole("banner").getByText(/^Connection: /).locator("..");

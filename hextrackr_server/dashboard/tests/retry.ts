@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { RequestError } from "../src/api/errors";
 import { retryDelay } from "../src/live/retry";
 
-test("a busy server is asked again after the time that it names", () => {
+test("a request is repeated after the time that a busy server names", () => {
   assert.equal(retryDelay(new RequestError("RATE_LIMITED", "busy", [], 7000)), 7000);
   assert.equal(retryDelay(new RequestError("RATE_LIMITED", "busy", [], 10)), 1000);
   assert.equal(retryDelay(new RequestError("UNAVAILABLE", "starting")), 5000);

@@ -50,7 +50,7 @@ class ImportUndone(TypedDict):
 
 
 class Absence(TypedDict):
-    """What the absence of findings from the file resolved, or would resolve if confirmed."""
+    """The findings that are missing from the file and were resolved, or would be if confirmed."""
 
     scope: str
     reason: str

@@ -15,7 +15,7 @@ export interface Series {
 }
 
 export interface ChartProps {
-  /** What the chart shows, for screen readers. */
+  /** A description of the chart for screen readers. */
   label: string;
   kind: "lines" | "bars";
   /** Seconds since 1970 (UTC) for lines; numbers of `names` for bars. */

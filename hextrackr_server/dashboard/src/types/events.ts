@@ -441,7 +441,7 @@ export interface FileWarning {
   message: string;
 }
 
-/** What the absence of findings from the file resolved, or would resolve if confirmed. */
+/** The findings that are missing from the file and were resolved, or would be if confirmed. */
 export interface Absence {
   scope: string;
   reason: string;

@@ -1,4 +1,4 @@
-/** Who edits which resource, live. */
+/** The editors of all resources, live. */
 
 import { useState } from "preact/hooks";
 import { explain } from "../../api";

@@ -1,4 +1,4 @@
-/** What is open: totals and trends by severity, the hosts most at risk, and running imports. */
+/** Open findings: totals and trends by severity, the hosts most at risk; and running imports. */
 
 import { useState } from "preact/hooks";
 import { link } from "../../app/router";
