@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,15 +58,39 @@ def test_packet_of_70000_bytes_arrives_byte_by_byte() -> None:
     assert read([data[index : index + 1] for index in range(len(data))]) == [(True, payload)]
 
 
-def test_reading_byte_by_byte_takes_linear_time() -> None:
-    def measure(size: int) -> float:
-        data = encode_header(size, True) + bytes(size)
-        start = time.process_time()
-        read([data[index : index + 1] for index in range(len(data))], 2 * size)
-        return time.process_time() - start
+class CountingBuffer(bytearray):
+    """A buffer that counts the operations whose time depends on its length."""
 
-    # A reader that copies its buffer for each byte takes 64 times as long for 8 times the bytes.
-    assert measure(400_000) < 24 * max(measure(50_000), 0.005)
+    expensive = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        self.expensive += isinstance(key, slice)
+        return super().__getitem__(key)
+
+    def __delitem__(self, key: Any) -> None:
+        self.expensive += 1
+        super().__delitem__(key)
+
+
+def test_reading_byte_by_byte_does_not_copy_the_buffer_for_each_byte() -> None:
+    reader = PacketReader(MAX_SIZE)
+    buffer = reader._buffer = CountingBuffer()
+    for byte in encode_header(5_000, True) + bytes(5_000):
+        assert reader.next_packet() is None
+        reader.feed(bytes((byte,)))
+    assert reader.next_packet() == (True, bytes(5_000))
+    assert reader._buffer is buffer
+    assert 0 < buffer.expensive <= 4
+
+
+def test_many_packets_of_one_chunk_do_not_copy_the_rest_for_each_packet() -> None:
+    reader = PacketReader(MAX_SIZE)
+    buffer = reader._buffer = CountingBuffer()
+    reader.feed((encode_header(1, False) + b"2") * 5_000)
+    for _ in range(5_000):
+        assert reader.next_packet() == (False, b"2")
+    assert reader.next_packet() is None
+    assert buffer.expensive == 1
 
 
 @pytest.mark.parametrize(
