@@ -96,6 +96,8 @@ class Application:
         except OSError:
             await self.io.shutdown()
             raise
+        for feature in self.features:
+            feature.announce_start()
         return listener.port
 
     async def serve(self, on_listening: Callable[[int], None]) -> None:

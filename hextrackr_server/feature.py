@@ -8,10 +8,11 @@ features before the next phase begins:
     1. `__init__`           build services from the context, and share them in `context.services`
     2. `register`           add event handlers and gauges, return routes; all services exist now
     3. `start`              begin work; all handlers are registered, no client is connected
-    4. `announce_shutdown`  inform clients that the server is about to stop
-    5. `drain`              end running work; clients are still connected
-    6. `flush`              send queued events; no feature produces new ones
-    7. `stop`               release threads, timers and files; all clients are disconnected
+    4. `announce_start`     log notices for operators; the server accepts connections
+    5. `announce_shutdown`  inform clients that the server is about to stop
+    6. `drain`              end running work; clients are still connected
+    7. `flush`              send queued events; no feature produces new ones
+    8. `stop`               release threads, timers and files; all clients are disconnected
 
 A constructor must not read a service of another feature: the other feature may come later.
 Functions that run later, such as callbacks and handlers, may.
@@ -112,6 +113,9 @@ class Feature:
 
     async def start(self) -> None:
         """Begin work, within the running event loop."""
+
+    def announce_start(self) -> None:
+        """Log what operators must know now that the server accepts connections."""
 
     def announce_shutdown(self) -> None:
         """Inform clients that the server is about to stop."""

@@ -98,6 +98,15 @@ class MountedWebSocket:
         path = self._exchange.request.path
         try:
             await app(self._scope(), self.receive, self.send)
+        except (NotImplementedError, AssertionError) as error:
+            if self._has_connected:
+                logger.exception("the ASGI application failed on the WebSocket %s", path)
+                self._end(500, INTERNAL_ERROR)
+            else:
+                # The usual refusal of applications that serve HTTP only; any client can cause it.
+                logger.info("the ASGI application serves no WebSocket on %s: %r", path[:200], error)
+                self._end(403, NORMAL)
+            release_frames(error)
         except Exception as error:
             if self.state is GONE and _is_disconnect(error):
                 logger.debug("the ASGI application ended with its WebSocket: %r", error)

@@ -9,7 +9,6 @@ The page requires no login: it contains no data, and reads all data with the log
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 from starlette.requests import Request
@@ -24,8 +23,6 @@ from hextrackr_server.http.dashboard_files import (
     DashboardFiles,
 )
 from hextrackr_server.security.identity import IdentityService
-
-logger = logging.getLogger(__name__)
 
 _NOT_STORED: Final = {"cache-control": "no-store"}
 
@@ -59,8 +56,6 @@ def dashboard_routes(identity: IdentityService, files: DashboardFiles) -> list[B
         }
         return JSONResponse(body, headers=_NOT_STORED)
 
-    if not files:
-        logger.info(HOW_TO_BUILD)
     return [
         Route("/", page, methods=["GET"]),
         Route("/assets/{name}", asset, methods=["GET"]),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
 from hextrackr_server.feature import Context, Feature
-from hextrackr_server.http.dashboard_files import DashboardFiles
+from hextrackr_server.http.dashboard_files import HOW_TO_BUILD, DashboardFiles
 from hextrackr_server.http.dashboard_routes import dashboard_routes
 from hextrackr_server.http.playground_routes import playground_routes
+
+logger = logging.getLogger(__name__)
 
 
 class DashboardFeature(Feature):
@@ -25,3 +28,8 @@ class DashboardFeature(Feature):
             *dashboard_routes(self.context.services.identity, self._files),
             *playground_routes(self.context.settings),
         ]
+
+    def announce_start(self) -> None:
+        """Log how to build the dashboard if it is not built."""
+        if not self._files:
+            logger.info(HOW_TO_BUILD)

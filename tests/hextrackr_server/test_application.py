@@ -287,8 +287,10 @@ async def test_invalid_import_request_is_refused_with_its_field(
 async def test_unknown_filters_are_refused_with_the_known_names(site: Site) -> None:
     async with site.client() as client:
         answer = await client.emit_with_ack("get-vulnerability-stats", {"filters": {"owner": "me"}})
-        filters = {"severity": "high", "isKev": True, "vendor": "CISCO", "hostname": "web-1"}
-        filters |= {"search": "ssh", "scanDate": "2025-09-30", "since": "2025-09-30"}
+        filters: dict[str, Any] = {"severity": "high", "isKev": True, "vendor": "CISCO"}
+        filters |= {"source": "nessus", "cve": "CVE-2024-1000", "host": "web-*"}
+        filters |= {"hostname": "web-1", "search": "ssh"}
+        filters |= {"scanDate": "2025-09-30", "since": "2025-09-30"}
         text = "is not a known filter; use one of: " + ", ".join(filters)
         assert answer["fields"] == [{"path": "owner", "message": text}]
         assert (await client.emit_with_ack("get-vulnerability-stats", filters))["success"]
@@ -300,7 +302,9 @@ async def test_invalid_choice_is_refused_with_the_valid_ones(site: Site) -> None
         text = "must be one of upload, inline, path, external"
         assert answer["fields"] == [{"path": "source", "message": text}]
         answer = await client.emit_with_ack("get-data", {"resource": "hosts"})
-        assert answer["fields"][0]["message"].startswith("must be one of vulnerabilities, ")
+        assert answer["fields"][0]["message"].startswith(
+            "must be one of findings, vulnerabilities, "
+        )
         answer = await client.emit_with_ack(
             "get-data", {"resource": "kev", "filters": {"cve": "x"}}
         )

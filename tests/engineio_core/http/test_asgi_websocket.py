@@ -276,6 +276,20 @@ async def test_application_that_returns_without_an_answer_refuses_with_403() -> 
     assert (await request(serve(app))).response().status == 403
 
 
+async def test_application_without_websockets_refuses_in_one_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def app(scope: Any, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+
+    with caplog.at_level(logging.INFO):
+        connection = await request(serve(app))
+    assert connection.response().status == 403
+    assert connection.tcp.is_over
+    (record,) = [each for each in caplog.records if "serves no WebSocket" in each.message]
+    assert record.exc_info is None
+
+
 async def test_application_that_raises_before_its_answer_gets_500(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

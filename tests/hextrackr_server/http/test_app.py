@@ -11,6 +11,7 @@ import pytest
 from hextrackr_server.clock import LoopClock
 from hextrackr_server.http.app import create_http_app
 from hextrackr_server.http.import_routes import import_routes
+from hextrackr_server.imports.inspector import ImportInspector
 from hextrackr_server.imports.uploads import MAXIMUM_ARRIVING_PER_USER
 from hextrackr_server.security.identity import IdentityService
 from tests.hextrackr_server.support import (
@@ -45,7 +46,8 @@ class Browser:
     def __init__(self, harness: ImportHarness, cors_origins: tuple[str, ...] = ()) -> None:
         self.harness = harness
         self.identity = IdentityService(harness.authority, LoopClock())
-        routes = import_routes(self.identity, harness.imports, harness.uploads)
+        inspector = ImportInspector(harness.bench.database, harness.uploads)
+        routes = import_routes(self.identity, harness.imports, harness.uploads, inspector)
         self.app = create_http_app(routes, cors_origins=cors_origins)
 
     def headers(self, user: str = ALICE.user_id, **more: str) -> dict[str, str]:
