@@ -115,7 +115,7 @@ class Feature:
         """Begin work, within the running event loop."""
 
     def announce_start(self) -> None:
-        """Log what operators must know now that the server accepts connections."""
+        """Log notices for operators: the server accepts connections now."""
 
     def announce_shutdown(self) -> None:
         """Inform clients that the server is about to stop."""
