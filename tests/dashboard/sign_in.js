@@ -54,7 +54,7 @@ module.exports = {
   },
 
   async "a refused token is explained"(t) {
-    t.expectErrors(REFUSED);
+    t.expectErrors(REFUSED, GONE);
     const page = await t.newPage();
     await page.goto(`${t.given.url}/#token=${t.given.expired}`);
     await waitForText(alert(page), /refused.*expired/i);

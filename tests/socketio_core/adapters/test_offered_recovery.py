@@ -41,6 +41,16 @@ async def test_offset_is_sent_only_to_clients_with_recovery() -> None:
         assert all(isinstance(args[-1], str) for _, args in offered.received)
 
 
+async def test_broadcast_to_clients_with_recovery_only_has_an_offset() -> None:
+    io = make_server(offered_to=wants_recovery)
+    async with TestServer(io) as server:
+        offered, other = await connect_both(server)
+        io.to(offered.id).emit("room", 1)
+        ((name, args),) = offered.received
+        assert (name, args[:-1], isinstance(args[-1], str)) == ("room", [1], True)
+        assert other.received == []
+
+
 async def test_client_with_recovery_gets_missed_events_when_only_others_are_connected() -> None:
     io = make_server(offered_to=wants_recovery)
     async with TestServer(io) as server:
