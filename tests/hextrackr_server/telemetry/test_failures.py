@@ -111,7 +111,7 @@ def test_condition_is_logged_in_one_line_with_a_traceback_at_debug(
     assert reason in str(log_failure(logger, "it failed", error, socket="s"))
     caplog.set_level(logging.DEBUG)
     log_failure(logger, "it failed", error)
-    terse, detailed = caplog.records
+    terse, detailed = [each for each in caplog.records if each.name == logger.name]
     assert (terse.exc_info, terse.getMessage()) == (None, "it failed")
     assert reason in terse.__dict__["fields"]["reason"]
     assert terse.__dict__["fields"]["socket"] == "s"
