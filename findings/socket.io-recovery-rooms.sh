@@ -51,7 +51,7 @@ async function main() {
   const [, pid] = await until(first, /^40.*"pid":"([^"]+)"/);
   io.to("room").emit("first");
   const [, offset] = await until(first, /^42\["first","([^"]+)"\]/);
-  await first.post("1"); // the server notices the end of this session at once
+  await first.post("1"); // ends this session immediately
   await open({ pid, offset }); // restored; the client vanishes before its first poll
   const third = await open({ pid, offset });
   await until(third, /^40/);
