@@ -94,7 +94,7 @@ bench-scale: setup peers ## Measure workers, servers on Redis and gateways of th
 	$(BIN)/python -m benchmarks.scale $(if $(WRITE),--write)
 
 bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
-	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --readme)
+	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --write)
 
 bench-dashboard: setup ## Measure the first paint of the dashboard at 20 kB per second, and the size of its build
 	$(BIN)/python -m benchmarks.dashboard

@@ -47,7 +47,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, default=BENCHMARKS / "results", help="directory of the results"
     )
-    parser.add_argument("--no-readme", action="store_true", help="do not update README.md")
+    parser.add_argument("--no-write", action="store_true", help="do not update docs/benchmarks.md")
     return parser.parse_args()
 
 
@@ -108,9 +108,11 @@ def main() -> int:
     name = "full" if arguments.full else "short"
     report.write_record(arguments.output / f"{name}.json", record)
     (arguments.output / f"{name}.svg").write_text(chart.draw(outcomes), encoding="utf-8")
-    if not (arguments.only or arguments.no_readme):
+    if not (arguments.only or arguments.no_write):
         command = "make bench-full" if arguments.full else "make bench"
-        report.rewrite_readme(ROOT / "README.md", report.format_table(outcomes, machine, command))
+        report.rewrite_table(
+            ROOT / "docs" / "benchmarks.md", report.format_table(outcomes, machine, command)
+        )
     report_progress(f"\n{report.format_details(results)}\n\n{report.format_lines(outcomes)}")
     for failure in failures:
         report_progress(f"failed: {failure}")

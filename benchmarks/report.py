@@ -1,4 +1,4 @@
-"""Formats outcomes: lines for the terminal, the table of the README, the JSON of the raw results.
+"""Formats outcomes: lines for the terminal, the table of the page, the JSON of the raw results.
 
 `figures` computes the outcomes.
 """
@@ -68,7 +68,7 @@ def format_details(results: Results) -> str:
 
 
 def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str) -> str:
-    """Return the table of the README, in Markdown."""
+    """Return the table of docs/benchmarks.md, in Markdown."""
     rows = [cells(outcome) for outcome in outcomes if outcome.goal is not None]
     lines = [
         "| " + " | ".join(row) + " |"
@@ -88,16 +88,16 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
     return "\n".join(lines)
 
 
-def rewrite_readme(readme: Path, table: str, begin: str = BEGIN, end: str = END) -> bool:
+def rewrite_table(document: Path, table: str, begin: str = BEGIN, end: str = END) -> bool:
     """Replace the text between the markers; return False if a marker is missing."""
-    if not readme.exists():
+    if not document.exists():
         return False
-    text = readme.read_text(encoding="utf-8")
+    text = document.read_text(encoding="utf-8")
     before, found, rest = text.partition(begin)
     _, found_end, after = rest.partition(end)
     if not (found and found_end):
         return False
-    readme.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
+    document.write_text(f"{before}{begin}\n{table}\n{end}{after}", encoding="utf-8")
     return True
 
 

@@ -1,6 +1,6 @@
 """Measure imports and queries, and compare each figure with its goal.
 
-    python -m benchmarks.imports [--rows 100000] [--only PART ...] [--full] [--readme]
+    python -m benchmarks.imports [--rows 100000] [--only PART ...] [--full] [--write]
 
 cpu        CPU time of a first and a second import against the floor, database size, peak memory
 wall       wall time against an older commit of this project
@@ -29,8 +29,8 @@ from benchmarks.imports.figures import (
     Report,
     format_lines,
     format_table,
-    write_readme,
     write_results,
+    write_table,
 )
 from benchmarks.imports.hub import HubError
 from benchmarks.imports.latency import measure_latency
@@ -62,7 +62,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=[*_PARTS, _MILLION], help="only these parts")
     parser.add_argument("--full", action="store_true", help="import a million rows too")
-    parser.add_argument("--readme", action="store_true", help="write the table of README.md")
+    parser.add_argument(
+        "--write", action="store_true", help="write the table of docs/benchmarks.md"
+    )
     return parser.parse_args()
 
 
@@ -106,8 +108,10 @@ def main() -> int:
     if not arguments.only:
         name = "imports-full.json" if arguments.full else "imports.json"
         write_results(BENCHMARKS / "results" / name, report, machine, arguments.rows)
-    if arguments.readme:
-        write_readme(ROOT / "README.md", format_table(report.figures, machine, arguments.rows))
+    if arguments.write:
+        write_table(
+            ROOT / "docs" / "benchmarks.md", format_table(report.figures, machine, arguments.rows)
+        )
     return 1 if has_failed else 0
 
 

@@ -1,4 +1,4 @@
-"""Figures with their goals, and their forms: lines, the table of the README, JSON."""
+"""Figures with their goals, and their forms: lines, the table of docs/benchmarks.md, JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import rewrite_readme
+from benchmarks.report import rewrite_table
 
 BEGIN, END = "<!-- bench-import:begin -->", "<!-- bench-import:end -->"
 HEADS = ("figure", "measured", "compared with", "ratio", "goal", "")
@@ -79,7 +79,7 @@ def format_lines(figures: list[Figure]) -> str:
 
 
 def format_table(figures: list[Figure], machine: dict[str, str], rows: int) -> str:
-    """Return the table of the README, in Markdown."""
+    """Return the table of docs/benchmarks.md, in Markdown."""
     cells = (HEADS, ("---",) * len(HEADS), *(figure.cells() for figure in figures))
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     lines += [
@@ -105,6 +105,6 @@ def write_results(path: Path, report: Report, machine: dict[str, str], rows: int
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
-def write_readme(path: Path, table: str) -> None:
+def write_table(path: Path, table: str) -> None:
     """Replace the table between the markers of this benchmark."""
-    rewrite_readme(path, table, BEGIN, END)
+    rewrite_table(path, table, BEGIN, END)

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.imports import older
 from benchmarks.imports.cpu import run_floor
-from benchmarks.imports.figures import BEGIN, END, Figure, format_table, write_readme
+from benchmarks.imports.figures import BEGIN, END, Figure, format_table, write_table
 from benchmarks.imports.processes import find_tree, tree_cpu_seconds
 from benchmarks.peers import ROOT
 from hextrackr_server.cli.sample import write_sample
@@ -34,14 +34,14 @@ def test_result_compares_the_value_or_its_ratio_with_the_goal(figure: Figure, re
 
 
 def test_table_names_the_reason_of_a_missing_figure(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    document = tmp_path / "benchmarks.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     figures = [
         Figure("cpu", 1.3, "s", 2.7, 2.0, "floor"),
         Figure("wall", 0.2, "s", base_name="commit", missing="not in this clone"),
     ]
-    write_readme(readme, format_table(figures, MACHINE, 1000))
-    text = readme.read_text()
+    write_table(document, format_table(figures, MACHINE, 1000))
+    text = document.read_text()
     assert "| cpu | 2.7 s | floor: 2 s | 1.35 | 1.3 times | not reached |" in text
     assert "| wall | - | - | - | 0.2 times | not measured (not in this clone) |" in text
     assert "old" not in text

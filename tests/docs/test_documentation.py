@@ -24,8 +24,8 @@ import pytest
 from engineio_core.http.listener import Listener
 from hextrackr_server.config import settings
 from hextrackr_server.config.sources import OTHERS
-from socketio_core import SocketServer
-from socketio_core.testing import TestServer
+from socketio_core import ConnectError, Socket, SocketServer
+from socketio_core.testing import TestServer, settle
 from socketio_core.testing_fixtures import TestServers
 from tests.docs.blocks import ROOT, CodeBlock, blocks, blocks_of, commands, documents
 
@@ -105,7 +105,7 @@ async def fetch_open_packet(port: int) -> str:
         return (await client.get(address)).text
 
 
-async def test_lifespan_of_the_server_guide_starts_and_stops_the_server(
+async def test_lifespan_of_the_fastapi_page_starts_and_stops_the_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     listeners: list[Listener] = []
@@ -117,7 +117,9 @@ async def test_lifespan_of_the_server_guide_starts_and_stops_the_server(
         return listeners[0]
 
     monkeypatch.setattr(SocketServer, "listen", listen_on_a_free_port)
-    (block,) = [each for each in blocks_of(ROOT / "docs" / "server.md") if "lifespan=" in each.text]
+    (block,) = [
+        each for each in blocks_of(ROOT / "docs" / "fastapi.md") if "lifespan=" in each.text
+    ]
     namespace: dict[str, Any] = {"SocketServer": SocketServer}
     exec(compile(block.text, str(block), "exec", dont_inherit=True), namespace)
     async with namespace["lifespan"](namespace["api"]):
@@ -163,36 +165,136 @@ def test_readme_server_and_client_have_ten_lines() -> None:
         assert len(lines) <= 10
 
 
-async def test_server_guide_functions_run(starts: Starts, capsys: Any) -> None:
-    namespace = execute(ROOT / "docs" / "server.md")
+def page(name: str) -> dict[str, Any]:
+    """Execute the Python blocks of a page in docs/ and return their names."""
+    return execute(ROOT / "docs" / name)
+
+
+async def test_server_page_serves_until_the_end_of_the_context(
+    starts: Starts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await page("server.md")["serve"]()
+    assert "listening on port" in capsys.readouterr().out
+
+
+async def test_handlers_of_the_events_page_answer() -> None:
+    async with TestServer(page("events.md")["io"]) as server:
+        first, second = await server.connect(), await server.connect()
+        assert await first.emit_with_ack("greet", "Ada") == "hello Ada"
+        for client in (first, second):
+            assert await client.emit_with_ack("task:move", {"project": 1, "task": "a"}) == "moved"
+        assert await first.receive_event("task:moved") == [{"project": 1, "task": "a"}]
+        refused = await first.emit_with_ack("task:move", {"project": 0, "task": "a"})
+        assert refused == {"success": False, "error": "unknown project", "code": "NOT_FOUND"}
+        invalid = await first.emit_with_ack("task:move", {"project": "x", "task": "a"})
+        assert (invalid["code"], len(invalid["fields"])) == ("VALIDATION_ERROR", 1)
+
+
+async def test_errors_have_the_codes_of_the_events_page(caplog: pytest.LogCaptureFixture) -> None:
+    io = page("events.md")["io"]
+
+    @io.on("fail")
+    def fail(socket: Socket) -> None:
+        raise RuntimeError("internal text")
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        answer = await client.emit_with_ack("fail")
+        assert answer["code"] == "HANDLER_ERROR"
+        assert "internal text" not in answer["error"]
+        assert "fail failed: RuntimeError('internal text')" in caplog.text
+        io.use_event(lambda socket, event: False)
+        assert (await client.emit_with_ack("fail"))["code"] == "REFUSED"
+
+
+async def test_rooms_page_sends_to_rooms(capsys: pytest.CaptureFixture[str]) -> None:
+    namespace = page("rooms.md")
+    async with TestServer(namespace["io"]) as server:
+        first, second = await server.connect(), await server.connect()
+        first.emit("project:open", 1)
+        second.emit("project:open", 1)
+        assert await first.receive_event("joined") == [second.id]
+        await namespace["announce"]("text")
+        assert capsys.readouterr().out == "2 sockets in the room\n"
+        assert [await first.receive_event("news") for _ in range(3)] == [["text"]] * 3
+        await asyncio.to_thread(namespace["emit_from_thread"], asyncio.get_running_loop())
+        assert await first.receive_event("news") == ["from a thread"]
+        rows: list[dict[str, object]] = [{"number": number} for number in range(501)]
+        await namespace["send_rows"](namespace["io"].sockets[first.id], rows)
+        received = [await first.receive_event("rows") for _ in range(2)]
+        assert [len(part) for (part,) in received] == [500, 1]
+
+
+async def test_auth_page_refuses_clients_and_ends_sessions() -> None:
+    namespace = page("auth.md")
+    async with TestServer(namespace["io"]) as server:
+        with pytest.raises(ConnectError) as refused:
+            await server.connect(auth={"token": "other"})
+        assert refused.value.data == {"code": "UNAUTHORIZED"}
+        client = await server.connect(auth={"token": "secret"})
+        await namespace["log_out"]("bob")
+        assert client.connected
+        await namespace["log_out"]("alice")
+        assert not client.connected
+
+
+async def test_failing_middleware_refuses_the_client_as_the_auth_page_describes() -> None:
+    io = SocketServer()
+
+    @io.use
+    def fail(socket: Socket) -> None:
+        raise RuntimeError("the session store does not answer")
+
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectError):
+            await server.connect()
+
+
+async def test_acks_page_answers_and_requests_answers() -> None:
+    namespace = page("acks.md")
+    io = namespace["io"]
+    io.on("join", lambda socket: socket.join("voters"))
+    async with TestServer(io) as server:
+        first, second = await server.connect(), await server.connect()
+        assert await first.emit_with_ack("backup", "disk") == "started"
+        assert await first.receive_event("backup:done") == ["disk"]
+        first.auto_ack = lambda event, args: "yes"
+        assert await namespace["confirm"](io.sockets[first.id])
+        for client in (first, second):
+            await client.emit_with_ack("join")
+        counting = asyncio.ensure_future(namespace["count_votes"]("voters"))
+        await server.advance(6)
+        assert await counting == "1 yes, 1 missing"
+
+
+async def test_namespaces_page_separates_namespaces() -> None:
+    async with TestServer(page("namespaces.md")["io"]) as server:
+        project = await server.connect("/project-7")
+        assert await project.receive_event("welcome") == ["/project-7"]
+        await server.connect("/team-a")
+        for name in ("/team-c", "/project-7a", "/other"):
+            with pytest.raises(ConnectError, match="Invalid namespace"):
+                await server.connect(name)
+        first, admin = await server.connect(), await server.connect("/admin")
+        first.emit("kick", admin.id)
+        await settle()
+        assert admin.connected
+        admin.emit("kick", admin.id)
+        await settle()
+        assert not admin.connected
+
+
+async def test_recovery_page_restores_the_room() -> None:
+    namespace = page("recovery.md")
     io = namespace["io"]
     async with TestServer(io) as server:
-        auth = {"token": "secret"}
-        client = await server.connect(auth=auth)
-        answers: list[Any] = []
-
-        def answer(event: str, args: list[Any]) -> str:
-            answers.append(args)
-            return "yes"
-
-        client.auto_ack = answer
-        assert await namespace["confirm"](io.sockets[client.id])
-        assert answers == [["Continue?"]]
-        await client.emit_with_ack("task:move", {"project": 1, "task": "a"})
-        await namespace["announce"]("text")
-        assert capsys.readouterr().out == "1 sockets in the room\n"
-        news = [await client.receive_event("news") for _ in range(3)]
-        assert news == [["text"]] * 3
-        await asyncio.to_thread(namespace["emit_from_thread"], asyncio.get_running_loop())
-        assert await client.receive_event("news") == ["from a thread"]
-        project = await server.connect("/project-7", auth=auth)
-        assert await project.receive_event("welcome") == ["/project-7"]
-        other = await server.connect("/admin", auth=auth)
-        other.emit("kick", other.id)
-        await asyncio.sleep(0)
-        assert not other.connected
-    await execute(ROOT / "docs" / "server.md")["serve"]()
-    assert "listening on port" in capsys.readouterr().out
+        client = await server.connect()
+        io.to("news").emit("text", 1)
+        assert await client.receive_event("text") is not None
+        client.connection.cut()
+        io.to("news").emit("text", 2)
+        again = await server.connect(recovering=client)
+        assert (again.id, (await again.receive_event("text"))[0]) == (client.id, 2)
 
 
 # -- shell
@@ -424,17 +526,10 @@ def test_readme_sections_are_in_order() -> None:
     ]
 
 
-def test_readme_explains_the_performance_table_before_the_table() -> None:
-    introduction = sections(ROOT / "README.md")["Performance"].partition("<!-- bench:begin -->")[0]
-    assert introduction.strip().startswith("Lower is better")
-
-
-def test_readme_lists_every_document() -> None:
-    section = sections(ROOT / "README.md")["Documentation"]
-    for document in documents():
-        name = document.relative_to(ROOT).as_posix()
-        if name not in {"README.md", "CONTRIBUTING.md"}:
-            assert f"({name})" in section, name
+def test_benchmarks_page_explains_the_table_before_the_table() -> None:
+    text = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    introduction = text.partition("<!-- bench:begin -->")[0]
+    assert "Lower is better" in introduction
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
