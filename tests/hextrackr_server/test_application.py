@@ -388,7 +388,9 @@ async def test_import_command_imports_a_cut_file_on_request(
     file.write_text('hostname,cve,severity\nh-1,CVE-2030-1001,High\nh-2,"CVE-2030')
     arguments = ["import", str(file), "--url", site.url, "--token", site.token()]
     assert await asyncio.to_thread(command_line.main, arguments) == 1
-    assert "the file is incomplete: the quote that opens in row 3" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "the file is incomplete: the quote that opens in row 3" in error
+    assert '"Read a file that breaks off" on the page, --allow-partial' in error
     assert site.findings() == 0
     assert await asyncio.to_thread(command_line.main, [*arguments, "--allow-partial"]) == 0
     assert capsys.readouterr().out.startswith("WARNING: the file is incomplete")

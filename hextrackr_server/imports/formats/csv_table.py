@@ -35,8 +35,19 @@ class FileRefusedError(Exception):
         self.lacking = tuple(lacking)
 
 
+#: The option that allows partial files: on the page, on the command line, in forms and events.
+ALLOW_PARTIAL = '"Read a file that breaks off" on the page, --allow-partial, allowPartial'
+
+
 class IncompleteFileError(FileRefusedError):
     """A file that ends within a row: a broken download."""
+
+    def __init__(self, why: str, what: str) -> None:
+        """Describe the end of the file; `what` can be imported up to there."""
+        super().__init__(
+            f"the file is incomplete: {why}. Export or download it again. To import the {what} "
+            f"that are there, which resolves nothing: {ALLOW_PARTIAL}"
+        )
 
 
 @dataclass(slots=True)
@@ -162,7 +173,4 @@ class CsvTable:
     def _refuse_unless_partial(self, why: str) -> None:
         self.incomplete = why
         if not self.allow_partial:
-            raise IncompleteFileError(
-                f"the file is incomplete: {why}. Export or download it again, or import the rows "
-                "that are there with --allow-partial, which resolves nothing"
-            )
+            raise IncompleteFileError(why, "rows")

@@ -187,7 +187,8 @@ def explain_unknown(header: Sequence[str], beginning: str) -> UnknownFormatError
     shown = ", ".join(repr(name.strip()[:64]) for name in header[:_SHOWN_COLUMNS])
     return UnknownFormatError(
         f"{beginning}: {shown}. The nearest format is {nearest.title} ({nearest.id}), which lacks: "
-        f"{'; '.join(missing)}. Write a mapping for other CSV files (--mapping FILE.toml)",
+        f"{'; '.join(missing)}. Write a mapping for other CSV files (--mapping FILE.toml, "
+        'or "Mapping of the columns" on the page)',
         [("header", each) for each in missing],
     )
 

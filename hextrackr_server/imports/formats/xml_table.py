@@ -81,10 +81,7 @@ class XmlTable:
         except etree.XMLSyntaxError as error:
             self.incomplete = f"the XML breaks off or is malformed: {error.msg}"
             if not self.allow_partial:
-                raise IncompleteFileError(
-                    f"the file is incomplete: {self.incomplete}. Export or download it again, or "
-                    "import the results that are there with --allow-partial, which resolves nothing"
-                ) from None
+                raise IncompleteFileError(self.incomplete, "results") from None
 
 
 def find_root(path: Path) -> str:
