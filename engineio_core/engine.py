@@ -49,6 +49,7 @@ from engineio_core.http.message import (
 from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
+from engineio_core.traffic import Traffic, make_counting_session
 from engineio_core.transports.interface import (
     NULL_LISTENER,
     Abortable,
@@ -134,6 +135,8 @@ class BaseEngine:
         self._files: Callable[[Exchange], bool] | None = None
         self._mounted: Callable[[Exchange], None] | None = None
         self._owners: SessionOwners | None = None
+        self._session_type = Session
+        self._traffic: Traffic | None = None
 
     # -- public
 
@@ -190,6 +193,13 @@ class BaseEngine:
         """Offer requests below the path to `serve` first; it returns whether it responded."""
         self._files = serve
 
+    def _count_traffic(self) -> Traffic:
+        """Count the messages of all sessions that open from now on; return the counters."""
+        if self._traffic is None:
+            self._traffic = Traffic()
+            self._session_type = make_counting_session(self._traffic)
+        return self._traffic
+
     def _use_clock(self, clock: Clock) -> None:
         """Replace the clock of all deadlines. Raises RuntimeError if sessions exist."""
         check_clock(clock)
@@ -226,7 +236,8 @@ class BaseEngine:
         if protocol != 4:
             context = context._replace(protocol=protocol)
         transport = make_transport(context)
-        session = Session(sid or self._admission.generate_sid(), request, transport, context)
+        sid = sid or self._admission.generate_sid()
+        session = self._session_type(sid, request, transport, context)
         self._register(session)
         return session
 
@@ -325,7 +336,7 @@ class BaseEngine:
         form = choose_form(protocol, request.query, function)
         transport = PollingTransport(context, self._decorate, form)
         transport.max_packets = count_accepted_packets(request)
-        session = transport.session = Session(sid, request, transport, context)
+        session = transport.session = self._session_type(sid, request, transport, context)
         packets = [EncodedPacket(handshake.encode_open(sid, "polling", self.options))]
         if self.options.initial_packet is not None:
             packets.append(EncodedPacket.message(self.options.initial_packet))
@@ -347,7 +358,8 @@ class BaseEngine:
         websocket, rest = accepted
         protocol = 4 if handshake.is_current(exchange.request.query) else 3
         transport = self._speak(protocol, websocket, exchange.request)
-        session = Session(sid, exchange.request, transport, self._session_context(protocol))
+        context = self._session_context(protocol)
+        session = self._session_type(sid, exchange.request, transport, context)
         transport.listener = session
         session.send(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
         if self.options.initial_packet is not None:

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple
 
 from engineio_core.callbacks import require_plain_function
 from engineio_core.client_heartbeat import ClientHeartbeat
@@ -60,7 +60,6 @@ class SessionContext(NamedTuple):
     protocol: int = 4  # the revision of Engine.IO
 
 
-@final
 class Session:
     """One connection of a client, from its handshake to its end, across a change of transport.
 

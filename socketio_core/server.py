@@ -81,7 +81,8 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         grace = engine_options.ping_interval + engine_options.ping_timeout
         self._directory = NamespaceDirectory(self.options, self._get_clock, self._dispatch, grace)
         self._connections: set[Connection] = set()
-        self._is_clustered = False  # the adapter has been started
+        self._is_started = False
+        self._start_callbacks: list[Callable[[], None]] = []
         self.main = self._directory.get_or_create("/")
         self.engine.on("connection", self._session_opened)
         if self.options.serve_client:
@@ -112,19 +113,31 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self.engine._use_clock(clock)
         self._clock = clock
 
-    def _start_adapter(self) -> None:
-        """Connect to the other servers, in the event loop that serves."""
-        if self.options.adapter is not None and not self._is_clustered:
-            self._is_clustered = True
+    def _on_start(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, in the event loop that serves, when the server starts."""
+        if self._is_started:
+            callback()
+        else:
+            self._start_callbacks.append(callback)
+
+    def _start(self) -> None:
+        """Connect to the other servers, in the event loop that serves; later calls do nothing."""
+        if self._is_started:
+            return
+        self._is_started = True
+        if self.options.adapter is not None:
             self._dispatch.runner.enter_loop()
             self._dispatch.loop_thread = get_ident()
             self.options.adapter.start()
+        callbacks, self._start_callbacks = self._start_callbacks, []
+        for callback in callbacks:
+            callback()
 
     def _session_opened(self, session: Session) -> None:
         self._dispatch.runner.enter_loop()
         self._dispatch.loop_thread = get_ident()
-        if self.options.adapter is not None:
-            self._start_adapter()
+        if not self._is_started:
+            self._start()
         connection = Connection(self._directory, session, self._connections.discard)
         self._connections.add(connection)
         if session._context.protocol == 3:
@@ -245,7 +258,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         """
         if other_app is not None and not callable(other_app):
             raise TypeError(f"other_app must be an ASGI application, got {other_app!r}")
-        return AsgiGuest(self.engine, other_app, self._start_adapter, self.shutdown)
+        return AsgiGuest(self.engine, other_app, self._start, self.shutdown)
 
     async def listen(
         self,
@@ -265,7 +278,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
 
         Raises OSError, with the address and the remedy, if the address is not available.
         """
-        self._start_adapter()
+        self._start()
         return await self.engine.listen(host, port, path=path, fd=fd, ssl=ssl)
 
     async def listen_webtransport(
@@ -279,7 +292,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         Raises TypeError or ValueError for invalid parameters, RuntimeError if WebTransport is not
         installed or not possible, and OSError if the address is not available.
         """
-        self._start_adapter()
+        self._start()
         return await self.engine.listen_webtransport(host, port, ssl=ssl)
 
     async def shutdown(
@@ -335,7 +348,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         run(serve)
 
     async def __aenter__(self) -> Self:
-        self._start_adapter()
+        self._start()
         return self
 
     async def __aexit__(

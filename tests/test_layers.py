@@ -36,6 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "engineio_core/http/asgi_host"),
     ("engineio_core/upgrade",),
     ("engineio_core/session",),
+    ("engineio_core/traffic",),
     ("engineio_core/admission",),
     ("engineio_core/asgi", "engineio_core/webtransport"),
     ("engineio_core/engine",),

@@ -37,6 +37,7 @@ class OpeningEngine(Protocol):
 
     options: EngineOptions
     _admission: Admission
+    _session_type: type[Session]
 
     def _serves(self, path: str) -> bool:
         """Return whether a path belongs to the engine."""
@@ -187,7 +188,7 @@ class Opening:
         if engine._refuse_when_full(request) is not None:
             transport.close()
             return
-        session = Session(sid, request, transport, engine._session_context())
+        session = engine._session_type(sid, request, transport, engine._session_context())
         transport.listener = session
         session.send(EncodedPacket(handshake.encode_open(sid, "webtransport", engine.options)))
         if engine.options.initial_packet is not None:
