@@ -16,6 +16,7 @@ from engineio_core.errors import (
 )
 from engineio_core.http.listener import Listener, Tls
 from engineio_core.http.message import HttpRequest, HttpResponse
+from engineio_core.logs.limiter import install as _limit_lines
 from engineio_core.options import Cookie, Cors, EngineOptions, HttpCompression, PerMessageDeflate
 from engineio_core.server import Engine
 from engineio_core.session import Session
@@ -42,3 +43,5 @@ __all__ = [
     "SessionState",
     "Tls",
 ]
+
+_limit_lines("engineio_core")

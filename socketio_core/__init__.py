@@ -9,6 +9,7 @@ from engineio_core.admission import ConnectionRefusal
 from engineio_core.clock import Clock
 from engineio_core.http.listener import Listener, Tls
 from engineio_core.http.message import HttpRequest, HttpResponse
+from engineio_core.logs.limiter import install as _limit_lines
 from engineio_core.options import Cookie, Cors, HttpCompression, PerMessageDeflate
 from engineio_core.session import Session
 from socketio_core.acknowledgement import BroadcastAnswers
@@ -96,3 +97,5 @@ __all__ = [
     "playground",
     "server_event",
 ]
+
+_limit_lines("socketio_core")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engineio_core.http.listener import Tls, run, wait_for_signal
 from engineio_core.ids import MAX_WORKERS
+from engineio_core.logs.background import BackgroundHandler
 from socketio_core.reload import (
     WatchfilesMissingError,
     find_watch,
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _make_parser().parse_args(given)
     logging.basicConfig(
-        level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+        level=options.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(message)s",
+        handlers=[BackgroundHandler()],
     )
     environment = take_environment()
     try:

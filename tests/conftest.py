@@ -16,6 +16,7 @@ from engineio_core.http.states import (
     EXCHANGE_TRANSITIONS,
     MOUNTED_TRANSITIONS,
 )
+from engineio_core.logs.limiter import LINE_LIMIT
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.state_check import check_states
 
@@ -118,6 +119,12 @@ def state_transitions_are_legal() -> Iterator[None]:
     illegal_transitions.clear()
     yield
     assert not illegal_transitions
+
+
+@pytest.fixture(autouse=True)
+def log_lines_are_counted_per_test() -> None:
+    """Forget the log lines of earlier tests, which would use up the limit of their kinds."""
+    LINE_LIMIT.forget()
 
 
 @pytest.fixture

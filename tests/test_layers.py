@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # Engine.IO
     ("engineio_core/errors", "engineio_core/callbacks", "engineio_core/clock",
      "engineio_core/field_docs", "engineio_core/ids", "engineio_core/noop",
-     "engineio_core/option_names", "engineio_core/state_table"),
+     "engineio_core/option_names", "engineio_core/state_table", "engineio_core/logs"),
     ("engineio_core/http/grammar", "engineio_core/http/states"),
     ("engineio_core/http/message",),
     ("engineio_core/options",),
@@ -46,7 +46,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("engineio_core/__init__",),
     # Socket.IO
     ("socketio_core/errors", "socketio_core/misuse", "socketio_core/socket_state",
-     "socketio_core/disconnect_reason"),
+     "socketio_core/disconnect_reason", "socketio_core/logs"),
     ("socketio_core/codec",),
     ("socketio_core/handshake", "socketio_core/adapters/interface",
      "socketio_core/server_events"),

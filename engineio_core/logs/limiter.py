@@ -1,0 +1,177 @@
+"""A limit of log lines per kind, so that a client cannot fill the log with one repeated line.
+
+A kind is one call of a logging method in the source code: the number of kinds, and so the memory
+for them, does not depend on clients.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+LINES: Final = 60
+PERIOD: Final = 60.0
+#: Kinds with a count of their own; all others share one.
+MAX_KINDS: Final = 1000
+#: Characters of a message in its summary.
+MAX_SAMPLE: Final = 120
+
+Kind = tuple[str, str, int, int]
+_OTHER: Final[Kind] = ("", "", 0, 0)
+
+
+class _Window:
+    """Lines of one kind since the first of them."""
+
+    __slots__ = ("level", "lines", "logger", "omitted", "sample", "start")
+
+    def __init__(self, record: logging.LogRecord, start: float) -> None:
+        self.start = start
+        self.lines = 0
+        self.omitted = 0
+        self.level = record.levelno
+        self.logger = record.name
+        self.sample = str(record.msg)[:MAX_SAMPLE]
+
+
+class LineLimit(logging.Filter):
+    """Filter that passes `lines` lines of each kind per `period` seconds, and counts the others.
+
+    One line reports the omitted lines of a kind at the end of its period. A limit of 0 passes all
+    lines, and so does a logger whose level is DEBUG.
+
+    Add one instance to all loggers and handlers that share the counts.
+    """
+
+    def __init__(
+        self,
+        lines: int = LINES,
+        period: float = PERIOD,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._now = now
+        self._lock = threading.Lock()
+        self._windows: dict[Kind, _Window] = {}
+        self._next_end = float("inf")
+        self._timer_at = 0.0
+        self._is_registered = False
+        self.omitted = 0
+        self.set(lines, period)
+
+    def set(self, lines: int, period: float = PERIOD) -> None:
+        """Change the limit. Raises ValueError for negative `lines` or a period of 0 or less."""
+        if lines < 0:
+            raise ValueError(f"lines must be 0 (no limit) or more, got {lines}")
+        if period <= 0:
+            raise ValueError(f"period must be a positive number of seconds, got {period}")
+        self.lines = lines
+        self.period = period
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is within the limit of its kind."""
+        if not self.lines or hasattr(record, "omitted_lines"):
+            return True
+        if logging.getLogger(record.name).isEnabledFor(logging.DEBUG):
+            return True
+        now = self._now()
+        if now >= self._next_end:
+            self.report()
+        with self._lock:
+            return self._count(record, now)
+
+    def report(self, *, is_final: bool = False) -> None:
+        """Log the omitted lines of all kinds whose period is over; of all kinds if it is final."""
+        now = self._now()
+        with self._lock:
+            ended = [
+                (kind, window)
+                for kind, window in self._windows.items()
+                if is_final or now >= window.start + self.period
+            ]
+            for kind, _ in ended:
+                del self._windows[kind]
+            starts = [window.start for window in self._windows.values()]
+            self._next_end = min(starts, default=float("inf")) + self.period
+        for kind, window in ended:
+            if window.omitted:
+                _log_summary(kind, window, now - window.start)
+        if any(window.omitted for window in self._windows.copy().values()):
+            self._set_timer(now)
+
+    def forget(self) -> None:
+        """Drop all counts without a report, for tests that share a process."""
+        with self._lock:
+            self._windows.clear()
+            self._next_end = float("inf")
+            self._timer_at = 0.0
+
+    def _count(self, record: logging.LogRecord, now: float) -> bool:
+        kind = (record.name, record.pathname, record.lineno, record.levelno)
+        window = self._windows.get(kind)
+        if window is None:
+            if len(self._windows) >= MAX_KINDS:
+                kind = _OTHER
+                window = self._windows.get(kind)
+            if window is None:
+                window = self._windows[kind] = _Window(record, now)
+                self._next_end = min(self._next_end, now + self.period)
+        window.lines += 1
+        if window.lines <= self.lines:
+            return True
+        window.omitted += 1
+        self.omitted += 1
+        self._set_timer(now)
+        return False
+
+    def _set_timer(self, now: float) -> None:
+        """Report at the end of the next period, even if no further line is logged."""
+        if not self._is_registered:
+            self._is_registered = True
+            atexit.register(self.report, is_final=True)
+        # A timer of a loop that was closed never runs; its time is over then.
+        if now <= self._timer_at:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        delay = max(0.0, self._next_end - now) + 0.01
+        self._timer_at = now + delay + 1.0
+        loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer_at = 0.0
+        self.report()
+
+
+def _log_summary(kind: Kind, window: _Window, seconds: float) -> None:
+    name, path, line, _ = kind
+    logger = logging.getLogger(name or window.logger)
+    what = f'of this kind: "{window.sample}"' if path else "of other kinds"
+    record = logger.makeRecord(
+        logger.name,
+        window.level,
+        path,
+        line,
+        "%d more lines in the last %d s %s",
+        (window.omitted, round(seconds), what),
+        None,
+        extra={"omitted_lines": window.omitted},
+    )
+    logger.handle(record)
+
+
+#: The limit of the loggers `engineio_core` and `socketio_core`.
+LINE_LIMIT: Final = LineLimit()
+
+
+def install(*names: str) -> None:
+    """Apply the common limit to loggers; their children, if any, have no limit."""
+    for name in names:
+        logging.getLogger(name).addFilter(LINE_LIMIT)
