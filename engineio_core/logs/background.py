@@ -137,7 +137,7 @@ class BackgroundHandler(logging.Handler):
         super().close()
 
     def _start(self) -> None:
-        # Signals are for the main thread: the thread inherits a mask that blocks all of them.
+        # Signals are for the main thread: the thread inherits a mask that blocks all signals.
         mask = getattr(signal, "pthread_sigmask", None)
         former = mask(signal.SIG_BLOCK, signal.valid_signals()) if mask else None
         try:
