@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run dashboard setup quick test lint types format coverage proxies clients oldest pythons conformance \
-	conformance-peers mutants diagrams peers bench bench-full bench-scale bench-import bench-dashboard screenshots clean
+	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-import bench-dashboard screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 dashboard: ## Build the page of the hub with Node
 	@scripts/build-dashboard
 
-setup: dashboard hextrackr_server/dashboard/node_modules/.installed $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL and Redis
+setup: dashboard hextrackr_server/dashboard/node_modules/.installed $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed scripts/site/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL and Redis
 	@scripts/check-chromium
 	@scripts/check-postgres
 	@scripts/check-redis
@@ -81,6 +81,10 @@ mutants: peers ## Check that the dialogues detect each deliberate fault
 diagrams: $(VENV)/.dev ## Print the state tables into ARCHITECTURE.md
 	$(BIN)/python scripts/state_diagrams.py
 
+docs: $(VENV)/.dev scripts/site/node_modules/.installed ## Build the documentation site into build/site, which needs no internet access
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "Open build/site/index.html"
+
 peers: $(VENV)/.dev tests/targets/node_modules/.installed ## Install the servers that the tests and benchmarks compare
 	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup
 
@@ -103,8 +107,8 @@ screenshots: setup ## Write screenshots of the pages to build/screenshots; with 
 	$(BIN)/python scripts/screenshots.py $(if $(WRITE),--write)
 
 clean: ## Remove virtual environments, Node packages and caches
-	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules
-	rm -rf build/clients build/browser build/screenshots .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules scripts/site/node_modules
+	rm -rf build/clients build/browser build/screenshots build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	rm -rf hextrackr_server/dashboard/build hextrackr_server/dashboard/node_modules socketio_core/client_dist
 
 # pip 25.1 is the first version with --group.

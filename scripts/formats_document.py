@@ -21,9 +21,11 @@ SCAN_DATE = "2030-06-01"
 INTRODUCTION = """\
 # Scanner formats
 
-`hextrackr-server formats` lists the formats, `hextrackr-server inspect FILE` shows how a file is
-read: the detected format, the column of each field, the warnings and the first findings. Neither
-needs a database. This page is generated from the format profiles by `scripts/formats_document.py`.
+This page lists the scanner exports that the hub imports: how it recognizes each format, and how it
+reads its columns. `hextrackr-server formats` lists the formats, `hextrackr-server inspect FILE`
+shows how a file is read: the detected format, the column of each field, the warnings and the first
+findings. Neither needs a database. This page is generated from the format profiles by
+`scripts/formats_document.py`.
 
 ## Rules for all formats
 

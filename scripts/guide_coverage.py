@@ -25,7 +25,7 @@ _ROWS = re.compile(r"_s(\d{3})(?=_)")
 INTRODUCTION = """\
 # Coverage of HexTrackr's Socket.IO guide
 
-HexTrackr's guide to Socket.IO has {rows} requirements. This document lists each of them, the
+HexTrackr's guide to Socket.IO has {rows} requirements. This page lists each of them, the
 behavior of the server, and the files in `tests/contract/` and `tests/interop/` that test it.
 
 {works} requirements are implemented, {not_applicable} do not apply, {missing} are missing. Where

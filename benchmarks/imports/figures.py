@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.goal_chart import draw
 from benchmarks.report import rewrite_table
 
 BEGIN, END = "<!-- bench-import:begin -->", "<!-- bench-import:end -->"
@@ -36,12 +37,17 @@ class Figure:
         return self.measured / self.base
 
     @property
+    def share(self) -> float | None:
+        """The measured value, or the ratio, divided by the goal; None without a measurement."""
+        value = self.ratio if self.base_name else self.measured
+        return None if value is None else value / self.goal
+
+    @property
     def result(self) -> str:
         """Whether the goal is reached: "reached", "not reached" or "not measured"."""
-        value = self.ratio if self.base_name else self.measured
-        if value is None:
+        if self.share is None:
             return "not measured"
-        return "reached" if value <= self.goal else "not reached"
+        return "reached" if self.share <= 1 else "not reached"
 
     def cells(self) -> tuple[str, ...]:
         """Return a cell for each of HEADS."""
@@ -95,7 +101,7 @@ def format_table(figures: list[Figure], machine: dict[str, str], rows: int) -> s
 
 
 def write_results(path: Path, report: Report, machine: dict[str, str], rows: int) -> None:
-    """Write the figures and the details as JSON."""
+    """Write the figures and the details as JSON, and the shares of the goals as a chart."""
     record: dict[str, Any] = {
         "machine": machine,
         "rows": rows,
@@ -103,6 +109,13 @@ def write_results(path: Path, report: Report, machine: dict[str, str], rows: int
         "details": report.details,
     }
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    path.with_suffix(".svg").write_text(draw_chart(report.figures), encoding="utf-8")
+
+
+def draw_chart(figures: list[Figure]) -> str:
+    """Return the chart of the figures that have a goal."""
+    shares = [(each.name, each.share) for each in figures if each.share is not None]
+    return draw("Imports and queries: measured value as a share of its goal", shares)
 
 
 def write_table(path: Path, table: str) -> None:

@@ -10,7 +10,14 @@ import pytest
 
 from benchmarks.imports import older
 from benchmarks.imports.cpu import run_floor
-from benchmarks.imports.figures import BEGIN, END, Figure, format_table, write_table
+from benchmarks.imports.figures import (
+    BEGIN,
+    END,
+    Figure,
+    draw_chart,
+    format_table,
+    write_table,
+)
 from benchmarks.imports.processes import find_tree, tree_cpu_seconds
 from benchmarks.peers import ROOT
 from hextrackr_server.cli.sample import write_sample
@@ -97,3 +104,16 @@ def test_command_prints_each_figure_with_its_result() -> None:
     for name in ("CPU time, first import", "database size", "acked round trip of another client"):
         assert name in done.stdout
     assert "reached" in done.stdout
+
+
+def test_chart_shows_the_share_of_the_goal_of_each_measured_figure() -> None:
+    figures = [
+        Figure("size", 2.0, "MB", 3.0, 2.0, "file"),
+        Figure("memory", 100.0, "MB", 150.5),
+        Figure("time", 1.0, "s", missing="no server"),
+    ]
+    chart = draw_chart(figures)
+    assert ">size<" in chart
+    assert ">75%<" in chart
+    assert ">150% &#8594;<" in chart
+    assert ">time<" not in chart
