@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, literal, or_, select, true
 
 from hextrackr_server.errors import invalid
+from hextrackr_server.findings.text_match import contains_text, escape_pattern
 from hextrackr_server.storage.encoding import (
     ACTIVE,
     RANKED_SEVERITIES,
@@ -163,7 +164,7 @@ def _contains(text: str) -> ColumnElement[bool]:
     """Search the dictionaries, which are much shorter than the findings."""
 
     def found(column: ColumnElement[Any]) -> ColumnElement[bool]:
-        return column.icontains(text, autoescape=True)
+        return contains_text(column, text)
 
     assets, definitions = finding_assets.c, finding_definitions.c
     return or_(
@@ -188,19 +189,13 @@ def _is_on_host(text: str) -> ColumnElement[bool]:
     def matches(column: ColumnElement[Any]) -> ColumnElement[bool]:
         if "*" not in text:
             return column == text
-        return column.like("%".join(map(_escaped, text.split("*"))), escape="/")
+        return column.like("%".join(map(escape_pattern, text.split("*"))), escape="/")
 
     assets, hosts = finding_assets.c, finding_hosts.c
     return or_(
         _has_asset(or_(matches(assets.hostname), matches(assets.ip_address))),
         findings.c.host_id.in_(_ids(hosts.id, matches(hosts.host_key))),
     )
-
-
-def _escaped(text: str) -> str:
-    for special in "/%_":
-        text = text.replace(special, "/" + special)
-    return text
 
 
 def _has_identity(condition: ColumnElement[bool]) -> ColumnElement[bool]:

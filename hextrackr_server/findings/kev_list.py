@@ -10,6 +10,7 @@ from sqlalchemy import Connection, case, func, or_, select
 from hextrackr_server.findings.filters import IS_OPEN
 from hextrackr_server.findings.kev_statistics import has_open_findings
 from hextrackr_server.findings.pages import Page, PageRequest, read_page
+from hextrackr_server.findings.text_match import contains_text
 from hextrackr_server.storage.encoding import RANKED_SEVERITIES
 from hextrackr_server.storage.finding_tables import finding_identities, findings
 from hextrackr_server.storage.schema import kev_status as kev
@@ -22,9 +23,7 @@ def exploited_vulnerabilities(connection: Connection, request: PageRequest) -> P
     for name, value in request.filters:
         if name == "search":
             found = ("cve_id", "vulnerability_name", "vendor_project", "product")
-            query = query.where(
-                or_(*(kev.c[each].icontains(value, autoescape=True) for each in found))
-            )
+            query = query.where(or_(*(contains_text(kev.c[each], str(value)) for each in found)))
         elif name == "matched":
             query = query.where(matched if value else ~matched)
     sortable = {column.name: column for column in kev.c}

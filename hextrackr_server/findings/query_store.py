@@ -21,6 +21,7 @@ from hextrackr_server.findings.finding_lists import (
 from hextrackr_server.findings.import_list import stored_import, stored_imports
 from hextrackr_server.findings.kev_list import exploited_vulnerabilities
 from hextrackr_server.findings.pages import Page, PageRequest, read_page
+from hextrackr_server.findings.text_match import contains_text
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.schema import (
     tickets,
@@ -72,7 +73,7 @@ def _tickets(connection: Connection, request: PageRequest) -> Page:
         elif name == "search":
             found = ("xt_number", "hexagon_ticket", "service_now_ticket", "location", "devices")
             query = query.where(
-                or_(*(tickets.c[each].icontains(value, autoescape=True) for each in found))
+                or_(*(contains_text(tickets.c[each], str(value)) for each in found))
             )
     sortable = {column.name: column for column in tickets.c}
     rows, total = read_page(connection, request, query, sortable, "-date_submitted", tickets.c.id)

@@ -27,9 +27,9 @@ CHUNK_ROWS: Final = 1000
 #: Space that a finding takes in the database, without its texts.
 BYTES_PER_FINDING: Final = 500
 # Entries of a dictionary that are kept in memory, and operating systems of one host. A file may
-# have as many assets as rows.
+# have as many assets as rows: this many fill a table of 65,536 places, the next would double it.
 _MAXIMUM_ENTRIES: Final = 200_000
-_MAXIMUM_ASSETS: Final = 65_536
+_MAXIMUM_ASSETS: Final = 43_690
 _MAXIMUM_SYSTEMS: Final = 100
 _SEVERITIES: Final = {name: number for number, name in enumerate(RANKED_SEVERITIES)}
 _ROW: Final = "key, asset, definition, group_number, value, first_seen, last_seen"
