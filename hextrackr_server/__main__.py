@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from hextrackr_server import __version__
 from hextrackr_server.cli import (
     check,
+    doctor,
     export,
     formats,
     import_command,
@@ -27,6 +28,7 @@ from hextrackr_server.errors import HexTrackrError
 COMMANDS = (
     serve,
     check,
+    doctor,
     inspect,
     import_command,
     undo,

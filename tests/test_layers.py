@@ -94,6 +94,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "hextrackr_server/http/ingest/feature", "hextrackr_server/http/feature"),
     ("hextrackr_server/application",),
     ("hextrackr_server/cluster",),
+    ("hextrackr_server/doctor",),
     ("hextrackr_server/cli",),
     ("hextrackr_server/__main__",),
 )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The command `doctor`: examines a deployment from outside, through its reverse proxies."""

@@ -1,0 +1,102 @@
+"""Runs the checks in their order; the slow ones wait for the ping of the server meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from hextrackr_server.doctor import basics, limits, patience, transports, web
+from hextrackr_server.doctor.finding import Finding, Level, Report
+from hextrackr_server.doctor.polling import HandshakeError, open_session
+from hextrackr_server.doctor.target import Target
+from hextrackr_server.doctor.transports import NoResponse
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asks for: an origin of pages, the token of the metrics, no slow checks."""
+
+    origin: str = ""
+    metrics_token: str = ""
+    is_quick: bool = False
+
+
+def examine(target: Target, wishes: Wishes) -> Report:
+    """Run all checks that the deployment allows, and return their findings."""
+    report = Report(target.url)
+    try:
+        report.findings += _examine(target, wishes)
+    except basics.UnusableError as error:
+        report.findings.append(error.finding)
+    return report
+
+
+def _examine(target: Target, wishes: Wishes) -> Iterator[Finding]:
+    certificate = basics.check_certificate(target, time.time())
+    if certificate is not None:
+        yield certificate
+    service = list(basics.check_service(target))
+    yield from service
+    with ThreadPoolExecutor(2) as threads:
+        slow = _start_slow(target, threads, is_quick=wishes.is_quick)
+        if isinstance(slow, Finding):
+            yield slow
+        else:
+            yield from _guarded("polling", lambda: transports.check_polling(target))
+            for check, run in (
+                ("stickiness", transports.check_stickiness),
+                ("websocket", transports.check_websocket),
+                ("upgrade", transports.check_upgrade),
+                ("message size", limits.check_message_size),
+                ("own origin", web.check_own_origin),
+                ("other origins", web.check_foreign_origin),
+            ):
+                yield from _guarded(check, lambda run=run: [run(target)])  # type: ignore[misc]
+            if wishes.origin:
+                yield from _guarded("origin", lambda: web.check_origin(target, wishes.origin))
+            yield from _guarded("cookies", lambda: [web.check_cookies(target)])
+        if basics.is_hub(service):
+            yield from _guarded("upload size", lambda: [limits.check_upload_size(target)])
+            yield from _guarded("metrics", lambda: web.check_public_paths(target))
+            yield limits.check_descriptors(target, wishes.metrics_token)
+        if not isinstance(slow, Finding):
+            for check, waiting in slow:
+                yield from _guarded(check, lambda waiting=waiting: [waiting.result()])  # type: ignore[misc]
+
+
+def _start_slow(
+    target: Target, threads: ThreadPoolExecutor, *, is_quick: bool
+) -> list[tuple[str, Future[Finding]]] | Finding:
+    """Start the checks of idle connections; return a finding if no session is possible."""
+    try:
+        session = open_session(target)
+        session.close()
+    except HandshakeError as error:
+        return transports.explain_handshake(target, error.answer)
+    except NoResponse as error:
+        return _failed("polling", error)
+    if is_quick:
+        return []
+    interval = session.ping_interval
+    return [
+        ("idle socket", threads.submit(patience.check_idle_websocket, target, interval)),
+        ("idle poll", threads.submit(patience.check_idle_poll, target, interval)),
+    ]
+
+
+def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """Yield the findings of a check; a lost connection is a finding, too."""
+    try:
+        yield from run()
+    except HandshakeError as error:
+        message = f"a further handshake returned status {error.answer.status}"
+        yield Finding(check, Level.ERROR, message, "handshake")
+    except NoResponse as error:
+        yield _failed(check, error)
+
+
+def _failed(check: str, error: BaseException) -> Finding:
+    message = f"no response: {str(error) or type(error).__name__}"
+    return Finding(check, Level.ERROR, message, "no-response")

@@ -1,0 +1,89 @@
+"""Checks of limits: the sizes of bodies, and the open files of the server.
+
+The checks of sizes send the head of a request, but not its body: a proxy refuses a body by its
+announced length.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from hextrackr_server.doctor.finding import Finding, Level, problem
+from hextrackr_server.doctor.polling import open_session
+from hextrackr_server.doctor.remedies import REMEDIES
+from hextrackr_server.doctor.target import Target
+from hextrackr_server.doctor.transports import NoResponse
+
+#: Seconds in which a proxy refuses the head of a request.
+_REFUSAL_SECONDS: Final = 1.5
+_TOO_LARGE: Final = 413
+_MEGABYTE: Final = 1_000_000
+#: The default of HEXTRACKR_IMPORT_MEGABYTES.
+_UPLOAD_MEGABYTES: Final = 100
+_SIZES: Final = (64, 50, 32, 20, 16, 10, 8, 5, 2, 1)
+_UPLOADS: Final = "/api/imports"
+_MINIMUM_FILES: Final = 4096
+_MOST_FILES: Final = 0.8
+_SAMPLE: Final = re.compile(r"^process_(max|open)_fds ([0-9.e+]+)$", re.MULTILINE)
+
+
+def check_message_size(target: Target) -> Finding:
+    """Check that a post of the largest size passes."""
+    session = open_session(target, keeps_cookies=True)
+    size = session.maximum_payload
+    url = target.engine_url("polling", session.sid)
+    if not _is_too_large(target, url, size):
+        return Finding("message size", Level.OK, f"a post of {_sized(size)} passes")
+    message = f"the proxy refuses a post of {_sized(size)}, which the server accepts"
+    return problem(REMEDIES, "message size", Level.ERROR, "body-limit", message)
+
+
+def check_upload_size(target: Target) -> Finding:
+    """Check that the upload of an export passes."""
+    url = target.prefix + _UPLOADS
+    if not _is_too_large(target, url, _UPLOAD_MEGABYTES * _MEGABYTE):
+        message = f"an upload of {_UPLOAD_MEGABYTES} MB passes"
+        return Finding("upload size", Level.OK, message)
+    passing = (each for each in _SIZES if not _is_too_large(target, url, each * _MEGABYTE))
+    largest = next(passing, 0)
+    below = f"; {largest} MB pass" if largest else "; 1 MB is refused, too"
+    message = f"an upload of {_UPLOAD_MEGABYTES} MB is refused{below}"
+    return problem(REMEDIES, "upload size", Level.ERROR, "body-limit", message)
+
+
+def _is_too_large(target: Target, path: str, size: int) -> bool:
+    try:
+        answer = target.announce(path, size, _REFUSAL_SECONDS)
+    except NoResponse:
+        # Some proxies end the connection instead.
+        return True
+    return answer is not None and answer.status == _TOO_LARGE
+
+
+def _sized(size: int) -> str:
+    return f"{size / _MEGABYTE:.3g} MB" if size >= _MEGABYTE // 10 else f"{size} bytes"
+
+
+def check_descriptors(target: Target, metrics_token: str) -> Finding:
+    """Check the limit of open files, which the metrics contain."""
+    check = "open files"
+    if not metrics_token:
+        message = "needs --metrics-token, and a URL at which the metrics are not blocked"
+        return Finding(check, Level.SKIPPED, message, "no-token")
+    if not target.is_verified:
+        message = "the token is not sent, because the certificate has no trust"
+        return Finding(check, Level.SKIPPED, message, "no-trust")
+    try:
+        answer = target.get("/metrics", {"Authorization": f"Bearer {metrics_token}"})
+    except NoResponse as error:
+        return Finding(check, Level.SKIPPED, f"no metrics: {error}", "no-metrics")
+    found = {name: float(value) for name, value in _SAMPLE.findall(answer.text)}
+    if answer.status != 200 or len(found) < 2:
+        message = f"GET /metrics returned status {answer.status} without the numbers"
+        return Finding(check, Level.SKIPPED, message, "no-metrics")
+    used, most = found["open"], found["max"]
+    message = f"{used:.0f} of {most:.0f} in use"
+    if most >= _MINIMUM_FILES and used <= most * _MOST_FILES:
+        return Finding(check, Level.OK, message)
+    return problem(REMEDIES, check, Level.WARNING, "descriptors", message)

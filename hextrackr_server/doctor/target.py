@@ -1,0 +1,201 @@
+"""Requests and WebSockets to the examined deployment; every operation has a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from websockets.sync.client import ClientConnection, connect
+
+from hextrackr_server.errors import HexTrackrError
+
+REQUEST_SECONDS: Final = 10.0
+MAXIMUM_BODY: Final = 4 << 20
+_USER_AGENT: Final = "hextrackr-server doctor"
+
+
+class TargetError(HexTrackrError):
+    """A URL or an authority's file that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response: the status, all headers in their order, the body and the duration."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    seconds: float
+
+    def values(self, name: str) -> list[str]:
+        """Return all values of a header."""
+        return [value for key, value in self.headers if key.lower() == name]
+
+    def value(self, name: str) -> str:
+        """Return the first value of a header, or an empty string."""
+        return next(iter(self.values(name)), "")
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> dict[str, Any]:
+        """Return the object in the body, or an empty one if the body is no JSON object."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+class Target:
+    """The examined URL: the address of a deployment, with the path in front of its routes."""
+
+    def __init__(self, url: str, engine_path: str = "/socket.io/", ca: Path | None = None) -> None:
+        """Check the URL; `ca` is a PEM file with further trusted certificates."""
+        parts = urlsplit(url)
+        try:
+            self.port = parts.port or (443 if parts.scheme == "https" else 80)
+        except ValueError as error:
+            raise TargetError(f"the URL {url!r} has an invalid port: {error}") from error
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise TargetError(f"the URL must be like https://hextrackr.example, got {url!r}")
+        self.host = parts.hostname
+        self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self.prefix = parts.path.rstrip("/")
+        self.url = self.origin + self.prefix
+        self.engine_path = f"{self.prefix}/{engine_path.strip('/')}/"
+        self._tls = _context(ca) if parts.scheme == "https" else None
+        self.is_verified = True
+        """False after `ignore_certificate`: the server may be another one."""
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the URL begins with https."""
+        return self._tls is not None
+
+    def ignore_certificate(self) -> None:
+        """Accept any certificate from now on, so that other checks can run."""
+        self._tls = ssl.create_default_context()
+        self._tls.check_hostname = False
+        self._tls.verify_mode = ssl.CERT_NONE
+        self.is_verified = False
+
+    def certificate(self) -> Mapping[str, Any]:
+        """Return the verified certificate. Raises OSError, also for a certificate without trust."""
+        connection = self._connection(REQUEST_SECONDS)
+        try:
+            connection.connect()
+            return getattr(connection.sock, "getpeercert", dict)() or {}
+        finally:
+            connection.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        seconds: float = REQUEST_SECONDS,
+    ) -> Answer:
+        """Send one request on a connection of its own.
+
+        Raises OSError or http.client.HTTPException if no response arrives.
+        """
+        connection = self._connection(seconds)
+        began = time.monotonic()
+        try:
+            connection.request(method, path, body, {"User-Agent": _USER_AGENT, **(headers or {})})
+            response = connection.getresponse()
+            content = response.read(MAXIMUM_BODY)
+            return Answer(
+                response.status,
+                tuple(response.getheaders()),
+                content,
+                time.monotonic() - began,
+            )
+        finally:
+            connection.close()
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Get a path below the prefix of the URL."""
+        return self.request("GET", self.prefix + path, headers=headers)
+
+    def announce(self, path: str, size: int, seconds: float) -> Answer | None:
+        """Send the head of a POST of `size` bytes, but no body; return the response to the head.
+
+        The result is None if no response arrives in time: the body is awaited.
+        """
+        connection = self._connection(seconds)
+        try:
+            connection.putrequest("POST", path)
+            for name, value in (
+                ("User-Agent", _USER_AGENT),
+                ("Content-Type", "text/plain;charset=UTF-8"),
+                ("Content-Length", str(size)),
+            ):
+                connection.putheader(name, value)
+            connection.endheaders()
+            response = connection.getresponse()
+            return Answer(
+                response.status, tuple(response.getheaders()), response.read(MAXIMUM_BODY), 0.0
+            )
+        except TimeoutError:
+            return None
+        finally:
+            connection.close()
+
+    def engine_url(self, transport: str, sid: str = "") -> str:
+        """Return the path and query of an Engine.IO request."""
+        query = {"EIO": "4", "transport": transport} | ({"sid": sid} if sid else {})
+        return f"{self.engine_path}?{urlencode(query)}"
+
+    @contextlib.contextmanager
+    def websocket(
+        self, sid: str = "", headers: Mapping[str, str] | None = None, origin: str | None = None
+    ) -> Iterator[ClientConnection]:
+        """Open a WebSocket to Engine.IO. Raises OSError or websockets' InvalidHandshake."""
+        scheme = "wss" if self.is_encrypted else "ws"
+        url = f"{scheme}://{self.origin.partition('://')[2]}{self.engine_url('websocket', sid)}"
+        with connect(
+            url,
+            ssl=self._tls,
+            origin=origin,  # type: ignore[arg-type]  # a NewType of str
+            additional_headers=dict(headers or {}),
+            user_agent_header=_USER_AGENT,
+            compression=None,
+            proxy=None,
+            open_timeout=REQUEST_SECONDS,
+            close_timeout=1.0,
+            ping_interval=None,
+        ) as connection:
+            yield connection
+
+    def _connection(self, seconds: float) -> http.client.HTTPConnection:
+        if self._tls is not None:
+            return http.client.HTTPSConnection(
+                self.host, self.port, timeout=seconds, context=self._tls
+            )
+        return http.client.HTTPConnection(self.host, self.port, timeout=seconds)
+
+
+def _context(ca: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca is not None:
+        try:
+            context.load_verify_locations(ca)
+        except (OSError, ssl.SSLError) as error:
+            raise TargetError(
+                f"--ca must name a PEM file with certificates, got {ca}: {error}"
+            ) from error
+    return context

@@ -1,0 +1,209 @@
+"""Checks of the transports: polling, several servers, WebSocket, upgrade."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
+
+from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
+from hextrackr_server.doctor.polling import (
+    PollingSession,
+    handshake_data,
+    open_session,
+    packets_of,
+)
+from hextrackr_server.doctor.remedies import REMEDIES
+from hextrackr_server.doctor.target import Answer, Target
+
+#: A packet that is sent while a poll waits arrives at once.
+_DELAY_SECONDS: Final = 1.0
+_SETTLE_SECONDS: Final = 0.3
+#: Sessions of the check for several servers; each sends a different number of requests, so that no
+#: regular distribution serves all of them by chance.
+_SESSIONS: Final = 8
+_REQUESTS: Final = (1, 2, 3)
+_CONNECT: Final = "40"
+_UNKNOWN_SESSION: Final = 1
+_BAD_REQUEST: Final = 3
+_FORBIDDEN: Final = 403
+
+#: What a request raises if no response arrives.
+NoResponse = (OSError, http.client.HTTPException)
+
+
+def explain_handshake(target: Target, answer: Answer) -> Finding:
+    """Return the finding for a response that is no handshake."""
+    refusal = answer.json().get("message")
+    if isinstance(refusal, str):
+        message = f"the server refuses the handshake: {quoted(refusal)}"
+        return Finding("polling", Level.ERROR, message, "refused")
+    message = f"GET {target.engine_path} returned status {answer.status} and no handshake"
+    return _error("polling", "path", message)
+
+
+def check_polling(target: Target) -> Iterator[Finding]:
+    """Check the handshake, caches, and the delay of a packet. Raises HandshakeError."""
+    session, other = open_session(target), open_session(target)
+    other.close()
+    if session.sid == other.sid:
+        message = "two handshakes have the same session ID: a cache answers"
+        yield _error("polling", "cache", message)
+        return
+    delayed = _check_delay(session)
+    session.close()
+    if delayed is not None:
+        yield delayed
+        return
+    seconds = session.handshake.seconds
+    yield Finding("polling", Level.OK, f"handshake in {seconds * 1000:.0f} ms, poll and post")
+    if session.handshake.value("cache-control").lower().find("no-store") < 0:
+        yield Finding(
+            "polling",
+            Level.NOTE,
+            "the response of the handshake has no `Cache-Control: no-store`",
+            "cacheable",
+        )
+
+
+def _check_delay(session: PollingSession) -> Finding | None:
+    """Send a packet while a poll waits, and measure how long its answer takes."""
+    arrived: list[tuple[float, Answer | Exception]] = []
+
+    def poll() -> None:
+        try:
+            answer: Answer | Exception = session.poll()
+        except NoResponse as error:
+            answer = error
+        arrived.append((time.monotonic(), answer))
+
+    waiting = threading.Thread(target=poll, daemon=True)
+    waiting.start()
+    waiting.join(_SETTLE_SECONDS)
+    sent = time.monotonic()
+    posted = session.post(_CONNECT)
+    waiting.join()
+    at, answer = arrived[0]
+    if isinstance(answer, Exception):
+        message = f"a poll got no response: {str(answer) or type(answer).__name__}"
+        return _error("polling", "delayed", message)
+    if _is_unknown(answer) or _is_unknown(posted):
+        return None  # the check for several servers reports it
+    if posted.status != 200 or answer.status != 200:
+        message = f"status {posted.status} for a post and {answer.status} for a poll"
+        return _error("polling", "path", message)
+    delay = max(at - sent, posted.seconds)
+    if not any(each.startswith("4") for each in packets_of(answer)) or delay >= _DELAY_SECONDS:
+        message = f"the answer to a packet took {delay:.1f} s while a poll was waiting"
+        return _error("polling", "delayed", message)
+    return None
+
+
+def check_stickiness(target: Target) -> Finding:
+    """Check that all requests of a session reach the same server."""
+    lost = _lost_sessions(target, keeps_cookies=False)
+    if not lost:
+        return Finding("stickiness", Level.OK, f"{_SESSIONS} sessions reached their server")
+    if not _lost_sessions(target, keeps_cookies=True):
+        message = f"{lost} of {_SESSIONS} sessions are lost unless the client keeps cookies"
+        return problem(REMEDIES, "stickiness", Level.WARNING, "sticky-cookie", message)
+    message = (
+        f"{lost} of {_SESSIONS} sessions reached a server that does not have them ('Session ID "
+        "unknown')"
+    )
+    return _error("stickiness", "sticky", message)
+
+
+def _lost_sessions(target: Target, *, keeps_cookies: bool) -> int:
+    lost = 0
+    for number in range(_SESSIONS):
+        session = open_session(target, keeps_cookies=keeps_cookies)
+        count = _REQUESTS[number % len(_REQUESTS)]
+        if any(_is_unknown(session.post("3")) for _ in range(count)):
+            lost += 1
+        else:
+            session.close()
+    return lost
+
+
+def _is_unknown(answer: Answer) -> bool:
+    return answer.status == 400 and answer.json().get("code") == _UNKNOWN_SESSION
+
+
+def check_websocket(target: Target) -> Finding:
+    """Check a WebSocket without polling."""
+    return _websocket("websocket", lambda: _connect(target))
+
+
+def _connect(target: Target) -> str:
+    with target.websocket() as connection:
+        data = handshake_data(str(connection.recv(timeout=_DELAY_SECONDS * 10)))
+        if data is None:
+            return "the first message is no handshake"
+        connection.send(_CONNECT)
+        reply = str(connection.recv(timeout=_DELAY_SECONDS * 10))
+        return "" if reply.startswith("4") else f"unexpected answer {quoted(reply)}"
+
+
+def check_upgrade(target: Target) -> Finding:
+    """Check the change from polling to WebSocket."""
+    session = open_session(target, keeps_cookies=True)
+    if "websocket" not in session.data.get("upgrades", ()):
+        message = "the server offers no upgrade to WebSocket"
+        return Finding("upgrade", Level.NOTE, message, "no-upgrade")
+    return _websocket("upgrade", lambda: _upgrade(target, session))
+
+
+def _upgrade(target: Target, session: PollingSession) -> str:
+    with target.websocket(session.sid, session.headers) as connection:
+        connection.send("2probe")
+        reply = str(connection.recv(timeout=_DELAY_SECONDS * 10))
+        if reply != "3probe":
+            return f"unexpected answer {quoted(reply)} to the probe"
+        connection.send("5")
+        connection.send(_CONNECT)
+        reply = str(connection.recv(timeout=_DELAY_SECONDS * 10))
+        return "" if reply.startswith("4") else f"unexpected answer {quoted(reply)}"
+
+
+def _websocket(check: str, run: Callable[[], str]) -> Finding:
+    """Run a check of a WebSocket, and explain its failure."""
+    try:
+        message = run()
+    except InvalidStatus as error:
+        return _explain_status(check, error)
+    except (InvalidHandshake, WebSocketException, *NoResponse) as error:
+        message = f"the WebSocket failed: {quoted(str(error) or type(error).__name__)[1:-1]}"
+        return _error(check, "upgrade-header", message)
+    if message:
+        return _error(check, "upgrade-header", message)
+    return Finding(check, Level.OK, "connected, answered")
+
+
+def _explain_status(check: str, error: InvalidStatus) -> Finding:
+    response = error.response
+    body = bytes(response.body or b"")
+    answer = Answer(response.status_code, tuple(response.headers.raw_items()), body, 0.0)
+    code = answer.json().get("code")
+    if code == _UNKNOWN_SESSION:
+        message = "the WebSocket reached a server that does not have the session"
+        return _error(check, "sticky", message)
+    if answer.status == _FORBIDDEN:
+        return Finding(check, Level.ERROR, f"the server refuses it: {_said(answer)}", "refused")
+    reason = "the request arrived without the Upgrade header"
+    if code != _BAD_REQUEST:
+        reason = f"status {answer.status} instead of 101: {_said(answer)}"
+    return _error(check, "upgrade-header", reason)
+
+
+def _said(answer: Answer) -> str:
+    message = answer.json().get("message")
+    return quoted(message if isinstance(message, str) else answer.text)
+
+
+def _error(check: str, code: str, message: str) -> Finding:
+    return problem(REMEDIES, check, Level.ERROR, code, message)

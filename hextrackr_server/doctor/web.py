@@ -1,0 +1,144 @@
+"""Checks of what browsers use: origins, cookies; and of paths that are not for the public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+
+from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
+from hextrackr_server.doctor.remedies import REMEDIES
+from hextrackr_server.doctor.target import Answer, Target
+from hextrackr_server.doctor.transports import NoResponse
+
+#: An origin that nobody owns: the domain is reserved by RFC 2606.
+_FOREIGN: Final = "https://doctor.invalid"
+_ALLOWED: Final = "access-control-allow-origin"
+_CREDENTIALS: Final = "access-control-allow-credentials"
+_FORBIDDEN: Final = 403
+_METRICS: Final = ("/metrics", "/socket-metrics")
+_INGEST: Final = "/ingest/sessions"
+
+
+def check_own_origin(target: Target) -> Finding:
+    """Check that a page of the deployment itself may open a WebSocket."""
+    refused = _refuses_origin(target, target.origin)
+    if refused is None:
+        return Finding("own origin", Level.SKIPPED, "no WebSocket is possible", "no-websocket")
+    if not refused:
+        return Finding("own origin", Level.OK, "pages of this address may connect")
+    message = f"the server refuses a page of {target.origin}: it receives another Host header"
+    return _error("own origin", "host", message)
+
+
+def _refuses_origin(target: Target, origin: str) -> bool | None:
+    """Return whether the server refuses a WebSocket of an origin; None if it fails otherwise."""
+    try:
+        with target.websocket(origin=origin):
+            return False
+    except InvalidStatus as error:
+        return True if error.response.status_code == _FORBIDDEN else None
+    except (InvalidHandshake, *NoResponse):
+        return None
+
+
+def check_foreign_origin(target: Target) -> Finding:
+    """Check that an unknown page may not use the cookies of users."""
+    answer = target.request("GET", target.engine_url("polling"), headers={"Origin": _FOREIGN})
+    allowed = answer.values(_ALLOWED)
+    takes_cookies = "true" in (each.lower() for each in answer.values(_CREDENTIALS))
+    if _FOREIGN in allowed and takes_cookies:
+        message = f"the page {_FOREIGN} may send requests with the cookies of users"
+        return _error("other origins", "cors-open", message)
+    if _FOREIGN in allowed or "*" in allowed:
+        return Finding("other origins", Level.NOTE, "all pages may connect, without cookies")
+    return Finding("other origins", Level.OK, "unknown pages may not connect")
+
+
+def check_origin(target: Target, origin: str) -> Iterator[Finding]:
+    """Check the CORS headers for pages of an origin."""
+    check = "origin"
+    sent = {"Origin": origin}
+    answer = target.request("GET", target.engine_url("polling"), headers=sent)
+    allowed = [each.strip() for value in answer.values(_ALLOWED) for each in value.split(",")]
+    if len(allowed) > 1:
+        message = f"{len(allowed)} values of Access-Control-Allow-Origin: {', '.join(allowed)}"
+        yield _error(check, "cors-duplicate", message)
+    elif not allowed:
+        message = f"no Access-Control-Allow-Origin for {origin} (status {answer.status})"
+        yield _error(check, "cors-missing", message)
+    elif allowed[0] not in {origin, "*"}:
+        message = f"Access-Control-Allow-Origin is {quoted(allowed[0])} for {origin}"
+        yield _error(check, "cors-missing", message)
+    else:
+        yield Finding(check, Level.OK, f"pages of {origin} may connect")
+        if answer.value(_CREDENTIALS).lower() != "true":
+            message = "pages may not send cookies (no Access-Control-Allow-Credentials)"
+            yield problem(REMEDIES, check, Level.WARNING, "cors-credentials", message)
+        yield _preflight(target, origin)
+    if _refuses_origin(target, origin):
+        message = f"the server refuses a WebSocket of {origin}"
+        yield _error(check, "cors-missing", message)
+
+
+def _preflight(target: Target, origin: str) -> Finding:
+    check = "preflight"
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    answer = target.request("OPTIONS", target.engine_url("polling"), headers=asked)
+    if 200 <= answer.status < 300 and answer.values(_ALLOWED):
+        return Finding(check, Level.OK, "answered")
+    message = f"OPTIONS returned status {answer.status}" + (
+        "" if answer.values(_ALLOWED) else " without CORS headers"
+    )
+    return _error(check, "cors-preflight", message)
+
+
+def check_cookies(target: Target) -> Finding:
+    """Check the attributes of the cookies that the handshake and the page set."""
+    answers = [target.request("GET", target.engine_url("polling")), target.get("/")]
+    cookies = [each for answer in answers for each in answer.values("set-cookie")]
+    problems = [each for cookie in cookies for each in _problems(cookie, target)]
+    if problems:
+        return problem(REMEDIES, "cookies", Level.WARNING, "cookie", "; ".join(problems))
+    names = sorted({each.partition("=")[0] for each in cookies})
+    message = f"complete attributes: {', '.join(names)}" if names else "none are set"
+    return Finding("cookies", Level.OK, message)
+
+
+def _problems(cookie: str, target: Target) -> Iterator[str]:
+    name, *attributes = (each.strip() for each in cookie.split(";"))
+    given = {each.partition("=")[0].lower(): each.partition("=")[2] for each in attributes}
+    name = quoted(name.partition("=")[0])
+    if target.is_encrypted and "secure" not in given:
+        yield f"the cookie {name} lacks Secure"
+    if "httponly" not in given:
+        yield f"the cookie {name} lacks HttpOnly"
+    if given.get("samesite", "").lower() == "none" and "secure" not in given:
+        yield f"browsers reject the cookie {name}: SameSite=None requires Secure"
+
+
+def check_public_paths(target: Target) -> Iterator[Finding]:
+    """Check that metrics need a token, and whether reports of producers are reachable."""
+    public = [path for path in _METRICS if _status(target, "GET", path, {}) == 200]
+    if public:
+        message = f"anyone can read {' and '.join(public)}"
+        yield _error("metrics", "public-metrics", message)
+    else:
+        yield Finding("metrics", Level.OK, "not public")
+    if _status(target, "POST", _INGEST, {"Content-Length": "0"}) in {400, 401}:
+        message = "the routes of producers (/ingest/) are reachable; they require their token"
+        yield problem(REMEDIES, "producers", Level.NOTE, "public-ingest", message)
+
+
+def _status(target: Target, method: str, path: str, headers: Mapping[str, str]) -> int:
+    answer: Answer = target.request(method, target.prefix + path, headers=headers)
+    return answer.status
+
+
+def _error(check: str, code: str, message: str) -> Finding:
+    return problem(REMEDIES, check, Level.ERROR, code, message)
