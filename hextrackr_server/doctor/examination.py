@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hextrackr_server.doctor import basics, limits, patience, transports, web
-from hextrackr_server.doctor.finding import Finding, Level, Report
+from hextrackr_server.doctor.finding import Finding, Level, Report, worst
 from hextrackr_server.doctor.polling import HandshakeError, open_session
 from hextrackr_server.doctor.target import Target
 from hextrackr_server.doctor.transports import NoResponse
@@ -44,12 +44,12 @@ def _examine(target: Target, wishes: Wishes) -> Iterator[Finding]:
         if isinstance(slow, Finding):
             yield slow
         else:
-            yield from _guarded("polling", lambda: transports.check_polling(target))
+            polling = list(_guarded("polling", lambda: transports.check_polling(target)))
+            yield from polling
+            if worst(polling) is not Level.ERROR:
+                yield from _check_sessions(target)
             for check, run in (
-                ("stickiness", transports.check_stickiness),
                 ("websocket", transports.check_websocket),
-                ("upgrade", transports.check_upgrade),
-                ("message size", limits.check_message_size),
                 ("own origin", web.check_own_origin),
                 ("other origins", web.check_foreign_origin),
             ):
@@ -64,6 +64,16 @@ def _examine(target: Target, wishes: Wishes) -> Iterator[Finding]:
         if not isinstance(slow, Finding):
             for check, waiting in slow:
                 yield from _guarded(check, lambda waiting=waiting: [waiting.result()])  # type: ignore[misc]
+
+
+def _check_sessions(target: Target) -> Iterator[Finding]:
+    """Run the checks that need several requests of a session over polling."""
+    for check, run in (
+        ("stickiness", transports.check_stickiness),
+        ("upgrade", transports.check_upgrade),
+        ("message size", limits.check_message_size),
+    ):
+        yield from _guarded(check, lambda run=run: [run(target)])  # type: ignore[misc]
 
 
 def _start_slow(

@@ -29,6 +29,8 @@ _SESSIONS: Final = 8
 _REQUESTS: Final = (1, 2, 3)
 _CONNECT: Final = "40"
 _UNKNOWN_SESSION: Final = 1
+#: A refused WebSocket receives the text only.
+_UNKNOWN_TEXT: Final = "Session ID unknown"
 _BAD_REQUEST: Final = 3
 _FORBIDDEN: Final = 403
 
@@ -189,7 +191,7 @@ def _explain_status(check: str, error: InvalidStatus) -> Finding:
     body = bytes(response.body or b"")
     answer = Answer(response.status_code, tuple(response.headers.raw_items()), body, 0.0)
     code = answer.json().get("code")
-    if code == _UNKNOWN_SESSION:
+    if code == _UNKNOWN_SESSION or _UNKNOWN_TEXT in answer.text:
         message = "the WebSocket reached a server that does not have the session"
         return _error(check, "sticky", message)
     if answer.status == _FORBIDDEN:

@@ -16,7 +16,9 @@ from hextrackr_server.doctor.transports import NoResponse
 _FOREIGN: Final = "https://doctor.invalid"
 _ALLOWED: Final = "access-control-allow-origin"
 _CREDENTIALS: Final = "access-control-allow-credentials"
-_FORBIDDEN: Final = 403
+_SWITCHED: Final = 101
+#: The statuses for an origin that is not allowed.
+_REFUSED: Final = frozenset({400, 403})
 _METRICS: Final = ("/metrics", "/socket-metrics")
 _INGEST: Final = "/ingest/sessions"
 
@@ -33,14 +35,21 @@ def check_own_origin(target: Target) -> Finding:
 
 
 def _refuses_origin(target: Target, origin: str) -> bool | None:
-    """Return whether the server refuses a WebSocket of an origin; None if it fails otherwise."""
+    """Return whether the server refuses a WebSocket of an origin; None if it refuses any."""
+    if _status_of_websocket(target, None) != _SWITCHED:
+        return None
+    return _status_of_websocket(target, origin) in _REFUSED
+
+
+def _status_of_websocket(target: Target, origin: str | None) -> int:
+    """Return the status of the response; 0 without a response."""
     try:
         with target.websocket(origin=origin):
-            return False
+            return _SWITCHED
     except InvalidStatus as error:
-        return True if error.response.status_code == _FORBIDDEN else None
+        return error.response.status_code
     except (InvalidHandshake, *NoResponse):
-        return None
+        return 0
 
 
 def check_foreign_origin(target: Target) -> Finding:

@@ -1,0 +1,500 @@
+"""The checks of the command `doctor`, against prescribed responses and against a hub."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from hextrackr_server.doctor import basics, examination, limits, patience, transports, web
+from hextrackr_server.doctor.examination import Wishes, examine
+from hextrackr_server.doctor.finding import Finding, Level, Remedy, Report, quoted, worst
+from hextrackr_server.doctor.polling import handshake_data
+from hextrackr_server.doctor.remedies import REMEDIES
+from hextrackr_server.doctor.target import Target, TargetError
+from tests.hextrackr_server.doctor.stub import Request, Respond, Response, run_stub
+from tests.interop import program
+
+CERTIFICATE = Path(__file__).parents[2] / "helpers" / "tls" / "first.pem"
+QUICK = Wishes(is_quick=True)
+HUB = json.dumps({"status": "ok", "version": "9.9.9"})
+SID = 0
+
+
+def handshake(**values: object) -> str:
+    global SID  # noqa: PLW0603 - every session has its own ID
+    SID += 1
+    return "0" + json.dumps({"sid": f"s{SID}", "upgrades": [], "pingInterval": 100} | values)
+
+
+def code_of(url: str, wishes: Wishes = QUICK) -> set[str]:
+    return {each.code for each in examine(Target(url), wishes).findings if each.code}
+
+
+def answers(**by_word: Response) -> Respond:
+    """Return the first response whose word is in the path."""
+
+    def respond(request: Request) -> Response:
+        for word, response in by_word.items():
+            if word in request.path:
+                return response
+        return Response(404)
+
+    return respond
+
+
+# -- reports
+
+
+def test_report_prints_the_remedy_with_the_lines_of_each_proxy() -> None:
+    remedy = Remedy("Do this.", nginx="one;\ntwo;", haproxy="three")
+    report = Report("http://a", [Finding("x", Level.ERROR, "m\x1b[1m", "code", remedy)])
+    lines = report.lines()
+    assert lines[0] == "http://a"
+    assert "ERROR" in lines[1]
+    assert "\x1b" not in lines[1]
+    assert [line.strip() for line in lines[2:]] == [
+        "Do this.",
+        "nginx:   one;",
+        "two;",
+        "HAProxy: three",
+        "1 error, 0 warnings",
+    ]
+
+
+def test_report_as_json_has_the_codes_and_remedies() -> None:
+    found = Finding("x", Level.WARNING, "m", "code", Remedy("t", nginx="n"))
+    report = Report("http://a", [found, Finding("y", Level.OK, "fine")])
+    assert report.as_dict() == {
+        "url": "http://a",
+        "errors": 0,
+        "warnings": 1,
+        "findings": [
+            {
+                "check": "x",
+                "level": "warning",
+                "code": "code",
+                "message": "m",
+                "remedy": {"text": "t", "nginx": "n"},
+            },
+            {"check": "y", "level": "ok", "message": "fine"},
+        ],
+    }
+
+
+def test_worst_level_of_no_findings_is_ok() -> None:
+    assert worst([]) is Level.OK
+
+
+def test_quoted_values_are_short_and_on_one_line() -> None:
+    assert quoted("a\n b") == "'a b'"
+    assert len(quoted("x" * 500)) < 130
+
+
+def test_each_remedy_is_used_by_a_check() -> None:
+    source = "".join(
+        Path(module.__file__ or "").read_text()
+        for module in (basics, limits, patience, transports, web)
+    )
+    assert [code for code in REMEDIES if f'"{code}"' not in source] == []
+
+
+# -- targets
+
+
+@pytest.mark.parametrize(
+    "url", ["hextrackr.example", "ftp://a", "http://", "http://a:99999", "http://a/?x=1"]
+)
+def test_unusable_url_is_refused_with_an_example(url: str) -> None:
+    with pytest.raises(TargetError, match=r"URL"):
+        Target(url)
+
+
+def test_authority_that_is_no_certificate_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ca").write_text("no certificate")
+    with pytest.raises(TargetError, match="--ca must name a PEM file"):
+        Target("https://a", ca=tmp_path / "ca")
+
+
+def test_path_of_the_url_precedes_the_path_of_socket_io() -> None:
+    target = Target("https://a.example/hub/", "realtime")
+    assert target.engine_path == "/hub/realtime/"
+    assert target.origin == "https://a.example"
+
+
+@pytest.mark.parametrize("text", ["", "4x", "0{", "0[]", '0{"sid": ""}'])
+def test_text_that_is_no_handshake_has_no_values(text: str) -> None:
+    assert handshake_data(text) is None
+
+
+# -- basics
+
+
+def test_closed_port_is_unreachable() -> None:
+    with run_stub(answers()) as url:
+        pass
+    assert code_of(url) == {"unreachable"}
+
+
+def test_connection_without_a_response_is_unreachable() -> None:
+    with run_stub(answers(health=Response(None))) as url:
+        assert code_of(url) == {"unreachable"}
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (Response(502, "<html>", (("Server", "nginx"),)), "gateway"),
+        (Response(301, "", (("Location", "https://a"),)), "redirect"),
+    ],
+)
+def test_proxy_without_its_server_ends_the_examination(response: Response, code: str) -> None:
+    with run_stub(answers(health=response)) as url:
+        assert code_of(url) == {code}
+
+
+@pytest.mark.parametrize(("skew", "level"), [(-30, Level.WARNING), (7200, Level.ERROR)])
+def test_wrong_clock_is_reported(skew: float, level: Level) -> None:
+    date = (("Date", formatdate(time.time() + skew, usegmt=True)),)
+    with run_stub(answers(health=Response(200, HUB, date), ready=Response(200))) as url:
+        found = list(basics.check_service(Target(url)))
+    assert [(each.check, each.level) for each in found][-1] == ("clock", level)
+    assert basics.is_hub(found)
+    assert "this command has" in found[0].message
+
+
+def test_missing_date_leaves_out_the_check_of_the_clock() -> None:
+    with run_stub(
+        answers(health=Response(200, HUB), ready=Response(503, '{"status": "x"}'))
+    ) as url:
+        found = list(basics.check_service(Target(url)))
+    assert {each.code for each in found if each.code} == {"no-date", "not-ready"}
+
+
+def serve_tls(port: list[int], ready: threading.Event) -> None:
+    class Quiet(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE, CERTIFICATE.with_name("first.key.pem"))
+    with HTTPServer(("127.0.0.1", 0), Quiet) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.timeout = 30
+        port.append(server.server_port)
+        ready.set()
+        for _ in range(2):
+            server.handle_request()
+
+
+def test_certificate_without_trust_is_reported_and_the_examination_continues() -> None:
+    port: list[int] = []
+    ready = threading.Event()
+    thread = threading.Thread(target=serve_tls, args=(port, ready), daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    target = Target(f"https://localhost:{port[0]}")
+    found = basics.check_certificate(target, time.time())
+    assert found is not None
+    assert found.code == "certificate"
+    assert not target.is_verified
+    assert target.get("/health").status == 404
+    assert limits.check_descriptors(target, "token").code == "no-trust"
+    thread.join(30)
+
+
+def test_certificate_that_ends_soon_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target("https://localhost")
+    ends = {"notAfter": "Jun  1 12:00:00 2030 GMT"}
+    monkeypatch.setattr(target, "certificate", lambda: ends)
+    at = ssl.cert_time_to_seconds(ends["notAfter"])
+    soon, later = (basics.check_certificate(target, at - days * 86_400) for days in (3, 90))
+    assert soon is not None
+    assert later is not None
+    assert (soon.code, soon.message) == ("certificate-expiry", "valid for 3 days")
+    assert later.level is Level.OK
+
+
+# -- polling
+
+
+def test_refused_handshake_shows_the_message_of_the_server() -> None:
+    refusal = Response(400, '{"code": 5, "message": "Unsupported protocol version"}')
+    with run_stub(answers(health=Response(404), socket=refusal)) as url:
+        findings = examine(Target(url), QUICK).findings
+    assert findings[-1].message.endswith("'Unsupported protocol version'")
+    assert findings[-1].code == "refused"
+
+
+def test_lost_handshake_is_reported() -> None:
+    with run_stub(answers(health=Response(404), socket=Response(None))) as url:
+        assert "no-response" in code_of(url)
+
+
+def polling_server(*, poll: Response, post: Response, repeat: bool = False) -> Respond:
+    """Return a server of polling sessions; with `repeat`, all have one ID."""
+    same = handshake()
+
+    def respond(request: Request) -> Response:
+        if request.method == "POST":
+            return post
+        if "sid=" in request.path:
+            return poll
+        if "socket.io" in request.path:
+            return Response(200, same if repeat else handshake(), (("Date", "x"),))
+        return Response(404)
+
+    return respond
+
+
+def codes(respond: Respond) -> set[str]:
+    with run_stub(respond) as url:
+        return {each.code for each in transports.check_polling(Target(url)) if each.code}
+
+
+def test_cached_handshake_is_reported() -> None:
+    ok = Response(200, "ok")
+    assert codes(polling_server(poll=ok, post=ok, repeat=True)) == {"cache"}
+
+
+def test_poll_without_its_packet_is_reported() -> None:
+    assert codes(polling_server(poll=Response(200, "6"), post=Response(200))) == {"delayed"}
+
+
+def test_poll_without_a_response_is_reported() -> None:
+    assert codes(polling_server(poll=Response(None), post=Response(200))) == {"delayed"}
+
+
+def test_refused_post_is_reported() -> None:
+    assert codes(polling_server(poll=Response(200, "40"), post=Response(405))) == {"path"}
+
+
+def test_unknown_session_is_left_to_the_check_for_several_servers() -> None:
+    unknown = Response(400, '{"code": 1, "message": "Session ID unknown"}')
+    respond = polling_server(poll=unknown, post=unknown)
+    assert codes(respond) == {"cacheable"}
+    with run_stub(respond) as url:
+        assert transports.check_stickiness(Target(url)).code == "sticky"
+
+
+def test_websocket_that_a_server_does_not_offer_is_no_error() -> None:
+    with run_stub(polling_server(poll=Response(200), post=Response(200))) as url:
+        assert transports.check_upgrade(Target(url)).code == "no-upgrade"
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (Response(400, '{"code": 3, "message": "Bad request"}'), "upgrade-header"),
+        (Response(400, "Session ID unknown"), "sticky"),
+        (Response(403, "Forbidden"), "refused"),
+        (Response(200, "<html>"), "upgrade-header"),
+        (Response(None), "upgrade-header"),
+    ],
+)
+def test_refused_websocket_is_explained_by_its_response(response: Response, code: str) -> None:
+    with run_stub(answers(socket=response)) as url:
+        assert transports.check_websocket(Target(url)).code == code
+
+
+# -- idle connections
+
+
+@pytest.fixture
+def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_MARGIN", 0.05)
+
+
+@pytest.mark.usefixtures("no_margin")
+def test_poll_without_a_ping_is_reported() -> None:
+    release = threading.Event()
+    respond = polling_server(poll=Response(200, "2", release=release), post=Response(200))
+    with run_stub(respond) as url:
+        found = patience.check_idle_poll(Target(url), 0.05)
+        release.set()
+    assert found.code == "no-ping"
+
+
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (Response(504, "<html>"), "idle"),
+        (Response(None), "idle"),
+        (Response(400, '{"code": 1}'), "no-session"),
+        (Response(200, "2"), ""),
+    ],
+)
+def test_end_of_an_idle_poll_is_explained(response: Response, code: str) -> None:
+    with run_stub(polling_server(poll=response, post=Response(200))) as url:
+        assert patience.check_idle_poll(Target(url), 25.0).code == code
+
+
+def test_idle_websocket_is_left_out_when_none_is_possible() -> None:
+    with run_stub(answers()) as url:
+        assert patience.check_idle_websocket(Target(url), 25.0).code == "no-websocket"
+
+
+# -- limits
+
+
+def limited(maximum: int) -> Respond:
+    def respond(request: Request) -> Response:
+        if request.length > maximum:
+            return Response(413)
+        return Response(401 if request.method == "POST" else 200, handshake(maxPayload=5_000_000))
+
+    return respond
+
+
+def test_largest_upload_that_passes_is_reported() -> None:
+    with run_stub(limited(9_000_000)) as url:
+        found = limits.check_upload_size(Target(url))
+        assert limits.check_message_size(Target(url)).level is Level.OK
+    assert found.code == "body-limit"
+    assert found.message == "an upload of 100 MB is refused; 8 MB pass"
+
+
+def test_limit_below_a_megabyte_is_reported() -> None:
+    with run_stub(limited(100_000)) as url:
+        found = limits.check_upload_size(Target(url))
+        message = limits.check_message_size(Target(url)).message
+    assert found.message == "an upload of 100 MB is refused; 1 MB is refused, too"
+    assert message == "the proxy refuses a post of 5 MB, which the server accepts"
+
+
+def test_connection_that_ends_without_a_response_counts_as_a_limit() -> None:
+    with run_stub(answers(imports=Response(None))) as url:
+        assert limits.check_upload_size(Target(url)).code == "body-limit"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("process_max_fds 65536.0\nprocess_open_fds 20.0\n", ""),
+        ("process_max_fds 1024\nprocess_open_fds 20\n", "descriptors"),
+        ("process_max_fds 1e5\nprocess_open_fds 9.5e4\n", "descriptors"),
+        ("nothing\n", "no-metrics"),
+    ],
+)
+def test_open_files_are_read_from_the_metrics(text: str, code: str) -> None:
+    with run_stub(answers(metrics=Response(200, text))) as url:
+        assert limits.check_descriptors(Target(url), "token").code == code
+
+
+def test_open_files_need_a_token() -> None:
+    assert limits.check_descriptors(Target("http://127.0.0.1:9"), "").code == "no-token"
+    assert limits.check_descriptors(Target("http://127.0.0.1:9"), "x").code == "no-metrics"
+
+
+# -- browsers
+
+
+@pytest.mark.parametrize(
+    ("cookie", "problems"),
+    [
+        ("io=1; Path=/; HttpOnly; Secure; SameSite=Lax", []),
+        ("io=1", ["the cookie 'io' lacks Secure", "the cookie 'io' lacks HttpOnly"]),
+        (
+            "io=1; HttpOnly; SameSite=None",
+            [
+                "the cookie 'io' lacks Secure",
+                "browsers reject the cookie 'io': SameSite=None requires Secure",
+            ],
+        ),
+    ],
+)
+def test_attributes_of_cookies_are_checked(cookie: str, problems: list[str]) -> None:
+    assert list(web._problems(cookie, Target("https://a.example"))) == problems
+
+
+def cors(*values: tuple[str, str], status: int = 200) -> Respond:
+    return answers(socket=Response(status, handshake(), values))
+
+
+ORIGIN = "https://app.example"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((), {"cors-missing"}),
+        ((("Access-Control-Allow-Origin", "https://b"),), {"cors-missing"}),
+        ((("Access-Control-Allow-Origin", ORIGIN),) * 2, {"cors-duplicate"}),
+        ((("Access-Control-Allow-Origin", ORIGIN),), {"cors-credentials"}),
+        (
+            (
+                ("Access-Control-Allow-Origin", ORIGIN),
+                ("Access-Control-Allow-Credentials", "true"),
+            ),
+            set(),
+        ),
+    ],
+)
+def test_cors_headers_of_an_origin_are_checked(
+    values: tuple[tuple[str, str], ...], expected: set[str]
+) -> None:
+    with run_stub(cors(*values)) as url:
+        found = {each.code for each in web.check_origin(Target(url), ORIGIN) if each.code}
+    assert found == expected
+
+
+def test_wildcard_for_unknown_pages_is_a_note() -> None:
+    with run_stub(cors(("Access-Control-Allow-Origin", "*"))) as url:
+        assert web.check_foreign_origin(Target(url)).level is Level.NOTE
+
+
+def test_reachable_routes_of_producers_are_a_note() -> None:
+    with run_stub(answers(metrics=Response(401), ingest=Response(401))) as url:
+        found = list(web.check_public_paths(Target(url)))
+    assert [each.code for each in found] == ["", "public-ingest"]
+
+
+def test_lost_connection_during_a_check_is_a_finding() -> None:
+    def fail() -> list[Finding]:
+        raise ConnectionResetError("connection reset by peer")
+
+    (found,) = examination._guarded("cookies", fail)
+    assert (found.level, found.message) == (
+        Level.ERROR,
+        "no response: connection reset by peer",
+    )
+
+
+# -- the command
+
+
+@pytest.mark.interop
+def test_command_finds_nothing_at_a_hub_and_reports_an_unknown_origin(tmp_path: Path) -> None:
+    with program.run_server(
+        tmp_path, HEXTRACKR_PING_INTERVAL="1", HEXTRACKR_METRICS_TOKEN="t" * 32
+    ) as server:
+        correct = program.run("doctor", server.url, cwd=tmp_path)
+        refused = program.run(
+            "doctor", server.url, "--json", "--quick", "--origin", ORIGIN, cwd=tmp_path
+        )
+    assert correct.returncode == 0, correct.stdout + correct.stderr
+    assert correct.stdout.endswith("0 errors, 0 warnings\n")
+    assert "the ping arrived after" in correct.stdout
+    assert refused.returncode == 1
+    report = json.loads(refused.stdout)
+    assert [each["code"] for each in report["findings"] if each["level"] == "error"] == [
+        "cors-missing",
+        "cors-missing",
+    ]
+
+
+def test_command_refuses_an_unusable_url(tmp_path: Path) -> None:
+    ended = program.run("doctor", "localhost", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("hextrackr-server: the URL must be like")

@@ -1,0 +1,64 @@
+"""The command `doctor` against real proxies: correct ones, and with one misconfiguration each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from hextrackr_server.doctor.examination import Wishes, examine
+from hextrackr_server.doctor.finding import Level, Report
+from hextrackr_server.doctor.remedies import REMEDIES
+from hextrackr_server.doctor.target import Target
+from tests.interop import program
+from tests.proxies.proxies import CERTIFICATE
+from tests.proxies.seeded_proxies import METRICS_TOKEN, SEEDS, Seed, run_seed
+
+#: Long enough for the timeouts of one second, and for the other checks meanwhile.
+PING_INTERVAL = "4"
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Report]]:
+    """Return the report about each seed; all seeds run at the same time."""
+    folder = tmp_path_factory.mktemp("doctor")
+    with ExitStack() as stack, ThreadPoolExecutor(6) as threads:
+        hubs = []
+        for name in ("one", "two"):
+            (folder / name).mkdir()
+            server = stack.enter_context(
+                program.run_server(
+                    folder / name,
+                    LOG_LEVEL="error",
+                    TRUSTED_PROXIES="127.0.0.1",
+                    HEXTRACKR_PING_INTERVAL=PING_INTERVAL,
+                    HEXTRACKR_METRICS_TOKEN=METRICS_TOKEN,
+                    HEXTRACKR_CORS_ORIGINS="https://app.example",
+                )
+            )
+            hubs.append(server.url.removeprefix("http://"))
+        waiting = {}
+        for number, seed in enumerate(SEEDS):
+            url = stack.enter_context(run_seed(seed, folder / str(number), (hubs[0], hubs[1])))
+            target = Target(url, ca=CERTIFICATE)
+            waiting[seed.name] = threads.submit(examine, target, Wishes(origin=seed.origin))
+        yield {name: each.result() for name, each in waiting.items()}
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: seed.name)
+def test_examination_names_the_misconfiguration_of_a_real_proxy(
+    seed: Seed, reports: dict[str, Report]
+) -> None:
+    found = {each.code for each in reports[seed.name].findings if each.remedy is not None}
+    assert found - {"public-ingest"} == seed.codes, "\n".join(reports[seed.name].lines())
+
+
+def test_each_problem_has_the_line_of_the_proxy(reports: dict[str, Report]) -> None:
+    for report in reports.values():
+        for each in report.findings:
+            if each.level in {Level.ERROR, Level.WARNING}:
+                assert each.remedy is REMEDIES[each.code]
