@@ -16,7 +16,7 @@ from hextrackr_server.doctor.transports import NoResponse
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user asks for: an origin of pages, the token of the metrics, no slow checks."""
+    """Optional checks: of an origin of pages, of metrics with their token, without slow ones."""
 
     origin: str = ""
     metrics_token: str = ""

@@ -13,7 +13,7 @@ _TEXT: Final = {"Content-Type": "text/plain;charset=UTF-8"}
 
 
 class HandshakeError(Exception):
-    """A response that is no Engine.IO handshake."""
+    """A response that is not an Engine.IO handshake."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(f"status {answer.status}")
@@ -58,14 +58,14 @@ class PollingSession:
         return self._target.request("GET", url, headers=self.headers, seconds=seconds)
 
     def post(self, packets: str) -> Answer:
-        """Send packets."""
+        """Send packets: an encoded payload."""
         url = self._target.engine_url("polling", self.sid)
         return self._target.request(
             "POST", url, headers=_TEXT | self.headers, body=packets.encode()
         )
 
     def close(self) -> None:
-        """End the session."""
+        """End the session with a close packet."""
         self.post("1")
 
 

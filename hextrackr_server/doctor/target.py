@@ -49,7 +49,7 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> dict[str, Any]:
-        """Return the object in the body, or an empty one if the body is no JSON object."""
+        """Return the object in the body, or an empty one if the body is not a JSON object."""
         try:
             found = json.loads(self.body)
         except ValueError:
