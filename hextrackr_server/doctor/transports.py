@@ -24,7 +24,7 @@ from hextrackr_server.doctor.target import Answer, Target
 _DELAY_SECONDS: Final = 1.0
 _SETTLE_SECONDS: Final = 0.3
 #: Sessions of the check for several servers; each sends a different number of requests, so that no
-#: regular distribution serves all of them by chance.
+#: regular distribution serves all sessions by chance.
 _SESSIONS: Final = 8
 _REQUESTS: Final = (1, 2, 3)
 _CONNECT: Final = "40"
@@ -39,7 +39,7 @@ NoResponse = (OSError, http.client.HTTPException)
 
 
 def explain_handshake(target: Target, answer: Answer) -> Finding:
-    """Return the finding for a response that is no handshake."""
+    """Return the finding for a response that is not a handshake."""
     refusal = answer.json().get("message")
     if isinstance(refusal, str):
         message = f"the server refuses the handshake: {quoted(refusal)}"

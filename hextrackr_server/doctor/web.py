@@ -1,4 +1,4 @@
-"""Checks of what browsers use: origins, cookies; and of paths that are not for the public."""
+"""Checks for browsers: origins and cookies; checks of paths that are not for the public."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Answer, Target
 from hextrackr_server.doctor.transports import NoResponse
 
-#: An origin that nobody owns: the domain is reserved by RFC 2606.
+#: An origin without an owner: the domain is reserved by RFC 2606.
 _FOREIGN: Final = "https://doctor.invalid"
 _ALLOWED: Final = "access-control-allow-origin"
 _CREDENTIALS: Final = "access-control-allow-credentials"

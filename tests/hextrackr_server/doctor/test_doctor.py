@@ -116,7 +116,7 @@ def test_unusable_url_is_refused_with_an_example(url: str) -> None:
         Target(url)
 
 
-def test_authority_that_is_no_certificate_is_refused(tmp_path: Path) -> None:
+def test_authority_without_a_certificate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ca").write_text("no certificate")
     with pytest.raises(TargetError, match="--ca must name a PEM file"):
         Target("https://a", ca=tmp_path / "ca")
@@ -129,7 +129,7 @@ def test_path_of_the_url_precedes_the_path_of_socket_io() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "4x", "0{", "0[]", '0{"sid": ""}'])
-def test_text_that_is_no_handshake_has_no_values(text: str) -> None:
+def test_text_without_a_handshake_has_no_values(text: str) -> None:
     assert handshake_data(text) is None
 
 
@@ -288,7 +288,7 @@ def test_unknown_session_is_left_to_the_check_for_several_servers() -> None:
         assert transports.check_stickiness(Target(url)).code == "sticky"
 
 
-def test_websocket_that_a_server_does_not_offer_is_no_error() -> None:
+def test_missing_offer_of_an_upgrade_is_a_note() -> None:
     with run_stub(polling_server(poll=Response(200), post=Response(200))) as url:
         assert transports.check_upgrade(Target(url)).code == "no-upgrade"
 
