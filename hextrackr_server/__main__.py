@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from hextrackr_server import __version__
 from hextrackr_server.cli import (
+    backup,
     check,
     doctor,
     export,
@@ -16,6 +17,7 @@ from hextrackr_server.cli import (
     import_command,
     inspect,
     kev_sync,
+    restore,
     sample,
     serve,
     token,
@@ -35,6 +37,8 @@ COMMANDS = (
     export,
     formats,
     kev_sync,
+    backup,
+    restore,
     token,
     sample,
     types,

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from starlette.applications import Starlette
 
 from engineio_core.http.listener import wait_for_signal
+from hextrackr_server.backup.feature import BackupFeature
 from hextrackr_server.clock import Clock, LoopClock
 from hextrackr_server.collaboration.feature import CollaborationFeature
 from hextrackr_server.config.settings import Settings
@@ -40,6 +41,7 @@ FEATURES: tuple[Callable[[Context], Feature], ...] = (
     FindingsFeature,
     ImportsFeature,
     KevFeature,
+    BackupFeature,
     IngestFeature,
     DashboardFeature,
 )

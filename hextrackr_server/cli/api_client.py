@@ -19,6 +19,8 @@ from hextrackr_server.telemetry.log_setup import escape
 #: A proxy sends 502 or 504 while the server restarts.
 _UNAVAILABLE = frozenset({502, 503, 504})
 TIMEOUT_SECONDS = 60.0
+#: A restore waits for running imports, and verifies and migrates the backup.
+RESTORE_SECONDS = 1800.0
 _CHUNK = 64 * 1024
 #: Path that requires a token; no import has the number 0.
 _ANY_IMPORT = "/api/imports/0"
@@ -154,6 +156,22 @@ class ApiClient:
         finally:
             connection.close()
 
+    def restore_backup(self, path: Path, show: ShowProgress, *, replace: bool) -> dict[str, Any]:
+        """Replace the data of the server by a backup; administrators only."""
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                return self._request(
+                    "POST",
+                    "/api/backup/restore" + ("?replace=true" if replace else ""),
+                    body=_chunks(file, size, show),
+                    headers={"content-type": "application/zip", "content-length": str(size)},
+                    seconds=RESTORE_SECONDS,
+                )
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ClientError(f"{path} cannot be read: {reason}") from error
+
     def undoable_imports(self) -> list[dict[str, Any]]:
         """Return the last import of each source; administrators only."""
         found: list[dict[str, Any]] = self._request("GET", "/api/imports/undoable")["imports"]
@@ -179,8 +197,9 @@ class ApiClient:
         path: str,
         body: Iterator[bytes] | None = None,
         headers: dict[str, str] | None = None,
+        seconds: float = TIMEOUT_SECONDS,
     ) -> dict[str, Any]:
-        connection = self._open()
+        connection = self._open(seconds)
         try:
             return self._exchange(connection, method, path, body, self._headers | (headers or {}))
         except (OSError, http.client.HTTPException) as error:
@@ -202,8 +221,8 @@ class ApiClient:
         response = connection.getresponse()
         return self._answer(response.status, response.read())
 
-    def _open(self) -> http.client.HTTPConnection:
-        connection = self._connection()
+    def _open(self, seconds: float = TIMEOUT_SECONDS) -> http.client.HTTPConnection:
+        connection = self._connection(seconds)
         try:
             connection.connect()
         except ssl.SSLCertVerificationError as error:
@@ -223,13 +242,11 @@ class ApiClient:
             ) from error
         return connection
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self, seconds: float) -> http.client.HTTPConnection:
         host, port = str(self._parts.hostname), self._parts.port
         if self._parts.scheme == "https":
-            return http.client.HTTPSConnection(
-                host, port, timeout=TIMEOUT_SECONDS, context=self.tls
-            )
-        return http.client.HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+            return http.client.HTTPSConnection(host, port, timeout=seconds, context=self.tls)
+        return http.client.HTTPConnection(host, port, timeout=seconds)
 
     def _answer(self, status: int, body: bytes) -> dict[str, Any]:
         try:

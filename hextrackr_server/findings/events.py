@@ -5,6 +5,7 @@ more                 one summary at once, and the changes in `batch-updates`
 an import            one summary; `vulnerability-updated` for each of the 50 most severe findings
                      that the import changed, and up to `MAXIMUM_CHANGES` in `batch-updates`
 an undone import     one summary, and `import-undone` to its followers and administrators
+restored data        one summary
 a KEV catalog        the same `vulnerability-updated` for open findings of its new CVEs
 """
 
@@ -117,6 +118,10 @@ class VulnerabilityEvents:
         payload = {"importId": import_id, **counts, "timestamp": self._clock.epoch_ms()}
         self._emitter.emit(rooms, "import-undone", payload)
         self._summarize({"importId": import_id, "undone": True, **counts})
+
+    def data_restored(self, backup_ms: int) -> None:
+        """Send a summary: all data were replaced by a backup of that time, in ms since 1970."""
+        self._summarize({"dataRestored": True, "backupTime": backup_ms})
 
     def findings_updated(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Send `vulnerability-updated` for findings, the most severe first, each with its `id`.

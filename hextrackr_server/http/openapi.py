@@ -120,6 +120,9 @@ OPERATIONS: Final = (
     Operation("GET", "/api/kev/status", "Number of entries, last and next synchronization", USER),
     Operation("GET", "/api/kev/stats", "The four numbers of dashboards", USER),
     Operation("GET", "/api/kev/{cve}", "One entry of the KEV catalog", USER),
+    Operation("POST", "/api/backup/restore",
+              "Replace all data by the backup in the body; administrators only",
+              USER, {"replace": BOOLEAN}, body={}),
     _report("POST", "emit", "Send an event as Express would", {
         "event": TEXT, "args": {"type": "array", "items": {}}, "rooms": TEXTS, "except": TEXTS,
         "namespace": TEXT,

@@ -106,6 +106,11 @@ class ImportService:
         self._on_committed = on_committed
         self._on_undone = on_undone
         self._stop = threading.Event()
+        # The reason why no import and no undo may begin now, or None.
+        self._paused: str | None = None
+        # Set while no import is in the queue.
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._queue: queue.SimpleQueue[tuple[ImportJob, Path, ReadOptions] | None] = (
             queue.SimpleQueue()
         )
@@ -173,6 +178,7 @@ class ImportService:
             if self._stop.is_set():
                 text = "The server is stopping: try again later"
                 raise ServiceError(ErrorCode.UNAVAILABLE, text)
+            self._check_paused()
             self._admit(principal)
             read_options = ReadOptions(
                 confirm=options.confirm,
@@ -273,6 +279,7 @@ class ImportService:
         Raises ServiceError CONFLICT if the import cannot be undone, or while imports are running.
         """
         _check_administrator(principal)
+        self._check_paused()
         self._admit(principal)
         number = await self.view.number_of(import_id, principal)
         if any(self._is_running(each) for each in self._stop_reasons):
@@ -285,6 +292,38 @@ class ImportService:
         assert job is not None
         self._on_undone(number, job.user_id, undone)
         return {"success": True, "importId": number, **undone._asdict()}
+
+    async def run_alone(self, call: Callable[[], T], why: str, seconds: float) -> T:
+        """Return the result of a blocking call that runs while there is no import and no undo.
+
+        Imports in the queue end first; new ones are refused with the reason `why` until the call
+        has ended. Raises ServiceError CONFLICT if imports have not ended after `seconds`, or if
+        another call runs alone.
+        """
+        if self._paused is not None:
+            raise ServiceError(ErrorCode.CONFLICT, self._paused)
+        self._paused = why
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError as error:
+            self._paused = None
+            text = f"Imports have not ended within {seconds:g} seconds: cancel them, or try later"
+            raise ServiceError(ErrorCode.CONFLICT, text) from error
+        except BaseException:
+            self._paused = None
+            raise
+        # Shielded: imports must not begin before the call has ended.
+        running = asyncio.ensure_future(self._in_writer(call))
+        running.add_done_callback(self._resume)
+        return await asyncio.shield(running)
+
+    def _resume(self, _: asyncio.Future[Any]) -> None:
+        self._paused = None
+
+    def _check_paused(self) -> None:
+        if self._paused is not None:
+            raise ServiceError(ErrorCode.UNAVAILABLE, self._paused)
 
     def _is_running(self, number: int) -> bool:
         """Return whether an import has not ended for its clients, who may undo it at once."""
@@ -336,11 +375,14 @@ class ImportService:
             what = f"{total} imports" if total >= MAXIMUM_QUEUED else f"{own} of your imports"
             raise ServiceError(ErrorCode.CONFLICT, f"{what} are waiting: try again later")
         self._queued[user_id] += 1
+        self._idle.clear()
 
     def _release_place(self, user_id: str) -> None:
         self._queued[user_id] -= 1
         if not self._queued[user_id]:
             del self._queued[user_id]
+        if not self._queued:
+            self._idle.set()
 
     def _settle(self, job: ImportJob) -> None:
         del self._stop_reasons[job.import_id]

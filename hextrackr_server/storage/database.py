@@ -21,7 +21,7 @@ from hextrackr_server.storage.finding_tables import create_views, drop_deferred_
 from hextrackr_server.storage.free_memory import release_freed_memory
 from hextrackr_server.storage.metadata import metadata
 from hextrackr_server.storage.migrations import MIGRATIONS, Migration
-from hextrackr_server.storage.stage import attached_stage, copy_stage
+from hextrackr_server.storage.stage import attached_copy, attached_stage, copy_stage
 
 Upsert = sqlite.Insert | postgresql.Insert
 
@@ -112,6 +112,23 @@ class Database:
             with connection.begin():
                 if connection.dialect.name == "postgresql":
                     copy_stage(connection, stage)
+                yield connection
+        self._backend.shrink()
+        release_freed_memory()
+
+    @contextmanager
+    def replacing(self, copy: Path) -> Iterator[Connection]:
+        """Begin a transaction like `writing`; a SQLite database has a copy attached as `restored`.
+
+        The transaction may change most of the database.
+        """
+        with self._engine.connect() as connection, ExitStack() as stack:
+            if connection.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="READ COMMITTED")
+            else:
+                stack.enter_context(attached_copy(connection, copy))
+            connection = connection.execution_options(**{WRITES: True})
+            with connection.begin():
                 yield connection
         self._backend.shrink()
         release_freed_memory()

@@ -52,6 +52,21 @@ def attached_stage(connection: Connection, path: Path) -> Iterator[None]:
         driver.execute("PRAGMA shrink_memory")
 
 
+@contextmanager
+def attached_copy(connection: Connection, path: Path) -> Iterator[None]:
+    """Attach a copy of a database as `restored` to a SQLite connection outside a transaction."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    driver.execute("ATTACH DATABASE ? AS restored", (str(path),))
+    try:
+        driver.execute(f"PRAGMA main.cache_size = {-_CACHE_KIB}")
+        yield
+    finally:
+        driver.execute("DETACH DATABASE restored")
+        driver.execute(f"PRAGMA main.cache_size = {-_DEFAULT_CACHE_KIB}")
+        driver.execute("PRAGMA shrink_memory")
+
+
 def copy_stage(connection: Connection, path: Path) -> None:
     """Copy a stage file into temporary tables of PostgreSQL, which end with the transaction."""
     # The statements of a merge sort and join all rows, but each of them runs for less time than its

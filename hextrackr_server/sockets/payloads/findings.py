@@ -172,6 +172,8 @@ class ChangeSummary(TypedDict):
     reopened: NotRequired[int]
     restored: NotRequired[int]
     undone: NotRequired[Literal[True]]
+    dataRestored: NotRequired[Literal[True]]
+    backupTime: NotRequired[int]
     topCritical: NotRequired[list[FindingProperties]]
     changes: NotRequired[SentChanges]
 

@@ -714,6 +714,8 @@ export interface ChangeSummary {
   reopened?: number;
   restored?: number;
   undone?: true;
+  dataRestored?: true;
+  backupTime?: number;
   topCritical?: FindingProperties[];
   changes?: SentChanges;
 }

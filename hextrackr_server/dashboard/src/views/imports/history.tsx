@@ -23,6 +23,8 @@ const EVENTS = [
   "import-failed",
   "import-cancelled",
   "import-undone",
+  // Restored data and undone imports.
+  "vulnerability-change",
 ];
 
 export function History() {

@@ -1,0 +1,31 @@
+"""Reads whole databases, for comparisons of their contents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.metadata import metadata
+
+
+def contents(database: Database, *without: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of all tables, sorted."""
+    found = {}
+    with database.reading() as connection:
+        for table in metadata.sorted_tables:
+            if table.name not in without:
+                rows = connection.execute(select(table)).all()
+                found[table.name] = sorted((tuple(row) for row in rows), key=repr)
+    return found
+
+
+def contents_of(target: Path | str, *without: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the rows of all tables of a database that no server uses."""
+    database = Database(target)
+    try:
+        return contents(database, *without)
+    finally:
+        database.close()
