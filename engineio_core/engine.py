@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from threading import get_ident
 from typing import Any, Final, Literal, Protocol, TypeVar, overload
 
-from engineio_core import errors, handshake
+from engineio_core import counts, errors, handshake
 from engineio_core.admission import (
     Admission,
     ConnectionRefusal,
@@ -36,6 +36,7 @@ from engineio_core.clock import Clock, Iteration, check_clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.jsonp import function_name
 from engineio_core.codec.polling_form import choose_form
+from engineio_core.counts import EngineCounts
 from engineio_core.errors import CloseReason, HandshakeRefusedError
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.http.exchange import Exchange
@@ -122,6 +123,7 @@ class BaseEngine:
             check_clock(clock)
         self.options = options or EngineOptions(**fields)
         self.sessions: dict[str, Session] = {}
+        self._counts = EngineCounts()
         path = self.options.path.rstrip("/")
         self._path = f"{path}/" if self.options.add_trailing_slash else path
         self._bare_path = path or "/"
@@ -294,6 +296,7 @@ class BaseEngine:
         """Send a response that does not come from a session."""
         if response.status >= 400 and exchange.is_open:
             self._log_refusal(exchange.request, f"status {response.status}")
+            self._count_refusal(exchange.request, counts.MIDDLEWARE)
         self._respond(exchange, response)
 
     def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
@@ -304,6 +307,7 @@ class BaseEngine:
         """Call the `connection_error` hooks and refuse the request."""
         request = exchange.request
         self._log_refusal(request, describe_refusal(refusal), refusal_level(refusal))
+        self._count_refusal(request, refusal.refusal.code)
         self._call_hooks("connection_error", ConnectionRefusal(request, refusal))
         if request.is_upgrade:
             # Node: always 400, and the plain message as the body.
@@ -316,6 +320,9 @@ class BaseEngine:
             level, "refused %s %s from %s: %s",
             request.method, request.path[:200], request.remote_address, reason,
         )  # fmt: skip
+
+    def _count_refusal(self, request: HttpRequest, outcome: str | int) -> None:
+        self._counts.refused(request.query.get("transport", ""), outcome)
 
     def _polling(self, sid: str) -> PollingTransport:
         transport = self.sessions[sid].transport
@@ -424,6 +431,7 @@ class BaseEngine:
             head = encode_switch(accepted, [*request.response_headers.items(), *lines])
         except WebSocketHandshakeError as rejection:
             self._log_refusal(request, f"invalid WebSocket handshake: {rejection.text}")
+            self._count_refusal(request, counts.INVALID_WEBSOCKET)
             headers = [TEXT_HTML, *rejection.headers]
             self._respond(exchange, HttpResponse(400, rejection.text.encode(), headers))
             return None
@@ -437,6 +445,7 @@ class BaseEngine:
         self.sessions[session.sid] = session
         session._context.heartbeat.start(session)
         request = session.request
+        self._counts.handshakes[session.transport.name, counts.ACCEPTED] += 1
         logger.info(
             "session %s opened over %s from %s",
             session.sid[:6], session.transport.name, request.remote_address,
@@ -445,6 +454,7 @@ class BaseEngine:
 
     def _session_ended(self, session: Session, reason: CloseReason, description: str) -> None:
         self.sessions.pop(session.sid, None)
+        self._counts.closed[reason] += 1
         logger.info("session %s closed: %s (%s)", session.sid[:6], reason, description)
 
     def _session_context(self, protocol: int = 4) -> SessionContext:
@@ -461,6 +471,7 @@ class BaseEngine:
                 _make_future,
                 self._upgraded,
                 Iteration(clock) if protocol == 4 else self._session_context().iteration,
+                self._counts,
                 get_ident(),
                 protocol,
             )
@@ -485,6 +496,7 @@ class BaseEngine:
             return None
         reason = "the engine is closing" if self._is_closing else "max_sessions is reached"
         self._log_refusal(request, reason)
+        self._count_refusal(request, counts.CLOSING if self._is_closing else counts.FULL)
         return HttpResponse(503, b"", [("Retry-After", "5")])
 
     async def _screen(self, request: HttpRequest) -> HttpResponse | None:

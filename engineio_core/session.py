@@ -18,6 +18,7 @@ from engineio_core.client_heartbeat import ClientHeartbeat
 from engineio_core.clock import Clock, Iteration
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
+from engineio_core.counts import EngineCounts
 from engineio_core.errors import CloseReason, ProtocolError, SessionClosedError
 from engineio_core.heartbeat import Deadline, Heartbeat
 from engineio_core.noop import noop
@@ -56,6 +57,7 @@ class SessionContext(NamedTuple):
     make_future: Callable[[], Any]
     upgraded: set[Abortable]
     iteration: Iteration
+    counts: EngineCounts
     thread: int = 0  # of the event loop; 0 if not known
     protocol: int = 4  # the revision of Engine.IO
 
@@ -213,14 +215,12 @@ class Session:
     def send_volatile_group(self, group: tuple[EncodedPacket, ...]) -> bool:
         """Send all packets of a group if they can leave immediately, else drop the group."""
         iteration = self._context.iteration
-        if self.state is not OPEN or self._volatile_sent_in == iteration.number:
-            return False
-        if self._upgrade_state is UpgradeState.PROBED:
-            # The client no longer polls; the next transport takes the packets in a moment.
-            if self._outbox_size > MAX_HELD_VOLATILE:
-                return False
-        elif self._outbox or self.transport.has_just_sent() or not self.transport.is_idle():
-            # Node: a transport is not writable again before the next iteration of the event loop.
+        if (
+            self.state is not OPEN
+            or self._volatile_sent_in == iteration.number
+            or self._has_no_room_for_volatile()
+        ):
+            self._context.counts.volatile_dropped += 1
             return False
         self._volatile_sent_in = iteration.number
         if not iteration.is_noted:
@@ -228,6 +228,13 @@ class Session:
         for packet in group:
             self.send(packet)
         return True
+
+    def _has_no_room_for_volatile(self) -> bool:
+        if self._upgrade_state is UpgradeState.PROBED:
+            # The client no longer polls; the next transport takes the packets in a moment.
+            return self._outbox_size > MAX_HELD_VOLATILE
+        # Node: a transport is not writable again before the next iteration of the event loop.
+        return bool(self._outbox) or self.transport.has_just_sent() or not self.transport.is_idle()
 
     def send_text(self, text: str) -> None:
         """Send one text message. Call it in the thread of the event loop."""
@@ -488,6 +495,7 @@ class Session:
             self.transport.wake()
         elif event is UpgradeEvent.CANDIDATE_LEFT:
             self._candidate = None
+            self._context.counts.upgrades_failed += 1
         return True
 
     def _change_transport(self, transport: CandidateTransport) -> None:
@@ -498,6 +506,7 @@ class Session:
         former.discard()
         if self._is_reading_paused:
             transport.pause_reading()
+        self._context.counts.upgrades += 1
         logger.info("session %s upgraded to %s", self.sid[:6], transport.name)
         self._call(self._on_upgrade)
         self._transport_writable()

@@ -242,6 +242,7 @@ class Origin:
                 if held := gateway.sessions.get(_number(body)):
                     session, transport = held
                     transport.name = "websocket"
+                    session._context.counts.upgrades += 1
                     session._call(session._on_upgrade)
             case Kind.CLOSED:
                 closed: Closed = decode(Closed, body[4:])
@@ -302,6 +303,7 @@ class Origin:
         refusal = errors.Refusal(refused.code, refused.message, 400)
         error = HandshakeRefusedError(refusal, message=refused.message)
         request = refused.request.restore()
+        self._engine._count_refusal(request, refused.code)
         self._engine._call_hooks("connection_error", ConnectionRefusal(request, error))
 
 

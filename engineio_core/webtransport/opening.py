@@ -20,6 +20,7 @@ from engineio_core.admission import (
     refusal_level,
 )
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.counts import MIDDLEWARE, EngineCounts
 from engineio_core.errors import CloseReason, HandshakeRefusedError, ProtocolError
 from engineio_core.http.message import HttpRequest, HttpResponse
 from engineio_core.options import EngineOptions
@@ -36,6 +37,7 @@ class OpeningEngine(Protocol):
     """The engine, as WebTransport sees it."""
 
     options: EngineOptions
+    _counts: EngineCounts
     _admission: Admission
     _session_type: type[Session]
 
@@ -73,6 +75,7 @@ async def screen(engine: OpeningEngine, request: HttpRequest) -> HttpResponse:
         return HttpResponse(500)
     if refused is not None:
         engine._log_refusal(request, f"status {refused.status}")
+        engine._counts.refused("webtransport", MIDDLEWARE)
         # Status 200 would open the session.
         return refused if refused.status >= 300 else HttpResponse(403, refused.body)
     headers: list[tuple[str, str]] = []
@@ -85,6 +88,7 @@ def report_refusal(
 ) -> None:
     """Log a refusal and call the `connection_error` hooks."""
     engine._log_refusal(request, describe_refusal(refusal), refusal_level(refusal))
+    engine._counts.refused("webtransport", refusal.refusal.code)
     engine._call_hooks("connection_error", ConnectionRefusal(request, refusal))
 
 

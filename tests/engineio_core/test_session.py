@@ -9,6 +9,7 @@ import pytest
 
 from engineio_core import CloseReason, EncodedPacket, EngineOptions, Session, SessionClosedError
 from engineio_core.clock import Iteration
+from engineio_core.counts import EngineCounts
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.session import SessionContext
 from engineio_core.session_state import SessionState
@@ -53,6 +54,7 @@ class Stage:
             lambda: asyncio.get_running_loop().create_future(),
             set(),
             Iteration(clock),
+            EngineCounts(),
         )
         self.session = Session("sid", None, self.transport, context)
 

@@ -15,6 +15,7 @@ from websockets.protocol import Protocol, Side, State
 
 from engineio_core import CloseReason, EngineOptions, ProtocolError
 from engineio_core.clock import Iteration
+from engineio_core.counts import EngineCounts
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.session import SessionContext
 from engineio_core.transports.websocket import WebSocketTransport
@@ -77,6 +78,7 @@ def run_transport(pieces: list[bytes]) -> Outcome:
         lambda: None,
         set(),
         Iteration(clock),
+        EngineCounts(),
     )
     tcp = FakeTcp(clock)
     transport = WebSocketTransport(tcp, context)
