@@ -368,7 +368,7 @@ class BaseEngine:
         context = self._session_context(protocol)
         session = self._session_type(sid, exchange.request, transport, context)
         transport.listener = session
-        session.send(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
+        session._send_control(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
         if self.options.initial_packet is not None:
             session.send(EncodedPacket.message(self.options.initial_packet))
         websocket.flush()

@@ -204,6 +204,11 @@ class Session:
             else:
                 self._enqueue(EncodedPacket(packet))
 
+    # The same function under other names, so that `traffic` counts these packets separately:
+    # answers to events, and packets that are not messages of the application.
+    _send_reply = send
+    _send_control = send
+
     def send_volatile(self, packet: EncodedPacket) -> bool:
         """Send one packet if it can leave immediately, else drop it; return whether it was sent.
 
@@ -458,10 +463,10 @@ class Session:
             self._outbox_size += len(PING_PACKET.payload)
             self.transport.wake()
         else:
-            self.send(PING_PACKET)
+            self._send_control(PING_PACKET)
 
     def _send_pong(self) -> None:
-        self.send(PONG_PACKET)
+        self._send_control(PONG_PACKET)
 
     def _pong_overdue(self) -> None:
         missing = "pong" if self.protocol == 4 else "ping"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable
+from enum import Enum
 from inspect import isawaitable
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
@@ -42,7 +43,7 @@ class PendingAcks:
         self._waiting: dict[int, AckSink] = {}
         self._ids: dict[AckSink, int] = {}  # finds the id in `forget` without a search
 
-    def expect(self, ack_id: int, sink: AckSink) -> None:
+    def expect(self, ack_id: int, sink: AckSink, event: str | None = None) -> None:
         """Add a pending ack. Above the limit, the oldest pending ack fails."""
         if len(self._waiting) >= MAX_PENDING:
             oldest = self._waiting.pop(next(iter(self._waiting)))
@@ -75,6 +76,80 @@ class PendingAcks:
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+
+class AckOutcome(Enum):
+    """The ends of the wait for an ack."""
+
+    ACKED = "acked"
+    MISSED = "missed"  # the timeout is over, or the sender waits no more
+    LEFT = "left"  # the socket has left, or owes more than MAX_PENDING acks
+
+
+class AckObserver(Protocol):
+    """An instrument that follows the acks that clients owe."""
+
+    def ack_requested(self, socket: AckOwner, event: str | None) -> Any:
+        """Note an event that requests an ack; return the argument of `ack_ended`.
+
+        `event` is None for an event of a broadcast.
+        """
+
+    def ack_ended(self, requested: Any, outcome: AckOutcome) -> None:
+        """Note the end of the wait."""
+
+
+class AckOwner(Protocol):
+    """The socket that owes acks."""
+
+    @property
+    def id(self) -> str:
+        """The public id."""
+
+
+class ObservedAcks(PendingAcks):
+    """The pending acks of one socket of an instrumented server."""
+
+    __slots__ = ("_observers", "_requested", "_socket")
+
+    def __init__(self, socket: AckOwner, observers: Iterable[AckObserver]) -> None:
+        super().__init__(socket.id)
+        self._socket = socket
+        self._observers = tuple(observers)
+        self._requested: dict[int, list[Any]] = {}
+
+    def expect(self, ack_id: int, sink: AckSink, event: str | None = None) -> None:
+        """Add a pending ack and inform the observers."""
+        if len(self._waiting) >= MAX_PENDING:
+            self._end(next(iter(self._waiting)), AckOutcome.LEFT)
+        super().expect(ack_id, sink)
+        self._requested[ack_id] = [
+            observer.ack_requested(self._socket, event) for observer in self._observers
+        ]
+
+    def forget(self, sink: AckSink) -> None:
+        """Remove the pending ack of `sink`, if it has not arrived."""
+        ack_id = self._ids.get(sink)
+        super().forget(sink)
+        if ack_id is not None:
+            self._end(ack_id, AckOutcome.MISSED)
+
+    def receive(self, ack_id: int, data: list[Any]) -> bool:
+        """Pass an answer to its sink; return False for an unexpected ack id."""
+        self._end(ack_id, AckOutcome.ACKED)
+        return super().receive(ack_id, data)
+
+    def fail_all(self) -> None:
+        """Fail all pending acks, because the socket has left."""
+        for ack_id in list(self._requested):
+            self._end(ack_id, AckOutcome.LEFT)
+        super().fail_all()
+
+    def _end(self, ack_id: int, outcome: AckOutcome) -> None:
+        requested = self._requested.pop(ack_id, None)
+        if requested is not None:
+            for observer, each in zip(self._observers, requested, strict=True):
+                observer.ack_ended(each, outcome)
 
 
 class SingleAck:

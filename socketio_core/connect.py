@@ -15,6 +15,7 @@ from msgspec import Struct
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.ids import generate_id
 from engineio_core.session_state import SessionState
+from socketio_core import counts
 from socketio_core.adapters.interface import (
     Adapter,
     BroadcastTarget,
@@ -251,16 +252,27 @@ class ConnectAttempt:
             self._connection.release(self._restored.size)
         is_open = self._connection.session.state is SessionState.OPEN
         if error is None and is_open and namespace is not None and socket is not None:
+            outcome = counts.RECOVERED if socket.recovered else counts.ACCEPTED
+            self._directory.counts.connects[namespace._label, outcome] += 1
             missed = self._restored.missed if self._restored is not None else []
             self._on_outcome(self._name, Accepted(namespace, socket, missed))
         else:
             if socket is not None:
                 socket._leave(DisconnectReason.REFUSED)
             self._save_again()
-            outcome = None if error is None else Refused(self._refusal_body(error))
-            self._on_outcome(self._name, outcome)
+            self._directory.count_connect(self._name, self._failure(error))
+            refused = None if error is None else Refused(self._refusal_body(error))
+            self._on_outcome(self._name, refused)
         if namespace is not None:
             namespace._attempt_ended()
+
+    def _failure(self, error: BaseException | None) -> str:
+        """Return the outcome of a failed attempt for the counters."""
+        if error is None:
+            return counts.GONE
+        if isinstance(error, ConnectError):
+            return counts.INVALID_NAMESPACE if self._namespace is None else counts.REFUSED
+        return counts.TIMEOUT if isinstance(error, TimeoutError) else counts.ERROR
 
     def _refusal_body(self, error: BaseException) -> dict[str, Any]:
         """Return the body of the CONNECT_ERROR packet; other exceptions stay private."""

@@ -17,6 +17,7 @@ from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded
 from socketio_core.codec.revision_4 import connect_reply, old_decoder, refusal_data
 from socketio_core.connect import Accepted, ConnectAttempt, ConnectOutcome, Refused
+from socketio_core.counts import TOO_MANY
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import PacketError
@@ -93,6 +94,7 @@ class Connection:
             self._close_for_invalid_packet(error)
             return
         if packet is None:
+            self._directory.counts.other_in += 1
             return
         kind, name, data, ack_id = packet
         socket = self.sockets.get(name)
@@ -115,11 +117,17 @@ class Connection:
         except PacketError as error:
             self._close_for_invalid_packet(error)
             return
-        if packet is not None:
+        if packet is None:
+            self._directory.counts.other_in += 1
+        else:
             self._receive_rare(packet, self.sockets.get(packet[1]))
 
     def _receive_rare(self, packet: Decoded, socket: Socket[Any] | None) -> None:
         kind, name, data, ack_id = packet
+        if kind is PacketType.ACK:
+            self._directory.counts.acks_in += 1
+        elif kind is not EVENT or socket is None:
+            self._directory.counts.other_in += 1
         if kind is PacketType.CONNECT:
             self._connect(name, data or {})
         elif socket is None:
@@ -139,6 +147,7 @@ class Connection:
             self._close_for_violation("packet type that only servers may send")
 
     def _close_for_invalid_packet(self, error: PacketError) -> None:
+        self._directory.counts.other_in += 1
         logger.warning("session %s sent an invalid packet: %s", self.session.sid[:6], error)
         self._close_all(DisconnectReason.FORCED_CLOSE, error.description)
 
@@ -176,6 +185,7 @@ class Connection:
         if name in self.sockets or name in self._connecting:
             self._close_for_violation(f"second CONNECT to namespace {name[:64]!r}")
         elif len(self.sockets) + len(self._connecting) >= self._directory.options.max_namespaces:
+            self._directory.count_connect(name, TOO_MANY)
             self._refuse(name, {"message": "too many namespaces"})
         else:
             self._connecting.add(name)
@@ -287,7 +297,7 @@ class Connection:
 
     def _send(self, packet: Packet) -> None:
         for encoded in self._directory.options.parser.encode(packet):
-            self.session.send(encoded)
+            self.session._send_control(encoded)
 
     # -- the limit of pending handlers
 

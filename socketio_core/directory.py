@@ -10,6 +10,7 @@ from typing import Any, Final, final
 
 from engineio_core.clock import Clock
 from socketio_core.codec.packet import is_namespace
+from socketio_core.counts import UNKNOWN_NAMESPACE, ServerCounts
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.misuse import check_callback, refuse_awaitable
 from socketio_core.namespace import Namespace, ParentNamespace, canonical_name, matcher
@@ -27,8 +28,8 @@ Match = Callable[[str, dict[str, Any]], Any]
 class NamespaceDirectory:
     """The namespaces and parent namespaces of a server."""
 
-    __slots__ = ("_parents", "_patterns", "_recovery_grace", "by_name", "clock", "dispatch",
-                 "listeners", "options", "run_handler")  # fmt: skip
+    __slots__ = ("_parents", "_patterns", "_recovery_grace", "by_name", "clock", "counts",
+                 "dispatch", "listeners", "options", "run_handler")  # fmt: skip
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class NamespaceDirectory:
         self.run_handler = dispatch.run  # bound once for all connections
         self.by_name: dict[str, Namespace] = {}
         self.listeners: list[Callable[[Namespace], Any]] = []
+        self.counts = ServerCounts()
         self._recovery_grace = recovery_grace
         self._parents: list[ParentNamespace] = []
         self._patterns: dict[re.Pattern[str], ParentNamespace] = {}
@@ -82,6 +84,7 @@ class NamespaceDirectory:
         else:
             parent = self._patterns[match] = ParentNamespace(matcher(match), self.options.parser)
         self._parents.append(parent)
+        parent._label = self._describe(parent, len(self._parents))
         return parent
 
     def _parent_by_pattern(self, name: str) -> ParentNamespace | None:
@@ -92,10 +95,11 @@ class NamespaceDirectory:
 
     def _create(self, name: str, parent: ParentNamespace | None) -> Namespace:
         namespace = Namespace(
-            name, self.options, self.clock, self.dispatch, self._drop_child,
+            name, self.options, self.clock, self.dispatch, self.counts, self._drop_child,
             recovery_grace=self._recovery_grace, parent=parent,
         )  # fmt: skip
         if parent is not None:
+            namespace._label = parent._label
             parent._adopt(namespace)
         self.by_name[name] = namespace
         if name != "/":
@@ -111,10 +115,11 @@ class NamespaceDirectory:
         found: dict[str, Namespace | ParentNamespace] = {
             name: each for name, each in self.by_name.items() if each._parent is None
         }
+        return found | {parent._label: parent for parent in self._parents}
+
+    def _describe(self, parent: ParentNamespace, number: int) -> str:
         patterns = {parent: pattern.pattern for pattern, parent in self._patterns.items()}
-        for number, parent in enumerate(self._parents, 1):
-            found[patterns.get(parent, f"(dynamic {number})")] = parent
-        return found
+        return patterns.get(parent, f"(dynamic {number})")
 
     async def find(self, name: str, auth: dict[str, Any]) -> Namespace | None:
         """Return the namespace that a client requests; None if there is none for the client."""
@@ -132,6 +137,12 @@ class NamespaceDirectory:
             if decision and len(parent.children) < self.options.max_child_namespaces:
                 return self._create(name, parent)
         return None
+
+    def count_connect(self, name: str, outcome: str) -> None:
+        """Count a CONNECT packet; unknown names, which clients choose, share one label."""
+        namespace = self.by_name.get(name)
+        label = UNKNOWN_NAMESPACE if namespace is None else namespace._label
+        self.counts.connects[label, outcome] += 1
 
     def _drop_child(self, namespace: Namespace) -> None:
         """Drop an empty child namespace if the options request it."""

@@ -15,6 +15,7 @@ from socketio_core.adapters.memory import MemoryAdapter
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.broadcast import NO_ROOM, Broadcast, check_event, room_names
 from socketio_core.codec.packet import Parser
+from socketio_core.counts import ServerCounts
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Registering, Registry
@@ -53,6 +54,7 @@ class Namespace(NamespaceCore[Socket[Any]]):
         options: ServerOptions,
         clock: Callable[[], Clock],
         dispatch: Dispatch,
+        counts: ServerCounts,
         on_empty: Callable[[Namespace], None],
         *,
         recovery_grace: float = 0.0,
@@ -64,7 +66,7 @@ class Namespace(NamespaceCore[Socket[Any]]):
         `recovery_grace` is how many seconds the server may take to notice that a connection is
         dead.
         """
-        super().__init__(name, options, clock, dispatch)
+        super().__init__(name, options, clock, dispatch, counts)
         self._on_empty = on_empty
         self._parent = parent
         # Connect attempts in progress, sockets by recovery id, attempts that restore a session
@@ -130,7 +132,7 @@ class ParentNamespace(Registering):
     the child is created; later registrations reach only later children.
     """
 
-    __slots__ = ("_matches", "_parser", "_registered", "children")
+    __slots__ = ("_label", "_matches", "_parser", "_registered", "children")
 
     def __init__(self, matches: Callable[[str, dict[str, Any]], Any], parser: Parser) -> None:
         self._parser = parser
@@ -138,6 +140,8 @@ class ParentNamespace(Registering):
         """`(name, auth)` -> whether to create the namespace: a bool, or an awaitable of one."""
         self._registered = Registry(LIFECYCLE, takes_socket=True)
         self.children: dict[str, Namespace] = {}
+        self._label = ""
+        """The pattern, or a number for a function; set by the directory."""
 
     def _registry(self) -> Registry:
         return self._registered

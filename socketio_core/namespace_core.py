@@ -15,6 +15,7 @@ from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import Adapter, BroadcastTarget, RoomEvent
 from socketio_core.broadcast import Audience, Broadcasting
 from socketio_core.codec.packet import Parser
+from socketio_core.counts import ServerCounts
 from socketio_core.generics import Member
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.pipeline import EventPipeline
@@ -29,19 +30,38 @@ ALL_SOCKETS: Final = BroadcastTarget()
 class NamespaceCore(Registering, Broadcasting[Member]):
     """A namespace as its sockets see it."""
 
-    __slots__ = ("_ack_ids", "_dispatch", "_get_clock", "_handlers", "_options", "_parser",
-                 "_pipeline", "adapter", "name", "sockets")  # fmt: skip
+    __slots__ = (
+        "_ack_ids",
+        "_counts",
+        "_dispatch",
+        "_get_clock",
+        "_handlers",
+        "_label",
+        "_options",
+        "_parser",
+        "_pipeline",
+        "adapter",
+        "name",
+        "sockets",
+    )  # fmt: skip
 
     adapter: Adapter
 
     def __init__(
-        self, name: str, options: ServerOptions, clock: Callable[[], Clock], dispatch: Dispatch
+        self,
+        name: str,
+        options: ServerOptions,
+        clock: Callable[[], Clock],
+        dispatch: Dispatch,
+        counts: ServerCounts,
     ) -> None:
         self.name = name
+        self._label = name  # for metrics; of a child, the pattern of its parent
         self.sockets: dict[str, Member] = {}
         self._options = options
         self._parser: Parser = options.parser
         self._get_clock = clock
+        self._counts = counts
         self._dispatch = dispatch
         self._handlers = Registry(LIFECYCLE, takes_socket=True)
         self._pipeline = EventPipeline(name, self._handlers, dispatch)

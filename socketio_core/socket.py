@@ -19,6 +19,7 @@ from socketio_core.acknowledgement import (
     AckSink,
     CallbackAck,
     EmitOptions,
+    ObservedAcks,
     PendingAcks,
     SingleAck,
     TimedCallbackAck,
@@ -250,7 +251,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         namespace = self.namespace
         ack_id = next(namespace._ack_ids)
         packets = namespace._parser.encode_event(namespace.name, data, ack_id)
-        self._pending_acks.expect(ack_id, sink)
+        self._pending_acks.expect(ack_id, sink, data[0])
         if namespace.adapter.is_delaying:
             namespace.adapter.send_later(self, packets)
         else:
@@ -368,6 +369,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         namespace = self.namespace
         reason = str(reason)  # handlers get a plain string, not an enum member
         if was_connected:
+            namespace._counts.disconnects[namespace._label, reason] += 1
             self._run_lifecycle("disconnecting", reason, description)
             namespace._keep_for_return(self, reason)
             self._state = SOCKET_TRANSITIONS[follower][SocketEvent.ENDED]
@@ -495,7 +497,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
             session.send_bare(encoded)
         else:
             for packet in encoded:
-                session.send(packet)
+                session._send_reply(packet)
 
     # -- called by the adapter (Recipient)
 
@@ -520,7 +522,8 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
     @property
     def _pending_acks(self) -> PendingAcks:
         if self._owed is None:
-            self._owed = PendingAcks(self.id)
+            observers = self.namespace._counts.ack_observers
+            self._owed = ObservedAcks(self, observers) if observers else PendingAcks(self.id)
         return self._owed
 
     def _receive_ack(self, ack_id: int, data: list[Any]) -> None:

@@ -52,6 +52,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "socketio_core/server_events"),
     ("socketio_core/options",),
     ("socketio_core/acknowledgement",),
+    ("socketio_core/counts",),
     ("socketio_core/adapters", "socketio_core/adapters/cluster", "socketio_core/adapters/redis",
      "socketio_core/adapters/streams", "socketio_core/adapters/postgres",
      "socketio_core/remote_socket"),

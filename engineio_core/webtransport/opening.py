@@ -194,7 +194,8 @@ class Opening:
             return
         session = engine._session_type(sid, request, transport, engine._session_context())
         transport.listener = session
-        session.send(EncodedPacket(handshake.encode_open(sid, "webtransport", engine.options)))
+        opened = handshake.encode_open(sid, "webtransport", engine.options)
+        session._send_control(EncodedPacket(opened))
         if engine.options.initial_packet is not None:
             session.send(EncodedPacket.message(engine.options.initial_packet))
         engine._register(session)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import get_ident
 from typing import Any, Final, Generic, Protocol, TypeAlias
 
@@ -122,9 +123,8 @@ class HandlerDispatch(Protocol):
     """The dispatch, as `run_handlers` uses it."""
 
     loop_thread: int
-
-    def run(self, handler: Any, socket: Any, data: list[Any], ack: OwedAck) -> None:
-        """Call a handler; send its result as the ack."""
+    run: Callable[[Any, Any, list[Any], OwedAck], None]
+    """Call a handler; send its result as the ack."""
 
 
 def run_handlers(
