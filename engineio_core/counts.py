@@ -71,6 +71,6 @@ class Histogram:
         self.sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Add one value."""
+        """Add a value to its bucket and to the sum."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.sum += value

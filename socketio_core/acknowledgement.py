@@ -104,7 +104,7 @@ class AckOwner(Protocol):
 
     @property
     def id(self) -> str:
-        """The public id."""
+        """The id that handlers and other clients may know."""
 
 
 class ObservedAcks(PendingAcks):
