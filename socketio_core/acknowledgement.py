@@ -104,7 +104,7 @@ class AckOwner(Protocol):
 
     @property
     def id(self) -> str:
-        """The id that handlers and other clients may know."""
+        """The public id of the socket, unlike the sid of its session."""
 
 
 class ObservedAcks(PendingAcks):
