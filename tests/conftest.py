@@ -17,6 +17,7 @@ from engineio_core.http.states import (
     MOUNTED_TRANSITIONS,
 )
 from engineio_core.logs.limiter import LINE_LIMIT
+from tests.docs.blocks import describe_blocks
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.state_check import check_states
 
@@ -111,6 +112,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             for marker, paths in MARKED.items():
                 if path.startswith(paths):
                     item.add_marker(marker)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the code blocks of the documentation that no test runs, if its tests ran."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
+    if any(each.nodeid.startswith("tests/docs/test_code_blocks.py") for each in reports):
+        for line in describe_blocks():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

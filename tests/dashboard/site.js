@@ -1,6 +1,7 @@
 "use strict";
 // Cases of the documentation site, opened from its folder. `given.site` is the address of the folder,
-// `given.url` that of an HTTP server with the same files, `given.pages` are the paths of all pages.
+// `given.url` that of an HTTP server with the same files, `given.pages` are the paths of
+// all pages, `given.diagrams` of those with diagrams.
 const { assert, expectNoViolations, waitUntil } = require("./harness");
 
 /** Open a page and return the requests to other places than the folder. */
@@ -48,12 +49,17 @@ module.exports = {
 
   async "diagrams are drawn by a script of the site"(t) {
     const { page, others } = await open(t);
-    await page.goto(`${t.given.site}/scaling.html`);
-    // The theme draws a diagram into a closed shadow root.
-    await waitUntil(
-      () => page.evaluate(() => [...document.querySelectorAll("div.mermaid")].some((each) => each.clientHeight > 100)),
-      "a diagram",
-    );
+    for (const path of t.given.diagrams) {
+      await page.goto(`${t.given.site}/${path}`);
+      // The theme replaces the text of a diagram by an element with a closed shadow root. Invalid text is an
+      // error of the page.
+      const drawn = () =>
+        page.evaluate(() => {
+          const diagrams = [...document.querySelectorAll("div.mermaid")];
+          return !document.querySelector("pre.mermaid") && diagrams.every((each) => each.clientHeight > 40);
+        });
+      await waitUntil(drawn, `the diagrams of ${path}`);
+    }
     assert.deepEqual(others, []);
   },
 

@@ -4,48 +4,59 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: Languages whose blocks are text: the output of a program, or a drawing.
+PLAIN = {"text", "diff", "mermaid"}
+_FENCE = re.compile(
+    r"(?:^<!-- not run: ([^\n]*?) -->\n+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+_SKIPPED = re.compile(r"node_modules|build|dist|\.(?!github).*")
 
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A fenced code block: its document, line, language and text."""
+    """A fenced code block: its document, line, language and text.
+
+    `reason` explains why no test runs the block: the comment `<!-- not run: reason -->` above it.
+    """
 
     document: Path
     line: int
     language: str
     text: str
+    reason: str = ""
 
     def __str__(self) -> str:
         return f"{self.document.relative_to(ROOT)}:{self.line}"
 
 
 def documents() -> list[Path]:
-    """Return the documents whose code blocks are tested."""
-    return [
-        *sorted(ROOT.glob("*.md")),
-        *sorted((ROOT / "docs").glob("*.md")),
-        ROOT / "spec-vectors" / "README.md",
-    ]
+    """Return the documents of the repository, whose code blocks are tested."""
+    return sorted(
+        path
+        for path in ROOT.rglob("*.md")
+        if not any(map(_SKIPPED.fullmatch, path.relative_to(ROOT).parts))
+    )
 
 
 def blocks_of(document: Path) -> list[CodeBlock]:
     """Return the code blocks of a document, in their order."""
     text = document.read_text("utf-8")
     return [
-        CodeBlock(document, text.count("\n", 0, match.start()) + 1, match[1], match[2])
+        CodeBlock(document, 1 + text.count("\n", 0, start), language, code, reason or "")
         for match in _FENCE.finditer(text)
+        for start, (reason, language, code) in [(match.start(2), match.groups())]
     ]
 
 
 def blocks(*languages: str) -> list[CodeBlock]:
-    """Return the code blocks in these languages, of all documents."""
+    """Return the code blocks in these languages that tests run, of all documents."""
     found = [block for document in documents() for block in blocks_of(document)]
-    return [block for block in found if block.language in languages]
+    return [block for block in found if block.language in languages and not block.reason]
 
 
 def commands(text: str) -> list[list[str]]:
@@ -61,3 +72,12 @@ def commands(text: str) -> list[list[str]]:
             if words:
                 found.append(words)
     return found
+
+
+def describe_blocks() -> Iterator[str]:
+    """Yield lines for a summary: the number of blocks, and the reason of each that does not run."""
+    found = [block for document in documents() for block in blocks_of(document)]
+    skipped = [block for block in found if block.reason]
+    yield f"documentation: {len(found)} code blocks, {len(skipped)} of them do not run:"
+    for block in skipped:
+        yield f"  {block}: {block.reason}"

@@ -183,5 +183,7 @@ def browser() -> Iterator[Browser]:
 def test_site_in_chromium(browser: Browser, site: Path, name: str) -> None:
     pages = sorted(page.relative_to(site).as_posix() for page in site.rglob("*.html"))
     pages.remove("404.html")  # only a server shows this page, at any path
+    diagrams = [page for page in pages if 'class="mermaid"' in (site / page).read_text("utf-8")]
+    given: dict[str, Any] = {"site": site.as_uri(), "pages": pages, "diagrams": diagrams}
     with serving_folder(site) as url:
-        browser.run(CASES, name, {"site": site.as_uri(), "url": url, "pages": pages})
+        browser.run(CASES, name, given | {"url": url})
