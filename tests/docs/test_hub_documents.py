@@ -12,7 +12,7 @@ from hextrackr_server.application import Application
 from hextrackr_server.config import settings
 from hextrackr_server.config.settings import Settings
 from tests.docs.blocks import ROOT, blocks_of, documents
-from tests.docs.test_documentation import known_variables
+from tests.docs.test_shell_blocks import known_variables
 
 #: Variables that the documents set for other programs.
 OTHER_VARIABLES = {"HEXTRACKR_REALTIME_URL", "HEXTRACKR_VERSION"}
