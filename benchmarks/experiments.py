@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from . import wire
 from .official_client import OfficialClient
 from .peers import (
+    ASGI_FLOOR,
     FLOOR,
     NODE,
     OURS_313,
+    OURS_ASGI,
     OURS_ASYNC,
     OURS_FULL,
     OURS_SYNC,
@@ -74,8 +76,10 @@ def _contenders(*peers: Peer) -> tuple[Contender, ...]:
         NODE.command: "Node",
         PYTHON_SOCKETIO.command: "python-socketio",
         FLOOR.command: "floor",
+        ASGI_FLOOR.command: "floor",
     }
     short = {
+        OURS_ASGI.command: "asgi_app",
         OURS_ASYNC.command: "async handler",
         OURS_SYNC.command: "plain handler",
         OURS_FULL.command: "--full",
@@ -88,6 +92,8 @@ _PYTHON = _contenders(PYTHON_SOCKETIO)
 _FLOOR = _contenders(FLOOR)
 _BOTH_HANDLERS = _contenders(OURS_SYNC, OURS_ASYNC, NODE)
 _ONE_HANDLER = _contenders(OURS_ASYNC, NODE)
+_UNDER_UVICORN = _contenders(OURS_ASGI, PYTHON_SOCKETIO)
+_UVICORN_FLOOR = _contenders(ASGI_FLOOR)
 _LEAN_AND_FULL = _contenders(OURS_FULL, OURS_ASYNC)
 
 
@@ -108,6 +114,7 @@ POLLING = "polling round (POST + GET)"
 CONNECT = "connect by WebSocket"
 CONNECT_UPGRADE = "connect by polling with upgrade"
 MEMORY = "memory per idle connection"
+UNDER_UVICORN = "under uvicorn: "
 GROWTH = "event with ack, 50 of 5,000 connections busy"
 
 EXPERIMENTS = (
@@ -128,6 +135,13 @@ EXPERIMENTS = (
             Contender("500", OURS_ASYNC, lambda: EventsWithAck(500, 8, busy=50), "few"),
         ),
     ),
+    Experiment(
+        UNDER_UVICORN + ACK_8, lambda: EventsWithAck(50, 8), _UNDER_UVICORN + _UVICORN_FLOOR
+    ),
+    Experiment(
+        UNDER_UVICORN + ACK_1, lambda: EventsWithAck(50, 1), _UNDER_UVICORN + _UVICORN_FLOOR
+    ),
+    Experiment(UNDER_UVICORN + BROADCAST_500, lambda: Broadcasts(500), _UNDER_UVICORN),
     Experiment(f"{ACK_8} (--full)", lambda: EventsWithAck(50, 8), _LEAN_AND_FULL),
     Experiment(f"{NO_ACK} (--full)", EventsWithoutAck, _LEAN_AND_FULL),
     Experiment(f"{BROADCAST_500} (--full)", lambda: Broadcasts(500), _LEAN_AND_FULL),
@@ -185,6 +199,10 @@ FIGURES = (
     Figure(CONNECT, CONNECT, "async handler", 0.35),
     Figure(CONNECT_UPGRADE, CONNECT_UPGRADE, "async handler", 0.70),
     Figure(f"{MEMORY}, {IDLE_CONNECTIONS:,} of them", MEMORY, "async handler", 0.50),
+    *(
+        Figure(UNDER_UVICORN + name, UNDER_UVICORN + name, "asgi_app", goal, "python-socketio")
+        for name, goal in ((ACK_8, 0.35), (ACK_1, 0.45), (BROADCAST_500, 0.35))
+    ),
     *(
         Figure(f"{name} (--full)", f"{name} (--full)", "--full", FULL_LIMIT, base="async handler")
         for name in (ACK_8, NO_ACK, BROADCAST_500)

@@ -69,6 +69,13 @@ NODE = Peer(
 PYTHON_SOCKETIO = Peer(
     "python-socketio", (str(PEERS_PYTHON), "-m", "benchmarks.servers.python_socketio")
 )
+# Both run under the same uvicorn as python-socketio.
+OURS_ASGI = Peer(
+    "ours, asgi_app under uvicorn", (str(PEERS_PYTHON), "-m", "benchmarks.servers.ours_asgi")
+)
+ASGI_FLOOR = Peer(
+    "the floor under uvicorn", (str(PEERS_PYTHON), "-m", "benchmarks.servers.asgi_floor")
+)
 
 
 def check_installed() -> None:

@@ -79,7 +79,7 @@ def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str)
         "CPU time of the server process per message (user and system), or memory per connection. "
         "Ratio: the cost here divided by the cost on Node, the median of rounds in turns, with the "
         "lowest and the highest round. Floor: a minimal uvloop server that sends precomputed "
-        "replies; lower is better. "
+        "replies, for the rows under uvicorn an ASGI application that does; lower is better. "
         f"Measured by `{command}` on {machine['cores']} cores ({machine['cpu']}), Linux "
         f"{machine['kernel']}, Python {machine['python']} (the fastest installed version), "
         f"Node {machine['node']}, socket.io {machine['socket.io']}, "

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, final
 
 from engineio_core.asgi.request import encode_head
+from engineio_core.asgi.sender import GuestSender
 from engineio_core.asgi.websocket import GuestWebSocket
 from engineio_core.http.exchange import TOO_LARGE, BodyCollector
 from engineio_core.http.message import HttpRequest, HttpResponse
@@ -30,7 +31,12 @@ class GuestExchange:
     """
 
     def __init__(
-        self, scope: dict[str, Any], request: HttpRequest, receive: Any, send: Any
+        self,
+        scope: dict[str, Any],
+        request: HttpRequest,
+        receive: Any,
+        send: Any,
+        sender: GuestSender,
     ) -> None:
         self.request = request
         self.keep_alive = True
@@ -39,6 +45,7 @@ class GuestExchange:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._sender = sender
         self._collector: BodyCollector | None = None
         self._body_amount = 0
         self._is_body_read = False
@@ -93,14 +100,14 @@ class GuestExchange:
         self.state = FINISHED
         self.on_abort = noop
         lines = encode_head(self.request, HttpResponse(204, b"", headers))
-        self.websocket = GuestWebSocket(context, self._receive, self._send, lines)
+        self.websocket = GuestWebSocket(context, self._receive, self._send, lines, self._sender)
         self._progress.set()
         return self.websocket
 
     # -- called by the guest
 
-    async def serve(self) -> None:
-        """Receive the body and send the response, or run the WebSocket, until both are done."""
+    async def serve(self) -> GuestWebSocket | None:
+        """Receive the body and send the response; return the WebSocket, if it is accepted."""
         leaving: asyncio.Task[None] | None = None
         try:
             while self._response is None and self.websocket is None and self.state is not GONE:
@@ -117,10 +124,9 @@ class GuestExchange:
                 leaving.cancel()
             if self.state is WAITING:  # the host cancels the request
                 self._client_left()
-        if self.websocket is not None:
-            await self.websocket.run()
-        elif self._response is not None:
+        if self.websocket is None and self._response is not None:
             await self._send_response(self._response)
+        return self.websocket
 
     async def _receive_body(self, collector: BodyCollector) -> None:
         message = await self._receive()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 from engineio_core.admission import ConnectionRefusal
 from engineio_core.asgi.exchange import GuestExchange
 from engineio_core.asgi.request import create_request, path_below_mount
+from engineio_core.asgi.sender import GuestSender
 from engineio_core.errors import UNKNOWN_SID
 from engineio_core.http.message import InvalidTargetError
 
@@ -41,6 +42,7 @@ class AsgiGuest:
         self._start = start
         self._stop = stop
         self._has_warned = False
+        self._sender = GuestSender()
         engine.on("connection_error", self._request_refused)
 
     def _request_refused(self, refusal: ConnectionRefusal) -> None:
@@ -69,10 +71,13 @@ class AsgiGuest:
         except InvalidTargetError:
             await self._pass_on(scope, receive, send, status=400)
             return
-        exchange = GuestExchange(scope, request, receive, send)
+        exchange = GuestExchange(scope, request, receive, send, self._sender)
         # The engine uses the members that both kinds of exchanges have.
         self._engine._route(cast("Exchange", exchange))
-        await exchange.serve()
+        websocket = await exchange.serve()
+        if websocket is not None:
+            del exchange, request  # a WebSocket may live long
+            await websocket.run()
 
     async def _pass_on(self, scope: Any, receive: Any, send: Any, status: int = 404) -> None:
         if self._other_app is not None and status == 404:

@@ -182,10 +182,11 @@ class SpareTaskRunner(Runner):
     entered as the current task for the first step; only a coroutine that suspends keeps the task.
     """
 
-    __slots__ = ("_spares",)
+    __slots__ = ("_leaves_tasks", "_spares")
 
     def __init__(self, clock: Callable[[], Clock]) -> None:
         super().__init__(clock)
+        self._leaves_tasks = False  # a coroutine has begun while another task was current
         # More than one only while the first step of a coroutine begins another coroutine.
         self._spares: list[_SpareTask] = []
 
@@ -209,9 +210,16 @@ class SpareTaskRunner(Runner):
             spare = self._create_spare()
         loop, task = spare.loop, spare.task
         current = None
+        if self._leaves_tasks:
+            current = current_task(loop)
+            if current is not None:
+                _leave_task(loop, current)
         try:
             _enter_task(loop, task)
         except RuntimeError:  # another task is current: leave it for the first step
+            # From now on, read the current task first: under an ASGI host, a task receives each
+            # message. The message of this exception contains both tasks: 9 us on Python 3.11.
+            self._leaves_tasks = True
             current = current_task(loop)
             assert current is not None, "_enter_task fails only because of a current task"
             _leave_task(loop, current)

@@ -96,6 +96,34 @@ async def test_runner_restores_the_current_task_after_the_first_step(runner: Run
     assert caller not in seen
 
 
+@pytest.mark.eager_start
+async def test_runner_starts_coroutines_with_and_without_a_current_task(runner: Runner) -> None:
+    loop = asyncio.get_running_loop()
+    seen: list[Any] = []
+
+    async def work() -> None:
+        seen.append(asyncio.current_task())
+
+    def begin_twice() -> None:
+        assert asyncio.current_task() is None
+        runner.begin(work())
+        runner.begin(work())
+        assert asyncio.current_task() is None
+        called.set_result(None)
+
+    for _ in range(2):  # as in a callback of TCP, and in a task of an ASGI host
+        called = loop.create_future()
+        loop.call_soon(begin_twice)
+        await called
+        caller = asyncio.current_task()
+        runner.begin(work())
+        runner.begin(work())
+        assert asyncio.current_task() is caller
+    assert len(seen) == 8
+    assert None not in seen
+    assert caller not in seen
+
+
 async def test_runner_offers_asyncio_timeout_in_the_first_step(runner: Runner) -> None:
     async def work() -> str:
         try:
