@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, Self
 
 from benchmarks.peers import BENCHMARKS, ROOT
-from benchmarks.report import rewrite_readme
+from benchmarks.report import rewrite_table
 
 RESULTS = BENCHMARKS / "results" / "scale.json"
 DOCUMENT = ROOT / "docs" / "scaling.md"
@@ -122,5 +122,5 @@ def write_section(name: str, text: str) -> None:
     Raises ValueError if a marker is missing.
     """
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    if not rewrite_readme(DOCUMENT, f"\n{text}\n", begin, end):
+    if not rewrite_table(DOCUMENT, f"\n{text}\n", begin, end):
         raise ValueError(f"{DOCUMENT} must contain {begin} and {end}")
