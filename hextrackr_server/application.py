@@ -26,6 +26,7 @@ from hextrackr_server.http.feature import DashboardFeature
 from hextrackr_server.http.ingest.feature import IngestFeature
 from hextrackr_server.imports.feature import ImportsFeature
 from hextrackr_server.kev.feature import KevFeature
+from hextrackr_server.retention.feature import RetentionFeature
 from hextrackr_server.security.feature import SecurityFeature
 from hextrackr_server.sockets.server import load_tls
 from hextrackr_server.telemetry import log_setup
@@ -42,6 +43,7 @@ FEATURES: tuple[Callable[[Context], Feature], ...] = (
     ImportsFeature,
     KevFeature,
     BackupFeature,
+    RetentionFeature,
     IngestFeature,
     DashboardFeature,
 )

@@ -131,6 +131,16 @@ class Settings:
     import_megabytes: int = option(parsers.integer_between(1, 100_000), 100)
     changes_per_import: int = option(parsers.integer_between(0, 10_000), 500)
 
+    # retention: numbers and ages of rows that the hub keeps; 0: all
+    snapshots_kept: int = option(parsers.integer_between(1, 1000), 3)
+    snapshots_kept_days: int = option(parsers.integer_between(0, 36_600), 0)
+    history_kept_days: int = option(parsers.integer_between(0, 36_600), 0)
+    imports_kept: int = option(parsers.integer_between(0, 10_000_000), 0)
+    imports_kept_days: int = option(parsers.integer_between(0, 36_600), 0)
+    # uploads that wait for their import, per user
+    uploads_kept: int = option(parsers.integer_between(1, 1000), 10)
+    uploads_kept_seconds: float = option(parsers.seconds_between(60, 7 * DAY), 3600.0)
+
     # editing; presence_scope selects the receivers of editing events: all logged-in users, or users
     # who watch the resource
     presence_scope: str = option(parsers.choice_of(*PRESENCE_SCOPES), "everyone")

@@ -17,6 +17,7 @@ from hextrackr_server.storage.schema import vendor_daily_totals, vulnerability_d
 
 snapshots = finding_snapshots
 
+#: Scan days with snapshots, unless the settings contain another number.
 KEPT_SCANS = 3
 #: IDs of findings that one statement covers; an import can be interrupted between two.
 SNAPSHOT_BATCH = 100_000
@@ -94,12 +95,12 @@ def restore_totals(
             connection.execute(insert(table), rows)
 
 
-def keeps_snapshot_of(connection: Connection, scan_date: str) -> bool:
-    """Return whether a scan of that day is among the last three scan days."""
+def keeps_snapshot_of(connection: Connection, scan_date: str, kept: int = KEPT_SCANS) -> bool:
+    """Return whether a scan of that day is among the last scan days, whose number is `kept`."""
     newer = select(func.count(snapshots.c.scan_date.distinct())).where(
         snapshots.c.scan_date > day_number(scan_date)
     )
-    return int(connection.scalar(newer) or 0) < KEPT_SCANS
+    return int(connection.scalar(newer) or 0) < kept
 
 
 _SNAPSHOT = """
@@ -133,9 +134,9 @@ def snapshot_batches(connection: Connection, import_id: int, scan_date: str) -> 
         yield
 
 
-def expire_snapshots(connection: Connection) -> None:
-    """Delete the snapshots of all but the last three scan days."""
+def expire_snapshots(connection: Connection, kept: int = KEPT_SCANS) -> None:
+    """Delete the snapshots of all but the last scan days, whose number is `kept`."""
     days = select(snapshots.c.scan_date).distinct().order_by(snapshots.c.scan_date.desc())
-    kept = connection.scalars(days.limit(KEPT_SCANS)).all()
-    if len(kept) == KEPT_SCANS:
-        connection.execute(delete(snapshots).where(snapshots.c.scan_date < kept[-1]))
+    newest = connection.scalars(days.limit(kept)).all()
+    if len(newest) == kept:
+        connection.execute(delete(snapshots).where(snapshots.c.scan_date < newest[-1]))

@@ -49,10 +49,12 @@ class ImportsFeature(Feature):
             settings.database.with_name(settings.database.name + ".uploads"),
             time.monotonic,
             settings.import_megabytes * 1024 * 1024,
+            keep_seconds=settings.uploads_kept_seconds,
+            kept_per_user=settings.uploads_kept,
         )
         services.imports = ImportService(
             ImportStore(context.database),
-            Importer(context.database, read_in_process),
+            Importer(context.database, read_in_process, settings.snapshots_kept),
             services.tracker,
             on_committed=self._committed,
             admit=self._admit,
@@ -70,6 +72,7 @@ class ImportsFeature(Feature):
             io, services.imports, services.uploads, self._inbox, self.context.settings.max_rooms
         )
         progress.register(io, services.imports.view)
+        self.context.metrics.gauge("uploads_expired_total", lambda: services.uploads.expired)
         return [
             *import_routes(services.identity, services.imports, services.uploads, self._inspector),
             *front_end_routes(services.identity, services.imports, services.uploads),

@@ -101,8 +101,15 @@ class Importer:
     `read` reads the file; the stage file is next to it. `history` undoes imports.
     """
 
-    def __init__(self, database: Database, read: ReadFile = read_export) -> None:
+    def __init__(
+        self,
+        database: Database,
+        read: ReadFile = read_export,
+        kept_scans: int = history.KEPT_SCANS,
+    ) -> None:
+        """Create an importer that keeps the snapshots of `kept_scans` scan days."""
         self._database = database
+        self._kept_scans = kept_scans
         self._store = ImportStore(database)
         self._read = read
         self.history = ImportUndo(database)
@@ -122,7 +129,16 @@ class Importer:
         """
         stage = path.with_name(path.name + STAGE_SUFFIX)
         options = options or ReadOptions()
-        run = _Run(self._database, self._store, self._read, job, options, report, stopping)
+        run = _Run(
+            self._database,
+            self._store,
+            self._read,
+            job,
+            options,
+            report,
+            stopping,
+            self._kept_scans,
+        )
         try:
             return run.execute(path, stage)
         except FileRefusedError as error:
@@ -151,6 +167,7 @@ class _Run:
     __slots__ = (
         "_database",
         "_job",
+        "_kept_scans",
         "_options",
         "_overall",
         "_read",
@@ -170,8 +187,10 @@ class _Run:
         options: ReadOptions,
         report: Report,
         stopping: Stopping,
+        kept_scans: int,
     ) -> None:
         self._database = database
+        self._kept_scans = kept_scans
         self._store = store
         self._read = read
         self._job = job
@@ -283,7 +302,7 @@ class _Run:
     ) -> dict[str, Any]:
         """Write the totals of the scan's day, and return the `importSummary`."""
         job = self._job
-        if history.keeps_snapshot_of(connection, job.scan_date):
+        if history.keeps_snapshot_of(connection, job.scan_date, self._kept_scans):
             for _ in history.snapshot_batches(connection, job.import_id, job.scan_date):
                 self._report_finalizing(result, 93, "Storing the findings of the scan's day")
         changes = summary.changes_of(connection, job.import_id)
@@ -292,7 +311,7 @@ class _Run:
         history.write_daily_totals(
             connection, job.scan_date, after, resolved=changes.resolved, reopened=changes.reopened
         )
-        history.expire_snapshots(connection)
+        history.expire_snapshots(connection, self._kept_scans)
         self._report_finalizing(result, 98, "Comparing with the state before the import")
         metadata = {
             "sessionId": job.session_id,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -20,6 +21,9 @@ from typing import BinaryIO
 
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.principal import Principal
+from hextrackr_server.telemetry.log_setup import fields
+
+logger = logging.getLogger(__name__)
 
 MAXIMUM_BYTES = 100 * 1024 * 1024
 KEEP_SECONDS = 3600.0
@@ -47,9 +51,19 @@ class UploadStore:
     """The uploads that wait for their import; used on the event loop's thread."""
 
     def __init__(
-        self, directory: Path, clock: Callable[[], float], maximum: int = MAXIMUM_BYTES
+        self,
+        directory: Path,
+        clock: Callable[[], float],
+        maximum: int = MAXIMUM_BYTES,
+        *,
+        keep_seconds: float = KEEP_SECONDS,
+        kept_per_user: int = MAXIMUM_WAITING_PER_USER,
     ) -> None:
-        """Empty the directory, because files of a previous server have no owner."""
+        """Empty the directory, because files of a previous server have no owner.
+
+        An upload waits for its import for `keep_seconds`, and a user may have `kept_per_user` of
+        them.
+        """
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, mode=0o700)
         self._directory = directory
@@ -60,6 +74,10 @@ class UploadStore:
         # Uploads that a later one of the same user may replace.
         self._replaceable: set[str] = set()
         self.maximum = maximum
+        self.kept_per_user = kept_per_user
+        self._keep_seconds = keep_seconds
+        #: Uploads deleted since the start, because no import has taken them in time.
+        self.expired = 0
 
     @contextmanager
     def arriving(self, owner: Principal) -> Iterator[None]:
@@ -119,16 +137,16 @@ class UploadStore:
         self.sweep()
         mine = [each for each in self._waiting.values() if each.user_id == upload.user_id]
         waiting = len(mine)
-        if replaces and waiting >= MAXIMUM_WAITING_PER_USER:
+        if replaces and waiting >= self.kept_per_user:
             idle = self._replaceable - self._in_use
             oldest = next((each for each in mine if each.upload_id in idle), None)
             if oldest is not None:
                 self._delete(oldest)
                 waiting -= 1
-        if waiting >= MAXIMUM_WAITING_PER_USER:
+        if waiting >= self.kept_per_user:
             upload.path.unlink(missing_ok=True)
             text = (
-                f"A user may have {MAXIMUM_WAITING_PER_USER} uploads that wait for their import, "
+                f"A user may have {self.kept_per_user} uploads that wait for their import, "
                 f"you have {waiting}: start them"
             )
             raise ServiceError(ErrorCode.CONFLICT, text)
@@ -165,14 +183,17 @@ class UploadStore:
 
     def seconds_left(self, upload: Upload) -> float:
         """Return the time after which a waiting upload is deleted."""
-        return max(0.0, upload.stored_at + KEEP_SECONDS - self._clock())
+        return max(0.0, upload.stored_at + self._keep_seconds - self._clock())
 
     def sweep(self) -> None:
-        """Delete uploads that have waited for an hour."""
-        limit = self._clock() - KEEP_SECONDS
+        """Delete uploads that have waited for too long."""
+        limit = self._clock() - self._keep_seconds
         for upload in [each for each in self._waiting.values() if each.stored_at <= limit]:
             if upload.upload_id not in self._in_use:
                 self._delete(upload)
+                self.expired += 1
+                log_fields = {"user": upload.user_id, "file": upload.filename}
+                logger.info("upload deleted: no import has taken it", extra=fields(**log_fields))
 
     def _find(self, upload_id: str, principal: Principal) -> Upload:
         upload = self._waiting.get(upload_id)

@@ -6,7 +6,7 @@ finding_identities     identities of findings on their host: a CVE, a plugin ID 
 finding_groups         vulnerabilities of statistics: a plugin ID, otherwise a CVE or a plugin name
 finding_assets         names, addresses and operating systems as exports spell them
 finding_definitions    plugins with their texts
-finding_snapshots      the findings of the last three scan days
+finding_snapshots      the findings of the last scan days
 finding_journal        former rows of the findings that the last import of each source changed
 undoable_imports       the last import of each source
 

@@ -1,12 +1,12 @@
 """Tables of the database. Tables and columns that HexTrackr also has use its names.
 
 meta                          the version of this schema
-import_jobs                   one row per import, never deleted
+import_jobs                   one row per import; `retention` may delete old ones
 external_imports              the progress of the imports that producers run
 findings                      all findings with their lifecycle: active, resolved, reopened
 finding_*                     the values that findings share, see `finding_tables`
 vulnerabilities_current       the same findings with all values, a view
-vulnerability_snapshots       the findings of the last three scans, a view
+vulnerability_snapshots       the findings of the last scans, a view
 vulnerability_daily_totals    open findings on the day of each scan
 vendor_daily_totals           open findings on the day of each scan, per vendor
 kev_status                    the known exploited vulnerabilities (KEV)

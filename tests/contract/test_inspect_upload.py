@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server.imports import inspector, uploads
+from hextrackr_server.imports import inspector
 from hextrackr_server.imports.feature import SWEEP_SECONDS
 from hextrackr_server.imports.reading import ReadOutcome
 from tests.contract.imports import VALID_CSV, receive_payload, run_import
@@ -150,9 +150,9 @@ async def test_discarded_upload_is_deleted(hub: HubHarness) -> None:
 
 
 async def test_inspected_uploads_of_a_user_are_bounded(
-    hub: HubHarness, monkeypatch: pytest.MonkeyPatch
+    hub: HubHarness,
 ) -> None:
-    monkeypatch.setattr(uploads, "MAXIMUM_WAITING_PER_USER", 2)
+    hub.application.services.uploads.kept_per_user = 2
     first, *others = [(await inspect(hub)).json()["uploadId"] for _ in range(3)]
     assert len(stored_files(hub)) == 2
     assert (await inspect_again(hub, first, {})).status == 404
@@ -160,9 +160,9 @@ async def test_inspected_uploads_of_a_user_are_bounded(
 
 
 async def test_inspection_does_not_replace_an_upload_without_inspection(
-    hub: HubHarness, monkeypatch: pytest.MonkeyPatch
+    hub: HubHarness,
 ) -> None:
-    monkeypatch.setattr(uploads, "MAXIMUM_WAITING_PER_USER", 2)
+    hub.application.services.uploads.kept_per_user = 2
     plain = []
     for _ in range(2):
         response = await hub.request(

@@ -1,0 +1,1 @@
+"""Retention: deletes history and imports that the settings do not keep."""
