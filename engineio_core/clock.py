@@ -5,6 +5,7 @@ An `Iteration` numbers the iterations of the event loop in which packets are sen
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Protocol, final
 
@@ -46,6 +47,21 @@ class Iteration:
     def _end(self) -> None:
         self.number += 1
         self.is_noted = False
+
+
+async def sleep(clock: Clock, seconds: float) -> None:
+    """Sleep by a clock that may differ from that of the event loop."""
+    waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    timer = clock.call_later(seconds, _wake, waiter)
+    try:
+        await waiter
+    finally:
+        timer.cancel()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def check_clock(clock: Any) -> None:

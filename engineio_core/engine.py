@@ -48,6 +48,7 @@ from engineio_core.http.message import (
     valid_headers,
 )
 from engineio_core.http.trusted_proxies import TrustedProxies
+from engineio_core.lifecycle import SERVER_TRANSITIONS, ServerEvent, ServerState
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
 from engineio_core.traffic import Traffic, make_counting_session
@@ -82,6 +83,7 @@ _HOOK_PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
 }
 EVENTS: Final = tuple(_HOOK_PARAMETERS)
 _MISSING: Final = object()
+SERVING: Final = ServerState.SERVING
 # Events that users of other servers expect here, and the replacement.
 _OTHER_EVENTS: Final = {
     "connect": 'use "connection"',
@@ -128,7 +130,7 @@ class BaseEngine:
         self._path = f"{path}/" if self.options.add_trailing_slash else path
         self._bare_path = path or "/"
         self._proxies = TrustedProxies(self.options.trusted_proxies)
-        self._is_closing = False
+        self._lifecycle = ServerState.SERVING
         self._clock = clock
         self._contexts: dict[int, SessionContext] = {}  # by revision of the protocol
         self._upgraded: set[Abortable] = set()  # the open TCP connections of WebSockets
@@ -188,6 +190,19 @@ class BaseEngine:
         for context in self._contexts.values():
             context.heartbeat.close()
         self._contexts.clear()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the engine accepts no new sessions, because it shuts down or has ended."""
+        return self._lifecycle is not SERVING
+
+    def _advance(self, event: ServerEvent) -> bool:
+        """Change the state; return False if the event is not legal."""
+        follower = SERVER_TRANSITIONS[self._lifecycle].get(event)
+        if follower is None:
+            return False
+        self._lifecycle = follower
+        return True
 
     # -- called by socketio_core
 
@@ -253,6 +268,8 @@ class BaseEngine:
         """Route one request to a file, to the admission, or to the mounted application."""
         request = exchange.request
         path = request.path
+        if self._lifecycle is not SERVING and not request.query.get("sid"):
+            exchange.keep_alive = False
         if path == "*":
             # RFC 9110, section 9.3.7: a test of the server's capabilities.
             exchange.respond(HttpResponse(204, b"", [("Allow", "GET, HEAD, POST, OPTIONS")]))
@@ -281,8 +298,10 @@ class BaseEngine:
             case ("GET", "websocket", str(), True):
                 self._probe(exchange, self.sessions[sid])
             case ("GET", "polling", str(), False):
+                exchange.is_of_session = True
                 self._polling(sid).poll(exchange)
             case ("POST", "polling", str(), False):
+                exchange.is_of_session = True
                 self._polling(sid).post(exchange)
             case (_, "polling", str(), False):
                 # Node answers 500 here.
@@ -353,6 +372,7 @@ class BaseEngine:
             headers.append(("Set-Cookie", handshake.encode_cookie(self.options.cookie, sid)))
         disable_xss_filter(request, headers)
         self._decorate(request, headers)
+        exchange.is_of_session = True
         exchange.respond(HttpResponse(200, body, headers))
         self._register(session)
 
@@ -481,7 +501,7 @@ class BaseEngine:
         return self._clock or asyncio.get_running_loop()
 
     def _is_full(self, exchange: Exchange) -> bool:
-        if len(self.sessions) < self.options.max_sessions and not self._is_closing:
+        if self._lifecycle is SERVING and len(self.sessions) < self.options.max_sessions:
             return False
         refusal = self._refuse_when_full(exchange.request)
         assert refusal is not None
@@ -490,11 +510,12 @@ class BaseEngine:
 
     def _refuse_when_full(self, request: HttpRequest) -> HttpResponse | None:
         """Return the response to a handshake for which there is no room, or None."""
+        is_serving = self._lifecycle is SERVING
         if request.query.get("sid") or (
-            len(self.sessions) < self.options.max_sessions and not self._is_closing
+            is_serving and len(self.sessions) < self.options.max_sessions
         ):
             return None
-        reason = "the engine is closing" if self._is_closing else "max_sessions is reached"
+        reason = "max_sessions is reached" if is_serving else "the server is draining"
         self._log_refusal(request, reason)
         self._count_refusal(request, counts.CLOSING if self._is_closing else counts.FULL)
         return HttpResponse(503, b"", [("Retry-After", "5")])

@@ -32,17 +32,21 @@ from engineio_core.http.listener import (
     check_address,
     open_listener,
     run,
-    wait_for_signal,
 )
+from engineio_core.lifecycle import ServerEvent
 from engineio_core.options import EngineOptions
+from engineio_core.session import Session
+from engineio_core.session_state import SessionState
+from engineio_core.signals import StopSignals
+from engineio_core.waves import Waves, drain_window
 
 if TYPE_CHECKING:
     from engineio_core.webtransport.listener import WebTransportListener
 
 logger = logging.getLogger("engineio_core")
 
-# Seconds that clients have at a shutdown to close their connections, and seconds between two looks
-# at the connections.
+# Seconds that clients have at a shutdown to fetch their last packets, and again to close their
+# connections; and seconds between two looks at them.
 CLOSING_TIME: Final = 1.0
 CLOSING_INTERVAL: Final = 0.005
 # Iterations of uvloop from an abort to the end of the handle.
@@ -130,7 +134,7 @@ class Engine(BaseEngine):
 
         Raises OSError, with the address and the remedy, if the address is not available.
         """
-        self._is_closing = False
+        self._advance(ServerEvent.STARTED)
         if self._asgi is not None and not self._listeners:
             await self._asgi.start_up()
         listener = await open_listener(
@@ -175,7 +179,7 @@ class Engine(BaseEngine):
                 f"listen_webtransport() needs aioquic ({error}): "
                 "install the extra with pip install 'hextrackr-server[webtransport]'"
             ) from error
-        self._is_closing = False
+        self._advance(ServerEvent.STARTED)
         listener = await open_webtransport(self, host, port, ssl)
         self._webtransport.append(listener)
         logger.info("listening on %s", ", ".join(listener.addresses))
@@ -191,13 +195,31 @@ class Engine(BaseEngine):
         for each in self._webtransport:
             each.reload_tls()
 
-    async def shutdown(self) -> None:
-        """Stop accepting connections, close all sessions, and shut the mounted application down.
+    def begin_drain(self) -> None:
+        """Refuse new sessions with 503; existing sessions continue until `shutdown`.
 
-        Clients get one second to receive their last bytes and to close; the connections that are
-        then open are aborted.
+        Idle HTTP connections close, except those of polling clients.
         """
-        self._is_closing = True
+        if self._advance(ServerEvent.DRAIN_BEGUN):
+            if self.sessions:
+                logger.info("draining: new sessions are refused; %d are open", len(self.sessions))
+            for connection in list(self._connections):
+                connection.close_if_unused()
+
+    async def shutdown(self, *, drain: float | None = 0.0) -> None:
+        """Refuse new sessions, close all sessions, and shut the mounted application down.
+
+        `drain` spreads the ends of the sessions over that many seconds; None selects 0.02 seconds
+        per session, at most 5. Clients then get one second to receive their last packets, and one
+        to close; the connections that are then open are aborted.
+        """
+        self.begin_drain()
+        sessions = [each for each in self.sessions.values() if each.state is SessionState.OPEN]
+        if sessions:
+            waves: Waves[Session] = Waves(self._get_clock(), Session.close)
+            await waves.run(sessions, drain_window(drain, len(sessions)))
+        await self._wait_for_last_packets()
+        self._advance(ServerEvent.ENDED)
         listeners, self._listeners = self._listeners, []
         webtransport, self._webtransport = self._webtransport, []
         for listener in listeners:
@@ -225,17 +247,20 @@ class Engine(BaseEngine):
         path: str | Path | None = None,
         fd: int | None = None,
         ssl: SSLContext | Tls | None = None,
+        drain: float | None = None,
     ) -> None:
         """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again.
 
-        Accepts the parameters of `listen`. Raises RuntimeError inside a running event loop and
-        outside the main thread.
+        Accepts the parameters of `listen`, and `drain` of `shutdown`. A second signal ends the
+        process at once. Raises RuntimeError inside a running event loop and outside the main
+        thread.
         """
 
         async def serve() -> None:
-            async with self:
+            async with StopSignals(self.reload_tls) as signals, self:
                 await self.listen(host, port, path=path, fd=fd, ssl=ssl)
-                await wait_for_signal(self.reload_tls)
+                await signals.wait()
+                await self.shutdown(drain=drain)
 
         run(serve)
 
@@ -270,6 +295,14 @@ class Engine(BaseEngine):
             # The client has left, or its TLS handshake failed.
             logger.info("a connection of another worker ended: %s", error)
             connection.close()
+
+    async def _wait_for_last_packets(self) -> None:
+        """Wait until polling clients have fetched their last packets, for a limited time."""
+        if not self._listeners:
+            return
+        stop = monotonic() + CLOSING_TIME
+        while self.sessions and monotonic() < stop:  # noqa: ASYNC110 - see `_end_connections`
+            await asyncio.sleep(CLOSING_INTERVAL)
 
     async def _end_connections(self) -> None:
         """Wait until all TCP connections have ended; abort those that stay open.

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 
-from engineio_core.http.listener import wait_for_signal
+from engineio_core.signals import StopSignals
 from hextrackr_server.backup.feature import BackupFeature
 from hextrackr_server.clock import Clock, LoopClock
 from hextrackr_server.collaboration.feature import CollaborationFeature
@@ -104,23 +104,27 @@ class Application:
             feature.announce_start()
         return listener.port
 
-    async def serve(self, on_listening: Callable[[int], None]) -> None:
-        """Listen until SIGINT or SIGTERM, then shut down.
+    async def serve(
+        self, on_listening: Callable[[int], None], *, is_supervised: bool = False
+    ) -> None:
+        """Listen until SIGINT or SIGTERM, then shut down; a second signal ends the process at once.
 
-        Raises DatabaseInUseError, after the shutdown, if this server lost the database to another.
+        A supervised process leaves the second signal to its supervisor. Raises DatabaseInUseError,
+        after the shutdown, if this server lost the database to another.
         """
-        # Wait for signals before the port is printed: its reader may stop the server immediately.
-        stopping = asyncio.create_task(wait_for_signal(self.io.engine.reload_tls), name="signals")
-        watching = asyncio.create_task(self._watch_lock(), name="database lock")
-        try:
-            on_listening(await self.listen())
-            await asyncio.wait({stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopping.cancel()
-            watching.cancel()
-        signal = stopping.result() if not watching.done() else None
-        logger.info("stopping", extra=log_setup.fields(signal=signal))
-        await self.shutdown()
+        # Handle signals before the port is printed: its reader may stop the server immediately.
+        async with StopSignals(self.io.engine.reload_tls, is_supervised=is_supervised) as signals:
+            stopping = asyncio.create_task(signals.wait(), name="signals")
+            watching = asyncio.create_task(self._watch_lock(), name="database lock")
+            try:
+                on_listening(await self.listen())
+                await asyncio.wait({stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopping.cancel()
+                watching.cancel()
+            signal = stopping.result() if not watching.done() else None
+            logger.info("stopping", extra=log_setup.fields(signal=signal))
+            await self.shutdown()
         if signal is None:
             watching.result()
 
@@ -138,19 +142,21 @@ class Application:
                 )
 
     async def shutdown(self) -> None:
-        """End work, send the last events, and disconnect all clients.
+        """Refuse new clients, end work, send the last events, and disconnect all clients in waves.
 
         HexTrackr's front end reconnects only after a disconnect notice.
         """
+        self.io.begin_drain()
         for feature in self.features:
             feature.announce_shutdown()
         drain, begun = self.settings.shutdown_drain, self.clock.monotonic()
         for feature in self.features:
-            await feature.drain(drain)
+            await feature.drain(drain or 0.0)
         for feature in self.features:
             feature.flush()
         await self._wait_for_polls()
-        drain = max(0.0, drain - (self.clock.monotonic() - begun))
+        if drain is not None:
+            drain = max(0.0, drain - (self.clock.monotonic() - begun))
         await self.io.shutdown(disconnect=self.settings.shutdown_disconnect, drain=drain)
 
     async def _wait_for_polls(self) -> None:

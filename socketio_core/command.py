@@ -8,14 +8,17 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from engineio_core.http.listener import Tls, run, wait_for_signal
+from engineio_core.http.listener import Tls, run
 from engineio_core.ids import MAX_WORKERS
 from engineio_core.logs.background import BackgroundHandler
+from engineio_core.signals import FORCED_EXIT, StopSignals
+from socketio_core.misuse import check_duration
 from socketio_core.reload import (
     WatchfilesMissingError,
     find_watch,
@@ -56,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, OSError, ValueError) as error:
         print(f"socketio_core: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return FORCED_EXIT + signal.SIGINT  # before the server handles signals
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -76,8 +81,9 @@ def _make_parser() -> argparse.ArgumentParser:
         help="folder to watch instead of the working directory; may be repeated",
     )  # fmt: skip
     parser.add_argument(
-        "--drain", type=float, default=0.0, metavar="SECONDS",
-        help="time over which a process that ends disconnects its clients (default: 0)",
+        "--drain", type=_read_drain, metavar="SECONDS",
+        help="time over which a process that ends disconnects its clients "
+        "(default: 0.02 per client, at most 5)",
     )  # fmt: skip
     parser.add_argument("--certificate", type=Path, help="PEM file of the TLS certificate chain")
     parser.add_argument("--key", type=Path, help="PEM file of the TLS key")
@@ -92,6 +98,15 @@ def _read_workers(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
         raise argparse.ArgumentTypeError(f"must be from 1 to {MOST_WORKERS}, got {text!r}")
     return int(text)
+
+
+def _read_drain(text: str) -> float:
+    try:
+        seconds = float(text)
+        check_duration("the time", seconds)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 3600 seconds, got {text!r}") from None
+    return seconds
 
 
 def _reload(options: argparse.Namespace, given: list[str]) -> int:
@@ -113,12 +128,12 @@ def _serve(options: argparse.Namespace) -> int:
     io = load_server(options.application)
 
     async def serve() -> None:
-        async with io:
+        async with StopSignals(io.engine.reload_tls) as signals, io:
             listener = await io.listen(
                 options.host, options.port, path=options.path, ssl=_read_tls(options)
             )
             _print_addresses(list(listener.addresses), 1)
-            await wait_for_signal(io.engine.reload_tls)
+            await signals.wait()
             await io.shutdown(drain=options.drain)
 
     run(serve)

@@ -274,6 +274,11 @@ class Connection:
         if close:
             self.session.close()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether handlers of this client run, or acks of the server or the client are pending."""
+        return self._suspended > 0 or any(each._awaits_acks for each in self.sockets.values())
+
     def shut_down(self, notify: bool) -> None:
         """Close because the server shuts down; with `notify`, send DISCONNECT packets first."""
         for socket in list(self.sockets.values()):

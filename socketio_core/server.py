@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from threading import get_ident
@@ -19,11 +20,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 from engineio_core.asgi.guest import AsgiGuest
 from engineio_core.clock import Clock
 from engineio_core.http.asgi_scope import AsgiApp
-from engineio_core.http.listener import Listener, Tls, run, wait_for_signal
+from engineio_core.http.listener import Listener, Tls, run
 from engineio_core.option_names import check_option_names
 from engineio_core.options import EngineOptions, check_bool
 from engineio_core.server import Engine
 from engineio_core.session import Session
+from engineio_core.signals import StopSignals
+from engineio_core.waves import Waves, drain_window
 from socketio_core.adapters.default import default_factory
 from socketio_core.adapters.interface import AdapterStatus, BroadcastTarget, RoomEvent
 from socketio_core.broadcast import Audience, Broadcasting
@@ -32,7 +35,7 @@ from socketio_core.connection import Connection
 from socketio_core.directory import Match, NamespaceDirectory
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.registry import Function, Registering, Registry
-from socketio_core.handlers.runner import create_runner, sleep
+from socketio_core.handlers.runner import create_runner
 from socketio_core.keywords import Keywords
 from socketio_core.misuse import FOREIGN_NAMES, check_callback, check_duration
 from socketio_core.namespace import Namespace, ParentNamespace
@@ -249,16 +252,21 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         """Pass requests for all other paths to an ASGI application."""
         self.engine.mount(app)
 
-    def asgi_app(self, other_app: AsgiApp | None = None) -> AsgiGuest:
+    def asgi_app(
+        self, other_app: AsgiApp | None = None, *, drain: float | None = None
+    ) -> AsgiGuest:
         """Return this server as an ASGI application, for uvicorn, hypercorn or granian.
 
         It serves the paths of the option `path`; `other_app` serves all others, and without it they
-        get 404. An application that is mounted inside another one is not informed of the end of
-        the host: call `await io.shutdown()` in the lifespan of the outer application.
+        get 404. `drain` is that of `shutdown`, which runs at the shutdown of the host. An
+        application that is mounted inside another one is not informed of the end of the host: call
+        `await io.shutdown()` in the lifespan of the outer application.
         """
+        if drain is not None:
+            check_duration("drain", drain)
         if other_app is not None and not callable(other_app):
             raise TypeError(f"other_app must be an ASGI application, got {other_app!r}")
-        return AsgiGuest(self.engine, other_app, self._start, self.shutdown)
+        return AsgiGuest(self.engine, other_app, self._start, partial(self.shutdown, drain=drain))
 
     async def listen(
         self,
@@ -295,34 +303,65 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self._start()
         return await self.engine.listen_webtransport(host, port, ssl=ssl)
 
-    async def shutdown(
-        self, *, disconnect: bool = False, drain: float = 0.0, grace: float = 2.0
-    ) -> None:
-        """Stop accepting connections, disconnect all sockets ("server shutting down"), and stop.
+    @property
+    def is_draining(self) -> bool:
+        """Whether the server accepts no new clients, because it shuts down or has ended."""
+        return self.engine.is_draining
 
-        With `disconnect`, clients get a DISCONNECT packet, after which the official client does
-        not reconnect by itself. `drain` spreads the disconnects over that many seconds. Handlers
-        that still run after `grace` seconds are cancelled.
+    def begin_drain(self) -> None:
+        """Refuse new clients with 503; connected clients continue until `shutdown`.
+
+        A load balancer that reads `is_draining` from a page of the application sends new clients to
+        other servers from now on. Only `listen` ends this state.
+        """
+        self.engine.begin_drain()
+
+    async def shutdown(
+        self, *, disconnect: bool = False, drain: float | None = 0.0, grace: float = 2.0
+    ) -> None:
+        """Refuse new clients, disconnect all sockets ("server shutting down"), and stop.
+
+        `drain` spreads the ends of the connections over that many seconds; None selects 0.02
+        seconds per client, at most 5. Clients with running handlers or pending acks wait for the
+        end of this time, and up to half of `grace` seconds longer. Handlers that still run after
+        `grace` seconds are cancelled.
+
+        The official client reconnects by itself, unless it gets a DISCONNECT packet, which
+        `disconnect` selects.
         """
         check_bool("disconnect", disconnect)
-        check_duration("drain", drain)
+        if drain is not None:
+            check_duration("drain", drain)
         check_duration("grace", grace)
-        self.engine._is_closing = True
-        connections = list(self._connections)
-        for index, connection in enumerate(connections):
-            if drain > 0 and index:
-                await sleep(self.clock, drain / len(connections))
-            connection.shut_down(disconnect)
-        for connection in list(self._connections):
-            connection.shut_down(disconnect)
+        self.begin_drain()
+        used = await self._disconnect_in_waves(disconnect, drain, grace / 2)
         # A pending poll is answered in the next loop iteration; let it carry the last packets.
         await asyncio.sleep(0)
-        await self._dispatch.runner.close(grace)
+        await self._dispatch.runner.close(grace - used)
         await self.engine.shutdown()
         if self.options.adapter is not None:
             for namespace in list(self.namespaces.values()):
                 namespace.adapter.close()
             await self.options.adapter.close()
+
+    async def _disconnect_in_waves(
+        self, disconnect: bool, drain: float | None, grace: float
+    ) -> float:
+        """Disconnect all clients; return the seconds of `grace` that busy clients have used."""
+
+        def shut_down(connection: Connection) -> None:
+            connection.shut_down(disconnect)
+
+        connections = list(self._connections)
+        waves = Waves(self.clock, shut_down, lambda connection: connection.is_busy)
+        busy = await waves.run(connections, drain_window(drain, len(connections)))
+        began = self.clock.time()
+        if busy:
+            logger.info("%d clients have running handlers or pending acks", len(busy))
+            await self._dispatch.runner.settle(grace)
+        for connection in list(self._connections):
+            connection.shut_down(disconnect)
+        return min(grace, self.clock.time() - began)
 
     def run(
         self,
@@ -332,18 +371,22 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         path: str | Path | None = None,
         fd: int | None = None,
         ssl: SSLContext | Tls | None = None,
+        drain: float | None = None,
     ) -> None:
         """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again.
 
-        Accepts the parameters of `listen`. It prints nothing: see the loggers `socketio_core` and
-        `engineio_core`. Raises RuntimeError inside a running event loop and outside the main
-        thread.
+        Accepts the parameters of `listen`, and `drain` of `shutdown`. A second signal ends the
+        process at once. It prints nothing: see the loggers `socketio_core` and `engineio_core`.
+        Raises RuntimeError inside a running event loop and outside the main thread.
         """
+        if drain is not None:
+            check_duration("drain", drain)
 
         async def serve() -> None:
-            async with self:
+            async with StopSignals(self.engine.reload_tls) as signals, self:
                 await self.listen(host, port, path=path, fd=fd, ssl=ssl)
-                await wait_for_signal(self.engine.reload_tls)
+                await signals.wait()
+                await self.shutdown(drain=drain)
 
         run(serve)
 

@@ -526,6 +526,11 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
             self._owed = ObservedAcks(self, observers) if observers else PendingAcks(self.id)
         return self._owed
 
+    @property
+    def _awaits_acks(self) -> bool:
+        """Whether acks of the client are pending."""
+        return bool(self._owed)
+
     def _receive_ack(self, ack_id: int, data: list[Any]) -> None:
         """Pass an ack to its waiter; an unexpected ack is ignored."""
         if self._owed is not None:

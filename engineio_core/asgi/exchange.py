@@ -26,8 +26,8 @@ DENIAL: Final = "websocket.http.response"
 class GuestExchange:
     """One request that waits for its response; implements `http.message.Responder`.
 
-    The host closes connections by its own rules, so `keep_alive` has no effect, and `abort` sends
-    an error response.
+    The host closes connections by its own rules, so `keep_alive` and `is_of_session` have no
+    effect, and `abort` sends an error response.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class GuestExchange:
     ) -> None:
         self.request = request
         self.keep_alive = True
+        self.is_of_session = False
         self.state: ExchangeState = WAITING
         self.on_abort: Callable[[], None] = noop
         self._scope = scope

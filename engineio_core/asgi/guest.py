@@ -12,6 +12,7 @@ from engineio_core.asgi.request import create_request, path_below_mount
 from engineio_core.asgi.sender import GuestSender
 from engineio_core.errors import UNKNOWN_SID
 from engineio_core.http.message import InvalidTargetError
+from engineio_core.lifecycle import ServerEvent
 
 if TYPE_CHECKING:
     from engineio_core.engine import BaseEngine
@@ -95,17 +96,21 @@ class AsgiGuest:
             await self._other_app(scope, self._observed(receive), send)
             return
         await receive()
-        self._start()
+        self._begin()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})
 
+    def _begin(self) -> None:
+        self._engine._advance(ServerEvent.STARTED)
+        self._start()
+
     def _observed(self, receive: Any) -> Any:
         async def observed() -> Any:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._start()
+                self._begin()
             elif message["type"] == "lifespan.shutdown":
                 await self._stop()
             return message

@@ -78,8 +78,8 @@ class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_awaits_continue", "_body", "_body_began", "_body_size", "_checked", "_chunks", "_clock",
         "_connections", "_deadline", "_discarded", "_exchange", "_held", "_is_advancing",
-        "_is_body_paused", "_is_tcp_paused", "_is_writing_paused", "_parser", "_router", "_timer",
-        "_timer_due", "_unread", "peer", "peer_port", "secure", "state", "tcp",
+        "_is_body_paused", "_is_of_session", "_is_tcp_paused", "_is_writing_paused", "_parser",
+        "_router", "_timer", "_timer_due", "_unread", "peer", "peer_port", "secure", "state", "tcp",
     )  # fmt: skip
 
     tcp: asyncio.Transport
@@ -109,6 +109,8 @@ class HttpConnection(asyncio.Protocol):
         self._is_body_paused = False
         self._is_tcp_paused = False
         self._is_writing_paused = False
+        # The last request was one of a polling client, or the first request has not arrived.
+        self._is_of_session = True
         # One timer for head, body and keep-alive; it checks the deadline when it fires.
         self._deadline = math.inf
         # uvloop returns a plain Handle without `when` for a time within 0.5 ms.
@@ -512,12 +514,18 @@ class HttpConnection(asyncio.Protocol):
         elif self.state is not CLOSED:  # aborted, and not yet lost
             self._close()
 
+    def close_if_unused(self) -> None:
+        """Close now if the connection is idle and no polling client uses it."""
+        if self.state is IDLE and not self._is_of_session:
+            self._close()
+
     def _is_ending(self) -> bool:
         return self.state is LINGERING or self.state is CLOSED
 
     def _end_exchange(self, exchange: Exchange) -> bool:
         """Wait for the next request, or close; return whether the next request is buffered."""
         self._exchange = None
+        self._is_of_session = exchange.is_of_session
         if not exchange.keep_alive or self.tcp.is_closing():
             self._close()
             return False

@@ -95,13 +95,14 @@ class Exchange:
     """One request that waits for its response; implements `http.message.Responder`.
 
     `keep_alive` is whether the connection can serve another request afterwards, `is_http10` whether
-    the request is HTTP/1.0. The connection calls `on_abort` when the client leaves before the end
-    of the response, and `on_writable(is_writable)` when its write buffer fills or drains.
+    the request is HTTP/1.0, `is_of_session` whether it belongs to a polling client. The connection
+    calls `on_abort` when the client leaves before the end of the response, and
+    `on_writable(is_writable)` when its write buffer fills or drains.
     """
 
     __slots__ = (
-        "_carrier", "_framing", "_left", "is_http10", "keep_alive", "on_abort", "on_writable",
-        "raw_headers", "reader", "request", "state",
+        "_carrier", "_framing", "_left", "is_http10", "is_of_session", "keep_alive", "on_abort",
+        "on_writable", "raw_headers", "reader", "request", "state",
     )  # fmt: skip
 
     state: ExchangeState
@@ -112,6 +113,7 @@ class Exchange:
         self.request = request
         self.keep_alive = keep_alive
         self.is_http10 = is_http10
+        self.is_of_session = False  # the client polls, and needs the connection again
         self.state = WAITING
         self.reader: BodyReader | None = None
         # Set if a header is repeated: `request.headers` has joined the lines

@@ -1,6 +1,6 @@
 """Listening sockets: TCP, Unix sockets and inherited descriptors, with or without TLS.
 
-This module also owns TLS files and their reload, the signal handlers, and the start of uvloop.
+This module also owns TLS files and their reload, and the start of uvloop; `signals` stops it.
 The bytes of a connection belong to `http/connection`.
 """
 
@@ -11,7 +11,6 @@ import contextlib
 import errno
 import logging
 import os
-import signal
 import socket
 import stat
 import threading
@@ -258,26 +257,6 @@ def remove_stale_socket(path: str | Path) -> None:
                 else:
                     # asyncio would silently replace the socket file of the other server.
                     raise OSError(errno.EADDRINUSE, "another server listens there", str(path))
-
-
-async def wait_for_signal(on_hangup: Callable[[], None]) -> str:
-    """Wait for SIGINT or SIGTERM and return its name; SIGHUP calls `on_hangup`."""
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[str] = loop.create_future()
-
-    def stop(name: str) -> None:
-        if not stopped.done():
-            stopped.set_result(name)
-
-    ends = (signal.SIGINT, signal.SIGTERM)
-    for number in ends:
-        loop.add_signal_handler(number, stop, number.name)
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    try:
-        return await stopped
-    finally:
-        for number in (*ends, signal.SIGHUP):
-            loop.remove_signal_handler(number)
 
 
 def run(serve: Callable[[], Coroutine[Any, Any, Result]]) -> Result:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from engineio_core import Engine
-from engineio_core.http.listener import wait_for_signal
 from engineio_core.relay.gateway import Gateway
 from engineio_core.relay.link import Link
+from engineio_core.signals import StopSignals
 from hextrackr_server.cluster.http_proxy import HttpProxy
 from hextrackr_server.cluster.rendezvous import Rendezvous
 from hextrackr_server.cluster.supervisor import watch_parent
@@ -45,26 +45,25 @@ class GatewayServer:
         connect = partial(_connect, loop, str(self._rendezvous.link))
         link = asyncio.create_task(self._gateway.run(connect), name="link to the application")
         watch_parent(loop, lambda: os.kill(os.getpid(), signal.SIGTERM))
-        stopping = asyncio.create_task(wait_for_signal(self.engine.reload_tls), name="signals")
-        try:
-            if self._router is not None:
-                self._router.open()
-                self._name_owners()
-            for descriptor in descriptors:
-                await self.engine.listen(fd=descriptor, ssl=load_tls(self._settings))
-            await self._gateway.linked()
-            on_listening()
-            await stopping
-        finally:
-            stopping.cancel()
-            if self._router is not None:
-                self._owners_timer.cancel()
-                self._router.drain()
-            await self.engine.shutdown()
-            if self._router is not None:
-                self._router.close()
-            await asyncio.sleep(0)  # the link sends the ends of the sessions first
-            link.cancel()
+        async with StopSignals(self.engine.reload_tls, is_supervised=True) as signals:
+            try:
+                if self._router is not None:
+                    self._router.open()
+                    self._name_owners()
+                for descriptor in descriptors:
+                    await self.engine.listen(fd=descriptor, ssl=load_tls(self._settings))
+                await self._gateway.linked()
+                on_listening()
+                await signals.wait()
+            finally:
+                if self._router is not None:
+                    self._owners_timer.cancel()
+                    self._router.drain()
+                await self.engine.shutdown(drain=self._settings.shutdown_drain)
+                if self._router is not None:
+                    self._router.close()
+                await asyncio.sleep(0)  # the link sends the ends of the sessions first
+                link.cancel()
 
     def _name_owners(self) -> None:
         """Expect sessions at all gateways, also at one that had ended and has started again."""

@@ -13,8 +13,8 @@ from functools import partial
 
 import uvloop
 
-from engineio_core.http.listener import wait_for_signal
-from engineio_core.noop import noop
+from engineio_core.signals import StopSignals
+from engineio_core.waves import LONGEST_DEFAULT
 from hextrackr_server.application import Application
 from hextrackr_server.cluster.gateway import GatewayServer
 from hextrackr_server.cluster.origin import OriginApplication
@@ -25,8 +25,8 @@ from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import DatabaseInUseError, SettingsError
 from socketio_core.workers.sockets import open_balanced
 
+#: Time for a process to end its work, in addition to the drain time of the settings.
 GATEWAY_STOP_SECONDS = 5.0
-#: Time for the application to end its work, in addition to the drain time of the settings.
 APPLICATION_STOP_SECONDS = 15.0
 
 Banner = Callable[[Application, int], None]
@@ -41,11 +41,12 @@ def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
     listening = _open_sockets(settings.host, settings.port, settings.workers)
     port = int(listening[0][0].getsockname()[1])
     rendezvous = Rendezvous.create(settings)
+    drain = LONGEST_DEFAULT if settings.shutdown_drain is None else settings.shutdown_drain
     try:
         application = Worker(
             "application",
             partial(_run_application, settings, rendezvous, port, print_banner),
-            settings.shutdown_drain + APPLICATION_STOP_SECONDS,
+            drain + APPLICATION_STOP_SECONDS,
         )
         gateways = [
             Worker(
@@ -53,7 +54,7 @@ def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
                 partial(
                     _run_gateway, settings, rendezvous, number, [each.fileno() for each in sockets]
                 ),
-                GATEWAY_STOP_SECONDS,
+                drain + GATEWAY_STOP_SECONDS,
             )
             for number, sockets in enumerate(listening, 1)
         ]
@@ -93,7 +94,7 @@ def _run_application(
             ready()
             print_banner(application, port)
 
-        await application.serve(listening)
+        await application.serve(listening, is_supervised=True)
 
     try:
         uvloop.run(serve())
@@ -118,16 +119,17 @@ async def _become_active(
                 raise
         ready()
         waiting = asyncio.ensure_future(Standby(settings, rendezvous).run())
-        stopping = asyncio.ensure_future(wait_for_signal(noop))
-        try:
-            await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if stopping.done():
-                return None
-            await waiting
-        finally:
-            for task in (waiting, stopping):
-                task.cancel()
-            await asyncio.gather(waiting, stopping, return_exceptions=True)
+        async with StopSignals(is_supervised=True) as signals:
+            stopping = asyncio.ensure_future(signals.wait())
+            try:
+                await asyncio.wait({waiting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if stopping.done():
+                    return None
+                await waiting
+            finally:
+                for task in (waiting, stopping):
+                    task.cancel()
+                await asyncio.gather(waiting, stopping, return_exceptions=True)
 
 
 def _run_gateway(

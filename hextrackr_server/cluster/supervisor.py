@@ -2,7 +2,8 @@
 
 The supervisor has neither threads nor an event loop, so it may fork. It waits for signals only:
 
-    SIGTERM, SIGINT   stop the workers, one stage after the other; a second signal kills them
+    SIGTERM, SIGINT   stop the workers, one stage after the other; a second signal kills them, and
+                      the exit code is 128 plus its number
     SIGHUP            restart the workers of the last stage, one after the other
     SIGCHLD           start a worker again that has ended by itself, with increasing delays
 
@@ -20,6 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
+
+from engineio_core.signals import FORCED_EXIT, STOP_SIGNALS
 
 if TYPE_CHECKING:
     import asyncio
@@ -141,6 +144,7 @@ class Supervisor:
         global _parent_pipe  # noqa: PLW0603 - `watch_parent` runs in the forked process
         _parent_pipe = self._pipe[0]
         self._code = 0
+        self._is_stopping = False
 
     @property
     def workers(self) -> Iterator[Worker]:
@@ -154,10 +158,11 @@ class Supervisor:
             for worker in self.workers:
                 worker.start(self._pipe)
             try:
-                while (number := self._wait()) not in {signal.SIGTERM, signal.SIGINT}:
+                while not (self._is_stopping or self._code):
+                    number = self._wait()
                     if number == signal.SIGHUP:
                         self._restart_one_by_one()
-                    if self._code:
+                    elif number in STOP_SIGNALS:
                         break
                 self._stop()
             except BaseException:
@@ -194,10 +199,13 @@ class Supervisor:
         for worker in self._stages[-1]:
             if worker.is_running and not self._end([worker]):
                 return
+            if self._is_stopping:
+                return
             worker.start(self._pipe)
             worker.wait_until_ready(READY_LIMIT)
 
     def _stop(self) -> None:
+        self._is_stopping = True
         for stage in self._stages:
             if not self._end(stage):
                 return
@@ -205,7 +213,8 @@ class Supervisor:
     def _end(self, workers: Sequence[Worker]) -> bool:
         """Stop workers; kill those that do not stop in time.
 
-        A second SIGTERM or SIGINT kills all workers: the result is False.
+        SIGTERM or SIGINT ends a rolling restart. The second of them kills all workers: the result
+        is False.
         """
         for worker in workers:
             worker.kill(signal.SIGTERM)
@@ -219,9 +228,12 @@ class Supervisor:
                 limit = time.monotonic() + 60.0
                 continue
             found = signal.sigtimedwait(_SIGNALS, left)
-            if found is not None and found.si_signo in {signal.SIGTERM, signal.SIGINT}:
-                self._kill_all()
-                return False
+            if found is not None and found.si_signo in STOP_SIGNALS:
+                if self._is_stopping:
+                    self._code = FORCED_EXIT + found.si_signo
+                    self._kill_all()
+                    return False
+                self._is_stopping = True
         return True
 
     def _kill_all(self) -> None:

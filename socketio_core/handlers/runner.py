@@ -16,7 +16,7 @@ from asyncio import current_task, get_running_loop
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, final
 
-from engineio_core.clock import Clock
+from engineio_core.clock import Clock, sleep
 from engineio_core.noop import noop
 
 try:
@@ -108,21 +108,27 @@ class Runner:
         else:
             done(result, None)
 
+    async def settle(self, seconds: float) -> None:
+        """Wait until no coroutine runs, except that of the caller; at most `seconds`."""
+        caller = current_task()
+        tasks = {task for task in self.tasks if task is not caller}
+        if not tasks or seconds <= 0:
+            return
+        nap = asyncio.ensure_future(sleep(self._clock(), seconds))
+        # The end of a handler may start that of the next event.
+        while tasks and not nap.done():
+            ended = asyncio.ensure_future(asyncio.wait(tasks))
+            await asyncio.wait({ended, nap}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            await asyncio.gather(ended, return_exceptions=True)
+            tasks = {task for task in self.tasks if task is not caller}
+        nap.cancel()
+        await asyncio.gather(nap, return_exceptions=True)
+
     async def close(self, grace: float) -> None:
         """Wait up to `grace` seconds for running coroutines, then cancel them."""
         caller = current_task()
-        tasks = {task for task in self.tasks if task is not caller}
-        if tasks and grace > 0:
-            nap = asyncio.ensure_future(sleep(self._clock(), grace))
-            # The end of a handler may start that of the next event.
-            while tasks and not nap.done():
-                ended = asyncio.ensure_future(asyncio.wait(tasks))
-                await asyncio.wait({ended, nap}, return_when=asyncio.FIRST_COMPLETED)
-                ended.cancel()
-                await asyncio.gather(ended, return_exceptions=True)
-                tasks = {task for task in self.tasks if task is not caller}
-            nap.cancel()
-            await asyncio.gather(nap, return_exceptions=True)
+        await self.settle(grace)
         self.is_closing = True
         tasks = {task for task in self.tasks if task is not caller}
         tasks |= self._take_idle_tasks()
@@ -437,18 +443,3 @@ def _create_started_task(
 @types.coroutine
 def _started() -> Generator[None, None, None]:
     yield
-
-
-async def sleep(clock: Clock, seconds: float) -> None:
-    """Sleep by a clock that may differ from that of the event loop."""
-    waiter = get_running_loop().create_future()
-    timer = clock.call_later(seconds, _wake, waiter)
-    try:
-        await waiter
-    finally:
-        timer.cancel()
-
-
-def _wake(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -28,8 +28,8 @@ class WorkerEnvironment(msgspec.Struct, frozen=True):
     """The descriptor of the connection to the supervisor."""
     lifeline: int
     """The descriptor of a pipe that ends with the supervisor."""
-    drain: float
-    """Seconds over which the worker spreads the end of its connections."""
+    drain: float | None
+    """Seconds over which the worker spreads the end of its connections; None for the default."""
 
     @property
     def uid(self) -> str:

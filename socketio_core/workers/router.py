@@ -54,6 +54,11 @@ class Router:
         for number in set(self._senders) - self._owners:
             self._senders.pop(number).close()
 
+    @property
+    def has_takers(self) -> bool:
+        """Whether another worker takes new sessions."""
+        return bool(self._takers)
+
     def drain(self) -> None:
         """Hand over the handshakes of new sessions from now on."""
         self._is_draining = True

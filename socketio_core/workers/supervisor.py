@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, final
 
 from engineio_core.ids import MAX_WORKERS
+from engineio_core.signals import FORCED_EXIT
+from engineio_core.waves import LONGEST_DEFAULT
 from socketio_core.workers.control import (
     Answer,
     Bound,
@@ -84,7 +86,8 @@ class Supervisor:
     """The parent of the workers of one server.
 
     `command` starts one worker. `listeners` has one listening socket, which all workers share, or
-    one for each worker. `on_ready(addresses)` is called once when all workers accept connections.
+    one for each worker. `drain` is that of `SocketServer.shutdown`. `on_ready(addresses)` is called
+    once when all workers accept connections.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Supervisor:
         listeners: Sequence[socket.socket],
         count: int,
         *,
-        drain: float = 0.0,
+        drain: float | None = None,
         on_ready: Callable[[list[str]], None],
     ) -> None:
         self._command = list(command)
@@ -118,13 +121,14 @@ class Supervisor:
     async def run(self) -> int:
         """Run the workers until SIGINT or SIGTERM; return the exit code.
 
-        SIGHUP replaces the workers one by one. A second SIGINT or SIGTERM ends at once.
+        SIGHUP replaces the workers one by one. A second SIGINT or SIGTERM kills the workers; the
+        exit code is then 128 plus the number of the signal.
         """
         loop = asyncio.get_running_loop()
         self._directory = tempfile.mkdtemp(prefix="socketio-")
         self._lifeline, writer = os.pipe()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+            loop.add_signal_handler(number, self._stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._restart)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
         try:
@@ -299,9 +303,10 @@ class Supervisor:
 
     # -- the end and the replacement of workers
 
-    def _stop(self) -> None:
-        """End all workers; the second call kills them."""
+    def _stop(self, number: int = 0) -> None:
+        """End all workers; a second signal kills them."""
         if self._is_stopping:
+            self._exit_code = FORCED_EXIT + number
             for worker in self._workers.values():
                 _kill(worker)
             return
@@ -315,13 +320,14 @@ class Supervisor:
 
     def _terminate(self, workers: list[WorkerProcess]) -> None:
         """Let workers end, and kill those that do not end in time."""
+        longest = LONGEST_DEFAULT if self._drain is None else self._drain
         for worker in workers:
             worker.is_stopping = True
         self._publish_peers()  # before the signal: a worker that ends looks for other workers
         for worker in workers:
             with contextlib.suppress(ProcessLookupError):
                 worker.process.terminate()
-            asyncio.get_running_loop().call_later(self._drain + STOP_LIMIT, _kill, worker)
+            asyncio.get_running_loop().call_later(longest + STOP_LIMIT, _kill, worker)
 
     def _restart(self) -> None:
         """Replace the workers one by one; a restart in progress begins again."""

@@ -87,8 +87,9 @@ class Worker:
             control.send(encode_frame(encode(Ready(list(listener.addresses)))))
             loop.add_signal_handler(signal.SIGHUP, io.engine.reload_tls)
             await self._stopped.wait()
-            listener.close()
             router.drain()
+            if router.has_takers:
+                listener.close()  # another process accepts connections on the same address
             await io.shutdown(drain=environment.drain)
         router.close()
         await self._bus.close()

@@ -122,6 +122,7 @@ class HubHarness:
             "sessions_database": self.session_store.path,
             "cors_origins": ("https://app.example",),
             "metrics_token": METRICS_TOKEN,
+            "shutdown_drain": 0.0,  # waves need the clock of the test
         }
         self.clock = HubClock()
         self.application = Application(

@@ -266,7 +266,10 @@ async def test_s120_s141_interruption_is_sent_before_the_disconnect_at_shutdown(
     assert job_codes(hub.directory) == ["INTERRUPTED", "INTERRUPTED"]
 
 
-async def test_s120_s141_start_import_is_refused_when_the_server_stops(start_hub: Any) -> None:
+async def test_s120_s141_start_import_is_refused_when_the_server_stops(
+    start_hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engineio_core.waves.random.random", lambda: 0.0)
     hub: HubHarness = await start_hub(shutdown_drain=10.0)
     clients = [await hub.client(user) for user in ("7", "8")]
     stopping = asyncio.create_task(hub.application.shutdown())

@@ -116,7 +116,10 @@ async def test_s141_polling_and_http_work_without_websocket(hub: HubHarness) -> 
     assert progress.status == 404
 
 
-async def test_s141_clients_are_disconnected_gradually_at_shutdown(start_hub: Any) -> None:
+async def test_s141_clients_are_disconnected_gradually_at_shutdown(
+    start_hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engineio_core.waves.random.random", lambda: 0.0)
     hub: HubHarness = await start_hub(shutdown_drain=2.0)
     clients = [await hub.client(str(number)) for number in range(4)]
     stopping = asyncio.create_task(hub.application.shutdown())

@@ -47,7 +47,9 @@ SESSION = {
 }
 
 ENGINE = {
+    "begin_drain",
     "close",
+    "is_draining",
     "listen",
     "listen_webtransport",
     "mount",

@@ -106,10 +106,10 @@ def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
 
 
 def test_second_signal_ends_at_once(tmp_path: Path) -> None:
-    with serve(tmp_path, 2, "--drain", "600") as server, clients(server.url, 12):
+    with serve(tmp_path, 2, "--drain", "600", code=143) as server, clients(server.url, 12):
         workers = server.workers()
         server.signal(signal.SIGTERM)
         server.wait_for_log("ending 2 workers")
         server.signal(signal.SIGTERM)
-        assert server.wait() == 0
+        assert server.wait() == 143
         assert not alive(workers)

@@ -60,9 +60,14 @@ class WorkerServer:
 
 @contextmanager
 def serve(
-    folder: Path, workers: int, *arguments: str, application: str = APPLICATION, **variables: str
+    folder: Path,
+    workers: int,
+    *arguments: str,
+    application: str = APPLICATION,
+    code: int = 0,
+    **variables: str,
 ) -> Iterator[WorkerServer]:
-    """Run a server with several workers on a free port; the block may end it."""
+    """Run a server with several workers on a free port; the block may end it with `code`."""
     log = folder / "server.log"
     with log.open("w") as file:
         process = subprocess.Popen(
@@ -84,9 +89,9 @@ def serve(
         remaining = server.workers() if process.poll() is None else set()
         if process.poll() is None:
             process.terminate()
-        code = process.wait(TIMEOUT)
+        ended = process.wait(TIMEOUT)
         assert not alive(remaining), "workers outlive their supervisor"
-    assert code == 0, server.log
+    assert ended == code, server.log
     assert "Traceback" not in server.log, server.log
 
 

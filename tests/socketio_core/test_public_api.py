@@ -76,7 +76,7 @@ PUBLIC: dict[type[Any], set[str]] = {
         "to", "volatile",
     },
     SocketServer: REGISTERING | BROADCASTING | {
-        "adapter_status", "asgi_app", "asyncapi", "clock", "listen",
+        "adapter_status", "asgi_app", "asyncapi", "begin_drain", "clock", "is_draining", "listen",
         "listen_webtransport", "mount", "namespaces", "of",
         "on_error",
         "on_new_namespace", "on_room_event", "run", "shutdown", "sockets", "typescript",

@@ -112,7 +112,123 @@ async def test_drain_spreads_the_disconnects_over_the_time() -> None:
         shutdown = asyncio.ensure_future(io.shutdown(drain=10))
         await server.advance(20)
         await shutdown
-        assert [when - start for when in leave_times] == [0, 2, 4, 6, 8]
+        # One client in each fifth of the time, at a random point in it.
+        assert [int((when - start) / 2) for when in leave_times] == [0, 1, 2, 3, 4]
+
+
+async def test_drain_of_some_clients_is_short_by_default() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        for _ in range(5):
+            await server.connect()
+        start = server.clock.time()
+        shutdown = asyncio.ensure_future(io.shutdown(drain=None))
+        while not shutdown.done():
+            await server.advance(0.01)
+        assert server.clock.time() - start < 0.2
+
+
+async def test_connected_clients_are_served_while_the_server_drains() -> None:
+    io = SocketServer()
+    io.on("double", lambda socket, number: 2 * number)
+    async with TestServer(io) as server:
+        client = await server.connect()
+        await server.connect()
+        assert not io.is_draining
+        shutdown = asyncio.ensure_future(io.shutdown(drain=10))
+        await settle()
+        assert io.is_draining
+        assert await client.emit_with_ack("double", 21) == 42
+        await server.advance(20)
+        await shutdown
+        assert not client.connected
+
+
+async def test_client_with_a_running_handler_gets_its_ack_before_the_end() -> None:
+    io = SocketServer()
+    release = asyncio.Event()
+
+    @io.on("save")
+    async def save(socket: Socket) -> str:
+        await release.wait()
+        return "saved"
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        saving = asyncio.ensure_future(client.emit_with_ack("save"))
+        await settle()
+        shutdown = asyncio.ensure_future(io.shutdown(drain=2))
+        await server.advance(2.5)  # the window has ended
+        assert client.connected
+        release.set()
+        assert await saving == "saved"
+        await server.advance(1)
+        await shutdown
+        assert not client.connected
+
+
+async def test_client_that_owes_an_ack_stays_until_it_answers() -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        confirming = asyncio.ensure_future(io.sockets[client.id].emit_with_ack("confirm"))
+        await settle()
+        shutdown = asyncio.ensure_future(io.shutdown(drain=10))
+        await server.advance(9)
+        assert client.connected
+        client.answer(0, "yes")
+        await server.advance(0.5)
+        assert await confirming == "yes"
+        assert not client.connected
+        await server.advance(10)
+        await shutdown
+
+
+async def test_handler_without_an_end_delays_the_shutdown_by_grace_only() -> None:
+    io = SocketServer()
+
+    @io.on("x")
+    async def endless(socket: Socket) -> None:
+        await asyncio.Event().wait()
+
+    async with TestServer(io) as server:
+        client = await server.connect()
+        client.emit("x")
+        await settle()
+        start = server.clock.time()
+        shutdown = asyncio.ensure_future(io.shutdown(drain=4, grace=2))
+        while not shutdown.done():
+            await server.advance(0.1)
+        assert server.clock.time() - start < 6.5
+
+
+async def test_server_that_drains_closes_idle_connections_without_a_session() -> None:
+    io = SocketServer()
+    listener = await io.listen("127.0.0.1", 0)
+
+    writers: list[asyncio.StreamWriter] = []
+
+    async def request(target: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writers.append(writer)
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+        await reader.readexactly(length)
+        return reader, writer, head
+
+    idle, *_ = await request("/other")
+    polling, writer, _ = await request("/socket.io/?EIO=4&transport=polling")
+    io.begin_drain()
+    assert await idle.read() == b""
+    writer.write(b"GET /other HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b"connection: close" in (await polling.readuntil(b"\r\n\r\n")).lower()
+    _, _, head = await request("/socket.io/?EIO=4&transport=polling")
+    assert b" 503 " in head
+    assert b"retry-after: " in head.lower()
+    await io.shutdown()
+    for each in writers:
+        each.close()
 
 
 async def test_shutdown_waits_for_running_handlers() -> None:

@@ -171,9 +171,21 @@ def test_second_signal_kills_all_workers(tmp_path: Path) -> None:
         until(lambda: running.pids("stubborn") and running.pids("second"))
         running.process.send_signal(signal.SIGTERM)
         until(lambda: running.log() or not exists(running.pids("stubborn")[0]))
-        assert running.end(signal.SIGINT) == 0
+        assert running.end(signal.SIGINT) == 128 + signal.SIGINT
         assert "second SIGTERM" not in running.log()
         assert not exists(running.pids("second")[0])
+
+
+def test_first_stop_signal_ends_a_rolling_restart(tmp_path: Path) -> None:
+    stages = '[[work("first")], [work("stubborn"), work("third")]]'
+    with supervisor(tmp_path, "(globals().update(STOP=3.0), " + stages + ")[1]") as running:
+        until(lambda: all(running.pids(name) for name in ("first", "stubborn", "third")))
+        running.process.send_signal(signal.SIGHUP)
+        until(lambda: running.log() == ["stubborn ignores"])
+        # The worker is killed after its time; the others stop in order, and none starts again.
+        assert running.end(signal.SIGTERM) == 0
+        assert running.log() == ["stubborn ignores", "first SIGTERM", "third SIGTERM"]
+        assert [len(running.pids(name)) for name in ("first", "stubborn", "third")] == [1, 1, 1]
 
 
 def test_workers_end_when_the_supervisor_was_killed(tmp_path: Path) -> None:
