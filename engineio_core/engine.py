@@ -517,7 +517,7 @@ class BaseEngine:
             return None
         reason = "max_sessions is reached" if is_serving else "the server is draining"
         self._log_refusal(request, reason)
-        self._count_refusal(request, counts.CLOSING if self._is_closing else counts.FULL)
+        self._count_refusal(request, counts.FULL if is_serving else counts.CLOSING)
         return HttpResponse(503, b"", [("Retry-After", "5")])
 
     async def _screen(self, request: HttpRequest) -> HttpResponse | None:

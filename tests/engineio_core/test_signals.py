@@ -57,7 +57,7 @@ async def test_hangup_is_handled_until_the_end_of_the_shutdown() -> None:
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_second_signal_ends_a_process_whose_loop_is_blocked(number: signal.Signals) -> None:
+def test_second_signal_ends_a_process_with_a_blocked_event_loop(number: signal.Signals) -> None:
     code = textwrap.dedent("""
         import time
         import uvloop
