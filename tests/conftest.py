@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from engineio_core import read_turn
 from engineio_core.http.asgi_websocket import MountedWebSocket
 from engineio_core.http.connection import HttpConnection
 from engineio_core.http.exchange import Exchange
@@ -134,6 +135,12 @@ def state_transitions_are_legal() -> Iterator[None]:
 def log_lines_are_counted_per_test() -> None:
     """Forget the log lines of earlier tests, which would use up the limit of their kinds."""
     LINE_LIMIT.forget()
+
+
+@pytest.fixture(autouse=True)
+def turns_end_by_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock of read turns, so that a busy machine does not divide a chunk."""
+    monkeypatch.setattr(read_turn, "perf_counter", lambda: 0.0)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, final
 from engineio_core.codec.websocket_frame import apply_mask, find_header_error
 from engineio_core.errors import ProtocolError
 from engineio_core.noop import noop
+from engineio_core.read_turn import TURN_BYTES
 from engineio_core.state_table import TableKey
 
 FIN_TEXT: Final = 0x81
@@ -87,6 +88,9 @@ class FrameHandler(Protocol):
     def close_received(self, code: bytes) -> None:
         """Answer a close frame; `code` is empty or the two bytes of the close code."""
 
+    def is_turn_over(self) -> bool:
+        """Return whether the rest of a chunk must wait; the handler then feeds no bytes later."""
+
     def listener_failed(self, error: BaseException, payload: bytes, is_text: bool) -> None:
         """Handle an exception of a message callback: raise, or return to read the next frame."""
 
@@ -100,6 +104,10 @@ class NullHandler:
 
     def close_received(self, code: bytes) -> None:
         """Ignore the close frame."""
+
+    def is_turn_over(self) -> bool:
+        """Drop the whole chunk in one turn."""
+        return False
 
     def listener_failed(self, error: BaseException, payload: bytes, is_text: bool) -> None:
         """Raise the error unchanged, from within `feed`."""
@@ -148,7 +156,9 @@ class FrameReader:
         Raises ProtocolError for an invalid frame header, and what `listener_failed` raises.
         """
         # hot path: benchmarks/hop_budget.py
+        is_counted = False
         if self._pending is not None:
+            is_counted = True
             self._pending += data
             self.partial_amount += len(data)
             if len(self._pending) < self._needed:
@@ -158,7 +168,14 @@ class FrameReader:
         position, end = 0, len(data)
         if self._slow_bytes and self.state in {FAST, FRAGMENTED}:
             position = self._feed_frame(data, 0, self._slow_bytes)
+        # The position of the next check of the turn.
+        check = end if end <= TURN_BYTES else TURN_BYTES
         while position < end and (self.state is FAST or self.state is FRAGMENTED):
+            if position >= check:
+                if self._handler.is_turn_over():
+                    self._needed = 0
+                    break
+                check = position + TURN_BYTES
             if end - position < 2:
                 self._needed = 2
                 break
@@ -188,9 +205,9 @@ class FrameReader:
             following = self._read_other_frame(data, position, start, length)
             if following == position:
                 break
-            position = following
+            position = check = following  # other frames take longer: check the turn after each
         if position < end:
-            self._keep(data, position)
+            self._keep(data, position, is_counted=is_counted)
 
     def pause(self) -> None:
         """Deliver no further message until `resume`; the reader keeps the bytes that it gets."""
@@ -275,13 +292,17 @@ class FrameReader:
         )
         return stop
 
-    def _keep(self, data: bytes, position: int) -> None:
-        """Keep the rest of a chunk for the next `feed`, unless it belongs to the slow path."""
+    def _keep(self, data: bytes, position: int, *, is_counted: bool) -> None:
+        """Keep the rest of a chunk for the next `feed`, unless it belongs to the slow path.
+
+        `is_counted` means that `partial_amount` contains the bytes already.
+        """
+        if not is_counted:
+            self.partial_amount += len(data) - position
         if self.state is ReaderState.SLOW or self.state is ReaderState.CLOSED:
             position = self._feed_slices(data, position)
         if position < len(data):
             self._pending = bytearray(data[position:])
-            self.partial_amount += len(data) - position
 
     def _feed_slices(self, data: bytes, position: int) -> int:
         """Pass bytes to the slow path until the reader is paused; return the first kept position.
@@ -289,9 +310,11 @@ class FrameReader:
         The library inflates all messages of a slice before it returns the first one, and one byte
         may inflate to a thousand; small slices bound that memory.
         """
-        self.partial_amount += len(data) - position
-        while position < len(data) and self.state is not ReaderState.PAUSED:
-            self._handler.slow_data_received(data[position : position + SLICE])
-            position += SLICE
         self._needed = 0
+        while position < len(data) and self.state is not ReaderState.PAUSED:
+            piece = data[position : position + SLICE]
+            position += len(piece)
+            self._handler.slow_data_received(piece)
+            if position < len(data) and self._handler.is_turn_over():
+                break
         return position

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from engineio_core.codec.encoded_packet import LONGEST_SHORT, TEXT_HEADS, EncodedPacket
 from engineio_core.codec.frame_reader import FIN_CLOSE, FrameReader, ReaderState
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.read_turn import ReadTurn
 from engineio_core.transports.interface import NULL_LISTENER
 from engineio_core.transports.websocket_slow_path import SlowPath
 
@@ -31,6 +32,10 @@ logger = logging.getLogger("engineio_core")
 
 # The limit of a batch in bytes; a larger batch would bypass TCP's back-pressure.
 MAX_BATCH: Final = 64 * 1024
+#: Control frames and small fragments that a client may send in `SMALL_FRAMES_SECONDS` seconds. Each
+#: takes up to 30 us; clients send a few per minute.
+MAX_SMALL_FRAMES: Final = 10_000
+SMALL_FRAMES_SECONDS: Final = 10.0
 NO_STATUS: Final = 1005  # RFC 6455, section 7.1.5: a close frame without a code
 
 
@@ -40,7 +45,8 @@ class WebSocketTransport(asyncio.Protocol):
 
     __slots__ = (
         "_batch", "_batch_size", "_closing_timer", "_context", "_deflate", "_iteration",
-        "_listener", "_reader", "_sent_in", "_slow_path", "_tcp", "_usual_close", "writable",
+        "_listener", "_reader", "_sent_in", "_slow_path", "_small_since", "_tcp", "_turn",
+        "_usual_close", "writable",
     )  # fmt: skip
 
     name = "websocket"
@@ -63,6 +69,8 @@ class WebSocketTransport(asyncio.Protocol):
         # Reading
         self._reader = FrameReader(self, max_size, has_extensions=bool(extensions))
         self._slow_path = SlowPath(max_size, extensions) if extensions else None
+        self._small_since = context.clock.time() if extensions else 0.0
+        self._turn: ReadTurn | None = None  # since the first chunk that checks it
         # Writing
         self._deflate = options.per_message_deflate if extensions else None
         self.writable = True
@@ -177,6 +185,8 @@ class WebSocketTransport(asyncio.Protocol):
                 self._listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
             else:
                 self._deliver(*message)
+        if slow_path.small_frames > MAX_SMALL_FRAMES and not self._is_closed():
+            self._check_small_frames(slow_path)
         if slow_path.error is not None and not self._is_closed():
             if slow_path.is_too_large:
                 logger.warning(
@@ -190,6 +200,16 @@ class WebSocketTransport(asyncio.Protocol):
             )
         self._write_output(slow_path)
         return slow_path.held
+
+    def is_turn_over(self) -> bool:
+        """Return whether the rest of a chunk must wait; TCP is then paused until it is read."""
+        turn = self._turn
+        if turn is None:
+            turn = self._turn = ReadTurn(self._context.clock, self._continue_reading)
+        if not turn.is_over():
+            return False
+        self._pause_tcp()
+        return True
 
     def close_received(self, code: bytes) -> None:
         """Answer a close frame without the library and end TCP; the reader has stopped."""
@@ -234,9 +254,18 @@ class WebSocketTransport(asyncio.Protocol):
         except BaseException as error:
             self.listener_failed(error, payload, is_text)
 
+    def _check_small_frames(self, slow_path: SlowPath) -> None:
+        """Raise ProtocolError if a client sends small frames faster than the limit."""
+        now = self._context.clock.time()
+        if now - self._small_since < SMALL_FRAMES_SECONDS:
+            raise ProtocolError("too many control frames or small fragments", websocket_code=1008)
+        self._small_since = now
+        slow_path.small_frames = 0
+
     def _get_slow_path(self) -> SlowPath:
         if self._slow_path is None:
             self._slow_path = SlowPath(self._context.options.max_http_buffer_size)
+            self._small_since = self._context.clock.time()
         return self._slow_path
 
     def _write_output(self, slow_path: SlowPath) -> None:
@@ -358,10 +387,13 @@ class WebSocketTransport(asyncio.Protocol):
             return
         if self._reader.has_pending and self._batch is None:
             self.data_received(b"")
-        if self._may_read():  # a listener may have paused reading again
+        # A listener may have paused reading again, or the turn is over again.
+        if self._may_read() and not (self._turn is not None and self._turn.is_interrupted):
             self._resume_tcp()
 
     def _may_read(self) -> bool:
+        if self._is_closed():
+            return True  # for the close frame of the client
         return self.writable and self._reader.state is not ReaderState.PAUSED
 
     # -- writing

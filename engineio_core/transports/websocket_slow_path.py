@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # RFC 6455 sets no limit; the Node package ws has the same limit since CVE-2026-48779.
 MAX_FRAGMENTS: Final = 131_072
+SMALL_FRAGMENT: Final = 256  # bytes
 
 
 class Message(NamedTuple):
@@ -35,7 +36,9 @@ class Message(NamedTuple):
 class SlowPath:
     """Slow path of one connection: bytes in, messages and bytes out."""
 
-    __slots__ = ("_fragment_count", "_fragments", "_is_text", "_protocol", "pongs")
+    __slots__ = (
+        "_fragment_count", "_fragments", "_is_text", "_protocol", "pongs", "small_frames",
+    )  # fmt: skip
 
     def __init__(self, max_size: int, extensions: Sequence[Extension] = ()) -> None:
         self._protocol = _Protocol(Side.SERVER, state=State.OPEN, max_size=max_size)
@@ -45,6 +48,8 @@ class SlowPath:
         self._is_text = False
         self.pongs = 0
         """The number of received pongs."""
+        self.small_frames = 0
+        """The number of control frames and small fragments; the transport resets it."""
 
     @property
     def is_open(self) -> bool:
@@ -97,8 +102,9 @@ class SlowPath:
                 message = self._join(frame)
                 if message is not None:
                     yield message
-            elif frame.opcode == Opcode.PONG:
-                self.pongs += 1
+            else:
+                self.small_frames += 1
+                self.pongs += frame.opcode == Opcode.PONG
 
     def _join(self, frame: Frame) -> Message | None:
         if frame.opcode != Opcode.CONT:
@@ -110,6 +116,7 @@ class SlowPath:
         assert fragments is not None, "the library rejects a continuation without a first frame"
         fragments += frame.data
         self._fragment_count += 1
+        self.small_frames += len(frame.data) < SMALL_FRAGMENT
         if frame.fin:
             self._fragments = None
             return Message(self._is_text, bytes(fragments))

@@ -13,6 +13,7 @@ from engineio_core.codec.frame_reader import (
     ReaderState,
 )
 from engineio_core.errors import ProtocolError
+from engineio_core.read_turn import TURN_BYTES
 from tests.helpers.wire import (
     BINARY,
     CLOSE,
@@ -22,6 +23,7 @@ from tests.helpers.wire import (
     TEXT,
     Delivery,
     client_frame,
+    text_frame,
 )
 
 LIMIT = 70_000
@@ -40,6 +42,8 @@ class Owner:
         self.slow_sizes: list[int] = []
         self.held = -1
         self.failures: list[BaseException] = []
+        self.is_over = False
+        self.checks = 0
         self.on_record: Callable[[], None] = lambda: None
 
     def record(self, kind: str, payload: bytes) -> None:
@@ -53,6 +57,10 @@ class Owner:
 
     def close_received(self, code: bytes) -> None:
         self.calls.append(("close", code))
+
+    def is_turn_over(self) -> bool:
+        self.checks += 1
+        return self.is_over
 
     def listener_failed(self, error: BaseException, payload: bytes, is_text: bool) -> None:
         if isinstance(error, ProtocolError):
@@ -409,3 +417,66 @@ def test_error_of_a_callback_that_stops_the_reader_leaves_feed() -> None:
         owner.reader.feed(client_frame(TEXT, b"a") + client_frame(BINARY, b"b"))
     assert owner.calls == []
     assert owner.failures == [], "a stopped reader has released its handler"
+
+
+# -- turns
+
+
+def test_large_chunk_is_divided_when_the_turn_is_over() -> None:
+    owner = Owner()
+    owner.is_over = True
+    frames = [text_frame(f"{number:06}") for number in range(3000)]
+    owner.reader.feed(b"".join(frames))
+    first = len(owner.calls)
+    assert 0 < first * len(frames[0]) <= TURN_BYTES + len(frames[0])
+    assert owner.reader.has_pending
+    turns = 1
+    while owner.reader.has_pending:
+        owner.reader.feed(b"")
+        turns += 1
+    assert [payload for _, payload in owner.calls] == [b"%06d" % n for n in range(3000)]
+    assert turns == owner.checks + 1
+    assert owner.reader.partial_amount < sum(map(len, frames)), "each byte counts once"
+
+
+def test_small_chunk_of_usual_frames_is_read_without_a_check_of_the_turn() -> None:
+    owner = Owner()
+    owner.reader.feed(text_frame("x") * 1000)
+    assert (len(owner.calls), owner.checks) == (1000, 0)
+
+
+def test_turn_is_checked_after_each_frame_of_the_slow_path() -> None:
+    owner = Owner()
+    owner.is_over = True
+    ping = client_frame(PING, b"x")
+    owner.reader.feed(ping * 3 + text_frame("end"))
+    sizes = [len(owner.slow_sizes)]
+    for _ in range(3):
+        owner.reader.feed(b"")
+        sizes.append(len(owner.slow_sizes))
+    assert sizes == [1, 2, 3, 3]
+    assert owner.calls == [("text", b"end")]
+    assert owner.slow == ping * 3
+
+
+def test_turn_is_checked_after_each_slice_of_compressed_data() -> None:
+    owner = Owner(has_extensions=True)
+    owner.is_over = True
+    data = bytes(SLICE * 3 + 5)
+    owner.reader.feed(data)
+    assert owner.slow_sizes == [SLICE]
+    owner.is_over = False
+    owner.reader.feed(b"")
+    assert owner.slow == data
+    assert owner.reader.partial_amount == len(data)
+
+
+def test_bytes_that_arrive_after_an_interrupted_turn_follow_the_kept_ones() -> None:
+    owner = Owner()
+    owner.is_over = True
+    frame = text_frame("x" * 100)
+    owner.reader.feed(frame * 200)
+    owner.is_over = False
+    owner.reader.feed(text_frame("last"))
+    assert len(owner.calls) == 201
+    assert owner.calls[-1] == ("text", b"last")

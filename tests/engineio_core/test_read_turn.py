@@ -1,0 +1,211 @@
+"""Turns of connections: one with very much data does not delay another one."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+
+from engineio_core import read_turn
+from engineio_core.http.connection import MAX_PIPELINED
+from engineio_core.read_turn import TURN_BYTES, TURN_SECONDS, ReadTurn
+from engineio_core.transports.websocket import MAX_SMALL_FRAMES, SMALL_FRAMES_SECONDS
+from tests.helpers.client import Server
+from tests.helpers.fake_clock import FakeClock
+from tests.helpers.wire import CONT, PING, TEXT, client_frame, http_request, text_frame
+
+CHUNK = 200_000
+
+
+@pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each check of a turn be late."""
+    seconds = count(0.0, 1.0)
+    monkeypatch.setattr(read_turn, "perf_counter", lambda: next(seconds))
+
+
+def test_turn_begins_with_the_first_check_and_ends_after_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(read_turn, "perf_counter", lambda: now)
+    clock = FakeClock()
+    continued: list[float] = []
+    turn = ReadTurn(clock, lambda: continued.append(now))
+    assert not turn.is_over()
+    now = TURN_SECONDS * 0.9
+    assert not turn.is_over()
+    now = TURN_SECONDS
+    assert turn.is_over()
+    now = 0.0
+    assert turn.is_over(), "it stays over"
+    clock.run()
+    assert continued == [0.0]
+    assert not turn.is_interrupted
+
+
+def test_turn_that_is_not_interrupted_calls_nothing() -> None:
+    clock = FakeClock()
+    turn = ReadTurn(clock, lambda: pytest.fail("called"))
+    assert not turn.is_over()
+    clock.run()
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_other_client_is_served_between_the_turns_of_a_large_chunk() -> None:
+    server = Server()
+    flooding, other = server.open_websocket(), server.open_websocket()
+    flooding.tcp.feed(text_frame("4flood") * (CHUNK // 12))
+    other.tcp.feed(text_frame("4other"))
+    before = server.received.index("other")
+    assert 0 < before <= 2 * TURN_BYTES // 12 + 1
+    server.clock.run()
+    assert server.received.count("flood") == CHUNK // 12
+    assert not flooding.tcp.is_reading_paused
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_pings_are_answered_in_several_turns_while_other_clients_are_served() -> None:
+    server = Server()
+    flooding, other = server.open_websocket(), server.open_websocket()
+    flooding.tcp.feed(client_frame(PING) * 100)
+    assert flooding.tcp.is_reading_paused
+    other.tcp.feed(text_frame("4other"))
+    assert server.received == ["other"]
+    assert len(flooding.frames()) == 100
+    assert not flooding.tcp.is_reading_paused
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_client_that_leaves_during_an_interrupted_turn_is_released() -> None:
+    server = Server()
+    client = server.open_websocket()
+    client.tcp.feed(client_frame(PING) * 100)
+    client.tcp.lose()
+    server.clock.run()
+    assert server.reasons == ["transport close"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_reading_that_the_listener_paused_stays_paused_after_the_turn() -> None:
+    server = Server()
+    client = server.open_websocket()
+
+    def receive(text: str) -> None:
+        server.received.append(text)
+        server.session.pause_reading()
+
+    server.session.on_text = receive
+    client.tcp.feed(client_frame(PING) * 3 + text_frame("4one") + text_frame("4two"))
+    server.clock.run()
+    assert server.received == ["one"]
+    assert client.tcp.is_reading_paused
+    server.session.resume_reading()
+    server.clock.run()
+    assert server.received == ["one", "two"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_close_frame_behind_an_interrupted_turn_completes_the_close_handshake() -> None:
+    server = Server()
+    client = server.open_websocket()
+    client.tcp.feed(client_frame(PING) * 5 + client_frame(8, b"\x03\xe8"))
+    server.session.close()
+    server.clock.run()
+    assert client.tcp.is_over
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        client_frame(PING) * (MAX_SMALL_FRAMES + 2),
+        client_frame(TEXT, b"4", fin=False) + client_frame(CONT, b"", fin=False) * MAX_SMALL_FRAMES,
+        client_frame(10) * (MAX_SMALL_FRAMES + 2),
+    ],
+    ids=["pings", "empty fragments", "pongs"],
+)
+def test_very_many_small_frames_close_the_connection_with_1008(frames: bytes) -> None:
+    server = Server()
+    client = server.open_websocket()
+    client.feed(frames)
+    assert client.close_code == 1008
+    assert server.closed == [("transport error", "too many control frames or small fragments")]
+
+
+def test_small_frames_below_the_rate_are_accepted() -> None:
+    server = Server(ping_interval=3600)
+    client = server.open_websocket()
+    for _ in range(5):
+        client.feed(client_frame(PING) * (MAX_SMALL_FRAMES - 1))
+        server.clock.advance(SMALL_FRAMES_SECONDS)
+    assert server.closed == []
+
+
+def test_large_fragments_do_not_count_as_small_frames() -> None:
+    server = Server(max_http_buffer_size=10**7)
+    client = server.open_websocket()
+    fragment = client_frame(CONT, bytes(300), fin=False)
+    client.feed(client_frame(TEXT, b"4" + bytes(300), fin=False))
+    client.feed(fragment * (MAX_SMALL_FRAMES + 5) + client_frame(CONT, b"end"))
+    assert len(server.received) == 1
+
+
+# -- HTTP
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_other_connection_is_served_between_pipelined_requests() -> None:
+    server = Server()
+    flooding, other = server.connect(), server.connect()
+    flooding.tcp.feed(http_request("GET", "/") * 500)
+    other.tcp.feed(http_request("GET", "/"))
+    assert other.tcp.written.count(b"HTTP/1.1 404") == 1
+    assert 0 < flooding.tcp.written.count(b"HTTP/1.1 404") < 10
+    assert len(flooding.responses()) == 500
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_body_in_many_chunks_is_read_in_several_turns() -> None:
+    server = Server()
+    session = server.open_polling()
+    connection = server.connect()
+    body = b"".join(b"1\r\n%c\r\n" % byte for byte in b"4" + b"x" * 300) + b"0\r\n\r\n"
+    connection.tcp.feed(
+        http_request(
+            "POST", server.target(transport="polling", sid=session.sid),
+            [("Transfer-Encoding", "chunked")],
+        )
+        + body
+    )  # fmt: skip
+    assert connection.tcp.is_reading_paused
+    assert connection.response().status == 200
+    assert server.received == ["x" * 300]
+    assert not connection.tcp.is_reading_paused
+
+
+def test_pipelined_requests_outside_the_fast_path_end_the_connection_at_a_limit() -> None:
+    server = Server()
+    connection = server.connect()
+    request = http_request("GET", "/", [("X-Twice", "1"), ("X-Twice", "2")])
+    connection.feed(request * (MAX_PIPELINED + 50))
+    responses = connection.responses()
+    assert len(responses) == MAX_PIPELINED
+    assert responses[-1].header("Connection") == "close"
+    assert connection.tcp.is_over
+
+
+def test_requests_outside_the_fast_path_one_after_the_other_have_no_limit() -> None:
+    server = Server()
+    connection = server.connect()
+    for _ in range(MAX_PIPELINED + 50):
+        connection.feed(http_request("GET", "/", [("X-Twice", "1"), ("X-Twice", "2")]))
+        assert connection.response().header("Connection") is None
+
+
+def test_unwanted_body_in_very_many_chunks_ends_the_connection() -> None:
+    server = Server(max_http_buffer_size=100_000)
+    connection = server.connect()
+    connection.feed(http_request("POST", "/nowhere", [("Transfer-Encoding", "chunked")]))
+    assert connection.response().status == 404
+    connection.feed(b"1\r\nx\r\n" * 2000)
+    assert connection.tcp.is_over
