@@ -209,7 +209,9 @@ class HttpConnection(asyncio.Protocol):
         self._is_advancing = True
         try:
             while self._advance_once():
-                if self._has_more() and self._is_turn_over():
+                # Only with further bytes, or outside the fast path: a usual request has no check.
+                is_usual = not self._held and self._parser is None and self._chunks is None
+                if not is_usual and self._is_turn_over():
                     break
         except h11.RemoteProtocolError as error:
             self._refuse(error.error_status_hint, str(error))
@@ -218,10 +220,6 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(500, "internal error")
         finally:
             self._is_advancing = False
-
-    def _has_more(self) -> bool:
-        """Return whether bytes behind a usual request wait, or the request is not a usual one."""
-        return bool(self._held) or self._parser is not None or self._chunks is not None
 
     def _is_turn_over(self) -> bool:
         turn = self._turn
