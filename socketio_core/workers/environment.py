@@ -51,4 +51,16 @@ def take_environment() -> WorkerEnvironment | None:
     The variable is removed, so that processes started by the application do not inherit it.
     """
     value = os.environ.pop(VARIABLE, None)
-    return None if value is None else msgspec.json.decode(value, type=WorkerEnvironment)
+    if value is None:
+        return None
+    environment = msgspec.json.decode(value, type=WorkerEnvironment)
+    _taken.append(environment.number)
+    return environment
+
+
+def current_worker() -> int | None:
+    """Return the number of this worker process, from 0 on; None in any other process."""
+    return _taken[-1] if _taken else None
+
+
+_taken: list[int] = []  # the number of this worker

@@ -20,7 +20,12 @@ PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("u
 PROJECT = PYPROJECT["project"]
 OURS = {"engineio_core", "socketio_core", "hextrackr_server", "socketio_conformance"}
 #: Distributions whose module has another name.
-MODULES = {"pyjwt": "jwt", "python-multipart": "python_multipart"}
+MODULES = {
+    "opentelemetry-api": "opentelemetry",
+    "prometheus-client": "prometheus_client",
+    "pyjwt": "jwt",
+    "python-multipart": "python_multipart",
+}
 #: Imported by another library: the time zones of zoneinfo and the driver of SQLAlchemy.
 INDIRECT = {"tzdata", "psycopg"}
 
@@ -58,8 +63,8 @@ def imports(*packages: str) -> set[str]:
 
 def test_dependencies_are_the_imports_of_the_core() -> None:
     extras = PROJECT["optional-dependencies"]
-    # The adapters, models of pydantic as types of payloads, the reloader, WebTransport
-    names = ("redis", "postgres", "pydantic", "reload", "webtransport")
+    # The adapters, models of pydantic as types of payloads, the reloader, WebTransport, telemetry
+    names = ("redis", "postgres", "pydantic", "reload", "webtransport", "prometheus", "otel")
     optional = modules([each for name in names for each in extras[name]])
     imported = imports("engineio_core", "socketio_core", "socketio_conformance")
     assert imported - optional == modules(PROJECT["dependencies"])
@@ -87,7 +92,8 @@ def test_lower_bounds_pin_every_dependency() -> None:
     for extra in PROJECT["optional-dependencies"].values():
         every += extra
     bounds = lower_bounds(PROJECT)
-    assert len(bounds) == len(every)
+    # The hub and the extra `prometheus` need the same distribution.
+    assert len(bounds) == len(set(every)) == len(every) - 1
     assert bounds["websockets"] == "15"
     assert bounds["starlette"] == "1.7"
     assert all(bounds.values())
@@ -104,6 +110,7 @@ def test_development_tools_are_pinned() -> None:
     runtime = modules([each for each in groups["test"] if "==" not in each])
     expected = {"attrs", "pydantic", "redis", "starlette", "watchfiles"}
     expected |= {"aioquic", "cryptography", "pylsqpack"}
+    expected |= {"opentelemetry-sdk", "prometheus_client"}
     assert runtime == expected, "tools must be pinned with =="
     assert all("==" in each for each in groups["dev"] if isinstance(each, str))
     assert {"include-group": "test"} in groups["dev"]
