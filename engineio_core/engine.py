@@ -51,7 +51,7 @@ from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.lifecycle import SERVER_TRANSITIONS, ServerEvent, ServerState
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
-from engineio_core.traffic import Traffic, make_counting_session
+from engineio_core.traffic import Traffic
 from engineio_core.transports.interface import (
     NULL_LISTENER,
     Abortable,
@@ -214,7 +214,7 @@ class BaseEngine:
         """Count the messages of all sessions that open from now on; return the counters."""
         if self._traffic is None:
             self._traffic = Traffic()
-            self._session_type = make_counting_session(self._traffic)
+            self._session_type = self._traffic.session_type
         return self._traffic
 
     def _use_clock(self, clock: Clock) -> None:
