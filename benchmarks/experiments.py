@@ -18,6 +18,7 @@ from .peers import (
     OURS_ASGI,
     OURS_ASYNC,
     OURS_FULL,
+    OURS_METRICS,
     OURS_SYNC,
     PYTHON_313,
     PYTHON_SOCKETIO,
@@ -35,6 +36,7 @@ from .workloads import (
 IDLE_CONNECTIONS = 5000
 NO_GROWTH = 1.10
 FULL_LIMIT = 1.25
+METRICS_LIMIT = 1.03
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def _contenders(*peers: Peer) -> tuple[Contender, ...]:
         OURS_ASYNC.command: "async handler",
         OURS_SYNC.command: "plain handler",
         OURS_FULL.command: "--full",
+        OURS_METRICS.command: "--metrics",
         OURS_313.command: "Python 3.13",
     }
     return tuple(Contender((names | short)[peer.command], peer) for peer in peers)
@@ -95,6 +98,7 @@ _ONE_HANDLER = _contenders(OURS_ASYNC, NODE)
 _UNDER_UVICORN = _contenders(OURS_ASGI, PYTHON_SOCKETIO)
 _UVICORN_FLOOR = _contenders(ASGI_FLOOR)
 _LEAN_AND_FULL = _contenders(OURS_FULL, OURS_ASYNC)
+_LEAN_AND_METRICS = _contenders(OURS_METRICS, OURS_ASYNC)
 
 
 def _with_deflate(contender: Contender) -> Contender:
@@ -145,6 +149,9 @@ EXPERIMENTS = (
     Experiment(f"{ACK_8} (--full)", lambda: EventsWithAck(50, 8), _LEAN_AND_FULL),
     Experiment(f"{NO_ACK} (--full)", EventsWithoutAck, _LEAN_AND_FULL),
     Experiment(f"{BROADCAST_500} (--full)", lambda: Broadcasts(500), _LEAN_AND_FULL),
+    Experiment(f"{ACK_8} (--metrics)", lambda: EventsWithAck(50, 8), _LEAN_AND_METRICS),
+    Experiment(f"{NO_ACK} (--metrics)", EventsWithoutAck, _LEAN_AND_METRICS),
+    Experiment(f"{BROADCAST_500} (--metrics)", lambda: Broadcasts(500), _LEAN_AND_METRICS),
     Experiment("payload of 1 KiB", lambda: EventsWithAck(50, 8, size=1024), _ONE_HANDLER),
     Experiment("payload of 16 KiB", lambda: EventsWithAck(50, 8, size=16384), _ONE_HANDLER),
     Experiment(
@@ -205,6 +212,16 @@ FIGURES = (
     ),
     *(
         Figure(f"{name} (--full)", f"{name} (--full)", "--full", FULL_LIMIT, base="async handler")
+        for name in (ACK_8, NO_ACK, BROADCAST_500)
+    ),
+    *(
+        Figure(
+            f"{name} (--metrics)",
+            f"{name} (--metrics)",
+            "--metrics",
+            METRICS_LIMIT,
+            base="async handler",
+        )
         for name in (ACK_8, NO_ACK, BROADCAST_500)
     ),
     Figure(f"{GROWTH}, against 500", GROWTH, "5,000", NO_GROWTH, base="500"),

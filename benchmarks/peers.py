@@ -57,6 +57,7 @@ class Peer:
 _OURS = ("-m", "benchmarks.servers.ours")
 OURS_ASYNC = Peer("ours, async handler", (str(OUR_PYTHON), *_OURS))
 OURS_SYNC = Peer("ours, plain handler", (str(OUR_PYTHON), *_OURS, "--handlers", "sync"))
+OURS_METRICS = Peer("ours, with metrics", (str(OUR_PYTHON), *_OURS, "--metrics"))
 OURS_FULL = Peer("ours, --full", (str(OUR_PYTHON), *_OURS, "--full"))
 OURS_313 = Peer("ours on Python 3.13", (str(PYTHON_313), *_OURS))
 FLOOR = Peer("the floor", (str(OUR_PYTHON), "-m", "benchmarks.servers.bare"))

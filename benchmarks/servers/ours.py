@@ -1,7 +1,7 @@
 """Benchmark server with this project's `socketio_core`.
 
-    python -m benchmarks.servers.ours --port P [--handlers sync|async] [--full] [--deflate]
-        [--redis URL --adapter classic|sharded|streams]
+    python -m benchmarks.servers.ours --port P [--handlers sync|async] [--full] [--metrics]
+        [--deflate] [--redis URL --adapter classic|sharded|streams]
 
 All servers of the benchmark behave alike: a socket joins the room `r`; `echo(data)` acks its data;
 `msg(data)` does nothing; `bcast(data)` emits `update` to the room and acks 1.
@@ -90,7 +90,12 @@ def add_deployment(io: SocketServer) -> None:
 
 
 def make_server(
-    *, handlers: str = "async", full: bool = False, deflate: bool = False, adapter: Any = None
+    *,
+    handlers: str = "async",
+    full: bool = False,
+    deflate: bool = False,
+    metrics: bool = False,
+    adapter: Any = None,
 ) -> Any:
     """Return a server that is ready to listen."""
     options: dict[str, Any] = {"ping_interval": 25, "ping_timeout": 20}
@@ -109,6 +114,10 @@ def make_server(
     (add_plain_handlers if handlers == "sync" else add_async_handlers)(io)
     if full:
         add_deployment(io)
+    if metrics:
+        from socketio_core.prometheus import instrument_prometheus  # noqa: PLC0415
+
+        instrument_prometheus(io)
     return io
 
 
@@ -118,6 +127,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--handlers", choices=("sync", "async"), default="async")
     parser.add_argument("--full", action="store_true", help="recovery, limits, metrics, middleware")
+    parser.add_argument("--metrics", action="store_true", help="instrument_prometheus")
     parser.add_argument("--deflate", action="store_true", help="permessage-deflate")
     parser.add_argument("--redis", help="the URL of the Redis of a cluster")
     parser.add_argument("--adapter", choices=ADAPTERS, default="sharded")
@@ -129,6 +139,7 @@ def main() -> None:
         handlers=arguments.handlers,
         full=arguments.full,
         deflate=arguments.deflate,
+        metrics=arguments.metrics,
         adapter=adapter,
     )
     io.run(port=arguments.port)
