@@ -34,7 +34,7 @@ class OriginApplication(Application):
         self._links: asyncio.Server | None = None
         self._tunnels = TunnelServer(rendezvous)
         self.origin = Origin(self.io.engine, rendezvous.secret)
-        self.context.metrics.gauge("gateways", lambda: self.origin.gateways)
+        self.context.metrics.gauge("gateways", lambda: self.origin.gateways, "Linked gateways")
 
     async def listen(self) -> int:
         """Serve HTTP and links on the Unix sockets; return the port of the gateways.

@@ -45,12 +45,14 @@ class CollaborationFeature(Feature):
         """Add the events of editors and administrators, and the gauges."""
         io, metrics, services = self.context.io, self.context.metrics, self.context.services
         editing.register(io, services.editing, self.context.settings.max_rooms)
-        metrics.gauge("editors", lambda: len(services.editing))
+        metrics.gauge("editors", lambda: len(services.editing), "Users who edit a finding")
         if (delivery := services.delivery) is not None:
             notifications.register(io, delivery)
-            metrics.gauge("notifications_under_way", lambda: len(delivery))
+            metrics.gauge(
+                "notifications_under_way", lambda: len(delivery), "Notifications without an ack"
+            )
         admin.register(io, services.maintenance, services.notifications)
-        metrics.gauge("maintenance", lambda: services.maintenance.is_active)
+        metrics.gauge("maintenance", lambda: services.maintenance.is_active, "1 during maintenance")
         return ()
 
     async def start(self) -> None:

@@ -2,7 +2,7 @@
 
 GET /ready             200 if the database works, else 503
 GET /socket-metrics    the metrics as JSON
-GET /metrics           the metrics in the Prometheus text format
+GET /metrics           the metrics for Prometheus: text format 0.0.4 or OpenMetrics
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import logging
 from collections.abc import Callable
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hextrackr_server.config.parsers import is_loopback
 from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.telemetry.exposition import Exposition
 from hextrackr_server.telemetry.failures import log_failure
 from hextrackr_server.telemetry.metrics import Metrics
 
@@ -28,7 +29,12 @@ _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 def metrics_routes(
-    metrics: Metrics, check: Callable[[], None], token: bytes, *, dev: bool = False
+    metrics: Metrics,
+    exposition: Exposition,
+    check: Callable[[], None],
+    token: bytes,
+    *,
+    dev: bool = False,
 ) -> list[Route]:
     """Return the routes; `check` runs in a thread and raises if the server cannot work.
 
@@ -51,7 +57,8 @@ def metrics_routes(
 
     async def as_text(request: Request) -> Response:  # noqa: RUF029 - see above
         _require_access(request, token, dev=dev)
-        return PlainTextResponse(metrics.prometheus(), media_type="text/plain; version=0.0.4")
+        body, content_type = exposition.encode(request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": content_type, "Vary": "Accept"})
 
     return [
         Route("/ready", ready, methods=["GET"]),

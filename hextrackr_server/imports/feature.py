@@ -12,6 +12,7 @@ from hextrackr_server.clock import Timer
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.frontend_routes import front_end_routes
 from hextrackr_server.http.import_routes import import_routes
+from hextrackr_server.imports.import_metrics import ImportMetrics
 from hextrackr_server.imports.inbox import ImportInbox
 from hextrackr_server.imports.inspector import ImportInspector
 from hextrackr_server.imports.journal import ImportJournal, JournalStore
@@ -45,6 +46,7 @@ class ImportsFeature(Feature):
         self._journal = ImportJournal(self._journal_store, self._journal_writer.soon, context.clock)
         services.tracker.on_change = self._journal.note
         services.tracker.on_forget = self._journal.forget
+        ImportMetrics(services.tracker, context.metrics)
         services.uploads = UploadStore(
             settings.database.with_name(settings.database.name + ".uploads"),
             time.monotonic,

@@ -80,9 +80,10 @@ class ProgressTracker:
         #: Called with each record that begins, progresses or ends, and with each removed record.
         self.on_change: Callable[[Record], None] = lambda _: None
         self.on_forget: Callable[[Record], None] = lambda _: None
+        self.on_end: Callable[[Record], None] = lambda _: None
 
     def __len__(self) -> int:
-        return len(self._all())
+        return len(self.records())
 
     # -- progress reports, in the order in which an import sends them
 
@@ -285,7 +286,7 @@ class ProgressTracker:
         """Return the number of unfinished external imports of a user."""
         return sum(
             record.is_external and record.user_id == user_id and record.status not in FINAL
-            for record in self._all()
+            for record in self.records()
         )
 
     def find(self, key: Key) -> Record | None:
@@ -302,7 +303,7 @@ class ProgressTracker:
         now, epoch_ms = self._clock.monotonic(), self._clock.epoch_ms()
         visible = [
             record
-            for record in self._all()
+            for record in self.records()
             if record.user_id == user_id
             or user_id in record.followers
             or (is_admin and record.user_id is not None)
@@ -352,7 +353,7 @@ class ProgressTracker:
         """Return the unfinished sessions that lost sockets of a user followed."""
         return [
             record
-            for record in self._all()
+            for record in self.records()
             if user_id in record.followers and record.status not in FINAL
         ]
 
@@ -369,7 +370,7 @@ class ProgressTracker:
         Unfinished imports precede ended ones, and newer imports precede older ones.
         """
         now, epoch_ms = self._clock.monotonic(), self._clock.epoch_ms()
-        mine = [each for each in self._all() if is_admin or each.user_id == user_id]
+        mine = [each for each in self.records() if is_admin or each.user_id == user_id]
         # Records are in the order in which they began.
         mine.reverse()
         mine.sort(key=lambda record: record.status in FINAL)
@@ -385,7 +386,7 @@ class ProgressTracker:
         self.watch()
         self.sweep()
         limit = self._clock.monotonic() - STALLED_SECONDS
-        for record in self._all():
+        for record in self.records():
             started = record.status is not ImportStatus.QUEUED and record.status not in FINAL
             if started and record.touched_at <= limit:
                 message = f"The import has not progressed for {STALLED_SECONDS / 60:g} minutes"
@@ -394,7 +395,7 @@ class ProgressTracker:
                 self.on_stalled(key)
 
     def _end_interrupted(self) -> None:
-        for record in self._all():
+        for record in self.records():
             if record.interrupted and record.status not in FINAL:
                 self.fail(record.session_id, _INTERRUPTED)
                 record.interrupted = True
@@ -402,7 +403,7 @@ class ProgressTracker:
     def sweep(self) -> None:
         """Remove imports that ended over an hour ago, and the oldest ones over the maximum."""
         now = self._clock.monotonic()
-        ended = [record for record in self._all() if record.finished_at is not None]
+        ended = [record for record in self.records() if record.finished_at is not None]
         ended.sort(key=lambda record: record.finished_at or 0.0, reverse=True)
         for number, record in enumerate(ended):
             keep = KEEP_SECONDS if number < MAXIMUM_ENDED else KEEP_AT_LEAST_SECONDS
@@ -414,7 +415,7 @@ class ProgressTracker:
         for timer in (self._watch, self._resumed):
             if timer is not None:
                 timer.cancel()
-        for record in self._all():
+        for record in self.records():
             record.cancel_timer()
         self._records.clear()
 
@@ -468,7 +469,7 @@ class ProgressTracker:
 
     # -- records
 
-    def _all(self) -> list[Record]:
+    def records(self) -> list[Record]:
         """Return each record once, although a record may have two keys."""
         return [record for key, record in self._records.items() if key == record.session_id]
 
@@ -514,6 +515,7 @@ class ProgressTracker:
         record.result = result
         record.sequence += 1
         self.on_change(record)
+        self.on_end(record)
 
 
 def completed_metadata(result: Mapping[str, Any]) -> dict[str, Any]:

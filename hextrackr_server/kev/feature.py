@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from starlette.routing import BaseRoute
 
@@ -11,6 +11,8 @@ from hextrackr_server.http.kev_routes import kev_routes
 from hextrackr_server.kev.fetcher import KevFetcher
 from hextrackr_server.kev.service import KevService
 from hextrackr_server.kev.store import KevStore
+from hextrackr_server.telemetry.metrics import describe
+from socketio_core.server_metrics import Sample
 
 
 class KevFeature(Feature):
@@ -34,7 +36,22 @@ class KevFeature(Feature):
             maximum_changes=settings.changes_per_import,
             on_changed=services.statistics.forget,
         )
+        self._add_metrics(self._service)
         return kev_routes(services.identity, self._service)
+
+    def _add_metrics(self, service: KevService) -> None:
+        metrics = self.context.metrics
+        metrics.gauge("kev_syncing", lambda: service.is_running, "1 during a synchronization")
+        metrics.group(
+            [
+                describe("kev_syncs_total", "Synchronizations with the KEV catalog", ("outcome",)),
+                describe(
+                    "kev_last_sync_timestamp_seconds",
+                    "Time of the last synchronization that did not fail, in seconds since 1970",
+                ),
+            ],
+            lambda: _samples(service),
+        )
 
     async def start(self) -> None:
         """Begin to synchronize on schedule."""
@@ -45,3 +62,10 @@ class KevFeature(Feature):
         """End the schedule and a running synchronization."""
         assert self._service is not None
         await self._service.stop()
+
+
+def _samples(service: KevService) -> Iterator[Sample]:
+    for outcome, count in service.outcomes.items():
+        yield "hextrackr_kev_syncs", {"outcome": outcome}, count
+    if service.last_success_ms is not None:
+        yield "hextrackr_kev_last_sync_timestamp_seconds", {}, service.last_success_ms / 1000

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,6 +79,9 @@ class KevService:
         self._timer: Timer | None = None
         self._task: asyncio.Task[None] | None = None
         self._next_ms: int | None = None
+        self.outcomes = Counter(completed=0, skipped=0, failed=0)
+        """The synchronizations since the start of this server."""
+        self.last_success_ms: int | None = None
 
     # -- the schedule
 
@@ -86,6 +90,7 @@ class KevService:
         if not self._is_scheduled:
             return
         last = await asyncio.to_thread(self._store.last_sync)
+        self.last_success_ms = None if last is None else last.sync_time
         first = self._clock.epoch_ms() + round(FIRST_AFTER_SECONDS * 1000)
         # A synchronization that was due while the server was down runs soon after the start.
         self._schedule(first if last is None else max(first, self._next_after(last.sync_time)))
@@ -139,6 +144,11 @@ class KevService:
             if self._is_scheduled:
                 self._schedule(self._next_after(self._clock.epoch_ms()))
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a synchronization is running."""
+        return self._running
+
     # -- one synchronization
 
     async def sync(self, *, force: bool = False, body: bytes | None = None) -> dict[str, Any]:
@@ -155,6 +165,8 @@ class KevService:
         self._emit("started")
         try:
             result = await self._sync(force, body)
+            self.outcomes["skipped" if result.get("skipped") else "completed"] += 1
+            self.last_success_ms = self._clock.epoch_ms()
         except KevError as error:
             await self._failed(str(error), error)
             # The client is at fault for a catalog that it sent, but not for a failing source.
@@ -274,6 +286,7 @@ class KevService:
         return {"sent": len(rows), "more": total - len(rows)}
 
     async def _failed(self, reason: str, error: Exception) -> None:
+        self.outcomes["failed"] += 1
         self._emit("failed", error=reason)
         trace = error if logger.isEnabledFor(logging.DEBUG) else None
         logger.warning("kev sync failed", exc_info=trace, extra=log_setup.fields(reason=reason))

@@ -56,8 +56,11 @@ class SecurityFeature(Feature):
     def register(self) -> Sequence[BaseRoute]:
         """Add the gauges of the rate limiter."""
         limiter = self.context.limiter
-        self.context.metrics.gauge("events_total", lambda: limiter.allowed)
-        self.context.metrics.gauge("events_refused_total", lambda: limiter.refused)
+        metrics = self.context.metrics
+        metrics.gauge("events_total", lambda: limiter.allowed, "Events within the rate limits")
+        metrics.gauge(
+            "events_refused_total", lambda: limiter.refused, "Events beyond the rate limits"
+        )
         return ()
 
     async def start(self) -> None:

@@ -72,8 +72,12 @@ def register(io: SocketServer, metrics: Metrics, event_log: EventLog | None = No
         namespace.on("disconnect", disconnected)
         if event_log is not None:
             namespace.use_event(note_event)
-    metrics.gauge("connections", lambda: sum(len(each.sockets) for each in namespaces(io)))
-    metrics.gauge("sessions", lambda: len(io.engine.sessions))
+    metrics.gauge(
+        "active_connections",
+        lambda: sum(len(each.sockets) for each in namespaces(io)),
+        "Connected sockets",
+    )
+    metrics.gauge("sessions", lambda: len(io.engine.sessions), "Open sessions")
 
 
 def watch_outgoing(socket: Socket, event_log: EventLog) -> None:

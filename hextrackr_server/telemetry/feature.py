@@ -10,6 +10,7 @@ from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.metrics_routes import metrics_routes
 from hextrackr_server.sockets import clients, observation
 from hextrackr_server.telemetry.event_log import EventLog
+from hextrackr_server.telemetry.exposition import Exposition
 from socketio_core.adapters.interface import AdapterFactory
 
 
@@ -30,19 +31,20 @@ class TelemetryFeature(Feature):
             self._add_cluster_gauges(context.io.options.adapter)
         return metrics_routes(
             context.metrics,
+            Exposition(context.metrics, context.io),
             context.database.check,
             context.settings.metrics_token,
             dev=context.settings.dev,
         )
 
     def _add_cluster_gauges(self, adapter: AdapterFactory) -> None:
-        metrics = self.context.metrics
-        metrics.gauge("cluster_connected", lambda: adapter.status().connected)
-        metrics.gauge("cluster_peers", lambda: adapter.status().peers)
-        metrics.gauge("cluster_queued_bytes", lambda: adapter.status().queued_bytes)
-        metrics.gauge("cluster_sent_total", lambda: adapter.status().published)
-        metrics.gauge("cluster_received_total", lambda: adapter.status().received)
-        metrics.gauge("cluster_dropped_total", lambda: adapter.status().dropped)
+        gauge, status = self.context.metrics.gauge, adapter.status
+        gauge("cluster_connected", lambda: status().connected, "1 if connected to Redis, else 0")
+        gauge("cluster_peers", lambda: status().peers, "Other servers in Redis")
+        gauge("cluster_queued_bytes", lambda: status().queued_bytes, "Bytes that wait for Redis")
+        gauge("cluster_sent_total", lambda: status().published, "Messages to other servers")
+        gauge("cluster_received_total", lambda: status().received, "Messages of other servers")
+        gauge("cluster_dropped_total", lambda: status().dropped, "Messages lost without Redis")
 
     async def stop(self) -> None:
         """Close the log of events."""

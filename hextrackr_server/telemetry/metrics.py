@@ -1,42 +1,75 @@
-"""Counters and gauges of the running server, as JSON and in the Prometheus text format."""
+"""Counters and gauges of the running server, as JSON and as samples for Prometheus.
+
+`exposition` exports the samples, together with those of the Socket.IO server.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
 
 from hextrackr_server.clock import Clock
+from socketio_core.server_metrics import MetricInfo, Sample
 
 RETURN_SECONDS = 60.0
 MAXIMUM_REMEMBERED = 10_000
 
 Gauge = Callable[[], float]
 
-_HELP = {
-    "connections_total": "Accepted sockets",
-    "connections": "Connected sockets",
-    "reconnections_total": "Sockets that reconnected: recovered, or within a minute",
-    "errors_total": "Errors by type",
-}
+#: The words that `Metrics.error` receives.
+ERRORS = ("connect", "handler", "handshake", "packet")
+UNITS = ("seconds", "bytes")
+
+ReadGroup = Callable[[], Iterable[Sample]]
 
 
 class Metrics:
-    """Counters of this module, and gauges that read counters of other modules."""
+    """Counters of this module, and gauges that read counters of other modules.
+
+    `infos` describes all metrics, by name.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._started = clock.monotonic()
         self._gauges: dict[str, Gauge] = {}
+        self._groups: list[ReadGroup] = []
+        self.infos: dict[str, MetricInfo] = {}
+        self._add(
+            describe("connections_total", "Accepted sockets"),
+            describe(
+                "reconnections_total", "Sockets that reconnected: recovered, or within a minute"
+            ),
+            describe("errors_total", "Errors by type", ("type",)),
+            describe("uptime_seconds", "Time since the start of the server"),
+            describe("memory_bytes", "Resident memory of the process"),
+        )
         self._left: OrderedDict[tuple[str, str], float] = OrderedDict()
         self.connections = 0
         self.reconnections = 0
         self.errors: Counter[str] = Counter()
 
-    def gauge(self, name: str, read: Gauge) -> None:
-        """Add a gauge that `read` supplies; a name that ends in `_total` is a counter."""
+    def gauge(self, name: str, read: Gauge, help_text: str = "") -> None:
+        """Add a gauge that `read` supplies; a name that ends in `_total` is a counter.
+
+        `help_text` says in a few words what the number counts.
+        """
+        self._add(describe(name, help_text or name.replace("_", " ")))
         self._gauges[name] = read
+
+    def group(self, infos: Iterable[MetricInfo], read: ReadGroup) -> None:
+        """Add metrics with labels, or histograms, whose samples `read` returns."""
+        self._add(*infos)
+        self._groups.append(read)
+
+    def _add(self, *infos: MetricInfo) -> None:
+        for info in infos:
+            # In OpenMetrics, a gauge cannot have the name of a counter without `_total`.
+            if info.name in self.infos:
+                raise ValueError(f"there is a metric {info.name} already: use another name")
+            self.infos[info.name] = info
 
     def connected(self, user_id: str, address: str, *, recovered: bool) -> None:
         """Count an accepted socket.
@@ -65,7 +98,7 @@ class Metrics:
         """Return all numbers; the first four keys are those of the guide."""
         return {
             "totalConnections": self.connections,
-            "activeConnections": int(self._gauges.get("connections", _zero)()),
+            "activeConnections": int(self._gauges.get("active_connections", _zero)()),
             "reconnections": self.reconnections,
             "errors": sum(self.errors.values()),
             "errorsByType": dict(self.errors),
@@ -75,18 +108,18 @@ class Metrics:
             "timestamp": self._clock.epoch_ms(),
         }
 
-    def prometheus(self) -> str:
-        """Return all numbers in the Prometheus text format 0.0.4."""
-        lines: list[str] = []
-        _add(lines, "connections_total", {"": self.connections})
-        _add(lines, "reconnections_total", {"": self.reconnections})
-        by_type = {f'{{type="{kind}"}}': float(count) for kind, count in self.errors.items()}
-        _add(lines, "errors_total", by_type or {"": 0})
+    def samples(self) -> Iterator[Sample]:
+        """Yield the value of each metric for Prometheus."""
+        yield _name("connections_total"), {}, self.connections
+        yield _name("reconnections_total"), {}, self.reconnections
+        for kind, count in (dict.fromkeys(ERRORS, 0) | self.errors).items():
+            yield _name("errors_total"), {"type": kind}, count
+        yield _name("uptime_seconds"), {}, self._clock.monotonic() - self._started
+        yield _name("memory_bytes"), {}, resident_bytes()
         for name, read in self._gauges.items():
-            _add(lines, name, {"": read()})
-        _add(lines, "uptime_seconds", {"": self._clock.monotonic() - self._started})
-        _add(lines, "memory_bytes", {"": resident_bytes()})
-        return "\n".join(lines) + "\n"
+            yield _name(name), {}, float(read())
+        for read_group in self._groups:
+            yield from read_group()
 
 
 def resident_bytes() -> int:
@@ -98,16 +131,16 @@ def resident_bytes() -> int:
         return 0
 
 
-def _add(lines: list[str], name: str, values: Mapping[str, float]) -> None:
-    kind = "counter" if name.endswith("_total") else "gauge"
-    lines.append(f"# HELP hextrackr_{name} {_HELP.get(name, name.replace('_', ' '))}")
-    lines.append(f"# TYPE hextrackr_{name} {kind}")
-    lines += [f"hextrackr_{name}{labels} {_number(value)}" for labels, value in values.items()]
+def describe(name: str, help_text: str, labels: tuple[str, ...] = ()) -> MetricInfo:
+    """Return the description of a counter, if the name ends in `_total`, or of a gauge."""
+    unit = next((unit for unit in UNITS if _name(name).endswith(f"_{unit}")), "")
+    kind: Literal["counter", "gauge"] = "counter" if name.endswith("_total") else "gauge"
+    return MetricInfo(_name(name), kind, help_text, labels, unit)
 
 
-def _number(value: float) -> str:
-    """Return a number with all its digits: rounded counters stand still for Prometheus."""
-    return str(int(value)) if value == int(value) else repr(float(value))
+def _name(name: str) -> str:
+    """Return the name with the prefix of the hub; a counter's without its suffix."""
+    return f"hextrackr_{name.removesuffix('_total')}"
 
 
 def _zero() -> float:

@@ -296,11 +296,11 @@ async def test_s111_prometheus_endpoint_returns_the_same_metrics(hub: HubHarness
     answer = await hub.request("GET", "/metrics", headers)
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = answer.body.decode().splitlines()
-    assert "hextrackr_connections_total 1" in lines
+    assert "hextrackr_connections_total 1.0" in lines
     assert "# TYPE hextrackr_connections_total counter" in lines
-    assert "hextrackr_connections 1" in lines
-    assert 'hextrackr_errors_total{type="connect"} 1' in lines
-    assert "hextrackr_events_total 1" in lines
+    assert "hextrackr_active_connections 1.0" in lines
+    assert 'hextrackr_errors_total{type="connect"} 1.0' in lines
+    assert "hextrackr_events_total 1.0" in lines
 
 
 async def test_s111_ready_endpoint_reports_the_state_of_the_database(hub: HubHarness) -> None:

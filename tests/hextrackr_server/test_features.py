@@ -108,11 +108,12 @@ async def test_metrics_count_the_work_of_all_features(hub: HubHarness) -> None:
     gauges = answer["gauges"]
     assert (answer["activeConnections"], gauges["editors"], gauges["events_total"]) == (1, 1, 1)
     assert set(gauges) == {
-        "connections",
+        "active_connections",
         "sessions",
         "editors",
         "notifications_under_way",
         "maintenance",
+        "kev_syncing",
         "events_total",
         "events_refused_total",
     }

@@ -1,21 +1,139 @@
-"""Tests of the Prometheus text format."""
+"""The metrics of the hub: values, descriptions, and the formats that a client can request."""
 
 from __future__ import annotations
 
-from hextrackr_server.telemetry.metrics import Metrics
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from hextrackr_server.errors import ServiceError
+from hextrackr_server.kev.feature import KevFeature
+from hextrackr_server.telemetry.exposition import Exposition
+from hextrackr_server.telemetry.metrics import ERRORS, Metrics, describe
+from socketio_core import SocketServer
+from tests.contract.imports import ROWS, UNKNOWN_COLUMNS_CSV, run_import, start_import
+from tests.contract.support import METRICS_TOKEN, HubHarness
+from tests.hextrackr_server.kev_support import feed, item
 from tests.hextrackr_server.support import FakeClock
 
+OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+Read = Callable[..., Awaitable[float]]
+HEADERS = {"authorization": f"Bearer {METRICS_TOKEN.decode()}"}
 
-def test_prometheus_numbers_have_all_digits() -> None:
+
+def test_samples_are_those_of_gauges_and_counters() -> None:
     clock = FakeClock()
     metrics = Metrics(clock)
-    metrics.gauge("events_total", lambda: 12_345_678)
-    metrics.gauge("seconds", lambda: 1_234_567.125)
-    metrics.errors["packet"] = 10_000_001
+    metrics.gauge("events_total", lambda: 12_345_678, "Events")
+    metrics.group(
+        [describe("syncs_total", "Syncs", ("outcome",))],
+        lambda: [("hextrackr_syncs", {"outcome": "failed"}, 2)],
+    )
+    metrics.error("packet")
     clock.advance(0.5)
-    lines = metrics.prometheus().splitlines()
-    assert "hextrackr_events_total 12345678" in lines
-    assert "hextrackr_seconds 1234567.125" in lines
-    assert 'hextrackr_errors_total{type="packet"} 10000001' in lines
-    assert "hextrackr_connections_total 0" in lines
-    assert "hextrackr_uptime_seconds 0.5" in lines
+    body, _ = Exposition(metrics, SocketServer()).encode("")
+    families = {family.name: family for family in parse_text(body.decode())}
+    assert families["hextrackr_events"].samples[0].value == 12_345_678
+    assert families["hextrackr_uptime_seconds"].samples[0].value == 0.5
+    assert families["hextrackr_syncs"].samples[0].labels == {"outcome": "failed"}
+    errors = {each.labels["type"]: each.value for each in families["hextrackr_errors"].samples}
+    assert errors == dict.fromkeys(ERRORS, 0) | {"packet": 1}
+    assert families["process_open_fds"].samples[0].value > 0
+
+
+def test_second_metric_of_a_name_fails() -> None:
+    metrics = Metrics(FakeClock())
+    with pytest.raises(ValueError, match="hextrackr_connections already"):
+        metrics.gauge("connections", lambda: 0, "Collides with connections_total")
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[HubHarness]:
+    async with HubHarness(tmp_path) as hub:
+        yield hub
+
+
+@pytest.fixture
+def read_metric(hub: HubHarness) -> Read:
+    async def read(name: str, **labels: str) -> float:
+        answer = await hub.request("GET", "/metrics", HEADERS)
+        return next(
+            sample.value
+            for family in parse_text(answer.body.decode())
+            for sample in family.samples
+            if sample.name == name and sample.labels == labels
+        )
+
+    return read
+
+
+async def test_metrics_have_help_texts_of_their_own(hub: HubHarness) -> None:
+    for name, info in hub.application.context.metrics.infos.items():
+        assert info.help != name.removeprefix("hextrackr_").replace("_", " "), name
+        assert info.help[0].isupper() or info.help[0].isdigit()
+        assert not info.help.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ("", "text/plain; version=0.0.4"),
+        ("*/*", "text/plain; version=0.0.4"),
+        ("text/plain;version=0.0.4", "text/plain; version=0.0.4"),
+        (OPENMETRICS, "application/openmetrics-text; version=1.0.0"),
+    ],
+)
+async def test_accept_header_selects_the_format(
+    hub: HubHarness, accept: str, content_type: str
+) -> None:
+    answer = await hub.request("GET", "/metrics", HEADERS | {"accept": accept})
+    assert answer.headers["content-type"].startswith(content_type)
+    assert "Accept" in answer.headers["vary"].split(", ")
+    text = answer.body.decode()
+    assert text.endswith("# EOF\n") == ("openmetrics" in content_type)
+    parse = text_string_to_metric_families if "openmetrics" in content_type else parse_text
+    names = {family.name for family in parse(text)}
+    assert {"hextrackr_active_connections", "hextrackr_connections", "socketio_sessions"} <= names
+
+
+async def test_import_metrics_change(hub: HubHarness, read_metric: Read) -> None:
+    client = await hub.client("7")
+    await run_import(client)
+    assert await read_metric("hextrackr_imports_total", outcome="completed") == 1
+    assert await read_metric("hextrackr_import_rows_total") == len(ROWS)
+    assert await read_metric("hextrackr_import_duration_seconds_count") == 1
+    assert await read_metric("hextrackr_imports_running") == 0
+    assert await read_metric("hextrackr_imports_queued") == 0
+
+
+async def test_failed_import_is_counted(hub: HubHarness, read_metric: Read) -> None:
+    client = await hub.client("7")
+    assert (await start_import(client, UNKNOWN_COLUMNS_CSV))["success"]
+    await client.receive_event("import-failed")
+    assert await read_metric("hextrackr_imports_total", outcome="failed") == 1
+    assert await read_metric("hextrackr_import_rows_total") == 0
+
+
+async def test_queued_import_is_counted(hub: HubHarness, read_metric: Read) -> None:
+    hub.application.services.tracker.queue(1, "7", "scan.csv", "x", session_id="session-1")
+    assert await read_metric("hextrackr_imports_queued") == 1
+    assert await read_metric("hextrackr_imports_running") == 0
+    hub.application.services.tracker.start(1)
+    assert await read_metric("hextrackr_imports_queued") == 0
+    assert await read_metric("hextrackr_imports_running") == 1
+
+
+async def test_kev_metrics_change(hub: HubHarness, read_metric: Read) -> None:
+    feature = next(each for each in hub.application.features if isinstance(each, KevFeature))
+    service = feature._service
+    assert service is not None
+    with pytest.raises(ServiceError):
+        await service.sync(body=b"not a catalog")
+    assert await read_metric("hextrackr_kev_syncs_total", outcome="failed") == 1
+    await service.sync(body=feed(item()))
+    assert await read_metric("hextrackr_kev_syncs_total", outcome="completed") == 1
+    assert await read_metric("hextrackr_kev_last_sync_timestamp_seconds") > 1e9
+    assert await read_metric("hextrackr_kev_syncing") == 0
