@@ -74,7 +74,11 @@ class ImportsFeature(Feature):
             io, services.imports, services.uploads, self._inbox, self.context.settings.max_rooms
         )
         progress.register(io, services.imports.view)
-        self.context.metrics.gauge("uploads_expired_total", lambda: services.uploads.expired)
+        self.context.metrics.gauge(
+            "uploads_expired_total",
+            lambda: services.uploads.expired,
+            "Uploads that no import has taken in time",
+        )
         return [
             *import_routes(services.identity, services.imports, services.uploads, self._inspector),
             *front_end_routes(services.identity, services.imports, services.uploads),

@@ -26,8 +26,12 @@ class RetentionFeature(Feature):
         service, metrics = self._service, self.context.metrics
         for kind in KINDS:
             read = partial(service.deleted.__getitem__, kind)
-            metrics.gauge(f"retention_{kind}_deleted_total", read)
-        metrics.gauge("retention_runs_total", lambda: service.runs)
+            metrics.gauge(
+                f"retention_{kind}_deleted_total",
+                read,
+                f"Deleted by retention: {kind}",
+            )
+        metrics.gauge("retention_runs_total", lambda: service.runs, "Runs of retention")
         return ()
 
     async def start(self) -> None:

@@ -78,6 +78,7 @@ def register(io: SocketServer, metrics: Metrics, event_log: EventLog | None = No
         "Connected sockets",
     )
     metrics.gauge("sessions", lambda: len(io.engine.sessions), "Open sessions")
+    metrics.gauge("draining", lambda: io.is_draining, "1 while the server drains, else 0")
 
 
 def watch_outgoing(socket: Socket, event_log: EventLog) -> None:

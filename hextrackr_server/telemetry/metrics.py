@@ -51,12 +51,12 @@ class Metrics:
         self.reconnections = 0
         self.errors: Counter[str] = Counter()
 
-    def gauge(self, name: str, read: Gauge, help_text: str = "") -> None:
+    def gauge(self, name: str, read: Gauge, help_text: str) -> None:
         """Add a gauge that `read` supplies; a name that ends in `_total` is a counter.
 
         `help_text` says in a few words what the number counts.
         """
-        self._add(describe(name, help_text or name.replace("_", " ")))
+        self._add(describe(name, help_text))
         self._gauges[name] = read
 
     def group(self, infos: Iterable[MetricInfo], read: ReadGroup) -> None:

@@ -114,6 +114,12 @@ async def test_metrics_count_the_work_of_all_features(hub: HubHarness) -> None:
         "notifications_under_way",
         "maintenance",
         "kev_syncing",
+        "draining",
+        "uploads_expired_total",
+        "retention_runs_total",
+        "retention_imports_deleted_total",
+        "retention_snapshots_deleted_total",
+        "retention_totals_deleted_total",
         "events_total",
         "events_refused_total",
     }
