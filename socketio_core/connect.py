@@ -252,17 +252,17 @@ class ConnectAttempt:
             self._connection.release(self._restored.size)
         is_open = self._connection.session.state is SessionState.OPEN
         if error is None and is_open and namespace is not None and socket is not None:
-            outcome = counts.RECOVERED if socket.recovered else counts.ACCEPTED
-            self._directory.counts.connects[namespace._label, outcome] += 1
+            how = counts.RECOVERED if socket.recovered else counts.ACCEPTED
+            self._directory.counts.connects[namespace._label, how] += 1
             missed = self._restored.missed if self._restored is not None else []
             self._on_outcome(self._name, Accepted(namespace, socket, missed))
         else:
+            self._directory.count_connect(self._name, self._failure(error))
             if socket is not None:
                 socket._leave(DisconnectReason.REFUSED)
             self._save_again()
-            self._directory.count_connect(self._name, self._failure(error))
-            refused = None if error is None else Refused(self._refusal_body(error))
-            self._on_outcome(self._name, refused)
+            outcome = None if error is None else Refused(self._refusal_body(error))
+            self._on_outcome(self._name, outcome)
         if namespace is not None:
             namespace._attempt_ended()
 

@@ -54,7 +54,7 @@ class Metrics:
     def gauge(self, name: str, read: Gauge, help_text: str) -> None:
         """Add a gauge that `read` supplies; a name that ends in `_total` is a counter.
 
-        `help_text` says in a few words what the number counts.
+        `help_text` describes the number in a few words.
         """
         self._add(describe(name, help_text))
         self._gauges[name] = read
