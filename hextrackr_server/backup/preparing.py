@@ -2,7 +2,7 @@
 
 Both take processor time, so a server does them in a process of its own:
 `python -m hextrackr_server.backup.preparing ARCHIVE FOLDER` writes the manifest, or one line with
-the reason of a refusal and exit status 2, to standard output.
+the reason of a failure and exit status 2 or 3, to standard output.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from hextrackr_server.backup.archive import extract
-from hextrackr_server.backup.errors import BackupError, writing_to
+from hextrackr_server.backup.errors import BackupError, StorageFailedError, writing_to
 from hextrackr_server.backup.manifest import Manifest, decode_manifest
 from hextrackr_server.backup.snapshot import examine
 from hextrackr_server.errors import SettingsError
@@ -23,6 +23,7 @@ from hextrackr_server.storage.database import Database
 #: The name of the prepared database in its folder.
 PREPARED: Final = "restored.db"
 _REFUSED: Final = 2
+_STORAGE_FAILED: Final = 3
 #: Added to the niceness, so that the event loop of the server runs first on a busy machine.
 _NICENESS: Final = 5
 # Variables that Python and the C library need. The others may contain secrets of the server.
@@ -58,10 +59,13 @@ def prepare_in_process(archive: Path, folder: Path) -> Manifest:
         start_new_session=True,
         check=False,
     )
+    reason = done.stdout.decode(errors="replace").strip()
     if done.returncode == _REFUSED:
-        raise BackupError(done.stdout.decode(errors="replace").strip())
+        raise BackupError(reason)
+    if done.returncode == _STORAGE_FAILED:
+        raise StorageFailedError(reason)
     if done.returncode:
-        raise BackupError(
+        raise StorageFailedError(
             f"the process that verifies the backup failed with exit status {done.returncode}: the "
             "log of the server contains its error"
         )
@@ -76,7 +80,7 @@ def main() -> int:
         sys.stdout.buffer.write(prepare(archive, folder).encode())
     except BackupError as error:
         print(error)
-        return _REFUSED
+        return _STORAGE_FAILED if isinstance(error, StorageFailedError) else _REFUSED
     return 0
 
 

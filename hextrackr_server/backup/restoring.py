@@ -27,14 +27,22 @@ def restore_backup(
     of rows of each table. Raises BackupError, SettingsError if the database cannot be opened, and
     DatabaseInUseError if a server uses it.
     """
-    with working_folder(folder):
-        manifest = prepare(archive, folder)
-        database = Database(target)
-        try:
+    is_new = isinstance(target, Path) and not target.exists()
+    # The lock of the database also protects the folder from another restore.
+    database = Database(target)
+    is_done = False
+    try:
+        with working_folder(folder):
             check_replaceable(database, replace=replace)
-            return manifest, replace_data(database, folder / PREPARED, epoch_ms())
-        finally:
-            database.close()
+            manifest = prepare(archive, folder)
+            rows = replace_data(database, folder / PREPARED, epoch_ms())
+        is_done = True
+    finally:
+        database.close()
+        if is_new and not is_done:
+            assert isinstance(target, Path)
+            target.unlink(missing_ok=True)
+    return manifest, rows
 
 
 def check_replaceable(database: Database, *, replace: bool) -> None:

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from hextrackr_server.backup.errors import BackupError, writing_to
+from hextrackr_server.backup.errors import BackupError, StorageFailedError, writing_to
 from hextrackr_server.backup.manifest import Manifest
 from hextrackr_server.backup.preparing import PREPARED, prepare_in_process
 from hextrackr_server.backup.replacing import LIVE_TABLES, replace_data
@@ -70,7 +70,7 @@ class RestoreService:
 
         Raises ServiceError FORBIDDEN for other users; CONFLICT if a restore is running, if imports
         do not end, or, without `replace`, if there are imports; VALIDATION_ERROR for a backup that
-        cannot be restored. The data are unchanged then.
+        cannot be restored; UNAVAILABLE if the disk is full. The data are unchanged then.
         """
         if not principal.is_admin:
             raise ServiceError(ErrorCode.FORBIDDEN, "Only administrators may restore a backup")
@@ -85,7 +85,9 @@ class RestoreService:
                 "restore refused",
                 extra=log_setup.fields(user=principal.user_id, reason=error),
             )
-            raise ServiceError(ErrorCode.VALIDATION_ERROR, str(error)) from error
+            is_storage = isinstance(error, StorageFailedError)
+            code = ErrorCode.UNAVAILABLE if is_storage else ErrorCode.VALIDATION_ERROR
+            raise ServiceError(code, str(error)) from error
         finally:
             self._is_running = False
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)

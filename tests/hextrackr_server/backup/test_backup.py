@@ -181,6 +181,23 @@ def test_restore_is_refused_when_a_server_uses_the_database(
     assert not (tmp_path / "work").exists()
 
 
+def test_refused_restore_keeps_the_files_of_a_running_one(
+    workbench: Workbench, source: Path | str, tmp_path: Path
+) -> None:
+    path, _ = write_backup(source, tmp_path / "b.zip")
+    (tmp_path / "work").mkdir()
+    with pytest.raises(DatabaseInUseError):
+        restore_backup(path, source, tmp_path / "work")
+    assert (tmp_path / "work").exists()
+
+
+def test_failed_restore_leaves_no_new_file(tmp_path: Path) -> None:
+    (tmp_path / "b.zip").write_bytes(b"damaged")
+    with pytest.raises(BackupError, match="is not a complete backup"):
+        restore_backup(tmp_path / "b.zip", tmp_path / "new.db", tmp_path / "work")
+    assert {each.name for each in tmp_path.iterdir()} <= {"b.zip", "new.db.lock"}
+
+
 def test_failed_restore_leaves_the_former_data(
     workbench: Workbench, source: Path | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

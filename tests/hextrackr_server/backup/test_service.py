@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -100,6 +101,16 @@ async def test_imports_are_replaced_on_request_only(site: Site) -> None:
 async def test_damaged_backup_is_refused(site: Site) -> None:
     site.archive.write_bytes(site.archive.read_bytes()[:-10])
     assert await refused(site) == "VALIDATION_ERROR"
+
+
+async def test_full_disk_is_reported_as_unavailable(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("hextrackr_server.backup.replacing._raise_ids", full)
+    assert await refused(site) == "UNAVAILABLE"
 
 
 async def test_broken_upload_is_deleted(site: Site) -> None:
