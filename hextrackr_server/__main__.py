@@ -46,7 +46,9 @@ COMMANDS = (
     types,
 )
 #: Import names of the packages that the extra `hub` installs.
-HUB_PACKAGES = frozenset({"starlette", "python_multipart", "jwt", "sqlalchemy", "tzdata", "lxml"})
+HUB_PACKAGES = frozenset(
+    {"starlette", "python_multipart", "jwt", "sqlalchemy", "structlog", "tzdata", "lxml"}
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 from hextrackr_server.errors import HexTrackrError
-from hextrackr_server.telemetry.log_setup import escape
+from hextrackr_server.telemetry.escaping import escape
 
 #: A proxy sends 502 or 504 while the server restarts.
 _UNAVAILABLE = frozenset({502, 503, 504})

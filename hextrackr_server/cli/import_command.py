@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from hextrackr_server.cli.api_client import ApiClient, ClientError
 from hextrackr_server.cli.arguments import DEFAULT_URL, Commands, require_token
 from hextrackr_server.cli.import_watch import follow
-from hextrackr_server.telemetry.log_setup import escape
+from hextrackr_server.telemetry.escaping import escape
 from hextrackr_server.text import iso_date
 
 #: As in imports.store, which needs the dependencies of the hub.

@@ -15,7 +15,7 @@ from hextrackr_server.config import settings
 from hextrackr_server.errors import ServiceError
 from hextrackr_server.kev.catalog import KevError
 from hextrackr_server.kev.fetcher import KevFetcher, read_file
-from hextrackr_server.telemetry.log_setup import escape
+from hextrackr_server.telemetry.escaping import escape
 
 if TYPE_CHECKING:
     from hextrackr_server.storage.database import Database

@@ -20,6 +20,7 @@ from hextrackr_server.cli.arguments import Commands, add_settings
 from hextrackr_server.cli.session_check import session_store_warnings
 from hextrackr_server.config import settings
 from hextrackr_server.config.parsers import MINIMUM_SECRET_BYTES
+from hextrackr_server.config.secret_values import secret_values
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import HexTrackrError, SettingsError
 from hextrackr_server.http.dashboard_files import is_built
@@ -62,11 +63,17 @@ def _variable(name: str) -> str | None:
 
 
 def _serve(loaded: Settings) -> int:
-    log_setup.configure(loaded.log_format, logging.getLevelName(loaded.log_level.upper()))
-    for warning in _warnings(loaded):
-        logger.warning(warning)
     if loaded.dev:
         loaded = replace(loaded, jwt_secret=_development_secret(loaded))
+    log_setup.configure(
+        loaded.log_format,
+        logging.getLevelName(loaded.log_level.upper()),
+        lines_per_kind=loaded.log_lines_per_kind,
+        secrets=secret_values(loaded),
+    )
+    log_setup.log_crashes()
+    for warning in _warnings(loaded):
+        logger.warning(warning)
     # Imported here: other commands start faster without the server, and need no hub.
     import uvloop  # noqa: PLC0415
 
@@ -151,10 +158,11 @@ def _listening(loaded: Settings, port: int, application: Application) -> dict[st
     fields: dict[str, Any] = {"url": _url(loaded, port), "database": str(application.database)}
     if loaded.dev:
         authority = application.services.authority
-        fields["adminToken"] = authority.sign("admin", role="admin")
-        fields["userToken"] = authority.sign("user", role="user")
+        shown = log_setup.Shown
+        fields["adminToken"] = shown(authority.sign("admin", role="admin"))
+        fields["userToken"] = shown(authority.sign("user", role="user"))
         if is_built():
-            fields["dashboard"] = f"{fields['url']}/#token={fields['adminToken']}"
+            fields["dashboard"] = shown(f"{fields['url']}/#token={fields['adminToken']}")
     return fields
 
 

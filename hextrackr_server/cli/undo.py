@@ -7,7 +7,7 @@ import os
 
 from hextrackr_server.cli.api_client import ApiClient
 from hextrackr_server.cli.arguments import DEFAULT_URL, Commands, require_token
-from hextrackr_server.telemetry.log_setup import escape
+from hextrackr_server.telemetry.escaping import escape
 
 
 def add_parser(commands: Commands) -> None:

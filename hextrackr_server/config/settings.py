@@ -175,7 +175,11 @@ class Settings:
     log_level: str = option(
         parsers.choice_of("debug", "info", "warning", "error"), "info", "LOG_LEVEL"
     )
+    # lines of one kind per minute before further ones are only counted; 0: no limit
+    log_lines_per_kind: int = option(parsers.integer_between(0, 1_000_000), 60)
     event_log: Path | None = option(parsers.parse_path, None)
+    # one of so many events of each name is written
+    event_log_every: int = option(parsers.integer_between(1, 1_000_000), 1)
     metrics_token: bytes = option(parsers.parse_secret, b"", secret=True)
     ingest_tokens: tuple[IngestToken, ...] = option(parse_ingest_tokens, (), secret=True)
     ingest_signed_only: bool = option(parsers.parse_switch, False)

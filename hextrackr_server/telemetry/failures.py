@@ -79,11 +79,12 @@ def log_failure(
     """Log a failure with fields; return the reason of a condition, None for a bug."""
     condition = condition_of(error)
     if condition is None:
-        logger.error(message, exc_info=error, extra=log_setup.fields(**values))
+        logger.error(message, exc_info=error, extra=log_setup.fields(**values), stacklevel=2)
         return None
     trace = error if logger.isEnabledFor(logging.DEBUG) else None
     fields = log_setup.fields(**values, reason=condition.reason)
-    logger.log(condition.level, message, exc_info=trace, extra=fields)
+    # The limit of log lines counts per caller.
+    logger.log(condition.level, message, exc_info=trace, extra=fields, stacklevel=2)
     return condition.reason
 
 

@@ -19,8 +19,9 @@ class TelemetryFeature(Feature):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        path = context.settings.event_log
-        self._event_log = None if path is None else EventLog(path, context.clock.monotonic)
+        path, every = context.settings.event_log, context.settings.event_log_every
+        now = context.clock.monotonic
+        self._event_log = None if path is None else EventLog(path, now, every=every)
 
     def register(self) -> Sequence[BaseRoute]:
         """Observe all namespaces; add the events about clients; return the routes of operators."""

@@ -1,32 +1,133 @@
-"""Log formats: one line per record, for people or for machines, safe for any client input.
+"""Log output of the hub: format, level, limits, and the output that never blocks the server.
 
-Structured fields are passed as `extra=fields(name=value)`.
+All records of the process, also those of libraries, pass through the same structlog processors
+(`log_processors`). Structured fields are passed as `extra=fields(name=value)`, or as keyword
+arguments to a logger of `structlog.get_logger()`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import re
 import sys
-from datetime import UTC, datetime
+import threading
+from collections.abc import Iterable
+from types import TracebackType
 from typing import Any, TextIO
 
-MAXIMUM_LENGTH = 2000
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+import structlog
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import Processor
 
-_SEPARATOR = re.compile(r'[\s"=]')
+from engineio_core.logs.background import BackgroundHandler
+from engineio_core.logs.limiter import LINE_LIMIT, LINES, LineLimit
+from hextrackr_server.telemetry.escaping import escape
+from hextrackr_server.telemetry.log_processors import (
+    collect,
+    make_redaction,
+    render_json,
+    render_line,
+)
+from hextrackr_server.telemetry.redaction import Redactor, Shown
+
+__all__ = [
+    "HumanFormatter",
+    "JsonFormatter",
+    "Shown",
+    "configure",
+    "escape",
+    "fields",
+    "log_crashes",
+]
+
+logger = logging.getLogger(__name__)
+
+#: Loggers with a limit of their own.
+_LIMITED = frozenset({"engineio_core", "socketio_core"})
+#: Recognizes secrets by their form and name only.
+_BY_FORM = Redactor()
+_SHARED: list[Processor] = [structlog.contextvars.merge_contextvars]
 
 
-def configure(log_format: str, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send all log records of the process to a stream (standard error) in one of the formats."""
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else HumanFormatter())
+class _RedactingFormatter(ProcessorFormatter):
+    """Formatter that passes a record through the processors and a renderer."""
+
+    def __init__(self, render: Processor, redactor: Redactor) -> None:
+        super().__init__(
+            processors=[
+                structlog.processors.format_exc_info, collect, make_redaction(redactor), render,
+            ],
+            foreign_pre_chain=_SHARED,
+        )  # fmt: skip
+
+
+class HumanFormatter(_RedactingFormatter):
+    """Formatter for people: `<time> INFO    imports: import completed  import=5 rows=20000`."""
+
+    def __init__(self, redactor: Redactor = _BY_FORM) -> None:
+        super().__init__(render_line, redactor)
+
+
+class JsonFormatter(_RedactingFormatter):
+    """Formatter of one JSON object per line: timestamp, level, logger, message, fields."""
+
+    def __init__(self, redactor: Redactor = _BY_FORM) -> None:
+        super().__init__(render_json, redactor)
+
+
+class _Output(BackgroundHandler):
+    """Handler that reports the lines that the limits omitted before it closes."""
+
+    def __init__(self, stream: TextIO | None, lines_per_kind: int) -> None:
+        super().__init__(stream)
+        self._limit = LineLimit(lines_per_kind)
+        self.addFilter(self._limit_others)
+
+    def close(self) -> None:
+        """Report omitted lines, write queued ones and end the thread."""
+        LINE_LIMIT.report(is_final=True)
+        self._limit.report(is_final=True)
+        super().close()
+
+    def _limit_others(self, record: logging.LogRecord) -> bool:
+        return record.name in _LIMITED or self._limit.filter(record)
+
+
+def configure(
+    log_format: str,
+    level: int = logging.INFO,
+    stream: TextIO | None = None,
+    *,
+    lines_per_kind: int = LINES,
+    secrets: Iterable[str] = (),
+) -> logging.Handler:
+    """Send all log records of the process to a stream (standard error) in one of the formats.
+
+    A thread writes them. `secrets` never appear in them. Returns the handler.
+    """
+    redactor = Redactor(secrets)
+    handler = _Output(stream, lines_per_kind)
+    formatter = JsonFormatter if log_format == "json" else HumanFormatter
+    handler.setFormatter(formatter(redactor))
+    LINE_LIMIT.set(lines_per_kind)
     root = logging.getLogger()
     for previous in root.handlers[:]:
         root.removeHandler(previous)
+        if isinstance(previous, _Output):
+            previous.close()
     root.addHandler(handler)
     root.setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    return handler
 
 
 def fields(**values: Any) -> dict[str, Any]:
@@ -34,73 +135,32 @@ def fields(**values: Any) -> dict[str, Any]:
     return {"fields": values}
 
 
-def escape(text: str, limit: int = MAXIMUM_LENGTH) -> str:
-    """Return a text on one line, cut to a limit, without terminal control characters."""
-    if len(text) > limit:
-        text = text[:limit] + "..."
-    return _UNSAFE.sub(_escaped, text)
+def log_crashes() -> None:
+    """Log what Python prints otherwise: uncaught exceptions, also of threads, and warnings."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_crash
+    threading.excepthook = _log_thread_crash
+    sys.unraisablehook = _log_unraisable
 
 
-class HumanFormatter(logging.Formatter):
-    """Formatter for people: `<time> INFO    imports: import completed  import=5 rows=20000`.
-
-    The time is local, in ISO 8601 with its offset: `2026-11-28T12:30:01.250+01:00`.
-
-    A traceback follows on lines that begin with two bars, so that client input cannot imitate a
-    log record.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line, followed by its marked traceback."""
-        name = record.name.rpartition(".")[2]
-        line = f"{_moment_of(record)} {record.levelname:<7} {name}: {escape(record.getMessage())}"
-        pairs = [f"{name}={_quoted(str(value))}" for name, value in _fields_of(record).items()]
-        if pairs:
-            line += "  " + " ".join(pairs)
-        if record.exc_info:
-            for trace_line in self.formatException(record.exc_info).splitlines():
-                line += "\n  || " + escape(trace_line)
-        return line
+def _log_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+        return
+    logger.critical("the process ends with an unexpected error", exc_info=(kind, error, trace))
 
 
-class JsonFormatter(logging.Formatter):
-    """Formatter of one JSON object per line: timestamp, level, logger, message, fields.
-
-    The timestamp is ISO 8601 with the offset of the local time zone.
-    """
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one JSON object."""
-        entry: dict[str, Any] = {
-            **_fields_of(record),
-            "timestamp": _moment_of(record),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": escape(record.getMessage()),
-        }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        # ASCII only: the file can be displayed on a terminal without control characters.
-        return json.dumps(entry, default=str, ensure_ascii=True)
+def _log_thread_crash(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None:
+        name = failed.thread.name if failed.thread is not None else ""
+        logger.critical("a thread ended", exc_info=failed.exc_value, extra=fields(thread=name))
 
 
-def _moment_of(record: logging.LogRecord) -> str:
-    return (
-        datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds")
+def _log_unraisable(failed: sys.UnraisableHookArgs) -> None:
+    logger.error(
+        failed.err_msg or "an exception was ignored",
+        exc_info=failed.exc_value,
+        extra=fields(object=type(failed.object).__name__),
     )
-
-
-def _quoted(text: str) -> str:
-    """Return a value, quoted if it would look like several values."""
-    text = escape(text, 256)
-    return '"' + text.replace('"', "'") + '"' if _SEPARATOR.search(text) else text
-
-
-def _fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    values = getattr(record, "fields", None)
-    return values if isinstance(values, dict) else {}
-
-
-def _escaped(match: re.Match[str]) -> str:
-    character = match.group()
-    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character) or f"\\u{ord(character):04x}"

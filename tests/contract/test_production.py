@@ -20,7 +20,8 @@ from cryptography.x509.oid import NameOID
 from hextrackr_server.config import settings
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.telemetry import log_setup
-from hextrackr_server.telemetry.event_log import EventLog
+from hextrackr_server.telemetry.event_log import MAXIMUM_COUNTED, EventLog
+from hextrackr_server.telemetry.feature import TelemetryFeature
 from socketio_core.testing import settle
 from tests.contract.imports import VALID_CSV
 from tests.contract.support import METRICS_TOKEN, POLLING, HubHarness
@@ -157,6 +158,9 @@ async def test_s103_s105_event_log_contains_names_without_payloads(
     await settle()
     hub.application.services.notifications.user("7", "x", "TOP-SECRET")
     await settle()
+    (telemetry,) = [each for each in hub.application.features if isinstance(each, TelemetryFeature)]
+    assert telemetry._event_log is not None
+    telemetry._event_log.flush()
     text = (tmp_path / "logs" / "socket-events.log").read_text()
     assert "TOP-SECRET" not in text
     connected, *lines = [json.loads(line) for line in text.splitlines()]
@@ -184,6 +188,29 @@ def test_s105_event_log_is_limited_and_counts_omitted_lines(
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["x", "x", "x", "y"]
     assert lines[-1]["notWritten"] == 7
+
+
+def test_event_log_writes_the_first_and_one_of_every_so_many_events_of_a_name(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "events.log"
+    log = EventLog(path, FakeClock().monotonic, every=100)
+    for _ in range(201):
+        log.note("in", "frequent", "s", "u")
+    log.note("in", "rare", "s", "u")
+    log.note_connection("s", "u", "192.0.2.1", "agent")
+    log.close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line.get("event") for line in lines] == ["frequent"] * 3 + ["rare", None]
+    assert {line.get("every") for line in lines[:-1]} == {100}
+
+
+def test_sampling_of_invented_event_names_uses_bounded_memory(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.log", FakeClock().monotonic, every=2)
+    for number in range(5000):
+        log.note("in", f"name {number}", "s", "u")
+    log.close()
+    assert len(log._counts) == MAXIMUM_COUNTED + 1
 
 
 def test_s103_start_fails_when_the_event_log_is_not_writable(tmp_path: Path) -> None:

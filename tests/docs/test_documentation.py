@@ -22,6 +22,7 @@ from socketio_core import ConnectError, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
 from socketio_core.testing_fixtures import TestServers
 from tests.docs.blocks import ROOT, blocks, blocks_of, documents
+from tests.helpers.kept_logging import kept_logging
 
 #: Pages that exist in the built site only (scripts/site/hooks.py).
 BUILT = {"events-reference.md", "http-reference.md"}
@@ -62,7 +63,8 @@ async def test_python_blocks_run(
     document: Path, starts: Starts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "x" * 32)
-    namespace = execute(document)
+    with kept_logging():
+        namespace = execute(document)
     functions = [
         function
         for name, function in namespace.items()

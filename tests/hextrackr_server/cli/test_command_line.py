@@ -335,7 +335,8 @@ def test_store_of_another_form_is_refused_with_its_content(
         connection.execute("CREATE TABLE logins (id, data)")
     monkeypatch.setenv("SESSION_SECRET", SECRET.decode())
     monkeypatch.setenv("SESSIONS_DATABASE", str(tmp_path / "store.db"))
-    monkeypatch.setattr(log_setup, "configure", lambda *_: None)
+    monkeypatch.setattr(log_setup, "configure", lambda *_, **__: None)
+    monkeypatch.setattr(log_setup, "log_crashes", lambda: None)
     assert main([command]) == 1
     assert "found: logins (data, id)" in capsys.readouterr().err
 
