@@ -81,7 +81,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # The hub
     ("hextrackr_server/__init__", "hextrackr_server/errors", "hextrackr_server/clock",
      "hextrackr_server/daily_time", "hextrackr_server/text", "hextrackr_server/rooms",
-     "hextrackr_server/token_bucket"),
+     "hextrackr_server/rates"),
     ("hextrackr_server/config", "hextrackr_server/telemetry", "hextrackr_server/storage"),
     ("hextrackr_server/security",),
     ("hextrackr_server/collaboration",),

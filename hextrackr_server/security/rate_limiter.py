@@ -1,7 +1,8 @@
-"""Token-bucket rate limits of users, addresses, sockets and events; limits of open connections.
+"""Rate limits of users, addresses, sockets and events; limits of open connections.
 
-The clock is injected. Unregistered event names share one bucket, so that invented names use no
-memory. The least recently used buckets are dropped first. IPv6 addresses are limited per /64
+No sliding minute contains more than the limit. The clock is injected. Unregistered event names
+share one count, so that invented names use no memory. The least recently used counts of users and
+addresses are dropped first. IPv6 addresses are limited per /64
 network, because a customer owns all addresses of such a network.
 """
 
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 from typing import Any
 
-from hextrackr_server.token_bucket import Bucket
+from hextrackr_server.rates import Bucket, SlidingMinute
 
-MAXIMUM_BUCKETS = 50_000
+MAXIMUM_MINUTES = 50_000
 #: Rates of expensive events, per minute and socket.
 EVENT_RATES: Mapping[str, int] = {
     "start-import": 30,
@@ -31,43 +32,43 @@ EVENT_RATES: Mapping[str, int] = {
 ANSWERS_AT_ONCE = 5
 
 
-class Buckets:
-    """Buckets by key; the least recently used ones are dropped first."""
+class Minutes:
+    """Sliding minutes by key; the least recently used ones are dropped first."""
 
-    def __init__(self, per_minute: float, maximum: int = MAXIMUM_BUCKETS) -> None:
+    def __init__(self, per_minute: float, maximum: int = MAXIMUM_MINUTES) -> None:
         self._per_minute = per_minute
         self._maximum = maximum
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._minutes: OrderedDict[str, SlidingMinute] = OrderedDict()
 
-    def of(self, key: str, now: float) -> Bucket:
-        """Return the bucket of a key, and create it if it is missing."""
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = Bucket(self._per_minute, now)
-            if len(self._buckets) > self._maximum:
-                self._buckets.popitem(last=False)
+    def of(self, key: str) -> SlidingMinute:
+        """Return the minute of a key, and create it if it is missing."""
+        minute = self._minutes.get(key)
+        if minute is None:
+            minute = self._minutes[key] = SlidingMinute(self._per_minute)
+            if len(self._minutes) > self._maximum:
+                self._minutes.popitem(last=False)
         else:
-            self._buckets.move_to_end(key)
-        return bucket
+            self._minutes.move_to_end(key)
+        return minute
 
     def __len__(self) -> int:
-        return len(self._buckets)
+        return len(self._minutes)
 
 
 class SocketLimits:
-    """Buckets that the events of one socket take tokens from."""
+    """Limits that apply to the events of one socket."""
 
-    __slots__ = ("address", "answers", "events", "own", "refusals", "unknown", "user")
+    __slots__ = ("address", "answers", "events", "refusals", "unknown", "user")
 
-    def __init__(self, rules: LimitRules, user: Bucket, address: Bucket, now: float) -> None:
-        rate = rules.events_per_minute
-        self.own = Bucket(rate, now)
+    def __init__(
+        self, rules: LimitRules, user: SlidingMinute, address: SlidingMinute, now: float
+    ) -> None:
         self.user = user
         self.address = address
-        self.unknown = Bucket(rate / 4, now)
-        self.events: dict[Any, Bucket] = {}
+        self.unknown = SlidingMinute(rules.events_per_minute / 4)
+        self.events: dict[Any, SlidingMinute] = {}
         self.answers = Bucket(60, now, ANSWERS_AT_ONCE)
-        self.refusals = Bucket(rules.refusals_before_disconnect, now)
+        self.refusals = SlidingMinute(rules.refusals_before_disconnect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +101,15 @@ class RateLimiter:
         self._rules = rules
         self._now = now
         self._known: dict[Any, float] = {}
-        self._users = Buckets(rules.events_per_minute * 2)
-        self._addresses = Buckets(rules.events_per_minute_of_address)
-        self._connects = Buckets(rules.connects_per_minute)
+        self._users = Minutes(rules.events_per_minute)
+        self._addresses = Minutes(rules.events_per_minute_of_address)
+        self._connects = Minutes(rules.connects_per_minute)
         self._open: Counter[tuple[str, str]] = Counter()
         self.allowed = 0
         self.refused = 0
 
     def add_known(self, events: list[str]) -> None:
-        """Give each of these events its own bucket per socket; other names share one bucket."""
+        """Give each of these events its own limit per socket; other names share one limit."""
         for event in events:
             self._known[event] = EVENT_RATES.get(event, self._rules.events_per_minute)
 
@@ -116,21 +117,15 @@ class RateLimiter:
 
     def enter(self, user_id: str, address: str) -> SocketLimits:
         """Return the limits of a new socket, which shares those of its user and address."""
-        now = self._now()
-        user = self._users.of(user_id, now)
-        return SocketLimits(self._rules, user, self._addresses.of(network_of(address), now), now)
+        user, network = self._users.of(user_id), self._addresses.of(network_of(address))
+        return SocketLimits(self._rules, user, network, self._now())
 
     def check(self, limits: SocketLimits, event: Any) -> float:
         """Count an event; return 0.0, or the seconds to wait if it exceeds a limit."""
         # hot path
         now = self._now()
-        bucket = limits.events.get(event) or self._bucket(limits, event, now)
-        wait = (
-            bucket.take(now)
-            or limits.own.take(now)
-            or limits.user.take(now)
-            or limits.address.take(now)
-        )
+        minute = limits.events.get(event) or self._minute(limits, event)
+        wait = minute.take(now) or limits.user.take(now) or limits.address.take(now)
         if wait:
             self.refused += 1
         else:
@@ -139,8 +134,7 @@ class RateLimiter:
 
     def request(self, user_id: str) -> float:
         """Count an HTTP request as an event of its user; return 0.0 or the seconds to wait."""
-        now = self._now()
-        return self._users.of(user_id, now).take(now)
+        return self._users.of(user_id).take(self._now())
 
     def is_answered(self, limits: SocketLimits) -> bool:
         """Return whether a refusal is reported to a client that requested no acknowledgement."""
@@ -150,19 +144,18 @@ class RateLimiter:
         """Count a refusal; return whether the client must be disconnected."""
         return bool(limits.refusals.take(self._now()))
 
-    def _bucket(self, limits: SocketLimits, event: Any, now: float) -> Bucket:
+    def _minute(self, limits: SocketLimits, event: Any) -> SlidingMinute:
         rate = self._known.get(event)
         if rate is None:
             return limits.unknown
-        bucket = limits.events[event] = Bucket(rate, now)
-        return bucket
+        minute = limits.events[event] = SlidingMinute(rate)
+        return minute
 
     # -- connections
 
     def handshake(self, address: str) -> float:
         """Count a handshake; return 0.0, or the seconds to wait if it exceeds the limit."""
-        now = self._now()
-        return self._connects.of(network_of(address), now).take(now)
+        return self._connects.of(network_of(address)).take(self._now())
 
     def has_room(self, user_id: str, address: str) -> bool:
         """Return whether a user may open one more socket from an address."""

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from engineio_core.logs.background import BackgroundHandler
 from hextrackr_server.errors import SettingsError
+from hextrackr_server.rates import SlidingMinute
 from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.failures import log_failure
-from hextrackr_server.token_bucket import Bucket
 
 MAXIMUM_BYTES = 10 * 1024 * 1024
 KEPT_FILES = 5
@@ -81,7 +81,7 @@ class EventLog:
         self._logger = logging.Logger("hextrackr.events", logging.INFO)
         self._logger.addHandler(self._handler)
         self._now = now
-        self._bucket = Bucket(per_minute, now())
+        self._minute = SlidingMinute(per_minute)
         self._dropped = 0
 
     def note(self, direction: str, event: Any, socket_id: str, user_id: str) -> None:
@@ -121,7 +121,7 @@ class EventLog:
         self._handler.flush()
 
     def _write(self, message: str, **fields: Any) -> None:
-        if self._bucket.take(self._now()):
+        if self._minute.take(self._now()):
             self._dropped += 1
             return
         if self._dropped:

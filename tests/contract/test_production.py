@@ -182,7 +182,7 @@ def test_s105_event_log_is_limited_and_counts_omitted_lines(
     log = EventLog(path, clock.monotonic, per_minute=3)
     for _ in range(10):
         log.note("in", "x", "s", "u")
-    clock.advance(60)
+    clock.advance(61)
     log.note("in", "y", "s", "u")
     log.close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
