@@ -18,7 +18,7 @@ TESTED = {
     "sql": "test_configuration_blocks", "redis": "test_configuration_blocks",
     "nginx": "../proxies/test_configurations", "haproxy": "../proxies/test_configurations",
     "apache": "../proxies/test_configurations", "caddy": "../proxies/test_configurations",
-    "mermaid": "test_site",
+    "mermaid": "test_site", "html": "test_tutorials",
 }  # fmt: skip
 #: The generator of this document runs its commands, and a test compares their output.
 GENERATED = {"formats.md"}

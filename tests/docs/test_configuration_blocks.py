@@ -17,6 +17,7 @@ import yaml
 from hextrackr_server.config import settings
 from socketio_core.adapters.postgres.statements import Statements
 from tests.docs.blocks import CodeBlock, blocks
+from tests.docs.test_shell_blocks import check_command
 from tests.helpers.redis_server import running_redis
 
 
@@ -40,9 +41,13 @@ def test_json_block_is_valid(block: CodeBlock) -> None:
 
 
 def read_ini(text: str) -> list[str]:
-    """Return the sections of a configuration such as a unit of systemd."""
+    """Return the sections of a configuration, and check the commands of a unit of systemd."""
     parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment]  # keeps the case of names
     parser.read_string(text)
+    for section in parser.values():
+        if command := section.get("ExecStart"):
+            check_command(command.partition(".venv/bin/")[2].split())
     return parser.sections()
 
 

@@ -26,6 +26,8 @@ from tests.helpers.kept_logging import kept_logging
 
 #: Pages that exist in the built site only (scripts/site/hooks.py).
 BUILT = {"events-reference.md", "http-reference.md"}
+#: Its blocks are files that import each other: test_tutorials.py.
+TUTORIAL = ROOT / "docs" / "tutorial-library.md"
 BIN = Path(sys.executable).parent  # of the virtual environment
 
 
@@ -56,7 +58,7 @@ def execute(document: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "document",
-    sorted({block.document for block in blocks("python")}),
+    sorted({block.document for block in blocks("python")} - {TUTORIAL}),
     ids=lambda document: document.name,
 )
 async def test_python_blocks_run(
@@ -216,6 +218,14 @@ async def test_auth_page_refuses_clients_and_ends_sessions() -> None:
         assert client.connected
         await namespace["log_out"]("alice")
         assert not client.connected
+
+
+@pytest.mark.parametrize("name", ["/", "/admin"])
+async def test_security_page_checks_each_namespace(name: str) -> None:
+    async with TestServer(page("security.md")["io"]) as server:
+        with pytest.raises(ConnectError, match="Unauthorized"):
+            await server.connect(name, auth={"token": ["secret"]})
+        assert (await server.connect(name, auth={"token": "secret"})).connected
 
 
 async def test_failing_middleware_refuses_the_client_as_the_auth_page_describes() -> None:
