@@ -7,12 +7,13 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 #: Languages whose blocks are text: the output of a program, or a drawing.
 PLAIN = {"text", "diff", "mermaid"}
 _FENCE = re.compile(
-    r"(?:^<!-- not run: ([^\n]*?) -->\n+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^ *<!-- not run: ([^\n]*?) -->\n+)?^( *)```(\w*)\n(.*?)^\2```$", re.MULTILINE | re.DOTALL
 )
 _SKIPPED = re.compile(r"node_modules|build|dist|\.(?!github).*")
 
@@ -47,9 +48,9 @@ def blocks_of(document: Path) -> list[CodeBlock]:
     """Return the code blocks of a document, in their order."""
     text = document.read_text("utf-8")
     return [
-        CodeBlock(document, 1 + text.count("\n", 0, start), language, code, reason or "")
+        CodeBlock(document, 1 + text.count("\n", 0, start), language, dedent(code), reason or "")
         for match in _FENCE.finditer(text)
-        for start, (reason, language, code) in [(match.start(2), match.groups())]
+        for start, (reason, _, language, code) in [(match.start(2), match.groups())]
     ]
 
 

@@ -40,8 +40,8 @@ def test_code_blocks_have_a_test_or_a_reason(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda document: document.name)
-def test_fences_are_at_the_beginning_of_a_line(document: Path) -> None:
-    # An indented block would be hidden from the tests.
+def test_every_fence_belongs_to_a_block(document: Path) -> None:
+    # A block with an unusual fence would be hidden from the tests.
     lines = document.read_text("utf-8").splitlines()
     fences = [line for line in lines if line.lstrip().startswith(("```", "~~~"))]
     assert len(fences) == 2 * len(blocks_of(document)), fences

@@ -26,7 +26,19 @@ PARSERS: dict[str, Callable[[list[str]], object]] = {
     "socketio_core": socketio_core.command.main,
 }
 #: Commands that are not part of this project, and functions and variables that a block defines.
-OTHER_COMMANDS = {"chmod", "curl", "docker", "echo", "npm", "openssl", "report", "unzip", "URL"}
+OTHER_COMMANDS = {
+    "chmod",
+    "git",
+    "systemctl",
+    "curl",
+    "docker",
+    "echo",
+    "npm",
+    "openssl",
+    "report",
+    "unzip",
+    "URL",
+}
 #: Modules that `python -m` runs, other than those of PARSERS.
 MODULES = {"benchmarks.scale", "pytest", "venv"}  # their arguments are not checked
 
