@@ -19,6 +19,8 @@ from socketio_core.adapters.postgres.adapter import Postgres
 from socketio_core.adapters.redis.classic import RedisClassic
 from socketio_core.adapters.redis.sharded import RedisSharded
 from socketio_core.adapters.streams.adapter import RedisStreams
+from socketio_core.admin.credentials import BasicAuth
+from socketio_core.admin.instrument import instrument
 from socketio_core.broadcast import Broadcast
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.msgpack_codec import MsgpackParser
@@ -52,6 +54,7 @@ __all__ = [
     "AckError",
     "AckTimeoutError",
     "AdapterStatus",
+    "BasicAuth",
     "BlockingEmitter",
     "Broadcast",
     "BroadcastAnswers",
@@ -94,6 +97,7 @@ __all__ = [
     "SocketServer",
     "Tls",
     "event",
+    "instrument",
     "playground",
     "server_event",
 ]

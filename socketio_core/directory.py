@@ -29,7 +29,8 @@ class NamespaceDirectory:
     """The namespaces and parent namespaces of a server."""
 
     __slots__ = ("_parents", "_patterns", "_recovery_grace", "by_name", "clock", "counts",
-                 "dispatch", "listeners", "options", "run_handler")  # fmt: skip
+                 "dispatch", "listeners", "options", "run_handler",
+                 "undescribed")  # fmt: skip
 
     def __init__(
         self,
@@ -45,6 +46,8 @@ class NamespaceDirectory:
         self.by_name: dict[str, Namespace] = {}
         self.listeners: list[Callable[[Namespace], Any]] = []
         self.counts = ServerCounts()
+        self.undescribed: set[str] = set()
+        """The names of namespaces that do not belong to the application: those of the admin UI."""
         self._recovery_grace = recovery_grace
         self._parents: list[ParentNamespace] = []
         self._patterns: dict[re.Pattern[str], ParentNamespace] = {}
@@ -113,7 +116,9 @@ class NamespaceDirectory:
     def by_description(self) -> dict[str, Namespace | ParentNamespace]:
         """Return the namespaces by name, and the parent namespaces by their pattern or function."""
         found: dict[str, Namespace | ParentNamespace] = {
-            name: each for name, each in self.by_name.items() if each._parent is None
+            name: each
+            for name, each in self.by_name.items()
+            if each._parent is None and name not in self.undescribed
         }
         return found | {parent._label: parent for parent in self._parents}
 

@@ -34,6 +34,7 @@ class NamespaceCore(Registering, Broadcasting[Member]):
         "_ack_ids",
         "_counts",
         "_dispatch",
+        "_fetched_data",
         "_get_clock",
         "_handlers",
         "_label",
@@ -65,6 +66,8 @@ class NamespaceCore(Registering, Broadcasting[Member]):
         self._dispatch = dispatch
         self._handlers = Registry(LIFECYCLE, takes_socket=True)
         self._pipeline = EventPipeline(name, self._handlers, dispatch)
+        # The data of a socket as other servers fetch it; None: `socket.data`
+        self._fetched_data: Callable[[Any], Any] | None = None
         # Ack ids are unique in a namespace, so that a broadcast uses one id for all receivers.
         self._ack_ids = count()
 

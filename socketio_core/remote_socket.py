@@ -6,12 +6,24 @@ Its state is a copy of that time. The methods send requests to its server throug
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Protocol, final, overload
+from typing import Any, Final, Protocol, final, overload
 
 from socketio_core.acknowledgement import BroadcastAnswers
 from socketio_core.adapters.interface import RemoteState
 from socketio_core.errors import AckTimeoutError
 from socketio_core.server_events import Answer, P, ServerEvent
+
+ADMIN_KEY: Final = "_admin"
+"""The key in the data of a fetched socket under which servers with the admin UI add an entry."""
+_NO_ENTRY: Final[Mapping[str, Any]] = {}
+
+
+def read_admin_entry(data: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Return the data of a fetched socket without the entry of the admin UI, and the entry."""
+    entry = data.get(ADMIN_KEY) if isinstance(data, dict) else None
+    if not isinstance(entry, dict) or "clientId" not in entry:
+        return data, _NO_ENTRY
+    return {key: value for key, value in data.items() if key != ADMIN_KEY}, entry
 
 
 class Operator(Protocol):
@@ -71,7 +83,7 @@ class RemoteSocket:
     def __init__(self, state: RemoteState, only: Operator) -> None:
         self.id = state.id
         self.rooms = set(state.rooms)
-        self.data = state.data
+        self.data = read_admin_entry(state.data)[0]
         self.handshake = RemoteHandshake(state.handshake)
         self._only = only
 

@@ -72,6 +72,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "socketio_core/playground"),
     ("socketio_core/connection",),
     ("socketio_core/server",),
+    ("socketio_core/admin",),
     ("socketio_core/workers",),
     ("socketio_core/reload",),
     ("socketio_core/command", "socketio_core/server_metrics"),

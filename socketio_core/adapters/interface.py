@@ -314,6 +314,10 @@ class ClusterNamespace(Protocol):
     def sockets(self) -> Mapping[str, ClusterSocket]:
         """The sockets on this server, by id."""
 
+    @property
+    def _fetched_data(self) -> Callable[[Any], Any] | None:
+        """Returns the data of a socket as other servers fetch it; None: `socket.data`."""
+
     def _receive_server_event(
         self, data: list[Any], answer: Callable[[Any], None] | None = None
     ) -> None:

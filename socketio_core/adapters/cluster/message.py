@@ -6,7 +6,7 @@ except the classic Redis adapter use. `cluster` gives the messages their meaning
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from math import inf
 from typing import Any, Final, NamedTuple
@@ -206,13 +206,13 @@ def describe_handshake(handshake: Any) -> dict[str, Any]:
     }
 
 
-def describe_socket(socket: Any) -> dict[str, Any]:
+def describe_socket(socket: Any, read_data: Callable[[Any], Any] | None = None) -> dict[str, Any]:
     """Return a socket as the answer to FETCH_SOCKETS contains it."""
     return {
         "id": socket.id,
         "handshake": describe_handshake(socket.handshake),
         "rooms": list(socket.rooms),
-        "data": socket.data,
+        "data": socket.data if read_data is None else read_data(socket),
     }
 
 

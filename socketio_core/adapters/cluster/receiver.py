@@ -217,7 +217,8 @@ class ClusterReceiver(MemoryAdapter):
     def _on_fetch(self, uid: str, data: dict[str, Any]) -> None:
         kind = MessageType.FETCH_SOCKETS_RESPONSE
         request_id = data.get("requestId")
-        sockets = [describe_socket(socket) for socket in self._matching(data)]
+        read_data = self._namespace._fetched_data
+        sockets = [describe_socket(socket, read_data) for socket in self._matching(data)]
         try:
             self._respond(uid, kind, {"requestId": request_id, "sockets": sockets})
         except (TypeError, ValueError) as error:
