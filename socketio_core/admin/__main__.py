@@ -1,4 +1,4 @@
-"""Ask for a password and print its bcrypt hash: `python -m socketio_core.admin`."""
+"""Read a password and print its bcrypt hash: `python -m socketio_core.admin`."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Commands:
             target.emit(name, *args)
             return DONE
 
-        await self._run(socket, f"emit {name:.100}", nsp, filter, emit)
+        await self._run(socket, f"emit {name[:100]}", nsp, filter, emit)
 
     async def _join(
         self,
@@ -59,7 +59,7 @@ class Commands:
         filter: str | None = None,  # noqa: A002
     ) -> None:
         await self._run(
-            socket, f"join {room:.100}", nsp, filter, lambda target: target.sockets_join(room)
+            socket, f"join {room[:100]}", nsp, filter, lambda target: target.sockets_join(room)
         )
 
     async def _leave(
@@ -70,7 +70,7 @@ class Commands:
         filter: str | None = None,  # noqa: A002
     ) -> None:
         await self._run(
-            socket, f"leave {room:.100}", nsp, filter, lambda target: target.sockets_leave(room)
+            socket, f"leave {room[:100]}", nsp, filter, lambda target: target.sockets_leave(room)
         )
 
     async def _disconnect(
@@ -100,7 +100,7 @@ class Commands:
         logger.info(
             "admin %s at %s: %r in namespace %.100r, %s",
             admin.id, admin.handshake.address, command, name,
-            f"room or socket {room:.100}" if room else "all sockets",
+            f"room or socket {room[:100]!r}" if room else "all sockets",
         )  # fmt: skip
         namespace = await self._io._directory.find(name, {})
         if namespace is None:

@@ -25,7 +25,7 @@ Check = Callable[[str, str], bool | Awaitable[bool]]
 class BasicAuth:
     """A user name and the bcrypt hash of a password, as on Node; needs the extra `admin`.
 
-    `python -m socketio_core.admin` asks for a password and prints its hash. Raises ValueError for
+    `python -m socketio_core.admin` reads a password and prints its hash. Raises ValueError for
     another form of hash, RuntimeError if bcrypt is not installed.
     """
 

@@ -167,7 +167,7 @@ def test_wheel_without_extras_requires_only_the_dependencies_of_the_core(
 def test_wheel_has_an_extra_for_each_optional_feature(metadata: Message) -> None:
     found = requirements(metadata)
     extras = metadata.get_all("Provides-Extra")
-    optional = ["hub", "postgres", "redis", "pydantic", "reload", "webtransport", "brotli"]
+    optional = ["hub", "postgres", "redis", "pydantic", "admin", "reload", "webtransport", "brotli"]
     assert extras == optional
     assert found["redis"] == {"redis"}
     assert found["hub"] == {

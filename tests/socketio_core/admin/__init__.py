@@ -1,0 +1,1 @@
+"""Tests of the instrumentation for the admin UI."""
