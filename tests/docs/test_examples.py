@@ -16,6 +16,7 @@ import websockets
 
 from engineio_core.webtransport.certificate import development_certificate
 from socketio_core import ConnectError
+from socketio_core.admin.credentials import hash_password
 from socketio_core.testing import TestServer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -86,6 +87,27 @@ async def test_playground_example_answers_its_events() -> None:
             await server.connect("/private")
         assert refused.value.data == {"code": "UNAUTHORIZED"}
         await server.connect("/private", auth={"token": "secret"})
+
+
+async def test_admin_ui_example_shows_a_client_to_an_admin() -> None:
+    module = load("admin_ui")
+    io = module.make_server(hash_password("secret"), "development", origin="http://localhost:8000")
+    assert "http://localhost:8000" in io.engine.options.cors.origins
+    async with TestServer(io) as server:
+        with pytest.raises(ConnectError, match="invalid credentials"):
+            await server.connect("/admin", auth={"username": "admin", "password": "wrong"})
+        admin = await server.connect("/admin", auth={"username": "admin", "password": "secret"})
+        alice, bob = await server.connect(), await server.connect()
+        assert await alice.emit_with_ack("join", "alice", "lobby") == ["alice"]
+        assert await bob.emit_with_ack("join", "bob", "lobby") == ["alice", "bob"]
+        bob.emit("say", "lobby", "hello")
+        await server.advance(1)
+        assert alice.received == [("said", ["bob", "hello"])]
+        names = [name for name, _ in admin.received]
+        assert {"event_received", "event_sent", "room_joined", "socket_updated"} <= set(names)
+        admin.emit("_disconnect", "/", False, alice.id)
+        await server.advance(0)
+        assert not alice.connected
 
 
 async def test_playground_example_serves_its_page() -> None:

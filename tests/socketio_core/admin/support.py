@@ -29,5 +29,5 @@ def last(admin: TestClient, name: str) -> list[Any]:
 
 
 async def connect(server: TestServer, namespace: str = "/admin", **auth: Any) -> TestClient:
-    """Connect an admin."""
+    """Connect an admin; `auth` is its auth data."""
     return await server.connect(namespace, auth=auth)

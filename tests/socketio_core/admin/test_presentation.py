@@ -1,4 +1,4 @@
-"""What admins see of values that clients and the application choose: bounded, without secrets."""
+"""Values that clients and the application choose, as admins see them: bounded, without secrets.
 
 from __future__ import annotations
 
