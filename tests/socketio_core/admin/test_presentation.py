@@ -1,4 +1,4 @@
-"""Values that clients and the application choose, as admins see them: bounded, without secrets.
+"""Values that clients and the application choose, as admins see them: bounded, without secrets."""
 
 from __future__ import annotations
 
