@@ -98,7 +98,12 @@ _KINDS: Final = ("packetsIn", "bytesIn", "packetsOut", "bytesOut")
 
 
 def _read(traffic: Traffic) -> tuple[int, int, int, int]:
-    return traffic.packets_in, traffic.bytes_in, traffic.packets_out, traffic.bytes_out
+    # Node counts the bytes of text without the digit of its packet, which `bytes_in` includes.
+    packets_in, packets_out = traffic.packets_in, traffic.packets_out
+    return (
+        packets_in, traffic.bytes_in - packets_in,
+        packets_out, traffic.bytes_out - packets_out,
+    )  # fmt: skip
 
 
 def _second_of(entry: tuple[Key, int]) -> int:
