@@ -8,7 +8,9 @@ import time
 from typing import Any, Final, Literal, final
 from weakref import WeakKeyDictionary
 
+from engineio_core.lifecycle import ServerState
 from engineio_core.options import check_bool
+from engineio_core.session import Session
 from socketio_core.adapters.interface import BroadcastTarget
 from socketio_core.admin.commands import FEATURES, Commands
 from socketio_core.admin.credentials import BasicAuth, Check, make_check
@@ -114,6 +116,7 @@ class _Instrumentation:
     ) -> None:
         self._io = io
         self._ticks = 0
+        self._is_running = False
         feed = Feed(namespace, io.options.adapter is not None, time.time)
         self._statistics = Statistics(io, feed, server_id)
         if check is not None:
@@ -131,16 +134,24 @@ class _Instrumentation:
             Commands(io).register(namespace)
         namespace.on("connection", self._connected)
         io._on_start(self._start)
+        io.engine.on("connection", self._resume)
 
     def _read_clock(self) -> float:
         return self._io.clock.time()
 
+    def _resume(self, session: Session) -> None:
+        """Start again with the first client of a server that has ended and serves again."""
+        if not self._is_running:
+            self._start()
+
     def _start(self) -> None:
+        self._is_running = True
         self._statistics.start()
         self._io.clock.call_later(1.0, self._tick)
 
     def _tick(self) -> None:
-        if self._io.engine._is_closing:
+        if self._io.engine._lifecycle is ServerState.CLOSED:
+            self._is_running = False
             return
         self._ticks += 1
         self._statistics.end_second()

@@ -104,12 +104,26 @@ async def test_statistics_are_sent_every_two_seconds() -> None:
         assert totals["bytesOut", None] > 100
 
 
-async def test_statistics_end_with_the_server() -> None:
+async def test_statistics_end_with_the_server_and_start_again_with_a_client() -> None:
     io = development(SocketServer())
     async with TestServer(io) as server:
         await connect(server)
     await server.advance(10)
     assert not [timer for timer in server.clock._timers if timer[2]._callback is not None]
+    async with TestServer(io, clock=server.clock) as again:
+        await io.listen()
+        admin = await connect(again)
+        await again.advance(2)
+        assert last(admin, "server_stats")[0]["clientsCount"] == 1
+
+
+async def test_statistics_continue_while_the_server_drains() -> None:
+    io = development(SocketServer())
+    async with TestServer(io) as server:
+        admin = await connect(server)
+        io.begin_drain()
+        await server.advance(2)
+        assert last(admin, "server_stats")[0]["clientsCount"] == 1
 
 
 async def test_polling_clients_are_counted() -> None:
