@@ -372,6 +372,9 @@ class EngineOptions:
     max_sessions: int = 100_000
     """Maximum number of sessions; further handshakes receive 503."""
 
+    max_mounted_websockets: int = 10_000
+    """Maximum number of WebSockets of a mounted application; further handshakes receive 503."""
+
     trusted_proxies: Collection[str] = ()
     """Networks in CIDR notation, or "unix", whose X-Forwarded-* and Forwarded headers are
     trusted."""
@@ -398,7 +401,10 @@ class EngineOptions:
                     f"{name} must be at most {LONGEST_SECONDS:g} seconds, got {seconds!r}: "
                     f"did you mean {seconds / 1000:g}?"
                 )
-        for name in ("max_http_buffer_size", "max_outbox_size", "max_header_size", "max_sessions"):
+        for name in (
+            "max_http_buffer_size", "max_outbox_size", "max_header_size", "max_sessions",
+            "max_mounted_websockets",
+        ):  # fmt: skip
             check_at_least(name, getattr(self, name), 1)
         for name, kind in _OBJECTS.items():
             check_instance(name, getattr(self, name), kind)

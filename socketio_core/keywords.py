@@ -64,4 +64,5 @@ class Keywords(TypedDict, total=False):
     keep_alive_timeout: float
     max_header_size: int
     max_sessions: int
+    max_mounted_websockets: int
     trusted_proxies: Collection[str]

@@ -147,7 +147,10 @@ class EngineClientOptions:
     """Time to send the queued packets, and to end the connection, of a client that closes."""
 
     max_message_size: int = 64 * 1024 * 1024
-    """Maximum size of a received message or polling response."""
+    """Maximum size of a received message or polling response, and of early events together.
+
+    Early events are those that a server sends before it accepts the socket (recovery).
+    """
 
     max_buffer_size: int = 16 * 1024 * 1024
     """Maximum size of all unsent packets; sending above it raises BufferFullError."""

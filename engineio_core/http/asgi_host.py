@@ -63,7 +63,13 @@ class AsgiHost:
         request = exchange.request
         context = self._get_context()
         options = context.options
-        if self._is_closing:
+        is_full = len(self._websockets) >= options.max_mounted_websockets
+        if is_full or self._is_closing:
+            logger.info(
+                "refused %s %s from %s: %s",
+                request.method, request.path[:200], request.remote_address,
+                "max_mounted_websockets is reached" if is_full else "the server is closing",
+            )  # fmt: skip
             exchange.respond(HttpResponse(503, b"", [("Retry-After", "5")]))
             return
         try:

@@ -120,8 +120,8 @@ class RetryQueue:
     socket.io-client. All attempts have the same ack id, so that a late ack counts.
     """
 
-    __slots__ = ("_clock", "_events", "_forget", "_is_connected", "_retries", "_send", "_timeout",
-                 "size")  # fmt: skip
+    __slots__ = ("_clock", "_emptied", "_events", "_forget", "_is_connected", "_retries", "_send",
+                 "_timeout", "size")  # fmt: skip
 
     def __init__(
         self,
@@ -131,7 +131,9 @@ class RetryQueue:
         is_connected: Callable[[], bool],
         send: Callable[[OutgoingEvent], None],
         forget: Callable[[AckSink], None],
+        emptied: Callable[[], None],
     ) -> None:
+        self._emptied = emptied
         self._retries = retries
         self._clock = clock
         self._is_connected = is_connected
@@ -176,7 +178,10 @@ class RetryQueue:
 
     def drain(self) -> None:
         """Send the first event, unless its ack is pending."""
-        if not self._events or not self._is_connected():
+        if not self._events:
+            self._emptied()
+            return
+        if not self._is_connected():
             return
         first, timeout = self._events[0]
         if first.is_pending:

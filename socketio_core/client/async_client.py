@@ -171,7 +171,10 @@ class AsyncClient(Listening):
         return self.main.timeout(seconds)
 
     async def drain(self) -> None:
-        """Wait until all events have been passed to the network. Raises DisconnectedError."""
+        """Wait until all events have been passed to the network; with `retries`, for their acks.
+
+        Raises DisconnectedError without a connection, and when the connection is lost.
+        """
         await self.main.drain()
 
     def on_unhandled(self, function: Function) -> Function:

@@ -157,7 +157,10 @@ class BlockingSocket(Listening):
         return BlockingOperator(self, self._socket.timeout(seconds))
 
     def drain(self) -> None:
-        """Wait until all events have been passed to the network. Raises DisconnectedError."""
+        """Wait until all events have been passed to the network; with `retries`, for their acks.
+
+        Raises DisconnectedError without a connection, and when the connection is lost.
+        """
         self._run(self._socket.drain)
 
     def on_unhandled(self, function: Function) -> Function:

@@ -61,6 +61,14 @@ class SocketManager(Protocol):
         """The maximum size of all unsent packets in bytes."""
 
     @property
+    def received(self) -> int:
+        """The number of bytes that the client has received in messages."""
+
+    @property
+    def _early_limit(self) -> int:
+        """The maximum size of events that arrive before a CONNECT packet, in bytes."""
+
+    @property
     def _connect_timeout(self) -> float:
         """The time for one attempt to connect, in seconds."""
 

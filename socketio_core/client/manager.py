@@ -23,6 +23,7 @@ from socketio_core.client.interface import ManagedSocket
 from socketio_core.client.listeners import Execute, Signals
 from socketio_core.client.options import ClientOptions
 from socketio_core.client.states import CONNECTION_TRANSITIONS, ConnectionEvent, ConnectionState
+from socketio_core.client.waiters import DrainWaiters
 from socketio_core.codec.packet import Decoded, Decoder
 from socketio_core.errors import DisconnectedError, PacketError
 from socketio_core.handlers.dispatch import Dispatch
@@ -77,7 +78,8 @@ class Manager:
         self._retry_timer: Any = None
         self._signals = Signals(MANAGER_EVENTS, execute)
         self._waiters: list[asyncio.Future[None]] = []
-        self._drained: list[asyncio.Future[None]] = []
+        self._drains = DrainWaiters()
+        self.received = 0  # bytes of messages
         self._is_closing = False
         self._is_stopping = False  # the session sends its last packets
         self._pending_handlers = 0
@@ -140,6 +142,11 @@ class Manager:
         return own + sum(socket._waiting_amount() for socket in self.sockets.values())
 
     @property
+    def _early_limit(self) -> int:
+        """The maximum size of events that arrive before a CONNECT packet, in bytes."""
+        return self._engine_options.max_message_size
+
+    @property
     def _connect_timeout(self) -> float:
         """The time for one attempt to connect, in seconds."""
         return self._engine_options.timeout
@@ -187,9 +194,7 @@ class Manager:
         if self._session is None or not self.is_open:
             raise DisconnectedError
         if self._session.amount:
-            waiter = asyncio.get_running_loop().create_future()
-            self._drained.append(waiter)
-            await waiter
+            await self._drains.wait()
 
     async def _wait(self) -> None:
         """Wait until the connection has ended, and no attempt to reconnect follows."""
@@ -244,10 +249,7 @@ class Manager:
         self._ending.add(session)
         self._ended_at = self._clock.time()
         self._decoder.close()
-        for waiter in self._drained:
-            if not waiter.done():
-                waiter.set_exception(DisconnectedError())
-        self._drained.clear()
+        self._drains.fail(DisconnectedError())
         was_stopping, self._is_stopping = self._is_stopping, False
         if was_stopping:
             self._stopped(reason, error)
@@ -351,14 +353,12 @@ class Manager:
         self._ending.discard(session)
 
     def _session_drained(self) -> None:
-        waiters, self._drained = self._drained, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._drains.succeed()
 
     # -- packets
 
     def _text_received(self, message: bytes) -> None:
+        self.received += len(message)
         try:
             packet = self._decoder.receive_text(message)
         except (PacketError, UnicodeDecodeError) as error:
@@ -367,6 +367,7 @@ class Manager:
             self._packet_received(packet)
 
     def _binary_received(self, data: bytes) -> None:
+        self.received += len(data)
         try:
             packet = self._decoder.receive_binary(data)
         except (PacketError, UnicodeDecodeError) as error:

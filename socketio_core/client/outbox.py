@@ -12,6 +12,7 @@ from socketio_core.acknowledgement import AckSink, CallbackAck, PendingAcks, Tim
 from socketio_core.client.acks import AwaitedAck, OutgoingEvent, RetryQueue
 from socketio_core.client.errors import BufferFullError
 from socketio_core.client.interface import SocketManager
+from socketio_core.client.waiters import DrainWaiters
 from socketio_core.errors import DisconnectedError, SocketError
 
 logger = logging.getLogger("socketio_core")
@@ -41,7 +42,9 @@ class Outbox:
             is_connected=is_connected,
             send=self._transmit,
             forget=self._pending.forget,
+            emptied=self._check_drained,
         )
+        self._drains = DrainWaiters()
         self.listeners: list[Callable[..., Any]] = []
         """The functions of `on_any_outgoing`."""
 
@@ -152,7 +155,20 @@ class Outbox:
             if event.sink is sink:
                 self._buffer.remove(event)
                 self._buffered -= event.size
+                self._check_drained()
                 break
+
+    async def drain(self) -> None:
+        """Wait until no event waits for the connection, or for its ack with `retries`.
+
+        Raises DisconnectedError if the connection is lost first.
+        """
+        if len(self):
+            await self._drains.wait()
+
+    def _check_drained(self) -> None:
+        if not len(self):
+            self._drains.succeed()
 
     # -- called by the socket
 
@@ -167,10 +183,12 @@ class Outbox:
             self._buffered -= event.size
             self._write(event)
         self._retries.drain()
+        self._check_drained()
 
     def fail_pending(self) -> None:
-        """Fail the acks of sent events: the connection was lost."""
+        """Fail the acks of sent events, and `drain`: the connection was lost."""
         self._pending.fail_all()
+        self._drains.fail(DisconnectedError())
 
     def fail_waiting(self) -> None:
         """Fail the acks of unsent events: the socket does not connect again by itself.
@@ -186,6 +204,7 @@ class Outbox:
                 event.sink.left(self._namespace)
         self._buffer = kept
         self._retries.fail_awaited(DisconnectedError())
+        self._drains.fail(DisconnectedError())
 
 
 @final

@@ -36,9 +36,7 @@ from socketio_core.codec.packet import (
     Decoded,
     Packet,
 )
-from socketio_core.errors import (
-    ConnectError,
-)
+from socketio_core.errors import ConnectError, DisconnectedError
 from socketio_core.handlers.registry import Listening, Registry
 from socketio_core.misuse import EMITTED, check_callback, check_duration
 
@@ -71,6 +69,7 @@ class ClientSocket(Listening):
         self._listeners = ClientRegistry(execute)
         self._outbox = Outbox(manager, name, lambda: self._state is CONNECTED)
         self._received: list[Decoded] = []  # events before the CONNECT packet
+        self._early_from = 0  # bytes that the client had received with the first of them
         self._recovery = RecoveryState()
         self._waiters = ConnectWaiters()
         self._streams: list[EventStream] = []
@@ -193,11 +192,17 @@ class ClientSocket(Listening):
         return ClientOperator(self).timeout(seconds)
 
     async def drain(self) -> None:
-        """Wait until all events have been passed to the network.
+        """Wait until all events have been passed to the network; with `retries`, for their acks.
 
-        Raises DisconnectedError without a connection, and when the connection is lost.
+        An event that was given up after its last attempt counts as well. Raises DisconnectedError
+        without a connection, and when the connection is lost.
         """
         await self._manager._drain()
+        if len(self._outbox):
+            if not self.active:
+                raise DisconnectedError
+            await self._outbox.drain()
+            await self._manager._drain()
 
     # -- listeners
 
@@ -355,10 +360,7 @@ class ClientSocket(Listening):
             if self._state is CONNECTED:
                 self._event_received(data, ack_id)
             elif self._state is ClientSocketState.CONNECTING:
-                self._received.append(packet)
-                if len(self._received) > MAX_EARLY_EVENTS:
-                    error = f"more than {MAX_EARLY_EVENTS} events before the CONNECT packet"
-                    self._manager._refuse(ValueError(error))
+                self._received_early(packet)
         elif kind is ACK:
             if ack_id is not None and self._state is CONNECTED:
                 self._outbox.ack_received(ack_id, data)
@@ -374,6 +376,22 @@ class ClientSocket(Listening):
             self._refused(
                 ConnectError(str(message or "the server refused the client"), content.get("data"))
             )
+
+    def _received_early(self, packet: Decoded) -> None:
+        """Keep an event until the CONNECT packet, which the server sends after missed events."""
+        received = self._manager.received
+        if not self._received:
+            self._early_from = received
+        self._received.append(packet)
+        limit = self._manager._early_limit
+        if received - self._early_from > limit:
+            error = f"more than {limit} bytes of events before the CONNECT packet"
+        elif len(self._received) > MAX_EARLY_EVENTS:
+            error = f"more than {MAX_EARLY_EVENTS} events before the CONNECT packet"
+        else:
+            return
+        self._received.clear()
+        self._manager._refuse(ValueError(error))
 
     def _connect_received(self, data: Any) -> None:
         if self._state is not ClientSocketState.CONNECTING:

@@ -1,4 +1,4 @@
-"""The calls of `connect` that wait for the result of a connection."""
+"""Calls that wait: `connect` for the result of a connection, `drain` for the end of a queue."""
 
 from __future__ import annotations
 
@@ -35,3 +35,33 @@ class ConnectWaiters:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(error)
+
+
+@final
+class DrainWaiters:
+    """The waiting calls of `drain`."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: list[asyncio.Future[None]] = []
+
+    async def wait(self) -> None:
+        """Wait until `succeed` is called. Raises the error of `fail`."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def succeed(self) -> None:
+        """Complete the calls: the queue is empty."""
+        for waiter in self._take():
+            waiter.set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        """Let the calls raise an error."""
+        for waiter in self._take():
+            waiter.set_exception(error)
+
+    def _take(self) -> list[asyncio.Future[None]]:
+        waiters, self._waiters = self._waiters, []
+        return [waiter for waiter in waiters if not waiter.done()]

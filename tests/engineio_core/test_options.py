@@ -64,6 +64,7 @@ def test_heartbeat_in_milliseconds_is_rejected(name: str) -> None:
         {"max_outbox_size": 0},
         {"max_header_size": -1},
         {"max_sessions": 0},
+        {"max_mounted_websockets": 0},
         {"path": "engine.io"},
         {"trusted_proxies": ["localhost"]},
         {"trusted_proxies": "10.0.0.1"},

@@ -857,6 +857,23 @@ async def test_only_errors_of_the_application_are_logged_after_a_disconnect(
 # -- shutdown
 
 
+async def test_handshakes_are_refused_with_503_when_the_limit_is_reached(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    server = serve(Recorder(), max_mounted_websockets=2)
+    first = await connect(server)
+    await connect(server)
+    refused = await request(server)
+    response = refused.response()
+    assert response.status == 503
+    assert ("Retry-After", "5") in response.headers
+    assert "max_mounted_websockets is reached" in caplog.text
+    first.frame(CLOSE, b"\x03\xe8")
+    await settle(server)
+    await connect(server)
+
+
 async def test_shutdown_closes_with_1012_and_awaits_the_application() -> None:
     app = Recorder()
     ended: list[str] = []

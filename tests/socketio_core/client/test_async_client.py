@@ -750,6 +750,61 @@ async def test_retried_events_wait_for_the_connection() -> None:
         assert received == [1, 2]
 
 
+async def test_drain_waits_for_the_acks_of_retried_events() -> None:
+    async with world() as w:
+        received: list[Any] = []
+        w.io.on("x", lambda socket, number: received.append(number))
+        client = await w.connect(retries=5, ack_timeout=2, **FAST)
+        for number in range(3):
+            client.emit("x", number)
+        await client.drain()
+        assert received == [0, 1, 2]
+        assert client.main.buffered == 0
+
+
+async def test_drain_ends_when_a_retried_event_is_given_up() -> None:
+    async with world() as w:
+        w.io.on("x", _never)
+        client = await w.connect(retries=1, ack_timeout=2, **FAST)
+        client.emit("x", 1)
+        drained = asyncio.ensure_future(client.drain())
+        await w.advance(3)
+        assert not drained.done()
+        await w.advance(2)
+        await drained
+
+
+async def test_drain_fails_when_the_connection_is_lost_before_the_ack() -> None:
+    async with world() as w:
+        w.io.on("x", _never)
+        client = await w.connect(retries=5, ack_timeout=20, **FAST)
+        client.emit("x", 1)
+        drained = asyncio.ensure_future(client.drain())
+        await settle()
+        w.network.cut()
+        with pytest.raises(DisconnectedError):
+            await drained
+
+
+async def test_drain_waits_for_events_before_the_socket_is_accepted() -> None:
+    async with world() as w:
+        received: list[Any] = []
+        w.io.of("/later").on("x", lambda socket, number: received.append(number))
+        client = await w.connect()
+        later = client.of("/later")
+        later.emit("x", 1)
+        with pytest.raises(DisconnectedError):
+            await later.drain()
+        later.start()
+        await later.drain()
+        await settle()
+        assert received == [1]
+
+
+async def _never(socket: Socket, number: int) -> None:
+    await asyncio.get_running_loop().create_future()
+
+
 # -- recovery
 
 
@@ -829,6 +884,23 @@ async def test_too_many_events_before_the_connect_packet_end_the_session(
             w.io.emit("x", number)
         await w.advance(1.1)
         assert reasons == ["transport close", "parse error"]
+        await client.close()
+
+
+async def test_large_events_before_the_connect_packet_end_the_session() -> None:
+    async with world(recovery=Recovery()) as w:
+        client = await w.connect(transports=["websocket"], max_message_size=10_000, **FAST)
+        reasons: list[Any] = []
+        client.manager.on("close", reasons.append)
+        w.io.emit("x", 0)
+        await settle()
+        for count in (3, 12):
+            w.network.cut()
+            await settle()
+            for _ in range(count):
+                w.io.emit("x", "x" * 1000)
+            await w.advance(1.1)
+        assert reasons == ["transport close", "transport close", "parse error"]
         await client.close()
 
 
