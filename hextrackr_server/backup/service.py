@@ -79,7 +79,7 @@ class RestoreService:
         self._is_running = True
         try:
             await self._check(replace=replace)
-            return await self._restore(chunks, principal)
+            return await self._restore(chunks, principal, replace=replace)
         except BackupError as error:
             logger.warning(
                 "restore refused",
@@ -89,8 +89,10 @@ class RestoreService:
             code = ErrorCode.UNAVAILABLE if is_storage else ErrorCode.VALIDATION_ERROR
             raise ServiceError(code, str(error)) from error
         finally:
-            self._is_running = False
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            try:
+                await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+            finally:
+                self._is_running = False
 
     async def _check(self, *, replace: bool) -> None:
         try:
@@ -98,7 +100,9 @@ class RestoreService:
         except BackupError as error:
             raise ServiceError(ErrorCode.CONFLICT, str(error)) from error
 
-    async def _restore(self, chunks: AsyncIterator[bytes], principal: Principal) -> dict[str, Any]:
+    async def _restore(
+        self, chunks: AsyncIterator[bytes], principal: Principal, *, replace: bool
+    ) -> dict[str, Any]:
         await asyncio.to_thread(self._folder.mkdir, mode=0o700)
         archive = self._folder / "backup.zip"
         with writing_to(self._folder):
@@ -111,6 +115,8 @@ class RestoreService:
         copy = self._folder / PREPARED
 
         def replace_all() -> dict[str, int]:
+            # An import may have ended since the first check.
+            check_replaceable(self._database, replace=replace)
             return replace_data(self._database, copy, epoch_ms(), keep=LIVE_TABLES)
 
         rows = await self._imports.run_alone(replace_all, BUSY, self._wait_seconds)

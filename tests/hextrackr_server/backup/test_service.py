@@ -210,3 +210,19 @@ async def test_files_of_a_killed_restore_are_deleted_at_the_start(site: Site) ->
     (site.folder / "restored.db").write_text("left")
     site.create(prepare)
     assert not site.folder.exists()
+
+
+async def test_import_during_the_verification_needs_a_confirmation(
+    harness: ImportHarness, tmp_path: Path
+) -> None:
+    site = Site(harness, tmp_path)
+    write_backup(Path(str(site.database)), site.archive)
+
+    def importing(archive: Path, folder: Path) -> Manifest:
+        harness.bench.run(FIRST)
+        return prepare(archive, folder)
+
+    site.service = site.create(importing)
+    with pytest.raises(ServiceError, match="the database has 1 import, and"):
+        await site.restore(replace=False)
+    assert len(harness.bench.findings()) == 20
