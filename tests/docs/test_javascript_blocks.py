@@ -26,6 +26,7 @@ CLUSTER_PACKAGES = ROOT / "tests" / "cluster" / "node_modules"
 ELSEWHERE = {
     "README.md": 1,  # test_documentation.py
     "clients.md": 1,  # tests/interop/test_error_switch.py
+    "migration-node.md": 8,  # test_migration_pairs.py
 }
 Play = Callable[[Path, "Hub"], None]
 PLAYS: dict[tuple[str, int], Play] = {}

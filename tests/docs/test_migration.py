@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+import websockets
 
+from engineio_core import Engine, Listener
 from socketio_core import (
     NO_ACK,
     Ack,
@@ -19,6 +22,7 @@ from socketio_core import (
     Cors,
     Emitter,
     InProcessCluster,
+    MsgpackParser,
     Recovery,
     RedisClassic,
     RedisSharded,
@@ -51,7 +55,7 @@ def row(table: dict[str, Check], text: str) -> Callable[[Check], Check]:
 
 @pytest.mark.parametrize(("document", "checks"), DOCUMENTS, ids=["node", "python-socketio"])
 def test_each_row_has_a_check_and_each_check_a_row(document: str, checks: dict[str, Check]) -> None:
-    cells = [cells[0] for cells in read_rows(document)]
+    cells = [cells[0] for cells in read_rows(document, "API")]
     assert len(set(cells)) == len(cells)
     assert set(cells) == set(checks)
 
@@ -929,6 +933,257 @@ async def python_logger() -> None:
     finally:
         logger.removeHandler(handler)
     assert len(records) == 1
+
+
+@row(NODE, "`io.listen(3000)`, `io.attach(httpServer)`, `io.attachApp(app)`")
+async def node_attach() -> None:
+    async with SocketServer() as io:
+        assert (await io.listen("127.0.0.1", 0)).port
+    assert not hasattr(io, "attach")
+
+
+@row(NODE, "`io.bind(engine)`")
+async def node_bind() -> None:
+    assert not hasattr(SocketServer(), "bind")
+    assert isinstance(SocketServer().engine, Engine)
+
+
+@row(NODE, "`io.httpServer`")
+async def node_http_server() -> None:
+    async with SocketServer() as io:
+        assert isinstance(await io.listen("127.0.0.1", 0), Listener)
+
+
+@row(NODE, "`io.path()`")
+async def node_path() -> None:
+    assert SocketServer(path="/live").engine.options.path == "/live"
+
+
+@row(NODE, "`serveClient: false`")
+async def node_serve_client() -> None:
+    SocketServer(serve_client=False)
+    with pytest.raises(TypeError, match="serve_client"):
+        SocketServer(serveClient=False)  # type: ignore[call-arg]
+
+
+@row(NODE, "`connectTimeout: 45000`")
+async def node_connect_timeout() -> None:
+    SocketServer(connect_timeout=45)
+    with pytest.raises(TypeError, match="connect_timeout"):
+        SocketServer(connectTimeout=45)  # type: ignore[call-arg]
+
+
+@row(NODE, '`parser: require("socket.io-msgpack-parser")`, `io.encoder`')
+async def node_parser() -> None:
+    async with Pair(SocketServer(parser=MsgpackParser())) as test:
+        test.io.emit("x", b"1")
+        assert await test.a.receive_event("x") == [b"1"]
+
+
+@row(NODE, '`io.send("hi")`, `socket.write("hi")`')
+async def node_send() -> None:
+    async with pair() as test:
+        test.io.send("hi")
+        test.socket.send("ho")
+        assert [await test.a.receive_event("message") for _ in range(2)] == [["hi"], ["ho"]]
+
+
+@row(NODE, '`io.serverSideEmit("x")`')
+async def node_server_side_emit() -> None:
+    cluster = InProcessCluster()
+    first, second = SocketServer(adapter=cluster.join()), SocketServer(adapter=cluster.join())
+    seen: list[int] = []
+    second.on_server_event("x")(seen.append)
+    async with TestServer(first), TestServer(second):
+        await first.server_side_emit("x", 1)
+        await settle()
+    assert seen == [1]
+
+
+@row(NODE, "`await io.allSockets()`")
+async def node_all_sockets() -> None:
+    async with pair() as test:
+        ids = {socket.id for socket in await test.io.fetch_sockets()}
+        assert ids == {test.a.id, test.b.id}
+
+
+@row(NODE, '`io.in("a").socketsLeave("b")`')
+async def node_sockets_leave() -> None:
+    async with pair() as test:
+        await test.socket.join(["a", "b"])
+        test.io.in_("a").sockets_leave("b")
+        assert test.socket.rooms == {test.socket.id, "a"}
+
+
+@row(NODE, "`io.disconnectSockets(true)`")
+async def node_disconnect_sockets() -> None:
+    async with pair() as test:
+        test.io.disconnect_sockets(close=True)
+        assert not test.a.connected
+        assert test.a.connection.is_closed
+
+
+@row(NODE, '`socket.leave("a")`')
+async def node_leave() -> None:
+    async with pair() as test:
+        await test.socket.join("a")
+        await test.socket.leave("a")
+        assert "a" not in test.socket.rooms
+
+
+@row(NODE, "`socket.nsp.name`")
+async def node_namespace_name() -> None:
+    async with pair() as test:
+        assert test.socket.namespace.name == "/"
+
+
+@row(NODE, "`socket.recovered`")
+async def node_recovered() -> None:
+    async with pair() as test:
+        assert not test.socket.recovered
+
+
+@row(NODE, "`socket.disconnected`")
+async def node_disconnected() -> None:
+    async with pair() as test:
+        socket = test.socket
+        assert socket.connected
+        socket.disconnect()
+        assert not socket.connected
+
+
+@row(NODE, "`socket.request.headers.cookie`")
+async def node_request() -> None:
+    async with TestServer(SocketServer()) as server:
+        client = await server.connect(headers={"cookie": "a=1"})
+        assert server.io.sockets[client.id].handshake.headers["cookie"] == "a=1"
+
+
+@row(NODE, "`socket.prependAny(f)`, `socket.offAny(f)`")
+async def node_prepend_any() -> None:
+    seen: list[str] = []
+
+    def second(event: str) -> None:
+        seen.append("second")
+
+    async with pair() as test:
+        test.socket.on_any(second)
+        test.socket.on_any(lambda event: seen.append("first"), first=True)
+        test.a.emit("x")
+        await settle()
+        test.socket.off_any(second)
+        test.a.emit("x")
+        await settle()
+    assert seen == ["first", "second", "first"]
+
+
+@row(NODE, "`socket.onAnyOutgoing(f)`, `socket.offAnyOutgoing(f)`")
+async def node_on_any_outgoing() -> None:
+    seen: list[str] = []
+
+    def listen(event: str) -> None:
+        seen.append(event)
+
+    async with pair() as test:
+        test.socket.on_any_outgoing(listen)
+        test.socket.emit("x")
+        test.socket.off_any_outgoing(listen)
+        test.socket.emit("y")
+    assert seen == ["x"]
+
+
+@row(NODE, "`socket.prependAnyOutgoing(f)`")
+async def node_prepend_any_outgoing() -> None:
+    seen: list[int] = []
+    async with pair() as test:
+        for number in (1, 2):
+            listen = functools.partial(lambda number, event: seen.append(number), number)
+            test.socket.on_any_outgoing(listen, first=number == 2)
+        test.socket.emit("x")
+    assert seen == [2, 1]
+
+
+@row(NODE, "`socket.listenersAny()`, `socket.listenersAnyOutgoing()`")
+async def node_listeners_any() -> None:
+    async with pair() as test:
+        assert not hasattr(test.socket, "listeners_any")
+
+
+@row(PYTHON, "`sio.attach(app)`, `await sio.handle_request(request)`")
+async def python_attach() -> None:
+    io = SocketServer()
+    assert not hasattr(io, "attach")
+    assert callable(io.asgi_app())
+
+
+@row(PYTHON, '`sio.register_namespace(Chat("/chat"))`')
+async def python_register_namespace() -> None:
+    class Chat:
+        @event("x")
+        def answer(self, socket: Socket) -> str:
+            return socket.namespace.name
+
+    io = SocketServer()
+    io.of("/chat").register(Chat())
+    async with TestServer(io) as server:
+        assert await (await server.connect("/chat")).emit_with_ack("x") == "/chat"
+
+
+@row(PYTHON, "`trigger_event(self, event, *args)` of a namespace class")
+async def python_trigger_event() -> None:
+    io = SocketServer()
+    seen: list[str] = []
+    io.on_any(lambda socket, event, *args: seen.append(event))
+    async with Pair(io) as test:
+        test.a.emit("x")
+        await settle()
+    assert seen == ["x"]
+
+
+@row(PYTHON, "`await sio.sleep(1)`")
+async def python_sleep() -> None:
+    assert not hasattr(SocketServer(), "sleep")
+
+
+@row(PYTHON, "`await sio.shutdown()`")
+async def python_shutdown() -> None:
+    io = SocketServer()
+    listener = await io.listen("127.0.0.1", 0)
+    await io.shutdown()
+    with pytest.raises(OSError):
+        await asyncio.open_connection("127.0.0.1", listener.port)
+
+
+@row(PYTHON, "`sio.is_asyncio_based()`")
+async def python_is_asyncio_based() -> None:
+    assert not hasattr(SocketServer(), "is_asyncio_based")
+
+
+@row(PYTHON, "`always_connect=True`")
+async def python_always_connect() -> None:
+    io = SocketServer()
+
+    @io.on("connection")
+    def connected(socket: Socket) -> bool:
+        return False
+
+    async with TestServer(io) as server:
+        assert (await server.connect()).id
+
+
+@row(PYTHON, "`cors_allowed_origins=None`")
+async def python_default_origins() -> None:
+    headers = {"origin": "https://other.example"}
+    for cors, is_accepted in ((None, True), (Cors(origins=[]), False)):
+        async with SocketServer(cors=cors) as io:
+            listener = await io.listen("127.0.0.1", 0)
+            url = f"ws://127.0.0.1:{listener.port}/socket.io/?EIO=4&transport=websocket"
+            if is_accepted:
+                async with websockets.connect(url, additional_headers=headers):
+                    pass
+            else:
+                with pytest.raises(websockets.InvalidStatus):
+                    await websockets.connect(url, additional_headers=headers)
 
 
 @pytest.mark.parametrize("check", checks())
