@@ -352,12 +352,16 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         def shut_down(connection: Connection) -> None:
             connection.shut_down(disconnect)
 
-        connections = list(self._connections)
+        connections, started = list(self._connections), self.clock.time()
         waves = Waves(self.clock, shut_down, lambda connection: connection.is_busy)
         busy = await waves.run(connections, drain_window(drain, len(connections)))
+        if connections:
+            logger.info(
+                "disconnected %d clients in %.1f seconds; %d have running handlers or pending acks",
+                len(connections) - len(busy), self.clock.time() - started, len(busy),
+            )  # fmt: skip
         began = self.clock.time()
         if busy:
-            logger.info("%d clients have running handlers or pending acks", len(busy))
             await self._dispatch.runner.settle(grace)
         for connection in list(self._connections):
             connection.shut_down(disconnect)

@@ -19,6 +19,7 @@ from typing import Any
 from .support import HERE, find_node
 
 TIMEOUT = 60.0
+LIMIT = 120.0  # of the end of a server that drains
 APPLICATION = "worker_app:io"
 
 
@@ -51,11 +52,12 @@ class WorkerServer:
             time.sleep(0.02)  # no event reports a line of another process
 
     def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server process."""
         self._process.send_signal(number)
 
     def wait(self) -> int:
         """Wait for the end of the supervisor and return its exit code."""
-        return self._process.wait(TIMEOUT)
+        return self._process.wait(LIMIT)
 
 
 @contextmanager
@@ -107,8 +109,9 @@ def alive(pids: set[int]) -> set[int]:
 class Clients:
     """Official clients in one Node process."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], limit: float) -> None:
         self._process = process
+        self._limit = limit
 
     def call(self, *command: Any) -> Any:
         """Execute a command and return its result."""
@@ -116,8 +119,8 @@ class Clients:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
-        readable, _, _ = select.select([self._process.stdout], [], [], TIMEOUT)
-        assert readable, f"no result of {command} in {TIMEOUT} s"
+        readable, _, _ = select.select([self._process.stdout], [], [], self._limit)
+        assert readable, f"no result of {command} in {self._limit} s"
         answer = json.loads(self._process.stdout.readline())
         assert "error" not in answer, answer["error"]
         return answer["result"]
@@ -128,15 +131,20 @@ class Clients:
 
 
 @contextmanager
-def clients(url: str, count: int) -> Iterator[Clients]:
-    """Run official clients on all kinds of transports, all connected."""
+def clients(
+    url: str, count: int, *arguments: str, script: str = "workers.js", limit: float = TIMEOUT
+) -> Iterator[Clients]:
+    """Run official clients on all kinds of transports, all connected.
+
+    A command of the script may take `limit` seconds.
+    """
     process = subprocess.Popen(
-        [find_node(), str(HERE / "workers.js"), url, str(count)],
+        [find_node(), str(HERE / script), url, str(count), *arguments],
         cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
         try:
-            opened = Clients(process)
+            opened = Clients(process, limit)
             opened.call("open")
             yield opened
         finally:

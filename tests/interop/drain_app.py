@@ -1,0 +1,20 @@
+"""A server whose event `work` is written to the file DRAIN_LOG when its handler has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from socketio_core import Socket, SocketServer
+
+io = SocketServer(max_sessions=5000)
+_log = os.open(os.environ["DRAIN_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+@io.on("work")
+async def work(socket: Socket, event: str) -> str:
+    """Handle an event; every second one takes a moment."""
+    if hash(event) % 2:
+        await asyncio.sleep(0.05)
+    os.write(_log, f"{event}\n".encode())
+    return event
