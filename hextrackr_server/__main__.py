@@ -14,6 +14,7 @@ from hextrackr_server.cli import (
     doctor,
     export,
     formats,
+    health,
     import_command,
     inspect,
     kev_sync,
@@ -31,6 +32,7 @@ from hextrackr_server.errors import HexTrackrError
 COMMANDS = (
     serve,
     check,
+    health,
     doctor,
     inspect,
     import_command,

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 
+from engineio_core.service_manager import ServiceManager
 from engineio_core.signals import StopSignals
 from hextrackr_server.backup.feature import BackupFeature
 from hextrackr_server.clock import Clock, LoopClock
@@ -105,25 +106,37 @@ class Application:
         return listener.port
 
     async def serve(
-        self, on_listening: Callable[[int], None], *, is_supervised: bool = False
+        self,
+        on_listening: Callable[[int], None],
+        *,
+        is_supervised: bool = False,
+        manager: ServiceManager | None = None,
     ) -> None:
         """Listen until SIGINT or SIGTERM, then shut down; a second signal ends the process at once.
 
-        A supervised process leaves the second signal to its supervisor. Raises DatabaseInUseError,
-        after the shutdown, if this server lost the database to another.
+        A supervised process leaves the second signal to its supervisor. `manager` receives the
+        states of the server. Raises DatabaseInUseError, after the shutdown, if this server lost the
+        database to another.
         """
+        manager = manager or ServiceManager()
+        reload = manager.during(self.io.engine.reload_tls)
         # Handle signals before the port is printed: its reader may stop the server immediately.
-        async with StopSignals(self.io.engine.reload_tls, is_supervised=is_supervised) as signals:
+        async with (
+            StopSignals(reload, is_supervised=is_supervised) as signals,
+            manager.watched(),
+        ):
             stopping = asyncio.create_task(signals.wait(), name="signals")
             watching = asyncio.create_task(self._watch_lock(), name="database lock")
             try:
                 on_listening(await self.listen())
+                manager.ready()
                 await asyncio.wait({stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 stopping.cancel()
                 watching.cancel()
             signal = stopping.result() if not watching.done() else None
             logger.info("stopping", extra=log_setup.fields(signal=signal))
+            manager.stopping()
             await self.shutdown()
         if signal is None:
             watching.result()

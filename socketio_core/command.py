@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from engineio_core.http.listener import Tls, run
 from engineio_core.ids import MAX_WORKERS
 from engineio_core.logs.background import BackgroundHandler
+from engineio_core.service_manager import ServiceManager
 from engineio_core.signals import FORCED_EXIT, StopSignals
 from socketio_core.misuse import check_duration
 from socketio_core.reload import (
@@ -126,14 +128,18 @@ def _reload(options: argparse.Namespace, given: list[str]) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     io = load_server(options.application)
+    manager = ServiceManager.of(os.environ)
 
     async def serve() -> None:
-        async with StopSignals(io.engine.reload_tls) as signals, io:
+        reload = manager.during(io.engine.reload_tls)
+        async with StopSignals(reload) as signals, manager.watched(), io:
             listener = await io.listen(
                 options.host, options.port, path=options.path, ssl=_read_tls(options)
             )
             _print_addresses(list(listener.addresses), 1)
+            manager.ready()
             await signals.wait()
+            manager.stopping()
             await io.shutdown(drain=options.drain)
 
     run(serve)
@@ -146,6 +152,7 @@ def _supervise(options: argparse.Namespace, given: list[str]) -> int:
     supervisor = Supervisor(
         [sys.executable, "-m", "socketio_core", *given], sockets, options.workers,
         drain=options.drain,
+        manager=ServiceManager.of(os.environ),
         on_ready=lambda addresses: _print_addresses(addresses, options.workers),
     )  # fmt: skip
     return run_supervisor(supervisor)

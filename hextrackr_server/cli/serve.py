@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engineio_core.service_manager import ServiceManager
 from hextrackr_server.cli import open_files
 from hextrackr_server.cli.arguments import Commands, add_settings
 from hextrackr_server.cli.session_check import session_store_warnings
@@ -100,7 +101,8 @@ def _serve(loaded: Settings) -> int:
             from hextrackr_server.cluster.processes import serve_in_processes  # noqa: PLC0415
 
             return serve_in_processes(loaded, print_banner)
-        uvloop.run(application.serve(partial(print_banner, application)))
+        manager = ServiceManager.of(os.environ)
+        uvloop.run(application.serve(partial(print_banner, application), manager=manager))
     except OSError as error:
         where = f"cannot listen on {loaded.host} port {loaded.port}"
         raise SettingsError(f"{where}: {_reason(error)}") from error

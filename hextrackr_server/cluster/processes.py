@@ -13,6 +13,7 @@ from functools import partial
 
 import uvloop
 
+from engineio_core.service_manager import ServiceManager
 from engineio_core.signals import StopSignals
 from engineio_core.waves import LONGEST_DEFAULT
 from hextrackr_server.application import Application
@@ -58,7 +59,8 @@ def serve_in_processes(settings: Settings, print_banner: Banner) -> int:
             )
             for number, sockets in enumerate(listening, 1)
         ]
-        code = Supervisor([[application], gateways]).run()
+        manager = ServiceManager.of(os.environ)
+        code = Supervisor([[application], gateways], manager).run()
     finally:
         rendezvous.remove()
         for each in itertools.chain.from_iterable(listening):
@@ -86,7 +88,9 @@ def _run_application(
 ) -> int:
     async def serve() -> None:
         watch_parent(asyncio.get_running_loop(), lambda: os.kill(os.getpid(), signal.SIGTERM))
-        application = await _become_active(settings, rendezvous, port, ready)
+        manager = ServiceManager.of(os.environ)
+        async with manager.watched():
+            application = await _become_active(settings, rendezvous, port, ready)
         if application is None:
             return
 
@@ -94,7 +98,7 @@ def _run_application(
             ready()
             print_banner(application, port)
 
-        await application.serve(listening, is_supervised=True)
+        await application.serve(listening, is_supervised=True, manager=manager)
 
     try:
         uvloop.run(serve())

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from engineio_core.service_manager import ServiceManager
 from engineio_core.signals import FORCED_EXIT, STOP_SIGNALS
 
 if TYPE_CHECKING:
@@ -135,11 +136,15 @@ class Worker:
 class Supervisor:
     """Runs workers in stages: a stage starts after and stops before the stages behind it.
 
-    Workers of one stage stop at the same time. SIGHUP restarts those of the last stage.
+    Workers of one stage stop at the same time. SIGHUP restarts those of the last stage. `manager`
+    receives the states of the server; a worker reports the first one, and the watchdog.
     """
 
-    def __init__(self, stages: Sequence[Sequence[Worker]]) -> None:
+    def __init__(
+        self, stages: Sequence[Sequence[Worker]], manager: ServiceManager | None = None
+    ) -> None:
         self._stages = stages
+        self._manager = manager or ServiceManager()
         self._pipe = os.pipe()
         global _parent_pipe  # noqa: PLW0603 - `watch_parent` runs in the forked process
         _parent_pipe = self._pipe[0]
@@ -161,7 +166,7 @@ class Supervisor:
                 while not (self._is_stopping or self._code):
                     number = self._wait()
                     if number == signal.SIGHUP:
-                        self._restart_one_by_one()
+                        self._manager.during(self._restart_one_by_one)()
                     elif number in STOP_SIGNALS:
                         break
                 self._stop()
@@ -206,6 +211,7 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._is_stopping = True
+        self._manager.stopping()
         for stage in self._stages:
             if not self._end(stage):
                 return

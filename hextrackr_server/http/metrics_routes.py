@@ -1,6 +1,6 @@
 """Routes for operators: readiness and metrics.
 
-GET /ready             200 if the database works, else 503
+GET /ready             200 if the database works and the server accepts clients, else 503
 GET /socket-metrics    the metrics as JSON
 GET /metrics           the metrics for Prometheus: text format 0.0.4 or OpenMetrics
 """
@@ -34,14 +34,18 @@ def metrics_routes(
     check: Callable[[], None],
     token: bytes,
     *,
+    is_draining: Callable[[], bool],
     dev: bool = False,
 ) -> list[Route]:
     """Return the routes; `check` runs in a thread and raises if the server cannot work.
 
-    With `dev`, requests of this machine need no token.
+    A server that drains is not ready, regardless of its database. With `dev`, requests of this
+    machine need no token.
     """
 
     async def ready(_: Request) -> Response:
+        if is_draining():
+            return JSONResponse({"status": "draining"}, status_code=503)
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await asyncio.to_thread(check)

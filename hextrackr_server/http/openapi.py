@@ -85,7 +85,7 @@ OPERATIONS: Final = (
               content=("text/javascript", "text/css", "image/svg+xml")),
     Operation("GET", "/api/session", "The signed-in user", USER),
     Operation("GET", "/health", "Whether the process runs"),
-    Operation("GET", "/ready", "Whether the database works; 503 if not"),
+    Operation("GET", "/ready", "Whether the server accepts clients; 503 if not"),
     Operation("GET", "/api/openapi.json", "This document"),
     Operation("GET", "/api/asyncapi.json", "The AsyncAPI document of the events"),
     Operation("GET", "/metrics", "Metrics for Prometheus", OPERATOR, content=("text/plain",)),

@@ -35,6 +35,7 @@ class TelemetryFeature(Feature):
             Exposition(context.metrics, context.io),
             context.database.check,
             context.settings.metrics_token,
+            is_draining=lambda: context.io.is_draining,
             dev=context.settings.dev,
         )
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, final
 
 from engineio_core.ids import MAX_WORKERS
+from engineio_core.service_manager import ServiceManager
 from engineio_core.signals import FORCED_EXIT
 from engineio_core.waves import LONGEST_DEFAULT
 from socketio_core.workers.control import (
@@ -87,7 +88,7 @@ class Supervisor:
 
     `command` starts one worker. `listeners` has one listening socket, which all workers share, or
     one for each worker. `drain` is that of `SocketServer.shutdown`. `on_ready(addresses)` is called
-    once when all workers accept connections.
+    once when all workers accept connections. `manager` receives the states of the server.
     """
 
     def __init__(
@@ -97,12 +98,14 @@ class Supervisor:
         count: int,
         *,
         drain: float | None = None,
+        manager: ServiceManager | None = None,
         on_ready: Callable[[list[str]], None],
     ) -> None:
         self._command = list(command)
         self._slots = [Slot(listeners[index % len(listeners)]) for index in range(count)]
         self._shares_socket = len(listeners) < count
         self._drain = drain
+        self._manager = manager or ServiceManager()
         self._on_ready = on_ready
         self._cluster = secrets.token_hex(4)
         self._generations = 0
@@ -134,7 +137,8 @@ class Supervisor:
         try:
             for slot in self._slots:
                 slot.current = self._spawn(slot)
-            await self._stopped.wait()
+            async with self._manager.watched():
+                await self._stopped.wait()
         finally:
             for worker in list(self._workers.values()):
                 _kill(worker)
@@ -212,6 +216,7 @@ class Supervisor:
         if not self._has_started and all(worker.ready.is_set() for worker in currents):
             self._has_started = True
             self._on_ready(currents[0].addresses)
+            self._manager.ready()
 
     def _publish_peers(self) -> None:
         bound = [worker for worker in self._workers.values() if worker.is_bound]
@@ -239,7 +244,9 @@ class Supervisor:
                 os.unlink(f"{self._directory}/{kind}-{worker.number}")
         self._publish_peers()
         if self._is_stopping:
-            if not self._workers:
+            if self._workers:
+                self._redirect(slot)  # workers that drain refuse new clients
+            else:
                 self._stopped.set()
             return
         if slot.current is not worker:
@@ -284,7 +291,7 @@ class Supervisor:
         takers = [
             worker.number
             for worker in self._workers.values()
-            if worker.ready.is_set() and not worker.is_stopping
+            if worker.ready.is_set() and (self._is_stopping or not worker.is_stopping)
         ]
         if not takers:
             self._end_redirection(slot)  # the connections wait for the next worker
@@ -312,6 +319,7 @@ class Supervisor:
             return
         self._is_stopping = True
         logger.info("ending %d workers", len(self._workers))
+        self._manager.stopping()
         if self._rolling is not None:
             self._rolling.cancel()
         if not self._workers:
@@ -337,6 +345,14 @@ class Supervisor:
             self._rolling = asyncio.get_running_loop().create_task(self._replace_all())
 
     async def _replace_all(self) -> None:
+        self._manager.reloading()
+        try:
+            await self._replace_each()
+        finally:
+            if not self._is_stopping:
+                self._manager.ready()
+
+    async def _replace_each(self) -> None:
         logger.info("replacing %d workers", len(self._slots))
         for slot in self._slots:
             former = slot.current
