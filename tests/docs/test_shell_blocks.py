@@ -28,7 +28,10 @@ PARSERS: dict[str, Callable[[list[str]], object]] = {
 #: Commands that are not part of this project, and functions and variables that a block defines.
 OTHER_COMMANDS = {
     "chmod",
+    "cp",
     "git",
+    "install",
+    "podman",
     "systemctl",
     "curl",
     "docker",
@@ -74,7 +77,7 @@ def check_command(words: list[str]) -> None:
         words = words[1:]
     if not words:
         return
-    name = words[0].removeprefix(".venv/bin/")
+    name = words[0].removeprefix(".venv/bin/").removeprefix("/opt/hextrackr/bin/")
     if name == "python" and words[1] == "-m":
         name, words = words[2], words[2:]
     if name == "export":
@@ -86,7 +89,7 @@ def check_command(words: list[str]) -> None:
         check_arguments(name, words[1:])
     elif name == "pip":
         check_extras(words)
-    elif name.startswith(("./", "scripts/")):
+    elif name.startswith(("./", "scripts/", "deploy/")):
         assert os.access(ROOT / name, os.X_OK), words
     else:
         assert name.rstrip("()") in OTHER_COMMANDS | MODULES, words

@@ -49,7 +49,7 @@ SERVERS = {
 
 
 class Running:
-    """A server process."""
+    """A server process, the address that it has printed, and the file of its stderr."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         assert process.stdout is not None
