@@ -259,8 +259,11 @@ class JsonDecoder:
             ack_id = None
         else:
             start = message.find(b"[", 2, _ACK_ID_END)
-            digits = message[2:start]
-            if start < 0 or message[1] != _EVENT_DIGIT or not digits.isdigit():
+            if (
+                start < 0
+                or message[1] != _EVENT_DIGIT
+                or not (digits := message[2:start]).isdigit()
+            ):
                 return self._receive_any(message[1:].decode())
             ack_id = int(digits)
         try:
