@@ -58,6 +58,8 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Point links to files of the repository to their pages."""
     name = page.file.src_uri
+    if 'class="pair"' in markdown:
+        page.meta["hide"] = ["toc"]  # leaves space for two columns of code
     sources = {page: source for source, page in DOCUMENTS.items()}
     return point_links_to_pages(markdown, sources.get(name, f"docs/{name}"), name)
 
