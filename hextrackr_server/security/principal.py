@@ -8,6 +8,7 @@ are compared with the token, never trusted.
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 ALGORITHM = "HS256"
 MAXIMUM_TOKEN_LENGTH = 8192
 DEFAULT_LIFETIME = 24 * 3600.0
+#: Later times, in seconds since 1970 (the year 5138), are milliseconds or mistakes.
+LATEST_TIME = 100_000_000_000
 
 _USER_ID = re.compile(r"[A-Za-z0-9._@:+-]{1,128}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -127,9 +130,15 @@ class TokenAuthority:
                 issuer=rules.issuer,
                 audience=rules.audience,
                 leeway=rules.leeway,
-                # jsonwebtoken (npm, 9.0) signs a numeric `sub`, which RFC 7519 forbids.
-                options={"require": [] if rules.max_age else ["exp"], "verify_sub": False},
+                options={
+                    "require": [] if rules.max_age else ["exp"],
+                    # jsonwebtoken (npm, 9.0) signs a numeric `sub`, which RFC 7519 forbids.
+                    "verify_sub": False,
+                    # RFC 7519, section 4.1.6, rejects no token for its `iat`: see `_issue_of`.
+                    "verify_iat": False,
+                },
             )
+            _check_times(claims)
             return _principal_of(claims, rules)
         except jwt.ExpiredSignatureError as error:
             raise _unauthorized("Token expired") from error
@@ -140,7 +149,7 @@ class TokenAuthority:
             name = "iss" if isinstance(error, jwt.InvalidIssuerError) else "aud"
             raise _unusable(f"the claim {name!r} has another value", _REMEDIES[name]) from error
         except jwt.ImmatureSignatureError as error:
-            text = "the token is not valid yet ('nbf' or 'iat')"
+            text = "the token is not valid yet ('nbf')"
             raise _unusable(text, "compare the clocks of both machines") from error
         except (jwt.InvalidTokenError, ValueError) as error:
             raise _unauthorized("Invalid token") from error
@@ -206,17 +215,45 @@ def principal_from(
 def _principal_of(claims: Mapping[str, Any], rules: TokenRules) -> Principal:
     user_id = _user_id_of(claims, rules)
     username = claims.get("preferred_username", claims.get("username", user_id))
-    issued = claims.get("iat")
     principal = principal_from(
         user_id,
         username,
         _role_of(claims, rules),
-        proven_at=float(issued) if isinstance(issued, int | float) else 0.0,
+        proven_at=_issue_of(claims, rules),
         expires_at=_expiry_of(claims, rules),
     )
     if principal is None:
         raise _unusable("the user ID or the name has an invalid value", _USER_ID_RULE)
     return principal
+
+
+def _check_times(claims: Mapping[str, Any]) -> None:
+    """Refuse times that are not numbers of seconds (NumericDate of RFC 7519, section 2).
+
+    PyJWT (2.10) also accepts a text such as "2000000000", and any number.
+    """
+    for name in ("exp", "nbf", "iat"):
+        value = claims.get(name, 0)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not 0 <= value <= LATEST_TIME:  # not true for NaN
+            raise _unusable(f"the claim {name!r} must be a number of seconds since 1970", _TIMES)
+
+
+def _issue_of(claims: Mapping[str, Any], rules: TokenRules) -> float:
+    """Return the time of issue; 0.0, before any revocation, if it is missing or in the future.
+
+    A clock that was set back must not refuse every token. A token from the future is therefore
+    valid, unless logins of its user were revoked: whether it was issued later is not known.
+    """
+    issued = float(claims.get("iat", 0))
+    ahead = issued - rules.leeway - time.time()
+    if ahead <= 0:
+        return issued
+    logger.warning(
+        "a token was issued in the future: compare the clocks of both machines",
+        extra=log_setup.fields(seconds=math.ceil(ahead)),
+    )
+    return 0.0
 
 
 def _user_id_of(claims: Mapping[str, Any], rules: TokenRules) -> Any:
@@ -253,6 +290,7 @@ def _role_of(claims: Mapping[str, Any], rules: TokenRules) -> str:
     return next((role for role in reversed(ROLES) if role in found), "user")
 
 
+_TIMES = "sign with times in seconds: JavaScript's Date.now() returns milliseconds"
 _USER_ID_RULE = "a user ID has 1 to 128 letters, digits or . _ @ : + -"
 #: What the operator can do about a claim; for the log.
 _REMEDIES = {

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import time
+from datetime import datetime, tzinfo
 from typing import Any
 
 import jwt
 import pytest
 
+from hextrackr_server.clock import LoopClock
 from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.security.identity import IdentityService
 from hextrackr_server.security.principal import Principal, TokenAuthority, TokenRules
 from tests.hextrackr_server.support import SECRET
 
@@ -21,6 +24,18 @@ def signed(secret: bytes = SECRET, algorithm: str = "HS256", **claims: Any) -> s
     defaults: dict[str, Any] = {"sub": "7", "role": "user", "exp": int(time.time()) + 7200}
     kept = {name: value for name, value in (defaults | claims).items() if value is not None}
     return jwt.encode(kept, secret, algorithm=algorithm)
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, now: float) -> None:
+    """Let the verifier, and PyJWT, read another time."""
+
+    class Now(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Now:
+            return cls.fromtimestamp(now, tz)
+
+    monkeypatch.setattr("jwt.api_jwt.datetime", Now)
+    monkeypatch.setattr(time, "time", lambda: now)
 
 
 def test_signed_token_yields_its_principal() -> None:
@@ -130,6 +145,55 @@ def test_refusal_names_the_claim_in_the_response_and_the_remedy_in_the_log(
     (record,) = caplog.records
     assert problem in record.__dict__["fields"]["reason"]
     assert remedy in record.__dict__["fields"]["remedy"]
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize(
+    "value",
+    ["2000000000", "soon", 10**30, 1e300, float("nan"), float("inf"), -1, True, [2_000_000_000],
+     {"seconds": 1}, 2_000_000_000_000],
+)  # fmt: skip
+@pytest.mark.parametrize("rules", [TokenRules(), TokenRules(max_age=3600)])
+def test_time_that_is_not_a_number_of_seconds_is_refused(
+    name: str, value: Any, rules: TokenRules
+) -> None:
+    claims: dict[str, Any] = {"sub": "7", "exp": int(time.time()) + 7200, "iat": int(time.time())}
+    token = jwt.api_jws.encode(json.dumps(claims | {name: value}).encode(), SECRET)
+    with pytest.raises(ServiceError) as refusal:
+        TokenAuthority(SECRET, rules).verify(token)
+    assert refusal.value.code is ErrorCode.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("rules", [TokenRules(), TokenRules(max_age=7200)])
+def test_token_is_valid_after_the_clock_was_set_back_by_a_day(
+    rules: TokenRules, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen = TokenAuthority(SECRET, rules)
+    token = chosen.sign("7")
+    set_clock(monkeypatch, time.time() - 86_400)
+    assert chosen.verify(token).user_id == "7"
+    assert "issued in the future" in caplog.text
+    assert caplog.records[0].__dict__["fields"]["seconds"] >= 86_399
+
+
+async def test_token_from_the_future_is_refused_after_a_revocation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    identity = IdentityService(authority, LoopClock())
+    token = authority.sign("7")
+    set_clock(monkeypatch, time.time() - 86_400)
+    assert identity.is_current(authority.verify(token))
+    identity.revoke(user_id="7")
+    assert not identity.is_current(authority.verify(token))
+
+
+def test_future_time_of_issue_within_the_leeway_is_used(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = int(time.time())
+    chosen = TokenAuthority(SECRET, TokenRules(leeway=60))
+    assert chosen.verify(signed(iat=now + 30)).proven_at == now + 30
+    assert not caplog.records
 
 
 def test_claims_of_a_forged_token_are_not_named(caplog: pytest.LogCaptureFixture) -> None:
