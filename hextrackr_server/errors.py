@@ -3,6 +3,7 @@
 HexTrackrError
  +-- ServiceError            a rejected request; the text is safe to show
  +-- UnavailableError        a program or file outside of the hub that does not work at the moment
+ |    +-- DatabaseFileLostError
  +-- SettingsError           an unusable configuration; one line that names the remedy
  |    +-- DatabaseInUseError
  +-- ImportInterruptedError  a request to stop the running import
@@ -66,6 +67,12 @@ STORAGE_FULL = "The disk of the server is full: ask its operator to free space, 
 #: The answer to a request that needs the database, while the database does not work.
 DATABASE_UNAVAILABLE = "The database of the server is not available: try again later"
 
+#: The answer to a request that writes, after the file of the database was deleted or replaced.
+DATABASE_LOST = (
+    "The database file of the server is missing: ask its operator to restore the file, "
+    "then try again"
+)
+
 
 class FieldProblem(TypedDict):
     """A field of a payload or file, and the problem with its value."""
@@ -105,6 +112,19 @@ def invalid(message: str, problems: Iterable[tuple[str, str]] = ()) -> ServiceEr
 
 class UnavailableError(HexTrackrError):
     """A program or file outside of the hub that does not work; the text is one line for the log."""
+
+
+class DatabaseFileLostError(UnavailableError):
+    """The file of the database was deleted or replaced while the server uses it.
+
+    SQLite continues to write the file that has no name any more: the data ends with the process.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database file was deleted or replaced while the server uses it: stop the server, "
+            "restore the file from a backup, then start the server"
+        )
 
 
 class SettingsError(HexTrackrError):

@@ -23,7 +23,13 @@ from starlette.types import Receive, Scope, Send
 
 from engineio_core.http.asgi_response import ClientLeftError
 from hextrackr_server import __version__
-from hextrackr_server.errors import HTTP_STATUS, ErrorCode, ServiceError, invalid
+from hextrackr_server.errors import (
+    HTTP_STATUS,
+    DatabaseFileLostError,
+    ErrorCode,
+    ServiceError,
+    invalid,
+)
 from hextrackr_server.http import openapi
 from hextrackr_server.telemetry.failures import answer_of, condition_of, log_failure
 
@@ -73,6 +79,7 @@ def create_http_app(
             ServiceError: _service_error,
             HTTPException: _http_exception,
             ClientDisconnect: _client_left,
+            DatabaseFileLostError: _storage_error,
             OSError: _storage_error,
             SQLAlchemyError: _storage_error,
             Exception: _internal_error,

@@ -22,8 +22,10 @@ The summary counts findings that stay open for this reason as `withheld`.
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,6 +64,8 @@ _TOOLS_OF_UNSOURCED = frozenset({"tenable", "hub"})
 
 #: Share of reading in `processed`; the share of merging is the rest, as in `overall`.
 READ_PERCENT = 60
+#: Time between two checks whether an import that waits for another one must stop.
+TURN_SECONDS = 0.1
 
 
 class Progress(NamedTuple):
@@ -76,6 +80,7 @@ class Progress(NamedTuple):
 
 Report = Callable[[Progress], None]
 Stopping = Callable[[], bool]
+WriteTurn = Callable[[Stopping], AbstractContextManager[None]]
 #: Reads a file into its stage file, like `read_export`.
 ReadFile = Callable[[ReadRequest, OnOpened, OnRead, Check], ReadOutcome]
 
@@ -112,7 +117,23 @@ class Importer:
         self._kept_scans = kept_scans
         self._store = ImportStore(database)
         self._read = read
+        self._writer = threading.Lock()
         self.history = ImportUndo(database)
+
+    @contextmanager
+    def write_turn(self, stopping: Stopping) -> Iterator[None]:
+        """Wait until no other import writes its findings.
+
+        Raises ImportInterruptedError if `stopping()` returns true before. A thread that waits for
+        the database itself could not be interrupted.
+        """
+        while not self._writer.acquire(timeout=TURN_SECONDS):
+            if stopping():
+                raise _interrupted()
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def run(
         self,
@@ -138,6 +159,7 @@ class Importer:
             report,
             stopping,
             self._kept_scans,
+            self.write_turn,
         )
         try:
             return run.execute(path, stage)
@@ -176,6 +198,7 @@ class _Run:
         "_started",
         "_stopping",
         "_store",
+        "_write_turn",
     )
 
     def __init__(
@@ -188,8 +211,10 @@ class _Run:
         report: Report,
         stopping: Stopping,
         kept_scans: int,
+        write_turn: WriteTurn,
     ) -> None:
         self._database = database
+        self._write_turn = write_turn
         self._kept_scans = kept_scans
         self._store = store
         self._read = read
@@ -205,7 +230,8 @@ class _Run:
         outcome = self._stage(path, stage)
         check_outcome(outcome)
         self._job = replace(self._job, scan_date=outcome.scan_date)
-        return self._merge(outcome, stage)
+        with self._write_turn(self._stopping):
+            return self._merge(outcome, stage)
 
     # -- parsing and staging
 
@@ -223,7 +249,8 @@ class _Run:
             maximum=growth_limit(self._size),
         )
         outcome = self._read(request, self._opened, self._checkpoint, self._check)
-        self._store.update_job(self._job.import_id, total=outcome.rows)
+        with self._write_turn(self._stopping):
+            self._store.update_job(self._job.import_id, total=outcome.rows)
         message = f"Staged {outcome.rows} rows"
         done = _share_read(outcome.rows)
         self._report_progress(ImportStatus.STAGING, done, outcome.rows, 60, message)
@@ -354,12 +381,16 @@ class _Run:
 
     def _check(self) -> None:
         if self._stopping():
-            raise ImportInterruptedError("the import was interrupted before its end")
+            raise _interrupted()
 
     def _report_progress(
         self, status: ImportStatus, processed: int, total: int | None, overall: int, message: str
     ) -> None:
         self._report(Progress(status, processed, total, overall, message))
+
+
+def _interrupted() -> ImportInterruptedError:
+    return ImportInterruptedError("the import was interrupted before its end")
 
 
 def _share_read(rows: int) -> int:

@@ -30,6 +30,12 @@ MAXIMUM_KINDS: Final = 50
 #: Columns that the outcome names, for each field and without one, and characters of a name.
 MAXIMUM_COLUMNS: Final = 200
 LONGEST_COLUMN: Final = 100
+#: A file with so many rejected rows, for each of which fewer than HOPELESS_SHARE are usable, is not
+#: read to its end. Reading that many rows takes about 4 seconds.
+HOPELESS_ROWS: Final = 200_000
+HOPELESS_SHARE: Final = 0.02
+#: Rejected rows that the refusal of such a file names.
+NAMED_ROWS: Final = 10
 
 
 class ReadRequest(msgspec.Struct, frozen=True):
@@ -157,11 +163,12 @@ def _fill(
     stage: Stage, reader: ExportReader, request: ReadRequest, preview: list[PreviewFinding]
 ) -> tuple[int, list[RowProblem]]:
     """Stage all rows; return the number of rejected rows, and the first of them."""
-    errors, maximum = 0, request.maximum
+    errors, accepted, maximum = 0, 0, request.maximum
     details: list[RowProblem] = []
     for rows, problems, hosts in reader.read_rows():
         for host in hosts:
             stage.name_host(host)
+        accepted += len(rows)
         for row in rows:
             stage.add(row)
             if stage.size > maximum:
@@ -174,6 +181,8 @@ def _fill(
                 errors += 1
                 if len(details) < MAXIMUM_DETAILS:
                     details.append(_problem_of(number, problem))
+        if errors >= HOPELESS_ROWS and accepted + reader.rows_skipped < errors * HOPELESS_SHARE:
+            raise _hopeless(errors, reader.rows, details)
     return errors, details
 
 
@@ -234,6 +243,19 @@ def _outcome(
         unused_columns=_names(reader.unused_columns()),
         preview=[],
     )
+
+
+def _hopeless(errors: int, rows: int, details: list[RowProblem]) -> ServiceError:
+    first = details[0]
+    problem = f"{first.column}: {first.message}" if first.column else first.message
+    message = (
+        f"{errors} of the first {rows} rows of the file are rejected, so it was not "
+        f"read to its end; nothing was changed. The first rejected row is row {first.row} "
+        f"({problem}). Check the separator and the header of the file, or assign its columns with "
+        "a mapping; if most rows are meant to be rejected, remove them from the file"
+    )
+    fields = [(f"row {each.row}", f"{each.column}: {each.message}") for each in details]
+    return invalid(message, fields[:NAMED_ROWS])
 
 
 def _file_too_large(row_number: int, maximum: int) -> ServiceError:

@@ -1,7 +1,8 @@
 """Starts, queues and cancels imports on behalf of clients.
 
-A worker thread runs one import at a time. Its reports are passed to the event loop's thread, where
-the tracker lives; the event loop never waits for the database. `status` decides which user may see
+Two worker threads run the imports of two users at the same time, in the order of `turns`. Their
+reports are passed to the event loop's thread, where the tracker lives; the event loop never waits
+for the database. `status` decides which user may see
 an import.
 """
 
@@ -9,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
+import re
 import secrets
+import shutil
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +24,12 @@ from typing import Any, TypeVar
 from sqlalchemy.exc import IntegrityError
 
 from hextrackr_server.clock import epoch_ms
-from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError
+from hextrackr_server.errors import (
+    DatabaseFileLostError,
+    ErrorCode,
+    ImportInterruptedError,
+    ServiceError,
+)
 from hextrackr_server.findings.events import MAXIMUM_CHANGES
 from hextrackr_server.imports.options import (
     ImportOptions,
@@ -41,6 +49,7 @@ from hextrackr_server.imports.progress_tracker import (
 )
 from hextrackr_server.imports.status import ImportView
 from hextrackr_server.imports.store import ImportJob, ImportStore
+from hextrackr_server.imports.turns import Turns
 from hextrackr_server.imports.undo import Undone
 from hextrackr_server.imports.uploads import Upload
 from hextrackr_server.security.principal import Principal
@@ -51,10 +60,15 @@ from hextrackr_server.text import clean
 logger = logging.getLogger(__name__)
 
 MAXIMUM_QUEUED = 32
+#: Imports that run at the same time, each of another user.
+WORKERS = 2
 #: Unfinished external imports of one user.
 MAXIMUM_EXTERNAL = 10
 # Less than MAXIMUM_QUEUED, so that one user cannot fill the queue.
 MAXIMUM_QUEUED_OF_USER = 16
+
+#: Suffix of the folder, next to that of uploads, for files whose import the database has lost.
+KEPT_SUFFIX = "-kept"
 
 T = TypeVar("T")
 #: Schedules a call on the event loop's thread: `loop.call_soon_threadsafe`.
@@ -79,7 +93,7 @@ _EXTERNAL_CANCELLED = {
 
 
 class ImportService:
-    """The queue of imports and the thread that runs them."""
+    """The queue of imports and the threads that run them."""
 
     def __init__(
         self,
@@ -111,9 +125,7 @@ class ImportService:
         # Set while no import is in the queue.
         self._idle = asyncio.Event()
         self._idle.set()
-        self._queue: queue.SimpleQueue[tuple[ImportJob, Path, ReadOptions] | None] = (
-            queue.SimpleQueue()
-        )
+        self._turns: Turns[tuple[ImportJob, Path, ReadOptions]] = Turns()
         # Every import in the queue, and the reason to stop it early, if there is one.
         self._stop_reasons: dict[int, ErrorCode | None] = {}
         # Imports in the queue per user, including jobs that `submit` is about to add.
@@ -121,10 +133,13 @@ class ImportService:
         # Writes to job rows wait for the end of an import's transaction. They have a thread of
         # their own, so that readers do not wait behind them.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="hextrackr-jobs")
-        self._worker = threading.Thread(target=self._work, name="hextrackr-import", daemon=True)
+        self._workers = [
+            threading.Thread(target=self._work, name=f"hextrackr-import-{number}", daemon=True)
+            for number in range(1, WORKERS + 1)
+        ]
 
     async def start(self) -> None:
-        """Fail the imports that a previous server left unfinished, and start the worker thread.
+        """Fail the imports that a previous server left unfinished, and start the worker threads.
 
         The tracker receives the imports that ended recently, for clients that missed the end.
         """
@@ -149,7 +164,8 @@ class ImportService:
                 elapsed_ms=(job.finished_at or 0) - (job.started_at or job.finished_at or 0),
                 age_ms=max(0, epoch_ms() - (job.finished_at or 0)),
             )
-        self._worker.start()
+        for worker in self._workers:
+            worker.start()
 
     async def interrupt(self, seconds: float | None = None) -> None:
         """Stop all imports, running and queued, notify their followers and accept no more.
@@ -158,9 +174,12 @@ class ImportService:
         waits up to `seconds` for it.
         """
         self._stop.set()
-        self._queue.put(None)
-        if self._worker.ident is not None:
-            await asyncio.to_thread(self._worker.join, seconds)
+        self._turns.close()
+        limit = None if seconds is None else time.monotonic() + seconds
+        for worker in self._workers:
+            if worker.ident is not None:
+                left = None if limit is None else max(0.0, limit - time.monotonic())
+                await asyncio.to_thread(worker.join, left)
 
     async def stop(self) -> None:
         """Stop all imports and end the threads."""
@@ -196,7 +215,7 @@ class ImportService:
         except BaseException:
             upload.path.unlink(missing_ok=True)
             raise
-        self._queue.put((job, upload.path, read_options))
+        self._turns.add(job.user_id, (job, upload.path, read_options))
         return _accepted(job.import_id, job.session_id, None)
 
     async def submit_external(
@@ -394,11 +413,12 @@ class ImportService:
     # -- on the worker's thread
 
     def _work(self) -> None:
-        while (entry := self._queue.get()) is not None:
-            job, path, options = entry
+        while (turn := self._turns.take()) is not None:
+            user, (job, path, options) = turn
             self._import(job, path, options)
             path.unlink(missing_ok=True)
             self._call_on_loop(self._settle, job)
+            self._turns.done(user)
 
     def _import(self, job: ImportJob, path: Path, options: ReadOptions) -> None:
         def report(progress: Progress) -> None:
@@ -413,7 +433,8 @@ class ImportService:
             if stopping():
                 raise ImportInterruptedError
             self._call_on_loop(self._tracker.start, job.import_id)
-            self._store.update_job(job.import_id, status="running", started_at=epoch_ms())
+            with self._importer.write_turn(stopping):
+                self._store.update_job(job.import_id, status="running", started_at=epoch_ms())
             result = self._importer.run(job, path, report, stopping, options)
         except ImportInterruptedError:
             reason = self._stop_reasons[job.import_id] or ErrorCode.INTERRUPTED
@@ -426,6 +447,8 @@ class ImportService:
             text = "import failed unexpectedly"
             log_failure(logger, text, error, **log_fields, errorId=error_id)
             message = answer_of(error) or f"The import failed on the server (error {error_id})"
+            if isinstance(error, DatabaseFileLostError) and self._keep(job, path):
+                message += "; the uploaded file is kept on the server"
             self._fail(job, {"code": "IMPORT_FAILED", "message": message}, log_fields)
         else:
             counts = result["summary"]
@@ -437,6 +460,23 @@ class ImportService:
             changes = self._changes(job)
             self._call_on_loop(self._on_committed, job.import_id, counts, changes)
             self._call_on_loop(self._tracker.complete, job.import_id, result)
+
+    def _keep(self, job: ImportJob, path: Path) -> bool:
+        """Move the file of an import that the database has lost to a folder that stays."""
+        folder = path.parent.with_name(path.parent.name + KEPT_SUFFIX)
+        suffix = "".join(re.findall(r"\.[A-Za-z0-9]{1,8}", Path(job.filename).suffix))
+        kept = folder / f"import-{job.import_id}-{secrets.token_hex(4)}{suffix}"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            shutil.move(path, kept)
+        except OSError as error:
+            log_failure(logger, "the file of an import cannot be kept", error)
+            return False
+        logger.warning(
+            "the file of an import is kept: import it again after the database is restored",
+            extra=log_setup.fields(importId=job.import_id, user=job.user_id, path=str(kept)),
+        )
+        return True
 
     def _changes(self, job: ImportJob) -> dict[str, Any]:
         try:

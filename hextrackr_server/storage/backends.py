@@ -24,7 +24,13 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from hextrackr_server.errors import DatabaseInUseError, ErrorCode, ServiceError, SettingsError
+from hextrackr_server.errors import (
+    DatabaseFileLostError,
+    DatabaseInUseError,
+    ErrorCode,
+    ServiceError,
+    SettingsError,
+)
 
 # Long enough for a writer to wait for the transaction that ends a large import.
 BUSY_TIMEOUT_MS = 600_000
@@ -64,6 +70,9 @@ class Backend(Protocol):
     def check_space(self) -> None:
         """Raise OSError (ENOSPC) if the disk of a local file has almost no free space."""
 
+    def check_file(self) -> None:
+        """Raise DatabaseFileLostError if a local file was deleted or replaced."""
+
     def check_lock(self) -> None:
         """Acquire the server lock again if it was lost.
 
@@ -89,6 +98,7 @@ class SqliteBackend:
         self._path = path
         self._lock = _lock_file(path)
         _create_private(path)
+        self._file = _identity_of(path)
         self.engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=8)
         event.listen(self.engine, "connect", self._prepare)
         event.listen(self.engine, "begin", self._begin)
@@ -119,6 +129,11 @@ class SqliteBackend:
         """Compare the free space of the file's disk with MINIMUM_FREE_BYTES."""
         if shutil.disk_usage(self._path.parent).free < MINIMUM_FREE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path.parent))
+
+    def check_file(self) -> None:
+        """Compare the file of the path with the one that the connections have open."""
+        if self._file is not None and _identity_of(self._path) != self._file:
+            raise DatabaseFileLostError
 
     def check_lock(self) -> None:  # noqa: D102 - the system releases the lock at process exit
         pass
@@ -173,6 +188,9 @@ class PostgresBackend:
         return self._name
 
     def check_space(self) -> None:  # noqa: D102 - the disk belongs to another server
+        pass
+
+    def check_file(self) -> None:  # noqa: D102 - the files belong to another server
         pass
 
     def shrink(self) -> None:  # noqa: D102 - autovacuum belongs to another server
@@ -305,6 +323,15 @@ def _create_private(path: Path) -> None:
     """Create a file that other users cannot read; SQLite copies its permissions to the WAL file."""
     with contextlib.suppress(OSError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of a file; None if it does not exist."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _lock_file(path: Path) -> int:

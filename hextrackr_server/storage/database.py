@@ -90,7 +90,11 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Begin a transaction that is the only writer from its start and reads the latest state."""
+        """Begin a transaction that is the only writer from its start and reads the latest state.
+
+        Raises DatabaseFileLostError if the file was deleted or replaced, also during the block.
+        """
+        self._backend.check_file()
         with self._engine.connect() as connection:
             options = {WRITES: True}
             if connection.dialect.name == "postgresql":
@@ -99,10 +103,12 @@ class Database:
             connection = connection.execution_options(**options)
             with connection.begin():
                 yield connection
+        self._backend.check_file()
 
     @contextmanager
     def merging(self, stage: Path) -> Iterator[Connection]:
         """Begin a transaction like `writing`, in which the tables of a stage file are readable."""
+        self._backend.check_file()
         with self._engine.connect() as connection, ExitStack() as stack:
             if connection.dialect.name == "postgresql":
                 connection = connection.execution_options(isolation_level="READ COMMITTED")
@@ -113,6 +119,7 @@ class Database:
                 if connection.dialect.name == "postgresql":
                     copy_stage(connection, stage)
                 yield connection
+        self._backend.check_file()
         self._backend.shrink()
         release_freed_memory()
 
@@ -130,6 +137,7 @@ class Database:
             connection = connection.execution_options(**{WRITES: True})
             with connection.begin():
                 yield connection
+        self._backend.check_file()
         self._backend.shrink()
         release_freed_memory()
 
@@ -150,8 +158,10 @@ class Database:
     def check(self) -> None:
         """Run a trivial query; raise the driver's error if the database does not answer.
 
-        Raises OSError (ENOSPC) if the disk of a SQLite file has almost no free space.
+        Raises OSError (ENOSPC) if the disk of a SQLite file has almost no free space, and
+        DatabaseFileLostError if the file was deleted or replaced.
         """
+        self._backend.check_file()
         self._backend.check_space()
         with self.reading() as connection:
             connection.execute(select(1))

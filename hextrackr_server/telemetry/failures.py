@@ -16,7 +16,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.requests import ClientDisconnect
 
 from engineio_core.http.asgi_response import ClientLeftError
-from hextrackr_server.errors import DATABASE_UNAVAILABLE, STORAGE_FULL, UnavailableError
+from hextrackr_server.errors import (
+    DATABASE_LOST,
+    DATABASE_UNAVAILABLE,
+    STORAGE_FULL,
+    DatabaseFileLostError,
+    UnavailableError,
+)
 from hextrackr_server.telemetry import log_setup
 from socketio_core import AckTimeoutError, DisconnectedError
 from socketio_core.errors import UnsendableResultError
@@ -94,6 +100,8 @@ def condition_of(error: BaseException) -> Condition | None:
         return Condition(f"the client did not answer: {error}", logging.INFO)
     if isinstance(error, ClientDisconnect | ClientLeftError):
         return Condition("the client left", logging.INFO)
+    if isinstance(error, DatabaseFileLostError):
+        return Condition(str(error), answer=DATABASE_LOST)
     if isinstance(error, UnsendableResultError | UnavailableError):
         return Condition(str(error))
     if isinstance(error, PoolTimeoutError):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -17,7 +19,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from hextrackr_server.config.producers import IngestToken
-from hextrackr_server.errors import DATABASE_UNAVAILABLE, STORAGE_FULL
+from hextrackr_server.errors import DATABASE_LOST, DATABASE_UNAVAILABLE, STORAGE_FULL
 from hextrackr_server.findings.export import PAGE_ROWS, FindingExporter
 from hextrackr_server.storage import backends
 from hextrackr_server.telemetry.failures import (
@@ -381,3 +383,29 @@ async def test_response_is_cut_when_the_database_is_lost_after_its_start(
     assert [record for record in caplog.records if record.exc_info] == []
     reasons = [getattr(record, "fields", {}).get("reason") for record in caplog.records]
     assert reasons.count(DATABASE_GONE) == 1
+
+
+# -- a database file that is gone
+
+
+@pytest.mark.parametrize("replace", [False, True])
+async def test_deleted_database_file_is_reported_by_ready_and_by_imports(
+    hub: HubHarness, caplog: pytest.LogCaptureFixture, *, replace: bool
+) -> None:
+    assert (await hub.request("GET", "/ready")).status == 200
+    path = Path(str(hub.application.database))
+    moved = path.with_name("moved.db")
+    os.rename(path, moved)
+    if replace:
+        shutil.copy(moved, path)
+    ready = await hub.request("GET", "/ready")
+    assert ready.status == 503
+    assert "deleted or replaced while the server uses it" in ready.json()["database"]
+    assert path.name not in ready.json()["database"]
+    upload = await hub.request("POST", "/api/imports", headers(hub), b"hostname,cve\n")
+    assert upload.status == 503
+    assert upload.json()["error"] == DATABASE_LOST
+    assert "Traceback" not in caplog.text
+    # The same file under its name again
+    os.replace(moved, path)
+    assert (await hub.request("GET", "/ready")).status == 200

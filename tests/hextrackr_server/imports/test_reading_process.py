@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from hextrackr_server.errors import ErrorCode, ImportInterruptedError, ServiceError, invalid
-from hextrackr_server.imports import reading_process, reading_worker
+from hextrackr_server.imports import reading, reading_process, reading_worker
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.reading import ReadOutcome, ReadRequest, read_export
 from hextrackr_server.imports.reading_messages import Crashed, Rejected, SystemFailed, encode
@@ -225,3 +225,47 @@ def test_invalid_message_fails_the_import() -> None:
     os.close(writer)
     with os.fdopen(reader), pytest.raises(ReadingFailedError, match="invalid message"):
         list(reading_process._messages(reader, ignore))
+
+
+def test_hopeless_file_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "HOPELESS_ROWS", 10_000)
+    rows = [finding_row(), *([["", "", "", "x", "?"]] * 200_000)]
+    request, positions = request_for(tmp_path, csv_text(rows)), list[int]()
+    with pytest.raises(ServiceError) as refusal:
+        read_export(request, lambda _: None, lambda at, _: positions.append(at))
+    assert refusal.value.code is ErrorCode.VALIDATION_ERROR
+    message = refusal.value.message
+    assert "rows of the file are rejected, so it was not read to its end" in message
+    assert "The first rejected row is row 3 " in message
+    assert "mapping" in message
+    assert refusal.value.fields is not None
+    assert len(refusal.value.fields) == reading.NAMED_ROWS
+    assert max(positions) < Path(request.path).stat().st_size / 2
+
+
+@pytest.mark.parametrize("where", ["first", "last", "mixed"])
+def test_file_with_many_rejected_rows_is_read_when_two_percent_are_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr(reading, "HOPELESS_ROWS", 10_000)
+    good = [finding_row(host=f"h-{number}") for number in range(600)]
+    bad = [["", "", "", "x", "?"]] * 20_000
+    rows = {"first": good + bad, "last": bad[:9000] + good, "mixed": []}[where]
+    if where == "mixed":
+        for number, row in enumerate(good):
+            rows += [row, *bad[number * 33 : (number + 1) * 33]]
+    outcome = read_export(request_for(tmp_path, csv_text(rows)), lambda _: None, lambda *_: None)
+    assert outcome.findings == 600
+    assert outcome.errors == len(rows) - 600
+
+
+def test_row_without_a_finding_by_design_does_not_count_as_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "HOPELESS_ROWS", 100)
+    rows = [finding_row(), *([["", "", "", "", ""]] * 5000)]
+    outcome = read_export(request_for(tmp_path, csv_text(rows)), lambda _: None, lambda *_: None)
+    assert outcome.findings == 1
+    assert outcome.errors == 0

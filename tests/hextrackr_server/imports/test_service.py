@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hextrackr_server.errors import ErrorCode, ServiceError
+from hextrackr_server.errors import DATABASE_LOST, DatabaseFileLostError, ErrorCode, ServiceError
 from hextrackr_server.imports import reading
 from hextrackr_server.imports import service as import_service
 from hextrackr_server.imports.options import ImportOptions
@@ -406,3 +406,58 @@ async def test_start_fails_the_unfinished_imports_of_a_previous_server(
     state = await harness.imports.status(left.import_id, ADMIN)
     await harness.imports.stop()
     assert (state["status"], state["result"]["code"]) == ("failed", "INTERRUPTED")
+
+
+async def test_import_of_a_user_does_not_wait_for_those_of_another_user(
+    paused: tuple[ImportHarness, PausedImporter],
+) -> None:
+    harness, importer = paused
+    slow = [(await harness.submit(GOOD))["importId"] for _ in range(5)]
+    await asyncio.to_thread(importer.reached.wait, 10)
+    importer.phase = ImportStatus.FAILED  # the next import does not pause
+    fast = (await harness.submit(GOOD, BOB))["importId"]
+    assert (await harness.ended(fast))["status"] == "completed"
+    states = [(await harness.imports.status(number, ALICE))["status"] for number in slow]
+    assert states[1:] == ["queued"] * 4
+    importer.resume.set()
+    for number in slow:
+        assert (await harness.ended(number))["status"] == "completed"
+
+
+async def test_import_that_waits_to_write_can_be_canceled(
+    paused: tuple[ImportHarness, PausedImporter],
+) -> None:
+    harness, importer = paused
+    importer.phase = ImportStatus.PROCESSING
+    first = (await harness.submit(GOOD))["importId"]
+    await asyncio.to_thread(importer.reached.wait, 10)
+    second = (await harness.submit(GOOD, BOB))["importId"]
+    assert (await harness.imports.cancel(second, BOB))["status"] in {"cancelling", "cancelled"}
+    assert (await harness.ended(second))["status"] == "cancelled"
+    importer.resume.set()
+    assert (await harness.ended(first))["status"] == "completed"
+
+
+@pytest.mark.parametrize("replace", [False, True])
+async def test_import_fails_and_keeps_its_file_when_the_database_file_is_gone(
+    paused: tuple[ImportHarness, PausedImporter], *, replace: bool
+) -> None:
+    harness, importer = paused
+    importer.phase = ImportStatus.PROCESSING
+    number = (await harness.submit(GOOD))["importId"]
+    await asyncio.to_thread(importer.reached.wait, 10)
+    path = harness.bench.directory / "test.db"
+    path.unlink()
+    if replace:
+        path.write_bytes(b"")
+    importer.resume.set()
+    state = await harness.ended(number)
+    assert state["status"] == "failed"
+    assert state["result"]["message"] == f"{DATABASE_LOST}; the uploaded file is kept on the server"
+    (kept,) = (harness.bench.directory / "uploads-kept").iterdir()
+    assert kept.suffix == ".csv"
+    assert kept.read_text() == GOOD
+    with pytest.raises(DatabaseFileLostError, match="restore the file from a backup"):
+        await harness.submit(GOOD)
+    with pytest.raises(DatabaseFileLostError):
+        harness.bench.database.check()
