@@ -291,7 +291,7 @@ class EngineOptions:
     """URL path of the engine; all paths below it belong to the engine."""
 
     add_trailing_slash: bool = True
-    """Whether the engine serves `path/` and the paths below it, besides `path` itself."""
+    """Whether the engine serves `path/` and the paths below it, in addition to `path`."""
 
     transports: Collection[str] = TRANSPORTS
     """Enabled transports: "polling", "websocket" and "webtransport" (see `listen_webtransport`)."""
@@ -322,7 +322,8 @@ class EngineOptions:
     """Cookie that the handshake response sets; None sets no cookie."""
 
     cors: Cors | None = None
-    """Rules for pages of other origins; None sends no CORS headers."""
+    """Rules for pages of other origins; None sends no CORS headers, so that browsers refuse
+    requests of such pages, but not their WebSockets."""
 
     allow_request: AllowRequest | None = None
     """Check of each handshake, a plain function or a coroutine function: True or None admits the

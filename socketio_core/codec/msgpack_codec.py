@@ -90,7 +90,7 @@ class MsgpackParser:
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
     ) -> tuple[EncodedPacket, ...]:
-        """Encode an ACK as its one message."""
+        """Return the single message of an ACK."""
         return self.encode(Packet(ACK, namespace, data, ack_id))
 
 
