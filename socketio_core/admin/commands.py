@@ -11,6 +11,7 @@ from typing import Any, Final, final
 
 from socketio_core.adapters.interface import DONE
 from socketio_core.broadcast import Broadcasting
+from socketio_core.codec.packet import is_namespace
 from socketio_core.namespace import Namespace
 from socketio_core.server import SocketServer
 from socketio_core.socket import Socket
@@ -102,7 +103,7 @@ class Commands:
             admin.id, admin.handshake.address, command, name,
             f"room or socket {room[:100]!r}" if room else "all sockets",
         )  # fmt: skip
-        namespace = await self._io._directory.find(name, {})
+        namespace = await self._io._directory.find(name, {}) if is_namespace(name) else None
         if namespace is None:
             logger.info("a command of admin %s named an unknown namespace", admin.id)
             return

@@ -93,6 +93,8 @@ class Watcher:
             return
         for socket in list(islice(self._reported, SWEEP)):
             reported = self._reported.pop(socket)
+            if not socket.connected:  # the application has removed all handlers of "disconnect"
+                continue
             current = self._reported[socket] = _state_of(socket)
             update = {"id": socket.id, "nsp": socket.namespace.name}
             if current[1] != reported[1]:

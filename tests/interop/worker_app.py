@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 
-from socketio_core import Recovery, Socket, SocketServer
+from socketio_core import Recovery, Socket, SocketServer, instrument
 
 io = SocketServer(
     recovery=Recovery() if "RECOVERY" in os.environ else None, ping_interval=5, ping_timeout=5
 )
+
+if "ADMIN_PASSWORD" in os.environ:
+    instrument(
+        io,
+        auth=lambda username, password: password == os.environ["ADMIN_PASSWORD"],
+        mode="development",
+    )
 
 
 @io.on("connection")

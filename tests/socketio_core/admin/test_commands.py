@@ -129,6 +129,19 @@ async def test_command_for_a_pattern_creates_no_lasting_namespace() -> None:
         assert "/org-7" not in io.namespaces
 
 
+async def test_command_cannot_create_a_namespace_that_no_client_can_name() -> None:
+    io = SocketServer()
+    io.of(lambda name, auth: True)
+    development(io)
+    async with TestServer(io) as server:
+        admin = await connect(server)
+        names = set(io.namespaces)
+        for name in ("a", "/a,b", "/" + "x" * 10_000, "/\x1e", ""):
+            admin.emit("emit", name, None, "hello")
+        await settle()
+        assert set(io.namespaces) == names
+
+
 async def test_command_for_a_pattern_reaches_another_server() -> None:
     cluster = Cluster()
     for io in cluster.ios:

@@ -221,6 +221,18 @@ async def test_changes_of_data_are_found_in_turns() -> None:
     assert SWEEP > 3
 
 
+async def test_sockets_without_a_disconnect_handler_are_forgotten() -> None:
+    io = development(SocketServer())
+    watcher = io.main._handlers.lifecycle.find("disconnect")[0].function.__self__
+    async with TestServer(io) as server:
+        await connect(server)
+        client = await server.connect()
+        io.off("disconnect")
+        client.disconnect()
+        await server.advance(2)
+        assert len(watcher._reported) == 1
+
+
 async def test_nothing_is_sent_without_an_admin(monkeypatch: pytest.MonkeyPatch) -> None:
     io = development(SocketServer())
     sent: list[Any] = []
