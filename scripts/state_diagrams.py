@@ -21,6 +21,7 @@ class Listed(NamedTuple):
 
 # To print another table, add a row.
 LISTED = (
+    Listed("Server", "engineio_core.lifecycle", "SERVER_TRANSITIONS"),
     Listed("Session", "engineio_core.session_state", "SESSION_TRANSITIONS"),
     Listed("Upgrade", "engineio_core.session_state", "UPGRADE_TRANSITIONS"),
     Listed("HTTP connection", "engineio_core.http.states", "CONNECTION_TRANSITIONS"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import Any
 
 from socketio_core import Socket, SocketServer
 
@@ -18,3 +19,14 @@ async def work(socket: Socket, event: str) -> str:
         await asyncio.sleep(0.05)
     os.write(_log, f"{event}\n".encode())
     return event
+
+
+async def ready(scope: Any, receive: Any, send: Any) -> None:
+    """Answer all other paths with 200, or with 503 while the server drains."""
+    if scope["type"] == "http":
+        status = 503 if io.is_draining else 200
+        await send({"type": "http.response.start", "status": status, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+io.mount(ready)

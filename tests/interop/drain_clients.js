@@ -1,5 +1,5 @@
 "use strict";
-// node drain_clients.js URL CLIENTS PREFIX
+// node drain_clients.js URL CLIENTS PREFIX [websocket]
 // Official clients that emit events with acks one after another until `stop`. A third polls only, a
 // third uses WebSocket only, a third upgrades; every second one has `retries`. Commands on stdin,
 // one JSON array per line; a line of JSON per result.
@@ -7,9 +7,8 @@ const readline = require("node:readline");
 const { io } = require("socket.io-client");
 const { report, sleep, waitUntil } = require("./harness");
 
-const [url, number, prefix] = process.argv.slice(2);
-const KINDS = [["polling"], ["websocket"], ["polling", "websocket"]];
-const LIMIT = 600_000;
+const [url, number, prefix, only] = process.argv.slice(2);
+const KINDS = only ? [[only]] : [["polling"], ["websocket"], ["polling", "websocket"]];
 const clients = [];
 let isStopping = false;
 
@@ -22,14 +21,15 @@ class Client {
     this.name = `${prefix}-${index}`;
     const retries = index % 2 ? { retries: 100, ackTimeout: 30_000 } : {};
     this.socket = io(url, {
-      transports: KINDS[index % 3], forceNew: true, timeout: 120_000, ...retries,
+      transports: KINDS[index % KINDS.length], forceNew: true, withCredentials: true,
+      timeout: 120_000, ...retries,
     });
     this.socket.on("disconnect", (reason) => this.reasons.push(reason));
   }
 
   async run() {
     while (!isStopping) {
-      await waitUntil(() => this.socket.connected || isStopping, LIMIT);
+      await waitUntil(() => this.socket.connected || isStopping);
       if (isStopping) return;
       const event = `${this.name}-${++this.sent}`;
       const error = await new Promise((resolve) => this.emitter().emit("work", event, resolve));
@@ -53,16 +53,19 @@ const commands = {
       if (index % 25 === 24) await sleep(20);
     }
     running = Promise.all(clients.map((client) => client.run()));
-    await waitUntil(() => clients.every(({ acked }) => acked.length > 0), LIMIT);
+    await waitUntil(() => clients.every(({ acked }) => acked.length > 0));
   },
   /** Wait until each client was disconnected and has had an ack after that. */
   async returned() {
-    await waitUntil(() => clients.every(({ reasons }) => reasons.length > 0), LIMIT);
+    await waitUntil(() => clients.every(({ reasons }) => reasons.length > 0));
     const before = clients.map(({ acked }) => acked.length);
-    await waitUntil(() => clients.every(({ acked }, i) => acked.length > before[i]), LIMIT);
+    await waitUntil(() => clients.every(({ acked }, i) => acked.length > before[i]));
   },
-  /** Wait until each client was disconnected. */
-  lost: () => waitUntil(() => clients.every(({ reasons }) => reasons.length > 0), LIMIT),
+  /** Wait until each client has had several further acks. */
+  async served() {
+    const before = clients.map(({ acked }) => acked.length);
+    await waitUntil(() => clients.every(({ acked }, i) => acked.length > before[i] + 2));
+  },
   /** Stop emitting, wait for the last result of each client, and return all results. */
   async stop() {
     isStopping = true;

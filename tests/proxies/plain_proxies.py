@@ -1,4 +1,4 @@
-"""Processes of reverse proxies without TLS, with the configurations of docs/scaling.md."""
+"""Processes of reverse proxies without TLS, with the configurations of a document."""
 
 from __future__ import annotations
 
@@ -49,15 +49,16 @@ def run_proxy(
     folder: Path,
     servers: Mapping[str, str],
     edit: Callable[[str], str] = lambda text: text,
+    document: Path = DOCUMENT,
 ) -> Iterator[str]:
-    """Run a proxy until the block ends, and yield its URL.
+    """Run a proxy with a configuration of a document until the block ends, and yield its URL.
 
     `servers` has the URL of a server for each address of the documented configuration; `edit`
     changes the configuration.
     """
     (text,) = [
         block.text
-        for block in blocks_of(DOCUMENT)
+        for block in blocks_of(document)
         if block.language == name and all(address in block.text for address in servers)
     ]
     for address, url in servers.items():
