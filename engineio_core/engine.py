@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from difflib import get_close_matches
 from threading import get_ident
-from typing import Any, Final, Literal, Protocol, TypeVar, overload
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, overload
 
 from engineio_core import counts, errors, handshake
 from engineio_core.admission import (
@@ -70,6 +70,7 @@ from engineio_core.transports.websocket_handshake import (
     accept_handshake,
     encode_switch,
 )
+from engineio_core.waves import Waves, drain_window
 
 logger = logging.getLogger("engineio_core")
 
@@ -91,6 +92,10 @@ _OTHER_EVENTS: Final = {
     "disconnect": "assign session.on_close",
     "message": "assign session.on_text and session.on_binary",
 }
+
+
+CloseSessions: TypeAlias = Callable[[Sequence[Session], float | None], Coroutine[Any, Any, None]]
+"""Closes sessions in waves within a number of seconds; None selects the default."""
 
 
 class SessionOwners(Protocol):
@@ -139,6 +144,7 @@ class BaseEngine:
         self._files: Callable[[Exchange], bool] | None = None
         self._mounted: Callable[[Exchange], None] | None = None
         self._owners: SessionOwners | None = None
+        self._close_sessions: CloseSessions = self._close_in_waves
         self._session_type = Session
         self._traffic: Traffic | None = None
 
@@ -224,6 +230,14 @@ class BaseEngine:
             raise RuntimeError("the clock cannot be replaced while sessions exist")
         self._clock = clock
         self._contexts.clear()
+
+    def _close_sessions_with(self, close: CloseSessions) -> None:
+        """Close sessions in waves with `close`, which considers the handlers of their clients."""
+        self._close_sessions = close
+
+    async def _close_in_waves(self, sessions: Sequence[Session], drain: float | None) -> None:
+        waves: Waves[Session] = Waves(self._get_clock(), Session.close)
+        await waves.run(sessions, drain_window(drain, len(sessions)))
 
     def _share_port(self, owners: SessionOwners) -> None:
         """Generate sids with `owners`, and hand over the requests of other processes' sessions.

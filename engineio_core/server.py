@@ -35,10 +35,8 @@ from engineio_core.http.listener import (
 )
 from engineio_core.lifecycle import ServerEvent
 from engineio_core.options import EngineOptions
-from engineio_core.session import Session
 from engineio_core.session_state import SessionState
 from engineio_core.signals import StopSignals
-from engineio_core.waves import Waves, drain_window
 
 if TYPE_CHECKING:
     from engineio_core.webtransport.listener import WebTransportListener
@@ -216,8 +214,7 @@ class Engine(BaseEngine):
         self.begin_drain()
         sessions = [each for each in self.sessions.values() if each.state is SessionState.OPEN]
         if sessions:
-            waves: Waves[Session] = Waves(self._get_clock(), Session.close)
-            await waves.run(sessions, drain_window(drain, len(sessions)))
+            await self._close_in_waves(sessions, drain)
         await self._wait_for_last_packets()
         self._advance(ServerEvent.ENDED)
         listeners, self._listeners = self._listeners, []

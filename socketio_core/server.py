@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
 
 from engineio_core.asgi.guest import AsgiGuest
 from engineio_core.clock import Clock
@@ -53,6 +53,9 @@ NamespaceListener = TypeVar("NamespaceListener", bound=Callable[[Namespace], Any
 
 logger = logging.getLogger("socketio_core")
 
+#: Seconds that the handlers of clients have when the gateway of these clients ends.
+GATEWAY_GRACE: Final = 1.0
+
 
 class SocketServer(Registering, Broadcasting[Socket[Any]]):
     """A Socket.IO server (protocol revision 5; with `allow_eio3` also revision 4).
@@ -88,6 +91,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self._start_callbacks: list[Callable[[], None]] = []
         self.main = self._directory.get_or_create("/")
         self.engine.on("connection", self._session_opened)
+        self.engine._close_sessions_with(self._close_sessions)
         if self.options.serve_client:
             self.engine._serve_files(ClientFiles(engine_options.path, engine_options.cors).serve)
 
@@ -348,23 +352,38 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self, disconnect: bool, drain: float | None, grace: float
     ) -> float:
         """Disconnect all clients; return the seconds of `grace` that busy clients have used."""
+        used = await self._shut_down(list(self._connections), disconnect, drain, grace)
+        for connection in list(self._connections):
+            connection.shut_down(disconnect)
+        return used
+
+    async def _close_sessions(self, sessions: Sequence[Session], drain: float | None) -> None:
+        """Disconnect the clients of some sessions, for a gateway that ends."""
+        ending = set(sessions)
+        connections = [each for each in self._connections if each.session in ending]
+        await self._shut_down(connections, False, drain, GATEWAY_GRACE)
+
+    async def _shut_down(
+        self, connections: list[Connection], disconnect: bool, drain: float | None, grace: float
+    ) -> float:
+        """Disconnect clients in waves; return the seconds of `grace` that have been used."""
 
         def shut_down(connection: Connection) -> None:
             connection.shut_down(disconnect)
 
-        connections, started = list(self._connections), self.clock.time()
+        started = self.clock.time()
         waves = Waves(self.clock, shut_down, lambda connection: connection.is_busy)
         busy = await waves.run(connections, drain_window(drain, len(connections)))
+        began = self.clock.time()
         if connections:
             logger.info(
                 "disconnected %d clients in %.1f seconds; %d have running handlers or pending acks",
-                len(connections) - len(busy), self.clock.time() - started, len(busy),
+                len(connections) - len(busy), began - started, len(busy),
             )  # fmt: skip
-        began = self.clock.time()
         if busy:
             await self._dispatch.runner.settle(grace)
-        for connection in list(self._connections):
-            connection.shut_down(disconnect)
+            for connection in busy:
+                connection.shut_down(disconnect)
         return min(grace, self.clock.time() - began)
 
     def run(

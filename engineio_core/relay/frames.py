@@ -17,6 +17,7 @@ its link.
     UPGRADED   to origin   session (4): the session uses WebSocket now
     TAKEN      to origin   session (4), bytes (8) that the client's connection has taken
     CLOSED     to origin   session (4), reason, description
+    LEAVING    to origin   seconds, or nil: close the sessions of this gateway in this time
     SEND       to gateway  flags (1), count (4), sessions (4 each), one packet
     PAUSE      to gateway  session (4): read no further message of this client
     RESUME     to gateway  session (4)
@@ -35,7 +36,7 @@ import msgspec
 
 from engineio_core.http.message import HttpRequest
 
-VERSION: Final = 1
+VERSION: Final = 2
 #: Largest frame: a link is trusted, but a damaged length must not exhaust the memory.
 MAX_FRAME: Final = 1 << 30
 
@@ -67,6 +68,7 @@ class Kind(IntEnum):
     RESUME = 14
     CLOSE = 15
     DISCARD = 16
+    LEAVING = 17
 
 
 class LinkError(Exception):
@@ -155,10 +157,17 @@ class Closed(NamedTuple):
     description: str
 
 
+class Leaving(NamedTuple):
+    """The end of a gateway."""
+
+    drain: float | None
+    """Seconds in which the origin closes the sessions; None for the default."""
+
+
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoders: Final = {
     kind: msgspec.msgpack.Decoder(kind)
-    for kind in (RelayedRequest, Opened, Refused, Verdict, Hello, Closed)
+    for kind in (RelayedRequest, Opened, Refused, Verdict, Hello, Closed, Leaving)
 }
 
 

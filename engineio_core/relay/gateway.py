@@ -12,6 +12,7 @@ import logging
 from array import array
 from collections.abc import Awaitable, Callable
 from itertools import count
+from time import monotonic
 from typing import TYPE_CHECKING, Final, final
 
 from engineio_core import errors
@@ -28,6 +29,7 @@ from engineio_core.relay.frames import (
     NUMBER,
     Closed,
     Kind,
+    Leaving,
     LinkError,
     Opened,
     Refused,
@@ -39,6 +41,7 @@ from engineio_core.relay.frames import (
 from engineio_core.relay.link import Link
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
+from engineio_core.waves import LONGEST_DEFAULT
 
 if TYPE_CHECKING:
     from engineio_core.engine import BaseEngine
@@ -51,6 +54,10 @@ REPORT_SIZE: Final = 64 * 1024
 ADMISSION_LIMIT: Final = 10.0
 #: Seconds between two attempts to reach the origin.
 RETRY_SECONDS: Final = 0.2
+#: Seconds in addition to the drain time in which the origin closes the sessions of a gateway that
+#: ends, and seconds between two looks at them.
+LEAVING_LIMIT: Final = 3.0
+LEAVING_INTERVAL: Final = 0.02
 WARN_AFTER: Final = 10  # attempts: the origin may start later than its gateways
 _ADMITTED: Final = "engineio_core.relay"  # the key in `request.state`
 _MASK: Final = 0xFFFFFFFF
@@ -96,6 +103,19 @@ class Gateway:
     async def linked(self) -> None:
         """Wait until the origin is reachable."""
         await self._has_link.wait()
+
+    async def leave(self, drain: float | None) -> None:
+        """Let the origin close the sessions, and wait for their ends for a limited time.
+
+        Only the origin has the handlers of the clients. Without a link, do nothing.
+        """
+        if self._link is None:
+            return
+        self._link.send(Kind.LEAVING, encode(Leaving(drain)))
+        stop = monotonic() + (LONGEST_DEFAULT if drain is None else drain) + LEAVING_LIMIT
+        # Polling saves a call for each session that ends while the gateway runs.
+        while self._held and self.is_linked and monotonic() < stop:  # noqa: ASYNC110
+            await asyncio.sleep(LEAVING_INTERVAL)
 
     async def run(self, connect: Connect) -> None:
         """Keep a link to the origin until the task is cancelled."""

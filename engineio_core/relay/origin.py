@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, final
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final, final
 
 from engineio_core import errors
 from engineio_core.admission import ConnectionRefusal
@@ -22,6 +23,7 @@ from engineio_core.relay.frames import (
     NUMBER,
     Closed,
     Kind,
+    Leaving,
     LinkError,
     Opened,
     Refused,
@@ -248,6 +250,10 @@ class Origin:
                 closed: Closed = decode(Closed, body[4:])
                 if held := gateway.sessions.pop(_number(body), None):
                     held[0]._transport_closed(CloseReason(closed.reason), closed.description)
+            case Kind.LEAVING:
+                leaving: Leaving = decode(Leaving, body)
+                sessions = [session for session, _ in gateway.sessions.values()]
+                self._start(self._engine._close_sessions(sessions, leaving.drain))
             case Kind.REFUSED:
                 self._report_refusal(decode(Refused, body))
             case _:
@@ -258,9 +264,10 @@ class Origin:
     def _spawn_admission(
         self, gateway: _Gateway, link: Link, number: bytes, request: HttpRequest
     ) -> None:
-        task = asyncio.get_running_loop().create_task(
-            self._admit(gateway, link, number, request), name="engineio relayed request"
-        )
+        self._start(self._admit(gateway, link, number, request))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="engineio relay")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -59,7 +59,9 @@ class GatewayServer:
                 if self._router is not None:
                     self._owners_timer.cancel()
                     self._router.drain()
-                await self.engine.shutdown(drain=self._settings.shutdown_drain)
+                self.engine.begin_drain()
+                await self._gateway.leave(self._settings.shutdown_drain)
+                await self.engine.shutdown()
                 if self._router is not None:
                     self._router.close()
                 await asyncio.sleep(0)  # the link sends the ends of the sessions first

@@ -27,7 +27,7 @@ from hextrackr_server.errors import DatabaseInUseError, SettingsError
 from socketio_core.workers.sockets import open_balanced
 
 #: Time for a process to end its work, in addition to the drain time of the settings.
-GATEWAY_STOP_SECONDS = 5.0
+GATEWAY_STOP_SECONDS = 10.0
 APPLICATION_STOP_SECONDS = 15.0
 
 Banner = Callable[[Application, int], None]

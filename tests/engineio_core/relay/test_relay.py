@@ -287,3 +287,44 @@ async def test_client_of_revision_3_passes_through_the_gateway(tmp_path: Path) -
             assert await websocket.recv() == '461-7[{"_placeholder":true,"num":0}]'
             assert await websocket.recv() == b"\x04\x01"
         await until(lambda: not io.sockets)
+
+
+async def test_gateway_that_leaves_lets_handlers_end_and_keeps_other_gateways(
+    tmp_path: Path,
+) -> None:
+    io = SocketServer()
+    started, release = asyncio.Event(), asyncio.Event()
+    reasons: list[str] = []
+
+    @io.on("save")
+    async def save(socket: Socket) -> str:
+        started.set()
+        await release.wait()
+        return "saved"
+
+    @io.on("disconnect")
+    def disconnected(socket: Socket, reason: str) -> None:
+        reasons.append(reason)
+
+    async with relayed(io, tmp_path) as server:
+        leaver, other = [await Client.connect(port) for port in server.ports]
+        saving = asyncio.ensure_future(leaver.call("save"))
+        await started.wait()
+        server.engines[0].begin_drain()
+        leaving = asyncio.ensure_future(server.gateways[0].leave(0.05))
+        assert (await fetch(server.ports[0], ""))[0] == 503
+        release.set()
+        assert await saving == ["saved"]
+        await leaving
+        await leaver.connection.wait_closed()
+        assert reasons == ["server shutting down"]
+        release.set()
+        assert await other.call("save") == ["saved"]
+        assert not io.is_draining
+
+
+async def test_gateway_leaves_at_once_without_a_link(tmp_path: Path) -> None:
+    async with relayed(SocketServer(), tmp_path) as server:
+        await server.stop_origin()
+        await until(lambda: not server.gateways[0].is_linked)
+        await server.gateways[0].leave(300)
