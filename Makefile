@@ -28,13 +28,14 @@ run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 dashboard: ## Build the page of the hub with Node
 	@scripts/build-dashboard
 
-setup: dashboard hextrackr_server/dashboard/node_modules/.installed $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed scripts/site/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL and Redis
+setup: dashboard hextrackr_server/dashboard/node_modules/.installed $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed scripts/site/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL, Redis and promtool
 	@scripts/check-chromium
 	@scripts/check-postgres
 	@scripts/check-redis
+	@scripts/check-promtool
 
 quick: lint types ## Run lint, types and the tests that need no other server (under a minute)
-	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not browser and not postgres and not redis and not slow and not proxies and not clients" --hypothesis-profile=quick
+	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not browser and not postgres and not redis and not promtool and not slow and not proxies and not clients" --hypothesis-profile=quick
 
 test: setup peers lint types ## Run lint, types and all tests; with COVERAGE=1, fail below the coverage limits
 	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies and not clients"

@@ -37,6 +37,8 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from None
 
+__all__ = ["current_worker", "instrument_prometheus"]
+
 _FAMILIES: Final = {
     "counter": CounterMetricFamily,
     "gauge": GaugeMetricFamily,

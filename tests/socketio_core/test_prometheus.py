@@ -6,6 +6,7 @@ import asyncio
 import gc
 import re
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from engineio_core.counts import OUTCOMES
 from engineio_core.http.message import HttpResponse
 from socketio_core import AckTimeoutError, ConnectError, Socket, SocketServer
 from socketio_core.adapters.cluster.in_process import InProcessCluster
+from socketio_core.adapters.interface import AdapterStatus
 from socketio_core.counts import CONNECT_OUTCOMES
 from socketio_core.prometheus import instrument_prometheus
 from socketio_core.server_metrics import ACK_BOUNDS, LAG_INTERVAL, METRICS
@@ -301,6 +303,20 @@ async def test_adapter_state_is_exported() -> None:
         await io.shutdown()
 
 
+def test_all_numbers_of_the_adapter_are_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(adapter=InProcessCluster().join())
+    status = AdapterStatus(
+        "redis", True, 0.0, peers=2, queued_bytes=3, published=4, received=5, dropped=6, invalid=7
+    )
+    monkeypatch.setattr(stage.io, "adapter_status", lambda: status)
+    names = {
+        "connected": 1, "peers": 2, "queued_bytes": 3, "messages_sent_total": 4,
+        "messages_received_total": 5, "messages_dropped_total": 6, "messages_invalid_total": 7,
+    }  # fmt: skip
+    for name, value in names.items():
+        assert stage.read(f"socketio_adapter_{name}", adapter="redis") == value
+
+
 def test_servers_of_one_registry_are_distinguished_by_labels() -> None:
     registry = CollectorRegistry()
     servers = [SocketServer(), SocketServer()]
@@ -356,3 +372,11 @@ def test_worker_has_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_buckets_end_below_the_longest_wait() -> None:
     assert list(ACK_BOUNDS) == sorted(ACK_BOUNDS)
+
+
+def test_a_test_reads_every_metric() -> None:
+    text = Path(__file__).read_text("utf-8")
+    read = set(re.findall(r'"(socketio_\w+)"', text))
+    read |= {f"socketio_adapter_{name}" for name in re.findall(r'"([a-z_]+)": [1-7],', text)}
+    names = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in read}
+    assert names >= set(METRICS)
