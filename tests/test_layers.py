@@ -74,9 +74,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("socketio_core/server",),
     ("socketio_core/admin",),
     ("socketio_core/workers",),
-    ("socketio_core/reload",),
-    ("socketio_core/command", "socketio_core/server_metrics"),
+    ("socketio_core/server_metrics",),
     ("socketio_core/prometheus",),
+    ("socketio_core/reload",),
+    ("socketio_core/command",),
     ("socketio_core/__main__",),
     ("socketio_core/testing", "socketio_core/testing_fixtures", "socketio_core/__init__"),
     # The hub
