@@ -140,6 +140,10 @@ class BaseEngine:
         self._contexts: dict[int, SessionContext] = {}  # by revision of the protocol
         self._upgraded: set[Abortable] = set()  # the open TCP connections of WebSockets
         self._admission = Admission(self.options, self.sessions, self)
+        # For tracing: a function to replace, and functions `(request, status)` that are called
+        # for responses of the engine itself
+        self._admit: Callable[[Exchange], None] = self._admission.admit
+        self._response_hooks: list[Callable[[HttpRequest, int], None]] = []
         self._hooks: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
         self._files: Callable[[Exchange], bool] | None = None
         self._mounted: Callable[[Exchange], None] | None = None
@@ -292,7 +296,7 @@ class BaseEngine:
                 return
             if self._owners is not None and self._owners.forward(exchange):
                 return
-            self._admission.admit(exchange)
+            self._admit(exchange)
         elif self._mounted is not None:
             self._mounted(exchange)
         else:
@@ -335,6 +339,8 @@ class BaseEngine:
     def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
         exchange.keep_alive = exchange.keep_alive and not exchange.request.is_upgrade
         exchange.respond(response)
+        for hook in self._response_hooks:
+            hook(exchange.request, response.status)
 
     def _refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
         """Call the `connection_error` hooks and refuse the request."""

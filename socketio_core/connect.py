@@ -58,8 +58,8 @@ ConnectOutcome: TypeAlias = Accepted | Refused | None
 class ConnectAttempt:
     """A client that connects to a namespace; `on_outcome(name, outcome)` is called at the end."""
 
-    __slots__ = ("_auth", "_connection", "_directory", "_name", "_namespace", "_on_outcome",
-                 "_restored", "_socket")  # fmt: skip
+    __slots__ = ("_auth", "_connection", "_directory", "_name", "_namespace", "_observed",
+                 "_on_outcome", "_restored", "_socket")  # fmt: skip
 
     def __init__(
         self,
@@ -77,9 +77,13 @@ class ConnectAttempt:
         self._namespace: Namespace | None = None
         self._socket: Socket[Any] | None = None
         self._restored: RestoredSession | None = None
+        self._observed: Any = None
 
     def start(self) -> None:
         """Start the attempt. It is refused if it takes longer than `connect_timeout`."""
+        observer = self._directory.connect_observer
+        if observer is not None:
+            self._observed = observer.connect_started(self._connection.session.request)
         namespace = self._directory.by_name.get(self._name)
         if (
             namespace is not None
@@ -96,7 +100,10 @@ class ConnectAttempt:
             return
         timeout = self._directory.options.connect_timeout
         runner = self._directory.dispatch.runner
-        runner.start(self._run(), self._ended, "socketio connect", timeout)
+        work = self._run()
+        if observer is not None:
+            work = observer.connect_running(self._observed, work)
+        runner.start(work, self._ended, "socketio connect", timeout)
 
     async def _run(self) -> None:
         namespace = await self._directory.find(self._name, self._auth)
@@ -254,10 +261,14 @@ class ConnectAttempt:
         if error is None and is_open and namespace is not None and socket is not None:
             how = counts.RECOVERED if socket.recovered else counts.ACCEPTED
             self._directory.counts.connects[namespace._label, how] += 1
+            if self._directory.connect_observer is not None:
+                self._report(how)
             missed = self._restored.missed if self._restored is not None else []
             self._on_outcome(self._name, Accepted(namespace, socket, missed))
         else:
-            self._directory.count_connect(self._name, self._failure(error))
+            failure = self._failure(error)
+            self._directory.count_connect(self._name, failure)
+            self._report(failure)
             if socket is not None:
                 socket._leave(DisconnectReason.REFUSED)
             self._save_again()
@@ -265,6 +276,13 @@ class ConnectAttempt:
             self._on_outcome(self._name, outcome)
         if namespace is not None:
             namespace._attempt_ended()
+
+    def _report(self, outcome: str) -> None:
+        observer = self._directory.connect_observer
+        if observer is not None:
+            label = self._directory.label_of(self._name)
+            socket_id = "" if self._socket is None else self._socket.id
+            observer.connect_ended(self._observed, label, outcome, socket_id)
 
     def _failure(self, error: BaseException | None) -> str:
         """Return the outcome of a failed attempt for the counters."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import logging
 import re
-from collections.abc import Callable
-from typing import Any, Final, final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Protocol, final
 
 from engineio_core.clock import Clock
+from engineio_core.http.message import HttpRequest
 from socketio_core.codec.packet import is_namespace
 from socketio_core.counts import UNKNOWN_NAMESPACE, ServerCounts
 from socketio_core.handlers.dispatch import Dispatch
@@ -24,12 +25,25 @@ _NOT_IN_NAMES: Final = re.compile(r"[?*^\\]")
 Match = Callable[[str, dict[str, Any]], Any]
 
 
+class ConnectObserver(Protocol):
+    """An instrument that follows connect attempts."""
+
+    def connect_started(self, request: HttpRequest) -> Any:
+        """Note a CONNECT packet; return the argument of the other methods."""
+
+    async def connect_running(self, started: Any, work: Coroutine[Any, Any, None]) -> None:
+        """Await the work of an attempt."""
+
+    def connect_ended(self, started: Any, label: str, outcome: str, socket_id: str) -> None:
+        """Note the outcome, one of `counts.CONNECT_OUTCOMES`."""
+
+
 @final
 class NamespaceDirectory:
     """The namespaces and parent namespaces of a server."""
 
-    __slots__ = ("_parents", "_patterns", "_recovery_grace", "by_name", "clock", "counts",
-                 "dispatch", "listeners", "options", "run_handler",
+    __slots__ = ("_parents", "_patterns", "_recovery_grace", "by_name", "clock",
+                 "connect_observer", "counts", "dispatch", "listeners", "options", "run_handler",
                  "undescribed")  # fmt: skip
 
     def __init__(
@@ -46,6 +60,7 @@ class NamespaceDirectory:
         self.by_name: dict[str, Namespace] = {}
         self.listeners: list[Callable[[Namespace], Any]] = []
         self.counts = ServerCounts()
+        self.connect_observer: ConnectObserver | None = None
         self.undescribed: set[str] = set()
         """The names of namespaces that do not belong to the application: those of the admin UI."""
         self._recovery_grace = recovery_grace
@@ -145,9 +160,12 @@ class NamespaceDirectory:
 
     def count_connect(self, name: str, outcome: str) -> None:
         """Count a CONNECT packet; unknown names, which clients choose, share one label."""
+        self.counts.connects[self.label_of(name), outcome] += 1
+
+    def label_of(self, name: str) -> str:
+        """Return the label of a namespace for metrics; UNKNOWN_NAMESPACE if there is none."""
         namespace = self.by_name.get(name)
-        label = UNKNOWN_NAMESPACE if namespace is None else namespace._label
-        self.counts.connects[label, outcome] += 1
+        return UNKNOWN_NAMESPACE if namespace is None else namespace._label
 
     def _drop_child(self, namespace: Namespace) -> None:
         """Drop an empty child namespace if the options request it."""

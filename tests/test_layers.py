@@ -75,7 +75,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("socketio_core/admin",),
     ("socketio_core/workers",),
     ("socketio_core/server_metrics",),
-    ("socketio_core/prometheus",),
+    ("socketio_core/prometheus", "socketio_core/opentelemetry"),
     ("socketio_core/reload",),
     ("socketio_core/command",),
     ("socketio_core/__main__",),
