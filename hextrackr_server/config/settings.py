@@ -181,6 +181,8 @@ class Settings:
     # one of so many events of each name is written
     event_log_every: int = option(parsers.integer_between(1, 1_000_000), 1)
     metrics_token: bytes = option(parsers.parse_secret, b"", secret=True)
+    # traces with OpenTelemetry; the standard variables OTEL_* configure the exporter
+    tracing: bool = option(parsers.parse_switch, False)
     ingest_tokens: tuple[IngestToken, ...] = option(parse_ingest_tokens, (), secret=True)
     ingest_signed_only: bool = option(parsers.parse_switch, False)
 

@@ -23,7 +23,7 @@ class ImportMetrics:
         self._outcomes = Counter({str(status): 0 for status in sorted(FINAL)})
         self._rows = 0
         self._durations = Histogram(DURATION_BOUNDS)
-        tracker.on_end = self._ended
+        tracker.observers.append(self)
         metrics.group(
             [
                 describe("imports_total", "Imports that have ended", ("outcome",)),
@@ -38,7 +38,14 @@ class ImportMetrics:
             self._samples,
         )  # fmt: skip
 
-    def _ended(self, record: Record) -> None:
+    def queued(self, record: Record) -> None:
+        """Do nothing: the tracker has the number of queued imports."""
+
+    def started(self, record: Record) -> None:
+        """Do nothing: the tracker has the number of running imports."""
+
+    def ended(self, record: Record) -> None:
+        """Count an import by its outcome, and measure its duration."""
         self._outcomes[str(record.status)] += 1
         if record.status is ImportStatus.COMPLETED:
             self._rows += record.processed

@@ -19,7 +19,7 @@ the Rooms protocol.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from hextrackr_server.clock import Clock, Timer
 from hextrackr_server.errors import ErrorCode
@@ -65,6 +65,19 @@ MAXIMUM_FOLLOWERS = 100
 Key = int | str
 
 
+class TrackerObserver(Protocol):
+    """An instrument that follows imports."""
+
+    def queued(self, record: Record) -> None:
+        """Note a new import."""
+
+    def started(self, record: Record) -> None:
+        """Note an import that leaves the queue."""
+
+    def ended(self, record: Record) -> None:
+        """Note the end of an import, with its final status."""
+
+
 class ProgressTracker:
     """The records of imports that are queued, run, or ended within the last hour."""
 
@@ -80,7 +93,7 @@ class ProgressTracker:
         #: Called with each record that begins, progresses or ends, and with each removed record.
         self.on_change: Callable[[Record], None] = lambda _: None
         self.on_forget: Callable[[Record], None] = lambda _: None
-        self.on_end: Callable[[Record], None] = lambda _: None
+        self.observers: list[TrackerObserver] = []
 
     def __len__(self) -> int:
         return len(self.records())
@@ -117,6 +130,7 @@ class ProgressTracker:
                 "scanDate": scan_date,
             },
         )
+        self._note_new(record)
 
     def open(
         self, session_id: str, user_id: str | None, metadata: Mapping[str, Any] | None = None
@@ -193,6 +207,8 @@ class ProgressTracker:
         record.status = ImportStatus.STARTING
         record.message = "Starting"
         self.on_change(record)
+        for observer in self.observers:
+            observer.started(record)
         if record.import_id is not None:
             payload = record.started(self._clock.epoch_ms())
             self._rooms.emit(record.user_room, "import-started", payload)
@@ -492,6 +508,10 @@ class ProgressTracker:
                 # Also the room of the ID: a producer may use an ID again.
                 self._rooms.keep_only(import_room(record.import_id), allowed)
 
+    def _note_new(self, record: Record) -> None:
+        for observer in self.observers:
+            observer.queued(record)
+
     def _forget(self, record: Record) -> None:
         del self._records[record.session_id]
         if record.import_id is not None:
@@ -515,7 +535,8 @@ class ProgressTracker:
         record.result = result
         record.sequence += 1
         self.on_change(record)
-        self.on_end(record)
+        for observer in self.observers:
+            observer.ended(record)
 
 
 def completed_metadata(result: Mapping[str, Any]) -> dict[str, Any]:

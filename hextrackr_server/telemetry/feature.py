@@ -1,8 +1,11 @@
-"""Metrics, the readiness check, and the optional log of events."""
+"""Metrics, the readiness check, and the optional traces and log of events."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from starlette.routing import BaseRoute
 
@@ -11,23 +14,36 @@ from hextrackr_server.http.metrics_routes import metrics_routes
 from hextrackr_server.sockets import clients, observation
 from hextrackr_server.telemetry.event_log import EventLog
 from hextrackr_server.telemetry.exposition import Exposition
+from hextrackr_server.telemetry.tracing import (
+    FLUSH_SECONDS,
+    ImportSpans,
+    create_tracer_provider,
+)
 from socketio_core.adapters.interface import AdapterFactory
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 
 class TelemetryFeature(Feature):
-    """Counts and logs connections and events; serves `/ready` and the metrics."""
+    """Counts, traces and logs connections and events; serves `/ready` and the metrics."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         path, every = context.settings.event_log, context.settings.event_log_every
         now = context.clock.monotonic
         self._event_log = None if path is None else EventLog(path, now, every=every)
+        self._provider: TracerProvider | None = None
+        if context.settings.tracing:
+            self._provider = create_tracer_provider(os.environ)
 
     def register(self) -> Sequence[BaseRoute]:
         """Observe all namespaces; add the events about clients; return the routes of operators."""
         context = self.context
         observation.register(context.io, context.metrics, self._event_log)
         clients.register(context.io, context.metrics)
+        if self._provider is not None:
+            self._trace(self._provider)
         if context.io.options.adapter is not None:
             self._add_cluster_gauges(context.io.options.adapter)
         return metrics_routes(
@@ -39,6 +55,12 @@ class TelemetryFeature(Feature):
             dev=context.settings.dev,
         )
 
+    def _trace(self, provider: TracerProvider) -> None:
+        from socketio_core.opentelemetry import instrument_opentelemetry  # noqa: PLC0415 - an extra
+
+        instrument_opentelemetry(self.context.io, tracer_provider=provider)
+        self.context.services.tracker.observers.append(ImportSpans(provider))
+
     def _add_cluster_gauges(self, adapter: AdapterFactory) -> None:
         gauge, status = self.context.metrics.gauge, adapter.status
         gauge("cluster_connected", lambda: status().connected, "1 if connected to Redis, else 0")
@@ -49,6 +71,8 @@ class TelemetryFeature(Feature):
         gauge("cluster_dropped_total", lambda: status().dropped, "Messages lost without Redis")
 
     async def stop(self) -> None:
-        """Close the log of events."""
+        """Export the last spans, and close the log of events."""
+        if self._provider is not None:
+            await asyncio.to_thread(self._provider.force_flush, FLUSH_SECONDS * 1000)
         if self._event_log is not None:
             self._event_log.close()
