@@ -89,7 +89,7 @@ class ImportSpans:
         self._spans: dict[str, Span] = {}
 
     def queued(self, record: Any) -> None:
-        """Start the span."""
+        """Start the span of a new import, within the current span."""
         attributes: dict[str, str | bool] = {"hextrackr.import.external": record.is_external}
         if record.vendor:
             attributes["hextrackr.import.vendor"] = record.vendor
