@@ -29,6 +29,7 @@ from socketio_core import (
     Socket,
     SocketServer,
     event,
+    instrument,
     server_event,
 )
 from socketio_core.adapters.interface import DONE
@@ -1157,6 +1158,15 @@ async def python_shutdown() -> None:
 @row(PYTHON, "`sio.is_asyncio_based()`")
 async def python_is_asyncio_based() -> None:
     assert not hasattr(SocketServer(), "is_asyncio_based")
+
+
+@row(NODE, "`instrument(io, { auth })` of `@socket.io/admin-ui`")
+@row(PYTHON, "`sio.instrument(auth=...)`")
+async def instrumented() -> None:
+    io = SocketServer()
+    instrument(io, auth=False)
+    async with TestServer(io) as server:
+        assert (await server.connect("/admin")).connected
 
 
 @row(PYTHON, "`always_connect=True`")

@@ -259,9 +259,6 @@ def test_every_pair_has_a_scenario() -> None:
 
 # -- completeness of the tables
 
-#: Methods that are not a part of the API for applications.
-INTERNAL = {"instrument"}
-
 
 def methods_of_python_socketio() -> set[str]:
     """Return the public methods of the asynchronous server and of its namespace class."""
@@ -303,5 +300,5 @@ def test_table_names_every_public_member(page: Path, members: Callable[[], set[s
     text = page.read_text("utf-8")
     found = members()
     assert len(found) > 20
-    missing = {name for name in found - INTERNAL if not re.search(rf"\b{name}\b", text)}
+    missing = {name for name in found if not re.search(rf"\b{name}\b", text)}
     assert not missing
