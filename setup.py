@@ -5,6 +5,9 @@ which come from npm. An sdist requires both, so that an installation from it nee
 network. A wheel from a clone contains them if the machine can make them, because the server works
 without them. The variables BUILD_DASHBOARD and BUILD_CLIENT change that: `require` makes a missing
 part an error, `skip` omits it.
+
+Archives also contain the commit of the clone (hextrackr_server/commit.txt), and wheels a list of
+the packages inside those parts (PEP 770).
 """
 
 from __future__ import annotations
@@ -15,11 +18,16 @@ import sys
 from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
 SCRIPTS = ROOT / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+from sbom import serialize, wheel_sbom  # noqa: E402
+
+COMMIT_FILE = Path("hextrackr_server/commit.txt")
 #: The parts by the variable that controls them: what an error calls them, and their command.
 PARTS = {
     "BUILD_DASHBOARD": ("the dashboard", [str(SCRIPTS / "build-dashboard")]),
@@ -38,6 +46,20 @@ def build(variable: str, *, required: bool) -> None:
         raise SystemExit(f"The archive requires {name}: see the message above")
 
 
+def write_commit(folder: Path) -> None:
+    """Write the commit of the clone into a folder of an archive; "+" stands for changed files.
+
+    A source archive has the file already, and no clone.
+    """
+    if (ROOT / ".git").exists():
+        options = {"cwd": ROOT, "capture_output": True, "text": True, "check": False}
+        head = subprocess.run(["git", "rev-parse", "HEAD"], **options)
+        changes = subprocess.run(["git", "status", "--porcelain", "-uno"], **options)
+        if not head.returncode:
+            text = head.stdout.strip() + "+" * bool(changes.stdout)
+            (folder / COMMIT_FILE).write_text(f"{text}\n", "utf-8")
+
+
 class BuildWithParts(build_py):
     """The copy of the packages and of their data, after the build of the parts."""
 
@@ -50,6 +72,8 @@ class BuildWithParts(build_py):
                     build(variable, required=wanted == "require")
             self.__dict__.pop("data_files", None)  # setuptools lists them once
         super().run()
+        if not self.editable_mode:
+            write_commit(Path(self.build_lib))
 
 
 class SdistWithParts(sdist):
@@ -61,5 +85,23 @@ class SdistWithParts(sdist):
             build(variable, required=True)
         super().run()
 
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        """Copy the files, and add the commit."""
+        super().make_release_tree(base_dir, files)
+        write_commit(Path(base_dir))
 
-setup(cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts})
+
+class WheelWithSbom(bdist_wheel):
+    """The wheel, with the list of the packages inside the page and the bundles."""
+
+    def write_wheelfile(self, wheelfile_base: str, *arguments: object, **options: object) -> None:
+        """Write the file WHEEL, and the list into the same folder."""
+        super().write_wheelfile(wheelfile_base, *arguments, **options)
+        folder = Path(wheelfile_base) / "sboms"
+        folder.mkdir(exist_ok=True)
+        (folder / "hextrackr-server.cdx.json").write_text(serialize(wheel_sbom(ROOT)), "utf-8")
+
+
+setup(
+    cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts, "bdist_wheel": WheelWithSbom}
+)

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hextrackr_server import __version__
 from hextrackr_server.cli import (
     backup,
     check,
@@ -27,6 +26,7 @@ from hextrackr_server.cli import (
     undo,
 )
 from hextrackr_server.errors import HexTrackrError
+from hextrackr_server.version import description
 
 #: Commands import the hub's dependencies when they run, so that this module works without them.
 COMMANDS = (
@@ -58,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="hextrackr-server", description="HexTrackr's realtime hub"
     )
-    parser.add_argument("--version", action="version", version=__version__)
+    parser.add_argument(
+        "--version", action=_Version, nargs=0, help="print the commit and the versions of libraries"
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in COMMANDS:
         command.add_parser(commands)
@@ -83,6 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
+
+
+class _Version(argparse.Action):
+    """The option that prints versions, which are read only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(description())
+        parser.exit()
 
 
 def _fail(message: str) -> int:

@@ -33,6 +33,7 @@ export default defineConfig({
     outDir: "build",
     emptyOutDir: true,
     target: "es2022",
+    license: { fileName: "licenses.json" }, // the packages in the page; scripts/sbom.py reads the file
     assetsInlineLimit: 0, // the Content-Security-Policy has no data: addresses
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
