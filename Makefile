@@ -14,7 +14,7 @@ export HOST PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard setup quick test lint types format coverage proxies clients oldest pythons conformance \
+.PHONY: help run dashboard binary binary-test setup quick test lint types format coverage proxies clients oldest pythons conformance \
 	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-import bench-dashboard screenshots clean
 
 help: ## List the targets
@@ -28,6 +28,14 @@ run: $(VENV)/.installed ## Run the hub for development, on HOST and PORT
 dashboard: ## Build the page of the hub with Node
 	@scripts/build-dashboard
 
+binary: $(VENV)/.dev ## Build one executable of the hub that needs no Python, and its SBOM, in dist (two minutes)
+	@scripts/check-binary
+	@$(BIN)/python -m scripts.binary
+
+binary-test: setup ## Build the executable twice, compare the builds, and test it (four minutes)
+	@scripts/check-binary
+	$(BIN)/python -m pytest tests/packaging -m binary
+
 setup: dashboard hextrackr_server/dashboard/node_modules/.installed $(VENV)/.dev tests/interop/node_modules/.installed tests/cluster/node_modules/.installed tests/dashboard/node_modules/.installed scripts/site/node_modules/.installed ## Install the development tools, Node packages, Chromium, PostgreSQL, Redis and promtool
 	@scripts/check-chromium
 	@scripts/check-postgres
@@ -35,10 +43,10 @@ setup: dashboard hextrackr_server/dashboard/node_modules/.installed $(VENV)/.dev
 	@scripts/check-promtool
 
 quick: lint types ## Run lint, types and the tests that need no other server (under a minute)
-	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not browser and not postgres and not redis and not promtool and not slow and not proxies and not clients" --hypothesis-profile=quick
+	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not browser and not postgres and not redis and not promtool and not slow and not proxies and not clients and not binary" --hypothesis-profile=quick
 
 test: setup peers lint types ## Run lint, types and all tests; with COVERAGE=1, fail below the coverage limits
-	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies and not clients"
+	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies and not clients and not binary"
 
 coverage: ## Run `make test COVERAGE=1`
 	@$(MAKE) test COVERAGE=1
@@ -109,7 +117,7 @@ screenshots: setup ## Write screenshots of the pages to build/screenshots; with 
 
 clean: ## Remove virtual environments, Node packages and caches
 	rm -rf $(VENV) $(VENV)-* benchmarks/.venv tests/*/node_modules benchmarks/node_modules scripts/site/node_modules
-	rm -rf build/clients build/browser build/screenshots build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf dist build/clients build/browser build/screenshots build/site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	rm -rf hextrackr_server/dashboard/build hextrackr_server/dashboard/node_modules socketio_core/client_dist
 
 # pip 25.1 is the first version with --group.

@@ -52,12 +52,18 @@ def write_commit(folder: Path) -> None:
     A source archive has the file already, and no clone.
     """
     if (ROOT / ".git").exists():
-        options = {"cwd": ROOT, "capture_output": True, "text": True, "check": False}
-        head = subprocess.run(["git", "rev-parse", "HEAD"], **options)
-        changes = subprocess.run(["git", "status", "--porcelain", "-uno"], **options)
-        if not head.returncode:
-            text = head.stdout.strip() + "+" * bool(changes.stdout)
-            (folder / COMMIT_FILE).write_text(f"{text}\n", "utf-8")
+        head = git("rev-parse", "HEAD").strip()
+        if head:
+            changed = "+" if git("status", "--porcelain", "-uno") else ""
+            (folder / COMMIT_FILE).write_text(f"{head}{changed}\n", "utf-8")
+
+
+def git(*arguments: str) -> str:
+    """Return the output of Git, which is empty if the command fails."""
+    done = subprocess.run(
+        ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return done.stdout
 
 
 class BuildWithParts(build_py):
@@ -102,6 +108,4 @@ class WheelWithSbom(bdist_wheel):
         (folder / "hextrackr-server.cdx.json").write_text(serialize(wheel_sbom(ROOT)), "utf-8")
 
 
-setup(
-    cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts, "bdist_wheel": WheelWithSbom}
-)
+setup(cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts, "bdist_wheel": WheelWithSbom})

@@ -84,5 +84,3 @@ def _commit_of_clone(folder: Path) -> str | None:
 
 def _valid(text: str) -> str | None:
     return text if _COMMIT.fullmatch(text) else None
-
-

@@ -24,6 +24,8 @@ from tests.helpers.state_check import check_states
 
 HERE = Path(__file__).parent
 
+#: Tests that `make binary` runs.
+BINARY = ("packaging/test_binary.py", "packaging/test_launcher.py")
 #: Tests that start Chromium.
 BROWSER = ("dashboard",)
 #: Tests that start Node: folders, and files outside of them.
@@ -78,6 +80,7 @@ PROXIES = ("proxies",)
 #: Tests that `make clients` runs.
 CLIENTS = ("clients",)
 MARKED = {
+    "binary": BINARY,
     "browser": BROWSER,
     "clients": CLIENTS,
     "node": NODE,

@@ -64,8 +64,10 @@ def read_in_process(
     `check` is called at least ten times per second; if it raises, the process is killed. Raises
     ServiceError IMPORT_FAILED if the process ends without a result.
     """
+    # An interpreter that ignores variables such as PYTHONHOME starts another one of the kind.
+    isolation = "-I" if sys.flags.isolated else "-P"
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", WORKER],
+        [sys.executable, isolation, "-m", WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=_environment(),

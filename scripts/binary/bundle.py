@@ -55,7 +55,9 @@ def _mode(path: Path) -> int:
 def _archive(tree: Path, paths: list[Path]) -> bytes:
     """Return a tar archive of the format ustar, with folders before their files."""
     buffer = io.BytesIO()
-    folders = sorted({folder for path in paths for folder in path.parents if tree in folder.parents})
+    folders = sorted(
+        {folder for path in paths for folder in path.parents if tree in folder.parents}
+    )
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path in (*folders, *paths):
             info = tarfile.TarInfo(str(path.relative_to(tree)))

@@ -21,8 +21,9 @@ CERTIFICATES = (
 def use_system_certificates() -> None:
     """Select the root certificates of this system, unless the user has selected others."""
     if not {"SSL_CERT_FILE", "SSL_CERT_DIR"} & os.environ.keys():
-        found = (path for path in CERTIFICATES if os.path.isfile(path))
-        os.environ.update({"SSL_CERT_FILE": path for path in [next(found, None)] if path})
+        found = next((path for path in CERTIFICATES if os.path.isfile(path)), None)
+        if found:
+            os.environ["SSL_CERT_FILE"] = found
 
 
 def main() -> int:

@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 #: `name[extra]>=version; extra == "hub"`, as in the metadata of the wheel.
 REQUIREMENT = re.compile(
-    r"""(?P<name>[\w.-]+)(?:\[[^]]*\])?\s*>=\s*(?P<bound>[\w.]+)(?:.*extra == ['"](?P<extra>\w+))?"""
+    r"(?P<name>[\w.-]+)(?:\[[^]]*\])?\s*>=\s*(?P<bound>[\w.]+)"
+    r"""(?:.*extra == ['"](?P<extra>\w+))?"""
 )
 
 

@@ -39,6 +39,10 @@
 #define EXIT_FAILURE_OF_LAUNCHER 1
 
 static char reasons[16384];
+/* The folder that is being written, which `fail` removes. */
+static char unfinished[PATH_MAX + 16];
+
+static void remove_folder(int parent, const char *name);
 
 static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *format, ...) {
     va_list arguments;
@@ -46,6 +50,7 @@ static void __attribute__((noreturn, format(printf, 1, 2))) fail(const char *for
     fputs(NAME ": ", stderr);
     vfprintf(stderr, format, arguments);
     fputc('\n', stderr);
+    if (*unfinished) remove_folder(AT_FDCWD, unfinished);
     exit(EXIT_FAILURE_OF_LAUNCHER);
 }
 
@@ -296,17 +301,18 @@ static void remove_folder(int parent, const char *name) {
 /* Return the interpreter of the complete folder below `cache`, which is unpacked if necessary; NULL if
  * the file system refuses it. */
 static char *provide(const struct bundle *bundle, const char *cache) {
-    char folder[PATH_MAX + NAME_BYTES + 2], fresh[PATH_MAX + 16], old[PATH_MAX + 16];
+    char folder[PATH_MAX + NAME_BYTES + 2], old[PATH_MAX + 16], *fresh = unfinished;
     snprintf(folder, sizeof folder, "%s/%s", cache, bundle->name);
     char *program = complete(bundle->index, folder);
     if (program) return program;
-    snprintf(fresh, sizeof fresh, "%s/.new-XXXXXX", cache);
+    snprintf(fresh, sizeof unfinished, "%s/.new-XXXXXX", cache);
     snprintf(old, sizeof old, "%s/.old-XXXXXX", cache);
-    if (!mkdtemp(fresh)) return refuse(cache, strerror(errno)), NULL;
+    if (!mkdtemp(fresh)) return *fresh = 0, refuse(cache, strerror(errno)), NULL;
     int root = open(fresh, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0 || unpack(bundle, root)) {
         refuse(cache, strerror(errno));
         remove_folder(AT_FDCWD, fresh);
+        *fresh = 0;
         return NULL;
     }
     close(root);
@@ -320,6 +326,7 @@ static char *provide(const struct bundle *bundle, const char *cache) {
         }
         if (program) remove_folder(AT_FDCWD, fresh);
     }
+    *fresh = 0;
     return program ? program : complete(bundle->index, folder);
 }
 
@@ -352,6 +359,8 @@ int main(int count, char **given) {
     char *program = find_program(&bundle);
     if (!program)
         fail("no folder to unpack the program into. Set " VARIABLE " to a folder that only this user may write to:%s", reasons);
+    /* The hub rejects variables that are not settings. */
+    unsetenv(VARIABLE);
     char **arguments = calloc((size_t)count + 5, sizeof *arguments);
     if (!arguments) fail("out of memory");
     /* -I: neither variables such as PYTHONPATH nor the working folder change what is imported. */
