@@ -62,6 +62,8 @@ def main(arguments: list[str]) -> int:
     if sys.platform != "linux":
         print("make binary: the executable can be built on Linux only", file=sys.stderr)
         return 1
+    # The time in archives and in the bill of materials.
+    os.environ.setdefault("SOURCE_DATE_EPOCH", run("git", "log", "-1", "--format=%ct").strip())
     name = f"hextrackr-server-{version()}-linux-{platform.machine()}"
     target = options.output.resolve() / name
     start = time.monotonic()
