@@ -54,7 +54,7 @@ def _digest(path: Path) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command."""
+    """Build, and return the exit code: 1 if the build fails or two builds differ."""
     parser = argparse.ArgumentParser(prog="make binary", description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="folder of the files")
     parser.add_argument("--check", action="store_true", help="build twice and compare")

@@ -27,7 +27,7 @@ def problem(name: str, bound: str) -> str | None:
 
 
 def main(extras: set[str]) -> int:
-    """Run the command."""
+    """Print the problems, and return the exit code."""
     problems = []
     for text in requires("hextrackr-server") or []:
         match = REQUIREMENT.match(text)

@@ -38,7 +38,7 @@ def start_seconds(command: tuple[str, ...], folder: Path, unpack: Path) -> float
 
 
 def main() -> None:
-    """Run the command."""
+    """Print the times of starts in turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("executable", type=Path)
     parser.add_argument("--rounds", type=int, default=11)
