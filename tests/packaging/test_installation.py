@@ -17,8 +17,11 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from scripts import client_bundles
+from tests.packaging.hub_program import HubProgram, do_main_job
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -29,10 +32,11 @@ PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server", "socketio_conf
 #: What an archive is built from.
 PACKED = (
     *PACKAGES, "spec-vectors/", "pyproject.toml", "setup.py", "MANIFEST.in",
-    "scripts/build-dashboard", "scripts/client_bundles.py", "pytest_socketio_core.py", "README.md",
-    "LICENSE",
+    "scripts/build-dashboard", "scripts/client_bundles.py", "scripts/sbom.py", "LICENSE",
+    "pytest_socketio_core.py", "README.md",
 )  # fmt: skip
 LIMIT = 300.0
+IDENTITY = "-c user.name=tests -c user.email=tests@localhost"
 pytestmark = pytest.mark.timeout(900)
 SERVER = """
 import asyncio
@@ -103,6 +107,12 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (build / "assets").mkdir(parents=True)
     (build / "index.html").write_text("<!doctype html>")
     (build / "assets" / "index-abc.js.br").write_bytes(b"compressed")
+    packages = [{"name": "@preact/signals", "version": "2.0.0", "identifier": "MIT", "text": "MIT"}]
+    (build / "licenses.json").write_text(json.dumps(packages))
+    # A clone: its commit is part of the archives.
+    (directory / ".gitignore").write_text("build/\nclient_dist/\n*.egg-info/\n")
+    for command in ("init -q", "add .", f"{IDENTITY} commit -q -m initial"):
+        run("git", *command.split(), cwd=directory)
     checksum = run(directory / "scripts" / "build-dashboard", "--checksum", cwd=directory)
     (build / "sources.cksum").write_text(checksum)
     client = directory / "socketio_core" / "client_dist"
@@ -223,6 +233,46 @@ def test_archives_contain_the_built_dashboard_and_no_packages_of_node(
     assert not {name for name in names if "dashboard/src" in name}
 
 
+def test_archives_contain_the_commit(source: Path, sdist: Path, wheel: Path) -> None:
+    head = run("git", "rev-parse", "HEAD", cwd=source)
+    with ZipFile(wheel) as archive:
+        assert archive.read("hextrackr_server/commit.txt").decode() == head
+    with tarfile.open(sdist) as archive:
+        (name,) = (name for name in archive.getnames() if name.endswith("/commit.txt"))
+        assert name.endswith("/hextrackr_server/commit.txt")
+
+
+def test_wheel_contains_a_valid_list_of_the_packages_inside(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if ".dist-info/sboms/" in name)
+        text = archive.read(name).decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    client = f"pkg:npm/socket.io-client@{client_bundles.VERSION}"
+    assert bill["metadata"]["component"]["version"] == PROJECT["version"]
+    assert [each["purl"] for each in bill["components"]] == [
+        "pkg:npm/%40preact/signals@2.0.0",
+        client,
+    ]
+
+
+def test_archives_contain_no_other_files(sdist: Path, wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    kinds = (".py", "/py.typed", ".toml", "/commit.txt")
+    folders = ("/dashboard/build/", "/client_dist/", "/playground/assets/", ".dist-info/", ".data/")
+    unexpected = {
+        name
+        for name in names
+        if not name.endswith(kinds) and not any(folder in name for folder in folders)
+    }
+    assert not unexpected
+    with tarfile.open(sdist) as archive:
+        sources = {name.partition("/")[2] for name in archive.getnames()}
+    unwanted = {"tests", "benchmarks", "docs", "__pycache__", ".git", "node_modules"}
+    assert not {name for name in sources if unwanted & set(Path(name).parts)}
+
+
 def test_source_archive_requires_the_dashboard(
     source: Path, backend: dict[str, str], tmp_path: Path
 ) -> None:
@@ -295,3 +345,42 @@ def test_hub_command_names_the_missing_extra_when_it_is_not_installed(core_only:
     assert done.returncode == 1
     assert "`pip install '.[hub]'`" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+USER_PROGRAM = """
+from socketio_core import Socket, SocketServer
+
+io = SocketServer()
+
+@io.on("add")
+def add(socket: Socket, a: int, b: int) -> int:
+    reveal_type(socket.id)
+    return a + b
+
+io.run(port="3000")
+"""
+
+
+def test_types_of_the_installed_package_are_used(core_only: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(USER_PROGRAM)
+    options = ("--strict", "--python-executable", core_only / "python", "--cache-dir", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, program],
+        cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=False,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert 'Revealed type is "str"' in lines[0].replace("builtins.", "")
+    assert 'Argument "port" to "run"' in lines[1]
+    assert len(lines) == 3, done.stdout
+
+
+def test_installed_hub_runs_the_main_job(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=False)
+    python = environment / "bin" / "python"
+    run(*PIP, "--python", python, "install", "--quiet", f"{wheel}[hub]", cwd=tmp_path)
+    (tmp_path / "empty").mkdir()
+    program = HubProgram((str(environment / "bin" / "hextrackr-server"),), tmp_path / "empty")
+    assert program.run("--version").startswith(f"hextrackr-server {PROJECT['version']} (commit ")
+    do_main_job(program)
