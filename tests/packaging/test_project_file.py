@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from scripts.binary.tree import EXTRAS
 from scripts.lower_bounds import lower_bounds
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -164,3 +165,13 @@ def test_lint_rejects(text: str, command: tuple[str, ...], tmp_path: Path) -> No
     )  # fmt: skip
     assert done.returncode not in {0, 2}, done.stdout + done.stderr
     assert "module.py" in done.stdout
+
+
+def test_lock_of_the_executable_contains_each_requirement() -> None:
+    text = (ROOT / "scripts" / "binary" / "requirements.txt").read_text("utf-8")
+    locked = set(re.findall(r"^([\w.-]+)==", text, re.MULTILINE))
+    extras = PROJECT["optional-dependencies"]
+    required = [*PROJECT["dependencies"], *(each for name in EXTRAS for each in extras[name])]
+    names = {re.split(r"[^\w.-]", each)[0].lower() for each in required}
+    assert not names - locked, "run scripts/binary/lock"
+    assert "--hash=sha256:" in text
