@@ -49,8 +49,11 @@ COMMANDS = (
 )
 #: Import names of the packages that the extra `hub` installs.
 HUB_PACKAGES = frozenset(
-    {"starlette", "python_multipart", "jwt", "sqlalchemy", "structlog", "tzdata", "lxml"}
-)
+    {
+        "lxml", "jwt", "prometheus_client", "python_multipart", "sqlalchemy", "starlette",
+        "structlog", "tzdata",
+    }
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

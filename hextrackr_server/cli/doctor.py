@@ -8,9 +8,6 @@ import os
 from pathlib import Path
 
 from hextrackr_server.cli.arguments import Commands
-from hextrackr_server.doctor.examination import Wishes, examine
-from hextrackr_server.doctor.finding import Level
-from hextrackr_server.doctor.target import Target
 
 
 def add_parser(commands: Commands) -> None:
@@ -42,6 +39,11 @@ def add_parser(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the report; return the exit code."""
+    # Imported here: other commands start faster without, and need no hub.
+    from hextrackr_server.doctor.examination import Wishes, examine  # noqa: PLC0415
+    from hextrackr_server.doctor.finding import Level  # noqa: PLC0415
+    from hextrackr_server.doctor.target import Target  # noqa: PLC0415
+
     target = Target(options.url, options.path, options.ca)
     token = options.metrics_token or os.environ.get("HEXTRACKR_METRICS_TOKEN") or ""
     report = examine(target, Wishes(options.origin.rstrip("/"), token, options.quick))

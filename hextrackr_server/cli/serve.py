@@ -25,7 +25,6 @@ from hextrackr_server.config.secret_values import secret_values
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import HexTrackrError, SettingsError
 from hextrackr_server.http.dashboard_files import is_built
-from hextrackr_server.telemetry import log_setup
 
 if TYPE_CHECKING:
     from hextrackr_server.application import Application
@@ -54,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
         if log_format != "json":
             raise
         # A collector that reads JSON lines also receives the reason of a failed start.
+        from hextrackr_server.telemetry import log_setup  # noqa: PLC0415
+
         log_setup.configure("json")
         logger.error(str(error))
         return 1
@@ -66,6 +67,9 @@ def _variable(name: str) -> str | None:
 def _serve(loaded: Settings) -> int:
     if loaded.dev:
         loaded = replace(loaded, jwt_secret=_development_secret(loaded))
+    # Imported here, as the server below: other commands start faster without, and need no hub.
+    from hextrackr_server.telemetry import log_setup  # noqa: PLC0415
+
     log_setup.configure(
         loaded.log_format,
         logging.getLevelName(loaded.log_level.upper()),
@@ -75,7 +79,6 @@ def _serve(loaded: Settings) -> int:
     log_setup.log_crashes()
     for warning in _warnings(loaded):
         logger.warning(warning)
-    # Imported here: other commands start faster without the server, and need no hub.
     import uvloop  # noqa: PLC0415
 
     from hextrackr_server.application import Application  # noqa: PLC0415
@@ -157,6 +160,8 @@ def _url(loaded: Settings, port: int) -> str:
 
 def _listening(loaded: Settings, port: int, application: Application) -> dict[str, Any]:
     """Return the content of the banner as fields of a log record."""
+    from hextrackr_server.telemetry import log_setup  # noqa: PLC0415
+
     fields: dict[str, Any] = {"url": _url(loaded, port), "database": str(application.database)}
     if loaded.dev:
         authority = application.services.authority
@@ -172,7 +177,8 @@ def _banner(loaded: Settings, port: int, application: Application) -> str:
     url = _url(loaded, port)
     if not loaded.dev:
         return f"HexTrackr listens at {url}, database {application.database}"
-    program = sys.argv[0] if Path(sys.argv[0]).name == "hextrackr-server" else "hextrackr-server"
+    is_program = Path(sys.argv[0]).name.startswith("hextrackr-server")
+    program = sys.argv[0] if is_program else "hextrackr-server"
     authority = application.services.authority
     admin = authority.sign("admin", role="admin")
     # The fragment of an address stays in the browser: no log or proxy receives the token.
