@@ -65,7 +65,16 @@ def imports(*packages: str) -> set[str]:
 def test_dependencies_are_the_imports_of_the_core() -> None:
     extras = PROJECT["optional-dependencies"]
     # The adapters, models of pydantic as types of payloads, the reloader, WebTransport, telemetry
-    names = ("redis", "postgres", "pydantic", "reload", "webtransport", "prometheus", "otel")
+    names = (
+        "redis",
+        "postgres",
+        "pydantic",
+        "reload",
+        "webtransport",
+        "admin",
+        "prometheus",
+        "otel",
+    )
     optional = modules([each for name in names for each in extras[name]])
     imported = imports("engineio_core", "socketio_core", "socketio_conformance")
     assert imported - optional == modules(PROJECT["dependencies"])
@@ -111,7 +120,7 @@ def test_development_tools_are_pinned() -> None:
     groups = PYPROJECT["dependency-groups"]
     runtime = modules([each for each in groups["test"] if "==" not in each])
     expected = {"attrs", "pydantic", "redis", "starlette", "watchfiles"}
-    expected |= {"aioquic", "cryptography", "pylsqpack"}
+    expected |= {"aioquic", "bcrypt", "cryptography", "pylsqpack"}
     expected |= {"opentelemetry-sdk", "prometheus_client"}
     assert runtime == expected, "tools must be pinned with =="
     assert all("==" in each for each in groups["dev"] if isinstance(each, str))
