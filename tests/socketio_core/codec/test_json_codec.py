@@ -6,9 +6,12 @@ import json
 import sys
 from datetime import date
 from enum import IntEnum, StrEnum
+from types import FrameType
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
@@ -364,3 +367,42 @@ def test_every_error_of_user_code_and_of_acks_is_a_socket_error() -> None:
     assert (invalid.message, invalid.fields) == ("no", [{"path": "$.a", "message": "missing"}])
     assert str(late) == "operation has timed out"
     assert str(gone) == "socket has been disconnected"
+
+
+NUMBERS = st.one_of(
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**18, 10**19, 1e308]),
+)
+
+
+@given(st.recursive(NUMBERS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_numbers_are_the_same_next_to_a_lone_surrogate(value: Any) -> None:
+    text = json.dumps(value)
+    plain, lenient = decode(f'2["x",{text}]'), decode(f'2["\\ud800",{text}]')
+    assert plain is not None
+    assert lenient is not None
+    assert repr(lenient.data[1]) == repr(plain.data[1])
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 400, "9" * 5000, "1" + "0" * 309])
+def test_number_beyond_the_largest_float_is_refused_next_to_a_lone_surrogate(number: str) -> None:
+    with pytest.raises(PacketError, match="invalid payload"):
+        decode(f'2["\\ud800",[{{"a":{number}}}]]')
+
+
+@pytest.mark.parametrize("number", ["1", "1.5", "12345678901234567890"])
+def test_lenient_parsing_calls_no_function_per_number(number: str) -> None:
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    message = f'2["\\ud800"{f",{number}" * 10_000}]'
+    sys.setprofile(count)
+    try:
+        decode(message)
+    finally:
+        sys.setprofile(None)
+    assert calls < 100
