@@ -75,7 +75,7 @@ class Namespace(NamespaceCore[Socket[Any]]):
         self._returning: dict[str, Withdrawable] = {}
         log = None
         if options.recovery is not None:
-            log = RecoveryLog(options.recovery, lambda: clock().time(), recovery_grace)
+            log = RecoveryLog(options.recovery, clock, recovery_grace)
         if options.adapter is None:
             self.adapter = MemoryAdapter(self._encode, self._encode_with_ack, log)
         else:

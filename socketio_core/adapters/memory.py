@@ -354,6 +354,8 @@ class MemoryAdapter:
         self._members.clear()
         self._rooms.clear()
         self._listeners.clear()
+        if self._log is not None:
+            self._log.close()
 
 
 class _Ready(Generic[Item]):

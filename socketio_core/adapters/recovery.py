@@ -12,8 +12,9 @@ import logging
 import secrets
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from engineio_core.clock import Clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import RestoredSession, SavedSession
 from socketio_core.handshake import Handshake
@@ -21,6 +22,9 @@ from socketio_core.misuse import refuse_awaitable
 from socketio_core.options import Recovery
 
 logger = logging.getLogger("socketio_core")
+
+#: Seconds after the end of a time in the log until the timer drops what is too old.
+PRUNE_DELAY: Final = 1.0
 
 
 class _Entry(NamedTuple):
@@ -46,14 +50,16 @@ class RecoveryLog:
     """
 
     __slots__ = (
-        "_entries", "_last", "_lost", "_origin", "_sessions", "_size", "_socket_ids", "grace",
-        "is_selective", "rules", "time",
+        "_clock", "_entries", "_last", "_lost", "_origin", "_sessions", "_size", "_socket_ids",
+        "_timer", "_timer_at", "grace", "is_selective", "rules",
     )  # fmt: skip
 
-    def __init__(self, rules: Recovery, time: Callable[[], float], grace: float) -> None:
+    def __init__(self, rules: Recovery, clock: Callable[[], Clock], grace: float) -> None:
         self.rules = rules
-        self.time = time
         self.grace = grace
+        self._clock = clock
+        self._timer: Any = None  # while anything is kept
+        self._timer_at = 0.0
         self.is_selective = False
         """Whether clients without recovery may be among the receivers of an event."""
         # Rejects offsets of other servers and of this server before a restart.
@@ -64,6 +70,16 @@ class RecoveryLog:
         self._size = 0
         self._sessions: OrderedDict[str, tuple[float, SavedSession]] = OrderedDict()
         self._socket_ids: set[str] = set()
+
+    def time(self) -> float:
+        """Return the monotonic time in seconds."""
+        return self._clock().time()
+
+    def close(self) -> None:
+        """End the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def current(self) -> str:
         """Return the offset of the last event."""
@@ -84,6 +100,8 @@ class RecoveryLog:
         self._entries.append(_Entry(self._last, now, size, messages, rooms, except_))
         self._size += size
         self._prune(now)
+        if self._timer is None:
+            self._set_timer()
 
     @property
     def has_sessions(self) -> bool:
@@ -94,7 +112,30 @@ class RecoveryLog:
         """Return whether the socket with this id may return."""
         return socket_id in self._socket_ids
 
+    def _set_timer(self) -> None:
+        """Prune again when the first event or session is too old, even if the server is idle."""
+        end = self._next_end()
+        if end is not None:
+            self._timer_at = end + PRUNE_DELAY
+            self._timer = self._clock().call_at(self._timer_at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._prune(self.time())
+        self._set_timer()
+
+    def _next_end(self) -> float | None:
+        """Return the time at which the first event or session is too old; None without any."""
+        duration = self.rules.max_disconnection_duration
+        ends = []
+        if self._entries:
+            ends.append(self._entries[0].emitted_at + duration + self.grace)
+        if self._sessions:
+            ends.append(next(iter(self._sessions.values()))[0] + duration)
+        return min(ends, default=None)
+
     def _prune(self, now: float) -> None:
+        """Drop events and sessions that are too old or too many."""
         rules, entries = self.rules, self._entries
         oldest = now - rules.max_disconnection_duration - self.grace
         while entries:
@@ -124,6 +165,13 @@ class RecoveryLog:
         self._sessions[session.pid] = (left_at, session)
         self._socket_ids.add(session.socket_id)
         self._expire_sessions(now)
+        # Sessions end before the events of their time.
+        if (
+            self._timer is None
+            or self._timer_at > now + self.rules.max_disconnection_duration + PRUNE_DELAY
+        ):
+            self.close()
+            self._set_timer()
 
     def restore(self, pid: str, offset: str | None) -> RestoredSession | None:
         """Return a saved session once; None if it is unknown, too old or incomplete.

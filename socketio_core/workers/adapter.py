@@ -54,7 +54,7 @@ class WorkerAdapters:
         else:
             environment = self._environment
             vector_log = VectorLog(
-                log.rules, lambda: namespace.clock.time(), log.grace,  # noqa: PLW0108  # no loop yet
+                log.rules, lambda: namespace.clock, log.grace,  # no loop yet
                 environment.cluster, origin_of(environment.generation),
             )  # fmt: skip
             adapter = WorkerRecoveryAdapter(

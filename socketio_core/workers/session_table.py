@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import count
-from typing import Final, final
+from typing import Any, Final, final
 
+from engineio_core.clock import Clock
 from socketio_core.workers.control import (
     Answer,
     Claim,
@@ -27,6 +28,8 @@ from socketio_core.workers.control import (
 
 MAX_ABSENT: Final = 100_000
 """The number of absent clients; the oldest is dropped first."""
+EXPIRY_DELAY: Final = 1.0
+"""Seconds from the end of a session to the timer that drops it."""
 
 
 @final
@@ -41,13 +44,17 @@ class _Entry:
 
 @final
 class SessionTable:
-    """The sessions by key; `send(worker, message)` sends to a worker, `time()` is monotonic."""
+    """The sessions by key; `send(worker, message)` sends to a worker.
+
+    A timer of the clock drops the sessions of clients that have not returned in time.
+    """
 
     def __init__(
-        self, send: Callable[[int, Yield | Answer], None], time: Callable[[], float]
+        self, send: Callable[[int, Yield | Answer], None], clock: Callable[[], Clock]
     ) -> None:
         self._send = send
-        self._time = time
+        self._clock = clock
+        self._timer: Any = None  # while any client is absent
         self._entries: dict[str, _Entry] = {}
         self._absent: OrderedDict[str, float] = OrderedDict()  # when each expires
         self._requests = count()
@@ -126,6 +133,13 @@ class SessionTable:
         self._absent[key] = self._time() + lifetime
         self._expire()
 
+    def _time(self) -> float:
+        return self._clock().time()
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._expire()
+
     def _expire(self) -> None:
         now = self._time()
         while self._absent:
@@ -134,3 +148,6 @@ class SessionTable:
                 break
             del self._absent[key]
             self._entries.pop(key, None)
+        if self._absent and self._timer is None:
+            end = next(iter(self._absent.values()))
+            self._timer = self._clock().call_at(end + EXPIRY_DELAY, self._on_timer)

@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from typing import Final, final
 
@@ -119,7 +118,7 @@ class Supervisor:
         self._rolling: asyncio.Task[None] | None = None
         self._directory = ""
         self._lifeline = -1
-        self._sessions = SessionTable(self._send, time.monotonic)
+        self._sessions = SessionTable(self._send, asyncio.get_running_loop)
 
     async def run(self) -> int:
         """Run the workers until SIGINT or SIGTERM; return the exit code.

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, final
 
+from engineio_core.clock import Clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.options import Recovery
@@ -47,9 +48,9 @@ class VectorLog(RecoveryLog):
     __slots__ = ("_cluster", "_events", "_gone", "_incoming", "_losses", "_numbers", "_own")
 
     def __init__(
-        self, rules: Recovery, time: Callable[[], float], grace: float, cluster: str, own: int
+        self, rules: Recovery, clock: Callable[[], Clock], grace: float, cluster: str, own: int
     ) -> None:
-        super().__init__(rules, time, grace)
+        super().__init__(rules, clock, grace)
         self._cluster = cluster
         self._own = own
         self._events: deque[_Entry] = deque()
@@ -92,6 +93,7 @@ class VectorLog(RecoveryLog):
         """Note that a worker has ended. Its number stays in offsets while its events are kept."""
         if origin in self._numbers:
             self._gone[origin] = self.time()
+            self._renew_timer()
 
     def export(self) -> list[list[Any]]:
         """Return the events for a worker that has just started; `adopt` takes them."""
@@ -134,7 +136,8 @@ class VectorLog(RecoveryLog):
             if self._losses.get(origin, 0) <= number:
                 self._losses[origin] = loss
             self._numbers[origin] = max(number, self._numbers.get(origin, 0))
-        self._drop(now)
+        self._prune(now)
+        self._renew_timer()
 
     def covers(self, vector: Mapping[int, int]) -> bool:
         """Return whether this worker has received all events that a client has received.
@@ -182,9 +185,23 @@ class VectorLog(RecoveryLog):
         messages = [(packet.payload, packet.is_binary) for packet in packets]
         self._events.append(_Entry(origin, number, now, size, messages, rooms, except_))
         self._size += size
-        self._drop(now)
+        self._prune(now)
+        if self._timer is None:
+            self._set_timer()
 
-    def _drop(self, now: float) -> None:
+    def _renew_timer(self) -> None:
+        self.close()
+        self._set_timer()
+
+    def _next_end(self) -> float | None:
+        """Return the time at which the first event or worker can be dropped; None without any."""
+        kept = self.rules.max_disconnection_duration + self.grace
+        ends = [self._events[0].logged_at + kept] if self._events else []
+        ends += [since + 2 * kept for since in self._gone.values()]
+        return min(ends, default=None)
+
+    def _prune(self, now: float) -> None:
+        """Drop events that are too old or too many, and workers that ended long ago."""
         rules, events = self.rules, self._events
         oldest = now - rules.max_disconnection_duration - self.grace
         while events:

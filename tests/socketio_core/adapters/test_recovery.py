@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core import ConnectError, Recovery, Socket, SocketServer
+from socketio_core.adapters.interface import SavedSession
+from socketio_core.adapters.recovery import PRUNE_DELAY, RecoveryLog
 from socketio_core.testing import TestServer, settle
+from tests.helpers.fake_clock import FakeClock
 from tests.socketio_core.adapters.support import events, make_server
 
 
@@ -378,3 +382,18 @@ async def test_oldest_session_is_dropped_when_max_sessions_is_exceeded() -> None
 def test_invalid_limit_is_rejected(rules: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         Recovery(**rules)
+
+
+def test_timer_drops_events_and_sessions_when_the_server_is_idle() -> None:
+    clock = FakeClock()
+    log = RecoveryLog(Recovery(max_disconnection_duration=10), lambda: clock, 5.0)
+    log.append((EncodedPacket.message("x"),), (), frozenset())
+    log.save(SavedSession("pid", "socket", ("room",), {}, "", left_at=None))
+    clock.advance(10 + PRUNE_DELAY)
+    assert not log.has_sessions
+    assert not log.has_socket("socket")
+    assert len(log._entries) == 1
+    clock.advance(5)
+    assert not log._entries
+    assert log._size == 0
+    assert log._timer is None

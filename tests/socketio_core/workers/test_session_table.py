@@ -15,7 +15,8 @@ from socketio_core.workers.control import (
     Yield,
     Yielded,
 )
-from socketio_core.workers.session_table import SessionTable
+from socketio_core.workers.session_table import EXPIRY_DELAY, SessionTable
+from tests.helpers.fake_clock import FakeClock
 
 KEY = "0 / pid"
 
@@ -24,10 +25,11 @@ class Table:
     """A table that records the messages to workers."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.clock = FakeClock()
+        self.start = self.clock.time()
         self.sent: list[tuple[int, object]] = []
         self.table = SessionTable(
-            lambda worker, message: self.sent.append((worker, message)), lambda: self.now
+            lambda worker, message: self.sent.append((worker, message)), lambda: self.clock
         )
         self.receive = self.table.receive
 
@@ -111,9 +113,9 @@ def test_client_that_left_for_good_is_forgotten(table: Table) -> None:
 
 def test_absent_client_expires(table: Table) -> None:
     table.receive(1, Left(KEY, b"state", 10))
-    table.now = 9.0
+    table.clock.advance(9.0 - (table.clock.time() - table.start))
     table.receive(2, Find(7, KEY))
-    table.now = 11.0
+    table.clock.advance(11.0 - (table.clock.time() - table.start))
     table.receive(2, Find(8, KEY))
     assert table.take() == [(2, Found(7, b"state")), (2, Found(8, None))]
     assert len(table.table) == 0
@@ -122,7 +124,7 @@ def test_absent_client_expires(table: Table) -> None:
 def test_client_with_less_time_expires_before_one_that_left_earlier(table: Table) -> None:
     table.receive(1, Left("0 / other", b"state", 10))
     table.receive(1, Left(KEY, b"state", 2))
-    table.now = 3.0
+    table.clock.advance(3.0 - (table.clock.time() - table.start))
     table.receive(2, Find(7, KEY))
     table.receive(2, Claim(8, KEY))
     table.receive(2, Find(9, "0 / other"))
@@ -139,3 +141,13 @@ def test_number_of_absent_clients_is_limited(table: Table, monkeypatch: pytest.M
     table.receive(1, Find(7, "0 / 3"))
     table.receive(1, Find(8, "0 / 1"))
     assert table.take() == [(1, Found(7, b"state")), (1, Found(8, None))]
+
+
+def test_timer_drops_sessions_when_the_server_is_idle(table: Table) -> None:
+    table.receive(1, Left("first", b"state", 10))
+    table.receive(1, Left("second", b"state", 20))
+    table.clock.advance(10 + EXPIRY_DELAY)
+    assert len(table.table) == 1
+    table.clock.advance(10)
+    assert len(table.table) == 0
+    assert table.table._timer is None

@@ -6,6 +6,7 @@ import pytest
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core import Recovery
+from socketio_core.adapters.recovery import PRUNE_DELAY
 from socketio_core.workers.vector_log import MAX_OFFSET, VectorLog
 from tests.helpers.fake_clock import FakeClock
 
@@ -18,7 +19,7 @@ class Worker:
     def __init__(self, own: int, clock: FakeClock, **rules: int) -> None:
         self.own = own
         recovery = Recovery(max_disconnection_duration=10, **rules)
-        self.log = VectorLog(recovery, clock.time, 5.0, "c1c1c1c1", own)
+        self.log = VectorLog(recovery, lambda: clock, 5.0, "c1c1c1c1", own)
 
     def _append(self, text: str, rooms: tuple[str, ...]) -> str:
         offset = self.log.following()
@@ -202,3 +203,25 @@ def test_local_event_is_missed_by_the_clients_of_its_worker_only(clock: FakeCloc
 )  # fmt: skip
 def test_invalid_offset_is_refused(offset: str, clock: FakeClock) -> None:
     assert Worker(0, clock).log.parse(offset) is None
+
+
+def test_timer_drops_old_events_and_ended_workers_when_the_server_is_idle(
+    clock: FakeClock,
+) -> None:
+    first, second = Worker(2, clock), Worker(4, clock)
+    second.receive(first.emit("x"))
+    second.log.left(2)
+    clock.advance(10 + 5 + PRUNE_DELAY)
+    assert not second.log._events
+    assert second.log.gone == {2: 1}
+    clock.advance(10 + 5)
+    assert second.log.gone == {}
+    assert second.log._timer is None
+
+
+def test_closed_log_has_no_timer(clock: FakeClock) -> None:
+    worker = Worker(2, clock)
+    worker.emit("x")
+    worker.log.close()
+    clock.advance(100)
+    assert len(worker.log._events) == 1
