@@ -23,7 +23,7 @@ from socketio_core.options import Recovery
 
 logger = logging.getLogger("socketio_core")
 
-#: Seconds after the end of a time in the log until the timer drops what is too old.
+#: Seconds after the end of a time in the log until the timer drops old events and sessions.
 PRUNE_DELAY: Final = 1.0
 
 
@@ -76,7 +76,7 @@ class RecoveryLog:
         return self._clock().time()
 
     def close(self) -> None:
-        """End the timer."""
+        """Cancel the timer; the log is not used any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
