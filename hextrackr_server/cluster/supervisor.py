@@ -36,6 +36,8 @@ LONGEST_DELAY: Final = 5.0
 STEADY: Final = 10.0
 #: Seconds that a worker may take to report that it is ready, before a rolling restart continues.
 READY_LIMIT: Final = 20.0
+#: Seconds after the end of the supervisor in which a worker must have ended.
+ORPHAN_SECONDS: Final = 10.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 #: Exit code of a worker whose configuration is invalid: it ends the supervisor, unless the worker
 #: has been ready before.
@@ -255,12 +257,16 @@ _parent_pipe = -1
 
 
 def watch_parent(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """Call `stop` in a worker when its supervisor has died; in another process, do nothing."""
+    """Call `stop` in a worker when its supervisor has died; in another process, do nothing.
+
+    The worker then has `ORPHAN_SECONDS` to end, also if it drains already.
+    """
     if _parent_pipe >= 0:
 
         def ended() -> None:
             loop.remove_reader(_parent_pipe)
             logger.warning("the supervisor has died: this worker stops")
+            loop.call_later(ORPHAN_SECONDS, os._exit, 1)
             stop()
 
         loop.add_reader(_parent_pipe, ended)
