@@ -528,8 +528,13 @@ class BaseEngine:
         self._respond(exchange, refusal)
         return True
 
-    def _refuse_when_full(self, request: HttpRequest) -> HttpResponse | None:
-        """Return the response to a handshake for which there is no room, or None."""
+    def _refuse_when_full(
+        self, request: HttpRequest, transport: str | None = None
+    ) -> HttpResponse | None:
+        """Return the response to a handshake for which there is no room, or None.
+
+        Without `transport`, the query names the transport.
+        """
         is_serving = self._lifecycle is SERVING
         if request.query.get("sid") or (
             is_serving and len(self.sessions) < self.options.max_sessions
@@ -537,7 +542,8 @@ class BaseEngine:
             return None
         reason = "max_sessions is reached" if is_serving else "the server is draining"
         self._log_refusal(request, reason)
-        self._count_refusal(request, counts.FULL if is_serving else counts.CLOSING)
+        named = transport or request.query.get("transport", "")
+        self._counts.refused(named, counts.FULL if is_serving else counts.CLOSING)
         return HttpResponse(503, b"", [("Retry-After", "5")])
 
     async def _screen(self, request: HttpRequest) -> HttpResponse | None:

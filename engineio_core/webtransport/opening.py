@@ -50,7 +50,9 @@ class OpeningEngine(Protocol):
     def _register(self, session: Session) -> None:
         """Add a session, and report it."""
 
-    def _refuse_when_full(self, request: HttpRequest) -> HttpResponse | None:
+    def _refuse_when_full(
+        self, request: HttpRequest, transport: str | None = None
+    ) -> HttpResponse | None:
         """Return the response to a handshake for which there is no room, or None."""
 
     def _log_refusal(self, request: HttpRequest, reason: str, level: int = ...) -> None:
@@ -189,7 +191,7 @@ class Opening:
             return
         if transport.listener is not self:  # the client has left
             return
-        if engine._refuse_when_full(request) is not None:
+        if engine._refuse_when_full(request, "webtransport") is not None:
             transport.close()
             return
         session = engine._session_type(sid, request, transport, engine._session_context())

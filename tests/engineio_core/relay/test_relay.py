@@ -79,6 +79,8 @@ async def test_upgrade_changes_the_transport_in_the_origin(tmp_path: Path) -> No
             assert await websocket.recv() == "3probe"
             await websocket.send("5")
             await until(lambda: session.transport.name == "websocket")
+        assert io.engine._counts.upgrades == 1
+        assert io.engine._counts.handshakes == {("polling", "accepted"): 1}
 
 
 async def test_broadcast_crosses_each_link_once(
@@ -155,6 +157,7 @@ async def test_refusal_of_the_gateway_calls_the_hooks_of_the_origin(tmp_path: Pa
         assert (await fetch(server.ports[0], "&sid=unknown"))[0] == 400
         await until(lambda: refusals)
     assert refusals == [(1, "Session ID unknown")]
+    assert io.engine._counts.handshakes == {("polling", "unknown_sid"): 1}
 
 
 async def test_handshake_is_refused_when_the_origin_is_full(tmp_path: Path) -> None:
@@ -162,6 +165,7 @@ async def test_handshake_is_refused_when_the_origin_is_full(tmp_path: Path) -> N
     async with relayed(io, tmp_path) as server:
         await Client.connect(server.ports[0])
         assert (await fetch(server.ports[1], ""))[0] == 503
+        assert io.engine._counts.handshakes["polling", "full"] == 1
 
 
 async def test_end_of_a_session_crosses_the_link_in_both_directions(tmp_path: Path) -> None:

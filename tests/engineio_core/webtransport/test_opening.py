@@ -146,6 +146,7 @@ async def test_allow_request_refuses_with_its_text() -> None:
     await client.send(OPEN)
     assert client.stream.end == ("finished", 4, "not today")
     assert [each.code for each in refusals] == [4]
+    assert engine._counts.handshakes == {("webtransport", "forbidden"): 1}
     assert not engine.sessions
 
 
@@ -172,6 +173,10 @@ async def test_full_engine_opens_no_session() -> None:
     await client.send(OPEN)
     assert client.stream.end == ("finished", 0, "")
     assert len(engine.sessions) == 1
+    assert engine._counts.handshakes == {
+        ("webtransport", "accepted"): 1,
+        ("webtransport", "full"): 1,
+    }
 
 
 async def test_disabled_upgrades_close_the_stream() -> None:
@@ -221,6 +226,7 @@ async def test_middleware_ends_the_request(caplog: pytest.LogCaptureFixture) -> 
     engine.use(lambda request: HttpResponse(401))
     assert (await check(engine)).status == 401
     assert "status 401" in caplog.text
+    assert engine._counts.handshakes == {("webtransport", "middleware"): 1}
 
 
 async def test_middleware_that_answers_with_success_opens_no_session() -> None:

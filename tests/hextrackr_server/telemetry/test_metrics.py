@@ -13,6 +13,7 @@ from hextrackr_server.errors import ServiceError
 from hextrackr_server.kev.feature import KevFeature
 from hextrackr_server.telemetry.exposition import Exposition
 from hextrackr_server.telemetry.metrics import ERRORS, Metrics, describe
+from scripts.metrics_document import hub_metrics
 from socketio_core import SocketServer
 from tests.contract.imports import ROWS, UNKNOWN_COLUMNS_CSV, run_import, start_import
 from tests.contract.support import METRICS_TOKEN, HubHarness
@@ -137,3 +138,48 @@ async def test_kev_metrics_change(hub: HubHarness, read_metric: Read) -> None:
     assert await read_metric("hextrackr_kev_syncs_total", outcome="completed") == 1
     assert await read_metric("hextrackr_kev_last_sync_timestamp_seconds") > 1e9
     assert await read_metric("hextrackr_kev_syncing") == 0
+
+
+async def test_every_metric_of_sockets_and_users_changes(tmp_path: Path) -> None:
+    async with HubHarness(tmp_path, notification_acks=True, events_per_minute=2) as hub:
+        before = await read_all(hub)
+        client = await hub.client("7")
+        second = await hub.client("7")
+        await client.emit_with_ack("start-editing", "ticket", "1")
+        for _ in range(4):
+            await client.emit_with_ack("start-editing", "ticket", "2")
+        await hub.connect_error()
+        second.connection.cut()
+        await hub.advance(0)
+        await hub.client("7")
+        hub.application.services.notifications.user("7", "info", "scan done")
+        admin = await hub.client("1", "admin", "/admin")
+        window = {"startTime": hub.clock.epoch_ms(), "duration": 600_000}
+        assert (await admin.emit_with_ack("system-maintenance", window))["success"]
+        await hub.advance(2)
+        hub.application.io.begin_drain()
+        after = await read_all(hub)
+    changed = {
+        "connections_total", "reconnections_total", "errors_total", "uptime_seconds",
+        "active_connections", "sessions", "events_total", "events_refused_total", "editors",
+        "maintenance", "draining", "notifications_under_way",
+    }  # fmt: skip
+    for name in changed:
+        assert after[f"hextrackr_{name}"] > before[f"hextrackr_{name}"], name
+    assert after["hextrackr_memory_bytes"] > 0
+
+
+async def read_all(hub: HubHarness) -> dict[str, float]:
+    """Return the sum of the samples of each series."""
+    text = (await hub.request("GET", "/metrics", HEADERS)).body.decode()
+    found: dict[str, float] = {}
+    for family in parse_text(text):
+        for sample in family.samples:
+            found[sample.name] = found.get(sample.name, 0) + sample.value
+    return found
+
+
+def test_metrics_of_the_cluster_are_those_of_the_adapter(tmp_path: Path) -> None:
+    infos = hub_metrics()
+    for name in ("cluster_connected", "cluster_sent", "gateways", "notifications_under_way"):
+        assert f"hextrackr_{name}" in infos
