@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run dashboard binary binary-test setup quick test lint types format coverage proxies clients oldest pythons conformance \
-	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-import bench-dashboard screenshots clean
+	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-import bench-dashboard hostile screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ bench-import: setup ## Measure imports of ROWS rows and queries against their go
 
 bench-dashboard: setup ## Measure the first paint of the dashboard at 20 kB per second, and the size of its build
 	$(BIN)/python -m benchmarks.dashboard
+
+hostile: peers ## Attack this server and Node's while another client measures; with WRITE=1, write SECURITY.md
+	$(BIN)/python -m benchmarks.hostile $(if $(WRITE),--write)
 
 screenshots: setup ## Write screenshots of the pages to build/screenshots; with WRITE=1, update docs/images
 	$(BIN)/python scripts/screenshots.py $(if $(WRITE),--write)

@@ -1,0 +1,1 @@
+"""Attacks on a running server, while another client measures how long its events take."""
