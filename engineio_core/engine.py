@@ -23,6 +23,7 @@ from engineio_core.admission import (
 )
 from engineio_core.asgi.exchange import GuestExchange
 from engineio_core.asgi.websocket import GuestWebSocket
+from engineio_core.budgets import make_budgets
 from engineio_core.callbacks import (
     describe_function,
     discard_awaitable,
@@ -131,6 +132,9 @@ class BaseEngine:
         self.options = options or EngineOptions(**fields)
         self.sessions: dict[str, Session] = {}
         self._counts = EngineCounts()
+        self._budgets = make_budgets(
+            self.options.max_total_unfinished_size, self.options.max_total_outbox_size
+        )
         path = self.options.path.rstrip("/")
         self._path = f"{path}/" if self.options.add_trailing_slash else path
         self._bare_path = path or "/"
@@ -514,6 +518,7 @@ class BaseEngine:
                 self._counts,
                 get_ident(),
                 protocol,
+                self._budgets,
             )
         return context
 

@@ -348,6 +348,15 @@ class EngineOptions:
     """Maximum size of the packets queued for one client; above it the session closes with reason
     "slow consumer". `await socket.drain()` between large batches keeps the queue short."""
 
+    max_total_outbox_size: int = 512 * 1024 * 1024
+    """Maximum size of the packets queued for all clients together; above it, a session that adds to
+    a queue of more than 256 KiB closes with reason "slow consumer"."""
+
+    max_total_unfinished_size: int = 256 * 1024 * 1024
+    """Maximum size of the unfinished messages above 64 KiB of all clients together; clients that
+    have joined no namespace may use a quarter of it. Above it, further messages are refused: with
+    close code 1013, or with status 413."""
+
     slow_consumer_timeout: float = 30.0
     """Seconds without progress after which a client with more than 1 MiB of queued packets is
     closed with reason "slow consumer". A client that takes packets, however slowly, stays."""
@@ -403,7 +412,8 @@ class EngineOptions:
                     f"did you mean {seconds / 1000:g}?"
                 )
         for name in (
-            "max_http_buffer_size", "max_outbox_size", "max_header_size", "max_sessions",
+            "max_http_buffer_size", "max_outbox_size", "max_total_outbox_size",
+            "max_total_unfinished_size", "max_header_size", "max_sessions",
             "max_mounted_websockets",
         ):  # fmt: skip
             check_at_least(name, getattr(self, name), 1)

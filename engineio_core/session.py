@@ -13,6 +13,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any, Final, NamedTuple
 
+from engineio_core.budgets import FAIR_QUEUE, Budgets, make_budgets
 from engineio_core.callbacks import require_plain_function
 from engineio_core.client_heartbeat import ClientHeartbeat
 from engineio_core.clock import Clock, Iteration
@@ -44,6 +45,7 @@ WATCHED_OUTBOX_SIZE: Final = 1024 * 1024
 MAX_HELD_VOLATILE: Final = 64 * 1024
 
 OPEN: Final = SessionState.OPEN
+UNLIMITED: Final = make_budgets(2**60, 2**60)
 MESSAGE: Final = ord(packets.MESSAGE)
 
 
@@ -60,6 +62,7 @@ class SessionContext(NamedTuple):
     counts: EngineCounts
     thread: int = 0  # of the event loop; 0 if not known
     protocol: int = 4  # the revision of Engine.IO
+    budgets: Budgets = UNLIMITED
 
 
 class Session:
@@ -75,9 +78,10 @@ class Session:
 
     __slots__ = (
         "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
-        "_is_reading_paused", "_on_binary", "_on_close", "_on_drain", "_on_packet", "_on_text",
-        "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken", "_unsent",
-        "_upgrade_state", "_volatile_sent_in", "_waiters", "request", "sid", "state", "transport",
+        "_is_reading_paused", "_is_stranger", "_on_binary", "_on_close", "_on_drain", "_on_packet",
+        "_on_text", "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken",
+        "_unsent", "_upgrade_state", "_volatile_sent_in", "_waiters", "request",
+        "sid", "state", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +119,7 @@ class Session:
         self._candidate: UpgradeCandidate | None = None
         self._closing_timer: Any = None
         self._is_reading_paused = False
+        self._is_stranger = False  # a client of Socket.IO that has joined no namespace
         self._context = context
 
     @property
@@ -316,7 +321,17 @@ class Session:
         if self._outbox is None:
             self._outbox = deque()
         self._outbox.append(packet)
-        self._outbox_size += len(packet.payload)
+        size = len(packet.payload)
+        self._outbox_size += size
+        queued = self._context.budgets.queued
+        queued.used += size
+        if queued.used > queued.limit and self._outbox_size > FAIR_QUEUE:
+            self._terminate(
+                CloseReason.SLOW_CONSUMER,
+                f"{queued.used} bytes are queued for all clients, {self._outbox_size} of them for "
+                f"this one; the limit (max_total_outbox_size) is {queued.limit}",
+            )
+            return
         if self._outbox_size > WATCHED_OUTBOX_SIZE and self._progress_timer is None:
             self._watch_progress()
         self.transport.wake()
@@ -369,6 +384,7 @@ class Session:
             taken.append(outbox.popleft())
             self._outbox_size -= length
             self._taken += length
+            self._context.budgets.queued.used -= length
         return taken
 
     def _transport_writable(self) -> None:
@@ -379,6 +395,7 @@ class Session:
             packet = outbox.popleft()
             self._outbox_size -= len(packet.payload)
             self._taken += len(packet.payload)
+            self._context.budgets.queued.used -= len(packet.payload)
             transport.send(packet)
         if not outbox:
             self._outbox_emptied()
@@ -479,6 +496,7 @@ class Session:
             # receive the ping too late.
             self._outbox.appendleft(PING_PACKET)
             self._outbox_size += len(PING_PACKET.payload)
+            self._context.budgets.queued.used += len(PING_PACKET.payload)
             self.transport.wake()
         else:
             self._send_control(PING_PACKET)
@@ -617,6 +635,7 @@ class Session:
         self._on_packet = None
         self._call(on_close, reason, description)
         self._outbox = None
+        self._context.budgets.queued.used -= self._outbox_size
         self._outbox_size = 0
 
     def _call(self, callback: Callable[..., object], *args: object) -> None:

@@ -64,6 +64,7 @@ class Connection:
         session._on_packet = self._receive_text
         session._on_binary = self._receive_binary
         session._on_close = self._session_closed
+        session._is_stranger = True
         self._start_limit(directory.options.connect_timeout)
 
     # -- the time limit of a client without a namespace
@@ -205,6 +206,7 @@ class Connection:
     def _accept(self, accepted: Accepted) -> None:
         namespace, socket = accepted.namespace, accepted.socket
         self._stop_limit()
+        self.session._is_stranger = False
         self.sockets[namespace.name] = socket
         if self._left is not None:
             self._left.discard(namespace.name)

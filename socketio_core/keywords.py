@@ -56,6 +56,8 @@ class Keywords(TypedDict, total=False):
     jsonp: bool
     generate_id: GenerateId | None
     max_outbox_size: int
+    max_total_outbox_size: int
+    max_total_unfinished_size: int
     slow_consumer_timeout: float
     close_timeout: float
     handshake_timeout: float

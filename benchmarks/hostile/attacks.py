@@ -1,6 +1,6 @@
 """The attacks: bytes that one client sends, or connections that it holds.
 
-Each attack is bounded in bytes, connections and seconds. All of them go to a server that this
+Each attack is bounded in bytes, connections and seconds. The bytes go to a server that this
 program has started on the loopback interface.
 """
 
@@ -44,7 +44,7 @@ def _repeated(unit: bytes, size: int = FLOOD) -> bytes:
 async def _send(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pieces: Iterator[bytes]
 ) -> str:
-    """Send pieces until their end, or until the server closes; return what happened."""
+    """Send pieces until their end, or until the server closes; return the outcome."""
     sent, ended = 0, "kept"
     draining = asyncio.create_task(_read_all(reader))
     try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol, final
 
+from engineio_core.budgets import LARGE_MESSAGE
 from engineio_core.codec.websocket_frame import apply_mask, find_header_error
 from engineio_core.errors import ProtocolError
 from engineio_core.noop import noop
@@ -88,6 +89,12 @@ class FrameHandler(Protocol):
     def close_received(self, code: bytes) -> None:
         """Answer a close frame; `code` is empty or the two bytes of the close code."""
 
+    def hold(self, size: int) -> None:
+        """Reserve memory for an incomplete frame of `size` bytes, or raise ProtocolError."""
+
+    def release(self) -> None:
+        """Release the memory: the frame is complete."""
+
     def is_turn_over(self) -> bool:
         """Return whether the rest of a chunk must wait; the handler then feeds no bytes later."""
 
@@ -104,6 +111,12 @@ class NullHandler:
 
     def close_received(self, code: bytes) -> None:
         """Ignore the close frame."""
+
+    def hold(self, size: int) -> None:
+        """Reserve no memory: a stopped reader keeps no bytes."""
+
+    def release(self) -> None:
+        """Release nothing: a stopped reader has reserved nothing."""
 
     def is_turn_over(self) -> bool:
         """Drop the whole chunk in one turn."""
@@ -127,7 +140,8 @@ class FrameReader:
     """
 
     __slots__ = (
-        "_between_messages", "_handler", "_held", "_limit", "_max_size", "_needed", "_pending",
+        "_between_messages", "_handler", "_held", "_is_holding", "_limit", "_max_size", "_needed",
+        "_pending",
         "_slow_bytes", "partial_amount", "receive_binary", "receive_text", "state",
     )  # fmt: skip
 
@@ -141,6 +155,7 @@ class FrameReader:
         self.receive_binary: Callable[[bytes], Any] = noop
         self._pending: bytearray | None = None
         self._needed = 0  # the size of `_pending` in bytes that the next step needs
+        self._is_holding = False
         self._slow_bytes = 0  # the missing bytes of a frame that began on the slow path
         self._held = -1  # the size of the incomplete fragmented message in bytes, or -1
         self.partial_amount = 0  # bytes of incomplete frames and fragmented messages, in total
@@ -165,6 +180,9 @@ class FrameReader:
                 return  # one copy per long message, however small its chunks are
             data = bytes(self._pending)
             self._pending = None
+            if self._is_holding:
+                self._is_holding = False
+                self._handler.release()
         position, end = 0, len(data)
         if self._slow_bytes and self.state in {FAST, FRAGMENTED}:
             position = self._feed_frame(data, 0, self._slow_bytes)
@@ -302,6 +320,9 @@ class FrameReader:
         if self.state is ReaderState.SLOW or self.state is ReaderState.CLOSED:
             position = self._feed_slices(data, position)
         if position < len(data):
+            if self._needed > LARGE_MESSAGE:
+                self._handler.hold(self._needed)
+                self._is_holding = True
             self._pending = bytearray(data[position:])
 
     def _feed_slices(self, data: bytes, position: int) -> int:

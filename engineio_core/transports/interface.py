@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from engineio_core.budgets import Budgets
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
 from engineio_core.session_state import SessionState, UpgradeState
@@ -30,6 +31,10 @@ class TransportContext(Protocol):
     @property
     def clock(self) -> Clock:
         """The clock of all timers."""
+
+    @property
+    def budgets(self) -> Budgets:
+        """The memory of all clients together."""
 
     @property
     def iteration(self) -> Iteration:
@@ -136,6 +141,10 @@ class PollingSession(TransportListener, Protocol):
     @property
     def transport(self) -> Transport:
         """The current transport of the session."""
+
+    @property
+    def _is_stranger(self) -> bool:
+        """Whether the client has joined no namespace of Socket.IO."""
 
     @property
     def _has_outbox(self) -> bool:

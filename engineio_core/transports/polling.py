@@ -13,6 +13,7 @@ from asyncio import CancelledError
 from itertools import chain
 from typing import TYPE_CHECKING, Final, final
 
+from engineio_core.budgets import LARGE_MESSAGE, Hold, hold
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
 from engineio_core.codec.polling_form import PLAIN, Decode, PollingForm
@@ -64,8 +65,9 @@ class PollingTransport:
     """
 
     __slots__ = (
-        "_closed", "_context", "_decode", "_decorate", "_form", "_held_post", "_is_reading_paused",
-        "_poll", "_post", "_posted", "_undelivered", "_wake_planned", "max_packets", "session",
+        "_body_hold", "_closed", "_context", "_decode", "_decorate", "_form", "_held_post",
+        "_is_reading_paused", "_poll", "_post", "_posted", "_undelivered", "_wake_planned",
+        "max_packets", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -94,6 +96,7 @@ class PollingTransport:
         self._is_reading_paused = False
         self._wake_planned = False
         self._closed = False
+        self._body_hold: Hold | None = None
 
     # -- requests, called by the engine
 
@@ -130,7 +133,22 @@ class PollingTransport:
         self._post = responder
         self._decode = decode
         limit = self._context.options.max_http_buffer_size
+        if not self._reserve(responder, limit):
+            self._post_too_large("too many unfinished messages")
+            return
         responder.read_body(limit, self._post_complete, self._post_too_large)
+
+    def _reserve(self, responder: Responder, limit: int) -> bool:
+        """Reserve memory for the body of a POST; return False if there is none."""
+        headers = responder.request.headers
+        size = int(headers.get("content-length", "0"))
+        if "transfer-encoding" in headers:
+            size = limit
+        if size <= LARGE_MESSAGE or size > limit:
+            return True
+        is_stranger = self.session._is_stranger
+        self._body_hold = hold(self._context.budgets, size, is_stranger=is_stranger)
+        return self._body_hold is not None
 
     def _break_off(self, error: ProtocolError, responder: Responder) -> None:
         """End the session after a protocol error and refuse the request."""
@@ -143,6 +161,7 @@ class PollingTransport:
 
     def _post_complete(self, body: bytes) -> None:
         responder, self._post = self._post, None
+        self._body_hold = None
         assert responder is not None, "a body completes once"
         if len(body) > LONG_BODY:
             self._posted += len(body)
@@ -192,6 +211,7 @@ class PollingTransport:
 
     def _post_too_large(self, description: str) -> None:
         responder, self._post = self._post, None
+        self._body_hold = None
         assert responder is not None, "a body exceeds the limit once"
         logger.warning(
             "session %s: a POST is refused with status 413 and closes the session: %s; the limit "
@@ -215,7 +235,7 @@ class PollingTransport:
         self._lost("poll connection closed prematurely")
 
     def _post_aborted(self) -> None:
-        self._post = self._held_post = None
+        self._post = self._held_post = self._body_hold = None
         self._lost("data request connection closed prematurely")
 
     def _held_post_aborted(self) -> None:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final, final
 
+from engineio_core.budgets import LARGE_MESSAGE, Hold, hold
 from engineio_core.codec.encoded_packet import LONGEST_SHORT, TEXT_HEADS, EncodedPacket
 from engineio_core.codec.frame_reader import FIN_CLOSE, FrameReader, ReaderState
 from engineio_core.errors import CloseReason, ProtocolError
@@ -44,9 +45,9 @@ class WebSocketTransport(asyncio.Protocol):
     """One WebSocket connection, from the end of its handshake to the end of TCP."""
 
     __slots__ = (
-        "_batch", "_batch_size", "_closing_timer", "_context", "_deflate", "_iteration",
-        "_listener", "_reader", "_sent_in", "_slow_path", "_small_since", "_tcp", "_turn",
-        "_usual_close", "writable",
+        "_batch", "_batch_size", "_closing_timer", "_context", "_deflate", "_fragments_hold",
+        "_frame_hold", "_iteration", "_listener", "_reader", "_sent_in", "_slow_path",
+        "_small_since", "_tcp", "_turn", "_usual_close", "writable",
     )  # fmt: skip
 
     name = "websocket"
@@ -70,6 +71,8 @@ class WebSocketTransport(asyncio.Protocol):
         self._reader = FrameReader(self, max_size, has_extensions=bool(extensions))
         self._slow_path = SlowPath(max_size, extensions) if extensions else None
         self._small_since = context.clock.time() if extensions else 0.0
+        self._frame_hold: Hold | None = None
+        self._fragments_hold: Hold | None = None
         self._turn: ReadTurn | None = None  # since the first chunk that checks it
         # Writing
         self._deflate = options.per_message_deflate if extensions else None
@@ -143,7 +146,7 @@ class WebSocketTransport(asyncio.Protocol):
             )
         # Break the reference cycles with the session and the reader: reference counting then frees
         # all three immediately.
-        self._slow_path = None
+        self._slow_path = self._frame_hold = self._fragments_hold = None
         self._reader.stop()
         self.listener = NULL_LISTENER
 
@@ -199,7 +202,28 @@ class WebSocketTransport(asyncio.Protocol):
                 ProtocolError(slow_path.error, websocket_code=slow_path.sent_code)
             )
         self._write_output(slow_path)
-        return slow_path.held
+        held = slow_path.held
+        if held > LARGE_MESSAGE or self._fragments_hold is not None:
+            self._fragments_hold = None
+            if held > LARGE_MESSAGE and not self._is_closed():
+                self._fragments_hold = self._reserve(held)
+        return held
+
+    def hold(self, size: int) -> None:
+        """Reserve memory for an incomplete frame. Raises ProtocolError if there is none."""
+        self._frame_hold = self._reserve(size)
+
+    def release(self) -> None:
+        """Release the memory of an incomplete frame."""
+        self._frame_hold = None
+
+    def _reserve(self, size: int) -> Hold:
+        is_stranger: bool = getattr(self._listener, "_is_stranger", True)
+        held = hold(self._context.budgets, size, is_stranger=is_stranger)
+        if held is None:
+            # RFC 6455, section 11.7, and the registry of close codes: 1013 is "Try Again Later".
+            raise ProtocolError("too many unfinished messages", websocket_code=1013)
+        return held
 
     def is_turn_over(self) -> bool:
         """Return whether the rest of a chunk must wait; TCP is then paused until it is read."""

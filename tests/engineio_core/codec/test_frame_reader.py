@@ -43,6 +43,7 @@ class Owner:
         self.held = -1
         self.failures: list[BaseException] = []
         self.is_over = False
+        self.holds: list[int] = []
         self.checks = 0
         self.on_record: Callable[[], None] = lambda: None
 
@@ -57,6 +58,12 @@ class Owner:
 
     def close_received(self, code: bytes) -> None:
         self.calls.append(("close", code))
+
+    def hold(self, size: int) -> None:
+        self.holds.append(size)
+
+    def release(self) -> None:
+        self.holds.append(0)
 
     def is_turn_over(self) -> bool:
         self.checks += 1

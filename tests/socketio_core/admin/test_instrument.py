@@ -140,6 +140,7 @@ async def test_polling_clients_are_counted() -> None:
 @pytest.mark.parametrize(
     ("adapter", "expected"),
     [(False, sockets.gethostname()), (True, f"{sockets.gethostname()}#{os.getpid()}")],
+    ids=["one server", "cluster"],
 )
 async def test_server_id_distinguishes_servers_of_a_cluster(adapter: bool, expected: str) -> None:
     io = SocketServer(adapter=InProcessCluster().join() if adapter else None)
