@@ -14,8 +14,8 @@ from hextrackr_server.config.settings import Settings
 from tests.docs.blocks import ROOT, blocks_of, documents
 from tests.docs.test_shell_blocks import known_variables
 
-#: Variables that the documents set for other programs.
-OTHER_VARIABLES = {"HEXTRACKR_REALTIME_URL", "HEXTRACKR_VERSION"}
+#: Variables that the documents set for other programs, and that of the executable (scripts/binary).
+OTHER_VARIABLES = {"HEXTRACKR_REALTIME_URL", "HEXTRACKR_UNPACK_DIR", "HEXTRACKR_VERSION"}
 
 
 def first_cells(document: str, heading: str) -> set[str]:
