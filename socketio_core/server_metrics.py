@@ -145,9 +145,8 @@ class ServerMetrics:
         self._latency = Histogram(ACK_BOUNDS)
         self._missed: Counter[str] = Counter(timeout=0, disconnect=0)
         # Messages before the count of the traffic began
-        self._events_before = (
-            self._traffic.packets_in - self._counts.acks_in - (self._counts.other_in)
-        )
+        others = self._counts.acks_in + self._counts.other_in
+        self._events_before = self._traffic.packets_in - others
         self._counts.ack_observers.append(self)
         io._on_start(self._start)
 
