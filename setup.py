@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 from setuptools import setup
@@ -108,4 +109,6 @@ class WheelWithSbom(bdist_wheel):
         (folder / "hextrackr-server.cdx.json").write_text(serialize(wheel_sbom(ROOT)), "utf-8")
 
 
+# A general remark on each editable installation; `make run` would print it to new users.
+warnings.filterwarnings("ignore", message=r"\s*Editable installation")
 setup(cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts, "bdist_wheel": WheelWithSbom})

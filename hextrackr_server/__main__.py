@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="command")
     for command in COMMANDS:
         command.add_parser(commands)
-    options = parser.parse_args(arguments)
     try:
+        options = parser.parse_args(arguments)
         code: int = options.run(options)
         sys.stdout.flush()
     except HexTrackrError as error:
@@ -94,7 +94,7 @@ class _Version(argparse.Action):
     """The option that prints versions, which are read only then."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(description())
+        print(description(), flush=True)
         parser.exit()
 
 

@@ -72,6 +72,7 @@ SLOW = (
     "interop/test_mypyc_handlers.py",
     "interop/test_python_socketio_client.py",
     "packaging/test_installation.py",
+    "packaging/test_release.py",
     "socketio_core/test_command.py",
     "typing/test_typing.py",
 )
