@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.metrics_routes import metrics_routes
 from hextrackr_server.sockets import clients, observation
+from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.event_log import EventLog
 from hextrackr_server.telemetry.exposition import Exposition
 from hextrackr_server.telemetry.tracing import (
@@ -42,6 +43,9 @@ class TelemetryFeature(Feature):
         context = self.context
         observation.register(context.io, context.metrics, self._event_log)
         clients.register(context.io, context.metrics)
+        gauge = context.metrics.gauge
+        gauge("log_lines_omitted_total", log_setup.omitted_lines, "Lines above the limit of a kind")
+        gauge("log_lines_dropped_total", log_setup.dropped_lines, "Lines that the output refused")
         if self._provider is not None:
             self._trace(self._provider)
         if context.io.options.adapter is not None:

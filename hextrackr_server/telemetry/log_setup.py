@@ -34,9 +34,11 @@ __all__ = [
     "JsonFormatter",
     "Shown",
     "configure",
+    "dropped_lines",
     "escape",
     "fields",
     "log_crashes",
+    "omitted_lines",
 ]
 
 logger = logging.getLogger(__name__)
@@ -79,17 +81,21 @@ class _Output(BackgroundHandler):
 
     def __init__(self, stream: TextIO | None, lines_per_kind: int) -> None:
         super().__init__(stream)
-        self._limit = LineLimit(lines_per_kind)
+        self.limit = LineLimit(lines_per_kind)
         self.addFilter(self._limit_others)
 
     def close(self) -> None:
         """Report omitted lines, write queued ones and end the thread."""
         LINE_LIMIT.report(is_final=True)
-        self._limit.report(is_final=True)
+        self.limit.report(is_final=True)
         super().close()
 
     def _limit_others(self, record: logging.LogRecord) -> bool:
-        return record.name in _LIMITED or self._limit.filter(record)
+        return record.name in _LIMITED or self.limit.filter(record)
+
+
+#: The configured output, if any.
+_outputs: list[_Output] = []
 
 
 def configure(
@@ -106,6 +112,7 @@ def configure(
     """
     redactor = Redactor(secrets)
     handler = _Output(stream, lines_per_kind)
+    _outputs[:] = [handler]
     formatter = JsonFormatter if log_format == "json" else HumanFormatter
     handler.setFormatter(formatter(redactor))
     LINE_LIMIT.set(lines_per_kind)
@@ -128,6 +135,16 @@ def configure(
         cache_logger_on_first_use=False,
     )
     return handler
+
+
+def omitted_lines() -> int:
+    """Return how many lines the limits per kind have omitted in this process."""
+    return LINE_LIMIT.omitted + sum(output.limit.omitted for output in _outputs)
+
+
+def dropped_lines() -> int:
+    """Return how many lines were dropped because the output did not accept them."""
+    return sum(output.dropped for output in _outputs)
 
 
 def fields(**values: Any) -> dict[str, Any]:

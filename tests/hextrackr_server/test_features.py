@@ -114,6 +114,8 @@ async def test_metrics_count_the_work_of_all_features(hub: HubHarness) -> None:
         "notifications_under_way",
         "maintenance",
         "kev_syncing",
+        "log_lines_dropped_total",
+        "log_lines_omitted_total",
         "draining",
         "uploads_expired_total",
         "retention_runs_total",

@@ -117,8 +117,11 @@ def test_json_line_is_valid_for_any_value_of_a_field() -> None:
 def test_repeated_lines_of_a_library_are_limited_and_counted() -> None:
     stream = io.StringIO()
     handler = log_setup.configure("human", stream=stream, lines_per_kind=3)
+    before = log_setup.omitted_lines()
     for number in range(10):
         logging.getLogger("library").warning("retry %d", number)
+    assert log_setup.omitted_lines() - before == 7
+    assert log_setup.dropped_lines() == 0
     handler.close()
     lines = stream.getvalue().splitlines()
     assert len(lines) == 4

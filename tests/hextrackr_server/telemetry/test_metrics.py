@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -9,14 +11,17 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from engineio_core.logs.background import BackgroundHandler
 from hextrackr_server.errors import ServiceError
 from hextrackr_server.kev.feature import KevFeature
+from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.exposition import Exposition
 from hextrackr_server.telemetry.metrics import ERRORS, Metrics, describe
 from scripts.metrics_document import hub_metrics
 from socketio_core import SocketServer
 from tests.contract.imports import ROWS, UNKNOWN_COLUMNS_CSV, run_import, start_import
 from tests.contract.support import METRICS_TOKEN, HubHarness
+from tests.helpers.kept_logging import kept_logging
 from tests.hextrackr_server.kev_support import feed, item
 from tests.hextrackr_server.support import FakeClock
 
@@ -125,6 +130,20 @@ async def test_queued_import_is_counted(hub: HubHarness, read_metric: Read) -> N
     hub.application.services.tracker.start(1)
     assert await read_metric("hextrackr_imports_queued") == 0
     assert await read_metric("hextrackr_imports_running") == 1
+
+
+async def test_log_metrics_change(hub: HubHarness, read_metric: Read) -> None:
+    with kept_logging():
+        handler = log_setup.configure("json", stream=io.StringIO(), lines_per_kind=1)
+        assert isinstance(handler, BackgroundHandler)
+        before = await read_metric("hextrackr_log_lines_omitted_total")
+        for _ in range(3):
+            logging.getLogger("library").warning("retry")
+        assert await read_metric("hextrackr_log_lines_omitted_total") == before + 2
+        assert await read_metric("hextrackr_log_lines_dropped_total") == 0
+        handler.close()
+        handler.dropped = 5
+        assert await read_metric("hextrackr_log_lines_dropped_total") == 5
 
 
 async def test_kev_metrics_change(hub: HubHarness, read_metric: Read) -> None:
