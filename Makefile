@@ -97,10 +97,12 @@ docs: $(VENV)/.dev scripts/site/node_modules/.installed ## Build the documentati
 peers: $(VENV)/.dev tests/targets/node_modules/.installed ## Install the servers that the tests and benchmarks compare
 	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup
 
-bench: peers ## Compare this server with its peers
+bench: peers ## Compare this server with its peers (builds those in Rust and Go, if their toolchains exist)
+	@benchmarks/setup-compiled
 	$(BIN)/python -m benchmarks
 
 bench-full: peers ## Run every benchmark, with more rounds
+	@benchmarks/setup-compiled
 	$(BIN)/python -m benchmarks --full
 
 bench-scale: setup peers ## Measure workers, servers on Redis and gateways of the hub; with WRITE=1, write docs/scaling.md

@@ -9,15 +9,19 @@ from html import escape
 
 from .figures import Outcome
 
-ROW, BAR, LEFT, WIDTH, TOP, RIGHT = 34, 12, 330, 420, 56, 150
+ROW, BAR, LEFT, WIDTH, TOP, RIGHT = 58, 12, 330, 420, 56, 150
 LONGEST = 1.5  # times Node; a longer bar is cut, and its number gets an arrow
-OURS_COLOR, FLOOR_COLOR, PYTHON_COLOR = "#2b6cb0", "#1a365d", "#b7791f"
+OURS_COLOR, FLOOR_COLOR = "#2b6cb0", "#1a365d"
+#: The bars below that of this server, from top to bottom.
+COLORS = {"socketioxide": "#9c4221", "Go": "#2c7a7b", "python-socketio": "#b7791f"}
 INK = "#1a202c"
 
 
 def draw(outcomes: list[Outcome]) -> str:
     """Return the chart of all figures that have a goal and are compared with Node."""
-    shown = [each for each in outcomes if each.goal is not None and each.base_name == "Node"]
+    shown = [
+        each for each in outcomes if each.to_base.goal is not None and each.base_name == "Node"
+    ]
     height = TOP + ROW * len(shown) + 40
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + RIGHT}" '
@@ -40,33 +44,40 @@ def draw(outcomes: list[Outcome]) -> str:
 
 
 def _legend() -> str:
-    return (
-        f'<rect x="{LEFT}" y="32" width="12" height="10" fill="{OURS_COLOR}"/>'
-        f'<text x="{LEFT + 18}" y="41">ours</text>'
-        f'<rect x="{LEFT + 64}" y="32" width="12" height="10" fill="{FLOOR_COLOR}"/>'
-        f'<text x="{LEFT + 82}" y="41">floor</text>'
-        f'<rect x="{LEFT + 176}" y="32" width="12" height="10" fill="{PYTHON_COLOR}"/>'
-        f'<text x="{LEFT + 194}" y="41">python-socketio</text>'
-        f'<line x1="{LEFT + 308}" y1="30" x2="{LEFT + 308}" y2="44" stroke="#c53030" '
-        f'stroke-width="2"/><text x="{LEFT + 316}" y="41">goal</text>'
+    parts = []
+    x = LEFT
+    for name, color in {"ours": OURS_COLOR, "floor": FLOOR_COLOR, **COLORS}.items():
+        parts.append(
+            f'<rect x="{x}" y="32" width="12" height="10" fill="{color}"/>'
+            f'<text x="{x + 18}" y="41">{name}</text>'
+        )
+        x += 38 + 7 * len(name)
+    parts.append(
+        f'<line x1="{x}" y1="30" x2="{x}" y2="44" stroke="#c53030" stroke-width="2"/>'
+        f'<text x="{x + 8}" y="41">goal</text>'
     )
+    return "".join(parts)
 
 
 def _row(outcome: Outcome, y: int) -> list[str]:
-    assert outcome.goal is not None, "the chart shows only figures with a goal"
+    to_node = outcome.to_base
+    assert to_node.goal is not None, "the chart shows only figures with a goal"
     parts = [
         f'<text x="{LEFT - 10}" y="{y + 15}" text-anchor="end">{escape(outcome.name)}</text>',
-        _bar(outcome.ratio, y, OURS_COLOR, outcome.goal),
+        _bar(to_node.median, y, OURS_COLOR, to_node.goal),
     ]
-    if outcome.floor is not None:
-        width = WIDTH * outcome.floor / outcome.base / LONGEST
+    floor = outcome.others.get("floor")
+    if floor is not None:
+        width = WIDTH * floor / outcome.base / LONGEST
         parts.append(
             f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 2}" '
             f'fill="{FLOOR_COLOR}"/>'
         )
-    if outcome.python_socketio is not None:
-        parts.append(_bar(outcome.python_socketio / outcome.base, y + BAR, PYTHON_COLOR))
-    goal = LEFT + WIDTH * outcome.goal / LONGEST
+    compared = [name for name in COLORS if name in outcome.others]
+    for index, name in enumerate(compared, 1):
+        ratio = outcome.others[name] / outcome.base
+        parts.append(_bar(ratio, y + BAR * index, COLORS[name]))
+    goal = LEFT + WIDTH * to_node.goal / LONGEST
     parts.append(
         f'<line x1="{goal:.1f}" y1="{y - 2}" x2="{goal:.1f}" y2="{y + BAR + 2}" '
         'stroke="#c53030" stroke-width="2"/>'

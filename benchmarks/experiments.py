@@ -12,16 +12,25 @@ from . import wire
 from .official_client import OfficialClient
 from .peers import (
     ASGI_FLOOR,
+    C_FLOOR,
+    COMPILED_ASYNC,
+    COMPILED_SYNC,
     FLOOR,
+    GO,
+    GO_MANY,
     NODE,
-    OURS_313,
     OURS_ASGI,
     OURS_ASYNC,
+    OURS_BY_VERSION,
     OURS_FULL,
     OURS_METRICS,
+    OURS_MSGPACK,
     OURS_SYNC,
-    PYTHON_313,
     PYTHON_SOCKETIO,
+    RUST,
+    RUST_MANY,
+    RUST_MSGPACK,
+    VERSIONS,
     Peer,
 )
 from .workloads import (
@@ -29,13 +38,16 @@ from .workloads import (
     Connects,
     EventsWithAck,
     EventsWithoutAck,
+    Heartbeats,
     PollingRounds,
     Workload,
 )
 
 IDLE_CONNECTIONS = 5000
 NO_GROWTH = 1.10
-FULL_LIMIT = 1.25
+FULL_LIMIT = 1.15
+# 1 % of a core for the heartbeats of 100,000 connections, every 25 seconds
+HEARTBEAT_LIMIT = 2.5  # us
 METRICS_LIMIT = 1.03
 
 
@@ -64,41 +76,65 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Figure:
-    """The ratio of two contenders of an experiment, and the highest ratio that is accepted."""
+    """The ratio of two contenders of an experiment, and the highest ratio that is accepted.
+
+    `goal` is the highest accepted ratio to `base`, `rust_goal` to socketioxide, and `limit` the
+    highest accepted cost. With a compiled build, `compiled` is compared, and `ours` without.
+    """
 
     name: str
     experiment: str
     ours: str
     goal: float | None = None
     base: str = "Node"
+    rust_goal: float | None = None
+    limit: float | None = None
+
+    @property
+    def compiled(self) -> str:
+        """The contender of the compiled build."""
+        return f"{self.ours}, compiled"
+
+
+_NAMES = {
+    OURS_ASGI: "asgi_app",
+    OURS_ASYNC: "async handler",
+    OURS_SYNC: "plain handler",
+    COMPILED_ASYNC: "async handler, compiled",
+    COMPILED_SYNC: "plain handler, compiled",
+    OURS_FULL: "--full",
+    OURS_METRICS: "--metrics",
+    NODE: "Node",
+    PYTHON_SOCKETIO: "python-socketio",
+    RUST: "socketioxide",
+    GO: "Go",
+    FLOOR: "floor",
+    ASGI_FLOOR: "floor",
+    C_FLOOR: "C floor",
+    RUST_MANY: "socketioxide, all cores",
+    GO_MANY: "Go, all cores",
+}
 
 
 def _contenders(*peers: Peer) -> tuple[Contender, ...]:
-    names = {
-        NODE.command: "Node",
-        PYTHON_SOCKETIO.command: "python-socketio",
-        FLOOR.command: "floor",
-        ASGI_FLOOR.command: "floor",
-    }
-    short = {
-        OURS_ASGI.command: "asgi_app",
-        OURS_ASYNC.command: "async handler",
-        OURS_SYNC.command: "plain handler",
-        OURS_FULL.command: "--full",
-        OURS_METRICS.command: "--metrics",
-        OURS_313.command: "Python 3.13",
-    }
-    return tuple(Contender((names | short)[peer.command], peer) for peer in peers)
+    return tuple(Contender(_NAMES[peer], peer) for peer in peers)
 
 
-_PYTHON = _contenders(PYTHON_SOCKETIO)
-_FLOOR = _contenders(FLOOR)
-_BOTH_HANDLERS = _contenders(OURS_SYNC, OURS_ASYNC, NODE)
+#: Peers that a machine may lack; the others are required.
+OPTIONAL = (COMPILED_ASYNC, COMPILED_SYNC, RUST, GO, C_FLOOR)
+
+_ONE_COMPILED = _contenders(COMPILED_ASYNC)
+_RUST = _contenders(RUST)
+_OTHERS = _contenders(PYTHON_SOCKETIO, GO)
+_FLOORS = _contenders(FLOOR, C_FLOOR)
+_BOTH_HANDLERS = _contenders(OURS_SYNC, OURS_ASYNC, COMPILED_SYNC, COMPILED_ASYNC, NODE, RUST)
 _ONE_HANDLER = _contenders(OURS_ASYNC, NODE)
+_ONE_HANDLER_AND_RUST = _ONE_HANDLER + _ONE_COMPILED + _RUST
 _UNDER_UVICORN = _contenders(OURS_ASGI, PYTHON_SOCKETIO)
 _UVICORN_FLOOR = _contenders(ASGI_FLOOR)
 _LEAN_AND_FULL = _contenders(OURS_FULL, OURS_ASYNC)
 _LEAN_AND_METRICS = _contenders(OURS_METRICS, OURS_ASYNC)
+_ALL_CORES = _contenders(OURS_ASYNC, RUST_MANY, GO_MANY)
 
 
 def _with_deflate(contender: Contender) -> Contender:
@@ -114,6 +150,9 @@ ACK_1 = "event with ack, 1 in flight"
 NO_ACK = "event without ack"
 BROADCAST_500 = "broadcast to 500, per delivery"
 BROADCAST_2000 = "broadcast to 2,000, per delivery"
+BROADCAST_10000 = "broadcast to 10,000, per delivery"
+HEARTBEAT = "heartbeat of an idle connection"
+MSGPACK = f"MessagePack: {ACK_8}"
 POLLING = "polling round (POST + GET)"
 CONNECT = "connect by WebSocket"
 CONNECT_UPGRADE = "connect by polling with upgrade"
@@ -121,16 +160,44 @@ MEMORY = "memory per idle connection"
 UNDER_UVICORN = "under uvicorn: "
 GROWTH = "event with ack, 50 of 5,000 connections busy"
 
+_BY_VERSION: dict[str, Callable[[], Workload]] = {
+    ACK_8: lambda: EventsWithAck(50, 8),
+    ACK_1: lambda: EventsWithAck(50, 1),
+    NO_ACK: EventsWithoutAck,
+    BROADCAST_500: lambda: Broadcasts(500),
+    POLLING: PollingRounds,
+}
+
 EXPERIMENTS = (
-    Experiment(ACK_8, lambda: EventsWithAck(50, 8), _BOTH_HANDLERS + _FLOOR, _PYTHON),
-    Experiment(ACK_1, lambda: EventsWithAck(50, 1), _BOTH_HANDLERS + _FLOOR, _PYTHON),
-    Experiment(NO_ACK, EventsWithoutAck, _BOTH_HANDLERS + _FLOOR, _PYTHON),
-    Experiment(BROADCAST_500, lambda: Broadcasts(500), _ONE_HANDLER + _FLOOR, _PYTHON),
-    Experiment(BROADCAST_2000, lambda: Broadcasts(2000), _ONE_HANDLER + _FLOOR, _PYTHON),
-    Experiment(POLLING, PollingRounds, _ONE_HANDLER, _PYTHON),
-    Experiment(CONNECT, Connects, _ONE_HANDLER + _FLOOR, _PYTHON),
-    Experiment(CONNECT_UPGRADE, lambda: Connects(by_polling=True), _ONE_HANDLER, _PYTHON),
-    Experiment(MEMORY, None, _ONE_HANDLER, _PYTHON),
+    Experiment(ACK_8, lambda: EventsWithAck(50, 8), _BOTH_HANDLERS + _FLOORS, _OTHERS),
+    Experiment(ACK_1, lambda: EventsWithAck(50, 1), _BOTH_HANDLERS + _FLOORS, _OTHERS),
+    Experiment(NO_ACK, EventsWithoutAck, _BOTH_HANDLERS + _FLOORS, _OTHERS),
+    Experiment(BROADCAST_500, lambda: Broadcasts(500), _ONE_HANDLER_AND_RUST + _FLOORS, _OTHERS),
+    Experiment(BROADCAST_2000, lambda: Broadcasts(2000), _ONE_HANDLER_AND_RUST + _FLOORS, _OTHERS),
+    Experiment(POLLING, PollingRounds, _ONE_HANDLER_AND_RUST, _OTHERS),
+    Experiment(CONNECT, Connects, _ONE_HANDLER_AND_RUST + _FLOORS, _OTHERS),
+    Experiment(CONNECT_UPGRADE, lambda: Connects(by_polling=True), _ONE_HANDLER_AND_RUST, _OTHERS),
+    Experiment(MEMORY, None, _ONE_HANDLER_AND_RUST, _OTHERS),
+    Experiment(
+        HEARTBEAT,
+        lambda: Heartbeats(IDLE_CONNECTIONS, 1.0),
+        (
+            Contender("async handler", OURS_ASYNC.with_flags("--ping-interval=1")),
+            Contender("Node", NODE.with_flags("--ping-interval=1")),
+        ),
+    ),
+    Experiment(
+        MSGPACK,
+        lambda: EventsWithAck(50, 8, msgpack=True),
+        (
+            Contender("async handler", OURS_MSGPACK),
+            Contender("Node", NODE.with_flags("--msgpack")),
+            Contender("socketioxide", RUST_MSGPACK),
+        ),
+    ),
+    Experiment(BROADCAST_10000, lambda: Broadcasts(10_000), _ONE_HANDLER_AND_RUST, only_full=True),
+    Experiment(f"{ACK_8}, all cores", lambda: EventsWithAck(50, 8), _ALL_CORES, only_full=True),
+    Experiment(f"{BROADCAST_500}, all cores", lambda: Broadcasts(500), _ALL_CORES, only_full=True),
     Experiment(
         GROWTH,
         None,
@@ -177,35 +244,35 @@ EXPERIMENTS = (
     ),
     *(
         Experiment(
-            f"{name}, Python 3.13",
+            f"{name}, by Python version",
             workload,
-            _contenders(OURS_313, OURS_ASYNC, NODE),
+            tuple(
+                Contender(f"Python {version}", peer) for version, peer in OURS_BY_VERSION.items()
+            ),
             only_full=True,
         )
-        for name, workload in (
-            (ACK_8, lambda: EventsWithAck(50, 8)),
-            (ACK_1, lambda: EventsWithAck(50, 1)),
-            (NO_ACK, EventsWithoutAck),
-            (BROADCAST_500, lambda: Broadcasts(500)),
-            (POLLING, PollingRounds),
-        )
-        if PYTHON_313.exists()
+        for name, workload in _BY_VERSION.items()
     ),
 )
 
+PLAIN, ASYNC = "plain handler", "async handler"
+
 FIGURES = (
-    Figure(f"{ACK_8}, plain handler", ACK_8, "plain handler", 0.35),
-    Figure(f"{ACK_8}, async handler", ACK_8, "async handler", 0.45),
-    Figure(f"{ACK_1}, plain handler", ACK_1, "plain handler", 0.50),
-    Figure(f"{ACK_1}, async handler", ACK_1, "async handler", 0.55),
-    Figure(f"{NO_ACK}, plain handler", NO_ACK, "plain handler", 0.60),
-    Figure(f"{NO_ACK}, async handler", NO_ACK, "async handler", 0.85),
-    Figure(BROADCAST_500, BROADCAST_500, "async handler", 0.50),
-    Figure(BROADCAST_2000, BROADCAST_2000, "async handler", 0.50),
-    Figure(POLLING, POLLING, "async handler", 0.85),
-    Figure(CONNECT, CONNECT, "async handler", 0.35),
-    Figure(CONNECT_UPGRADE, CONNECT_UPGRADE, "async handler", 0.70),
-    Figure(f"{MEMORY}, {IDLE_CONNECTIONS:,} of them", MEMORY, "async handler", 0.50),
+    Figure(f"{ACK_8}, {PLAIN}", ACK_8, PLAIN, 0.18, rust_goal=0.75),
+    Figure(f"{ACK_8}, {ASYNC}", ACK_8, ASYNC, 0.22, rust_goal=0.90),
+    Figure(f"{ACK_1}, {PLAIN}", ACK_1, PLAIN, 0.46, rust_goal=1.0),
+    Figure(f"{ACK_1}, {ASYNC}", ACK_1, ASYNC, 0.48, rust_goal=1.1),
+    Figure(f"{NO_ACK}, {PLAIN}", NO_ACK, PLAIN, 0.30, rust_goal=0.50),
+    Figure(f"{NO_ACK}, {ASYNC}", NO_ACK, ASYNC, 0.36, rust_goal=0.65),
+    Figure(BROADCAST_500, BROADCAST_500, ASYNC, 0.46, rust_goal=0.62),
+    Figure(BROADCAST_2000, BROADCAST_2000, ASYNC, 0.50, rust_goal=0.55),
+    Figure(POLLING, POLLING, ASYNC, 0.33, rust_goal=2.0),
+    Figure(CONNECT, CONNECT, ASYNC, 0.20, rust_goal=1.1),
+    Figure(CONNECT_UPGRADE, CONNECT_UPGRADE, ASYNC, 0.30, rust_goal=2.0),
+    Figure(f"{MEMORY}, {IDLE_CONNECTIONS:,} of them", MEMORY, ASYNC, 0.29, rust_goal=0.18),
+    Figure(HEARTBEAT, HEARTBEAT, ASYNC, limit=HEARTBEAT_LIMIT),
+    Figure(MSGPACK, MSGPACK, ASYNC),
+    Figure(BROADCAST_10000, BROADCAST_10000, ASYNC),
     *(
         Figure(UNDER_UVICORN + name, UNDER_UVICORN + name, "asgi_app", goal, "python-socketio")
         for name, goal in ((ACK_8, 0.35), (ACK_1, 0.45), (BROADCAST_500, 0.35))
@@ -231,6 +298,15 @@ FIGURES = (
         if experiment.name.startswith(
             ("payload", "binary", "permessage", "official", "polling round,")
         )
-        or experiment.name.endswith("3.13")
+    ),
+    *(
+        Figure(
+            f"{name}, Python {version}",
+            f"{name}, by Python version",
+            f"Python {version}",
+            base="Python 3.11",
+        )
+        for name in _BY_VERSION
+        for version in VERSIONS[1:]
     ),
 )

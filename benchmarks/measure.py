@@ -47,6 +47,8 @@ class Bench:
         self._servers: dict[tuple[str, ...], Server] = {}
         self.results: Results = {}
         self.failures: list[str] = []
+        self.skipped: dict[str, str] = {}
+        """The remedy by the name of each peer that is not installed."""
 
     def close(self) -> None:
         """Stop all servers that were started."""
@@ -55,7 +57,7 @@ class Bench:
     @staticmethod
     def _key(contender: Contender) -> tuple[str, ...]:
         peer = contender.peer
-        return (*peer.command, str(peer.checkout), contender.instance)
+        return (*peer.command, str(peer.checkout), *map(str, peer.env), contender.instance)
 
     def _server(self, contender: Contender) -> Server:
         key = self._key(contender)
@@ -67,7 +69,7 @@ class Bench:
         """Measure one experiment; a contender that fails does not stop the others."""
         results: dict[str, list[Sample]] = {}
         self.results[experiment.name] = results
-        contenders = (*experiment.contenders, *experiment.extra)
+        contenders = self._installed((*experiment.contenders, *experiment.extra))
         is_memory = experiment.make_workload is None and all(
             each.make_workload is None for each in contenders
         )
@@ -105,6 +107,15 @@ class Bench:
             if (server := self._servers.pop(self._key(contender), None)) is not None:
                 server.stop()
         await self._wait_until_idle()
+
+    def _installed(self, contenders: tuple[Contender, ...]) -> tuple[Contender, ...]:
+        """Return the contenders whose peers are installed; report each missing peer once."""
+        for contender in contenders:
+            peer = contender.peer
+            if not peer.is_installed and peer.name not in self.skipped:
+                self.skipped[peer.name] = peer.remedy
+                self._report_progress(f"  skipped: {peer.name} ({peer.remedy})")
+        return tuple(each for each in contenders if each.peer.is_installed)
 
     async def _wait_until_idle(self) -> None:
         """Wait until all servers have closed their connections and use no CPU."""

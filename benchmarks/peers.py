@@ -23,7 +23,11 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 OUR_PYTHON = BENCHMARKS / ".venv" / "ours" / "bin" / "python"
 PEERS_PYTHON = BENCHMARKS / ".venv" / "peers" / "bin" / "python"
-PYTHON_313 = BENCHMARKS / ".venv" / "3.13" / "bin" / "python"
+COMPILED = ROOT / "build" / "compiled"
+"""A folder with compiled packages of this project and a link to `benchmarks`, if there is one."""
+BUILT = ROOT / "build" / "benchmarks"
+"""The programs that `benchmarks/setup-compiled` builds."""
+VERSIONS = ("3.11", "3.12", "3.13")
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 HOW_TO_INSTALL = "run benchmarks/setup"
@@ -44,6 +48,14 @@ class Peer:
     """The working directory: the checkout of this project that is measured."""
     env: tuple[tuple[str, str], ...] = ()
     """Environment variables that are added to those of this process."""
+    remedy: str = HOW_TO_INSTALL
+    """What the user does if the peer is not installed."""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the program and the working directory exist; programs on the PATH do."""
+        program = Path(self.command[0])
+        return (not program.is_absolute() or program.exists()) and self.checkout.is_dir()
 
     def with_flags(self, *flags: str) -> Peer:
         """Return a copy with additional flags."""
@@ -59,7 +71,25 @@ OURS_ASYNC = Peer("ours, async handler", (str(OUR_PYTHON), *_OURS))
 OURS_SYNC = Peer("ours, plain handler", (str(OUR_PYTHON), *_OURS, "--handlers", "sync"))
 OURS_METRICS = Peer("ours, with metrics", (str(OUR_PYTHON), *_OURS, "--metrics"))
 OURS_FULL = Peer("ours, --full", (str(OUR_PYTHON), *_OURS, "--full"))
-OURS_313 = Peer("ours on Python 3.13", (str(PYTHON_313), *_OURS))
+OURS_MSGPACK = Peer("ours, MessagePack", (str(OUR_PYTHON), *_OURS, "--msgpack"))
+_COMPILED_REMEDY = f"compile the packages into {COMPILED.relative_to(ROOT)}"
+COMPILED_ASYNC = replace(
+    OURS_ASYNC, name="ours compiled, async handler", checkout=COMPILED, remedy=_COMPILED_REMEDY
+)
+COMPILED_SYNC = replace(
+    OURS_SYNC, name="ours compiled, plain handler", checkout=COMPILED, remedy=_COMPILED_REMEDY
+)
+
+
+def find_python(version: str) -> Path:
+    """Return the interpreter of a version, in the environment that `benchmarks/setup` creates."""
+    return BENCHMARKS / ".venv" / version / "bin" / "python"
+
+
+OURS_BY_VERSION = {
+    version: Peer(f"ours on Python {version}", (str(find_python(version)), *_OURS))
+    for version in VERSIONS
+}
 FLOOR = Peer("the floor", (str(OUR_PYTHON), "-m", "benchmarks.servers.bare"))
 # `--expose-gc` lets the server collect garbage before its memory is read.
 NODE = Peer(
@@ -77,6 +107,18 @@ OURS_ASGI = Peer(
 ASGI_FLOOR = Peer(
     "the floor under uvicorn", (str(PEERS_PYTHON), "-m", "benchmarks.servers.asgi_floor")
 )
+
+_BUILD = "install the toolchain, then run benchmarks/setup-compiled"
+RUST = Peer(
+    "socketioxide, one thread",
+    (str(BUILT / "rust" / "release" / "bench-socketioxide"),),
+    remedy=_BUILD,
+)
+RUST_MANY = RUST.with_flags("--threads", "many").named("socketioxide, all cores")
+RUST_MSGPACK = RUST.with_flags("--msgpack").named("socketioxide, MessagePack")
+GO_MANY = Peer("Go, all cores", (str(BUILT / "go" / "bench-socketio"),), remedy=_BUILD)
+GO = replace(GO_MANY, name="Go, one thread", env=(("GOMAXPROCS", "1"),))
+C_FLOOR = Peer("the C floor", (str(BUILT / "c-floor"),), remedy=_BUILD)
 
 
 def check_installed() -> None:
@@ -215,8 +257,17 @@ def describe_machine() -> dict[str, str]:
             str(PEERS_PYTHON), "-c",
             "import importlib.metadata as m; print(m.version('python-socketio'))",
         ),
+        "socketioxide": _pinned("rust/Cargo.toml", r'socketioxide = .*?"=([\d.]+)"'),
+        "go": _pinned("go/go.mod", r"servers/socket/v3 v([\d.]+)"),
         "commit": _first_line("git", "describe", "--always", "--dirty", "--abbrev=12"),
     }  # fmt: skip
+
+
+def _pinned(file: str, pattern: str) -> str:
+    """Return the version of a package in a file of `servers`."""
+    text = (BENCHMARKS / "servers" / file).read_text(encoding="utf-8")
+    found = re.search(pattern, text)
+    return found[1] if found else "unknown"
 
 
 _WHICH_PYTHON = """

@@ -102,7 +102,11 @@ class PollingClient:
         self._poll_request = wire.polling_get(self.sid, self._headers)
         reply = self.polls.request(self._poll_request)
         await self.post(b"40")
-        if not (await reply).startswith(b"40"):
+        packets = (await reply).split(b"\x1e")
+        if packets[0] == b"2":  # socketioxide sends its first ping immediately
+            packets += (await self.polls.request(self._poll_request)).split(b"\x1e")
+            await self.post(b"3")
+        if not any(packet.startswith(b"40") for packet in packets):
             raise ServerFailedError(f"expected a CONNECT packet, got {reply.result()[:80]!r}")
 
     def poll(self) -> asyncio.Future[bytes]:

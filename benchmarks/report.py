@@ -10,11 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .figures import Outcome, median_cost, outcome_to_json
+from .figures import OTHERS, Outcome, Ratio, median_cost, outcome_to_json
 from .measure import Effort, Results
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
-HEADS = ("figure", "ours", "Node", "python-socketio", "floor", "ratio", "goal", "")
+HEADS = (
+    "figure", "compiled", "pure", *OTHERS, "to Node", "goal", "", "to socketioxide", "goal", "",
+)  # fmt: skip
 
 
 def _cost(value: float | None, unit: str) -> str:
@@ -25,27 +27,51 @@ def _cost(value: float | None, unit: str) -> str:
     return f"{value:.2f} us" if value < 100 else f"{value:.0f} us"
 
 
+def _ratio(ratio: Ratio | None) -> tuple[str, str, str]:
+    if ratio is None:
+        return ("-", "-", "")
+    return (
+        f"{ratio.median:.2f} ({ratio.least:.2f}-{ratio.most:.2f})",
+        "-" if ratio.goal is None else f"{ratio.goal:.2f}",
+        ratio.result,
+    )
+
+
 def cells(outcome: Outcome) -> tuple[str, ...]:
     """Return one row with a cell for each of HEADS; the cell of a base other than Node names it."""
-    base = _cost(outcome.base, outcome.unit)
+    costs = {name: _cost(outcome.others.get(name), outcome.unit) for name in OTHERS}
+    if outcome.base_name not in OTHERS:
+        costs["Node"] = f"({outcome.base_name}: {_cost(outcome.base, outcome.unit)})"
+    to_base, goal, result = _ratio(outcome.to_base)
     if outcome.base_name != "Node":
-        base = f"({outcome.base_name}: {base})"
+        to_base += f" to {outcome.base_name}"
+    if outcome.limit is not None:
+        goal, result = f"{outcome.limit:.2f} us", outcome.results[-1]
     return (
         outcome.name,
+        _cost(outcome.compiled, outcome.unit),
         _cost(outcome.ours, outcome.unit),
-        base,
-        _cost(outcome.python_socketio, outcome.unit),
-        _cost(outcome.floor, outcome.unit),
-        f"{outcome.ratio:.2f} ({outcome.least:.2f}-{outcome.most:.2f})",
-        "-" if outcome.goal is None else f"{outcome.goal:.2f}",
-        outcome.result,
+        *costs.values(),
+        to_base,
+        goal,
+        result,
+        *_ratio(outcome.to_rust),
     )
+
+
+def make_rows(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
+    """Return the heads and the rows, without columns that are empty in all rows."""
+    rows = [cells(outcome) for outcome in outcomes]
+    used = [
+        column for column in range(len(HEADS)) if any(row[column] not in {"", "-"} for row in rows)
+    ]
+    return [tuple(row[column] for column in used) for row in (HEADS, *rows)]
 
 
 def format_lines(outcomes: list[Outcome]) -> str:
     """Return the figures as lines in columns."""
-    rows = [HEADS, *(cells(outcome) for outcome in outcomes)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
+    rows = make_rows(outcomes)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
@@ -69,20 +95,23 @@ def format_details(results: Results) -> str:
 
 def format_table(outcomes: list[Outcome], machine: dict[str, str], command: str) -> str:
     """Return the table of docs/benchmarks.md, in Markdown."""
-    rows = [cells(outcome) for outcome in outcomes if outcome.goal is not None]
+    heads, *rows = make_rows([outcome for outcome in outcomes if outcome.has_goal])
     lines = [
         "| " + " | ".join(row) + " |"
-        for row in (HEADS, ("---",) * len(HEADS), *rows)
+        for row in (heads, ("---",) * len(heads), *rows)
     ]  # fmt: skip
     lines += [
         "",
         "CPU time of the server process per message (user and system), or memory per connection. "
-        "Ratio: the cost here divided by the cost on Node, the median of rounds in turns, with the "
-        "lowest and the highest round. Floor: a minimal uvloop server that sends precomputed "
-        "replies, for the rows under uvicorn an ASGI application that does; lower is better. "
+        "Ratio: the cost here (of the compiled build, if it has a column) divided by the cost "
+        "there, the median of rounds in turns, with the lowest and the highest round; lower is "
+        "better. socketioxide and Go run on one thread. Floor: a minimal uvloop server that "
+        "sends precomputed replies, for the rows under uvicorn an ASGI application that does; "
+        "C floor: the same in C on epoll. "
         f"Measured by `{command}` on {machine['cores']} cores ({machine['cpu']}), Linux "
         f"{machine['kernel']}, Python {machine['python']} (the fastest installed version), "
         f"Node {machine['node']}, socket.io {machine['socket.io']}, "
+        f"socketioxide {machine['socketioxide']}, zishang520/socket.io {machine['go']}, "
         f"python-socketio {machine['python-socketio']}; commit {machine['commit']}.",
     ]
     return "\n".join(lines)

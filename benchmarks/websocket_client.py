@@ -28,17 +28,25 @@ class WebSocketClient(asyncio.Protocol):
     """WebSocket connection that calls `on_replies(count, now)` for each chunk with replies."""
 
     __slots__ = (
-        "_buffer", "_closing", "_expected", "_handshake", "_inflater", "_is_upgraded", "lost",
-        "on_replies", "opened", "tcp",
+        "_buffer", "_closing", "_expected", "_handshake", "_inflater", "_is_upgraded", "_packet",
+        "lost", "on_replies", "opened", "pings", "tcp",
     )  # fmt: skip
 
     tcp: asyncio.Transport
 
-    def __init__(self, handshake: bytes, first_packets: tuple[bytes, ...] = (b"0", b"40")) -> None:
+    def __init__(
+        self,
+        handshake: bytes,
+        first_packets: tuple[bytes, ...] = (b"0", b"40"),
+        *,
+        msgpack: bool = False,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._handshake = handshake
         # The packets that the server sends before the socket is connected, in order.
-        self._expected = list(first_packets)
+        self._expected = [b"0", b""] if msgpack else list(first_packets)
+        self._packet = wire.BINARY if msgpack else wire.TEXT  # the first byte of replies
+        self.pings = 0  # packets of Engine.IO
         self._buffer = b""
         self._is_upgraded = False
         self._inflater: Any = None
@@ -101,7 +109,11 @@ class WebSocketClient(asyncio.Protocol):
                 self._receive_first_packet(self._inflate(first, data[start:stop]))
             elif first == wire.DEFLATED_TEXT and length < SHORTEST_REPLY:
                 self.tcp.write(wire.PONG)  # a frame this short contains a ping
-            elif (first == wire.TEXT and data[start] == MESSAGE) or first == wire.DEFLATED_TEXT:
+            elif (
+                (first == wire.TEXT and data[start] == MESSAGE)
+                or first == wire.DEFLATED_TEXT
+                or first == self._packet == wire.BINARY
+            ):
                 replies += 1
             elif first != wire.BINARY:
                 self._receive_rare(first, data[start:stop])
@@ -120,11 +132,15 @@ class WebSocketClient(asyncio.Protocol):
 
     def _receive_first_packet(self, text: bytes) -> None:
         """Process a packet that the server sends before the socket is connected."""
+        if text == b"2":  # socketioxide sends its first ping immediately
+            self.tcp.write(wire.PONG)
+            return
         expected = self._expected.pop(0)
         if not text.startswith(expected):
             self._fail(f"expected {expected!r}, got {text[:80]!r}")
         elif expected == b"0":
-            self.tcp.write(wire.CONNECT)
+            is_text = self._packet == wire.TEXT
+            self.tcp.write(wire.CONNECT if is_text else wire.MSGPACK_CONNECT)
         elif expected == b"3probe":
             # PollingClient.upgrade completes the upgrade.
             self.opened.set_result(None)
@@ -133,6 +149,7 @@ class WebSocketClient(asyncio.Protocol):
 
     def _receive_rare(self, first: int, payload: bytes) -> None:
         if first == wire.TEXT and payload[0] == PING:
+            self.pings += 1
             self.tcp.write(wire.PONG)
         elif first == PING_FRAME:  # uvicorn sends a ping frame every 20 seconds
             self.tcp.write(wire.frame(payload, PONG_FRAME))
@@ -161,21 +178,25 @@ class WebSocketClient(asyncio.Protocol):
             self.tcp.write(wire.CLOSE_FRAME)
 
 
-async def open_client(port: int, *, deflate: bool = False, headers: bytes = b"") -> WebSocketClient:
+async def open_client(
+    port: int, *, deflate: bool = False, headers: bytes = b"", msgpack: bool = False
+) -> WebSocketClient:
     """Open a client and wait until it is connected to the namespace `/`.
 
     `headers` are additional lines of the handshake.
     """
     loop = asyncio.get_running_loop()
     handshake = wire.websocket_handshake(deflate=deflate, headers=headers)
-    _, client = await loop.create_connection(lambda: WebSocketClient(handshake), "127.0.0.1", port)
+    _, client = await loop.create_connection(
+        lambda: WebSocketClient(handshake, msgpack=msgpack), "127.0.0.1", port
+    )
     async with asyncio.timeout(OPEN_SECONDS):
         await client.opened
     return client
 
 
 async def open_clients(
-    port: int, count: int, *, deflate: bool = False, headers: bytes = b""
+    port: int, count: int, *, deflate: bool = False, headers: bytes = b"", msgpack: bool = False
 ) -> list[WebSocketClient]:
     """Open `count` clients, at most 64 at a time."""
     clients: list[WebSocketClient] = []
@@ -183,7 +204,10 @@ async def open_clients(
     for start in range(0, count, group_size):
         size = min(group_size, count - start)
         clients += await asyncio.gather(
-            *(open_client(port, deflate=deflate, headers=headers) for _ in range(size))
+            *(
+                open_client(port, deflate=deflate, headers=headers, msgpack=msgpack)
+                for _ in range(size)
+            )
         )
     return clients
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import zlib
 
+from msgspec import msgpack
+
 HOST = b"Host: 127.0.0.1\r\n"
 # The request headers of the official client on Node, and of a browser.
 PLAIN_HEADERS = (
@@ -94,6 +96,15 @@ def payload(size: int) -> bytes:
 def event(name: str, data: bytes, ack_id: int | None = None) -> bytes:
     """Return the Engine.IO message of an event."""
     return b'42%b["%b",%b]' % (b"" if ack_id is None else b"%d" % ack_id, name.encode(), data)
+
+
+MSGPACK_CONNECT = frame(msgpack.encode({"type": 0, "nsp": "/"}), BINARY)
+
+
+def msgpack_event_frame(name: str, data: bytes, ack_id: int) -> bytes:
+    """Return the frame of an event whose data is JSON, encoded with MessagePack."""
+    packet = {"type": 2, "nsp": "/", "data": [name, json.loads(data)], "id": ack_id}
+    return frame(msgpack.encode(packet), BINARY)
 
 
 def binary_event_frames(name: str, size: int, ack_id: int) -> bytes:

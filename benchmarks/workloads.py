@@ -97,10 +97,18 @@ def _summarize(tally: Tally, messages: int, seconds: float, cpu: float) -> Sampl
 class ClosedLoop:
     """Workload whose clients send the next message when a reply arrives."""
 
-    def __init__(self, connections: int, *, deflate: bool = False, headers: bytes = b"") -> None:
+    def __init__(
+        self,
+        connections: int,
+        *,
+        deflate: bool = False,
+        headers: bytes = b"",
+        msgpack: bool = False,
+    ) -> None:
         self._connections = connections
         self._deflate = deflate
         self._headers = headers
+        self._msgpack = msgpack
         self.clients: list[WebSocketClient] = []
         self.tally = Tally()
         self.outstanding = 0  # messages without a reply
@@ -113,7 +121,11 @@ class ClosedLoop:
     async def open(self, server: Target) -> list[WebSocketClient]:
         """Return new connections to the server."""
         return await open_clients(
-            server.port, self._connections, deflate=self._deflate, headers=self._headers
+            server.port,
+            self._connections,
+            deflate=self._deflate,
+            headers=self._headers,
+            msgpack=self._msgpack,
         )
 
     async def measure(self, server: Target, seconds: float) -> Sample:
@@ -164,9 +176,12 @@ class EventsWithAck(ClosedLoop):
         busy: int | None = None,
         deflate: bool = False,
         headers: bytes = b"",
+        msgpack: bool = False,
     ) -> None:
-        super().__init__(connections, deflate=deflate, headers=headers)
+        super().__init__(connections, deflate=deflate, headers=headers, msgpack=msgpack)
         data = wire.payload(size)
+        if msgpack:
+            make_frame = lambda ack_id: wire.msgpack_event_frame("echo", data, ack_id)  # noqa: E731
         encode = wire.deflated_frame if deflate else wire.frame
         make = make_frame or (lambda ack_id: encode(wire.event("echo", data, ack_id)))
         self._in_flight = in_flight
@@ -430,6 +445,27 @@ class Connects:
 
     async def finish(self) -> None:
         """Do nothing, because no connection stays open."""
+
+
+class Heartbeats(ClosedLoop):
+    """Idle connections: a message is one ping of the server and the pong of its client."""
+
+    def __init__(self, connections: int, interval: float) -> None:
+        super().__init__(connections)
+        self._interval = interval
+
+    async def measure(self, server: Target, seconds: float) -> Sample:
+        """Wait for whole intervals, at least two."""
+        intervals = max(2, round(seconds / self._interval))
+        counted, cpu, began = self._count_pings(), server.cpu_seconds(), perf_counter()
+        await asyncio.sleep(intervals * self._interval)
+        messages, cpu = self._count_pings() - counted, server.cpu_seconds() - cpu
+        for client in self.clients:
+            client.check()
+        return _summarize(self.tally, messages, perf_counter() - began, cpu)
+
+    def _count_pings(self) -> int:
+        return sum(client.pings for client in self.clients)
 
 
 async def measure_memory(server: Server, connections: int) -> float:

@@ -1,4 +1,5 @@
-// Benchmark server with socket.io 4.8 on Node:  node benchmarks/servers/node_socketio.js P [--deflate]
+// Benchmark server with socket.io 4.8 on Node:  node benchmarks/servers/node_socketio.js P [--deflate] [--msgpack]
+// [--ping-interval=SECONDS]
 // The server behaves like servers/ours.py.
 "use strict";
 
@@ -12,10 +13,13 @@ try {
 
 const [port, ...flags] = process.argv.slice(2);
 
+const pingInterval = flags.find((flag) => flag.startsWith("--ping-interval="));
+
 const io = new Server(Number(port), {
-  pingInterval: 25000,
+  pingInterval: pingInterval ? Number(pingInterval.split("=")[1]) * 1000 : 25000,
   pingTimeout: 20000,
   serveClient: false,
+  ...(flags.includes("--msgpack") ? { parser: require("socket.io-msgpack-parser") } : {}),
   // The documentation of socket.io recommends for the lowest cost: no compression, and no reference to the request.
   perMessageDeflate: flags.includes("--deflate") ? { threshold: 1024 } : false,
 });

@@ -1,7 +1,7 @@
 """Benchmark server with this project's `socketio_core`.
 
     python -m benchmarks.servers.ours --port P [--handlers sync|async] [--full] [--metrics]
-        [--deflate] [--redis URL --adapter classic|sharded|streams]
+        [--deflate] [--msgpack] [--ping-interval S] [--redis URL --adapter classic|sharded|streams]
 
 All servers of the benchmark behave alike: a socket joins the room `r`; `echo(data)` acks its data;
 `msg(data)` does nothing; `bcast(data)` emits `update` to the room and acks 1.
@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Any
 
 from engineio_core.options import PerMessageDeflate
-from socketio_core import RedisClassic, RedisSharded, RedisStreams, SocketServer
+from socketio_core import MsgpackParser, RedisClassic, RedisSharded, RedisStreams, SocketServer
 from socketio_core.adapters.redis.factory import RedisFactory
 from socketio_core.errors import AckError
 from socketio_core.options import Recovery
@@ -95,10 +95,14 @@ def make_server(
     full: bool = False,
     deflate: bool = False,
     metrics: bool = False,
+    msgpack: bool = False,
+    ping_interval: float = 25,
     adapter: Any = None,
 ) -> Any:
     """Return a server that is ready to listen."""
-    options: dict[str, Any] = {"ping_interval": 25, "ping_timeout": 20}
+    options: dict[str, Any] = {"ping_interval": ping_interval, "ping_timeout": 20}
+    if msgpack:
+        options["parser"] = MsgpackParser()
     if adapter is not None:
         options["adapter"] = adapter
     if full:
@@ -129,6 +133,8 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="recovery, limits, metrics, middleware")
     parser.add_argument("--metrics", action="store_true", help="instrument_prometheus")
     parser.add_argument("--deflate", action="store_true", help="permessage-deflate")
+    parser.add_argument("--msgpack", action="store_true", help="MessagePack instead of JSON")
+    parser.add_argument("--ping-interval", type=float, default=25.0, help="seconds")
     parser.add_argument("--redis", help="the URL of the Redis of a cluster")
     parser.add_argument("--adapter", choices=ADAPTERS, default="sharded")
     arguments = parser.parse_args()
@@ -140,6 +146,8 @@ def main() -> None:
         full=arguments.full,
         deflate=arguments.deflate,
         metrics=arguments.metrics,
+        msgpack=arguments.msgpack,
+        ping_interval=arguments.ping_interval,
         adapter=adapter,
     )
     io.run(port=arguments.port)

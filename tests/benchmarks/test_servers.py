@@ -54,8 +54,10 @@ class Client:
         await self._connection.send(text)
 
     async def receive(self) -> str:
+        """Return the next packet; answer pings, the first of which socketioxide sends at once."""
         async with asyncio.timeout(RECEIVE_TIMEOUT):
-            message = await self._connection.recv()
+            while (message := await self._connection.recv()) == "2":
+                await self.send("3")
         assert isinstance(message, str)
         return message
 

@@ -1,7 +1,7 @@
 // Benchmark server with zishang520/socket.io on net/http:
 //
-//	go build -o ../../../build/benchmarks/go/bench-socketio .
-//	../../../build/benchmarks/go/bench-socketio --port P
+//	benchmarks/setup-compiled
+//	build/benchmarks/go/bench-socketio --port P
 //
 // The server behaves like servers/ours.py. GOMAXPROCS=1 runs the handlers on one thread, as in the other servers of
 // the benchmark; without it, the server uses all cores.
@@ -12,7 +12,11 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"runtime/debug"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/zishang520/socket.io/servers/socket/v3"
@@ -21,6 +25,15 @@ import (
 func main() {
 	port := flag.Int("port", 0, "port to listen on")
 	flag.Parse()
+
+	// The benchmark sends SIGUSR2 before it reads the memory of a server.
+	requests := make(chan os.Signal, 1)
+	signal.Notify(requests, syscall.SIGUSR2)
+	go func() {
+		for range requests {
+			debug.FreeOSMemory()
+		}
+	}()
 
 	options := socket.DefaultServerOptions()
 	options.SetPingInterval(25 * time.Second)

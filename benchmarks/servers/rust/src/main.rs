@@ -1,7 +1,7 @@
 //! Benchmark server with socketioxide on axum and tokio, in a release build:
 //!
-//!     cargo build --release --target-dir ../../../build/benchmarks/rust
-//!     ../../../build/benchmarks/rust/release/bench-socketioxide --port P [--threads many] [--msgpack]
+//!     benchmarks/setup-compiled
+//!     build/benchmarks/rust/release/bench-socketioxide --port P [--threads many] [--msgpack]
 //!
 //! The server behaves like `servers/ours.py`. By default one thread runs everything (tokio's
 //! `current_thread` runtime), as the other servers of the benchmark do; `--threads many` is the
@@ -15,7 +15,10 @@ use socketioxide::{
     ParserConfig, SocketIo,
     extract::{AckSender, Data, SocketRef},
 };
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    signal::unix::{SignalKind, signal},
+};
 
 // The allocator that projects of this kind usually choose: it needs less CPU time than that of the C library.
 #[global_allocator]
@@ -75,6 +78,9 @@ fn main() {
 }
 
 async fn serve(arguments: Arguments) {
+    // The benchmark sends SIGUSR2 before it reads the memory of a server; there is no garbage here.
+    let mut requests = signal(SignalKind::user_defined2()).expect("a handler of SIGUSR2");
+    tokio::spawn(async move { while requests.recv().await.is_some() {} });
     let builder = SocketIo::builder()
         .ping_interval(Duration::from_secs(25))
         .ping_timeout(Duration::from_secs(20))
