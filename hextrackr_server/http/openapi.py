@@ -187,7 +187,7 @@ _SCHEMES: Final = {
     "session": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "connect.sid",
+        "name": "hextrackr.sid",
         "description": "the session of HexTrackr's login; the name of the cookie is a setting",
     },
     "producer": {"type": "http", "scheme": "bearer", "description": "the secret of a producer"},

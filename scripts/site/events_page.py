@@ -80,13 +80,20 @@ def _table(
 
 
 def _arguments(event: dict[str, Any]) -> str:
+    """Return the arguments with their types; the name of an optional one ends with `?`."""
     names = event.get("x-arguments", [])
-    payload = event["payload"]
     if not names:
         return "none"
-    parts = [payload] if len(names) == 1 else payload["items"]
+    payload, required = event["payload"], len(names)
+    # The payload is the argument itself if there is exactly one, otherwise a tuple.
+    parts = payload.get("items")
+    if isinstance(parts, list) and len(parts) == len(names):
+        required = payload.get("minItems", required)
+    else:
+        parts = [payload]
     return ", ".join(
-        f"`{name}`: {describe(part, _link)}" for name, part in zip(names, parts, strict=True)
+        f"`{name}{'' if index < required else '?'}`: {describe(part, _link)}"
+        for index, (name, part) in enumerate(zip(names, parts, strict=True))
     )
 
 

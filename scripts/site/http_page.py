@@ -26,6 +26,7 @@ GROUPS = (
     ("Imports", ("/api/imports", "/api/import/", "/api/vulnerabilities/")),
     ("Findings", ("/api/findings",)),
     ("Known-exploited vulnerabilities", ("/api/kev",)),
+    ("Backup", ("/api/backup",)),
     ("Reports of producers", ("/ingest/",)),
 )  # fmt: skip
 OTHERS = "Other routes"
