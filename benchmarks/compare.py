@@ -43,7 +43,9 @@ def pair_experiments(other: Path) -> list[Experiment]:
     paired = []
     for experiment in EXPERIMENTS:
         for contender in experiment.contenders:
-            if contender.peer.command[:3] != OURS_ASYNC.command[:3] or experiment.only_full:
+            peer = contender.peer
+            is_ours = peer.command[:3] == OURS_ASYNC.command[:3] and peer.checkout == ROOT
+            if not is_ours or experiment.only_full:
                 continue
             here = replace(contender, name="here")
             there = Contender(
