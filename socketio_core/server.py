@@ -316,7 +316,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         """Refuse new clients with 503; connected clients continue until `shutdown`.
 
         A load balancer that reads `is_draining` from a page of the application sends new clients to
-        other servers from now on. Only `listen` ends this state.
+        other servers from now on. `listen` ends this state.
         """
         self.engine.begin_drain()
 
