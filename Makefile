@@ -14,7 +14,7 @@ export HOST PORT
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run dashboard binary binary-test setup quick test lint types format coverage proxies clients oldest pythons conformance \
+.PHONY: help run dashboard binary binary-test setup quick test lint types format coverage proxies clients oldest pythons compiled conformance \
 	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-import bench-dashboard hostile screenshots clean
 
 help: ## List the targets
@@ -77,6 +77,9 @@ oldest: $(VENV)/.dev ## Run the tests of core and hub with the oldest allowed de
 
 pythons: $(VENV)/.dev ## Run the tests of the core on every other installed Python version
 	@PYTHON=$(abspath $(BIN)/python) scripts/test-pythons
+
+compiled: setup ## Compile the core with mypyc into build/compiled, test it, and compare it with the pure build (ten minutes)
+	@PYTHON=$(abspath $(BIN)/python) scripts/test-compiled
 
 conformance: peers ## Play all dialogues against our own servers
 	$(BIN)/python -m socketio_conformance --run "$(BIN)/python tests/targets/ours.py"

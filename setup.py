@@ -8,6 +8,8 @@ part an error, `skip` omits it.
 
 Archives also contain the commit of the clone (hextrackr_server/commit.txt), and wheels a list of
 the packages inside those parts (PEP 770).
+
+A wheel also has compiled modules if BUILD_COMPILED requests them; scripts/compiled describes that.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
 SCRIPTS = ROOT / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "compiled")]
+from extension_modules import make_extensions  # noqa: E402 - these folders are not packages
 from sbom import serialize, wheel_sbom  # noqa: E402
 
 COMMIT_FILE = Path("hextrackr_server/commit.txt")
@@ -111,4 +114,7 @@ class WheelWithSbom(bdist_wheel):
 
 # A general remark on each editable installation; `make run` would print it to new users.
 warnings.filterwarnings("ignore", message=r"\s*Editable installation")
-setup(cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts, "bdist_wheel": WheelWithSbom})
+setup(
+    cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts, "bdist_wheel": WheelWithSbom},
+    ext_modules=make_extensions(sys.argv),
+)

@@ -32,6 +32,7 @@ from engineio_core.session_state import (
     UpgradeEvent,
     UpgradeState,
 )
+from engineio_core.subclassing import mypyc_attr
 from engineio_core.transports.interface import Abortable, CandidateTransport, Transport
 from engineio_core.upgrade import UpgradeCandidate
 
@@ -65,6 +66,7 @@ class SessionContext(NamedTuple):
     budgets: Budgets = UNLIMITED
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Session:
     """One connection of a client, from its handshake to its end, across a change of transport.
 

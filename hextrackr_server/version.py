@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
 
+from engineio_core.build import build_name
+
 DISTRIBUTION: Final = "hextrackr-server"
 PACKAGE: Final = Path(__file__).resolve().parent
 #: Written by setup.py into archives.
@@ -30,12 +32,13 @@ def commit(package: Path = PACKAGE) -> str | None:
 
 
 def description() -> str:
-    """Return the text of `--version`: a line for the hub, then a line for each library."""
+    """Return the text of `--version`: the hub, Python, the build, and each library, a line each."""
     found = commit()
     return "\n".join(
         (
             f"{DISTRIBUTION} {version(DISTRIBUTION)} (commit {found or 'unknown'})",
             f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
+            f"engineio_core and socketio_core: {build_name()} build",
             *_libraries(),
         )
     )

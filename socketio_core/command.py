@@ -9,12 +9,15 @@ import argparse
 import importlib
 import logging
 import os
+import platform
 import signal
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from importlib.metadata import version
 from pathlib import Path
 
+from engineio_core.build import build_name
 from engineio_core.http.listener import Tls, run
 from engineio_core.ids import MAX_WORKERS
 from engineio_core.logs.background import BackgroundHandler
@@ -69,6 +72,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m socketio_core", description="Serve a Socket.IO application."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and build")
     parser.add_argument("application", metavar="MODULE:SERVER", help="for example app:io")
     parser.add_argument("--host", default="127.0.0.1", help="address (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=3000, help="port (default: 3000)")
@@ -94,6 +98,17 @@ def _make_parser() -> argparse.ArgumentParser:
         help="lowest level that is logged (default: info)",
     )  # fmt: skip
     return parser
+
+
+class _Version(argparse.Action):
+    """The option that prints the version, which is read only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(
+            f"socketio_core {version('hextrackr-server')} ({build_name()} build), "
+            f"Python {platform.python_version()}"
+        )
+        parser.exit()
 
 
 def _read_workers(text: str) -> int:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     EMITTED: Final = None  # `emit` is annotated with None, which type checkers do not let await
 else:
     EMITTED: Final = _Emitted()
+#: The same object for comparisons in compiled modules, which check values against their types.
+SENT: Final[Any] = EMITTED
 
 
 def is_async(function: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +19,15 @@ from engineio_core.http.states import (
     MOUNTED_TRANSITIONS,
 )
 from engineio_core.logs.limiter import LINE_LIMIT
+from tests.builds import assert_compiled
 from tests.docs.blocks import describe_blocks
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.state_check import check_states
 
 HERE = Path(__file__).parent
+
+if os.environ.get("TEST_BUILD") == "compiled":
+    assert_compiled()
 
 #: Tests that `make binary` runs.
 BINARY = ("packaging/test_binary.py", "packaging/test_launcher.py")

@@ -270,7 +270,8 @@ class FrameReader:
             self._needed = start - 4 - position
             return position
         first, second = data[position], data[position + 1]
-        if first == FIN_CLOSE and self._read_usual_close(data[position : start + length]):
+        is_masked_close = first == FIN_CLOSE and length >= 0
+        if is_masked_close and self._read_usual_close(data[position : start + length]):
             return len(data)  # RFC 6455, section 5.5.1: no data follows a close frame
         # The library reports a message that is too long; its check precedes ours.
         if length <= self._max_size - max(self._held, 0) and (

@@ -1,7 +1,8 @@
 """A limit of log lines per kind, so that a client cannot fill the log with one repeated line.
 
 A kind is one call of a logging method in the source code: the number of kinds, and so the memory
-for them, does not depend on clients.
+for them, does not depend on clients. The texts of this server's loggers are constants;
+they distinguish calls in compiled modules, whose records name the line of the caller.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ MAX_KINDS: Final = 1000
 #: Characters of a message in its summary.
 MAX_SAMPLE: Final = 120
 
-Kind = tuple[str, str, int, int]
-_OTHER: Final[Kind] = ("", "", 0, 0)
+#: Loggers that get the values of a line as arguments only.
+_CONSTANT_TEXTS: Final = frozenset({"engineio_core", "socketio_core"})
+
+Kind = tuple[str, str, int, int, str]
+_OTHER: Final[Kind] = ("", "", 0, 0, "")
 
 
 class _Window:
@@ -112,7 +116,8 @@ class LineLimit(logging.Filter):
             self._timer_at = 0.0
 
     def _count(self, record: logging.LogRecord, now: float) -> bool:
-        kind = (record.name, record.pathname, record.lineno, record.levelno)
+        text = str(record.msg) if record.name in _CONSTANT_TEXTS else ""
+        kind = (record.name, record.pathname, record.lineno, record.levelno, text)
         window = self._windows.get(kind)
         if window is None:
             if len(self._windows) >= MAX_KINDS:
@@ -151,7 +156,7 @@ class LineLimit(logging.Filter):
 
 
 def _log_summary(kind: Kind, window: _Window, seconds: float) -> None:
-    name, path, line, _ = kind
+    name, path, line, _, _ = kind
     logger = logging.getLogger(name or window.logger)
     what = f'of this kind: "{window.sample}"' if path else "of other kinds"
     record = logger.makeRecord(

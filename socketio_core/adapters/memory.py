@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Any, Final, Generic
 
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.subclassing import mypyc_attr
 from socketio_core.adapters.interface import (
     DONE,
     AckCollector,
@@ -36,6 +37,7 @@ logger = logging.getLogger("socketio_core")
 NO_ROOMS: Final[frozenset[str]] = frozenset()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MemoryAdapter:
     """The rooms of one namespace on this server.
 
@@ -59,7 +61,7 @@ class MemoryAdapter:
         # socket id -> (the socket, its rooms); room -> socket id -> the socket
         self._members: dict[str, tuple[Recipient, set[str]]] = {}
         self._rooms: dict[str, dict[str, Recipient]] = {}
-        self._listeners: list[Callable[[RoomEvent, str, str | None], None]] = []
+        self._listeners: list[Callable[[RoomEvent, str, str | None], Any]] = []
 
     # -- rooms
 

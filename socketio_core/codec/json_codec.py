@@ -17,6 +17,7 @@ import orjson
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.packet import MESSAGE_PREFIX
 from engineio_core.options import check_at_least
+from engineio_core.subclassing import mypyc_attr
 from socketio_core.codec.attachments import (
     BINARY_TYPES,
     Attachments,
@@ -76,6 +77,7 @@ _TYPE_OF_LETTER = {str(int(kind)): kind for kind in PacketType}
 _DIGITS = frozenset("0123456789")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class JsonParser:
     """The default codec of Socket.IO."""
 
@@ -237,6 +239,7 @@ def load_json(text: bytes) -> Any:
         return _load_leniently(text.decode())
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class JsonDecoder:
     """Reads the messages of one connection; the connection must close after a `PacketError`."""
 

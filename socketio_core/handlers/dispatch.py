@@ -22,7 +22,7 @@ from socketio_core.errors import (
 from socketio_core.handlers.ack import CONNECTION_RESULT, NO_ACK, OwedAck, SharedAck
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.runner import CANCELLED, Runner, Suspended
-from socketio_core.misuse import EMITTED, add_equivalent, refuse_awaitable
+from socketio_core.misuse import SENT, add_equivalent, refuse_awaitable
 
 logger = logging.getLogger("socketio_core")
 
@@ -52,7 +52,7 @@ class Reporter:
         for listener in self.listeners:
             try:
                 result = listener(error, socket, event)
-                if isawaitable(result) and result is not EMITTED:
+                if isawaitable(result) and result is not SENT:
                     self.run(result, "a listener of on_error")
             except Exception:
                 logger.exception("a listener of on_error failed")

@@ -18,7 +18,7 @@ from socketio_core.handlers.event_table import event_name
 from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.registry import Registry
 from socketio_core.handlers.runner import CANCELLED
-from socketio_core.misuse import EMITTED, is_refusal
+from socketio_core.misuse import SENT, is_refusal
 from socketio_core.socket_state import SocketState
 
 logger = logging.getLogger("socketio_core")
@@ -259,7 +259,7 @@ def _accepts(outcome: Any) -> bool:
 
     Raises AckError for a refusal, TypeError for an unexpected result.
     """
-    if outcome is not EMITTED and isawaitable(outcome):
+    if outcome is not SENT and isawaitable(outcome):
         return False
     _check(outcome)
     return True

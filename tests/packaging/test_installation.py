@@ -32,8 +32,8 @@ PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server", "socketio_conf
 #: What an archive is built from.
 PACKED = (
     *PACKAGES, "spec-vectors/", "pyproject.toml", "setup.py", "MANIFEST.in",
-    "scripts/build-dashboard", "scripts/client_bundles.py", "scripts/sbom.py", "LICENSE",
-    "pytest_socketio_core.py", "README.md",
+    "scripts/build-dashboard", "scripts/client_bundles.py", "scripts/sbom.py",
+    "scripts/compiled/", "pytest_socketio_core.py", "README.md", "LICENSE",
 )  # fmt: skip
 LIMIT = 300.0
 IDENTITY = "-c user.name=tests -c user.email=tests@localhost"
@@ -378,5 +378,7 @@ def test_installed_hub_runs_the_main_job(wheel: Path, tmp_path: Path) -> None:
     run(*PIP, "--python", python, "install", "--quiet", f"{wheel}[hub]", cwd=tmp_path)
     (tmp_path / "empty").mkdir()
     program = HubProgram((str(environment / "bin" / "hextrackr-server"),), tmp_path / "empty")
-    assert program.run("--version").startswith(f"hextrackr-server {PROJECT['version']} (commit ")
+    version = program.run("--version")
+    assert version.startswith(f"hextrackr-server {PROJECT['version']} (commit ")
+    assert "engineio_core and socketio_core: pure build" in version
     do_main_job(program)

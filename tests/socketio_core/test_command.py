@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from engineio_core.build import build_name
 from tests.engineio_core.http.support import TLS_FILES, connect
 from tests.helpers.wire import http_request, text_frame
 
@@ -158,3 +159,11 @@ async def test_tls_connections_reach_the_sessions_of_all_workers(folder: Path) -
 
         async with asyncio.timeout(60):
             await asyncio.gather(*(round_trip(number) for number in range(12)))
+
+
+def test_version_names_the_build(folder: Path) -> None:
+    code, output = run(folder, "--version")
+    assert code == 0
+    assert re.fullmatch(
+        rf"socketio_core \d+\.\d+\.\d+ \({build_name()} build\), Python 3\.\d+\.\d+\S*\n", output
+    )

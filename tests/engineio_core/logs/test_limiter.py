@@ -106,6 +106,18 @@ def test_kinds_do_not_depend_on_the_text_of_a_line(
     assert len(lines.texts) == 3
 
 
+def test_kinds_of_a_compiled_module_are_distinguished_by_their_text(
+    logger: logging.Logger, clock: FakeClock
+) -> None:
+    found = LineLimit(3, 60.0, clock.time)
+    record = logger.makeRecord(
+        "engineio_core", logging.INFO, "caller.py", 1, "refused %d", (), None
+    )
+    other = logger.makeRecord("engineio_core", logging.INFO, "caller.py", 1, "closed %d", (), None)
+    assert [found.filter(record) for _ in range(4)] == [True, True, True, False]
+    assert found.filter(other)
+
+
 def test_memory_is_bounded_when_there_are_many_kinds(
     logger: logging.Logger, clock: FakeClock
 ) -> None:

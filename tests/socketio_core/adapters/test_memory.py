@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core import SocketServer
+from socketio_core.adapters.interface import SavedSession
 from socketio_core.testing import TestServer
 
 
@@ -22,7 +21,7 @@ async def test_adapter_saves_no_session_without_recovery() -> None:
     io = SocketServer()
     async with TestServer(io):
         adapter = io.of("/").adapter
-        adapter.save_session(cast(Any, object()))
+        adapter.save_session(SavedSession("pid", "id", (), None, ""))
         assert adapter.restore_session("pid", None) is None
         assert adapter.current_offset() == ""
 

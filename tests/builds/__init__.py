@@ -1,0 +1,22 @@
+"""Tests that compare the pure and the compiled build; `make compiled` runs them."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Where `make compiled` installs the compiled build.
+COMPILED = ROOT / "build" / "compiled"
+MODULES = (ROOT / "scripts" / "compiled" / "modules.txt").read_text("utf-8").split()
+
+
+def assert_compiled() -> None:
+    """Raise AssertionError unless each compiled module is imported from the root of the tests."""
+    for path in MODULES:
+        module = import_module(path.removesuffix(".py").replace("/", "."))
+        file = Path(str(module.__file__))
+        assert file.suffix != ".py", f"{module.__name__} is not compiled: {file}"
+        assert file.is_relative_to(ROOT), f"{module.__name__} is another installation: {file}"
+    print(f"compiled build: {len(MODULES)} modules in {ROOT}", file=sys.stderr)
