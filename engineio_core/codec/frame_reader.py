@@ -226,6 +226,9 @@ class FrameReader:
             position = check = following  # other frames take longer: check the turn after each
         if position < end:
             self._keep(data, position, is_counted=is_counted)
+        if is_counted and end > TURN_BYTES and self._needed:
+            # One long message after the other: the event loop would go on reading.
+            self._handler.is_turn_over()
 
     def pause(self) -> None:
         """Deliver no further message until `resume`; the reader keeps the bytes that it gets."""
