@@ -151,7 +151,8 @@ class TokenAuthority:
         except jwt.ImmatureSignatureError as error:
             text = "the token is not valid yet ('nbf')"
             raise _unusable(text, "compare the clocks of both machines") from error
-        except (jwt.InvalidTokenError, ValueError) as error:
+        # PyJWT 2.10.0 raises the last two for times that are not numbers.
+        except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError) as error:
             raise _unauthorized("Invalid token") from error
 
     def from_authorization(self, header: str | None) -> Principal:
