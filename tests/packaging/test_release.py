@@ -33,8 +33,14 @@ def clone(tmp_path: Path) -> Path:
     replace(folder / "CHANGELOG.md", r"## Unreleased", f"## {VERSION} - 2026-11-30")
     git(folder, "add", ".")
     git(folder, "commit", "-q", "-m", "release")
-    for part in ("socketio_core/client_dist", "hextrackr_server/dashboard/build"):
-        shutil.copytree(ROOT / part, folder / part)
+    build = "hextrackr_server/dashboard/build"
+    shutil.copytree(ROOT / build, folder / build)
+    bundles = "socketio_core/client_dist"
+    if (ROOT / bundles).is_dir():
+        shutil.copytree(ROOT / bundles, folder / bundles)
+    else:
+        command = [sys.executable, str(folder / "scripts" / "client_bundles.py")]
+        subprocess.run(command, cwd=folder, capture_output=True, check=True)
     return folder
 
 
