@@ -236,8 +236,8 @@ class PostgresBackend:
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
         try:
             yield
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != _QUERY_CANCELED:
+        except Exception as error:  # COPY raises the error of the driver itself
+            if getattr(getattr(error, "orig", error), "sqlstate", None) != _QUERY_CANCELED:
                 raise
             raise _timeout_error() from error
 
