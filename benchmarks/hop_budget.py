@@ -41,6 +41,7 @@ BUDGET = {
     "event without ack, async handler": 9,
     "event without ack, async handler (--full)": 11,
     "8 events with ack in one chunk, plain handler": 10.5,
+    "MessagePack: event with ack, plain handler": 18,
     "broadcast, per delivery": 3,
     "polling round (POST + GET)": 126,
     "connect and leave by WebSocket": 173,
@@ -175,6 +176,18 @@ def measure_event(
     return measure(lambda: receive(chunk), count)
 
 
+def measure_msgpack_event() -> Hop:
+    """Measure an event with ack of a client that uses MessagePack."""
+    sink = open_http(make_server(handlers="sync", msgpack=True))
+    sink.protocol.data_received(wire.websocket_handshake())
+    receive = sink.protocol.data_received  # of the WebSocket
+    receive(wire.MSGPACK_CONNECT)
+    chunk = wire.msgpack_event_frame("echo", wire.payload(64), 7)
+    receive(chunk)
+    assert b"update" in sink.last, sink.last
+    return measure(lambda: receive(chunk))
+
+
 def measure_broadcast() -> Hop:
     """Measure one delivery: the cost of additional members, divided by their number."""
     chunk = wire.frame(wire.event("bcast", wire.payload(64), 1))
@@ -281,6 +294,7 @@ PATHS: dict[str, Callable[[], Hop]] = {
         "async", "msg", None, full=True
     ),
     "8 events with ack in one chunk, plain handler": lambda: measure_event("sync", "echo", 7, 8),
+    "MessagePack: event with ack, plain handler": measure_msgpack_event,
     "broadcast, per delivery": measure_broadcast,
     "polling round (POST + GET)": measure_polling,
     "connect and leave by WebSocket": measure_connect,

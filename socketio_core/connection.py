@@ -113,6 +113,7 @@ class Connection:
 
     def _receive_binary(self, data: bytes) -> None:
         """Decode a binary message: an attachment, or a complete packet of a binary parser."""
+        # hot path of clients that use MessagePack: a call more than that of a text message
         try:
             packet = self._decoder.receive_binary(data)
         except PacketError as error:
@@ -120,8 +121,21 @@ class Connection:
             return
         if packet is None:
             self._directory.counts.other_in += 1
+            return
+        socket = self.sockets.get(packet[1])
+        if packet[0] is EVENT and socket is not None:
+            self._receive_event(socket, packet[2], packet[3])
         else:
-            self._receive_rare(packet, self.sockets.get(packet[1]))
+            self._receive_rare(packet, socket)
+
+    def _receive_event(self, socket: Socket[Any], data: list[Any], ack_id: int | None) -> None:
+        """Run the handler of an event."""
+        handler = socket._direct.get(data[0])
+        if handler is not None:
+            run_handler = self._run_handler
+            run_handler(handler, socket, data, ack_id)
+        else:
+            socket.namespace._pipeline.enqueue_or_dispatch(socket, data, ack_id)
 
     def _receive_rare(self, packet: Decoded, socket: Socket[Any] | None) -> None:
         kind, name, data, ack_id = packet
@@ -136,8 +150,6 @@ class Connection:
             # legal.
             if self._left is None or name not in self._left:
                 self._close_for_violation(f"packet for namespace {name[:64]!r} without a CONNECT")
-        elif kind is EVENT:
-            socket.namespace._pipeline.enqueue_or_dispatch(socket, data, ack_id)
         elif kind is PacketType.ACK:
             if ack_id is not None:
                 socket._receive_ack(ack_id, data)

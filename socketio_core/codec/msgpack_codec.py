@@ -7,8 +7,10 @@ for the contents of packets, and the slugs of errors, are those of the text code
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from math import isfinite
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +20,8 @@ from socketio_core.codec.packet import (
     ACK,
     ACK_ID_LIMIT,
     EVENT,
+    RESERVED_EVENTS,
+    Decoded,
     Packet,
     PacketType,
     check_address,
@@ -34,8 +38,9 @@ __all__ = ["MsgpackDecoder", "MsgpackParser", "unpack"]
 # The extension of notepack: one byte is `undefined`, eight bytes are a Date in milliseconds. An
 # ArrayBuffer from Node has the same code, after the header of a variable length.
 _NOTEPACK = 0
-_VARIABLE_LENGTH = 0xC7
-_SMALL_ARRAY_BUFFERS = (b"\xc7\x01\x00", b"\xc7\x08\x00")
+_VARIABLE_LENGTH: Final = 0xC7
+_ANY_ARRAY_BUFFER: Final = b"\xc7"
+_SMALL_ARRAY_BUFFERS: Final = (b"\xc7\x01\x00", b"\xc7\x08\x00")
 # The header of a Timestamp with 64-bit seconds (MessagePack specification, timestamp 96), the only
 # form that reaches the years that datetime cannot represent.
 _TIMESTAMP_96 = b"\xc7\x0c\xff"
@@ -48,6 +53,12 @@ _LATEST_DATE = 8_640_000_000_000_000  # ECMA-262, Time Values: milliseconds from
 _CALENDAR_CYCLE = 146_097 * 86_400_000  # milliseconds of 400 years of the Gregorian calendar
 _LEAVES = frozenset({*BINARY_TYPES, msgspec.msgpack.Ext})
 _TYPES = tuple(PacketType)[:5]  # no separate types for binary data
+# Types whose values msgspec writes as `to_plain` would convert them, at any size.
+_NATIVE: Final = frozenset({str, bytes, int, bool, type(None)})
+# Deeper data is converted by `to_plain`, which has the limit of all codecs.
+_MAX_NATIVE_DEPTH: Final = 16
+_EVENT_NUMBER: Final = int(EVENT)
+_ACK_NUMBER: Final = int(ACK)
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -68,6 +79,8 @@ class MsgpackParser:
         kind, namespace, data, ack_id = packet
         check_data_to_send(kind, data)
         check_address(namespace, ack_id)
+        if kind is ACK and ack_id is None:
+            raise ValueError("an ACK packet needs the ack id of its event")
         # The keys have the order of Node's server.
         body: dict[str, Any] = {"type": int(kind)}
         if data is not None:
@@ -75,8 +88,6 @@ class MsgpackParser:
             body["data"] = to_plain(data, _convert, _LEAVES)
         if ack_id is not None:
             body["id"] = ack_id
-        elif kind is ACK:
-            raise ValueError("an ACK packet needs the ack id of its event")
         body["nsp"] = namespace
         return (EncodedPacket(_pack(body), is_binary=True),)
 
@@ -84,14 +95,57 @@ class MsgpackParser:
         self, namespace: str, data: list[Any] | tuple[Any, ...], ack_id: int | None = None
     ) -> tuple[EncodedPacket, ...]:
         """Encode an EVENT; the name must be a string."""
-        check_event_to_send(data)
+        # hot path: codec
+        if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
+            check_event_to_send(data)
+        if _is_native(data, _MAX_NATIVE_DEPTH):
+            check_address(namespace, ack_id)
+            body: dict[str, Any] = {"type": _EVENT_NUMBER, "data": data}
+            if ack_id is not None:
+                body["id"] = ack_id
+            body["nsp"] = namespace
+            try:
+                return (EncodedPacket(_pack(body), is_binary=True),)
+            except OverflowError:  # an integer of more than 64 bits: `encode` names the remedy
+                pass
         return self.encode(Packet(EVENT, namespace, data, ack_id))
 
     def encode_ack(
         self, namespace: str, ack_id: int, data: list[Any] | tuple[Any, ...]
     ) -> tuple[EncodedPacket, ...]:
         """Return the single message of an ACK."""
+        # hot path: codec
+        if _is_native(data, _MAX_NATIVE_DEPTH):
+            check_address(namespace, ack_id)
+            body = {"type": _ACK_NUMBER, "data": data, "id": ack_id, "nsp": namespace}
+            try:
+                return (EncodedPacket(_pack(body), is_binary=True),)
+            except OverflowError:
+                pass
         return self.encode(Packet(ACK, namespace, data, ack_id))
+
+
+def _is_native(items: Iterable[Any], depth: int) -> bool:
+    """Return whether msgspec writes these values as `to_plain` would convert them.
+
+    False may also mean that the values are nested deeper than `depth`.
+    """
+    for item in items:
+        kind = type(item)
+        if kind in _NATIVE:
+            continue
+        if kind is dict:
+            for key in item:
+                if type(key) is not str:
+                    return False
+            if depth == 0 or not _is_native(item.values(), depth - 1):
+                return False
+        elif kind is list:
+            if depth == 0 or not _is_native(item, depth - 1):
+                return False
+        elif kind is not float or not isfinite(item):
+            return False
+    return True
 
 
 def _convert(value: Any) -> Any:
@@ -111,9 +165,26 @@ class MsgpackDecoder:
         message.decode()  # invalid UTF-8 takes precedence
         raise PacketError("unexpected_text", "got text where packets are binary")
 
-    def receive_binary(self, data: bytes) -> Packet | None:
+    def receive_binary(self, data: bytes) -> Decoded | None:
         """Return the packet of a message."""
-        return read_message(unpack_message(data))
+        # hot path: codec
+        message = unpack(data)
+        if not isinstance(message, dict):
+            refuse_payload()
+        kind, content, ack_id = message.get("type"), message.get("data"), message.get("id")
+        # A valid event of "/"; `read_message` reads or refuses all other packets.
+        if (
+            kind == _EVENT_NUMBER
+            and kind.__class__ is int
+            and message.get("nsp") == "/"
+            and content.__class__ is list
+            and content
+            and content[0].__class__ is str
+            and content[0] not in RESERVED_EVENTS
+            and (ack_id is None or (ack_id.__class__ is int and 0 <= ack_id < ACK_ID_LIMIT))
+        ):
+            return EVENT, "/", content, ack_id
+        return read_message(message)
 
     def close(self) -> None:
         """Do nothing: the decoder has no state."""
@@ -181,10 +252,16 @@ _decode_map = msgspec.msgpack.Decoder(dict[Any, msgspec.Raw]).decode
 def unpack(data: bytes) -> Any:
     """Return the value of a message, with the extensions of notepack. Raises PacketError."""
     try:
-        if len(data) <= _MAX_EXACT_SIZE and any(map(data.__contains__, _SMALL_ARRAY_BUFFERS)):
+        if (
+            _ANY_ARRAY_BUFFER in data
+            and len(data) <= _MAX_EXACT_SIZE
+            and any(map(data.__contains__, _SMALL_ARRAY_BUFFERS))
+        ):
             return _unpack_exactly(data)
-        return _decode_any_date(data)
-    except (ValueError, TypeError, OverflowError, RecursionError):
+        return _decode(data)
+    except ValueError:
+        return _unpack_any_date(data)
+    except (TypeError, OverflowError, RecursionError):
         # TypeError: msgspec before 0.22 does not check that map keys are hashable.
         refuse_payload()
 
@@ -197,14 +274,14 @@ def unpack_message(data: bytes) -> dict[Any, Any]:
     return message
 
 
-def _decode_any_date(data: bytes) -> Any:
+def _unpack_any_date(data: bytes) -> Any:
+    """Decode a message that msgspec refuses: for a Timestamp outside the years 1 to 9999."""
+    if len(data) > _MAX_EXACT_SIZE or _TIMESTAMP_96 not in data:
+        refuse_payload()
     try:
-        return _decode(data)
-    except ValueError:
-        # msgspec refuses a Timestamp outside the years 1 to 9999.
-        if len(data) > _MAX_EXACT_SIZE or _TIMESTAMP_96 not in data:
-            raise
-    return _unpack_exactly(data)
+        return _unpack_exactly(data)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        refuse_payload()
 
 
 def _unpack_exactly(data: bytes | msgspec.Raw, depth: int = _MAX_EXACT_DEPTH) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -25,7 +26,26 @@ def wire(packet: Packet) -> bytes:
 
 
 def decode(data: bytes) -> Packet | None:
-    return parser.decoder().receive_binary(data)
+    packet = parser.decoder().receive_binary(data)
+    return None if packet is None else Packet(*packet)
+
+
+def nest(depth: int) -> Any:
+    """Return a value that is nested so deep."""
+    value: Any = 1
+    for level in range(depth):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+class Color(Enum):
+    RED = "red"
+
+
+class Name(str):
+    """A string of another type, such as an event of a contract."""
+
+    __slots__ = ()
 
 
 def event(hexadecimal: str) -> bytes:
@@ -61,6 +81,71 @@ def test_encode_event_and_encode_ack_match_encode() -> None:
     assert message.payload == wire(Packet(EVENT, "/a", ["x", b"1"], 3))
     (message,) = parser.encode_ack("/a", 3, (1,))
     assert message.payload == wire(Packet(ACK, "/a", [1], 3))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [1, 2.5, None, True, "é", b"1", {"b": []}]},
+        {1: "a"},
+        [float("nan"), float("inf")],
+        {"a": (1, [2])},
+        [[[]]] * 3,
+        datetime(2024, 1, 1, tzinfo=UTC),
+        [Color.RED, {Color.RED: Color.RED}],
+        Name("a"),
+        [bytearray(b"1"), memoryview(b"2")],
+        nest(15),
+        nest(16),
+        nest(250),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_direct_encoding_equals_that_of_converted_values(value: Any) -> None:
+    (message,) = parser.encode_event("/", ["x", value])
+    assert message.payload == wire(Packet(EVENT, "/", ["x", value]))
+    (message,) = parser.encode_ack("/", 1, [value])
+    assert message.payload == wire(Packet(ACK, "/", [value], 1))
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, [{"a": 2**64}], nest(300), object()])
+def test_direct_encoding_refuses_the_values_that_encode_refuses(value: Any) -> None:
+    with pytest.raises((ValueError, TypeError)) as expected:
+        parser.encode(Packet(ACK, "/", [value], 1))
+    for encode in (
+        lambda: parser.encode_event("/", ["x", value]),
+        lambda: parser.encode_ack("/", 1, [value]),
+    ):
+        with pytest.raises(expected.type) as found:
+            encode()
+        assert str(found.value) == str(expected.value)
+
+
+def test_circular_data_is_refused() -> None:
+    circular: list[Any] = []
+    circular += [circular] * 20
+    with pytest.raises(ValueError, match="must not be circular"):
+        parser.encode_ack("/", 1, circular)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": True}, {"type": 2.0}, {"type": 2, "nsp": "x"}, {"type": 2, "id": True},
+        {"type": 2, "id": 10**15}, {"type": 2, "data": []}, {"type": 2, "data": ["connect"]},
+        {"type": 2, "data": [[]]}, {"type": 2, "data": {"0": "x"}}, {"type": 7},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_fields_of_an_invalid_packet_are_refused(fields: dict[str, Any]) -> None:
+    message = {"type": 2, "nsp": "/", "data": ["x"], **fields}
+    with pytest.raises(PacketError):
+        decode(msgspec.msgpack.encode(message))
+
+
+def test_additional_fields_of_a_packet_are_ignored() -> None:
+    message = {"type": 2, "data": ["x"], "options": {"compress": True}, "nsp": "/"}
+    assert decode(msgspec.msgpack.encode(message)) == Packet(EVENT, "/", ["x"])
 
 
 def test_datetime_keeps_its_milliseconds() -> None:
