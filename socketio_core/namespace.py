@@ -46,7 +46,7 @@ class Withdrawable(Protocol):
 class Namespace(NamespaceCore[Socket[Any]]):
     """A part of the server with its own sockets, rooms and handlers."""
 
-    __slots__ = ("_attempts", "_by_pid", "_on_empty", "_parent", "_returning")
+    __slots__ = ("_attempts", "_by_pid", "_log", "_on_empty", "_parent", "_returning")
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Namespace(NamespaceCore[Socket[Any]]):
         log = None
         if options.recovery is not None:
             log = RecoveryLog(options.recovery, clock, recovery_grace)
+        self._log = log
         if options.adapter is None:
             self.adapter = MemoryAdapter(self._encode, self._encode_with_ack, log)
         else:
@@ -86,6 +87,13 @@ class Namespace(NamespaceCore[Socket[Any]]):
     ) -> None:
         """Run the handlers of an event of another server; `answer` is called once."""
         ServerPeer(self._dispatch, answer).run(self._handlers.server_events.find(data[0]), data)
+
+    def _server_ended(self) -> None:
+        """Leave the other servers, and cancel the timer of recovery."""
+        if self._options.adapter is not None:
+            self.adapter.close()
+        elif self._log is not None:
+            self._log.close()
 
     # -- called by connect attempts, connections and sockets
 

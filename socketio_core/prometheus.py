@@ -70,11 +70,12 @@ def instrument_prometheus(
     worker = current_worker()
     if worker is not None:
         constant.setdefault("worker", str(worker))
-    collector = _collectors.get(registry)
+    found = _collectors.get(registry)
+    collector = None if found is None else found()
     if collector is None:
         collector = ServerCollector()
         registry.register(collector)
-        _collectors[registry] = collector
+        _collectors[registry] = weakref.ref(collector)
     collector.add(io, constant)
 
 
@@ -113,8 +114,9 @@ class ServerCollector:
         )
 
 
-# Registries that are no longer used must be freed with their collectors.
-_collectors: Final[weakref.WeakKeyDictionary[CollectorRegistry, ServerCollector]] = (
+# Registries that are no longer used must be freed with their collectors. The references to the
+# collectors are weak, too: a server may refer to the registry, for example in a handler.
+_collectors: Final[weakref.WeakKeyDictionary[CollectorRegistry, weakref.ref[ServerCollector]]] = (
     weakref.WeakKeyDictionary()
 )
 

@@ -89,6 +89,7 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         self._connections: set[Connection] = set()
         self._is_started = False
         self._start_callbacks: list[Callable[[], None]] = []
+        self._end_callbacks: list[Callable[[], None]] = []
         self.main = self._directory.get_or_create("/")
         self.engine.on("connection", self._session_opened)
         self.engine._close_sessions_with(self._close_sessions)
@@ -126,6 +127,10 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
             callback()
         else:
             self._start_callbacks.append(callback)
+
+    def _on_end(self, callback: Callable[[], None]) -> None:
+        """Call `callback` at the end of each shutdown, to release timers and threads."""
+        self._end_callbacks.append(callback)
 
     def _start(self) -> None:
         """Connect to the other servers, in the event loop that serves; later calls do nothing."""
@@ -343,9 +348,11 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         await asyncio.sleep(0)
         await self._dispatch.runner.close(grace - used)
         await self.engine.shutdown()
+        for callback in self._end_callbacks:
+            callback()
+        for namespace in list(self.namespaces.values()):
+            namespace._server_ended()
         if self.options.adapter is not None:
-            for namespace in list(self.namespaces.values()):
-                namespace.adapter.close()
             await self.options.adapter.close()
 
     async def _disconnect_in_waves(

@@ -17,6 +17,7 @@ from socketio_core.acknowledgement import AckOutcome
 from socketio_core.counts import UNKNOWN_NAMESPACE
 
 if TYPE_CHECKING:
+    from engineio_core.session import Session
     from socketio_core.server import SocketServer
 
 Value: TypeAlias = float | Histogram
@@ -148,13 +149,27 @@ class ServerMetrics:
         others = self._counts.acks_in + self._counts.other_in
         self._events_before = self._traffic.packets_in - others
         self._counts.ack_observers.append(self)
+        self._timer: Any = None
         io._on_start(self._start)
+        io._on_end(self._end)
+        io.engine.on("connection", self._resume)
 
     # -- measurements
 
     def _start(self) -> None:
         clock = self._io.clock
-        clock.call_later(LAG_INTERVAL, self._measure_lag, clock.time() + LAG_INTERVAL)
+        due = clock.time() + LAG_INTERVAL
+        self._timer = clock.call_later(LAG_INTERVAL, self._measure_lag, due)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _resume(self, session: Session) -> None:
+        """Start again with the first client of a server that has ended and serves again."""
+        if self._timer is None:
+            self._start()
 
     def _measure_lag(self, due: float) -> None:
         self._lag.observe(max(0.0, self._io.clock.time() - due))

@@ -67,6 +67,7 @@ SLOW = (
     "contract",
     "docs/test_examples.py",
     "engineio_core/transports/test_websocket_properties.py",
+    "growth",
     "hextrackr_server/cli/test_missing_packages.py",
     "hextrackr_server/imports/test_pipeline.py",
     "hextrackr_server/test_application.py",

@@ -70,8 +70,9 @@ class SecurityFeature(Feature):
         self.context.services.authenticator.start(interval)
 
     async def stop(self) -> None:
-        """Stop the re-validation of logins."""
+        """Stop the re-validation of logins, and end the threads of logins."""
         await self.context.services.authenticator.stop()
+        self.context.services.identity.close()
 
     def _limit_requests(self, principal: Principal) -> None:
         if self.context.limiter.request(principal.user_id):

@@ -166,6 +166,10 @@ class IdentityService:
         if user_id is not None:
             _remember(self._revoked_users, user_id, self._now())
 
+    def close(self) -> None:
+        """Drop waiting queries of the session store; each thread ends after its current query."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     def _now(self) -> float:
         return self._clock.epoch_ms() / 1000
 

@@ -16,9 +16,9 @@ from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.event_log import EventLog
 from hextrackr_server.telemetry.exposition import Exposition
 from hextrackr_server.telemetry.tracing import (
-    FLUSH_SECONDS,
     ImportSpans,
     create_tracer_provider,
+    end_tracing,
 )
 from socketio_core.adapters.interface import AdapterFactory
 
@@ -77,6 +77,6 @@ class TelemetryFeature(Feature):
     async def stop(self) -> None:
         """Export the last spans, and close the log of events."""
         if self._provider is not None:
-            await asyncio.to_thread(self._provider.force_flush, FLUSH_SECONDS * 1000)
+            await asyncio.to_thread(end_tracing, self._provider)
         if self._event_log is not None:
             self._event_log.close()

@@ -51,6 +51,15 @@ def create_tracer_provider(environment: Mapping[str, str]) -> TracerProvider:
     return provider
 
 
+def end_tracing(provider: TracerProvider) -> None:
+    """Export the last spans. A provider of this hub also ends its threads."""
+    from opentelemetry import trace  # noqa: PLC0415
+
+    provider.force_flush(FLUSH_SECONDS * 1000)
+    if trace.get_tracer_provider() is not provider:
+        provider.shutdown()
+
+
 def _exporters(environment: Mapping[str, str]) -> list[Any]:
     """Return the exporters of OTEL_TRACES_EXPORTER: names, separated by commas."""
     names = environment.get("OTEL_TRACES_EXPORTER", "").strip() or "otlp"

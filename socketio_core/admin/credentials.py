@@ -67,24 +67,38 @@ def _encode(password: str) -> bytes:
     return password.encode("utf-8", "surrogatepass")[:_LONGEST]
 
 
-def make_check(auth: BasicAuth) -> Check:
-    """Return the check of one user; it computes the hash in a thread of its own, one at a time.
+@final
+class BcryptCheck:
+    """The check of one user; it computes hashes in a thread of its own, one at a time.
 
-    The time does not depend on whether the user name is right.
+    The time does not depend on whether the user name is right. The thread starts with the first
+    login, and again after `close`.
     """
-    bcrypt = load_bcrypt()
-    pool = ThreadPoolExecutor(1, thread_name_prefix="socketio-admin")
-    expected = auth.username.encode("utf-8", "surrogatepass")
 
-    def verify(username: str, password: str) -> bool:
-        is_known = hmac.compare_digest(username.encode("utf-8", "surrogatepass"), expected)
+    def __init__(self, auth: BasicAuth) -> None:
+        self._bcrypt = load_bcrypt()
+        self._auth = auth
+        self._username = auth.username.encode("utf-8", "surrogatepass")
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __call__(self, username: str, password: str) -> Awaitable[bool]:
+        """Return whether a user name and a password are right, as an awaitable."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="socketio-admin")
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._pool, self._verify, username, password)
+
+    def _verify(self, username: str, password: str) -> bool:
+        given = username.encode("utf-8", "surrogatepass")
+        is_known = hmac.compare_digest(given, self._username)
         try:
-            is_right: bool = bcrypt.checkpw(_encode(password), auth.password.encode())
+            is_right: bool = self._bcrypt.checkpw(_encode(password), self._auth.password.encode())
         except ValueError:  # a NUL in a password, for some versions
             is_right = False
         return is_right and is_known
 
-    def check(username: str, password: str) -> Awaitable[bool]:
-        return asyncio.get_running_loop().run_in_executor(pool, verify, username, password)
-
-    return check
+    def close(self) -> None:
+        """Drop the waiting checks, and end the thread after the current one."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)

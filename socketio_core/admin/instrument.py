@@ -8,12 +8,11 @@ import time
 from typing import Any, Final, Literal, final
 from weakref import WeakKeyDictionary
 
-from engineio_core.lifecycle import ServerState
 from engineio_core.options import check_bool
 from engineio_core.session import Session
 from socketio_core.adapters.interface import BroadcastTarget
 from socketio_core.admin.commands import FEATURES, Commands
-from socketio_core.admin.credentials import BasicAuth, Check, make_check
+from socketio_core.admin.credentials import BasicAuth, BcryptCheck, Check
 from socketio_core.admin.feed import Feed
 from socketio_core.admin.login import Login
 from socketio_core.admin.presentation import describe_local, describe_remote
@@ -90,7 +89,7 @@ def _read_auth(auth: Any) -> Check | None:
     if auth is False:
         return None
     if isinstance(auth, BasicAuth):
-        return make_check(auth)
+        return BcryptCheck(auth)
     if callable(auth) and not isinstance(auth, type):
         check_callback("auth", auth, ("username", "password"))
         found: Check = auth
@@ -116,7 +115,6 @@ class _Instrumentation:
     ) -> None:
         self._io = io
         self._ticks = 0
-        self._is_running = False
         feed = Feed(namespace, io.options.adapter is not None, time.time)
         self._statistics = Statistics(io, feed, server_id)
         if check is not None:
@@ -133,7 +131,11 @@ class _Instrumentation:
         if not read_only:
             Commands(io).register(namespace)
         namespace.on("connection", self._connected)
+        self._timer: Any = None  # while the server serves
         io._on_start(self._start)
+        io._on_end(self._end)
+        if isinstance(check, BcryptCheck):
+            io._on_end(check.close)
         io.engine.on("connection", self._resume)
 
     def _read_clock(self) -> float:
@@ -141,25 +143,26 @@ class _Instrumentation:
 
     def _resume(self, session: Session) -> None:
         """Start again with the first client of a server that has ended and serves again."""
-        if not self._is_running:
+        if self._timer is None:
             self._start()
 
     def _start(self) -> None:
-        self._is_running = True
         self._statistics.start()
-        self._io.clock.call_later(1.0, self._tick)
+        self._timer = self._io.clock.call_later(1.0, self._tick)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _tick(self) -> None:
-        if self._io.engine._lifecycle is ServerState.CLOSED:
-            self._is_running = False
-            return
         self._ticks += 1
         self._statistics.end_second()
         if self._ticks % INTERVAL == 0:
             self._statistics.send()
         if self._watcher is not None:
             self._watcher.compare()
-        self._io.clock.call_later(1.0, self._tick)
+        self._timer = self._io.clock.call_later(1.0, self._tick)
 
     async def _connected(self, socket: Socket[Any]) -> None:
         socket.emit("config", {"supportedFeatures": self._features})
