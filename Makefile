@@ -43,10 +43,10 @@ setup: dashboard hextrackr_server/dashboard/node_modules/.installed $(VENV)/.dev
 	@scripts/check-promtool
 
 quick: lint types ## Run lint, types and the tests that need no other server (under a minute)
-	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not browser and not postgres and not redis and not promtool and not slow and not proxies and not clients and not binary" --hypothesis-profile=quick
+	$(BIN)/python -m pytest $(PARALLEL) -q -m "not node and not browser and not postgres and not redis and not promtool and not slow and not proxies and not clients and not binary and not compiled" --hypothesis-profile=quick
 
 test: setup peers lint types ## Run lint, types and all tests; with COVERAGE=1, fail below the coverage limits
-	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies and not clients and not binary"
+	$(if $(COVERAGE),@BIN=$(BIN) scripts/check-coverage,$(BIN)/python -m pytest) $(PARALLEL) -m "not proxies and not clients and not binary and not compiled"
 
 coverage: ## Run `make test COVERAGE=1`
 	@$(MAKE) test COVERAGE=1
@@ -78,7 +78,7 @@ oldest: $(VENV)/.dev ## Run the tests of core and hub with the oldest allowed de
 pythons: $(VENV)/.dev ## Run the tests of the core on every other installed Python version
 	@PYTHON=$(abspath $(BIN)/python) scripts/test-pythons
 
-compiled: setup ## Compile the core with mypyc into build/compiled, test it, and compare it with the pure build (ten minutes)
+compiled: $(VENV)/.dev ## Compile the core with mypyc for each installed Python, test it, and compare it with the pure build (six minutes)
 	@PYTHON=$(abspath $(BIN)/python) scripts/test-compiled
 
 conformance: peers ## Play all dialogues against our own servers

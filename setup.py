@@ -9,7 +9,8 @@ part an error, `skip` omits it.
 Archives also contain the commit of the clone (hextrackr_server/commit.txt), and wheels a list of
 the packages inside those parts (PEP 770).
 
-A wheel also has compiled modules if BUILD_COMPILED requests them; scripts/compiled describes that.
+A wheel also has compiled modules where that is possible; scripts/compiled describes that, and the
+variable BUILD_COMPILED.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from setuptools.command.sdist import sdist
 ROOT = Path(__file__).resolve().parent
 SCRIPTS = ROOT / "scripts"
 sys.path[:0] = [str(SCRIPTS), str(SCRIPTS / "compiled")]
-from extension_modules import make_extensions  # noqa: E402 - these folders are not packages
+from extension_modules import Build  # noqa: E402 - these folders are not packages
 from sbom import serialize, wheel_sbom  # noqa: E402
 
+COMPILATION = Build(sys.argv)
 COMMIT_FILE = Path("hextrackr_server/commit.txt")
 #: The parts by the variable that controls them: what an error calls them, and their command.
 PARTS = {
@@ -84,6 +86,7 @@ class BuildWithParts(build_py):
         super().run()
         if not self.editable_mode:
             write_commit(Path(self.build_lib))
+            COMPILATION.write_reason(Path(self.build_lib))
 
 
 class SdistWithParts(sdist):
@@ -115,6 +118,11 @@ class WheelWithSbom(bdist_wheel):
 # A general remark on each editable installation; `make run` would print it to new users.
 warnings.filterwarnings("ignore", message=r"\s*Editable installation")
 setup(
-    cmdclass={"build_py": BuildWithParts, "sdist": SdistWithParts, "bdist_wheel": WheelWithSbom},
-    ext_modules=make_extensions(sys.argv),
+    cmdclass={
+        "build_py": BuildWithParts,
+        "build_ext": COMPILATION.command(),
+        "sdist": SdistWithParts,
+        "bdist_wheel": WheelWithSbom,
+    },
+    ext_modules=COMPILATION.extensions,
 )

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Final
 
-from engineio_core.build import build_name
+from engineio_core.build import describe_build
 
 DISTRIBUTION: Final = "hextrackr-server"
 PACKAGE: Final = Path(__file__).resolve().parent
@@ -38,7 +38,7 @@ def description() -> str:
         (
             f"{DISTRIBUTION} {version(DISTRIBUTION)} (commit {found or 'unknown'})",
             f"Python {platform.python_version()}, {platform.system()} {platform.machine()}",
-            f"engineio_core and socketio_core: {build_name()} build",
+            f"engineio_core and socketio_core: {describe_build()}",
             *_libraries(),
         )
     )

@@ -17,7 +17,7 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 
-from engineio_core.build import build_name
+from engineio_core.build import describe_build
 from engineio_core.http.listener import Tls, run
 from engineio_core.ids import MAX_WORKERS
 from engineio_core.logs.background import BackgroundHandler
@@ -105,7 +105,7 @@ class _Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         print(
-            f"socketio_core {version('hextrackr-server')} ({build_name()} build), "
+            f"socketio_core {version('hextrackr-server')} ({describe_build()}), "
             f"Python {platform.python_version()}"
         )
         parser.exit()

@@ -31,6 +31,8 @@ if os.environ.get("TEST_BUILD") == "compiled":
 
 #: Tests that `make binary` runs.
 BINARY = ("packaging/test_binary.py", "packaging/test_launcher.py")
+#: Tests that `make compiled` runs.
+COMPILED = ("builds",)
 #: Tests that start Chromium.
 BROWSER = ("dashboard",)
 #: Tests that start Node: folders, and files outside of them.
@@ -90,6 +92,7 @@ MARKED = {
     "binary": BINARY,
     "browser": BROWSER,
     "clients": CLIENTS,
+    "compiled": COMPILED,
     "node": NODE,
     "postgres": POSTGRES,
     "proxies": PROXIES,

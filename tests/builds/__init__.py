@@ -6,10 +6,19 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
-#: Where `make compiled` installs the compiled build.
+#: Where `make compiled` installs the compiled build, and where it keeps the wheels.
 COMPILED = ROOT / "build" / "compiled"
+WHEELS = ROOT / "build" / "compiled-wheel"
 MODULES = (ROOT / "scripts" / "compiled" / "modules.txt").read_text("utf-8").split()
+
+
+def require_build() -> None:
+    """Fail if `make compiled` has not built anything."""
+    if not (COMPILED / "engineio_core").exists():
+        pytest.fail(f"{COMPILED} is missing: run `scripts/test-compiled --build`")
 
 
 def assert_compiled() -> None:

@@ -17,23 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engineio_core.build import build_name
-from tests.builds import COMPILED, ROOT
+from tests.builds import COMPILED, ROOT, require_build
 from tests.builds.replay import Case, describe
 
-REQUIRED = os.environ.get("TEST_BUILD") == "both"
-pytestmark = [
-    pytest.mark.skipif(build_name() == "compiled", reason="the compiled build is the other side"),
-    pytest.mark.skipif(
-        not (REQUIRED or (COMPILED / "engineio_core").exists()),
-        reason="there is no compiled build: run `make compiled`",
-    ),
-]
 Replay = Callable[[Case], str]
 
 
 @pytest.fixture(scope="module")
 def compiled() -> Iterator[Replay]:
     """Start the compiled build, and return the function that runs a case there."""
+    assert build_name() == "pure", "the compiled build is the other side"
+    require_build()
     # The folder of the clone is not on the path: the program is a file, not a module of it.
     with subprocess.Popen(
         [sys.executable, ROOT / "tests" / "builds" / "replay.py"],

@@ -35,6 +35,8 @@ PACKED = (
     "scripts/build-dashboard", "scripts/client_bundles.py", "scripts/sbom.py",
     "scripts/compiled/", "pytest_socketio_core.py", "README.md", "LICENSE",
 )  # fmt: skip
+#: Variables that name a C compiler, or whether the build uses one
+UNSET = {"BUILD_COMPILED", "CC", "CXX"}
 LIMIT = 300.0
 IDENTITY = "-c user.name=tests -c user.email=tests@localhost"
 pytestmark = pytest.mark.timeout(900)
@@ -87,11 +89,15 @@ def run(*command: str | Path, cwd: Path, env: dict[str, str] | None = None) -> s
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Return an environment whose PATH has the tools of scripts/build-dashboard, but not Node."""
+    """Return an environment whose PATH has the tools of scripts/build-dashboard only.
+
+    It has neither Node nor a C compiler.
+    """
     folder = tmp_path_factory.mktemp("tools")
     for name in ("sh", "dirname", "find", "sort", "xargs", "cksum", "cat", "git"):
         (folder / name).symlink_to(str(shutil.which(name)))
-    return os.environ | {"PATH": str(folder)}
+    clean = {name: value for name, value in os.environ.items() if name not in UNSET}
+    return clean | {"PATH": str(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +149,12 @@ def sdist(source: Path, backend: dict[str, str], tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 def wheel(sdist: Path, tools: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from the source archive, as pip does; Node is not on the PATH."""
+    """Build the wheel from the source archive, as pip does, without Node and a compiler."""
     directory = tmp_path_factory.mktemp("wheel")
-    run(*PIP, "wheel", "--no-deps", "--wheel-dir", directory, sdist, cwd=directory, env=tools)
+    run(
+        *PIP, "wheel", "--no-deps", "--wheel-dir", directory, "--log", directory / "pip.log", sdist,
+        cwd=directory, env=tools,
+    )  # fmt: skip
     (built,) = directory.glob("*.whl")
     return built
 
@@ -255,7 +264,7 @@ def test_wheel_contains_a_valid_list_of_the_packages_inside(wheel: Path) -> None
 def test_archives_contain_no_other_files(sdist: Path, wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    kinds = (".py", "/py.typed", ".toml", "/commit.txt")
+    kinds = (".py", "/py.typed", ".toml", "/commit.txt", "/pure_build.txt")
     folders = ("/dashboard/build/", "/client_dist/", "/playground/assets/", ".dist-info/", ".data/")
     unexpected = {
         name
@@ -325,6 +334,17 @@ def test_core_runs_a_server_without_extras(core_only: Path) -> None:
 def test_installed_server_serves_the_client(core_only: Path, tmp_path: Path) -> None:
     output = run(core_only / "python", "-c", GET_CLIENT, cwd=tmp_path)
     assert output.splitlines() == ["200", "/* socket.io.min.js */"]
+
+
+def test_wheel_without_a_compiler_is_pure_and_names_the_reason(
+    wheel: Path, core_only: Path, tmp_path: Path
+) -> None:
+    assert wheel.name.endswith("-py3-none-any.whl")
+    log = (wheel.parent / "pip.log").read_text()
+    assert "The wheel has no compiled modules, and works without them: the C compiler" in log
+    version = run(core_only / "python", "-m", "socketio_core", "--version", cwd=tmp_path)
+    assert "(pure build: the C compiler failed (" in version
+    assert len(version.splitlines()) == 1
 
 
 def test_conformance_command_runs_without_extras(core_only: Path) -> None:

@@ -88,8 +88,9 @@ def test_hub_extra_contains_the_imports_of_the_hub_only() -> None:
     assert imported == modules(extras["hub"]) - INDIRECT
 
 
-def test_classifiers_match_the_python_versions_of_ci() -> None:
-    script = (ROOT / "scripts" / "test-pythons").read_text("utf-8")
+@pytest.mark.parametrize("name", ["test-pythons", "test-compiled"])
+def test_classifiers_match_the_python_versions_of_ci(name: str) -> None:
+    script = (ROOT / "scripts" / name).read_text("utf-8")
     tested = re.search(r'^VERSIONS="(.*)"$', script, re.MULTILINE)
     assert tested is not None
     prefix = "Programming Language :: Python :: 3."

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from engineio_core.build import build_name
+from engineio_core.build import describe_build
 from tests.engineio_core.http.support import TLS_FILES, connect
 from tests.helpers.wire import http_request, text_frame
 
@@ -165,5 +165,5 @@ def test_version_names_the_build(folder: Path) -> None:
     code, output = run(folder, "--version")
     assert code == 0
     assert re.fullmatch(
-        rf"socketio_core \d+\.\d+\.\d+ \({build_name()} build\), Python 3\.\d+\.\d+\S*\n", output
+        rf"socketio_core \d+\.\d+\.\d+ \({describe_build()}\), Python 3\.\d+\.\d+\S*\n", output
     )
