@@ -183,6 +183,8 @@ class FrameReader:
             if self._is_holding:
                 self._is_holding = False
                 self._handler.release()
+            if self._needed > TURN_BYTES:
+                self._handler.is_turn_over()  # the turn begins before a long message
         position, end = 0, len(data)
         if self._slow_bytes and self.state in {FAST, FRAGMENTED}:
             position = self._feed_frame(data, 0, self._slow_bytes)

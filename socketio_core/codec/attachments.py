@@ -56,19 +56,22 @@ def reconstruct(tree: Any, attachments: list[bytes]) -> None:
 
     An attachment may have several placeholders or none. Raises `PacketError`.
     """
-    # A list of pending nodes instead of recursion: the peer chooses the depth.
+    # A list of pending nodes instead of recursion: the peer chooses the depth. Empty nodes are left
+    # out, and the order of the checks is that of their frequency: the peer chooses the number too.
     pending = [tree]
     while pending:
         node = pending.pop()
         items = enumerate(node) if isinstance(node, list) else node.items()
         for key, value in items:
-            if isinstance(value, dict):
+            kind = value.__class__
+            if kind is list:
+                if value:
+                    pending.append(value)
+            elif kind is dict and value:
                 if value.get("_placeholder") is True:
                     node[key] = _resolve(value.get("num"), attachments)
                 else:
                     pending.append(value)
-            elif isinstance(value, list):
-                pending.append(value)
 
 
 def _resolve(number: Any, attachments: list[bytes]) -> bytes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -25,6 +24,8 @@ from socketio_core.codec.attachments import (
     reconstruct,
     to_plain,
 )
+from socketio_core.codec.large import LARGE, decode_uncollected, load_large
+from socketio_core.codec.lenient_json import MAX_STRUCTURE, load_leniently
 from socketio_core.codec.packet import (
     ACK,
     ACK_ID_LIMIT,
@@ -68,8 +69,6 @@ _FORMAT: Final = MESSAGE_PREFIX + b"%d%b%b"
 _BINARY_FORMAT: Final = MESSAGE_PREFIX + b"%d%d-%b%b"
 _ACK_ID_END = 2 + MAX_ACK_ID_DIGITS + 1
 _ANY_NUMBER: Final = 2**31
-# A number beyond 64 bits or the largest float has so many digits, or such an exponent.
-_LARGE_NUMBER: Final = re.compile(r"[0-9]{19}|[eE]\+?[0-9]{3}")
 _ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 # Keys that orjson may have written differently from JavaScript: 1.0, 1e16, NaN
 _FLOAT_KEY: Final = re.compile(rb'"(?:-?[0-9.]+(?:\.0|e[-+]?[0-9]+)|null)":')
@@ -228,15 +227,16 @@ def dump_json_with_buffers(value: Any) -> bytes:
         return _dump_slowly(value, _convert_binary_too)
 
 
-def load_json(text: bytes) -> Any:
+def load_json(text: bytes, max_structure: int | None = MAX_STRUCTURE) -> Any:
     """Return the value of a JSON text, as `JSON.parse` reads it.
 
-    Raises PacketError, and UnicodeDecodeError for invalid UTF-8.
+    `max_structure` is that of `load_leniently`. Raises PacketError, and UnicodeDecodeError for
+    invalid UTF-8.
     """
     try:
-        return _loads(text)
+        return _loads(text) if len(text) <= LARGE else load_large(text)
     except ValueError:
-        return _load_leniently(text.decode())
+        return load_leniently(text.decode(), max_structure)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -271,9 +271,10 @@ class JsonDecoder:
                 return self._receive_any(message[1:].decode())
             ack_id = int(digits)
         try:
-            data = _loads(message[start:])
+            payload = message[start:]
+            data = _loads(payload) if len(payload) <= LARGE else load_large(payload)
         except ValueError:
-            data = _load_leniently(message[start:].decode())
+            data = load_leniently(payload.decode())
         if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
             check_received_data(EVENT, data)
         return EVENT, "/", data, ack_id
@@ -317,7 +318,7 @@ class JsonDecoder:
         if attachments == 0:
             return packet
         self._reconstruction = _Reconstruction(
-            packet, attachments, self._limits.max_attachment_bytes
+            packet, attachments, self._limits.max_attachment_bytes, is_large=len(text) > LARGE
         )
         return None
 
@@ -336,9 +337,10 @@ class JsonDecoder:
 class _Reconstruction:
     """A packet that waits for its attachments, whose number and size are bounded."""
 
-    __slots__ = ("_attachments", "_missing", "_packet", "_room")
+    __slots__ = ("_attachments", "_is_large", "_missing", "_packet", "_room")
 
-    def __init__(self, packet: Packet, missing: int, room: int) -> None:
+    def __init__(self, packet: Packet, missing: int, room: int, *, is_large: bool) -> None:
+        self._is_large = is_large
         self._packet = packet
         self._missing = missing
         self._room = room
@@ -355,7 +357,11 @@ class _Reconstruction:
 
     def packet(self) -> Packet:
         """Return the packet with its attachments."""
-        reconstruct(self._packet.data, self._attachments)
+        data, attachments = self._packet.data, self._attachments
+        if self._is_large:
+            decode_uncollected(lambda tree: reconstruct(tree, attachments), data)
+        else:
+            reconstruct(data, attachments)
         return self._packet
 
 
@@ -381,55 +387,11 @@ def _read_ack_id(text: str, position: int) -> tuple[int, int]:
 def _read_data(kind: PacketType, payload: str) -> Any:
     if payload:
         try:
-            data = _loads(payload)
+            data = _loads(payload) if len(payload) <= LARGE else load_large(payload)
         except ValueError:
-            data = _load_leniently(payload)
+            data = load_leniently(payload)
         check_received_data(kind, data)
         return data
     if kind is EVENT:
         refuse_payload()  # Node accepts an event without a name and ignores it
     return [] if kind is ACK else None
-
-
-def _load_leniently(payload: str) -> Any:
-    """Parse JSON that orjson refuses: `JSON.parse` accepts lone surrogates.
-
-    Converting each number in a callback took 132 ms for 0.9 MB of numbers, parsing and checking
-    them afterwards 50 ms (Python 3.11; orjson: 5 ms).
-    """
-    if "\\u" not in payload:
-        refuse_payload()
-    try:
-        value = json.loads(payload, parse_constant=_refuse_constant)
-        if _LARGE_NUMBER.search(payload) is not None:
-            holder = [value]
-            _convert_large_numbers(holder)
-            value = holder[0]
-    except (ValueError, OverflowError, RecursionError):
-        refuse_payload()
-    return value
-
-
-def _refuse_constant(literal: str) -> float:
-    raise ValueError(literal)  # "NaN" and "Infinity", which the json module accepts
-
-
-def _convert_large_numbers(value: list[Any]) -> None:
-    """Convert integers beyond 64 bits to floats, like orjson and JavaScript; refuse infinity.
-
-    The json module converts 1e999 to infinity as `JSON.parse` does, which cannot be sent as JSON.
-    """
-    pending: list[Any] = [value]
-    while pending:
-        container = pending.pop()
-        items = container.items() if container.__class__ is dict else enumerate(container)
-        for key, item in items:
-            kind = item.__class__
-            if kind is int:
-                if not -(2**63) <= item < 2**64:
-                    container[key] = float(item)
-            elif kind is float:
-                if not isfinite(item):
-                    raise ValueError(item)
-            elif kind is list or kind is dict:
-                pending.append(item)

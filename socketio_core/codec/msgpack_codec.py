@@ -16,6 +16,7 @@ import msgspec
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.codec.attachments import BINARY_TYPES, convert_value, to_plain, to_utc
+from socketio_core.codec.large import LARGE, decode_uncollected
 from socketio_core.codec.packet import (
     ACK,
     ACK_ID_LIMIT,
@@ -258,7 +259,7 @@ def unpack(data: bytes) -> Any:
             and any(map(data.__contains__, _SMALL_ARRAY_BUFFERS))
         ):
             return _unpack_exactly(data)
-        return _decode(data)
+        return _decode(data) if len(data) <= LARGE else decode_uncollected(_decode, data)
     except ValueError:
         return _unpack_any_date(data)
     except (TypeError, OverflowError, RecursionError):

@@ -96,7 +96,7 @@ def decode_message(payload: bytes) -> Message:
 def decode_value(payload: bytes) -> Any:
     """Return the value of a payload: JSON if it starts with a brace. Raises MessageError."""
     try:
-        return load_json(payload) if payload[:1] == b"{" else unpack(payload)
+        return load_json(payload, None) if payload[:1] == b"{" else unpack(payload)
     except Exception as error:
         raise MessageError(f"undecodable payload of {len(payload)} bytes") from error
 

@@ -1,0 +1,115 @@
+"""Large messages: the work that a client can cause with one of them is bounded."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from msgspec import msgpack
+
+from socketio_core.codec.json_codec import JsonParser, load_json
+from socketio_core.codec.large import LARGE
+from socketio_core.codec.lenient_json import MAX_STRUCTURE
+from socketio_core.codec.msgpack_codec import MsgpackParser
+from socketio_core.errors import PacketError
+
+LISTS = b"[" + b",".join([b"[]"] * 100_000) + b"]"
+VALUE: list[Any] = [[] for _ in range(100_000)]
+
+
+@contextmanager
+def counted_collections() -> Iterator[list[str]]:
+    """Collect the phases of all garbage collections."""
+    phases: list[str] = []
+
+    def note(phase: str, _: dict[str, int]) -> None:
+        phases.append(phase)
+
+    gc.callbacks.append(note)
+    try:
+        yield phases
+    finally:
+        gc.callbacks.remove(note)
+
+
+def decode_text(message: bytes) -> Any:
+    decoder = JsonParser().decoder()
+    packet = decoder.receive_text(message) or decoder.receive_binary(b"x")
+    assert packet is not None
+    return packet[2]
+
+
+def decode_msgpack(message: bytes) -> Any:
+    packet = MsgpackParser().decoder().receive_binary(message)
+    assert packet is not None
+    return packet[2]
+
+
+@pytest.mark.parametrize(
+    ("decode", "message"),
+    [
+        (decode_text, b'42["x",' + LISTS + b"]"),
+        (decode_text, b'4212["x",' + LISTS + b"]"),
+        (decode_text, b'42/other,["x",' + LISTS + b"]"),
+        (decode_text, b'451-["x",' + LISTS + b"]"),
+        (load_json, b'["x",' + LISTS + b"]"),
+        (decode_msgpack, msgpack.encode({"type": 2, "nsp": "/", "data": ["x", VALUE]})),
+    ],
+    ids=["event", "ack id", "namespace", "attachment", "revision 4", "MessagePack"],
+)
+def test_large_message_is_decoded_without_garbage_collections(decode: Any, message: bytes) -> None:
+    assert gc.isenabled()
+    with counted_collections() as phases:
+        value = decode(message)
+    assert value == ["x", VALUE]
+    # A collection may follow when the collector is enabled again; the decoder alone caused 150.
+    assert phases.count("start") <= 5
+    assert gc.isenabled()
+
+
+def test_collector_is_enabled_after_an_invalid_large_message_and_stays_disabled_if_it_was() -> None:
+    with pytest.raises(PacketError):
+        decode_text(b'42["x",' + b"[" * LARGE)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        decode_text(b'42["x",' + LISTS + b"]")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_text_with_a_lone_surrogate_has_no_limit_of_its_own() -> None:
+    text = "\\ud800" + 'a, b [1] {"c": 2} \\ 12345678901234567890 ' * 20_000
+    message = json.dumps(["x", text]).replace("\\\\ud800", "\\ud800")
+    assert len(message) > 10 * MAX_STRUCTURE
+    assert decode_text(b"42" + message.encode())[1][0] == "\ud800"
+
+
+@pytest.mark.parametrize("value", ["1,", "[],", '"",', '"\\"",', "{},", '{"a":1},', "1e400,"])
+def test_values_next_to_a_lone_surrogate_are_limited(value: str) -> None:
+    allowed = MAX_STRUCTURE // 8 // 4
+    few = f'42["x",[{value * allowed}"\\ud800"]]'
+    many = f'42["x",[{value * MAX_STRUCTURE}"\\ud800"]]'
+    if value == "1e400,":
+        with pytest.raises(PacketError, match=r"^invalid payload"):
+            decode_text(few.encode())
+    else:
+        assert len(decode_text(few.encode())[1]) == allowed + 1
+    with pytest.raises(PacketError, match=rf"at most {MAX_STRUCTURE} characters") as caught:
+        decode_text(many.encode())
+    assert caught.value.slug == "invalid_payload"
+
+
+def test_values_of_other_servers_are_not_limited() -> None:
+    text = f'["\\ud800"{",1" * MAX_STRUCTURE}]'.encode()
+    assert len(load_json(text, None)) == MAX_STRUCTURE + 1
+
+
+def test_number_in_a_text_is_not_taken_for_a_large_one() -> None:
+    numbers = decode_text(b'42["x",["\\ud800 1e400 12345678901234567890",12345678901234567890123]]')
+    assert numbers[1][1] == 12345678901234567890123.0
