@@ -131,15 +131,18 @@ class Application:
                 on_listening(await self.listen())
                 manager.ready()
                 await asyncio.wait({stopping, watching}, return_when=asyncio.FIRST_COMPLETED)
+                lost = watching.exception() if watching.done() else None
+                signal = None if lost is not None else stopping.result()
+                logger.info("stopping", extra=log_setup.fields(signal=signal))
+                manager.stopping()
+                # The checks continue: they end statements that the database does not answer.
+                await self.shutdown()
             finally:
                 stopping.cancel()
                 watching.cancel()
-            signal = stopping.result() if not watching.done() else None
-            logger.info("stopping", extra=log_setup.fields(signal=signal))
-            manager.stopping()
-            await self.shutdown()
-        if signal is None:
-            watching.result()
+                await asyncio.gather(watching, return_exceptions=True)
+        if lost is not None:
+            raise lost
 
     async def _watch_lock(self) -> None:
         """Return only by an exception: DatabaseInUseError if another server uses the database."""

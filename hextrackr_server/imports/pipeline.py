@@ -22,6 +22,7 @@ The summary counts findings that stay open for this reason as `withheld`.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -52,6 +53,9 @@ from hextrackr_server.imports.result import Absence, bounded_absence, result_of
 from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.imports.undo import ImportUndo
 from hextrackr_server.storage.database import Database
+from hextrackr_server.telemetry.failures import log_failure
+
+logger = logging.getLogger(__name__)
 
 # A row is stored once per CVE. This bounds the disk space that a small file can use.
 MAXIMUM_GROWTH = 20
@@ -166,7 +170,7 @@ class Importer:
         except FileRefusedError as error:
             raise refusal_of(error) from error
         finally:
-            stage.unlink(missing_ok=True)
+            delete_file(stage)
 
     def changes(self, job: ImportJob, limit: int) -> dict[str, Any]:
         """Return up to `limit` findings that an import changed, and its worst critical ones.
@@ -396,6 +400,14 @@ def _interrupted() -> ImportInterruptedError:
 def _share_read(rows: int) -> int:
     """Return the part of the work on rows that reading them completes; merging is the rest."""
     return rows * READ_PERCENT // 100
+
+
+def delete_file(path: Path) -> None:
+    """Delete a file of an import, whose end does not depend on it: an error is logged."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log_failure(logger, "a file of an import cannot be deleted", error)
 
 
 def growth_limit(size: int) -> int:

@@ -31,6 +31,7 @@ from hextrackr_server.errors import (
     ServiceError,
 )
 from hextrackr_server.findings.events import MAXIMUM_CHANGES
+from hextrackr_server.imports.ends import ImportEnds
 from hextrackr_server.imports.options import (
     ImportOptions,
     checked_mapping,
@@ -39,7 +40,7 @@ from hextrackr_server.imports.options import (
     session_id_of,
     vendor_of,
 )
-from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions
+from hextrackr_server.imports.pipeline import Importer, Progress, ReadOptions, delete_file
 from hextrackr_server.imports.progress_record import FINAL, ImportStatus
 from hextrackr_server.imports.progress_tracker import (
     LATE_SECONDS,
@@ -67,6 +68,8 @@ MAXIMUM_EXTERNAL = 10
 # Less than MAXIMUM_QUEUED, so that one user cannot fill the queue.
 MAXIMUM_QUEUED_OF_USER = 16
 
+#: Time between two attempts to store the ends of imports that the database did not accept.
+LATE_ENDS_SECONDS = 30.0
 #: Suffix of the folder, next to that of uploads, for files whose import the database has lost.
 KEPT_SUFFIX = "-kept"
 
@@ -120,6 +123,8 @@ class ImportService:
         self._on_committed = on_committed
         self._on_undone = on_undone
         self._stop = threading.Event()
+        self._ends = ImportEnds(store, self._stop)
+        self._late_ends_timer: asyncio.TimerHandle | None = None
         # The reason why no import and no undo may begin now, or None.
         self._paused: str | None = None
         # Set while no import is in the queue.
@@ -166,6 +171,7 @@ class ImportService:
             )
         for worker in self._workers:
             worker.start()
+        self._store_ends_later()
 
     async def interrupt(self, seconds: float | None = None) -> None:
         """Stop all imports, running and queued, notify their followers and accept no more.
@@ -184,6 +190,8 @@ class ImportService:
     async def stop(self) -> None:
         """Stop all imports and end the threads."""
         await self.interrupt()
+        if self._late_ends_timer is not None:
+            self._late_ends_timer.cancel()
         await asyncio.to_thread(self._writer.shutdown)
 
     async def submit(
@@ -407,6 +415,12 @@ class ImportService:
         del self._stop_reasons[job.import_id]
         self._release_place(job.user_id)
 
+    def _store_ends_later(self) -> None:
+        """Try again regularly to store the ends that the database did not accept."""
+        loop = asyncio.get_running_loop()
+        loop.run_in_executor(self._writer, self._store_late_ends)
+        self._late_ends_timer = loop.call_later(LATE_ENDS_SECONDS, self._store_ends_later)
+
     async def _in_writer(self, call: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, call, *args)
 
@@ -416,7 +430,7 @@ class ImportService:
         while (turn := self._turns.take()) is not None:
             user, (job, path, options) = turn
             self._import(job, path, options)
-            path.unlink(missing_ok=True)
+            delete_file(path)
             self._call_on_loop(self._settle, job)
             self._turns.done(user)
 
@@ -449,17 +463,27 @@ class ImportService:
             message = answer_of(error) or f"The import failed on the server (error {error_id})"
             if isinstance(error, DatabaseFileLostError) and self._keep(job, path):
                 message += "; the uploaded file is kept on the server"
-            self._fail(job, {"code": "IMPORT_FAILED", "message": message}, log_fields)
+            self._fail(job, {"code": "IMPORT_FAILED", "message": message}, log_fields, error)
         else:
-            counts = result["summary"]
-            numbers = {name: value for name, value in counts.items() if isinstance(value, int)}
-            logger.info(
-                "import completed",
-                extra=log_setup.fields(**log_fields, profile=counts["profile"], **numbers),
-            )
-            changes = self._changes(job)
-            self._call_on_loop(self._on_committed, job.import_id, counts, changes)
-            self._call_on_loop(self._tracker.complete, job.import_id, result)
+            self._complete(job, result, log_fields)
+
+    def _complete(self, job: ImportJob, result: dict[str, Any], log_fields: dict[str, Any]) -> None:
+        counts = result["summary"]
+        numbers = {name: value for name, value in counts.items() if isinstance(value, int)}
+        logger.info(
+            "import completed",
+            extra=log_setup.fields(**log_fields, profile=counts["profile"], **numbers),
+        )
+        self._announce(job, counts)
+        self._call_on_loop(self._tracker.complete, job.import_id, result)
+
+    def _announce(self, job: ImportJob, counts: dict[str, Any]) -> None:
+        self._call_on_loop(self._on_committed, job.import_id, counts, self._changes(job))
+
+    def _store_late_ends(self) -> None:
+        for job, result in self._ends.store_late():
+            # The followers received a failure, but the findings have changed.
+            self._announce(job, result["summary"])
 
     def _keep(self, job: ImportJob, path: Path) -> bool:
         """Move the file of an import that the database has lost to a folder that stays."""
@@ -486,16 +510,22 @@ class ImportService:
             log_failure(logger, "reading the changes of an import failed", error)
             return {"total": 0, "rows": [], "topCritical": []}
 
-    def _fail(self, job: ImportJob, failure: dict[str, Any], log_fields: dict[str, Any]) -> None:
+    def _fail(
+        self,
+        job: ImportJob,
+        failure: dict[str, Any],
+        log_fields: dict[str, Any],
+        error: Exception | None = None,
+    ) -> None:
+        result = self._ends.store(job, failure, error)
+        if result is not None:
+            self._complete(job, result, log_fields)
+            return
         cancelled = failure["code"] == ErrorCode.CANCELLED
         logger.warning(
             "import cancelled" if cancelled else "import failed",
             extra=log_setup.fields(**log_fields, code=failure["code"], reason=failure["message"]),
         )
-        try:
-            self._store.end_job(job.import_id, failure)
-        except Exception as error:
-            log_failure(logger, "storing the end of an import failed", error)
         end = self._tracker.cancel if cancelled else self._tracker.fail
         self._call_on_loop(end, job.import_id, failure)
 

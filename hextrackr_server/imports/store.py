@@ -78,17 +78,27 @@ class ImportStore:
         with self._database.writing() as connection:
             set_job(connection, import_id, **values)
 
-    def end_job(self, import_id: int, failure: Mapping[str, Any]) -> None:
-        """Store the code and message of a job that ended before its work was done."""
+    def end_job(self, import_id: int, failure: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Store the code and message of a job that ended before its work was done.
+
+        A completed job stays completed: the error came after the commit of its findings, or the
+        connection was lost during the commit. The method returns its result then, else None.
+        """
         cancelled = failure["code"] == ErrorCode.CANCELLED
-        self.update_job(
-            import_id,
-            status="cancelled" if cancelled else "failed",
-            error_code=failure["code"],
-            error_message=failure["message"],
-            finished_at=epoch_ms(),
-            result=failure,
-        )
+        with self._database.writing() as connection:
+            job = _job(connection, import_id)
+            if job.status == "completed":
+                return job.result
+            set_job(
+                connection,
+                import_id,
+                status="cancelled" if cancelled else "failed",
+                error_code=failure["code"],
+                error_message=failure["message"],
+                finished_at=epoch_ms(),
+                result=failure,
+            )
+        return None
 
     def recover(self, now_ms: int) -> list[int]:
         """Mark the jobs that a previous server left unfinished as failed; return their IDs."""

@@ -9,9 +9,10 @@ import json
 
 from sqlalchemy import delete, select, text
 
-from hextrackr_server.storage.backends import SERVER_LOCK, read_only_connection
+from hextrackr_server.storage.backends import read_only_connection
 from hextrackr_server.storage.database import Database, upsert
 from hextrackr_server.storage.schema import meta
+from hextrackr_server.storage.server_lock import SERVER_LOCK
 
 #: The name of the address in `meta`.
 NAME = "active_server"

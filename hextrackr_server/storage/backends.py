@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import sqlite3
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -31,6 +32,10 @@ from hextrackr_server.errors import (
     ServiceError,
     SettingsError,
 )
+from hextrackr_server.storage.server_lock import ServerLock
+from hextrackr_server.telemetry.failures import log_failure
+
+logger = logging.getLogger(__name__)
 
 # Long enough for a writer to wait for the transaction that ends a large import.
 BUSY_TIMEOUT_MS = 600_000
@@ -43,13 +48,16 @@ WRITES = "hextrackr_writes"
 # the interpreter lock, which a running import holds: more frequent checks doubled the duration of
 # queries.
 _STEPS_BETWEEN_CHECKS = 500_000
-# Arbitrary keys of PostgreSQL advisory locks: of the server, of the writer.
-SERVER_LOCK, _WRITER_LOCK = 4_854_201, 4_854_202
-# Settings of the connection that holds the lock: seconds, seconds, probes.
-_KEEPALIVE = {
-    "tcp_keepalives_idle": 5,
-    "tcp_keepalives_interval": 2,
-    "tcp_keepalives_count": 3,
+# Arbitrary key of a PostgreSQL advisory lock.
+_WRITER_LOCK = 4_854_202
+# Settings of libpq, unless the URL has them: a connection whose network was cut ends within half a
+# minute. By default, a statement waits for a quarter of an hour, and an idle connection for hours.
+_NETWORK = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
 }
 #: Folder of the default database.
 DEFAULT_FOLDER = Path("data")
@@ -155,15 +163,21 @@ class SqliteBackend:
             driver.set_progress_handler(None, 0)
 
     def shrink(self) -> None:
-        """Empty the write-ahead log, unless a reader needs it; the next transaction then does."""
-        with self.engine.connect() as connection:
-            driver = connection.connection.driver_connection
-            assert isinstance(driver, sqlite3.Connection)
-            driver.execute("PRAGMA busy_timeout = 0")
-            try:
-                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        """Empty the write-ahead log, unless a reader needs it; the next transaction then does.
+
+        A failure is logged only: the transaction before is committed.
+        """
+        try:
+            with self.engine.connect() as connection:
+                driver = connection.connection.driver_connection
+                assert isinstance(driver, sqlite3.Connection)
+                driver.execute("PRAGMA busy_timeout = 0")
+                try:
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            log_failure(logger, "the log of the database cannot be emptied", error)
 
     def close(self) -> None:
         """Close all connections and release the lock file."""
@@ -179,7 +193,7 @@ class PostgresBackend:
         self._name = self.engine.url.render_as_string(hide_password=True)
         event.listen(self.engine, "begin", self._begin)
         try:
-            self._held = self._hold()
+            self._lock = ServerLock(self.engine, self._name)
         except SettingsError:
             self.engine.dispose()
             raise
@@ -198,36 +212,13 @@ class PostgresBackend:
 
     def check_lock(self) -> None:
         """Use the connection that holds the lock: a restart of PostgreSQL ends both."""
-        try:
-            self._held.exec_driver_sql("SELECT 1")
-        except SQLAlchemyError:  # also if an earlier check has closed the connection
-            with contextlib.suppress(SQLAlchemyError):
-                self._held.close()
-            self._held = self._hold()
+        self._lock.check()
 
-    def _hold(self) -> Connection:
-        """Open a connection that holds the server lock until it is closed."""
-        try:
-            held = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            # The lock of a machine that has lost its power ends within seconds.
-            for name, value in _KEEPALIVE.items():
-                held.exec_driver_sql(f"SET {name} = {value}")
-            free = held.scalar(text(f"SELECT pg_try_advisory_lock({SERVER_LOCK})"))
-        except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0]
-            raise SettingsError(f"the database {self} cannot be opened: {reason}") from error
-        if not free:
-            held.close()
-            raise DatabaseInUseError(
-                f"the database {self} is in use by another server: stop it, or choose another one"
-            )
-        return held
-
-    @staticmethod
-    def _begin(connection: Connection) -> None:
+    def _begin(self, connection: Connection) -> None:
         if connection.get_execution_options().get(WRITES, False):
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {BUSY_TIMEOUT_MS}")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
+            self._lock.verify(connection)
 
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
@@ -243,11 +234,7 @@ class PostgresBackend:
 
     def close(self) -> None:
         """Release the server lock and close all connections."""
-        # Closing the connection releases the lock too, but only after PostgreSQL has noticed the
-        # close.
-        with contextlib.suppress(SQLAlchemyError):
-            self._held.execute(text(f"SELECT pg_advisory_unlock({SERVER_LOCK})"))
-        self._held.close()
+        self._lock.release()
         self.engine.dispose()
 
 
@@ -262,8 +249,15 @@ def _postgres_engine(url: str) -> Engine:
         if parsed.get_backend_name() not in {"postgresql", "postgres"}:
             raise SettingsError(_POSTGRES_URL)
         parsed = parsed.set(drivername="postgresql+psycopg")
-        # A read transaction uses one snapshot from its first statement on.
-        return create_engine(parsed, pool_size=8, max_overflow=8, isolation_level="REPEATABLE READ")
+        network = {name: value for name, value in _NETWORK.items() if name not in parsed.query}
+        return create_engine(
+            parsed,
+            pool_size=8,
+            max_overflow=8,
+            # A read transaction uses one snapshot from its first statement on.
+            isolation_level="REPEATABLE READ",
+            connect_args=network,
+        )
     except ArgumentError as error:
         raise SettingsError(_POSTGRES_URL) from error
     except ImportError as error:

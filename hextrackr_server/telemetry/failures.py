@@ -21,6 +21,7 @@ from hextrackr_server.errors import (
     DATABASE_UNAVAILABLE,
     STORAGE_FULL,
     DatabaseFileLostError,
+    SettingsError,
     UnavailableError,
 )
 from hextrackr_server.telemetry import log_setup
@@ -102,6 +103,8 @@ def condition_of(error: BaseException) -> Condition | None:
         return Condition("the client left", logging.INFO)
     if isinstance(error, DatabaseFileLostError):
         return Condition(str(error), answer=DATABASE_LOST)
+    if isinstance(error, SettingsError):  # of a database that was lost while the server runs
+        return Condition(str(error), answer=DATABASE_UNAVAILABLE)
     if isinstance(error, UnsendableResultError | UnavailableError):
         return Condition(str(error))
     if isinstance(error, PoolTimeoutError):
@@ -114,6 +117,11 @@ def condition_of(error: BaseException) -> Condition | None:
     if isinstance(driver_error, sqlite3.Error):
         return _SQLITE.get(getattr(driver_error, "sqlite_errorcode", 0) & 0xFF)
     return _condition_of_postgres_error(driver_error)
+
+
+def is_database_gone(error: BaseException) -> bool:
+    """Return whether the connection to the database was lost: a commit may have succeeded."""
+    return condition_of(error) is _GONE
 
 
 def answer_of(error: BaseException) -> str | None:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.requests import ClientDisconnect
 
 from engineio_core.http.asgi_response import ClientLeftError
+from hextrackr_server.errors import DatabaseInUseError
 from hextrackr_server.security.session_store import StoreUnavailableError
 from hextrackr_server.telemetry.failures import (
     DATABASE_BUSY,
@@ -91,6 +92,7 @@ def sqlite_error(code: int) -> sqlite3.Error:
         (sqlite_error(sqlite3.SQLITE_READONLY_DBMOVED), DATABASE_DAMAGED),
         (PostgresError("25006"), DATABASE_DAMAGED),
         (PostgresError("58030"), DATABASE_DAMAGED),
+        (DatabaseInUseError("in use by another server"), "another server"),
         (OSError(errno.EROFS, "read-only"), "read-only"),
         (PermissionError(errno.EACCES, "denied", "x.csv"), "x.csv"),
         (ConnectionResetError(), "connection was lost"),
