@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, final
 
+from engineio_core.accounts import BUFFERED, Account
+
 #: Unfinished messages below this size do not count, in bytes.
 LARGE_MESSAGE: Final = 64 * 1024
 #: A client with a shorter queue is never closed because of the queues of others, in bytes.
@@ -46,22 +48,38 @@ def make_budgets(unfinished: int, queued: int) -> Budgets:
 class Hold:
     """Bytes of the budgets for one unfinished message; they are free when the object ends."""
 
-    __slots__ = ("_budgets", "_size")
+    __slots__ = ("_accounts", "_budgets", "_size")
 
-    def __init__(self, budgets: tuple[Budget, ...], size: int) -> None:
+    def __init__(
+        self, budgets: tuple[Budget, ...], accounts: tuple[Account, ...], size: int
+    ) -> None:
         self._budgets = budgets
+        self._accounts = accounts
         self._size = size
-        for each in budgets:
-            each.used += size
+        for budget in budgets:
+            budget.used += size
+        for account in accounts:
+            account.buffered += size
 
     def __del__(self) -> None:
-        for each in self._budgets:
-            each.used -= self._size
+        for budget in self._budgets:
+            budget.used -= self._size
+        for account in self._accounts:
+            account.buffered -= self._size
 
 
-def hold(budgets: Budgets, size: int, *, is_stranger: bool) -> Hold | None:
-    """Reserve bytes for an unfinished message; return None if a budget is exhausted."""
+def hold(
+    budgets: Budgets, size: int, *, is_stranger: bool, accounts: tuple[Account, ...] = ()
+) -> Hold | None:
+    """Reserve bytes for an unfinished message; return None if a limit is exceeded.
+
+    The limits are those of the budgets and of the `accounts` of the session.
+    """
     used = (budgets.known, budgets.strangers) if is_stranger else (budgets.known,)
     if any(each.used + size > each.limit for each in used):
         return None
-    return Hold(used, size)
+    for account in accounts:
+        if account.buffered + size > account.ledger.max_buffered:
+            account.ledger.limited[BUFFERED] += 1
+            return None
+    return Hold(used, accounts, size)

@@ -13,6 +13,7 @@ from typing import Final, final
 
 ACCEPTED: Final = "accepted"
 FULL: Final = "full"
+FULL_ADDRESS: Final = "full_address"
 CLOSING: Final = "closing"
 INVALID_WEBSOCKET: Final = "invalid_websocket"
 MIDDLEWARE: Final = "middleware"
@@ -26,7 +27,9 @@ REFUSALS: Final = (
     "forbidden",
     "unsupported_protocol_version",
 )
-OUTCOMES: Final = (ACCEPTED, *REFUSALS, FULL, CLOSING, INVALID_WEBSOCKET, MIDDLEWARE, OTHER)
+OUTCOMES: Final = (
+    ACCEPTED, *REFUSALS, FULL, FULL_ADDRESS, CLOSING, INVALID_WEBSOCKET, MIDDLEWARE, OTHER,
+)  # fmt: skip
 TRANSPORTS: Final = ("polling", "websocket", "webtransport")
 UNKNOWN: Final = "unknown"
 

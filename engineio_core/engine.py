@@ -14,6 +14,7 @@ from threading import get_ident
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, overload
 
 from engineio_core import counts, errors, handshake
+from engineio_core.accounts import SESSIONS, Ledger, network_of
 from engineio_core.admission import (
     Admission,
     ConnectionRefusal,
@@ -134,6 +135,11 @@ class BaseEngine:
         self._counts = EngineCounts()
         self._budgets = make_budgets(
             self.options.max_total_unfinished_size, self.options.max_total_outbox_size
+        )
+        self._addresses = Ledger(
+            self.options.max_sessions_per_address,
+            self.options.max_buffered_size_per_address,
+            self.options.max_handlers_per_address,
         )
         path = self.options.path.rstrip("/")
         self._path = f"{path}/" if self.options.add_trailing_slash else path
@@ -362,6 +368,7 @@ class BaseEngine:
         logger.log(
             level, "refused %s %s from %s: %s",
             request.method, request.path[:200], request.remote_address, reason,
+            extra={"client": request.remote_address},
         )  # fmt: skip
 
     def _count_refusal(self, request: HttpRequest, outcome: str | int) -> None:
@@ -489,17 +496,26 @@ class BaseEngine:
         self.sessions[session.sid] = session
         session._context.heartbeat.start(session)
         request = session.request
+        address = request.remote_address
+        account = self._addresses.get(network_of(address) if ":" in address else address)
+        account.sessions += 1  # `Session._charge_to`, inline
+        account.buffered += session._outbox_size
+        session._accounts = (account,)
         self._counts.handshakes[session.transport.name, counts.ACCEPTED] += 1
         logger.info(
             "session %s opened over %s from %s",
             session.sid[:6], session.transport.name, request.remote_address,
+            extra={"client": request.remote_address},
         )  # fmt: skip
         self._call_hooks("connection", session)
 
     def _session_ended(self, session: Session, reason: CloseReason, description: str) -> None:
         self.sessions.pop(session.sid, None)
         self._counts.closed[reason] += 1
-        logger.info("session %s closed: %s (%s)", session.sid[:6], reason, description)
+        logger.info(
+            "session %s closed: %s (%s)", session.sid[:6], reason, description,
+            extra={"client": session.request.remote_address},
+        )  # fmt: skip
 
     def _session_context(self, protocol: int = 4) -> SessionContext:
         context = self._contexts.get(protocol)
@@ -526,10 +542,15 @@ class BaseEngine:
         return self._clock or asyncio.get_running_loop()
 
     def _is_full(self, exchange: Exchange) -> bool:
-        if self._lifecycle is SERVING and len(self.sessions) < self.options.max_sessions:
+        options = self.options
+        if (
+            self._lifecycle is SERVING
+            and len(self.sessions) < options.max_sessions <= options.max_sessions_per_address
+        ):
             return False
         refusal = self._refuse_when_full(exchange.request)
-        assert refusal is not None
+        if refusal is None:
+            return False
         self._respond(exchange, refusal)
         return True
 
@@ -540,16 +561,23 @@ class BaseEngine:
 
         Without `transport`, the query names the transport.
         """
-        is_serving = self._lifecycle is SERVING
-        if request.query.get("sid") or (
-            is_serving and len(self.sessions) < self.options.max_sessions
-        ):
+        if request.query.get("sid"):
             return None
-        reason = "max_sessions is reached" if is_serving else "the server is draining"
+        status = 503
+        if self._lifecycle is not SERVING:
+            reason, outcome = "the server is draining", counts.CLOSING
+        elif len(self.sessions) >= self.options.max_sessions:
+            reason, outcome = "max_sessions is reached", counts.FULL
+        elif self._addresses.is_full(network_of(request.remote_address)):
+            # RFC 6585, section 4: "the user has sent too many requests"
+            status, outcome = 429, counts.FULL_ADDRESS
+            reason = "max_sessions_per_address is reached"
+            self._addresses.limited[SESSIONS] += 1
+        else:
+            return None
         self._log_refusal(request, reason)
-        named = transport or request.query.get("transport", "")
-        self._counts.refused(named, counts.FULL if is_serving else counts.CLOSING)
-        return HttpResponse(503, b"", [("Retry-After", "5")])
+        self._counts.refused(transport or request.query.get("transport", ""), outcome)
+        return HttpResponse(status, b"", [("Retry-After", "5")])
 
     async def _screen(self, request: HttpRequest) -> HttpResponse | None:
         """Run the middlewares for a request of a gateway. Raises HandshakeRefusedError."""

@@ -382,6 +382,20 @@ class EngineOptions:
     max_sessions: int = 100_000
     """Maximum number of sessions; further handshakes receive 503."""
 
+    max_sessions_per_address: int = 100_000
+    """Maximum number of sessions of one address; further handshakes receive 429. All clients behind
+    a proxy that is not in `trusted_proxies` share its address, and a /64 network of IPv6 counts as
+    one address. The default is that of `max_sessions`, so that it has no effect."""
+
+    max_buffered_size_per_address: int = 256 * 1024 * 1024
+    """Maximum size of the unfinished messages above 64 KiB and the queued packets of all clients of
+    one address. Above it, messages are refused as above `max_total_unfinished_size`, and sessions
+    are closed as above `max_total_outbox_size`."""
+
+    max_handlers_per_address: int = 10_000
+    """Maximum number of suspended handlers of all clients of one address; above it, the server
+    reads from a connection only while none of its handlers is suspended."""
+
     max_mounted_websockets: int = 10_000
     """Maximum number of WebSockets of a mounted application; further handshakes receive 503."""
 
@@ -414,7 +428,8 @@ class EngineOptions:
         for name in (
             "max_http_buffer_size", "max_outbox_size", "max_total_outbox_size",
             "max_total_unfinished_size", "max_header_size", "max_sessions",
-            "max_mounted_websockets",
+            "max_mounted_websockets", "max_sessions_per_address", "max_buffered_size_per_address",
+            "max_handlers_per_address",
         ):  # fmt: skip
             check_at_least(name, getattr(self, name), 1)
         for name, kind in _OBJECTS.items():

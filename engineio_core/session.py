@@ -13,6 +13,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any, Final, NamedTuple
 
+from engineio_core.accounts import BUFFERED, Account
 from engineio_core.budgets import FAIR_QUEUE, Budgets, make_budgets
 from engineio_core.callbacks import require_plain_function
 from engineio_core.client_heartbeat import ClientHeartbeat
@@ -79,7 +80,7 @@ class Session:
     """
 
     __slots__ = (
-        "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
+        "_accounts", "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
         "_is_reading_paused", "_is_stranger", "_on_binary", "_on_close", "_on_drain", "_on_packet",
         "_on_text", "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken",
         "_unsent", "_upgrade_state", "_volatile_sent_in", "_waiters", "request",
@@ -122,6 +123,7 @@ class Session:
         self._closing_timer: Any = None
         self._is_reading_paused = False
         self._is_stranger = False  # a client of Socket.IO that has joined no namespace
+        self._accounts: tuple[Account, ...] = ()  # those of its address and user
         self._context = context
 
     @property
@@ -327,16 +329,33 @@ class Session:
         self._outbox_size += size
         queued = self._context.budgets.queued
         queued.used += size
-        if queued.used > queued.limit and self._outbox_size > FAIR_QUEUE:
-            self._terminate(
-                CloseReason.SLOW_CONSUMER,
-                f"{queued.used} bytes are queued for all clients, {self._outbox_size} of them for "
-                f"this one; the limit (max_total_outbox_size) is {queued.limit}",
-            )
+        for account in self._accounts:
+            account.buffered += size
+        if self._outbox_size > FAIR_QUEUE and (excess := self._describe_excess()):
+            self._terminate(CloseReason.SLOW_CONSUMER, excess)
             return
         if self._outbox_size > WATCHED_OUTBOX_SIZE and self._progress_timer is None:
             self._watch_progress()
         self.transport.wake()
+
+    def _describe_excess(self) -> str:
+        """Return the limit of several clients that the queues exceed, or ""."""
+        queued = self._context.budgets.queued
+        if queued.used > queued.limit:
+            return (
+                f"{queued.used} bytes are queued for all clients, {self._outbox_size} of them for "
+                f"this one; the limit (max_total_outbox_size) is {queued.limit}"
+            )
+        for account in self._accounts:
+            ledger = account.ledger
+            if account.buffered > ledger.max_buffered:
+                ledger.limited[BUFFERED] += 1
+                return (
+                    f"{account.buffered} bytes are buffered for the clients of one address or "
+                    f"user, {self._outbox_size} of them for this one; the limit is "
+                    f"{ledger.max_buffered}"
+                )
+        return ""
 
     def _watch_progress(self) -> None:
         """Check the progress of the client again after `slow_consumer_timeout` seconds."""
@@ -359,6 +378,18 @@ class Session:
             )
         else:
             self._watch_progress()
+
+    # -- accounts: called by the engine, and by the connection of Socket.IO
+
+    def _charge_to(self, account: Account) -> bool:
+        """Count the session and its queue in one more account; return whether it was missing."""
+        if account in self._accounts or self.state is SessionState.CLOSED:
+            account.ledger.drop(account)
+            return False
+        account.sessions += 1
+        account.buffered += self._outbox_size
+        self._accounts = (*self._accounts, account)
+        return True
 
     # -- the outbox: called by the transport
 
@@ -387,6 +418,8 @@ class Session:
             self._outbox_size -= length
             self._taken += length
             self._context.budgets.queued.used -= length
+            for account in self._accounts:
+                account.buffered -= length
         return taken
 
     def _transport_writable(self) -> None:
@@ -395,9 +428,12 @@ class Session:
         transport = self.transport
         while outbox and transport.writable:
             packet = outbox.popleft()
-            self._outbox_size -= len(packet.payload)
-            self._taken += len(packet.payload)
-            self._context.budgets.queued.used -= len(packet.payload)
+            size = len(packet.payload)
+            self._outbox_size -= size
+            self._taken += size
+            self._context.budgets.queued.used -= size
+            for account in self._accounts:
+                account.buffered -= size
             transport.send(packet)
         if not outbox:
             self._outbox_emptied()
@@ -499,6 +535,8 @@ class Session:
             self._outbox.appendleft(PING_PACKET)
             self._outbox_size += len(PING_PACKET.payload)
             self._context.budgets.queued.used += len(PING_PACKET.payload)
+            for account in self._accounts:
+                account.buffered += len(PING_PACKET.payload)
             self.transport.wake()
         else:
             self._send_control(PING_PACKET)
@@ -638,6 +676,11 @@ class Session:
         self._call(on_close, reason, description)
         self._outbox = None
         self._context.budgets.queued.used -= self._outbox_size
+        for account in self._accounts:
+            account.buffered -= self._outbox_size
+            account.sessions -= 1
+            if not account.sessions:
+                account.ledger.drop(account)
         self._outbox_size = 0
 
     def _call(self, callback: Callable[..., object], *args: object) -> None:

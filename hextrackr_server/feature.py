@@ -25,6 +25,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from engineio_core.accounts import Ledger
 from hextrackr_server.clock import Clock
 from hextrackr_server.collaboration.delivery import NotificationDelivery
 from hextrackr_server.collaboration.maintenance import Maintenance
@@ -86,6 +87,11 @@ class Context:
         self.database = Database(settings.database_url or settings.database)
         self.metrics = Metrics(clock)
         self.limiter = RateLimiter(_limit_rules(settings), clock.monotonic)
+        self.users = Ledger(
+            settings.max_connections_per_user,
+            settings.max_buffered_megabytes_per_user << 20,
+            settings.max_handlers_per_user,
+        )
         #: Functions that receive the data of a socket and return whether it may be recovered.
         self.recovery_checks: list[Callable[[dict[str, Any]], bool]] = []
         error_reporter = ErrorReporter(clock, self.limiter, self.metrics)

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final, final
 
+from engineio_core.accounts import HANDLERS, Account
 from engineio_core.errors import CloseReason
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
@@ -161,7 +162,10 @@ class Connection:
 
     def _close_for_invalid_packet(self, error: PacketError) -> None:
         self._directory.counts.other_in += 1
-        logger.warning("session %s sent an invalid packet: %s", self.session.sid[:6], error)
+        logger.warning(
+            "session %s sent an invalid packet: %s", self.session.sid[:6], error,
+            extra={"client": self.session.request.remote_address},
+        )  # fmt: skip
         self._close_all(DisconnectReason.FORCED_CLOSE, error.description)
 
     def _close_for_violation(self, rule: str) -> None:
@@ -169,7 +173,10 @@ class Connection:
 
         Node's reason depends on the transport; this server always uses the same reason.
         """
-        logger.warning("session %s violated the protocol: %s", self.session.sid[:6], rule)
+        logger.warning(
+            "session %s violated the protocol: %s", self.session.sid[:6], rule,
+            extra={"client": self.session.request.remote_address},
+        )  # fmt: skip
         self._close_all(DisconnectReason.FORCED_SERVER_CLOSE, rule)
 
     def _close_all(self, reason: str, description: str = "") -> None:
@@ -250,6 +257,7 @@ class Connection:
         logger.info(
             "session %s was refused by namespace %.100r: %.200s",
             self.session.sid[:6], name, body["message"],
+            extra={"client": self.session.request.remote_address},
         )  # fmt: skip
         if not (self.sockets or self._connecting or self._was_refused):
             # The client may retry, for example with a new token, but only for a limited time.
@@ -321,18 +329,40 @@ class Connection:
     # -- the limit of pending handlers
 
     def handler_suspended(self) -> None:
-        """Count a pending handler; at `max_pending_handlers`, stop reading from the client."""
+        """Count a pending handler; at `max_pending_handlers`, stop reading from the client.
+
+        The server also stops at the limit of an account, until no handler of this client is
+        pending.
+        """
         self._suspended += 1
-        limit = self._directory.options.max_pending_handlers
-        if self._suspended >= limit and not self._is_paused:
+        is_enough = self._suspended >= self._directory.options.max_pending_handlers
+        for account in self.session._accounts:
+            account.handlers += 1
+            if account.handlers > account.ledger.max_handlers and not self._is_paused:
+                account.ledger.limited[HANDLERS] += 1
+                is_enough = True
+        if is_enough and not self._is_paused:
             self._is_paused = True
             self.session.pause_reading()
 
     def handler_ended(self) -> None:
         """Stop counting a pending handler; at half the limit, read from the client again."""
         self._suspended -= 1
+        is_limited = False
+        for account in self.session._accounts:
+            account.handlers -= 1
+            is_limited = is_limited or account.handlers >= account.ledger.max_handlers
+            if account.handlers == 0 == account.sessions:
+                account.ledger.drop(account)
+        if not self._is_paused:
+            return
         # Not at the limit: resuming processes all data that was received in the meantime.
         enough = self._directory.options.max_pending_handlers // 2
-        if self._is_paused and self._suspended <= enough:
+        if self._suspended == 0 or (self._suspended <= enough and not is_limited):
             self._is_paused = False
             self.session.resume_reading()
+
+    def charge_to(self, account: Account) -> None:
+        """Count the session and its pending handlers in one more account, that of a user."""
+        if self.session._charge_to(account):
+            account.handlers += self._suspended

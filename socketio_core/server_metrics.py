@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, final
 
 from engineio_core.counts import ACCEPTED, Histogram
 from engineio_core.errors import CloseReason
+from engineio_core.logs.limiter import LINE_LIMIT
 from socketio_core.acknowledgement import AckOutcome
 from socketio_core.counts import UNKNOWN_NAMESPACE
 
@@ -91,6 +92,16 @@ METRICS: Final = _describe(
         "socketio_outbox_bytes", "gauge", "Bytes that wait in the outboxes of all sessions",
         unit="bytes",
     ),
+    MetricInfo("socketio_addresses", "gauge", "Addresses with sessions or running handlers"),
+    MetricInfo(
+        "socketio_largest_address", "gauge",
+        "Highest number of one address: sessions, buffered bytes (buffered), suspended handlers",
+        ("resource",),
+    ),
+    MetricInfo(
+        "socketio_address_limited", "counter", "Applied limits of one address", ("resource",)
+    ),
+    MetricInfo("socketio_log_lines_omitted", "counter", "Log lines above the limit of a kind"),
     MetricInfo(
         "socketio_volatile_dropped", "counter",
         "Volatile events that a client could not receive immediately",
@@ -212,6 +223,13 @@ class ServerMetrics:
         for (label, transport), count in sockets.items():
             yield "socketio_sockets", {"namespace": label, "transport": transport}, count
         yield "socketio_outbox_bytes", {}, sum(session._outbox_size for session in sessions)
+        addresses = io.engine._addresses
+        yield "socketio_addresses", {}, len(addresses.accounts)
+        for resource, value in addresses.read_largest()._asdict().items():
+            yield "socketio_largest_address", {"resource": resource}, value
+        for resource, count in addresses.limited.items():
+            yield "socketio_address_limited", {"resource": resource}, count
+        yield "socketio_log_lines_omitted", {}, LINE_LIMIT.omitted
 
     def _rare_events(self) -> Iterator[Sample]:
         counts, engine = self._counts, self._engine_counts

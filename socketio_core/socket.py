@@ -10,6 +10,7 @@ from threading import get_ident
 from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, Unpack, final, overload
 
+from engineio_core.accounts import Account
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import SessionClosedError
 from engineio_core.noop import noop
@@ -76,6 +77,9 @@ class SocketConnection(Protocol):
 
     def handler_ended(self) -> None:
         """Stop counting a pending handler."""
+
+    def charge_to(self, account: Account) -> None:
+        """Count the session and its pending handlers in one more account."""
 
 
 @final
@@ -439,6 +443,11 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         listeners = self._need_listeners().any_outgoing
         listeners[:] = without(listeners, function)
         self._listens_outgoing = bool(listeners)
+
+    # -- called by programs that keep accounts of users
+
+    def _charge_to(self, account: Account) -> None:
+        self._connection.charge_to(account)
 
     # -- called by the event pipeline (PipelineSocket)
 

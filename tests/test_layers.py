@@ -19,7 +19,8 @@ PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server")
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     # Engine.IO
-    ("engineio_core/errors", "engineio_core/budgets", "engineio_core/callbacks",
+    ("engineio_core/errors", "engineio_core/accounts", "engineio_core/budgets",
+     "engineio_core/callbacks",
      "engineio_core/clock",
      "engineio_core/counts", "engineio_core/field_docs", "engineio_core/ids", "engineio_core/noop",
      "engineio_core/option_names", "engineio_core/read_turn", "engineio_core/state_table",

@@ -606,7 +606,10 @@ class HttpConnection(asyncio.Protocol):
         """Respond with an error unless a response has begun, and close."""
         if self._is_ending():
             return
-        logger.info("refused a request from %s with status %d: %s", self.peer, status, why)
+        logger.info(
+            "refused a request from %s with status %d: %s",
+            self.peer, status, why, extra={"client": self.peer},
+        )  # fmt: skip
         exchange, self._exchange = self._exchange, None
         if exchange is None or exchange.state is WAITING:
             self.tcp.write(encode_response(HttpResponse(status), {}, close=True))

@@ -34,7 +34,7 @@ from engineio_core.option_names import check_keywords
 
 logger = logging.getLogger("engineio_core")
 
-BACKLOG: Final = 2048
+BACKLOG: Final = 65_535
 
 Result = TypeVar("Result")
 

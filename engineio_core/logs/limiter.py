@@ -1,5 +1,8 @@
 """A limit of log lines per kind, so that a client cannot fill the log with one repeated line.
 
+A client that fills the limit of a kind does not hide the others: some further lines of each kind
+are kept for the first lines of other clients.
+
 A kind is one call of a logging method in the source code: the number of kinds, and so the memory
 for them, does not depend on clients. The texts of this server's loggers are constants;
 they distinguish calls in compiled modules, whose records name the line of the caller.
@@ -15,8 +18,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from engineio_core.accounts import network_of
+
 LINES: Final = 60
 PERIOD: Final = 60.0
+#: Lines of a kind above the limit, for clients that have none among the lines of the period.
+RESERVED: Final = 20
 #: Kinds with a count of their own; all others share one.
 MAX_KINDS: Final = 1000
 #: Characters of a message in its summary.
@@ -32,12 +39,13 @@ _OTHER: Final[Kind] = ("", "", 0, 0, "")
 class _Window:
     """Lines of one kind since the first of them."""
 
-    __slots__ = ("level", "lines", "logger", "omitted", "sample", "start")
+    __slots__ = ("clients", "level", "lines", "logger", "omitted", "sample", "start")
 
     def __init__(self, record: logging.LogRecord, start: float) -> None:
         self.start = start
         self.lines = 0
         self.omitted = 0
+        self.clients: set[str] = set()  # those with a line, which are as many as lines
         self.level = record.levelno
         self.logger = record.name
         self.sample = str(record.msg)[:MAX_SAMPLE]
@@ -48,6 +56,10 @@ class LineLimit(logging.Filter):
 
     One line reports the omitted lines of a kind at the end of its period. A limit of 0 passes all
     lines, and so does a logger whose level is DEBUG.
+
+    Above the limit, RESERVED lines pass of clients that have none in the period. A record names its
+    client in the attribute `client` (`extra={"client": address}`), or in the `user` or `address`
+    of the attribute `fields`.
 
     Add one instance to all loggers and handlers that share the counts.
     """
@@ -127,7 +139,14 @@ class LineLimit(logging.Filter):
                 window = self._windows[kind] = _Window(record, now)
                 self._next_end = min(self._next_end, now + self.period)
         window.lines += 1
+        client = _client_of(record)
         if window.lines <= self.lines:
+            if client is not None:
+                window.clients.add(client)
+            return True
+        has_room = window.lines - window.omitted <= self.lines + RESERVED
+        if client is not None and client not in window.clients and has_room:
+            window.clients.add(client)
             return True
         window.omitted += 1
         self.omitted += 1
@@ -153,6 +172,13 @@ class LineLimit(logging.Filter):
     def _on_timer(self) -> None:
         self._timer_at = 0.0
         self.report()
+
+
+def _client_of(record: logging.LogRecord) -> str | None:
+    client = getattr(record, "client", None)
+    if client is None and isinstance(fields := getattr(record, "fields", None), dict):
+        client = fields.get("user") or fields.get("address")
+    return None if client is None else network_of(str(client))
 
 
 def _log_summary(kind: Kind, window: _Window, seconds: float) -> None:

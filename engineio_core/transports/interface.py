@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from engineio_core.accounts import Account
 from engineio_core.budgets import Budgets
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
@@ -145,6 +146,10 @@ class PollingSession(TransportListener, Protocol):
     @property
     def _is_stranger(self) -> bool:
         """Whether the client has joined no namespace of Socket.IO."""
+
+    @property
+    def _accounts(self) -> tuple[Account, ...]:
+        """The accounts of its address and user."""
 
     @property
     def _has_outbox(self) -> bool:

@@ -146,8 +146,11 @@ class PollingTransport:
             size = limit
         if size <= LARGE_MESSAGE or size > limit:
             return True
-        is_stranger = self.session._is_stranger
-        self._body_hold = hold(self._context.budgets, size, is_stranger=is_stranger)
+        session = self.session
+        self._body_hold = hold(
+            self._context.budgets, size,
+            is_stranger=session._is_stranger, accounts=session._accounts,
+        )  # fmt: skip
         return self._body_hold is not None
 
     def _break_off(self, error: ProtocolError, responder: Responder) -> None:

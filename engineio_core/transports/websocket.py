@@ -14,6 +14,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Final, final
 
+from engineio_core.accounts import Account
 from engineio_core.budgets import LARGE_MESSAGE, Hold, hold
 from engineio_core.codec.encoded_packet import LONGEST_SHORT, TEXT_HEADS, EncodedPacket
 from engineio_core.codec.frame_reader import FIN_CLOSE, FrameReader, ReaderState
@@ -218,8 +219,10 @@ class WebSocketTransport(asyncio.Protocol):
         self._frame_hold = None
 
     def _reserve(self, size: int) -> Hold:
-        is_stranger: bool = getattr(self._listener, "_is_stranger", True)
-        held = hold(self._context.budgets, size, is_stranger=is_stranger)
+        listener: Any = self._listener
+        is_stranger: bool = getattr(listener, "_is_stranger", True)
+        accounts: tuple[Account, ...] = getattr(listener, "_accounts", ())
+        held = hold(self._context.budgets, size, is_stranger=is_stranger, accounts=accounts)
         if held is None:
             # RFC 6455, section 11.7, and the registry of close codes: 1013 is "Try Again Later".
             raise ProtocolError("too many unfinished messages", websocket_code=1013)

@@ -119,6 +119,11 @@ class Settings:
     max_connections: int = option(parsers.integer_between(1, 1_000_000), 10_000)
     max_connections_per_user: int = option(parsers.integer_between(1, 100_000), 64)
     max_connections_per_address: int = option(parsers.integer_between(1, 1_000_000), 1024)
+    # unfinished messages and queued packets, and running handlers
+    max_buffered_megabytes_per_user: int = option(parsers.integer_between(1, 100_000), 64)
+    max_buffered_megabytes_per_address: int = option(parsers.integer_between(1, 100_000), 256)
+    max_handlers_per_user: int = option(parsers.integer_between(1, 1_000_000), 1000)
+    max_handlers_per_address: int = option(parsers.integer_between(1, 1_000_000), 10_000)
     max_rooms: int = option(parsers.integer_between(4, 10_000), 64)
 
     # rate limits

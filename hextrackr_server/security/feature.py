@@ -7,6 +7,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute
 
+from engineio_core.accounts import Ledger
 from hextrackr_server.config.roles import names_of_roles
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.feature import Context, Feature
@@ -50,18 +51,43 @@ class SecurityFeature(Feature):
             context.io, services.identity, context.metrics, context.clock
         )
         services.authenticator.register(strict_http_auth=settings.strict_http_auth)
-        limits.register(context.io, context.limiter, services.authenticator)
+        limits.register(context.io, context.limiter, context.users, services.authenticator)
         context.recovery_checks.append(self._may_recover)
 
     def register(self) -> Sequence[BaseRoute]:
-        """Add the gauges of the rate limiter."""
+        """Add the gauges of the rate limiter, and of the accounts of users and addresses."""
         limiter = self.context.limiter
         metrics = self.context.metrics
         metrics.gauge("events_total", lambda: limiter.allowed, "Events within the rate limits")
         metrics.gauge(
             "events_refused_total", lambda: limiter.refused, "Events beyond the rate limits"
         )
+        self._add_accounts("user", "users", self.context.users)
+        self._add_accounts("address", "addresses", self.context.io.engine._addresses)
         return ()
+
+    def _add_accounts(self, one: str, many: str, ledger: Ledger) -> None:
+        gauge = self.context.metrics.gauge
+        gauge(
+            f"{one}_accounts", lambda: len(ledger.accounts),
+            f"{many.capitalize()} with connections or running handlers",
+        )  # fmt: skip
+        gauge(
+            f"{one}_most_connections", lambda: ledger.read_largest().sessions,
+            f"Highest number of connections of one {one}",
+        )  # fmt: skip
+        gauge(
+            f"{one}_most_buffered_bytes", lambda: ledger.read_largest().buffered,
+            f"Highest number of buffered bytes of one {one}",
+        )  # fmt: skip
+        gauge(
+            f"{one}_most_handlers", lambda: ledger.read_largest().handlers,
+            f"Highest number of running handlers of one {one}",
+        )  # fmt: skip
+        gauge(
+            f"{one}_limits_applied_total", lambda: sum(ledger.limited.values()),
+            f"How often a limit of one {one} was applied: connections, buffers or handlers",
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Give each registered event a limit of its own, and re-validate logins regularly."""

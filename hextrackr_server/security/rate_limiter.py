@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from typing import Any
 
+from engineio_core.accounts import network_of
 from hextrackr_server.rates import Bucket, SlidingMinute
 
 MAXIMUM_MINUTES = 50_000
@@ -81,17 +81,6 @@ class LimitRules:
     refusals_before_disconnect: int = 100
     connections_per_user: int = 64
     connections_per_address: int = 1024
-
-
-def network_of(address: str) -> str:
-    """Return the address or, for IPv6, the /64 network that its limits apply to."""
-    if ":" not in address:
-        return address
-    try:
-        found = IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address
-    return str(found.ipv4_mapped or f"{IPv6Address(int(found) >> 64 << 64)}/64")
 
 
 class RateLimiter:

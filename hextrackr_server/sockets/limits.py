@@ -1,6 +1,7 @@
 """Rate limits of handshakes, connections and events, and the answers of refused clients.
 
-`security.rate_limiter` counts; this module connects it to the engine and the namespaces.
+`security.rate_limiter` counts them, and `engineio_core.accounts` what a user occupies; this module
+connects both to the engine and the namespaces.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 import math
 from typing import Any
 
+from engineio_core.accounts import Ledger
 from engineio_core.http.message import JSON, HttpRequest, HttpResponse
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.rate_limiter import RateLimiter, SocketLimits
@@ -24,8 +26,13 @@ logger = logging.getLogger(__name__)
 TOO_MANY = "Rate limit exceeded"
 
 
-def register(io: SocketServer, limiter: RateLimiter, authenticator: Authenticator) -> None:
-    """Limit handshakes, connections and events; call it after `Authenticator.register`."""
+def register(
+    io: SocketServer, limiter: RateLimiter, users: Ledger, authenticator: Authenticator
+) -> None:
+    """Limit handshakes, connections and events; call it after `Authenticator.register`.
+
+    `users` gets an account for each connected user.
+    """
 
     def limit_handshakes(request: HttpRequest) -> HttpResponse | None:
         if request.query.get("sid"):
@@ -48,7 +55,9 @@ def register(io: SocketServer, limiter: RateLimiter, authenticator: Authenticato
             socket.data["limits"] = limiter.enter(user, address)
 
     def opened(socket: Socket) -> None:
-        limiter.opened(principal_of(socket).user_id, socket.handshake.address)
+        user = principal_of(socket).user_id
+        limiter.opened(user, socket.handshake.address)
+        socket._charge_to(users.get(user))
 
     def closed(socket: Socket) -> None:
         limiter.closed(principal_of(socket).user_id, socket.handshake.address)

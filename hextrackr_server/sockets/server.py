@@ -30,6 +30,8 @@ def create_engine_options(settings: Settings) -> EngineOptions:
         ping_timeout=settings.ping_timeout,
         trusted_proxies=settings.trusted_proxies,
         max_sessions=settings.max_connections,
+        max_buffered_size_per_address=settings.max_buffered_megabytes_per_address << 20,
+        max_handlers_per_address=settings.max_handlers_per_address,
     )
 
 
@@ -59,6 +61,8 @@ def create_socket_server(
         ping_timeout=options.ping_timeout,
         trusted_proxies=options.trusted_proxies,
         max_sessions=options.max_sessions,
+        max_buffered_size_per_address=options.max_buffered_size_per_address,
+        max_handlers_per_address=options.max_handlers_per_address,
         error_ack=error_ack,
     )
     assert options.cors is not None

@@ -243,3 +243,27 @@ async def test_s053_http_requests_count_as_events_of_their_user(start_hub: Any) 
     assert (await hub.request("GET", "/api/kev/stats", other)).status == 200
     await hub.advance(61)
     assert (await hub.request("GET", "/api/kev/stats", mine)).status == 200
+
+
+async def test_user_has_an_account_over_all_connections(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub()
+    for user in ("7", "7", "8"):
+        await hub.client(user)
+    users = hub.application.context.users
+    assert {key: each.sessions for key, each in users.accounts.items()} == {"7": 2, "8": 1}
+    (address,) = hub.io.engine._addresses.accounts.values()
+    assert address.sessions == 3
+    next(iter(hub.io.engine.sessions.values())).close(discard=True)
+    assert users.get("7").sessions == 1
+
+
+async def test_limits_of_accounts_come_from_the_settings(start_hub: Any) -> None:
+    hub: HubHarness = await start_hub(
+        max_buffered_megabytes_per_user=1,
+        max_handlers_per_user=2,
+        max_buffered_megabytes_per_address=3,
+        max_handlers_per_address=4,
+    )
+    users, addresses = hub.application.context.users, hub.io.engine._addresses
+    assert (users.max_buffered, users.max_handlers) == (1 << 20, 2)
+    assert (addresses.max_buffered, addresses.max_handlers) == (3 << 20, 4)

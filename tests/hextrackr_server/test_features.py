@@ -124,7 +124,18 @@ async def test_metrics_count_the_work_of_all_features(hub: HubHarness) -> None:
         "retention_totals_deleted_total",
         "events_total",
         "events_refused_total",
+        "user_accounts",
+        "user_most_connections",
+        "user_most_buffered_bytes",
+        "user_most_handlers",
+        "user_limits_applied_total",
+        "address_accounts",
+        "address_most_connections",
+        "address_most_buffered_bytes",
+        "address_most_handlers",
+        "address_limits_applied_total",
     }
+    assert (gauges["user_accounts"], gauges["address_most_connections"]) == (1, 1)
     assert (await hub.request("GET", "/ready")).status == 200
 
 

@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from engineio_core.counts import OUTCOMES
 from engineio_core.http.message import HttpResponse
+from engineio_core.logs.limiter import LINE_LIMIT
 from socketio_core import AckTimeoutError, ConnectError, Socket, SocketServer
 from socketio_core.adapters.cluster.in_process import InProcessCluster
 from socketio_core.adapters.interface import AdapterStatus
@@ -182,6 +183,22 @@ def test_messages_before_the_instrumentation_do_not_count() -> None:
     instrument_prometheus(io, registry)
     server.join("websocket").send('2["x"]')
     assert registry.get_sample_value("socketio_events_received_total") == 1
+
+
+def test_accounts_of_addresses_are_exported_without_addresses() -> None:
+    stage = Stage(max_sessions_per_address=2)
+    stage.server.join("polling")
+    stage.server.join("polling")
+    assert stage.server.get(transport="polling").response().status == 429
+    stage.server.session.send_text("x" * 99)
+    assert stage.read("socketio_addresses") == 1
+    values = {"sessions": 2, "buffered": 100, "handlers": 0}
+    for resource, value in values.items():
+        assert stage.read("socketio_largest_address", resource=resource) == value
+    assert stage.read("socketio_address_limited_total", resource="sessions") == 1
+    refused = {"transport": "polling", "outcome": "full_address"}
+    assert stage.read("socketio_handshakes_total", **refused) == 1
+    assert stage.read("socketio_log_lines_omitted_total") == LINE_LIMIT.omitted
 
 
 def test_upgrade_and_outbox_and_volatile_drop_are_counted() -> None:

@@ -175,3 +175,37 @@ def test_invalid_limit_is_refused(lines_: int, period: float) -> None:
     with pytest.raises(ValueError, match="must be"):
         limit_lines(lines_, period)
     assert (LINE_LIMIT.lines, LINE_LIMIT.period) == before
+
+
+def test_client_above_the_limit_does_not_hide_other_clients(
+    logger: logging.Logger, lines: _Lines, clock: FakeClock
+) -> None:
+    found = limit(logger, clock)
+    for address in ["192.0.2.1"] * 10 + ["192.0.2.2", "192.0.2.1", "192.0.2.2", "192.0.2.3"]:
+        logger.info("refused %s", address, extra={"client": address})
+    texts = [f"refused 192.0.2.{number}" for number in (1, 1, 1, 2, 3)]
+    assert (lines.texts, found.omitted) == (texts, 9)
+
+
+def test_lines_of_other_clients_are_limited_as_well(
+    logger: logging.Logger, lines: _Lines, clock: FakeClock
+) -> None:
+    limit(logger, clock)
+    for number in range(100):
+        logger.info("refused", extra={"client": f"192.0.2.{number}"})
+    assert len(lines.texts) == 3 + limiter.RESERVED
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"address": "2001:db8::%d"}, {"user": "u", "address": "192.0.2.%d"}],
+    ids=["network", "user"],
+)
+def test_client_is_a_network_or_a_user(
+    logger: logging.Logger, lines: _Lines, clock: FakeClock, fields: dict[str, str]
+) -> None:
+    limit(logger, clock)
+    for number in range(5):
+        values = {name: text.replace("%d", str(number)) for name, text in fields.items()}
+        logger.info("refused", extra={"fields": values})
+    assert len(lines.texts) == 3
