@@ -13,7 +13,7 @@ import pytest
 
 from .worker_processes import Clients, clients, serve
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
 
 #: Seconds for one command of hundreds of clients, on a machine that runs other programs.
 LIMIT = 300.0

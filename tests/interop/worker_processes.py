@@ -18,8 +18,8 @@ from typing import Any
 
 from .support import HERE, find_node
 
-TIMEOUT = 60.0
-LIMIT = 120.0  # of the end of a server that drains
+TIMEOUT = 120.0
+LIMIT = 300.0  # of the end of a server that drains
 APPLICATION = "worker_app:io"
 
 
