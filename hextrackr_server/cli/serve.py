@@ -25,6 +25,7 @@ from hextrackr_server.config.secret_values import secret_values
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import HexTrackrError, SettingsError
 from hextrackr_server.http.dashboard_files import is_built
+from hextrackr_server.storage.free_memory import use_one_arena
 
 if TYPE_CHECKING:
     from hextrackr_server.application import Application
@@ -77,6 +78,7 @@ def _serve(loaded: Settings) -> int:
         secrets=secret_values(loaded),
     )
     log_setup.log_crashes()
+    use_one_arena()
     for warning in _warnings(loaded):
         logger.warning(warning)
     import uvloop  # noqa: PLC0415
