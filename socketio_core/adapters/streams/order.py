@@ -21,6 +21,8 @@ MAX_WAITING: Final = 10_000
 """The number of events of a namespace that wait for their entries."""
 MAX_WAITING_DELIVERIES: Final = 1_000_000
 """The number of receivers of all waiting events."""
+LATE_PATIENCE: Final = 30.0
+"""Seconds without the entry of any late event, after which no entry of them is expected."""
 
 WithOffset = Callable[[str], tuple[EncodedPacket, ...]]
 """Returns the packets of an event with an offset as the last argument."""
@@ -56,12 +58,13 @@ class OrderedEvents:
 
     `patience` is the number of seconds that an event waits for its entry; it is *late* if it was
     delivered before. While an event is late, no event has a valid offset: a client that recovers
-    from a later offset would receive the late event twice.
+    from a later offset would receive the late event twice. The entry of a late event may be lost,
+    for example with the memory of Redis; after `LATE_PATIENCE`, offsets are valid again.
     """
 
-    __slots__ = ("_clock", "_cursor", "_deliveries", "_is_down", "_is_releasing", "_late",
-                 "_number", "_on_late", "_patience", "_returned", "_timer", "_waiting",
-                 "lost_at")  # fmt: skip
+    __slots__ = ("_clock", "_cursor", "_deliveries", "_has_progress", "_is_down", "_is_releasing",
+                 "_late", "_late_timer", "_number", "_on_late", "_patience", "_returned", "_timer",
+                 "_waiting", "lost_at")  # fmt: skip
 
     def __init__(
         self,
@@ -82,6 +85,8 @@ class OrderedEvents:
         self._is_down = True
         self._is_releasing = False
         self._timer: Any = None
+        self._late_timer: Any = None  # while events are late and Redis is available
+        self._has_progress = False  # an entry of a late event was read since the timer began
         # Sockets that returned while events waited: number of the last such event, socket, rooms
         self._returned: list[tuple[int, Recipient, frozenset[str]]] = []
         self.lost_at: float | None = None
@@ -126,6 +131,7 @@ class OrderedEvents:
         late = self._late
         if late and body in late:
             late.remove(body)  # almost always the first one
+            self._has_progress = True
             return
         # The first one, unless entries were lost
         event = next((event for event in self._waiting if event.body == body), None)
@@ -134,6 +140,7 @@ class OrderedEvents:
             self._deliveries -= len(event.recipients)
             self._deliver(event, self.offset)
             self._deliver_unwritten()
+            self._forget_returned()
 
     def drop(self, body: bytes) -> None:
         """Give up an event that will never be in the stream."""
@@ -151,14 +158,21 @@ class OrderedEvents:
         self._is_down = is_down
         if is_down:
             self._release()
+            self._cancel_late_timer()
+        elif self._late:
+            self._watch_late()
 
     def flush(self, recipient: Recipient) -> None:
         """Deliver the waiting events to a socket that is about to leave."""
+        returned = [each for each in self._returned if each[1] is recipient]
+        self._returned = [each for each in self._returned if each[1] is not recipient]
         for event in list(self._waiting):
             if recipient in event.recipients:
                 event.recipients.remove(recipient)
                 self._deliveries -= 1
-                _send([recipient], event.packets(NO_OFFSET), event.target.volatile)
+            elif not any(_was_missed(event, number, rooms) for number, _, rooms in returned):
+                continue
+            _send([recipient], event.packets(NO_OFFSET), event.target.volatile)
 
     def close(self) -> None:
         """Deliver the waiting events, and forget all events."""
@@ -168,6 +182,7 @@ class OrderedEvents:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._cancel_late_timer()
 
     # -- returning sockets
 
@@ -179,11 +194,14 @@ class OrderedEvents:
     def _add_returned(self, event: LocalEvent) -> None:
         """Add the sockets that returned after an event was emitted."""
         self._returned = [each for each in self._returned if each[0] >= event.number]
-        for _, recipient, rooms in self._returned:
-            target = event.target
-            is_addressed = not target.rooms or not rooms.isdisjoint(target.rooms)
-            if is_addressed and rooms.isdisjoint(target.except_):
+        for number, recipient, rooms in self._returned:
+            if _was_missed(event, number, rooms):
                 event.recipients.append(recipient)
+
+    def _forget_returned(self) -> None:
+        """Forget the sockets that have received all events that waited when they returned."""
+        if self._returned and not self._waiting:
+            self._returned.clear()
 
     # -- delivery
 
@@ -215,8 +233,32 @@ class OrderedEvents:
                 late += 1
             self._deliver(event, NO_OFFSET)
         self._is_releasing = False
+        self._forget_returned()
         if late:
             self._on_late(late)
+            if not self._is_down:
+                self._watch_late()
+
+    def _watch_late(self) -> None:
+        """Give the late events up if none of their entries is read in `LATE_PATIENCE` seconds."""
+        if self._late_timer is None:
+            self._has_progress = False
+            self._late_timer = self._clock().call_later(LATE_PATIENCE, self._check_late)
+
+    def _check_late(self) -> None:
+        self._late_timer = None
+        if not self._late:
+            return
+        if not self._has_progress:
+            self._late.clear()
+            self.lost_at = self._clock().time()
+        else:
+            self._watch_late()
+
+    def _cancel_late_timer(self) -> None:
+        if self._late_timer is not None:
+            self._late_timer.cancel()
+            self._late_timer = None
 
     def _check_due(self) -> None:
         self._timer = None
@@ -227,6 +269,15 @@ class OrderedEvents:
             self._release()
         else:
             self._timer = clock.call_at(due, self._check_due)
+
+
+def _was_missed(event: LocalEvent, number: int, rooms: frozenset[str]) -> bool:
+    """Return whether a socket in these rooms that returned after event `number` gets an event."""
+    target = event.target
+    if event.body is None or event.number > number:
+        return False
+    is_addressed = not target.rooms or not rooms.isdisjoint(target.rooms)
+    return is_addressed and rooms.isdisjoint(target.except_)
 
 
 def _send(

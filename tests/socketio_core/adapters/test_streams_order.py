@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -10,8 +11,18 @@ from hypothesis import strategies as st
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from socketio_core.adapters.interface import BroadcastTarget
-from socketio_core.adapters.streams.entry import Cursor, format_position, parse_position
-from socketio_core.adapters.streams.order import LocalEvent, OrderedEvents, append_offset
+from socketio_core.adapters.streams.entry import (
+    NO_OFFSET,
+    Cursor,
+    format_position,
+    parse_position,
+)
+from socketio_core.adapters.streams.order import (
+    LATE_PATIENCE,
+    LocalEvent,
+    OrderedEvents,
+    append_offset,
+)
 from tests.helpers.fake_clock import FakeClock
 
 PATIENCE = 0.5
@@ -207,6 +218,74 @@ def test_returned_socket_receives_the_events_that_waited_when_it_returned(queue:
     ):
         queue.read_back(name, 7, number)
     assert back.received == ['42["to all","7-0"]', '42["to its room","7-1"]']
+
+
+def test_returned_socket_is_forgotten_when_no_event_waits(queue: Harness) -> None:
+    for name in ("a", "b"):
+        returned = Receiver("returned")
+        queue.emit(name)
+        queue.events.returned(returned, {"red"})
+        queue.read_back(name, 7, ord(name))
+        reference = weakref.ref(returned)
+        del returned
+        assert reference() is None
+
+
+def test_returned_socket_that_leaves_receives_the_waiting_events_once(queue: Harness) -> None:
+    returned = Receiver("returned")
+    queue.emit("a")
+    queue.emit("other", rooms=("blue",))
+    queue.events.returned(returned, {"red"})
+    queue.emit("later")
+    queue.events.flush(returned)
+    assert returned.received == ['42["a",""]']
+    for number, name in enumerate(("a", "other", "later")):
+        queue.read_back(name, 7, number)
+    assert returned.received == ['42["a",""]']
+
+
+def test_offsets_are_valid_again_when_entries_are_lost(queue: Harness, clock: FakeClock) -> None:
+    queue.emit("a")
+    clock.advance(PATIENCE)
+    assert queue.events.offset == NO_OFFSET
+    clock.advance(LATE_PATIENCE)
+    assert queue.events.offset == format_position(queue.cursor.position)
+    assert queue.events.lost_at == clock.time()
+    assert len(queue.events) == 0
+    assert clock.pending == 0
+
+
+def test_late_events_are_kept_while_their_entries_arrive(queue: Harness, clock: FakeClock) -> None:
+    for name in ("a", "b"):
+        queue.emit(name)
+    clock.advance(PATIENCE)
+    clock.advance(LATE_PATIENCE - 1)
+    queue.read_back("a", 7, 1)
+    clock.advance(LATE_PATIENCE - 1)
+    assert queue.events.offset == NO_OFFSET
+    queue.read_back("b", 7, 2)
+    assert queue.events.offset == "7-2"
+    assert queue.events.lost_at is None
+    clock.advance(LATE_PATIENCE)
+    assert clock.pending == 0
+
+
+def test_late_events_are_kept_while_redis_is_down(queue: Harness, clock: FakeClock) -> None:
+    queue.emit("a")
+    queue.events.set_down(True)
+    clock.advance(10 * LATE_PATIENCE)
+    assert len(queue.events) == 1
+    queue.events.set_down(False)
+    queue.read_back("a", 7, 1)
+    assert queue.events.lost_at is None
+
+
+def test_closed_queue_has_no_timer(queue: Harness, clock: FakeClock) -> None:
+    queue.emit("a")
+    clock.advance(PATIENCE)
+    queue.emit("b")
+    queue.events.close()
+    assert clock.pending == 0
 
 
 def test_event_of_a_handler_during_a_release_comes_last(queue: Harness) -> None:
