@@ -100,13 +100,13 @@ docs: $(VENV)/.dev scripts/site/node_modules/.installed ## Build the documentati
 peers: $(VENV)/.dev tests/targets/node_modules/.installed ## Install the servers that the tests and benchmarks compare
 	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup
 
-bench: peers ## Compare this server with its peers (builds those in Rust and Go, if their toolchains exist)
-	@benchmarks/setup-compiled
-	$(BIN)/python -m benchmarks
+bench: peers ## Compare this server with its peers (builds those whose toolchains exist); with WRITE=1, write the documents
+	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup-compiled
+	$(BIN)/python -m benchmarks $(if $(WRITE),--write)
 
-bench-full: peers ## Run every benchmark, with more rounds
-	@benchmarks/setup-compiled
-	$(BIN)/python -m benchmarks --full
+bench-full: peers ## Run every benchmark, with more rounds; with WRITE=1, write the documents
+	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup-compiled
+	$(BIN)/python -m benchmarks --full $(if $(WRITE),--write)
 
 bench-scale: setup peers ## Measure workers, servers on Redis and gateways of the hub; with WRITE=1, write docs/scaling.md
 	$(BIN)/python -m benchmarks.scale $(if $(WRITE),--write)

@@ -1,7 +1,7 @@
-"""Compare this server with its peers: `python -m benchmarks [--full] [--only WORDS]`.
+"""Compare this server with its peers: `python -m benchmarks [--full] [--only WORDS] [--write]`.
 
 The benchmark needs Linux, Node and the packages that `benchmarks/setup` installs. All traffic
-stays on the loopback interface.
+stays on the loopback interface. `--write` updates docs/benchmarks.md, README.md and the results.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from pathlib import Path
 
 import uvloop
 
-from . import chart, report
-from .experiments import EXPERIMENTS, FIGURES, Experiment
-from .figures import Outcome, Ratio, evaluate
+from . import chart, report, stage_report
+from .experiments import EXPERIMENTS, Experiment
+from .figures import Cost, Outcome, Ratio, evaluate
+from .goals import FIGURES
 from .hop_budget import LEAVING, measure_leaving
+from .idle import Idle, measure_idle
 from .measure import FULL, SHORT, Bench, Effort, Results
 from .peers import (
     BENCHMARKS,
@@ -29,6 +31,8 @@ from .peers import (
 
 #: The limit is above 1, because a larger dict misses the CPU cache more often.
 MAX_LEAVING_RATIO = 1.25
+STAGE_ROUNDS = 9
+IDLE_NAME = "idle connections, as many as the machine allows"
 
 
 def report_progress(text: str) -> None:
@@ -45,10 +49,18 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="only experiments whose name contains this text")
     parser.add_argument("--rounds", type=int, help="number of rounds of each experiment")
     parser.add_argument(
-        "--output", type=Path, default=BENCHMARKS / "results", help="directory of the results"
+        "--output", type=Path, default=ROOT / "build" / "benchmarks" / "results",
+        help="directory of the results",
+    )  # fmt: skip
+    parser.add_argument(
+        "--write", action="store_true", help="update docs/benchmarks.md, README.md and the results"
     )
-    parser.add_argument("--no-write", action="store_true", help="do not update docs/benchmarks.md")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.write and arguments.only:
+        parser.error("--write needs all experiments: leave out --only")
+    if arguments.write:
+        arguments.output = BENCHMARKS / "results"
+    return arguments
 
 
 async def run_all(experiments: list[Experiment], effort: Effort) -> tuple[Results, list[str]]:
@@ -69,9 +81,10 @@ def measure_leaving_outcome() -> Outcome:
     few, many, ratios = measure_leaving()
     ordered = sorted(ratios)
     ratio = Ratio(ordered[len(ordered) // 2], ordered[0], ordered[-1], MAX_LEAVING_RATIO)
+    ours, base = (Cost(each, each, each) for each in (many, few))
     return Outcome(
-        name=LEAVING, unit="us", ours=many, compiled=None, base_name="10 rooms", base=few,
-        others={}, to_base=ratio, to_rust=None, limit=None,
+        name=LEAVING, unit="us", ours=ours, compiled=None, base_name="10 rooms", base=base,
+        others={}, to_base=ratio,
     )  # fmt: skip
 
 
@@ -84,15 +97,35 @@ def select_effort(arguments: argparse.Namespace) -> Effort:
     return Effort(effort.seconds, arguments.rounds, extra_rounds, effort.warm_up)
 
 
+def write_documents(
+    tables: list[report.Rows],
+    outcomes: list[Outcome],
+    machine: dict[str, str],
+    command: str,
+) -> None:
+    """Rewrite the generated parts of docs/benchmarks.md and README.md."""
+    page = ROOT / "docs" / "benchmarks.md"
+    report.rewrite_table(page, report.format_document(tables, machine, command))
+    outcome = stage_report.find_outcome(outcomes)
+    if outcome is None:
+        report_progress("not written: where the time goes (it needs both floors)")
+        return
+    stages = stage_report.measure_stages(STAGE_ROUNDS)
+    markers = (stage_report.BEGIN, stage_report.END)
+    rows = report.format_markdown(stage_report.make_rows(stages, outcome))
+    report.rewrite_table(page, rows, *markers)
+    report.rewrite_table(ROOT / "README.md", stage_report.format_text(stages, outcome), *markers)
+
+
 def main() -> int:
-    """Measure, write the results and print them; the exit code is 1 if an experiment failed."""
+    """Measure, print the results and write them; the exit code is 1 if an experiment failed."""
     arguments = parse_arguments()
     try:
         check_installed()
     except PeerMissingError as error:
         report_progress(f"benchmarks: {error}")
         return 1
-    raise_file_limit()
+    file_limit = raise_file_limit()
     effort = select_effort(arguments)
     selected = [
         experiment
@@ -102,18 +135,24 @@ def main() -> int:
     machine = describe_machine()
     results, failures = uvloop.run(run_all(selected, effort))
     outcomes = [found for figure in FIGURES if (found := evaluate(figure, results)) is not None]
+    idle: list[Idle] = []
     if not arguments.only:
         outcomes.append(measure_leaving_outcome())
-    record = report.make_record(results, outcomes, effort, machine, failures)
+    if arguments.only in IDLE_NAME:
+        report_progress(IDLE_NAME)
+        idle, failed = uvloop.run(measure_idle(file_limit, report_progress))
+        failures += failed
+    record = report.make_record(results, outcomes, idle, effort, machine, failures)
     name = "full" if arguments.full else "short"
     report.write_record(arguments.output / f"{name}.json", record)
     (arguments.output / f"{name}.svg").write_text(chart.draw(outcomes), encoding="utf-8")
-    if not (arguments.only or arguments.no_write):
+    tables = report.make_tables(outcomes, results, idle)
+    report_progress(f"\n{report.format_details(results)}")
+    for rows in tables:
+        report_progress(f"\n{report.format_lines(rows)}")
+    if arguments.write:
         command = "make bench-full" if arguments.full else "make bench"
-        report.rewrite_table(
-            ROOT / "docs" / "benchmarks.md", report.format_table(outcomes, machine, command)
-        )
-    report_progress(f"\n{report.format_details(results)}\n\n{report.format_lines(outcomes)}")
+        write_documents(tables, outcomes, machine, command)
     for failure in failures:
         report_progress(f"failed: {failure}")
     return 1 if failures else 0

@@ -68,14 +68,14 @@ def _row(outcome: Outcome, y: int) -> list[str]:
     ]
     floor = outcome.others.get("floor")
     if floor is not None:
-        width = WIDTH * floor / outcome.base / LONGEST
+        width = WIDTH * floor.median / outcome.base.median / LONGEST
         parts.append(
             f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{BAR - 2}" '
             f'fill="{FLOOR_COLOR}"/>'
         )
     compared = [name for name in COLORS if name in outcome.others]
     for index, name in enumerate(compared, 1):
-        ratio = outcome.others[name] / outcome.base
+        ratio = outcome.others[name].median / outcome.base.median
         parts.append(_bar(ratio, y + BAR * index, COLORS[name]))
     goal = LEFT + WIDTH * to_node.goal / LONGEST
     parts.append(

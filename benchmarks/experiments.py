@@ -1,6 +1,6 @@
-"""Definitions of the experiments, their contenders and the goals of the figures.
+"""Definitions of the experiments and their contenders.
 
-`measure` runs the experiments, `figures` evaluates them, `report` formats the outcomes.
+`measure` runs the experiments; `goals` defines the figures that are derived from them.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from .peers import (
     ASGI_FLOOR,
     C_FLOOR,
     COMPILED_ASYNC,
+    COMPILED_FULL,
     COMPILED_SYNC,
     FLOOR,
     GO,
     GO_MANY,
     NODE,
+    OLDER_ASYNC,
+    OLDER_SYNC,
     OURS_ASGI,
     OURS_ASYNC,
     OURS_BY_VERSION,
     OURS_FULL,
     OURS_METRICS,
-    OURS_MSGPACK,
     OURS_SYNC,
     PYTHON_SOCKETIO,
     RUST,
     RUST_MANY,
-    RUST_MSGPACK,
-    VERSIONS,
     Peer,
 )
 from .workloads import (
@@ -44,11 +44,7 @@ from .workloads import (
 )
 
 IDLE_CONNECTIONS = 5000
-NO_GROWTH = 1.10
-FULL_LIMIT = 1.15
-# 1 % of a core for the heartbeats of 100,000 connections, every 25 seconds
-HEARTBEAT_LIMIT = 2.5  # us
-METRICS_LIMIT = 1.03
+BEATING_CONNECTIONS = 2000  # of four servers at a time, whose clients share a limit of open files
 
 
 @dataclass(frozen=True)
@@ -72,28 +68,8 @@ class Experiment:
     contenders: tuple[Contender, ...]
     extra: tuple[Contender, ...] = ()
     only_full: bool = False
-
-
-@dataclass(frozen=True)
-class Figure:
-    """The ratio of two contenders of an experiment, and the highest ratio that is accepted.
-
-    `goal` is the highest accepted ratio to `base`, `rust_goal` to socketioxide, and `limit` the
-    highest accepted cost. With a compiled build, `compiled` is compared, and `ours` without.
-    """
-
-    name: str
-    experiment: str
-    ours: str
-    goal: float | None = None
-    base: str = "Node"
-    rust_goal: float | None = None
-    limit: float | None = None
-
-    @property
-    def compiled(self) -> str:
-        """The contender of the compiled build."""
-        return f"{self.ours}, compiled"
+    reopens: bool = False
+    """Whether each turn opens its connections: those of all contenders would be too many files."""
 
 
 _NAMES = {
@@ -102,7 +78,10 @@ _NAMES = {
     OURS_SYNC: "plain handler",
     COMPILED_ASYNC: "async handler, compiled",
     COMPILED_SYNC: "plain handler, compiled",
+    OLDER_ASYNC: "async handler, older commit",
+    OLDER_SYNC: "plain handler, older commit",
     OURS_FULL: "--full",
+    COMPILED_FULL: "--full, compiled",
     OURS_METRICS: "--metrics",
     NODE: "Node",
     PYTHON_SOCKETIO: "python-socketio",
@@ -120,25 +99,24 @@ def _contenders(*peers: Peer) -> tuple[Contender, ...]:
     return tuple(Contender(_NAMES[peer], peer) for peer in peers)
 
 
-#: Peers that a machine may lack; the others are required.
-OPTIONAL = (COMPILED_ASYNC, COMPILED_SYNC, RUST, GO, C_FLOOR)
-
-_ONE_COMPILED = _contenders(COMPILED_ASYNC)
-_RUST = _contenders(RUST)
+_PURE_AND_COMPILED = _contenders(OURS_ASYNC, COMPILED_ASYNC)
+_RIVALS = _contenders(NODE, RUST)
 _OTHERS = _contenders(PYTHON_SOCKETIO, GO)
 _FLOORS = _contenders(FLOOR, C_FLOOR)
-_BOTH_HANDLERS = _contenders(OURS_SYNC, OURS_ASYNC, COMPILED_SYNC, COMPILED_ASYNC, NODE, RUST)
-_ONE_HANDLER = _contenders(OURS_ASYNC, NODE)
-_ONE_HANDLER_AND_RUST = _ONE_HANDLER + _ONE_COMPILED + _RUST
+_BOTH_HANDLERS = _contenders(
+    OURS_SYNC, OURS_ASYNC, COMPILED_SYNC, COMPILED_ASYNC, OLDER_SYNC, OLDER_ASYNC
+)
+_ONE_HANDLER = _contenders(OURS_ASYNC, COMPILED_ASYNC, OLDER_ASYNC) + _RIVALS
+_WITH_NODE = _PURE_AND_COMPILED + _contenders(NODE)
 _UNDER_UVICORN = _contenders(OURS_ASGI, PYTHON_SOCKETIO)
 _UVICORN_FLOOR = _contenders(ASGI_FLOOR)
-_LEAN_AND_FULL = _contenders(OURS_FULL, OURS_ASYNC)
+_LEAN_AND_FULL = _contenders(OURS_FULL, OURS_ASYNC, COMPILED_FULL, COMPILED_ASYNC)
 _LEAN_AND_METRICS = _contenders(OURS_METRICS, OURS_ASYNC)
 _ALL_CORES = _contenders(OURS_ASYNC, RUST_MANY, GO_MANY)
 
 
-def _with_deflate(contender: Contender) -> Contender:
-    return Contender(contender.name, contender.peer.with_flags("--deflate"))
+def _with_flags(contenders: tuple[Contender, ...], *flags: str) -> tuple[Contender, ...]:
+    return tuple(Contender(each.name, each.peer.with_flags(*flags)) for each in contenders)
 
 
 def _make_binary_event(ack_id: int) -> bytes:
@@ -160,42 +138,46 @@ MEMORY = "memory per idle connection"
 UNDER_UVICORN = "under uvicorn: "
 GROWTH = "event with ack, 50 of 5,000 connections busy"
 
-_BY_VERSION: dict[str, Callable[[], Workload]] = {
+BY_VERSION: dict[str, Callable[[], Workload]] = {
     ACK_8: lambda: EventsWithAck(50, 8),
     ACK_1: lambda: EventsWithAck(50, 1),
     NO_ACK: EventsWithoutAck,
     BROADCAST_500: lambda: Broadcasts(500),
     POLLING: PollingRounds,
 }
+_THREE_PATHS = {name: BY_VERSION[name] for name in (ACK_8, NO_ACK, BROADCAST_500)}
+
+_ACKS = _BOTH_HANDLERS + _RIVALS + _FLOORS
+_BROADCASTS = _ONE_HANDLER + _FLOORS
 
 EXPERIMENTS = (
-    Experiment(ACK_8, lambda: EventsWithAck(50, 8), _BOTH_HANDLERS + _FLOORS, _OTHERS),
-    Experiment(ACK_1, lambda: EventsWithAck(50, 1), _BOTH_HANDLERS + _FLOORS, _OTHERS),
-    Experiment(NO_ACK, EventsWithoutAck, _BOTH_HANDLERS + _FLOORS, _OTHERS),
-    Experiment(BROADCAST_500, lambda: Broadcasts(500), _ONE_HANDLER_AND_RUST + _FLOORS, _OTHERS),
-    Experiment(BROADCAST_2000, lambda: Broadcasts(2000), _ONE_HANDLER_AND_RUST + _FLOORS, _OTHERS),
-    Experiment(POLLING, PollingRounds, _ONE_HANDLER_AND_RUST, _OTHERS),
-    Experiment(CONNECT, Connects, _ONE_HANDLER_AND_RUST + _FLOORS, _OTHERS),
-    Experiment(CONNECT_UPGRADE, lambda: Connects(by_polling=True), _ONE_HANDLER_AND_RUST, _OTHERS),
-    Experiment(MEMORY, None, _ONE_HANDLER_AND_RUST, _OTHERS),
+    Experiment(ACK_8, lambda: EventsWithAck(50, 8), _ACKS, _OTHERS),
+    Experiment(ACK_1, lambda: EventsWithAck(50, 1), _ACKS, _OTHERS),
+    Experiment(NO_ACK, EventsWithoutAck, _ACKS, _OTHERS),
+    Experiment(BROADCAST_500, lambda: Broadcasts(500), _BROADCASTS, _OTHERS),
+    Experiment(BROADCAST_2000, lambda: Broadcasts(2000), _BROADCASTS, _OTHERS),
+    Experiment(
+        BROADCAST_10000, lambda: Broadcasts(10_000), _PURE_AND_COMPILED + _RIVALS, reopens=True
+    ),
+    Experiment(POLLING, PollingRounds, _ONE_HANDLER, _OTHERS),
+    Experiment(CONNECT, Connects, _ONE_HANDLER + _FLOORS, _OTHERS),
+    Experiment(CONNECT_UPGRADE, lambda: Connects(by_polling=True), _ONE_HANDLER, _OTHERS),
+    Experiment(MEMORY, None, _ONE_HANDLER, _OTHERS),
     Experiment(
         HEARTBEAT,
-        lambda: Heartbeats(IDLE_CONNECTIONS, 1.0),
-        (
-            Contender("async handler", OURS_ASYNC.with_flags("--ping-interval=1")),
-            Contender("Node", NODE.with_flags("--ping-interval=1")),
-        ),
+        lambda: Heartbeats(BEATING_CONNECTIONS, 1.0),
+        _with_flags(_WITH_NODE + _FLOORS, "--ping-interval=1"),
     ),
     Experiment(
         MSGPACK,
         lambda: EventsWithAck(50, 8, msgpack=True),
-        (
-            Contender("async handler", OURS_MSGPACK),
-            Contender("Node", NODE.with_flags("--msgpack")),
-            Contender("socketioxide", RUST_MSGPACK),
-        ),
+        _with_flags(_WITH_NODE + _contenders(RUST), "--msgpack"),
     ),
-    Experiment(BROADCAST_10000, lambda: Broadcasts(10_000), _ONE_HANDLER_AND_RUST, only_full=True),
+    Experiment(
+        "permessage-deflate, 2 KiB",
+        lambda: EventsWithAck(50, 8, size=2048, deflate=True),
+        _with_flags(_WITH_NODE, "--deflate"),
+    ),
     Experiment(f"{ACK_8}, all cores", lambda: EventsWithAck(50, 8), _ALL_CORES, only_full=True),
     Experiment(f"{BROADCAST_500}, all cores", lambda: Broadcasts(500), _ALL_CORES, only_full=True),
     Experiment(
@@ -213,33 +195,25 @@ EXPERIMENTS = (
         UNDER_UVICORN + ACK_1, lambda: EventsWithAck(50, 1), _UNDER_UVICORN + _UVICORN_FLOOR
     ),
     Experiment(UNDER_UVICORN + BROADCAST_500, lambda: Broadcasts(500), _UNDER_UVICORN),
-    Experiment(f"{ACK_8} (--full)", lambda: EventsWithAck(50, 8), _LEAN_AND_FULL),
-    Experiment(f"{NO_ACK} (--full)", EventsWithoutAck, _LEAN_AND_FULL),
-    Experiment(f"{BROADCAST_500} (--full)", lambda: Broadcasts(500), _LEAN_AND_FULL),
-    Experiment(f"{ACK_8} (--metrics)", lambda: EventsWithAck(50, 8), _LEAN_AND_METRICS),
-    Experiment(f"{NO_ACK} (--metrics)", EventsWithoutAck, _LEAN_AND_METRICS),
-    Experiment(f"{BROADCAST_500} (--metrics)", lambda: Broadcasts(500), _LEAN_AND_METRICS),
-    Experiment("payload of 1 KiB", lambda: EventsWithAck(50, 8, size=1024), _ONE_HANDLER),
-    Experiment("payload of 16 KiB", lambda: EventsWithAck(50, 8, size=16384), _ONE_HANDLER),
-    Experiment(
-        "binary of 4 KiB", lambda: EventsWithAck(50, 8, make_frame=_make_binary_event), _ONE_HANDLER
+    *(
+        Experiment(f"{name} ({flag})", workload, contenders)
+        for flag, contenders in (("--full", _LEAN_AND_FULL), ("--metrics", _LEAN_AND_METRICS))
+        for name, workload in _THREE_PATHS.items()
     ),
+    Experiment("payload of 1 KiB", lambda: EventsWithAck(50, 8, size=1024), _WITH_NODE),
+    Experiment("payload of 16 KiB", lambda: EventsWithAck(50, 8, size=16384), _WITH_NODE),
     Experiment(
-        "permessage-deflate, 2 KiB",
-        lambda: EventsWithAck(50, 8, size=2048, deflate=True),
-        tuple(_with_deflate(contender) for contender in _ONE_HANDLER),
+        "binary of 4 KiB", lambda: EventsWithAck(50, 8, make_frame=_make_binary_event), _WITH_NODE
     ),
-    Experiment("official client: event with ack", lambda: OfficialClient("echo", 50), _ONE_HANDLER),
+    Experiment("official client: event with ack", lambda: OfficialClient("echo", 50), _WITH_NODE),
+    Experiment("official client: event without ack", lambda: OfficialClient("msg", 50), _WITH_NODE),
     Experiment(
-        "official client: event without ack", lambda: OfficialClient("msg", 50), _ONE_HANDLER
-    ),
-    Experiment(
-        "official client: broadcast to 200", lambda: OfficialClient("bcast", 200), _ONE_HANDLER
+        "official client: broadcast to 200", lambda: OfficialClient("bcast", 200), _WITH_NODE
     ),
     Experiment(
         "polling round, a browser's headers",
         lambda: PollingRounds(headers=wire.BROWSER_HEADERS),
-        _ONE_HANDLER,
+        _WITH_NODE,
         only_full=True,
     ),
     *(
@@ -249,64 +223,7 @@ EXPERIMENTS = (
             tuple(
                 Contender(f"Python {version}", peer) for version, peer in OURS_BY_VERSION.items()
             ),
-            only_full=True,
         )
-        for name, workload in _BY_VERSION.items()
-    ),
-)
-
-PLAIN, ASYNC = "plain handler", "async handler"
-
-FIGURES = (
-    Figure(f"{ACK_8}, {PLAIN}", ACK_8, PLAIN, 0.18, rust_goal=0.75),
-    Figure(f"{ACK_8}, {ASYNC}", ACK_8, ASYNC, 0.22, rust_goal=0.90),
-    Figure(f"{ACK_1}, {PLAIN}", ACK_1, PLAIN, 0.46, rust_goal=1.0),
-    Figure(f"{ACK_1}, {ASYNC}", ACK_1, ASYNC, 0.48, rust_goal=1.1),
-    Figure(f"{NO_ACK}, {PLAIN}", NO_ACK, PLAIN, 0.30, rust_goal=0.50),
-    Figure(f"{NO_ACK}, {ASYNC}", NO_ACK, ASYNC, 0.36, rust_goal=0.65),
-    Figure(BROADCAST_500, BROADCAST_500, ASYNC, 0.46, rust_goal=0.62),
-    Figure(BROADCAST_2000, BROADCAST_2000, ASYNC, 0.50, rust_goal=0.55),
-    Figure(POLLING, POLLING, ASYNC, 0.33, rust_goal=2.0),
-    Figure(CONNECT, CONNECT, ASYNC, 0.20, rust_goal=1.1),
-    Figure(CONNECT_UPGRADE, CONNECT_UPGRADE, ASYNC, 0.30, rust_goal=2.0),
-    Figure(f"{MEMORY}, {IDLE_CONNECTIONS:,} of them", MEMORY, ASYNC, 0.29, rust_goal=0.18),
-    Figure(HEARTBEAT, HEARTBEAT, ASYNC, limit=HEARTBEAT_LIMIT),
-    Figure(MSGPACK, MSGPACK, ASYNC),
-    Figure(BROADCAST_10000, BROADCAST_10000, ASYNC),
-    *(
-        Figure(UNDER_UVICORN + name, UNDER_UVICORN + name, "asgi_app", goal, "python-socketio")
-        for name, goal in ((ACK_8, 0.35), (ACK_1, 0.45), (BROADCAST_500, 0.35))
-    ),
-    *(
-        Figure(f"{name} (--full)", f"{name} (--full)", "--full", FULL_LIMIT, base="async handler")
-        for name in (ACK_8, NO_ACK, BROADCAST_500)
-    ),
-    *(
-        Figure(
-            f"{name} (--metrics)",
-            f"{name} (--metrics)",
-            "--metrics",
-            METRICS_LIMIT,
-            base="async handler",
-        )
-        for name in (ACK_8, NO_ACK, BROADCAST_500)
-    ),
-    Figure(f"{GROWTH}, against 500", GROWTH, "5,000", NO_GROWTH, base="500"),
-    *(
-        Figure(experiment.name, experiment.name, experiment.contenders[0].name)
-        for experiment in EXPERIMENTS
-        if experiment.name.startswith(
-            ("payload", "binary", "permessage", "official", "polling round,")
-        )
-    ),
-    *(
-        Figure(
-            f"{name}, Python {version}",
-            f"{name}, by Python version",
-            f"Python {version}",
-            base="Python 3.11",
-        )
-        for name in _BY_VERSION
-        for version in VERSIONS[1:]
+        for name, workload in BY_VERSION.items()
     ),
 )

@@ -9,13 +9,16 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from .experiments import MEMORY, Figure
+from .experiments import MEMORY
+from .goals import Figure
 from .measure import Results
+from .peers import OLDER_COMMIT
 from .workloads import Sample
 
 RUST = "socketioxide"
 #: The contenders of other projects and the floors, in the order of the columns.
 OTHERS = ("Node", "python-socketio", RUST, "Go", "floor", "C floor")
+OLD = f"commit {OLDER_COMMIT}"
 
 
 @dataclass(frozen=True)
@@ -36,27 +39,31 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """Microseconds per message, or bytes: median, lowest and highest round."""
+
+    median: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """A measured figure; costs are microseconds per message or bytes, see `unit`."""
+    """A measured figure; `unit` is that of all costs."""
 
     name: str
     unit: str
-    ours: float
+    ours: Cost
     """The cost of the pure build, or of the only build of ours in this figure."""
-    compiled: float | None
+    compiled: Cost | None
     base_name: str
-    base: float
-    others: dict[str, float]
-    """The costs of the contenders in OTHERS that were measured."""
+    base: Cost
+    others: dict[str, Cost]
+    """The costs of the contenders in OTHERS, and of OLD, that were measured."""
     to_base: Ratio
-    to_rust: Ratio | None
-    limit: float | None
-    """The highest accepted cost."""
-
-    @property
-    def best(self) -> float:
-        """The cost that is compared: of the compiled build, if it was measured."""
-        return self.ours if self.compiled is None else self.compiled
+    """The ratio of the compiled build, if it was measured, else of the pure one; also below."""
+    to_rust: Ratio | None = None
+    to_old: Ratio | None = None
 
     @property
     def has_goal(self) -> bool:
@@ -66,15 +73,14 @@ class Outcome:
     @property
     def results(self) -> list[str]:
         """The result of each goal: "reached" or "not reached"."""
-        found = [ratio.result for ratio in (self.to_base, self.to_rust) if ratio is not None]
-        if self.limit is not None:
-            found.append("reached" if self.best <= self.limit else "not reached")
-        return [result for result in found if result]
+        ratios = (self.to_old, self.to_base, self.to_rust)
+        return [ratio.result for ratio in ratios if ratio is not None and ratio.result]
 
 
-def median_cost(samples: list[Sample]) -> float:
-    """Return the median cost of the samples."""
-    return median(sample.cost for sample in samples)
+def summarize(samples: list[Sample]) -> Cost:
+    """Return the median, the lowest and the highest cost of the samples."""
+    costs = [sample.cost for sample in samples]
+    return Cost(median(costs), min(costs), max(costs))
 
 
 def compare(ours: list[Sample], base: list[Sample], goal: float | None) -> Ratio:
@@ -90,19 +96,24 @@ def evaluate(figure: Figure, results: Results) -> Outcome | None:
     ours, base = measured.get(figure.ours), measured.get(figure.base)
     if not ours or not base:
         return None
-    compiled, rust = measured.get(figure.compiled), measured.get(RUST)
+    compiled, rust, old = (measured.get(each) for each in (figure.compiled, RUST, figure.old))
     best = compiled or ours
+    others = {name: summarize(samples) for name in OTHERS if (samples := measured.get(name))}
+    if old:
+        others[OLD] = summarize(old)
+    # A build of this project is compared with the same build.
+    compiled_base = measured.get(figure.compiled_base) if compiled else None
     return Outcome(
         name=figure.name,
         unit="B" if figure.experiment == MEMORY else "us",
-        ours=median_cost(ours),
-        compiled=median_cost(compiled) if compiled else None,
+        ours=summarize(ours),
+        compiled=summarize(compiled) if compiled else None,
         base_name=figure.base,
-        base=median_cost(base),
-        others={name: median_cost(samples) for name in OTHERS if (samples := measured.get(name))},
-        to_base=compare(best, base, figure.goal),
+        base=summarize(compiled_base or base),
+        others=others,
+        to_base=compare(best, compiled_base or base, figure.goal),
         to_rust=compare(best, rust, figure.rust_goal) if rust else None,
-        limit=figure.limit,
+        to_old=compare(best, old, figure.old_goal) if old else None,
     )
 
 

@@ -27,6 +27,10 @@ COMPILED = ROOT / "build" / "compiled"
 """A folder with compiled packages of this project and a link to `benchmarks`, if there is one."""
 BUILT = ROOT / "build" / "benchmarks"
 """The programs that `benchmarks/setup-compiled` builds."""
+OLDER = BUILT / "older"
+"""The packages of OLDER_COMMIT, which `benchmarks/setup-compiled` exports."""
+OLDER_COMMIT = "abc01f9"
+"""The commit of this project that the goals compare with; it has no compiled build."""
 VERSIONS = ("3.11", "3.12", "3.13")
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
@@ -71,13 +75,23 @@ OURS_ASYNC = Peer("ours, async handler", (str(OUR_PYTHON), *_OURS))
 OURS_SYNC = Peer("ours, plain handler", (str(OUR_PYTHON), *_OURS, "--handlers", "sync"))
 OURS_METRICS = Peer("ours, with metrics", (str(OUR_PYTHON), *_OURS, "--metrics"))
 OURS_FULL = Peer("ours, --full", (str(OUR_PYTHON), *_OURS, "--full"))
-OURS_MSGPACK = Peer("ours, MessagePack", (str(OUR_PYTHON), *_OURS, "--msgpack"))
-_COMPILED_REMEDY = f"compile the packages into {COMPILED.relative_to(ROOT)}"
+_BUILD = "run benchmarks/setup-compiled, which prints the reason if the build fails"
+_COMPILED_REMEDY = _BUILD
 COMPILED_ASYNC = replace(
     OURS_ASYNC, name="ours compiled, async handler", checkout=COMPILED, remedy=_COMPILED_REMEDY
 )
 COMPILED_SYNC = replace(
     OURS_SYNC, name="ours compiled, plain handler", checkout=COMPILED, remedy=_COMPILED_REMEDY
+)
+COMPILED_FULL = replace(
+    OURS_FULL, name="ours compiled, --full", checkout=COMPILED, remedy=_COMPILED_REMEDY
+)
+_OLDER_REMEDY = f"fetch the whole history: commit {OLDER_COMMIT} is not in this clone"
+OLDER_ASYNC = replace(
+    OURS_ASYNC, name=f"commit {OLDER_COMMIT}, async handler", checkout=OLDER, remedy=_OLDER_REMEDY
+)
+OLDER_SYNC = replace(
+    OURS_SYNC, name=f"commit {OLDER_COMMIT}, plain handler", checkout=OLDER, remedy=_OLDER_REMEDY
 )
 
 
@@ -108,14 +122,12 @@ ASGI_FLOOR = Peer(
     "the floor under uvicorn", (str(PEERS_PYTHON), "-m", "benchmarks.servers.asgi_floor")
 )
 
-_BUILD = "install the toolchain, then run benchmarks/setup-compiled"
 RUST = Peer(
     "socketioxide, one thread",
     (str(BUILT / "rust" / "release" / "bench-socketioxide"),),
     remedy=_BUILD,
 )
 RUST_MANY = RUST.with_flags("--threads", "many").named("socketioxide, all cores")
-RUST_MSGPACK = RUST.with_flags("--msgpack").named("socketioxide, MessagePack")
 GO_MANY = Peer("Go, all cores", (str(BUILT / "go" / "bench-socketio"),), remedy=_BUILD)
 GO = replace(GO_MANY, name="Go, one thread", env=(("GOMAXPROCS", "1"),))
 C_FLOOR = Peer("the C floor", (str(BUILT / "c-floor"),), remedy=_BUILD)
@@ -198,6 +210,11 @@ class Server:
                 process.wait()
         self._output.close()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process has ended by itself."""
+        return self._process.poll() is not None
+
     def cpu_seconds(self) -> float:
         """Return the CPU time (user and system) of all threads of the process so far."""
         return cpu_seconds(self._process.pid)
@@ -223,12 +240,18 @@ def memory_bytes(pid: int) -> int:
     return int(found[1]) * 1024
 
 
-def raise_file_limit(minimum: int = 16_000) -> None:
-    """Raise the limit of open files for this process and the servers that it starts."""
+def raise_file_limit(wanted: int = 131_072) -> int:
+    """Raise the limit of open files for this process and its servers; return the limit.
+
+    Only a privileged process may exceed the hard limit.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < minimum:
-        limit = minimum if hard == resource.RLIM_INFINITY else min(minimum, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    for limit in (wanted, hard):
+        if limit > soft:
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, hard)))
+                return limit
+    return soft
 
 
 def _free_port() -> int:

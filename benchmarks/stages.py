@@ -1,4 +1,4 @@
-"""Measures the stages of an acked event: `python -m benchmarks.stages [--rounds N]`.
+"""Measures the stages of an acked event: `python -m benchmarks.stages [--rounds N] [--json]`.
 
 The event is `echo` with 64 bytes and a plain handler. Each stage runs alone on the bytes of that
 event, without a network, and the stages take turns. A server under load needs more than that: the
@@ -22,6 +22,10 @@ from .hop_budget import on_loop, open_socket
 from .servers.ours import make_server
 
 REPEAT = 5000
+READ, DECODE, ENCODE = (
+    "read the frame, remove the mask", "decode the packet and its JSON", "encode the ack",
+)  # fmt: skip
+TOGETHER = "together, with session, dispatch, handler and write"
 DATA = json.loads(wire.payload(64))
 
 
@@ -36,10 +40,10 @@ def make_stages() -> dict[str, Callable[[], Any]]:
     sink = open_socket(make_server(handlers="sync"))
     receive = sink.protocol.data_received
     return {
-        "read the frame, remove the mask": lambda: reader.feed(chunk),
-        "decode the packet and its JSON": lambda: decoder.receive_text(message),
-        "encode the ack": lambda: parser.encode_ack("/", 7, [DATA]),
-        "together, with session, dispatch, handler and write": lambda: receive(chunk),
+        READ: lambda: reader.feed(chunk),
+        DECODE: lambda: decoder.receive_text(message),
+        ENCODE: lambda: parser.encode_ack("/", 7, [DATA]),
+        TOGETHER: lambda: receive(chunk),
     }
 
 
@@ -59,8 +63,12 @@ def main() -> None:
     """Run the command: measure the stages and print them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
-    times = on_loop(lambda: measure(make_stages(), rounds))
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    times = on_loop(lambda: measure(make_stages(), arguments.rounds))
+    if arguments.json:
+        print(json.dumps(times))
+        return
     for name, microseconds in times.items():
         print(f"{microseconds:6.2f} us  {name}")
     *parts, together = times.values()

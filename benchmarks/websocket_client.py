@@ -6,6 +6,7 @@ The client handles the opening handshake, server frames and pings. `workloads` c
 from __future__ import annotations
 
 import asyncio
+import socket
 import zlib
 from collections.abc import Callable
 from time import perf_counter
@@ -16,6 +17,7 @@ from . import wire
 MESSAGE = ord("4")
 PING = ord("2")
 OPEN_SECONDS = 30.0
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; the module has the name from Python 3.12 on
 CLOSE, PING_FRAME, PONG_FRAME = 0x88, 0x89, 0x8A
 SHORTEST_REPLY = 12  # bytes of a compressed reply
 
@@ -179,24 +181,55 @@ class WebSocketClient(asyncio.Protocol):
 
 
 async def open_client(
-    port: int, *, deflate: bool = False, headers: bytes = b"", msgpack: bool = False
+    port: int,
+    *,
+    deflate: bool = False,
+    headers: bytes = b"",
+    msgpack: bool = False,
+    source: str = "",
 ) -> WebSocketClient:
     """Open a client and wait until it is connected to the namespace `/`.
 
-    `headers` are additional lines of the handshake.
+    `headers` are additional lines of the handshake; `source` is the address of the client.
     """
     loop = asyncio.get_running_loop()
     handshake = wire.websocket_handshake(deflate=deflate, headers=headers)
-    _, client = await loop.create_connection(
-        lambda: WebSocketClient(handshake, msgpack=msgpack), "127.0.0.1", port
-    )
+    client = WebSocketClient(handshake, msgpack=msgpack)
+    if source:
+        await loop.create_connection(lambda: client, sock=await _connect_from(source, port))
+    else:
+        await loop.create_connection(lambda: client, "127.0.0.1", port)
     async with asyncio.timeout(OPEN_SECONDS):
         await client.opened
     return client
 
 
+async def _connect_from(source: str, port: int) -> socket.socket:
+    """Return a connection from an address. The kernel chooses its port late (ip(7)).
+
+    A port that is chosen by bind(2) must differ from all ports in use, and the search for it takes
+    a millisecond.
+    """
+    connection = socket.socket()
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        connection.bind((source, 0))
+        await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 async def open_clients(
-    port: int, count: int, *, deflate: bool = False, headers: bytes = b"", msgpack: bool = False
+    port: int,
+    count: int,
+    *,
+    deflate: bool = False,
+    headers: bytes = b"",
+    msgpack: bool = False,
+    source: str = "",
 ) -> list[WebSocketClient]:
     """Open `count` clients, at most 64 at a time."""
     clients: list[WebSocketClient] = []
@@ -205,7 +238,7 @@ async def open_clients(
         size = min(group_size, count - start)
         clients += await asyncio.gather(
             *(
-                open_client(port, deflate=deflate, headers=headers, msgpack=msgpack)
+                open_client(port, deflate=deflate, headers=headers, msgpack=msgpack, source=source)
                 for _ in range(size)
             )
         )

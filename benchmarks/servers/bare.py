@@ -1,10 +1,10 @@
 """The floor: a minimal uvloop server that sends precomputed replies.
 
-    python -m benchmarks.servers.bare --port P
+    python -m benchmarks.servers.bare --port P [--ping-interval S]
 
 The program looks up the reply to each chunk of bytes. It implements only the requests that the load
-generator sends: the WebSocket handshake, `echo` and `bcast`. Its cost is the cost of the kernel and
-uvloop, so a server on uvloop cannot reach a goal below it on the same machine.
+generator sends: the WebSocket handshake, `echo` and `bcast`; and it sends pings. Its cost is that
+of the kernel and uvloop, so a server on uvloop cannot reach a goal below it on the same machine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ REPLIES = {
     wire.CONNECT: encode_frame(TEXT, b'40{"sid":"0123456789abcdefghij"}'),
     wire.CLOSE_FRAME: b"\x88\x02\x03\xe8",
 }
-#: Connections, in the order in which they were made.
+PING = encode_frame(TEXT, b"2")
+#: The pings of an interval are sent in so many parts.
+PARTS = 100
+#: Connections, in the order of their handshakes.
 members: dict[FloorConnection, asyncio.Transport] = {}
 #: The frame that a chunk broadcasts, by chunk.
 broadcasts: dict[bytes, bytes] = {}
@@ -42,8 +45,8 @@ class FloorConnection(asyncio.Protocol):
     """Connection that replies to known bytes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Add the connection to the members."""
-        members[self] = self.tcp = cast("asyncio.Transport", transport)
+        """Keep the transport; the handshake makes the connection a member."""
+        self.tcp = cast("asyncio.Transport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove the connection from the members."""
@@ -54,11 +57,14 @@ class FloorConnection(asyncio.Protocol):
         reply = REPLIES.get(data)
         if reply is None:
             reply = REPLIES[data] = compute_reply(data)
+        if reply is OPEN:
+            members[self] = self.tcp
         update = broadcasts.get(data)
         if update is not None:
             for tcp in members.values():
                 tcp.write(update)
-        self.tcp.write(reply)
+        if reply:
+            self.tcp.write(reply)
         if data == wire.CLOSE_FRAME:
             self.tcp.close()
 
@@ -73,7 +79,10 @@ def compute_reply(data: bytes) -> bytes:
         if length == 126:
             start += 2
             length = int.from_bytes(data[position + 2 : position + 4], "big")
-        ack_id, _, event = data[start + 2 : start + length].partition(b"[")
+        ack_id, is_event, event = data[start + 2 : start + length].partition(b"[")
+        position = start + length
+        if not is_event:
+            continue  # a pong
         name, payload = json.loads(b"[" + event)
         text = json.dumps(payload, separators=(",", ":")).encode()
         if name == "bcast":
@@ -81,18 +90,29 @@ def compute_reply(data: bytes) -> bytes:
             text = b"1"
         if ack_id:
             acks.append(encode_frame(TEXT, b"43%b[%b]" % (ack_id, text)))
-        position = start + length
     return b"".join(acks)
 
 
-async def serve(port: int) -> None:
+def send_pings(interval: float, part: int = 0) -> None:
+    """Send pings to the next part of the members, and start the timer of the following part."""
+    for tcp in tuple(members.values())[part::PARTS]:
+        tcp.write(PING)
+    asyncio.get_running_loop().call_later(
+        interval / PARTS, send_pings, interval, (part + 1) % PARTS
+    )
+
+
+async def serve(port: int, ping_interval: float) -> None:
     """Serve until the process is terminated."""
     loop: Any = asyncio.get_running_loop()
     server = await loop.create_server(FloorConnection, "127.0.0.1", port, backlog=4096)
+    loop.call_later(ping_interval, send_pings, ping_interval)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, required=True)
-    uvloop.run(serve(parser.parse_args().port))
+    parser.add_argument("--ping-interval", type=float, default=25.0, help="seconds")
+    arguments = parser.parse_args()
+    uvloop.run(serve(arguments.port, arguments.ping_interval))

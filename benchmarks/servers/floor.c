@@ -1,7 +1,7 @@
 /* The C floor: an epoll server that sends precomputed replies.
  *
  *     benchmarks/setup-compiled
- *     build/benchmarks/c-floor --port P
+ *     build/benchmarks/c-floor --port P [--ping-interval=SECONDS]
  *
  * The program looks up the reply to each chunk of bytes, like bare.py, and does nothing else: one read and one write
  * per chunk. Its cost is the cost of the kernel, so no server of any language can reach a goal below it on the same
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,9 +21,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MAX_CHUNK = 65536, MAX_CONNECTIONS = 65536, SLOTS = 8192, MAX_EVENTS = 256 };
+enum { MAX_CHUNK = 65536, MAX_CONNECTIONS = 262144, SLOTS = 8192, MAX_EVENTS = 256, PARTS = 100 };
 
 static const char OPEN_PACKET[] =
     "0{\"sid\":\"0123456789abcdefghij\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000,"
@@ -40,7 +42,7 @@ typedef struct {
 } Answer;
 
 static Answer answers[SLOTS];
-static bool is_member[MAX_CONNECTIONS];
+static bool is_member[MAX_CONNECTIONS]; /* from the handshake on */
 static int highest;
 
 static size_t put_frame(char *to, uint8_t first, const char *payload, size_t size) {
@@ -160,11 +162,33 @@ static void serve(int fd) {
         return;
     }
     const Answer *answer = find(chunk, (size_t)size);
+    if (chunk[0] == 'G') is_member[fd] = true;
     if (answer->broadcast_size > 0)
         for (int member = 0; member <= highest; member++)
             if (is_member[member]) write_all(member, answer->broadcast, answer->broadcast_size);
     if (answer->reply_size > 0) write_all(fd, answer->reply, answer->reply_size);
     if (answer->closes) leave(fd);
+}
+
+static int64_t microseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Send pings to the next part of the members if its time has come; return the milliseconds until the next part. */
+static int send_pings(int64_t interval) {
+    static int64_t next;
+    static int part;
+    int64_t now = microseconds();
+    if (next == 0) next = now + interval;
+    if (now >= next) {
+        for (int member = part; member <= highest; member += PARTS)
+            if (is_member[member]) write_all(member, "\x81\x01" "2", 3);
+        part = (part + 1) % PARTS;
+        next += interval / PARTS;
+    }
+    return next > now ? (int)((next - now) / 1000) + 1 : 0;
 }
 
 static int listen_on(int port) {
@@ -180,15 +204,22 @@ static int listen_on(int port) {
 }
 
 int main(int count, char **words) {
-    if (count != 3 || strcmp(words[1], "--port") != 0) {
-        fprintf(stderr, "usage: c-floor --port P\n");
+    int64_t interval = 25000000;
+    for (int index = 1; index < count; index++)
+        if (strncmp(words[index], "--ping-interval=", 16) == 0) {
+            interval = (int64_t)(atof(words[index] + 16) * 1e6);
+            memmove(words + index, words + index + 1, (size_t)(--count - index) * sizeof *words);
+        }
+    if (count != 3 || strcmp(words[1], "--port") != 0 || interval <= 0) {
+        fprintf(stderr, "usage: c-floor --port P [--ping-interval=SECONDS]\n");
         return 2;
     }
+    signal(SIGUSR2, SIG_IGN); /* the benchmark sends it before it reads the memory of a server */
     int listener = listen_on(atoi(words[2])), poller = epoll_create1(0), on = 1;
     struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[MAX_EVENTS];
     epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event);
     for (;;) {
-        int ready = epoll_wait(poller, events, MAX_EVENTS, -1);
+        int ready = epoll_wait(poller, events, MAX_EVENTS, send_pings(interval));
         for (int index = 0; index < ready; index++) {
             int fd = events[index].data.fd;
             if (fd != listener) {
@@ -201,7 +232,6 @@ int main(int count, char **words) {
                     continue;
                 }
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-                is_member[fd] = true;
                 if (fd > highest) highest = fd;
                 event.data.fd = fd;
                 epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event);

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import gc
 import signal
-from collections import defaultdict
 from collections.abc import Callable
 from time import monotonic
 from typing import Any
@@ -68,9 +67,8 @@ def add_async_handlers(io: SocketServer) -> None:
         return 1
 
 
-def add_deployment(io: SocketServer) -> None:
-    """Add the usual parts of a deployment: a middleware, a rate limit, metrics."""
-    events: defaultdict[str, int] = defaultdict(int)
+def add_limit(io: SocketServer) -> None:
+    """Add a middleware for connections, and one that limits the events of each socket."""
 
     @io.use
     def admit(socket: Socket) -> None:
@@ -78,7 +76,6 @@ def add_deployment(io: SocketServer) -> None:
 
     @io.main.use_event
     def limit(socket: Socket, event: list[Any]) -> None:
-        events[event[0]] += 1
         # A token bucket, stored as the time at which the bucket is full again.
         data, now = socket.data, monotonic()
         full_at = data["full_at"]
@@ -117,11 +114,13 @@ def make_server(
 
     (add_plain_handlers if handlers == "sync" else add_async_handlers)(io)
     if full:
-        add_deployment(io)
-    if metrics:
+        add_limit(io)
+    if metrics or full:
+        from prometheus_client import CollectorRegistry  # noqa: PLC0415
+
         from socketio_core.prometheus import instrument_prometheus  # noqa: PLC0415
 
-        instrument_prometheus(io)
+        instrument_prometheus(io, CollectorRegistry())
     return io
 
 
