@@ -1,6 +1,6 @@
-"""The decorator of classes that differ from others in a compiled build.
+"""The decorator of classes that stay open for subclasses in a compiled build.
 
-A class of a compiled module rejects subclasses in Python code unless the decorator allows them.
+A class of a compiled module rejects subclasses in Python code without it.
 """
 
 from __future__ import annotations

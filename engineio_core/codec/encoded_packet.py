@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from engineio_core.codec.packet import MESSAGE_PREFIX
 from engineio_core.codec.websocket_frame import BINARY, TEXT, encode_frame
-from engineio_core.subclassing import mypyc_attr
 
 LONGEST_SHORT: Final = 125
 # The headers of short frames by length: creating a header costs as much as the rest of the frame.
@@ -20,8 +19,7 @@ TEXT_HEADS: Final = [bytes((0x80 | TEXT, length)) for length in range(LONGEST_SH
 BINARY_HEADS: Final = [bytes((0x80 | BINARY, length)) for length in range(LONGEST_SHORT + 1)]
 
 
-@mypyc_attr(native_class=False)  # msgspec creates the class
-class EncodedPacket(Struct, eq=False):  # type: ignore[call-arg, unused-ignore]  # see scripts/compiled
+class EncodedPacket(Struct, eq=False):
     """An Engine.IO packet: `payload` is `b"4hello"` for text, the data itself for binary.
 
     The class is a Struct, because creating one calls no Python code: the server creates an
@@ -71,8 +69,7 @@ class EncodedPacket(Struct, eq=False):  # type: ignore[call-arg, unused-ignore] 
         return f"EncodedPacket({self.payload[:40]!r}, is_binary={self.is_binary})"
 
 
-@mypyc_attr(native_class=False)
-class OldForms(Struct, eq=False):  # type: ignore[call-arg, unused-ignore]
+class OldForms(Struct, eq=False):
     """The forms of one binary message for clients of revision 3; `packet_v3` makes them."""
 
     binary: EncodedPacket

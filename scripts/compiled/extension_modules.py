@@ -23,6 +23,7 @@ from setuptools.command.build_ext import build_ext
 #: The version that the tests of the compiled build use; other versions accept other programs.
 MYPY = "2.4.1"
 MODULES = Path(__file__).with_name("modules.txt").read_text("utf-8").split()
+CONFIGURATION = Path(__file__).with_name("mypy.ini")
 MODES = ("auto", "require", "skip")
 VARIABLE = "BUILD_COMPILED"
 #: The versions of Python that `make compiled` tests.
@@ -153,15 +154,10 @@ def check_compiler() -> None:
 
 
 def compile_modules() -> list[Extension]:
-    """Translate the modules into C. Raises UnavailableError if mypyc refuses them.
-
-    mypyc reads no installed packages: the dependencies are often not installed yet, and the result
-    must not depend on that.
-    """
+    """Translate the modules into C. Raises UnavailableError if mypyc refuses them."""
     from mypyc.build import mypycify  # noqa: PLC0415 - only a compiled build needs mypy
 
-    arguments = ["--config-file=", "--no-site-packages", "--ignore-missing-imports",
-                 "--follow-imports=silent", *MODULES]  # fmt: skip
+    arguments = [f"--config-file={CONFIGURATION}", *MODULES]
     try:
         extensions: list[Extension] = mypycify(
             arguments, opt_level="3", debug_level="0", group_name="socketio_core"
