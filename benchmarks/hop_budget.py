@@ -43,9 +43,9 @@ BUDGET = {
     "8 events with ack in one chunk, plain handler": 10.5,
     "MessagePack: event with ack, plain handler": 18,
     "broadcast, per delivery": 3,
-    "polling round (POST + GET)": 126,
+    "polling round (POST + GET)": 112,
     # 3 of the calls create and drop the account of an address without another client.
-    "connect and leave by WebSocket": 176,
+    "connect and leave by WebSocket": 195,
     # 3 of the calls belong to the host.
     "ASGI: event with ack, plain handler": 18,
     "ASGI: event with ack, async handler": 21,

@@ -3,7 +3,8 @@
 The engine acts on the outcome: it opens a session, sends the response, or refuses the request.
 
 The checks are a generator that yields what it awaits: a request is admitted without a task unless a
-middleware, `allow_request` or `generate_id` returns an awaitable.
+middleware, `allow_request` or `generate_id` returns an awaitable. Without such functions, the same
+checks run as plain calls.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Any, Final, Protocol, TypeAlias, final
 from engineio_core import errors, handshake
 from engineio_core.errors import HandshakeRefusedError
 from engineio_core.http.cors import CorsPolicy, has_invalid_origin
-from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import HttpRequest, HttpResponse
 from engineio_core.http.states import GONE
 from engineio_core.ids import generate_id
 from engineio_core.noop import noop
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session
+from engineio_core.subclassing import mypyc_attr
 
 logger = logging.getLogger("engineio_core")
 
@@ -31,7 +32,7 @@ Middleware: TypeAlias = Callable[
     [HttpRequest], "HttpResponse | Awaitable[HttpResponse | None] | None"
 ]
 # The sid of a new session, None for an existing session, or a response that ends the request.
-Decision: TypeAlias = "str | HttpResponse | None"
+Decision: TypeAlias = str | HttpResponse | None
 Checks: TypeAlias = Generator[Awaitable[Any], Any, Decision]
 
 
@@ -42,6 +43,8 @@ UPGRADE_REMEDY: Final = (
 )
 
 
+@mypyc_attr(native_class=False)
+@mypyc_attr(native_class=False)
 class InvalidResultError(TypeError):
     """A middleware or a function of the options returned a value that it must not return."""
 
@@ -66,15 +69,19 @@ class ConnectionRefusal:
 
 
 class AdmissionTarget(Protocol):
-    """The engine, as the admission sees it; the admission calls exactly one method per request."""
+    """The engine, as the admission sees it; the admission calls exactly one method per request.
 
-    def _admitted(self, exchange: Exchange, new_sid: str | None) -> None:
+    `exchange` is an `Exchange` or a `GuestExchange`: compiled functions reject other types than
+    those of their annotations.
+    """
+
+    def _admitted(self, exchange: Any, new_sid: str | None) -> None:
         """Open a session with `new_sid`, or continue the session that the request names."""
 
-    def _answered(self, exchange: Exchange, response: HttpResponse) -> None:
+    def _answered(self, exchange: Any, response: HttpResponse) -> None:
         """Send the response of a middleware or of CORS."""
 
-    def _refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
+    def _refused(self, exchange: Any, refusal: HandshakeRefusedError) -> None:
         """Send the code and message of the refusal."""
 
 
@@ -92,9 +99,18 @@ class Admission:
         self._tasks: set[asyncio.Task[None]] = set()
         self.middlewares: list[Middleware] = []
         self.generate_sid: Callable[[], str] = generate_id
+        self._is_immediate = options.allow_request is None and options.generate_id is None
 
-    def admit(self, exchange: Exchange) -> None:
+    def admit(self, exchange: Any) -> None:
         """Check a request and report the outcome to the engine, now or from a task."""
+        if self._is_immediate and not self.middlewares:
+            try:
+                decision = self._check_at_once(exchange.request)
+            except HandshakeRefusedError as refusal:
+                self._target._refused(exchange, refusal)
+                return
+            self._report(exchange, decision)
+            return
         checks = self._check(exchange.request)
         try:
             awaited = next(checks)
@@ -159,7 +175,7 @@ class Admission:
             context = {"name": "HANDSHAKE_TIMEOUT", "error": error}
             raise HandshakeRefusedError(errors.BAD_REQUEST, context) from error
 
-    async def _finish(self, exchange: Exchange, checks: Checks, awaited: Awaitable[Any]) -> None:
+    async def _finish(self, exchange: Any, checks: Checks, awaited: Awaitable[Any]) -> None:
         try:
             async with asyncio.timeout(self._options.handshake_timeout):
                 decision = await _drive(checks, awaited)
@@ -178,7 +194,7 @@ class Admission:
             logger.exception("admission of a request to %s failed", exchange.request.path)
             self._target._answered(exchange, HttpResponse(500))
 
-    def _report(self, exchange: Exchange, decision: Decision) -> None:
+    def _report(self, exchange: Any, decision: Decision) -> None:
         if isinstance(decision, HttpResponse):
             self._target._answered(exchange, decision)
             return
@@ -191,25 +207,45 @@ class Admission:
 
     def _check(self, request: HttpRequest) -> Checks:
         """Yield each awaitable of user code; return the decision. Raises HandshakeRefusedError."""
-        if self._cors is not None:
-            self._cors.decorate(request)
-            if request.method == "OPTIONS":
-                return self._cors.preflight(request)
-        if self.middlewares:
+        response = self._apply_cors(request)
+        if response is None:
             response = yield from self._run_middlewares(request)
-            if response is not None:
-                return response
+        if response is not None:
+            return response
+        if self._names_session(request):
+            return None
+        yield from self._check_permission(request)
+        handshake.check_protocol(request.query, self._options)
+        return (yield from self._generate_sid(request))
+
+    def _check_at_once(self, request: HttpRequest) -> Decision:
+        """Return the decision of `_check` without user code. Raises HandshakeRefusedError."""
+        response = self._apply_cors(request)
+        if response is not None:
+            return response
+        if self._names_session(request):
+            return None
+        handshake.check_protocol(request.query, self._options)
+        return self.generate_sid()
+
+    def _apply_cors(self, request: HttpRequest) -> HttpResponse | None:
+        """Add the CORS headers; return the response to a preflight request."""
+        if self._cors is None:
+            return None
+        self._cors.decorate(request)
+        return self._cors.preflight(request) if request.method == "OPTIONS" else None
+
+    def _names_session(self, request: HttpRequest) -> bool:
+        """Check the target of a request; return whether it is an existing session."""
         transport = self._check_transport(request)
         if sid := request.query.get("sid"):
             self._check_session(request, sid, transport)
-            return None
+            return True
         if has_lost_upgrade(request, transport):
             context = {"name": "TRANSPORT_HANDSHAKE_ERROR", "remedy": UPGRADE_REMEDY}
             raise HandshakeRefusedError(errors.BAD_REQUEST, context)
         handshake.check_new_session(request.method, transport, request.is_upgrade)
-        yield from self._check_permission(request)
-        handshake.check_protocol(request.query, self._options)
-        return (yield from self._generate_sid(request))
+        return False
 
     def _check_webtransport(self, request: HttpRequest) -> Checks:
         """Yield each awaitable of user code; return the response of a middleware, or None.

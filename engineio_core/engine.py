@@ -53,6 +53,7 @@ from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.lifecycle import SERVER_TRANSITIONS, ServerEvent, ServerState
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
+from engineio_core.timers import TimerQueue
 from engineio_core.traffic import Traffic
 from engineio_core.transports.interface import (
     NULL_LISTENER,
@@ -148,6 +149,7 @@ class BaseEngine:
         self._lifecycle = ServerState.SERVING
         self._clock = clock
         self._contexts: dict[int, SessionContext] = {}  # by revision of the protocol
+        self._timers: TimerQueue | None = None  # of the current clock
         self._upgraded: set[Abortable] = set()  # the open TCP connections of WebSockets
         self._admission = Admission(self.options, self.sessions, self)
         # For tracing: a function to replace, and functions `(request, status)` that are called
@@ -317,27 +319,37 @@ class BaseEngine:
     def _admitted(self, exchange: Exchange, new_sid: str | None) -> None:
         """Open or find the session of an admitted request. Raises HandshakeRefusedError."""
         request = exchange.request
-        sid = request.query.get("sid") or None
-        match (request.method, request.query.get("transport"), sid, request.is_upgrade):
+        sid = request.query.get("sid")
+        named = request.query.get("transport")
+        if sid and named == "polling" and not request.is_upgrade:
+            self._serve_polling(exchange, sid)
+            return
+        match (request.method, named, sid or None, request.is_upgrade):
             case ("GET", "polling", None, False):
                 self._open_polling(exchange, new_sid or "")
             case ("GET", "websocket", None, True):
                 self._open_websocket(exchange, new_sid or "")
             case ("GET", "websocket", str(), True):
-                self._probe(exchange, self.sessions[sid])
-            case ("GET", "polling", str(), False):
-                exchange.is_of_session = True
-                self._polling(sid).poll(exchange)
-            case ("POST", "polling", str(), False):
-                exchange.is_of_session = True
-                self._polling(sid).post(exchange)
-            case (_, "polling", str(), False):
-                # Node answers 500 here.
-                exchange.respond(HttpResponse(405, b"", [("Allow", "GET, POST")]))
+                self._probe(exchange, self.sessions[sid or ""])
             case _:
                 raise HandshakeRefusedError(
                     errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"}
                 )
+
+    def _serve_polling(self, exchange: Exchange, sid: str) -> None:
+        """Pass a request to the polling transport of a session."""
+        method = exchange.request.method
+        if method not in {"GET", "POST"}:
+            # Node answers 500 here.
+            exchange.respond(HttpResponse(405, b"", [("Allow", "GET, POST")]))
+            return
+        exchange.is_of_session = True
+        transport = self.sessions[sid].transport
+        assert isinstance(transport, PollingTransport), "admission compared the names"
+        if method == "GET":
+            transport.poll(exchange)
+        else:
+            transport.post(exchange)
 
     def _answered(self, exchange: Exchange, response: HttpResponse) -> None:
         """Send a response that does not come from a session."""
@@ -373,11 +385,6 @@ class BaseEngine:
 
     def _count_refusal(self, request: HttpRequest, outcome: str | int) -> None:
         self._counts.refused(request.query.get("transport", ""), outcome)
-
-    def _polling(self, sid: str) -> PollingTransport:
-        transport = self.sessions[sid].transport
-        assert isinstance(transport, PollingTransport), "admission compared the names"
-        return transport
 
     # -- sessions
 
@@ -526,6 +533,7 @@ class BaseEngine:
             context = self._contexts[protocol] = SessionContext(
                 options,
                 clock,
+                self._get_timers(),
                 kind(clock, options.ping_interval, options.ping_timeout),
                 self._session_ended,
                 _make_future,
@@ -540,6 +548,13 @@ class BaseEngine:
 
     def _get_clock(self) -> Clock:
         return self._clock or asyncio.get_running_loop()
+
+    def _get_timers(self) -> TimerQueue:
+        clock = self._get_clock()
+        timers = self._timers
+        if timers is None or timers.clock is not clock:
+            timers = self._timers = TimerQueue(clock)
+        return timers
 
     def _is_full(self, exchange: Exchange) -> bool:
         options = self.options

@@ -318,4 +318,4 @@ class Engine(BaseEngine):
 
     def _make_connection(self) -> HttpConnection:
         """Return the protocol of one TCP connection: the factory for `loop.create_server`."""
-        return HttpConnection(self, self._get_clock(), self._connections)
+        return HttpConnection(self, self._get_timers(), self._connections)

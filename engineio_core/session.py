@@ -34,6 +34,7 @@ from engineio_core.session_state import (
     UpgradeState,
 )
 from engineio_core.subclassing import mypyc_attr
+from engineio_core.timers import TimerQueue
 from engineio_core.transports.interface import Abortable, CandidateTransport, Transport
 from engineio_core.upgrade import UpgradeCandidate
 
@@ -56,6 +57,7 @@ class SessionContext(NamedTuple):
 
     options: EngineOptions
     clock: Clock
+    timers: TimerQueue
     heartbeat: Heartbeat | ClientHeartbeat
     ended: Callable[[Session, CloseReason, str], None]
     make_future: Callable[[], Any]

@@ -7,7 +7,7 @@ The session owns the state of the upgrade and decides which step is legal.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 from engineio_core.codec.encoded_packet import PROBE_REPLY_PACKET
 from engineio_core.errors import CloseReason, ProtocolError
@@ -37,7 +37,7 @@ class UpgradeCandidate:
         self._transport = transport
         self._advance = advance
         self._change_transport = change_transport
-        self._timer: Any = context.clock.call_later(context.options.upgrade_timeout, self._give_up)
+        self._timer = context.timers.call_later(context.options.upgrade_timeout, self._give_up)
 
     def _receive_text(self, packet: bytes) -> None:
         """Accept `2probe` and `5`; close the WebSocket on any other packet."""

@@ -14,6 +14,7 @@ from engineio_core.accounts import HANDLERS, Account
 from engineio_core.errors import CloseReason
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
+from engineio_core.timers import Timer
 from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded
 from socketio_core.codec.revision_4 import connect_reply, old_decoder, refusal_data
@@ -60,7 +61,7 @@ class Connection:
         self._reserved = 0  # bytes of the missed events of connect attempts in progress
         self._suspended = 0
         self._is_paused = False
-        self._timer: Any = None
+        self._timer: Timer | None = None
         self._was_refused = False
         session._on_packet = self._receive_text
         session._on_binary = self._receive_binary
@@ -73,7 +74,8 @@ class Connection:
     def _start_limit(self, seconds: float) -> None:
         self._stop_limit()
         if self.session.state is SessionState.OPEN:
-            self._timer = self._directory.clock().call_later(seconds, self._limit_reached)
+            timers = self.session._context.timers
+            self._timer = timers.call_later(seconds, self._limit_reached)
 
     def _stop_limit(self) -> None:
         if self._timer is not None:

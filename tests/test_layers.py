@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "engineio_core/clock",
      "engineio_core/counts", "engineio_core/field_docs", "engineio_core/ids", "engineio_core/noop",
      "engineio_core/option_names", "engineio_core/read_turn", "engineio_core/state_table",
+     "engineio_core/timers",
      "engineio_core/logs", "engineio_core/lifecycle", "engineio_core/signals",
      "engineio_core/waves", "engineio_core/service_manager", "engineio_core/subclassing"),
     ("engineio_core/http/grammar", "engineio_core/http/states"),

@@ -11,7 +11,7 @@ from engineio_core.asgi.request import encode_head
 from engineio_core.asgi.sender import GuestSender
 from engineio_core.asgi.websocket import GuestWebSocket
 from engineio_core.http.exchange import TOO_LARGE, BodyCollector
-from engineio_core.http.message import HttpRequest, HttpResponse
+from engineio_core.http.message import NO_STORE, HttpRequest, HttpResponse
 from engineio_core.http.states import FINISHED, GONE, WAITING, ExchangeState
 from engineio_core.noop import noop
 from engineio_core.transports.interface import TransportContext
@@ -78,6 +78,10 @@ class GuestExchange:
             self.on_abort = noop
             self._response = response
             self._progress.set()
+
+    def respond_ok(self, content_type: tuple[str, str], body: bytes) -> None:
+        """Send a response with status 200, a content type, and no other header of its own."""
+        self.respond(HttpResponse(200, body, (content_type, NO_STORE)))
 
     def read_body(
         self, limit: int, done: Callable[[bytes], None], too_large: Callable[[str], None]

@@ -12,14 +12,13 @@ import logging
 import math
 import re
 from collections.abc import Callable
-from typing import Any, Final, Protocol, final
+from typing import Final, Protocol, final
 
 import h11
 
-from engineio_core.clock import Clock
 from engineio_core.http.chunked import ChunkedReader
 from engineio_core.http.exchange import Exchange, Origin
-from engineio_core.http.fast_head import read_head
+from engineio_core.http.fast_head import HeaderLines, read_head
 from engineio_core.http.message import (
     MAX_HEADER_LINES,
     HttpRequest,
@@ -43,6 +42,7 @@ from engineio_core.http.states import (
 from engineio_core.http.trusted_proxies import TrustedProxies
 from engineio_core.options import MIN_BODY_RATE, EngineOptions
 from engineio_core.read_turn import ReadTurn
+from engineio_core.timers import Timer, TimerQueue
 
 logger = logging.getLogger("engineio_core")
 
@@ -84,18 +84,22 @@ class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_awaits_continue", "_body", "_body_began", "_body_size", "_checked", "_chunks", "_clock",
         "_connections", "_deadline", "_discarded", "_exchange", "_held", "_is_advancing",
-        "_is_body_paused", "_is_of_session", "_is_tcp_paused", "_is_writing_paused", "_parser",
-        "_pipelined", "_router", "_timer", "_timer_due", "_turn", "_unread", "peer", "peer_port",
-        "secure", "state", "tcp",
+        "_is_body_paused", "_is_of_session", "_is_tcp_paused", "_is_writing_paused", "_lines",
+        "_parser",
+        "_pipelined", "_router", "_timer", "_timer_due", "_timers", "_turn", "_unread", "peer",
+        "peer_port", "secure", "state", "tcp",
     )  # fmt: skip
 
     tcp: asyncio.Transport
     state: ConnectionState
 
-    def __init__(self, router: Router, clock: Clock, connections: set[HttpConnection]) -> None:
+    def __init__(
+        self, router: Router, timers: TimerQueue, connections: set[HttpConnection]
+    ) -> None:
         self.state = IDLE
         self._router = router
-        self._clock = clock
+        self._timers = timers
+        self._clock = timers.clock
         self._connections = connections
         self.peer = ""
         self.peer_port = 0
@@ -103,6 +107,7 @@ class HttpConnection(asyncio.Protocol):
         # Reading
         self._parser: h11.Connection | None = None  # set while h11 reads the request
         self._unread = b""  # bytes that neither reader has taken
+        self._lines: HeaderLines | None = None  # of the last fast request
         self._body: bytes | None = None  # of a fast request, until a reader takes it
         self._chunks: ChunkedReader | None = None  # set while it reads a chunked body
         self._awaits_continue = False  # the client sends its body after 100 Continue
@@ -122,8 +127,7 @@ class HttpConnection(asyncio.Protocol):
         self._turn: ReadTurn | None = None  # since the first check
         # One timer for head, body and keep-alive; it checks the deadline when it fires.
         self._deadline = math.inf
-        # uvloop returns a plain Handle without `when` for a time within 0.5 ms.
-        self._timer: Any = None
+        self._timer: Timer | None = None
         self._timer_due = math.inf
 
     def _make_parser(self) -> h11.Connection:
@@ -267,21 +271,27 @@ class HttpConnection(asyncio.Protocol):
         if self._parser is not None:
             return False
         data = self._unread
-        head = read_head(data, self._router.options.max_header_size)
+        head = read_head(data, self._router.options.max_header_size, self._lines)
         if head is None:
             return False
-        method, target, headers, end, length = head
-        stop = end + length
+        lines, end = head.lines, head.end
+        stop = end + lines.body_length
         if stop > len(data):
             return False
+        self._lines = lines
         self._unread = data[stop:]
         self._held = len(self._unread)
         self._body_size = 0
-        self._body = data[end:stop] if length else None
-        keep_alive = "close" not in headers.get("connection", "").lower()
+        self._body = data[end:stop] if stop > end else None
         self._deadline = math.inf
         self._begin_exchange(
-            method, target, headers, keep_alive=keep_alive, is_http10=False, has_body=length > 0
+            head.method,
+            head.target,
+            # A copy: the application may change the headers of a request.
+            lines.headers.copy(),
+            keep_alive=lines.keep_alive,
+            is_http10=False,
+            has_body=stop > end,
         )
         return True
 
@@ -471,6 +481,13 @@ class HttpConnection(asyncio.Protocol):
         self._resume_tcp()
         self._advance()
 
+    def take_body(self) -> bytes | None:
+        """Return the whole body if it arrived with its head, or None; it counts as read."""
+        body, self._body = self._body, None
+        if body is not None:
+            self.state = RESPONDING
+        return body
+
     def pause_body(self) -> None:
         """Stop reading the body until `read_body`; the body deadline stops as well."""
         self._is_body_paused = True
@@ -639,7 +656,7 @@ class HttpConnection(asyncio.Protocol):
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_due = self._deadline
-            self._timer = self._clock.call_at(self._deadline, self._check_deadline)
+            self._timer = self._timers.call_at(self._deadline, self._check_deadline)
 
     def _check_deadline(self) -> None:
         self._timer = None
@@ -647,7 +664,7 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._deadline > self._clock.time():
             self._timer_due = self._deadline
-            self._timer = self._clock.call_at(self._deadline, self._check_deadline)
+            self._timer = self._timers.call_at(self._deadline, self._check_deadline)
         elif self.state is LINGERING:
             self.tcp.abort()
         elif self.state is IDLE or (self._exchange is None and not self._held):

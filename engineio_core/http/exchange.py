@@ -12,8 +12,10 @@ from enum import Enum
 from typing import Final, NamedTuple, Protocol, final
 
 from engineio_core.http.message import (
+    NO_STORE,
     HttpRequest,
     HttpResponse,
+    encode_ok,
     encode_response,
     encode_stream_head,
 )
@@ -57,6 +59,9 @@ class Carrier(Protocol):
 
     def read_body(self) -> None:
         """Read the body for the reader of the exchange."""
+
+    def take_body(self) -> bytes | None:
+        """Return the whole body if it arrived with its head, or None; it counts as read."""
 
     def pause_body(self) -> None:
         """Stop reading the body until `read_body`."""
@@ -154,6 +159,16 @@ class Exchange:
         self._carrier.write(data)
         self._carrier.exchange_finished()
 
+    def respond_ok(self, content_type: tuple[str, str], body: bytes) -> None:
+        """Send a response with status 200, a content type, and no other header of its own."""
+        if self.request.response_headers or not self.keep_alive:
+            self.respond(HttpResponse(200, body, (content_type, NO_STORE)))
+        elif self.state is WAITING:
+            self.state = FINISHED
+            self.on_abort = noop
+            self._carrier.write(encode_ok(content_type, body))
+            self._carrier.exchange_finished()
+
     # -- a streamed response
 
     def start_stream(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
@@ -226,6 +241,10 @@ class Exchange:
         """Collect the body; call `done(body)`, or `too_large(description)` above `limit` bytes."""
         if int(self.request.headers.get("content-length", "0")) > limit:
             too_large(TOO_LARGE)  # before the client receives 100 Continue
+            return
+        body = self._carrier.take_body()
+        if body is not None:
+            done(body)
             return
         self.stream_body(BodyCollector(limit, done, too_large))
 

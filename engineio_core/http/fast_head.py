@@ -6,43 +6,75 @@ All other heads are left to h11, which decides whether they are valid (see `conn
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, final
 
 from engineio_core.http.grammar import HEADER_LINE, TARGET_CHARACTERS
 from engineio_core.http.message import MAX_HEADER_LINES
 
-# One pattern checks the whole head: token names, values without controls, no folding, CRLF after
+# Two patterns check the whole head: token names, values without controls, no folding, CRLF after
 # every line. The quantifiers are possessive: matching takes linear time.
-_HEAD: Final = re.compile(
-    rf"(GET|POST) ([{TARGET_CHARACTERS}]++) HTTP/1\.1\r\n((?:{HEADER_LINE})++)\r\n"
-)
+_REQUEST_LINE: Final = re.compile(rf"(GET|POST) ([{TARGET_CHARACTERS}]++) HTTP/1\.1\r\n")
+_HEADER_LINES: Final = re.compile(rf"(?:{HEADER_LINE})++")
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _RARE: Final = ("transfer-encoding", "expect", "trailer")
 
 
-class Head(NamedTuple):
-    """A request head, the position of its end, and the length of the body in bytes."""
+@final
+class HeaderLines:
+    """The valid header lines of a request: their bytes, and the values that they contain."""
 
-    method: str
-    target: str
-    headers: dict[str, str]
-    end: int
-    body_length: int
+    __slots__ = ("body_length", "data", "headers", "keep_alive")
+
+    def __init__(self, data: bytes, headers: dict[str, str], body_length: int) -> None:
+        self.data = data
+        self.headers = headers
+        self.body_length = body_length
+        self.keep_alive = "close" not in headers.get("connection", "").lower()
 
 
-def read_head(data: bytes, limit: int) -> Head | None:
-    """Return the head at the start of `data`, or None if h11 must read it."""
+@final
+class Head:
+    """A request head; the body begins at the position `end`."""
+
+    __slots__ = ("end", "lines", "method", "target")
+
+    def __init__(self, method: str, target: str, lines: HeaderLines, end: int) -> None:
+        self.method = method
+        self.target = target
+        self.lines = lines
+        self.end = end
+
+
+def read_head(data: bytes, limit: int, known: HeaderLines | None = None) -> Head | None:
+    """Return the head at the start of `data`, or None if h11 must read it.
+
+    `known` are the header lines of the former request of the connection. Clients repeat them, and
+    equal bytes have equal values.
+    """
     end = data.find(b"\r\n\r\n") + 4
     if not 4 <= end <= limit:
         return None
-    match = _HEAD.fullmatch(data[:end].decode("latin-1"))
+    start = data.find(b"\r\n") + 2
+    match = _REQUEST_LINE.fullmatch(data[:start].decode("latin-1"))
     if match is None:
         return None
-    method, target, lines = match.groups()
-    headers: dict[str, str] = {}
-    parts = lines[:-2].split("\r\n")
+    raw = data[start : end - 2]
+    lines = known if known is not None and raw == known.data else read_lines(raw)
+    if lines is None:
+        return None
+    method, target = match.groups()
+    return Head(method, target, lines, end)
+
+
+def read_lines(data: bytes) -> HeaderLines | None:
+    """Return header lines with the values that they contain, or None if h11 must read them."""
+    text = data.decode("latin-1")
+    if _HEADER_LINES.fullmatch(text) is None:
+        return None
+    parts = text[:-2].split("\r\n")
     if len(parts) > MAX_HEADER_LINES:
         return None
+    headers: dict[str, str] = {}
     for line in parts:
         name, _, value = line.partition(":")
         name = name.lower()
@@ -54,10 +86,6 @@ def read_head(data: bytes, limit: int) -> Head | None:
     for name in _RARE:
         if name in headers:
             return None
-    length = headers.get("content-length")
-    if length is None:
-        # RFC 9112, section 6.3: a request without a length has no body.
-        return Head(method, target, headers, end, 0)
-    if not _LENGTH.fullmatch(length):
-        return None
-    return Head(method, target, headers, end, int(length))
+    # RFC 9112, section 6.3: a request without a length has no body.
+    length = headers.get("content-length", "0")
+    return HeaderLines(data, headers, int(length)) if _LENGTH.fullmatch(length) else None

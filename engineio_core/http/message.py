@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol, final
 from urllib.parse import unquote_plus
 
 from engineio_core.http.grammar import is_field_value, is_target, is_token
+from engineio_core.subclassing import mypyc_attr
 
 TEXT_PLAIN: Final = ("Content-Type", "text/plain; charset=UTF-8")
 JAVASCRIPT: Final = ("Content-Type", "text/javascript; charset=UTF-8")
@@ -39,6 +40,8 @@ MAX_QUERY_PARTS: Final = 128
 MAX_HEADER_LINES: Final = 128
 
 
+@mypyc_attr(native_class=False)
+@mypyc_attr(native_class=False)
 class InvalidTargetError(ValueError):
     """A request target violates RFC 9112 or a limit of this server."""
 
@@ -129,6 +132,12 @@ class Responder(Protocol):
     def respond(self, response: HttpResponse) -> None:
         """Send the response, unless one was sent before."""
 
+    def respond_ok(self, content_type: tuple[str, str], body: bytes) -> None:
+        """Send a response with status 200, a content type, and no other header of its own.
+
+        The request has a method that permits a body. No cache stores the response.
+        """
+
     def read_body(
         self, limit: int, done: Callable[[bytes], None], too_large: Callable[[str], None]
     ) -> None:
@@ -179,10 +188,11 @@ def parse_query(query: str) -> dict[str, str]:
     parts = query.split("&", MAX_QUERY_PARTS)
     if len(parts) > MAX_QUERY_PARTS:
         raise InvalidTargetError(f"a query must have at most {MAX_QUERY_PARTS} parts")
+    is_escaped = "%" in query or "+" in query
     for part in parts:
         if part:
             key, _, value = part.partition("=")
-            if "%" in part or "+" in part:
+            if is_escaped:
                 key, value = unquote_plus(key), unquote_plus(value)
             values[key] = value
     return values
@@ -216,7 +226,7 @@ def encode_response(
         parts.append("Content-Length: 0\r\n")
     lines = "".join(parts)
     if "\r\ndate:" not in lines.lower():
-        lines += _date.line if int(time()) == _date.second else _renew_date()
+        lines += _date_line().decode()
     head = (lines + ("Connection: close\r\n\r\n" if close else "\r\n")).encode("latin-1")
     return head if head_only else head + response.body
 
@@ -231,24 +241,44 @@ def encode_stream_head(
         parts.append("Transfer-Encoding: chunked\r\n")
     lines = "".join(parts)
     if "\r\ndate:" not in lines.lower():
-        lines += _date.line if int(time()) == _date.second else _renew_date()
+        lines += _date_line().decode()
     return (lines + ("Connection: close\r\n\r\n" if close else "\r\n")).encode("latin-1")
 
 
 class _Date:
     """The Date header line (RFC 9110, section 6.6.1), and the second for which it is valid."""
 
-    line = ""
-    second = 0
+    __slots__ = ("line", "second")
+
+    def __init__(self) -> None:
+        self.line = b""
+        self.second = 0
 
 
 _date: Final = _Date()
 
 
-def _renew_date() -> str:
-    _date.second = int(time())
-    _date.line = f"Date: {formatdate(_date.second, usegmt=True)}\r\n"
+def _date_line() -> bytes:
+    now = int(time())
+    if now != _date.second:
+        _date.second = now
+        _date.line = f"Date: {formatdate(now, usegmt=True)}\r\n".encode()
     return _date.line
+
+
+def encode_ok(content_type: tuple[str, str], body: bytes) -> bytes:
+    """Return the bytes of a response of polling: like `encode_response`, without its checks."""
+    lines = _OK_LINES.get(content_type)
+    if lines is None:
+        return encode_response(HttpResponse(200, body, (content_type, NO_STORE)), {}, close=False)
+    return b"%bContent-Length: %d\r\n%b\r\n%b" % (lines, len(body), _date_line(), body)
+
+
+# The first lines of the responses of polling, by content type
+_OK_LINES: Final = {
+    kind: f"HTTP/1.1 200 OK\r\nContent-Type: {kind[1]}\r\n{NO_STORE[0]}: {NO_STORE[1]}\r\n".encode()
+    for kind in (TEXT_PLAIN, TEXT_HTML, OCTET_STREAM, JAVASCRIPT)
+}
 
 
 def encode_header(name: object, value: object) -> str:

@@ -9,6 +9,7 @@ from engineio_core.budgets import Budgets
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
 from engineio_core.session_state import SessionState, UpgradeState
+from engineio_core.timers import TimerQueue
 
 if TYPE_CHECKING:
     from engineio_core.clock import Clock, Iteration
@@ -32,6 +33,10 @@ class TransportContext(Protocol):
     @property
     def clock(self) -> Clock:
         """The clock of all timers."""
+
+    @property
+    def timers(self) -> TimerQueue:
+        """The timers that usually do not expire."""
 
     @property
     def budgets(self) -> Budgets:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, final
 from engineio_core.budgets import LARGE_MESSAGE, Hold, hold
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
+from engineio_core.codec.payload import is_single_message
 from engineio_core.codec.polling_form import PLAIN, Decode, PollingForm
 from engineio_core.errors import (
     UNKNOWN_SID,
@@ -168,7 +169,25 @@ class PollingTransport:
         assert responder is not None, "a body completes once"
         if len(body) > LONG_BODY:
             self._posted += len(body)
-        self._deliver_all(responder, self._decode(body))
+        if self._form is PLAIN and is_single_message(body):
+            self._deliver_message(responder, body)
+        else:
+            self._deliver_all(responder, self._decode(body))
+
+    def _deliver_message(self, responder: Responder, message: bytes) -> None:
+        """Deliver a POST with one text message, then respond: like `_deliver_all`."""
+        session = self.session
+        try:
+            session._receive_text(message)
+        except ProtocolError as error:
+            self._break_off(error, responder)
+            return
+        except (Exception, CancelledError):
+            logger.exception("a callback of session %s failed", session.sid[:6])
+        if self._is_reading_paused and session.state is SessionState.OPEN:
+            self._hold(responder, None)
+        else:
+            self._respond(responder, b"ok", TEXT_HTML)
 
     def _deliver_all(self, responder: Responder, payload: Iterator[str | bytes]) -> None:
         """Deliver the packets of a POST, then respond; stop while reading is paused."""
@@ -362,7 +381,7 @@ class PollingTransport:
         content_type: tuple[str, str],
         wants_compression: bool = False,
     ) -> None:
-        headers: list[tuple[str, str]] = [content_type, NO_STORE]
+        headers: list[tuple[str, str]] = []
         request = responder.request
         rule = self._context.options.http_compression
         if wants_compression and rule is not None and len(body) >= rule.threshold:
@@ -372,7 +391,10 @@ class PollingTransport:
                 headers.append(("Content-Encoding", encoding))
         disable_xss_filter(request, headers)
         self._decorate(request, headers)
-        responder.respond(HttpResponse(200, body, headers))
+        if headers:
+            responder.respond(HttpResponse(200, body, [content_type, NO_STORE, *headers]))
+        else:
+            responder.respond_ok(content_type, body)
 
 
 def count_accepted_packets(request: HttpRequest) -> int:

@@ -20,6 +20,7 @@ from engineio_core.codec.encoded_packet import LONGEST_SHORT, TEXT_HEADS, Encode
 from engineio_core.codec.frame_reader import FIN_CLOSE, FrameReader, ReaderState
 from engineio_core.errors import CloseReason, ProtocolError
 from engineio_core.read_turn import ReadTurn
+from engineio_core.timers import Timer
 from engineio_core.transports.interface import NULL_LISTENER
 from engineio_core.transports.websocket_slow_path import SlowPath
 
@@ -66,7 +67,7 @@ class WebSocketTransport(asyncio.Protocol):
         self._tcp = tcp
         self._context = context
         context.upgraded.add(tcp)
-        self._closing_timer: Any = None
+        self._closing_timer: Timer | None = None
         self._usual_close: bytes | None = None  # the code of a close frame, not decoded
         # Reading
         self._reader = FrameReader(self, max_size, has_extensions=bool(extensions))
@@ -487,7 +488,7 @@ class WebSocketTransport(asyncio.Protocol):
         """Wait up to `close_timeout` seconds for the client to close TCP, then abort."""
         self._resume_tcp()
         if self._closing_timer is None:
-            self._closing_timer = self._context.clock.call_later(
+            self._closing_timer = self._context.timers.call_later(
                 self._context.options.close_timeout, self._tcp.abort
             )
 

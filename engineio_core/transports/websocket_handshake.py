@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_base64
+from collections.abc import Sequence
 from hashlib import sha1
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeader
+from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
-from engineio_core.http.message import encode_added_headers
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from websockets.extensions import Extension
-    from websockets.typing import Subprotocol
-
-    from engineio_core.http.message import HttpRequest
-    from engineio_core.options import PerMessageDeflate
-
+from engineio_core.http.message import HttpRequest, encode_added_headers
+from engineio_core.options import PerMessageDeflate
 
 VERSION: Final = "13"
 

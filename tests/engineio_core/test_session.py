@@ -13,6 +13,7 @@ from engineio_core.counts import EngineCounts
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.session import SessionContext
 from engineio_core.session_state import SessionState
+from engineio_core.timers import TimerQueue
 from tests.helpers.fake_clock import FakeClock
 
 
@@ -49,6 +50,7 @@ class Stage:
         context = SessionContext(
             EngineOptions(),
             clock,
+            TimerQueue(clock),
             Heartbeat(clock, 25, 20),
             lambda session, reason, description: self.ended.append(reason),
             lambda: asyncio.get_running_loop().create_future(),

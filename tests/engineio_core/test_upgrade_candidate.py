@@ -9,6 +9,7 @@ import pytest
 from engineio_core import CloseReason, EngineOptions, ProtocolError
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.session_state import UpgradeEvent
+from engineio_core.timers import TimerQueue
 from engineio_core.transports.interface import CandidateTransport
 from engineio_core.upgrade import UpgradeCandidate
 from tests.helpers.fake_clock import FakeClock
@@ -18,7 +19,7 @@ TIMEOUT = 7.0
 
 class Context(NamedTuple):
     options: EngineOptions
-    clock: FakeClock
+    timers: TimerQueue
 
 
 class FakeTransport:
@@ -47,7 +48,7 @@ class Stage:
         self.transport: Any = FakeTransport()
         self.candidate = UpgradeCandidate(
             self.transport,
-            Context(EngineOptions(upgrade_timeout=TIMEOUT), self.clock),
+            Context(EngineOptions(upgrade_timeout=TIMEOUT), TimerQueue(self.clock)),
             self.advance,
             self.changed.append,
         )

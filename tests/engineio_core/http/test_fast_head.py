@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engineio_core.http.fast_head import read_head
+from engineio_core.http.message import HttpRequest
 from engineio_core.server import Engine
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.fake_tcp import FakeTcp
@@ -77,7 +78,72 @@ def test_fast_path_and_h11_send_the_same_response_when_bytes_are_changed(
 def test_fast_path_parses_only_common_requests() -> None:
     head = read_head(USUAL, 16384)
     assert head is not None
-    assert (head.method, head.body_length, len(USUAL) - head.end) == ("POST", 2, 2)
-    assert head.headers["content-type"] == "text/plain"
+    assert (head.method, head.lines.body_length, len(USUAL) - head.end) == ("POST", 2, 2)
+    assert head.lines.headers["content-type"] == "text/plain"
     assert read_head(USUAL[:-6], 16384) is None
     assert read_head(USUAL, len(USUAL) - 10) is None
+
+
+def respond_in_turn(requests: list[bytes], *, byte_by_byte: bool) -> tuple[bytes, bool]:
+    """Send requests on one connection, each in one chunk or byte by byte (h11 parses these)."""
+    clock = FakeClock()
+    engine = Engine(clock=clock)
+    tcp = FakeTcp(clock)
+    protocol = engine._make_connection()
+    tcp.set_protocol(protocol)
+    protocol.connection_made(tcp)
+    for request in requests:
+        pieces = [request[at : at + 1] for at in range(len(request))] if byte_by_byte else [request]
+        for piece in pieces:
+            protocol.data_received(piece)
+    return re.sub(rb"Date: [^\r]+\r\n", b"", bytes(tcp.written)), tcp.is_closed
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(USUAL) - 1), st.sampled_from(b"\r\n\0 \t:,;aG1\x7f\xe9\xff")),
+        max_size=3,
+    ),
+    st.integers(0, 2),
+)
+def test_repeated_header_lines_have_the_same_response_as_with_h11_when_bytes_are_changed(
+    changes: list[tuple[int, int]], changed: int
+) -> None:
+    requests = [bytearray(USUAL) for _ in range(3)]
+    for position, byte in changes:
+        requests[changed][position] = byte
+    chunks = [bytes(request) for request in requests]
+    whole = respond_in_turn(chunks, byte_by_byte=False)
+    assert whole == respond_in_turn(chunks, byte_by_byte=True)
+
+
+def test_repeated_header_lines_are_parsed_once() -> None:
+    head = read_head(USUAL, 16384)
+    assert head is not None
+    again = read_head(USUAL.replace(b"sid=x", b"sid=other"), 16384, head.lines)
+    assert again is not None
+    assert again.lines is head.lines
+    assert again.target.endswith("sid=other")
+    changed = read_head(USUAL.replace(b"a=1", b"a=2"), 16384, head.lines)
+    assert changed is not None
+    assert changed.lines.headers["cookie"] == "a=2; b=2"
+
+
+def test_changed_headers_of_a_request_do_not_reach_the_next_one() -> None:
+    clock = FakeClock()
+    engine = Engine(clock=clock)
+    seen: list[dict[str, str]] = []
+
+    @engine.use
+    def change(request: HttpRequest) -> None:
+        seen.append(dict(request.headers))
+        request.headers.pop("cookie")
+
+    tcp = FakeTcp(clock)
+    protocol = engine._make_connection()
+    tcp.set_protocol(protocol)
+    protocol.connection_made(tcp)
+    for _ in range(2):
+        protocol.data_received(USUAL)
+    assert seen[0] == seen[1]
+    assert seen[1]["cookie"] == "a=1; b=2"

@@ -18,6 +18,7 @@ from engineio_core.clock import Iteration
 from engineio_core.counts import EngineCounts
 from engineio_core.heartbeat import Heartbeat
 from engineio_core.session import SessionContext
+from engineio_core.timers import TimerQueue
 from engineio_core.transports.websocket import WebSocketTransport
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.fake_tcp import FakeTcp
@@ -73,6 +74,7 @@ def run_transport(pieces: list[bytes]) -> Outcome:
     context = SessionContext(
         EngineOptions(max_http_buffer_size=LIMIT),
         clock,
+        TimerQueue(clock),
         Heartbeat(clock, 25, 20),
         lambda *_: None,
         lambda: None,
