@@ -83,7 +83,7 @@ def test_msgpack_parser_converts_the_value_as_documented(row: list[str]) -> None
     (message,) = parser.encode_event("/", ["x", value])
     packet = parser.decoder().receive_binary(message.payload)
     assert packet is not None
-    received = packet.data[1]
+    received = packet[2][1]
     if row[2] == "Date":
         assert received == value
         assert received.utcoffset() == timedelta(0)
