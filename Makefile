@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run dashboard binary binary-test setup quick test lint types format coverage proxies clients oldest pythons compiled conformance \
-	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-import bench-dashboard hostile screenshots clean
+	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-load bench-import bench-dashboard hostile screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +110,10 @@ bench-full: peers ## Run every benchmark, with more rounds; with WRITE=1, write 
 
 bench-scale: setup peers ## Measure workers, servers on Redis and gateways of the hub; with WRITE=1, write docs/scaling.md
 	$(BIN)/python -m benchmarks.scale $(if $(WRITE),--write)
+
+bench-load: peers ## Measure idle connections, acked events, reconnections and delivery next to Node; with WRITE=1, write docs/benchmarks.md
+	@benchmarks/setup-compiled
+	$(BIN)/python -m benchmarks.load $(if $(WRITE),--write)
 
 bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
 	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --write)

@@ -162,22 +162,7 @@ class Server:
     def __enter__(self) -> Server:
         """Start the process and wait until it accepts connections. Raises PeerMissingError."""
         self.port = _free_port()
-        command = list(self.peer.command)
-        at = len(command)
-        if not self.peer.port_flag:  # on Node, the port is the first argument after the script
-            at = next(index for index, word in enumerate(command) if word.endswith(".js")) + 1
-        command[at:at] = [*self.peer.port_flag, str(self.port)]
-        try:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self.peer.checkout,
-                env=os.environ | dict(self.peer.env),
-                stdout=subprocess.DEVNULL,
-                stderr=self._output,
-            )
-        except OSError as error:
-            self._output.close()
-            raise PeerMissingError(f"{self.peer.name}: {error}; {HOW_TO_INSTALL}") from None
+        self._launch()
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             with (
@@ -194,6 +179,31 @@ class Server:
         self.stop()
         problem = "ended during its start" if has_ended else "accepts no connections"
         raise PeerMissingError(f"{self.peer.name} {problem}; {HOW_TO_INSTALL}\n{output[-2000:]}")
+
+    def _launch(self) -> None:
+        """Start the process. Raises PeerMissingError."""
+        command = list(self.peer.command)
+        at = len(command)
+        if not self.peer.port_flag:  # on Node, the port is the first argument after the script
+            at = next(index for index, word in enumerate(command) if word.endswith(".js")) + 1
+        command[at:at] = [*self.peer.port_flag, str(self.port)]
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=self.peer.checkout,
+                env=os.environ | dict(self.peer.env),
+                stdout=subprocess.DEVNULL,
+                stderr=self._output,
+            )
+        except OSError as error:
+            self._output.close()
+            raise PeerMissingError(f"{self.peer.name}: {error}; {HOW_TO_INSTALL}") from None
+
+    def replace(self) -> None:
+        """Kill the process and start it again on the same port, without waiting for its start."""
+        self._process.kill()
+        self._process.wait()
+        self._launch()
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -1,0 +1,1 @@
+"""Load next to Node: idle connections, acked events, reconnections and delivery without gaps."""
