@@ -12,7 +12,7 @@ from pathlib import Path
 from ssl import SSLContext
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from engineio_core.callbacks import (
     accepts,
@@ -244,11 +244,14 @@ class Engine(BaseEngine):
         path: str | Path | None = None,
         fd: int | None = None,
         ssl: SSLContext | Tls | None = None,
+        webtransport_port: int | None = None,
         drain: float | None = None,
     ) -> None:
         """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again.
 
-        Accepts the parameters of `listen`, and `drain` of `shutdown`. A second signal ends the
+        Accepts the parameters of `listen`, and `drain` of `shutdown`. With `webtransport_port`, the
+        server also accepts WebTransport on this UDP port of `host`, with the certificate of `ssl`
+        (see `listen_webtransport`). A second signal ends the
         process at once. Raises RuntimeError inside a running event loop and outside the main
         thread.
         """
@@ -256,6 +259,9 @@ class Engine(BaseEngine):
         async def serve() -> None:
             async with StopSignals(self.reload_tls) as signals, self:
                 await self.listen(host, port, path=path, fd=fd, ssl=ssl)
+                if webtransport_port is not None:
+                    tls = cast("Tls", ssl)  # checked there
+                    await self.listen_webtransport(host, webtransport_port, ssl=tls)
                 await signals.wait()
                 await self.shutdown(drain=drain)
 

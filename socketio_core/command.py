@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     environment = take_environment()
     try:
+        _check_webtransport(options)
         if environment is not None:
             return _work(options, environment)
         if options.reload:
@@ -90,6 +91,10 @@ def _make_parser() -> argparse.ArgumentParser:
         "--drain", type=_read_drain, metavar="SECONDS",
         help="time over which a process that ends disconnects its clients "
         "(default: 0.02 per client, at most 5)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--webtransport-port", type=int, metavar="PORT",
+        help="UDP port of WebTransport, with --certificate and one process",
     )  # fmt: skip
     parser.add_argument("--certificate", type=Path, help="PEM file of the TLS certificate chain")
     parser.add_argument("--key", type=Path, help="PEM file of the TLS key")
@@ -151,7 +156,8 @@ def _serve(options: argparse.Namespace) -> int:
             listener = await io.listen(
                 options.host, options.port, path=options.path, ssl=_read_tls(options)
             )
-            _print_addresses(list(listener.addresses), 1)
+            addresses = [*listener.addresses, *await _listen_webtransport(io, options)]
+            _print_addresses(addresses, 1)
             manager.ready()
             await signals.wait()
             manager.stopping()
@@ -159,6 +165,33 @@ def _serve(options: argparse.Namespace) -> int:
 
     run(serve)
     return 0
+
+
+def _check_webtransport(options: argparse.Namespace) -> None:
+    if options.webtransport_port is None:
+        return
+    if options.certificate is None:
+        raise UsageError(
+            "--webtransport-port must be used with --certificate and --key: WebTransport always "
+            "uses TLS"
+        )
+    if options.workers > 1:
+        raise UsageError(
+            f"--webtransport-port must be used with one process, got --workers {options.workers}: "
+            "a UDP port cannot pass a client to the worker of its session"
+        )
+
+
+async def _listen_webtransport(io: SocketServer, options: argparse.Namespace) -> tuple[str, ...]:
+    """Accept WebTransport if the command requests it; return the addresses. Raises UsageError."""
+    tls = _read_tls(options)
+    if options.webtransport_port is None or tls is None:
+        return ()
+    try:
+        listener = await io.listen_webtransport(options.host, options.webtransport_port, ssl=tls)
+    except RuntimeError as error:  # the extra is not installed
+        raise UsageError(str(error)) from error
+    return listener.addresses
 
 
 def _supervise(options: argparse.Namespace, given: list[str]) -> int:

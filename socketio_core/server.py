@@ -15,7 +15,7 @@ from pathlib import Path
 from ssl import SSLContext
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, overload
 
 from engineio_core.asgi.guest import AsgiGuest
 from engineio_core.clock import Clock
@@ -401,11 +401,14 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         path: str | Path | None = None,
         fd: int | None = None,
         ssl: SSLContext | Tls | None = None,
+        webtransport_port: int | None = None,
         drain: float | None = None,
     ) -> None:
         """Serve on uvloop until SIGINT or SIGTERM; SIGHUP reads the TLS files again.
 
-        Accepts the parameters of `listen`, and `drain` of `shutdown`. A second signal ends the
+        Accepts the parameters of `listen`, and `drain` of `shutdown`. With `webtransport_port`, the
+        server also accepts WebTransport on this UDP port of `host`, with the certificate of `ssl`
+        (see `listen_webtransport`). A second signal ends the
         process at once. It prints nothing: see the loggers `socketio_core` and `engineio_core`.
         Raises RuntimeError inside a running event loop and outside the main thread.
         """
@@ -415,6 +418,9 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
         async def serve() -> None:
             async with StopSignals(self.engine.reload_tls) as signals, self:
                 await self.listen(host, port, path=path, fd=fd, ssl=ssl)
+                if webtransport_port is not None:
+                    tls = cast("Tls", ssl)  # checked there
+                    await self.listen_webtransport(host, webtransport_port, ssl=tls)
                 await signals.wait()
                 await self.shutdown(drain=drain)
 

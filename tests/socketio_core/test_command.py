@@ -18,6 +18,7 @@ import pytest
 
 from engineio_core.build import describe_build
 from tests.engineio_core.http.support import TLS_FILES, connect
+from tests.engineio_core.webtransport.quic_client import connecting
 from tests.helpers.wire import http_request, text_frame
 
 APPLICATION = """
@@ -30,6 +31,9 @@ def echo(socket, value):
     return value
 """
 POLLING = "/socket.io/?EIO=4&transport=polling"
+CERTIFICATE = (
+    "--certificate", str(TLS_FILES / "first.pem"), "--key", str(TLS_FILES / "first.key.pem"),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -59,6 +63,15 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
         (["app:io", "--reload", "--reload-dir", "none"], "--reload-dir must name a folder, got"),
         (["app:io", "--key", "key.pem"], "--key must be used with --certificate"),
         (["app:io", "--certificate", "none.pem"], "must be a readable PEM file"),
+        (["app:io", "--webtransport-port", "0"], "used with --certificate and --key"),
+        (
+            ["app:io", "--webtransport-port", "0", "--certificate", "a", "--workers", "2"],
+            "--webtransport-port must be used with one process, got --workers 2",
+        ),
+        (
+            ["app:io", "--port", "0", "--webtransport-port", "0", *CERTIFICATE],
+            'transports must contain "webtransport"',
+        ),
         (["app:io", "--host", "192.0.2.1", "--port", "0"], "choose another host"),
         (["app:io", "--host", "192.0.2.1", "--workers", "2"], "choose another host"),
     ],
@@ -159,6 +172,29 @@ async def test_tls_connections_reach_the_sessions_of_all_workers(folder: Path) -
 
         async with asyncio.timeout(60):
             await asyncio.gather(*(round_trip(number) for number in range(12)))
+
+
+async def test_webtransport_is_served_next_to_tcp(folder: Path) -> None:
+    application = APPLICATION.replace("()", '(transports=["polling", "webtransport"])')
+    (folder / "app.py").write_text(application)
+    with serving(folder, "--webtransport-port", "0", *CERTIFICATE) as (output, _):
+        found = re.search(r"https://127.0.0.1:\d+, https://127.0.0.1:(\d+) \(WebTr", output)
+        assert found is not None, output
+        async with connecting(int(found[1])) as client:
+            assert await client.request("/socket.io/") == 200
+            client.stream_id = client.open_stream(b"\x010")
+            await client.until(lambda: client.packets)
+            assert client.packets[0][1].startswith(b'0{"sid":')
+
+
+def test_webtransport_without_its_extra_is_refused(folder: Path) -> None:
+    application = APPLICATION.replace("()", '(transports=["polling", "webtransport"])')
+    (folder / "app.py").write_text("import sys\nsys.modules['aioquic'] = None\n" + application)
+    arguments = ("app:io", "--port", "0", "--webtransport-port", "0", *CERTIFICATE)
+    code, output = run(folder, *arguments)
+    assert code == 2
+    assert "pip install 'hextrackr-server[webtransport]'" in output
+    assert "Traceback" not in output
 
 
 def test_version_names_the_build(folder: Path) -> None:

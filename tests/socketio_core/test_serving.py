@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket as sockets
 import threading
 from pathlib import Path
 
 import pytest
 
+from engineio_core import Engine
+from engineio_core.signals import StopSignals
+from engineio_core.webtransport.certificate import development_certificate
 from socketio_core import SocketServer
 
 
@@ -49,6 +53,35 @@ async def test_listen_accepts_a_path_and_a_descriptor(tmp_path: Path) -> None:
 async def test_run_is_rejected_inside_a_running_loop() -> None:
     with pytest.raises(RuntimeError, match=r"must not be called inside a running event loop"):
         SocketServer().run(port=0)
+
+
+@pytest.mark.parametrize("server", [SocketServer, Engine])
+def test_run_accepts_webtransport(
+    server: type[SocketServer] | type[Engine],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    tls = development_certificate(tmp_path).tls
+    io = server(transports=["polling", "webtransport"])
+    seen: list[tuple[str, ...]] = []
+
+    async def stop(_: StopSignals) -> None:
+        engine = io.engine if isinstance(io, SocketServer) else io
+        seen.append(engine._webtransport[0].addresses)
+
+    monkeypatch.setattr(StopSignals, "wait", stop)
+    io.run(port=0, ssl=tls, webtransport_port=0)
+    ((address,),) = seen
+    assert re.fullmatch(r"https://127.0.0.1:\d+ \(WebTransport\)", address)
+
+
+@pytest.mark.parametrize("server", [SocketServer, Engine])
+def test_run_with_webtransport_requires_a_certificate(
+    server: type[SocketServer] | type[Engine],
+) -> None:
+    io = server(transports=["polling", "webtransport"])
+    with pytest.raises(TypeError, match=r"ssl must be Tls\(certificate=..., key=...\), got None"):
+        io.run(port=0, webtransport_port=0)
 
 
 def test_run_is_rejected_outside_the_main_thread() -> None:
