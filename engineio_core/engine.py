@@ -138,7 +138,7 @@ class BaseEngine:
             self.options.max_total_unfinished_size, self.options.max_total_outbox_size
         )
         self._addresses = Ledger(
-            self.options.max_sessions_per_address,
+            self.options.max_sessions_per_address or self.options.max_sessions,
             self.options.max_buffered_size_per_address,
             self.options.max_handlers_per_address,
         )
@@ -560,7 +560,7 @@ class BaseEngine:
         options = self.options
         if (
             self._lifecycle is SERVING
-            and len(self.sessions) < options.max_sessions <= options.max_sessions_per_address
+            and len(self.sessions) < options.max_sessions <= self._addresses.max_sessions
         ):
             return False
         refusal = self._refuse_when_full(exchange.request)

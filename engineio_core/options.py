@@ -382,10 +382,10 @@ class EngineOptions:
     max_sessions: int = 100_000
     """Maximum number of sessions; further handshakes receive 503."""
 
-    max_sessions_per_address: int = 100_000
+    max_sessions_per_address: int | None = None
     """Maximum number of sessions of one address; further handshakes receive 429. All clients behind
     a proxy that is not in `trusted_proxies` share its address, and a /64 network of IPv6 counts as
-    one address. The default is that of `max_sessions`, so that it has no effect."""
+    one address. None: as many as `max_sessions`."""
 
     max_buffered_size_per_address: int = 256 * 1024 * 1024
     """Maximum size of the unfinished messages above 64 KiB and the queued packets of all clients of
@@ -428,10 +428,11 @@ class EngineOptions:
         for name in (
             "max_http_buffer_size", "max_outbox_size", "max_total_outbox_size",
             "max_total_unfinished_size", "max_header_size", "max_sessions",
-            "max_mounted_websockets", "max_sessions_per_address", "max_buffered_size_per_address",
-            "max_handlers_per_address",
+            "max_mounted_websockets", "max_buffered_size_per_address", "max_handlers_per_address",
         ):  # fmt: skip
             check_at_least(name, getattr(self, name), 1)
+        if self.max_sessions_per_address is not None:
+            check_at_least("max_sessions_per_address", self.max_sessions_per_address, 1)
         for name, kind in _OBJECTS.items():
             check_instance(name, getattr(self, name), kind)
         for name in ("allow_request", "generate_id"):

@@ -66,7 +66,7 @@ class Keywords(TypedDict, total=False):
     keep_alive_timeout: float
     max_header_size: int
     max_sessions: int
-    max_sessions_per_address: int
+    max_sessions_per_address: int | None
     max_buffered_size_per_address: int
     max_handlers_per_address: int
     max_mounted_websockets: int

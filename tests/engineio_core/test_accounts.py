@@ -70,6 +70,10 @@ def test_handshake_receives_429_when_its_address_has_too_many_sessions(transport
     open_client(server, transport, FIRST)
 
 
+def test_address_may_have_all_sessions_by_default() -> None:
+    assert Server(max_sessions=1_000_000).engine._addresses.max_sessions == 1_000_000
+
+
 def test_queued_packets_count_until_the_client_takes_them(transport: str) -> None:
     server = make_server()
     client = open_client(server, transport, FIRST)
