@@ -102,9 +102,8 @@ static void begin(Client *client) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT, .data.u32 = (uint32_t)(client - clients)};
-    /* Each client has an address of its own, as in a real network. With one address, an attempt without a listener that
-     * gets the port of a connection in TIME-WAIT is not refused, but repeats its SYN after a second (Linux,
-     * `tcp_v4_timewait_ack`). */
+    /* Each client has an address of its own, as in a real network. With one address, attempts without a listener get
+     * ports of connections in TIME-WAIT; Linux does not refuse these attempts at once, but repeats their SYN. */
     uint32_t number = (uint32_t)(client - clients);
     struct sockaddr_in own = {.sin_family = AF_INET};
     own.sin_addr.s_addr = htonl(0x7F010001u + number + number / 250 * 6);
