@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from benchmarks.load.generator import Generator
 from benchmarks.load.rows import Row
-from benchmarks.peers import C_FLOOR, NODE, OUR_PYTHON, OURS_SYNC, Peer, Server
+from benchmarks.peers import C_FLOOR, COMPILED_SYNC, NODE, OUR_PYTHON, OURS_SYNC, Peer, Server
 from benchmarks.scale.servers import TreeServer
 from benchmarks.scale.worker_rows import START_SECONDS
 
@@ -27,6 +27,8 @@ async def measure_acks(rounds: int) -> list[Row]:
         "ours, 2 workers": TreeServer(WORKERS),
         "Node": Server(NODE),
     }
+    if COMPILED_SYNC.is_installed:
+        servers["ours, compiled"] = Server(COMPILED_SYNC)
     if C_FLOOR.is_installed:
         servers["C floor: the limit of the generator"] = Server(C_FLOOR)
     rates: dict[str, list[float]] = {name: [] for name in servers}
