@@ -33,6 +33,7 @@ from engineio_core.http.message import (
     HttpResponse,
     Responder,
 )
+from engineio_core.read_turn import TURN_BYTES, ReadTurn
 from engineio_core.session_state import SessionState, UpgradeState
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ class PollingTransport:
 
     __slots__ = (
         "_body_hold", "_closed", "_context", "_decode", "_decorate", "_form", "_held_post",
-        "_is_reading_paused", "_poll", "_post", "_posted", "_undelivered", "_wake_planned",
-        "max_packets", "session",
+        "_is_reading_paused", "_next", "_poll", "_post", "_posted", "_turn", "_undelivered",
+        "_wake_planned", "max_packets", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -93,8 +94,10 @@ class PollingTransport:
         self._posted = 0  # bytes of the complete long POSTs
         # While reading is paused: the POST without a response and its undelivered packets
         self._held_post: Responder | None = None
+        self._next: str | bytes | None = None
         self._undelivered: Iterator[str | bytes] | None = None
         self._is_reading_paused = False
+        self._turn: ReadTurn | None = None  # of a long body, until its last packet
         self._wake_planned = False
         self._closed = False
         self._body_hold: Hold | None = None
@@ -171,8 +174,10 @@ class PollingTransport:
             self._posted += len(body)
         if self._form is PLAIN and is_single_message(body):
             self._deliver_message(responder, body)
-        else:
-            self._deliver_all(responder, self._decode(body))
+            return
+        if len(body) > TURN_BYTES:
+            self._turn = ReadTurn(self._context.clock, self._continue_delivery)
+        self._deliver_all(responder, self._decode(body))
 
     def _deliver_message(self, responder: Responder, message: bytes) -> None:
         """Deliver a POST with one text message, then respond: like `_deliver_all`."""
@@ -185,33 +190,54 @@ class PollingTransport:
         except (Exception, CancelledError):
             logger.exception("a callback of session %s failed", session.sid[:6])
         if self._is_reading_paused and session.state is SessionState.OPEN:
-            self._hold(responder, None)
+            self._hold(responder, None, iter(()))
         else:
             self._respond(responder, b"ok", TEXT_HTML)
 
-    def _deliver_all(self, responder: Responder, payload: Iterator[str | bytes]) -> None:
-        """Deliver the packets of a POST, then respond; stop while reading is paused."""
+    def _deliver_all(
+        self,
+        responder: Responder,
+        payload: Iterator[str | bytes],
+        first: str | bytes | None = None,
+    ) -> None:
+        """Deliver the packets of a POST, of which one may be known already, then respond.
+
+        Stop while reading is paused, and when the turn of a long body is over.
+        """
         session = self.session
         try:
-            packet = next(payload, None)
+            packet = next(payload, None) if first is None else first
             while packet is not None:
                 self._deliver(packet)
                 if session.state is SessionState.CLOSED:
                     break
                 packet = next(payload, None)
-                if self._is_reading_paused and session.state is SessionState.OPEN:
-                    self._hold(responder, None if packet is None else chain((packet,), payload))
+                if session.state is SessionState.OPEN and (
+                    self._is_reading_paused
+                    or (self._turn is not None and packet is not None and self._turn.is_over())
+                ):
+                    self._hold(responder, packet, payload)
                     return
         except ProtocolError as error:
             # Node responds "ok" here; the test suite of the protocol expects 400.
             self._break_off(error, responder)
             return
+        self._turn = None
         self._respond(responder, b"ok", TEXT_HTML)
 
-    def _hold(self, responder: Responder, rest: Iterator[str | bytes] | None) -> None:
+    def _continue_delivery(self) -> None:
+        """Deliver further packets of a long body, in the next turn."""
+        if self._turn is not None and not self._is_reading_paused:
+            self.resume_reading()
+
+    def _hold(
+        self, responder: Responder, packet: str | bytes | None, payload: Iterator[str | bytes]
+    ) -> None:
+        """Keep the response, the next packet if there is one, and the packets behind it."""
         self._held_post = responder
-        self._undelivered = rest
-        responder.on_abort = self._held_post_aborted if rest is None else self._post_aborted
+        self._next = packet
+        self._undelivered = None if packet is None else payload
+        responder.on_abort = self._held_post_aborted if packet is None else self._post_aborted
 
     def _deliver(self, packet: str | bytes) -> None:
         try:
@@ -271,9 +297,9 @@ class PollingTransport:
 
     def _deliver_rest(self) -> None:
         """Deliver the packets that were received while reading was paused: the client has left."""
-        rest, self._undelivered = self._undelivered, None
+        rest, first = self._take_rest()
         try:
-            for packet in rest or ():
+            for packet in rest if first is None else chain((first,), rest):
                 self._deliver(packet)
         except ProtocolError as error:
             logger.info("session %s ended with a packet that is %s", self.session.sid[:6], error)
@@ -343,6 +369,7 @@ class PollingTransport:
             self._answer_poll([CLOSE_PACKET])
             self._release_posts()
         else:  # after an upgrade; a running upload may complete
+            self._turn = None  # packets of the WebSocket follow: deliver the others now
             self._answer_poll([NOOP_PACKET])
             self.resume_reading()
 
@@ -354,14 +381,21 @@ class PollingTransport:
         """Deliver the remaining packets of the withheld POST and respond to it."""
         self._is_reading_paused = False
         held, self._held_post = self._held_post, None
-        rest, self._undelivered = self._undelivered, None
+        rest, first = self._take_rest()
         if held is not None:
-            self._deliver_all(held, rest or iter(()))
+            self._deliver_all(held, rest, first)
+
+    def _take_rest(self) -> tuple[Iterator[str | bytes], str | bytes | None]:
+        """Return the packets that were received while reading was paused, and the first one."""
+        rest, self._undelivered = self._undelivered, None
+        first, self._next = self._next, None
+        return rest or iter(()), first
 
     # -- responses
 
     def _release_posts(self) -> None:
         """Complete a withheld POST and abort a running upload."""
+        self._turn = None
         self.resume_reading()
         post, self._post = self._post, None
         if post is not None:

@@ -10,9 +10,17 @@ from engineio_core import read_turn
 from engineio_core.http.connection import MAX_PIPELINED
 from engineio_core.read_turn import TURN_BYTES, TURN_SECONDS, ReadTurn
 from engineio_core.transports.websocket import MAX_SMALL_FRAMES, SMALL_FRAMES_SECONDS
-from tests.helpers.client import Server
+from tests.helpers.client import Connection, PollingClient, Server
 from tests.helpers.fake_clock import FakeClock
-from tests.helpers.wire import CONT, PING, TEXT, client_frame, http_request, text_frame
+from tests.helpers.wire import (
+    CONT,
+    PING,
+    TEXT,
+    WEBSOCKET_HEADERS,
+    client_frame,
+    http_request,
+    text_frame,
+)
 
 CHUNK = 200_000
 
@@ -178,6 +186,77 @@ def test_other_connection_is_served_between_pipelined_requests() -> None:
     assert other.tcp.written.count(b"HTTP/1.1 404") == 1
     assert 0 < flooding.tcp.written.count(b"HTTP/1.1 404") < 10
     assert len(flooding.responses()) == 500
+
+
+def send_long_post(server: Server, count: int) -> tuple[PollingClient, Connection]:
+    """Send one POST with numbered messages; return the client and the connection of the POST."""
+    client = server.open_polling()
+    connection = server.connect()
+    body = b"\x1e".join(b"4%06d" % number for number in range(count))
+    target = server.target(transport="polling", sid=client.sid)
+    connection.tcp.feed(http_request("POST", target, {}, body))
+    return client, connection
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_packets_of_a_long_post_are_delivered_in_several_turns() -> None:
+    server = Server()
+    other = server.open_websocket()
+    _, connection = send_long_post(server, 5000)
+    assert 0 < len(server.received) < 5
+    other.tcp.feed(text_frame("4other"))
+    assert server.received[-1] == "other"
+    assert connection.tcp.written == b""
+    server.clock.run()
+    assert connection.response().text == "ok"
+    server.received.remove("other")
+    assert server.received == [f"{number:06}" for number in range(5000)]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_pause_between_turns_of_a_long_post_lasts_until_reading_resumes() -> None:
+    server = Server()
+    _, connection = send_long_post(server, 3000)
+    server.session.pause_reading()
+    before = len(server.received)
+    server.clock.run()
+    assert len(server.received) == before
+    server.session.resume_reading()
+    server.clock.run()
+    assert connection.response().text == "ok"
+    assert len(server.received) == 3000
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_rest_of_a_long_post_is_delivered_when_the_client_leaves_between_turns() -> None:
+    server = Server()
+    _, connection = send_long_post(server, 3000)
+    connection.tcp.lose()
+    server.clock.run()
+    assert len(server.received) == 3000
+    assert server.reasons == ["transport error"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_long_post_is_answered_when_the_server_closes_the_session_between_turns() -> None:
+    server = Server()
+    _, connection = send_long_post(server, 3000)
+    before = len(server.received)
+    server.session.close()
+    assert connection.response().text == "ok"
+    assert len(server.received) == before
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_upgrade_delivers_the_rest_of_a_long_post_before_later_messages() -> None:
+    server = Server()
+    client, connection = send_long_post(server, 3000)
+    target = server.target(transport="websocket", sid=client.sid)
+    upgrade = http_request("GET", target, WEBSOCKET_HEADERS)
+    frames = text_frame("2probe") + text_frame("5") + text_frame("4last")
+    server.connect().tcp.feed(upgrade + frames)
+    assert connection.response().text == "ok"
+    assert server.received == [*(f"{number:06}" for number in range(3000)), "last"]
 
 
 @pytest.mark.usefixtures("slow_machine")
