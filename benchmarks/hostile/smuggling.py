@@ -12,6 +12,7 @@ import contextlib
 import ssl
 from typing import Final, NamedTuple
 
+from benchmarks.hostile.attack import Attack, Place, Report, Target
 from engineio_core.http.message import HttpRequest, HttpResponse
 from socketio_core import SocketServer
 
@@ -105,8 +106,10 @@ class Backend:
         """The mark of each request, and whether a proxy has forwarded it."""
         self.io.engine.use(self._answer)
 
-    def _answer(self, request: HttpRequest) -> HttpResponse:
-        mark = request.query.get("mark", "")
+    def _answer(self, request: HttpRequest) -> HttpResponse | None:
+        mark = request.query.get("mark")
+        if mark is None:
+            return None  # a request of the measuring client
         self.routed.append((mark, "x-forwarded-for" in request.headers))
         return HttpResponse(200, mark.encode(), [("Content-Type", "text/plain")])
 
@@ -170,3 +173,23 @@ async def _receive(port: int, data: bytes) -> bytes:
                 answer += more
         writer.transport.abort()
     return answer
+
+
+async def _smuggle(proxied: Target) -> Report:
+    """Send all cases through the proxy."""
+    assert proxied.backend is not None, "the place of the attack is a proxy"
+    outcomes = await run_cases(proxied.port, proxied.backend)
+    refused = sum(bool(each.statuses) and each.statuses[0] >= 400 for each in outcomes)
+    found = [each.case for each in outcomes if each.problems]
+    text = f"smuggled: {', '.join(found)}" if found else f"{refused} refused, 0 smuggled"
+    return Report(text, not found)
+
+
+_PROXIES: Final[tuple[Place, ...]] = ("nginx", "haproxy", "apache", "caddy")
+ATTACKS: Final = tuple(
+    Attack(
+        f"smuggling, {name}", "requests that two parsers may split differently", f"{len(CASES)}",
+        _smuggle, name, is_compared=False,
+    )
+    for name in _PROXIES
+)  # fmt: skip

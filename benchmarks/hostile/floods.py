@@ -1,0 +1,86 @@
+"""Attacks of one connection that sends much: frames, packets and requests."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from msgspec import msgpack
+
+from benchmarks.hostile.attack import Attack
+from benchmarks.hostile.sending import over_http, over_websocket, repeated
+from benchmarks.wire import BINARY, CONNECT, HOST, MSGPACK_CONNECT, frame
+
+_FIN_PING, _FIRST_FRAGMENT, _FRAGMENT = 0x89, 0x01, 0x00
+_RSV1_TEXT: Final = 0xC1
+_LISTS: Final = 300_000
+
+_FRAGMENTS: Final = frame(b"4", _FIRST_FRAGMENT) + repeated(frame(b"x", _FRAGMENT))
+_NAMESPACES: Final = b"".join(frame(b"40/none-%d," % number) for number in range(10_000))
+_CHUNKED: Final = b"POST /nowhere HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+_TWICE: Final = b"GET / HTTP/1.1\r\n" + HOST + b"X-Twice: 1\r\nX-Twice: 2\r\n\r\n"
+_ACK: Final = frame(b'439007199254740991["x"]')
+_DEEP: Final = frame(b'42["echo",' + b"[" * 100_000 + b"]" * 100_000 + b"]")
+_EMPTY_LISTS: Final = frame(b'42["msg",[' + b",".join([b"[]"] * _LISTS) + b"]]")
+# Only the lenient parser of JSON accepts a lone surrogate.
+_LENIENT_TEXT: Final = frame(b'42["echo","\\ud800' + b"x" * 900_000 + b'"]')
+_LENIENT_NUMBERS: Final = frame(b'42["msg",["\\ud800",' + b"1," * 450_000 + b"1]]")
+_ANNOUNCED: Final = frame(b'4510-["msg",{"_placeholder":true,"num":0}]')
+_ATTACHMENTS: Final = (_ANNOUNCED + frame(b"x" * 100_000, BINARY) * 10) * 5
+_MSGPACK_LISTS: Final = frame(
+    msgpack.encode({"type": 2, "nsp": "/", "data": ["msg", [[]] * _LISTS]}), BINARY
+)
+# A list with an ArrayBuffer of one byte is decoded value by value.
+_MSGPACK_EXACT: Final = frame(
+    msgpack.encode(
+        {"type": 2, "nsp": "/", "data": ["msg", [msgpack.Ext(0, b"x"), *([0] * 65_000)]]}
+    ),
+    BINARY,
+)
+
+
+def _inflating() -> bytes:
+    """Return a compressed frame of about 1 kB that inflates to almost 1 MB."""
+    compressor = zlib.compressobj(9, wbits=-15)
+    text = b'42["echo","' + b"x" * 980_000 + b'"]'
+    data = compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return frame(data[:-4], _RSV1_TEXT)
+
+
+_ATTACKS: Final = (
+    Attack("pings", "empty ping frames", "3 MB",
+           over_websocket(repeated(frame(b"", _FIN_PING)))),
+    Attack("fragments", "one-byte fragments", "3 MB", over_websocket(_FRAGMENTS)),
+    Attack("events", "events with acks", "3 MB",
+           over_websocket(CONNECT + repeated(frame(b'421["echo",1]')))),
+    Attack("acks", "acks of unknown events", "3 MB", over_websocket(CONNECT + repeated(_ACK))),
+    Attack("namespaces", "CONNECT packets to unknown namespaces", "10,000",
+           over_websocket(_NAMESPACES)),
+    Attack("attachments", "events with ten attachments of 0.1 MB", "5",
+           over_websocket(CONNECT + _ATTACHMENTS)),
+    Attack("announced", "events whose attachments never come", "2",
+           over_websocket(CONNECT + _ANNOUNCED * 2)),
+    Attack("nested JSON", "100,000 nested arrays", "1",
+           over_websocket(CONNECT + _DEEP), is_compared=False),
+    Attack("lists", f"messages of {_LISTS:,} empty lists", "5",
+           over_websocket(CONNECT + _EMPTY_LISTS * 5)),
+    Attack("odd text", "messages of 0.9 MB with half an emoji", "10",
+           over_websocket(CONNECT + _LENIENT_TEXT * 10), is_compared=False),
+    Attack("odd numbers", "messages of 450,000 numbers with half an emoji", "10",
+           over_websocket(CONNECT + _LENIENT_NUMBERS * 10), is_compared=False),
+    Attack("MessagePack lists", f"messages of {_LISTS:,} empty lists", "5",
+           over_websocket(MSGPACK_CONNECT + _MSGPACK_LISTS * 5), place="msgpack"),
+    Attack("MessagePack values", "messages of 65,000 values to decode one by one", "5",
+           over_websocket(MSGPACK_CONNECT + _MSGPACK_EXACT * 5), place="msgpack",
+           is_compared=False),
+    Attack("bombs", "frames of 1 kB that inflate to 1 MB", "20",
+           over_websocket(CONNECT + _inflating() * 20, deflate=True), place="deflate",
+           is_compared=False),
+    Attack("requests", "pipelined GET requests", "3 MB",
+           over_http(repeated(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"))),
+    Attack("odd requests", "pipelined GET requests with a header twice", "3 MB",
+           over_http(repeated(_TWICE))),
+    Attack("chunks", "one-byte chunks of a body to an unknown path", "3 MB",
+           over_http(_CHUNKED + repeated(b"1\r\nx\r\n"))),
+)  # fmt: skip
+ATTACKS: Final = tuple(each._replace(is_single=True) for each in _ATTACKS)
