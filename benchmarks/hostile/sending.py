@@ -115,6 +115,8 @@ def holding(data: bytes, *, over: Callable[[int], Awaitable[Streams]] = open_tcp
 async def request(streams: Streams, data: bytes) -> tuple[int, bytes]:
     """Send a request and return status and body of its response; 0 if the server closes."""
     reader, writer = streams
+    if writer.is_closing() or reader.at_eof():
+        return 0, b""
     writer.write(data)
     try:
         async with asyncio.timeout(SECONDS):
