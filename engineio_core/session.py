@@ -36,6 +36,7 @@ from engineio_core.session_state import (
 from engineio_core.subclassing import mypyc_attr
 from engineio_core.timers import TimerQueue
 from engineio_core.transports.interface import Abortable, CandidateTransport, Transport
+from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.upgrade import UpgradeCandidate
 
 logger = logging.getLogger("engineio_core")
@@ -85,8 +86,8 @@ class Session:
         "_accounts", "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
         "_is_reading_paused", "_is_stranger", "_on_binary", "_on_close", "_on_drain", "_on_packet",
         "_on_text", "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken",
-        "_unsent", "_upgrade_state", "_volatile_sent_in", "_waiters", "request",
-        "sid", "state", "transport",
+        "_unsent", "_upgrade_state", "_volatile_sent_in", "_waiters", "_websocket",
+        "request", "sid", "state", "transport",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +96,8 @@ class Session:
         self.sid = sid
         self.request = request
         self.transport = transport
+        # The transport again, if it is a WebSocket: a compiled build calls it directly.
+        self._websocket = transport if isinstance(transport, WebSocketTransport) else None
         self.state = OPEN
         # Callbacks. The user assigns them through the properties, which check the function;
         # socketio_core assigns its own here. If `_on_packet` is set, the session calls it instead
@@ -196,9 +199,11 @@ class Session:
         """
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
-            transport = self.transport
-            if transport.writable and not self._outbox:
-                transport.send(packet)
+            websocket = self._websocket
+            if websocket is not None and websocket.writable and not self._outbox:
+                websocket.send(packet)
+            elif websocket is None and self.transport.writable and not self._outbox:
+                self.transport.send(packet)
             else:
                 self._enqueue(packet)
 
@@ -209,9 +214,11 @@ class Session:
         """
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
-            transport = self.transport
-            if transport.writable and not self._outbox:
-                transport.send_bare(packet)
+            websocket = self._websocket
+            if websocket is not None and websocket.writable and not self._outbox:
+                websocket.send_bare(packet)
+            elif websocket is None and self.transport.writable and not self._outbox:
+                self.transport.send_bare(packet)
             else:
                 self._enqueue(EncodedPacket(packet))
 
@@ -222,9 +229,11 @@ class Session:
         """Send a packet that answers a message of the client."""
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
-            transport = self.transport
-            if transport.writable and not self._outbox:
-                transport.send(packet)
+            websocket = self._websocket
+            if websocket is not None and websocket.writable and not self._outbox:
+                websocket.send(packet)
+            elif websocket is None and self.transport.writable and not self._outbox:
+                self.transport.send(packet)
             else:
                 self._enqueue(packet)
 
@@ -232,9 +241,11 @@ class Session:
         """Send a packet that is not a message of the application."""
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
-            transport = self.transport
-            if transport.writable and not self._outbox:
-                transport.send(packet)
+            websocket = self._websocket
+            if websocket is not None and websocket.writable and not self._outbox:
+                websocket.send(packet)
+            elif websocket is None and self.transport.writable and not self._outbox:
+                self.transport.send(packet)
             else:
                 self._enqueue(packet)
 
@@ -584,6 +595,7 @@ class Session:
     def _change_transport(self, transport: CandidateTransport) -> None:
         """Replace the transport by that of the candidate. Called by the candidate."""
         former, self.transport = self.transport, transport
+        self._websocket = transport if isinstance(transport, WebSocketTransport) else None
         transport.listener = self
         self._candidate = None
         former.discard()

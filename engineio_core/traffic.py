@@ -78,9 +78,11 @@ def make_counting_session() -> tuple[type[Session], Callable[[], Amounts]]:
             if self.state is OPEN:
                 sent_out += 1
                 bytes_out += len(packet.payload)
-                transport = self.transport
-                if transport.writable and not self._outbox:
-                    transport.send(packet)
+                websocket = self._websocket
+                if websocket is not None and websocket.writable and not self._outbox:
+                    websocket.send(packet)
+                elif websocket is None and self.transport.writable and not self._outbox:
+                    self.transport.send(packet)
                 else:
                     self._enqueue(packet)
 
@@ -89,9 +91,11 @@ def make_counting_session() -> tuple[type[Session], Callable[[], Amounts]]:
             if self.state is OPEN:
                 replies_out += 1
                 bytes_out += len(packet.payload)
-                transport = self.transport
-                if transport.writable and not self._outbox:
-                    transport.send(packet)
+                websocket = self._websocket
+                if websocket is not None and websocket.writable and not self._outbox:
+                    websocket.send(packet)
+                elif websocket is None and self.transport.writable and not self._outbox:
+                    self.transport.send(packet)
                 else:
                     self._enqueue(packet)
 
@@ -101,9 +105,11 @@ def make_counting_session() -> tuple[type[Session], Callable[[], Amounts]]:
             if self.state is OPEN:
                 replies_out += 1
                 bytes_out += len(packet)
-                transport = self.transport
-                if transport.writable and not self._outbox:
-                    transport.send_bare(packet)
+                websocket = self._websocket
+                if websocket is not None and websocket.writable and not self._outbox:
+                    websocket.send_bare(packet)
+                elif websocket is None and self.transport.writable and not self._outbox:
+                    self.transport.send_bare(packet)
                 else:
                     self._enqueue(EncodedPacket(packet))
 

@@ -15,7 +15,7 @@ from engineio_core.errors import CloseReason
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
 from engineio_core.timers import Timer
-from socketio_core.codec.json_codec import Packet, PacketType
+from socketio_core.codec.json_codec import JsonDecoder, Packet, PacketType
 from socketio_core.codec.packet import Decoded
 from socketio_core.codec.revision_4 import connect_reply, old_decoder, refusal_data
 from socketio_core.connect import Accepted, ConnectAttempt, ConnectOutcome, Refused
@@ -23,6 +23,7 @@ from socketio_core.counts import TOO_MANY
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import PacketError
+from socketio_core.handlers.handler import Handler
 from socketio_core.socket import Socket
 from socketio_core.socket_state import SocketState
 
@@ -37,9 +38,9 @@ MAX_REMEMBERED: Final = 64  # namespaces that a client has left
 class Connection:
     """The sockets that share one session; Node calls it a client."""
 
-    __slots__ = ("_connecting", "_decoder", "_directory", "_is_old", "_is_paused", "_left",
-                 "_on_close", "_reserved", "_run_handler", "_suspended", "_timer", "_was_refused",
-                 "session", "sockets")  # fmt: skip
+    __slots__ = ("_connecting", "_decoder", "_directory", "_is_old", "_is_paused", "_json",
+                 "_left", "_on_close", "_reserved", "_run_handler", "_suspended", "_timer",
+                 "_was_refused", "session", "sockets")  # fmt: skip
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class Connection:
         self._is_old = session._context.protocol == 3
         parser = directory.options.parser
         self._decoder = old_decoder(parser) if self._is_old else parser.decoder()
+        # The decoder again, if it is the default one: a compiled build calls it directly.
+        self._json = self._decoder if isinstance(self._decoder, JsonDecoder) else None
         self._left: set[str] | None = None
         self._reserved = 0  # bytes of the missed events of connect attempts in progress
         self._suspended = 0
@@ -93,7 +96,11 @@ class Connection:
         """Decode a text message and run the handler of its event."""
         # hot path: benchmarks/hop_budget.py
         try:
-            packet = self._decoder.receive_text(message)
+            json = self._json
+            if json is not None:
+                packet = json.receive_text(message)
+            else:
+                packet = self._decoder.receive_text(message)
         except PacketError as error:
             self._close_for_invalid_packet(error)
             return
@@ -103,7 +110,9 @@ class Connection:
         kind, name, data, ack_id = packet
         socket = self.sockets.get(name)
         if kind is EVENT and socket is not None:
-            handler = socket._direct.get(data[0])
+            event: list[Any] = data
+            handlers: dict[Any, Handler] = socket._direct
+            handler = handlers.get(event[0])
             if handler is not None:
                 run_handler = self._run_handler
                 run_handler(handler, socket, data, ack_id)

@@ -5,9 +5,8 @@ The connection decodes packets and owns the other sockets of the same client.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from threading import get_ident
-from types import MappingProxyType
 from typing import Any, Final, Generic, Protocol, Unpack, final, overload
 
 from engineio_core.accounts import Account
@@ -53,7 +52,7 @@ from socketio_core.socket_state import SOCKET_TRANSITIONS, SocketEvent, SocketSt
 CONNECTED: Final = SocketState.CONNECTED
 LEAVING: Final = SocketState.LEAVING
 LEFT: Final = SocketState.LEFT
-NO_HANDLERS: Final[Mapping[Any, Handler]] = MappingProxyType({})
+NO_HANDLERS: Final[dict[Any, Handler]] = {}  # a dict, as compiled modules read it; stays empty
 
 
 class SocketConnection(Protocol):
@@ -126,9 +125,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
             SocketListeners(serializes) if serializes else None
         )
         # Events with exactly one handler and no middleware; empty once the socket has listeners
-        self._direct: Mapping[Any, Handler] = (
-            NO_HANDLERS if serializes else namespace._handlers.direct
-        )
+        self._direct: dict[Any, Handler] = NO_HANDLERS if serializes else namespace._handlers.direct
 
     @property
     def connected(self) -> bool:

@@ -21,6 +21,7 @@ FIN_TEXT: Final = 0x81
 FIN_BINARY: Final = 0x82
 FIN_CLOSE: Final = 0x88
 SLICE: Final = 1024
+_unmask: Final = apply_mask  # a compiled module reads other global names from a dictionary
 # Close frames without a payload or with a code only: 2 bytes of header, 4 of mask, 0 or 2 of code.
 _SHORT_CLOSE_LENGTHS: Final = (6, 8)
 _USUAL_CODES: Final = (b"", b"\x03\xe8", b"\x03\xe9")  # no code, 1000 normal, 1001 going away
@@ -209,7 +210,7 @@ class FrameReader:
                 if stop > end:
                     self._needed = (start if start > end else stop) - position
                     break
-                payload = apply_mask(data[start:stop], data[start - 4 : start])
+                payload = _unmask(data[start:stop], data[start - 4 : start])
                 position = stop
                 try:
                     if first == FIN_TEXT:

@@ -54,10 +54,14 @@ __all__ = [
     "dump_json_with_buffers", "load_json",
 ]  # fmt: skip
 
-_dumps = orjson.dumps
-_loads = orjson.loads
-_PLAIN = orjson.OPT_PASSTHROUGH_DATETIME
-_EVENT_DIGIT = ord("2")
+# Final names of this module: a compiled module reads other global names from a dictionary.
+_dumps: Final = orjson.dumps
+_loads: Final = orjson.loads
+_convert: Final = convert_value
+_RESERVED: Final[frozenset[str]] = RESERVED_EVENTS
+_EVENT: Final = EVENT
+_PLAIN: Final[Any] = orjson.OPT_PASSTHROUGH_DATETIME
+_EVENT_DIGIT: Final = 0x32  # "2"
 # A message of Engine.IO is written and read here with its type digit in front: one copy less per
 # packet (benchmarks/hop_budget.py).
 _EVENT_PREFIX: Final = b"%b%d" % (MESSAGE_PREFIX, EVENT)
@@ -67,7 +71,8 @@ _ACK_FORMAT: Final = _ACK_PREFIX + b"%d%b"
 _HEADER_FORMAT: Final = MESSAGE_PREFIX + b"%d%b"
 _FORMAT: Final = MESSAGE_PREFIX + b"%d%b%b"
 _BINARY_FORMAT: Final = MESSAGE_PREFIX + b"%d%d-%b%b"
-_ACK_ID_END = 2 + MAX_ACK_ID_DIGITS + 1
+_ACK_ID_END: Final = 2 + MAX_ACK_ID_DIGITS + 1
+_ID_LIMIT: Final[int] = ACK_ID_LIMIT
 _ANY_NUMBER: Final = 2**31
 _ANY_KEY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_NON_STR_KEYS
 # Keys that orjson may have written differently from JavaScript: 1.0, 1e16, NaN
@@ -124,10 +129,10 @@ class JsonParser:
     ) -> tuple[EncodedPacket, ...]:
         """Encode an EVENT without the cost of a `Packet`; the name must be a string."""
         # hot path: codec
-        if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
+        if not data or data[0].__class__ is not str or data[0] in _RESERVED:
             check_event_to_send(data)
         try:
-            payload = _dumps(data, convert_value, _PLAIN)
+            payload = _dumps(data, _convert, _PLAIN)
         except TypeError:
             return self._encode_any(EVENT, namespace, data, ack_id)
         if ack_id is None and namespace == "/":
@@ -140,10 +145,10 @@ class JsonParser:
         """Encode an ACK without the cost of a `Packet`."""
         # hot path: codec
         try:
-            payload = _dumps(data, convert_value, _PLAIN)
+            payload = _dumps(data, _convert, _PLAIN)
         except TypeError:
             return self._encode_any(ACK, namespace, data, ack_id)
-        if namespace == "/" and 0 <= ack_id < ACK_ID_LIMIT:
+        if namespace == "/" and 0 <= ack_id < _ID_LIMIT:
             return _ACK_FORMAT % (ack_id, payload)
         return (EncodedPacket(_ACK_PREFIX + _address(namespace, ack_id) + payload),)
 
@@ -258,6 +263,7 @@ class JsonDecoder:
                 "text_while_reconstructing", "got plaintext data when reconstructing a packet"
             )
         # hot path: codec. An event of "/" has at most an ack id before its array.
+        data: list[Any]
         if message[:3] == _EVENT_START:
             start = 2
             ack_id = None
@@ -275,9 +281,9 @@ class JsonDecoder:
             data = _loads(payload) if len(payload) <= LARGE else load_large(payload)
         except ValueError:
             data = load_leniently(payload.decode())
-        if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
+        if not data or data[0].__class__ is not str or data[0] in _RESERVED:
             check_received_data(EVENT, data)
-        return EVENT, "/", data, ack_id
+        return _EVENT, "/", data, ack_id
 
     def receive_binary(self, data: bytes) -> Packet | None:
         """Receive one attachment; return the packet after the last attachment."""

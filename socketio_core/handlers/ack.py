@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, Protocol, TypeAlias
 
 from engineio_core.callbacks import describe_function
 from socketio_core.handlers.handler import Handler
+from socketio_core.handlers.handler_call import HandlerCall
 from socketio_core.handlers.signature import EarlyAck
 from socketio_core.misuse import EMITTED, refuse_thread
 from socketio_core.server_events import Answer
@@ -103,14 +104,13 @@ class Ack(SharedAck, EarlyAck, Generic[Answer]):
             self.is_answered = True
 
 
-class _CallWithAck:
+class _CallWithAck(HandlerCall):
     """A call of a handler with its ack, as the dispatch runs it."""
 
     __slots__ = ("_ack", "_handler")
 
-    given = -1
-
     def __init__(self, handler: Handler, ack: Ack[Any]) -> None:
+        super().__init__(handler.function, -1)
         self._handler = handler
         self._ack = ack
 

@@ -11,21 +11,21 @@ from typing import Any
 from msgspec import ValidationError
 
 from socketio_core.errors import PayloadValidationError
+from socketio_core.handlers.handler_call import HandlerCall
 from socketio_core.handlers.signature import EarlyAck, read_handler_signature
 from socketio_core.misuse import check_runs
 from socketio_core.payloads.check import find_convert, list_problems
 
 
-class Handler:
+class Handler(HandlerCall):
     """A function that is called with a socket (if `takes_socket`) and the arguments of an event."""
 
-    __slots__ = ("_checks", "_convert", "_signature", "ack_name", "function", "given", "is_typed",
-                 "least", "most", "takes_socket")  # fmt: skip
+    __slots__ = ("_checks", "_convert", "_signature", "ack_name", "is_typed", "least", "most",
+                 "takes_socket")  # fmt: skip
 
     def __init__(self, function: Callable[..., Any], *, takes_socket: bool = True) -> None:
         """Read the signature. Raises TypeError for a function that cannot be a handler."""
         check_runs("a handler", function)
-        self.function = function
         self.takes_socket = takes_socket
         self._signature = signature = read_handler_signature(function, takes_socket)
         self.ack_name = signature.ack_name
@@ -39,7 +39,7 @@ class Handler:
         # The number of arguments that need no check, after the socket; -1: always call `prepare`
         takes_as_given = takes_socket and self.least == self.most and not self.is_typed
         takes_as_given &= self.ack_name is None
-        self.given = self.least if takes_as_given else -1
+        super().__init__(function, self.least if takes_as_given else -1)
 
     def call(self, socket: Any, data: list[Any]) -> Any:
         """Call the function with the arguments of an event, `[name, *args]`.

@@ -132,7 +132,10 @@ async def test_head_cannot_refer_to_a_dynamic_table(serve: Any) -> None:
         client.quic.send_stream_data(client.http._local_encoder_stream_id or 0, b"\x3f\xe1\x1f")
         client.transmit()
         await client.until(lambda: client.is_terminated)
-        assert not connection.sessions
+        async with asyncio.timeout(10):
+            # The server may notice the end later than the client, and has no event for it.
+            while connection.sessions:  # noqa: ASYNC110
+                await asyncio.sleep(0)
 
 
 async def test_middleware_refuses_a_session(serve: Any) -> None:
