@@ -121,10 +121,11 @@ bench-import: setup ## Measure imports of ROWS rows and queries against their go
 bench-dashboard: setup ## Measure the first paint of the dashboard at 20 kB per second, and the size of its build
 	$(BIN)/python -m benchmarks.dashboard
 
-hostile: setup peers ## Attack the servers and Node's while another client measures; with WRITE=1, write SECURITY.md
+hostile: setup peers ## Attack the servers and Node's while another client measures, and inject faults; with WRITE=1, write SECURITY.md
 	@scripts/check-proxies || true
 	@failed=0; \
 	$(BIN)/python -m benchmarks.hostile $(if $(WRITE),--write) || failed=1; \
+	$(BIN)/python -m benchmarks.faults $(if $(WRITE),--write) || failed=1; \
 	exit $$failed
 
 screenshots: setup ## Write screenshots of the pages to build/screenshots; with WRITE=1, update docs/images

@@ -35,6 +35,10 @@ from engineio_core.option_names import check_keywords
 logger = logging.getLogger("engineio_core")
 
 BACKLOG: Final = 65_535
+#: Connections that a selector event loop of asyncio accepts in one turn. Without descriptors, the
+#: loop repeats a failed accept() as often, logs each failure and then waits a second (CPython 3.11
+#: to 3.13, `_accept_connection`): with 2048, other clients wait for more than a second.
+ACCEPTS_PER_TURN: Final = 16
 
 Result = TypeVar("Result")
 
@@ -163,6 +167,8 @@ async def open_listener(
             "use ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)"
         )
     loop = asyncio.get_running_loop()
+    is_selector = isinstance(loop, asyncio.SelectorEventLoop)
+    backlog = ACCEPTS_PER_TURN if is_selector else BACKLOG
     context = ssl.make_context() if isinstance(ssl, Tls) else ssl
     timeout = handshake_timeout if context is not None else None
     try:
@@ -170,19 +176,24 @@ async def open_listener(
             inherited = socket.socket(fileno=fd)
             inherited.setblocking(False)
             server = await loop.create_server(
-                factory, sock=inherited, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+                factory, sock=inherited, ssl=context, ssl_handshake_timeout=timeout, backlog=backlog
             )
         elif path is not None:
             remove_stale_socket(path)
             server = await loop.create_unix_server(
-                factory, str(path), ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+                factory, str(path), ssl=context, ssl_handshake_timeout=timeout, backlog=backlog
             )
         else:
             server = await loop.create_server(
-                factory, host, port, ssl=context, ssl_handshake_timeout=timeout, backlog=BACKLOG
+                factory, host, port, ssl=context, ssl_handshake_timeout=timeout, backlog=backlog
             )
     except OSError as error:
         raise explain_address(error, host, port, path, fd) from error
+    if is_selector:
+        for each in server.sockets:
+            # asyncio uses one number for both. The last call of listen() is valid.
+            with socket.socket(fileno=os.dup(each.fileno())) as duplicate:
+                duplicate.listen(BACKLOG)
     return Listener(server, ssl if isinstance(ssl, Tls) else None, context)
 
 

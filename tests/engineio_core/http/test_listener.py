@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import os
 import socket
+import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ from typing import Any
 import pytest
 
 from engineio_core import Session, server
+from engineio_core.http.listener import ACCEPTS_PER_TURN, BACKLOG
 from engineio_core.transports.websocket import WebSocketTransport
 from tests.engineio_core.http.support import POLLING, Client, check_echo, connect, echo_engine
 from tests.helpers.wire import CLOSE, TEXT, client_frame, http_request, text_frame
@@ -103,6 +108,49 @@ def test_listen_fails_when_the_address_is_in_use(run: Callable[[Any], None]) -> 
         with pytest.raises(OSError, match=r"(?i)address already in use"):
             await second.listen(port=listener.port)
         await first.shutdown()
+
+    run(case())
+
+
+def test_listener_limits_accepts_per_turn_without_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures: list[dict[str, Any]] = []
+    accept = socket.socket.accept
+
+    def fail(_: socket.socket) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def case() -> None:
+        engine = echo_engine()
+        listener = await engine.listen("127.0.0.1", 0)
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        monkeypatch.setattr(socket.socket, "accept", fail)
+        client = asyncio.create_task(connect(listener.port))
+        while not failures:  # noqa: ASYNC110 - the loop reports the first one
+            await asyncio.sleep(0)
+        assert 0 < len(failures) <= ACCEPTS_PER_TURN
+        monkeypatch.setattr(socket.socket, "accept", accept)
+        await check_echo(await client)  # the loop accepts again after a second
+        await engine.shutdown()
+
+    asyncio.run(case())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_INFO has this form on Linux only")
+def test_kernel_queues_many_connections_on_any_event_loop(run: Callable[[Any], None]) -> None:
+    maximum = int(Path("/proc/sys/net/core/somaxconn").read_text())
+
+    async def case() -> None:
+        engine = echo_engine()
+        listener = await engine.listen("127.0.0.1", 0)
+        with socket.socket(fileno=os.dup(listener.sockets[0].fileno())) as listening:
+            info = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        # tcpi_sacked of a listening socket is its backlog (Linux, net/ipv4/tcp.c, tcp_get_info).
+        (backlog,) = struct.unpack_from("I", info, 28)
+        assert backlog == min(BACKLOG, maximum)
+        await engine.shutdown()
 
     run(case())
 

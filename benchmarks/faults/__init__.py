@@ -1,0 +1,1 @@
+"""Faults of processes, disks, clocks, networks, databases and brokers, and their outcomes."""
