@@ -3,6 +3,7 @@
 HexTrackrError
  +-- ServiceError            a rejected request; the text is safe to show
  +-- UnavailableError        a program or file outside of the hub that does not work at the moment
+ |    +-- DatabaseBusyError
  |    +-- DatabaseFileLostError
  +-- SettingsError           an unusable configuration; one line that names the remedy
  |    +-- DatabaseInUseError
@@ -112,6 +113,13 @@ def invalid(message: str, problems: Iterable[tuple[str, str]] = ()) -> ServiceEr
 
 class UnavailableError(HexTrackrError):
     """A program or file outside of the hub that does not work; the text is one line for the log."""
+
+
+class DatabaseBusyError(UnavailableError):
+    """Another write of this server to the database does not end."""
+
+    def __init__(self) -> None:
+        super().__init__("another write to the database does not end")
 
 
 class DatabaseFileLostError(UnavailableError):

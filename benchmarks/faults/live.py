@@ -174,7 +174,7 @@ class _Idle:
             task.cancel()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those of silent clients."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The faults as data: each row has a place, a fault, the expected outcome, and what shows it.
+"""The faults as data: each row has a place, a fault and the expected outcome.
 
 Most rows name the tests that inject the fault, without their parameters. A row with `run` injects
 it into a running server while another client measures (`live`).
@@ -23,7 +23,7 @@ DRAIN: Final = "tests/interop/test_drain_faults.py::"
 
 
 class Fault(NamedTuple):
-    """A fault at a place, and what must happen.
+    """A fault at a place, and its expected outcome.
 
     `tests` are node IDs of pytest; one without brackets stands for all of its parameters.
     """
@@ -203,6 +203,15 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "maintenance window",
+        "clock set by a day, forward and back",
+        "begins and ends at its time",
+        (
+            "tests/contract/test_notifications.py::"
+            "test_s071_maintenance_follows_the_wall_clock_when_it_is_set",
+        ),
+    ),
+    Fault(
         "server",
         "limit of descriptors reached by 200 connections",
         "open clients are served; no busy loop; new clients connect afterwards",
@@ -239,7 +248,11 @@ FAULTS: Final = (
         "SQLite",
         "locked by another program",
         "an error after a deadline; the hub goes on",
-        (f"{CONDITIONS}[locked database-20]",),
+        (
+            f"{CONDITIONS}[locked database-20]",
+            f"{HUB}/storage/test_database.py::"
+            "test_writer_waits_longer_for_another_thread_than_for_another_program",
+        ),
     ),
     Fault(
         "SQLite",

@@ -25,6 +25,9 @@ MAXIMUM_DURATION_MS = 7 * 24 * 3600 * 1000
 MAXIMUM_AHEAD_MS = 366 * 24 * 3600 * 1000
 LATE_MS = 60_000
 MAXIMUM_WINDOWS = 16
+#: Interval of checking the wall clock: a timer does not notice that the clock was set or that the
+#: machine slept.
+CHECK_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -37,7 +40,7 @@ class Window:
     message: str | None
     by: str
     is_active: bool = False
-    timers: list[Timer] = field(default_factory=list)
+    timers: dict[str, Timer] = field(default_factory=dict)
 
 
 class Maintenance:
@@ -114,12 +117,20 @@ class Maintenance:
     def _add(self, window: Window) -> None:
         self._windows[window.id] = window
         if not window.is_active:
-            self._call_at(window.start_ms, window, self._begin)
-        self._call_at(window.start_ms + window.duration_ms, window, self._end)
+            self._wait("start", window.start_ms, window, self._begin)
+        self._wait("end", window.start_ms + window.duration_ms, window, self._end)
 
-    def _call_at(self, at_ms: int, window: Window, call: Callable[[Window], None]) -> None:
-        seconds = max(0, at_ms - self._clock.epoch_ms()) / 1000
-        window.timers.append(self._clock.call_later(seconds, lambda: call(window)))
+    def _wait(self, name: str, at_ms: int, window: Window, call: Callable[[Window], None]) -> None:
+        """Call `call(window)` at a time of the wall clock, which may be set meanwhile."""
+
+        def check() -> None:
+            if at_ms <= self._clock.epoch_ms():
+                call(window)
+            else:
+                self._wait(name, at_ms, window, call)
+
+        left = max(0, at_ms - self._clock.epoch_ms()) / 1000
+        window.timers[name] = self._clock.call_later(min(left, CHECK_SECONDS), check)
 
     def _begin(self, window: Window) -> None:
         window.is_active = True
@@ -151,7 +162,7 @@ class Maintenance:
 
 
 def _cancel(window: Window) -> None:
-    for timer in window.timers:
+    for timer in window.timers.values():
         timer.cancel()
 
 

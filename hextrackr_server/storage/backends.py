@@ -12,9 +12,10 @@ import logging
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hextrackr_server.errors import (
+    DatabaseBusyError,
     DatabaseFileLostError,
     DatabaseInUseError,
     ErrorCode,
@@ -39,6 +41,8 @@ logger = logging.getLogger(__name__)
 
 # Long enough for a writer to wait for the transaction that ends a large import.
 BUSY_TIMEOUT_MS = 600_000
+# The time that a writer waits for another program that locks a SQLite file.
+FOREIGN_LOCK_MS = 30_000
 #: SQLite cuts its write-ahead log to this size after a large transaction.
 MAXIMUM_WAL_BYTES = 16 << 20
 #: Execution option of transactions that write.
@@ -87,6 +91,9 @@ class Backend(Protocol):
         Raises DatabaseInUseError if another server has it, SettingsError without a connection.
         """
 
+    def write_turn(self) -> AbstractContextManager[None]:
+        """Wait until no other thread writes; raise DatabaseBusyError after BUSY_TIMEOUT_MS."""
+
     @contextmanager
     def limited(self, connection: Connection, seconds: float) -> Iterator[None]:
         """Stop slower statements; raise ServiceError TIMEOUT."""
@@ -107,6 +114,7 @@ class SqliteBackend:
         self._lock = _lock_file(path)
         _create_private(path)
         self._file = _identity_of(path)
+        self._writer = threading.Lock()
         self.engine = create_engine(f"sqlite:///{path}", pool_size=8, max_overflow=8)
         event.listen(self.engine, "connect", self._prepare)
         event.listen(self.engine, "begin", self._begin)
@@ -119,7 +127,7 @@ class SqliteBackend:
         # The driver must not begin transactions: `_begin` does.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute(f"PRAGMA busy_timeout = {FOREIGN_LOCK_MS}")
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute(f"PRAGMA journal_size_limit = {MAXIMUM_WAL_BYTES}")
@@ -132,6 +140,16 @@ class SqliteBackend:
         # waiting cannot resolve.
         writes = connection.get_execution_options().get(WRITES, False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    @contextmanager
+    def write_turn(self) -> Iterator[None]:
+        """Wait for the other writers of this process, for longer than for other programs."""
+        if not self._writer.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise DatabaseBusyError
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def check_space(self) -> None:
         """Compare the free space of the file's disk with MINIMUM_FREE_BYTES."""
@@ -175,7 +193,7 @@ class SqliteBackend:
                 try:
                     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 finally:
-                    driver.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+                    driver.execute(f"PRAGMA busy_timeout = {FOREIGN_LOCK_MS}")
         except (sqlite3.Error, SQLAlchemyError) as error:
             log_failure(logger, "the log of the database cannot be emptied", error)
 
@@ -200,6 +218,10 @@ class PostgresBackend:
 
     def __str__(self) -> str:
         return self._name
+
+    def write_turn(self) -> AbstractContextManager[None]:
+        """Return an empty context: `_begin` waits for a lock of PostgreSQL."""
+        return contextlib.nullcontext()
 
     def check_space(self) -> None:  # noqa: D102 - the disk belongs to another server
         pass

@@ -99,7 +99,7 @@ class Database:
         Raises DatabaseFileLostError if the file was deleted or replaced, also during the block.
         """
         self._backend.check_file()
-        with self._engine.connect() as connection:
+        with self._backend.write_turn(), self._engine.connect() as connection:
             options = {WRITES: True}
             if connection.dialect.name == "postgresql":
                 # A repeatable read would use the state before the previous writers committed.
@@ -113,7 +113,11 @@ class Database:
     def merging(self, stage: Path) -> Iterator[Connection]:
         """Begin a transaction like `writing`, in which the tables of a stage file are readable."""
         self._backend.check_file()
-        with self._engine.connect() as connection, ExitStack() as stack:
+        with (
+            self._backend.write_turn(),
+            self._engine.connect() as connection,
+            ExitStack() as stack,
+        ):
             if connection.dialect.name == "postgresql":
                 connection = connection.execution_options(isolation_level="READ COMMITTED")
             else:
@@ -133,7 +137,11 @@ class Database:
 
         The transaction may change most of the database.
         """
-        with self._engine.connect() as connection, ExitStack() as stack:
+        with (
+            self._backend.write_turn(),
+            self._engine.connect() as connection,
+            ExitStack() as stack,
+        ):
             if connection.dialect.name == "postgresql":
                 connection = connection.execution_options(isolation_level="READ COMMITTED")
             else:

@@ -20,6 +20,7 @@ from hextrackr_server.errors import (
     DATABASE_LOST,
     DATABASE_UNAVAILABLE,
     STORAGE_FULL,
+    DatabaseBusyError,
     DatabaseFileLostError,
     SettingsError,
     UnavailableError,
@@ -105,10 +106,10 @@ def condition_of(error: BaseException) -> Condition | None:
         return Condition(str(error), answer=DATABASE_LOST)
     if isinstance(error, SettingsError):  # of a database that was lost while the server runs
         return Condition(str(error), answer=DATABASE_UNAVAILABLE)
+    if isinstance(error, PoolTimeoutError | DatabaseBusyError):
+        return _BUSY
     if isinstance(error, UnsendableResultError | UnavailableError):
         return Condition(str(error))
-    if isinstance(error, PoolTimeoutError):
-        return _BUSY
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return _GONE
     driver_error = getattr(error, "orig", None) or error

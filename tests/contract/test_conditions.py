@@ -313,7 +313,7 @@ CONDITIONS = {
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for a locked database, or between attempts to fetch the catalog."""
-    monkeypatch.setattr(backends, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(backends, "FOREIGN_LOCK_MS", 50)
     monkeypatch.setattr("hextrackr_server.kev.fetcher.ATTEMPTS", 1)
 
 

@@ -238,6 +238,30 @@ async def test_s070_s071_maintenance_starts_and_ends_at_its_times(hub: HubHarnes
     assert maintenance.notices() == []
 
 
+@pytest.mark.parametrize("jump", [24 * 3600, -24 * 3600])
+async def test_s071_maintenance_follows_the_wall_clock_when_it_is_set(
+    hub: HubHarness, jump: int
+) -> None:
+    admin = (await connect_to_all_namespaces(hub))["/admin"]
+    start = hub.clock.epoch_ms() + 2 * 24 * 3600 * 1000
+    payload = {"startTime": start, "duration": 3600 * 1000}
+    assert (await admin.emit_with_ack("system-maintenance", payload))["success"]
+    hub.clock._epoch_ms += jump * 1000
+    maintenance = hub.application.services.maintenance
+
+    def advance(seconds: float) -> None:
+        for _ in range(round(seconds / 30)):
+            hub.clock.advance(30)
+
+    advance(2 * 24 * 3600 - jump - 90)
+    assert not maintenance.is_active
+    advance(180)
+    assert maintenance.is_active
+    hub.clock._epoch_ms += 24 * 3600 * 1000
+    advance(90)
+    assert not maintenance.is_active
+
+
 async def test_s071_new_clients_receive_planned_and_active_maintenance(hub: HubHarness) -> None:
     admin = await hub.client("1", "admin", "/admin")
     start = hub.clock.epoch_ms() + 60_000

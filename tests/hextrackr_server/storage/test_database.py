@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, inspect, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
-from hextrackr_server.errors import SettingsError
+from hextrackr_server.errors import DatabaseBusyError, SettingsError
+from hextrackr_server.storage import backends
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.finding_tables import (
     undoable_imports,
@@ -227,6 +228,54 @@ def test_second_writer_waits_for_the_first(tmp_path: Path) -> None:
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+    database.close()
+
+
+def test_writer_waits_longer_for_another_thread_than_for_another_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backends, "FOREIGN_LOCK_MS", 20)
+    database = Database(tmp_path / "x.db")
+    written = threading.Event()
+
+    def write() -> None:
+        with database.writing():
+            written.set()
+
+    with database.writing():
+        thread = threading.Thread(target=write)
+        thread.start()
+        assert not written.wait(0.2)  # ten times the limit for other programs
+    thread.join()
+    assert written.is_set()
+    with closing(sqlite3.connect(tmp_path / "x.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="database is locked"), database.writing():
+            pass
+    database.close()
+
+
+def test_writer_fails_when_another_write_does_not_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(tmp_path / "x.db")
+    monkeypatch.setattr(backends, "BUSY_TIMEOUT_MS", 20)
+    failures: list[Exception] = []
+
+    def write() -> None:
+        try:
+            with database.writing():
+                pass
+        except DatabaseBusyError as error:
+            failures.append(error)
+
+    with database.writing():
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert len(failures) == 1
+    with database.writing():
+        pass
     database.close()
 
 
