@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hextrackr_server.errors import DatabaseInUseError, SettingsError
@@ -129,8 +129,8 @@ class ServerLock:
                         )
                 stack.pop_all()
                 return held
-        except DBAPIError as error:
-            reason = str(error.orig).strip().splitlines()[0]
+        except SQLAlchemyError as error:  # also without a free connection
+            reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
             raise SettingsError(f"the database {self._name} cannot be opened: {reason}") from error
 
     def _prepare(self, held: Connection) -> None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from hextrackr_server.errors import DatabaseInUseError, SettingsError
 from hextrackr_server.storage import active_server
@@ -132,6 +133,24 @@ def test_lock_is_acquired_again_when_postgres_has_not_noticed_the_lost_connectio
         Database(empty_postgres)
     with database.writing() as connection:
         connection.execute(text("INSERT INTO meta (name, value) VALUES ('x', '1')"))
+
+
+def test_check_reports_an_unreachable_database_without_a_free_connection(
+    empty_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(empty_postgres)
+    lock = database._backend._lock  # type: ignore[attr-defined]
+
+    def wait_in_vain() -> None:
+        raise PoolTimeoutError("QueuePool limit reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lock._engine, "connect", wait_in_vain)
+        end_lock(empty_postgres)
+        with pytest.raises(SettingsError, match="QueuePool limit reached"):
+            database.check_lock()
+    database.check_lock()
+    database.close()
 
 
 def test_address_of_the_active_server_is_found_until_it_is_withdrawn(empty_postgres: str) -> None:
