@@ -50,6 +50,7 @@ _PARTS: Mapping[str, Part] = {
 }
 _MILLION = "million"
 _FULL_ROWS = 1_000_000
+_DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -63,7 +64,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=[*_PARTS, _MILLION], help="only these parts")
     parser.add_argument("--full", action="store_true", help="import a million rows too")
     parser.add_argument(
-        "--write", action="store_true", help="write the table of docs/benchmarks.md"
+        "--write", action="store_true", help="write the table of README.md and docs/benchmarks.md"
     )
     return parser.parse_args()
 
@@ -109,9 +110,8 @@ def main() -> int:
         name = "imports-full.json" if arguments.full else "imports.json"
         write_results(BENCHMARKS / "results" / name, report, machine, arguments.rows)
     if arguments.write:
-        write_table(
-            ROOT / "docs" / "benchmarks.md", format_table(report.figures, machine, arguments.rows)
-        )
+        for document in _DOCUMENTS:
+            write_table(document, format_table(report.figures, machine, arguments.rows))
     return 1 if has_failed else 0
 
 
