@@ -486,7 +486,9 @@ class BaseEngine:
             )
             lines: list[tuple[str, str]] = []
             self._decorate(request, lines)
-            head = encode_switch(accepted, [*request.response_headers.items(), *lines])
+            if request._response_headers:
+                lines = [*request._response_headers.items(), *lines]
+            head = encode_switch(accepted, lines)
         except WebSocketHandshakeError as rejection:
             self._log_refusal(request, f"invalid WebSocket handshake: {rejection.text}")
             self._count_refusal(request, counts.INVALID_WEBSOCKET)

@@ -57,7 +57,8 @@ LINGER: Final = 2.0  # seconds in which a client can read the response to a refu
 # RFC 9112, section 2.2: a server SHOULD ignore at least one empty line before the request line; old
 # clients send one after the body of a POST.
 _EMPTY_LINES: Final = re.compile(rb"(?:\r?\n)*")
-_LAST_LINE_END: Final = ord("\r")  # the request line begins with a higher byte
+_CARRIAGE_RETURN: Final = ord("\r")
+_LAST_LINE_END: Final = _CARRIAGE_RETURN  # the request line begins with a higher byte
 
 
 class Router(Protocol):
@@ -684,7 +685,7 @@ def _is_ambiguous(head: bytes, known: int, stop: int) -> bool:
     h11 accepts lines that end without CR, and lines that continue on the next; a proxy may split
     these in another way. RFC 9112, sections 2.2 and 5.2, permits rejecting both.
     """
-    start = known - 1 if head[known - 1 : known] == b"\r" else known
+    start = known - 1 if known and head[known - 1] == _CARRIAGE_RETURN else known
     lines = head.count(b"\r\n", start, stop)
     carriage_returns = head.count(b"\r", start, stop) - head.endswith(b"\r", start, stop)
     if head.count(b"\n", start, stop) != lines or carriage_returns != lines:

@@ -148,7 +148,7 @@ class Exchange:
             return
         self.state = FINISHED
         self.on_abort = noop
-        extra = self.request.response_headers
+        extra = self.request._response_headers or {}
         head_only = self.request.method == "HEAD"
         try:
             data = encode_response(response, extra, close=not self.keep_alive, head_only=head_only)
@@ -161,7 +161,7 @@ class Exchange:
 
     def respond_ok(self, content_type: tuple[str, str], body: bytes) -> None:
         """Send a response with status 200, a content type, and no other header of its own."""
-        if self.request.response_headers or not self.keep_alive:
+        if self.request._response_headers or not self.keep_alive:
             self.respond(HttpResponse(200, body, (content_type, NO_STORE)))
         elif self.state is WAITING:
             self.state = FINISHED

@@ -16,6 +16,24 @@ from engineio_core.http.message import MAX_HEADER_LINES
 _REQUEST_LINE: Final = re.compile(rf"(GET|POST) ([{TARGET_CHARACTERS}]++) HTTP/1\.1\r\n")
 _HEADER_LINES: Final = re.compile(rf"(?:{HEADER_LINE})++")
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
+# Texts of almost every request: all sessions share one string for each, and no name is converted.
+_USUAL_NAMES: Final = {
+    spelling: name.lower()
+    for name in (
+        "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection",
+        "Content-Length", "Content-Type", "Cookie", "Host", "Origin", "Pragma", "Referer",
+        "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Upgrade", "User-Agent", "X-Forwarded-For",
+        "X-Forwarded-Host", "X-Forwarded-Proto",
+    )
+    for spelling in (name, name.lower())
+}  # fmt: skip
+_USUAL_VALUES: Final = {
+    value: value
+    for value in ("*/*", "13", "Upgrade", "cors", "empty", "keep-alive", "no-cache", "same-origin",
+                  "same-site", "upgrade", "websocket",
+                  "permessage-deflate; client_max_window_bits")
+}  # fmt: skip
 _RARE: Final = ("transfer-encoding", "expect", "trailer")
 
 
@@ -76,11 +94,12 @@ def read_lines(data: bytes) -> HeaderLines | None:
         return None
     headers: dict[str, str] = {}
     for line in parts:
-        name, _, value = line.partition(":")
-        name = name.lower()
+        spelling, _, value = line.partition(":")
+        name = _USUAL_NAMES.get(spelling) or spelling.lower()
         if name in headers:
             return None
-        headers[name] = value.strip(" \t")
+        value = value.strip(" \t")
+        headers[name] = _USUAL_VALUES.get(value, value)
     if "host" not in headers:
         return None
     for name in _RARE:

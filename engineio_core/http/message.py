@@ -57,19 +57,19 @@ class HttpRequest:
     handlers.
     """
 
+    # A session keeps its request: empty dicts and a copy of the query would take 250 bytes.
     __slots__ = (
+        "_response_headers",
+        "_state",
         "headers",
         "host",
         "is_upgrade",
         "method",
         "path",
         "query",
-        "query_string",
         "remote_address",
         "remote_port",
-        "response_headers",
         "secure",
-        "state",
         "target",
     )
 
@@ -85,16 +85,43 @@ class HttpRequest:
     ) -> None:
         self.method = method
         self.target = target
-        self.path, self.query_string = split_target(target)
-        self.query = parse_query(self.query_string)
+        self.path, query = split_target(target)
+        self.query = parse_query(query)
         self.headers = headers
         self.host = headers.get("host", "")
         self.remote_address = remote_address
         self.remote_port = remote_port
         self.secure = secure
         self.is_upgrade = headers.get("upgrade", "").lower() == "websocket"
-        self.response_headers: dict[str, str] = {}
-        self.state: dict[str, Any] = {}
+        self._response_headers: dict[str, str] | None = None
+        self._state: dict[str, Any] | None = None
+
+    @property
+    def query_string(self) -> str:
+        """The query of the target, not decoded."""
+        return split_target(self.target)[1]
+
+    @property
+    def response_headers(self) -> dict[str, str]:
+        """The headers that are sent with every response to the request."""
+        if self._response_headers is None:
+            self._response_headers = {}
+        return self._response_headers
+
+    @response_headers.setter
+    def response_headers(self, headers: dict[str, str]) -> None:
+        self._response_headers = headers
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The values that middlewares pass on to handlers."""
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    @state.setter
+    def state(self, state: dict[str, Any]) -> None:
+        self._state = state
 
     @property
     def url(self) -> str:
@@ -176,7 +203,16 @@ def split_target(target: str) -> tuple[str, str]:
             raise InvalidTargetError("the request target must be a path or an http URL")
         target = "/" + rest.partition("/")[2]
     path, _, query = target.partition("?")
-    return path, query.partition("#")[0]
+    return _USUAL_PATHS.get(path, path), query.partition("#")[0]
+
+
+# Texts of almost every request of a client: all sessions share one string for each.
+_USUAL_PATHS: Final = {path: path for path in ("/socket.io/", "/engine.io/")}
+_USUAL_PARTS: Final = {
+    "EIO=4": ("EIO", "4"),
+    "transport=polling": ("transport", "polling"),
+    "transport=websocket": ("transport", "websocket"),
+}
 
 
 def parse_query(query: str) -> dict[str, str]:
@@ -190,11 +226,15 @@ def parse_query(query: str) -> dict[str, str]:
         raise InvalidTargetError(f"a query must have at most {MAX_QUERY_PARTS} parts")
     is_escaped = "%" in query or "+" in query
     for part in parts:
-        if part:
+        if part in _USUAL_PARTS:
+            key, value = _USUAL_PARTS[part]
+        elif part:
             key, _, value = part.partition("=")
             if is_escaped:
                 key, value = unquote_plus(key), unquote_plus(value)
-            values[key] = value
+        else:
+            continue
+        values[key] = value
     return values
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
+import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engineio_core.http.fast_head import read_head
-from engineio_core.http.message import HttpRequest
+from engineio_core.http.fast_head import read_head, read_lines
+from engineio_core.http.message import HttpRequest, join_headers
 from engineio_core.server import Engine
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.fake_tcp import FakeTcp
@@ -147,3 +149,27 @@ def test_changed_headers_of_a_request_do_not_reach_the_next_one() -> None:
         protocol.data_received(USUAL)
     assert seen[0] == seen[1]
     assert seen[1]["cookie"] == "a=1; b=2"
+
+
+def parse_with_h11(lines: bytes) -> dict[str, str]:
+    connection = h11.Connection(h11.SERVER)
+    connection.receive_data(b"GET / HTTP/1.1\r\n" + lines + b"\r\n")
+    event = connection.next_event()
+    assert isinstance(event, h11.Request)
+    return join_headers(event.headers)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["Connection", "Sec-WebSocket-Key", "upgrade", "ACCEPT", "X-Other"]),
+        st.sampled_from(["", "Upgrade", "upgrade", "keep-alive", "websocket", "13", "other"]),
+    ),
+    st.sampled_from([str, str.lower, str.upper]),
+)
+def test_usual_names_and_values_are_read_like_with_h11(
+    headers: dict[str, str], spell: Callable[[str], str]
+) -> None:
+    text = "".join(f"{spell(name)}: {value}\r\n" for name, value in headers.items())
+    lines = read_lines(b"Host: a\r\n" + text.encode())
+    assert lines is not None
+    assert lines.headers == parse_with_h11(lines.data)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engineio_core.http.message import (
+    HttpRequest,
     InvalidTargetError,
     encode_header,
     join_headers,
@@ -53,3 +54,18 @@ def test_repeated_headers_are_joined_by_commas_and_cookies_by_semicolons() -> No
 def test_invalid_header_raises_value_error(name: object, value: object) -> None:
     with pytest.raises(ValueError, match="must be"):
         encode_header(name, value)
+
+
+def test_request_keeps_values_of_middlewares_for_itself() -> None:
+    first, second = (HttpRequest("GET", "/a?b=1&c=%31", {}) for _ in range(2))
+    first.state["user"] = "ada"
+    first.response_headers["X-Seen"] = "1"
+    assert (first.state, first.response_headers) == ({"user": "ada"}, {"X-Seen": "1"})
+    assert (second.state, second.response_headers) == ({}, {})
+    second.state = {"user": "eve"}
+    assert second.state == {"user": "eve"}
+    assert (first.path, first.query_string, first.query) == (
+        "/a",
+        "b=1&c=%31",
+        {"b": "1", "c": "1"},
+    )
