@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final, NamedTuple, Protocol, final
+from typing import Any, Final, NamedTuple, Protocol, final
 
 from engineio_core.http.message import (
     NO_STORE,
@@ -171,11 +171,11 @@ class Exchange:
 
     # -- a streamed response
 
-    def start_stream(self, status: int, headers: Iterable[tuple[str, str]]) -> None:
+    def start_stream(self, status: int, headers: Iterable[tuple[Any, Any]]) -> None:
         """Send the head of a response whose body follows. Raises ValueError for a bad header."""
         if self.state is not WAITING:
             return
-        lines: list[tuple[str, str]] = []
+        lines: list[tuple[Any, Any]] = []
         length: int | None = None
         for name, value in headers:
             match name.lower():

@@ -143,7 +143,8 @@ class HttpResponse:
     ) -> None:
         self.status = status
         self.body = body
-        self.headers = list(headers)
+        # Compiled code checks annotated types, and applications pass other values.
+        self.headers: list[tuple[Any, Any]] = list(headers)
 
 
 class Responder(Protocol):
@@ -253,7 +254,7 @@ def join_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def encode_response(
-    response: HttpResponse, extra: dict[str, str], *, close: bool, head_only: bool = False
+    response: HttpResponse, extra: dict[Any, Any], *, close: bool, head_only: bool = False
 ) -> bytes:
     """Return the bytes of a response. Raises ValueError for an invalid header."""
     parts = [_STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} \r\n"]
@@ -272,7 +273,7 @@ def encode_response(
 
 
 def encode_stream_head(
-    status: int, headers: Iterable[tuple[str, str]], *, chunked: bool, close: bool
+    status: int, headers: Iterable[tuple[Any, Any]], *, chunked: bool, close: bool
 ) -> bytes:
     """Return the head of a streamed response. Raises ValueError for an invalid header."""
     parts = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"]
@@ -347,7 +348,7 @@ def encode_header(name: object, value: object) -> str:
     return f"{name}: {value}\r\n"
 
 
-def encode_added_headers(headers: Iterable[tuple[str, Any]]) -> list[str]:
+def encode_added_headers(headers: Iterable[tuple[Any, Any]]) -> list[str]:
     """Return the lines of the headers that hooks and middlewares have added.
 
     An invalid header is left out and logged once, so that clients can connect nevertheless.
@@ -355,12 +356,12 @@ def encode_added_headers(headers: Iterable[tuple[str, Any]]) -> list[str]:
     return [_encode_or_log(name, value) for name, value in headers]
 
 
-def valid_headers(headers: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+def valid_headers(headers: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """Return the headers that `encode_added_headers` does not leave out."""
     return [(name, value) for name, value in headers if _encode_or_log(name, value)]
 
 
-def _encode_or_log(name: str, value: Any) -> str:
+def _encode_or_log(name: Any, value: Any) -> str:
     try:
         return encode_header(name, value)
     except ValueError as error:

@@ -5,7 +5,9 @@ As a program, it reads one case per line in JSON and writes one description per 
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +18,7 @@ from engineio_core.codec.frame_reader import FrameReader
 from engineio_core.codec.payload import decode_payload, encode_payload
 from engineio_core.codec.websocket_frame import encode_frame, find_header_error
 from engineio_core.errors import ProtocolError
+from engineio_core.server import Engine
 from socketio_core.codec.json_codec import JsonParser
 
 Case = tuple[str, Any]
@@ -75,6 +78,72 @@ def read_payload(body: str) -> object:
     ]
 
 
+class Tcp(asyncio.Transport):
+    """A TCP connection that keeps the written bytes."""
+
+    def __init__(self) -> None:
+        super().__init__(extra={"peername": ("192.0.2.1", 50000)})
+        self.written = b""
+        self.is_closed = False
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    abort = close
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.written += b"(end)"
+
+    def pause_reading(self) -> None:
+        self.written += b"(pause)"
+
+    def resume_reading(self) -> None:
+        self.written += b"(resume)"
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        raise NotImplementedError("the requests do not upgrade")
+
+
+def read_requests(chunks: list[str]) -> object:
+    """Send chunks on a connection of an engine; return the responses and their state."""
+    engine = Engine(clock=Clock(), max_header_size=1000, max_http_buffer_size=1000)
+    tcp = Tcp()
+    connection = engine._make_connection()
+    connection.connection_made(tcp)
+    for chunk in filter(None, chunks):
+        connection.data_received(bytes.fromhex(chunk))
+    written = re.sub(rb"Date: [^\r]+\r\n", b"", tcp.written)
+    return [written.decode("latin-1"), connection.state.name, tcp.is_closed]
+
+
+class Clock:
+    """A clock that stands still, and never calls anything."""
+
+    def time(self) -> float:
+        return 1000.0
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> Any:
+        return self
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Any:
+        return self
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
+        return self
+
+    def cancel(self) -> None:
+        """Do nothing: the clock calls nothing."""
+
+
 def read_packets(messages: list[tuple[bool, str]]) -> object:
     """Decode messages of one connection; encode each packet again."""
     parser = JsonParser()
@@ -106,6 +175,7 @@ def read_header(arguments: tuple[int, int, str]) -> object:
 
 RUNS: dict[str, Callable[[Any], object]] = {
     "frames": read_frames,
+    "requests": read_requests,
     "payload": read_payload,
     "packets": read_packets,
     "event": write_event,

@@ -75,6 +75,29 @@ def divide(stream: bytes, cuts: list[int]) -> list[str]:
 
 
 CHUNKS = st.builds(divide, STREAMS, st.lists(st.integers(0, 400), max_size=4))
+REQUESTS = st.builds(
+    lambda line, headers, body: line + "".join(headers) + "\r\n" + body,
+    st.sampled_from([
+        "GET /engine.io/?EIO=4&transport=polling&sid=x HTTP/1.1\r\n", "POST /a HTTP/1.1\r\n",
+        "GET /%31?a=%41+b HTTP/1.1\r\n", "OPTIONS * HTTP/1.1\r\n", "PUT / HTTP/1.0\r\n",
+        "GET http://a/ HTTP/1.1\r\n", "GET  / HTTP/1.1\r\n", "GET / HTTP/1.1\n", "\r\n",
+    ]),
+    st.lists(
+        st.sampled_from([
+            "Host: a\r\n", "Host: a\r\n", "Content-Length: 2\r\n", "Connection: close\r\n",
+            "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\n", "Cookie: a=\xff\r\n",
+            "content-length: +2\r\n", "Origin: http://a\x00\r\n", " folded\r\n", "A : b\r\n",
+            "A: b\n", "A: " + "b" * 1000 + "\r\n",
+        ]),
+        max_size=4,
+    ),
+    st.sampled_from(["", "", "40", "2\r\n40\r\n0\r\n\r\n", "\r"]),
+)  # fmt: skip
+CONNECTIONS = st.builds(
+    divide,
+    st.lists(REQUESTS, min_size=1, max_size=3).map(lambda texts: "".join(texts).encode("latin-1")),
+    st.lists(st.integers(0, 400), max_size=4),
+)
 BODIES = st.one_of(
     st.binary(max_size=30),
     st.lists(
@@ -118,6 +141,7 @@ EVENTS = st.tuples(
 )
 CASES = st.one_of(
     st.tuples(st.just("frames"), CHUNKS),
+    st.tuples(st.just("requests"), CONNECTIONS),
     st.tuples(st.just("payload"), BODIES.map(bytes.hex)),
     st.tuples(st.just("packets"), MESSAGES),
     st.tuples(st.just("event"), EVENTS),
@@ -141,6 +165,8 @@ def test_builds_agree_on_random_input(compiled: Replay, case: Case) -> None:
     ("frames", ["81fe", "ffff00000000"]),
     ("frames", ["81ff", "ffffffffffffffff", "00000000"]),
     ("frames", ["888100000000aa"]),
+    ("requests", [each.hex() for each in (b"G", b"ET / HTTP/1.1\r\nHost: a\r\n\r", b"\n")]),
+    ("requests", [(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3).hex()]),
     ("payload", "ff"),
     ("packets", [(True, b'51-["x",{"_placeholder":true,"num":0}]'.hex()), (False, "ff")]),
     ("packets", [(True, b'51-["x",{"_placeholder":true,"num":0}]'.hex()), (True, "ff")]),

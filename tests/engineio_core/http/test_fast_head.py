@@ -117,6 +117,7 @@ def test_repeated_header_lines_have_the_same_response_as_with_h11_when_bytes_are
     chunks = [bytes(request) for request in requests]
     whole = respond_in_turn(chunks, byte_by_byte=False)
     assert whole == respond_in_turn(chunks, byte_by_byte=True)
+    assert whole == respond_in_turn([b"".join(chunks)], byte_by_byte=False)  # pipelined
 
 
 def test_repeated_header_lines_are_parsed_once() -> None:
@@ -126,6 +127,7 @@ def test_repeated_header_lines_are_parsed_once() -> None:
     assert again is not None
     assert again.lines is head.lines
     assert again.target.endswith("sid=other")
+    assert read_head(USUAL, len(USUAL) - 10, head.lines) is None
     changed = read_head(USUAL.replace(b"a=1", b"a=2"), 16384, head.lines)
     assert changed is not None
     assert changed.lines.headers["cookie"] == "a=2; b=2"
