@@ -43,7 +43,7 @@ BUDGET = {
     "8 events with ack in one chunk, plain handler": 10.5,
     "MessagePack: event with ack, plain handler": 18,
     "broadcast, per delivery": 3,
-    "polling round (POST + GET)": 112,
+    "polling round (POST + GET)": 114,
     # 3 of the calls create and drop the account of an address without another client.
     "connect and leave by WebSocket": 195,
     # 3 of the calls belong to the host.

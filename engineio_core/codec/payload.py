@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
-from engineio_core.codec.packet import MESSAGE_PREFIX, TYPES, decode_binary_record, malformed
+from engineio_core.codec.packet import TYPES, decode_binary_record, malformed
 
 SEPARATOR: Final = "\x1e"
 
@@ -17,19 +17,6 @@ SEPARATOR: Final = "\x1e"
 def encode_payload(packets: list[EncodedPacket]) -> bytes:
     """Return the response body of a poll that carries the packets."""
     return b"\x1e".join([packet.polling for packet in packets])
-
-
-def is_single_message(body: bytes) -> bool:
-    """Return whether a POST body consists of one valid text packet with a message."""
-    if body[:1] != MESSAGE_PREFIX or b"\x1e" in body:
-        return False
-    if body.isascii():
-        return True
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def decode_payload(body: bytes) -> Iterator[str | bytes]:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, final
 from engineio_core.budgets import LARGE_MESSAGE, Hold, hold
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import CLOSE_PACKET, NOOP_PACKET, EncodedPacket
-from engineio_core.codec.payload import is_single_message
 from engineio_core.codec.polling_form import PLAIN, Decode, PollingForm
 from engineio_core.errors import (
     UNKNOWN_SID,
@@ -172,27 +171,9 @@ class PollingTransport:
         assert responder is not None, "a body completes once"
         if len(body) > LONG_BODY:
             self._posted += len(body)
-        if self._form is PLAIN and is_single_message(body):
-            self._deliver_message(responder, body)
-            return
         if len(body) > TURN_BYTES:
             self._turn = ReadTurn(self._context.clock, self._continue_delivery)
         self._deliver_all(responder, self._decode(body))
-
-    def _deliver_message(self, responder: Responder, message: bytes) -> None:
-        """Deliver a POST with one text message, then respond: like `_deliver_all`."""
-        session = self.session
-        try:
-            session._receive_text(message)
-        except ProtocolError as error:
-            self._break_off(error, responder)
-            return
-        except (Exception, CancelledError):
-            logger.exception("a callback of session %s failed", session.sid[:6])
-        if self._is_reading_paused and session.state is SessionState.OPEN:
-            self._hold(responder, None, iter(()))
-        else:
-            self._respond(responder, b"ok", TEXT_HTML)
 
     def _deliver_all(
         self,
