@@ -58,7 +58,7 @@ class Minutes:
 class SocketLimits:
     """Limits that apply to the events of one socket."""
 
-    __slots__ = ("address", "answers", "events", "refusals", "unknown", "user")
+    __slots__ = ("address", "answers", "events", "is_ended", "refusals", "unknown", "user")
 
     def __init__(
         self, rules: LimitRules, user: SlidingMinute, address: SlidingMinute, now: float
@@ -69,6 +69,7 @@ class SocketLimits:
         self.events: dict[Any, SlidingMinute] = {}
         self.answers = Bucket(60, now, ANSWERS_AT_ONCE)
         self.refusals = SlidingMinute(rules.refusals_before_disconnect)
+        self.is_ended = False  # whether the server disconnects the client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,6 +57,8 @@ def register(
     def opened(socket: Socket) -> None:
         user = principal_of(socket).user_id
         limiter.opened(user, socket.handshake.address)
+        # A recovered socket has its former limits.
+        socket.data["limits"].is_ended = False
         socket._charge_to(users.get(user))
 
     def closed(socket: Socket) -> None:
@@ -84,7 +86,8 @@ def add_known_events(io: SocketServer, limiter: RateLimiter) -> None:
 
 
 def _refuse(socket: Socket, limiter: RateLimiter, limits: SocketLimits, wait: float) -> None:
-    if limiter.is_abusive(limits):
+    if not limits.is_ended and limiter.is_abusive(limits):
+        limits.is_ended = True  # the client may have sent many more events
         logger.warning(
             "disconnecting a client that exceeds its rate limit continuously",
             extra=log_setup.fields(

@@ -215,6 +215,19 @@ async def test_s055_client_is_disconnected_after_repeated_refusals(start_hub: An
     assert other.connected
 
 
+async def test_disconnect_of_an_abusive_client_is_logged_once(
+    start_hub: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub: HubHarness = await start_hub(events_per_minute=4, refusals_before_disconnect=10)
+    client = await hub.client("7")
+    for _ in range(200):  # all arrive before the server closes the connection
+        client.emit("stop-editing", "ticket", 1)
+    await settle()
+    assert not client.connected
+    lines = [each.message for each in caplog.records if "disconnecting a client" in each.message]
+    assert len(lines) == 1
+
+
 async def test_s053_connections_are_limited_by_user(start_hub: Any) -> None:
     hub: HubHarness = await start_hub(max_connections_per_user=2)
     first = await hub.client("7")
