@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,13 +13,19 @@ import pytest
 from msgspec import msgpack
 
 from socketio_core.codec.json_codec import JsonParser, load_json
-from socketio_core.codec.large import LARGE
+from socketio_core.codec.large import LARGE, VERY_LARGE
 from socketio_core.codec.lenient_json import MAX_STRUCTURE
 from socketio_core.codec.msgpack_codec import MsgpackParser
 from socketio_core.errors import PacketError
 
 LISTS = b"[" + b",".join([b"[]"] * 100_000) + b"]"
 VALUE: list[Any] = [[] for _ in range(100_000)]
+
+
+class Marker:
+    """An object that may be part of a cycle."""
+
+    itself: Marker
 
 
 @contextmanager
@@ -69,6 +76,36 @@ def test_large_message_is_decoded_without_garbage_collections(decode: Any, messa
     # A collection may follow when the collector is enabled again; the decoder alone caused 150.
     assert phases.count("start") <= 5
     assert gc.isenabled()
+
+
+def test_values_of_a_very_large_message_skip_the_next_collection() -> None:
+    gc.collect()
+    message = b'42["x",' + LISTS + b"]"
+    assert len(message) > VERY_LARGE
+    value = decode_text(message)
+    assert len(gc.get_objects(0)) < 50_000
+    assert len(value[1]) == 100_000
+    assert gc.get_freeze_count() == 0
+
+
+def test_garbage_before_a_very_large_message_is_collected() -> None:
+    gc.collect()
+    marker = Marker()
+    reference = weakref.ref(marker)
+    marker.itself = marker
+    del marker
+    decode_text(b'42["x",' + LISTS + b"]")
+    assert reference() is None
+
+
+def test_objects_that_the_application_has_frozen_stay_frozen() -> None:
+    gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        decode_text(b'42["x",' + LISTS + b"]")
+        assert gc.get_freeze_count() >= before - 1000
+    finally:
+        gc.unfreeze()
 
 
 def test_collector_is_enabled_after_an_invalid_large_message_and_stays_disabled_if_it_was() -> None:
