@@ -47,7 +47,14 @@ class ReadTurn:
         return self.is_interrupted
 
     def _end(self) -> None:
-        self._until = None
         if self.is_interrupted:
-            self.is_interrupted = False
-            self._proceed()
+            # One iteration later: this one reads the other connections, which would otherwise wait
+            # for two turns if the event loop reads this connection first.
+            self._clock.call_soon(self._resume)
+        else:
+            self._until = None
+
+    def _resume(self) -> None:
+        self._until = None
+        self.is_interrupted = False
+        self._proceed()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ from engineio_core.http.connection import MAX_PIPELINED
 from engineio_core.read_turn import TURN_BYTES, TURN_SECONDS, ReadTurn
 from engineio_core.transports.websocket import MAX_SMALL_FRAMES, SMALL_FRAMES_SECONDS
 from tests.helpers.client import Connection, PollingClient, Server
-from tests.helpers.fake_clock import FakeClock
+from tests.helpers.fake_clock import FakeClock, FakeHandle
 from tests.helpers.wire import (
     CONT,
     PING,
@@ -50,6 +52,29 @@ def test_turn_begins_with_the_first_check_and_ends_after_its_time(
     clock.run()
     assert continued == [0.0]
     assert not turn.is_interrupted
+
+
+def test_interrupted_turn_leaves_one_iteration_to_other_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = count(0.0, 1.0)
+    monkeypatch.setattr(read_turn, "perf_counter", lambda: next(seconds))
+    calls: list[Callable[[], object]] = []
+
+    class Iterations(FakeClock):
+        def call_soon(self, callback: Callable[..., object], *args: Any, **_: Any) -> FakeHandle:
+            calls.append(callback)
+            return FakeHandle(0.0, callback, args)
+
+    continued: list[str] = []
+    turn = ReadTurn(Iterations(), lambda: continued.append("proceed"))
+    assert [turn.is_over(), turn.is_over()] == [False, True]
+    calls.pop()()
+    assert (continued, turn.is_over()) == ([], True)
+    calls.pop()()
+    assert continued == ["proceed"]
+    assert calls == []
+    assert not turn.is_over(), "a new turn begins"
 
 
 def test_turn_that_is_not_interrupted_calls_nothing() -> None:
