@@ -59,16 +59,19 @@ async def attack(what: Attack, *, is_node: bool) -> Outcome:
             server.url, server.event, server.pause, server.token,
             is_msgpack=what.place == "msgpack",
         )  # fmt: skip
-        await client.start()
-        await asyncio.sleep(_SETTLE_SECONDS)
-        before = peak = server.memory()
-        client.begin()
-        task = asyncio.create_task(what.run(server.target))
-        while not task.done():
-            await asyncio.wait([task], timeout=0.1)
-            peak = max(peak, server.memory())
-        await asyncio.sleep(_SETTLE_SECONDS)
-        return Outcome(task.result(), await client.stop(), (peak - before) / 1e6)
+        try:
+            await client.start()
+            await asyncio.sleep(_SETTLE_SECONDS)
+            before = peak = server.memory()
+            client.begin()
+            task = asyncio.create_task(what.run(server.target))
+            while not task.done():
+                await asyncio.wait([task], timeout=0.1)
+                peak = max(peak, server.memory())
+            await asyncio.sleep(_SETTLE_SECONDS)
+            return Outcome(task.result(), await client.stop(), (peak - before) / 1e6)
+        finally:
+            client.kill()
 
 
 def is_held(what: Attack, ours: Outcome, node: Outcome | None) -> bool:

@@ -17,7 +17,7 @@ _HALF_MESSAGE: Final = b"\x81\xff" + (_HALF + 1000).to_bytes(8, "big") + MASK + 
 _HEAD: Final = b"GET / HTTP/1.1\r\n" + HOST
 _BODY: Final = b"POST /nowhere HTTP/1.1\r\n" + HOST + b"Content-Length: 900000\r\n\r\n4"
 _POLLERS: Final = 40
-#: Echoed packets of each poller that never polls: together more than the limit of queued packets.
+#: Echoed packets of each poller that never polls: together more than the limit of an address.
 _ECHOES: Final = 18
 _CHURN_PER_SECOND: Final = 500
 _CHURN_SECONDS: Final = 6
@@ -87,7 +87,7 @@ ATTACKS: Final = (
     Attack("slow heads", "requests whose head does not end", f"{HOLDERS}", holding(_HEAD)),
     Attack("slow bodies", "requests whose body does not end", f"{HOLDERS}", holding(_BODY)),
     Attack("payloads", "POSTs of 80,000 events", "3", _payloads, is_single=True),
-    # The limit of queued packets of all clients, `max_total_outbox_size`, is 537 MB.
-    Attack("pollers", "clients that never fetch 17 MB each", f"{_POLLERS}", _pollers, memory=700),
+    # The limit of an address, `max_buffered_size_per_address`, is 268 MB.
+    Attack("pollers", "clients that never fetch 17 MB each", f"{_POLLERS}", _pollers, memory=400),
     Attack("churn", "sessions that come and go, per second", f"{_CHURN_PER_SECOND}", _churn),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -56,6 +57,11 @@ class OfficialClient:
         """Drop the measured round trips."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"begin\n")
+
+    def kill(self) -> None:
+        """End the process without its results, after an error."""
+        with contextlib.suppress(AttributeError, ProcessLookupError):  # not started, or ended
+            self._process.kill()
 
     async def stop(self) -> Waits:
         """End after the answer to the current event; return the measured round trips."""
