@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run dashboard binary binary-test setup quick test lint types format coverage proxies clients oldest pythons compiled conformance \
-	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-load bench-import bench-dashboard hostile screenshots clean
+	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-load bench-import bench-dashboard fuzz hostile screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -121,6 +121,9 @@ bench-import: setup ## Measure imports of ROWS rows and queries against their go
 bench-dashboard: setup ## Measure the first paint of the dashboard at 20 kB per second, and the size of its build
 	$(BIN)/python -m benchmarks.dashboard
 
+fuzz: $(VENV)/.fuzz ## Mutate the input of all parsers for TIME seconds each (default 60), or of TARGET only; with WRITE=1, add to docs/fuzzing.md
+	$(BIN)/python -m fuzz $(if $(RUNS),--runs $(RUNS) --seed 1,--time $(or $(TIME),60)) $(if $(TARGET),--target $(TARGET)) $(if $(WRITE),--write)
+
 hostile: setup peers ## Attack the servers and Node's while another client measures, and inject faults; with WRITE=1, write SECURITY.md
 	@scripts/check-proxies || true
 	@failed=0; \
@@ -148,6 +151,11 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.dev: $(VENV)/.installed
 	@echo "Installing the development tools into $(VENV)"
 	@$(BIN)/python -m pip install --editable '.[hub,postgres,redis,webtransport]' --group dev
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	@echo "Installing atheris into $(VENV)"
+	@$(BIN)/python -m pip install --group fuzz
 	@touch $@
 
 %/node_modules/.installed: %/package.json %/package-lock.json

@@ -32,10 +32,11 @@ def malformed(description: str) -> ProtocolError:
 def decode_binary_record(record: str) -> bytes:
     """Decode the base64 data of a binary packet in a polling payload, without its letter "b".
 
-    Like Node, accept missing padding and the URL-safe alphabet. Raises ProtocolError.
+    Like Node, accept missing padding and the URL-safe alphabet. Node skips all other characters,
+    so that the data changes; they are an error here. Raises ProtocolError.
     """
     text = record.replace("-", "+").replace("_", "/").rstrip("=")
     try:
-        return b64decode(text + "=" * (-len(text) % 4))
+        return b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (Base64Error, ValueError) as error:
         raise malformed(f"binary packet is not valid base64: {error}") from None

@@ -180,7 +180,7 @@ def decode(kind: type[Any], body: bytes) -> Any:
     """Return the value of a structured body. Raises LinkError."""
     try:
         return _decoders[kind].decode(body)
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # DecodeError, or UnicodeDecodeError for a text
         raise LinkError(f"a {kind.__name__} frame is not valid: {error}") from error
 
 

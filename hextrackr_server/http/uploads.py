@@ -72,6 +72,9 @@ class UploadReceiver:
         except FormParserError as error:
             # Older versions of Starlette pass the error of the parser on.
             raise invalid("The form is not valid: Invalid multipart data.") from error
+        except ValueError as error:
+            # Starlette (1.7) passes on errors of codecs that the client has chosen.
+            raise invalid("The form is not valid: Invalid charset.") from error
         try:
             file = next((form[name] for name in FILE_FIELDS if name in form), None)
             if not isinstance(file, UploadFile):

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from hextrackr_server.errors import ServiceError, invalid
-from hextrackr_server.imports.formats.file_warnings import LONGEST_VALUE
+from hextrackr_server.imports.formats.file_warnings import LONGEST_COLUMN, LONGEST_VALUE
 from hextrackr_server.imports.formats.parts import MappedRow, findings_of
 from hextrackr_server.imports.formats.profile import parse_profile
 from hextrackr_server.imports.formats.reader import ExportReader
@@ -27,9 +27,8 @@ from hextrackr_server.text import clean
 MAXIMUM_DETAILS: Final = 100
 #: Kinds of warnings in the outcome, the most frequent first.
 MAXIMUM_KINDS: Final = 50
-#: Columns that the outcome names, for each field and without one, and characters of a name.
+#: Columns that the outcome names, for each field and without one.
 MAXIMUM_COLUMNS: Final = 200
-LONGEST_COLUMN: Final = 100
 #: A file with so many rejected rows, for each of which fewer than HOPELESS_SHARE are usable, is not
 #: read to its end. Reading that many rows takes about 4 seconds.
 HOPELESS_ROWS: Final = 200_000
@@ -208,7 +207,7 @@ def _names(names: Sequence[str]) -> list[str]:
 
 def _problem_of(number: int, error: RowRejectedError) -> RowProblem:
     value = clean(error.value, LONGEST_VALUE) if error.value else None
-    return RowProblem(number, error.column, error.message, value)
+    return RowProblem(number, clean(error.column, LONGEST_COLUMN), error.message, value)
 
 
 def _outcome(

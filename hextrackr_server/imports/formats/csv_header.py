@@ -83,17 +83,24 @@ def find_header(path: Path, profiles: Sequence[Profile]) -> Header | None:
     beginnings = {delimiter: read_beginning(path, delimiter) for delimiter in delimiters}
     special = [profile for profile in profiles if profile.id != "hub"]
     for chosen in (special, [profile for profile in profiles if profile.id == "hub"]):
+        wanted = frozenset[str]().union(*(profile.signature_names() for profile in chosen))
         for delimiter, rows in beginnings.items():
             for is_wrapped in (False, True):
-                found = _match_rows(rows, chosen, delimiter, is_wrapped=is_wrapped)
+                found = _match_rows(rows, chosen, wanted, delimiter, is_wrapped=is_wrapped)
                 if found is not None:
                     return found
     return None
 
 
 def _match_rows(
-    rows: Sequence[BeginningRow], profiles: Sequence[Profile], delimiter: str, *, is_wrapped: bool
+    rows: Sequence[BeginningRow],
+    profiles: Sequence[Profile],
+    wanted: frozenset[str],
+    delimiter: str,
+    *,
+    is_wrapped: bool,
 ) -> Header | None:
+    """Return the first row that satisfies a profile; `wanted` are the names of all signatures."""
     preamble: list[tuple[str, ...]] = []
     for row in rows:
         cells = row.cells
@@ -104,8 +111,8 @@ def _match_rows(
             cells = split_wrapped(cells[0])
         names = tuple(cell.strip().lstrip("\ufeff") for cell in cells)
         known = frozenset(normalize(name) for name in names if name)
-        for profile in profiles:
-            if profile.signatures and not profile.missing(known):
+        for profile in () if known.isdisjoint(wanted) else profiles:
+            if profile.fits(known):
                 return Header(profile, names, row.number, delimiter, is_wrapped, tuple(preamble))
         preamble.append(names)
     return None

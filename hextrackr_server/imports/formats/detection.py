@@ -197,7 +197,7 @@ def find_profile(header: Sequence[str]) -> Profile | None:
     """Return the profile that a header satisfies, or None."""
     known = frozenset(normalize(name) for name in header if name.strip())
     for profile in load_profiles().values():
-        if profile.signatures and not profile.missing(known):
+        if profile.fits(known):
             return profile
     return None
 

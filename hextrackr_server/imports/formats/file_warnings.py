@@ -11,6 +11,7 @@ from hextrackr_server.text import clean
 MAXIMUM_KEPT: Final = 1000
 MAXIMUM_KINDS: Final = 10_000
 LONGEST_VALUE: Final = 64
+LONGEST_COLUMN: Final = 100
 _OTHER: Final = ("", "other warnings")
 
 
@@ -47,6 +48,7 @@ class FileWarnings:
         A warning on a whole column (`row` is None) is always kept.
         """
         self.total += 1
+        column = clean(column, LONGEST_COLUMN)  # the name of a column may contain line ends
         kind = (column, message)
         if len(self.counts) >= MAXIMUM_KINDS and kind not in self.counts:
             kind = _OTHER

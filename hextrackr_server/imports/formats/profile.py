@@ -74,6 +74,15 @@ class Signature:
     none_of: Names
     groups: tuple[tuple[str, frozenset[str]], ...] = ()
 
+    def fits(self, names: frozenset[str]) -> bool:
+        """Return whether a header with these normalized names has the signature."""
+        return (
+            names.issuperset(self.all_of)
+            and not (self.any_of and names.isdisjoint(self.any_of))
+            and not any(group.isdisjoint(names) for _, group in self.groups)
+            and names.isdisjoint(self.none_of)
+        )
+
     def missing(self, names: frozenset[str]) -> list[str]:
         """Return what a header with these normalized names lacks; empty if the signature fits."""
         lacking = [repr(shown) for name, shown in self.all_of.items() if name not in names]
@@ -143,6 +152,16 @@ class Profile:
     """A heading above the header whose value is the date of the observation."""
     refuse: str | None = None
     """Why files of this format are refused."""
+
+    def signature_names(self) -> frozenset[str]:
+        """Return the normalized names of which a fitting header has at least one."""
+        groups = (names for signature in self.signatures for _, names in signature.groups)
+        single = ({**signature.all_of, **signature.any_of} for signature in self.signatures)
+        return frozenset[str]().union(*single, *groups)
+
+    def fits(self, names: frozenset[str]) -> bool:
+        """Return whether a header with these normalized names has one of the signatures."""
+        return any(signature.fits(names) for signature in self.signatures)
 
     def missing(self, names: frozenset[str]) -> list[str]:
         """Return what a header lacks for the nearest signature; empty if the profile fits."""

@@ -57,6 +57,7 @@ def test_request_is_restored_with_the_address_of_the_client() -> None:
         assert getattr(restored, name) == getattr(request, name)
 
 
-def test_decode_raises_when_the_body_is_not_valid() -> None:
+@pytest.mark.parametrize("body", [b"\xc1", b"\x92\xa1\xff\xa0"])
+def test_decode_raises_when_the_body_is_not_valid(body: bytes) -> None:
     with pytest.raises(LinkError, match="a Closed frame is not valid"):
-        decode(Closed, b"\xc1")
+        decode(Closed, body)

@@ -7,120 +7,15 @@ following bytes.
 from __future__ import annotations
 
 import random
-from typing import NamedTuple
 
 import pytest
-from websockets.frames import Opcode
-from websockets.protocol import Protocol, Side, State
 
-from engineio_core import CloseReason, EngineOptions, ProtocolError
-from engineio_core.clock import Iteration
-from engineio_core.counts import EngineCounts
-from engineio_core.heartbeat import Heartbeat
-from engineio_core.session import SessionContext
-from engineio_core.timers import TimerQueue
-from engineio_core.transports.websocket import WebSocketTransport
-from tests.helpers.fake_clock import FakeClock
-from tests.helpers.fake_tcp import FakeTcp
-from tests.helpers.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, client_frame, parse_frames
+from tests.helpers.websocket_streams import LIMIT, run_library, run_transport, split_bytes
+from tests.helpers.wire import BINARY, CLOSE, CONT, PING, PONG, TEXT, client_frame
 
 STREAMS = 4000
 BATCHES = 20
-LIMIT = 300
 LENGTHS = (0, 0, 1, 2, 3, 20, 124, 125, 126, 127, 200, LIMIT, LIMIT + 1)
-
-
-class Outcome(NamedTuple):
-    messages: list[str | bytes]
-    pongs: list[bytes]
-    close_code: int | None
-
-
-class Recorder:
-    """Transport listener that records messages and ends."""
-
-    def __init__(self) -> None:
-        self.messages: list[str | bytes] = []
-        self.ends = 0
-
-    def _receive_text(self, packet: bytes) -> None:
-        self.messages.append(packet.decode())
-
-    def _receive_binary(self, data: bytes) -> None:
-        self.messages.append(data)
-
-    def _transport_writable(self) -> None:
-        pass
-
-    def _transport_closed(self, reason: CloseReason, description: str) -> None:
-        self.ends += 1
-
-    def _transport_failed(self, error: ProtocolError) -> None:
-        self.ends += 1
-
-
-def read_outcome(messages: list[str | bytes], written: bytes) -> Outcome:
-    frames, rest = parse_frames(written)
-    assert rest == b""
-    pongs = [frame.payload for frame in frames if frame.opcode == PONG]
-    closes = [frame.payload for frame in frames if frame.opcode == CLOSE]
-    assert len(closes) <= 1
-    code = int.from_bytes(closes[0][:2], "big") if closes else None
-    return Outcome(messages, pongs, code)
-
-
-def run_transport(pieces: list[bytes]) -> Outcome:
-    clock = FakeClock()
-    context = SessionContext(
-        EngineOptions(max_http_buffer_size=LIMIT),
-        clock,
-        TimerQueue(clock),
-        Heartbeat(clock, 25, 20),
-        lambda *_: None,
-        lambda: None,
-        set(),
-        Iteration(clock),
-        EngineCounts(),
-    )
-    tcp = FakeTcp(clock)
-    transport = WebSocketTransport(tcp, context)
-    recorder = Recorder()
-    transport.listener = recorder
-    tcp.set_protocol(transport)
-    for piece in pieces:
-        tcp.feed(piece)
-    outcome = read_outcome(recorder.messages, bytes(tcp.written))
-    assert recorder.ends == (outcome.close_code is not None)
-    return outcome
-
-
-def run_library(wire: bytes) -> Outcome:
-    library = Protocol(Side.SERVER, state=State.OPEN, max_size=LIMIT)
-    messages: list[str | bytes] = []
-    written = b""
-    parts: list[bytes] = []
-    is_text = False
-    for position in range(len(wire)):
-        library.receive_data(wire[position : position + 1])
-        for frame in library.events_received():
-            if frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
-                if frame.opcode != Opcode.CONT:
-                    parts, is_text = [], frame.opcode == Opcode.TEXT
-                parts.append(bytes(frame.data))
-                if frame.fin and not take_message(messages, b"".join(parts), is_text):
-                    library.fail(1007, "not UTF-8")
-        written += b"".join(library.data_to_send())
-        if library.state is not State.OPEN:
-            break
-    return read_outcome(messages, written)
-
-
-def take_message(messages: list[str | bytes], data: bytes, is_text: bool) -> bool:
-    try:
-        messages.append(data.decode() if is_text else data)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def make_stream(chance: random.Random) -> bytes:
@@ -182,13 +77,15 @@ def test_transport_delivers_the_same_messages_and_close_code_as_the_library(batc
         wire = make_stream(chance)
         if chance.random() < 0.5:
             wire = corrupt(chance, wire)
-        expected = run_library(wire)
+        expected = run_library(split_bytes(wire))
         pieces = split(chance, wire)
         assert run_transport(pieces) == expected, f"stream {number}: {wire.hex()}"
 
 
 def test_random_streams_cover_all_outcomes() -> None:
-    outcomes = [run_library(make_stream(random.Random(number))) for number in range(300)]
+    outcomes = [
+        run_library(split_bytes(make_stream(random.Random(number)))) for number in range(300)
+    ]
     assert {outcome.close_code for outcome in outcomes} >= {None, 1000, 1002, 1007, 1009}
     assert sum(len(outcome.messages) for outcome in outcomes) > 200
     assert sum(len(outcome.pongs) for outcome in outcomes) > 50

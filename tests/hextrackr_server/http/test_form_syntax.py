@@ -62,6 +62,18 @@ async def test_invalid_form_is_refused(browser: Browser, content: bytes) -> None
     assert body(await browser.post_form("/api/imports", content), 400)["success"] is False
 
 
+@pytest.mark.parametrize(
+    ("charset", "status"), [("undefined", 400), ("no-such-charset", 201), ("latin-1", 201)]
+)
+async def test_form_is_refused_only_when_its_charset_fails(
+    browser: Browser, charset: str, status: int
+) -> None:
+    content = form("file", GOOD, vendor="cisco")
+    kind = f"multipart/form-data; boundary={BOUNDARY}; charset={charset}"
+    response = await browser.post("/api/imports/upload", content, content_type=kind)
+    assert response.status == status
+
+
 async def test_error_of_the_form_parser_is_an_invalid_form(
     browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,12 @@ def test_invalid_bytes_in_the_header_can_be_printed(tmp_path: Path) -> None:
     assert str(refused).encode()
 
 
+def test_warning_names_a_column_without_its_line_ends(tmp_path: Path) -> None:
+    data = EXPORT.replace(",Risk,", ',"Ri\vsk\n",').replace(",High,", ",Strong,")
+    (warning,) = inspect_text(tmp_path, data).warnings
+    assert (warning["column"], warning["value"]) == ("Ri sk", "Strong")
+
+
 def test_old_code_page_in_the_header_is_read(tmp_path: Path) -> None:
     data = EXPORT.replace("Description", "Übersicht").encode("cp1252")
     assert inspect_text(tmp_path, data).unused_columns == ["Übersicht"]

@@ -1,0 +1,40 @@
+"""The process of one target with atheris: mutates inputs guided by the coverage of our packages.
+
+`python -m fuzz` starts one such process per target with the folder of failing inputs and the
+arguments of libFuzzer.
+"""
+
+from __future__ import annotations
+
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import atheris
+
+PACKAGES = ["engineio_core", "hextrackr_server", "socketio_core"]
+
+
+def main(name: str, failures: Path, arguments: list[str]) -> None:
+    """Run a target until libFuzzer ends the process."""
+    with atheris.instrument_imports(include=PACKAGES):
+        from fuzz.target import load  # noqa: PLC0415 - its imports are instrumented
+
+        target = load(name)
+
+    def run(data: bytes) -> None:
+        try:
+            target.run(data)
+        except BaseException:
+            # libFuzzer writes inputs that end the process, but not those that raise.
+            path = failures / f"exception-{sha256(data).hexdigest()[:16]}"
+            path.write_bytes(data)
+            print(f"INPUT: {path}", file=sys.stderr)
+            raise
+
+    atheris.Setup([name, *arguments], run)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])

@@ -1,0 +1,22 @@
+"""Exports of Nexpose (InsightVM) as XML 2.0."""
+
+from __future__ import annotations
+
+from fuzz.exports import XML_TOKENS, read_export
+from fuzz.seeds import samples
+from fuzz.target import Target
+
+TARGET = Target(
+    "scanner exports as XML: Nexpose",
+    lambda: samples("samples/14c_nexpose_2.xml"),
+    lambda data: read_export(data, "export.xml"),
+    (
+        *XML_TOKENS, b'<node address="192.0.2.1" status="alive" hardware-address="0011">',
+        b"</node>",
+        b'<test id="a" status="vulnerable-exploited">', b"</test>", b'<endpoint port="443">',
+        b'<vulnerability id="a" title="b" severity="8" cvssScore="7.5">', b"</vulnerability>",
+        b'<reference source="CVE">CVE-2030-1</reference>', b'<os certainty="1.0" vendor="a"/>',
+        b'<scan endTime="20300601T100000000"/>', b"<names><name>a</name></names>",
+    ),
+    longest=4096,
+)  # fmt: skip

@@ -1,0 +1,136 @@
+"""The driver without atheris, the mutations, and the record of executions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fuzz import __main__ as program
+from fuzz import record
+from fuzz.mutation import Mutator
+from fuzz.pieces import MOST, divide
+from fuzz.plain import run_plainly
+from fuzz.target import Target, names
+
+MILLION = 1_000_000
+STATISTICS = "#2000 DONE cov: 41 ft: 60\nstat::number_of_executed_units: 2000\n"
+
+
+def refuse_brackets(data: bytes) -> None:
+    if b"]" in data:
+        raise IndexError("planted")
+
+
+def test_driver_names_the_input_that_violates_an_invariant() -> None:
+    target = Target("planted", lambda: [b"abc"], refuse_brackets, (b"]",))
+    with pytest.raises(AssertionError, match=r"the target fails on the input b'.*]"):
+        run_plainly(target, 1000)
+
+
+def test_driver_runs_the_seeds_first() -> None:
+    target = Target("planted", lambda: [b"abc", b"x]"], refuse_brackets)
+    with pytest.raises(AssertionError, match="fails on the input b'x]'"):
+        run_plainly(target, 0)
+
+
+def test_mutations_are_equal_for_equal_seeds_and_bounded() -> None:
+    def make() -> list[bytes]:
+        mutator = Mutator(Random(7), [b"hello", b"world" * 10], (b"token",), 60)
+        return [mutator.make() for _ in range(500)]
+
+    made = make()
+    assert made == make()
+    assert max(map(len, made)) == 60
+    assert len(set(made)) > 400
+    assert any(b"token" in each for each in made)
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 100, 5000])
+def test_pieces_are_the_whole_input(size: int) -> None:
+    for number in range(50):
+        data = Random(number).randbytes(size)
+        pieces = divide(data)
+        assert b"".join(pieces) == data
+        assert all(pieces)
+        assert len(pieces) <= MOST + 1
+
+
+def run_program(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: int, *arguments: str
+) -> tuple[int, list[str]]:
+    """Run the program with a process that ends with `code`; return its result and the command."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **options: Any) -> Any:
+        commands.append(command)
+        return SimpleNamespace(returncode=code, stdout="ValueError: planted", stderr=STATISTICS)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(program, "BUILD", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--target", "cookies", *arguments])
+    return program.main(), commands[0]
+
+
+def test_program_prints_executions_and_coverage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, command = run_program(monkeypatch, tmp_path, 0, "--time", "5")
+    assert code == 0
+    assert "-max_total_time=5" in command
+    assert capsys.readouterr().out.split() == [
+        "cookies", "2,000", "executions", "41", "edges", "held"
+    ]  # fmt: skip
+    assert len(list((tmp_path / "seeds" / "cookies").iterdir())) == 9
+
+
+def test_program_fails_when_a_target_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, command = run_program(monkeypatch, tmp_path, 77, "--runs", "10")
+    assert code == 1
+    assert "-runs=10" in command
+    output = capsys.readouterr().out
+    assert "FAILED" in output
+    assert "ValueError: planted" in output
+
+
+def test_program_runs_one_input(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "input"
+    path.write_bytes(b"hextrackr.sid=s%3Aabc.x")
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--target", "cookies", "--input", str(path)])
+    assert program.main() == 0
+    assert capsys.readouterr().out == "cookies holds for this input\n"
+
+
+def test_program_refuses_an_unknown_target(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--target", "nothing"])
+    assert program.main() == 2
+    assert "unknown target nothing: choose from cluster_messages" in capsys.readouterr().out
+
+
+def test_record_adds_executions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = tmp_path / "fuzzing.md"
+    page.write_text(f"before\n{record.BEGIN}\n{record.END}\nafter\n")
+    monkeypatch.setattr(record, "PAGE", page)
+    record.write_record({"cookies": 1500})
+    record.write_record({"cookies": 500, "tokens": 3})
+    assert record.read_record()["cookies"] == 2000
+    assert record.read_record()["tokens"] == 3
+    assert page.read_text().startswith("before\n")
+    assert page.read_text().endswith("\nafter\n")
+
+
+def test_page_lists_all_targets() -> None:
+    executions = record.read_record()
+    assert list(executions) == names()
+    assert record.make_table(executions) in record.PAGE.read_text()
