@@ -65,7 +65,7 @@ class FloorConnection(asyncio.Protocol):
                 tcp.write(update)
         if reply:
             self.tcp.write(reply)
-        if data == wire.CLOSE_FRAME:
+        if data.endswith(wire.CLOSE_FRAME):
             self.tcp.close()
 
 
@@ -79,6 +79,11 @@ def compute_reply(data: bytes) -> bytes:
         if length == 126:
             start += 2
             length = int.from_bytes(data[position + 2 : position + 4], "big")
+        known = REPLIES.get(data[position : start + length])
+        if known is not None:  # next to other frames, such as a pong
+            acks.append(known)
+            position = start + length
+            continue
         ack_id, is_event, event = data[start + 2 : start + length].partition(b"[")
         position = start + length
         if not is_event:
