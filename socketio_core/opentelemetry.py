@@ -26,6 +26,7 @@ from socketio_core.acknowledgement import AckOutcome, AckOwner
 from socketio_core.adapters.interface import AckCollector, Adapter, BroadcastTarget
 from socketio_core.counts import ACCEPTED, RECOVERED
 from socketio_core.handlers.ack import CONNECTION_RESULT, OwedAck
+from socketio_core.handlers.handler_call import HandlerCall
 from socketio_core.namespace import Namespace
 from socketio_core.server import SocketServer
 
@@ -250,14 +251,13 @@ class Tracing:
             yield
 
 
-class _TracedCall:
+class _TracedCall(HandlerCall):
     """A call of a handler, as the dispatch runs it."""
 
     __slots__ = ("_ack", "_handler", "_tracing")
 
-    given = -1  # the dispatch must use `call`
-
-    def __init__(self, handler: Any, tracing: Tracing, ack: OwedAck) -> None:
+    def __init__(self, handler: HandlerCall, tracing: Tracing, ack: OwedAck) -> None:
+        super().__init__(handler.function, -1)  # the dispatch must use `call`
         self._handler = handler
         self._tracing = tracing
         self._ack = ack
