@@ -1,10 +1,11 @@
-# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS, FULL, WRITE.
+# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS, TIME, FULL, WRITE.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8080
 ROWS ?= 100000
+TIME ?= 60
 # Arguments of pytest. A test file runs in one process, because its tests share clients and servers.
 PARALLEL := -n auto --dist loadfile
 # The client that the playground loads from the hub.
@@ -15,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run dashboard binary binary-test setup quick test lint types format coverage proxies clients oldest pythons compiled conformance \
-	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-load bench-import bench-dashboard fuzz hostile screenshots clean
+	conformance-peers mutants diagrams docs peers bench bench-full bench-scale bench-load bench-import bench-dashboard fuzz hostile soak screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +131,9 @@ hostile: setup peers ## Attack the servers and Node's while another client measu
 	$(BIN)/python -m benchmarks.hostile $(if $(WRITE),--write) || failed=1; \
 	$(BIN)/python -m benchmarks.faults $(if $(WRITE),--write) || failed=1; \
 	exit $$failed
+
+soak: peers ## Check for TIME minutes that a server and a hub do not grow while clients come and go; with WRITE=1, write docs/growth.md
+	$(BIN)/python -m benchmarks.soak --minutes $(TIME) $(if $(WRITE),--write)
 
 screenshots: setup ## Write screenshots of the pages to build/screenshots; with WRITE=1, update docs/images
 	$(BIN)/python scripts/screenshots.py $(if $(WRITE),--write)

@@ -1,0 +1,1 @@
+"""Servers under hours of arriving and leaving clients: nothing of a server may grow."""

@@ -1,0 +1,99 @@
+"""Soak the Socket.IO server and the hub: `python -m benchmarks.soak [--minutes N] [--write]`.
+
+Official and hostile clients arrive and leave all the time, while one client sends acked events.
+The program samples memory, live objects, descriptors, tasks, threads and round trips. At the end it
+prints a table, writes a plot, and fails if a metric grows in the second half (`series`), or if
+objects or memory remain when all clients have left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from benchmarks.peers import raise_file_limit
+from benchmarks.report import rewrite_table
+from benchmarks.soak.plot import draw
+from benchmarks.soak.processes import ROOT, Soak
+from benchmarks.soak.series import HEADS, IDLE_MEMORY, Record
+
+PLOT: Final = ROOT / "build" / "soak.svg"
+PAGE, PAGE_PLOT = ROOT / "docs" / "growth.md", ROOT / "docs" / "images" / "soak.svg"
+BEGIN, END = "<!-- soak:begin -->", "<!-- soak:end -->"
+SHORT: Final = 2.0
+"""Minutes below which caches still fill, so that only what remains without clients counts."""
+SHORT_MEMORY: Final = 0.2
+
+
+async def soak(kind: str, minutes: float) -> Record:
+    """Run one server for about this number of minutes, with a warm-up and two idle times."""
+    is_short = minutes < SHORT
+    recovery = 2.0 if is_short else 20.0
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        async with Soak(kind, recovery, Path(folder)) as running:
+            await running.go()
+            await asyncio.sleep(min(60.0, max(8.0, minutes * 6)))
+            await running.pause()
+            await running.note_idle()
+            await running.go()
+            began = time.monotonic()
+            interval = max(0.5, min(10.0, minutes * 60 / 60))
+            while (passed := time.monotonic() - began) < minutes * 60:
+                await asyncio.sleep(interval)
+                await running.sample(passed)
+            await running.pause()
+            await running.note_idle()
+            return running.record
+
+
+async def main(minutes: float, kinds: list[str], *, is_written: bool) -> int:
+    """Run the servers at the same time; return the exit code."""
+    records = await asyncio.gather(*(soak(kind, minutes) for kind in kinds))
+    rows = [row for record in records for row in record.rows()]
+    widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
+    for row in (HEADS, *rows):
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
+    for record in records:
+        print(f"{record.name}: {sum(record.clients.values())} clients, of these:")
+        for name, count in sorted(record.clients.items()):
+            print(f"  {count:8} {name}")
+    title = f"{minutes:g} minutes of arriving and leaving clients"
+    PLOT.parent.mkdir(exist_ok=True)
+    PLOT.write_text(draw(list(records), title), encoding="utf-8")
+    print(f"plot: {PLOT.relative_to(ROOT)}")
+    if is_written:
+        shutil.copy(PLOT, PAGE_PLOT)
+        total = " and ".join(
+            f"{sum(each.clients.values()):,} clients of the {each.name}" for each in records
+        )
+        cells = (HEADS, ("---",) * len(HEADS), *rows)
+        table = "\n".join("| " + " | ".join(row) + " |" for row in cells)
+        rewrite_table(PAGE, f"{minutes:g} minutes, {total}:\n\n{table}", BEGIN, END)
+    is_short = minutes < SHORT
+    memory = SHORT_MEMORY if is_short else IDLE_MEMORY
+    failures = [
+        each
+        for record in records
+        for each in record.failures(with_growth=not is_short, idle_memory=memory)
+    ]
+    print("\n".join(failures) or "nothing grows")
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak")
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--only", choices=("core", "hub"), help="run one of the servers")
+    parser.add_argument("--write", action="store_true", help="write docs/growth.md")
+    arguments = parser.parse_args()
+    raise_file_limit()
+    chosen = [arguments.only] if arguments.only else ["core", "hub"]
+    sys.exit(uvloop.run(main(arguments.minutes, chosen, is_written=arguments.write)))

@@ -1,0 +1,163 @@
+"""The processes of one soak: a server, two programs with clients, and the client that measures."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from benchmarks.peers import memory_bytes
+from benchmarks.soak.observation import observe
+from benchmarks.soak.series import KEPT, Idle, Record
+from socketio_core.client import AsyncClient
+from socketio_core.errors import SocketError
+
+ROOT: Final = Path(__file__).parents[2]
+_OFFICIAL: Final = ROOT / "benchmarks" / "soak" / "official.js"
+_PAUSE: Final = 0.02
+_LINE: Final = 1 << 22
+_START_PATIENCE: Final = 60.0
+_DEADLINES: Final = 12.0
+"""Seconds in which all other deadlines of the servers end."""
+_SETTLE_CHECKS: Final = 30
+_SETTLE_INTERVAL: Final = 1.0
+
+
+class Soak:
+    """One server and its clients."""
+
+    def __init__(self, kind: str, recovery: float, folder: Path) -> None:
+        self.record = Record("Socket.IO server" if kind == "core" else "hub")
+        self._kind = kind
+        self._recovery = recovery
+        self._folder = folder
+        self._processes: list[Process] = []
+        self._clients: list[Process] = []
+        self._waits: list[float] = []
+        self._measuring: asyncio.Task[None] | None = None
+        self._event = ("echo", 1) if kind == "core" else ("leave-import-room", 1)
+
+    async def __aenter__(self) -> Soak:
+        module = f"benchmarks.soak.{self._kind}_server"
+        folder = () if self._kind == "core" else (str(self._folder),)
+        server = await self._start(sys.executable, "-m", module, *folder, str(self._recovery))
+        assert server.stdout is not None, "the output of the server is a pipe"
+        async with asyncio.timeout(_START_PATIENCE):
+            line = await server.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the server did not start: {self.read_log()}")
+        ports = json.loads(line)
+        self._server, self._port, self._observer = server, ports["port"], ports["observer"]
+        self._tokens = [value for name, value in ports.items() if name.startswith("token")]
+        await self._start_clients()
+        self._measuring = asyncio.create_task(self._measure())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._measuring is not None:
+            self._measuring.cancel()
+            await asyncio.gather(self._measuring, return_exceptions=True)
+        for each in reversed(self._processes):
+            assert each.stdin is not None, "the input of each process is a pipe"
+            each.stdin.close()
+            try:
+                await asyncio.wait_for(each.wait(), 20)
+            except TimeoutError:
+                each.kill()
+                await each.wait()
+
+    async def _start(self, *command: str) -> Process:
+        with (self._folder / "log").open("ab") as log:
+            started = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=PIPE, stderr=log, cwd=ROOT, limit=_LINE
+            )
+        self._processes.append(started)
+        return started
+
+    async def _start_clients(self) -> None:
+        port = str(self._port)
+        churn = (sys.executable, "-m", "benchmarks.soak.churn", self._kind, port, *self._tokens)
+        official = ("node", str(_OFFICIAL), port, self._event[0], *self._tokens[:1])
+        for command in (churn, official):
+            started = await self._start(*command)
+            assert started.stdout is not None, "the output of the clients is a pipe"
+            async with asyncio.timeout(_START_PATIENCE):
+                await started.stdout.readline()
+            self._clients.append(started)
+
+    def read_log(self) -> str:
+        """Return the end of the log of the server and of the clients."""
+        return (self._folder / "log").read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    # -- the clients
+
+    async def go(self) -> None:
+        """Let the clients arrive and leave."""
+        for each in self._clients:
+            assert each.stdin is not None, "the input of the clients is a pipe"
+            each.stdin.write(b"go\n")
+
+    async def pause(self) -> None:
+        """Let the last clients leave, and count all of them."""
+        total: Counter[str] = Counter()
+        for each in self._clients:
+            assert each.stdin is not None, "the input of the clients is a pipe"
+            assert each.stdout is not None, "the output of the clients is a pipe"
+            each.stdin.write(b"pause\n")
+            total.update(json.loads(await each.stdout.readline()))
+        self.record.clients = dict(total)
+
+    # -- measurements
+
+    async def _measure(self) -> None:
+        """Send one acked event after the other; one client for the whole time."""
+        auth = {"token": self._tokens[0]} if self._tokens else {}
+        url = f"http://127.0.0.1:{self._port}"
+        async with AsyncClient(url, auth=auth, transports=["websocket"]) as client:
+            while True:
+                began = time.perf_counter()
+                try:
+                    await client.call(*self._event)
+                except SocketError:
+                    self.record.lost += 1
+                self._waits.append((time.perf_counter() - began) * 1000)
+                await asyncio.sleep(_PAUSE)
+
+    async def sample(self, time_since_start: float) -> None:
+        """Add one sample to the record."""
+        waits, self._waits = sorted(self._waits), []
+        objects, values = await self._observe()
+        values["live objects"] = sum(count for name, count in objects.items() if name not in KEPT)
+        if waits:
+            values["round trip, median"] = waits[len(waits) // 2]
+            values["round trip, p99"] = waits[len(waits) * 99 // 100]
+        self.record.add(time_since_start, values)
+
+    async def _observe(self) -> Idle:
+        """Return the objects of the server, and its other values."""
+        objects = await observe(self._observer)
+        tasks = objects.pop("tasks")
+        pid = self._server.pid
+        return Idle(objects, {
+            "tasks": tasks,
+            "memory": memory_bytes(pid) / 1e6,
+            "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
+            "threads": len(os.listdir(f"/proc/{pid}/task")),
+        })  # fmt: skip
+
+    async def note_idle(self) -> None:
+        """Wait until recovery and deadlines have ended, and note what the server holds."""
+        await asyncio.sleep(self._recovery + _DEADLINES)
+        found = await self._observe()
+        for _ in range(_SETTLE_CHECKS):
+            before, found = found, await self._observe()
+            if found.objects == before.objects:
+                break
+            await asyncio.sleep(_SETTLE_INTERVAL)
+        self.record.idle.append(found)
