@@ -13,7 +13,7 @@ import sqlite3
 import sys
 import threading
 import traceback
-from typing import BinaryIO, Final
+from typing import Final
 
 from hextrackr_server.errors import ServiceError
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
@@ -43,7 +43,7 @@ def main() -> None:
     target = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     request = decode_request(source.readline())
-    threading.Thread(target=_end_with, args=(source,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(source.fileno(),), daemon=True).start()
 
     def send(message: Message) -> None:
         target.write(encode(message) + b"\n")
@@ -76,9 +76,12 @@ def _answer(request: ReadRequest, on_opened: OnOpened, on_read: OnRead) -> Messa
         return Crashed(traceback.format_exc())
 
 
-def _end_with(source: BinaryIO) -> None:
+def _end_with(source: int) -> None:
     """End the process when the server closes standard input."""
-    source.read()
+    # Not the buffered reader: its lock would abort the interpreter at a regular end ("Fatal Python
+    # error: _enter_buffered_busy", Python 3.11).
+    while os.read(source, 1 << 16):
+        pass
     os._exit(1)
 
 

@@ -219,6 +219,22 @@ def test_errors_of_the_reader_are_sent_by_their_kind(
         assert restored.errno == errno.ENOSPC
 
 
+def test_process_that_is_not_killed_ends_by_itself_after_its_last_message(tmp_path: Path) -> None:
+    request = request_for(tmp_path, csv_text(ROWS, HEADER))
+    with subprocess.Popen(
+        [sys.executable, "-m", reading_process.WORKER],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(encode(request) + b"\n")
+        process.stdin.flush()
+        assert process.stdout.read()
+        assert process.wait() == 0
+        assert process.stderr.read() == b""
+
+
 def test_invalid_message_fails_the_import() -> None:
     reader, writer = os.pipe()
     os.write(writer, b'{"type": "Done", "outcome": {}}\n')
