@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import sys
+import os
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -55,7 +55,8 @@ async def serve_observed(start: Callable[[], Awaitable[int]], **more: str) -> No
         writer.close()
 
     def wait_for_end() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1 << 16):
+            pass
         loop.call_soon_threadsafe(ended.set)
 
     observer = await asyncio.start_server(answer, "127.0.0.1", 0)
