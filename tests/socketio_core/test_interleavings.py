@@ -1,15 +1,19 @@
 """Interleavings of everything that happens to two servers keep sessions, sockets and rooms right.
 
-Two servers of a cluster have clients over polling and WebSocket on fake TCP: polls, posts,
-upgrades, closes, joins, leaves, disconnects and messages of the other server come in any order.
-After each step, the rooms agree with the events that the servers reported, and every socket belongs
-to an open session. `test_session_properties` does the same for Engine.IO alone, and
-`test_cluster_properties` for requests between servers.
+Two servers of a cluster have clients of both revisions over polling and WebSocket on fake TCP:
+polls, posts, upgrades, closes, joins, leaves, disconnects, lost connections and returns to their
+sessions, namespaces that clients create, refused and late connect attempts, acks, and messages of
+the other server come in any order. After each step, the rooms agree with the events that the
+servers reported, every socket belongs to an open session, and the accounts of memory agree with the
+queues. `test_session_properties` does the same for Engine.IO alone, and `test_cluster_properties`
+for requests between servers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,18 +22,30 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from engineio_core.session_state import SessionState
-from socketio_core import InProcessCluster, Namespace, Socket, SocketServer
+from socketio_core import (
+    ConnectError,
+    InProcessCluster,
+    Namespace,
+    Recovery,
+    Socket,
+    SocketServer,
+)
 from socketio_core.adapters.cluster.in_process import InProcessFactory
 from tests.helpers.client import Connection, PollingClient, WebSocketClient
 from tests.helpers.fake_clock import FakeClock
 from tests.socketio_core.support import TcpServer
 
-NAMESPACES = ("/", "/chat")
+NAMESPACES = ("/", "/chat", "/guarded")
+DYNAMIC = re.compile(r"/dynamic-\d")
+RECOVERY = 20.0
+#: Longer than all deadlines of the servers together.
+LONG = 200.0
 ROOMS = st.sampled_from(["red", "blue"])
 PICK = st.integers(0, 1000)
 PACKETS = st.sampled_from([
     '42["join","red"]', '42["join","blue"]', '42["leave","red"]', '421["ack"]', "40/chat,",
-    '42/chat,["join","red"]', "3", "43[]",
+    '42/chat,["join","red"]', "3", "43[]", "40/dynamic-1,", '42/dynamic-1,["join","red"]',
+    "41/dynamic-1,", "40/guarded,", '421["wait"]', "430[]", "431[]", "432[]",
 ])  # fmt: skip
 RARE = st.sampled_from([
     "40", "41", "41/chat,", '42["leave_server"]', '451-["join",{"_placeholder":true,"num":0}]', "1",
@@ -44,19 +60,41 @@ class Node:
         self.factory = factory
         self.io = SocketServer(
             adapter=factory, connect_timeout=8, ping_interval=5, ping_timeout=3, upgrade_timeout=4,
-            close_timeout=6,
+            close_timeout=6, allow_eio3=True, cleanup_empty_child_namespaces=True,
+            recovery=Recovery(max_disconnection_duration=RECOVERY), max_outbox_size=100_000,
         )  # fmt: skip
         self.tcp = TcpServer(self.io)
         self.tcp.clock = clock
         self.io.use_clock(clock)
-        self.rooms: dict[str, dict[str, set[str]]] = {name: {} for name in NAMESPACES}
+        self.rooms: dict[str, dict[str, set[str]]] = {}
         self.life: dict[str, list[str]] = {}
         self.seen: list[Socket] = []
+        #: Whether each connect attempt to "/guarded" succeeds, when it is decided.
+        self.attempts: list[asyncio.Future[bool]] = []
+        #: Set to end the handlers that wait.
+        self.handlers = asyncio.Event()
         for name in NAMESPACES:
-            self._observe(self.io.of(name), self.rooms[name])
+            self._observe(self.io.of(name))
+        self.io.of(DYNAMIC)
+        self.io.on_new_namespace(self._observe)
+        self.io.of("/guarded").use(self._guard)
         self.io.on("ack", lambda socket: "answer")
+        self.io.on("wait", self._wait)
 
-    def _observe(self, namespace: Namespace, rooms: dict[str, set[str]]) -> None:
+    async def _guard(self, socket: Socket) -> None:
+        decision = asyncio.get_running_loop().create_future()
+        self.attempts.append(decision)
+        if not await decision:
+            raise ConnectError("refused")
+
+    async def _wait(self, socket: Socket) -> None:
+        await self.handlers.wait()
+
+    def _observe(self, namespace: Namespace) -> None:
+        rooms: dict[str, set[str]] = {}
+        assert not self.rooms.get(namespace.name), "a namespace without sockets has no rooms"
+        self.rooms[namespace.name] = rooms
+
         def report(event: str, room: str, socket_id: str | None) -> None:
             match event, socket_id:
                 case "create", None:
@@ -76,8 +114,10 @@ class Node:
 
         @namespace.on("connection")
         def connected(socket: Socket) -> None:
-            assert self.life.setdefault(socket.id, []) == []
-            self.life[socket.id].append("connection")
+            before = self.life.get(socket.id, [])
+            assert before == (["connection", "disconnecting", "disconnect"] if before else [])
+            assert socket.recovered or not before
+            self.life[socket.id] = ["connection"]
             self.seen.append(socket)
 
         @namespace.on("disconnecting")
@@ -105,10 +145,20 @@ class Node:
         """Compare sessions, sockets, rooms and the reports of them."""
         for session in self.io.engine.sessions.values():
             assert session.state is not SessionState.CLOSED
+        queued = sum(session._outbox_size for session in self.io.engine.sessions.values())
+        assert self.io.engine._budgets.queued.used == queued
+        connections = {each.session.sid for each in self.io._connections}
+        assert connections == set(self.io.engine.sessions)
         members = set()
-        for name in NAMESPACES:
-            namespace = self.io.of(name)
+        for name, rooms in self.rooms.items():
+            if name not in self.io.namespaces:
+                assert rooms == {}
+        for name, namespace in self.io.namespaces.items():
             assert self.rooms[name] == namespace.rooms
+            assert namespace._attempts >= len(namespace._returning)
+            for pid, socket in namespace._by_pid.items():
+                assert socket.pid == pid
+                assert namespace.sockets[socket.id] is socket
             for socket in namespace.sockets.values():
                 members.add(socket.id)
                 assert socket.connected
@@ -135,6 +185,8 @@ class Interleavings(RuleBasedStateMachine):
         self.polling: list[PollingClient] = []
         self.websockets: list[WebSocketClient] = []
         self.connections: list[Connection] = []
+        #: The pid and the last offset of clients, with the number of their server.
+        self.absent: list[tuple[int, str, str]] = []
         self.do(self.start)
 
     def start(self) -> None:
@@ -154,6 +206,9 @@ class Interleavings(RuleBasedStateMachine):
 
         async def run() -> None:
             step()
+            for _ in range(4):  # of tasks: handlers, middlewares
+                self.clock.run()
+                await asyncio.sleep(0)
             self.clock.run()
             for node in self.nodes:
                 node.check()
@@ -177,6 +232,82 @@ class Interleavings(RuleBasedStateMachine):
             (self.polling if is_polling else self.websockets).append(client)
             if joins:
                 client.send("0")
+
+        self.do(step)
+
+    @rule(node=PICK, is_polling=st.booleans(), packets=st.lists(PACKETS, max_size=3))
+    def open_old(self, node: int, is_polling: bool, packets: list[str]) -> None:
+        """Open a session of revision 3, which joins "/" at once."""
+
+        def step() -> None:
+            tcp = self.pick(self.nodes, node).tcp
+            if is_polling:
+                self.connections.append(tcp.get(EIO="3", transport="polling"))
+            else:
+                websocket = WebSocketClient(tcp, tcp.upgrade(EIO="3"))
+                websocket.texts()
+                self.websockets.append(websocket)
+                for packet in packets:
+                    websocket.send_packet(packet.removesuffix(","))
+
+        self.do(step)
+
+    @rule(node=PICK, end=st.sampled_from(["lose", "lose", "close", "stay"]))
+    def open_recoverable(self, node: int, end: str) -> None:
+        """Join with recovery, read an offset, and leave."""
+
+        def step() -> None:
+            number = node % len(self.nodes)
+            client = self.nodes[number].tcp.open_websocket()
+            client.send("0")
+            client.send('2["join","red"]')
+            self.nodes[number].io.to("red").emit("news")
+            for message in client.messages():
+                if isinstance(message, str) and message.startswith("0{"):
+                    pid = json.loads(message[1:])["pid"]
+                elif isinstance(message, str) and message.startswith('2["news"'):
+                    self.absent.append((number, pid, json.loads(message[1:])[-1]))
+                    break
+            self.websockets.append(client)
+            if end == "lose":
+                client.tcp.lose()
+            elif end == "close":
+                client.send_packet("1")
+
+        self.do(step)
+
+    @precondition(lambda self: self.absent)
+    @rule(index=PICK, returns_to_other=st.booleans())
+    def return_to_session(self, index: int, returns_to_other: bool) -> None:
+        """Return to a session that may be open, ended, restored, or on the other server."""
+
+        def step() -> None:
+            number, pid, offset = self.pick(self.absent, index)
+            number = (number + returns_to_other) % len(self.nodes)
+            client = self.nodes[number].tcp.open_websocket()
+            client.send("0" + json.dumps({"pid": pid, "offset": offset}))
+            self.websockets.append(client)
+
+        self.do(step)
+
+    @precondition(lambda self: any(node.attempts for node in self.nodes))
+    @rule(index=PICK, accepts=st.booleans())
+    def decide_attempt(self, index: int, accepts: bool) -> None:
+        """Let a middleware of "/guarded" accept or refuse a client, which may have left."""
+
+        def step() -> None:
+            attempts = [each for node in self.nodes for each in node.attempts]
+            decision = self.pick(attempts, index)
+            if not decision.done():
+                decision.set_result(accepts)
+
+        self.do(step)
+
+    @rule(node=PICK)
+    def end_handlers(self, node: int) -> None:
+        def step() -> None:
+            self.pick(self.nodes, node).handlers.set()
+            self.pick(self.nodes, node).handlers = asyncio.Event()
 
         self.do(step)
 
@@ -248,7 +379,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(
         index=PICK,
         room=ROOMS,
-        how=st.sampled_from(["join", "join", "join", "leave", "leave_all", "emit"]),
+        how=st.sampled_from(["join", "join", "join", "leave", "leave_all", "emit", "timed"]),
     )
     def change(self, index: int, room: str, how: str) -> None:
         socket = self.pick(self.sockets(), index)
@@ -257,6 +388,7 @@ class Interleavings(RuleBasedStateMachine):
             "leave": lambda: socket.leave(room),
             "leave_all": socket.leave_all,
             "emit": lambda: socket.emit("news", "x" * 1000, ack=lambda *args: None),
+            "timed": lambda: socket.timeout(3).emit("news", ack=lambda *args: None),
         }
         self.do(steps[how])
 
@@ -305,7 +437,7 @@ class Interleavings(RuleBasedStateMachine):
     # -- the end
 
     def teardown(self) -> None:
-        """Close both servers: no session, socket, room or deadline remains."""
+        """Close both servers: no session, socket, room, attempt, memory or deadline remains."""
 
         def end() -> None:
             for node in self.nodes:
@@ -317,10 +449,26 @@ class Interleavings(RuleBasedStateMachine):
             self.loop.run_until_complete(node.io._dispatch.runner.close(0))
             assert node.io.engine.sessions == {}
             assert node.io._connections == set()
-            for name in NAMESPACES:
-                namespace = node.io.of(name)
-                assert namespace.sockets == {}
+            assert node.io._dispatch.runner.tasks == set()
+        for connection in self.connections:
+            connection.tcp.lose()
+        for client in (*self.polling, *self.websockets):
+            for tcp in (client.tcp,) if isinstance(client, WebSocketClient) else (
+                client._polls.tcp, client._posts.tcp,
+            ):  # fmt: skip
+                tcp.lose()
+        self.do(lambda: self.clock.advance(LONG))
+        for node in self.nodes:
+            assert node.io.engine._budgets.queued.used == 0
+            for namespace in node.io.namespaces.values():
+                assert namespace.sockets == namespace._by_pid == namespace._returning == {}
                 assert namespace.rooms == {}
+                assert namespace._attempts == 0
+                assert not namespace.adapter._log.has_sessions
+                namespace._server_ended()
+        self.do(self.cluster.deliver)
+        self.clock.advance(LONG)
+        assert self.clock.pending == 0, [each[2]._callback for each in self.clock._timers]
         self.loop.close()
 
 
