@@ -43,7 +43,7 @@ class Churn:
         self.counts: Counter[str] = Counter()
 
     def go(self) -> None:
-        """Start the clients."""
+        """Start the clients at all places, and count from 0 again."""
         self._is_running = True
         self.counts.clear()
         self._places = [asyncio.create_task(self._run()) for _ in range(PLACES)]

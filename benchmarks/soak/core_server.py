@@ -55,7 +55,7 @@ def make_server(recovery: float) -> SocketServer:
 
 
 async def _collect(io: SocketServer, socket: Any) -> None:
-    """Ask a room for acks that many of its members never send."""
+    """Request acks from rooms; many of their members never send them."""
     await io.to(*list(socket.rooms)[:4]).timeout(2).emit_with_ack("question", "y")
 
 

@@ -104,7 +104,7 @@ class Soak:
             each.stdin.write(b"go\n")
 
     async def pause(self) -> None:
-        """Let the last clients leave, and count all of them."""
+        """Let the last clients leave, and note the number of clients since `go`."""
         total: Counter[str] = Counter()
         for each in self._clients:
             assert each.stdin is not None, "the input of the clients is a pipe"

@@ -56,7 +56,7 @@ class Series:
     values: list[float] = field(default_factory=list)
 
     def add(self, time: float, value: float) -> None:
-        """Add a sample."""
+        """Add a sample; times must increase."""
         self.times.append(time)
         self.values.append(value)
 
@@ -123,7 +123,7 @@ class Record:
         }
 
     def failures(self, *, with_growth: bool, idle_memory: float = IDLE_MEMORY) -> list[str]:
-        """Return what has grown; without `with_growth`, only what remains without clients."""
+        """Return a text for each failure; `with_growth` includes growth over the second half."""
         found = [
             f"{each.metric.name} grows by {each.growth:.1f} {each.metric.unit}"
             for each in self.series

@@ -68,7 +68,7 @@ def test_steady_server_has_no_failures() -> None:
     ({}, {"a.B": 1}, "server: objects remain without clients: {'a.B': 1}"),
     ({}, {"a.A": 3}, "server: objects remain without clients: {'a.A': 2}"),
 ], ids=["memory", "tasks", "new class", "more objects"])  # fmt: skip
-def test_what_remains_without_clients_is_a_failure(
+def test_record_fails_when_resources_remain_without_clients(
     after: dict[str, float], objects: dict[str, int], failure: str
 ) -> None:
     assert make_record(after, **objects).failures(with_growth=False) == [failure]
