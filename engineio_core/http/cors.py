@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, final
 from urllib.parse import urlsplit
 
 from engineio_core.callbacks import discard_awaitable, is_awaitable
 from engineio_core.http.grammar import is_field_value
 from engineio_core.http.message import HttpRequest, HttpResponse
-from engineio_core.options import Cors, OriginCheck
+from engineio_core.options import Cors
 
 logger = logging.getLogger("engineio_core")
 
@@ -35,7 +35,8 @@ class CorsPolicy:
         self._accepts_all = origins == "*"
         self._exact: frozenset[str] = frozenset()
         self._patterns: tuple[re.Pattern[str], ...] = ()
-        self._check: OriginCheck | None = None
+        # Any result: a compiled build would raise TypeError where `_run_check` denies.
+        self._check: Callable[[str], Any] | None = None
         self._has_logged = False
         if isinstance(origins, str):
             self._exact = frozenset((origins,))
@@ -56,9 +57,9 @@ class CorsPolicy:
             return True
         return self._check is not None and self._run_check(self._check, origin)
 
-    def _run_check(self, check: OriginCheck, origin: str) -> bool:
+    def _run_check(self, check: Callable[[str], Any], origin: str) -> bool:
         """Return the result of the origin function; deny if it is neither True nor False."""
-        result: Any = check(origin)
+        result = check(origin)
         if isinstance(result, bool) or result is None:
             return result is True
         if is_awaitable(result):
