@@ -133,7 +133,7 @@ async def test_head_cannot_refer_to_a_dynamic_table(serve: Any) -> None:
         client.transmit()
         await client.until(lambda: client.is_terminated)
         async with asyncio.timeout(10):
-            # The server may notice the end later than the client, and has no event for it.
+            # The server may end later than the client, and has no event for it.
             while connection.sessions:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
