@@ -32,7 +32,7 @@ def plan_waves(
 ) -> list[tuple[float, int]]:
     """Return the time and the number of clients of each wave.
 
-    Times are seconds after the start, in order, and below `seconds`. The window is divided into
+    Times are seconds after the start, in order, and at most `seconds`. The window is divided into
     equal parts, one for each wave, and `jitter()`, a number from 0 to 1, selects the time in it.
     """
     if not clients:
@@ -40,7 +40,8 @@ def plan_waves(
     waves = min(clients, max(1, ceil(seconds / WAVE_SECONDS)))
     part = seconds / waves
     sizes = [clients * (wave + 1) // waves - clients * wave // waves for wave in range(waves)]
-    return [((wave + jitter()) * part, size) for wave, size in enumerate(sizes)]
+    # Rounding may exceed the window.
+    return [(min(seconds, (wave + jitter()) * part), size) for wave, size in enumerate(sizes)]
 
 
 class Waves(Generic[Client]):

@@ -7,7 +7,7 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engineio_core.waves import LONGEST_DEFAULT, WAVE_SECONDS, Waves, drain_window, plan_waves
@@ -40,6 +40,7 @@ class Closed:
         return await task
 
 
+@example(167, 217.5, 0.9999999999999998)
 @given(
     st.integers(0, 5000),
     st.floats(0.001, 300),
