@@ -9,9 +9,9 @@ import re
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 
-#: `name[extra]>=version; extra == "hub"`, as in the metadata of the wheel.
+#: `name[extra]<limit,>=version; extra == "hub"`, as in the metadata of the wheel.
 REQUIREMENT = re.compile(
-    r"(?P<name>[\w.-]+)(?:\[[^]]*\])?\s*>=\s*(?P<bound>[\w.]+)"
+    r"(?P<name>[\w.-]+)(?:\[[^]]*\])?[^;>]*>=\s*(?P<bound>[\w.]+)"
     r"""(?:.*extra == ['"](?P<extra>\w+))?"""
 )
 

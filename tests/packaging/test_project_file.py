@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from scripts.binary.installed import REQUIREMENT
 from scripts.binary.tree import EXTRAS
 from scripts.lower_bounds import lower_bounds
 
@@ -185,3 +186,20 @@ def test_lock_of_the_executable_contains_each_requirement() -> None:
     names = {re.split(r"[^\w.-]", each)[0].lower() for each in required}
     assert not names - locked, "run scripts/binary/lock"
     assert "--hash=sha256:" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("h11>=0.16", ("h11", "0.16", None)),
+        ('pyjwt[crypto]>=2.10; extra == "hub"', ("pyjwt", "2.10", "hub")),
+        # setuptools writes an upper bound first.
+        ('aioquic<1.8,>=1.7.2; extra == "webtransport"', ("aioquic", "1.7.2", "webtransport")),
+    ],
+)
+def test_check_of_the_executable_reads_a_requirement(
+    text: str, found: tuple[str, str, str | None]
+) -> None:
+    match = REQUIREMENT.match(text)
+    assert match is not None
+    assert match.group("name", "bound", "extra") == found
