@@ -223,7 +223,8 @@ def _read_tls(options: argparse.Namespace) -> Tls | None:
 
 def _print_addresses(addresses: list[str], workers: int) -> None:
     processes = "" if workers == 1 else f" with {workers} workers"
-    print(f"Listening on {', '.join(addresses)}{processes}", flush=True)
+    # One write, because a worker may log to the same file at the same time.
+    print(f"Listening on {', '.join(addresses)}{processes}\n", end="", flush=True)
 
 
 def load_server(name: str) -> SocketServer:

@@ -98,7 +98,8 @@ def _serve(loaded: Settings) -> int:
             fields = _listening(loaded, port, application)
             logger.info("HexTrackr listens", extra=log_setup.fields(**fields))
         else:
-            print(_banner(loaded, port, application), flush=True)
+            # One write, because other processes of the hub may log to the same file.
+            print(f"{_banner(loaded, port, application)}\n", end="", flush=True)
 
     try:
         if application is None:
