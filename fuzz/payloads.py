@@ -11,7 +11,7 @@ Packets = list[str | bytes]
 
 
 def read(decode: Callable[[bytes], Iterator[str | bytes]], body: bytes) -> tuple[Packets, bool]:
-    """Return the packets before the first error, and whether there is none."""
+    """Return the packets before the first error, and True if the whole body is valid."""
     packets: Packets = []
     try:
         for packet in decode(body):

@@ -114,8 +114,8 @@ class ServerCollector:
         )
 
 
-# Registries that are no longer used must be freed with their collectors. The references to the
-# collectors are weak, too: a server may refer to the registry, for example in a handler.
+# Both references are weak, so that a registry without users is freed with its collectors. A
+# collector refers to its server, and a server may refer to the registry, for example in a handler.
 _collectors: Final[weakref.WeakKeyDictionary[CollectorRegistry, weakref.ref[ServerCollector]]] = (
     weakref.WeakKeyDictionary()
 )

@@ -43,7 +43,7 @@ def no_compiler(build: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def reason_in(build: Any, chosen: Any, folder: Path) -> str | None:
-    """Return the reason that a build writes into a wheel; None if there is none."""
+    """Return the reason that a build writes into a wheel, or None for a compiled one."""
     file = folder / build.REASON_FILE
     file.parent.mkdir(exist_ok=True)
     file.write_text("of an earlier build")
