@@ -144,8 +144,7 @@ const waitForText = async (locator, pattern) => {
       return pattern.test(text) && text;
     }, `text ${pattern}`);
   } catch (error) {
-    error.message += `, but ${JSON.stringify(text)}`;
-    throw error;
+    throw new Error(`${error.message}, but ${JSON.stringify(text)}`, { cause: error });
   }
 };
 
