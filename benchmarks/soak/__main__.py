@@ -31,6 +31,8 @@ BEGIN, END = "<!-- soak:begin -->", "<!-- soak:end -->"
 SHORT: Final = 2.0
 """Minutes below which caches still fill, so that only what remains without clients counts."""
 SHORT_MEMORY: Final = 0.2
+WARM_UP: Final = 180.0
+"""Seconds in which the caches of the servers fill (see docs/growth.md)."""
 
 
 async def soak(kind: str, minutes: float) -> Record:
@@ -40,7 +42,7 @@ async def soak(kind: str, minutes: float) -> Record:
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         async with Soak(kind, recovery, Path(folder)) as running:
             await running.go()
-            await asyncio.sleep(min(60.0, max(8.0, minutes * 6)))
+            await asyncio.sleep(min(WARM_UP, max(8.0, minutes * 15)))
             await running.pause()
             await running.note_idle()
             await running.go()

@@ -1,10 +1,14 @@
 """The observed hub, with a database in a folder.
 
 python -m benchmarks.soak.hub_server FOLDER RECOVERY_SECONDS
+
+The limits of kept data are low, so that kept imports, uploads and snapshots reach them during the
+warm-up. The heap is that of `hextrackr-server serve`.
 """
 
 from __future__ import annotations
 
+import gc
 import secrets
 import sys
 from pathlib import Path
@@ -14,6 +18,7 @@ import uvloop
 from benchmarks.soak.observation import serve_observed
 from hextrackr_server.application import Application
 from hextrackr_server.config.settings import Settings
+from hextrackr_server.storage.free_memory import use_one_arena
 from hextrackr_server.telemetry import log_setup
 
 
@@ -28,7 +33,7 @@ async def main() -> None:
             connects_per_minute=1_000_000, events_per_minute=1_000_000,
             events_per_minute_of_address=10_000_000, refusals_before_disconnect=100_000,
             max_connections_per_user=10_000, uploads_kept_seconds=60.0, uploads_kept=20,
-            editing_grace_seconds=2.0, imports_kept=500, snapshots_kept=2,
+            editing_grace_seconds=2.0, imports_kept=50, snapshots_kept=2,
             metrics_token=b"m" * 32, event_log=folder / "events.jsonl",
         )
     )  # fmt: skip
@@ -40,4 +45,7 @@ async def main() -> None:
 
 if __name__ == "__main__":
     log_setup.configure("human", level=30)
+    use_one_arena()
+    gc.collect()
+    gc.freeze()
     uvloop.run(main())
