@@ -113,7 +113,7 @@ bench-scale: setup peers ## Measure workers, servers on Redis and gateways of th
 	$(BIN)/python -m benchmarks.scale $(if $(WRITE),--write)
 
 bench-load: peers ## Measure idle connections, acked events, reconnections and delivery next to Node; with WRITE=1, write docs/benchmarks.md
-	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup-compiled
+	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup-compiled floor generator compiled
 	$(BIN)/python -m benchmarks.load $(if $(WRITE),--write)
 
 bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
