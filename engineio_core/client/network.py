@@ -1,39 +1,31 @@
-"""Opens TCP connections to servers: directly or through an HTTP proxy, with TLS if required.
+"""Opens TCP connections to servers: directly or through a proxy, with TLS if required.
 
-The protocols of the connections are in `http_channel` and `websocket`.
+The protocols of the connections are in `http_channel` and `websocket`. `proxy` finds the proxy,
+`socks` performs the SOCKS handshake.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import ssl
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import Any, Protocol
 
 import h11
 
 from engineio_core.client.address import Address
 from engineio_core.client.errors import TransportError
-from engineio_core.client.options import ClientTls, EngineClientOptions, check_proxy
+from engineio_core.client.options import ClientTls, EngineClientOptions
+from engineio_core.client.proxy import HttpProxy, find_proxy
+from engineio_core.client.socks import SocksProxy, open_socket
 
 MAX_TUNNEL_RESPONSE = 64 * 1024
-
-
-class Proxy(NamedTuple):
-    """An HTTP proxy; `authorization` is the value of the Proxy-Authorization header or None."""
-
-    host: str
-    port: int
-    authorization: str | None
 
 
 class Network(Protocol):
     """Opens connections; tests replace it by connections in memory."""
 
-    forward_proxy: Proxy | None
+    forward_proxy: HttpProxy | None
     """The proxy that forwards plain HTTP requests, whose targets must be absolute."""
 
     async def connect(self, factory: Callable[[], Any], *, is_tunnel: bool) -> Any:
@@ -48,9 +40,13 @@ class TcpNetwork:
     """The network of one server address, with its proxy and TLS context."""
 
     def __init__(self, address: Address, options: EngineClientOptions) -> None:
-        """Read the certificates. Raises SSLError for an invalid file."""
+        """Read the certificates, and find the proxy.
+
+        Raises SSLError for an invalid file, and the errors of `find_proxy`.
+        """
         self._address = address
-        self._proxy = find_proxy(address, options)
+        self._timeout = options.timeout
+        self._proxy = proxy = find_proxy(address, options)
         self._context: ssl.SSLContext | None = None
         self._server_name = address.host
         if address.is_secure:
@@ -59,24 +55,28 @@ class TcpNetwork:
                 self._server_name = tls.server_name or address.host
                 tls = tls.make_context()
             self._context = tls
-        self.forward_proxy = None if address.is_secure else self._proxy
+        self.forward_proxy: HttpProxy | None = None
+        if isinstance(proxy, HttpProxy) and not address.is_secure:
+            self.forward_proxy = proxy
 
     async def connect(self, factory: Callable[[], Any], *, is_tunnel: bool) -> Any:
         """Connect, and return the protocol that `factory` creates.
 
-        A proxy forwards requests of plain HTTP, and tunnels everything else. Raises OSError or
-        TransportError.
+        An HTTP proxy forwards requests of plain HTTP, and tunnels everything else. Raises OSError
+        or TransportError.
         """
         loop = asyncio.get_running_loop()
-        proxy, context = self._proxy, self._context
+        proxy, context, address = self._proxy, self._context, self._address
+        server_name = self._server_name if context is not None else None
         if proxy is None:
-            server_name = self._server_name if context is not None else None
             _, protocol = await loop.create_connection(
-                factory,
-                self._address.host,
-                self._address.port,
-                ssl=context,
-                server_hostname=server_name,
+                factory, address.host, address.port, ssl=context, server_hostname=server_name
+            )
+            return protocol
+        if isinstance(proxy, SocksProxy):
+            opened = await open_socket(proxy, address.host, address.port, self._timeout)
+            _, protocol = await loop.create_connection(
+                factory, sock=opened, ssl=context, server_hostname=server_name
             )
             return protocol
         if context is None and not is_tunnel:
@@ -84,7 +84,7 @@ class TcpNetwork:
             return protocol
         return await self._connect_through(proxy, factory)
 
-    async def _connect_through(self, proxy: Proxy, factory: Callable[[], Any]) -> Any:
+    async def _connect_through(self, proxy: HttpProxy, factory: Callable[[], Any]) -> Any:
         loop = asyncio.get_running_loop()
         address = self._address
         host = f"[{address.host}]" if ":" in address.host else address.host
@@ -151,22 +151,3 @@ class _Tunnel(asyncio.Protocol):
     def _fail(self, error: Exception) -> None:
         if not self.opened.done():
             self.opened.set_exception(error)
-
-
-def find_proxy(address: Address, options: EngineClientOptions) -> Proxy | None:
-    """Return the proxy of an address: of the options, or of the environment. Raises ValueError."""
-    url = options.proxy
-    if url is None and options.trust_env and not proxy_bypass(f"{address.host}:{address.port}"):
-        proxies = getproxies()
-        url = proxies.get("https" if address.is_secure else "http") or proxies.get("all")
-        if url and "://" not in url:
-            url = f"http://{url}"
-        check_proxy("the proxy of the environment", url)
-    if not url:
-        return None
-    parts = urlsplit(url)
-    authorization = None
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = "Basic " + base64.b64encode(pair.encode()).decode()
-    return Proxy(str(parts.hostname), parts.port or 80, authorization)

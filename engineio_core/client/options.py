@@ -16,6 +16,7 @@ from engineio_core.http.grammar import is_token
 from engineio_core.option_names import check_keywords
 from engineio_core.options import TRANSPORTS, check_at_least, check_bool, check_seconds
 
+_PROXY_SCHEMES: Final = ("http", "socks5", "socks5h", "socks4", "socks4a")
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 #: Options of other clients whose name or form differs here, with the replacement.
@@ -129,7 +130,11 @@ class EngineClientOptions:
     """Verification of https and wss; None trusts the authorities of the system."""
 
     proxy: str | None = None
-    """URL of an HTTP proxy, such as `http://user:password@proxy.example:3128`."""
+    """URL of a proxy, such as `http://user:password@proxy.example:3128`.
+
+    With the extra `socks`, also `socks5://` and `socks4://`; the proxy resolves host names with
+    `socks5h://` and `socks4a://`.
+    """
 
     trust_env: bool = True
     """Whether to read HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY without a `proxy`."""
@@ -188,14 +193,19 @@ class EngineClientOptions:
 
 
 def check_proxy(name: str, proxy: Any) -> None:
-    """Raise ValueError unless a proxy is None or the URL of an HTTP proxy."""
+    """Raise ValueError unless a proxy is None or the URL of an HTTP or SOCKS proxy."""
     if proxy is None:
         return
-    parts = urlsplit(proxy) if isinstance(proxy, str) else None
-    if parts is None or parts.scheme != "http" or not parts.hostname:
+    try:
+        parts = urlsplit(proxy) if isinstance(proxy, str) else None
+        is_valid = parts is not None and parts.scheme in _PROXY_SCHEMES and bool(parts.hostname)
+        _ = parts and parts.port
+    except ValueError:  # invalid port or address
+        is_valid = False
+    if not is_valid:
         raise ValueError(
-            f'{name} must be the URL of an HTTP proxy such as "http://proxy.example:3128", '
-            f"got {proxy!r}"
+            f'{name} must be a URL such as "http://proxy.example:3128" or '
+            f'"socks5h://proxy.example:1080" (schemes: {", ".join(_PROXY_SCHEMES)}), got {proxy!r}'
         )
 
 

@@ -105,7 +105,8 @@ class ClientSocket(Listening):
     def start(self) -> None:
         """Connect in the background; the handlers of "connect" or "connect_error" are called.
 
-        Raises ValueError for an invalid proxy of the environment, SSLError for an invalid file.
+        Raises ValueError for an invalid proxy of the environment, ModuleNotFoundError for a SOCKS
+        proxy without python-socks, SSLError for an invalid file.
         """
         was_inactive = self._state is ClientSocketState.INACTIVE
         self._manager._start()  # raises for an invalid proxy or certificate

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from engineio_core.client.network import Proxy
+from engineio_core.client.proxy import HttpProxy
 from engineio_core.clock import Clock
 
 
@@ -95,7 +95,7 @@ class MemoryNetwork:
     def __init__(self, accept: Callable[[], asyncio.BaseProtocol], clock: Clock) -> None:
         self._accept = accept
         self._clock = clock
-        self.forward_proxy: Proxy | None = None
+        self.forward_proxy: HttpProxy | None = None
         self.ends: list[MemoryTransport] = []
         """The client ends of all connections."""
         self.is_refusing = False

@@ -121,7 +121,7 @@ def test_lower_bounds_reject_a_requirement_without_a_lower_bound(requirement: st
 def test_development_tools_are_pinned() -> None:
     groups = PYPROJECT["dependency-groups"]
     runtime = modules([each for each in groups["test"] if "==" not in each])
-    expected = {"attrs", "pydantic", "redis", "starlette", "watchfiles"}
+    expected = {"attrs", "pydantic", "python-socks", "redis", "starlette", "watchfiles"}
     expected |= {"aioquic", "bcrypt", "cryptography", "pylsqpack"}
     expected |= {"opentelemetry-sdk", "prometheus_client"}
     assert runtime == expected, "tools must be pinned with =="

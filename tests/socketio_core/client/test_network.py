@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from engineio_core.client.errors import TransportError
 from socketio_core import Socket, SocketServer
 from socketio_core.client import AsyncClient, ClientTls, ConnectionFailedError
+from tests.helpers.socks_server import SocksServer
 
 TLS = Path(__file__).parents[2] / "helpers" / "tls"
 FIRST, SECOND = TLS / "first.pem", TLS / "second.pem"
@@ -233,7 +235,7 @@ async def test_proxy_of_the_environment_is_used_unless_it_is_excluded(
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy_port}")
         await echo(url)
         assert proxy.lines
-        monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+        monkeypatch.setenv("ALL_PROXY", "ftp://127.0.0.1:1")
         with pytest.raises(ValueError, match="the proxy of the environment"):
             await AsyncClient(url).connect()
 
@@ -253,3 +255,88 @@ async def test_refusal_of_the_proxy_is_reported(refusal: bytes, words: str) -> N
             "http://127.0.0.1:9", proxy=f"http://127.0.0.1:{port}", transports=["websocket"]
         )
         assert words in str(error)
+
+
+@each_transport
+@pytest.mark.parametrize("is_secure", [False, True], ids=["http", "https"])
+async def test_connection_passes_through_the_socks_proxy(
+    transports: list[str], is_secure: bool
+) -> None:
+    proxy = SocksServer(login="user:p@ss")
+    context = server_context() if is_secure else None
+    async with echo_server(context) as port, proxy.run() as proxy_port:
+        name = await echo(
+            f"{'https' if is_secure else 'http'}://127.0.0.1:{port}",
+            proxy=f"socks5://user:p%40ss@127.0.0.1:{proxy_port}",
+            tls=ClientTls(ca=FIRST),
+            transports=transports,
+        )
+        assert name == transports[-1] or transports == ["polling", "websocket"]
+    assert set(proxy.requests) == {f"5 address 127.0.0.1:{port}"}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "request_line"),
+    [
+        ("socks5", "5 address 127.0.0.1"),
+        ("socks5h", "5 name localhost"),
+        ("socks4", "4 address 127.0.0.1"),
+        ("socks4a", "4 name localhost"),
+    ],
+)
+async def test_scheme_of_the_socks_proxy_selects_version_and_name_resolution(
+    scheme: str, request_line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = SocksServer()
+    async with echo_server() as port, proxy.run() as proxy_port:
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{proxy_port}")
+        await echo(f"http://localhost:{port}")
+    addresses = {line.replace("::1", "127.0.0.1") for line in proxy.requests}
+    assert addresses == {f"{request_line}:{port}"}
+
+
+@pytest.mark.parametrize(
+    ("options", "user", "words"),
+    [
+        ({"reply": b"\x05\x02\x00\x01" + bytes(6)}, "", "not allowed"),
+        ({"reply": b"\x05\x05\x00\x01" + bytes(6)}, "", "refused by destination"),
+        ({"reply": b"HTTP/1.1 400 Bad request"}, "", "the SOCKS proxy refused the connection"),
+        ({"reply": b""}, "", "the SOCKS proxy refused the connection"),
+        ({"login": "user:password"}, "", "authentication method"),
+        ({"login": "user:password"}, "user:wrong@", "authentication failure"),
+        ({"login": "user:password"}, "user:p%C3%A4ss@", "cannot be encoded"),
+    ],
+    ids=["denied", "closed-port", "http", "end", "no-login", "wrong-login", "umlaut"],
+)
+async def test_refusal_of_the_socks_proxy_is_reported(
+    options: dict[str, Any], user: str, words: str
+) -> None:
+    async with SocksServer(**options).run() as port:
+        error = await failure("http://127.0.0.1:9", proxy=f"socks5://{user}127.0.0.1:{port}")
+    assert isinstance(error, TransportError)
+    assert words in str(error)
+
+
+async def test_absent_socks_proxy_is_a_failed_connection() -> None:
+    async with SocksServer().run() as port:
+        pass
+    error = await failure("http://127.0.0.1:9", proxy=f"socks5://127.0.0.1:{port}")
+    assert isinstance(error, OSError)
+
+
+async def test_silent_socks_proxy_ends_the_attempt_with_the_timeout() -> None:
+    async with SocksServer(is_silent=True).run() as port:
+        error = await failure("http://127.0.0.1:9", proxy=f"socks5://127.0.0.1:{port}", timeout=0.2)
+    assert isinstance(error, OSError | TransportError)
+
+
+@pytest.mark.parametrize("source", ["option", "environment"])
+async def test_missing_package_for_socks_is_an_error_with_the_remedy(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "python_socks", None)
+    url = "socks5://127.0.0.1:1"
+    monkeypatch.setenv("ALL_PROXY", url)
+    client = AsyncClient("http://127.0.0.1:9", proxy=url if source == "option" else None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'hextrackr-server\[socks\]'"):
+        client.start()
