@@ -20,9 +20,7 @@ SERVICE: Final = "hextrackr-server"
 FLUSH_SECONDS: Final = 5
 #: The entry point of an exporter, by the value of OTEL_EXPORTER_OTLP_PROTOCOL.
 _PROTOCOLS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
-_REMEDY: Final = (
-    "pip install 'hextrackr-server[otel]' opentelemetry-sdk opentelemetry-exporter-otlp"
-)
+_REMEDY: Final = "pip install 'hextrackr-server[tracing]'"
 
 
 def create_tracer_provider(environment: Mapping[str, str]) -> TracerProvider:
@@ -82,7 +80,9 @@ def _load(name: str, environment: Mapping[str, str]) -> Any:
     found = tuple(entry_points(group="opentelemetry_traces_exporter", name=entry))
     if not found:
         raise SettingsError(
-            f"OTEL_TRACES_EXPORTER={name} needs a package with the exporter {entry!r}: {_REMEDY}"
+            f"OTEL_TRACES_EXPORTER={name} needs a package with the exporter {entry!r}: use otlp "
+            f"with the protocol http/protobuf ({_REMEDY}; the executable contains it), or install "
+            "the package of the exporter with pip"
         )
     return found[0].load()()
 

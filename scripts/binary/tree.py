@@ -22,7 +22,7 @@ HERE: Final = Path(__file__).parent
 REQUIREMENTS: Final = HERE / "requirements.txt"
 PROGRAM: Final = "bin/hextrackr-server"
 #: The extras that the executable contains.
-EXTRAS: Final = ("hub", "postgres", "redis", "brotli")
+EXTRAS: Final = ("hub", "postgres", "redis", "brotli", "tracing")
 OURS: Final = ("engineio_core", "socketio_core", "hextrackr_server")
 #: Of the wheel, the hub does not import these.
 UNUSED_OURS: Final = ("socketio_conformance", "pytest_socketio_core.py", "bin", "share")

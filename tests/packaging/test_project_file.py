@@ -84,7 +84,7 @@ def test_dependencies_are_the_imports_of_the_core() -> None:
 def test_hub_extra_contains_the_imports_of_the_hub_only() -> None:
     extras = PROJECT["optional-dependencies"]
     core = modules(PROJECT["dependencies"])
-    optional = modules([*extras["postgres"], *extras["otel"]])
+    optional = modules([*extras["postgres"], *extras["otel"], *extras["tracing"]])
     imported = imports("hextrackr_server") - core - optional
     assert imported == modules(extras["hub"]) - INDIRECT
 
@@ -123,7 +123,8 @@ def test_development_tools_are_pinned() -> None:
     runtime = modules([each for each in groups["test"] if "==" not in each])
     expected = {"attrs", "pydantic", "python-socks", "redis", "starlette", "watchfiles"}
     expected |= {"aioquic", "bcrypt", "cryptography", "pylsqpack"}
-    expected |= {"opentelemetry-sdk", "prometheus_client"}
+    expected |= {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"}
+    expected |= {"prometheus_client"}
     assert runtime == expected, "tools must be pinned with =="
     assert all("==" in each for each in groups["dev"] if isinstance(each, str))
     assert {"include-group": "test"} in groups["dev"]
