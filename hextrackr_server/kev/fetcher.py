@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from hextrackr_server.config.parsers import is_loopback
 from hextrackr_server.config.settings import CISA_HOSTS, CISA_URL
 from hextrackr_server.kev.catalog import KevError
+from hextrackr_server.kev.watched_connection import Watch, WatchedHttp, WatchedHttps
 
 MAXIMUM_BYTES = 20 * 1024 * 1024
 TIMEOUT_SECONDS = 30.0
@@ -34,7 +35,10 @@ class Fetched(NamedTuple):
 
 
 class KevFetcher:
-    """An HTTP client for one URL; `wait` sleeps between attempts."""
+    """An HTTP client for one URL; `wait` sleeps between attempts.
+
+    `timeout` limits each attempt from its connection to the last byte of the body, in seconds.
+    """
 
     def __init__(
         self,
@@ -50,7 +54,11 @@ class KevFetcher:
         self._maximum = maximum
         self._timeout = timeout
         self._wait = wait
-        self._opener = urllib.request.build_opener(_CheckedRedirects(self._check))
+        self._watch = Watch()
+        self._is_closed = False
+        self._opener = urllib.request.build_opener(
+            _CheckedRedirects(self._check), WatchedHttp(self._watch), WatchedHttps(self._watch)
+        )
 
     def fetch(self, etag: str | None = None, last_modified: str | None = None) -> Fetched:
         """Fetch the catalog unless it still has this ETag; raise KevError on failure."""
@@ -59,10 +67,17 @@ class KevFetcher:
             try:
                 return self._fetch_once(etag, last_modified)
             except _Retry as error:
+                if self._is_closed:
+                    raise KevError("the server is stopping") from error
                 if attempt == ATTEMPTS:
                     raise KevError(f"{error} ({ATTEMPTS} attempts)") from error
                 self._wait(2.0 ** (attempt - 1))
         raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """End a running fetch, which raises KevError; may be called in any thread."""
+        self._is_closed = True
+        self._watch.end()
 
     def _fetch_once(self, etag: str | None, last_modified: str | None) -> Fetched:
         request = urllib.request.Request(self._url, headers={"accept": "application/json"})
@@ -70,32 +85,33 @@ class KevFetcher:
             request.add_header("if-none-match", etag)
         if last_modified:
             request.add_header("if-modified-since", last_modified)
-        deadline = time.monotonic() + self._timeout
-        try:
-            with self._opener.open(request, timeout=self._timeout) as response:
-                return Fetched(
-                    self._read(response, deadline),
-                    _header(response, "etag", 255),
-                    _header(response, "last-modified", 64),
-                )
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code == 304:
-                    return Fetched(None, etag, last_modified)
-                refusal = f"the source answered with status {error.code}"
-                raise (_Retry if error.code in _WORTH_A_RETRY else KevError)(refusal) from error
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-            raise _Retry(f"the source cannot be reached: {reason}") from error
+        with self._watch.attempt(self._timeout) as attempt:
+            try:
+                with self._opener.open(request, timeout=self._timeout) as response:
+                    body = self._read(response)
+                    if not attempt.is_over:
+                        etag = _header(response, "etag", 255)
+                        return Fetched(body, etag, _header(response, "last-modified", 64))
+            except urllib.error.HTTPError as error:
+                with error:
+                    if error.code == 304:
+                        return Fetched(None, etag, last_modified)
+                    refusal = f"the source answered with status {error.code}"
+                    raise (_Retry if error.code in _WORTH_A_RETRY else KevError)(refusal) from error
+            except (_Retry, OSError, http.client.HTTPException) as error:
+                if not attempt.is_over:
+                    if isinstance(error, _Retry):
+                        raise
+                    reason = getattr(error, "reason", error)
+                    raise _Retry(f"the source cannot be reached: {reason}") from error
+        raise _Retry(f"the catalog did not arrive within {self._timeout:g} seconds")
 
-    def _read(self, response: Any, deadline: float) -> bytes:
+    def _read(self, response: Any) -> bytes:
         body = bytearray()
         while chunk := response.read1(_CHUNK):
             body += chunk
             if len(body) > self._maximum:
                 raise KevError(f"the catalog is larger than the allowed {self._maximum} bytes")
-            if time.monotonic() > deadline:
-                raise _Retry(f"the catalog did not arrive within {self._timeout:g} seconds")
         announced = response.headers.get("content-length", "")
         if announced.isdigit() and len(body) != int(announced):
             message = f"the catalog must have {announced} bytes by its header, got {len(body)}"

@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 FIRST_AFTER_SECONDS = 60.0
 STOP_SECONDS = 5.0
+#: Limit of all attempts to fetch the catalog together. The fetcher limits each attempt, but not
+#: the resolution of names, and not the reading of a file on a network drive.
+FETCH_SECONDS = 180.0
 #: Share of the waiting time that is added at random, so that servers started together do not
 #: fetch together. Not used with a time of day.
 JITTER = 0.05
@@ -100,6 +103,8 @@ class KevService:
         self._interval, self._daily = 0.0, None
         if self._timer is not None:
             self._timer.cancel()
+        if isinstance(self._source, KevFetcher):
+            self._source.close()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=STOP_SECONDS)
             self._task.cancel()
@@ -183,7 +188,7 @@ class KevService:
         fetched = Fetched(body, None, None)
         if body is None:
             self._emit("fetching")
-            fetched = await asyncio.to_thread(self._fetch, force)
+            fetched = await self._fetch_in_time(force)
         if fetched.body is None:
             return await self._unchanged(fetched)
         catalog = await asyncio.to_thread(parse_catalog, fetched.body)
@@ -234,6 +239,14 @@ class KevService:
             "problemEntries": len(problems),
             "problems": [problem._asdict() for problem in problems[:MAXIMUM_PROBLEMS]],
         }
+
+    async def _fetch_in_time(self, force: bool) -> Fetched:
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                return await asyncio.to_thread(self._fetch, force)
+        except TimeoutError as error:
+            text = f"the source did not answer within {FETCH_SECONDS:g} seconds"
+            raise KevError(text) from error
 
     def _fetch(self, force: bool) -> Fetched:
         if isinstance(self._source, Path):

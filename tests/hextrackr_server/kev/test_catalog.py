@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,15 @@ import pytest
 
 from hextrackr_server.kev.catalog import KevError, parse_catalog
 from hextrackr_server.kev.fetcher import ATTEMPTS, KevFetcher, read_file
-from tests.hextrackr_server.kev_support import HOSTS, Source, feed, item, many, running_source
+from tests.hextrackr_server.kev_support import (
+    HOSTS,
+    Source,
+    dripping_source,
+    feed,
+    item,
+    many,
+    running_source,
+)
 
 SAMPLES = Path(__file__).parents[1] / "imports" / "formats" / "samples"
 CSV_SAMPLE = SAMPLES / "16_cisa_kev.csv"
@@ -160,9 +170,42 @@ def test_fetch_fails_when_the_body_is_too_large(source: Source) -> None:
 def test_fetch_times_out_when_the_source_is_silent(source: Source) -> None:
     waits: list[float] = []
     source.answers.append(lambda handler: handler.rfile.read(1) and None)
-    with pytest.raises(KevError, match="timed out"):
+    with pytest.raises(KevError, match=r"timed out|did not arrive within"):
         fetcher(source, waits, timeout=0.03).fetch()
     assert len(waits) == ATTEMPTS - 1
+
+
+@pytest.mark.parametrize(
+    ("scheme", "first"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\nX: "),
+        ("http", b"HTTP/1.1 200 OK\r\n\r\n"),
+        ("https", b"\x16\x03\x03\x40\x00"),
+    ],
+    ids=["header", "body", "tls"],
+)
+def test_fetch_ends_at_its_deadline_when_the_source_sends_byte_by_byte(
+    scheme: str, first: bytes
+) -> None:
+    with dripping_source(first) as port:
+        url = f"{scheme}://127.0.0.1:{port}/feed.json"
+        source = KevFetcher(url, HOSTS, timeout=0.2, wait=lambda _: None)
+        with pytest.raises(KevError, match=r"did not arrive within 0\.2 seconds \(3 attempts\)"):
+            source.fetch()
+
+
+def test_fetch_ends_when_the_fetcher_closes() -> None:
+    with dripping_source(b"HTTP/1.1 200 OK\r\nX: ") as port:
+        source = KevFetcher(f"http://127.0.0.1:{port}/feed.json", HOSTS, timeout=600)
+        connected = threading.Event()
+        add = source._watch.add
+        source._watch.add = lambda connection: (add(connection), connected.set())  # type: ignore[func-returns-value,assignment,method-assign]
+        with ThreadPoolExecutor(1) as pool:
+            fetching = pool.submit(source.fetch)
+            assert connected.wait(60)
+            source.close()
+            with pytest.raises(KevError, match="the server is stopping"):
+                fetching.result(60)
 
 
 def test_redirect_to_another_host_is_refused(source: Source) -> None:
