@@ -189,7 +189,9 @@ class Application:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.callback(self.database.close)
+            stack.push_async_callback(self.context.unannounced.stop)
             for feature in self.features:
                 stack.push_async_callback(feature.stop)
                 await feature.start()
+            await self.context.unannounced.start()
             yield

@@ -49,6 +49,7 @@ from hextrackr_server.sockets.payloads import declared
 from hextrackr_server.sockets.server import create_socket_server
 from hextrackr_server.storage.background_writer import BackgroundWriter
 from hextrackr_server.storage.database import Database
+from hextrackr_server.storage.unannounced import Unannounced
 from hextrackr_server.telemetry.metrics import Metrics
 
 
@@ -85,6 +86,7 @@ class Context:
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database_url or settings.database)
+        self.unannounced = Unannounced(self.database, clock)
         self.metrics = Metrics(clock)
         self.limiter = RateLimiter(_limit_rules(settings), clock.monotonic)
         self.users = Ledger(

@@ -82,6 +82,29 @@ FAULTS: Final = (
         ),
     ),
     Fault(
+        "import, undo, KEV synchronization, restore",
+        "kill -9 between the commit and the events",
+        "the next server sends the events, once",
+        tuple(
+            f"tests/contract/test_announcements_after_restart.py::{name}"
+            for name in (
+                "test_change_without_events_is_announced_once_after_a_restart",
+                "test_new_catalog_also_announces_the_one_before",
+                "test_undone_import_is_not_announced",
+            )
+        ),
+    ),
+    Fault(
+        "source of the KEV catalog",
+        "sends headers, body or TLS byte by byte, or nothing",
+        "the synchronization fails at its deadline",
+        (
+            f"{HUB}/kev/test_catalog.py::"
+            "test_fetch_ends_at_its_deadline_when_the_source_sends_byte_by_byte",
+            f"{HUB}/kev/test_catalog.py::test_fetch_times_out_when_the_source_is_silent",
+        ),
+    ),
+    Fault(
         "migration",
         "kill -9 after each seventh statement",
         "the former schema stays; the next start migrates",

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Table, delete, func, select, text, update
 
 from hextrackr_server.backup.errors import writing_to
 from hextrackr_server.errors import ErrorCode
+from hextrackr_server.storage import unannounced
 from hextrackr_server.storage.active_server import NAME as ACTIVE_SERVER
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.finding_tables import DEFERRED_INDEXES, findings
@@ -33,18 +34,25 @@ LIVE_TABLES: Final = frozenset(
 )
 #: Names in `meta` that describe the database itself.
 _OWN_NAMES: Final = ("schema_version", ACTIVE_SERVER)
+#: The kind of the note about a restore whose event is not sent; its value is `announced`.
+NOTED_RESTORE: Final = "restore"
 _UNFINISHED: Final = ("queued", "running")
 _ROWS: Final = 1000
 
 
 def replace_data(
-    database: Database, copy: Path, now_ms: int, keep: Collection[str] = ()
+    database: Database,
+    copy: Path,
+    now_ms: int,
+    keep: Collection[str] = (),
+    announced: int | None = None,
 ) -> dict[str, int]:
     """Replace all tables except `keep` by those of a copy with the current schema.
 
     Returns the number of rows of each replaced table. Imports that had not ended at the time of
-    the backup end as interrupted. IDs of deleted rows are not used again. Raises BackupError; the
-    data are unchanged then.
+    the backup end as interrupted. `announced` is the time of the backup, in ms since 1970, if a
+    running server sends an event about it. IDs of deleted rows are not used again. Raises
+    BackupError; the data are unchanged then.
     """
     tables = [table for table in metadata.sorted_tables if table.name not in keep]
     with writing_to(copy.parent), database.replacing(copy) as connection:
@@ -59,6 +67,9 @@ def replace_data(
         else:
             rows = {table.name: _copy_attached(connection, table) for table in tables}
         _raise_ids(connection, last_ids, copy)
+        unannounced.forget_all(connection)
+        if announced is not None:
+            unannounced.note(connection, NOTED_RESTORE, "", announced)
         connection.execute(
             update(import_jobs)
             .where(import_jobs.c.status.in_(_UNFINISHED))

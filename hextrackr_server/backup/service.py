@@ -117,7 +117,13 @@ class RestoreService:
         def replace_all() -> dict[str, int]:
             # An import may have ended since the first check.
             check_replaceable(self._database, replace=replace)
-            return replace_data(self._database, copy, epoch_ms(), keep=LIVE_TABLES)
+            return replace_data(
+                self._database,
+                copy,
+                epoch_ms(),
+                keep=LIVE_TABLES,
+                announced=round(manifest.created.timestamp() * 1000),
+            )
 
         rows = await self._imports.run_alone(replace_all, BUSY, self._wait_seconds)
         logger.warning(

@@ -20,7 +20,7 @@ from hextrackr_server.imports.pipeline import Importer
 from hextrackr_server.imports.progress_tracker import KEEP_SECONDS, ProgressTracker
 from hextrackr_server.imports.reading_process import read_in_process
 from hextrackr_server.imports.service import ImportService
-from hextrackr_server.imports.store import ImportStore
+from hextrackr_server.imports.store import NOTED_IMPORT, NOTED_UNDO, ImportStore
 from hextrackr_server.imports.undo import Undone
 from hextrackr_server.imports.uploads import UploadStore
 from hextrackr_server.security.principal import Principal
@@ -63,6 +63,8 @@ class ImportsFeature(Feature):
             maximum_changes=settings.changes_per_import,
             on_undone=self._undone,
         )
+        context.unannounced.add(NOTED_IMPORT, self._announce_import)
+        context.unannounced.add(NOTED_UNDO, self._announce_undo)
         self._sweep: Timer | None = None
         self._inspector = ImportInspector(context.database, services.uploads, self._admit)
         context.recovery_checks.append(self._may_recover)
@@ -119,10 +121,18 @@ class ImportsFeature(Feature):
     def _committed(self, import_id: int, summary: dict[str, Any], changes: dict[str, Any]) -> None:
         self.context.services.statistics.forget()
         self.context.services.vulnerabilities.import_committed(import_id, summary, changes)
+        self.context.unannounced.sent(NOTED_IMPORT, import_id)
 
     def _undone(self, import_id: int, user_id: str, undone: Undone) -> None:
         self.context.services.statistics.forget()
         self.context.services.vulnerabilities.import_undone(import_id, user_id, undone._asdict())
+        self.context.unannounced.sent(NOTED_UNDO, import_id)
+
+    async def _announce_import(self, key: str, _: Any) -> None:
+        await self.context.services.imports.announce_left(int(key))
+
+    async def _announce_undo(self, key: str, value: dict[str, int]) -> None:
+        await self.context.services.imports.announce_undo(int(key), Undone(**value))
 
     def _may_recover(self, data: dict[str, Any]) -> bool:
         return progress.may_recover(data, self.context.services.imports.view)

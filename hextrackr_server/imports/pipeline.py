@@ -52,6 +52,7 @@ from hextrackr_server.imports.reading import (
 from hextrackr_server.imports.result import Absence, bounded_absence, result_of
 from hextrackr_server.imports.store import ImportJob, ImportStore
 from hextrackr_server.imports.undo import ImportUndo
+from hextrackr_server.storage import unannounced
 from hextrackr_server.storage.database import Database
 from hextrackr_server.telemetry.failures import log_failure
 
@@ -380,6 +381,7 @@ class _Run:
             finished_at=epoch_ms(),
             result=result,
         )
+        unannounced.note(connection, store.NOTED_IMPORT, self._job.import_id)
 
     # -- all phases
 

@@ -315,10 +315,22 @@ class ImportService:
         undone = await self._in_writer(self._importer.history.undo, number, epoch_ms())
         log_fields = {"importId": number, "user": principal.user_id}
         logger.info("import undone", extra=log_setup.fields(**log_fields, **undone._asdict()))
-        job = await asyncio.to_thread(self._store.job, number)
-        assert job is not None
-        self._on_undone(number, job.user_id, undone)
+        await self.announce_undo(number, undone)
         return {"success": True, "importId": number, **undone._asdict()}
+
+    async def announce_undo(self, number: int, undone: Undone) -> None:
+        """Send the events of an undo, also of one of a former server."""
+        job = await asyncio.to_thread(self._store.job, number)
+        if job is not None:
+            self._on_undone(number, job.user_id, undone)
+
+    async def announce_left(self, number: int) -> None:
+        """Send the events of an import that a former server completed and did not announce."""
+        job = await asyncio.to_thread(self._store.job, number)
+        # Retention may have deleted the job.
+        if job is not None and job.result is not None:
+            changes = await asyncio.to_thread(self._changes, job)
+            self._on_committed(number, job.result["summary"], changes)
 
     async def run_alone(self, call: Callable[[], T], why: str, seconds: float) -> T:
         """Return the result of a blocking call that runs while there is no import and no undo.

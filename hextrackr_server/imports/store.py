@@ -19,6 +19,10 @@ from hextrackr_server.storage.schema import import_jobs
 
 jobs = import_jobs
 
+#: Kinds of notes about changes whose events are not sent; the keys are IDs of imports.
+NOTED_IMPORT = "import"
+NOTED_UNDO = "undo"
+
 _TERMINAL = ("completed", "failed", "cancelled")
 
 

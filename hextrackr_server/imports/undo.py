@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.findings import history, totals
 from hextrackr_server.imports.merge import drop_unused_entries
-from hextrackr_server.imports.store import set_job
+from hextrackr_server.imports.store import NOTED_IMPORT, NOTED_UNDO, set_job
+from hextrackr_server.storage import unannounced
 from hextrackr_server.storage.database import Database
 from hextrackr_server.storage.encoding import day_number
 from hextrackr_server.storage.finding_tables import (
@@ -92,6 +93,8 @@ class ImportUndo:
             drop_unused_entries(connection)
             _mark_unsourced(connection)
             set_job(connection, import_id, undone_at=now_ms)
+            unannounced.forget(connection, NOTED_IMPORT, import_id)
+            unannounced.note(connection, NOTED_UNDO, import_id, undone._asdict())
         return undone
 
 

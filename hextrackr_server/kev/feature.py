@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from starlette.routing import BaseRoute
 
@@ -10,7 +11,7 @@ from hextrackr_server.feature import Context, Feature
 from hextrackr_server.http.kev_routes import kev_routes
 from hextrackr_server.kev.fetcher import KevFetcher
 from hextrackr_server.kev.service import KevService
-from hextrackr_server.kev.store import KevStore
+from hextrackr_server.kev.store import NOTED, KevStore
 from hextrackr_server.telemetry.metrics import describe
 from socketio_core.server_metrics import Sample
 
@@ -36,8 +37,13 @@ class KevFeature(Feature):
             maximum_changes=settings.changes_per_import,
             on_changed=services.statistics.forget,
         )
+        context.unannounced.add(NOTED, self._announce)
         self._add_metrics(self._service)
         return kev_routes(services.identity, self._service)
+
+    async def _announce(self, _key: str, _value: Any) -> None:
+        assert self._service is not None
+        await self._service.announce_left()
 
     def _add_metrics(self, service: KevService) -> None:
         metrics = self.context.metrics

@@ -25,7 +25,7 @@ from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.findings.events import MAXIMUM_CHANGES, Change, VulnerabilityEvents
 from hextrackr_server.kev.catalog import KevError, parse_catalog
 from hextrackr_server.kev.fetcher import Fetched, KevFetcher, read_file
-from hextrackr_server.kev.store import Difference, KevStore
+from hextrackr_server.kev.store import KevStore
 from hextrackr_server.rooms import AUTHENTICATED, Emitter
 from hextrackr_server.telemetry import log_setup
 from hextrackr_server.telemetry.failures import log_failure
@@ -204,7 +204,7 @@ class KevService:
         )
         await self._log("completed", fetched, version=catalog.version, record_count=total)
         self._on_changed()
-        changes = await self._publish_matches(difference)
+        changes = await self._publish_matches()
         statistics = await asyncio.to_thread(self._store.statistics, self._today())
         matched = statistics["matched_kevs"]
         self._emit(
@@ -273,9 +273,17 @@ class KevService:
             "newEntries": 0,
         }
 
-    async def _publish_matches(self, difference: Difference) -> dict[str, int]:
+    async def announce_left(self) -> None:
+        """Send the events of catalogs that a former server stored and did not announce."""
+        # A running synchronization sends them with its own.
+        if not self._running:
+            self._on_changed()
+            await self._publish_matches()
+
+    async def _publish_matches(self) -> dict[str, int]:
         """Send the open CVEs and findings that are new in the catalog; return their numbers."""
-        matches = await asyncio.to_thread(self._store.matches, difference.new)
+        new = await asyncio.to_thread(self._store.unannounced)
+        matches = await asyncio.to_thread(self._store.matches, new)
         self._events.publish(
             [
                 Change(
@@ -296,7 +304,16 @@ class KevService:
             self._store.open_findings, [match.cve for match in matches], self._maximum_changes
         )
         self._events.findings_updated(rows)
+        if new:
+            await self._store_announced()
         return {"sent": len(rows), "more": total - len(rows)}
+
+    async def _store_announced(self) -> None:
+        try:
+            await asyncio.to_thread(self._store.announced)
+        except Exception as error:
+            # The events are sent, and are sent once more after the next start.
+            log_failure(logger, "storing that a catalog is announced failed", error)
 
     async def _failed(self, reason: str, error: Exception) -> None:
         self.outcomes["failed"] += 1

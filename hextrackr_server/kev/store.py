@@ -15,6 +15,7 @@ from hextrackr_server.findings.filters import IS_OPEN
 from hextrackr_server.findings.kev_statistics import kev_statistics
 from hextrackr_server.findings.most_severe import most_severe, severity_order
 from hextrackr_server.kev.catalog import Catalog, KevEntry, KevError
+from hextrackr_server.storage import unannounced
 from hextrackr_server.storage.database import Database, upsert
 from hextrackr_server.storage.finding_tables import (
     finding_identities,
@@ -28,6 +29,8 @@ current, kev = vulnerabilities_current, kev_status
 #: A catalog that lost a larger share of its entries is rejected as implausible.
 MAXIMUM_LOSS = 0.2
 CHUNK = 250
+#: The kind of the note about new CVEs; its value is the last row of the history before them.
+NOTED = "kev"
 MAXIMUM_USERS = 100
 _COMPARED = tuple(name for name in KevEntry._fields if name != "cve_id")
 
@@ -93,10 +96,28 @@ class KevStore:
             _write_entries(connection, catalog, now_ms, progress)
             for chunk in _chunks(difference.removed):
                 connection.execute(delete(kev).where(kev.c.cve_id.in_(chunk)))
+            if difference.new:
+                last = connection.scalar(select(func.max(kev_history.c.id))) or 0
+                unannounced.note(connection, NOTED, "", last)
             _write_history(connection, difference, catalog.version, now_ms)
             if hosts := _hosts(connection, (*difference.new, *difference.removed)):
                 totals.refresh(connection, hosts)
         return difference
+
+    def unannounced(self) -> list[str]:
+        """Return the new CVEs whose events have not been sent, also those of earlier catalogs."""
+        with self._database.reading() as connection:
+            last = unannounced.noted(connection).get((NOTED, ""))
+            if last is None:
+                return []
+            added = kev_history.c.change == "added"
+            query = select(kev_history.c.cve_id).where(kev_history.c.id > last, added)
+            return list(connection.scalars(query.distinct()))
+
+    def announced(self) -> None:
+        """Store that the events of all new CVEs have been sent."""
+        with self._database.writing() as connection:
+            unannounced.forget(connection, NOTED, "")
 
     def matches(self, cves: Iterable[str]) -> list[Match]:
         """Return the CVEs that have open findings."""

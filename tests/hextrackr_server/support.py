@@ -126,7 +126,7 @@ def finding_row(
 class Workbench:
     """A database and an importer, without a server."""
 
-    def __init__(self, directory: Path, url: str | None = None) -> None:
+    def __init__(self, directory: Path, url: Path | str | None = None) -> None:
         self.directory = directory
         self.database = Database(url or directory / "test.db")
         self.store = ImportStore(self.database)

@@ -12,13 +12,14 @@ from hextrackr_server.storage.metadata import metadata
 
 
 def contents(database: Database, *without: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of all tables, sorted."""
+    """Return the rows of all tables, sorted, except notes about changes to announce."""
     found = {}
     with database.reading() as connection:
         for table in metadata.sorted_tables:
             if table.name not in without:
-                rows = connection.execute(select(table)).all()
-                found[table.name] = sorted((tuple(row) for row in rows), key=repr)
+                rows = [tuple(row) for row in connection.execute(select(table))]
+                kept = [row for row in rows if not str(row[0]).startswith("unannounced:")]
+                found[table.name] = sorted(kept, key=repr)
     return found
 
 
