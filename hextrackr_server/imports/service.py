@@ -166,7 +166,9 @@ class ImportService:
                 processed=job.processed,
                 total=job.total,
                 result=job.result or _stored_failure(job),
-                elapsed_ms=(job.finished_at or 0) - (job.started_at or job.finished_at or 0),
+                elapsed_ms=max(
+                    0, (job.finished_at or 0) - (job.started_at or job.finished_at or 0)
+                ),
                 age_ms=max(0, epoch_ms() - (job.finished_at or 0)),
             )
         for worker in self._workers:

@@ -184,7 +184,8 @@ def _not_found() -> ServiceError:
 def _state_of(job: ImportJob) -> dict[str, Any]:
     """Return the state of an import that only the database has."""
     completed = job.status == "completed"
-    elapsed = (job.finished_at or epoch_ms()) - job.started_at if job.started_at else 0
+    # Of stored times, which the clock of the machine may have changed between.
+    elapsed = max(0, (job.finished_at or epoch_ms()) - job.started_at) if job.started_at else 0
     state: dict[str, Any] = {
         "importId": job.import_id,
         "sessionId": job.session_id,

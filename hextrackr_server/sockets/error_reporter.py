@@ -72,6 +72,7 @@ class ErrorReporter:
                 error,
                 event=event,
                 socket=socket.id,
+                **_client_of(socket),
                 errorId=error_id,
             )
         self._unanswered[id(error)] = _Failure(error, socket, event, error_id)
@@ -93,6 +94,15 @@ class ErrorReporter:
         if failure.error_id:
             body["errorId"] = failure.error_id
         socket.emit("application-error", body)
+
+
+def _client_of(socket: Any) -> dict[str, str]:
+    """Return the user, once logged in, and the address of a socket, as fields of a log line."""
+    if not isinstance(socket, Socket):
+        return {}
+    principal = socket.data.get("principal")
+    user = {} if principal is None else {"user": principal.user_id}
+    return user | {"address": socket.handshake.address}
 
 
 def _unknown(socket: Socket, event: Any) -> None:

@@ -62,25 +62,38 @@ class Reporter:
                 logger.exception("a listener of on_error failed")
         if self.listeners:
             return
+        address = _address_of(socket)
+        sender = f"{socket.id} ({address})"
+        # A client that causes very many of these lines does not hide those of others.
+        extra = {"client": address}
         if isinstance(error, PayloadValidationError):
-            logger.info("event %.100r of socket %s has invalid data: %s", event, socket.id, error)
+            logger.info(
+                "event %.100r of socket %s has invalid data: %s", event, sender, error, extra=extra
+            )
         elif isinstance(error, AckError):
             # The error is an answer for the client, which requested no ack: not a bug.
-            logger.info("event %.100r of socket %s was refused: %s", event, socket.id, error)
+            logger.info(
+                "event %.100r of socket %s was refused: %s", event, sender, error, extra=extra
+            )
         elif isinstance(error, UnsendableResultError):
-            logger.error("event %.100r of socket %s: %s", event, socket.id, error)
+            logger.error("event %.100r of socket %s: %s", event, sender, error, extra=extra)
         elif isinstance(error, AckTimeoutError | DisconnectedError):
             # The handler waited for an ack of a client that left or is slow: not a bug.
             logger.info(
                 "the handler of %.100r for socket %s ended: %s",
                 event,
-                socket.id,
+                sender,
                 error,
                 exc_info=error if logger.isEnabledFor(logging.DEBUG) else None,
+                extra=extra,
             )
         else:
             logger.error(
-                "the handler of %.100r failed for socket %s", event, socket.id, exc_info=error
+                "the handler of %.100r failed for socket %s",
+                event,
+                sender,
+                exc_info=error,
+                extra=extra,
             )
 
     def run(self, awaitable: Awaitable[Any], role: str) -> None:
@@ -98,6 +111,12 @@ class Reporter:
         if key not in self._unhandled and len(self._unhandled) < MAX_UNHANDLED:
             self._unhandled.add(key)
             logger.info("event %.100r of namespace %.100s has no handler", event, namespace)
+
+
+def _address_of(socket: Any) -> str:
+    """Return the address of the client of a socket; `-` for an object without a handshake."""
+    handshake = getattr(socket, "handshake", None)
+    return "-" if handshake is None else str(handshake.address)
 
 
 async def _await(awaitable: Awaitable[Any]) -> None:

@@ -383,7 +383,9 @@ async def test_s110_client_that_leaves_during_an_ack_is_logged_in_one_line(
     (record,) = [each for each in caplog.records if each.getMessage() == "event handler failed"]
     assert record.exc_info is None
     assert record.levelname == "INFO"
-    assert "socket has been disconnected" in record.__dict__["fields"]["reason"]
+    fields = record.__dict__["fields"]
+    assert "socket has been disconnected" in fields["reason"]
+    assert (fields["user"], fields["address"]) == ("7", "127.0.0.1")
 
 
 async def test_s110_client_that_leaves_during_an_upload_is_logged_in_one_line(

@@ -81,6 +81,7 @@ class Stream:
         self.is_up = False
         """Whether entries are read and written."""
         self.since = time.time()
+        self._changed_at = time.monotonic()
         self._up = asyncio.Event()
         self.queued_bytes = 0
         self.published = 0
@@ -203,6 +204,11 @@ class Stream:
             self._send(entry)
         self._update_state()
 
+    @property
+    def down_seconds(self) -> float:
+        """Seconds since entries were last read and written, 0.0 while they are."""
+        return 0.0 if self.is_up else time.monotonic() - self._changed_at
+
     async def wait_up(self) -> None:
         """Wait until entries are read and written."""
         await self._up.wait()
@@ -211,7 +217,7 @@ class Stream:
         is_up = self._is_writing and self._is_reading
         if is_up == self.is_up:
             return
-        self.is_up, self.since = is_up, time.time()
+        self.is_up, self.since, self._changed_at = is_up, time.time(), time.monotonic()
         if is_up:
             self.link.error = ""
             self._up.set()

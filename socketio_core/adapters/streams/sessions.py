@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from functools import partial
 from typing import Any, Final, NamedTuple, final
 
@@ -126,7 +125,7 @@ class StreamsSessions:
         if offset is not None and parse_position(offset) is None:
             return None
         stream = self._stream
-        if not stream.is_up and time.time() - stream.since > RESTORE_TIMEOUT:
+        if stream.down_seconds > RESTORE_TIMEOUT:
             return None  # a longer failure: waiting would delay each client for nothing
         try:
             async with asyncio.timeout(RESTORE_TIMEOUT):
