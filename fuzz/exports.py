@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from zlib import crc32
 
@@ -17,6 +17,8 @@ from hextrackr_server.imports.formats.row_errors import NoFindingError, RowRejec
 
 SCAN_DATE = "2030-06-01"
 SEVERITIES = frozenset({"Critical", "High", "Medium", "Low", "Info", "Unknown"})
+#: Raises ValueError for lone surrogates and numbers without a form in JSON.
+_TO_JSON = json.JSONEncoder(allow_nan=False).encode
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 XML_TOKENS = (
@@ -83,9 +85,8 @@ def check_finding(finding: Finding) -> None:
     assert finding.first_seen <= finding.last_seen
     values = finding.as_json()
     # Further values are not stored; `inspect --json` prints them.
-    json.dumps(values.pop("extra"), ensure_ascii=False, allow_nan=False).encode()
-    check_texts(values)
-    check_texts([finding.description, finding.solution])
+    _TO_JSON(values.pop("extra"))
+    check_texts([*values.values(), finding.description, finding.solution])
 
 
 def check_problem(problem: NoFindingError) -> None:
@@ -97,19 +98,22 @@ def check_problem(problem: NoFindingError) -> None:
 
 def check_texts(value: Any) -> None:
     """Check that a value can be stored and sent: no control characters, no lone surrogates."""
-    for text in _texts(value):
-        found = _UNPRINTABLE.search(text)
-        assert found is None, f"the text {text!r} has the character {found[0]!r}"
-    json.dumps(value, allow_nan=False)
+    text = "\n".join(_texts(value))
+    found = _UNPRINTABLE.search(text)
+    assert found is None, f"the texts {text!r} have the character {found[0]!r}"
+    _TO_JSON(value)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _texts(key)
-            yield from _texts(item)
-    elif isinstance(value, Sequence):
-        for item in value:
-            yield from _texts(item)
+def _texts(value: Any) -> list[str]:
+    texts: list[str] = []
+    remaining = [value]
+    while remaining:
+        item = remaining.pop()
+        if isinstance(item, str):
+            texts.append(item)
+        elif isinstance(item, dict):
+            remaining += item
+            remaining += item.values()
+        elif isinstance(item, Sequence):
+            remaining += item
+    return texts

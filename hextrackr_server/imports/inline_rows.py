@@ -59,8 +59,7 @@ def _header_of(rows: Sequence[Mapping[str, Cell]], mapping: Profile | None) -> d
     if mapping is None:
         known = known_columns()
     else:
-        texts = (text for texts in mapping.columns.values() for text in texts)
-        known = frozenset(normalize(text) for text in texts)
+        known = frozenset[str]().union(*mapping.normalized.values())
     spelled = {name for row in rows for name in row}
     unknown = sorted(name for name in spelled if normalize(name) not in known)
     header = {normalize(name): name for row in rows for name in row if normalize(name) in known}

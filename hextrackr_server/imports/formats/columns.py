@@ -103,8 +103,8 @@ def find_columns(profile: Profile, header: Sequence[str]) -> dict[str, tuple[int
     for index, name in enumerate(header):
         positions.setdefault(normalize(name), []).append(index)
     columns: dict[str, tuple[int, ...]] = {}
-    for field, texts in profile.columns.items():
-        indexes = [index for text in texts for index in positions.get(normalize(text), ())]
+    for field, names in profile.normalized.items():
+        indexes = [index for name in names for index in positions.get(name, ())]
         if indexes:
             columns[field] = tuple(dict.fromkeys(indexes))
     return columns

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -80,20 +80,44 @@ def find_header(path: Path, profiles: Sequence[Profile]) -> Header | None:
     """
     named = find_separator_line(path)
     delimiters = (named,) if named else DELIMITERS
-    beginnings = {delimiter: read_beginning(path, delimiter) for delimiter in delimiters}
+    candidates: dict[tuple[str, bool], list[_Candidate]] = {}
+    beginning: list[BeginningRow] = []
     special = [profile for profile in profiles if profile.id != "hub"]
     for chosen in (special, [profile for profile in profiles if profile.id == "hub"]):
-        wanted = frozenset[str]().union(*(profile.signature_names() for profile in chosen))
-        for delimiter, rows in beginnings.items():
-            for is_wrapped in (False, True):
-                found = _match_rows(rows, chosen, wanted, delimiter, is_wrapped=is_wrapped)
-                if found is not None:
-                    return found
+        wanted = frozenset[str]().union(*(profile.signature_names for profile in chosen))
+        for delimiter, is_wrapped in product(delimiters, (False, True)):
+            rows = candidates.get((delimiter, is_wrapped))
+            if rows is None:  # read when it is needed: most files have the first delimiter
+                if not is_wrapped:
+                    beginning = read_beginning(path, delimiter)
+                rows = [_make_candidate(row, is_wrapped=is_wrapped) for row in beginning]
+                candidates[delimiter, is_wrapped] = rows
+            found = _match_rows(rows, chosen, wanted, delimiter, is_wrapped=is_wrapped)
+            if found is not None:
+                return found
     return None
 
 
+class _Candidate(NamedTuple):
+    """A row that may be the header: its names, and their normalized forms."""
+
+    number: int
+    names: tuple[str, ...]
+    known: frozenset[str]
+
+
+def _make_candidate(row: BeginningRow, *, is_wrapped: bool) -> _Candidate:
+    cells = row.cells
+    if is_wrapped:
+        if len(cells) != 1 or "," not in cells[0]:
+            return _Candidate(row.number, tuple(cells), frozenset())
+        cells = split_wrapped(cells[0])
+    names = tuple([cell.strip().lstrip("\ufeff") for cell in cells])
+    return _Candidate(row.number, names, frozenset([normalize(name) for name in names if name]))
+
+
 def _match_rows(
-    rows: Sequence[BeginningRow],
+    rows: Sequence[_Candidate],
     profiles: Sequence[Profile],
     wanted: frozenset[str],
     delimiter: str,
@@ -103,18 +127,11 @@ def _match_rows(
     """Return the first row that satisfies a profile; `wanted` are the names of all signatures."""
     preamble: list[tuple[str, ...]] = []
     for row in rows:
-        cells = row.cells
-        if is_wrapped:
-            if len(cells) != 1:
-                preamble.append(tuple(cells))
-                continue
-            cells = split_wrapped(cells[0])
-        names = tuple(cell.strip().lstrip("\ufeff") for cell in cells)
-        known = frozenset(normalize(name) for name in names if name)
-        for profile in () if known.isdisjoint(wanted) else profiles:
-            if profile.fits(known):
-                return Header(profile, names, row.number, delimiter, is_wrapped, tuple(preamble))
-        preamble.append(names)
+        for profile in () if row.known.isdisjoint(wanted) else profiles:
+            if profile.fits(row.known):
+                names, above = row.names, tuple(preamble)
+                return Header(profile, names, row.number, delimiter, is_wrapped, above)
+        preamble.append(row.names)
     return None
 
 

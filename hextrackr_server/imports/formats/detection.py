@@ -140,7 +140,7 @@ def _read_header(path: Path) -> Header:
 def _read_mapped_header(path: Path, mapping: Profile) -> Header:
     """Return the first row that has the most columns of a user's mapping."""
     named = find_separator_line(path)
-    wanted = {normalize(text) for texts in mapping.columns.values() for text in texts}
+    wanted = {name for names in mapping.normalized.values() for name in names}
     best: tuple[int, Header] | None = None
     for delimiter in (named,) if named else DELIMITERS:
         preamble: list[tuple[str, ...]] = []
@@ -207,12 +207,12 @@ def known_columns() -> frozenset[str]:
     names: set[str] = set()
     for profile in load_profiles().values():
         if profile.signatures:
-            names |= {normalize(text) for texts in profile.columns.values() for text in texts}
+            names.update(*profile.normalized.values())
             for signature in profile.signatures:
                 names |= {*signature.all_of, *signature.any_of, *signature.none_of}
     return frozenset(names)
 
 
 def _overlap(profile: Profile, known: frozenset[str]) -> int:
-    texts = {normalize(text) for texts in profile.columns.values() for text in texts}
+    texts = {name for names in profile.normalized.values() for name in names}
     return len(texts & known)

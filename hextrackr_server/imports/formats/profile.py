@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
@@ -152,12 +152,18 @@ class Profile:
     """A heading above the header whose value is the date of the observation."""
     refuse: str | None = None
     """Why files of this format are refused."""
+    normalized: Mapping[str, tuple[str, ...]] = field(init=False)
+    """The header texts of each field, normalized."""
+    signature_names: frozenset[str] = field(init=False)
+    """The normalized names of which a fitting header has at least one."""
 
-    def signature_names(self) -> frozenset[str]:
-        """Return the normalized names of which a fitting header has at least one."""
+    def __post_init__(self) -> None:
+        """Derive the values that the reading of each file needs."""
         groups = (names for signature in self.signatures for _, names in signature.groups)
         single = ({**signature.all_of, **signature.any_of} for signature in self.signatures)
-        return frozenset[str]().union(*single, *groups)
+        normalized = {name: tuple(map(normalize, texts)) for name, texts in self.columns.items()}
+        object.__setattr__(self, "normalized", MappingProxyType(normalized))
+        object.__setattr__(self, "signature_names", frozenset[str]().union(*single, *groups))
 
     def fits(self, names: frozenset[str]) -> bool:
         """Return whether a header with these normalized names has one of the signatures."""
@@ -171,10 +177,17 @@ class Profile:
 
 def normalize(name: str) -> str:
     """Return a column name without case, blanks, dots, underscores, hyphens and `?`."""
+    return _normalize_known(name) if len(name) <= _LONGEST_KNOWN else _normalize(name)
+
+
+def _normalize(name: str) -> str:
     return _INSIGNIFICANT.sub("", name).lower()
 
 
 _INSIGNIFICANT: Final = re.compile(r"[\s._\-?\ufeff]+")
+# The names of all formats are shorter; files repeat them.
+_LONGEST_KNOWN: Final = 64
+_normalize_known = lru_cache(maxsize=2048)(_normalize)
 
 
 @cache

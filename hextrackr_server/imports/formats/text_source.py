@@ -35,14 +35,14 @@ Checkpoint = Callable[[int], None]
 class TextSource:
     """The lines of a file; `bytes_read` and `has_invalid` follow the reading."""
 
-    __slots__ = ("_checkpoint", "_path", "bytes_read", "encoding", "has_invalid",
+    __slots__ = ("_checkpoint", "_path", "_skip", "bytes_read", "encoding", "has_invalid",
                  "last_character", "size")  # fmt: skip
 
     def __init__(self, path: Path, checkpoint: Checkpoint | None = None) -> None:
         self._path = path
         self._checkpoint = checkpoint
         self.size = path.stat().st_size
-        self.encoding, _ = detect_encoding(path)
+        self.encoding, self._skip = detect_encoding(path)
         self.bytes_read = 0
         self.has_invalid = False
         """Whether the block that is being read contains bytes that are not UTF-8."""
@@ -50,7 +50,7 @@ class TextSource:
 
     def blocks(self) -> Iterator[str]:
         """Yield the text in blocks of whole lines; a line that is too long comes in pieces."""
-        encoding, skip = detect_encoding(self._path)
+        encoding, skip = self.encoding, self._skip
         self.bytes_read = skip
         decode = _make_decoder(encoding)
         with self._path.open("rb", buffering=0) as file:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hextrackr_server.imports.formats.csv_header import split_wrapped
+from hextrackr_server.imports.formats import csv_header
+from hextrackr_server.imports.formats.csv_header import read_beginning, split_wrapped
 from hextrackr_server.imports.formats.csv_table import FileRefusedError
 from hextrackr_server.imports.formats.detection import open_table
 from hextrackr_server.imports.formats.inspection import inspect_file
@@ -41,6 +42,25 @@ def test_delimiter_line_end_and_encoding_do_not_change_the_format(
     text = NESSUS.replace(",", delimiter).replace("\n", end)
     inspection = inspect_file(write(tmp_path, text.encode(encoding)))
     assert (inspection.profile, len(inspection.findings)) == ("nessus", 1)
+
+
+@pytest.mark.parametrize(("text", "delimiters"), [
+    (NESSUS, [","]),
+    (NESSUS.replace(",", ";"), [",", ";"]),
+    ("sep=;\n" + NESSUS.replace(",", ";"), [";"]),
+])  # fmt: skip
+def test_beginning_is_split_only_until_the_header_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, delimiters: list[str]
+) -> None:
+    tried: list[str] = []
+
+    def read(path: Path, delimiter: str) -> list[csv_header.BeginningRow]:
+        tried.append(delimiter)
+        return read_beginning(path, delimiter)
+
+    monkeypatch.setattr(csv_header, "read_beginning", read)
+    assert inspect_file(write(tmp_path, text)).profile == "nessus"
+    assert tried == delimiters
 
 
 def test_windows_1252_is_read_when_no_character_is_utf8(tmp_path: Path) -> None:
