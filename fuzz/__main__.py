@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +65,8 @@ def main() -> int:
     for each in failed:
         print(f"\n==> {each.name}\n{each.failure}")
     if arguments.write:
-        write_record({each.name: each.executions for each in outcomes})
+        today = datetime.now(UTC).date()
+        write_record({each.name: each.executions for each in outcomes}, today)
     return 1 if failed else 0
 
 

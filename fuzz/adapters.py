@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from engineio_core.codec.encoded_packet import EncodedPacket
+from fuzz.escapes import Escapes
 from socketio_core.adapters.cluster.adapter import ClusterAdapter
 from socketio_core.adapters.cluster.in_process import InProcessCluster
+from socketio_core.adapters.cluster.message import Message
 from tests.helpers.fake_clock import FakeClock
 from tests.socketio_core.adapters.test_cluster_properties import FakeSocket
 
 VECTORS = Path(__file__).parent.parent / "tests" / "socketio_core" / "adapters" / "vectors"
+ESCAPES = Escapes("socketio_core")
 
 
 class Socket(FakeSocket):
@@ -87,3 +91,18 @@ class Server:
         for name, members in self.adapter.rooms().items():
             assert type(name) is str
             assert members
+
+
+def execute(message: Message) -> None:
+    """Execute a message of another server. Raises for a violated invariant."""
+    with ESCAPES:
+        server = Server()
+        server.adapter.on_message(message)
+        server.check()
+
+
+def recorded_messages(*names: str) -> Iterator[dict[str, Any]]:
+    """Yield the recorded messages of the official adapters from some files of vectors."""
+    for name in names:
+        content: dict[str, Any] = json.loads((VECTORS / f"{name}.json").read_text())
+        yield from content["messages"]

@@ -26,6 +26,8 @@ XML_TOKENS = (
     b"&#x80;", b"&#65533;", b"&amp;", b"&a;", b"xmlns:a=", b'"', b"\xc2\x85",
     b' encoding="utf-16"', b"CVE-2030-1001",
 )  # fmt: skip
+XML_BORDERS = b'<>"= \n'
+
 #: Findings of one row, which may name many CVEs.
 MOST_FINDINGS = 2000
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 import sys
 from hashlib import sha256
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import atheris
+
+from fuzz.mutation import PartMutator
 
 PACKAGES = ["engineio_core", "hextrackr_server", "socketio_core"]
 
@@ -32,7 +36,25 @@ def main(name: str, failures: Path, arguments: list[str]) -> None:
             print(f"INPUT: {path}", file=sys.stderr)
             raise
 
-    atheris.Setup([name, *arguments], run)
+    options: dict[str, Any] = {}
+    if target.borders:
+        parts = PartMutator(target.borders, target.tokens)
+
+        def mutate_part(part: bytes) -> bytes:
+            changed: bytes = atheris.Mutate(part, len(part) + 8)
+            return changed
+
+        def mutate(data: bytes, size: int, seed: int) -> bytes:
+            if seed & 1 or not data:
+                changed: bytes = atheris.Mutate(data, size)
+                return changed
+            changed = parts.change(
+                data, Random(seed), lambda part: atheris.Mutate(part, len(part) + 8)
+            )
+            return changed[:size]
+
+        options["custom_mutator"] = mutate
+    atheris.Setup([name, *arguments], run, **options)
     atheris.Fuzz()
 
 

@@ -15,7 +15,7 @@ def run_plainly(target: Target, runs: int, seed: int = 1) -> int:
     """
     seeds = target.seeds()
     short = [each for each in seeds if len(each) <= 4 * target.longest]
-    mutator = Mutator(Random(seed), short, target.tokens, target.longest)
+    mutator = Mutator(Random(seed), short, target.tokens, target.longest, target.borders)
     for data in seeds:
         _run(target, data)
     for _ in range(runs):

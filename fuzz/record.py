@@ -1,36 +1,51 @@
-"""The table of executions in docs/fuzzing.md."""
+"""The table of executions in docs/fuzzing.md: the sum of all recorded runs, and the last day."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from fuzz.target import load, names
 
 PAGE = Path(__file__).parent.parent / "docs" / "fuzzing.md"
 BEGIN, END = "<!-- fuzz:begin -->", "<!-- fuzz:end -->"
-_ROW = re.compile(r"\| `(\w+)` \|.*\| ([0-9,]+) \|")
+_ROW = re.compile(r"\| `(\w+)` \|.*\| ([0-9,]+) \| ([0-9-]*) \|")
 
 
-def read_record() -> dict[str, int]:
-    """Return the executions by target."""
-    return {name: int(count.replace(",", "")) for name, count in _ROW.findall(PAGE.read_text())}
+class Entry(NamedTuple):
+    """The executions of all recorded runs of a target, and the day of the last one."""
+
+    executions: int
+    day: str
 
 
-def make_table(executions: Mapping[str, int]) -> str:
+_NOTHING = Entry(0, "-")
+
+
+def read_record() -> dict[str, Entry]:
+    """Return the entries of the table by target."""
+    rows = _ROW.findall(PAGE.read_text())
+    return {name: Entry(int(count.replace(",", "")), day) for name, count, day in rows}
+
+
+def make_table(entries: Mapping[str, Entry]) -> str:
     """Return the table of all targets."""
-    lines = ["| target | parser and reference | executions |", "|---|---|---|"]
-    lines += [
-        f"| `{name}` | {load(name).subject} | {executions.get(name, 0):,} |" for name in names()
-    ]
+    lines = ["| target | parser and reference | executions | last run |", "|---|---|---|---|"]
+    for name in names():
+        executions, day = entries.get(name, _NOTHING)
+        lines.append(f"| `{name}` | {load(name).subject} | {executions:,} | {day} |")
     return "\n".join(lines)
 
 
-def write_record(executions: Mapping[str, int]) -> None:
+def write_record(executions: Mapping[str, int], today: date) -> None:
     """Add executions to those of the table."""
-    known = read_record()
-    total = {name: known.get(name, 0) + executions.get(name, 0) for name in names()}
+    total = read_record()
+    for name, count in executions.items():
+        if count:
+            total[name] = Entry(total.get(name, _NOTHING).executions + count, today.isoformat())
     page = PAGE.read_text()
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -30,7 +30,11 @@ def wires(name: str) -> list[bytes]:
     return [to_bytes(case["wire"]) for case in cases(name) if isinstance(case["wire"], str | dict)]
 
 
-def samples(*patterns: str) -> list[bytes]:
-    """Return the contents of the sample exports."""
+def samples(*patterns: str, longest: int = 1 << 20) -> list[bytes]:
+    """Return the contents of the sample exports: the first `longest` bytes, in whole lines."""
     paths = sorted(path for pattern in patterns for path in SAMPLES.glob(pattern))
-    return [path.read_bytes() for path in paths]
+    contents = [path.read_bytes() for path in paths]
+    return [
+        each if len(each) <= longest else each[: each.rindex(b"\n", 0, longest) + 1]
+        for each in contents
+    ]

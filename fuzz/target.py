@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+JSON_BORDERS = b'{}[],:"'
 FOLDER = Path(__file__).parent / "targets"
 
 
@@ -24,6 +25,9 @@ class Target(NamedTuple):
     """Parts of inputs that mutations insert."""
     longest: int = 1024
     """The size of the longest generated input in bytes."""
+    borders: bytes = b""
+    """Bytes between the parts of an input, such as commas; with borders, half of the mutations
+    change whole parts, so that more inputs reach the code behind the parser."""
 
 
 def names() -> list[str]:

@@ -6,14 +6,10 @@ The format is that of the sharded Redis adapter, of Redis Streams and of the clu
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from fuzz.adapters import VECTORS, Server
-from fuzz.escapes import Escapes
-from fuzz.target import Target
+from fuzz.adapters import execute, recorded_messages
+from fuzz.target import JSON_BORDERS, Target
 from socketio_core.adapters.cluster.message import MessageError, decode_message, encode_message
-
-ESCAPES = Escapes("socketio_core")
 
 
 def run(data: bytes) -> None:
@@ -29,22 +25,17 @@ def run(data: bytes) -> None:
     else:
         again = decode_message(wire)
         assert decode_message(encode_message(again)) == again
-    with ESCAPES:
-        server = Server()
-        server.adapter.on_message(message)
-        server.check()
+    execute(message)
 
 
 def seeds() -> list[bytes]:
     """Return the recorded messages of the official adapters."""
     found = []
-    for name in ("cluster", "sharded-static", "sharded-dynamic"):
-        content: dict[str, Any] = json.loads((VECTORS / f"{name}.json").read_text())
-        for each in content["messages"]:
-            if "text" in each:
-                found.append(each["text"].encode())
-            elif isinstance(each.get("value"), dict):
-                found.append(json.dumps(each["value"]).encode())
+    for each in recorded_messages("cluster", "sharded-static", "sharded-dynamic"):
+        if "text" in each:
+            found.append(each["text"].encode())
+        elif isinstance(each.get("value"), dict):
+            found.append(json.dumps(each["value"]).encode())
     return found
 
 
@@ -58,4 +49,5 @@ TARGET = Target(
         b'"rooms":["red"]', b'"close":true', b'"clientCount":1', b'"sockets":[]', b"null", b"[]",
         b"{}", b"-1", b"1e999", b"\\ud800", b'"disconnect"', b"[[[[", b"4", b"5", b"6", b"7", b"9",
     ),
+    borders=JSON_BORDERS,
 )  # fmt: skip

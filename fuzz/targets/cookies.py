@@ -35,4 +35,5 @@ TARGET = Target(
     ],
     run,
     (NAME.encode(), b"=", b"; ", b"s%3A", b".", b"%", b'"', b"%2E", b"%FF", b"+"),
+    longest=300,
 )  # fmt: skip

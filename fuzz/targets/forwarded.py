@@ -48,4 +48,5 @@ TARGET = Target(
     run,
     (b"for=", b"proto=https", b"host=a", b";", b",", b'"', b"[::1]", b"10.0.0.2", b"\n",
      b"::ffff:"),
+    longest=300,
 )  # fmt: skip

@@ -65,4 +65,5 @@ TARGET = Target(
     ),
     run,
     (b"\r\n", b"\n", b"0\r\n\r\n", b"1\r\na\r\n", b";", b" ", b"\t", b"ff\r\n"),
+    longest=300,
 )  # fmt: skip

@@ -6,7 +6,7 @@ import json
 import re
 
 from fuzz.exports import check_texts
-from fuzz.target import Target
+from fuzz.target import JSON_BORDERS, Target
 from hextrackr_server.kev.catalog import KevError, parse_catalog
 
 _CVE = re.compile(r"CVE-[0-9]{4}-[0-9]{4,19}")
@@ -57,5 +57,6 @@ TARGET = Target(
         b'"cveID":', b"CVE-2030-1003", b"null", b"{}", b"[]", b'"count": 1', b"\\ud800", b"\\u0000",
         b"\\u0085", b"2030-02-30", b'"', b",", b"\r\n", b"\xff", b"1e999", b"\0", b"\xc2\x85",
     ),
-    longest=2048,
+    longest=1024,
+    borders=JSON_BORDERS,
 )  # fmt: skip

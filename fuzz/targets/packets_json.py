@@ -11,7 +11,7 @@ import re
 from engineio_core.codec.packet import MESSAGE_PREFIX
 from fuzz.packets import check_packet, is_sendable, send_again
 from fuzz.seeds import cases, to_bytes
-from fuzz.target import Target
+from fuzz.target import JSON_BORDERS, Target
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Packet
 from socketio_core.errors import PacketError
@@ -68,4 +68,5 @@ TARGET = Target(
         b'"_placeholder"', b"/admin,", b"?", b"\\ud800", b"\\u0000", b"1e400", b"-0", b"null",
         b"NaN", b"[[[[", b"18446744073709551616", b"2[\"connect\"]", b"\xd9\xa3", b"2",
     ),
+    borders=JSON_BORDERS,
 )  # fmt: skip

@@ -6,12 +6,9 @@ The first byte of an input selects the channel: a broadcast, a request or an ans
 from __future__ import annotations
 
 import base64
-import json
-from typing import Any
 
-from fuzz.adapters import VECTORS, Server
-from fuzz.escapes import Escapes
-from fuzz.target import Target
+from fuzz.adapters import execute, recorded_messages
+from fuzz.target import JSON_BORDERS, Target
 from socketio_core.adapters.cluster.message import Message, MessageError
 from socketio_core.adapters.redis.classic_format import (
     OldRequest,
@@ -21,7 +18,6 @@ from socketio_core.adapters.redis.classic_format import (
 )
 
 READERS = {b"b": read_broadcast, b"q": read_request, b"a": read_response}
-ESCAPES = Escapes("socketio_core")
 
 
 def run(data: bytes) -> None:
@@ -33,25 +29,20 @@ def run(data: bytes) -> None:
     message = found.message if isinstance(found, OldRequest) else found
     assert found is None or isinstance(found, OldRequest | Message)
     if message is not None:
-        with ESCAPES:
-            server = Server()
-            server.adapter.on_message(message)
-            server.check()
+        execute(message)
 
 
 def seeds() -> list[bytes]:
     """Return the recorded messages of the official adapter and emitter."""
     found = []
-    for name in ("classic", "emitter", "classic-specific"):
-        content: dict[str, Any] = json.loads((VECTORS / f"{name}.json").read_text())
-        for each in content["messages"]:
-            channel = each.get("channel", "")
-            kind = b"b" if "request" not in channel and "response" not in channel else b"q"
-            kind = b"a" if "response" in channel else kind
-            if "base64" in each:
-                found.append(kind + base64.b64decode(each["base64"]))
-            elif "text" in each:
-                found.append(kind + each["text"].encode())
+    for each in recorded_messages("classic", "emitter", "classic-specific"):
+        channel = each.get("channel", "")
+        kind = b"b" if "request" not in channel and "response" not in channel else b"q"
+        kind = b"a" if "response" in channel else kind
+        if "base64" in each:
+            found.append(kind + base64.b64decode(each["base64"]))
+        elif "text" in each:
+            found.append(kind + each["text"].encode())
     return found
 
 
@@ -66,4 +57,5 @@ TARGET = Target(
         b'a{"type":8', b'"clientCount":1', b'"sockets":[]', b"\xa5rooms\x90", b"\xa4type\x02",
         b"\xa3nsp\xa1/", b"null", b"{}", b"[]", b"1.0", b"true", b"3", b"4", b"5", b"6", b"7",
     ),
+    borders=JSON_BORDERS,
 )  # fmt: skip

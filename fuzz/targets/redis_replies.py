@@ -63,4 +63,5 @@ TARGET = Target(
     (b"\r\n", b"*2\r\n", b"$1\r\n", b"$-1\r\n", b":", b"+", b"-", b"*9999999\r\n",
      b"$99999999999\r\n",
      b" ", b"_"),
+    longest=300,
 )  # fmt: skip

@@ -16,7 +16,7 @@ def run(data: bytes) -> None:
 
 TARGET = Target(
     "scanner exports as CSV: whole files of all formats",
-    lambda: samples("samples/*.csv", "field/*.csv"),
+    lambda: samples("samples/*.csv", "field/*.csv", longest=2048),
     run,
     (
         b"\r\n", b",", b";", b"\t", b'"', b'""', b"sep=;\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\0",
@@ -24,4 +24,5 @@ TARGET = Target(
         b"7.5", b"7,5", b"2030-05-01", b"05/01/2030", b"1893456000", b"\xe9", b"End of report",
     ),
     longest=1024,
+    borders=b',;\t|"\r\n',
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz.exports import XML_TOKENS, read_export
+from fuzz.exports import XML_BORDERS, XML_TOKENS, read_export
 from fuzz.seeds import samples
 from fuzz.target import Target
 
@@ -18,5 +18,6 @@ TARGET = Target(
         b"</detail>",
         b'<ref type="cve" id="CVE-2030-1001"/>', b"<term>levels=hml min_qod=70</term>",
     ),
-    longest=4096,
+    longest=2300,
+    borders=XML_BORDERS,
 )  # fmt: skip

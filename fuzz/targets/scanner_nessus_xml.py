@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz.exports import XML_TOKENS, read_export
+from fuzz.exports import XML_BORDERS, XML_TOKENS, read_export
 from fuzz.seeds import samples
 from fuzz.target import Target
 
@@ -16,5 +16,6 @@ TARGET = Target(
         b'<ReportItem port="443" severity="3" pluginID="1" pluginName="a">',
         b"<cve>CVE-2030-1</cve>",
     ),
-    longest=4096,
+    longest=2300,
+    borders=XML_BORDERS,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz.exports import XML_TOKENS, read_export
+from fuzz.exports import XML_BORDERS, XML_TOKENS, read_export
 from fuzz.seeds import samples
 from fuzz.target import Target
 
@@ -18,5 +18,6 @@ TARGET = Target(
         b'<reference source="CVE">CVE-2030-1</reference>', b'<os certainty="1.0" vendor="a"/>',
         b'<scan endTime="20300601T100000000"/>', b"<names><name>a</name></names>",
     ),
-    longest=4096,
+    longest=2300,
+    borders=XML_BORDERS,
 )  # fmt: skip

@@ -93,5 +93,6 @@ TARGET = Target(
         b"2030-13-45", b"Fixed", b"Active", b"True", b"\xef\xbf\xbd", b"\xc2\x85", b"443/tcp",
         b"\xd9\xa3", b"0", b"N/A", b"-",
     ),
-    longest=1500,
+    longest=700,
+    borders=b',"\n',
 )  # fmt: skip

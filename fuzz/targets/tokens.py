@@ -13,7 +13,7 @@ from typing import Any
 import jwt
 
 from fuzz.escapes import Escapes
-from fuzz.target import Target
+from fuzz.target import JSON_BORDERS, Target
 from hextrackr_server.config.roles import ROLES
 from hextrackr_server.errors import ErrorCode, ServiceError
 from hextrackr_server.security.principal import (
@@ -97,4 +97,5 @@ TARGET = Target(
         b'"nbf":', b'"aud":', b'"iss":', b'"role":', b'"roles":["user"]', b"null", b"true", b"1e30",
         b"-1", b"{}", b"[]", b"99999999999", b'"userId":', b"NaN", b"Infinity", b"\\ud800",
     ),
+    borders=JSON_BORDERS,
 )  # fmt: skip

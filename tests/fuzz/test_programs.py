@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 
 from fuzz import __main__ as program
 from fuzz import record
-from fuzz.mutation import Mutator
+from fuzz.mutation import Mutator, PartMutator
 from fuzz.pieces import MOST, divide
 from fuzz.plain import run_plainly
 from fuzz.target import Target, names
@@ -49,6 +50,29 @@ def test_mutations_are_equal_for_equal_seeds_and_bounded() -> None:
     assert max(map(len, made)) == 60
     assert len(set(made)) > 400
     assert any(b"token" in each for each in made)
+
+
+def test_part_mutations_keep_the_other_parts_and_the_borders() -> None:
+    parts = PartMutator(b",\n", (b"token",))
+    found = {parts.change(b"aa,b\nc", Random(seed), bytes.upper) for seed in range(300)}
+    assert {b"token,b\nc", b"aa,b\ntoken", b"aa,B\nc", b",b\nc", b"aa,c\nc"} <= found
+    # Also all from one part to another, repeated behind a border.
+    assert {b"aa,aa,b\nc", b"aa,b,aa,b\nc"} <= found
+    assert all(b"\n" in each for each in found)
+
+
+def test_part_mutations_of_an_input_without_parts_add_a_token() -> None:
+    parts = PartMutator(b",", (b"token",))
+    assert any(parts.change(b",", Random(seed), bytes.upper) == b",token" for seed in range(50))
+
+
+def test_mutator_with_borders_makes_equal_inputs_for_equal_seeds() -> None:
+    def make() -> list[bytes]:
+        mutator = Mutator(Random(7), [b"a,b,c\n1,2,3"], (b"token",), 60, b",\n")
+        return [mutator.make() for _ in range(200)]
+
+    assert make() == make()
+    assert len(set(make())) > 150
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 100, 5000])
@@ -115,22 +139,24 @@ def test_program_refuses_an_unknown_target(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["fuzz", "--target", "nothing"])
     assert program.main() == 2
-    assert "unknown target nothing: choose from cluster_messages" in capsys.readouterr().out
+    assert "unknown target nothing: choose from client_responses" in capsys.readouterr().out
 
 
 def test_record_adds_executions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     page = tmp_path / "fuzzing.md"
     page.write_text(f"before\n{record.BEGIN}\n{record.END}\nafter\n")
     monkeypatch.setattr(record, "PAGE", page)
-    record.write_record({"cookies": 1500})
-    record.write_record({"cookies": 500, "tokens": 3})
-    assert record.read_record()["cookies"] == 2000
-    assert record.read_record()["tokens"] == 3
+    record.write_record({"cookies": 1500, "forwarded": 7}, date(2030, 1, 1))
+    record.write_record({"cookies": 500, "tokens": 3, "forwarded": 0}, date(2030, 1, 2))
+    assert record.read_record()["cookies"] == (2000, "2030-01-02")
+    assert record.read_record()["tokens"] == (3, "2030-01-02")
+    assert record.read_record()["forwarded"] == (7, "2030-01-01")
+    assert record.read_record()["uploads"] == (0, "-")
     assert page.read_text().startswith("before\n")
     assert page.read_text().endswith("\nafter\n")
 
 
 def test_page_lists_all_targets() -> None:
-    executions = record.read_record()
-    assert list(executions) == names()
-    assert record.make_table(executions) in record.PAGE.read_text()
+    entries = record.read_record()
+    assert list(entries) == names()
+    assert record.make_table(entries) in record.PAGE.read_text()

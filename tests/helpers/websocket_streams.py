@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from websockets.extensions import Extension
 from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
@@ -63,7 +64,7 @@ def read_outcome(messages: list[str | bytes], written: bytes) -> Outcome:
     return Outcome(messages, pongs, code)
 
 
-def run_transport(pieces: list[bytes]) -> Outcome:
+def run_transport(pieces: list[bytes], extensions: Sequence[Extension] = ()) -> Outcome:
     clock = FakeClock()
     context = SessionContext(
         OPTIONS,
@@ -77,7 +78,7 @@ def run_transport(pieces: list[bytes]) -> Outcome:
         EngineCounts(),
     )
     tcp = FakeTcp(clock)
-    transport = WebSocketTransport(tcp, context)
+    transport = WebSocketTransport(tcp, context, extensions)
     recorder = Recorder()
     transport.listener = recorder
     tcp.set_protocol(transport)
