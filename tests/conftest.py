@@ -22,6 +22,7 @@ from engineio_core.logs.limiter import LINE_LIMIT
 from tests.builds import assert_compiled
 from tests.docs.blocks import describe_blocks
 from tests.helpers.fake_clock import FakeClock
+from tests.helpers.ports import reserve_port
 from tests.helpers.state_check import check_states
 
 HERE = Path(__file__).parent
@@ -157,6 +158,12 @@ def log_lines_are_counted_per_test() -> None:
 def turns_end_by_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop the clock of read turns, so that a busy machine does not divide a chunk."""
     monkeypatch.setattr(read_turn, "perf_counter", lambda: 0.0)
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """Return a port that refuses connections until the test listens to the port itself."""
+    return reserve_port()
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_cpu_time_of_a_tree_includes_children_that_run_and_that_have_ended() -> 
 def test_command_prints_each_figure_with_its_result() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.imports", "--rows", "300", "--only", "cpu", "latency"],
-        cwd=ROOT, capture_output=True, text=True, timeout=100, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for name in ("CPU time, first import", "database size", "acked round trip of another client"):

@@ -20,7 +20,7 @@ from benchmarks.peers import (
     Server,
 )
 
-RECEIVE_TIMEOUT = 60.0
+RECEIVE_TIMEOUT = 300.0
 DATA = {"id": 1, "text": "é", "list": [1, None, True]}
 PEERS = (OURS_ASYNC, OURS_SYNC, OURS_FULL, OURS_ASYNC.with_flags("--deflate"), NODE,
          NODE.with_flags("--deflate"), PYTHON_SOCKETIO)  # fmt: skip

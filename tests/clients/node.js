@@ -7,7 +7,7 @@ const modules = path.join(__dirname, "..", "interop", "node_modules");
 const [url, token, transports, name] = process.argv.slice(2);
 const { io } = require(path.join(modules, name));
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 270_000;
 
 const socket = io(url, { auth: { token }, transports: transports.split(","), reconnection: false });
 socket.on("connect", () => console.log("ready"));

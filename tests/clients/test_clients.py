@@ -21,7 +21,7 @@ from tests.interop.support import find_node
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent.parent / "build" / "clients"
-LIMIT = 60.0
+LIMIT = 300.0
 POLLING = "polling"
 WEBSOCKET = "websocket"
 UPGRADE = "polling,websocket"

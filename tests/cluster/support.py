@@ -17,7 +17,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PATIENCE = 40.0
+PATIENCE = 300.0
 
 
 def node_program() -> str:

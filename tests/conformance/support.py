@@ -17,16 +17,16 @@ from pathlib import Path
 import pytest
 
 from socketio_conformance.http_connection import Address
+from tests.helpers.ports import reserve_port
 
 ROOT = Path(__file__).parents[2]
-PROCESS_TIMEOUT = 60.0
+PROCESS_TIMEOUT = 300.0
 
 
 @contextmanager
 def example(name: str, *arguments: str) -> Iterator[str]:
     """Run one of the examples on a free port and yield its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = reserve_port()
     command = [sys.executable, str(ROOT / "examples" / name), "--port", str(port), *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     try:

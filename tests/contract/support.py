@@ -21,7 +21,7 @@ from tests.hextrackr_server.support import SECRET, FakeClock
 
 METRICS_TOKEN = b"m" * 32
 SESSION_SECRET = b"fedcba9876543210fedcba9876543210"
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 POLLING = "/socket.io/?EIO=4&transport=polling"
 
 

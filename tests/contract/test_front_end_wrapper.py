@@ -23,7 +23,7 @@ pytestmark = pytest.mark.interop
 SCRIPT = Path(__file__).with_suffix(".js")
 CLIENT = Path(__file__).parent.parent / "interop" / "node_modules" / "socket.io-client-481"
 BOUNDARY = "frontier"
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 
 
 class Page:

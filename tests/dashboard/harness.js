@@ -6,7 +6,7 @@ const { createServer } = require("node:http");
 const { expectNoViolations } = require("./axe");
 
 // A limit ends a case that hangs; every wait ends as soon as its condition holds.
-const LIMIT = 60_000;
+const LIMIT = 180_000;
 const LOCAL = /^(127\.0\.0\.1|localhost|.*\.hextrackr\.test)$/;
 
 class CaseContext {

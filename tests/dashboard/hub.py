@@ -15,10 +15,11 @@ import httpx
 import jwt
 
 from hextrackr_server.cli.sample import write_sample
+from tests.helpers.ports import reserve_port
 from tests.hextrackr_server.kev_support import feed, item
 from tests.interop import program
 
-TIMEOUT = 120.0
+TIMEOUT = 300.0
 
 
 class Hub:
@@ -26,7 +27,7 @@ class Hub:
 
     def __init__(self, directory: Path, *arguments: str, **values: str) -> None:
         self.directory = directory
-        self.port = 0
+        self.port = reserve_port()
         self.banner = ""
         self._arguments = arguments
         self._values = {"JWT_SECRET": program.SECRET} | values
@@ -38,7 +39,7 @@ class Hub:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start the hub and wait until it listens; after `stop`, on the port as before."""
+        """Start the hub and wait until it listens; after `stop`, on the same port."""
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 [
@@ -57,7 +58,6 @@ class Hub:
         if "--dev" in self._arguments:
             while line := self._process.stdout.readline().rstrip("\n"):
                 self.banner += f"\n{line}"
-        self.port = int(self.banner.split("http://127.0.0.1:")[1].split(maxsplit=1)[0].rstrip(","))
 
     def stop(self) -> None:
         """Stop the hub as an operator does."""

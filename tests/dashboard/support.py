@@ -25,7 +25,7 @@ CLIENT = ROOT / "tests" / "interop" / "node_modules" / "socket.io-client" / "dis
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PACKAGES = ("axe-core", "playwright-core")
 #: Seconds until Chromium has started, or a case has ended, on a busy machine.
-LIMIT = 240.0
+LIMIT = 600.0
 _CASE = re.compile(r'^  async "(.+?)"\(', re.MULTILINE)
 
 
@@ -143,6 +143,6 @@ def running_browser() -> Iterator[Browser]:
             assert process.stdin is not None
             process.stdin.close()
             try:
-                process.wait(60)
+                process.wait(300)
             except subprocess.TimeoutExpired:
                 process.kill()

@@ -26,7 +26,7 @@ from tests.interop.support import LoopThread, serving
 
 from .support import HERE, ROOT, Browser, find_cases
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "admin_ui.js"
 PAGE = HERE / "node_modules" / "@socket.io" / "admin-ui" / "ui" / "dist"

@@ -12,7 +12,7 @@ from tests.hextrackr_server.support import csv_text, finding_row
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "administration.js"
 CVE = "CVE-2024-1000"

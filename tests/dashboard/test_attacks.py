@@ -12,7 +12,7 @@ from tests.contract.support import SESSION_SECRET, SessionStore
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "attacks.js"
 #: All routes that a user may change data with.

@@ -11,7 +11,7 @@ import pytest
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "connection.js"
 #: An import of so many rows takes some seconds.

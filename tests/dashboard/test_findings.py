@@ -9,7 +9,7 @@ import pytest
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "findings.js"
 #: Rows of the sample, which have more findings than rows.

@@ -13,7 +13,7 @@ from tests.interop.support import serving
 
 from .support import CLIENT, Browser, find_cases
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "playground.js"
 

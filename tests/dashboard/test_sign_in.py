@@ -15,7 +15,7 @@ from tests.interop.program import SECRET
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "sign_in.js"
 #: Seconds that a short token is valid: time enough to connect on a busy machine.

@@ -13,7 +13,7 @@ from tests.hextrackr_server.kev_support import feed, item
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "uploads.js"
 HEADER = (

@@ -11,7 +11,7 @@ from hextrackr_server.http.dashboard_files import BUILD
 from .hub import Hub, running_hub
 from .support import Browser, find_cases, require_build
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "views.js"
 MAXIMUM_BYTES = 300_000

@@ -14,7 +14,7 @@ from tests.interop.support import LoopThread
 
 from .support import CLIENT, Browser, find_cases
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "webtransport.js"
 TRANSPORTS = ("polling", "websocket", "webtransport")

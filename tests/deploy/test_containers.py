@@ -156,7 +156,7 @@ def secrets(tmp_path: Path) -> Path:
     script = tmp_path / "create-secrets"
     script.write_bytes((DEPLOY / "create-secrets").read_bytes())
     script.chmod(0o755)
-    done = subprocess.run([script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([script], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "Copy the certificate to deploy/secrets/hextrackr.pem" in done.stderr
     return tmp_path / "secrets"
@@ -169,7 +169,7 @@ def test_secrets_are_those_of_compose_and_stay_when_the_script_runs_again(secret
     assert named == {*written, "hextrackr.pem", "hextrackr.key"}
     assert stat.S_IMODE(secrets.stat().st_mode) == 0o700
     subprocess.run(
-        [secrets.parent / "create-secrets"], stderr=subprocess.DEVNULL, timeout=60, check=True
+        [secrets.parent / "create-secrets"], stderr=subprocess.DEVNULL, timeout=300, check=True
     )
     assert {path.name: path.read_text() for path in secrets.iterdir()} == written
     ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()

@@ -11,7 +11,7 @@ from tests.docs.blocks import ROOT, CodeBlock, blocks_of
 from tests.interop.support import find_node
 
 PACKAGES = ROOT / "tests" / "interop" / "node_modules"
-LIMIT = 60.0
+LIMIT = 300.0
 #: `report` prints values as a line of JSON; `end` ends the process, also with open connections.
 PRELUDE = """\
 import { io } from "socket.io-client";

@@ -315,14 +315,14 @@ def test_readme_shows_the_output_of_the_hub(tmp_path: Path, free_port: int) -> N
             token = re.search(r"admin token +(\S+)", printed)
             assert token is not None, printed
             sample = str(tmp_path / "sample.csv")
-            subprocess.run([hub, "sample", "--rows", "100", sample], check=True, timeout=60)
+            subprocess.run([hub, "sample", "--rows", "100", sample], check=True, timeout=300)
             done = subprocess.run(
                 [hub, "import", sample, "--url", url, "--token", token[1]],
-                check=True, capture_output=True, text=True, timeout=60,
+                check=True, capture_output=True, text=True, timeout=300,
             )  # fmt: skip
         finally:
             serve.terminate()
-            serve.wait(60)
+            serve.wait(300)
     assert labels(output) <= labels(printed)
     assert labels(summary) <= labels(done.stdout)
 

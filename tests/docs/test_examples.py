@@ -212,7 +212,7 @@ async def test_chat_clients_exchange_messages_and_survive_a_restart(
 
     client = terminal.make_client(url, "alice", "lobby", shown.put_nowait)
     chatting = asyncio.ensure_future(terminal.chat(client, typed()))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         assert await shown.get() == "members: alice"
         lines.put_nowait("hello")
         assert await shown.get() == "alice: hello"

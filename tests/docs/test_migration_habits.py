@@ -306,7 +306,7 @@ async def test_habit_has_the_documented_effect(page: str, cells: list[str]) -> N
     (check,) = [
         check for key, check in HABITS.items() if key[0] == page and cells[0].startswith(key[1])
     ]
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(300):
         results = await check()
     for cell, is_open in zip(cells[1:], results, strict=True):
         if re.match(r"\**(open|closed)", cell) and is_open is not None:

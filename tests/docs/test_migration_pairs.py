@@ -225,7 +225,7 @@ async def serving_node(code: str) -> AsyncIterator[str]:
 
 async def play(title: str, url: str) -> Any:
     """Play the scenario of a pair on a server."""
-    async with asyncio.timeout(60), connecting(url) as connect:
+    async with asyncio.timeout(300), connecting(url) as connect:
         return await SCENARIOS[title][0](connect)
 
 

@@ -77,7 +77,7 @@ async def test_emitter_of_the_page_reaches_a_server(
                 client.on_any(lambda name, *args: received.set_result(list(args)))
                 await client.call("join")
                 await asyncio.to_thread(partial(names[function], *arguments))
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(300):
                     assert await received == event
 
 

@@ -41,7 +41,7 @@ def test_tests_of_the_chat_pass(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-        timeout=100,
+        timeout=300,
     )  # fmt: skip
     assert "4 passed" in done.stdout, done.stdout + done.stderr
 
@@ -62,7 +62,7 @@ def serving_chat(folder: Path, version: int, *options: str) -> Iterator[str]:
             yield address[0]
         finally:
             process.terminate()
-            process.wait(60)
+            process.wait(300)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def run_script(text: str, folder: Path, **variables: str) -> str:
     """Run a shell block in a folder, and return its output."""
     done = subprocess.run(
         ["/bin/bash", "-euo", "pipefail", "-c", text], cwd=folder, env=os.environ | variables,
-        capture_output=True, text=True, check=False, timeout=100,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -137,7 +137,7 @@ def test_tutorial_of_the_hub_runs(folder: Path, free_port: int) -> None:
             }
         finally:
             process.terminate()
-            assert process.wait(60) == 0
+            assert process.wait(300) == 0
     (documented,) = [each.text for each in HUB if each.language == "text"]
     assert labels(documented) <= labels(printed)
     assert "tenable_vm" in outputs["import sample.csv"]

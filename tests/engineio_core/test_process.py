@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.ports import reserve_port
 from tests.helpers.wire import (
     CLOSE,
     WEBSOCKET_HEADERS,
@@ -22,7 +23,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "engineio_echo.py"
 
 
 async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             try:
                 return await asyncio.open_connection("127.0.0.1", port)
@@ -30,16 +31,9 @@ async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
                 await asyncio.sleep(0.02)
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_echo_example_serves_and_exits_cleanly(number: signal.Signals) -> None:
-    port = free_port()
+    port = reserve_port()
     process = await asyncio.create_subprocess_exec(
         # Development mode reports each transport that the event loop leaves open.
         sys.executable, "-X", "dev", "-W", "error",
@@ -50,7 +44,7 @@ async def test_echo_example_serves_and_exits_cleanly(number: signal.Signals) -> 
         reader, writer = await connect(port)
         target = "/engine.io/?EIO=4&transport=websocket"
         writer.write(http_request("GET", target, WEBSOCKET_HEADERS) + text_frame("4hello"))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             data = b""
             while b"4hello" not in data:
                 data += await reader.read(65536)
@@ -61,7 +55,7 @@ async def test_echo_example_serves_and_exits_cleanly(number: signal.Signals) -> 
         process.send_signal(signal.SIGHUP)
         await asyncio.sleep(0.02)
         process.send_signal(number)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             last_data = await reader.read()
             _, errors = await process.communicate()
         assert [frame.opcode for frame in parse_frames(last_data)[0]] == [CLOSE]

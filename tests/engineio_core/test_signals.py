@@ -81,6 +81,6 @@ def test_second_signal_ends_a_process_with_a_blocked_event_loop(number: signal.S
         for line in ("ready\n", "blocked\n"):
             assert process.stdout.readline() == line
             process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert errors == ""

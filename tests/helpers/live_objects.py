@@ -17,7 +17,7 @@ from pathlib import Path
 PACKAGES = ("engineio_core", "socketio_core", "hextrackr_server")
 #: Signals whose handlers a server changes while it runs.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PATIENCE = 60.0
+PATIENCE = 300.0
 _DESCRIPTORS = Path("/proc/self/fd")
 
 

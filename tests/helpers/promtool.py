@@ -15,6 +15,6 @@ def run_promtool(*arguments: str, text: str = "") -> str:
     if program is None:
         raise FileNotFoundError("promtool is not installed: run scripts/check-promtool")
     done = subprocess.run(
-        [program, *arguments], input=text, capture_output=True, text=True, check=False, timeout=60
+        [program, *arguments], input=text, capture_output=True, text=True, check=False, timeout=300
     )
     return done.stdout + done.stderr if done.returncode else ""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.helpers.ports import reserve_port
 from tests.helpers.redis_server import RedisServer
 
 SLOTS = 16_384
-START_TIMEOUT = 60.0
+START_TIMEOUT = 300.0
 
 
 class RedisClusterServers:
@@ -41,18 +41,11 @@ def thirds() -> list[range]:
     return [range(SLOTS * number // 3, SLOTS * (number + 1) // 3) for number in range(3)]
 
 
-def free_port() -> int:
-    """Return a free port of the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running_cluster(directory: Path) -> Iterator[RedisClusterServers]:
     """Run a Redis Cluster for the duration of a test."""
     nodes = []
-    buses = [free_port() for _ in range(3)]
+    buses = [reserve_port() for _ in range(3)]
     with ExitStack() as stack:
         for number, bus in enumerate(buses):
             folder = directory / str(number)

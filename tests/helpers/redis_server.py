@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.helpers.ports import reserve_port
+
 PROGRAMS = ("redis-server", "valkey-server")
-START_TIMEOUT = 30.0
+START_TIMEOUT = 300.0
 
 
 class RedisServer:
@@ -22,9 +24,7 @@ class RedisServer:
         program = next((found for name in PROGRAMS if (found := shutil.which(name))), None)
         if program is None:
             raise FileNotFoundError("redis-server is not installed: run scripts/check-redis")
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = reserve_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._command = [
             program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",

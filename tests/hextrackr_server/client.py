@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosedError
 
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 
 
 class Refused(Exception):

@@ -46,7 +46,7 @@ class Site:
         def post() -> dict[str, Any]:
             headers = {"authorization": f"Bearer {self.token(user)}", "content-type": "text/csv"}
             request = urllib.request.Request(self.url + path, content.encode(), headers)
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=300) as response:
                 answer: dict[str, Any] = json.load(response)
                 return answer
 
@@ -326,7 +326,7 @@ async def test_invalid_packet_closes_its_client_only(site: Site) -> None:
     async with site.client() as other:
         async with site.client() as client:
             await client.send("42[broken")
-            await asyncio.wait_for(client.reader, 60)
+            await asyncio.wait_for(client.reader, 300)
         assert (await other.emit_with_ack("get-vulnerability-stats"))["success"]
 
 
@@ -447,7 +447,7 @@ async def test_configured_origin_is_allowed_over_http(site: Site) -> None:
     def fetch() -> str | None:
         headers = {"origin": "https://app.example"}
         request = urllib.request.Request(site.url + "/health", headers=headers)
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=300) as response:
             allowed: str | None = response.headers["access-control-allow-origin"]
             return allowed
 
@@ -461,7 +461,7 @@ def test_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
             [*SERVE, "--port", str(port), "--database", str(tmp_path / "x.db")],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
     assert served.returncode == 1
@@ -485,12 +485,17 @@ def test_development_server_prints_commands_that_work(tmp_path: Path) -> None:
             for line in advice[1:]:
                 arguments = [sys.executable, "-m", "hextrackr_server", *line.split()[1:]]
                 tried = subprocess.run(
-                    arguments, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+                    arguments,
+                    cwd=tmp_path,
+                    capture_output=True,
+                    text=True,
+                    timeout=300,
+                    check=False,
                 )
                 assert tried.returncode == 0, tried.stderr
             assert "completed in" in tried.stdout
         finally:
             server.send_signal(signal.SIGTERM)
-            _, log = server.communicate(timeout=60)
+            _, log = server.communicate(timeout=300)
     assert server.returncode == 0
     assert log.rstrip().endswith("stopping  signal=SIGTERM")

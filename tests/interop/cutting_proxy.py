@@ -63,7 +63,7 @@ class CuttingProxy:
         await asyncio.gather(*self.connecting, return_exceptions=True)
         for transport in list(self.transports):
             transport.abort()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while self.transports:
                 self.is_empty.clear()
                 await self.is_empty.wait()
@@ -102,7 +102,7 @@ class CuttingProxy:
         self._prepare(
             lambda current, data: data.find(text) if current is Direction.DOWN else -1, ending
         )
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             await self._was_cut.wait()
 
     def _prepare(self, find: Callable[[Direction, bytes], int], ending: Ending) -> None:

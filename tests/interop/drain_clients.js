@@ -19,10 +19,10 @@ class Client {
     this.reasons = [];
     this.sent = 0;
     this.name = `${prefix}-${index}`;
-    const retries = index % 2 ? { retries: 100, ackTimeout: 30_000 } : {};
+    const retries = index % 2 ? { retries: 100, ackTimeout: 240_000 } : {};
     this.socket = io(url, {
       transports: KINDS[index % KINDS.length], forceNew: true, withCredentials: true,
-      timeout: 120_000, ...retries,
+      timeout: 240_000, ...retries,
     });
     this.socket.on("disconnect", (reason) => this.reasons.push(reason));
   }
@@ -40,7 +40,7 @@ class Client {
 
   /** The option `retries` has a time limit of its own. */
   emitter() {
-    return this.socket._opts.retries ? this.socket : this.socket.timeout(60_000);
+    return this.socket._opts.retries ? this.socket : this.socket.timeout(240_000);
   }
 }
 

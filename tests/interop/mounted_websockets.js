@@ -59,4 +59,4 @@ async function close(client) {
   report(results);
   client.disconnect();
 })();
-setTimeout(() => process.exit(1), 40_000).unref();
+setTimeout(() => process.exit(1), 270_000).unref();

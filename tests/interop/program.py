@@ -13,7 +13,7 @@ from pathlib import Path
 
 PROGRAM = Path(sys.executable).with_name("hextrackr-server")
 SECRET = "0123456789abcdef" * 4
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 _CONFIGURATION = re.compile(
     r"JWT_.*|HEXTRACKR_.*|HOST|PORT|DATABASE|CORS_ORIGIN|LOG_FORMAT", re.IGNORECASE
 )

@@ -12,7 +12,7 @@ from socketio_core.client import AsyncClient
 
 from .worker_processes import serve
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 LOGIN = {"username": "admin", "password": "s3cret"}
 
 

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.ports import reserve_port
+
 from .support import CaseResults, find_cases, run_node
 from .test_socket_clients import SCRIPT, UPGRADE, ClientSetup
 
 pytestmark = pytest.mark.interop
 
 ROOT = Path(__file__).parent.parent.parent
-LIMIT = 40.0
+LIMIT = 300.0
 HOSTS = {
     "uvicorn": ["uvicorn", "{app}", "--port", "{port}", "--log-level", "warning"],
     "hypercorn": ["hypercorn", "{app}", "--bind", "127.0.0.1:{port}"],
@@ -37,9 +39,7 @@ SETUPS = (
 @contextmanager
 def hosted(host: str, app: str, *options: str) -> Iterator[str]:
     """Run an application in a host and yield its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = reserve_port()
     command = [part.format(app=app, port=port) for part in HOSTS[host]]
     process = subprocess.Popen(
         [sys.executable, "-m", *command, *options],

@@ -31,7 +31,7 @@ from socketio_core.client import AsyncClient, ConnectionFailedError
 from socketio_core.client.states import ConnectionState
 
 TARGETS = Path(__file__).parents[1] / "targets"
-LIMIT = 30.0
+LIMIT = 300.0
 SOON: dict[str, Any] = {"reconnection_delay": 0.01, "reconnection_delay_max": 0.05}
 
 
@@ -176,7 +176,7 @@ async def test_ack_timeout_raises(target: Target) -> None:
     async with connected(target.url()) as client:
         with pytest.raises(AckTimeoutError):
             await client.timeout(0.05).emit_with_ack("ack-later", 60_000)
-        assert await client.timeout(5).emit_with_ack("message-with-ack", 1) == 1
+        assert await client.timeout(120).emit_with_ack("message-with-ack", 1) == 1
 
 
 async def test_pending_ack_fails_when_the_connection_is_lost(target: Target) -> None:
@@ -435,7 +435,7 @@ async def test_decoding_error_ends_the_session_and_the_client_returns(target: Ta
 async def test_heartbeat_keeps_the_connection_open(
     target: Target, transports: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with connected(target.url("socketio-short"), transports=transports) as client:
+    async with connected(target.url("socketio-many-pings"), transports=transports) as client:
         reasons = queue_of(client, "disconnect")
         session = client.manager._session
         assert session is not None
@@ -455,9 +455,9 @@ async def test_heartbeat_keeps_the_connection_open(
 
 
 async def test_retries_keep_the_order_and_give_up(target: Target) -> None:
-    async with connected(target.url(), retries=2, ack_timeout=0.1) as client:
+    async with connected(target.url(), retries=2, ack_timeout=120) as client:
         results: list[Any] = []
-        client.emit("ack-later", 60_000, ack=lambda *args: results.append(args))
+        client.timeout(0.1).emit("ack-later", 60_000, ack=lambda *args: results.append(args))
         client.emit("message-with-ack", 1, ack=lambda *args: results.append(args))
         await until(lambda: len(results) == 2)
         assert isinstance(results[0][0], AckTimeoutError)

@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 SEED = int(os.environ.get("SEED", "20261128"))
 EVENTS = 1000
 CUTS = 50
-LIMIT = 90.0
+LIMIT = 300.0
 
 
 class Server:

@@ -13,10 +13,10 @@ import pytest
 
 from .worker_processes import Clients, clients, serve
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(1800)]
 
 #: Seconds for one command of hundreds of clients, on a machine that runs other programs.
-LIMIT = 300.0
+LIMIT = 800.0
 APPLICATION = "drain_app:io"
 #: After each of them, the client connects again; the second is that of a POST that was under way.
 REASONS = {"transport close", "transport error"}

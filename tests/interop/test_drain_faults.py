@@ -18,7 +18,7 @@ from .test_drain import APPLICATION, LIMIT
 from .test_exit_codes import SERVERS, running
 from .worker_processes import alive, clients, serve
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
 
 
 def until(condition: Callable[[], object]) -> None:

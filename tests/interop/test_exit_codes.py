@@ -20,7 +20,7 @@ from . import program
 
 pytestmark = pytest.mark.interop
 
-LIMIT = 60.0
+LIMIT = 300.0
 #: A window that no test waits for.
 DRAIN = "300"
 APPLICATION = f"""

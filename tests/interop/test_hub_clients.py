@@ -38,10 +38,10 @@ async def test_handler_with_one_parameter_receives_events_of_the_hub(
     try:
         for client, user in ((watcher, "7"), (editor, "8")):
             auth = {"token": program.token(tmp_path, user)}
-            await client.connect(server.url, auth=auth, transports=transports, wait_timeout=60)
-        answer = await editor.call("start-editing", ("ticket", "7"), timeout=60)
+            await client.connect(server.url, auth=auth, transports=transports, wait_timeout=300)
+        answer = await editor.call("start-editing", ("ticket", "7"), timeout=300)
         assert answer["success"], answer
-        event = await asyncio.wait_for(received.get(), 60)
+        event = await asyncio.wait_for(received.get(), 300)
         assert event["resourceId"] == "7"
     finally:
         await editor.disconnect()

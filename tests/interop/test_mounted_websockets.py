@@ -86,7 +86,7 @@ def test_slow_client_of_a_mounted_application_receives_every_message() -> None:
             await sending
 
     with serving(make_server()) as (url, _):
-        asyncio.run(asyncio.wait_for(use(url), 50))
+        asyncio.run(asyncio.wait_for(use(url), 300))
 
 
 def test_shutdown_ends_websockets_of_a_mounted_application_with_1012() -> None:
@@ -104,4 +104,4 @@ def test_shutdown_ends_websockets_of_a_mounted_application_with_1012() -> None:
             return client.close_code
 
     with serving(io) as (url, thread):
-        assert asyncio.run(asyncio.wait_for(use(url), 50)) == 1012
+        assert asyncio.run(asyncio.wait_for(use(url), 300)) == 1012

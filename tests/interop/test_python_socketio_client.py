@@ -39,14 +39,14 @@ class RunningServer:
     async def reason_of(self, socket_id: str | None) -> str:
         """Wait until a socket is disconnected and return the reason."""
         while True:
-            disconnected_id, reason = await asyncio.to_thread(self.disconnects.get, timeout=60)
+            disconnected_id, reason = await asyncio.to_thread(self.disconnects.get, timeout=300)
             if disconnected_id == socket_id:
                 return reason
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningServer]:
-    server = RunningServer(SocketServer(ping_interval=0.3, ping_timeout=5.0))
+    server = RunningServer(SocketServer(ping_interval=0.3, ping_timeout=60.0))
     for namespace in (server.io.of("/"), server.io.of("/board")):
         _add_handlers(namespace, server)
 
@@ -78,7 +78,7 @@ def _add_handlers(namespace: Namespace, server: RunningServer) -> None:
     @namespace.on("request-ack")
     async def request_ack(socket: Socket, *args: Any) -> Any:
         try:
-            return await socket.timeout(5).emit_with_ack("request", *args)
+            return await socket.timeout(120).emit_with_ack("request", *args)
         except AckTimeoutError:
             return "AckTimeoutError"
 
@@ -102,7 +102,7 @@ async def connect_client(
 ) -> AsyncIterator[socketio.AsyncClient]:
     client = socketio.AsyncClient(reconnection=False)
     try:
-        await client.connect(server.url, transports=transports, wait_timeout=60, **options)
+        await client.connect(server.url, transports=transports, wait_timeout=300, **options)
         yield client
     finally:
         await client.disconnect()
@@ -120,7 +120,7 @@ class EventQueue:
         self._arrived.put_nowait(args)
 
     async def next(self) -> tuple[Any, ...]:
-        return await asyncio.wait_for(self._arrived.get(), 60)
+        return await asyncio.wait_for(self._arrived.get(), 300)
 
 
 async def test_client_and_server_have_the_same_socket_id(
@@ -232,7 +232,7 @@ async def test_client_reconnects_after_a_post_that_is_too_large() -> None:
         client = socketio.AsyncClient(reconnection_delay=0.01, http_session=http)
         connects, reasons = EventQueue(client, "connect"), EventQueue(client, "disconnect")
         with serving(SocketServer(max_http_buffer_size=1000)) as (url, _):
-            await client.connect(url, transports=["polling"], wait_timeout=60)
+            await client.connect(url, transports=["polling"], wait_timeout=300)
             await connects.next()
             await client.emit("x", "x" * 2000)
             assert await reasons.next() == (client.reason.TRANSPORT_ERROR,)

@@ -50,7 +50,7 @@ class RecoveryServer:
 
     async def next_connection(self) -> Socket:
         """Wait for the next connection of the client and return its socket."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             return await self._connections.get()
 
     def emit_number(self, number: int) -> None:
@@ -83,8 +83,8 @@ class RecoveryRun:
     ) -> dict[str, Any]:
         """Run the client and the scenario, and return the report of the client."""
         with ThreadPoolExecutor(1) as pool:
-            client = pool.submit(run_node, "recovery.js", self._url, transports, limit=90)
-            self._thread.run(scenario(), timeout=88)
+            client = pool.submit(run_node, "recovery.js", self._url, transports, limit=300)
+            self._thread.run(scenario(), timeout=290)
             (report,) = client.result()
         assert "error" not in report, report
         assert not self.server.failures

@@ -21,7 +21,7 @@ FACTORIES: dict[str, Any] = {
     "classic": RedisClassic, "sharded": RedisSharded, "streams": RedisStreams,
 }  # fmt: skip
 CLUSTER = Path(__file__).parent.parent / "cluster"
-LIMIT = 30.0
+LIMIT = 300.0
 NODE_EMITTER = """
     const { createClient } = require("redis");
     const { Emitter } = require("@socket.io/redis-emitter");

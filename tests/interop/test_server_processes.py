@@ -24,7 +24,7 @@ from tests.hextrackr_server.client import Client, connected
 from tests.interop import program
 
 WORKERS = 3
-LIMIT = 30.0
+LIMIT = 300.0
 
 
 class Server:

@@ -15,13 +15,14 @@ import pytest
 from websockets.asyncio.client import connect
 
 from hextrackr_server.cli.sample import write_sample
+from tests.helpers.ports import reserve_port
 from tests.hextrackr_server.client import Refused, connected
 from tests.hextrackr_server.postgres.server import running_postgres
 from tests.interop import program
 
 pytestmark = pytest.mark.postgres
 
-LIMIT = 40.0
+LIMIT = 300.0
 
 
 class Server:
@@ -30,7 +31,7 @@ class Server:
     def __init__(self, folder: Path, database: str) -> None:
         self._log = folder / "log"
         folder.mkdir()
-        self.port, tunnel = free_port(), free_port()
+        self.port, tunnel = reserve_port(), reserve_port()
         self.url = f"http://127.0.0.1:{self.port}"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
@@ -65,12 +66,6 @@ class Server:
         if self.process.poll() is None:
             self.process.terminate()
         self.process.wait(LIMIT)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -65,7 +65,7 @@ async def test_python_client_notices_that_its_message_is_too_large(transport: st
     with serving(io) as (url, _):
         await client.connect(url, transports=[transport])
         await client.emit("large", "x" * 20_000)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             await disconnected.wait()
         await client.disconnect()
     assert reasons == ["transport error"]

@@ -78,7 +78,7 @@ SETUPS = (
 
 def make_server(parser: JsonParser | MsgpackParser) -> SocketServer:
     """Return a server with the handlers of the cases."""
-    io = SocketServer(parser=parser, ping_interval=0.4, ping_timeout=5.0, allow_eio3=True)
+    io = SocketServer(parser=parser, ping_interval=0.4, ping_timeout=60.0, allow_eio3=True)
     reasons: dict[str, str] = {}
     failures: dict[str, str] = {}
 
@@ -156,8 +156,9 @@ def _add_event_handlers(namespace: Namespace | ParentNamespace) -> None:
 
     @on("volatile-later")
     async def volatile_later(socket: Socket, value: str) -> None:
-        # After this time the client has sent its next poll and no request is in progress.
-        await asyncio.sleep(0.1)
+        # A polling client that has not sent its next poll receives no volatile event.
+        while not socket.session.writable:  # noqa: ASYNC110 - a session has no event for it
+            await asyncio.sleep(0.005)
         socket.volatile.emit("volatile", value)
 
     @on("volatile-burst")
@@ -175,7 +176,7 @@ def _add_room_handlers(
 
     @on("request-ack")
     async def request_ack(socket: Socket, *args: Any) -> Any:
-        timeout = 0.05 if args == ("no answer",) else 5.0
+        timeout = 0.05 if args == ("no answer",) else 120.0
         try:
             return await socket.timeout(timeout).emit_with_ack("request", *args)
         except AckTimeoutError:
@@ -214,12 +215,17 @@ def _add_room_handlers(
 
     @on("broadcast-with-ack")
     async def broadcast_with_ack(socket: Socket, value: int, missing: int) -> Any:
-        operator = socket.namespace.timeout(0.1 if missing else 5.0)
-        try:
-            answers = await operator.emit_with_ack("request", value)
-        except AckTimeoutError as error:
-            return {"responses": error.responses, "missing": error.missing}
-        return {"responses": answers.responses, "missing": answers.missing}
+        seconds = 0.1 if missing else 120.0
+        while True:
+            operator = socket.namespace.timeout(seconds)
+            try:
+                answers = await operator.emit_with_ack("request", value)
+            except AckTimeoutError as error:
+                if len(error.missing) > missing:  # the machine is busy
+                    seconds *= 2
+                    continue
+                return {"responses": error.responses, "missing": error.missing}
+            return {"responses": answers.responses, "missing": answers.missing}
 
     @on("disconnect")
     def disconnected(socket: Socket, reason: str) -> None:

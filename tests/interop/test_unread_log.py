@@ -22,7 +22,7 @@ from . import program
 pytestmark = pytest.mark.interop
 
 HOSTILE = 2000
-LIMIT = 30.0
+LIMIT = 300.0
 
 LIBRARY = dedent("""
     import asyncio, logging, sys

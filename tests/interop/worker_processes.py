@@ -18,7 +18,7 @@ from typing import Any
 
 from .support import HERE, find_node
 
-TIMEOUT = 120.0
+TIMEOUT = 300.0
 LIMIT = 300.0  # of the end of a server that drains
 APPLICATION = "worker_app:io"
 

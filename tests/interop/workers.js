@@ -60,7 +60,7 @@ const commands = {
   /** Emit an event with an ack from one client and return the ack. */
   emitOne: async (index, ...event) => (await emitWithAck(clients[index].socket, ...event))[0],
   /** Wait until each client has received `count` numbers, or the time is over; return them. */
-  async received(count, limit = 20_000) {
+  async received(count, limit = 240_000) {
     const end = Date.now() + limit;
     while (Date.now() < end && clients.some(({ received }) => received.length < count))
       await sleep(5);

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LIMIT = 120.0
+LIMIT = 300.0
 
 
 @dataclass

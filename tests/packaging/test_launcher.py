@@ -51,7 +51,7 @@ def start(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [executable, *arguments], env=environment, capture_output=True, text=True, check=False,
-        timeout=60,
+        timeout=300,
     )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.docs.blocks import ROOT, blocks_of
-from tests.proxies.proxies import TIMEOUT, find, free_port, wait_for_port
+from tests.helpers.ports import reserve_port
+from tests.proxies.proxies import TIMEOUT, find, wait_for_port
 
 DOCUMENT = ROOT / "docs" / "scaling.md"
 
@@ -64,7 +65,7 @@ def run_proxy(
     for address, url in servers.items():
         text = text.replace(address, url.removeprefix("http://"))
     folder.mkdir()
-    port = free_port()
+    port = reserve_port()
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(
             _COMMANDS[name](folder, edit(text), port), stdout=log, stderr=log

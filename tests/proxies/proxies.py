@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from tests.docs.blocks import ROOT, blocks_of
+from tests.helpers.ports import reserve_port
 
 DOCUMENT = ROOT / "docs" / "deployment.md"
 CERTIFICATE = ROOT / "tests" / "helpers" / "tls" / "first.pem"
 KEY = CERTIFICATE.with_name("first.key.pem")
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 MODULES = Path("/usr/lib/apache2/modules")
 APACHE_MODULES = (
     "mpm_event",
@@ -122,21 +123,13 @@ def find(program: str) -> str:
     return found
 
 
-def free_port() -> int:
-    """Return a port of the loopback interface that no process uses."""
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextmanager
 def run_proxy(
     name: str, folder: Path, hub_port: int, edit: Callable[[str], str] = lambda text: text
 ) -> Iterator[Proxy]:
     """Run a proxy until the block ends; `edit` changes its documented configuration."""
     folder.mkdir()
-    port = free_port()
+    port = reserve_port()
     command = PROXIES[name](folder, edit(documented(name, hub_port)), port)
     with (folder / "log").open("w+") as log:
         process = subprocess.Popen(

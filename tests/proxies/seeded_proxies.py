@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.proxies.proxies import CERTIFICATE, KEY, TIMEOUT, find, free_port, wait_for_port
+from tests.helpers.ports import reserve_port
+from tests.proxies.proxies import CERTIFICATE, KEY, TIMEOUT, find, wait_for_port
 
 METRICS_TOKEN: Final = "metrics-token-of-the-tests-0123456789"
 _NGINX_GOOD: Final = """
@@ -198,7 +199,7 @@ SEEDS: Final = (
 def run_seed(seed: Seed, folder: Path, hubs: tuple[str, str]) -> Iterator[str]:
     """Run the proxy of a seed in front of two hubs until the block ends, and yield its URL."""
     folder.mkdir()
-    port = free_port()
+    port = reserve_port()
     text = seed.text.replace("SERVER", hubs[0]).replace("OTHER", hubs[1])
     text = text.replace("PORT", str(port)).replace("FOLDER", str(folder))
     text = text.replace("TOKEN", METRICS_TOKEN)

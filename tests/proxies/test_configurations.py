@@ -70,7 +70,7 @@ CHECKS = {"nginx": nginx, "haproxy": haproxy, "apache": apache, "caddy": caddy}
 def check(language: str, text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the check of a program."""
     command = CHECKS[language](folder, with_certificate(text, folder))
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
 @pytest.mark.parametrize("block", blocks(*CHECKS), ids=str)

@@ -21,7 +21,7 @@ from tests.proxies.proxies import CERTIFICATE, documented, run_proxy
 HERE = Path(__file__).parent
 DOCUMENT = ROOT / "docs" / "express-shim.md"
 PRODUCER_SECRET = "fedcba9876543210" * 2
-LIMIT = 60.0
+LIMIT = 300.0
 
 pytestmark = pytest.mark.interop
 

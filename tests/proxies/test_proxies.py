@@ -24,7 +24,7 @@ from tests.proxies.proxies import CERTIFICATE, PROXIES, Proxy, run_proxy
 SCRIPT = Path(__file__).with_name("proxies.js")
 TRANSPORTS = ("websocket", "polling", "polling,websocket")
 #: Seconds for the cases of all proxies; the idle cases take 75 seconds.
-LIMIT = 110.0
+LIMIT = 300.0
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 

@@ -15,7 +15,7 @@ from tests.proxies.plain_proxies import run_proxy
 
 CLIENTS = 60
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("name", ["haproxy", "nginx"])

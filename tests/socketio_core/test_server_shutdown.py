@@ -10,6 +10,7 @@ import pytest
 
 from socketio_core import DisconnectedError, Socket, SocketServer
 from socketio_core.testing import TestServer, settle
+from tests.helpers.ports import reserve_port
 from tests.socketio_core.support import Journal, TcpServer, join
 
 
@@ -69,13 +70,13 @@ async def test_pending_poll_receives_the_last_events_at_the_shutdown() -> None:
         await seen.get()  # the fourth request is the pending poll
     io.emit("last")
     await io.shutdown(disconnect=True)
-    assert await asyncio.wait_for(waiting, 60) == b'42["last"]\x1e41'
+    assert await asyncio.wait_for(waiting, 300) == b'42["last"]\x1e41'
 
 
 async def test_port_is_free_after_the_shutdown() -> None:
     io = SocketServer()
-    listener = await io.listen("127.0.0.1", 0)
-    port = listener.port
+    port = reserve_port()
+    await io.listen("127.0.0.1", port)
     await io.shutdown()
     with sockets.socket() as probe:
         probe.setsockopt(sockets.SOL_SOCKET, sockets.SO_REUSEADDR, 1)
@@ -277,7 +278,7 @@ async def test_handler_shuts_the_server_down() -> None:
     async with TestServer(io) as server:
         client = await server.connect()
         client.emit("stop")
-        await asyncio.wait_for(done.wait(), 60)
+        await asyncio.wait_for(done.wait(), 300)
         assert not io._connections
 
 

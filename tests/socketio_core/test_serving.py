@@ -95,7 +95,7 @@ def test_run_is_rejected_outside_the_main_thread() -> None:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    thread.join(10)
+    thread.join(300)
     assert "must be called in the main thread" in str(errors[0])
 
 

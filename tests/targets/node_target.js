@@ -131,6 +131,7 @@ async function main() {
     "engineio-short": await makeEngineEcho({ ...SHORT, upgradeTimeout: 500 }),
     "socketio": await makeSocketEcho(LONG),
     "socketio-short": await makeSocketEcho(SHORT),
+    "socketio-many-pings": await makeSocketEcho({ pingInterval: 300, pingTimeout: 60_000 }),
     "recovery": await makeSocketEcho({ ...LONG, connectionStateRecovery: {} }),
     "checked-recovery": await makeSocketEcho(
       { ...LONG, connectionStateRecovery: { skipMiddlewares: false } },

@@ -251,6 +251,8 @@ async def main() -> None:
         "engineio-short": make_engine_echo(**SHORT, upgrade_timeout=0.5),
         "socketio": make_socket_echo(**LONG),
         "socketio-short": make_socket_echo(**SHORT),
+        # Many pings; a client on a busy machine has a minute for its pong.
+        "socketio-many-pings": make_socket_echo(ping_interval=0.3, ping_timeout=60.0),
         "recovery": make_socket_echo(**LONG, recovery=Recovery()),
         "checked-recovery": make_socket_echo(
             "extended, checked-recovery", **LONG, recovery=Recovery(skip_middlewares=False)

@@ -70,6 +70,7 @@ async def main() -> None:
         "engineio-short": make_engine_echo(**SHORT),
         "socketio": make_socket_echo(**LONG),
         "socketio-short": make_socket_echo(**SHORT),
+        "socketio-many-pings": make_socket_echo(ping_interval=0.3, ping_timeout=60),
     }
     ports, servers = {}, []
     for name, app in apps.items():

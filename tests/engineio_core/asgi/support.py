@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-LIMIT = 10.0
+LIMIT = 300.0
 DENIAL = {"websocket.http.response": {}}
 
 

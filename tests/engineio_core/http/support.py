@@ -35,7 +35,7 @@ class Client:
         self._rest = b""
 
     async def response(self) -> Response:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while True:
                 responses, rest = parse_responses(self._rest)
                 if responses:
@@ -54,7 +54,7 @@ class Client:
         return await self.response()
 
     async def frame(self) -> Frame:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while True:
                 frames, rest = parse_frames(self._rest)
                 if frames:
@@ -77,7 +77,7 @@ class Client:
 
     async def end(self) -> bytes:
         """Read until the server ends the connection; return the data."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             data, self._rest = self._rest + await self.reader.read(), b""
             return data
 

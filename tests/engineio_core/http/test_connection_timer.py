@@ -51,7 +51,7 @@ async def ask_when_keep_alive_expires(port: int, offset: float) -> int:
     for _ in range(10):
         try:
             writer.write(REQUEST)
-            head = await asyncio.wait_for(reader.read(65536), 10)
+            head = await asyncio.wait_for(reader.read(65536), 300)
         except ConnectionError:
             break
         if not head:  # closed

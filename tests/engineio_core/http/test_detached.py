@@ -89,7 +89,7 @@ async def two_engines(
 async def responses(client: Client, number: int) -> list[Response]:
     """Read several responses, which may arrive in one segment."""
     data = b""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while True:
             found, _ = parse_responses(data)
             if len(found) >= number:
@@ -246,7 +246,7 @@ def test_connection_ends_when_a_pipelining_client_does_not_read(
             reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, limit=1024)
             requests = http_request("GET", "/large") * 400
             writer.write(requests + http_request("GET", f"{POLLING}&sid={sid}"))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while other._connections:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             assert mover.moved == 0
@@ -265,7 +265,7 @@ def test_client_that_leaves_before_the_move_is_dropped(run: Callable[[Any], None
                 writer.write(http_request("GET", f"{POLLING}&sid={sid}", WEBSOCKET_HEADERS))
                 await writer.drain()
                 writer.transport.abort()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while owner._connections:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
             assert sid in owner.sessions
@@ -289,7 +289,7 @@ def test_tls_connection_is_relayed(run: Callable[[Any], None]) -> None:
             await check_upgrade(await connect(port, ssl=context, server_hostname="localhost"), sid)
             assert mover.moved == 2
             await polling.close()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while owner._connections or sid in owner.sessions:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
 

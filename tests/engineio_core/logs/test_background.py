@@ -29,7 +29,7 @@ class _Gate(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.entered.set()
-        self.is_open.wait(30)
+        self.is_open.wait(300)
         self.texts.append(self.format(record))
 
 
@@ -48,7 +48,7 @@ def test_blocked_target_does_not_block_the_caller(gate: _Gate) -> None:
     handler = BackgroundHandler(gate)
     for number in range(100):
         handler.handle(record("line %d", number))
-    assert gate.entered.wait(10)
+    assert gate.entered.wait(300)
     assert gate.texts == []
     gate.is_open.set()
     handler.close()
@@ -205,7 +205,7 @@ def run(program: str, *, reads_stderr: bool) -> tuple[int, str]:
     os.close(writer)
     with os.fdopen(reader) as source:
         text = source.read() if reads_stderr else ""
-        return process.wait(60), text
+        return process.wait(300), text
 
 
 SETUP = """

@@ -17,7 +17,7 @@ from engineio_core.relay.origin import Origin
 from socketio_core import SocketServer
 
 SECRET = b"a secret of both sides"
-LIMIT = 10.0
+LIMIT = 300.0
 
 
 class Relayed:

@@ -26,7 +26,7 @@ async def fetch(port: int, query: str, body: bytes | None = None) -> tuple[int, 
 
     def send() -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(url, body, timeout=10) as response:
+            with urllib.request.urlopen(url, body, timeout=300) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

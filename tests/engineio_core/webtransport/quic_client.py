@@ -25,7 +25,7 @@ from aioquic.quic.events import (
 from engineio_core.webtransport.frames import PacketReader
 from tests.engineio_core.webtransport.support import OPEN
 
-LIMIT = 60.0
+LIMIT = 300.0
 
 
 class QuicClient(QuicConnectionProtocol):

@@ -132,7 +132,7 @@ class Gate:
 
     def wait(self) -> None:
         self._reached.set()
-        assert self._open.wait(60)
+        assert self._open.wait(300)
 
     async def reached(self) -> None:
         assert await asyncio.to_thread(self._reached.wait, 60)

@@ -60,7 +60,7 @@ async def serve_once() -> None:
     port = await application.listen()
 
     def ready() -> int:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=60) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=300) as response:
             return int(response.status)
 
     assert await asyncio.to_thread(ready) == 200

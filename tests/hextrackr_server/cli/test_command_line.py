@@ -355,7 +355,7 @@ def test_command_ends_without_a_traceback_when_the_reader_of_its_output_has_ende
     command = [sys.executable, "-m", "hextrackr_server", "formats"]
     try:
         done = subprocess.run(
-            command, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
+            command, stdout=writer, stderr=subprocess.PIPE, timeout=300, check=False
         )
     finally:
         os.close(writer)
@@ -384,7 +384,7 @@ def test_failed_start_is_one_json_line_when_the_log_is_json(arguments: list[str]
         [sys.executable, "-m", "hextrackr_server", "serve", "--log-format", "json", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (run.returncode, run.stdout) == (1, "")
@@ -440,7 +440,7 @@ def test_check_and_serve_refuse_the_same_files(
         [sys.executable, "-m", "hextrackr_server", "serve"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         env=environment,
     )

@@ -132,7 +132,7 @@ def test_client_returns_to_a_server_that_restarts(sends_disconnect: bool) -> Non
             await first.shutdown()
             await second.listen("127.0.0.1", port)
 
-        restarting = threading.Thread(target=lambda: joining.wait(30) and thread.run(restart()))
+        restarting = threading.Thread(target=lambda: joining.wait(300) and thread.run(restart()))
         restarting.start()
         api = Api(f"http://127.0.0.1:{port}", UnreachableError("cannot connect"))
         status, shown = follow_import(api)

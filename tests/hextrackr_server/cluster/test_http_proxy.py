@@ -123,7 +123,7 @@ async def test_application_is_informed_when_the_client_leaves(tmp_path: Path) ->
     application = Application()
     async with proxied(tmp_path, application) as client:
         request = asyncio.ensure_future(client.get("/wait"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(300):
             await application.started.wait()
             request.cancel()
             await application.has_left.wait()
@@ -141,7 +141,7 @@ async def test_application_is_informed_when_the_client_leaves_during_its_request
 
     async with proxied(tmp_path, application) as client:
         request = asyncio.ensure_future(client.post("/", content=endless()))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(300):
             await application.started.wait()
             request.cancel()
             await application.has_left.wait()

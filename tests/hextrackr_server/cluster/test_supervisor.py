@@ -16,7 +16,7 @@ import pytest
 
 from hextrackr_server.cluster.supervisor import describe_exit
 
-LIMIT = 30.0
+LIMIT = 300.0
 PROGRAM = """
     import asyncio, logging, os, signal, sys
     from pathlib import Path

@@ -14,7 +14,7 @@ from hextrackr_server.cluster.upstream import Upstream, UpstreamError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HOST = [(b"host", b"application")]
-SOON = 20.0
+SOON = 300.0
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
 

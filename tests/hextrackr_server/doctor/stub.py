@@ -45,7 +45,7 @@ def run_stub(respond: Respond) -> Iterator[str]:
             response = respond(request)
             self.close_connection = True
             if response.release is not None:
-                response.release.wait(30)
+                response.release.wait(300)
             if response.status is None:
                 return
             self.send_response_only(response.status)

@@ -203,7 +203,7 @@ def test_certificate_without_trust_is_reported_and_the_examination_continues() -
     ready = threading.Event()
     thread = threading.Thread(target=serve_tls, args=(port, ready), daemon=True)
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(300)
     target = Target(f"https://localhost:{port[0]}")
     found = basics.check_certificate(target, time.time())
     assert found is not None
@@ -211,7 +211,7 @@ def test_certificate_without_trust_is_reported_and_the_examination_continues() -
     assert not target.is_verified
     assert target.get("/health").status == 404
     assert limits.check_descriptors(target, "token").code == "no-trust"
-    thread.join(30)
+    thread.join(300)
 
 
 def test_certificate_that_ends_soon_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

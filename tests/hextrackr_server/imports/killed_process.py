@@ -170,7 +170,7 @@ def running_killer() -> Iterator[Killer]:
         yield Killer(process)
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(20) == 0
+        assert process.wait(300) == 0
 
 
 if __name__ == "__main__":

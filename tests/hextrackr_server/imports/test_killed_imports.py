@@ -91,7 +91,7 @@ def killer() -> Iterator[Killer]:
 @contextmanager
 def opened(target: str, directory: Path) -> Iterator[Workbench]:
     """Open the database after a kill: PostgreSQL ends the session of a killed process soon."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while True:
         try:
             bench = Workbench(directory, target if "://" in target else None)

@@ -239,7 +239,7 @@ async def test_stop_interrupts_imports_and_notifies_followers(
 
     def paused(path: Path, **options: Any) -> reading.ExportReader:
         # Otherwise the first import could end before the last one is queued.
-        assert harness.imports._stop.wait(10)
+        assert harness.imports._stop.wait(300)
         return reader(path, **options)
 
     monkeypatch.setattr(reading, "ExportReader", paused)
@@ -276,7 +276,7 @@ class PausedImporter(Importer):
             report(progress)
             if progress.status is self.phase:
                 self.reached.set()
-                self.resume.wait(10)
+                self.resume.wait(300)
 
         return super().run(job, path, paused, stopping, options)
 

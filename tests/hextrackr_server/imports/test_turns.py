@@ -38,7 +38,7 @@ def test_user_has_one_running_item_at_a_time() -> None:
     turns.done("b")
     assert taken == []
     turns.done("a")
-    thread.join(10)
+    thread.join(300)
     assert taken == ["a2"]
 
 
@@ -66,7 +66,7 @@ def test_threads_take_each_item_once_and_leave_no_user_behind() -> None:
         turns.add(str(number % 7), str(number))
     turns.close()
     for thread in threads:
-        thread.join(30)
+        thread.join(300)
     assert taken == Counter(map(str, range(500)))
     assert not turns._waiting
     assert not turns._running

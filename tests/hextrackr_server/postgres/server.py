@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 
 
 def program(name: str) -> str:
@@ -47,7 +47,7 @@ def running_postgres() -> Iterator[str]:
         made = subprocess.run(
             [program("initdb"), "-D", str(data), "-U", "hextrackr", "-A", "trust", "-E", "UTF8",
              "--locale=C", "--no-sync"],
-            capture_output=True, text=True, check=False, cwd=directory, timeout=60, **identity,
+            capture_output=True, text=True, check=False, cwd=directory, timeout=300, **identity,
         )  # fmt: skip
         assert made.returncode == 0, made.stderr
         with _served(data, directory, identity):
@@ -71,7 +71,7 @@ def _served(data: Path, directory: Path, identity: dict[str, Any]) -> Iterator[N
         yield
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(300)
 
 
 def _wait(server: subprocess.Popen[bytes], directory: Path, log: Path) -> None:

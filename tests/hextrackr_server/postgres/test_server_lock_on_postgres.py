@@ -112,7 +112,7 @@ def test_waiting_query_fails_when_postgres_does_not_answer(
     proxied_stalls.set()
     with pytest.raises(SettingsError, match="cannot be opened"):
         database.check_lock()
-    waiting.join(30)
+    waiting.join(300)
     (failure,) = failures
     assert isinstance(failure, DBAPIError)
     assert failure.connection_invalidated

@@ -11,7 +11,7 @@ from socketio_core.adapters.redis import connection as redis_connection
 from socketio_core.adapters.redis.connection import RedisConnection
 from socketio_core.adapters.redis.stream import DirectStream
 
-SOON = 30.0
+SOON = 300.0
 
 
 class FakeTransport(asyncio.WriteTransport):

@@ -14,7 +14,7 @@ from socketio_core import AckTimeoutError, ConnectError, Socket, SocketServer
 from socketio_core.client import Client, ConnectionFailedError
 from tests.interop.support import serving
 
-LIMIT = 30.0
+LIMIT = 300.0
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests.helpers.socks_server import SocksServer
 
 TLS = Path(__file__).parents[2] / "helpers" / "tls"
 FIRST, SECOND = TLS / "first.pem", TLS / "second.pem"
-LIMIT = 30.0
+LIMIT = 300.0
 TRANSPORTS = (["polling"], ["websocket"], ["polling", "websocket"])
 each_transport = pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
 

@@ -179,13 +179,13 @@ async def test_handler_continues_in_its_own_task_when_it_starts_another_handler(
 
     @io.on("disconnect")
     async def disconnected(socket: Socket) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             await gate.wait()
         seen.append("disconnect")
 
     @io.on("leave")
     async def leave(socket: Socket) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             socket.disconnect()
             await asyncio.sleep(0)
             seen.append("leave")
@@ -234,7 +234,7 @@ async def test_handler_has_its_own_task_from_the_first_step(waits: bool) -> None
     @io.on("x")
     async def handler(socket: Socket) -> None:
         tasks.append(asyncio.current_task())
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(300), asyncio.TaskGroup() as group:
             if waits:
                 group.create_task(asyncio.sleep(0))
         tasks.append(asyncio.current_task())

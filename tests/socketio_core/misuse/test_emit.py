@@ -274,7 +274,7 @@ async def test_ack_from_another_thread_works_with_run_coroutine_threadsafe() -> 
 
     def request_ack() -> None:
         future = asyncio.run_coroutine_threadsafe(socket.emit_with_ack("x"), loop)
-        answers.append(future.result(5))
+        answers.append(future.result(300))
 
     async with server:
         await asyncio.to_thread(request_ack)

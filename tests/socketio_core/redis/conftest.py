@@ -16,7 +16,7 @@ from socketio_core.adapters.streams.adapter import RedisStreams
 from socketio_core.testing import TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
 
-PATIENCE = 30.0
+PATIENCE = 300.0
 
 ADAPTERS: dict[str, Callable[[str], RedisFactory]] = {
     "classic": RedisClassic,

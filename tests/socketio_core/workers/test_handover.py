@@ -26,7 +26,7 @@ def open_files() -> int:
 
 
 async def wait_for(received: list[Parcel], count: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(300):
         while len(received) < count:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
