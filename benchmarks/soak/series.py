@@ -7,6 +7,7 @@ Single peaks do not change this slope.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import mean, median
@@ -44,7 +45,7 @@ KEPT: Final = {
 
 IDLE_MEMORY: Final = 0.05
 """The share by which the memory without clients may rise."""
-IDLE_AMOUNTS: Final = {"descriptors": 6, "threads": 6, "tasks": 2}
+IDLE_AMOUNTS: Final = {"descriptors": 6, "threads": (os.cpu_count() or 1) + 4, "tasks": 2}
 """By how much other resources without clients may rise: pools start threads when they need them."""
 
 

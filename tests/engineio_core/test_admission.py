@@ -11,6 +11,7 @@ import pytest
 from engineio_core import Cors, HttpRequest
 from tests.engineio_core.support import refusal
 from tests.helpers.client import Server
+from tests.helpers.waiting import settle
 from tests.helpers.wire import http_request
 
 
@@ -171,7 +172,7 @@ async def test_async_allow_request_is_awaited() -> None:
 
     server = Server(allow_request=allow)
     connections = [server.get(transport="polling", token=token) for token in ("good", "bad")]
-    await asyncio.sleep(0.01)
+    await settle()
     assert [each.response().status for each in connections] == [200, 403]
 
 
@@ -183,6 +184,7 @@ async def test_request_is_refused_when_allow_request_times_out() -> None:
     server = Server(allow_request=allow, handshake_timeout=0.01)
     connection = server.get(transport="polling")
     await asyncio.sleep(0.03)
+    await settle()
     assert refusal(connection.response()) == (400, 3, "Bad request")
 
 

@@ -11,6 +11,7 @@ import pytest
 from engineio_core import Cookie, HttpRequest
 from tests.engineio_core.support import refusal
 from tests.helpers.client import Server
+from tests.helpers.waiting import settle
 from tests.helpers.wire import client_frame, text_frame
 
 
@@ -99,7 +100,7 @@ async def test_async_generate_id_is_awaited() -> None:
 
     server = Server(generate_id=generate)
     server.get(transport="polling")
-    await asyncio.sleep(0.01)
+    await settle()
     assert list(server.engine.sessions) == ["from-a-database"]
 
 

@@ -12,6 +12,7 @@ import pytest
 from engineio_core import HttpRequest, HttpResponse
 from engineio_core.errors import FORBIDDEN, HandshakeRefusedError
 from tests.helpers.client import Connection, Server
+from tests.helpers.waiting import settle
 from tests.helpers.wire import http_request
 
 
@@ -118,7 +119,7 @@ async def test_async_middleware_is_awaited(transport: str) -> None:
     server.engine.use(lambda request: order.append("fast"))
     connection = open_session(server, transport)
     assert connection.responses() == []
-    await asyncio.sleep(0.01)
+    await settle()
     assert connection.response().status == success_status(transport)
     assert order == ["slow", "fast"]
 
@@ -134,7 +135,7 @@ async def test_async_middleware_responds_or_raises(transport: str) -> None:
 
     server.engine.use(refuse_all)
     connections = [open_session(server, transport, name=name) for name in ("adam", "eve")]
-    await asyncio.sleep(0.01)
+    await settle()
     assert [each.response().status for each in connections] == [401, 400]
 
 
@@ -147,6 +148,7 @@ async def test_request_is_refused_when_a_middleware_times_out(transport: str) ->
     server.engine.use(wait)
     connection = open_session(server, transport)
     await asyncio.sleep(0.03)
+    await settle()
     assert connection.response().status == 400
 
 
@@ -164,7 +166,7 @@ async def test_middleware_is_cancelled_when_the_client_disconnects() -> None:
     connection = server.get(transport="polling")
     await asyncio.sleep(0)
     connection.tcp.lose()
-    await asyncio.sleep(0.01)
+    await settle()
     assert ends == ["cancelled"]
     assert not server.sessions
 
@@ -179,7 +181,7 @@ async def test_pending_request_receives_503_when_the_engine_closes() -> None:
     connection = server.get(transport="polling")
     await asyncio.sleep(0)
     server.engine.close()
-    await asyncio.sleep(0.01)
+    await settle()
     assert connection.response().status == 503
     assert connection.tcp.is_closed
 
@@ -198,7 +200,7 @@ async def test_pipelined_requests_stay_in_order_after_a_slow_middleware() -> Non
     for _ in range(10):
         await asyncio.sleep(0)
         server.clock.run()
-    await asyncio.sleep(0.01)
+    await settle()
     server.clock.run()
     assert server.received == ["0", "1", "2", "3", "4"]
     assert [each.text for each in connection.responses()] == ["ok"] * 5
@@ -213,7 +215,7 @@ async def test_body_limit_applies_after_a_slow_middleware() -> None:
     client = server.open_polling()
     server.engine.use(slow)
     connection = client.post("4" + "x" * 100)
-    await asyncio.sleep(0.01)
+    await settle()
     assert connection.response().status == 413
     assert server.closed == [("transport error", "payload too large")]
 

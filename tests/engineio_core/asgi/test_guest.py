@@ -13,6 +13,7 @@ from engineio_core import HttpRequest, HttpResponse
 from engineio_core.asgi import websocket as websocket_module
 from socketio_core import Cors, Socket, SocketServer
 from tests.engineio_core.asgi.support import DENIAL, LIMIT, Host, http, open_polling, websocket
+from tests.helpers.waiting import settle
 
 
 async def test_polling_session_exchanges_messages_with_the_host() -> None:
@@ -215,7 +216,7 @@ async def test_paused_client_is_not_read() -> None:
         socket.session.pause_reading()
         for number in range(3):
             host.deliver("websocket.receive", text=f'42["count",{number}]')
-        await asyncio.sleep(0.01)
+        await settle()
         assert len(received) <= 1  # the message that the host had already delivered
         socket.session.resume_reading()
         async with asyncio.timeout(LIMIT):

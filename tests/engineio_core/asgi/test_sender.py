@@ -8,6 +8,7 @@ from typing import Any
 
 from socketio_core import Socket, SocketServer
 from tests.engineio_core.asgi.support import LIMIT, Host, websocket
+from tests.helpers.waiting import settle
 
 
 async def connect(stack: AsyncExitStack, io: SocketServer, app: Any) -> tuple[Host, Socket]:
@@ -34,7 +35,7 @@ async def test_answer_leaves_before_the_next_message_is_received() -> None:
         host.may_send.clear()
         host.deliver("websocket.receive", text='421["echo",1]')
         host.deliver("websocket.receive", text='422["echo",2]')
-        await asyncio.sleep(0.01)
+        await settle()
         assert host.undelivered == 1
         host.may_send.set()
         await host.wait_for(5)
@@ -102,7 +103,7 @@ async def test_application_ends_when_the_server_discards_a_client_that_does_not_
                 host.deliver("websocket.receive", text='421["echo",1]')
             else:
                 io.emit("news")  # in the task of all clients
-            await asyncio.sleep(0.01)
+            await settle()
             socket.session.close(discard=True)  # as the ping timeout does
             assert texts(host) == []
             await host.ended()  # although the host reports no end of the client

@@ -19,6 +19,7 @@ from engineio_core import Session, server
 from engineio_core.http.listener import ACCEPTS_PER_TURN, BACKLOG
 from engineio_core.transports.websocket import WebSocketTransport
 from tests.engineio_core.http.support import POLLING, Client, check_echo, connect, echo_engine
+from tests.helpers.waiting import until
 from tests.helpers.wire import CLOSE, TEXT, client_frame, http_request, text_frame
 
 # -- addresses
@@ -188,9 +189,9 @@ def test_polling_session_uses_several_connections(run: Callable[[Any], None]) ->
         reasons: list[str] = []
         engine.sessions[sid].on_close = lambda reason, why: reasons.append(why)
         polls.writer.write(http_request("GET", f"{POLLING}&sid={sid}"))
-        await asyncio.sleep(0.01)
+        await until(lambda: engine.sessions[sid].writable)
         await polls.close()
-        await asyncio.sleep(0.02)
+        await until(lambda: reasons)
         assert reasons == ["poll connection closed prematurely"]
         await posts.close()
         await engine.shutdown()
@@ -243,8 +244,7 @@ def test_session_accepts_calls_while_its_tcp_connection_is_aborted(
         session.pause_reading()
         session.resume_reading()
         session.close()
-        await asyncio.sleep(0.01)
-        assert engine.sessions == {}
+        await until(lambda: not engine.sessions)
         await client.close()
         await engine.shutdown()
 
@@ -286,7 +286,7 @@ def test_shutdown_notifies_all_clients(run: Callable[[Any], None]) -> None:
         await websocket.frame()
         sid = (await poll.get(POLLING)).text.split('"')[3]
         poll.writer.write(http_request("GET", f"{POLLING}&sid={sid}"))
-        await asyncio.sleep(0.01)
+        await until(lambda: engine.sessions[sid].writable)
         await engine.shutdown()
         assert (await websocket.frame()).opcode == CLOSE
         assert (await poll.response()).text == "1"
