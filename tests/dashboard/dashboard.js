@@ -7,6 +7,9 @@ const badge = (page) => page.getByRole("banner").getByText(/^Connection: /).loca
 /** Wait until the page is signed in and receives events. */
 const live = (page) => waitForText(badge(page), /Live/);
 
+/** Wait until the page is live on its last transport: a disconnect then cuts no request and no upgrade. */
+const upgraded = (page) => waitForText(badge(page), /Live.*WebSocket/);
+
 /** Open the page with a token in the address. */
 const open = async (t, { token = t.given.token, path = "", ...options } = {}) => {
   const page = await t.newPage(options);
@@ -26,4 +29,4 @@ const signIn = async (page, token) => {
   await page.getByRole("button", { name: "Sign in" }).click();
 };
 
-module.exports = { badge, live, open, show, signIn, signInForm };
+module.exports = { badge, live, open, show, signIn, signInForm, upgraded };

@@ -14,8 +14,8 @@ from .support import Browser, find_cases, require_build
 pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "connection.js"
-#: An import of so many rows takes some seconds.
-LONG_ROWS = 60_000
+#: An import of so many rows takes many seconds.
+LONG_ROWS = 120_000
 _numbers = count(1)
 
 
@@ -23,9 +23,13 @@ _numbers = count(1)
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     require_build()
     directory = tmp_path_factory.mktemp("hub")
-    # A short heartbeat, so that a silent network is detected soon.
-    heartbeat = {"HEXTRACKR_PING_INTERVAL": "2", "HEXTRACKR_PING_TIMEOUT": "4"}
-    with running_hub(directory, **heartbeat) as hub:
+    # A short heartbeat, so that a silent network is detected soon; recovery also for slow cases.
+    times = {
+        "HEXTRACKR_PING_INTERVAL": "2",
+        "HEXTRACKR_PING_TIMEOUT": "10",
+        "HEXTRACKR_RECOVERY_SECONDS": "900",
+    }
+    with running_hub(directory, **times) as hub:
         yield hub
 
 

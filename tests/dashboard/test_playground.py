@@ -28,7 +28,7 @@ async def serve_embedding(scope: Any, receive: Any, send: Any) -> None:
 
 
 def make_server() -> SocketServer:
-    io = SocketServer(recovery=Recovery())
+    io = SocketServer(recovery=Recovery(), ping_interval=600)  # no ping gets into the log
     io.mount(playground(serve_embedding))
     private = io.of("/private")
 

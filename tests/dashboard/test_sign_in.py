@@ -18,8 +18,6 @@ from .support import Browser, find_cases, require_build
 pytestmark = pytest.mark.timeout(900)
 
 SCRIPT = "sign_in.js"
-#: Seconds that a short token is valid: time enough to connect on a busy machine.
-BRIEF = 6
 
 
 def sign(seconds: float) -> str:
@@ -72,5 +70,5 @@ def test_case_passes_in_chromium(
     }  # fmt: skip
     browser.run(
         SCRIPT, case, given,
-        sign_briefly=lambda: sign(BRIEF), log_in=cookie, log_out=lambda: sessions.log_out("7"),
+        sign_briefly=sign, log_in=cookie, log_out=lambda: sessions.log_out("7"),
     )  # fmt: skip
