@@ -17,7 +17,7 @@ import socketio
 
 from tests.interop import program
 from tests.interop.program import Server
-from tests.interop.support import find_node
+from tests.interop.support import find_node, leftover_tasks_ended
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent.parent / "build" / "clients"
@@ -66,7 +66,7 @@ async def start_editing(url: str, token: str) -> None:
         assert answer["success"], answer
     finally:
         await editor.disconnect()
-        await asyncio.sleep(0.05)  # the client closes its connections after disconnect()
+        await leftover_tasks_ended()
 
 
 async def watch(url: str, query: str, folder: Path, command: list[str], *options: str) -> list[Any]:

@@ -41,7 +41,7 @@ async def test_s040_identity_comes_from_cookie_then_header_then_auth_token(hub: 
 async def test_s040_login_succeeds_when_the_default_executor_is_busy(hub: HubHarness) -> None:
     loop, may_end = asyncio.get_running_loop(), threading.Event()
     loop.set_default_executor(ThreadPoolExecutor(1))
-    busy = loop.run_in_executor(None, may_end.wait, 10)
+    busy = loop.run_in_executor(None, may_end.wait, 300)
     async with asyncio.timeout(300):
         client = await hub.server.connect(headers=hub.session_store.log_in("7"))
     assert client.connected

@@ -17,6 +17,7 @@ import pytest
 import uvloop
 
 from socketio_core import SocketServer
+from tests.helpers.waiting import settle
 
 HERE = Path(__file__).parent
 TIMEOUT = 300.0
@@ -123,6 +124,16 @@ def run_node(script: str, *arguments: str, limit: float = 600.0) -> list[dict[st
         pytest.fail(f"{script} failed with {ended.returncode}:\n{ended.stdout}{ended.stderr}")
     # Not `splitlines`, which also splits at U+2028 inside a JSON text.
     return [json.loads(line) for line in ended.stdout.split("\n") if line]
+
+
+async def leftover_tasks_ended() -> None:
+    """Wait for the other tasks of the loop: a client of python-socketio closes connections in them.
+
+    A connection that is open when the loop ends is a warning, which fails a later test.
+    """
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=TIMEOUT)
+    await settle()  # transports close in the next turns
 
 
 class CaseResults:

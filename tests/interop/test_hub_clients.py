@@ -12,6 +12,7 @@ import socketio
 
 from . import program
 from .program import Server
+from .support import leftover_tasks_ended
 
 pytestmark = pytest.mark.interop
 
@@ -46,4 +47,4 @@ async def test_handler_with_one_parameter_receives_events_of_the_hub(
     finally:
         await editor.disconnect()
         await watcher.disconnect()
-        await asyncio.sleep(0.05)  # the client closes its connections after disconnect()
+        await leftover_tasks_ended()

@@ -15,7 +15,7 @@ from engineio.payload import Payload
 
 from socketio_core import AckTimeoutError, ConnectError, Namespace, Socket, SocketServer
 
-from .support import LoopThread, serving
+from .support import LoopThread, leftover_tasks_ended, serving
 
 pytestmark = pytest.mark.interop
 
@@ -106,7 +106,7 @@ async def connect_client(
         yield client
     finally:
         await client.disconnect()
-        await asyncio.sleep(0.05)  # the client closes its connections after disconnect()
+        await leftover_tasks_ended()
 
 
 class EventQueue:
@@ -159,7 +159,7 @@ async def test_refused_client_receives_message_and_data(
         await client.connect(server.url, transports=transports, namespaces=["/private"])
     refusal = {"message": "not allowed", "data": {"code": "E_TOKEN"}}
     assert await refusals.next() == (refusal,)
-    await asyncio.sleep(0.05)
+    await leftover_tasks_ended()
 
 
 async def test_acks_arrive_in_both_directions(server: RunningServer, transports: list[str]) -> None:

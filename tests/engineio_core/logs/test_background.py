@@ -211,12 +211,14 @@ def run(program: str, *, reads_stderr: bool) -> tuple[int, str]:
 SETUP = """
 import logging, os, sys
 from engineio_core.logs.background import BackgroundHandler
-logging.basicConfig(level=logging.INFO, handlers=[BackgroundHandler(exit_timeout=0.2)])
+logging.basicConfig(level=logging.INFO, handlers=[BackgroundHandler(exit_timeout={limit})])
 """
+#: A program whose log is read has time for its last lines, also on a busy machine.
+READ, UNREAD = SETUP.format(limit=300), SETUP.format(limit=0.2)
 
 
 def test_last_lines_are_written_when_the_program_crashes() -> None:
-    program = SETUP + "[logging.info('line %d', n) for n in range(50)]\nraise SystemError"
+    program = READ + "[logging.info('line %d', n) for n in range(50)]\nraise SystemError"
     code, text = run(program, reads_stderr=True)
     assert code == 1
     assert [f"line {number}" in text for number in range(50)] == [True] * 50
@@ -225,14 +227,14 @@ def test_last_lines_are_written_when_the_program_crashes() -> None:
 
 def test_program_ends_when_nothing_reads_its_log() -> None:
     code, _ = run(
-        SETUP + "[logging.info('x' * 100) for _ in range(2000)]\nsys.exit(7)", reads_stderr=False
+        UNREAD + "[logging.info('x' * 100) for _ in range(2000)]\nsys.exit(7)", reads_stderr=False
     )
     assert code == 7
 
 
 def test_forked_child_logs_lines_of_its_own() -> None:
     program = (
-        SETUP
+        READ
         + """
 logging.info("parent before")
 child = os.fork()
@@ -252,7 +254,7 @@ logging.info("parent after")
 
 def test_signals_reach_the_main_thread() -> None:
     program = (
-        SETUP
+        UNREAD
         + """
 import signal
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

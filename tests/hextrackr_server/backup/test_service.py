@@ -135,7 +135,7 @@ class Gate:
         assert self._open.wait(300)
 
     async def reached(self) -> None:
-        assert await asyncio.to_thread(self._reached.wait, 60)
+        assert await asyncio.to_thread(self._reached.wait, 300)
 
     def open(self) -> None:
         self._open.set()

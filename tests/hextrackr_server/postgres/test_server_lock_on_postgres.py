@@ -128,7 +128,7 @@ def test_lock_is_acquired_again_when_postgres_has_not_noticed_the_lost_connectio
     proxy.abandon()
     began = time.monotonic()
     database.check_lock()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120  # the timeouts of TCP are longer
     with pytest.raises(DatabaseInUseError):
         Database(empty_postgres)
     with database.writing() as connection:
