@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.ports import reserve_port
+
 from .worker_processes import Clients, clients, serve
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(1800)]
@@ -47,12 +49,12 @@ def check_events(log: Path, results: list[dict[str, Any]], count: int) -> None:
 def test_1000_clients_lose_no_acked_event_when_their_server_is_replaced(tmp_path: Path) -> None:
     log = tmp_path / "handled"
     variables = {"application": APPLICATION, "DRAIN_LOG": str(log)}
+    port = str(reserve_port())
     with ExitStack() as stack:
-        with serve(tmp_path, 1, "--drain", "8", **variables) as server:
+        with serve(tmp_path, 1, "--drain", "8", "--port", port, **variables) as server:
             node = open_clients(stack, server.url, 1000, 2)
             server.signal(signal.SIGTERM)
             assert server.wait() == 0
-            port = server.url.rpartition(":")[2]
             former_log = server.log
         found = re.search(r"disconnected (\d+) clients in .* seconds; (\d+) have", former_log)
         assert found is not None, former_log

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
+from tests.helpers.ports import reserve_port
+
 from .test_drain import APPLICATION, LIMIT
 from .test_exit_codes import SERVERS, running
 from .worker_processes import alive, clients, serve
@@ -31,8 +33,9 @@ def until(condition: Callable[[], object]) -> None:
 def test_server_is_killed_while_it_drains(tmp_path: Path) -> None:
     log = tmp_path / "handled"
     variables = {"application": APPLICATION, "DRAIN_LOG": str(log)}
+    port = str(reserve_port())
     with ExitStack() as stack:
-        with serve(tmp_path, 1, "--drain", "600", code=-9, **variables) as server:
+        with serve(tmp_path, 1, "--drain", "600", "--port", port, code=-9, **variables) as server:
             node = stack.enter_context(
                 clients(server.url, 60, "p", script="drain_clients.js", limit=LIMIT)
             )
@@ -40,7 +43,6 @@ def test_server_is_killed_while_it_drains(tmp_path: Path) -> None:
             server.wait_for_log("draining: new sessions are refused")
             server.signal(signal.SIGKILL)
             server.wait()
-            port = server.url.rpartition(":")[2]
         (tmp_path / "again").mkdir()
         with serve(tmp_path / "again", 1, "--port", port, **variables):
             node.call("returned")

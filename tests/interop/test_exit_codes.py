@@ -75,7 +75,7 @@ class Running:
         while True:
             try:
                 status, headers, _ = self.get("/socket.io/?EIO=4&transport=polling")
-            except ConnectionError:
+            except (ConnectionError, urllib.error.URLError):
                 status = 0  # a worker without clients has ended in this moment
             if status == 503:
                 return headers
