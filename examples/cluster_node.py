@@ -63,7 +63,7 @@ ADAPTERS: dict[str, Callable[[argparse.Namespace], Any]] = {
     "streams": lambda options: RedisStreams(options.redis),
     "postgres": lambda options: Postgres(options.postgres),
 }
-TIMEOUT = 2.0  # seconds to wait for clients and other servers
+TIMEOUT = 60.0  # seconds to wait for clients and other servers; a target may have another `timeout`
 
 
 def select(namespace: Namespace, target: dict[str, Any]) -> Broadcast:
@@ -133,7 +133,8 @@ def register(namespace: Namespace, node: str) -> None:
     async def request(
         socket: Socket, target: dict[str, Any], event: str, *args: Any
     ) -> dict[str, Any]:
-        answers = await select(namespace, target).timeout(TIMEOUT).emit_with_ack(event, *args)
+        operator = select(namespace, target).timeout(target.get("timeout", TIMEOUT))
+        answers = await operator.emit_with_ack(event, *args)
         clients, servers = answers.missing_remote
         return {
             "responses": answers.responses,
@@ -144,7 +145,8 @@ def register(namespace: Namespace, node: str) -> None:
 
     @namespace.on("fetch")
     async def fetch(socket: Socket, target: dict[str, Any]) -> dict[str, Any]:
-        sockets = await select(namespace, target).timeout(TIMEOUT).fetch_sockets()
+        operator = select(namespace, target).timeout(target.get("timeout", TIMEOUT))
+        sockets = await operator.fetch_sockets()
         return {
             "sockets": [describe(each) for each in sockets],
             "servers": sockets.missing_servers,

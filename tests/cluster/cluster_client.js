@@ -80,7 +80,7 @@ const ACTIONS = {
   emitter,
   ask: ({ client, event, args }) => {
     const { socket } = clients.get(client);
-    if (socket.timeout) return socket.timeout(20_000).emitWithAck(event, ...decode(args));
+    if (socket.timeout) return socket.timeout(240_000).emitWithAck(event, ...decode(args));
     return new Promise((resolve) => socket.emit(event, ...decode(args), resolve)); // version 2
   },
   events: ({ client }) => clients.get(client).events.splice(0),

@@ -21,11 +21,14 @@ const { values: options } = parseArgs({
     name: { type: "string" },
   },
 });
-const TIMEOUT = 2000;
+const TIMEOUT = 60_000; // a target may have another `timeout`, in seconds
 
 const ADAPTERS = {
   classic: (client, subscriber) =>
-    createAdapter(client, subscriber, { publishOnSpecificResponseChannel: options.specific }),
+    createAdapter(client, subscriber, {
+      publishOnSpecificResponseChannel: options.specific,
+      requestsTimeout: TIMEOUT,
+    }),
   sharded: (client, subscriber) =>
     createShardedAdapter(client, subscriber, { subscriptionMode: options.mode }),
   streams: (client) => streams.createAdapter(client),
@@ -73,7 +76,7 @@ const register = (namespace, node) => {
       select(namespace, target).emit(event, ...args);
     });
     on(socket, "request", async (target, event, ...args) => {
-      const operator = select(namespace, target).timeout(TIMEOUT);
+      const operator = select(namespace, target).timeout(target.timeout ? target.timeout * 1000 : TIMEOUT);
       return new Promise((resolve) => {
         operator.emit(event, ...args, (error, responses) => {
           resolve({ responses, missing: [], clients: error ? 1 : 0, servers: 0 });
@@ -81,7 +84,7 @@ const register = (namespace, node) => {
       });
     });
     on(socket, "fetch", async (target) => {
-      const sockets = await select(namespace, target).timeout(TIMEOUT).fetchSockets();
+      const sockets = await select(namespace, target).timeout(target.timeout ? target.timeout * 1000 : TIMEOUT).fetchSockets();
       return { sockets: sockets.map(describe), servers: 0 };
     });
     on(socket, "request-socket", async (id, event, ...args) => {

@@ -128,7 +128,7 @@ async def test_servers_survive_a_restart_of_redis_under_load(pair: Pair) -> None
         grown = pair.memory() - before
         assert grown < 3 * MAX_QUEUE_BYTES, f"{grown / MEBIBYTE:.0f} MiB"
         # Requests end with the results of this server.
-        found = await driver.ask("p1", "fetch", {})
+        found = await driver.ask("p1", "fetch", {"timeout": 1})
         assert (len(found["sockets"]), found["servers"]) == (1, 1)
         await load.more(50)
 
