@@ -16,7 +16,7 @@ from tests.builds import MODULES, WHEELS, require_build
 #: The interpreters of the wheels: `make compiled` names them.
 PYTHONS = os.environ.get("COMPILED_PYTHONS", sys.executable).split(":")
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 NAME_FILES = """
 import sys

@@ -9,7 +9,7 @@ import socketio
 
 from socketio_core import Socket, SocketServer
 
-from .support import run_node, serving
+from .support import leftover_tasks_ended, run_node, serving
 
 pytestmark = pytest.mark.interop
 
@@ -64,9 +64,10 @@ async def test_burst_reaches_the_python_client(transport: str) -> None:
     client.on("end", ended.set)
     client.on("disconnect", lambda *_: disconnects.append(_))
     with serving(io) as (url, _):
-        await client.connect(url, transports=[transport])
+        await client.connect(url, transports=[transport], wait_timeout=300)
         await client.emit("burst")
         async with asyncio.timeout(300):
             await ended.wait()
         assert (rows, disconnects) == (list(range(2_000)), [])
         await client.disconnect()
+        await leftover_tasks_ended()

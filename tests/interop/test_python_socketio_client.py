@@ -156,7 +156,9 @@ async def test_refused_client_receives_message_and_data(
     client = socketio.AsyncClient(reconnection=False)
     refusals = EventQueue(client, "connect_error", "/private")
     with pytest.raises(socketio.exceptions.ConnectionError):
-        await client.connect(server.url, transports=transports, namespaces=["/private"])
+        await client.connect(
+            server.url, transports=transports, namespaces=["/private"], wait_timeout=300
+        )
     refusal = {"message": "not allowed", "data": {"code": "E_TOKEN"}}
     assert await refusals.next() == (refusal,)
     await leftover_tasks_ended()

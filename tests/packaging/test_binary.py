@@ -19,7 +19,7 @@ from tests.hextrackr_server.postgres.server import running_postgres
 from tests.packaging.hub_program import HubProgram, do_main_job, findings
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = pytest.mark.timeout(3000)
 
 
 @pytest.fixture(scope="module")

@@ -37,9 +37,9 @@ PACKED = (
 )  # fmt: skip
 #: Variables that name a C compiler, or whether the build uses one
 UNSET = {"BUILD_COMPILED", "CC", "CXX"}
-LIMIT = 300.0
+LIMIT = 900.0
 IDENTITY = "-c user.name=tests -c user.email=tests@localhost"
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(3000)
 SERVER = """
 import asyncio
 from socketio_core import Socket, SocketServer

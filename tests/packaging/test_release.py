@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = "9.8.7"
 IDENTITY = ("-c", "user.name=tests", "-c", "user.email=tests@localhost")
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(3000)
 
 
 def git(folder: Path, *arguments: str) -> str:
