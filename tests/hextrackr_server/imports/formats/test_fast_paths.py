@@ -175,7 +175,9 @@ TEXT = st.text(st.sampled_from('ab,"\n\r\0é \x0b\x0c\x1c\x85\u2028'), max_size=
 @example(text='"a\r\nb",c\r\n', block=4)
 @example(text="\r\0\na", block=1)
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_blocks_of_any_size_give_the_rows_of_the_csv_module(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int
