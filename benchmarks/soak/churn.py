@@ -46,8 +46,8 @@ class Churn:
     def go(self) -> None:
         """Start the clients at all places, and count from 0 again.
 
-        Each act happens at least once before `pause` ends, also on a slow machine: the server has
-        then filled its caches for all of them.
+        Each act happens at least once before `pause` ends, also on a slow machine, so that the
+        server has filled its caches for each act.
         """
         self._is_running = True
         self._first = random.sample(self._acts, len(self._acts))
