@@ -82,11 +82,11 @@ def describe(inspection: Inspection, name: str) -> Iterator[str]:
         return
     yield f"{name}: {inspection.title} ({inspection.profile}), scan date {inspection.scan_date}"
     for warning in inspection.warnings:
-        if warning["row"] is None and warning["message"].startswith(
-            ("no value", "the file has no")
-        ):
-            column = f"{warning['column']}: " if warning["column"] else ""
-            yield f"WARNING: {column}{warning['message']}"
+        column = f"{warning['column']}: " if warning["column"] else ""
+        line = f"{column}{warning['message']}"
+        # Warnings on a column or on the whole file; those of cells are counted below.
+        if warning["row"] is None and line not in inspection.warning_counts:
+            yield f"WARNING: {line}"
     findings = inspection.findings
     closed = sum(finding.closed_as is not None for finding in findings)
     yield (

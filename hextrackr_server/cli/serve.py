@@ -24,7 +24,7 @@ from hextrackr_server.config.parsers import MINIMUM_SECRET_BYTES
 from hextrackr_server.config.secret_values import secret_values
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import HexTrackrError, SettingsError
-from hextrackr_server.http.dashboard_files import is_built
+from hextrackr_server.http.dashboard_files import build_step, is_built
 from hextrackr_server.storage.free_memory import use_one_arena
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _banner(loaded: Settings, port: int, application: Application) -> str:
     authority = application.services.authority
     admin = authority.sign("admin", role="admin")
     # The fragment of an address stays in the browser: no log or proxy receives the token.
-    dashboard = f"{url}/#token={admin}" if is_built() else "not built, run `make dashboard`"
+    dashboard = f"{url}/#token={admin}" if is_built() else f"not built, {build_step()}"
     return "\n".join(
         (
             f"HexTrackr listens at {url}  (development: this machine only)",

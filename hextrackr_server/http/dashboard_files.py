@@ -15,9 +15,19 @@ from engineio_core.http.compression import negotiate_encoding
 
 BUILD: Final = Path(__file__).resolve().parents[1] / "dashboard" / "build"
 INDEX: Final = "index.html"
+
+
+def build_step(folder: Path = BUILD.parent) -> str:
+    """Return the remedy for a page that is not built.
+
+    A clone has the sources of the page; a wheel contains at most their build.
+    """
+    return "run `make dashboard`" if (folder / "package.json").exists() else "install the hub again"
+
+
 HOW_TO_BUILD: Final = (
     "The dashboard is not built. Install Node 20.19 or newer (https://nodejs.org), "
-    "run `make dashboard`, and restart the server."
+    f"{build_step()}, and restart the server."
 )
 
 #: Types of the files that Vite writes; other files are not served.

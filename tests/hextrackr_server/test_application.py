@@ -343,7 +343,10 @@ async def test_import_command_imports_and_prints_the_result(
     output = capsys.readouterr()
     assert "completed in" in output.out
     assert "format     tenable_vm" in output.out
-    assert "row 98: definition.cve: 'pending': not a CVE id, such as CVE-2024-1000" in output.out
+    assert (
+        "row 98: definition.cve: 'pending': not a CVE ID (expected e.g. CVE-2024-1000)"
+        in output.out
+    )
     assert "missing findings are left open: an export of this format does not" in output.out
     assert "uploading" in output.err
 

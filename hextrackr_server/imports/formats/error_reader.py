@@ -54,7 +54,7 @@ class ErrorReader:
         text = self._columns.first(row, "cve")
         message = "the row names no CVE and no plugin"
         if text:
-            message = "not a CVE id, such as CVE-2024-1000, and the row names no plugin"
+            message = "not a CVE ID (expected e.g. CVE-2024-1000), and the row names no plugin"
         by_field = self._columns.by_field
         indexes = by_field.get("cve") or by_field.get("plugin_id") or ()
         column = self._columns.names[indexes[0]] if indexes else ""

@@ -28,7 +28,7 @@ TITLE_FIELDS: Final = ("plugin_name", "plugin_id", "cve")
 
 _LONGEST_NAME: Final = 500
 _LONGEST: Final = 255
-_NOT_A_CVE: Final = "not a CVE id, such as CVE-2024-1000"
+_NOT_A_CVE: Final = "not a CVE ID (expected e.g. CVE-2024-1000)"
 
 
 class PluginReader:

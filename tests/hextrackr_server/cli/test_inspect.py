@@ -57,6 +57,16 @@ def test_inspect_prints_warnings_by_kind(
     assert "  3 x severity: unknown severity; Critical by the CVSS score" in text
 
 
+def test_inspect_prints_the_columns_that_were_read_by_their_usual_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("Asset;Vulnerability;CVE;Risk\nweb01;Example;CVE-2030-1001;High\n")
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "WARNING: no known format; columns are read by their usual names (host: 'Asset'" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -13,7 +13,7 @@ import pytest
 
 from hextrackr_server.clock import LoopClock
 from hextrackr_server.http.app import create_http_app
-from hextrackr_server.http.dashboard_files import POLICY, DashboardFiles, is_built
+from hextrackr_server.http.dashboard_files import POLICY, DashboardFiles, build_step, is_built
 from hextrackr_server.http.dashboard_routes import dashboard_routes
 from hextrackr_server.security.identity import IdentityService
 from hextrackr_server.security.principal import TokenAuthority
@@ -120,6 +120,12 @@ async def test_page_without_a_build_describes_how_to_build_it(tmp_path: Path) ->
     assert b"Node 20.19 or newer" in response.body
     assert b"make dashboard" in response.body
     assert not is_built(tmp_path)
+
+
+def test_remedy_for_a_missing_page_depends_on_the_sources(tmp_path: Path) -> None:
+    assert build_step(tmp_path) == "install the hub again"
+    (tmp_path / "package.json").touch()
+    assert build_step(tmp_path) == "run `make dashboard`"
 
 
 async def test_running_server_keeps_the_files_of_its_build(build: Path) -> None:

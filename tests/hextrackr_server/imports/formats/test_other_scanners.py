@@ -132,6 +132,17 @@ def test_rapid7_query_without_names_of_rapid7_falls_to_the_usual_names(tmp_path:
     assert inspection.warnings[0]["message"].startswith("no known format; columns are read by")
 
 
+def test_own_list_may_name_the_host_asset(tmp_path: Path) -> None:
+    text = "Asset;IP Address;Vulnerability;CVE\nWEB01;192.0.2.71;Example;CVE-2030-7101\n"
+    inspection = inspect_text(tmp_path, text)
+    assert inspection.profile == "hub"
+    check_findings(
+        inspection,
+        expect("192.0.2.71", hostname="web01", plugin_name="Example", cve="CVE-2030-7101",
+               severity="Unknown"),
+    )  # fmt: skip
+
+
 def test_rapid7_query_may_name_the_other_columns_itself(tmp_path: Path) -> None:
     text = (
         "Asset IP Address,Host Name,NexposeID,Vulnerability Title,Severity,CVSS Score,CVE ID,"
