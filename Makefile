@@ -112,9 +112,9 @@ bench-full: peers ## Run every benchmark, with more rounds; with WRITE=1, write 
 bench-scale: setup peers ## Measure workers, servers on Redis and gateways of the hub; with WRITE=1, write docs/scaling.md
 	$(BIN)/python -m benchmarks.scale $(if $(WRITE),--write)
 
-bench-load: peers ## Measure idle connections, acked events, reconnections and delivery next to Node; with WRITE=1, write docs/benchmarks.md
+bench-load: peers ## Measure idle connections, acked events, reconnections and delivery next to Node; QUICK=1: half a minute; with WRITE=1, write docs/benchmarks.md
 	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup-compiled floor generator compiled
-	$(BIN)/python -m benchmarks.load $(if $(WRITE),--write)
+	$(BIN)/python -m benchmarks.load $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 bench-import: setup ## Measure imports of ROWS rows and queries against their goals; with FULL=1, a million rows too
 	$(BIN)/python -m benchmarks.imports --rows $(ROWS) $(if $(FULL),--full --write)

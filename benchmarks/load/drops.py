@@ -7,12 +7,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.load.effort import Effort
 from benchmarks.load.proxy import BreakingProxy
 from benchmarks.load.rows import Row
 from benchmarks.peers import BENCHMARKS, OUR_PYTHON, Peer, Server
 
 CLIENTS = 20
-SECONDS = 5
 PATIENCE = 90.0
 _NODE = ("node", str(BENCHMARKS / "load" / "ticker.js"))
 PEERS = {
@@ -34,18 +34,20 @@ class _Figures:
     restored: list[float] = field(default_factory=list)
 
 
-async def measure_drops(rounds: int) -> list[Row]:
-    """Return the rows of this project's server, of Node's, and of Node's without recovery."""
+async def measure_drops(effort: Effort) -> list[Row]:
+    """Return the rows of this project's server, of Node's, and of Node's without recovery.
+
+    The servers of one way run at the same time: only delivery counts, and their load is small.
+    """
     with_recovery = list(PEERS)[:2]
     found = {(way, name): _Figures() for way in WAYS for name in with_recovery}
     found |= {(next(iter(WAYS)), name): _Figures() for name in PEERS if name not in with_recovery}
-    for _ in range(max(1, rounds - 1)):
-        for (way, name), figures in found.items():
-            is_silent, transports = WAYS[way]
-            result = await _measure(PEERS[name], transports, is_silent=is_silent)
-            figures.delivered.append(result["received"] / result["expected"] * 100)
-            returns = result["recovered"] + result["fresh"]
-            figures.restored.append(result["recovered"] / max(1, returns) * 100)
+    for _ in range(effort.few_rounds):
+        for way in WAYS:
+            async with asyncio.TaskGroup() as group:
+                for (each, name), figures in found.items():
+                    if each == way:
+                        group.create_task(_measure(PEERS[name], way, figures, effort.tick_seconds))
     rows = []
     for (way, name), figures in found.items():
         goal = 100 if name == "ours" else None
@@ -58,11 +60,19 @@ async def measure_drops(rounds: int) -> list[Row]:
     return rows
 
 
-async def _measure(peer: Peer, transports: str, *, is_silent: bool) -> dict[str, Any]:
+async def _measure(peer: Peer, way: str, figures: _Figures, seconds: int) -> None:
+    is_silent, transports = WAYS[way]
+    result = await _run(peer, transports, seconds, is_silent=is_silent)
+    figures.delivered.append(result["received"] / result["expected"] * 100)
+    returns = result["recovered"] + result["fresh"]
+    figures.restored.append(result["recovered"] / max(1, returns) * 100)
+
+
+async def _run(peer: Peer, transports: str, seconds: int, *, is_silent: bool) -> dict[str, Any]:
     """Return the result that the clients print."""
     with Server(peer) as server:
         async with BreakingProxy(server.port, is_silent=is_silent) as proxy:
-            words = (proxy.port, server.port, CLIENTS, SECONDS, transports)
+            words = (proxy.port, server.port, CLIENTS, seconds, transports)
             clients = await asyncio.create_subprocess_exec(
                 "node", str(BENCHMARKS / "load" / "listeners.js"), *map(str, words),
                 stdout=asyncio.subprocess.PIPE,

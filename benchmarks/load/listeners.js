@@ -1,11 +1,12 @@
 // Official clients of the delivery benchmark:  node benchmarks/load/listeners.js PROXY_PORT PORT CLIENTS SECONDS TRANSPORTS
 // Prints "connected" when all clients are connected through the proxy, "ended" after the last tick, and JSON when all
-// clients are connected again and nothing has arrived for two seconds.
+// clients are connected again, and have received all ticks or nothing for QUIET milliseconds.
 "use strict";
 
 const { io } = require("socket.io-client");
 
 const [proxy, port, count, seconds, transports] = process.argv.slice(2);
+const QUIET = 10_000; // longer than the heartbeat of the servers
 const clients = [];
 let ready = 0;
 let last = 0;
@@ -44,11 +45,14 @@ function begin() {
   const control = io(`http://127.0.0.1:${port}`, { forceNew: true, transports: ["websocket"] });
   control.emit("begin", Number(seconds), (ticks) => {
     console.log("ended");
+    const ended = Date.now();
     const timer = setInterval(() => {
-      if (!clients.every(({ socket }) => socket.connected) || Date.now() - last < 2000) return;
+      const received = clients.reduce((total, { numbers }) => total + numbers.size, 0);
+      const isComplete = received === ticks * clients.length;
+      if (!clients.every(({ socket }) => socket.connected)) return;
+      if (!isComplete && Date.now() - Math.max(last, ended) < QUIET) return;
       clearInterval(timer);
       const sum = (name) => clients.reduce((total, client) => total + client[name], 0);
-      const received = clients.reduce((total, { numbers }) => total + numbers.size, 0);
       console.log(
         JSON.stringify({
           received,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -63,8 +64,10 @@ def format_lines(rows: list[Row]) -> str:
     )
 
 
-def format_table(rows: list[Row], rounds: int, machine: dict[str, str]) -> str:
-    """Return the table of docs/benchmarks.md."""
+def format_table(
+    rows: list[Row], rounds: int, machine: dict[str, str], failed: Sequence[str] = ()
+) -> str:
+    """Return the table of docs/benchmarks.md; `failed` are the names of parts without rows."""
     cells = (HEADS, ("---",) * len(HEADS), *(row.cells() for row in rows))
     lines = ["| " + " | ".join(each) + " |" for each in cells]
     lines += [
@@ -74,10 +77,16 @@ def format_table(rows: list[Row], rounds: int, machine: dict[str, str]) -> str:
         f"share with the load generator, Linux {machine['kernel']}, Python {machine['python']}, "
         f"Node {machine['node']}, socket.io {machine['socket.io']}; commit {machine['commit']}.",
     ]
+    if failed:
+        lines += ["", f"These parts failed in this run: {', '.join(failed)}."]
     return "\n".join(lines)
 
 
-def write_table(rows: list[Row], rounds: int, machine: dict[str, str]) -> None:
+def write_table(
+    rows: list[Row], rounds: int, machine: dict[str, str], failed: Sequence[str] = ()
+) -> None:
     """Write the table of docs/benchmarks.md. Raises ValueError if its markers are missing."""
-    if not rewrite_table(DOCUMENT, f"\n{format_table(rows, rounds, machine)}\n", BEGIN, END):
+    if not rewrite_table(
+        DOCUMENT, f"\n{format_table(rows, rounds, machine, failed)}\n", BEGIN, END
+    ):
         raise ValueError(f"{DOCUMENT} must contain {BEGIN} and {END}")

@@ -6,7 +6,10 @@ const { Server } = require("socket.io");
 
 const [port, flag] = process.argv.slice(2);
 const INTERVAL = 10; // milliseconds
+const HEARTBEAT = 2000; // milliseconds: see ticker.py
 const io = new Server(Number(port), {
+  pingInterval: HEARTBEAT,
+  pingTimeout: HEARTBEAT,
   serveClient: false,
   ...(flag === "--no-recovery" ? {} : { connectionStateRecovery: {} }),
 });

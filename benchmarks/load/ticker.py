@@ -12,11 +12,14 @@ import asyncio
 from socketio_core import Recovery, Socket, SocketServer
 
 INTERVAL = 0.01
+#: Seconds. engine.io-client 6.6.8 sends nothing until the heartbeat fails if its WebSocket breaks
+#: while it pauses polling for the upgrade.
+HEARTBEAT = 2.0
 
 
 def make_server() -> SocketServer:
     """Return a server with recovery."""
-    io = SocketServer(recovery=Recovery())
+    io = SocketServer(recovery=Recovery(), ping_interval=HEARTBEAT, ping_timeout=HEARTBEAT)
 
     @io.on("begin")
     async def begin(socket: Socket, seconds: int) -> int:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.load import __main__ as load
 from benchmarks.load import generator, proxy
-from benchmarks.load.generator import Generator
+from benchmarks.load.effort import QUICK, Effort
+from benchmarks.load.generator import Generator, GeneratorError
 from benchmarks.load.proxy import BreakingProxy
 from benchmarks.load.rows import Row, format_lines, format_table
 from socketio_core import Socket, SocketServer
@@ -132,3 +134,24 @@ def test_table_has_a_row_for_each_figure() -> None:
         "| memory | Node | 1.0 KiB | 1.0 to 1.0 | - |  |",
     ]
     assert len(format_lines(rows).split("\n")) == 3
+
+
+def test_table_names_failed_parts() -> None:
+    table = format_table([Row("memory", "ours", (1.0,), "KiB")], 3, MACHINE, ["acks", "drops"])
+    assert table.endswith("\n\nThese parts failed in this run: acks, drops.")
+
+
+async def test_failed_part_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = Row("memory", "ours", (1.0,), "KiB")
+
+    async def fail(effort: Effort) -> list[Row]:
+        raise GeneratorError("the generator ended early")
+
+    async def succeed(effort: Effort) -> list[Row]:
+        return [row] * effort.rounds
+
+    monkeypatch.setattr(load, "PARTS", {"acks": fail, "idle": succeed})
+    assert await load.measure(["acks", "idle"], QUICK) == ([row], ["acks"])
+    assert "acks failed: GeneratorError: the generator ended early" in capsys.readouterr().err
