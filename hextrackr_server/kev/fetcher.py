@@ -99,10 +99,11 @@ class KevFetcher:
                     refusal = f"the source answered with status {error.code}"
                     raise (_Retry if error.code in _WORTH_A_RETRY else KevError)(refusal) from error
             except (_Retry, OSError, http.client.HTTPException) as error:
-                if not attempt.is_over:
+                reason = getattr(error, "reason", error)
+                # The limit of a single read is that of the attempt.
+                if not attempt.is_over and not isinstance(reason, TimeoutError):
                     if isinstance(error, _Retry):
                         raise
-                    reason = getattr(error, "reason", error)
                     raise _Retry(f"the source cannot be reached: {reason}") from error
         raise _Retry(f"the catalog did not arrive within {self._timeout:g} seconds")
 

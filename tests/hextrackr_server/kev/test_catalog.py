@@ -170,7 +170,7 @@ def test_fetch_fails_when_the_body_is_too_large(source: Source) -> None:
 def test_fetch_times_out_when_the_source_is_silent(source: Source) -> None:
     waits: list[float] = []
     source.answers.append(lambda handler: handler.rfile.read(1) and None)
-    with pytest.raises(KevError, match=r"timed out|did not arrive within"):
+    with pytest.raises(KevError, match="did not arrive within"):
         fetcher(source, waits, timeout=0.03).fetch()
     assert len(waits) == ATTEMPTS - 1
 
