@@ -268,6 +268,19 @@ def test_cached_handshake_is_reported() -> None:
     assert codes(polling_server(poll=ok, post=ok, repeat=True)) == {"cache"}
 
 
+@pytest.mark.parametrize(("delays", "expected"), [
+    ([3.0, 0.1], set()), ([3.0, 3.0, 0.1], set()), ([3.0] * 3, {"delayed"}),
+])  # fmt: skip
+def test_delay_is_reported_when_each_packet_is_delayed(
+    monkeypatch: pytest.MonkeyPatch, delays: list[float], expected: set[str]
+) -> None:
+    remaining = iter(delays)
+    monkeypatch.setattr(transports, "_measure_delay", lambda session: next(remaining))
+    found = codes(polling_server(poll=Response(200, "40"), post=Response(200)))
+    assert found - {"cacheable"} == expected
+    assert list(remaining) == []
+
+
 def test_poll_without_its_packet_is_reported() -> None:
     assert codes(polling_server(poll=Response(200, "6"), post=Response(200))) == {"delayed"}
 
@@ -348,6 +361,12 @@ def test_idle_websocket_is_left_out_when_none_is_possible() -> None:
 # -- limits
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a refusal as long as a busy machine needs."""
+    monkeypatch.setattr(limits, "_REFUSAL_SECONDS", 300.0)
+
+
 def limited(maximum: int) -> Respond:
     def respond(request: Request) -> Response:
         if request.length > maximum:
@@ -357,6 +376,7 @@ def limited(maximum: int) -> Respond:
     return respond
 
 
+@pytest.mark.usefixtures("patient")
 def test_largest_upload_that_passes_is_reported() -> None:
     with run_stub(limited(9_000_000)) as url:
         found = limits.check_upload_size(Target(url))
@@ -365,6 +385,7 @@ def test_largest_upload_that_passes_is_reported() -> None:
     assert found.message == "an upload of 100 MB is refused; 8 MB pass"
 
 
+@pytest.mark.usefixtures("patient")
 def test_limit_below_a_megabyte_is_reported() -> None:
     with run_stub(limited(100_000)) as url:
         found = limits.check_upload_size(Target(url))
