@@ -65,7 +65,7 @@ async def test_rooms_on_all_masters_work(redis_cluster_servers: RedisClusterServ
         assert len(await pair.ios[0].fetch_sockets()) == 2
         assert [await io.server_count() for io in pair.ios] == [2, 2]
         there.auto_ack = here.auto_ack = lambda name, args: args
-        answers = await pair.ios[0].timeout(5).emit_with_ack("q", 1)
+        answers = await pair.ios[0].timeout(120).emit_with_ack("q", 1)
         assert answers.responses == [[1], [1]]
         status = pair.ios[0].adapter_status()
         assert status is not None
