@@ -14,7 +14,7 @@ const [url, token, part] = process.argv.slice(2);
 const TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]];
 // Three pings are 75 seconds: longer than the idle timeouts of 60 seconds.
 const PINGS = 3;
-const IDLE_LIMIT = 100_000;
+const IDLE_LIMIT = 270_000;
 const UPLOAD_BYTES = 30_000_000;
 
 const options = (transports) => ({ transports, agent: new https.Agent({ localAddress: "127.0.0.2", keepAlive: true }) });

@@ -15,7 +15,7 @@ from tests.proxies.plain_proxies import NAMES, run_proxy
 TRANSPORTS = (["polling"], ["polling", "websocket"], ["websocket"])
 CLIENTS = 18
 
-pytestmark = [pytest.mark.redis, pytest.mark.node, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.redis, pytest.mark.node, pytest.mark.timeout(900)]
 
 
 @asynccontextmanager

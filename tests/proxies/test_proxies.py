@@ -26,7 +26,7 @@ TRANSPORTS = ("websocket", "polling", "polling,websocket")
 #: Seconds for the cases of all proxies; the idle cases take 75 seconds.
 LIMIT = 300.0
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
 
 
 class Results(NamedTuple):

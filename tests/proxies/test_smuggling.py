@@ -12,7 +12,7 @@ from engineio_core import Tls
 from tests.interop.support import serving
 from tests.proxies.proxies import CERTIFICATE, KEY, PROXIES, run_proxy
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("name", PROXIES)
