@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.ports import reserve_port
+
 from . import program
 from .program import Server
 
@@ -100,7 +102,8 @@ def test_import_reports_the_interruption_when_the_server_is_killed_and_restarted
 ) -> None:
     program.run("sample", "--rows", "60000", "sample.csv", cwd=tmp_path)
     token = program.token(tmp_path, "7")
-    with program.run_server(tmp_path) as server:
+    port = reserve_port()
+    with program.run_server(tmp_path, port) as server:
         command = subprocess.Popen(
             [program.PROGRAM, "import", "sample.csv", "--url", server.url, "--token", token],
             cwd=tmp_path,
@@ -115,7 +118,6 @@ def test_import_reports_the_interruption_when_the_server_is_killed_and_restarted
             assert any(line.startswith("staging") for line in lines)
             server.stop(signal.SIGKILL)
             assert any(line.startswith("reconnecting") for line in lines)
-            port = int(server.url.rpartition(":")[2])
             with program.run_server(tmp_path, port):
                 _, errors = command.communicate(timeout=program.TIMEOUT)
     assert command.returncode == 1

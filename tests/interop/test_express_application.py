@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.ports import reserve_port
 from tests.hextrackr_server.postgres.server import running_postgres
 
 from . import program
@@ -212,7 +213,8 @@ def test_s112_import_of_express_completes_on_its_page_when_the_hub_restarts_mean
 ) -> None:
     # HEXTRACKR_SHUTDOWN_DISCONNECT=false: this page uses the reconnection of the library.
     deployment._settings["HEXTRACKR_SHUTDOWN_DISCONNECT"] = "false"
-    with deployment.run_hub() as hub, deployment.run_application(hub) as application:
+    port = reserve_port()
+    with deployment.run_hub(port) as hub, deployment.run_application(hub) as application:
         application.log_in()
         with open_page(hub, application) as page:
             page.wait_for("connect")
@@ -224,7 +226,7 @@ def test_s112_import_of_express_completes_on_its_page_when_the_hub_restarts_mean
             wait_until_stored(hub.database, 95)
             hub.stop(number)
             assert page.wait_for("disconnect") == "transport close"
-            with deployment.run_hub(int(hub.url.rpartition(":")[2])):
+            with deployment.run_hub(port):
                 page.wait_for("connect")
                 status = page.wait_for("joined")["status"]
                 assert status["status"] == "processing"
