@@ -217,15 +217,10 @@ def _add_room_handlers(
     async def broadcast_with_ack(socket: Socket, value: int, missing: int) -> Any:
         seconds = 0.1 if missing else 120.0
         while True:
-            operator = socket.namespace.timeout(seconds)
-            try:
-                answers = await operator.emit_with_ack("request", value)
-            except AckTimeoutError as error:
-                if len(error.missing) > missing:  # the machine is busy
-                    seconds *= 2
-                    continue
-                return {"responses": error.responses, "missing": error.missing}
-            return {"responses": answers.responses, "missing": answers.missing}
+            answers = await socket.namespace.timeout(seconds).emit_with_ack("request", value)
+            if len(answers.missing) <= missing:
+                return {"responses": answers.responses, "missing": answers.missing}
+            seconds *= 2  # the machine is busy
 
     @on("disconnect")
     def disconnected(socket: Socket, reason: str) -> None:
