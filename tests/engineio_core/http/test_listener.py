@@ -350,13 +350,17 @@ def test_http_connection_is_freed_after_the_websocket_upgrade(run: Callable[[Any
     from engineio_core.http.connection import HttpConnection
 
     async def case() -> None:
+        gc.collect()
+        # Other tests of this process may have left some.
+        known = {id(each) for each in gc.get_objects() if isinstance(each, HttpConnection)}
         engine = echo_engine()
         listener = await engine.listen()
         client = await connect(listener.port)
         await client.upgrade()
         await client.frame()
         gc.collect()
-        assert not [each for each in gc.get_objects() if isinstance(each, HttpConnection)]
+        left = [each for each in gc.get_objects() if isinstance(each, HttpConnection)]
+        assert {id(each) for each in left} <= known
         await client.close()
         await engine.shutdown()
 
@@ -381,7 +385,7 @@ def test_closed_websocket_is_freed_without_the_cycle_collector(
             await client.close()
             await engine.shutdown()
             left = [each for each in gc.get_objects() if isinstance(each, kinds)]
-            assert len(left) == len(known)
+            assert len(left) <= len(known)
         finally:
             gc.enable()
 
