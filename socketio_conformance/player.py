@@ -21,7 +21,7 @@ from .payload_v3 import join_packets, split_packets
 from .websocket_connection import Closed, WebSocketConnection, encode_outgoing
 
 SEPARATOR = "\x1e"
-WITHIN = 1.0
+WITHIN = 5.0
 
 
 class Failure(NamedTuple):

