@@ -23,7 +23,7 @@ function precompress(): Plugin {
 
 const LOADER = /vite.preload|rolldown.runtime/;
 const SHARED =
-  /node_modules.(preact|@preact)\b|src.(api|app|live)\b|src.components.(icon|format|lazy|media|problem|severity|toast\.ts)/;
+  /node_modules.(preact|@preact)\b|src.(api|app|live)\b|src.components.(icon|format|lazy|media|problem|severity|table|toast\.ts)/;
 
 const hub = process.env.HUB ?? "http://127.0.0.1:8080";
 

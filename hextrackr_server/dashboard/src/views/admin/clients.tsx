@@ -5,6 +5,7 @@ import { user } from "../../app/session";
 import { count, duration } from "../../components/format";
 import { Dialog } from "../../components/dialog";
 import { Problem } from "../../components/problem";
+import { Pager, TableHead } from "../../components/table";
 import { toast } from "../../components/toast";
 import { hub, openAdmin, phase, useQuery } from "../../live";
 import type { Client, Page } from "../../types/hub";
@@ -78,20 +79,18 @@ export function Clients() {
       {clients.length > 0 && (
         <div class="table-scroll">
           <table class="table table-stack">
-            <thead>
-              <tr>
-                <th scope="col">User</th>
-                <th scope="col">Address</th>
-                <th scope="col">Transport</th>
-                <th scope="col">Namespace</th>
-                <th scope="col">Connected for</th>
-                <th scope="col">Client</th>
-                <th scope="col">Rooms</th>
-                <th scope="col">
-                  <span class="visually-hidden">Actions</span>
-                </th>
-              </tr>
-            </thead>
+            <TableHead
+              columns={[
+                "User",
+                "Address",
+                "Transport",
+                "Namespace",
+                "Connected for",
+                "Client",
+                "Rooms",
+                { hidden: "Actions" },
+              ]}
+            />
             <tbody>
               {clients.map((client) => (
                 <Row key={client.id} client={client} isOwn={own.has(client.id)} onDisconnect={() => choose(client)} />
@@ -100,19 +99,7 @@ export function Clients() {
           </table>
         </div>
       )}
-      {pages > 1 && (
-        <nav class="pager" aria-label="Pages of clients">
-          <button type="button" class="button" disabled={page <= 1} onClick={() => setPage(page - 1)}>
-            Previous
-          </button>
-          <span>
-            Page {count(page)} of {count(pages)}
-          </span>
-          <button type="button" class="button" disabled={page >= pages} onClick={() => setPage(page + 1)}>
-            Next
-          </button>
-        </nav>
-      )}
+      <Pager list="clients" page={page} pages={pages} onPage={setPage} />
       {chosen !== null && (
         <Disconnect
           client={chosen}

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { count, duration } from "../../components/format";
 import { lazy } from "../../components/lazy";
 import { Problem } from "../../components/problem";
+import { TableHead } from "../../components/table";
 import { openAdmin, phase } from "../../live";
 import type { Metrics } from "../../types/hub";
 import { rates, type Sample } from "./samples";
@@ -145,14 +146,7 @@ function AllNumbers({ latest }: { latest: Sample }) {
       <summary>All numbers</summary>
       <div class="table-scroll limited" role="region" aria-label="All metrics" tabIndex={0}>
         <table class="table">
-          <thead>
-            <tr>
-              <th scope="col">Metric</th>
-              <th scope="col" class="number">
-                Value
-              </th>
-            </tr>
-          </thead>
+          <TableHead columns={["Metric", { number: "Value" }]} />
           <tbody>
             <tr>
               <th scope="row">memory</th>

@@ -5,6 +5,7 @@ import { explain } from "../../api";
 import { link } from "../../app/router";
 import { user } from "../../app/session";
 import { counted, when } from "../../components/format";
+import { TableHead } from "../../components/table";
 import { edit, editors, keyOf, own } from "../../live/presence";
 import type { ResourceEditor } from "../../types/events";
 
@@ -36,16 +37,7 @@ function Editors({ all }: { all: readonly ResourceEditor[] }) {
     <div class="card table-scroll">
       <table class="table">
         <caption class="visually-hidden">Users who edit a resource</caption>
-        <thead>
-          <tr>
-            <th scope="col">Resource</th>
-            <th scope="col">User</th>
-            <th scope="col">Since</th>
-            <th scope="col">
-              <span class="visually-hidden">Action</span>
-            </th>
-          </tr>
-        </thead>
+        <TableHead columns={["Resource", "User", "Since", { hidden: "Action" }]} />
         <tbody>
           {all.map(({ resourceType, resourceId, userId, username, startTime }) => {
             const end = userId === user.value?.userId ? own.value.get(keyOf(resourceType, resourceId)) : undefined;

@@ -5,6 +5,7 @@ import { link, route, setParameters } from "../../app/router";
 import { user } from "../../app/session";
 import { count, when } from "../../components/format";
 import { Problem } from "../../components/problem";
+import { Pager, TableHead } from "../../components/table";
 import { request, useImports, useQuery } from "../../live";
 import type { ImportJob, Page } from "../../types/hub";
 import { outcomeOf } from "./texts";
@@ -73,32 +74,20 @@ export function History() {
       {rows.length > 0 && (
         <div class="table-scroll">
           <table class="table table-stack">
-            <thead>
-              <tr>
-                <th scope="col">File</th>
-                <th scope="col">Result</th>
-                <th scope="col" class="number">
-                  New
-                </th>
-                <th scope="col" class="number">
-                  Updated
-                </th>
-                <th scope="col" class="number">
-                  Reopened
-                </th>
-                <th scope="col" class="number">
-                  Resolved
-                </th>
-                <th scope="col" class="number">
-                  Rejected
-                </th>
-                <th scope="col" class="number">
-                  Warnings
-                </th>
-                {isAdmin && <th scope="col">Started by</th>}
-                <th scope="col">Ended</th>
-              </tr>
-            </thead>
+            <TableHead
+              columns={[
+                "File",
+                "Result",
+                { number: "New" },
+                { number: "Updated" },
+                { number: "Reopened" },
+                { number: "Resolved" },
+                { number: "Rejected" },
+                { number: "Warnings" },
+                isAdmin && "Started by",
+                "Ended",
+              ]}
+            />
             <tbody>
               {rows.map((job) => (
                 <Row key={job.import_id} job={job} isAdmin={isAdmin} />
@@ -107,19 +96,7 @@ export function History() {
           </table>
         </div>
       )}
-      {pages > 1 && (
-        <nav class="pager" aria-label="Pages of imports">
-          <button type="button" class="button" disabled={page <= 1} onClick={() => setPage(page - 1)}>
-            Newer
-          </button>
-          <span>
-            Page {count(page)} of {count(pages)}
-          </span>
-          <button type="button" class="button" disabled={page >= pages} onClick={() => setPage(page + 1)}>
-            Older
-          </button>
-        </nav>
-      )}
+      <Pager list="imports" page={page} pages={pages} onPage={setPage} labels={["Newer", "Older"]} />
       <ProducerImports />
     </section>
   );

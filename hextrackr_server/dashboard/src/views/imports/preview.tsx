@@ -2,6 +2,7 @@
 
 import { count, counted, score } from "../../components/format";
 import { Severity } from "../../components/severity";
+import { TableHead } from "../../components/table";
 import type { Inspection } from "../../types/hub";
 import { fieldTitle } from "./texts";
 
@@ -9,12 +10,7 @@ export function Columns({ inspection: { columns, unusedColumns } }: { inspection
   return (
     <div class="table-scroll">
       <table class="table">
-        <thead>
-          <tr>
-            <th scope="col">Field</th>
-            <th scope="col">Columns of the file</th>
-          </tr>
-        </thead>
+        <TableHead columns={["Field", "Columns of the file"]} />
         <tbody>
           {Object.entries(columns).map(([field, names]) => (
             <tr key={field}>
@@ -43,25 +39,19 @@ export function Preview({ inspection: { preview, findings } }: { inspection: Ins
             ? `The first ${preview.length} of ${counted(findings, "finding")}, as they are stored`
             : "All findings, as they are stored"}
         </caption>
-        <thead>
-          <tr>
-            <th scope="col" class="number">
-              Row
-            </th>
-            <th scope="col">Severity</th>
-            <th scope="col">Host</th>
-            <th scope="col">CVE</th>
-            <th scope="col">Vulnerability</th>
-            <th scope="col" class="number">
-              CVSS
-            </th>
-            <th scope="col" class="number">
-              VPR
-            </th>
-            <th scope="col">State</th>
-            <th scope="col">Seen</th>
-          </tr>
-        </thead>
+        <TableHead
+          columns={[
+            { number: "Row" },
+            "Severity",
+            "Host",
+            "CVE",
+            "Vulnerability",
+            { number: "CVSS" },
+            { number: "VPR" },
+            "State",
+            "Seen",
+          ]}
+        />
         <tbody>
           {preview.map((finding, index) => (
             <tr key={index}>

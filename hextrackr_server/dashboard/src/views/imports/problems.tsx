@@ -1,6 +1,7 @@
 /** Warnings and rejected rows, by kind and one by one; all texts are those of the file or the server. */
 
 import { count } from "../../components/format";
+import { TableHead } from "../../components/table";
 import type { RowProblem, FileWarning, WarningCount } from "../../types/hub";
 
 interface ProblemsProps {
@@ -73,15 +74,7 @@ function Kinds({ title, kinds, note }: { title: string; kinds: readonly WarningC
     <div class="table-scroll">
       <table class="table" aria-label={`${title} by kind`}>
         {note !== "" && <caption>{note}</caption>}
-        <thead>
-          <tr>
-            <th scope="col" class="number">
-              Number
-            </th>
-            <th scope="col">Column</th>
-            <th scope="col">Problem</th>
-          </tr>
-        </thead>
+        <TableHead columns={[{ number: "Number" }, "Column", "Problem"]} />
         <tbody>
           {kinds.map((kind) => (
             <tr key={`${kind.column}\n${kind.message}`}>
@@ -100,16 +93,7 @@ function Details({ title, details }: Pick<PartProps, "title" | "details">) {
   return (
     <div class="table-scroll limited" role="region" aria-label={`${title} one by one`} tabIndex={0}>
       <table class="table">
-        <thead>
-          <tr>
-            <th scope="col" class="number">
-              Row
-            </th>
-            <th scope="col">Column</th>
-            <th scope="col">Value</th>
-            <th scope="col">Problem</th>
-          </tr>
-        </thead>
+        <TableHead columns={[{ number: "Row" }, "Column", "Value", "Problem"]} />
         <tbody>
           {details.map(({ row, column, value, message }, index) => (
             <tr key={index}>

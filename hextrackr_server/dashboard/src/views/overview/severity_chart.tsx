@@ -1,5 +1,6 @@
 /** Open vulnerabilities by severity now: bars, and the same numbers as a table. */
 
+import { TableHead } from "../../components/table";
 import type { Statistics } from "../../types/hub";
 import { Chart, keyOf, LOOKS, metricText, metricTitle, SEVERITIES, type Metric } from "./metrics";
 
@@ -24,17 +25,13 @@ export function SeverityChart({ metric, statistics }: { metric: Metric; statisti
         <div class="table-scroll">
           <table class="table">
             <caption>{metricTitle(metric)} by severity</caption>
-            <thead>
-              <tr>
-                <th scope="col">Severity</th>
-                <th scope="col" class="number">
-                  {metric === "count" ? "Number" : "Total VPR"}
-                </th>
-                <th scope="col" class="number">
-                  Share
-                </th>
-              </tr>
-            </thead>
+            <TableHead
+              columns={[
+                "Severity",
+                { number: metric === "count" ? "Number" : "Total VPR" },
+                { number: "Share" },
+              ]}
+            />
             <tbody>
               {SEVERITIES.map((severity, index) => (
                 <tr key={severity}>

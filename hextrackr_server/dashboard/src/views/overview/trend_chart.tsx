@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import { count } from "../../components/format";
 import { Problem } from "../../components/problem";
+import { TableHead } from "../../components/table";
 import { request, useQuery } from "../../live";
 import type { Page, TrendDay } from "../../types/hub";
 import { Chart, LOOKS, metricText, metricTitle, SEVERITIES, type Metric } from "./metrics";
@@ -57,22 +58,14 @@ export function TrendChart({ metric }: { metric: Metric }) {
         <div class="table-scroll limited" role="region" aria-label="Numbers of the trend" tabIndex={0}>
           <table class="table">
             <caption>The days of scans, {metricTitle(metric)} by severity</caption>
-            <thead>
-              <tr>
-                <th scope="col">Day</th>
-                {SEVERITIES.map((severity) => (
-                  <th key={severity} scope="col" class="number">
-                    {severity}
-                  </th>
-                ))}
-                <th scope="col" class="number">
-                  Resolved
-                </th>
-                <th scope="col" class="number">
-                  Reopened
-                </th>
-              </tr>
-            </thead>
+            <TableHead
+              columns={[
+                "Day",
+                ...SEVERITIES.map((number) => ({ number })),
+                { number: "Resolved" },
+                { number: "Reopened" },
+              ]}
+            />
             <tbody>
               {[...days].reverse().map((day) => (
                 <tr key={day.date}>
