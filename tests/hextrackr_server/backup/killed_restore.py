@@ -10,11 +10,12 @@ one, and at the commit at the latest. The last process runs to its end.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import event
 
@@ -22,13 +23,14 @@ from hextrackr_server.backup.replacing import replace_data
 from hextrackr_server.storage import stage
 from hextrackr_server.storage.database import Database
 from tests.hextrackr_server.backup.support import contents_of
+from tests.hextrackr_server.child_process import Child
 
 #: A number of statements that no restore reaches.
 COMPLETE = 1_000_000
 _WRITE = frozenset({"INSERT", "UPDATE", "DELETE", "CREATE", "ANALYZE"})
 
 
-def _restore(target: Path | str, copy: Path, kill_at: int, report: int) -> None:
+def _restore(target: Path | str, copy: Path, kill_at: int, kill: Callable[[str], NoReturn]) -> None:
     # A small cache: SQLite writes pages to its log long before the transaction ends.
     stage._CACHE_KIB = 16
     database = Database(target)
@@ -37,8 +39,7 @@ def _restore(target: Path | str, copy: Path, kill_at: int, report: int) -> None:
     def point(name: str) -> None:
         nonlocal number
         if number == kill_at or (name == "COMMIT" and number < kill_at < COMPLETE):
-            os.write(report, " ".join(name.split())[:60].encode())
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill(name)
         number += 1
 
     @event.listens_for(database._engine, "after_cursor_execute")
@@ -60,22 +61,13 @@ def main() -> None:
     former = contents_of(target)
     point = 0
     while True:
-        reading, writing = os.pipe()
-        child = os.fork()
-        if not child:
-            os.close(reading)
-            _restore(target, copy, point, writing)
-            os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as report:
-            name = report.read().decode()
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
+        child = Child(partial(_restore, target, copy, point))
         same = contents_of(target) == former
-        print(json.dumps({"code": code, "killed_at": name, "unchanged": same}), flush=True)
-        if code != -signal.SIGKILL:
+        line = {"code": child.code, "killed_at": child.killed_at, "unchanged": same}
+        print(json.dumps(line), flush=True)
+        if child.code != -signal.SIGKILL:
             return
-        point = COMPLETE if name == "COMMIT" else point + step
+        point = COMPLETE if child.killed_at == "COMMIT" else point + step
 
 
 def as_target(target: str) -> Path | str:

@@ -10,20 +10,21 @@ former one. The last process runs to its end.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import Engine, event
 
 from hextrackr_server.kev.catalog import parse_catalog
 from hextrackr_server.kev.store import KevStore
 from hextrackr_server.storage.database import Database
+from tests.hextrackr_server.child_process import Child
 from tests.hextrackr_server.kev_support import feed, item
 
 ENTRIES: Final = 30
@@ -62,14 +63,15 @@ def state_of(path: Path) -> dict[str, Any]:
         return {"schema": version, "tables": tables, "entries": [row[0] for row in rows]}
 
 
-def _run(call: Callable[[Path], None], path: Path, kill_at: int, report: int) -> None:
+def _run(
+    call: Callable[[Path], None], path: Path, kill_at: int, kill: Callable[[str], NoReturn]
+) -> None:
     number = 0
 
     def point(name: str) -> None:
         nonlocal number
         if number == kill_at:
-            os.write(report, " ".join(name.split())[:60].encode())
-            os.kill(os.getpid(), signal.SIGKILL)
+            kill(name)
         number += 1
 
     @event.listens_for(Engine, "after_cursor_execute")
@@ -85,18 +87,10 @@ def main() -> None:
     call, step = CALLS[sys.argv[1]]
     path, kill_at, code = Path(sys.argv[2]), 0, -signal.SIGKILL
     while code == -signal.SIGKILL:
-        reading, writing = os.pipe()
-        child = os.fork()
-        if not child:
-            os.close(reading)
-            _run(call, path, kill_at, writing)
-            os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as report:
-            name = report.read().decode()
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
-        print(json.dumps({"code": code, "killed_at": name, **state_of(path)}), flush=True)
+        child = Child(partial(_run, call, path, kill_at))
+        code = child.code
+        line = {"code": code, "killed_at": child.killed_at, **state_of(path)}
+        print(json.dumps(line), flush=True)
         kill_at += step
 
 
