@@ -156,6 +156,23 @@ def test_qualys_pci_dates_are_day_first_and_letters_are_severities(tmp_path: Pat
     assert inspection.warnings == []
 
 
+@pytest.mark.parametrize(
+    ("level", "severity"),
+    [("1", "Info"), ("2", "Low"), ("3", "Medium"), ("4", "High"), ("5", "Critical")],
+)
+def test_qualys_pci_level_counts_when_the_severity_is_empty(
+    tmp_path: Path, level: str, severity: str
+) -> None:
+    text = (
+        "IP,HOSTNAME,LAST SCAN,QID,VULN TITLE,TYPE,SEVERITY,FALSE POSITIVE STATUS,CVSS_BASE,"
+        f"Q_SEVERITY\n192.0.2.60,-,22/05/2030 13:01,940006,A,CONFIRMED,-,-,-,{level}\n"
+    )
+    inspection = inspect_text(tmp_path, text)
+    (finding,) = inspection.findings
+    assert finding.severity == severity
+    assert inspection.warnings == []
+
+
 def test_nexpose_ids_of_another_case_and_unknown_tests_are_read(tmp_path: Path) -> None:
     text = """<NexposeReport version="1.0"><scans><scan startTime="20300530T162340221"/></scans>
 <nodes><node address="2001:DB8:0::42" hardware-address="00005E005342"><names><name>SRV42</name>
