@@ -18,6 +18,7 @@ its link.
     TAKEN      to origin   session (4), bytes (8) that the client's connection has taken
     CLOSED     to origin   session (4), reason, description
     LEAVING    to origin   seconds, or nil: close the sessions of this gateway in this time
+    LAG        to origin   seconds (8, IEEE 754): the delay of a timer of the gateway
     SEND       to gateway  flags (1), count (4), sessions (4 each), one packet
     PAUSE      to gateway  session (4): read no further message of this client
     RESUME     to gateway  session (4)
@@ -36,7 +37,7 @@ import msgspec
 
 from engineio_core.http.message import HttpRequest
 
-VERSION: Final = 2
+VERSION: Final = 3
 #: Largest frame: a link is trusted, but a damaged length must not exhaust the memory.
 MAX_FRAME: Final = 1 << 30
 
@@ -44,6 +45,7 @@ LENGTH: Final = Struct("!I")
 NUMBER: Final = Struct("!I")
 GROUP: Final = Struct("!BI")
 AMOUNT: Final = Struct("!IQ")
+SECONDS: Final = Struct("!d")
 
 IS_BINARY: Final = 1
 IS_UNCOMPRESSED: Final = 2
@@ -69,6 +71,7 @@ class Kind(IntEnum):
     CLOSE = 15
     DISCARD = 16
     LEAVING = 17
+    LAG = 18
 
 
 class LinkError(Exception):

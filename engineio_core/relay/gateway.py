@@ -27,6 +27,7 @@ from engineio_core.relay.frames import (
     IS_BINARY,
     IS_UNCOMPRESSED,
     NUMBER,
+    SECONDS,
     Closed,
     Kind,
     Leaving,
@@ -39,6 +40,7 @@ from engineio_core.relay.frames import (
     encode,
 )
 from engineio_core.relay.link import Link
+from engineio_core.relay.loop_lag import LoopLag
 from engineio_core.session import Session
 from engineio_core.session_state import SessionState
 from engineio_core.waves import LONGEST_DEFAULT
@@ -86,6 +88,7 @@ class Gateway:
         self._engine = engine
         self._secret = secret
         self._link: Link | None = None
+        self._lag: LoopLag | None = None
         self._held: dict[int, _Held] = {}
         self._numbers = count(1)
         self._verdicts: dict[int, asyncio.Future[Verdict]] = {}
@@ -141,12 +144,18 @@ class Gateway:
     def link_opened(self, link: Link) -> None:
         """Relay sessions from now on."""
         self._link = link
+        self._lag = LoopLag(
+            asyncio.get_running_loop(), lambda delay: link.send(Kind.LAG, SECONDS.pack(delay))
+        )
         self._has_link.set()
         logger.info("linked to the origin")
 
     def link_lost(self, link: Link, reason: str) -> None:
         """Close all sessions: their state was in the origin."""
         self._link = None
+        if self._lag is not None:
+            self._lag.stop()
+            self._lag = None
         self._has_link.clear()
         logger.warning("the link to the origin is lost: %s", reason)
         for verdict in self._verdicts.values():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, final
 
 from engineio_core import errors
@@ -18,9 +18,11 @@ from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, Encoded
 from engineio_core.errors import CloseReason, HandshakeRefusedError, ProtocolError
 from engineio_core.handshake import is_current
 from engineio_core.http.message import HttpRequest
+from engineio_core.noop import noop
 from engineio_core.relay.frames import (
     AMOUNT,
     NUMBER,
+    SECONDS,
     Closed,
     Kind,
     Leaving,
@@ -154,10 +156,16 @@ class _Gateway:
 
 @final
 class Origin:
-    """The links of one engine; a `LinkUser`."""
+    """The links of one engine; a `LinkUser`.
 
-    def __init__(self, engine: BaseEngine, secret: bytes) -> None:
+    `on_lag` receives the delays of timers in gateways, in seconds.
+    """
+
+    def __init__(
+        self, engine: BaseEngine, secret: bytes, on_lag: Callable[[float], None] = noop
+    ) -> None:
         self._engine = engine
+        self._on_lag = on_lag
         self._secret = secret
         self._gateways: dict[Link, _Gateway] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -254,6 +262,8 @@ class Origin:
                 leaving: Leaving = decode(Leaving, body)
                 sessions = [session for session, _ in gateway.sessions.values()]
                 self._start(self._engine._close_sessions(sessions, leaving.drain))
+            case Kind.LAG:
+                self._on_lag(*SECONDS.unpack(body))
             case Kind.REFUSED:
                 self._report_refusal(decode(Refused, body))
             case _:

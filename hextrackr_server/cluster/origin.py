@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from sqlalchemy.exc import DBAPIError
 
+from engineio_core.counts import Histogram
+from engineio_core.relay.loop_lag import LAG_INTERVAL
 from engineio_core.relay.origin import Origin
 from hextrackr_server.application import Application
 from hextrackr_server.clock import Clock
@@ -16,9 +18,17 @@ from hextrackr_server.cluster.tunnel import TunnelServer, parse_host_port
 from hextrackr_server.config.settings import Settings
 from hextrackr_server.errors import SettingsError
 from hextrackr_server.storage import active_server
+from socketio_core.server_metrics import LAG_BOUNDS, MetricInfo
 
 #: Time for the gateways to connect before the start is reported.
 GATEWAYS_SECONDS, POLL_SECONDS = 10.0, 0.02
+
+GATEWAY_LAG = MetricInfo(
+    "hextrackr_gateway_event_loop_lag_seconds",
+    "histogram",
+    f"Delay of a timer that is due every {LAG_INTERVAL} s in each gateway",
+    unit="seconds",
+)
 
 
 class OriginApplication(Application):
@@ -33,8 +43,10 @@ class OriginApplication(Application):
         self._port = port
         self._links: asyncio.Server | None = None
         self._tunnels = TunnelServer(rendezvous)
-        self.origin = Origin(self.io.engine, rendezvous.secret)
+        lag = Histogram(LAG_BOUNDS)
+        self.origin = Origin(self.io.engine, rendezvous.secret, lag.observe)
         self.context.metrics.gauge("gateways", lambda: self.origin.gateways, "Linked gateways")
+        self.context.metrics.group([GATEWAY_LAG], lambda: [(GATEWAY_LAG.name, {}, lag)])
 
     async def listen(self) -> int:
         """Serve HTTP and links on the Unix sockets; return the port of the gateways.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -66,6 +67,21 @@ def test_dry_run_builds_and_checks_the_archives_without_a_tag(clone: Path) -> No
     assert {path.name for path in output.iterdir()} == listed | {"SHA256SUMS"}
     assert done.stdout.count("PASSED") == 2  # twine check
     assert not git(clone, "tag")
+    assert not git(clone, "status", "--porcelain")
+
+
+@pytest.mark.binary
+def test_release_contains_an_executable_of_the_tagged_commit(clone: Path) -> None:
+    for variable, value in (("user.name", "tests"), ("user.email", "tests@localhost")):
+        git(clone, "config", variable, value)
+    done = release(clone, VERSION)
+    assert done.returncode == 0, done.stdout + done.stderr
+    output = clone / "dist" / VERSION
+    name = f"hextrackr-server-{VERSION}-linux-{platform.machine()}"
+    listed = {line.split()[1] for line in (output / "SHA256SUMS").read_text().splitlines()}
+    assert {name, f"{name}.cdx.json"} <= listed
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=output, check=True)
+    assert git(clone, "rev-parse", f"v{VERSION}^{{commit}}") == git(clone, "rev-parse", "HEAD")
     assert not git(clone, "status", "--porcelain")
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
 from engineio_core import Engine
+from engineio_core.noop import noop
 from engineio_core.relay.gateway import Gateway
 from engineio_core.relay.origin import Origin
 from socketio_core import SocketServer
@@ -23,9 +24,11 @@ LIMIT = 300.0
 class Relayed:
     """A server whose connections are held by gateways."""
 
-    def __init__(self, io: SocketServer, path: Path) -> None:
+    def __init__(
+        self, io: SocketServer, path: Path, on_lag: Callable[[float], None] = noop
+    ) -> None:
         self.io = io
-        self.origin = Origin(io.engine, SECRET)
+        self.origin = Origin(io.engine, SECRET, on_lag)
         self.gateways: list[Gateway] = []
         self.engines: list[Engine] = []
         self.ports: list[int] = []
@@ -77,10 +80,14 @@ class Relayed:
 
 @contextlib.asynccontextmanager
 async def relayed(
-    io: SocketServer, path: Path, gateways: int = 2, **options: Any
+    io: SocketServer,
+    path: Path,
+    gateways: int = 2,
+    on_lag: Callable[[float], None] = noop,
+    **options: Any,
 ) -> AsyncIterator[Relayed]:
     """Run an origin with gateways."""
-    server = Relayed(io, path)
+    server = Relayed(io, path, on_lag)
     await server.start_origin()
     for _ in range(gateways):
         await server.start_gateway(**options)
