@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from random import Random
 from typing import Any
 
 import pytest
@@ -126,6 +127,60 @@ def test_deflate_is_not_negotiated_when_the_server_disables_it() -> None:
 
 def test_deflate_is_not_negotiated_when_the_client_does_not_offer_it() -> None:
     assert deflating().upgrade().response().header("Sec-WebSocket-Extensions") is None
+
+
+def deflate_finally(data: bytes) -> bytes:
+    """Return data that ends with a final block; RFC 7692, section 7.2.3.4, adds a zero byte."""
+    encoder = zlib.compressobj(wbits=-15)
+    return encoder.compress(data) + encoder.flush(zlib.Z_FINISH)
+
+
+def split(payload: bytes, count: int) -> bytes:
+    """Return a compressed text in `count` fragments."""
+    step = -(-len(payload) // count)
+    starts = range(0, len(payload), step)
+    return b"".join(
+        client_frame(
+            TEXT if start == 0 else CONT, payload[start : start + step],
+            fin=start + step >= len(payload), rsv=4 if start == 0 else 0,
+        )
+        for start in starts
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("offer", ["permessage-deflate",
+                                   "permessage-deflate; client_no_context_takeover"])  # fmt: skip
+@pytest.mark.parametrize("size", [5, 3000])
+@pytest.mark.parametrize(("fragments", "padding"), [(1, 1), (1, 0), (3, 1)])
+def test_messages_behind_a_final_block_are_read(
+    size: int, fragments: int, padding: int, offer: str
+) -> None:
+    client = DeflateClient(deflating(), offer)
+    texts = [b"4%d" % number + Random(number).randbytes(size).hex().encode() for number in (1, 2)]
+    for text in texts:
+        client.websocket.tcp.feed(split(deflate_finally(text) + bytes(padding), fragments))
+    client.websocket.tcp.feed(client.frame(b"4last"))
+    assert [payload for _, payload in client.receive()] == [*texts, b"4last"]
+
+
+def test_final_block_at_the_end_of_a_fragment_is_followed_by_an_empty_block() -> None:
+    client = DeflateClient(deflating())
+    final = deflate_finally(b"4a")
+    for part, opcode, fin, rsv in ((final, TEXT, False, 4), (b"\0", CONT, True, 0)):
+        client.websocket.tcp.feed(client_frame(opcode, part, fin=fin, rsv=rsv))
+    client.websocket.tcp.feed(client.frame(b"4b"))
+    assert [payload for _, payload in client.receive()] == [b"4a", b"4b"]
+
+
+@pytest.mark.parametrize(
+    "rest", [deflate_finally(b"hidden"), b"\xff\xff", b"\x03\x00" * 2, b"\x00\x01\x00\xfe\xffa"],
+    ids=["final block", "invalid block", "empty final blocks", "stored block"],
+)  # fmt: skip
+def test_data_behind_a_final_block_closes_the_connection(rest: bytes) -> None:
+    client = DeflateClient(deflating())
+    client.websocket.tcp.feed(client_frame(TEXT, deflate_finally(b"4a") + rest, rsv=4))
+    assert client.websocket.tcp.is_over
+    assert client.receive() == []
 
 
 def test_deflated_messages_are_sent_in_both_directions() -> None:
