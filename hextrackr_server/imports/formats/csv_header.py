@@ -7,7 +7,7 @@ preamble.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 from pathlib import Path
@@ -86,12 +86,13 @@ def find_header(path: Path, profiles: Sequence[Profile]) -> Header | None:
     for chosen in (special, [profile for profile in profiles if profile.id == "hub"]):
         wanted = frozenset[str]().union(*(profile.signature_names for profile in chosen))
         for delimiter, is_wrapped in product(delimiters, (False, True)):
-            rows = candidates.get((delimiter, is_wrapped))
+            key = delimiter, is_wrapped
+            rows: Iterable[_Candidate] | None = candidates.get(key)
             if rows is None:  # read when it is needed: most files have the first delimiter
                 if not is_wrapped:
                     beginning = read_beginning(path, delimiter)
-                rows = [_make_candidate(row, is_wrapped=is_wrapped) for row in beginning]
-                candidates[delimiter, is_wrapped] = rows
+                candidates[key] = []
+                rows = _make_candidates(beginning, candidates[key], is_wrapped=is_wrapped)
             found = _match_rows(rows, chosen, wanted, delimiter, is_wrapped=is_wrapped)
             if found is not None:
                 return found
@@ -106,6 +107,15 @@ class _Candidate(NamedTuple):
     known: frozenset[str]
 
 
+def _make_candidates(
+    rows: Iterable[BeginningRow], made: list[_Candidate], *, is_wrapped: bool
+) -> Iterator[_Candidate]:
+    """Yield the rows as candidates, and append them to `made`: most headers are the first row."""
+    for row in rows:
+        made.append(_make_candidate(row, is_wrapped=is_wrapped))
+        yield made[-1]
+
+
 def _make_candidate(row: BeginningRow, *, is_wrapped: bool) -> _Candidate:
     cells = row.cells
     if is_wrapped:
@@ -117,7 +127,7 @@ def _make_candidate(row: BeginningRow, *, is_wrapped: bool) -> _Candidate:
 
 
 def _match_rows(
-    rows: Sequence[_Candidate],
+    rows: Iterable[_Candidate],
     profiles: Sequence[Profile],
     wanted: frozenset[str],
     delimiter: str,
