@@ -2,11 +2,11 @@
 
 Two servers of a cluster have clients of both revisions over polling and WebSocket on fake TCP:
 polls, posts, upgrades, closes, joins, leaves, disconnects, lost connections and returns to their
-sessions, namespaces that clients create, refused and late connect attempts, acks, and messages of
-the other server come in any order. After each step, the rooms agree with the events that the
-servers reported, every socket belongs to an open session, and the accounts of memory agree with the
-queues. `test_session_properties` does the same for Engine.IO alone, and `test_cluster_properties`
-for requests between servers.
+sessions, namespaces that clients create, refused and late connect attempts, acks, messages of the
+other server, and requests to it and to its clients come in any order. After each step, the rooms
+agree with the events that the servers reported, every socket belongs to an open session, and the
+accounts of memory agree with the queues. `test_session_properties` does the same for Engine.IO
+alone, and `test_cluster_properties` for requests between more servers.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Node:
         self.io.of("/guarded").use(self._guard)
         self.io.on("ack", lambda socket: "answer")
         self.io.on("wait", self._wait)
+        self.io.on_server_event("count", lambda: len(self.seen))
 
     async def _guard(self, socket: Socket) -> None:
         decision = asyncio.get_running_loop().create_future()
@@ -187,6 +188,8 @@ class Interleavings(RuleBasedStateMachine):
         self.connections: list[Connection] = []
         #: The pid and the last offset of clients, with the number of their server.
         self.absent: list[tuple[int, str, str]] = []
+        #: Requests to the clients of all servers and to the other server.
+        self.requests: list[asyncio.Task[Any]] = []
         self.do(self.start)
 
     def start(self) -> None:
@@ -421,6 +424,28 @@ class Interleavings(RuleBasedStateMachine):
         }
         self.do(steps[how])
 
+    @rule(
+        node=PICK, name=st.sampled_from(["/", "/", "/chat"]), room=ROOMS,
+        how=st.sampled_from(["acks", "sockets", "count"]),
+    )  # fmt: skip
+    def request(self, node: int, name: str, room: str, how: str) -> None:
+        """Request acks, sockets or a number; answers may be late, lost or behind a cut link."""
+
+        async def run() -> None:
+            target = self.pick(self.nodes, node).io.of(name).to(room).timeout(3)
+            if how == "acks":
+                answers = await target.emit_with_ack("news")
+                assert len(answers.missing) == len(set(answers.missing))
+            elif how == "sockets":
+                found = await target.fetch_sockets()
+                assert found.missing_servers in {0, 1}
+                assert len({each.id for each in found}) == len(found)
+            else:
+                counts = await target.server_side_emit_with_ack("count")
+                assert len(counts) + counts.missing_servers <= 1
+
+        self.do(lambda: self.requests.append(asyncio.ensure_future(run())))
+
     @rule(messages=st.integers(1, 10))
     def deliver(self, messages: int) -> None:
         self.do(lambda: self.cluster.deliver(messages))
@@ -468,6 +493,9 @@ class Interleavings(RuleBasedStateMachine):
                 namespace._server_ended()
         self.do(self.cluster.deliver)
         self.clock.advance(LONG)
+        for request in self.requests:
+            assert request.done(), "a request has no end"
+            request.result()
         assert self.clock.pending == 0, [each[2]._callback for each in self.clock._timers]
         self.loop.close()
 
