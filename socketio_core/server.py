@@ -31,6 +31,7 @@ from socketio_core.adapters.default import default_factory
 from socketio_core.adapters.interface import AdapterStatus, BroadcastTarget, RoomEvent
 from socketio_core.broadcast import Audience, Broadcasting
 from socketio_core.client_files import ClientFiles
+from socketio_core.codec.large import use_loop
 from socketio_core.connection import Connection
 from socketio_core.directory import Match, NamespaceDirectory
 from socketio_core.handlers.dispatch import Dispatch
@@ -451,3 +452,16 @@ def _split_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
         {name: value for name, value in options.items() if name in own},
         {"path": "/socket.io"} | {name: value for name, value in options.items() if name in engine},
     )
+
+
+def _call_soon(call: Callable[[], None]) -> bool:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    loop.call_soon(call)
+    return True
+
+
+# The codec does not import asyncio.
+use_loop(_call_soon)

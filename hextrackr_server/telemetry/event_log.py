@@ -35,9 +35,17 @@ class _EventFile(RotatingFileHandler):
     """
 
     _failures = 0
+    _is_over = False
+
+    def close(self) -> None:
+        """Close the file for good: the standard handler opens it again for a late line."""
+        self._is_over = True
+        super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, and end the series of failures if the disk accepts the line."""
+        if self._is_over:
+            return
         before = self._failures
         super().emit(record)
         if self._failures == before:

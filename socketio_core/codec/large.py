@@ -13,10 +13,10 @@ Value = TypeVar("Value")
 
 #: Messages above this size are decoded with the garbage collector paused, in bytes.
 LARGE: Final = 64 * 1024
-#: The values of messages above this size also skip the collection that follows, in bytes.
+#: After messages above this size, the collector pauses until their event is handled, in bytes.
 VERY_LARGE: Final = 256 * 1024
-# CPython 3.12 starts with 375 frozen objects; a program that freezes its modules has many more.
-_FROZEN_BY_PYTHON: Final = 1000
+
+_call_soon: Final[list[Callable[[Callable[[], None]], bool]]] = [lambda _: False]
 
 
 def decode_uncollected(decode: Callable[[Data], Value], data: Data) -> Value:
@@ -25,22 +25,26 @@ def decode_uncollected(decode: Callable[[Data], Value], data: Data) -> Value:
     CPython starts a collection after every 700 new containers, and a decoder releases none: each
     full collection visits all objects of the process. 300,000 empty lists took 248 ms with the
     collector and 27 ms without (Python 3.11; 200,000 other objects). The first collection after the
-    pause would visit all new values, which took 23 ms. `freeze` and `unfreeze` move them to the
-    oldest generation at once, after the older objects, which may be garbage, have been collected.
+    pause would visit all new values, which took 23 ms. The pause after a very large message
+    therefore lasts until the next iteration of the event loop: a handler that does not keep the
+    values has released them, without a collection.
     """
     if not gc.isenabled():
         return decode(data)
-    is_very_large = len(data) > VERY_LARGE and gc.get_freeze_count() < _FROZEN_BY_PYTHON
-    if is_very_large:
-        gc.collect(1)
     gc.disable()
     try:
         return decode(data)
     finally:
-        if is_very_large:
-            gc.freeze()
-            gc.unfreeze()
-        gc.enable()
+        if len(data) <= VERY_LARGE or not _call_soon[0](gc.enable):
+            gc.enable()
+
+
+def use_loop(call_soon: Callable[[Callable[[], None]], bool]) -> None:
+    """Set the function that calls another one in the next iteration of the event loop.
+
+    It returns False if no loop is running. Without it, the pause ends with the decoding.
+    """
+    _call_soon[0] = call_soon
 
 
 def load_large(text: bytes | str) -> Any:

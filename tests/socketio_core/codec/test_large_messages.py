@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -78,24 +78,26 @@ def test_large_message_is_decoded_without_garbage_collections(decode: Any, messa
     assert gc.isenabled()
 
 
-def test_values_of_a_very_large_message_skip_the_next_collection() -> None:
-    gc.collect()
+async def test_very_large_message_that_is_released_costs_no_collection() -> None:
     message = b'42["x",' + LISTS + b"]"
     assert len(message) > VERY_LARGE
-    value = decode_text(message)
-    assert len(gc.get_objects(0)) < 50_000
-    assert len(value[1]) == 100_000
-    assert gc.get_freeze_count() == 0
-
-
-def test_garbage_before_a_very_large_message_is_collected() -> None:
     gc.collect()
-    marker = Marker()
-    reference = weakref.ref(marker)
-    marker.itself = marker
-    del marker
-    decode_text(b'42["x",' + LISTS + b"]")
-    assert reference() is None
+    with counted_collections() as phases:
+        value = decode_text(message)
+        assert not gc.isenabled()
+        del value
+        await asyncio.sleep(0)
+        assert gc.isenabled()
+        assert len(gc.get_objects(0)) < 50_000
+    assert phases.count("start") <= 1
+
+
+async def test_pause_of_the_collector_ends_when_a_second_message_follows() -> None:
+    for _ in range(2):
+        decode_text(b'42["x",' + LISTS + b"]")
+        assert not gc.isenabled()
+    await asyncio.sleep(0)
+    assert gc.isenabled()
 
 
 def test_objects_that_the_application_has_frozen_stay_frozen() -> None:
@@ -106,6 +108,13 @@ def test_objects_that_the_application_has_frozen_stay_frozen() -> None:
         assert gc.get_freeze_count() >= before - 1000
     finally:
         gc.unfreeze()
+
+
+async def test_collector_is_enabled_after_an_invalid_very_large_message() -> None:
+    with pytest.raises(PacketError):
+        decode_text(b'42["x",' + b"[" * (VERY_LARGE + 1))
+    await asyncio.sleep(0)
+    assert gc.isenabled()
 
 
 def test_collector_is_enabled_after_an_invalid_large_message_and_stays_disabled_if_it_was() -> None:
