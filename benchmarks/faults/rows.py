@@ -19,6 +19,15 @@ CONDITIONS: Final = (
 )
 BROKER: Final = "tests/socketio_core/redis/test_broker_failure.py::"
 LOCK: Final = f"{HUB}/postgres/test_server_lock_on_postgres.py::"
+THROUGH_PROXY: Final = (
+    "tests/socketio_core/redis/test_broker_through_proxy.py",
+    "tests/socketio_core/postgres/test_postgres_through_proxy.py",
+)
+PROXIED: Final = (
+    "test_messages_arrive_in_order_over_a_slow_network",
+    "test_half_open_connections_are_opened_again",
+    "test_connections_are_opened_again_after_wrong_answers",
+)
 DRAIN: Final = "tests/interop/test_drain_faults.py::"
 
 
@@ -383,6 +392,20 @@ FAULTS: Final = (
             "tests/socketio_core/adapters/test_redis_stream.py::"
             "test_stream_ends_after_replies_that_cannot_be_used",
         ),
+    ),
+    Fault(
+        "proxy before Redis",
+        "slow, half-open, or sends other bytes",
+        "in order; connections open again; local delivery goes on",
+        tuple(
+            f"tests/socketio_core/redis/test_broker_through_proxy.py::{name}" for name in PROXIED
+        ),
+    ),
+    Fault(
+        "proxy before PostgreSQL as broker",
+        "slow, half-open, or sends other bytes",
+        "in order; connections open again; local delivery goes on",
+        tuple(f"{THROUGH_PROXY[1]}::{name}" for name in PROXIED),
     ),
     Fault(
         "PostgreSQL as broker",

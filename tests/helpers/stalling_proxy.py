@@ -1,4 +1,7 @@
-"""A proxy in threads that stops to forward: a network that is cut, or a server that hangs."""
+"""A proxy in threads that stops to forward, is slow, or sends other bytes than its server.
+
+It stands for a network that is cut, and for a server that hangs or fails.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import contextlib
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +29,9 @@ class StallingProxy:
         self._flows = threading.Event()
         self._flows.set()
         self._generation = 0
+        self._delay = 0.0
+        self._piece = _PIECE
+        self._answer: bytes | None = None
         self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -45,6 +52,14 @@ class StallingProxy:
         self._generation += 1
         self._flows.set()
 
+    def slow_down(self, piece: int, delay: float) -> None:
+        """Forward at most `piece` bytes at a time, with a pause of `delay` seconds after each."""
+        self._piece, self._delay = piece, delay
+
+    def answer_with(self, data: bytes | None) -> None:
+        """Send these bytes in place of each answer of the server, until a call with None."""
+        self._answer = data
+
     def close(self) -> None:
         """Close all connections, and end the threads."""
         self._is_ended = True
@@ -61,26 +76,35 @@ class StallingProxy:
             client, _ = self._listener.accept()
             server = connect(self._target)
             self._sockets += (client, server)
-            for pair in ((client, server), (server, client)):
+            for source, target, is_request in ((client, server, True), (server, client, False)):
                 thread = threading.Thread(
-                    target=self._forward, args=(*pair, self._generation), daemon=True
+                    target=self._forward,
+                    args=(source, target, self._generation),
+                    kwargs={"is_request": is_request},
+                    daemon=True,
                 )
                 self._threads.append(thread)
                 thread.start()
 
-    def _forward(self, source: socket.socket, target: socket.socket, generation: int) -> None:
+    def _forward(
+        self, source: socket.socket, target: socket.socket, generation: int, *, is_request: bool
+    ) -> None:
         with contextlib.suppress(OSError):
             while not self._is_ended:
                 if not _is_readable(source):
                     continue
-                data = source.recv(_PIECE)
+                data = source.recv(self._piece)
                 self._flows.wait()
                 if generation != self._generation:
                     return
                 if not data:
                     target.shutdown(socket.SHUT_WR)
                     return
+                if self._answer is not None and not is_request:
+                    data = self._answer
                 target.sendall(data)
+                if self._delay:
+                    time.sleep(self._delay)
 
 
 @contextmanager
