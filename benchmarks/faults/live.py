@@ -111,7 +111,8 @@ async def _server(
         await process.wait()
 
 
-def _p99(waits: list[float]) -> float:
+def p99_of(waits: list[float]) -> float:
+    """Return the wait that 99 of 100 waits do not exceed."""
     return sorted(waits)[len(waits) * 99 // 100] if waits else float("inf")
 
 
@@ -144,7 +145,7 @@ async def exhaust_descriptors(loop: str = "uvloop") -> Outcome:
         await victim.stop()
         lost = victim.lost + late.lost
         problem = f"{share:.0%} of a core" if share > _BUSY_SHARE else ""
-        return Outcome(_CONNECTIONS, not lost and not problem, lost, _p99(victim.waits), problem)
+        return Outcome(_CONNECTIONS, not lost and not problem, lost, p99_of(victim.waits), problem)
 
 
 async def exhaust_descriptors_of_asyncio() -> Outcome:
@@ -204,7 +205,7 @@ async def block_the_loop() -> Outcome:
         await victim.stop()
         lost = clients.ended + victim.lost
         await clients.close()
-        return Outcome(_CLIENTS, not lost, lost, _p99(victim.waits))
+        return Outcome(_CLIENTS, not lost, lost, p99_of(victim.waits))
 
 
 async def cut_networks() -> Outcome:
@@ -222,4 +223,4 @@ async def cut_networks() -> Outcome:
                 left = await server.sessions()
         await victim.stop()
         await clients.close()
-        return Outcome(_CUT, not victim.lost, victim.lost, _p99(victim.waits))
+        return Outcome(_CUT, not victim.lost, victim.lost, p99_of(victim.waits))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from benchmarks.faults import live
+from benchmarks.faults import live, live_hub
 
 HUB: Final = "tests/hextrackr_server"
 IMPORTS: Final = f"{HUB}/imports"
@@ -285,6 +285,18 @@ FAULTS: Final = (
             f"{HUB}/storage/test_database.py::"
             "test_writer_waits_longer_for_another_thread_than_for_another_program",
         ),
+    ),
+    Fault(
+        "SQLite",
+        "locked by another program for 5 s during 8 imports",
+        "other clients are served; imports complete afterwards",
+        run=live_hub.lock_sqlite,
+    ),
+    Fault(
+        "PostgreSQL of the hub",
+        "does not answer for 5 s during 8 imports",
+        "other clients are served; imports complete afterwards",
+        run=live_hub.stall_postgres,
     ),
     Fault(
         "SQLite",

@@ -78,7 +78,7 @@ def _hub() -> Iterator[Running]:
         folder = Path(name)
         values = {"HEXTRACKR_INGEST_TOKENS": f"scanner:broadcast:{secret}"}
         log = folder / "log"
-        with log.open("wb") as output, _hub_process(folder, output, values) as (process, url):
+        with log.open("wb") as output, hub_process(folder, output, values) as (process, url):
             target = Target(
                 int(url.rpartition(":")[2]), token=program.token(folder, "attacker"),
                 secret=secret, read_log=lambda: log.read_text(errors="replace"),
@@ -88,9 +88,10 @@ def _hub() -> Iterator[Running]:
 
 
 @contextmanager
-def _hub_process(
+def hub_process(
     folder: Path, log: IO[bytes], values: dict[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Run a hub with the database `hub.db` of a folder; yield its process and its URL."""
     process = subprocess.Popen(
         [program.PROGRAM, "serve", "--port", "0", "--database", str(folder / "hub.db")],
         cwd=folder, stdout=subprocess.PIPE, stderr=log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Final
 
@@ -28,8 +29,14 @@ async def open_websocket(
 class Victim:
     """A client whose round trips are measured until `stop`."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(
+        self, port: int, event: str = "echo", token: str = "", pause: float = PAUSE
+    ) -> None:
+        """Create a client that sends `event`, in the hub with a token of a user."""
         self._port = port
+        self._event = event.encode()
+        self._connect = frame(b"40" + json.dumps({"token": token}).encode()) if token else CONNECT
+        self._pause = pause
         self._is_ended = False
         self._task: asyncio.Task[None] | None = None
         self.waits: list[float] = []
@@ -40,7 +47,7 @@ class Victim:
     async def start(self) -> None:
         """Connect, and begin to send events."""
         self._reader, self._writer = await open_websocket(self._port)
-        self._writer.write(CONNECT)
+        self._writer.write(self._connect)
         await self._receive(b"40")
         self._task = asyncio.create_task(self._run())
 
@@ -56,7 +63,7 @@ class Victim:
         while not self._is_ended:
             number += 1
             began = time.perf_counter()
-            self._writer.write(frame(b'42%d["echo",1]' % number))
+            self._writer.write(frame(b'42%d["%b",1]' % (number, self._event)))
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._receive(b"43%d[" % number)
@@ -64,7 +71,7 @@ class Victim:
                 self.lost += 1
                 return
             self.waits.append((time.perf_counter() - began) * 1000)
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self._pause)
 
     async def _receive(self, packet: bytes) -> None:
         """Read until a packet arrives; answer pings."""
