@@ -1,7 +1,7 @@
 """Counters of an engine's rare events, which metrics read: handshakes, ends and upgrades.
 
-The engine always keeps these counters, because none of the events happens per message. `traffic`
-counts messages, only on request.
+The engine always keeps these counters, because none of the events happens per message. Those of
+messages (`traffic`) exist only on request.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, final
+
+from engineio_core.traffic import Traffic
 
 ACCEPTED: Final = "accepted"
 FULL: Final = "full"
@@ -38,7 +40,9 @@ UNKNOWN: Final = "unknown"
 class EngineCounts:
     """Counters of one engine since its creation; all keys are of bounded sets."""
 
-    __slots__ = ("closed", "handshakes", "upgrades", "upgrades_failed", "volatile_dropped")
+    __slots__ = (
+        "closed", "handshakes", "traffic", "upgrades", "upgrades_failed", "volatile_dropped",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.handshakes: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -51,6 +55,8 @@ class EngineCounts:
         """Upgrades whose new connection was closed before it replaced polling."""
         self.volatile_dropped = 0
         """Volatile groups of packets that the client could not receive immediately."""
+        self.traffic: Traffic | None = None
+        """The messages of the sessions that opened since the count of messages began."""
 
     def refused(self, transport: str, outcome: str | int) -> None:
         """Count a refused request; `outcome` is one of OUTCOMES, or the code of a `Refusal`.

@@ -161,8 +161,6 @@ class BaseEngine:
         self._mounted: Callable[[Exchange], None] | None = None
         self._owners: SessionOwners | None = None
         self._close_sessions: CloseSessions = self._close_in_waves
-        self._session_type = Session
-        self._traffic: Traffic | None = None
 
     # -- public
 
@@ -234,10 +232,9 @@ class BaseEngine:
 
     def _count_traffic(self) -> Traffic:
         """Count the messages of all sessions that open from now on; return the counters."""
-        if self._traffic is None:
-            self._traffic = Traffic()
-            self._session_type = self._traffic.session_type
-        return self._traffic
+        if self._counts.traffic is None:
+            self._counts.traffic = Traffic()
+        return self._counts.traffic
 
     def _use_clock(self, clock: Clock) -> None:
         """Replace the clock of all deadlines. Raises RuntimeError if sessions exist."""
@@ -284,7 +281,7 @@ class BaseEngine:
             context = context._replace(protocol=protocol)
         transport = make_transport(context)
         sid = sid or self._admission.generate_sid()
-        session = self._session_type(sid, request, transport, context)
+        session = Session(sid, request, transport, context)
         self._register(session)
         return session
 
@@ -400,7 +397,7 @@ class BaseEngine:
         form = choose_form(protocol, request.query, function)
         transport = PollingTransport(context, self._decorate, form)
         transport.max_packets = count_accepted_packets(request)
-        session = transport.session = self._session_type(sid, request, transport, context)
+        session = transport.session = Session(sid, request, transport, context)
         packets = [EncodedPacket(handshake.encode_open(sid, "polling", self.options))]
         if self.options.initial_packet is not None:
             packets.append(EncodedPacket.message(self.options.initial_packet))
@@ -424,7 +421,7 @@ class BaseEngine:
         protocol = 4 if handshake.is_current(exchange.request.query) else 3
         transport = self._speak(protocol, websocket, exchange.request)
         context = self._session_context(protocol)
-        session = self._session_type(sid, exchange.request, transport, context)
+        session = Session(sid, exchange.request, transport, context)
         transport.listener = session
         session._send_control(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
         if self.options.initial_packet is not None:

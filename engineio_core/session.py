@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from threading import get_ident
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, final
 
 from engineio_core.accounts import BUFFERED, Account
 from engineio_core.budgets import FAIR_QUEUE, Budgets, make_budgets
@@ -33,8 +33,8 @@ from engineio_core.session_state import (
     UpgradeEvent,
     UpgradeState,
 )
-from engineio_core.subclassing import mypyc_attr
 from engineio_core.timers import TimerQueue
+from engineio_core.traffic import Traffic
 from engineio_core.transports.interface import Abortable, CandidateTransport, Transport
 from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.upgrade import UpgradeCandidate
@@ -70,7 +70,7 @@ class SessionContext(NamedTuple):
     budgets: Budgets = UNLIMITED
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
+@final
 class Session:
     """One connection of a client, from its handshake to its end, across a change of transport.
 
@@ -86,7 +86,7 @@ class Session:
         "_accounts", "_awaits_packet", "_candidate", "_closing_timer", "_context", "_deadline",
         "_is_reading_paused", "_is_stranger", "_on_binary", "_on_close", "_on_drain", "_on_packet",
         "_on_text", "_on_upgrade", "_outbox", "_outbox_size", "_progress_timer", "_taken",
-        "_unsent", "_upgrade_state", "_volatile_sent_in", "_waiters", "_websocket",
+        "_traffic", "_unsent", "_upgrade_state", "_volatile_sent_in", "_waiters", "_websocket",
         "request", "sid", "state", "transport",
     )  # fmt: skip
 
@@ -130,6 +130,7 @@ class Session:
         self._is_stranger = False  # a client of Socket.IO that has joined no namespace
         self._accounts: tuple[Account, ...] = ()  # those of its address and user
         self._context = context
+        self._traffic: Traffic | None = context.counts.traffic
 
     @property
     def protocol(self) -> int:
@@ -199,6 +200,10 @@ class Session:
         """
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
+            traffic = self._traffic
+            if traffic is not None:
+                traffic.sent_out += 1
+                traffic.bytes_out += len(packet.payload)
             websocket = self._websocket
             if websocket is not None and websocket.writable and not self._outbox:
                 websocket.send(packet)
@@ -214,6 +219,10 @@ class Session:
         """
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
+            traffic = self._traffic
+            if traffic is not None:
+                traffic.replies_out += 1
+                traffic.bytes_out += len(packet)
             websocket = self._websocket
             if websocket is not None and websocket.writable and not self._outbox:
                 websocket.send_bare(packet)
@@ -222,13 +231,16 @@ class Session:
             else:
                 self._enqueue(EncodedPacket(packet))
 
-    # Two further methods instead of other names for `send`, so that `traffic` counts these packets
-    # separately; mypyc compiles no second name of a method.
+    # Two methods that repeat `send`, because their packets count separately.
 
     def _send_reply(self, packet: EncodedPacket) -> None:
         """Send a packet that answers a message of the client."""
         # hot path: benchmarks/hop_budget.py
         if self.state is OPEN:
+            traffic = self._traffic
+            if traffic is not None:
+                traffic.replies_out += 1
+                traffic.bytes_out += len(packet.payload)
             websocket = self._websocket
             if websocket is not None and websocket.writable and not self._outbox:
                 websocket.send(packet)
@@ -472,6 +484,10 @@ class Session:
             if self._awaits_packet and packet != PONG_PACKET.payload and not self._is_alive():
                 return
             if packet and packet[0] == MESSAGE:
+                traffic = self._traffic
+                if traffic is not None:
+                    traffic.packets_in += 1
+                    traffic.bytes_in += len(packet)
                 # A local name first: an attribute and a call are faster here than a method call on
                 # an instance attribute (benchmarks/tricks.py).
                 on_packet = self._on_packet
@@ -490,6 +506,10 @@ class Session:
         if self.state is OPEN:
             if self._awaits_packet and not self._is_alive():
                 return
+            traffic = self._traffic
+            if traffic is not None:
+                traffic.packets_in += 1
+                traffic.bytes_in += len(data)
             self._on_binary(data)
 
     def _receive_control(self, text: str) -> None:
@@ -503,7 +523,7 @@ class Session:
             self._end(CloseReason.TRANSPORT_CLOSE, "the client sent a close packet")
         elif kind == packets.BINARY:
             # The official client with `forceBase64` sends its binary messages as text.
-            self._on_binary(packets.decode_binary_record(text[1:]))
+            self._receive_binary(packets.decode_binary_record(text[1:]))
         elif kind == packets.PING:
             self._context.heartbeat.ping(self)
         elif not kind or kind not in packets.TYPES:

@@ -251,7 +251,7 @@ class ServerMetrics:
         yield "socketio_event_loop_lag_seconds", {}, self._lag
 
     def _messages(self) -> Iterator[Sample]:
-        traffic, counts = self._traffic.read(), self._counts
+        traffic, counts = self._traffic, self._counts
         other = counts.acks_in + counts.other_in
         yield "socketio_events_received", {}, traffic.packets_in - other - self._events_before
         yield "socketio_events_sent", {}, traffic.sent_out

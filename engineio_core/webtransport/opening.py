@@ -39,7 +39,6 @@ class OpeningEngine(Protocol):
     options: EngineOptions
     _counts: EngineCounts
     _admission: Admission
-    _session_type: type[Session]
 
     def _serves(self, path: str) -> bool:
         """Return whether a path belongs to the engine."""
@@ -194,7 +193,7 @@ class Opening:
         if engine._refuse_when_full(request, "webtransport") is not None:
             transport.close()
             return
-        session = engine._session_type(sid, request, transport, engine._session_context())
+        session = Session(sid, request, transport, engine._session_context())
         transport.listener = session
         opened = handshake.encode_open(sid, "webtransport", engine.options)
         session._send_control(EncodedPacket(opened))
