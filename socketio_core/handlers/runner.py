@@ -11,13 +11,13 @@ import asyncio
 import contextvars
 import os
 import sys
-import types
 from asyncio import current_task, get_running_loop
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Final, final
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, Final, final
 
 from engineio_core.clock import Clock, sleep
 from engineio_core.noop import noop
+from socketio_core.handlers.first_step import FINISHED, drive, resume, started
 
 try:
     from asyncio.tasks import _enter_task, _leave_task
@@ -25,12 +25,13 @@ except ImportError:  # pragma: no cover - no supported Python lacks them today
     HAS_PRIVATE_FUNCTIONS = False
 else:
     HAS_PRIVATE_FUNCTIONS = True
+    # A compiled module reads a Final name of its own faster than an imported name.
+    _enter: Final = _enter_task
+    _leave: Final = _leave_task
+_FINISHED: Final = FINISHED
 
 CANCELLED: Final = asyncio.CancelledError
 """The exception of a cancelled coroutine. Handle it explicitly: it is not an `Exception`."""
-
-FINISHED: Final = object()
-"""Yielded by a driver when a coroutine has ended in its first step."""
 
 RUNNER_VARIABLE: Final = "SOCKETIO_RUNNER"
 """Environment variable that selects the runner; "public" selects `PublicRunner`."""
@@ -56,7 +57,7 @@ class Runner:
 
     __slots__ = ("_clock", "_context", "is_closing", "tasks")
 
-    starts_eagerly: bool = True
+    starts_eagerly: ClassVar[bool] = True
     """Whether `begin` runs the first step before it returns."""
 
     def __init__(self, clock: Callable[[], Clock]) -> None:
@@ -219,17 +220,17 @@ class SpareTaskRunner(Runner):
         if self._leaves_tasks:
             current = current_task(loop)
             if current is not None:
-                _leave_task(loop, current)
+                _leave(loop, current)
         try:
-            _enter_task(loop, task)
+            _enter(loop, task)
         except RuntimeError:  # another task is current: leave it for the first step
             # From now on, read the current task first: under an ASGI host, a task receives each
             # message. The message of this exception contains both tasks: 9 us on Python 3.11.
             self._leaves_tasks = True
             current = current_task(loop)
             assert current is not None, "_enter_task fails only because of a current task"
-            _leave_task(loop, current)
-            _enter_task(loop, task)
+            _leave(loop, current)
+            _enter(loop, task)
         try:
             yielded = spare.run(spare.send, coroutine)
         except BaseException:
@@ -237,10 +238,10 @@ class SpareTaskRunner(Runner):
             self._return_spare(spare)
             raise
         finally:
-            _leave_task(loop, task)
+            _leave(loop, task)
             if current is not None:
-                _enter_task(loop, current)
-        if yielded is not FINISHED:
+                _enter(loop, current)
+        if yielded is not _FINISHED:
             spare.is_lent = True
             return Suspended(task, spare, yielded)
         if spare.context == self._context:
@@ -301,13 +302,13 @@ class _SpareTask:
 
     def create_driver(self) -> None:
         """Create the generator that runs the first steps of coroutines."""
-        self.driver = _drive(self)
+        self.driver = drive(self)
         self.send = self.driver.send
         self.send(None)
 
     async def _run(self) -> None:
         try:
-            await _started()
+            await started()
             await self.called
         except CANCELLED:
             self.is_over = True
@@ -322,42 +323,11 @@ class _SpareTask:
         error: BaseException | None = None
         result: Any = None
         try:
-            result = await _resume(self.driver, work.yielded)
+            result = await resume(self.driver, work.yielded)
         except (Exception, CANCELLED) as failure:
             error = failure
         work.end(result, error)
         error = None  # its traceback holds this frame
-
-
-@types.coroutine
-def _drive(spare: _SpareTask) -> Generator[Any, Any, Any]:
-    """Run one coroutine after the other; return the result of one that has suspended.
-
-    Sending to a coroutine directly ends with a StopIteration, which costs as much as the rest of
-    the first step; awaiting the coroutine in a generator does not (benchmarks/tricks.py).
-    """
-    coroutine = yield FINISHED
-    while True:
-        spare.result = yield from coroutine
-        if spare.is_lent:
-            return spare.result
-        coroutine = yield FINISHED
-
-
-@types.coroutine
-def _resume(driver: Generator[Any, Any, Any], yielded: Any) -> Generator[Any, Any, Any]:
-    """Continue a coroutine that has run its first step elsewhere and yielded this future."""
-    while True:
-        try:
-            yield yielded
-        except BaseException as error:
-            try:
-                yielded = driver.throw(error)
-            except StopIteration as stop:
-                return stop.value
-        else:
-            # A task resumes a coroutine by sending None: the result is read from the future.
-            return (yield from driver)
 
 
 @final
@@ -366,7 +336,7 @@ class PublicRunner(Runner):
 
     __slots__ = ()
 
-    starts_eagerly = HAS_EAGER_TASKS
+    starts_eagerly: ClassVar[bool] = HAS_EAGER_TASKS
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run the first step. Return the result, or a `Suspended` for `hand_over`.
@@ -409,7 +379,7 @@ class _PublicRun:
 
     async def run_later(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         try:
-            await _started()
+            await started()
         except CANCELLED as cancelled:
             coroutine.close()
             assert self.suspended is not None, "the task was cancelled after `begin` returned"
@@ -432,14 +402,9 @@ def _create_started_task(
     loop: asyncio.AbstractEventLoop,
     context: contextvars.Context,
 ) -> asyncio.Task[None]:
-    """Create a task for a coroutine that awaits `_started` first, and run it up to there.
+    """Create a task for a coroutine that awaits `started` first, and run it up to there.
 
     A task that is cancelled before its first step would run no code of its coroutine.
     """
     coroutine.send(None)
     return loop.create_task(coroutine, name="socketio spare", context=context)
-
-
-@types.coroutine
-def _started() -> Generator[None, None, None]:
-    yield
