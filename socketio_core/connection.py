@@ -38,8 +38,8 @@ MAX_REMEMBERED: Final = 64  # namespaces that a client has left
 class Connection:
     """The sockets that share one session; Node calls it a client."""
 
-    __slots__ = ("_connecting", "_decoder", "_directory", "_is_old", "_is_paused", "_json",
-                 "_left", "_on_close", "_reserved", "_run_handler", "_suspended", "_timer",
+    __slots__ = ("_connecting", "_decoder", "_directory", "_dispatch", "_is_old", "_is_paused",
+                 "_json", "_left", "_on_close", "_reserved", "_suspended", "_timer",
                  "_was_refused", "session", "sockets")  # fmt: skip
 
     def __init__(
@@ -50,7 +50,7 @@ class Connection:
     ) -> None:
         self._directory = directory
         self._on_close = on_close
-        self._run_handler = directory.run_handler
+        self._dispatch = directory.dispatch
         self.session = session
         self.sockets: dict[str, Socket[Any]] = {}
         self._connecting: set[str] = set()
@@ -114,8 +114,7 @@ class Connection:
             handlers: dict[Any, Handler] = socket._direct
             handler = handlers.get(event[0])
             if handler is not None:
-                run_handler = self._run_handler
-                run_handler(handler, socket, data, ack_id)
+                self._dispatch.run(handler, socket, data, ack_id)
             elif socket._listeners is None:
                 socket.namespace._pipeline.dispatch_event(socket, data, ack_id)
             else:
@@ -144,8 +143,7 @@ class Connection:
         """Run the handler of an event."""
         handler = socket._direct.get(data[0])
         if handler is not None:
-            run_handler = self._run_handler
-            run_handler(handler, socket, data, ack_id)
+            self._dispatch.run(handler, socket, data, ack_id)
         else:
             socket.namespace._pipeline.enqueue_or_dispatch(socket, data, ack_id)
 

@@ -42,9 +42,19 @@ class ConnectObserver(Protocol):
 class NamespaceDirectory:
     """The namespaces and parent namespaces of a server."""
 
-    __slots__ = ("_parents", "_patterns", "_recovery_grace", "by_name", "clock",
-                 "connect_observer", "counts", "dispatch", "listeners", "options", "run_handler",
-                 "undescribed")  # fmt: skip
+    __slots__ = (
+        "_parents",
+        "_patterns",
+        "_recovery_grace",
+        "by_name",
+        "clock",
+        "connect_observer",
+        "counts",
+        "dispatch",
+        "listeners",
+        "options",
+        "undescribed",
+    )
 
     def __init__(
         self,
@@ -56,7 +66,6 @@ class NamespaceDirectory:
         self.options = options
         self.clock = clock
         self.dispatch = dispatch
-        self.run_handler = dispatch.run  # bound once for all connections
         self.by_name: dict[str, Namespace] = {}
         self.listeners: list[Callable[[Namespace], Any]] = []
         self.counts = ServerCounts()

@@ -91,8 +91,7 @@ class Tracing:
         engine.on("connection_error", self._request_refused)
         engine._response_hooks.append(self._request_answered)
         directory.connect_observer = self
-        self._run = dispatch.run
-        dispatch.run = directory.run_handler = self._run_handler
+        dispatch.wrap = self._wrap_call
         directory.counts.ack_observers.append(self)
         for namespace in directory.by_name.values():
             self._wrap_adapter(namespace)
@@ -187,10 +186,10 @@ class Tracing:
             started.set_status(Status(StatusCode.ERROR, outcome))
         started.end()
 
-    # -- events: replaces Dispatch.run
+    # -- events
 
-    def _run_handler(self, handler: Any, socket: Any, data: list[Any], ack: OwedAck) -> None:
-        self._run(_TracedCall(handler, self, ack), socket, data, ack)
+    def _wrap_call(self, handler: HandlerCall, ack: OwedAck) -> HandlerCall:
+        return _TracedCall(handler, self, ack)
 
     def start_event(self, socket: Any, data: list[Any], ack: OwedAck) -> Span:
         """Start the span of one call of a handler."""

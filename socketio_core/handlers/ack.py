@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from threading import get_ident
 from typing import Any, Final, Generic, Protocol, TypeAlias
 
@@ -123,8 +122,9 @@ class HandlerDispatch(Protocol):
     """The dispatch, as `run_handlers` uses it."""
 
     loop_thread: int
-    run: Callable[[Any, Any, list[Any], OwedAck], None]
-    """Call a handler; send its result as the ack."""
+
+    def run(self, handler: HandlerCall, socket: Any, data: list[Any], ack: OwedAck) -> None:
+        """Call a handler; send its result as the ack."""
 
 
 def run_handlers(

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from types import CoroutineType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, final
 
 from socketio_core.errors import (
     AckError,
@@ -26,9 +26,6 @@ from socketio_core.misuse import SENT, add_equivalent, refuse_awaitable
 
 logger = logging.getLogger("socketio_core")
 
-
-Run = Callable[[Any, Any, list[Any], OwedAck], None]
-"""Calls a handler for a socket with the data of an event, and sends its result as the ack."""
 
 # A compiled module reads a Final name of its own faster than an imported name.
 _COROUTINE: Final = CoroutineType
@@ -127,10 +124,11 @@ async def _await_result(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
+@final
 class Dispatch:
     """Runs the handlers of all sockets of a server; sends or reports their results and errors."""
 
-    __slots__ = ("_error_ack", "_timeout", "loop_thread", "reporter", "run", "runner")
+    __slots__ = ("_error_ack", "_timeout", "loop_thread", "reporter", "runner", "wrap")
 
     def __init__(
         self, runner: Runner, error_ack: Callable[[BaseException], Any], timeout: float | None
@@ -140,24 +138,26 @@ class Dispatch:
         self.loop_thread = 0  # the thread in which clients connect; 0 before the first one
         self._error_ack = error_ack
         self._timeout = timeout
-        # An attribute, so that tracing can replace the function without a cost for other servers
-        self.run: Run = self.run_handler
+        # For tracing: returns the call that replaces that of a handler
+        self.wrap: Callable[[HandlerCall, OwedAck], HandlerCall] | None = None
 
-    def run_handler(
+    def run(
         self, handler: HandlerCall, socket: HandlingSocket, data: list[Any], ack: OwedAck
     ) -> None:
         """Call a handler with the arguments of an event; send its result as the ack."""
         # hot path: benchmarks/hop_budget.py
+        if self.wrap is not None:
+            handler = self.wrap(handler, ack)
         try:
             if handler.given == 1 and len(data) == 2:
                 # Most events have one argument. Unpacking a list costs twice as much as the call.
                 result = handler.function(socket, data[1])
             else:
                 result = handler.call(socket, data)
-            if result.__class__ is _COROUTINE:
+            if type(result) is _COROUTINE:
                 coroutine = result
                 result = self.runner.begin(coroutine)
-                if result.__class__ is _SUSPENDED:
+                if type(result) is _SUSPENDED:
                     self._hand_over(result, socket, data[0], ack)
                     return
             if ack is not None and isinstance(ack, int):

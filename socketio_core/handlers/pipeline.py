@@ -85,12 +85,16 @@ class PipelineSocket(HandlingSocket, Protocol):
 class EventPipeline:
     """Passes the events of one namespace through listeners and middlewares to the handlers."""
 
-    __slots__ = ("_dispatch", "_namespace", "_registry")
+    __slots__ = ("_any", "_dispatch", "_middlewares", "_namespace", "_registry", "_single")
 
     def __init__(self, namespace: str, registry: Registry, dispatch: Dispatch) -> None:
         self._namespace = namespace
         self._registry = registry
         self._dispatch = dispatch
+        # Tables of the registry that a compiled build reads without a lookup
+        self._any = registry.any
+        self._middlewares = registry.event_middlewares
+        self._single = registry.single
 
     def enqueue_or_dispatch(
         self, socket: PipelineSocket, data: list[Any], ack_id: int | None
@@ -125,15 +129,14 @@ class EventPipeline:
     def dispatch_event(self, socket: PipelineSocket, data: list[Any], ack_id: int | None) -> None:
         """Pass an event to the listeners, through the middlewares, and to the handlers."""
         # hot path for servers that limit or count events: most middlewares are plain functions.
-        shared = self._registry
         own = socket._listeners
-        any_listeners = shared.any if own is None else (*own.registry.any, *shared.any)
+        any_listeners = self._any if own is None else [*own.registry.any, *self._any]
         if any_listeners:
             for listener in tuple(any_listeners):
                 self._dispatch.run(listener, socket, [data[0], *data], None)
         passed = 0
         try:
-            for middleware in shared.event_middlewares:
+            for middleware in self._middlewares:
                 outcome = middleware(socket, data)
                 passed += 1
                 if outcome is not None and not _accepts(outcome):
@@ -141,7 +144,7 @@ class EventPipeline:
                     return
             own = socket._listeners  # a listener or a middleware may have added some
             if own is None:
-                handler = shared.single.get(data[0])
+                handler = self._single.get(data[0])
                 if handler is not None:
                     # Node ignores an event whose socket a middleware has disconnected.
                     if socket._state is CONNECTED:

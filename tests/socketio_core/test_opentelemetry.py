@@ -363,7 +363,7 @@ def test_client_of_revision_3_has_spans(spans: Spans) -> None:
 def test_other_servers_are_not_instrumented(spans: Spans) -> None:
     make_server(spans)
     plain = SocketServer()
-    assert plain._dispatch.run == plain._dispatch.run_handler
+    assert plain._dispatch.wrap is None
     assert plain._directory.connect_observer is None
     TcpServer(plain).join("websocket")
     assert not spans.all()
