@@ -53,5 +53,5 @@ def resume(driver: Generator[Any, Any, Any], yielded: Any) -> Generator[Any, Any
 
 @types.coroutine
 def started() -> Generator[None, None, None]:
-    """Suspend once."""
+    """Suspend until the next iteration of the event loop."""
     yield
