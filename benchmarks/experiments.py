@@ -15,6 +15,7 @@ from .peers import (
     C_FLOOR,
     COMPILED_ASYNC,
     COMPILED_FULL,
+    COMPILED_METRICS,
     COMPILED_SYNC,
     FLOOR,
     GO,
@@ -83,6 +84,7 @@ _NAMES = {
     OURS_FULL: "--full",
     COMPILED_FULL: "--full, compiled",
     OURS_METRICS: "--metrics",
+    COMPILED_METRICS: "--metrics, compiled",
     NODE: "Node",
     PYTHON_SOCKETIO: "python-socketio",
     RUST: "socketioxide",
@@ -111,7 +113,7 @@ _WITH_NODE = _PURE_AND_COMPILED + _contenders(NODE)
 _UNDER_UVICORN = _contenders(OURS_ASGI, PYTHON_SOCKETIO)
 _UVICORN_FLOOR = _contenders(ASGI_FLOOR)
 _LEAN_AND_FULL = _contenders(OURS_FULL, OURS_ASYNC, COMPILED_FULL, COMPILED_ASYNC)
-_LEAN_AND_METRICS = _contenders(OURS_METRICS, OURS_ASYNC)
+_LEAN_AND_METRICS = _contenders(OURS_METRICS, OURS_ASYNC, COMPILED_METRICS, COMPILED_ASYNC)
 _ALL_CORES = _contenders(OURS_ASYNC, RUST_MANY, GO_MANY)
 
 

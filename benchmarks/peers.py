@@ -86,6 +86,9 @@ COMPILED_SYNC = replace(
 COMPILED_FULL = replace(
     OURS_FULL, name="ours compiled, --full", checkout=COMPILED, remedy=_COMPILED_REMEDY
 )
+COMPILED_METRICS = replace(
+    OURS_METRICS, name="ours compiled, with metrics", checkout=COMPILED, remedy=_COMPILED_REMEDY
+)
 _OLDER_REMEDY = f"fetch the whole history: commit {OLDER_COMMIT} is not in this clone"
 OLDER_ASYNC = replace(
     OURS_ASYNC, name=f"commit {OLDER_COMMIT}, async handler", checkout=OLDER, remedy=_OLDER_REMEDY

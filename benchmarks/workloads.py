@@ -86,6 +86,15 @@ def _percentile(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
+async def _wait_for_messages(tally: Tally, seconds: float) -> None:
+    """Wait for `seconds`, and longer until a slow server has answered a message."""
+    counted = tally.messages
+    for _ in range(1 + int(DRAIN_SECONDS / seconds)):
+        await asyncio.sleep(seconds)
+        if tally.messages > counted:
+            return
+
+
 def _summarize(tally: Tally, messages: int, seconds: float, cpu: float) -> Sample:
     if messages == 0:
         raise ServerFailedError("the server answered no message")
@@ -136,7 +145,7 @@ class ClosedLoop:
         await asyncio.sleep(WARM_UP)
         tally.latencies.clear()
         counted, cpu, began = tally.messages, server.cpu_seconds(), perf_counter()
-        await asyncio.sleep(seconds)
+        await _wait_for_messages(tally, seconds)
         messages, cpu = tally.messages - counted, server.cpu_seconds() - cpu
         took = perf_counter() - began
         tally.is_running = False
@@ -356,7 +365,7 @@ class PollingRounds:
         await asyncio.sleep(WARM_UP)
         tally.latencies.clear()
         counted, cpu, began = tally.messages, server.cpu_seconds(), perf_counter()
-        await asyncio.sleep(seconds)
+        await _wait_for_messages(tally, seconds)
         messages, cpu = tally.messages - counted, server.cpu_seconds() - cpu
         took = perf_counter() - began
         tally.is_running = False
