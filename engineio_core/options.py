@@ -307,7 +307,8 @@ class EngineOptions:
     WebTransport session must send its first packet."""
 
     max_http_buffer_size: int = 1_000_000
-    """Maximum size of a POST body and of a WebSocket message; sent to the client as maxPayload."""
+    """Maximum size of a POST body, of a WebSocket message, and of a polling response with several
+    packets; sent to the client as maxPayload."""
 
     allow_upgrades: bool = True
     """Whether a session can change from polling to WebSocket."""
