@@ -209,8 +209,9 @@ def describe(environment: Mapping[str, str], flags: Mapping[str, Any] | None = N
     settings, origins = _read_all(environment, flags)
     with contextlib.suppress(SettingsError):
         settings = _checked(settings)
+    width = max(len(each.name) for each in fields(Settings))
     return [
-        f"{each.name:<28} {_shown(each, getattr(settings, each.name)):<32} "
+        f"{each.name:<{width}} {_shown(each, getattr(settings, each.name)):<32} "
         f"({origins.get(each.name, 'default')})"
         for each in fields(Settings)
     ]

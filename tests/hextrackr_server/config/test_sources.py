@@ -185,5 +185,11 @@ def test_description_includes_conflicting_settings() -> None:
     assert len(settings.describe({"SSL_KEY_PATH": "key.pem"})) == len(settings.known())
 
 
+def test_described_values_begin_in_one_column() -> None:
+    lines = settings.describe({})
+    column = max(map(len, settings.known())) + 1
+    assert all(line[column - 1] == " " and line[column] != " " for line in lines)
+
+
 def test_configured_secret_is_ignored_in_development() -> None:
     assert settings.load({"JWT_SECRET": SECRET}, {"dev": True}).jwt_secret != SECRET.encode()
