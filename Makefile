@@ -132,8 +132,8 @@ hostile: setup peers ## Attack the servers and Node's while another client measu
 	$(BIN)/python -m benchmarks.faults $(if $(WRITE),--write) || failed=1; \
 	exit $$failed
 
-soak: peers ## Check for TIME minutes that a server and a hub do not grow while clients come and go; with WRITE=1, write docs/growth.md
-	$(BIN)/python -m benchmarks.soak --minutes $(TIME) $(if $(WRITE),--write)
+soak: peers ## Check for TIME minutes that SERVERS (core, hub, redis, postgres) do not grow while clients come and go; with WRITE=1, write docs/growth.md
+	$(BIN)/python -m benchmarks.soak --minutes $(TIME) $(if $(SERVERS),--servers $(SERVERS)) $(if $(WRITE),--write)
 
 screenshots: setup ## Write screenshots of the pages to build/screenshots; with WRITE=1, update docs/images
 	$(BIN)/python scripts/screenshots.py $(if $(WRITE),--write)

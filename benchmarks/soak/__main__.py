@@ -1,9 +1,12 @@
 """Soak the Socket.IO server and the hub: `python -m benchmarks.soak [--minutes N] [--write]`.
 
+core       a Socket.IO server                hub        a hub on SQLite
+redis      two servers that share a Redis    postgres   a hub on PostgreSQL
+
 Official and hostile clients arrive and leave all the time, while one client sends acked events.
 The program samples memory, live objects, descriptors, tasks, threads and round trips. At the end it
 prints a table, writes a plot, and fails if a metric grows in the second half (`series`), or if
-objects or memory remain when all clients have left.
+objects or memory remain when all clients have left. By default, core and hub run.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.peers import raise_file_limit
+from benchmarks.peers import PeerMissingError, raise_file_limit
 from benchmarks.report import rewrite_table
+from benchmarks.soak.kinds import DEFAULT_KINDS, KINDS, check_shared
 from benchmarks.soak.plot import draw
 from benchmarks.soak.processes import ROOT, Soak
 from benchmarks.soak.series import HEADS, IDLE_MEMORY, Record
@@ -40,7 +44,7 @@ async def soak(kind: str, minutes: float) -> Record:
     is_short = minutes < SHORT
     recovery = 2.0 if is_short else 20.0
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        async with Soak(kind, recovery, Path(folder)) as running:
+        async with Soak(KINDS[kind], recovery, Path(folder)) as running:
             await running.go()
             await asyncio.sleep(min(WARM_UP, max(8.0, minutes * 15)))
             await running.pause()
@@ -91,11 +95,17 @@ async def main(minutes: float, kinds: list[str], *, is_written: bool) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.soak", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--only", choices=("core", "hub"), help="run one of the servers")
+    parser.add_argument("--servers", nargs="+", choices=KINDS, default=list(DEFAULT_KINDS))
     parser.add_argument("--write", action="store_true", help="write docs/growth.md")
     arguments = parser.parse_args()
     raise_file_limit()
-    chosen = [arguments.only] if arguments.only else ["core", "hub"]
-    sys.exit(uvloop.run(main(arguments.minutes, chosen, is_written=arguments.write)))
+    try:
+        check_shared(arguments.servers)
+    except PeerMissingError as error:
+        parser.exit(2, f"benchmarks.soak: {error}\n")
+    sys.exit(uvloop.run(main(arguments.minutes, arguments.servers, is_written=arguments.write)))

@@ -1,6 +1,6 @@
 """The observed Socket.IO server: recovery, rooms, dynamic namespaces, old clients, admin, metrics.
 
-python -m benchmarks.soak.core_server RECOVERY_SECONDS
+python -m benchmarks.soak.core_server RECOVERY_SECONDS [REDIS_URL]
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from prometheus_client import CollectorRegistry, make_asgi_app
 
 from benchmarks.soak.observation import serve_observed
 from engineio_core.logs.background import BackgroundHandler
-from socketio_core import Recovery, SocketServer
+from socketio_core import Recovery, RedisStreams, SocketServer
 from socketio_core.admin.instrument import instrument
 from socketio_core.prometheus import instrument_prometheus
 
 
-def make_server(recovery: float) -> SocketServer:
+def make_server(recovery: float, redis: str | None) -> SocketServer:
     """Return a server whose deadlines are short, so that many of them end during a test."""
     io = SocketServer(
         recovery=Recovery(max_disconnection_duration=recovery), allow_eio3=True,
         cleanup_empty_child_namespaces=True, connect_timeout=3, ping_interval=4, ping_timeout=4,
         upgrade_timeout=3, body_timeout=5, header_timeout=5,
+        adapter=RedisStreams(redis) if redis else None,
     )  # fmt: skip
     registry = CollectorRegistry()
     instrument_prometheus(io, registry)
@@ -61,7 +62,7 @@ async def _collect(io: SocketServer, socket: Any) -> None:
 
 async def main() -> None:
     """Serve until the standard input ends."""
-    io = make_server(float(sys.argv[1]))
+    io = make_server(float(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
 
     async def start() -> int:
         return (await io.listen()).port

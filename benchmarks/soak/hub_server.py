@@ -1,6 +1,6 @@
-"""The observed hub, with a database in a folder.
+"""The observed hub, with files in a folder, and its database there or on PostgreSQL.
 
-python -m benchmarks.soak.hub_server FOLDER RECOVERY_SECONDS
+python -m benchmarks.soak.hub_server FOLDER RECOVERY_SECONDS [DATABASE_URL]
 
 The limits of kept data are low, so that kept imports, uploads and snapshots reach them during the
 warm-up. The heap is that of `hextrackr-server serve`.
@@ -28,6 +28,7 @@ async def main() -> None:
     application = Application(
         Settings(
             host="127.0.0.1", port=0, database=folder / "hub.db",
+            database_url=sys.argv[3] if len(sys.argv) > 3 else None,
             jwt_secret=secrets.token_bytes(32), recovery_seconds=float(sys.argv[2]),
             recovery_clients="all", ping_interval=4.0, ping_timeout=4.0, shutdown_drain=0.0,
             connects_per_minute=1_000_000, events_per_minute=1_000_000,

@@ -1,4 +1,4 @@
-"""The processes of one soak: a server, two programs with clients, and the client that measures."""
+"""Processes of one soak: its servers, two programs with clients, and the measuring client."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from benchmarks.peers import memory_bytes
+from benchmarks.soak.kinds import Kind, running_shared
 from benchmarks.soak.observation import observe
 from benchmarks.soak.series import KEPT, Idle, Record
 from socketio_core.client import AsyncClient
@@ -30,35 +32,60 @@ _SETTLE_INTERVAL: Final = 1.0
 _PATIENCE: Final = 180.0
 
 
-class Soak:
-    """One server and its clients."""
+class _Observed(NamedTuple):
+    """A server process and its ports."""
 
-    def __init__(self, kind: str, recovery: float, folder: Path) -> None:
-        self.record = Record("Socket.IO server" if kind == "core" else "hub")
+    process: Process
+    port: int
+    observer: int
+
+
+class Soak:
+    """The servers of one kind and their clients.
+
+    Most clients use the first server; the official ones use the last server.
+    """
+
+    def __init__(self, kind: Kind, recovery: float, folder: Path) -> None:
+        self.record = Record(kind.name)
         self._kind = kind
+        self._stack = ExitStack()
+        self._servers: list[_Observed] = []
         self._recovery = recovery
         self._folder = folder
         self._processes: list[Process] = []
         self._clients: list[Process] = []
         self._waits: list[float] = []
         self._measuring: asyncio.Task[None] | None = None
-        self._event = ("echo", 1) if kind == "core" else ("leave-import-room", 1)
+        self._event = ("leave-import-room", 1) if kind.is_hub else ("echo", 1)
 
     async def __aenter__(self) -> Soak:
-        module = f"benchmarks.soak.{self._kind}_server"
-        folder = () if self._kind == "core" else (str(self._folder),)
-        server = await self._start(sys.executable, "-m", module, *folder, str(self._recovery))
+        shared = running_shared(self._kind, self._folder)
+        url = await asyncio.to_thread(self._stack.enter_context, shared)
+        try:
+            for _ in range(self._kind.servers):
+                await self._start_server(url)
+            await self._start_clients()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        self._measuring = asyncio.create_task(self._measure())
+        return self
+
+    async def _start_server(self, url: str) -> None:
+        words = [str(self._recovery), *([url] if url else [])]
+        if self._kind.is_hub:
+            words.insert(0, str(self._folder))
+        module = f"benchmarks.soak.{'hub' if self._kind.is_hub else 'core'}_server"
+        server = await self._start(sys.executable, "-m", module, *words)
         assert server.stdout is not None, "the output of the server is a pipe"
         async with asyncio.timeout(_START_PATIENCE):
             line = await server.stdout.readline()
         if not line:
             raise RuntimeError(f"the server did not start: {self.read_log()}")
         ports = json.loads(line)
-        self._server, self._port, self._observer = server, ports["port"], ports["observer"]
+        self._servers.append(_Observed(server, ports["port"], ports["observer"]))
         self._tokens = [value for name, value in ports.items() if name.startswith("token")]
-        await self._start_clients()
-        self._measuring = asyncio.create_task(self._measure())
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._measuring is not None:
@@ -72,6 +99,7 @@ class Soak:
             except TimeoutError:
                 each.kill()
                 await each.wait()
+        await asyncio.to_thread(self._stack.close)
 
     async def _start(self, *command: str) -> Process:
         with (self._folder / "log").open("ab") as log:
@@ -82,9 +110,10 @@ class Soak:
         return started
 
     async def _start_clients(self) -> None:
-        port = str(self._port)
-        churn = (sys.executable, "-m", "benchmarks.soak.churn", self._kind, port, *self._tokens)
-        official = ("node", str(_OFFICIAL), port, self._event[0], *self._tokens[:1])
+        kind = "hub" if self._kind.is_hub else "core"
+        first, last = str(self._servers[0].port), str(self._servers[-1].port)
+        churn = (sys.executable, "-m", "benchmarks.soak.churn", kind, first, *self._tokens)
+        official = ("node", str(_OFFICIAL), last, self._event[0], *self._tokens[:1])
         for command in (churn, official):
             started = await self._start(*command)
             assert started.stdout is not None, "the output of the clients is a pipe"
@@ -119,7 +148,7 @@ class Soak:
     async def _measure(self) -> None:
         """Send one acked event after the other; one client for the whole time."""
         auth = {"token": self._tokens[0]} if self._tokens else {}
-        url = f"http://127.0.0.1:{self._port}"
+        url = f"http://127.0.0.1:{self._servers[0].port}"
         async with AsyncClient(url, auth=auth, transports=["websocket"]) as client:
             while True:
                 began = time.perf_counter()
@@ -141,16 +170,17 @@ class Soak:
         self.record.add(time_since_start, values)
 
     async def _observe(self) -> Idle:
-        """Return the objects of the server, and its other values."""
-        objects = await observe(self._observer)
+        """Return the objects of the servers, and the sums of their other values."""
+        objects: Counter[str] = Counter()
+        values: Counter[str] = Counter()
+        for each in self._servers:
+            objects.update(await observe(each.observer))
+            process = Path(f"/proc/{each.process.pid}")
+            values["descriptors"] += len(os.listdir(process / "fd"))
+            values["threads"] += len(os.listdir(process / "task"))
         tasks = objects.pop("tasks")
-        pid = self._server.pid
-        return Idle(objects, {
-            "tasks": tasks,
-            "memory": memory_bytes(pid) / 1e6,
-            "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
-            "threads": len(os.listdir(f"/proc/{pid}/task")),
-        })  # fmt: skip
+        memory = sum(memory_bytes(each.process.pid) for each in self._servers) / 1e6
+        return Idle(dict(objects), {"tasks": tasks, "memory": memory, **values})
 
     async def note_idle(self) -> None:
         """Wait until recovery and deadlines have ended, and note what the server holds.

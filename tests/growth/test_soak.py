@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.soak import core_acts, hub_acts
+from benchmarks.peers import PeerMissingError
+from benchmarks.soak import core_acts, hub_acts, kinds
+from benchmarks.soak.kinds import DEFAULT_KINDS, KINDS, check_shared
 from benchmarks.soak.plot import PANELS, draw
 from benchmarks.soak.series import IDLE_AMOUNTS, KEPT, METRICS, Idle, Record, Series
 
@@ -107,6 +109,22 @@ def test_plot_is_well_formed_and_has_a_line_for_each_metric() -> None:
     plot = ElementTree.fromstring(draw([make_record(), make_record()], "<title>"))
     lines = plot.findall("{http://www.w3.org/2000/svg}polyline")
     assert len(lines) == 2 * sum(len(names) for _, names in PANELS)
+
+
+def test_default_soak_runs_without_redis_and_postgres(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds.shutil, "which", lambda name: None)
+    monkeypatch.setattr(kinds, "missing_reason", lambda: "PostgreSQL is not installed")
+    check_shared(list(DEFAULT_KINDS))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - set(DEFAULT_KINDS)))
+def test_missing_program_is_reported_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(kinds.shutil, "which", lambda name: None)
+    monkeypatch.setattr(kinds, "missing_reason", lambda: "PostgreSQL is not installed")
+    with pytest.raises(PeerMissingError, match=r"not installed: run .* or run with SERVERS="):
+        check_shared([*DEFAULT_KINDS, kind])
 
 
 def test_acts_have_names_of_their_own() -> None:
