@@ -38,14 +38,15 @@ METRICS: Final = (
 )
 
 KEPT: Final = {
+    "hextrackr_server.findings.statistics._Answer": 128,
     "hextrackr_server.imports.progress_record.Record": 500,
     "hextrackr_server.imports.uploads.Upload": 80,
     "socketio_core.adapters.redis.link.Command": 20,
     "socketio_core.adapters.streams.link.Entry": 20,
     "socketio_core.adapters.streams.order.LocalEvent": 20,
 }
-"""Classes that a server keeps on purpose, and the limits of their numbers: ended imports, waiting
-uploads, and the statistics that servers with Redis are sending at the time of a count."""
+"""Classes that a server keeps on purpose, and the limits of their numbers: cached statistics,
+ended imports, waiting uploads, and events that servers with Redis send at the time of a count."""
 
 IDLE_MEMORY: Final = 0.05
 """The share by which the memory without clients may rise."""
