@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "engineio_core/timers",
      "engineio_core/logs", "engineio_core/lifecycle", "engineio_core/signals",
      "engineio_core/waves", "engineio_core/service_manager", "engineio_core/subclassing",
-     "engineio_core/traffic"),
+     "engineio_core/traffic", "engineio_core/websocket_deflate"),
     ("engineio_core/http/grammar", "engineio_core/http/states"),
     ("engineio_core/http/message",),
     ("engineio_core/options",),

@@ -19,6 +19,7 @@ from engineio_core.client.errors import TransportError
 from engineio_core.client.interface import ClientContext, TaskGroup, TransportListener
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.websocket_deflate import beyond_final_blocks
 
 #: The library logs each frame at level DEBUG.
 _logger: Final = logging.getLogger("engineio_core.client.websocket")
@@ -145,6 +146,7 @@ class WebSocketTransport(asyncio.Protocol):
         headers = list(response.headers.raw_items())
         self._context.store_cookies(self._target, headers)
         if self._websocket.handshake_exc is None:
+            self._websocket.extensions = beyond_final_blocks(self._websocket.extensions)
             self._is_open = True
             self.is_writable = not self._is_paused
             self._listener.transport_opened(self)

@@ -6,18 +6,16 @@ permessage-deflate and the errors of invalid frames. It has no I/O; the transpor
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, cast, final
 
 from websockets.exceptions import PayloadTooBig
-from websockets.exceptions import ProtocolError as InvalidFrame
-from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import ProtocolError
+from engineio_core.websocket_deflate import beyond_final_blocks
 
 if TYPE_CHECKING:
     from websockets.extensions import Extension
@@ -45,9 +43,7 @@ class SlowPath:
 
     def __init__(self, max_size: int, extensions: Sequence[Extension] = ()) -> None:
         self._protocol = _Protocol(Side.SERVER, state=State.OPEN, max_size=max_size)
-        self._protocol.extensions = [
-            _Deflate(each) if isinstance(each, PerMessageDeflate) else each for each in extensions
-        ]
+        self._protocol.extensions = beyond_final_blocks(extensions)
         self._fragments: bytearray | None = None
         self._fragment_count = 0
         self._is_text = False
@@ -167,34 +163,3 @@ class _Protocol(Protocol):
     def fail(self, code: int, reason: str = "") -> None:
         """Close after an error; the text is in `parser_exc`."""
         super().fail(code)
-
-
-class _Deflate(PerMessageDeflate):
-    """permessage-deflate that reads on behind a final block (RFC 7692, section 7.2.3.4).
-
-    The decoder of the library (17.4) ends at such a block: all later messages would be empty.
-    """
-
-    def __init__(self, negotiated: PerMessageDeflate) -> None:
-        vars(self).update(vars(negotiated))  # with its compressor, which takes 256 kB
-
-    def decode(self, frame: Frame, *, max_size: int | None = None) -> Frame:
-        """Decompress a frame. Raises ProtocolError of the library for data behind a final block."""
-        decoded = super().decode(frame, max_size=max_size)
-        decoder = vars(self).get("decoder")  # without context takeover, only within a message
-        if decoder is None or not decoder.eof:
-            return decoded
-        # The zero byte of the sender and the end that RFC 7692 appends are an empty block, within
-        # which a fragment may end.
-        following = self._start_decoder()
-        try:
-            behind = following.decompress(decoder.unused_data, 1)
-        except zlib.error:
-            behind = b"invalid"
-        if behind or following.eof:
-            raise InvalidFrame("data behind the final block of a compressed message")
-        self.decoder = self._start_decoder() if frame.fin else following
-        return decoded
-
-    def _start_decoder(self) -> zlib._Decompress:
-        return zlib.decompressobj(wbits=-self.remote_max_window_bits)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from typing import Any
 
 import pytest
 
-from engineio_core import Cookie
+from engineio_core import Cookie, PerMessageDeflate
 from engineio_core.client.errors import TransportError
 from engineio_core.client.states import ClientState, ProbeState
 from engineio_core.errors import CloseReason
@@ -433,8 +434,6 @@ async def test_handshake_without_an_answer_ends_in_time() -> None:
 
 
 async def test_compressed_and_long_messages_arrive() -> None:
-    from engineio_core import PerMessageDeflate
-
     pair = Pair(per_message_deflate=PerMessageDeflate(threshold=0), max_http_buffer_size=10**6)
     client = await pair.connect(transports=["websocket"], per_message_deflate=True)
     texts = ["a" * 100, "b" * 70_000, "c" * 500_000]
@@ -444,6 +443,20 @@ async def test_compressed_and_long_messages_arrive() -> None:
     await settle()
     assert pair.server_received == texts
     assert pair.received == [b"4" + text.encode() for text in texts]
+    client.close()
+    await until_ended(client, pair.clock)
+
+
+async def test_messages_behind_a_final_block_arrive() -> None:
+    pair = Pair(per_message_deflate=PerMessageDeflate(threshold=0))
+    client = await pair.connect(transports=["websocket"], per_message_deflate=True)
+    for text in (b"4first", b"4second"):
+        encoder = zlib.compressobj(wbits=-15)
+        payload = encoder.compress(text) + encoder.flush(zlib.Z_FINISH) + b"\0"  # RFC 7692, 7.2.3.4
+        client._transport.data_received(bytes([0xC1, len(payload)]) + payload)
+    pair.sessions[0].send_text("third")
+    await settle()
+    assert pair.received == [b"4first", b"4second", b"4third"]
     client.close()
     await until_ended(client, pair.clock)
 
