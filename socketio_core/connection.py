@@ -221,7 +221,10 @@ class Connection:
             ConnectAttempt(self._directory, self, name, auth, self._attempt_ended).start()
 
     def _attempt_ended(self, name: str, outcome: ConnectOutcome) -> None:
-        self._connecting = tuple([each for each in self._connecting if each != name])
+        if len(self._connecting) == 1:  # nearly always
+            self._connecting = ()
+        else:
+            self._connecting = tuple([each for each in self._connecting if each != name])
         if isinstance(outcome, Accepted):
             self._accept(outcome)
         elif isinstance(outcome, Refused):

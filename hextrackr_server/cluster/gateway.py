@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ from hextrackr_server.sockets.server import create_engine_options, load_tls
 from socketio_core.client_files import ClientFiles
 from socketio_core.workers.router import Router
 
+#: Seconds in which a gateway that starts accepts no connection without a link; then it answers 503.
+LINK_SECONDS = 5.0
 #: Seconds after which a gateway that had ended counts as an owner of sessions again.
 OWNERS_SECONDS = 0.5
 
@@ -50,6 +53,11 @@ class GatewayServer:
                 if self._router is not None:
                     self._router.open()
                     self._name_owners()
+                # Connections have waited for this gateway: it does not refuse them for the moment
+                # that the link takes.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LINK_SECONDS):
+                        await self._gateway.linked()
                 for descriptor in descriptors:
                     await self.engine.listen(fd=descriptor, ssl=load_tls(self._settings))
                 await self._gateway.linked()

@@ -11,6 +11,7 @@ import yaml
 from hextrackr_server.application import Application
 from hextrackr_server.config import settings
 from hextrackr_server.config.settings import Settings
+from tests.deploy.containerfile import read_containerfile
 from tests.docs.blocks import ROOT, blocks_of, documents
 from tests.docs.test_shell_blocks import known_variables
 
@@ -63,13 +64,16 @@ def test_container_of_the_express_document_has_valid_settings() -> None:
     named = {mount for mount in mounts if not mount.startswith((".", "/"))}
     assert named == set(compose["volumes"])
     targets = [volume.split(":")[1] for volume in service["volumes"]]
-    for name in ("HEXTRACKR_DATABASE", "HEXTRACKR_SESSIONS_DATABASE"):
-        assert str(Path(variables[name]).parent) in targets
+    assert service["build"]["dockerfile"] == "deploy/Containerfile"
+    image = read_containerfile(ROOT / "deploy" / "Containerfile")[-1].environment()
+    for path in (image["DATABASE"], variables["HEXTRACKR_SESSIONS_DATABASE"]):
+        assert str(Path(path).parent) in targets
     assert "ports" not in service
-    assert service["command"].split()[:2] == ["hextrackr-server", "serve"]
+    assert "command" not in service, "the image serves by default"
     secret = "0123456789abcdef" * 2
     environment = {
         # HexTrackr's environment file
+        **image,
         "PORT": "8080",
         "HEXTRACKR_VERSION": "1.1.12",
         **{name: re.sub(r"\$\{\w+\}", secret, value) for name, value in variables.items()},
