@@ -10,7 +10,7 @@ from engineio_core.client.errors import TransportError
 
 _MISSING: Final = (
     "SOCKS proxies need the Python package python-socks: "
-    "pip install 'hextrackr-server[socks]', or python-socks>=2.6"
+    "pip install 'hextrackr-server[socks]', or python-socks>=2.7.1"
 )
 # For each scheme: the name of python_socks.ProxyType, and whether the proxy resolves host names.
 # The meanings are those of curl 8 and of websockets 15.
