@@ -98,8 +98,8 @@ def format_text(stages: Stages, outcome: Outcome) -> str:
         others.append(f"{outcome.others[RUST].median:.1f} us with {RUST}")
     return (
         f"An acknowledged event takes {total} (8 events in flight on each of 50 connections); "
-        f"it takes {' and '.join(others)}. The kernel and uvloop take {floor:.1f} us of it, "
-        f"the frame {times[READ]:.1f} us, JSON in both directions "
+        f"it takes {' and '.join(others)}. The kernel and uvloop take {floor:.1f} us of it. The "
+        f"frame of an event that arrives alone takes {times[READ]:.1f} us, JSON in both directions "
         f"{times[DECODE] + times[ENCODE]:.1f} us, and the session, the dispatch and the handler "
         f"{_rest(times):.1f} us. A server in C that sends precomputed replies takes "
         f"{c_floor:.1f} us."
