@@ -221,7 +221,7 @@ class Connection:
             ConnectAttempt(self._directory, self, name, auth, self._attempt_ended).start()
 
     def _attempt_ended(self, name: str, outcome: ConnectOutcome) -> None:
-        if len(self._connecting) == 1:  # nearly always
+        if self._connecting == (name,):  # nearly always
             self._connecting = ()
         else:
             self._connecting = tuple([each for each in self._connecting if each != name])

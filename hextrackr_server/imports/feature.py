@@ -130,9 +130,12 @@ class ImportsFeature(Feature):
 
     async def _announce_import(self, key: str, _: Any) -> None:
         await self.context.services.imports.announce_left(int(key))
+        # Also without events: retention may have deleted the import.
+        self.context.unannounced.sent(NOTED_IMPORT, key)
 
     async def _announce_undo(self, key: str, value: dict[str, int]) -> None:
         await self.context.services.imports.announce_undo(int(key), Undone(**value))
+        self.context.unannounced.sent(NOTED_UNDO, key)
 
     def _may_recover(self, data: dict[str, Any]) -> bool:
         return progress.may_recover(data, self.context.services.imports.view)

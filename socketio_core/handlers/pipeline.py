@@ -91,7 +91,7 @@ class EventPipeline:
         self._namespace = namespace
         self._registry = registry
         self._dispatch = dispatch
-        # Tables of the registry that a compiled build reads without a lookup
+        # Tables of the registry, which changes them in place: a lookup less for each event
         self._any = registry.any
         self._middlewares = registry.event_middlewares
         self._single = registry.single

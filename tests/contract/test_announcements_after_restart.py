@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from hextrackr_server.backup.replacing import NOTED_RESTORE
+from hextrackr_server.imports.store import NOTED_IMPORT, NOTED_UNDO
+from hextrackr_server.imports.undo import Undone
 from hextrackr_server.kev.catalog import parse_catalog
 from hextrackr_server.kev.store import KevStore
 from hextrackr_server.storage import unannounced
@@ -96,6 +98,19 @@ async def test_announced_changes_leave_no_note(tmp_path: Path) -> None:
         admin = await hub.client("1", "admin")
         number = (await run_import(admin))["importId"]
         assert (await admin.emit_with_ack("undo-import", number))["success"]
+    assert notes(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(NOTED_IMPORT, None), (NOTED_UNDO, dict.fromkeys(Undone._fields, 0))]
+)
+async def test_note_of_a_deleted_import_is_deleted(tmp_path: Path, kind: str, value: Any) -> None:
+    bench = Workbench(tmp_path, tmp_path / "hub.db")
+    with bench.database.writing() as connection:
+        unannounced.note(connection, kind, 999, value)
+    bench.database.close()
+    async with HubHarness(tmp_path) as hub:
+        assert "vulnerability-change" not in received_names(await announced(hub))
     assert notes(tmp_path) == {}
 
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hextrackr_server.cluster import gateway as gateway_module
+from hextrackr_server.cluster.gateway import GatewayServer
 from hextrackr_server.cluster.processes import _open_sockets
+from hextrackr_server.cluster.rendezvous import Rendezvous
+from hextrackr_server.config.settings import Settings
 from socketio_core.workers import sockets as worker_sockets
 
 GATEWAYS, CLIENTS = 4, 80
@@ -60,3 +67,43 @@ def test_second_server_on_the_port_is_refused() -> None:
     finally:
         for (each,) in listening:
             each.close()
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+async def test_gateway_accepts_connections_after_its_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_linked: bool
+) -> None:
+    """Connections wait in the listening socket; without a link, they do not wait long."""
+    settings = Settings(port=0, database=tmp_path / "hub.db", jwt_secret=b"s" * 32)
+    rendezvous = Rendezvous.create(settings)
+    server = GatewayServer(settings, rendezvous, 1)
+    steps: list[str] = []
+    listening = asyncio.Event()
+
+    async def link(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def linked() -> None:
+        steps.append("waits for the link")
+        if not is_linked:
+            await asyncio.Event().wait()
+        steps.append("linked")
+
+    async def listen(**_: Any) -> None:
+        steps.append("listens")
+        listening.set()
+
+    monkeypatch.setattr(server._gateway, "run", link)
+    monkeypatch.setattr(server._gateway, "linked", linked)
+    monkeypatch.setattr(server.engine, "listen", listen)
+    if not is_linked:
+        monkeypatch.setattr(gateway_module, "LINK_SECONDS", 0.0)
+    serving = asyncio.create_task(server.serve([3], lambda: None))
+    try:
+        await listening.wait()
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        rendezvous.remove()
+    before = steps[: steps.index("listens")]
+    assert before == ["waits for the link", *(["linked"] if is_linked else [])]
