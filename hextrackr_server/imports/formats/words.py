@@ -39,8 +39,8 @@ SEVERITY_WORDS: Final = MappingProxyType[str, Severity](
 
 STATE_WORDS: Final = MappingProxyType[str, State]({
     **dict.fromkeys(
-        ("active", "new", "open", "reopened", "re-opened", "resurfaced", "requested", "disputed",
-         "pending", "expired", "unmitigated", "unresolved", "vulnerable"),
+        ("active", "new", "open", "reopen", "reopened", "re-opened", "resurfaced", "requested",
+         "disputed", "pending", "expired", "unmitigated", "unresolved", "vulnerable"),
         "open",
     ),
     **dict.fromkeys(

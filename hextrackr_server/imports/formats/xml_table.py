@@ -30,6 +30,7 @@ _NESSUS_LISTS: Final = ("cve", "xref")
 _NEXPOSE_TAGS: Final = frozenset({"names", "fingerprints", "test"})
 _BLOCK: Final = 1 << 18
 _LEVELS: Final = re.compile(r"\blevels=([a-z]+)")
+_PERCENT: Final = re.compile(r"[0-9]{1,3}")
 _QUALITY: Final = re.compile(r"\bmin_qod=(\d{1,3})\b")
 
 Record = dict[str, str]
@@ -310,9 +311,24 @@ def _read_result(element: etree._Element) -> Record:
     if record["severity"].startswith("-"):
         return record
     record["cvss_base"] = _text(nvt.find("cvss_base"))
+    is_percent = _is_percent(nvt.find("severities"), record["cvss_base"])
     for severity in nvt.iterfind("severities/severity"):
-        record[severity.get("type", "")] = _text(severity.find("score"))
+        score = _text(severity.find("score"))
+        record[severity.get("type", "")] = _tenth(score) if is_percent else score
     return record
+
+
+def _is_percent(severities: etree._Element | None, base: str) -> bool:
+    """Return whether the scores are those of GVM 20.8 and 21.4: 75 stands for 7.5.
+
+    `base` is the score of the test from 0 to 10. Later versions write scores with a decimal point.
+    """
+    score = "" if severities is None else severities.get("score", "")
+    return _PERCENT.fullmatch(score) is not None and _tenth(score) in {base, base + ".0"}
+
+
+def _tenth(score: str) -> str:
+    return f"{int(score) / 10}" if _PERCENT.fullmatch(score) else score
 
 
 # -- Nexpose

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.hextrackr_server.imports.formats.exports import (
     check_findings,
     expect,
@@ -182,6 +184,35 @@ def test_rapid7_template_has_a_first_line_and_trailing_blanks(tmp_path: Path) ->
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("columns", ["", ",Vulnerable Since"])  # the template, and all columns
+def test_rapid7_results_may_have_the_words_of_the_xml(tmp_path: Path, columns: str) -> None:
+    header = (
+        "Asset IP Address,Vulnerability ID,Vulnerability Title,Vulnerability Severity Level,"
+        "Vulnerability Test Result Code"
+    )
+    words = (
+        "vulnerable-version", "Vulnerable-Exploited", "not-vulnerable", "skipped-dos", "error",
+        "unknown", "exception-vulnerable-version",
+    )  # fmt: skip
+    rows = [
+        {"Asset IP Address": "192.0.2.74", "Vulnerability ID": f"x-{number}",
+         "Vulnerability Title": "X", "Vulnerability Severity Level": "Severe",
+         "Vulnerability Test Result Code": word}
+        for number, word in enumerate(words)
+    ]  # fmt: skip
+    inspection = inspect_text(tmp_path, make_csv(header + columns, *rows))
+    usual = {"plugin_name": "X"}
+    check_findings(
+        inspection,
+        expect("192.0.2.74", **usual, plugin_id="x-0", state="vulnerable-version"),
+        expect("192.0.2.74", **usual, plugin_id="x-1", state="Vulnerable-Exploited"),
+        expect("192.0.2.74", **usual, plugin_id="x-6", state="exception-vulnerable-version",
+               lifecycle_state="resolved", extra={"closed_as": "accepted"}),
+    )  # fmt: skip
+    assert inspection.rows_skipped == 4
+    assert messages(inspection) == []
+
+
 def test_greenbone_closes_false_positives_and_leaves_out_negative_scores(tmp_path: Path) -> None:
     header = "IP,Hostname,Port,Port Protocol,CVSS,Severity,QoD,NVT Name,NVT OID,CVEs,Timestamp"
     row = {"IP": "192.0.2.80", "CVSS": "-1.0", "Severity": "False Positive", "NVT Name": "A",
@@ -226,6 +257,52 @@ def test_old_greenbone_xml_has_text_cves_empty_threats_and_systems(tmp_path: Pat
     assert inspection.resolve == "hosts"
     filtered = inspect_text(tmp_path, GREENBONE.format(levels="hml", quality=70))
     assert filtered.resolve == "none"
+
+
+def test_greenbone_result_without_a_cve_has_no_warning(tmp_path: Path) -> None:
+    header = "IP,Severity,CVSS,NVT Name,NVT OID,CVEs,Timestamp"
+    row = {"IP": "192.0.2.80", "CVSS": "5.0", "Severity": "Medium", "NVT Name": "A",
+           "NVT OID": "1.3.6.1", "CVEs": "NOCVE", "Timestamp": "2030-05-30T23:46:31Z"}  # fmt: skip
+    inspection = inspect_text(tmp_path, make_csv(header, row))
+    check_findings(
+        inspection,
+        expect("192.0.2.80", plugin_id="1.3.6.1", plugin_name="A", first_seen="2030-05-30",
+               last_seen="2030-05-30", severity="Medium", cvss_score=5.0),
+    )  # fmt: skip
+    assert messages(inspection) == []
+
+
+SCORES = """<report><report><results><result id="1"><host>192.0.2.142</host><port>22/tcp</port>\
+<nvt oid="1.3.6.4"><name>A</name><cvss_base>{base}</cvss_base><severities score="{score}">\
+<severity type="cvss_base_v2"><score>{second}</score></severity>\
+<severity type="cvss_base_v3"><score>{third}</score></severity></severities></nvt>\
+<threat>High</threat><severity>{base}</severity></result></results></report></report>"""
+
+
+@pytest.mark.parametrize(
+    ("base", "score", "second", "third", "expected"),
+    [
+        ("7.5", "75", "50", "75", 7.5),  # GVM 20.8 and 21.4
+        ("1.0", "10", "5", "10", 1.0),
+        ("10.0", "100", "93", "100", 10.0),
+        ("10", "100", "93", "100", 10.0),
+        ("7.5", "75", "75", "", 7.5),
+        ("7.5", "7.5", "5.0", "7.5", 7.5),  # GVM 21.10 and later
+        ("10.0", "10.0", "9.3", "10.0", 10.0),
+        ("10.0", "10", "9", "10", 10.0),
+        ("5.0", "", "5.0", "7", 7.0),
+    ],
+)
+def test_greenbone_xml_scores_from_0_to_100_are_read(
+    tmp_path: Path, base: str, score: str, second: str, third: str, expected: float
+) -> None:
+    text = SCORES.format(base=base, score=score, second=second, third=third)
+    inspection = inspect_text(tmp_path, text)
+    check_findings(
+        inspection,
+        expect("192.0.2.142", plugin_id="1.3.6.4", plugin_name="A", cvss_score=expected),
+    )
+    assert messages(inspection) == []
 
 
 def test_inspector_rows_without_a_host_give_one_warning(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def test_crowdstrike_exploit_values_and_states_are_read(
         "Exploit status value": value, "ExPRT Rating": "High", "Is Suppressed": "False",
     }  # fmt: skip
     suppressed = row | {"CVE ID": "CVE-2030-11002", "Is Suppressed": "True", "Status": "Open"}
-    inspection = inspect_text(tmp_path, make_csv(header, row, suppressed))
+    again = row | {"CVE ID": "CVE-2030-11003", "Status": "reopen"}
+    inspection = inspect_text(tmp_path, make_csv(header, row, suppressed, again))
     usual = {
         "hostname": "srv11", "severity": "Info", "cvss_score": 5.5, "vendor": "CISCO",
         "first_seen": "2030-02-02", "last_seen": "2030-05-30",
@@ -45,7 +46,10 @@ def test_crowdstrike_exploit_values_and_states_are_read(
         expect("192.0.2.111", **usual, cve="CVE-2030-11002", state="Open",
                plugin_name="Cisco Client: CVE-2030-11002", lifecycle_state="resolved",
                extra={"closed_as": "accepted"}),
+        expect("192.0.2.111", **usual, cve="CVE-2030-11003", state="reopen",
+               plugin_name="Cisco Client: CVE-2030-11003"),
     )  # fmt: skip
+    assert messages(inspection) == []
 
 
 def test_alert_logic_cells_have_line_ends_and_two_addresses(tmp_path: Path) -> None:
