@@ -54,7 +54,9 @@ async def chat(client: AsyncClient, lines: AsyncIterator[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", default="http://127.0.0.1:3000")
     parser.add_argument("--name", required=True)
     parser.add_argument("--room", default="lobby")

@@ -37,7 +37,9 @@ def say(url: str, name: str, room: str, lines: Iterable[str]) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--url", default="http://127.0.0.1:3000")
     parser.add_argument("--name", required=True)
     parser.add_argument("--room", default="lobby")

@@ -57,7 +57,9 @@ def make_server(certificate_hash: str) -> SocketServer:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, default=3000, help="of TCP and UDP")
     parser.add_argument("--certificate", default="build/webtransport", help="a folder")
     options = parser.parse_args()

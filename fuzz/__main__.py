@@ -71,7 +71,10 @@ def main() -> int:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m fuzz", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     parser.add_argument("--time", type=int, default=10, help="seconds per target")
     parser.add_argument("--runs", type=int, help="executions per target, instead of a time")
     parser.add_argument("--target", action="append", help="only this target; repeatable")

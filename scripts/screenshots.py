@@ -36,7 +36,9 @@ DOCUMENTED = (
 
 def main() -> None:
     """Take all screenshots, and print their paths."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--write", action="store_true", help="update docs/images")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)

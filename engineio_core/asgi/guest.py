@@ -86,15 +86,40 @@ class AsgiGuest:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
         else:
-            headers = [(b"content-length", b"0")]
+            body = b""
+            if status == 404:
+                mount = scope["path"].removesuffix(path_below_mount(scope))
+                place = mount + self._engine.options.path
+                body = f"Not found: the Socket.IO server is at {place}\n".encode()
+            headers = [
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", str(len(body)).encode()),
+            ]
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
+            await send({"type": "http.response.body", "body": body})
 
     async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
-        """Run the lifespan of the other application, or a lifespan of its own."""
+        """Run the lifespan of the other application, or a lifespan of its own.
+
+        Django and the routers of Channels raise an exception for this scope. The host would then
+        run without a lifespan, and the server would not be informed of the shutdown.
+        """
         if self._other_app is not None:
-            await self._other_app(scope, self._observed(receive), send)
-            return
+            has_begun = False
+
+            async def observed() -> Any:
+                nonlocal has_begun
+                has_begun = True
+                return await self._observe(receive)
+
+            try:
+                await self._other_app(scope, observed, send)
+            except Exception as error:
+                if has_begun:
+                    raise
+                logger.debug("the other application has no lifespan: %s", error)
+            if has_begun:
+                return
         await receive()
         self._begin()
         await send({"type": "lifespan.startup.complete"})
@@ -106,13 +131,10 @@ class AsgiGuest:
         self._engine._advance(ServerEvent.STARTED)
         self._start()
 
-    def _observed(self, receive: Any) -> Any:
-        async def observed() -> Any:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self._begin()
-            elif message["type"] == "lifespan.shutdown":
-                await self._stop()
-            return message
-
-        return observed
+    async def _observe(self, receive: Any) -> Any:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            self._begin()
+        elif message["type"] == "lifespan.shutdown":
+            await self._stop()
+        return message

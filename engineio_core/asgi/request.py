@@ -34,11 +34,22 @@ def path_below_mount(scope: dict[str, Any]) -> str:
     """Return the path of a request relative to the place where the application is mounted.
 
     Starlette before 0.33, and other routers, remove the mount from `path`; newer versions keep it
-    and set `root_path` (ASGI specification, HTTP connection scope).
+    and set `root_path` (ASGI specification, HTTP connection scope). Behind a proxy that removes
+    the `root_path` of the outermost application, `path` contains the mount only; Starlette reports
+    the removed part as `app_root_path`. Litestar 2 appends a slash to the path of a mount, which
+    `raw_path` does not have.
     """
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
-    return path.removeprefix(root) if root and path.startswith(root) else path
+    if root:
+        mount = root.removeprefix(scope.get("app_root_path", ""))
+        for prefix in (root.rstrip("/"), mount.rstrip("/")):
+            if prefix and path.startswith(prefix) and path[len(prefix) :][:1] in {"", "/"}:
+                path = path[len(prefix) :]
+                break
+    if path.endswith("/") and not (scope.get("raw_path") or b"/").partition(b"?")[0].endswith(b"/"):
+        path = path[:-1]
+    return path or "/"
 
 
 def encode_head(request: HttpRequest, response: HttpResponse) -> list[tuple[bytes, bytes]]:

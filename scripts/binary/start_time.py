@@ -39,7 +39,9 @@ def start_seconds(command: tuple[str, ...], folder: Path, unpack: Path) -> float
 
 def main() -> None:
     """Print the times of starts in turns."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("executable", type=Path)
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()

@@ -42,6 +42,23 @@ async def fetch(port: int, target: str, method: str = "GET") -> tuple[int, bytes
     return int(head.split()[1]), body
 
 
+COMMANDS = sorted(
+    file.stem for file in EXAMPLES.glob("*.py") if "ArgumentParser" in file.read_text()
+)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_an_example_keeps_the_lines_of_its_docstring(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = load(name)
+    monkeypatch.setattr("sys.argv", [f"{name}.py", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        asyncio.run(module.main()) if name == "webtransport" else module.main()
+    assert module.__doc__ is not None
+    assert module.__doc__.strip() in capsys.readouterr().out
+
+
 async def test_chat_sends_messages_to_the_members_of_a_room() -> None:
     io = load("chat").make_server()
     async with TestServer(io) as server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,17 +228,52 @@ async def test_paused_client_is_not_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "root"),
+    ("path", "scope"),
     [
-        ("/live/socket.io/", "/live"),  # Starlette 0.33 and later
-        ("/socket.io/", "/live"),  # routers that remove the mount from the path
-        ("/socket.io/", ""),
+        ("/live/socket.io/", {"root_path": "/live"}),  # Starlette 0.33 and later
+        ("/live/socket.io/", {"root_path": "/live/"}),
+        ("/socket.io/", {"root_path": "/live"}),  # routers that remove the mount from the path
+        ("/socket.io/", {"root_path": ""}),
+        ("/socket.io/", {"root_path": "/"}),
+        ("/socket.io/", {"root_path": "/socket"}),  # not a mount: no slash follows
+        # A proxy removes /api, which FastAPI(root_path="/api") adds to the root path only.
+        ("/live/socket.io/", {"root_path": "/api/live", "app_root_path": "/api"}),
+        ("/api/live/socket.io/", {"root_path": "/api/live", "app_root_path": "/api"}),
+        ("/socket.io/", {"raw_path": b"/live/socket.io"}),  # Litestar appends the slash
+        ("/socket.io/", {"raw_path": None}),
     ],
 )
-async def test_path_is_relative_to_the_mount(path: str, root: str) -> None:
+async def test_path_is_relative_to_the_mount(path: str, scope: dict[str, Any]) -> None:
     io = SocketServer()
-    request = http(io.asgi_app(), "", path=path, root_path=root)
+    request = http(io.asgi_app(), "", path=path, **scope)
     assert (await request.response())[0] == 200
+    await io.shutdown()
+
+
+async def test_bundle_is_served_when_the_host_appends_a_slash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "socket.io.min.js").write_text("the bundle")
+    monkeypatch.setenv("SOCKETIO_CLIENT_DIST", str(tmp_path))
+    io = SocketServer()
+    path, raw = "/socket.io/socket.io.min.js/", b"/live/socket.io/socket.io.min.js?v=1"
+    status, body = (await http(io.asgi_app(), "", path=path, raw_path=raw).response())[:2]
+    assert (status, body) == (200, "the bundle")
+    await io.shutdown()
+
+
+async def test_server_at_the_path_of_its_mount_accepts_the_mount_without_a_slash() -> None:
+    io = SocketServer(path="/")
+    request = http(io.asgi_app(), "", path="/live", root_path="/live")
+    assert (await request.response())[0] == 200
+    await io.shutdown()
+
+
+async def test_refusal_of_another_path_names_the_path_of_the_server() -> None:
+    io = SocketServer()
+    request = http(io.asgi_app(), "", path="/live/other", root_path="/live")
+    status, body = (await request.response())[:2]
+    assert (status, body) == (404, "Not found: the Socket.IO server is at /live/socket.io\n")
     await io.shutdown()
 
 
@@ -259,6 +295,43 @@ async def test_other_paths_reach_the_other_application() -> None:
     assert (await http(alone, "", path="/tea").response())[0] == 404
     refused = await Host(alone, "websocket", "/chat").ended()
     assert refused == [{"type": "websocket.close", "code": 1000}]
+    await io.shutdown()
+
+
+async def _refuse_lifespan(scope: Any, receive: Any, send: Any) -> None:
+    raise ValueError("this application handles HTTP only")  # as Django's
+
+
+async def _ignore_lifespan(scope: Any, receive: Any, send: Any) -> None:
+    """Return at once, as simple applications do."""
+
+
+@pytest.mark.parametrize("other", [_refuse_lifespan, _ignore_lifespan])
+async def test_lifespan_shuts_the_server_down_when_the_other_application_has_none(
+    other: Any,
+) -> None:
+    io = SocketServer()
+    app = io.asgi_app(other)
+    lifespan = Host(app, "lifespan", "")
+    lifespan.deliver("lifespan.startup")
+    assert await lifespan.wait_for(1) == [{"type": "lifespan.startup.complete"}]
+    async with websocket(app) as host:
+        await host.wait_for(2)
+        lifespan.deliver("lifespan.shutdown")
+        assert (await lifespan.ended())[1] == {"type": "lifespan.shutdown.complete"}
+        assert not io.engine.sessions
+
+
+async def test_failed_startup_of_the_other_application_reaches_the_host() -> None:
+    async def failing(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        raise RuntimeError("no database")
+
+    io = SocketServer()
+    lifespan = Host(io.asgi_app(failing), "lifespan", "")
+    lifespan.deliver("lifespan.startup")
+    with pytest.raises(RuntimeError, match="no database"):
+        await lifespan.ended()
     await io.shutdown()
 
 
