@@ -1,5 +1,8 @@
 """Server processes: start, wait until the server listens, read CPU time and memory, stop.
 
+Each server listens on a port that the kernel selects. When a block that uses a server fails because
+the server has ended, the error contains the exit code and the standard error of the server.
+
 The module holds the command lines of all servers. The clients are in `websocket_client` and
 `polling_client`.
 """
@@ -11,13 +14,14 @@ import os
 import re
 import resource
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
+
+from benchmarks.process_tree import listening_ports
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -34,11 +38,16 @@ OLDER_COMMIT = "abc01f9"
 VERSIONS = ("3.11", "3.12", "3.13")
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
+END_SECONDS = 1.0
 HOW_TO_INSTALL = "run benchmarks/setup"
 
 
 class PeerMissingError(RuntimeError):
     """A peer is not installed or does not start; the message contains the remedy."""
+
+
+class ServerEndedError(RuntimeError):
+    """A server process ended by itself; the message contains its exit code and its output."""
 
 
 @dataclass(frozen=True)
@@ -163,25 +172,19 @@ class Server:
     _output: IO[bytes] = field(init=False, default_factory=tempfile.TemporaryFile)
 
     def __enter__(self) -> Server:
-        """Start the process and wait until it accepts connections. Raises PeerMissingError."""
-        self.port = _free_port()
+        """Start the process and wait until it listens on a port. Raises PeerMissingError."""
         self._launch()
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            with (
-                contextlib.suppress(OSError),
-                socket.create_connection(("127.0.0.1", self.port), timeout=1),
-            ):
+        while time.monotonic() < deadline and not self.has_ended:
+            # The kernel selects the port: another process cannot have it.
+            if ports := listening_ports(self._process.pid):
+                self.port = ports.pop()
                 return self
-            if self._process.poll() is not None:
-                break
             time.sleep(0.02)
-        has_ended = self._process.poll() is not None
-        self._output.seek(0)
-        output = self._output.read().decode(errors="replace").strip()
+        problem = self._describe_end() if self.has_ended else "does not listen"
+        output = self._read_output()
         self.stop()
-        problem = "ended during its start" if has_ended else "accepts no connections"
-        raise PeerMissingError(f"{self.peer.name} {problem}; {HOW_TO_INSTALL}\n{output[-2000:]}")
+        raise PeerMissingError(f"{self.peer.name} {problem}; {HOW_TO_INSTALL}\n{output}")
 
     def _launch(self) -> None:
         """Start the process. Raises PeerMissingError."""
@@ -208,8 +211,32 @@ class Server:
         self._process.wait()
         self._launch()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Stop the process. Raises ServerEndedError if the block failed and the process ended."""
+        has_ended = isinstance(error, Exception) and self._ends_soon()
+        reason = f"{self.peer.name} {self._describe_end()}" if has_ended else ""
+        output = self._read_output() if has_ended else ""
         self.stop()
+        if has_ended:
+            raise ServerEndedError(f"{reason}\n{output}".strip()) from error
+
+    def _ends_soon(self) -> bool:
+        """Return whether the process ends; an ending process closes its connections first."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_SECONDS)
+        return self.has_ended
+
+    def _describe_end(self) -> str:
+        """Return the exit code or the signal of the ended process as words."""
+        code = self._process.returncode
+        if code < 0:
+            return f"was ended by signal {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+    def _read_output(self) -> str:
+        """Return the end of the standard error of the process."""
+        self._output.seek(0)
+        return self._output.read().decode(errors="replace").strip()[-2000:]
 
     def stop(self) -> None:
         """Terminate the process, and kill it if it does not end in time."""
@@ -265,13 +292,6 @@ def raise_file_limit(wanted: int = 131_072) -> int:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (limit, max(limit, hard)))
                 return limit
     return soft
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def describe_machine() -> dict[str, str]:

@@ -14,8 +14,8 @@ from typing import IO, Any, Final, NamedTuple
 
 from benchmarks.hostile.attack import Place, Target
 from benchmarks.hostile.smuggling import Backend
-from benchmarks.imports.processes import find_tree
 from benchmarks.peers import NODE, OURS_SYNC, Server, memory_bytes
+from benchmarks.process_tree import find_tree
 from tests.interop import program
 from tests.interop.support import serving
 from tests.proxies.proxies import run_proxy

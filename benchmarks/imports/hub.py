@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.imports.processes import MemoryWatch, tree_cpu_seconds, wait_until_idle
 from benchmarks.peers import ROOT
+from benchmarks.process_tree import listening_ports
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 20.0
@@ -70,15 +70,13 @@ class Hub:
 
     def __enter__(self) -> Hub:
         """Start the process and wait until it accepts connections. Raises HubError."""
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                self.command("serve", "--port", str(port), *self._target),
+                self.command("serve", "--port", "0", *self._target),
                 env=self._env, cwd=self._directory, stdout=log, stderr=log,
             )  # fmt: skip
         try:
-            self._wait_until_listening(port)
+            self.url = f"http://127.0.0.1:{self._wait_until_listening()}"
             self.token = self._run("token", "--user", "1", "--role", "admin").strip()
         except BaseException:
             self.stop()
@@ -164,22 +162,13 @@ class Hub:
             raise HubError(f"`{words[0]}` failed: {done.stderr.strip()[-2000:]}")
         return done.stdout
 
-    def _wait_until_listening(self, port: int) -> None:
+    def _wait_until_listening(self) -> int:
+        """Return the port on which the hub listens."""
         assert self._process is not None
         end = time.monotonic() + _START_SECONDS
         while time.monotonic() < end and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
+            if ports := listening_ports(self.pid):
+                return ports.pop()
+            time.sleep(0.05)
         output = self._log.read_text(errors="replace").strip()
         raise HubError(f"the hub of {self._checkout} does not start: {output[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,33 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.peers import cpu_seconds
+from benchmarks.process_tree import find_tree
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SETTLED_SECONDS = 0.5
 _SETTLED_CPU = 0.02
 _SETTLE_LIMIT_SECONDS = 20.0
-
-
-def find_tree(pid: int) -> list[int]:
-    """Return a process and its descendants."""
-    found = [pid]
-    for each in found:
-        found += _children(each)
-    return found
-
-
-def _children(pid: int) -> Iterator[int]:
-    # A child is listed by the thread that started it.
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            yield from (int(word) for word in task.read_text().split())
-        except OSError:  # the thread or the process has ended
-            continue
 
 
 def tree_cpu_seconds(pid: int) -> float:

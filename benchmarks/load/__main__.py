@@ -31,6 +31,7 @@ from benchmarks.load.reconnect import measure_reconnect
 from benchmarks.load.rows import Row, format_lines, write_table
 from benchmarks.peers import (
     PeerMissingError,
+    ServerEndedError,
     check_installed,
     describe_machine,
     raise_file_limit,
@@ -52,7 +53,9 @@ async def measure(names: list[str], effort: Effort) -> tuple[list[Row], list[str
         began = time.monotonic()
         try:
             found = await PARTS[name](effort)
-        except* (PeerMissingError, GeneratorError, OSError, ValueError) as group:
+        except* (
+            PeerMissingError, ServerEndedError, GeneratorError, OSError, ValueError,
+        ) as group:
             failed.append(name)
             reasons = "; ".join(f"{type(each).__name__}: {each}" for each in group.exceptions)
             print(f"benchmarks.load: {name} failed: {reasons}\n", file=sys.stderr, flush=True)

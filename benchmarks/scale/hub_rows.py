@@ -11,8 +11,8 @@ from typing import cast
 
 from benchmarks import wire
 from benchmarks.imports.hub import Hub
-from benchmarks.imports.processes import find_tree
 from benchmarks.polling_client import HttpConnection
+from benchmarks.process_tree import find_tree
 from benchmarks.scale.results import Row
 from benchmarks.scale.servers import unique_memory
 from benchmarks.scale.turns import take_turns

@@ -6,8 +6,9 @@ import re
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.imports.processes import find_tree, tree_cpu_seconds
+from benchmarks.imports.processes import tree_cpu_seconds
 from benchmarks.peers import Peer, Server
+from benchmarks.process_tree import find_tree
 from benchmarks.websocket_client import WebSocketClient, open_clients
 from benchmarks.workloads import Broadcasts, Target
 

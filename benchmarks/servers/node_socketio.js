@@ -15,6 +15,11 @@ const [port, ...flags] = process.argv.slice(2);
 
 const pingInterval = flags.find((flag) => flag.startsWith("--ping-interval="));
 
+// The benchmark sends SIGUSR2 before it reads the memory of a server. The handlers precede the listening socket: until
+// they exist, a signal ends the process.
+process.on("SIGUSR2", () => globalThis.gc && globalThis.gc());
+process.on("SIGTERM", () => process.exit(0));
+
 const io = new Server(Number(port), {
   pingInterval: pingInterval ? Number(pingInterval.split("=")[1]) * 1000 : 25000,
   pingTimeout: 20000,
@@ -36,7 +41,3 @@ io.on("connection", (socket) => {
     ack(1);
   });
 });
-
-// The benchmark sends SIGUSR2 before it reads the memory of a server.
-process.on("SIGUSR2", () => globalThis.gc && globalThis.gc());
-process.on("SIGTERM", () => process.exit(0));

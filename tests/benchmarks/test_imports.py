@@ -18,8 +18,9 @@ from benchmarks.imports.figures import (
     format_table,
     write_table,
 )
-from benchmarks.imports.processes import find_tree, tree_cpu_seconds
+from benchmarks.imports.processes import tree_cpu_seconds
 from benchmarks.peers import ROOT
+from benchmarks.process_tree import find_tree
 from hextrackr_server.cli.sample import write_sample
 
 MACHINE = {"cores": "2", "cpu": "a CPU", "kernel": "6", "python": "3", "sqlite": "3", "commit": "c"}

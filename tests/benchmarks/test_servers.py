@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.peers import (
+    BENCHMARKS,
     NODE,
     OURS_ASYNC,
     OURS_FULL,
@@ -18,7 +23,9 @@ from benchmarks.peers import (
     Peer,
     PeerMissingError,
     Server,
+    ServerEndedError,
 )
+from benchmarks.process_tree import listening_ports
 
 RECEIVE_TIMEOUT = 300.0
 DATA = {"id": 1, "text": "é", "list": [1, None, True]}
@@ -89,3 +96,71 @@ async def test_servers_behave_alike(server: Server) -> None:
         packets = [await first.receive_packet(), await first.receive_packet()]
         assert sorted(packets, key=str) == [("42", ["update", {"b": 2}]), ("439", [1])]
         assert await second.receive_packet() == ("42", ["update", {"b": 2}])
+
+
+LISTEN = "import socket, sys; listener = socket.create_server(('127.0.0.1', 0)); "
+END = "connection, _ = listener.accept(); sys.exit('the disk is full')"
+
+
+def end_server(server: Server) -> None:
+    """Connect to a server that ends then, and wait for its end."""
+    with socket.create_connection(("127.0.0.1", server.port), RECEIVE_TIMEOUT) as connection:
+        connection.settimeout(RECEIVE_TIMEOUT)
+        assert connection.recv(1) == b""
+    server._process.wait(RECEIVE_TIMEOUT)
+
+
+def test_failed_block_reports_the_end_of_its_server() -> None:
+    peer = Peer("a server", (sys.executable, "-c", LISTEN + END))
+    with pytest.raises(ServerEndedError, match=r"^a server ended with exit code 1\nthe disk is full"):
+        with Server(peer) as server:
+            end_server(server)
+            server.memory_bytes()
+
+
+def test_failed_block_reports_the_signal_that_ended_its_server() -> None:
+    peer = Peer("a server", (sys.executable, "-c", LISTEN + "listener.accept()"))
+    with pytest.raises(ServerEndedError, match=r"^a server was ended by signal SIGUSR2$"):
+        with Server(peer) as server:
+            server.memory_bytes()
+
+
+def test_failed_block_of_a_running_server_keeps_its_error() -> None:
+    peer = Peer("a server", (sys.executable, "-c", LISTEN + "listener.accept()"))
+    with pytest.raises(ZeroDivisionError), Server(peer):
+        _ = 1 / 0
+
+
+def test_server_that_ends_during_its_start_is_reported_with_its_exit_code() -> None:
+    peer = Peer("a server", (sys.executable, "-c", "import sys; sys.exit('no memory')"))
+    with pytest.raises(PeerMissingError, match=r"(?s)a server ended with exit code 1;.*no memory"):
+        Server(peer).__enter__()
+
+
+def test_port_of_a_server_is_the_one_on_which_its_process_listens() -> None:
+    peer = Peer("a server", (sys.executable, "-c", LISTEN + "listener.accept()"))
+    with Server(peer) as first, Server(peer) as second:
+        assert listening_ports(first._process.pid) == {first.port}
+        assert listening_ports(second._process.pid) == {second.port}
+        assert first.port != second.port
+
+
+def test_node_server_handles_signals_before_it_listens(tmp_path: Path) -> None:
+    """The kernel accepts connections from then on, so that the benchmark may send a signal."""
+    stub = tmp_path / "stub.js"
+    stub.write_text("""
+        const handled = () => ["SIGUSR2", "SIGTERM"].map((name) => process.listenerCount(name));
+        class Server {
+          engine = { on() {} };
+          on() {}
+          constructor() { console.log(JSON.stringify(handled())); }
+        }
+        const Module = require("node:module");
+        const load = Module._load;
+        Module._load = (name, ...rest) => (name === "socket.io" ? { Server } : load(name, ...rest));
+    """)
+    done = subprocess.run(
+        ["node", "--require", str(stub), str(BENCHMARKS / "servers" / "node_socketio.js"), "0"],
+        capture_output=True, text=True, timeout=RECEIVE_TIMEOUT, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == [1, 1]
