@@ -54,7 +54,11 @@ async def measure(names: list[str], effort: Effort) -> tuple[list[Row], list[str
         try:
             found = await PARTS[name](effort)
         except* (
-            PeerMissingError, ServerEndedError, GeneratorError, OSError, ValueError,
+            PeerMissingError,
+            ServerEndedError,
+            GeneratorError,
+            OSError,
+            ValueError,
         ) as group:
             failed.append(name)
             reasons = "; ".join(f"{type(each).__name__}: {each}" for each in group.exceptions)

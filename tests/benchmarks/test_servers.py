@@ -7,7 +7,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -102,27 +102,30 @@ LISTEN = "import socket, sys; listener = socket.create_server(('127.0.0.1', 0));
 END = "connection, _ = listener.accept(); sys.exit('the disk is full')"
 
 
-def end_server(server: Server) -> None:
-    """Connect to a server that ends then, and wait for its end."""
-    with socket.create_connection(("127.0.0.1", server.port), RECEIVE_TIMEOUT) as connection:
-        connection.settimeout(RECEIVE_TIMEOUT)
-        assert connection.recv(1) == b""
-    server._process.wait(RECEIVE_TIMEOUT)
+def read_memory(peer: Peer) -> None:
+    with Server(peer) as server:
+        server.memory_bytes()
 
 
-def test_failed_block_reports_the_end_of_its_server() -> None:
-    peer = Peer("a server", (sys.executable, "-c", LISTEN + END))
-    with pytest.raises(ServerEndedError, match=r"^a server ended with exit code 1\nthe disk is full"):
-        with Server(peer) as server:
-            end_server(server)
-            server.memory_bytes()
+def wait_for_end(peer: Peer) -> None:
+    """Wait until the server closes a connection, which fails as a measurement does."""
+    with (
+        Server(peer) as server,
+        socket.create_connection(("127.0.0.1", server.port), RECEIVE_TIMEOUT) as connection,
+    ):
+        assert connection.recv(1), "the server closed the connection"
 
 
-def test_failed_block_reports_the_signal_that_ended_its_server() -> None:
-    peer = Peer("a server", (sys.executable, "-c", LISTEN + "listener.accept()"))
-    with pytest.raises(ServerEndedError, match=r"^a server was ended by signal SIGUSR2$"):
-        with Server(peer) as server:
-            server.memory_bytes()
+@pytest.mark.parametrize(("use", "program", "end"), [
+    (wait_for_end, END, "ended with exit code 1\nthe disk is full"),
+    (read_memory, "listener.accept()", "was ended by signal SIGUSR2"),
+], ids=["exit code", "signal"])  # fmt: skip
+def test_failed_measurement_reports_how_its_server_ended(
+    use: Callable[[Peer], None], program: str, end: str
+) -> None:
+    peer = Peer("a server", (sys.executable, "-c", LISTEN + program))
+    with pytest.raises(ServerEndedError, match=f"^a server {end}$"):
+        use(peer)
 
 
 def test_failed_block_of_a_running_server_keeps_its_error() -> None:
