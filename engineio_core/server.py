@@ -300,8 +300,8 @@ class Engine(BaseEngine):
             connection.close()
 
     async def _wait_for_last_packets(self) -> None:
-        """Wait until polling clients have fetched their last packets, for a limited time."""
-        if not self._listeners:
+        """Wait until clients have taken their queued packets, for a limited time."""
+        if not self._listeners and not self._webtransport:
             return
         stop = monotonic() + CLOSING_TIME
         while self.sessions and monotonic() < stop:  # noqa: ASYNC110 - see `_end_connections`

@@ -32,7 +32,13 @@ from aioquic.quic.packet import QuicErrorCode
 
 from engineio_core.http.message import HttpRequest, HttpResponse, InvalidTargetError
 from engineio_core.webtransport.opening import Opening, OpeningEngine, screen
-from engineio_core.webtransport.stream import REJECTED, SessionStream, limit_windows, reject
+from engineio_core.webtransport.stream import (
+    REJECTED,
+    SessionStream,
+    has_unacknowledged_end,
+    limit_windows,
+    reject,
+)
 from engineio_core.webtransport.transport import WebTransportTransport
 
 logger = logging.getLogger("engineio_core")
@@ -132,6 +138,15 @@ class WebTransportConnection(QuicConnectionProtocol):
     def _check_streams(self) -> None:
         for stream in list(self.sessions.values()):
             self._guard(stream.check)
+
+    def is_settled(self) -> bool:
+        """Return whether no session is open, and the client has all responses and capsules."""
+        if self.sessions:
+            return False
+        # A client that closes the connection acknowledges nothing.
+        if self.quic._close_event is not None:
+            return True
+        return not any(has_unacknowledged_end(each) for each in self.quic._streams.values())
 
     def stop(self) -> None:
         """Close the connection and release its timers: the socket is about to close."""

@@ -144,13 +144,16 @@ class WebTransportListener:
         self.is_closing = True
 
     async def end(self, seconds: float) -> None:
-        """Close the sockets, after up to `seconds` in which clients receive their last bytes."""
+        """Close the sockets, after up to `seconds` in which clients read their last bytes."""
         self.is_closing = True
         for connection in list(self.connections):
             for stream in list(connection.sessions.values()):
                 stream.abandon()
         stop = monotonic() + seconds
-        while any(each.sessions for each in self.connections) and monotonic() < stop:  # noqa: ASYNC110
+        # The end of the connection would overtake capsules whose datagrams were lost.
+        while (  # noqa: ASYNC110 - see `_end_connections` of the server
+            not all(each.is_settled() for each in self.connections) and monotonic() < stop
+        ):
             await asyncio.sleep(_CLOSING_INTERVAL)
         for connection in list(self.connections):
             connection.stop()

@@ -1,8 +1,8 @@
 """The stream of a client over aioquic: writes, flow control, and the end of the session.
 
 aioquic has no public interface for the bytes that a stream holds, or for windows that wait for the
-application. `unsent`, `unacknowledged` and `limit_windows` use its private attributes; a test fails
-if these change.
+application. `unsent`, `unacknowledged`, `has_unacknowledged_end` and `limit_windows` use its
+private attributes; a test fails if these change.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class SessionStream:
         self._stream: QuicStream | None = None
         self._is_held = False
         self._is_over = False
+        self._is_unread = False
         self._end: tuple[int, str] | None = None  # code and reason of a session that is closing
         self._timer: asyncio.TimerHandle | None = None
         self.session_id = session_id
@@ -98,17 +99,26 @@ class SessionStream:
             self._is_held = is_held
             self._connection.transmit_soon()
 
-    def finish(self, code: int, reason: str) -> None:
-        """End the stream; close the session when the client has all bytes, or after a time."""
+    def finish(self, code: int, reason: str, *, is_unread: bool) -> None:
+        """End the stream; close the session when the client has all bytes, or after a time.
+
+        If `is_unread`, the session also waits for `confirm`.
+        """
         if self._end is not None or self._is_over:
             return
         self._end = code, reason
+        self._is_unread = is_unread
         if self.stream_id is None or self._is_reset():
             self._close_session()
             return
         self._connection.quic.send_stream_data(self.stream_id, b"", end_stream=True)
         self._connection.transmit_soon()
         self._timer = asyncio.get_running_loop().call_later(self._close_timeout, self.abort)
+
+    def confirm(self) -> None:
+        """Close the session when the client has all bytes: it has read them."""
+        self._is_unread = False
+        self.check()
 
     def abort(self) -> None:
         """Close the session immediately; unsent bytes are dropped."""
@@ -125,11 +135,11 @@ class SessionStream:
         return stream.receiver.starting_offset() + SESSION_WINDOW
 
     def check(self) -> None:
-        """Continue after datagrams have arrived: more bytes may leave, or all have arrived."""
+        """Continue after datagrams have arrived: more bytes may leave, or the client has all."""
         if self._end is None:
             if self.transport is not None:
                 self.transport.check_writable()
-        elif self._stream is None or self._stream.sender.is_finished:
+        elif self._stream is None or (self._stream.sender.is_finished and not self._is_unread):
             self.abort()
 
     def ended(self, description: str) -> None:
@@ -196,6 +206,11 @@ def unsent(sender: QuicStreamSender) -> int:
 def unacknowledged(sender: QuicStreamSender) -> int:
     """Return the number of written bytes that the peer has not acknowledged."""
     return sender._buffer_stop - sender._buffer_start
+
+
+def has_unacknowledged_end(stream: QuicStream) -> bool:
+    """Return whether the server has ended a stream and the peer has not acknowledged the end."""
+    return stream.sender._buffer_fin is not None and not stream.sender.is_finished
 
 
 def limit_windows(quic: QuicConnection, window: Callable[[int], int]) -> None:

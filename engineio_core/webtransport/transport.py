@@ -2,6 +2,10 @@
 
 `ClientStream` is the interface to QUIC, which `stream` implements; the transport itself uses no
 event loop. The opening handshake belongs to `opening`.
+
+A browser acknowledges bytes before the page has read them, and discards unread bytes when the
+WebTransport session closes (W3C WebTransport, "cleanup"; Chromium does). The end of a session
+therefore waits until the client answers a ping behind the last packet.
 """
 
 from __future__ import annotations
@@ -9,9 +13,11 @@ from __future__ import annotations
 import logging
 from typing import Final, Protocol, final
 
-from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
 from engineio_core.codec.packet import malformed
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.session import Session
+from engineio_core.session_state import SessionState
 from engineio_core.transports.interface import NULL_LISTENER, TransportContext, TransportListener
 from engineio_core.webtransport.frames import PacketReader, encode_header
 
@@ -21,6 +27,10 @@ logger = logging.getLogger("engineio_core")
 # below which it sends them.
 HIGH_WATER: Final = 64 * 1024
 LOW_WATER: Final = 16 * 1024
+# The pings behind the last packet. The pong of a heartbeat ping may be on its way as well, so that
+# only the second pong proves that the client has read everything.
+CLOSING_PINGS: Final = 2
+_PING: Final = encode_header(1, False) + PING_PACKET.payload
 
 
 class ClientStream(Protocol):
@@ -38,8 +48,14 @@ class ClientStream(Protocol):
     def hold(self, is_held: bool) -> None:
         """Let the client send only as much as its flow control window still allows."""
 
-    def finish(self, code: int, reason: str) -> None:
-        """End the stream; close the WebTransport session when the client has all bytes."""
+    def finish(self, code: int, reason: str, *, is_unread: bool) -> None:
+        """End the stream; close the WebTransport session when the client has all bytes.
+
+        If `is_unread`, the session also waits for `confirm`.
+        """
+
+    def confirm(self) -> None:
+        """Close the WebTransport session when the client has all bytes: it has read them."""
 
     def abort(self) -> None:
         """Close the WebTransport session immediately; unsent bytes are dropped."""
@@ -50,8 +66,8 @@ class WebTransportTransport:
     """The packets of one client, from the acceptance of its session to the end of its stream."""
 
     __slots__ = (
-        "_is_closed", "_is_delivering", "_is_paused", "_iteration", "_partial", "_reader",
-        "_sent_in", "_stream", "listener", "writable",
+        "_is_closed", "_is_delivering", "_is_paused", "_iteration", "_missing_pongs", "_partial",
+        "_reader", "_sent_in", "_stream", "listener", "writable",
     )  # fmt: skip
 
     name = "webtransport"
@@ -65,6 +81,7 @@ class WebTransportTransport:
         self._is_paused = False
         self._is_delivering = False
         self._is_closed = False
+        self._missing_pongs = 0
         self._iteration = context.iteration
         self._sent_in = -1
 
@@ -76,6 +93,8 @@ class WebTransportTransport:
             self._reader.feed(data)
             self._deliver()
             self._partial += min(len(data), self._reader.buffered_amount)
+        elif self._missing_pongs:
+            self._read_pongs(data)
 
     def check_writable(self) -> None:
         """Send the packets of the outbox if enough bytes have left."""
@@ -168,14 +187,23 @@ class WebTransportTransport:
 
     def close(self) -> bool:
         """Close after the written packets; the session counts as closed immediately."""
-        self.end(0, "")
+        listener = self.listener
+        # Before a session exists, and after its end, the client answers no ping.
+        if isinstance(listener, Session) and listener.state is SessionState.CLOSING:
+            self._stop()
+            self._missing_pongs = CLOSING_PINGS
+            self._stream.write(_PING * CLOSING_PINGS)
+            self._stream.hold(False)
+            self._stream.finish(0, "", is_unread=True)
+        else:
+            self.end(0, "")
         return True
 
     def end(self, code: int, reason: str) -> None:
         """Close after the written packets, with a code and a reason for the page."""
         if not self._is_closed:
             self._stop()
-            self._stream.finish(code, reason)
+            self._stream.finish(code, reason, is_unread=False)
 
     def discard(self) -> None:
         """Close the session; drop the written packets if the client reads no more data."""
@@ -205,8 +233,19 @@ class WebTransportTransport:
         """Close after a protocol error of the client, and report it to the listener."""
         if not self._is_closed:
             listener = self._stop()
-            self._stream.finish(0, "")
+            self._stream.finish(0, "", is_unread=False)
             listener._transport_failed(error)
+
+    def _read_pongs(self, data: bytes) -> None:
+        """Drop the packets of a client that reads its last packets, except for the pongs."""
+        self._reader.feed(data)
+        try:
+            while self._missing_pongs and (packet := self._reader.next_packet()) is not None:
+                self._missing_pongs -= packet == (False, PONG_PACKET.payload)
+        except ProtocolError:
+            self._missing_pongs = 0
+        if not self._missing_pongs:
+            self._stream.confirm()
 
     def _stop(self) -> TransportListener:
         """Deliver and accept no further packets; return the former listener."""

@@ -92,6 +92,26 @@ module.exports = {
     assert.deepEqual(log.slice(300), [["disconnect", "io server disconnect"]]);
   },
 
+  async "a slow page receives all events before the disconnect"(t) {
+    t.expectErrors(UNHANDLED);
+    const page = await openPage(t);
+    const log = await page.evaluate(async () => {
+      const socket = open();
+      await until("connect");
+      log.length = 0;
+      // The client has acknowledged all bytes long before the page has read them.
+      socket.on("number", () => {
+        const end = performance.now() + 5;
+        while (performance.now() < end);
+      });
+      socket.emit("flood and leave", 300, "x".repeat(10_000));
+      await until("disconnect");
+      return log.map(([name, first]) => (name === "number" ? first : [name, first]));
+    });
+    assert.deepEqual(log.slice(0, 300), Array.from({ length: 300 }, (_, number) => number));
+    assert.deepEqual(log.slice(300), [["disconnect", "io server disconnect"]]);
+  },
+
   async "the server ends the connection"(t) {
     t.expectErrors(UNHANDLED);
     const page = await openPage(t);

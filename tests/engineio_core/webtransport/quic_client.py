@@ -26,6 +26,8 @@ from engineio_core.webtransport.frames import PacketReader
 from tests.engineio_core.webtransport.support import OPEN
 
 LIMIT = 300.0
+PING = (False, b"2")
+PONG = b"\x013"
 
 
 class QuicClient(QuicConnectionProtocol):
@@ -37,6 +39,10 @@ class QuicClient(QuicConnectionProtocol):
         self.http: H3Connection | None = None
         self.statuses: dict[int, int] = {}
         self.packets: list[tuple[bool, bytes]] = []
+        """The packets of the server without its pings."""
+        self.is_reading = True
+        """Whether the client answers pings."""
+        self.pings = 0
         self.capsules = b""
         self.is_session_over = False
         self.is_stream_over = False
@@ -73,7 +79,13 @@ class QuicClient(QuicConnectionProtocol):
     def _receive(self, event: StreamDataReceived) -> None:
         self._reader.feed(event.data)
         while (packet := self._reader.next_packet()) is not None:
-            self.packets.append(packet)
+            if packet != PING:
+                self.packets.append(packet)
+                continue
+            self.pings += 1
+            if self.is_reading:
+                self.quic.send_stream_data(self.stream_id, PONG)
+                self._transmit_soon()
         self.is_stream_over |= event.end_stream
 
     async def until(self, condition: Any) -> None:
@@ -123,13 +135,14 @@ class QuicClient(QuicConnectionProtocol):
 
 
 @asynccontextmanager
-async def connecting(port: int) -> AsyncIterator[QuicClient]:
-    """Connect to a server of this machine."""
+async def connecting(port: int, **options: Any) -> AsyncIterator[QuicClient]:
+    """Connect to a server of this machine, with options of `QuicConfiguration`."""
     configuration = QuicConfiguration(
         alpn_protocols=H3_ALPN,
         is_client=True,
         verify_mode=ssl.CERT_NONE,
         max_datagram_frame_size=65536,
+        **options,
     )
     async with connect(
         "127.0.0.1", port, configuration=configuration, create_protocol=QuicClient
@@ -139,13 +152,17 @@ async def connecting(port: int) -> AsyncIterator[QuicClient]:
 
 
 class LossyRelay(asyncio.DatagramProtocol):
-    """A relay in front of a server that drops every tenth datagram, in both directions."""
+    """A relay in front of a server that drops datagrams.
+
+    If `is_losing`, it drops every tenth one in both directions; if `is_silent`, all of the server.
+    """
 
     def __init__(self, port: int) -> None:
         self.server = ("127.0.0.1", port)
         self.client: Any = None
         self.dropped = 0
         self.is_losing = False
+        self.is_silent = False
         self._count = 0
         self._transport: Any = None
 
@@ -156,7 +173,8 @@ class LossyRelay(asyncio.DatagramProtocol):
         if addr != self.server:
             self.client = addr
         self._count += 1
-        if self.is_losing and self._count % 10 == 0:
+        is_lost = self.is_silent and addr == self.server
+        if is_lost or (self.is_losing and self._count % 10 == 0):
             self.dropped += 1
         else:
             self._transport.sendto(data, self.client if addr == self.server else self.server)

@@ -39,6 +39,7 @@ class FakeStream:
         self.is_stuck = False  # the network takes no bytes
         self.is_held = False
         self.end: tuple[Any, ...] | None = None
+        self.is_unread = False  # the session waits until the client has read everything
 
     def write(self, data: bytes) -> None:
         assert self.end is None, "a stream that has ended accepts no bytes"
@@ -55,8 +56,13 @@ class FakeStream:
     def hold(self, is_held: bool) -> None:
         self.is_held = is_held
 
-    def finish(self, code: int, reason: str) -> None:
+    def finish(self, code: int, reason: str, *, is_unread: bool) -> None:
         self.end = ("finished", code, reason)
+        self.is_unread = is_unread
+
+    def confirm(self) -> None:
+        assert self.end is not None, "a session that continues waits for nothing"
+        self.is_unread = False
 
     def abort(self) -> None:
         self.end = ("aborted",)

@@ -19,7 +19,7 @@ from engineio_core.webtransport.certificate import development_certificate
 from engineio_core.webtransport.connection import MAX_REFUSED, MAX_SESSIONS
 from engineio_core.webtransport.stream import SESSION_WINDOW, unacknowledged, unsent
 
-from .quic_client import LIMIT, QuicClient, connecting, losing
+from .quic_client import LIMIT, PONG, QuicClient, connecting, losing
 from .support import frame
 
 TRANSPORTS = ("polling", "websocket", "webtransport")
@@ -198,6 +198,72 @@ async def test_server_closes_after_the_client_has_all_bytes(serve: Any) -> None:
         assert client.is_stream_over
         # CLOSE_WEBTRANSPORT_SESSION with code 0
         assert client.capsules == b"\x68\x43\x04\x00\x00\x00\x00"
+
+
+async def test_server_closes_when_the_client_has_read_the_acknowledged_bytes(serve: Any) -> None:
+    server = await serve(close_timeout=LIMIT)
+    async with connecting(server.port) as client:
+        await client.open()
+        client.is_reading = False
+        (session,) = server.engine.sessions.values()
+        (connection,) = server.engine._webtransport[0].connections
+        session.send_text("last")
+        session.close()
+        await client.until(lambda: client.is_stream_over)
+        sender = connection.quic._streams[client.stream_id].sender
+        while not sender.is_finished:
+            await asyncio.wait_for(client.ping(), LIMIT)
+        # The client has acknowledged everything: no timer and no datagram ends the session now.
+        await asyncio.wait_for(client.ping(), LIMIT)
+        assert client.packets == [(False, b"4last")]
+        assert connection.sessions
+        assert not client.is_session_over
+        client.send(PONG * client.pings)
+        await client.until(lambda: client.is_session_over)
+
+
+async def test_client_that_answers_no_ping_is_closed_after_close_timeout(serve: Any) -> None:
+    server = await serve(close_timeout=0.2)
+    async with connecting(server.port) as client:
+        await client.open()
+        client.is_reading = False
+        (session,) = server.engine.sessions.values()
+        session.send_text("last")
+        session.close()
+        await client.until(lambda: client.is_session_over)
+
+
+async def test_client_with_small_windows_receives_everything_before_the_end(serve: Any) -> None:
+    server = await serve()
+    async with connecting(server.port, max_data=8192, max_stream_data=2048) as client:
+        await client.open()
+        (session,) = server.engine.sessions.values()
+        data = bytes(200_000)
+        session.send_binary(data)
+        session.send_text("last")
+        session.close()
+        await client.until(lambda: client.is_session_over)
+        assert client.packets == [(True, data), (False, b"4last")]
+        assert client.is_stream_over
+
+
+async def test_connection_is_settled_when_the_client_has_the_end_of_each_session(
+    serve: Any,
+) -> None:
+    server = await serve()
+    async with losing(server.port) as (relay, port), connecting(port) as client:
+        await client.open()
+        (connection,) = server.engine._webtransport[0].connections
+        (stream,) = connection.sessions.values()
+        relay.is_silent = True
+        stream.abort()
+        await asyncio.sleep(0)
+        assert not connection.sessions
+        assert not connection.is_settled()
+        relay.is_silent = False
+        await client.until(lambda: client.is_session_over)
+        while not connection.is_settled():
+            await asyncio.wait_for(client.ping(), LIMIT)
 
 
 async def test_lost_datagrams_lose_no_message_and_no_end(serve: Any) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from engineio_core import EncodedPacket, SessionState
-from engineio_core.webtransport.transport import HIGH_WATER, LOW_WATER
+from engineio_core.webtransport.transport import CLOSING_PINGS, HIGH_WATER, LOW_WATER
 
 from .support import OPEN, Client, EchoEngine, frame
+
+PINGS = [(False, b"2")] * CLOSING_PINGS
 
 
 async def connect(engine: EchoEngine) -> Client:
@@ -118,11 +120,43 @@ async def test_close_ends_the_stream_after_the_packets() -> None:
     session = engine.opened[0]
     session.send_text("bye")
     session.close()
-    assert client.packets == [(False, b"4bye")]
+    assert client.packets == [(False, b"4bye"), *PINGS]
     assert client.stream.end == ("finished", 0, "")
     assert engine.ends[0][0] == "forced close"
     await client.send(frame(b"4ignored"))
-    assert client.packets == [(False, b"4bye")]
+    assert client.packets == [(False, b"4bye"), *PINGS]
+
+
+async def test_session_stays_open_until_the_client_has_read_the_last_packets() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    session = engine.opened[0]
+    session.pause_reading()
+    session.close()
+    assert not client.stream.is_held  # the pongs must arrive
+    # Messages of the client, and a pong of the heartbeat, precede the pong of the last ping.
+    await client.send(frame(b"4late") + frame(b"3", is_binary=True) + frame(b"3"))
+    assert client.stream.is_unread
+    await client.send(frame(b"3")[:1], frame(b"3")[1:])
+    assert not client.stream.is_unread
+    await client.send(frame(b"3"))  # without effect
+
+
+async def test_session_closes_without_pongs_after_an_invalid_packet() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    engine.opened[0].close()
+    assert client.stream.is_unread
+    await client.send(b"\x00")
+    assert not client.stream.is_unread
+
+
+async def test_discarded_session_waits_for_no_pong() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    engine.opened[0].close(discard=True)
+    assert client.packets == []
+    assert (client.stream.end, client.stream.is_unread) == (("finished", 0, ""), False)
 
 
 async def test_orderly_close_waits_for_the_outbox() -> None:
@@ -136,7 +170,7 @@ async def test_orderly_close_waits_for_the_outbox() -> None:
     assert session.state is SessionState.CLOSING
     client.stream.unsent = 0
     client.transport.check_writable()
-    assert client.packets[-1] == (False, b"4last")
+    assert client.packets[1:] == [(False, b"4last"), *PINGS]
     assert client.stream.end == ("finished", 0, "")
 
 
@@ -154,7 +188,7 @@ async def test_invalid_packet_or_close_packet_ends_the_session(data: bytes, reas
     client = await connect(engine)
     await client.send(data)
     assert [end for end, _ in engine.ends] == [reason]
-    assert client.stream.end == ("finished", 0, "")
+    assert (client.stream.end, client.stream.is_unread) == (("finished", 0, ""), False)
 
 
 async def test_exception_of_a_callback_is_logged_and_the_session_continues(
