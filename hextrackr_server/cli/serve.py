@@ -86,6 +86,7 @@ def _serve(loaded: Settings) -> int:
     from hextrackr_server.application import Application  # noqa: PLC0415
 
     open_files.allow(loaded.max_connections)
+    open_files.check_accept_queue(loaded.max_connections)
     application = None if _is_in_processes(loaded) else Application(loaded)
     sys.setswitchinterval(SWITCH_INTERVAL)
     # Loaded modules stay in memory. Excluding them from garbage collection shortens its longest

@@ -1,13 +1,15 @@
-"""Tests of raising the limit of open files."""
+"""Tests of raising the limit of open files, and of the warning about a short accept queue."""
 
 from __future__ import annotations
 
 import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from hextrackr_server.cli.open_files import OTHER_FILES, allow
+from hextrackr_server.cli import open_files
+from hextrackr_server.cli.open_files import OTHER_FILES, allow, check_accept_queue
 
 FEW = 512
 
@@ -45,3 +47,25 @@ def test_warning_is_logged_when_the_limit_cannot_be_raised(
     assert asked == [(FEW, FEW)]
     assert "the limit of 512 open files is too low for 10000 connections" in caplog.text
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize(("limit", "connections", "is_enough"), [
+    ("128\n", 10_000, False),
+    ("4095\n", 10_000, False),
+    ("4096\n", 10_000, True),
+    ("65535\n", 1_000_000, True),
+    ("128\n", 100, True),
+    ("unlimited\n", 10_000, True),
+    (None, 10_000, True),
+])  # fmt: skip
+def test_accept_queue_is_compared_with_the_number_of_connections(
+    limit: str | None, connections: int, is_enough: bool,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    file = tmp_path / "somaxconn"
+    if limit is not None:
+        file.write_text(limit)
+    monkeypatch.setattr(open_files, "QUEUE_LIMIT", file)
+    assert check_accept_queue(connections) is is_enough
+    warning = f"the system queues at most {(limit or '').strip()} new connections"
+    assert (warning in caplog.text) is not is_enough
