@@ -1,11 +1,11 @@
-# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS, TIME, FULL, WRITE.
+# Every target installs what it needs. Variables: PYTHON (the interpreter of the virtual environment), HOST, PORT, ROWS,
+# TIME (with its unit: 90s, 10m, 1h), FULL, WRITE.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8080
 ROWS ?= 100000
-TIME ?= 60
 # Arguments of pytest. A test file runs in one process, because its tests share clients and servers.
 PARALLEL := -n auto --dist loadfile
 # The client that the playground loads from the hub.
@@ -122,8 +122,8 @@ bench-import: setup ## Measure imports of ROWS rows and queries against their go
 bench-dashboard: setup ## Measure the first paint of the dashboard at 20 kB per second, and the size of its build
 	$(BIN)/python -m benchmarks.dashboard
 
-fuzz: $(VENV)/.fuzz ## Mutate the input of all parsers for TIME seconds each (default 60), or of TARGET only; with WRITE=1, add to docs/fuzzing.md
-	$(BIN)/python -m fuzz $(if $(RUNS),--runs $(RUNS) --seed 1,--time $(or $(TIME),60)) $(if $(TARGET),--target $(TARGET)) $(if $(WRITE),--write)
+fuzz: $(VENV)/.fuzz ## Mutate the input of all parsers for TIME each (default 60s), or of TARGET only; with WRITE=1, add to docs/fuzzing.md
+	$(BIN)/python -m fuzz $(if $(RUNS),--runs $(RUNS) --seed 1,--time $(or $(TIME),60s)) $(if $(TARGET),--target $(TARGET)) $(if $(WRITE),--write)
 
 hostile: setup peers ## Attack the servers and Node's while another client measures, and inject faults; with WRITE=1, write SECURITY.md
 	@scripts/check-proxies || true
@@ -132,8 +132,8 @@ hostile: setup peers ## Attack the servers and Node's while another client measu
 	$(BIN)/python -m benchmarks.faults $(if $(WRITE),--write) || failed=1; \
 	exit $$failed
 
-soak: peers ## Check for TIME minutes that SERVERS (core, hub, redis, postgres) do not grow while clients come and go; with WRITE=1, write docs/growth.md
-	$(BIN)/python -m benchmarks.soak --minutes $(TIME) $(if $(SERVERS),--servers $(SERVERS)) $(if $(WRITE),--write)
+soak: peers ## Check for TIME (default 1h; 10m, 90s) that SERVERS (core, hub, redis, postgres) do not grow while clients come and go; with WRITE=1, write docs/growth.md
+	$(BIN)/python -m benchmarks.soak --time $(or $(TIME),1h) $(if $(SERVERS),--servers $(SERVERS)) $(if $(WRITE),--write)
 
 screenshots: setup ## Write screenshots of the pages to build/screenshots; with WRITE=1, update docs/images
 	$(BIN)/python scripts/screenshots.py $(if $(WRITE),--write)

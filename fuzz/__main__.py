@@ -13,9 +13,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.duration import parse_duration
 from fuzz.record import write_record
 from fuzz.target import load, names
 
@@ -49,7 +51,9 @@ def main() -> int:
         load(selected[0]).run(Path(arguments.input).read_bytes())
         print(f"{selected[0]} holds for this input")
         return 0
-    limit = f"-runs={arguments.runs}" if arguments.runs else f"-max_total_time={arguments.time}"
+    limit = (
+        f"-runs={arguments.runs}" if arguments.runs else f"-max_total_time={ceil(arguments.time)}"
+    )
     with ThreadPoolExecutor(arguments.jobs) as pool:
         found = pool.map(lambda name: _run(name, limit, arguments.seed), selected)
         outcomes = []
@@ -75,7 +79,9 @@ def _parse() -> argparse.Namespace:
         prog="python -m fuzz", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--time", type=int, default=10, help="seconds per target")
+    parser.add_argument(
+        "--time", type=parse_duration, default=10.0, help="per target: 90s, 10m, 1h (default: 10s)"
+    )
     parser.add_argument("--runs", type=int, help="executions per target, instead of a time")
     parser.add_argument("--target", action="append", help="only this target; repeatable")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""Soak the Socket.IO server and the hub: `python -m benchmarks.soak [--minutes N] [--write]`.
+"""Soak the Socket.IO server and the hub: `python -m benchmarks.soak [--time 20m] [--write]`.
 
 core       a Socket.IO server                hub        a hub on SQLite
 redis      two servers that share a Redis    postgres   a hub on PostgreSQL
@@ -22,6 +22,7 @@ from typing import Final
 
 import uvloop
 
+from benchmarks.duration import format_duration, parse_duration
 from benchmarks.peers import PeerMissingError, raise_file_limit
 from benchmarks.report import rewrite_table
 from benchmarks.soak.kinds import DEFAULT_KINDS, KINDS, check_shared
@@ -32,27 +33,27 @@ from benchmarks.soak.series import HEADS, IDLE_MEMORY, Record
 PLOT: Final = ROOT / "build" / "soak.svg"
 PAGE, PAGE_PLOT = ROOT / "docs" / "growth.md", ROOT / "docs" / "images" / "soak.svg"
 BEGIN, END = "<!-- soak:begin -->", "<!-- soak:end -->"
-SHORT: Final = 2.0
-"""Minutes below which caches still fill, so that only what remains without clients counts."""
+SHORT: Final = 120.0
+"""Seconds below which caches still fill, so that only what remains without clients counts."""
 SHORT_MEMORY: Final = 0.2
 WARM_UP: Final = 180.0
 """Seconds in which the caches of the servers fill (see docs/growth.md)."""
 
 
-async def soak(kind: str, minutes: float) -> Record:
-    """Run one server for about this number of minutes, with a warm-up and two idle times."""
-    is_short = minutes < SHORT
+async def soak(kind: str, duration: float) -> Record:
+    """Run one server for this number of seconds, with a warm-up and two idle times."""
+    is_short = duration < SHORT
     recovery = 2.0 if is_short else 20.0
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         async with Soak(KINDS[kind], recovery, Path(folder)) as running:
             await running.go()
-            await asyncio.sleep(min(WARM_UP, max(8.0, minutes * 15)))
+            await asyncio.sleep(min(WARM_UP, max(8.0, duration / 4)))
             await running.pause()
             await running.note_idle()
             await running.go()
             began = time.monotonic()
-            interval = max(0.5, min(10.0, minutes * 60 / 60))
-            while (passed := time.monotonic() - began) < minutes * 60:
+            interval = max(0.5, min(10.0, duration / 60))
+            while (passed := time.monotonic() - began) < duration:
                 await asyncio.sleep(interval)
                 await running.sample(passed)
             await running.pause()
@@ -60,9 +61,9 @@ async def soak(kind: str, minutes: float) -> Record:
             return running.record
 
 
-async def main(minutes: float, kinds: list[str], *, is_written: bool) -> int:
+async def main(duration: float, kinds: list[str], *, is_written: bool) -> int:
     """Run the servers at the same time; return the exit code."""
-    records = await asyncio.gather(*(soak(kind, minutes) for kind in kinds))
+    records = await asyncio.gather(*(soak(kind, duration) for kind in kinds))
     rows = [row for record in records for row in record.rows()]
     widths = [max(map(len, column)) for column in zip(HEADS, *rows, strict=True)]
     for row in (HEADS, *rows):
@@ -71,7 +72,7 @@ async def main(minutes: float, kinds: list[str], *, is_written: bool) -> int:
         print(f"{record.name}: {sum(record.clients.values())} clients, of these:")
         for name, count in sorted(record.clients.items()):
             print(f"  {count:8} {name}")
-    title = f"{minutes:g} minutes of arriving and leaving clients"
+    title = f"{format_duration(duration)} of arriving and leaving clients"
     PLOT.parent.mkdir(exist_ok=True)
     PLOT.write_text(draw(list(records), title), encoding="utf-8")
     print(f"plot: {PLOT.relative_to(ROOT)}")
@@ -82,8 +83,8 @@ async def main(minutes: float, kinds: list[str], *, is_written: bool) -> int:
         )
         cells = (HEADS, ("---",) * len(HEADS), *rows)
         table = "\n".join("| " + " | ".join(row) + " |" for row in cells)
-        rewrite_table(PAGE, f"{minutes:g} minutes, {total}:\n\n{table}", BEGIN, END)
-    is_short = minutes < SHORT
+        rewrite_table(PAGE, f"{format_duration(duration)}, {total}:\n\n{table}", BEGIN, END)
+    is_short = duration < SHORT
     memory = SHORT_MEMORY if is_short else IDLE_MEMORY
     failures = [
         each
@@ -99,7 +100,9 @@ if __name__ == "__main__":
         prog="python -m benchmarks.soak", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument(
+        "--time", type=parse_duration, default=3600.0, help="90s, 10m, 1h (default: 1h)"
+    )
     parser.add_argument("--servers", nargs="+", choices=KINDS, default=list(DEFAULT_KINDS))
     parser.add_argument("--write", action="store_true", help="write docs/growth.md")
     arguments = parser.parse_args()
@@ -108,4 +111,4 @@ if __name__ == "__main__":
         check_shared(arguments.servers)
     except PeerMissingError as error:
         parser.exit(2, f"benchmarks.soak: {error}\n")
-    sys.exit(uvloop.run(main(arguments.minutes, arguments.servers, is_written=arguments.write)))
+    sys.exit(uvloop.run(main(arguments.time, arguments.servers, is_written=arguments.write)))

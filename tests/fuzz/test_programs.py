@@ -104,7 +104,7 @@ def run_program(
 def test_program_prints_executions_and_coverage(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, command = run_program(monkeypatch, tmp_path, 0, "--time", "5")
+    code, command = run_program(monkeypatch, tmp_path, 0, "--time", "5s")
     assert code == 0
     assert "-max_total_time=5" in command
     assert capsys.readouterr().out.split() == [
