@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from hextrackr_server import __version__
+from hextrackr_server.doctor import intermediary
 from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Answer, Target
 
-_GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DAY: Final = 86_400
 _EXPIRY_DAYS: Final = 14
 #: A difference between two clocks in seconds, from which it is a warning, or an error.
@@ -41,6 +40,7 @@ def check_certificate(target: Target, now: float) -> Finding | None:
         target.ignore_certificate()
         return _error("certificate", "certificate", f"no trust: {error.verify_message}")
     except (OSError, http.client.HTTPException) as error:
+        _check_scheme(target, error)
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnusableError(
             _error("connection", "unreachable", f"cannot connect to {target.origin}: {reason}")
@@ -61,7 +61,7 @@ def check_service(target: Target) -> Iterator[Finding]:
     """
     began = time.time()
     answer = _get(target, "/health")
-    _check_proxy(answer)
+    _check_proxy(target, answer)
     version = answer.json().get("version")
     if answer.status == 200 and isinstance(version, str):
         yield Finding("version", Level.OK, _version_message(version))
@@ -86,19 +86,26 @@ def _get(target: Target, path: str) -> Answer:
     try:
         return target.get(path)
     except (OSError, http.client.HTTPException) as error:
+        _check_scheme(target, error)
         message = f"no response to GET {path}: {str(error) or type(error).__name__}"
         raise UnusableError(_error("connection", "unreachable", message)) from error
 
 
-def _check_proxy(answer: Answer) -> None:
-    if answer.status in _GATEWAY_ERRORS and not answer.json():
-        server = answer.value("server")
-        sender = f" from {server}" if server else ""
-        message = f"status {answer.status}{sender} instead of a response of the server"
+def _check_scheme(target: Target, error: Exception | None = None) -> None:
+    finding = intermediary.explain_scheme(target, error)
+    if finding is not None:
+        raise UnusableError(finding) from error
+
+
+def _check_proxy(target: Target, answer: Answer) -> None:
+    if answer.status in intermediary.GATEWAY_ERRORS and not answer.json():
+        message = f"{intermediary.describe(answer)} instead of a response of the server"
         raise UnusableError(_error("proxy", "gateway", message))
-    if answer.status in _REDIRECTS:
-        message = f"status {answer.status}: the address redirects to {answer.value('location')}"
-        raise UnusableError(_error("proxy", "redirect", message))
+    if answer.status == 400:
+        _check_scheme(target)
+    finding = intermediary.explain(target, "proxy", "GET /health", answer)
+    if finding is not None and finding.code != "login":
+        raise UnusableError(finding)
 
 
 def _version_message(version: str) -> str:
@@ -110,6 +117,9 @@ def _check_ready(target: Target) -> Finding:
     answer = _get(target, "/ready")
     if answer.status == 200:
         return Finding("readiness", Level.OK, "the server accepts work")
+    finding = intermediary.explain(target, "readiness", "GET /ready", answer)
+    if finding is not None:
+        return finding
     state = answer.json().get("status")
     message = f"GET /ready returned status {answer.status}"
     if isinstance(state, str):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from hextrackr_server.doctor import basics, limits, patience, transports, web
+from hextrackr_server.doctor import basics, intermediary, limits, patience, transports, web
 from hextrackr_server.doctor.finding import Finding, Level, Report, worst
 from hextrackr_server.doctor.polling import HandshakeError, open_session
 from hextrackr_server.doctor.target import Target
@@ -44,7 +44,7 @@ def _examine(target: Target, wishes: Wishes) -> Iterator[Finding]:
         if isinstance(slow, Finding):
             yield slow
         else:
-            polling = list(_guarded("polling", lambda: transports.check_polling(target)))
+            polling = list(_guarded(target, "polling", lambda: transports.check_polling(target)))
             yield from polling
             if worst(polling) is not Level.ERROR:
                 yield from _check_sessions(target)
@@ -53,17 +53,19 @@ def _examine(target: Target, wishes: Wishes) -> Iterator[Finding]:
                 ("own origin", web.check_own_origin),
                 ("other origins", web.check_foreign_origin),
             ):
-                yield from _guarded(check, lambda run=run: [run(target)])  # type: ignore[misc]
+                yield from _guarded(target, check, lambda run=run: [run(target)])  # type: ignore[misc]
             if wishes.origin:
-                yield from _guarded("origin", lambda: web.check_origin(target, wishes.origin))
-            yield from _guarded("cookies", lambda: [web.check_cookies(target)])
+                yield from _guarded(
+                    target, "origin", lambda: web.check_origin(target, wishes.origin)
+                )
+            yield from _guarded(target, "cookies", lambda: [web.check_cookies(target)])
         if basics.is_hub(service):
-            yield from _guarded("upload size", lambda: [limits.check_upload_size(target)])
-            yield from _guarded("metrics", lambda: web.check_public_paths(target))
+            yield from _guarded(target, "upload size", lambda: [limits.check_upload_size(target)])
+            yield from _guarded(target, "metrics", lambda: web.check_public_paths(target))
             yield limits.check_descriptors(target, wishes.metrics_token)
         if not isinstance(slow, Finding):
             for check, waiting in slow:
-                yield from _guarded(check, lambda waiting=waiting: [waiting.result()])  # type: ignore[misc]
+                yield from _guarded(target, check, lambda waiting=waiting: [waiting.result()])  # type: ignore[misc]
 
 
 def _check_sessions(target: Target) -> Iterator[Finding]:
@@ -73,7 +75,7 @@ def _check_sessions(target: Target) -> Iterator[Finding]:
         ("upgrade", transports.check_upgrade),
         ("message size", limits.check_message_size),
     ):
-        yield from _guarded(check, lambda run=run: [run(target)])  # type: ignore[misc]
+        yield from _guarded(target, check, lambda run=run: [run(target)])  # type: ignore[misc]
 
 
 def _start_slow(
@@ -96,13 +98,14 @@ def _start_slow(
     ]
 
 
-def _guarded(check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def _guarded(target: Target, check: str, run: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     """Yield the findings of a check; a lost connection is a finding, too."""
     try:
         yield from run()
     except HandshakeError as error:
-        message = f"a further handshake returned status {error.answer.status}"
-        yield Finding(check, Level.ERROR, message, "handshake")
+        message = f"a further request returned {intermediary.describe(error.answer)}"
+        found = intermediary.explain(target, check, "a further request", error.answer)
+        yield found or Finding(check, Level.ERROR, message, "handshake")
     except NoResponse as error:
         yield _failed(check, error)
 

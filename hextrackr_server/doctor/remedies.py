@@ -35,6 +35,38 @@ REMEDIES: Final = {
         "Use the address behind the redirect for clients and for this command: WebSockets do not "
         "follow redirects.",
     ),
+    "scheme": Remedy(
+        "Use https:// in the URL for a port with TLS, and http:// for a port without. Clients "
+        "should use TLS.",
+        nginx="listen 443 ssl;",
+        haproxy="bind :443 ssl crt /etc/ssl/hextrackr-with-key.pem alpn http/1.1",
+    ),
+    "login": Remedy(
+        "Clients cannot answer a login dialog of the proxy: exclude the path of Socket.IO, whose "
+        "clients authenticate with tokens. For this command, the URL may contain the login: "
+        "https://user:password@hextrackr.example.",
+        nginx="location /socket.io/ { auth_basic off; auth_request off; proxy_pass "
+        "http://127.0.0.1:8090; }",
+        haproxy="http-request auth unless { path_beg /socket.io/ } or { http_auth(USERS) }",
+    ),
+    "rate-limit": Remedy(
+        "Exclude the path of Socket.IO from limits of the request rate, or raise them: a page "
+        "sends several requests at its start, and a polling client one for each event. If there "
+        "is no limit, the server has ended meanwhile.",
+        nginx="# no limit_req in this location, or with burst=100 nodelay",
+        haproxy="# remove http-request deny with sc_http_req_rate",
+    ),
+    "query": Remedy(
+        "Forward the query of the request: a proxy_pass with a variable in its path does not "
+        "append it.",
+        nginx="proxy_pass http://127.0.0.1:8090;  # with a variable: ...$is_args$args",
+        haproxy="# remove http-request set-query",
+    ),
+    "post": Remedy(
+        "Forward POST requests together with their bodies.",
+        nginx="# remove limit_except and proxy_pass_request_body off",
+        haproxy="# remove http-request deny for METH_POST",
+    ),
     "path": Remedy(
         "Forward the path /socket.io/ unchanged. A proxy_pass with a path at its end replaces the "
         "path of the request.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from websockets.sync.client import ClientConnection, connect
 
@@ -71,9 +72,11 @@ class Target:
             raise TargetError(f"the URL must be like https://hextrackr.example, got {url!r}")
         self.host = parts.hostname
         self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-        self.prefix = parts.path.rstrip("/")
+        engine_path = f"/{engine_path.strip('/')}"
+        self.prefix = parts.path.rstrip("/").removesuffix(engine_path)
         self.url = self.origin + self.prefix
-        self.engine_path = f"{self.prefix}/{engine_path.strip('/')}/"
+        self.engine_path = f"{self.prefix}{engine_path}/"
+        self._login = _basic(parts.username, parts.password)
         self._tls = _context(ca) if parts.scheme == "https" else None
         self.is_verified = True
         """False after `ignore_certificate`: the server may be another one."""
@@ -82,6 +85,27 @@ class Target:
     def is_encrypted(self) -> bool:
         """Whether the URL begins with https."""
         return self._tls is not None
+
+    @property
+    def has_login(self) -> bool:
+        """Whether the URL contains a user name."""
+        return bool(self._login)
+
+    def accepts_tls(self) -> bool:
+        """Return whether the port answers a TLS handshake."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(
+            self.host, self.port, timeout=REQUEST_SECONDS, context=context
+        )
+        try:
+            connection.connect()
+        except OSError:
+            return False
+        finally:
+            connection.close()
+        return True
 
     def ignore_certificate(self) -> None:
         """Accept any certificate from now on, so that other checks can run."""
@@ -115,7 +139,7 @@ class Target:
         connection = self._connection(seconds)
         began = time.monotonic()
         try:
-            connection.request(method, path, body, {"User-Agent": _USER_AGENT, **(headers or {})})
+            connection.request(method, path, body, self._head | dict(headers or {}))
             response = connection.getresponse()
             content = response.read(MAXIMUM_BODY)
             return Answer(
@@ -139,11 +163,8 @@ class Target:
         connection = self._connection(seconds)
         try:
             connection.putrequest("POST", path)
-            for name, value in (
-                ("User-Agent", _USER_AGENT),
-                ("Content-Type", "text/plain;charset=UTF-8"),
-                ("Content-Length", str(size)),
-            ):
+            body = {"Content-Type": "text/plain;charset=UTF-8", "Content-Length": str(size)}
+            for name, value in (self._head | body).items():
                 connection.putheader(name, value)
             connection.endheaders()
             response = connection.getresponse()
@@ -171,7 +192,7 @@ class Target:
             url,
             ssl=self._tls,
             origin=origin,  # type: ignore[arg-type]  # a NewType of str
-            additional_headers=dict(headers or {}),
+            additional_headers=self._login | dict(headers or {}),
             user_agent_header=_USER_AGENT,
             compression=None,
             proxy=None,
@@ -181,12 +202,24 @@ class Target:
         ) as connection:
             yield connection
 
+    @property
+    def _head(self) -> dict[str, str]:
+        return {"User-Agent": _USER_AGENT, **self._login}
+
     def _connection(self, seconds: float) -> http.client.HTTPConnection:
         if self._tls is not None:
             return http.client.HTTPSConnection(
                 self.host, self.port, timeout=seconds, context=self._tls
             )
         return http.client.HTTPConnection(self.host, self.port, timeout=seconds)
+
+
+def _basic(user: str | None, password: str | None) -> dict[str, str]:
+    """Return the header for the login in a URL (RFC 7617); empty without a user name."""
+    if not user:
+        return {}
+    login = f"{unquote(user)}:{unquote(password or '')}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:

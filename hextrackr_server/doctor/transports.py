@@ -10,8 +10,10 @@ from typing import Final
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus, WebSocketException
 
+from hextrackr_server.doctor import intermediary
 from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
 from hextrackr_server.doctor.polling import (
+    HandshakeError,
     PollingSession,
     handshake_data,
     open_session,
@@ -29,6 +31,7 @@ _SETTLE_SECONDS: Final = 0.3
 _SESSIONS: Final = 8
 _REQUESTS: Final = (1, 2, 3)
 _CONNECT: Final = "40"
+_UNKNOWN_TRANSPORT: Final = 0
 _UNKNOWN_SESSION: Final = 1
 #: A refused WebSocket receives the text only.
 _UNKNOWN_TEXT: Final = "Session ID unknown"
@@ -41,11 +44,20 @@ NoResponse = (OSError, http.client.HTTPException)
 
 def explain_handshake(target: Target, answer: Answer) -> Finding:
     """Return the finding for a response that is not a handshake."""
+    request = f"GET {target.engine_path}"
+    finding = intermediary.explain(target, "polling", request, answer)
+    if finding is not None:
+        return finding
     refusal = answer.json().get("message")
+    if answer.json().get("code") == _UNKNOWN_TRANSPORT:
+        message = (
+            f"the request arrived without its query: the server answers {quoted(str(refusal))}"
+        )
+        return _error("polling", "query", message)
     if isinstance(refusal, str):
         message = f"the server refuses the handshake: {quoted(refusal)}"
         return Finding("polling", Level.ERROR, message, "refused")
-    message = f"GET {target.engine_path} returned status {answer.status} and no handshake"
+    message = f"{request} returned {intermediary.describe(answer)} instead of a handshake"
     return _error("polling", "path", message)
 
 
@@ -77,12 +89,12 @@ def _check_delay(target: Target, session: PollingSession) -> Finding | None:
 
     A proxy that buffers delays every packet, a busy machine only some of them.
     """
-    delay = _measure_delay(session)
+    delay = _measure_delay(target, session)
     session.close()
     for _ in range(_DELAY_TRIES - 1):
         if isinstance(delay, float) and delay >= _DELAY_SECONDS:
             session = open_session(target)
-            delay = _measure_delay(session)
+            delay = _measure_delay(target, session)
             session.close()
     if isinstance(delay, float) and delay >= _DELAY_SECONDS:
         message = f"the answer to a packet took {delay:.1f} s while a poll was waiting"
@@ -90,7 +102,7 @@ def _check_delay(target: Target, session: PollingSession) -> Finding | None:
     return None if isinstance(delay, float) else delay
 
 
-def _measure_delay(session: PollingSession) -> float | Finding:
+def _measure_delay(target: Target, session: PollingSession) -> float | Finding:
     """Send a packet while a poll waits; return how many seconds its answer takes, or a problem.
 
     A session that is lost has no delay: the check for several servers reports it.
@@ -109,6 +121,9 @@ def _measure_delay(session: PollingSession) -> float | Finding:
     waiting.join(_SETTLE_SECONDS)
     sent = time.monotonic()
     posted = session.post(_CONNECT)
+    if posted.status != 200 and not _is_unknown(posted):
+        # The poll waits for the answer to the packet, until the next ping.
+        return _explain_post(target, posted)
     waiting.join()
     at, answer = arrived[0]
     if isinstance(answer, Exception):
@@ -116,13 +131,20 @@ def _measure_delay(session: PollingSession) -> float | Finding:
         return _error("polling", "delayed", message)
     if _is_unknown(answer) or _is_unknown(posted):
         return 0.0
-    if posted.status != 200 or answer.status != 200:
-        message = f"status {posted.status} for a post and {answer.status} for a poll"
-        return _error("polling", "path", message)
+    if answer.status != 200:
+        found = intermediary.explain(target, "polling", "a poll", answer)
+        message = f"a poll returned {intermediary.describe(answer)}"
+        return found or _error("polling", "path", message)
     if not any(each.startswith("4") for each in packets_of(answer)):
         message = "the response of a waiting poll does not contain the answer to a packet"
         return _error("polling", "delayed", message)
     return max(at - sent, posted.seconds)
+
+
+def _explain_post(target: Target, answer: Answer) -> Finding:
+    found = intermediary.explain(target, "polling", "POST", answer)
+    message = f"a POST returned {intermediary.describe(answer)}, and a GET a handshake"
+    return found or _error("polling", "post", message)
 
 
 def check_stickiness(target: Target) -> Finding:
@@ -145,8 +167,11 @@ def _lost_sessions(target: Target, *, keeps_cookies: bool) -> int:
     for number in range(_SESSIONS):
         session = open_session(target, keeps_cookies=keeps_cookies)
         count = _REQUESTS[number % len(_REQUESTS)]
-        if any(_is_unknown(session.post("3")) for _ in range(count)):
+        answers = [session.post("3") for _ in range(count)]
+        if any(_is_unknown(each) for each in answers):
             lost += 1
+        elif limited := [each for each in answers if each.status in intermediary.LIMITED]:
+            raise HandshakeError(limited[0])
         else:
             session.close()
     return lost
@@ -158,7 +183,7 @@ def _is_unknown(answer: Answer) -> bool:
 
 def check_websocket(target: Target) -> Finding:
     """Check a WebSocket without polling."""
-    return _websocket("websocket", lambda: _connect(target))
+    return _websocket(target, "websocket", lambda: _connect(target))
 
 
 def _connect(target: Target) -> str:
@@ -177,7 +202,7 @@ def check_upgrade(target: Target) -> Finding:
     if "websocket" not in session.data.get("upgrades", ()):
         message = "the server offers no upgrade to WebSocket"
         return Finding("upgrade", Level.NOTE, message, "no-upgrade")
-    return _websocket("upgrade", lambda: _upgrade(target, session))
+    return _websocket(target, "upgrade", lambda: _upgrade(target, session))
 
 
 def _upgrade(target: Target, session: PollingSession) -> str:
@@ -192,12 +217,12 @@ def _upgrade(target: Target, session: PollingSession) -> str:
         return "" if reply.startswith("4") else f"unexpected answer {quoted(reply)}"
 
 
-def _websocket(check: str, run: Callable[[], str]) -> Finding:
+def _websocket(target: Target, check: str, run: Callable[[], str]) -> Finding:
     """Run a check of a WebSocket, and explain its failure."""
     try:
         message = run()
     except InvalidStatus as error:
-        return _explain_status(check, error)
+        return _explain_status(target, check, error)
     except (InvalidHandshake, WebSocketException, *NoResponse) as error:
         message = f"the WebSocket failed: {quoted(str(error) or type(error).__name__)[1:-1]}"
         return _error(check, "upgrade-header", message)
@@ -206,10 +231,14 @@ def _websocket(check: str, run: Callable[[], str]) -> Finding:
     return Finding(check, Level.OK, "connected, answered")
 
 
-def _explain_status(check: str, error: InvalidStatus) -> Finding:
+def _explain_status(target: Target, check: str, error: InvalidStatus) -> Finding:
     response = error.response
     body = bytes(response.body or b"")
     answer = Answer(response.status_code, tuple(response.headers.raw_items()), body, 0.0)
+    if intermediary.is_page(answer) or answer.value("www-authenticate"):
+        found = intermediary.explain(target, check, "the WebSocket", answer)
+        if found is not None:
+            return found
     code = answer.json().get("code")
     if code == _UNKNOWN_SESSION or _UNKNOWN_TEXT in answer.text:
         message = "the WebSocket reached a server that does not have the session"

@@ -111,7 +111,7 @@ def check_cookies(target: Target) -> Finding:
     """Check the attributes of the cookies that the handshake and the page set."""
     answers = [target.request("GET", target.engine_url("polling")), target.get("/")]
     cookies = [each for answer in answers for each in answer.values("set-cookie")]
-    problems = [each for cookie in cookies for each in _problems(cookie, target)]
+    problems = dict.fromkeys(each for cookie in cookies for each in _problems(cookie, target))
     if problems:
         return problem(REMEDIES, "cookies", Level.WARNING, "cookie", "; ".join(problems))
     names = sorted({each.partition("=")[0] for each in cookies})

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -154,6 +154,31 @@ SEEDS: Final = (
     _nginx("changed path", "path", more="location /socket.io/ { proxy_pass http://SERVER/; }"),
     _nginx("no server", "gateway", to="http://127.0.0.1:9"),
     _nginx(
+        "login",
+        "login",
+        more="location /socket.io/ { auth_basic hub; auth_basic_user_file FOLDER/none; "
+        f"proxy_pass http://SERVER; {_NGINX_GOOD} }}",
+    ),
+    _nginx(
+        "limit of the request rate",
+        "rate-limit",
+        http="limit_req_zone $binary_remote_addr zone=few:1m rate=1r/m;",
+        more="location /socket.io/ { limit_req zone=few burst=6 nodelay; "
+        f"proxy_pass http://SERVER; {_NGINX_GOOD} }}",
+    ),
+    _nginx(
+        "no query",
+        "query",
+        more=f'location /socket.io/ {{ set $args ""; proxy_pass http://SERVER; {_NGINX_GOOD} }}',
+    ),
+    _nginx(
+        "no POST",
+        "post",
+        more="location /socket.io/ { limit_except GET { deny all; } "
+        f"proxy_pass http://SERVER; {_NGINX_GOOD} }}",
+    ),
+    replace(_nginx("TLS on the port of an http URL", "scheme", scheme="https"), scheme="http"),
+    _nginx(
         "public metrics",
         "public-metrics",
         location=_NGINX_GOOD + 'proxy_set_header Authorization "Bearer TOKEN";',
@@ -191,6 +216,7 @@ SEEDS: Final = (
         frontend="http-request deny if METH_OPTIONS",
         origin=_ORIGIN,
     ),
+    _haproxy("no POST", "post", frontend="http-request deny if METH_POST"),
     _haproxy("no server", "gateway", backend="server one 127.0.0.1:9"),
 )
 

@@ -12,7 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from hextrackr_server.doctor import basics, examination, limits, patience, transports, web
+from hextrackr_server.doctor import (
+    basics,
+    examination,
+    intermediary,
+    limits,
+    patience,
+    transports,
+    web,
+)
 from hextrackr_server.doctor.examination import Wishes, examine
 from hextrackr_server.doctor.finding import Finding, Level, Remedy, Report, quoted, worst
 from hextrackr_server.doctor.polling import handshake_data
@@ -100,7 +108,7 @@ def test_quoted_values_are_short_and_on_one_line() -> None:
 def test_each_remedy_is_used_by_a_check() -> None:
     source = "".join(
         Path(module.__file__ or "").read_text()
-        for module in (basics, limits, patience, transports, web)
+        for module in (basics, intermediary, limits, patience, transports, web)
     )
     assert [code for code in REMEDIES if f'"{code}"' not in source] == []
 
@@ -152,6 +160,7 @@ def test_connection_without_a_response_is_unreachable() -> None:
     [
         (Response(502, "<html>", (("Server", "nginx"),)), "gateway"),
         (Response(301, "", (("Location", "https://a"),)), "redirect"),
+        (Response(429, "slow down"), "rate-limit"),
     ],
 )
 def test_proxy_without_its_server_ends_the_examination(response: Response, code: str) -> None:
@@ -237,6 +246,87 @@ def test_refused_handshake_shows_the_message_of_the_server() -> None:
     assert findings[-1].code == "refused"
 
 
+@pytest.mark.parametrize(
+    ("response", "code"),
+    [
+        (Response(401, "<html>", (("WWW-Authenticate", "Basic"),)), "login"),
+        (Response(401, '{"code": 4, "message": "token missing"}'), "refused"),
+        (Response(302, "", (("Location", "/login"),)), "redirect"),
+        (Response(503, "<html>"), "rate-limit"),
+        (Response(400, '{"code": 0, "message": "Transport unknown"}'), "query"),
+        (Response(200, "<!doctype html><title>page</title>"), "path"),
+    ],
+)
+def test_response_without_a_handshake_is_explained(response: Response, code: str) -> None:
+    with run_stub(answers(health=Response(200, HUB), ready=Response(200), socket=response)) as url:
+        finding = next(
+            each for each in examine(Target(url), QUICK).findings if each.check == "polling"
+        )
+    assert finding.code == code
+    assert ("HTML page" in finding.message) == ("<" in response.body)
+
+
+def test_readiness_behind_a_limit_of_the_request_rate_is_explained() -> None:
+    with run_stub(answers(health=Response(200, HUB), ready=Response(503, "<html>"))) as url:
+        found = {each.check: each.code for each in examine(Target(url), QUICK).findings}
+    assert found["readiness"] == "rate-limit"
+
+
+def test_limit_of_the_request_rate_during_the_check_for_several_servers_is_reported() -> None:
+    respond = polling_server(poll=Response(200, "40"), post=Response(429))
+    with run_stub(respond) as url:
+        target = Target(url)
+        run = transports.check_stickiness
+        (found,) = examination._guarded(target, "stickiness", lambda: [run(target)])
+    assert (found.code, found.remedy) == ("rate-limit", REMEDIES["rate-limit"])
+
+
+def test_refused_post_is_reported_while_the_poll_waits() -> None:
+    release = threading.Event()
+    try:
+        waiting = Response(200, "2", release=release)
+        assert codes(polling_server(poll=waiting, post=Response(403))) == {"post"}
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize("reply", [Response(400, "plain HTTP"), Response(None)])
+def test_url_without_tls_for_a_port_with_tls_is_explained(
+    reply: Response, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Target, "accepts_tls", lambda self: True)
+    with run_stub(answers(health=reply)) as url:
+        assert code_of(url) == {"scheme"}
+
+
+def test_url_with_tls_for_a_port_without_is_explained() -> None:
+    with run_stub(answers()) as url:
+        assert not Target(url).accepts_tls()
+        assert code_of(url.replace("http", "https")) == {"scheme"}
+
+
+def test_login_in_the_url_is_sent_and_not_shown() -> None:
+    seen: list[str] = []
+
+    def respond(request: Request) -> Response:
+        seen.append(request.headers.get("authorization", ""))
+        return Response(401)
+
+    with run_stub(respond) as url:
+        report = examine(Target(url.replace("//", "//ada:s%2Fcret@")), QUICK)
+    assert set(seen) == {"Basic YWRhOnMvY3JldA=="}
+    assert report.url == url
+    assert [each.code for each in report.findings if each.check == "polling"] == ["login"]
+    assert "refuses the login" in report.findings[-1].message
+
+
+def test_path_of_socket_io_at_the_end_of_the_url_is_removed() -> None:
+    for url in ("http://a/socket.io/", "http://a/socket.io", "http://a/"):
+        target = Target(url)
+        assert (target.url, target.engine_path) == ("http://a", "/socket.io/")
+    assert Target("http://a/x/rt", "/rt/").engine_path == "/x/rt/"
+
+
 def test_lost_handshake_is_reported() -> None:
     with run_stub(answers(health=Response(404), socket=Response(None))) as url:
         assert "no-response" in code_of(url)
@@ -275,7 +365,7 @@ def test_delay_is_reported_when_each_packet_is_delayed(
     monkeypatch: pytest.MonkeyPatch, delays: list[float], expected: set[str]
 ) -> None:
     remaining = iter(delays)
-    monkeypatch.setattr(transports, "_measure_delay", lambda session: next(remaining))
+    monkeypatch.setattr(transports, "_measure_delay", lambda target, session: next(remaining))
     found = codes(polling_server(poll=Response(200, "40"), post=Response(200)))
     assert found - {"cacheable"} == expected
     assert list(remaining) == []
@@ -290,7 +380,7 @@ def test_poll_without_a_response_is_reported() -> None:
 
 
 def test_refused_post_is_reported() -> None:
-    assert codes(polling_server(poll=Response(200, "40"), post=Response(405))) == {"path"}
+    assert codes(polling_server(poll=Response(200, "40"), post=Response(405))) == {"post"}
 
 
 def test_unknown_session_is_left_to_the_check_for_several_servers() -> None:
@@ -485,7 +575,7 @@ def test_lost_connection_during_a_check_is_a_finding() -> None:
     def fail() -> list[Finding]:
         raise ConnectionResetError("connection reset by peer")
 
-    (found,) = examination._guarded("cookies", fail)
+    (found,) = examination._guarded(Target("http://a"), "cookies", fail)
     assert (found.level, found.message) == (
         Level.ERROR,
         "no response: connection reset by peer",
