@@ -203,3 +203,22 @@ def add_equivalent(error: AttributeError) -> None:
         text = f"the equivalent of {error.name!r} here is {equivalent}"
         if text not in getattr(error, "__notes__", ()):
             error.add_note(text)
+
+
+_PARSER_METHODS: Final[dict[str, tuple[str, ...]]] = {
+    "encode": ("packet",),
+    "encode_event": ("namespace", "data", "ack_id"),
+    "encode_ack": ("namespace", "ack_id", "data"),
+    "decoder": (),
+}
+
+
+def check_parser(parser: Any) -> None:
+    """Raise TypeError unless `parser` has the methods of a parser."""
+    if isinstance(parser, type) or not hasattr(parser, "decoder"):
+        raise TypeError(f"parser must be a parser such as MsgpackParser(), got {parser!r}")
+    for method, parameters in _PARSER_METHODS.items():
+        check_callback(
+            f"parser.{method}()", getattr(parser, method, None), parameters,
+            sync_remedy="packets are encoded and decoded without await",
+        )  # fmt: skip

@@ -18,7 +18,7 @@ from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
 from socketio_core.errors import AckError, PayloadValidationError
 from socketio_core.handshake import Handshake
-from socketio_core.misuse import LONGEST_DURATION, check_callback, check_duration
+from socketio_core.misuse import LONGEST_DURATION, check_callback, check_duration, check_parser
 
 
 @document_fields
@@ -88,13 +88,6 @@ OTHER_OPTIONS: Final[Mapping[str, str]] = {
     "namespaces": "remove it and register handlers with io.of(name)",
     "socketio_path": "use path",
     "serializer": "use parser=JsonParser() or parser=MsgpackParser()",
-}
-
-_PARSER_METHODS: Final[dict[str, tuple[str, ...]]] = {
-    "encode": ("packet",),
-    "encode_event": ("namespace", "data", "ack_id"),
-    "encode_ack": ("namespace", "ack_id", "data"),
-    "decoder": (),
 }
 
 
@@ -169,13 +162,7 @@ class ServerOptions:
 
     def __post_init__(self) -> None:
         check_instance("recovery", self.recovery, Recovery)
-        if isinstance(self.parser, type) or not hasattr(self.parser, "decoder"):
-            raise TypeError(f"parser must be a parser such as MsgpackParser(), got {self.parser!r}")
-        for method, parameters in _PARSER_METHODS.items():
-            check_callback(
-                f"parser.{method}()", getattr(self.parser, method, None), parameters,
-                sync_remedy="packets are encoded and decoded without await",
-            )  # fmt: skip
+        check_parser(self.parser)
         if self.adapter is not None:
             check_adapter(self.adapter)
         check_callback(

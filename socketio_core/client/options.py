@@ -16,6 +16,7 @@ from engineio_core.option_names import check_keywords, check_option_names
 from engineio_core.options import check_at_least, check_bool, check_seconds
 from socketio_core.codec.json_codec import JsonParser
 from socketio_core.codec.packet import Parser
+from socketio_core.misuse import check_parser
 
 Auth: TypeAlias = (
     Mapping[str, Any]
@@ -109,6 +110,7 @@ class ClientOptions:
                 f"retries needs a time to wait for each ack, got retries={self.retries} without "
                 "ack_timeout: write ack_timeout=10"
             )
+        check_parser(self.parser)
         check_auth(self.auth)
 
 

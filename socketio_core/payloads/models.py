@@ -6,7 +6,7 @@ pydantic is optional: this module imports it only for a type that pydantic has m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, get_origin
 
 from msgspec import ValidationError
 
@@ -51,13 +51,28 @@ def is_model(kind: Any) -> bool:
     return isinstance(kind, type) and "__pydantic_core_schema__" in vars(kind)
 
 
+def _needs_pydantic(annotation: Any) -> bool:
+    """Return whether a type is a model, another class of pydantic, or has constraints of pydantic.
+
+    msgspec ignores constraints in `Annotated` that are not its own, such as those of
+    `pydantic.PositiveInt` and `Annotated[int, pydantic.Field(ge=1)]`.
+    """
+    if get_origin(annotation) is Annotated:
+        return any(_is_of_pydantic(type(each)) for each in annotation.__metadata__)
+    return is_model(annotation) or (isinstance(annotation, type) and _is_of_pydantic(annotation))
+
+
+def _is_of_pydantic(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in {"pydantic", "annotated_types"}
+
+
 def contains_model(annotation: Any) -> bool:
-    """Return whether a model is a part of a type."""
+    """Return whether a part of a type is a model, or has constraints of pydantic."""
     seen: list[Any] = []
     pending = [annotation]
     while pending:
         each = pending.pop()
-        if is_model(each):
+        if _needs_pydantic(each):
             return True
         if each not in seen:
             seen.append(each)

@@ -42,6 +42,7 @@ def test_default_path_is_that_of_socketio() -> None:
         ({"timeout": 0}, "positive number of seconds"),
         ({"reconnection_delay": -1}, "positive number of seconds"),
         ({"randomization_factor": 2}, "from 0 to 1"),
+        ({"parser": "json"}, "must be a parser such as MsgpackParser"),
         ({"retries": 3}, "write ack_timeout=10"),
         ({"retries": -1}, "at least 0"),
         ({"reconnection_attempts": -1}, "at least 0"),

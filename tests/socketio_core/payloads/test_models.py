@@ -148,6 +148,22 @@ def takes_attrs(socket: Socket, line: Line) -> Any:
     return [(each.x, each.y) for each in line.points]
 
 
+def takes_constrained(socket: Socket, count: pydantic.PositiveInt) -> Any:
+    return count
+
+
+class Limits(TypedDict):
+    most: Annotated[int, Field(le=9)]
+
+
+def takes_constrained_field(socket: Socket, limits: list[Limits]) -> Any:
+    return len(limits)
+
+
+def takes_type_of_pydantic(socket: Socket, secret: pydantic.SecretStr) -> Any:
+    return secret.get_secret_value()
+
+
 def takes_both(socket: Socket, task: Task, number: int = 1, *rest: Owner) -> Any:
     return [task.id, number, [each.name for each in rest]]
 
@@ -166,6 +182,9 @@ VALID: list[tuple[Callable[..., Any], list[Any], Any]] = [
     (takes_dataclass_with_model, [{"task": TASK}], 3),
     (takes_dict_with_model, [{"task": TASK}], 3),
     (takes_attrs, [{"points": [{"x": 1}, {"x": 2, "y": 3}]}], [[1, 0], [2, 3]]),
+    (takes_constrained, [1], 1),
+    (takes_constrained_field, [[{"most": 9}]], 1),
+    (takes_type_of_pydantic, ["a"], "a"),
     (takes_both, [TASK], [3, 1, []]),
     (takes_both, [TASK, 2, {"name": "Ada"}], [3, 2, ["Ada"]]),
 ]
@@ -184,6 +203,9 @@ INVALID: list[tuple[Callable[..., Any], list[Any], list[str]]] = [
     (takes_dict_with_model, [{}], ["holding.task"]),
     (takes_attrs, [{"points": [{"x": 1}, {"x": -1}]}], ["line.points[1]"]),
     (takes_attrs, [{"points": [{"y": 1}]}], ["line.points[0].x"]),
+    (takes_constrained, [0], ["count"]),
+    (takes_constrained_field, [[{"most": 9}, {"most": 10}]], ["limits[1].most"]),
+    (takes_type_of_pydantic, [1], ["secret"]),
     (takes_both, [], ["task"]),
     (takes_both, [TASK, "a"], ["number"]),
     (takes_both, [TASK, 1, {"name": "Ada"}, {"name": ""}], ["rest.name"]),
@@ -283,9 +305,14 @@ class Plain:
     pass
 
 
+class Bounded(msgspec.Struct):
+    x: Annotated[int, Field(ge=1)]  # msgspec would ignore the constraint
+
+
 @pytest.mark.parametrize(
     ("annotation", "why"),
     [
+        (Bounded, "pydantic cannot check the msgspec.Struct Bounded: use models only"),
         (Task | Struct, "pydantic cannot check the msgspec.Struct Struct: use models only"),
         (dict[str, Task | Point], "pydantic cannot check the attrs class Point"),
         (Closed | Plain, "Unable to generate pydantic-core schema for .*Plain"),
