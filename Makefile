@@ -122,8 +122,8 @@ bench-import: setup ## Measure imports of ROWS rows and queries against their go
 bench-dashboard: setup ## Measure the first paint of the dashboard at 20 kB per second, and the size of its build
 	$(BIN)/python -m benchmarks.dashboard
 
-fuzz: $(VENV)/.fuzz ## Mutate the input of all parsers for TIME each (default 60s), or of TARGET only; with WRITE=1, add to docs/fuzzing.md
-	$(BIN)/python -m fuzz $(if $(RUNS),--runs $(RUNS) --seed 1,--time $(or $(TIME),60s)) $(if $(TARGET),--target $(TARGET)) $(if $(WRITE),--write)
+fuzz: $(VENV)/.fuzz ## Mutate the input of all parsers for TIME each (default 60s), or of TARGET only; with PLAIN=1, without coverage; with WRITE=1, add to docs/fuzzing.md
+	$(BIN)/python -m fuzz $(if $(PLAIN),--plain) $(if $(RUNS),--runs $(RUNS) --seed 1,--time $(or $(TIME),60s)) $(if $(TARGET),--target $(TARGET)) $(if $(WRITE),--write)
 
 hostile: setup peers ## Attack the servers and Node's while another client measures, and inject faults; with WRITE=1, write SECURITY.md
 	@scripts/check-proxies || true

@@ -7,7 +7,6 @@ arguments of libFuzzer.
 from __future__ import annotations
 
 import sys
-from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import atheris
 
 from fuzz.mutation import PartMutator
+from fuzz.slow_inputs import SlowInputs
 
 PACKAGES = ["engineio_core", "hextrackr_server", "socketio_core"]
 
@@ -22,18 +22,19 @@ PACKAGES = ["engineio_core", "hextrackr_server", "socketio_core"]
 def main(name: str, failures: Path, arguments: list[str]) -> None:
     """Run a target until libFuzzer ends the process."""
     with atheris.instrument_imports(include=PACKAGES):
-        from fuzz.target import load  # noqa: PLC0415 - its imports are instrumented
+        from fuzz.target import load, write_failure  # noqa: PLC0415 - its imports are instrumented
 
         target = load(name)
 
+    slow = SlowInputs()
+
     def run(data: bytes) -> None:
+        slow.begin()
         try:
             target.run(data)
         except BaseException:
             # libFuzzer writes inputs that end the process, but not those that raise.
-            path = failures / f"exception-{sha256(data).hexdigest()[:16]}"
-            path.write_bytes(data)
-            print(f"INPUT: {path}", file=sys.stderr)
+            write_failure(failures, data)
             raise
 
     options: dict[str, Any] = {}
@@ -55,7 +56,8 @@ def main(name: str, failures: Path, arguments: list[str]) -> None:
 
         options["custom_mutator"] = mutate
     atheris.Setup([name, *arguments], run, **options)
-    atheris.Fuzz()
+    with slow:
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,3 +41,10 @@ def load(name: str) -> Target:
     """Import a target. Raises ModuleNotFoundError for an unknown name."""
     target: Target = importlib.import_module(f"fuzz.targets.{name}").TARGET
     return target
+
+
+def write_failure(folder: Path, data: bytes) -> None:
+    """Write the input of a failure, and print where."""
+    path = folder / f"exception-{sha256(data).hexdigest()[:16]}"
+    path.write_bytes(data)
+    print(f"INPUT: {path}", file=sys.stderr)

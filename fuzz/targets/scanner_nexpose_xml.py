@@ -6,9 +6,17 @@ from fuzz.exports import XML_BORDERS, XML_TOKENS, read_export
 from fuzz.seeds import samples
 from fuzz.target import Target
 
+SMALL = (
+    b'<NexposeReport version="2.0"><scans><scan id="1" endTime="20300530T164705"/></scans><nodes>'
+    b'<node address="192.0.2.142" status="alive"><names><name>a.test</name></names><tests>'
+    b'<test id="a" status="vulnerable-version"><Paragraph>v1</Paragraph></test></tests></node>'
+    b'</nodes><VulnerabilityDefinitions><vulnerability id="a" title="A" severity="8" '
+    b'cvssScore="7.5"><references><reference source="CVE">CVE-2030-14201</reference></references>'
+    b"</vulnerability></VulnerabilityDefinitions></NexposeReport>"
+)
 TARGET = Target(
     "scanner exports as XML: Nexpose",
-    lambda: samples("samples/14c_nexpose_2.xml"),
+    lambda: [*samples("samples/14c_nexpose_2.xml"), *[SMALL] * 3],
     lambda data: read_export(data, "export.xml"),
     (
         *XML_TOKENS, b'<node address="192.0.2.1" status="alive" hardware-address="0011">',

@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
+from zlib import crc32
 
 from fuzz.exports import SCAN_DATE, check_finding, check_problem, check_texts
 from fuzz.memory_file import memory_file
@@ -43,22 +44,25 @@ def make_mapper(number: int, *, reads_extra: bool) -> RowMapper:
 
 
 def run(data: bytes) -> None:
-    """Map the rows with and without the further values."""
+    """Map the rows with the further values; a part of the inputs also without them."""
     text = data[1:].decode("utf-8", "replace").replace("\0", "")
     if not text or is_invalid(text):
         return
-    full, quick = (make_mapper(data[0], reads_extra=each) for each in (True, False))
     try:
         rows = list(islice(csv.reader(text.splitlines(keepends=True)), 20))
     except csv.Error:
         return
+    full = make_mapper(data[0], reads_extra=True)
+    # A mapper takes longer to make than a row to map.
+    quick = None if crc32(data) & 3 else make_mapper(data[0], reads_extra=False)
     for number, cells in enumerate(rows, 2):
         full.is_footer(cells)
         found = map_row(full, number, cells)
         for finding in found:
             check_finding(finding)
-        again = map_row(quick, number, cells)
-        assert [each.identity for each in again] == [each.identity for each in found]
+        if quick is not None:
+            again = map_row(quick, number, cells)
+            assert [each.identity for each in again] == [each.identity for each in found]
     check_texts(full.warnings.as_json(full.column_warnings()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from datetime import date
@@ -13,10 +14,11 @@ from typing import Any
 import pytest
 
 from fuzz import __main__ as program
-from fuzz import record
+from fuzz import plain, record
 from fuzz.mutation import Mutator, PartMutator
 from fuzz.pieces import MOST, divide
 from fuzz.plain import run_plainly
+from fuzz.slow_inputs import SlowInputError, SlowInputs
 from fuzz.target import Target, names
 
 MILLION = 1_000_000
@@ -113,6 +115,59 @@ def test_program_prints_executions_and_coverage(
     assert len(list((tmp_path / "seeds" / "cookies").iterdir())) == 9
 
 
+def test_program_runs_without_coverage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, command = run_program(monkeypatch, tmp_path, 0, "--plain", "--runs", "7", "--seed", "3")
+    assert code == 0
+    assert command[1:4] == ["-m", "fuzz.plain", "cookies"]
+    assert command[-2:] == ["-runs=7", "3"]
+
+
+def test_plain_process_mutates_the_corpus_and_prints_its_executions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "1").write_bytes(b"hextrackr.sid=s%3Aabc.x")
+    assert plain.main("cookies", tmp_path, corpus, "-runs=20", "3") == 0
+    assert capsys.readouterr().err == "stat::number_of_executed_units: 29\n"
+
+
+def test_plain_run_writes_the_input_that_fails(tmp_path: Path) -> None:
+    target = Target("planted", lambda: [b"abc", b"x]"], refuse_brackets)
+    with pytest.raises(AssertionError, match="fails on the input"):
+        run_plainly(target, 0, failures=tmp_path)
+    (written,) = tmp_path.iterdir()
+    assert written.read_bytes() == b"x]"
+
+
+def test_plain_run_ends_after_a_time() -> None:
+    target = Target("planted", lambda: [b"abc"], bytes)
+    assert run_plainly(target, None, seconds=0) == 500
+
+
+def test_input_that_computes_for_ever_fails() -> None:
+    slow = SlowInputs(0.02)
+
+    def compute() -> None:
+        while True:
+            pass
+
+    slow.begin()
+    with slow, pytest.raises(SlowInputError, match=r"more than 0\.02 s of CPU time"):
+        compute()
+
+
+def test_input_fails_at_its_second_tick() -> None:
+    slow = SlowInputs()
+    for _ in range(3):
+        slow.begin()
+        slow._tick(signal.SIGVTALRM, None)
+    with pytest.raises(SlowInputError, match="more than 20 s of CPU time"):
+        slow._tick(signal.SIGVTALRM, None)
+
+
 def test_program_fails_when_a_target_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,12 +201,14 @@ def test_record_adds_executions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     page = tmp_path / "fuzzing.md"
     page.write_text(f"before\n{record.BEGIN}\n{record.END}\nafter\n")
     monkeypatch.setattr(record, "PAGE", page)
-    record.write_record({"cookies": 1500, "forwarded": 7}, date(2030, 1, 1))
-    record.write_record({"cookies": 500, "tokens": 3, "forwarded": 0}, date(2030, 1, 2))
-    assert record.read_record()["cookies"] == (2000, "2030-01-02")
-    assert record.read_record()["tokens"] == (3, "2030-01-02")
-    assert record.read_record()["forwarded"] == (7, "2030-01-01")
-    assert record.read_record()["uploads"] == (0, "-")
+    record.write_record({"cookies": 1500, "forwarded": 7}, date(2030, 1, 1), is_guided=True)
+    later = {"cookies": 500, "tokens": 3, "forwarded": 0}
+    record.write_record(later, date(2030, 1, 2), is_guided=True)
+    record.write_record({"cookies": 9}, date(2030, 1, 3), is_guided=False)
+    assert record.read_record()["cookies"] == (2000, 9, "2030-01-03")
+    assert record.read_record()["tokens"] == (3, 0, "2030-01-02")
+    assert record.read_record()["forwarded"] == (7, 0, "2030-01-01")
+    assert record.read_record()["uploads"] == (0, 0, "-")
     assert page.read_text().startswith("before\n")
     assert page.read_text().endswith("\nafter\n")
 

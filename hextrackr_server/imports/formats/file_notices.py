@@ -8,7 +8,7 @@ from typing import Final
 
 from hextrackr_server.imports.formats.columns import Columns
 from hextrackr_server.imports.formats.day_reader import shift_day
-from hextrackr_server.imports.formats.file_warnings import FileWarning
+from hextrackr_server.imports.formats.file_warnings import FileWarning, describe_warning
 from hextrackr_server.imports.formats.profile import SEVERITIES, Profile, Severity, normalize
 
 MAXIMUM_COUNTED: Final = 10_000
@@ -54,7 +54,7 @@ def column_warnings(profile: Profile, columns: Columns, totals: MappedTotals) ->
     """Return the warnings on the whole file, and one for each field that was not understood."""
     found = [FileWarning(None, None, None, text) for text in _notices(profile, columns, totals)]
     return found + [
-        FileWarning(
+        describe_warning(
             columns.name_of_field(field, field), None, None,
             f"no value of this column was understood as {field.replace('_', ' ')} ({count} cells)",
         )

@@ -28,6 +28,18 @@ class FileWarning:
     message: str
 
 
+def describe_warning(
+    column: str | None, row: int | None, value: str | None, message: str
+) -> FileWarning:
+    """Return a warning with the text of a file on one line: names of columns have line ends too."""
+    return FileWarning(
+        None if column is None else clean(column, LONGEST_COLUMN) or None,
+        row,
+        None if value is None else clean(value, LONGEST_VALUE),
+        message,
+    )
+
+
 class FileWarnings:
     """The warnings of one file.
 
@@ -54,8 +66,7 @@ class FileWarnings:
             kind = _OTHER
         self.counts[kind] += 1
         if row is None or len(self._kept) < MAXIMUM_KEPT:
-            shown = None if value is None else clean(value, LONGEST_VALUE)
-            self._kept.append(FileWarning(column or None, row, shown, message))
+            self._kept.append(describe_warning(column, row, value, message))
 
     def first(self, count: int) -> list[FileWarning]:
         """Return up to `count` of the kept warnings."""

@@ -17,9 +17,9 @@ from hextrackr_server.imports.formats.dates import read_day
 from hextrackr_server.imports.formats.day_reader import DEFAULT_ORDER, settle_date_orders
 from hextrackr_server.imports.formats.detection import open_table
 from hextrackr_server.imports.formats.file_warnings import (
-    LONGEST_VALUE,
     FileWarning,
     FileWarnings,
+    describe_warning,
 )
 from hextrackr_server.imports.formats.finding import Finding
 from hextrackr_server.imports.formats.mapper import RowMapper
@@ -27,7 +27,6 @@ from hextrackr_server.imports.formats.parts import Host, MappedRow
 from hextrackr_server.imports.formats.profile import DateOrder, Profile, normalize
 from hextrackr_server.imports.formats.row_errors import NoFindingError, RowRejectedError
 from hextrackr_server.imports.formats.text_source import Checkpoint
-from hextrackr_server.text import clean
 
 if TYPE_CHECKING:
     from hextrackr_server.imports.formats.xml_table import XmlTable
@@ -209,7 +208,7 @@ class ExportReader:
                 "the last row has no line end: if the file was cut off, this cell and the rows "
                 "behind it are missing; nothing is resolved by absence"
             )
-            found.append(FileWarning(column, number, clean(cells[-1], LONGEST_VALUE), message))
+            found.append(describe_warning(column, number, cells[-1], message))
         return found
 
     def absence(self) -> Absence:

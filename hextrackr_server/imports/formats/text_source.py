@@ -126,7 +126,7 @@ def is_windows_1252(path: Path) -> bool:
             if data.isascii():
                 continue
             text = decoder.decode(data)
-            if any(character > "\x7f" for character in _INVALID.sub("", text)):
+            if not _INVALID.sub("", text).isascii():
                 return False
             found = found or not text.isascii()
     return found

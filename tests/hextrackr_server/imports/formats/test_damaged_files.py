@@ -58,6 +58,18 @@ def test_warning_names_a_column_without_its_line_ends(tmp_path: Path) -> None:
     assert (warning["column"], warning["value"]) == ("Ri sk", "Strong")
 
 
+def test_warning_on_a_whole_column_names_it_without_its_line_ends(tmp_path: Path) -> None:
+    data = "Plugin ID;Host;Ri\vsk\n1;192.0.2.1;Strong\n"
+    assert ("Ri sk", None, None) in [each[:3] for each in messages(inspect_text(tmp_path, data))]
+
+
+def test_warning_on_the_last_cell_names_its_column_without_control_characters(
+    tmp_path: Path,
+) -> None:
+    (warning,) = inspect_text(tmp_path, f"{HEADER},No\x13te\n{PLAIN},Cut").warnings
+    assert (warning["column"], warning["value"]) == ("No te", "Cut")
+
+
 def test_old_code_page_in_the_header_is_read(tmp_path: Path) -> None:
     data = EXPORT.replace("Description", "Übersicht").encode("cp1252")
     assert inspect_text(tmp_path, data).unused_columns == ["Übersicht"]
