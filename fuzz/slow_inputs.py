@@ -29,13 +29,13 @@ class SlowInputs:
         self._inputs += 1
 
     def __enter__(self) -> SlowInputs:
-        """Start the ticks."""
+        """Start the ticks; they end an earlier timer of CPU time of the process."""
         self._kept = signal.signal(signal.SIGVTALRM, self._tick)
         signal.setitimer(signal.ITIMER_VIRTUAL, self._seconds, self._seconds)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop the ticks."""
+        """Stop the ticks, and restore the earlier handler of SIGVTALRM."""
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, self._kept)
 
