@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import ValidationError, convert
 
+from socketio_core.payloads.defaults import DataclassType, leaves_defaults
 from socketio_core.payloads.fields import is_object_type
 from socketio_core.payloads.models import Model, ModelError, contains_model, make_model
 from socketio_core.payloads.walk import named_types
@@ -32,19 +33,21 @@ def resolve_check(annotation: Any) -> Any:
         raise TypeError(str(error).rpartition("\n\n")[2]) from None
     for each in named_types(annotation):
         _check_attrs(each)
-    return annotation
+    return DataclassType(annotation) if leaves_defaults(annotation) else annotation
 
 
 def find_convert(checks: list[Any]) -> Any:
     """Return `convert(value, type, str_keys=True)` for types of `resolve_check`.
 
-    Without a model, that is the function of msgspec: a model costs other handlers nothing.
+    Without a model or a dataclass with defaults, that is the function of msgspec: these types cost
+    other handlers nothing.
     """
-    return _convert_any if any(isinstance(each, Model) for each in checks) else convert
+    is_own = any(isinstance(each, Model | DataclassType) for each in checks)
+    return _convert_any if is_own else convert
 
 
 def _convert_any(value: Any, kind: Any, *, str_keys: bool) -> Any:
-    if isinstance(kind, Model):
+    if isinstance(kind, Model | DataclassType):
         return kind.convert(value)
     return convert(value, kind, str_keys=str_keys)
 
