@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-START_WITHIN = 20.0
+START_WITHIN = 60.0
 END_WITHIN = 5.0
 
 

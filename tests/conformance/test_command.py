@@ -55,7 +55,7 @@ def test_last_line_contains_the_numbers(
     engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([engine, *vectors(tmp_path, case("a", 400), case("b", 400))]) == 0
-    assert capsys.readouterr().out == "2 passed, 0 failed\n"
+    assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed"
 
 
 def test_failure_is_printed_with_step_and_source(
@@ -91,8 +91,7 @@ def test_missing_features_are_reported(
 ) -> None:
     more = case("b", 400, needs=["extended"])
     assert main([engine, *vectors(tmp_path, case("a", 400), more)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [
+    assert capsys.readouterr().out.splitlines()[-2:] == [
         "1 dialogues not played, because they need extended (engineio g 1)",
         "1 passed, 0 failed, 1 not played",
     ]
@@ -105,7 +104,9 @@ def test_run_option_starts_and_ends_a_target(
     command = f"{sys.executable} {ROOT / 'tests' / 'targets' / 'ours.py'}"
     files = vectors(tmp_path, case("a", 400), case("b", 400, needs=["extended"]))
     assert main(["--run", command, *files]) == 0
-    assert capsys.readouterr().out == "this project\n2 passed, 0 failed\n"
+    lines = capsys.readouterr().out.splitlines()
+    # A dialogue that passes when it is played again has a line in between.
+    assert (lines[0], lines[-1]) == ("this project", "2 passed, 0 failed")
     assert main(["--run", f"{sys.executable} -c pass", *files]) == 2
     assert main(files) == 2
 
