@@ -42,7 +42,7 @@ def forecast(database: Database, stage: Path, outcome: ReadOutcome) -> Forecast:
     """
     absences: dict[str, Absence] = {}
     with database.previewing(stage, LIMIT_SECONDS) as connection:
-        changes = merge.forecast(connection)
+        changes = merge.forecast(connection, outcome.scan_date)
         unreported = absence.unreported_by_stage(outcome.scan_date)
         for kind in SCOPES:
             found = absences[kind] = bounded_absence(kind, outcome)

@@ -45,7 +45,8 @@ _STATE: Final = ", ".join(STATE_COLUMNS)
 class MergeCounts(NamedTuple):
     """The numbers of findings that a merge inserted, updated, reopened and resolved.
 
-    `replaced` counts the updated findings that refer to other assets or definitions than before.
+    `replaced` counts the updated findings for which the file has other assets or definitions than
+    before, `kept` those whose state is that of a later scan.
     """
 
     inserted: int = 0
@@ -53,6 +54,7 @@ class MergeCounts(NamedTuple):
     reopened: int = 0
     resolved: int = 0
     replaced: int = 0
+    kept: int = 0
 
     def plus(self, other: MergeCounts) -> MergeCounts:
         """Return the sum of both."""
@@ -207,14 +209,22 @@ _OF_KNOWN: Final = """
     JOIN staged_groups g ON g.number = s.group_number"""
 _COUNT_KNOWN: Final = f"""
     SELECT
-        count(CASE WHEN f.lifecycle = {RESOLVED} AND v.closed_as IS NULL THEN 1 END),
-        count(CASE WHEN f.lifecycle <> {RESOLVED} AND v.closed_as IS NOT NULL THEN 1 END),
-        count(CASE WHEN f.asset_id <> a.id OR f.definition_id <> d.id THEN 1 END)
+        count(CASE WHEN f.lifecycle = {RESOLVED} AND v.closed_as IS NULL AND {{older}} THEN 1 END),
+        count(CASE WHEN f.lifecycle <> {RESOLVED} AND v.closed_as IS NOT NULL AND {{older}}
+            THEN 1 END),
+        count(CASE WHEN f.asset_id <> a.id OR f.definition_id <> d.id THEN 1 END),
+        count(CASE WHEN NOT {{older}} THEN 1 END)
     {_OF_KNOWN}
     JOIN findings f ON f.id = k.finding_id"""
 # PostgreSQL cannot infer the types of these values.
 _IMPORT_ID, _SCAN_DATE = "CAST(:import_id AS INTEGER)", "CAST(:scan_date AS INTEGER)"
 _SOURCE = "CAST(:source AS TEXT)"
+#: Whether a later scan than this import has reported or resolved a finding.
+_IS_NEWER: Final = (
+    "({0}.source IS NOT NULL AND ({0}.scan_date > CAST(:scan_date AS INTEGER) "
+    "OR coalesce({0}.resolved_date, 0) > CAST(:scan_date AS INTEGER)))"
+)
+_ANY_NEWER: Final = f"SELECT EXISTS (SELECT 1 FROM findings f WHERE {_IS_NEWER.format('f')})"
 _LISTED, _ITEM = "(',' || findings.source || ',')", f"(',' || {_SOURCE} || ',')"
 _JOURNAL: Final = f"""
     INSERT INTO finding_journal (import_id, finding_id, former_import_id, {_STATE})
@@ -227,37 +237,64 @@ _REASON: Final = (
     + " END"
 )
 # A finding that is reported again: an export without a score keeps the score of an earlier one.
-_UPDATE: Final = f"""
-    UPDATE findings SET
-        asset_id = new.asset_id, definition_id = new.definition_id, group_id = new.group_id,
-        severity = new.severity, state = new.state, import_id = {_IMPORT_ID},
-        scan_date = {_SCAN_DATE},
-        vpr_score = coalesce(new.vpr_score, findings.vpr_score),
-        cvss_score = coalesce(new.cvss_score, findings.cvss_score),
-        first_seen = CASE WHEN new.first_seen < findings.first_seen
-            THEN new.first_seen ELSE findings.first_seen END,
-        last_seen = CASE WHEN new.last_seen > findings.last_seen
-            THEN new.last_seen ELSE findings.last_seen END,
-        lifecycle = CASE WHEN new.reason IS NOT NULL THEN {RESOLVED}
-            WHEN findings.lifecycle = {RESOLVED} THEN {REOPENED} ELSE findings.lifecycle END,
-        changed_import_id = CASE
+_CHANGED: Final = {
+    "asset_id": "new.asset_id",
+    "definition_id": "new.definition_id",
+    "group_id": "new.group_id",
+    "severity": "new.severity",
+    "state": "new.state",
+    "scan_date": _SCAN_DATE,
+    "vpr_score": "coalesce(new.vpr_score, findings.vpr_score)",
+    "cvss_score": "coalesce(new.cvss_score, findings.cvss_score)",
+    "lifecycle": f"""CASE WHEN new.reason IS NOT NULL THEN {RESOLVED}
+            WHEN findings.lifecycle = {RESOLVED} THEN {REOPENED} ELSE findings.lifecycle END""",
+    "changed_import_id": f"""CASE
             WHEN (new.reason IS NULL) = (findings.lifecycle = {RESOLVED}) THEN {_IMPORT_ID}
-            ELSE findings.changed_import_id END,
-        resolved_date = CASE WHEN new.reason IS NOT NULL
-            THEN coalesce(findings.resolved_date, {_SCAN_DATE}) END,
-        resolution_reason = new.reason,
-        source = CASE
+            ELSE findings.changed_import_id END""",
+    "resolved_date": f"""CASE WHEN new.reason IS NOT NULL
+            THEN coalesce(findings.resolved_date, {_SCAN_DATE}) END""",
+    "resolution_reason": "new.reason",
+    "source": f"""CASE
             WHEN findings.source IS NULL OR findings.lifecycle = {RESOLVED} THEN {_SOURCE}
             WHEN findings.source = {_SOURCE} OR {_LISTED} <> replace({_LISTED}, {_ITEM}, '')
                 THEN findings.source
-            ELSE findings.source || ',' || {_SOURCE} END
+            ELSE findings.source || ',' || {_SOURCE} END""",
+}
+# A later scan decides on the state of a finding; it may lack a score that an earlier scan has.
+_KEPT: Final = {
+    "vpr_score": "coalesce(findings.vpr_score, new.vpr_score)",
+    "cvss_score": "coalesce(findings.cvss_score, new.cvss_score)",
+    "source": f"""CASE
+            WHEN findings.lifecycle = {RESOLVED} OR new.reason IS NOT NULL
+                OR {_LISTED} <> replace({_LISTED}, {_ITEM}, '')
+                THEN findings.source
+            ELSE findings.source || ',' || {_SOURCE} END""",
+}
+
+
+def _update(changes: Mapping[str, str], condition: str = "") -> str:
+    """Return the statement that changes the columns of the reported findings."""
+    return f"""
+    UPDATE findings SET
+        {", ".join(f"{name} = {value}" for name, value in changes.items())},
+        import_id = {_IMPORT_ID},
+        first_seen = CASE WHEN new.first_seen < findings.first_seen
+            THEN new.first_seen ELSE findings.first_seen END,
+        last_seen = CASE WHEN new.last_seen > findings.last_seen
+            THEN new.last_seen ELSE findings.last_seen END
     FROM (
         SELECT k.finding_id, a.id AS asset_id, d.id AS definition_id, g.id AS group_id, v.severity,
             v.state, v.vpr_score, v.cvss_score, s.first_seen, s.last_seen,
             {_REASON} AS reason
         {_OF_KNOWN}
     ) AS new
-    WHERE findings.id = new.finding_id"""
+    WHERE findings.id = new.finding_id {condition}"""
+
+
+_UPDATE: Final = _update(_CHANGED)
+_IS_KEPT: Final = _IS_NEWER.format("findings")
+_UPDATE_OLDER: Final = _update(_CHANGED, f"AND NOT {_IS_KEPT}")
+_UPDATE_NEWER: Final = _update(_KEPT, f"AND {_IS_KEPT}")
 # A finding that is new and already fixed changes nothing.
 _INSERT: Final = f"""
     INSERT INTO findings (import_id, created_import_id, {_STATE})
@@ -287,6 +324,7 @@ class Merge:
         self._source = {"source": source}
         # Whether `staged_known` has rows of an earlier statement.
         self._has_known = False
+        self._has_newer = True
 
     def begin_journal(self, former_totals: Sequence[Mapping[str, Any]]) -> None:
         """Drop the journal of the former import of this source: only the last can be undone.
@@ -342,6 +380,8 @@ class Merge:
         """Merge all staged findings; yield the numbers of each batch."""
         connection = self._connection
         is_first = not connection.scalar(select(select(findings.c.id).exists()))
+        day = {"scan_date": self._values["scan_date"]}
+        self._has_newer = bool(connection.scalar(text(_ANY_NEWER), day))
         deferred = DEFERRED_INDEXES[connection.dialect.name] if is_first else []
         if connection.dialect.name == "sqlite":
             for index in deferred:
@@ -362,9 +402,10 @@ class Merge:
         unknown = ""
         if known:
             _analyze(connection, "staged_known")
-            changed = connection.execute(text(_COUNT_KNOWN)).one()
+            changed = _count_known(connection, self._values["scan_date"], self._has_newer)
             connection.execute(text(_JOURNAL), self._values)
-            connection.execute(text(_UPDATE), self._values | self._source)
+            for update in (_UPDATE_NEWER, _UPDATE_OLDER) if self._has_newer else (_UPDATE,):
+                connection.execute(text(update), self._values | self._source)
             counts = MergeCounts(0, known, *changed)
             unknown = _UNKNOWN
         insert = _INSERT.format(unknown=unknown)
@@ -373,11 +414,19 @@ class Merge:
         return counts._replace(inserted=inserted)
 
 
+def _count_known(connection: Connection, scan_date: int, has_newer: bool) -> Sequence[int]:
+    """Return how many reported findings are reopened, resolved, replaced and kept."""
+    if not has_newer:
+        return connection.execute(text(_COUNT_KNOWN.format(older="1 = 1"))).one()
+    count = _COUNT_KNOWN.format(older=f"NOT {_IS_NEWER.format('f')}")
+    return connection.execute(text(count), {"scan_date": scan_date}).one()
+
+
 # -- without changes
 
 
-def forecast(connection: Connection) -> MergeCounts:
-    """Return what a merge would do; change the staged tables only.
+def forecast(connection: Connection, scan_date: str) -> MergeCounts:
+    """Return what a merge of a scan of that day would do; change the staged tables only.
 
     Afterwards `staged_known` has the findings that the file reports. Findings of 0.1.0 without a
     source are not compared: a merge may adopt some of the findings that count as inserted here.
@@ -393,6 +442,6 @@ def forecast(connection: Connection) -> MergeCounts:
             )
             _analyze(connection, each.staged)
     known = connection.execute(text(_KNOWN), {"first": 0, "last": _LAST_KEY}).rowcount
-    reopened, resolved, _ = connection.execute(text(_COUNT_KNOWN)).one()
+    reopened, resolved, *_ = _count_known(connection, day_number(scan_date), has_newer=True)
     staged = connection.scalar(text("SELECT count(*) FROM staged")) or 0
     return MergeCounts(staged - known, known, reopened, resolved)

@@ -98,6 +98,11 @@ def result_of(
         )
     if absence.is_held_back:
         notices.append(absence.notice())
+    if counts.kept:
+        notices.append(
+            f"{counts.kept:,} findings keep their state and their severity, because a scan later "
+            f"than {job.scan_date} reported or resolved them"
+        )
     return {
         "totalProcessed": outcome.rows,
         "errors": outcome.errors,
