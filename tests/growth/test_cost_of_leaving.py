@@ -7,7 +7,9 @@ run, unlike a time.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -18,29 +20,41 @@ from tests.helpers.client import Client
 from tests.socketio_core.support import TcpServer, join
 
 
-def operations(work: Callable[[], object]) -> int:
-    """Return the number of bytecodes and calls that a function executes."""
-    count = 0
+@contextmanager
+def counting() -> Iterator[Counter[str]]:
+    """Count the executed bytecodes ("opcode") and the calls of functions of C ("c_call")."""
+    count: Counter[str] = Counter()
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
         frame.f_trace_opcodes = True
-        count += event == "opcode"
+        count["opcode"] += event == "opcode"
         return trace
 
     def profile(frame: FrameType, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event == "c_call"
+        count["c_call"] += event == "c_call"
 
     former = sys.gettrace(), sys.getprofile()  # of a measurement of coverage
     sys.settrace(trace)
     sys.setprofile(profile)
     try:
-        work()
+        yield count
     finally:
         sys.setprofile(former[1])
         sys.settrace(former[0])
-    return count
+
+
+def operations(work: Callable[[], object]) -> int:
+    """Return the number of bytecodes and calls that a function executes."""
+    with counting() as count:
+        work()
+    return count.total()
+
+
+async def counted_operations(work: Callable[[], Awaitable[object]]) -> int:
+    """Return the number of bytecodes and calls until a coroutine ends, with those of the loop."""
+    with counting() as count:
+        await work()
+    return count.total()
 
 
 def lose(tcp: TcpServer, client: Client) -> None:
