@@ -112,7 +112,7 @@ bench-full: peers ## Run every benchmark, with more rounds; with WRITE=1, write 
 bench-scale: setup peers ## Measure workers, servers on Redis and gateways of the hub; with WRITE=1, write docs/scaling.md
 	$(BIN)/python -m benchmarks.scale $(if $(WRITE),--write)
 
-bench-load: peers ## Measure idle connections, acked events, reconnections and delivery next to Node; QUICK=1: half a minute; with WRITE=1, write docs/benchmarks.md
+bench-load: peers tests/cluster/node_modules/.installed ## Measure idle connections, acked events, reconnections and delivery next to Node; QUICK=1: half a minute; with WRITE=1, write docs/benchmarks.md
 	@PYTHON=$(abspath $(BIN)/python) benchmarks/setup-compiled floor generator compiled
 	$(BIN)/python -m benchmarks.load $(if $(QUICK),--quick) $(if $(WRITE),--write)
 

@@ -4,6 +4,7 @@ idle       connections that the machine's limit of open files allows, and anothe
 acks       the highest rate of acked events whose 99th percentile of latency stays below 250 ms
 reconnect  5,000 clients after a kill of the server
 drops      delivery of events while connections break all the time, with recovery
+cluster    the same with two servers and Redis, to which the clients return in turns
 
 The servers run in turns. The program prints each figure with its median and its range; `--write`
 writes the table of docs/benchmarks.md. A full run takes about five minutes on an idle machine,
@@ -23,7 +24,7 @@ from typing import Final
 import uvloop
 
 from benchmarks.load.acks import measure_acks
-from benchmarks.load.drops import measure_drops
+from benchmarks.load.drops import measure_cluster_drops, measure_drops
 from benchmarks.load.effort import FULL, QUICK, Effort
 from benchmarks.load.generator import GeneratorError, check_generator
 from benchmarks.load.idle import measure_idle
@@ -42,6 +43,7 @@ PARTS: Final[dict[str, Callable[[Effort], Awaitable[list[Row]]]]] = {
     "acks": measure_acks,
     "reconnect": measure_reconnect,
     "drops": measure_drops,
+    "cluster": measure_cluster_drops,
 }
 
 

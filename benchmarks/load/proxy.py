@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import cycle
 from typing import Any, cast
 
 #: Seconds until a connection breaks.
@@ -15,10 +16,13 @@ LATE = 1.0
 
 
 class BreakingProxy:
-    """The proxy; it breaks connections while `is_breaking` is set."""
+    """The proxy; it breaks connections while `is_breaking` is set.
 
-    def __init__(self, port: int, *, is_silent: bool) -> None:
-        self._target = port
+    With several ports, connections go to them in turns, so that clients return to another server.
+    """
+
+    def __init__(self, *ports: int, is_silent: bool) -> None:
+        self._targets = cycle(ports)
         self._is_silent = is_silent
         self._random = random.Random(1)
         self._server: asyncio.Server
@@ -44,8 +48,9 @@ class BreakingProxy:
 
     async def _open(self, client: _End) -> None:
         loop = asyncio.get_running_loop()
+        port = next(self._targets)
         try:
-            _, server = await loop.create_connection(lambda: _End(None), "127.0.0.1", self._target)
+            _, server = await loop.create_connection(lambda: _End(None), "127.0.0.1", port)
         except OSError:
             client.tcp.abort()
             return

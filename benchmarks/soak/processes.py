@@ -154,8 +154,8 @@ class Soak:
                 began = time.perf_counter()
                 try:
                     await client.call(*self._event)
-                except SocketError:
-                    self.record.lost += 1
+                except SocketError as error:
+                    self.record.lost[f"{type(error).__name__} ({error})"] += 1
                 self._waits.append((time.perf_counter() - began) * 1000)
                 await asyncio.sleep(_PAUSE)
 

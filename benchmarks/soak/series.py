@@ -8,6 +8,7 @@ Single peaks do not change this slope.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations
 from statistics import mean, median
@@ -38,15 +39,18 @@ METRICS: Final = (
 )
 
 KEPT: Final = {
+    "engineio_core.logs.limiter._Window": 60,
     "hextrackr_server.findings.statistics._Answer": 128,
     "hextrackr_server.imports.progress_record.Record": 500,
     "hextrackr_server.imports.uploads.Upload": 80,
     "socketio_core.adapters.redis.link.Command": 20,
     "socketio_core.adapters.streams.link.Entry": 20,
     "socketio_core.adapters.streams.order.LocalEvent": 20,
+    "socketio_core.handlers.runner._SpareTask": 4,
 }
 """Classes that a server keeps on purpose, and the limits of their numbers: cached statistics,
-ended imports, waiting uploads, and events that servers with Redis send at the time of a count."""
+ended imports, waiting uploads, counts of the last minute of each kind of log line, events that
+servers with Redis send at the time of a count, and tasks that the next handlers use."""
 
 IDLE_MEMORY: Final = 0.05
 """The share by which the memory without clients may rise."""
@@ -110,7 +114,8 @@ class Record:
     series: list[Series] = field(default_factory=lambda: [Series(each) for each in METRICS])
     idle: list[Idle] = field(default_factory=list)
     clients: dict[str, int] = field(default_factory=dict)
-    lost: int = 0
+    lost: Counter[str] = field(default_factory=Counter)
+    """Errors of the measuring client, and their numbers."""
     """Acked events of the measuring client that were not answered."""
 
     def add(self, time: float, values: dict[str, float]) -> None:
@@ -146,7 +151,8 @@ class Record:
             if after[name] - before[name] > amount:
                 found.append(f"{name} remain without clients: {after[name] - before[name]:.0f}")
         if self.lost:
-            found.append(f"{self.lost} acked events had no answer")
+            reasons = ", ".join(f"{number} x {each}" for each, number in self.lost.items())
+            found.append(f"{self.lost.total()} acked events had no answer: {reasons}")
         return [f"{self.name}: {each}" for each in found]
 
     def rows(self) -> list[tuple[str, ...]]:

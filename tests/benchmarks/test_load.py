@@ -116,6 +116,26 @@ async def test_proxy_passes_bytes_until_it_breaks_the_connection(
         assert breaking.broken == 1
 
 
+async def test_proxy_connects_to_its_ports_in_turns() -> None:
+    async def greet(name: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(name)
+        writer.close()
+
+    async with (
+        await asyncio.start_server(lambda _, writer: greet(b"a", writer), "127.0.0.1") as first,
+        await asyncio.start_server(lambda _, writer: greet(b"b", writer), "127.0.0.1") as second,
+        BreakingProxy(
+            *(each.sockets[0].getsockname()[1] for each in (first, second)), is_silent=False
+        ) as breaking,
+    ):
+        names = []
+        for _ in range(4):
+            reader, writer = await asyncio.open_connection("127.0.0.1", breaking.port)
+            names.append(await reader.read())
+            writer.close()
+    assert names == [b"a", b"b", b"a", b"b"]
+
+
 def test_row_compares_its_median_with_the_goal() -> None:
     row = Row("reconnected", "ours", (1.2, 1.6, 1.4), "s", 2, goal=1.5)
     assert row.cells() == ("reconnected", "ours", "1.40 s", "1.20 to 1.60", "1.50 s", "reached")

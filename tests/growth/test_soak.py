@@ -78,8 +78,10 @@ def test_record_fails_when_resources_remain_without_clients(
 
 def test_lost_event_is_a_failure() -> None:
     record = make_record()
-    record.lost = 1
-    assert record.failures(with_growth=False) == ["server: 1 acked events had no answer"]
+    record.lost.update({"DisconnectedError (ping timeout)": 2})
+    assert record.failures(with_growth=False) == [
+        "server: 2 acked events had no answer: 2 x DisconnectedError (ping timeout)"
+    ]
 
 
 def test_growing_metric_is_a_failure_only_with_growth() -> None:
