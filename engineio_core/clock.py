@@ -1,13 +1,10 @@
-"""The clock of all timers and deadlines: an asyncio event loop, or a fake clock in tests.
-
-An `Iteration` numbers the iterations of the event loop in which packets are sent.
-"""
+"""The clock of all timers and deadlines: an asyncio event loop, or a fake clock in tests."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, Protocol, final
+from typing import Any, Final, Protocol
 
 _METHODS: Final = ("time", "call_soon", "call_at", "call_later")
 
@@ -26,27 +23,6 @@ class Clock(Protocol):
 
     def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
         """Call `callback` after `delay` seconds; return a handle with `cancel()`."""
-
-
-@final
-class Iteration:
-    """The number of the current iteration of the event loop; `note` lets the next one differ."""
-
-    __slots__ = ("_clock", "is_noted", "number")
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.number = 0
-        self.is_noted = False
-
-    def note(self) -> None:
-        """Change the number after this iteration; call it at most once before `is_noted` ends."""
-        self.is_noted = True
-        self._clock.call_soon(self._end)
-
-    def _end(self) -> None:
-        self.number += 1
-        self.is_noted = False
 
 
 async def sleep(clock: Clock, seconds: float) -> None:

@@ -34,7 +34,7 @@ from engineio_core.callbacks import (
     require_plain_function,
 )
 from engineio_core.client_heartbeat import ClientHeartbeat
-from engineio_core.clock import Clock, Iteration, check_clock
+from engineio_core.clock import Clock, check_clock
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.codec.jsonp import function_name
 from engineio_core.codec.polling_form import choose_form
@@ -50,6 +50,7 @@ from engineio_core.http.message import (
     valid_headers,
 )
 from engineio_core.http.trusted_proxies import TrustedProxies
+from engineio_core.iteration import Iteration
 from engineio_core.lifecycle import SERVER_TRANSITIONS, ServerEvent, ServerState
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext

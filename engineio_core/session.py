@@ -17,12 +17,13 @@ from engineio_core.accounts import BUFFERED, Account
 from engineio_core.budgets import FAIR_QUEUE, Budgets, make_budgets
 from engineio_core.callbacks import require_plain_function
 from engineio_core.client_heartbeat import ClientHeartbeat
-from engineio_core.clock import Clock, Iteration
+from engineio_core.clock import Clock
 from engineio_core.codec import packet as packets
 from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, EncodedPacket
 from engineio_core.counts import EngineCounts
 from engineio_core.errors import CloseReason, ProtocolError, SessionClosedError
 from engineio_core.heartbeat import Deadline, Heartbeat
+from engineio_core.iteration import Iteration
 from engineio_core.noop import noop
 from engineio_core.options import EngineOptions
 from engineio_core.session_state import (

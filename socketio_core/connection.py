@@ -23,7 +23,7 @@ from socketio_core.counts import TOO_MANY
 from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import PacketError
-from socketio_core.handlers.handler import Handler
+from socketio_core.handlers.socket_core import SocketCore
 from socketio_core.socket import Socket
 from socketio_core.socket_state import SocketState
 
@@ -111,14 +111,14 @@ class Connection:
         socket = self.sockets.get(name)
         if kind is EVENT and socket is not None:
             event: list[Any] = data
-            handlers: dict[Any, Handler] = socket._direct
-            handler = handlers.get(event[0])
+            core: SocketCore = socket  # a compiled build reads the fields of this type directly
+            handler = core._direct.get(event[0])
             if handler is not None:
-                self._dispatch.run(handler, socket, data, ack_id)
-            elif socket._listeners is None:
-                socket.namespace._pipeline.dispatch_event(socket, data, ack_id)
+                self._dispatch.run(handler, core, data, ack_id)
+            elif core._listeners is None:
+                socket.namespace._pipeline.dispatch_event(core, data, ack_id)
             else:
-                socket.namespace._pipeline.enqueue_or_dispatch(socket, data, ack_id)
+                socket.namespace._pipeline.enqueue_or_dispatch(core, data, ack_id)
         else:
             self._receive_rare(packet, socket)
 

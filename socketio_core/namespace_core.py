@@ -20,6 +20,7 @@ from socketio_core.generics import Member
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.pipeline import EventPipeline
 from socketio_core.handlers.registry import Registering, Registry
+from socketio_core.handlers.socket_core import AckEncoder
 from socketio_core.misuse import refuse_thread
 from socketio_core.options import ServerOptions
 
@@ -31,6 +32,7 @@ class NamespaceCore(Registering, Broadcasting[Member]):
     """A namespace as its sockets see it."""
 
     __slots__ = (
+        "_ack_encoder",
         "_ack_ids",
         "_counts",
         "_dispatch",
@@ -61,6 +63,7 @@ class NamespaceCore(Registering, Broadcasting[Member]):
         self.sockets: dict[str, Member] = {}
         self._options = options
         self._parser: Parser = options.parser
+        self._ack_encoder = AckEncoder(name, options.parser)
         self._get_clock = clock
         self._counts = counts
         self._dispatch = dispatch

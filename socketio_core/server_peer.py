@@ -11,12 +11,13 @@ from typing import Any, Final, final
 from socketio_core.handlers.ack import NO_ACK, OwedAck, SharedAck
 from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.handler import Handler
+from socketio_core.handlers.handler_call import HandlingSocket
 
 NO_ID: Final = 0  # the dispatch needs an ack id; answers to other servers have none
 
 
 @final
-class ServerPeer:
+class ServerPeer(HandlingSocket):
     """A stand-in for the socket while the handlers of a server-side event run."""
 
     __slots__ = ("_answer", "_dispatch")

@@ -27,13 +27,13 @@ from socketio_core.acknowledgement import (
 from socketio_core.adapters.interface import DONE, AckCollector, BroadcastTarget
 from socketio_core.broadcast import Broadcast, check_event, room_names
 from socketio_core.disconnect_reason import DisconnectReason
-from socketio_core.errors import DisconnectedError, UnsendableResultError
+from socketio_core.errors import DisconnectedError
 from socketio_core.generics import Data
-from socketio_core.handlers.ack import CONNECTION_RESULT, NO_ACK
+from socketio_core.handlers.ack import CONNECTION_RESULT
 from socketio_core.handlers.handler import Handler
-from socketio_core.handlers.pipeline import SocketListeners
 from socketio_core.handlers.registry import Function, Listening, Registry, without
 from socketio_core.handlers.signature import HandlerSocket
+from socketio_core.handlers.socket_core import NO_HANDLERS, SocketCore, SocketListeners
 from socketio_core.handshake import Handshake
 from socketio_core.misuse import (
     EMIT_KEYWORDS,
@@ -52,7 +52,6 @@ from socketio_core.socket_state import SOCKET_TRANSITIONS, SocketEvent, SocketSt
 CONNECTED: Final = SocketState.CONNECTED
 LEAVING: Final = SocketState.LEAVING
 LEFT: Final = SocketState.LEFT
-NO_HANDLERS: Final[dict[Any, Handler]] = {}  # a dict, as compiled modules read it; stays empty
 
 
 class SocketConnection(Protocol):
@@ -82,7 +81,7 @@ class SocketConnection(Protocol):
 
 
 @final
-class Socket(HandlerSocket, Listening, Generic[Data]):
+class Socket(SocketCore, HandlerSocket, Listening, Generic[Data]):
     """One client in one namespace; the first argument of handlers.
 
     `id` is public, and new for each connection unless the session was recovered. `data` belongs
@@ -92,8 +91,8 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
     """
 
     __slots__ = (
-        "_connection", "_direct", "_early", "_listeners", "_listens_outgoing", "_offset", "_owed",
-        "_send_packet", "_state", "data", "handshake", "id", "namespace", "pid", "recovered",
+        "_connection", "_early", "_listens_outgoing", "_offset", "_owed", "data", "handshake", "id",
+        "namespace", "pid", "recovered",
     )  # fmt: skip
 
     def __init__(
@@ -103,29 +102,28 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
         socket_id: str,
         handshake: Handshake,
     ) -> None:
+        early: list[EncodedPacket] = []
+        serializes = namespace._options.serialize_handlers
+        super().__init__(
+            connection.session,
+            namespace._ack_encoder,
+            NO_HANDLERS if serializes else namespace._handlers.direct,
+            SocketListeners(serializes) if serializes else None,
+            early.append,
+        )
         self.id = socket_id
         self.namespace = namespace
         self.handshake = handshake
         self.data: Data = {}  # type: ignore[assignment]  # the default of Data is a dict
-        self._state = SocketState.CONNECTING
         # Recovery
         self.recovered = False
         self.pid: str | None = None
         self._offset = ""
         # Packets sent before the CONNECT reply wait for it.
         self._connection = connection
-        early: list[EncodedPacket] = []
         self._early: list[EncodedPacket] | None = early
-        self._send_packet: Callable[[EncodedPacket], None] = early.append
         self._listens_outgoing = False  # a broadcast reads it for each receiver
-        # Created on first use
-        self._owed: PendingAcks | None = None
-        serializes = namespace._options.serialize_handlers
-        self._listeners: SocketListeners | None = (
-            SocketListeners(serializes) if serializes else None
-        )
-        # Events with exactly one handler and no middleware; empty once the socket has listeners
-        self._direct: dict[Any, Handler] = NO_HANDLERS if serializes else namespace._handlers.direct
+        self._owed: PendingAcks | None = None  # created on first use
 
     @property
     def connected(self) -> bool:
@@ -446,21 +444,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
     def _charge_to(self, account: Account) -> None:
         self._connection.charge_to(account)
 
-    # -- called by the event pipeline (PipelineSocket)
-
-    def _need_listeners(self) -> SocketListeners:
-        if self._listeners is None:
-            self._listeners = SocketListeners(serializes=False)
-            self._direct = NO_HANDLERS
-        return self._listeners
-
-    def _accepts_events(self) -> bool:
-        if self._state is CONNECTED:
-            return True
-        listeners = self._listeners
-        if listeners is None or listeners.departure is None:
-            return False
-        return listeners.departure[0] != DisconnectReason.SERVER_NAMESPACE_DISCONNECT
+    # -- called by the event pipeline
 
     def _event_queued(self) -> None:
         self._connection.handler_suspended()
@@ -468,7 +452,7 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
     def _event_unqueued(self) -> None:
         self._connection.handler_ended()
 
-    # -- called by the dispatch (HandlingSocket)
+    # -- called by the dispatch
 
     def _handler_suspended(self) -> None:
         listeners = self._listeners
@@ -483,27 +467,6 @@ class Socket(HandlerSocket, Listening, Generic[Data]):
                 listeners.running -= 1
             self.namespace._pipeline.drain(self, listeners)
         self._connection.handler_ended()
-
-    def _send_ack(self, ack_id: int, result: Any) -> None:
-        if result.__class__ is tuple:
-            args = list(result)
-        else:
-            args = [] if result is None or result is EMITTED else [result]
-        namespace = self.namespace
-        session = self._connection.session
-        try:
-            encoded = namespace._parser.encode_ack(namespace.name, ack_id, args)
-        except (TypeError, ValueError) as error:
-            if result is NO_ACK:  # found here only, because a check of each result costs time
-                return
-            raise UnsendableResultError(
-                f"the handler returned a value that cannot be sent: {error}", result
-            ) from None
-        if isinstance(encoded, bytes):
-            session.send_bare(encoded)
-        else:
-            for packet in encoded:
-                session._send_reply(packet)
 
     # -- called by the adapter (Recipient)
 

@@ -20,11 +20,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-from engineio_core.clock import Iteration
 from engineio_core.codec.encoded_packet import PING_PACKET, EncodedPacket
 from engineio_core.codec.packet import MESSAGE_PREFIX
 from engineio_core.errors import CloseReason
 from engineio_core.http.message import HttpRequest
+from engineio_core.iteration import Iteration
 from engineio_core.session import Session, SessionContext
 from socketio_core.codec.json_codec import Packet, PacketType
 from socketio_core.codec.packet import Decoded, Decoder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from binascii import Error as Base64Error
+from types import FunctionType
 from typing import Final
 
 from engineio_core.errors import CloseReason, ProtocolError
@@ -27,6 +28,10 @@ MESSAGE_PREFIX: Final = MESSAGE.encode()
 def malformed(description: str) -> ProtocolError:
     """Return the error for a packet that cannot be decoded."""
     return ProtocolError(description, reason=CloseReason.PARSE_ERROR)
+
+
+IS_COMPILED: Final = type(malformed) is not FunctionType
+"""Whether this module, and with it all others of modules.txt, is compiled."""
 
 
 def decode_binary_record(record: str) -> bytes:

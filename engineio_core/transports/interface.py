@@ -12,7 +12,8 @@ from engineio_core.session_state import SessionState, UpgradeState
 from engineio_core.timers import TimerQueue
 
 if TYPE_CHECKING:
-    from engineio_core.clock import Clock, Iteration
+    from engineio_core.clock import Clock
+    from engineio_core.iteration import Iteration
     from engineio_core.options import EngineOptions
 
 

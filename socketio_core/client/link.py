@@ -8,11 +8,12 @@ from socketio_core.client.interface import SocketManager
 from socketio_core.codec.packet import ACK, Packet
 from socketio_core.errors import UnsendableResultError
 from socketio_core.handlers.ack import NO_ACK
+from socketio_core.handlers.handler_call import HandlingSocket
 from socketio_core.misuse import EMITTED
 
 
 @final
-class Link:
+class Link(HandlingSocket):
     """One connection of a socket, which ends with the session.
 
     After the end, it sends no ack: in a later session, the ID may belong to another event.

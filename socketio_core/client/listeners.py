@@ -15,9 +15,10 @@ from typing import Any, Final, NamedTuple, final
 from engineio_core.callbacks import describe_function, read_signature
 from socketio_core.codec.packet import RESERVED_EVENTS
 from socketio_core.handlers.ack import refuse_ack, run_handlers
-from socketio_core.handlers.dispatch import Dispatch, HandlingSocket, Reporter
+from socketio_core.handlers.dispatch import Dispatch, Reporter
 from socketio_core.handlers.event_table import EventTable, event_name
 from socketio_core.handlers.handler import Handler
+from socketio_core.handlers.handler_call import HandlingSocket
 from socketio_core.handlers.registry import Registry
 from socketio_core.handlers.signature import MANY
 from socketio_core.misuse import EMITTED, check_runs

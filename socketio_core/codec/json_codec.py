@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from engineio_core.codec.encoded_packet import EncodedPacket
-from engineio_core.codec.packet import MESSAGE_PREFIX
+from engineio_core.codec.packet import IS_COMPILED, MESSAGE_PREFIX
 from engineio_core.options import check_at_least
 from engineio_core.subclassing import mypyc_attr
 from socketio_core.codec.attachments import (
@@ -58,10 +58,12 @@ __all__ = [
 _dumps: Final = orjson.dumps
 _loads: Final = orjson.loads
 _convert: Final = convert_value
+_IS_COMPILED: Final = IS_COMPILED
 _RESERVED: Final[frozenset[str]] = RESERVED_EVENTS
 _EVENT: Final = EVENT
 _PLAIN: Final[Any] = orjson.OPT_PASSTHROUGH_DATETIME
 _EVENT_DIGIT: Final = 0x32  # "2"
+_BRACKET: Final = 0x5B  # "["
 # A message of Engine.IO is written and read here with its type digit in front: one copy less per
 # packet (benchmarks/hop_budget.py).
 _EVENT_PREFIX: Final = b"%b%d" % (MESSAGE_PREFIX, EVENT)
@@ -129,7 +131,7 @@ class JsonParser:
     ) -> tuple[EncodedPacket, ...]:
         """Encode an EVENT without the cost of a `Packet`; the name must be a string."""
         # hot path: codec
-        if not data or data[0].__class__ is not str or data[0] in _RESERVED:
+        if not data or type(data[0]) is not str or data[0] in _RESERVED:
             check_event_to_send(data)
         try:
             payload = _dumps(data, _convert, _PLAIN)
@@ -149,6 +151,8 @@ class JsonParser:
         except TypeError:
             return self._encode_any(ACK, namespace, data, ack_id)
         if namespace == "/" and 0 <= ack_id < _ID_LIMIT:
+            if _IS_COMPILED:
+                return _ACK_PREFIX + str(ack_id).encode() + payload
             return _ACK_FORMAT % (ack_id, payload)
         return (EncodedPacket(_ACK_PREFIX + _address(namespace, ack_id) + payload),)
 
@@ -267,6 +271,15 @@ class JsonDecoder:
         if message[:3] == _EVENT_START:
             start = 2
             ack_id = None
+        elif _IS_COMPILED:
+            # Machine code reads the digits in a third of the time of the three methods below.
+            start, number, end = 2, 0, min(len(message), _ACK_ID_END)
+            while start < end and 0x30 <= (digit := message[start]) <= 0x39:
+                number = 10 * number + digit - 0x30
+                start += 1
+            if not 2 < start < end or message[start] != _BRACKET or message[1] != _EVENT_DIGIT:
+                return self._receive_any(message[1:].decode())
+            ack_id = number
         else:
             start = message.find(b"[", 2, _ACK_ID_END)
             if (
@@ -281,7 +294,7 @@ class JsonDecoder:
             data = _loads(payload) if len(payload) <= LARGE else load_large(payload)
         except ValueError:
             data = load_leniently(payload.decode())
-        if not data or data[0].__class__ is not str or data[0] in _RESERVED:
+        if not data or type(data[0]) is not str or data[0] in _RESERVED:
             check_received_data(EVENT, data)
         return _EVENT, "/", data, ack_id
 

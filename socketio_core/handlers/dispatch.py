@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from types import CoroutineType
-from typing import Any, Final, Protocol, final
+from typing import Any, Final, final
 
 from socketio_core.errors import (
     AckError,
@@ -20,7 +20,7 @@ from socketio_core.errors import (
     UnsendableResultError,
 )
 from socketio_core.handlers.ack import CONNECTION_RESULT, NO_ACK, OwedAck, SharedAck
-from socketio_core.handlers.handler_call import HandlerCall
+from socketio_core.handlers.handler_call import HandlerCall, HandlingSocket
 from socketio_core.handlers.runner import CANCELLED, Runner, Suspended
 from socketio_core.misuse import SENT, add_equivalent, refuse_awaitable
 
@@ -246,23 +246,6 @@ class Dispatch:
                 socket._send_ack(ack.ack_id, answer)
         except Exception:
             logger.exception("an error ack could not be sent")
-
-
-class HandlingSocket(Protocol):
-    """The socket, as the dispatch uses it."""
-
-    @property
-    def id(self) -> str:
-        """The public id of the socket."""
-
-    def _send_ack(self, ack_id: int, result: Any) -> None:
-        """Send an ack: a tuple becomes several arguments; None becomes an ack without them."""
-
-    def _handler_suspended(self) -> None:
-        """Count a handler that continues later."""
-
-    def _handler_ended(self) -> None:
-        """Count the end of a handler that had suspended."""
 
 
 def _disconnect_late(socket: Any, how: str) -> None:

@@ -1,4 +1,4 @@
-"""The part of a handler that the dispatch reads for each event; a compiled build compiles it."""
+"""The parts of handlers and sockets that the dispatch uses; a compiled build compiles them."""
 
 from __future__ import annotations
 
@@ -21,4 +21,23 @@ class HandlerCall:
 
     def call(self, socket: Any, data: list[Any]) -> Any:
         """Call the function with the arguments of an event, `[name, *args]`."""
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class HandlingSocket:
+    """The base of sockets, as the dispatch uses them."""
+
+    __slots__ = ()
+
+    def _send_ack(self, ack_id: int, result: Any) -> None:
+        """Send an ack: a tuple becomes several arguments; None becomes an ack without them."""
+        raise NotImplementedError
+
+    def _handler_suspended(self) -> None:
+        """Count a handler that continues later."""
+        raise NotImplementedError
+
+    def _handler_ended(self) -> None:
+        """Count the end of a handler that had suspended."""
         raise NotImplementedError

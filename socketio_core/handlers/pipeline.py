@@ -6,18 +6,17 @@ The namespace owns the pipeline. Dispatch runs the handlers and routes their res
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
-from typing import Any, Final, Protocol, final
+from typing import Any, Final, final
 
 from socketio_core.errors import AckError
 from socketio_core.handlers.ack import run_handlers
-from socketio_core.handlers.dispatch import Dispatch, HandlingSocket
+from socketio_core.handlers.dispatch import Dispatch
 from socketio_core.handlers.event_table import event_name
-from socketio_core.handlers.handler import Handler
 from socketio_core.handlers.registry import Registry
 from socketio_core.handlers.runner import CANCELLED
+from socketio_core.handlers.socket_core import SocketCore, SocketListeners
 from socketio_core.misuse import SENT, is_refusal
 from socketio_core.socket_state import SocketState
 
@@ -26,59 +25,7 @@ logger = logging.getLogger("socketio_core")
 Step = tuple[Callable[..., Any], tuple[Any, ...]]
 """A middleware and its arguments."""
 
-LIFECYCLE: Final = frozenset({"disconnecting", "disconnect"})
 CONNECTED: Final = SocketState.CONNECTED
-
-
-@final
-class SocketListeners:
-    """The handlers, listeners and waiting events of one socket; created on first use."""
-
-    __slots__ = ("any_outgoing", "departure", "is_held", "queue", "registry", "running",
-                 "serializes")  # fmt: skip
-
-    def __init__(self, serializes: bool) -> None:
-        self.registry = Registry(LIFECYCLE, takes_socket=False)
-        self.any_outgoing: list[Handler] = []
-        # Events that wait for a middleware, or for the handler of an earlier event
-        self.serializes = serializes
-        self.is_held = False
-        self.running = 0
-        self.queue: deque[tuple[list[Any], int | None]] = deque()
-        # The arguments of "disconnect", which runs after the events that the client has sent
-        self.departure: tuple[str, str] | None = None
-
-    @property
-    def must_wait(self) -> bool:
-        """Whether an event that arrives now must wait."""
-        return self.is_held or (self.serializes and self.running > 0)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a received event is waiting, or must end before a later one."""
-        return bool(self.queue) or self.must_wait
-
-
-class PipelineSocket(HandlingSocket, Protocol):
-    """The part of a socket that the pipeline uses."""
-
-    _listeners: SocketListeners | None
-    _state: SocketState
-
-    def _need_listeners(self) -> SocketListeners:
-        """Return the listeners of the socket, creating them on first use."""
-
-    def _accepts_events(self) -> bool:
-        """Return whether handlers may run for events that the socket has received."""
-
-    def _event_queued(self) -> None:
-        """Count a waiting event as a pending handler."""
-
-    def _event_unqueued(self) -> None:
-        """Stop counting an event that has left the queue."""
-
-    def _end_departure(self) -> None:
-        """Run the "disconnect" handlers: the events of the socket have ended."""
 
 
 @final
@@ -96,9 +43,7 @@ class EventPipeline:
         self._middlewares = registry.event_middlewares
         self._single = registry.single
 
-    def enqueue_or_dispatch(
-        self, socket: PipelineSocket, data: list[Any], ack_id: int | None
-    ) -> None:
+    def enqueue_or_dispatch(self, socket: SocketCore, data: list[Any], ack_id: int | None) -> None:
         """Dispatch an event, or queue it while earlier events of the socket are pending."""
         listeners = socket._listeners
         if listeners is None:
@@ -114,7 +59,7 @@ class EventPipeline:
 
     def _dispatch_serialized(
         self,
-        socket: PipelineSocket,
+        socket: SocketCore,
         listeners: SocketListeners,
         data: list[Any],
         ack_id: int | None,
@@ -126,7 +71,7 @@ class EventPipeline:
         finally:
             listeners.running -= 1
 
-    def dispatch_event(self, socket: PipelineSocket, data: list[Any], ack_id: int | None) -> None:
+    def dispatch_event(self, socket: SocketCore, data: list[Any], ack_id: int | None) -> None:
         """Pass an event to the listeners, through the middlewares, and to the handlers."""
         # hot path for servers that limit or count events: most middlewares are plain functions.
         own = socket._listeners
@@ -165,7 +110,7 @@ class EventPipeline:
 
     def _hold(
         self,
-        socket: PipelineSocket,
+        socket: SocketCore,
         outcome: Awaitable[Any],
         passed: int,
         data: list[Any],
@@ -182,7 +127,7 @@ class EventPipeline:
 
     async def _continue(
         self,
-        socket: PipelineSocket,
+        socket: SocketCore,
         outcome: Awaitable[Any],
         chain: list[Step],
         data: list[Any],
@@ -203,7 +148,7 @@ class EventPipeline:
         finally:
             socket._need_listeners().is_held = False
 
-    def _run_handlers(self, socket: PipelineSocket, data: list[Any], ack_id: int | None) -> None:
+    def _run_handlers(self, socket: SocketCore, data: list[Any], ack_id: int | None) -> None:
         """Run the handlers of the namespace, then those of the socket."""
         if not data:
             self._fail(IndexError(), socket, data, ack_id)
@@ -222,7 +167,7 @@ class EventPipeline:
         run_handlers(self._dispatch, handlers, socket, data, ack_id)
 
     def _fail(
-        self, error: BaseException, socket: PipelineSocket, data: list[Any], ack_id: int | None
+        self, error: BaseException, socket: SocketCore, data: list[Any], ack_id: int | None
     ) -> None:
         """Report the error of a middleware, also of one that emptied the event."""
         if not data:
@@ -232,7 +177,7 @@ class EventPipeline:
             )
         self._dispatch.failed(error, socket, data[0] if data else "", ack_id)
 
-    def drain(self, socket: PipelineSocket, listeners: SocketListeners) -> None:
+    def drain(self, socket: SocketCore, listeners: SocketListeners) -> None:
         """Dispatch waiting events until one must wait again; then end a departure."""
         while listeners.queue and not listeners.must_wait:
             data, ack_id = listeners.queue.popleft()
@@ -248,12 +193,13 @@ class EventPipeline:
         if listeners.departure is not None and not listeners.is_busy:
             socket._end_departure()
 
-    def drop(self, socket: PipelineSocket, listeners: SocketListeners) -> None:
+    def drop(self, socket: SocketCore, listeners: SocketListeners) -> None:
         """Drop the waiting events: the server has disconnected the socket, or stops."""
+        named: Any = socket
         while listeners.queue:
             data, _ = listeners.queue.popleft()
             logger.info("event %.100r of socket %s was dropped: the server ended the connection",
-                        data[0], socket.id)  # fmt: skip
+                        data[0], named.id)  # fmt: skip
             socket._event_unqueued()
 
 

@@ -189,12 +189,14 @@ class SpareTaskRunner(Runner):
     entered as the current task for the first step; only a coroutine that suspends keeps the task.
     """
 
-    __slots__ = ("_leaves_tasks", "_spares")
+    __slots__ = ("_leaves_tasks", "_spare", "_spares")
 
     def __init__(self, clock: Callable[[], Clock]) -> None:
         super().__init__(clock)
         self._leaves_tasks = False  # a coroutine has begun while another task was current
-        # More than one only while the first step of a coroutine begins another coroutine.
+        # The one that begins the next coroutine, unless it is busy. Others are idle only after the
+        # first step of a coroutine has begun another coroutine.
+        self._spare: _SpareTask | None = None
         self._spares: list[_SpareTask] = []
 
     def enter_loop(self) -> None:
@@ -203,7 +205,8 @@ class SpareTaskRunner(Runner):
         Not checked for each event: before Python 3.12, reading the running loop costs a system
         call.
         """
-        if self._spares and self._spares[0].loop is not get_running_loop():
+        if self._spare is not None and self._spare.loop is not get_running_loop():
+            self._spare = None
             self._spares.clear()
 
     def begin(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -212,9 +215,10 @@ class SpareTaskRunner(Runner):
         Raises the exception of the coroutine.
         """
         # hot path: benchmarks/hop_budget.py
-        spare = self._spares.pop() if self._spares else self._create_spare()
-        if spare.is_over:
-            spare = self._create_spare()
+        spare = self._spare
+        if spare is None or spare.is_busy or spare.is_over:
+            spare = self._find_spare()
+        spare.is_busy = True
         loop, task = spare.loop, spare.task
         current = None
         if self._leaves_tasks:
@@ -241,23 +245,38 @@ class SpareTaskRunner(Runner):
             _leave(loop, task)
             if current is not None:
                 _enter(loop, current)
+        box = spare.box
         if yielded is not _FINISHED:
-            spare.is_lent = True
+            box[1] = True
             return Suspended(task, spare, yielded)
-        if spare.context == self._context:
-            self._spares.append(spare)
+        if self._spare is spare and spare.context == self._context:
+            spare.is_busy = False
         else:
             self._return_spare(spare)
-        result, spare.result = spare.result, None
+        result, box[0] = box[0], None
         return result
 
-    def _create_spare(self) -> _SpareTask:
-        return _SpareTask(get_running_loop(), self._context.copy())
+    def _find_spare(self) -> _SpareTask:
+        """Take an idle spare task or create one; begin coroutines with it from now on."""
+        while self._spares:
+            spare = self._spares.pop()
+            if not spare.is_over:
+                break
+        else:
+            spare = _SpareTask(get_running_loop(), self._context.copy())
+        self._spare = spare
+        return spare
 
     def _return_spare(self, spare: _SpareTask) -> None:
-        if spare.context == self._context:
-            self._spares.append(spare)
-        else:
+        """Make a spare task idle again."""
+        spare.is_busy = False
+        is_clean = spare.context == self._context
+        if self._spare is not spare:
+            if is_clean:
+                self._spares.append(spare)
+        elif not is_clean:
+            self._spare = None
+        if not is_clean:
             # The coroutine set a context variable, which later coroutines must not see.
             spare.task.cancel()
 
@@ -277,6 +296,9 @@ class SpareTaskRunner(Runner):
 
     def _take_idle_tasks(self) -> set[asyncio.Task[None]]:
         tasks = {spare.task for spare in self._spares}
+        if self._spare is not None and not self._spare.is_busy:
+            tasks.add(self._spare.task)
+        self._spare = None
         self._spares.clear()
         return tasks
 
@@ -285,24 +307,25 @@ class SpareTaskRunner(Runner):
 class _SpareTask:
     """A task that waits for a suspended coroutine."""
 
-    __slots__ = ("called", "context", "driver", "is_lent", "is_over", "loop", "result", "run",
-                 "send", "task", "work")  # fmt: skip
+    __slots__ = ("box", "called", "context", "driver", "is_busy", "is_over", "loop", "run", "send",
+                 "task", "work")  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, context: contextvars.Context) -> None:
         self.loop = loop
         self.context = context
         self.run = context.run
-        self.result: Any = None
+        # The result of a coroutine, and whether the task runs one that has suspended
+        self.box: list[Any] = [None, False]
         self.called: asyncio.Future[None] = loop.create_future()
         self.work: Suspended | None = None
         self.task = _create_started_task(self._run(), loop, context)
-        self.is_lent = False  # the task runs a coroutine that has suspended
+        self.is_busy = False  # it runs a coroutine, or was lent to one
         self.is_over = False
         self.create_driver()
 
     def create_driver(self) -> None:
         """Create the generator that runs the first steps of coroutines."""
-        self.driver = drive(self)
+        self.driver = drive(self.box)
         self.send = self.driver.send
         self.send(None)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from engineio_core import CloseReason, EncodedPacket, EngineOptions, Session, SessionClosedError
-from engineio_core.clock import Iteration
 from engineio_core.counts import EngineCounts
 from engineio_core.heartbeat import Heartbeat
+from engineio_core.iteration import Iteration
 from engineio_core.session import SessionContext
 from engineio_core.session_state import SessionState
 from engineio_core.timers import TimerQueue

@@ -10,9 +10,9 @@ from websockets.frames import Opcode
 from websockets.protocol import Protocol, Side, State
 
 from engineio_core import CloseReason, EngineOptions, ProtocolError
-from engineio_core.clock import Iteration
 from engineio_core.counts import EngineCounts
 from engineio_core.heartbeat import Heartbeat
+from engineio_core.iteration import Iteration
 from engineio_core.session import SessionContext
 from engineio_core.timers import TimerQueue
 from engineio_core.transports.websocket import WebSocketTransport
