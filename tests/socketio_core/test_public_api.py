@@ -108,7 +108,8 @@ def test_server_has_only_the_documented_public_attributes() -> None:
 @pytest.mark.parametrize("kind", PUBLIC, ids=lambda kind: str(kind.__name__))
 def test_help_shows_no_internal_method(kind: type[Any]) -> None:
     internal = {name for name in dir(kind) if re.match(r"_[a-z]", name)}
-    text = pydoc.plain(pydoc.render_doc(kind))
+    # A compiled class lists its fields in an attribute of its own.
+    text = re.sub(r".*__mypyc_attrs__.*", "", pydoc.plain(pydoc.render_doc(kind)))
     assert {name for name in internal if re.search(rf"\b{name}\b", text)} == set()
 
 
