@@ -1,6 +1,6 @@
 """A server over WebTransport, with a page that connects to it from Chromium or Firefox.
 
-    pip install 'hextrackr-server[webtransport]'
+    pip install '.[webtransport]'
     python examples/webtransport.py --port 3000
 
 Then open http://127.0.0.1:3000. The page starts with polling and changes to WebTransport, or to
