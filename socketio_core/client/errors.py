@@ -22,7 +22,9 @@ class ConnectionFailedError(ConnectError):
 
     def __init__(self, message: str, cause: Exception | None) -> None:
         super().__init__(message)
-        self.status = cause.status if isinstance(cause, TransportError) else None
+        self.status: int | None = None
+        if isinstance(cause, TransportError | ConnectionFailedError):
+            self.status = cause.status
         self.__cause__ = cause
 
 

@@ -74,6 +74,7 @@ class ClientSocket(Listening):
         self._waiters = ConnectWaiters()
         self._streams: list[EventStream] = []
         self._attempt = 0  # distinguishes the results of an async `auth`
+        self._failure: ConnectionFailedError | None = None  # since the last call of start()
 
     # -- state
 
@@ -109,6 +110,7 @@ class ClientSocket(Listening):
         proxy without python-socks, SSLError for an invalid file.
         """
         was_inactive = self._state is ClientSocketState.INACTIVE
+        self._failure = None
         self._manager._start()  # raises for an invalid proxy or certificate
         self._advance(ClientSocketEvent.CONNECT)
         if was_inactive and self._manager.is_open:
@@ -132,7 +134,11 @@ class ClientSocket(Listening):
             self.start()
             async with Deadline(self._manager._clock, limit):
                 await waiter
-        except (ConnectionFailedError, TimeoutError, asyncio.CancelledError):
+        except TimeoutError as error:
+            last = self._failure
+            self.disconnect()
+            raise TimeoutError(f"{error}: {last.message}" if last else str(error)) from last
+        except (ConnectionFailedError, asyncio.CancelledError):
             self.disconnect()
             raise
         finally:
@@ -303,6 +309,7 @@ class ClientSocket(Listening):
     def _connection_failed(self, error: ConnectionFailedError) -> None:
         if not self.active:
             return
+        self._failure = error
         self._fire("connect_error", error)
         self._waiters.settle(error, will_retry=True)
 
@@ -318,7 +325,9 @@ class ClientSocket(Listening):
         if self.active:
             self._advance(ClientSocketEvent.LEFT)
             self._stop_waiting()
-        self._waiters.settle(ConnectionFailedError("no connection after the last attempt", None))
+        last = self._failure
+        message = "no connection after the last attempt" + (f": {last.message}" if last else "")
+        self._waiters.settle(ConnectionFailedError(message, last))
 
     def _leave(self, reason: str) -> None:
         was_connected = self._state is CONNECTED

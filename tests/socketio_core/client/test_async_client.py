@@ -395,10 +395,28 @@ async def test_first_failure_ends_connect_unless_it_retries() -> None:
         assert client.connected
         w.network.is_refusing = True
         other = w.client(**FAST)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(
+            TimeoutError, match=r"within 10 seconds: the .* connection refused"
+        ) as e:
             await w.run(other.connect(retry=True, timeout=10))
+        assert isinstance(e.value.__cause__, ConnectionFailedError)
         assert not other.main.active
         w.network.is_refusing = False
+
+
+@pytest.mark.parametrize("options", [{"reconnection": False}, {"reconnection_attempts": 1}])
+async def test_last_failure_is_in_the_error_when_no_attempt_follows(
+    options: dict[str, Any],
+) -> None:
+    async with world() as w:
+        w.network.is_refusing = True
+        client = w.client(**FAST, **options)
+        with pytest.raises(
+            ConnectionFailedError, match=r"last attempt: .* connection refused"
+        ) as e:
+            await w.run(client.connect(retry=True))
+        assert isinstance(e.value.__cause__, ConnectionFailedError)
+        assert e.value.status is None
 
 
 async def test_context_manager_closes_a_client_that_cannot_connect() -> None:
