@@ -209,11 +209,11 @@ _OF_KNOWN: Final = """
     JOIN staged_groups g ON g.number = s.group_number"""
 _COUNT_KNOWN: Final = f"""
     SELECT
-        count(CASE WHEN f.lifecycle = {RESOLVED} AND v.closed_as IS NULL AND {{older}} THEN 1 END),
-        count(CASE WHEN f.lifecycle <> {RESOLVED} AND v.closed_as IS NOT NULL AND {{older}}
+        count(CASE WHEN f.lifecycle = {RESOLVED} AND v.closed_as IS NULL AND NOT {{newer}}
             THEN 1 END),
+        count(CASE WHEN f.lifecycle <> {RESOLVED} AND v.closed_as IS NOT NULL THEN 1 END),
         count(CASE WHEN f.asset_id <> a.id OR f.definition_id <> d.id THEN 1 END),
-        count(CASE WHEN NOT {{older}} THEN 1 END)
+        count(CASE WHEN v.closed_as IS NULL AND {{newer}} THEN 1 END)
     {_OF_KNOWN}
     JOIN findings f ON f.id = k.finding_id"""
 # PostgreSQL cannot infer the types of these values.
@@ -243,7 +243,8 @@ _CHANGED: Final = {
     "group_id": "new.group_id",
     "severity": "new.severity",
     "state": "new.state",
-    "scan_date": _SCAN_DATE,
+    "scan_date": f"""CASE WHEN {_IS_NEWER.format("findings")} THEN findings.scan_date
+            ELSE {_SCAN_DATE} END""",
     "vpr_score": "coalesce(new.vpr_score, findings.vpr_score)",
     "cvss_score": "coalesce(new.cvss_score, findings.cvss_score)",
     "lifecycle": f"""CASE WHEN new.reason IS NOT NULL THEN {RESOLVED}
@@ -260,12 +261,13 @@ _CHANGED: Final = {
                 THEN findings.source
             ELSE findings.source || ',' || {_SOURCE} END""",
 }
-# A later scan decides on the state of a finding; it may lack a score that an earlier scan has.
+# A row without a closed state leaves the state of a finding to a later scan, which may lack a score
+# that an earlier scan has.
 _KEPT: Final = {
     "vpr_score": "coalesce(findings.vpr_score, new.vpr_score)",
     "cvss_score": "coalesce(findings.cvss_score, new.cvss_score)",
     "source": f"""CASE
-            WHEN findings.lifecycle = {RESOLVED} OR new.reason IS NOT NULL
+            WHEN findings.lifecycle = {RESOLVED}
                 OR {_LISTED} <> replace({_LISTED}, {_ITEM}, '')
                 THEN findings.source
             ELSE findings.source || ',' || {_SOURCE} END""",
@@ -292,7 +294,7 @@ def _update(changes: Mapping[str, str], condition: str = "") -> str:
 
 
 _UPDATE: Final = _update(_CHANGED)
-_IS_KEPT: Final = _IS_NEWER.format("findings")
+_IS_KEPT: Final = f"(new.reason IS NULL AND {_IS_NEWER.format('findings')})"
 _UPDATE_OLDER: Final = _update(_CHANGED, f"AND NOT {_IS_KEPT}")
 _UPDATE_NEWER: Final = _update(_KEPT, f"AND {_IS_KEPT}")
 # A finding that is new and already fixed changes nothing.
@@ -417,8 +419,8 @@ class Merge:
 def _count_known(connection: Connection, scan_date: int, has_newer: bool) -> Sequence[int]:
     """Return how many reported findings are reopened, resolved, replaced and kept."""
     if not has_newer:
-        return connection.execute(text(_COUNT_KNOWN.format(older="1 = 1"))).one()
-    count = _COUNT_KNOWN.format(older=f"NOT {_IS_NEWER.format('f')}")
+        return connection.execute(text(_COUNT_KNOWN.format(newer="1 = 0"))).one()
+    count = _COUNT_KNOWN.format(newer=_IS_NEWER.format("f"))
     return connection.execute(text(count), {"scan_date": scan_date}).one()
 
 

@@ -39,11 +39,11 @@ def stored(bench: Workbench) -> dict[str, Any]:
     return {name: found[name] for name in STORED}
 
 
-def test_older_export_does_not_resolve_a_finding_of_a_later_scan(workbench: Workbench) -> None:
+def test_older_export_does_not_change_the_state_of_a_finding_of_a_later_scan(
+    workbench: Workbench,
+) -> None:
     report(workbench, NEW, name="New", severity="Low", state="RESURFACED")
-    result = report(
-        workbench, OLD, name="Old", state="FIXED", vpr="7.5", first="2030-04-01", last="2030-05-31"
-    )
+    result = report(workbench, OLD, name="Old", vpr="7.5", first="2030-04-01", last="2030-05-31")
     assert stored(workbench) == {
         "lifecycle_state": "active", "severity": "Low", "state": "RESURFACED",
         "plugin_name": "New", "vpr_score": 7.5, "first_seen": "2030-04-01", "last_seen": NEW,
@@ -55,6 +55,15 @@ def test_older_export_does_not_resolve_a_finding_of_a_later_scan(workbench: Work
         "1 findings keep their state and their severity, because a scan later than 2030-06-01 "
         "reported or resolved them"
     ]
+
+
+def test_closed_row_of_an_older_export_counts(workbench: Workbench) -> None:
+    report(workbench, NEW)
+    summary = report(workbench, OLD, state="FIXED")["summary"]
+    assert (summary["resolved"], summary["notices"]) == (1, [])
+    found = stored(workbench)
+    assert (found["lifecycle_state"], found["scan_date"]) == ("resolved", NEW)
+    assert report(workbench, BETWEEN)["summary"]["reopened"] == 0
 
 
 def test_older_export_does_not_reopen_a_finding_that_a_later_scan_resolved(
