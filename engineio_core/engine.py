@@ -54,6 +54,7 @@ from engineio_core.iteration import Iteration
 from engineio_core.lifecycle import SERVER_TRANSITIONS, ServerEvent, ServerState
 from engineio_core.options import EngineOptions
 from engineio_core.session import Session, SessionContext
+from engineio_core.subclassing import mypyc_attr
 from engineio_core.timers import TimerQueue
 from engineio_core.traffic import Traffic
 from engineio_core.transports.interface import (
@@ -98,6 +99,9 @@ _OTHER_EVENTS: Final = {
 }
 
 
+AnyExchange: TypeAlias = Exchange | GuestExchange
+"""A request of an own listener, or of an ASGI host."""
+
 CloseSessions: TypeAlias = Callable[[Sequence[Session], float | None], Coroutine[Any, Any, None]]
 """Closes sessions in waves within a number of seconds; None selects the default."""
 
@@ -108,10 +112,11 @@ class SessionOwners(Protocol):
     def generate_sid(self) -> str:
         """Return the sid of a new session of this process."""
 
-    def forward(self, exchange: Exchange) -> bool:
+    def forward(self, exchange: Any) -> bool:
         """Hand over a request whose session belongs to another process; return whether it does."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class BaseEngine:
     """Sessions, hooks and request routing; `Engine` adds the listening sockets.
 
@@ -153,13 +158,14 @@ class BaseEngine:
         self._timers: TimerQueue | None = None  # of the current clock
         self._upgraded: set[Abortable] = set()  # the open TCP connections of WebSockets
         self._admission = Admission(self.options, self.sessions, self)
+        self._open_packets = handshake.OpenPackets(self.options)
         # For tracing: a function to replace, and functions `(request, status)` that are called
         # for responses of the engine itself
-        self._admit: Callable[[Exchange], None] = self._admission.admit
+        self._admit: Callable[[Any], None] = self._admission.admit
         self._response_hooks: list[Callable[[HttpRequest, int], None]] = []
         self._hooks: dict[str, list[Callable[..., Any]]] = {event: [] for event in EVENTS}
-        self._files: Callable[[Exchange], bool] | None = None
-        self._mounted: Callable[[Exchange], None] | None = None
+        self._files: Callable[[Any], bool] | None = None
+        self._mounted: Callable[[Any], None] | None = None
         self._owners: SessionOwners | None = None
         self._close_sessions: CloseSessions = self._close_in_waves
 
@@ -170,7 +176,7 @@ class BaseEngine:
     @overload
     def on(self, event: Event, hook: Hook) -> Hook: ...
 
-    def on(self, event: Event, hook: Any = _MISSING) -> Any:
+    def on(self, event: Any, hook: Any = _MISSING) -> Any:
         """Call `hook` for each occurrence of an event; without `hook`, return a decorator.
 
         Hooks are plain functions. `connection(session)`: a session opened.
@@ -227,7 +233,7 @@ class BaseEngine:
 
     # -- called by socketio_core
 
-    def _serve_files(self, serve: Callable[[Exchange], bool]) -> None:
+    def _serve_files(self, serve: Callable[[Any], bool]) -> None:
         """Offer requests below the path to `serve` first; it returns whether it responded."""
         self._files = serve
 
@@ -292,7 +298,7 @@ class BaseEngine:
 
     # -- routing, called by HTTP connections
 
-    def _route(self, exchange: Exchange) -> None:
+    def _route(self, exchange: AnyExchange) -> None:
         """Route one request to a file, to the admission, or to the mounted application."""
         request = exchange.request
         path = request.path
@@ -314,7 +320,7 @@ class BaseEngine:
 
     # -- outcomes, called by the admission
 
-    def _admitted(self, exchange: Exchange, new_sid: str | None) -> None:
+    def _admitted(self, exchange: AnyExchange, new_sid: str | None) -> None:
         """Open or find the session of an admitted request. Raises HandshakeRefusedError."""
         request = exchange.request
         sid = request.query.get("sid")
@@ -334,7 +340,7 @@ class BaseEngine:
                     errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"}
                 )
 
-    def _serve_polling(self, exchange: Exchange, sid: str) -> None:
+    def _serve_polling(self, exchange: AnyExchange, sid: str) -> None:
         """Pass a request to the polling transport of a session."""
         method = exchange.request.method
         if method not in {"GET", "POST"}:
@@ -349,20 +355,20 @@ class BaseEngine:
         else:
             transport.post(exchange)
 
-    def _answered(self, exchange: Exchange, response: HttpResponse) -> None:
+    def _answered(self, exchange: AnyExchange, response: HttpResponse) -> None:
         """Send a response that does not come from a session."""
         if response.status >= 400 and exchange.is_open:
             self._log_refusal(exchange.request, f"status {response.status}")
             self._count_refusal(exchange.request, counts.MIDDLEWARE)
         self._respond(exchange, response)
 
-    def _respond(self, exchange: Exchange, response: HttpResponse) -> None:
+    def _respond(self, exchange: AnyExchange, response: HttpResponse) -> None:
         exchange.keep_alive = exchange.keep_alive and not exchange.request.is_upgrade
         exchange.respond(response)
         for hook in self._response_hooks:
             hook(exchange.request, response.status)
 
-    def _refused(self, exchange: Exchange, refusal: HandshakeRefusedError) -> None:
+    def _refused(self, exchange: AnyExchange, refusal: HandshakeRefusedError) -> None:
         """Call the `connection_error` hooks and refuse the request."""
         request = exchange.request
         self._log_refusal(request, describe_refusal(refusal), refusal_level(refusal))
@@ -386,7 +392,7 @@ class BaseEngine:
 
     # -- sessions
 
-    def _open_polling(self, exchange: Exchange, sid: str) -> None:
+    def _open_polling(self, exchange: AnyExchange, sid: str) -> None:
         if self._is_full(exchange):
             return
         request = exchange.request
@@ -399,7 +405,7 @@ class BaseEngine:
         transport = PollingTransport(context, self._decorate, form)
         transport.max_packets = count_accepted_packets(request)
         session = transport.session = Session(sid, request, transport, context)
-        packets = [EncodedPacket(handshake.encode_open(sid, "polling", self.options))]
+        packets = [EncodedPacket(self._open_packets.encode(sid, "polling"))]
         if self.options.initial_packet is not None:
             packets.append(EncodedPacket.message(self.options.initial_packet))
         body, kind = form.encode(packets)
@@ -412,7 +418,7 @@ class BaseEngine:
         exchange.respond(HttpResponse(200, body, headers))
         self._register(session)
 
-    def _open_websocket(self, exchange: Exchange, sid: str) -> None:
+    def _open_websocket(self, exchange: AnyExchange, sid: str) -> None:
         if self._is_full(exchange):
             return
         accepted = self._accept(exchange)
@@ -424,7 +430,7 @@ class BaseEngine:
         context = self._session_context(protocol)
         session = Session(sid, exchange.request, transport, context)
         transport.listener = session
-        session._send_control(EncodedPacket(handshake.encode_open(sid, "websocket", self.options)))
+        session._send_control(EncodedPacket(self._open_packets.encode(sid, "websocket")))
         if self.options.initial_packet is not None:
             session.send(EncodedPacket.message(self.options.initial_packet))
         websocket.flush()
@@ -432,7 +438,7 @@ class BaseEngine:
         if rest and isinstance(websocket, WebSocketTransport):
             websocket.data_received(rest)
 
-    def _probe(self, exchange: Exchange, session: Session) -> None:
+    def _probe(self, exchange: AnyExchange, session: Session) -> None:
         if not self.options.allow_upgrades:
             # Node accepts it although it was not offered.
             raise HandshakeRefusedError(errors.BAD_REQUEST, {"name": "UPGRADE_NOT_ALLOWED"})
@@ -465,7 +471,7 @@ class BaseEngine:
         return RevisionThreeTransport(websocket, has_base64=bool(request.query.get("b64")))
 
     def _accept(
-        self, exchange: Exchange | GuestExchange
+        self, exchange: AnyExchange
     ) -> tuple[WebSocketTransport | GuestWebSocket, bytes] | None:
         """Accept the opening handshake; respond and return None if it is invalid.
 
@@ -556,7 +562,7 @@ class BaseEngine:
             timers = self._timers = TimerQueue(clock)
         return timers
 
-    def _is_full(self, exchange: Exchange) -> bool:
+    def _is_full(self, exchange: AnyExchange) -> bool:
         options = self.options
         if (
             self._lifecycle is SERVING

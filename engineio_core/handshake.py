@@ -6,7 +6,7 @@ and the creation of sessions belong to `admission` and `engine`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, final
 
 import orjson
 
@@ -76,6 +76,28 @@ def encode_open(sid: str, transport: str, options: EngineOptions) -> bytes:
         "maxPayload": options.max_http_buffer_size,
     }
     return b"0" + orjson.dumps(handshake)
+
+
+_EMPTY_SID: Final = b'0{"sid":""'
+
+
+@final
+class OpenPackets:
+    """The open packets of one engine; in those of a transport, only the sid differs."""
+
+    __slots__ = ("_options", "_tails")
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._options = options
+        self._tails: dict[str, bytes] = {}
+
+    def encode(self, sid: str, transport: str) -> bytes:
+        """Return the open packet of a session."""
+        tail = self._tails.get(transport)
+        if tail is None:
+            tail = encode_open("", transport, self._options).removeprefix(_EMPTY_SID)
+            self._tails[transport] = tail
+        return b'0{"sid":' + orjson.dumps(sid) + tail
 
 
 def encode_refusal(refused: HandshakeRefusedError) -> HttpResponse:

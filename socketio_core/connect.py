@@ -28,7 +28,7 @@ from socketio_core.directory import NamespaceDirectory
 from socketio_core.disconnect_reason import DisconnectReason
 from socketio_core.errors import ConnectError
 from socketio_core.handshake import Handshake
-from socketio_core.misuse import EMITTED, is_refusal
+from socketio_core.misuse import SENT, is_refusal
 from socketio_core.namespace import Namespace
 from socketio_core.socket import Socket, SocketConnection
 
@@ -120,7 +120,7 @@ class ConnectAttempt:
         for middleware in list(namespace._handlers.middlewares):
             outcome = middleware(self._socket)
             if outcome is not None:
-                if outcome is not EMITTED and inspect.isawaitable(outcome):
+                if outcome is not SENT and inspect.isawaitable(outcome):
                     outcome = await outcome
                 if is_refusal("a middleware of use()", outcome):
                     raise ConnectError("connection refused")

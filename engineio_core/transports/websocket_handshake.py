@@ -56,8 +56,15 @@ def accept_handshake(
                 client_no_context_takeover=deflate.client_no_context_takeover,
             )
         )
+
+    # A nested function: the library binds it, which a compiled function of a module cannot be.
+    def first_offered(
+        protocol: ServerProtocol, subprotocols: Sequence[Subprotocol]
+    ) -> Subprotocol | None:
+        return subprotocols[0] if subprotocols else None
+
     protocol = ServerProtocol(
-        extensions=factories, select_subprotocol=_first_offered, max_size=max_size
+        extensions=factories, select_subprotocol=first_offered, max_size=max_size
     )
     headers = Headers()
     try:
@@ -103,12 +110,6 @@ _KEY: Final = re.compile(r"[+/0-9A-Za-z]{21}[AQgw]==")  # 16 bytes in base64
 _CHECKED = {"connection", "upgrade"}
 # Headers that Node's server does not send.
 _OMITTED = {"Date", "Server"}
-
-
-def _first_offered(
-    protocol: ServerProtocol, subprotocols: Sequence[Subprotocol]
-) -> Subprotocol | None:
-    return subprotocols[0] if subprotocols else None
 
 
 def encode_switch(accepted: Accepted, extra: Sequence[tuple[str, str]]) -> bytes:

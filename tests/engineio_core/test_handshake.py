@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from engineio_core import Cookie, HttpRequest
+from engineio_core import Cookie, EngineOptions, HttpRequest
+from engineio_core.handshake import OpenPackets, encode_open
 from tests.engineio_core.support import refusal
 from tests.helpers.client import Server
 from tests.helpers.waiting import settle
@@ -29,6 +30,14 @@ def test_open_packet_contains_custom_intervals_in_milliseconds(transport: str) -
     handshake = server.open(transport).handshake
     assert (handshake["pingInterval"], handshake["pingTimeout"]) == (300, 200)
     assert handshake["maxPayload"] == 500
+
+
+@pytest.mark.parametrize("sid", ["first", 'a "quoted" \\ one', "\u00e9", ""])
+def test_open_packets_differ_only_in_the_sid(transport: str, sid: str) -> None:
+    options = EngineOptions(ping_interval=0.3)
+    packets = OpenPackets(options)
+    for each in ("another", sid, sid):
+        assert packets.encode(each, transport) == encode_open(each, transport, options)
 
 
 def test_polling_handshake_response_has_the_headers_of_the_node_server() -> None:
