@@ -47,6 +47,7 @@ class CuttingProxy:
         self.cuts = 0
         self._server: asyncio.Server
         self._find: Callable[[Direction, bytes], int] | None = None
+        self._refuses_session = False
         self._ending = Ending.RST
         self._was_cut = asyncio.Event()
 
@@ -78,6 +79,26 @@ class CuttingProxy:
         for link in list(self.links):
             link.end(ending)
         self._was_cut.set()
+
+    def cut_session(self, ending: Ending) -> None:
+        """Cut all connections, and each later request of a session until the next handshake.
+
+        A polling client has no connection between two requests, so that `cut` may miss it.
+        """
+        self._refuses_session = True
+        self.cut(ending)
+        self._ending = ending
+
+    def refusal(self, data: bytes) -> Ending | None:
+        """Return how to end a connection on which a client sends these bytes, if at all."""
+        if not self._refuses_session:
+            return None
+        line = data.partition(b"\r\n")[0]
+        if b"sid=" in line:
+            return self._ending
+        if line.startswith(b"GET /"):
+            self._refuses_session = False
+        return None
 
     async def cut_after(self, count: int, direction: Direction, ending: Ending) -> None:
         """Cut after `count` more bytes in a direction, at the latest after 0.1 seconds."""
@@ -147,7 +168,9 @@ class _Link:
             self.proxy.forward(Direction.UP, data, server)
 
     def from_client(self, data: bytes) -> None:
-        if self.server is None:
+        if (ending := self.proxy.refusal(data)) is not None:
+            self.end(ending)
+        elif self.server is None:
             self._pending.append(data)
         else:
             self.proxy.forward(Direction.UP, data, self.server)

@@ -169,7 +169,7 @@ def test_missed_events_arrive_when_the_client_had_no_event_before(
     async def scenario() -> None:
         await server.next_connection()
         await asyncio.sleep(0.1)
-        server.proxy.cut(ending)
+        server.proxy.cut_session(ending)
         for number in (1, 2, 3):
             server.emit_number(number)
         await server.next_connection()
@@ -206,7 +206,7 @@ def test_recovery_succeeds_when_the_previous_one_was_cut(
         if has_offset:
             server.emit_number(1)
         await asyncio.sleep(0.1)
-        server.proxy.cut(ending)
+        server.proxy.cut_session(ending)
         for number in (11, 12, 13):
             server.emit_number(number)
         await server.proxy.cut_before(position, ending)
@@ -236,10 +236,10 @@ def test_recovery_succeeds_when_the_previous_one_was_cut_in_a_middleware(
         await entered.get()
         server.emit_number(1)
         await asyncio.sleep(0.1)
-        server.proxy.cut(Ending.RST)
+        server.proxy.cut_session(Ending.RST)
         server.emit_number(2)
         await entered.get()
-        server.proxy.cut(Ending.RST)
+        server.proxy.cut_session(Ending.RST)
         server.emit_number(3)
         await server.next_connection()
         server.end_client()
