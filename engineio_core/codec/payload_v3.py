@@ -25,6 +25,8 @@ from engineio_core.errors import ProtocolError
 _TEXT_LENGTH: Final = re.compile(r"([0-9]{1,10}):")
 _BINARY_LENGTH: Final = re.compile(rb"([\x00\x01])([\x00-\x09]{1,10})\xff")
 _TO_DIGITS: Final = bytes.maketrans(bytes(range(10)), b"0123456789")
+# Each empty packet costs time and delivers nothing, so that no turn of the connection ends.
+MAX_EMPTY: Final = 1000
 _TEXT_RECORD: Final = b"\x00"
 _BINARY_RECORD: Final = b"\x01"
 
@@ -50,7 +52,7 @@ def decode_text_payload(body: bytes) -> Iterator[str | bytes]:
         raise malformed("payload is not valid UTF-8") from None
     units = text if text.isascii() else _to_code_units(text)
     has_pairs = len(units) != len(text)
-    position, end = 0, len(units)
+    position, end, empty = 0, len(units), 0
     while position < end or not end:
         found = _TEXT_LENGTH.match(units, position)
         if found is None:
@@ -63,6 +65,8 @@ def decode_text_payload(body: bytes) -> Iterator[str | bytes]:
         position = stop
         if packet:
             yield _read_text_packet(_join_pairs(packet) if has_pairs else packet)
+        else:
+            empty = _count_empty(empty)
 
 
 def decode_binary_payload(body: bytes) -> Iterator[str | bytes]:
@@ -70,7 +74,7 @@ def decode_binary_payload(body: bytes) -> Iterator[str | bytes]:
 
     Raises ProtocolError like `decode_text_payload`.
     """
-    position, end = 0, len(body)
+    position, end, empty = 0, len(body), 0
     while position < end or not end:
         found = _BINARY_LENGTH.match(body, position)
         if found is None:
@@ -85,6 +89,8 @@ def decode_binary_payload(body: bytes) -> Iterator[str | bytes]:
             yield decode_binary_packet(packet)
         elif packet:
             yield _read_text_packet(_decode_utf8(packet))
+        else:
+            empty = _count_empty(empty)
 
 
 def _text_record(packet: EncodedPacket) -> bytes:
@@ -130,6 +136,13 @@ def _read_text_packet(packet: str) -> str | bytes:
     if kind == BINARY:
         return decode_base64_packet(packet)
     raise malformed(f"unknown packet type {kind!r}")
+
+
+def _count_empty(count: int) -> int:
+    """Return the next count of empty packets. Raises ProtocolError above MAX_EMPTY."""
+    if count >= MAX_EMPTY:
+        raise malformed(f"payload contains more than {MAX_EMPTY} empty packets")
+    return count + 1
 
 
 def _invalid_unicode() -> ProtocolError:

@@ -190,8 +190,8 @@ class PollingTransport:
             packet = next(payload, None) if first is None else first
             while packet is not None:
                 self._deliver(packet)
-                if session.state is SessionState.CLOSED:
-                    break
+                if session.state is not SessionState.OPEN:
+                    break  # a closing session ignores them, and no turn would end
                 packet = next(payload, None)
                 if session.state is SessionState.OPEN and (
                     self._is_reading_paused

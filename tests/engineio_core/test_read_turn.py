@@ -273,6 +273,18 @@ def test_long_post_is_answered_when_the_server_closes_the_session_between_turns(
 
 
 @pytest.mark.usefixtures("slow_machine")
+def test_rest_of_a_long_post_is_not_read_when_the_server_has_closed_the_session() -> None:
+    server = Server()
+    client = server.open_polling()
+    connection = server.connect()
+    body = b"\x1e".join([b"4message"] * 3000 + [b"invalid"])
+    target = server.target(transport="polling", sid=client.sid)
+    connection.tcp.feed(http_request("POST", target, {}, body))
+    server.session.close()
+    assert connection.response().text == "ok"  # the last packet would be refused with 400
+
+
+@pytest.mark.usefixtures("slow_machine")
 def test_upgrade_delivers_the_rest_of_a_long_post_before_later_messages() -> None:
     server = Server()
     client, connection = send_long_post(server, 3000)

@@ -12,6 +12,7 @@ from engineio_core import EncodedPacket, ProtocolError
 from engineio_core.codec.encoded_packet import NOOP_PACKET, PONG_PACKET
 from engineio_core.codec.packet_v3 import base64_form, binary_form
 from engineio_core.codec.payload_v3 import (
+    MAX_EMPTY,
     decode_binary_payload,
     decode_text_payload,
     encode_binary_payload,
@@ -142,3 +143,14 @@ def test_binary_message_is_encoded_once_for_all_clients() -> None:
     assert binary_form(packet).frame == b"\x82\x03\x04\x00\xff"
     assert base64_form(packet).frame == b"\x81\x06b4AP8="
     assert packet.frame == b"\x82\x02\x00\xff"
+
+
+@pytest.mark.parametrize(
+    ("decode", "empty", "last"),
+    [(decode_text_payload, b"0:", b"1:3"), (decode_binary_payload, b"\0\0\xff", b"\0\1\xff3")],
+    ids=["text", "binary"],
+)
+def test_empty_packets_of_a_payload_are_limited(decode: Decode, empty: bytes, last: bytes) -> None:
+    assert list(decode(empty * MAX_EMPTY + last)) == ["3"]
+    with pytest.raises(ProtocolError, match="more than 1000 empty packets"):
+        list(decode(empty * (MAX_EMPTY + 1) + last))
