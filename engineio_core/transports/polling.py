@@ -193,9 +193,8 @@ class PollingTransport:
                 if session.state is not SessionState.OPEN:
                     break  # a closing session ignores them, and no turn would end
                 packet = next(payload, None)
-                if session.state is SessionState.OPEN and (
-                    self._is_reading_paused
-                    or (self._turn is not None and packet is not None and self._turn.is_over())
+                if self._is_reading_paused or (
+                    self._turn is not None and packet is not None and self._turn.is_over()
                 ):
                     self._hold(responder, packet, payload)
                     return
