@@ -53,6 +53,10 @@ _PYTHON_TIMESTAMP: Final = re.compile(r"[0-9]{9,11}\.[0-9]+")
 # Seconds between the response to a POST that is too large and that to the pending poll.
 POLL_REFUSED_AFTER: Final = 0.1
 
+# Packets that a closing session reads of one POST: only a close packet has an effect. More of them
+# would take the event loop for long, because they begin no turn.
+MAX_IGNORED: Final = 1000
+
 # Bytes of a body that may arrive in pieces, so that the pong waits behind it.
 LONG_BODY: Final = 64 * 1024
 
@@ -186,15 +190,19 @@ class PollingTransport:
         Stop while reading is paused, and when the turn of a long body is over.
         """
         session = self.session
+        ignored = 0
         try:
             packet = next(payload, None) if first is None else first
             while packet is not None:
                 self._deliver(packet)
                 if session.state is not SessionState.OPEN:
-                    break  # a closing session ignores them, and no turn would end
+                    ignored += 1
+                    if session.state is SessionState.CLOSED or ignored >= MAX_IGNORED:
+                        break
                 packet = next(payload, None)
-                if self._is_reading_paused or (
-                    self._turn is not None and packet is not None and self._turn.is_over()
+                if session.state is SessionState.OPEN and (
+                    self._is_reading_paused
+                    or (self._turn is not None and packet is not None and self._turn.is_over())
                 ):
                     self._hold(responder, packet, payload)
                     return

@@ -30,6 +30,9 @@ LOW_WATER: Final = 16 * 1024
 # The pings behind the last packet. The pong of a heartbeat ping may be on its way as well, so that
 # only the second pong proves that the client has read everything.
 CLOSING_PINGS: Final = 2
+# Packets that are dropped at once after the end. A datagram has fewer; all those with which a
+# client has filled a paused session would take the event loop for long.
+MAX_DROPPED: Final = 2000
 _PING: Final = encode_header(1, False) + PING_PACKET.payload
 
 
@@ -240,8 +243,13 @@ class WebTransportTransport:
         """Drop the packets of a client that reads its last packets, except for the pongs."""
         self._reader.feed(data)
         try:
-            while self._missing_pongs and (packet := self._reader.next_packet()) is not None:
+            for _ in range(MAX_DROPPED):
+                packet = self._reader.next_packet()
+                if packet is None:
+                    break
                 self._missing_pongs -= packet == (False, PONG_PACKET.payload)
+                if not self._missing_pongs:
+                    break
         except ProtocolError:
             self._missing_pongs = 0
         if not self._missing_pongs:

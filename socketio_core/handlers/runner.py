@@ -205,7 +205,10 @@ class SpareTaskRunner(Runner):
         Not checked for each event: before Python 3.12, reading the running loop costs a system
         call.
         """
-        if self._spare is not None and self._spare.loop is not get_running_loop():
+        spare = self._spare
+        if spare is None and self._spares:
+            spare = self._spares[0]
+        if spare is not None and spare.loop is not get_running_loop():
             self._spare = None
             self._spares.clear()
 

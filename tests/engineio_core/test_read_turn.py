@@ -11,6 +11,7 @@ import pytest
 from engineio_core import read_turn
 from engineio_core.http.connection import MAX_PIPELINED
 from engineio_core.read_turn import TURN_BYTES, TURN_SECONDS, ReadTurn
+from engineio_core.transports.polling import MAX_IGNORED
 from engineio_core.transports.websocket import MAX_SMALL_FRAMES, SMALL_FRAMES_SECONDS
 from tests.helpers.client import Connection, PollingClient, Server
 from tests.helpers.fake_clock import FakeClock, FakeHandle
@@ -282,6 +283,21 @@ def test_rest_of_a_long_post_is_not_read_when_the_server_has_closed_the_session(
     connection.tcp.feed(http_request("POST", target, {}, body))
     server.session.close()
     assert connection.response().text == "ok"  # the last packet would be refused with 400
+
+
+@pytest.mark.parametrize("ignored", [1, MAX_IGNORED - 1])
+def test_close_packet_behind_ignored_packets_ends_a_closing_session(ignored: int) -> None:
+    server = Server()
+    client = server.open_polling()
+    session = server.session
+    session.close()
+    assert not server.reasons
+    connection = server.connect()
+    body = b"\x1e".join([b"4message"] * ignored + [b"1"])
+    target = server.target(transport="polling", sid=client.sid)
+    connection.tcp.feed(http_request("POST", target, {}, body))
+    assert connection.response().text == "ok"
+    assert server.reasons == ["forced close"]
 
 
 @pytest.mark.usefixtures("slow_machine")

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 
 from engineio_core import EncodedPacket, SessionState
-from engineio_core.webtransport.transport import CLOSING_PINGS, HIGH_WATER, LOW_WATER
+from engineio_core.webtransport.transport import (
+    CLOSING_PINGS,
+    HIGH_WATER,
+    LOW_WATER,
+    MAX_DROPPED,
+)
 
 from .support import OPEN, Client, EchoEngine, frame
 
@@ -140,6 +145,20 @@ async def test_session_stays_open_until_the_client_has_read_the_last_packets() -
     await client.send(frame(b"3")[:1], frame(b"3")[1:])
     assert not client.stream.is_unread
     await client.send(frame(b"3"))  # without effect
+
+
+async def test_packets_of_a_pause_are_dropped_in_portions_after_the_close() -> None:
+    engine = EchoEngine()
+    client = await connect(engine)
+    engine.opened[0].pause_reading()
+    await client.send(frame(b"4") * (2 * MAX_DROPPED))
+    engine.opened[0].close()
+    await client.send(frame(b"3") * 2)
+    assert client.stream.is_unread  # a part of the packets, the pongs among them, is left
+    await client.send(frame(b"4"))
+    assert client.stream.is_unread
+    await client.send(frame(b"4"))
+    assert not client.stream.is_unread
 
 
 async def test_session_closes_without_pongs_after_an_invalid_packet() -> None:

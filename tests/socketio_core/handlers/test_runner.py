@@ -191,6 +191,40 @@ async def test_close_waits_for_coroutines_within_the_grace_period(runner: Runner
     assert await outcome.future == (7, None)
 
 
+def test_spare_tasks_of_another_loop_are_dropped() -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+    runner = SpareTaskRunner(lambda: loops[-1])
+    tasks: list[asyncio.Task[Any] | None] = []
+
+    async def work() -> None:
+        pass
+
+    async def begin_another() -> None:
+        tasks.append(asyncio.current_task())
+        runner.begin(work())
+
+    async def set_variable() -> None:
+        variable.set(1)  # its task begins no other coroutine
+
+    def use() -> None:
+        runner.enter_loop()
+        runner.begin(begin_another())
+        runner.begin(set_variable())
+
+    for _ in range(2):
+        loops.append(asyncio.new_event_loop())
+        loops[-1].call_soon(use)
+        loops[-1].run_until_complete(asyncio.sleep(0))
+    try:
+        assert [task and task.get_loop() for task in tasks] == loops
+    finally:
+        for loop in loops:
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+
+
 async def test_environment_variable_selects_the_public_runner(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
