@@ -1,4 +1,4 @@
-"""A limit of CPU time per input: on a busy machine an input may wait, but it does not compute."""
+"""Limits the CPU time of an input, which excludes the time of other processes."""
 
 from __future__ import annotations
 

@@ -116,7 +116,6 @@ class Record:
     clients: dict[str, int] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     """Errors of the measuring client, and their numbers."""
-    """Acked events of the measuring client that were not answered."""
 
     def add(self, time: float, values: dict[str, float]) -> None:
         """Add a sample of all metrics."""

@@ -166,7 +166,7 @@ class EngineClientOptions:
     def __post_init__(self) -> None:
         path: Any = self.path
         if not isinstance(path, str) or not path.startswith("/"):
-            raise ValueError(f'path must be like "/engine.io", got {self.path!r}')
+            raise ValueError(f'path must start with "/", as "/socket.io" does, got {self.path!r}')
         _check_transports(self.transports)
         for name in ("upgrade", "remember_upgrade", "try_all_transports", "cookies", "trust_env",
                      "per_message_deflate"):  # fmt: skip

@@ -39,6 +39,10 @@ def write_backup(
     now = datetime.now(UTC)
     if target.is_dir():
         target /= f"hextrackr-{now:%Y%m%dT%H%M%SZ}.zip"
+    elif not target.parent.is_dir():
+        raise BackupError(
+            f"the folder {target.parent} does not exist: create it, or choose another folder"
+        )
     if target.exists() and not replace:
         raise BackupError(f"{target} exists: choose another name, or replace it with --force")
     with writing_to(target.parent), _part(target) as (part, file):

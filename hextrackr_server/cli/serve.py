@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engineio_core.service_manager import ServiceManager
-from hextrackr_server.cli import open_files
+from hextrackr_server.cli import system_limits
 from hextrackr_server.cli.arguments import Commands, add_settings
 from hextrackr_server.cli.session_check import session_store_warnings
 from hextrackr_server.config import settings
@@ -85,8 +85,8 @@ def _serve(loaded: Settings) -> int:
 
     from hextrackr_server.application import Application  # noqa: PLC0415
 
-    open_files.allow(loaded.max_connections)
-    open_files.check_accept_queue(loaded.max_connections)
+    system_limits.allow(loaded.max_connections)
+    system_limits.check_accept_queue(loaded.max_connections)
     application = None if _is_in_processes(loaded) else Application(loaded)
     sys.setswitchinterval(SWITCH_INTERVAL)
     # Loaded modules stay in memory. Excluding them from garbage collection shortens its longest

@@ -82,6 +82,15 @@ def column_notices(outcome: ReadOutcome) -> list[str]:
     ]
 
 
+def _kept_notice(kept: int, scan_date: str) -> str:
+    """Return the notice about findings that an older scan does not change."""
+    if kept == 1:
+        subject, objects = "1 finding keeps its state and its severity", "it"
+    else:
+        subject, objects = f"{kept:,} findings keep their state and their severity", "them"
+    return f"{subject}, because a scan later than {scan_date} reported or resolved {objects}"
+
+
 def result_of(
     job: ImportJob, outcome: ReadOutcome, counts: MergeCounts, absence: Absence
 ) -> dict[str, Any]:
@@ -99,10 +108,7 @@ def result_of(
     if absence.is_held_back:
         notices.append(absence.notice())
     if counts.kept:
-        notices.append(
-            f"{counts.kept:,} findings keep their state and their severity, because a scan later "
-            f"than {job.scan_date} reported or resolved them"
-        )
+        notices.append(_kept_notice(counts.kept, job.scan_date))
     return {
         "totalProcessed": outcome.rows,
         "errors": outcome.errors,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -141,6 +142,12 @@ def test_archive_with_an_invalid_manifest_is_refused(tmp_path: Path, manifest: b
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     assert "b.zip cannot be read: No such file" in refusal(tmp_path / "b.zip", tmp_path)
+
+
+def test_backup_into_a_missing_folder_names_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
+    with pytest.raises(BackupError, match=f"^the folder {re.escape(str(folder))} does not exist"):
+        write_backup(tmp_path / "hub.db", folder / "b.zip")
 
 
 def test_other_database_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hextrackr_server.imports.result import _kept_notice
 from hextrackr_server.imports.undo import ImportUndo
 from tests.hextrackr_server.imports.test_absence import (
     EVERYTHING,
@@ -52,9 +53,16 @@ def test_older_export_does_not_change_the_state_of_a_finding_of_a_later_scan(
     summary = result["summary"]
     assert (summary["updated"], summary["resolved"], summary["reopened"]) == (1, 0, 0)
     assert summary["notices"] == [
-        "1 findings keep their state and their severity, because a scan later than 2030-06-01 "
-        "reported or resolved them"
+        "1 finding keeps its state and its severity, because a scan later than 2030-06-01 "
+        "reported or resolved it"
     ]
+
+
+def test_notice_about_several_unchanged_findings_is_in_the_plural() -> None:
+    assert _kept_notice(1200, OLD) == (
+        "1,200 findings keep their state and their severity, because a scan later than "
+        "2030-06-01 reported or resolved them"
+    )
 
 
 def test_closed_row_of_an_older_export_counts(workbench: Workbench) -> None:

@@ -54,7 +54,7 @@ def test_default_path_is_that_of_socketio() -> None:
         ({"proxy": "socks5://127.0.0.1:x"}, "proxy must be a URL"),
         ({"proxy": "http://"}, "proxy must be a URL"),
         ({"tls": "ca.pem"}, "write tls=ClientTls"),
-        ({"path": "socket.io"}, "must be like"),
+        ({"path": "io"}, 'must start with "/", as "/socket.io" does, got \'io\''),
         ({"max_buffer_size": 0}, "at least 1"),
         ({"reconnection": 1}, "True or False"),
     ],

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hextrackr_server.cli import open_files
-from hextrackr_server.cli.open_files import OTHER_FILES, allow, check_accept_queue
+from hextrackr_server.cli import system_limits
+from hextrackr_server.cli.system_limits import OTHER_FILES, allow, check_accept_queue
 
 FEW = 512
 
@@ -65,7 +65,7 @@ def test_accept_queue_is_compared_with_the_number_of_connections(
     file = tmp_path / "somaxconn"
     if limit is not None:
         file.write_text(limit)
-    monkeypatch.setattr(open_files, "QUEUE_LIMIT", file)
+    monkeypatch.setattr(system_limits, "QUEUE_LIMIT", file)
     assert check_accept_queue(connections) is is_enough
     warning = f"the system queues at most {(limit or '').strip()} new connections"
     assert (warning in caplog.text) is not is_enough
