@@ -88,9 +88,12 @@ class AsgiGuest:
         else:
             body = b""
             if status == 404:
-                mount = scope["path"].removesuffix(path_below_mount(scope))
-                place = mount + self._engine.options.path
-                body = f"Not found: the Socket.IO server is at {place}\n".encode()
+                # The scope does not always contain the public path of the mount.
+                path = self._engine.options.path
+                body = (
+                    f"Not found: the Socket.IO server is at {path}, below the mount of its "
+                    "application if it has one\n"
+                ).encode()
             headers = [
                 (b"content-type", b"text/plain; charset=utf-8"),
                 (b"content-length", str(len(body)).encode()),

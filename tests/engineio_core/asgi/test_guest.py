@@ -269,11 +269,27 @@ async def test_server_at_the_path_of_its_mount_accepts_the_mount_without_a_slash
     await io.shutdown()
 
 
-async def test_refusal_of_another_path_names_the_path_of_the_server() -> None:
-    io = SocketServer()
-    request = http(io.asgi_app(), "", path="/live/other", root_path="/live")
+@pytest.mark.parametrize(
+    ("path", "scope"),
+    [
+        ("/other", {}),
+        ("/live/other", {"root_path": "/live"}),
+        ("/other", {"root_path": "/live"}),  # a router that removes the mount from the path
+        ("/live/other", {"root_path": "/api/live", "app_root_path": "/api"}),
+        ("/foo/", {"raw_path": b"/live/foo"}),  # Litestar
+    ],
+)
+async def test_refusal_of_another_path_names_the_path_below_the_mount(
+    path: str, scope: dict[str, Any]
+) -> None:
+    io = SocketServer(path="/realtime")
+    request = http(io.asgi_app(), "", path=path, **scope)
     status, body = (await request.response())[:2]
-    assert (status, body) == (404, "Not found: the Socket.IO server is at /live/socket.io\n")
+    assert (status, body) == (
+        404,
+        "Not found: the Socket.IO server is at /realtime, below the mount of its application if "
+        "it has one\n",
+    )
     await io.shutdown()
 
 
