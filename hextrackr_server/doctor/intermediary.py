@@ -1,4 +1,4 @@
-"""Explains responses that a proxy sends in place of the server."""
+"""Explains responses that a proxy sends in place of the server, and those of a full server."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from hextrackr_server.doctor.target import Answer, Target
 
 GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_TOO_MANY: Final = 429
 #: nginx answers 503 to requests above its limit of the request rate.
-LIMITED: Final = frozenset({429, 503})
+LIMITED: Final = frozenset({_TOO_MANY, 503})
+#: The seconds of Retry-After in the engine's response to a handshake for which it has no room
+#: (`max_sessions`, `max_sessions_per_address`, draining); the response has no body.
+_ENGINE_RETRY: Final = "5"
 _LOGIN: Final = frozenset({401, 407})
 _HTML: Final = re.compile(r"\s*<(!doctype|html|head|body)", re.IGNORECASE)
 #: The reasons of OpenSSL for a port that answers a TLS handshake with HTTP.
@@ -23,6 +27,15 @@ _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYE
 def is_page(answer: Answer) -> bool:
     """Return whether the body is an HTML page, which the server never sends for Socket.IO."""
     return _HTML.match(answer.text) is not None
+
+
+def is_full(answer: Answer) -> bool:
+    """Return whether a server refuses a handshake because it is full, or because it drains."""
+    return (
+        answer.status in LIMITED
+        and not answer.body
+        and answer.value("retry-after").strip() == _ENGINE_RETRY
+    )
 
 
 def describe(answer: Answer) -> str:
@@ -36,10 +49,15 @@ def describe(answer: Answer) -> str:
 
 
 def explain(target: Target, check: str, request: str, answer: Answer) -> Finding | None:
-    """Return the problem of a response that comes from a proxy; None for another response.
+    """Return the problem of a response of a proxy or of a full server; None for another response.
 
-    A server answers with JSON, and sends no redirect.
+    Other responses of a server have JSON as their body, and a server sends no redirect.
     """
+    if is_full(answer):
+        reason = "the server has as many sessions of this address as it allows"
+        if answer.status != _TOO_MANY:
+            reason = "the server has as many sessions as it allows, or it is shutting down"
+        return _error(check, "full", f"status {answer.status} to {request}: {reason}")
     if answer.status in REDIRECTS:
         place = quoted(answer.value("location"))[1:-1]
         return _error(check, "redirect", f"{describe(answer)}: {request} is redirected to {place}")
@@ -49,8 +67,10 @@ def explain(target: Target, check: str, request: str, answer: Answer) -> Finding
         refused = "refuses the login of the URL" if target.has_login else "requires a login"
         return _error(check, "login", f"{describe(answer)}: the proxy {refused} for {request}")
     if answer.status in LIMITED:
-        message = f"{describe(answer)} to {request}, although the server answers other requests"
-        return _error(check, "rate-limit", message)
+        reason = "a limit of the request rate"
+        if answer.status != _TOO_MANY:
+            reason += ", or the server has ended"
+        return _error(check, "rate-limit", f"{describe(answer)} to {request}: {reason}")
     return None
 
 

@@ -49,6 +49,14 @@ REMEDIES: Final = {
         "http://127.0.0.1:8090; }",
         haproxy="http-request auth unless { path_beg /socket.io/ } or { http_auth(USERS) }",
     ),
+    "full": Remedy(
+        "The log of the server has the reason. Behind a proxy, set `trusted_proxies`: without it, "
+        "all clients share the address of the proxy. Otherwise raise `max_sessions_per_address` "
+        "or `max_sessions` (of the hub: `max_connections`), or wait until a server that is "
+        "shutting down is replaced.",
+        nginx="proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        haproxy="option forwardfor",
+    ),
     "rate-limit": Remedy(
         "Exclude the path of Socket.IO from limits of the request rate, or raise them: a page "
         "sends several requests at its start, and a polling client one for each event. If there "

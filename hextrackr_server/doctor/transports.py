@@ -235,7 +235,11 @@ def _explain_status(target: Target, check: str, error: InvalidStatus) -> Finding
     response = error.response
     body = bytes(response.body or b"")
     answer = Answer(response.status_code, tuple(response.headers.raw_items()), body, 0.0)
-    if intermediary.is_page(answer) or answer.value("www-authenticate"):
+    if (
+        intermediary.is_page(answer)
+        or intermediary.is_full(answer)
+        or answer.value("www-authenticate")
+    ):
         found = intermediary.explain(target, check, "the WebSocket", answer)
         if found is not None:
             return found

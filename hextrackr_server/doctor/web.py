@@ -7,7 +7,9 @@ from typing import Final
 
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
+from hextrackr_server.doctor import intermediary
 from hextrackr_server.doctor.finding import Finding, Level, problem, quoted
+from hextrackr_server.doctor.polling import HandshakeError
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Answer, Target
 from hextrackr_server.doctor.transports import NoResponse
@@ -53,8 +55,8 @@ def _status_of_websocket(target: Target, origin: str | None) -> int:
 
 
 def check_foreign_origin(target: Target) -> Finding:
-    """Check that an unknown page may not use the cookies of users."""
-    answer = target.request("GET", target.engine_url("polling"), headers={"Origin": _FOREIGN})
+    """Check that an unknown page may not use the cookies of users. Raises HandshakeError."""
+    answer = _handshake(target, _FOREIGN)
     allowed = answer.values(_ALLOWED)
     takes_cookies = "true" in (each.lower() for each in answer.values(_CREDENTIALS))
     if _FOREIGN in allowed and takes_cookies:
@@ -66,10 +68,9 @@ def check_foreign_origin(target: Target) -> Finding:
 
 
 def check_origin(target: Target, origin: str) -> Iterator[Finding]:
-    """Check the CORS headers for pages of an origin."""
+    """Check the CORS headers for pages of an origin. Raises HandshakeError."""
     check = "origin"
-    sent = {"Origin": origin}
-    answer = target.request("GET", target.engine_url("polling"), headers=sent)
+    answer = _handshake(target, origin)
     allowed = [each.strip() for value in answer.values(_ALLOWED) for each in value.split(",")]
     if len(allowed) > 1:
         message = f"{len(allowed)} values of Access-Control-Allow-Origin: {', '.join(allowed)}"
@@ -89,6 +90,14 @@ def check_origin(target: Target, origin: str) -> Iterator[Finding]:
     if _refuses_origin(target, origin):
         message = f"the server refuses a WebSocket of {origin}"
         yield _error(check, "cors-missing", message)
+
+
+def _handshake(target: Target, origin: str) -> Answer:
+    """Return the response to a page of an origin; a full server does not examine the origin."""
+    answer = target.request("GET", target.engine_url("polling"), headers={"Origin": origin})
+    if intermediary.is_full(answer):
+        raise HandshakeError(answer)
+    return answer
 
 
 def _preflight(target: Target, origin: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import threading
@@ -23,9 +24,10 @@ from hextrackr_server.doctor import (
 )
 from hextrackr_server.doctor.examination import Wishes, examine
 from hextrackr_server.doctor.finding import Finding, Level, Remedy, Report, quoted, worst
-from hextrackr_server.doctor.polling import handshake_data
+from hextrackr_server.doctor.polling import handshake_data, open_session
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Target, TargetError
+from socketio_core import SocketServer
 from tests.hextrackr_server.doctor.stub import Request, Respond, Response, run_stub
 from tests.interop import program
 
@@ -253,6 +255,9 @@ def test_refused_handshake_shows_the_message_of_the_server() -> None:
         (Response(401, '{"code": 4, "message": "token missing"}'), "refused"),
         (Response(302, "", (("Location", "/login"),)), "redirect"),
         (Response(503, "<html>"), "rate-limit"),
+        (Response(503, "", (("Retry-After", "5"),)), "full"),
+        (Response(429, "", (("Retry-After", "5"),)), "full"),
+        (Response(429, "", (("Retry-After", "7"),)), "rate-limit"),
         (Response(400, '{"code": 0, "message": "Transport unknown"}'), "query"),
         (Response(200, "<!doctype html><title>page</title>"), "path"),
     ],
@@ -279,6 +284,41 @@ def test_limit_of_the_request_rate_during_the_check_for_several_servers_is_repor
         run = transports.check_stickiness
         (found,) = examination._guarded(target, "stickiness", lambda: [run(target)])
     assert (found.code, found.remedy) == ("rate-limit", REMEDIES["rate-limit"])
+
+
+async def test_limit_of_sessions_of_an_address_is_reported() -> None:
+    io = SocketServer(max_sessions_per_address=1, ping_interval=3600)
+    listener = await io.listen("127.0.0.1", 0)
+    target = Target(f"http://127.0.0.1:{listener.port}")
+    await asyncio.to_thread(open_session, target)
+    found = (await asyncio.to_thread(examine, target, QUICK)).findings[-1]
+    websocket = await asyncio.to_thread(transports.check_websocket, target)
+    foreign = await asyncio.to_thread(
+        lambda: list(examination._guarded(target, "x", lambda: web.check_origin(target, ORIGIN)))
+    )
+    await io.shutdown()
+    assert (found.code, found.remedy) == ("full", REMEDIES["full"])
+    assert found.message == (
+        "status 429 to GET /socket.io/: the server has as many sessions of this address as it "
+        "allows"
+    )
+    assert [each.code for each in (websocket, *foreign)] == ["full", "full"]
+
+
+async def test_draining_server_is_reported() -> None:
+    io = SocketServer()
+    listener = await io.listen("127.0.0.1", 0)
+    io.begin_drain()
+    report = await asyncio.to_thread(examine, Target(f"http://127.0.0.1:{listener.port}"), QUICK)
+    await io.shutdown()
+    assert report.findings[-1].code == "full"
+    assert report.findings[-1].message.endswith("or it is shutting down")
+
+
+def test_limit_of_the_request_rate_for_the_first_request_is_explained() -> None:
+    with run_stub(answers(health=Response(429))) as url:
+        (found,) = examine(Target(url), QUICK).findings
+    assert found.message == "status 429 to GET /health: a limit of the request rate"
 
 
 def test_refused_post_is_reported_while_the_poll_waits() -> None:
