@@ -1,20 +1,27 @@
 """The check of received arguments: which library checks a type, and the problems that it finds.
 
 msgspec checks structs, dataclasses, attrs classes, typed dicts and built-in types; pydantic checks
-types that contain one of its models.
+types that contain one of its models, and its constraints.
 """
 
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from typing import Any, Final
 
 import msgspec
 from msgspec import ValidationError, convert
 
-from socketio_core.payloads.defaults import DataclassType, leaves_defaults
+from socketio_core.payloads.defaults import DataclassType, plan_defaults
 from socketio_core.payloads.fields import is_object_type
-from socketio_core.payloads.models import Model, ModelError, contains_model, make_model
+from socketio_core.payloads.models import (
+    Model,
+    ModelError,
+    contains_model,
+    find_constraint,
+    make_model,
+)
 from socketio_core.payloads.walk import named_types
 
 _MISSING_FIELD: Final = re.compile("Object missing required field `(.+)`")
@@ -24,16 +31,13 @@ def resolve_check(annotation: Any) -> Any:
     """Return what the function of `find_convert` takes as the type. Raises TypeError, with why."""
     if contains_model(annotation):
         return _model(annotation)
-    try:
-        # The schema needs more of a type than the check, but it visits all parts of the type.
-        msgspec.json.schema(annotation)
-        msgspec.json.Decoder(annotation)
-    except Exception as error:
-        # The last paragraph names the fault; those before it address callers of msgspec.
-        raise TypeError(str(error).rpartition("\n\n")[2]) from None
+    if (constraint := find_constraint(annotation)) is not None:
+        return _constrained(annotation, constraint)
+    _check_with_msgspec(annotation)
     for each in named_types(annotation):
         _check_attrs(each)
-    return DataclassType(annotation) if leaves_defaults(annotation) else annotation
+    plan = plan_defaults(annotation)
+    return DataclassType(annotation, plan) if plan else annotation
 
 
 def find_convert(checks: list[Any]) -> Any:
@@ -63,16 +67,52 @@ def list_problems(error: ValidationError, name: str) -> list[tuple[str, str]]:
     return [(path, message)]
 
 
+def _check_with_msgspec(annotation: Any) -> None:
+    """Raise TypeError, with why, for a type that msgspec cannot check."""
+    try:
+        # The schema needs more of a type than the check, but it visits all parts of the type.
+        msgspec.json.schema(annotation)
+        msgspec.json.Decoder(annotation)
+    except Exception as error:
+        # The last paragraph names the fault; those before it address callers of msgspec.
+        raise TypeError(str(error).rpartition("\n\n")[2]) from None
+
+
 def _model(annotation: Any) -> Model:
+    if (kind := _find_foreign(annotation)) is not None:
+        raise TypeError(f"pydantic cannot check the {kind}: use models only")
+    return _make_model(annotation, is_strict=False)
+
+
+def _constrained(annotation: Any, constraint: Any) -> Model:
+    """Return the check of a type without a model that contains a constraint of pydantic."""
+    if (kind := _find_foreign(annotation)) is not None:
+        raise TypeError(
+            f"pydantic, which checks the constraint {constraint!r}, cannot check the {kind}: use "
+            "msgspec.Meta for constraints, or a model"
+        )
+    if find_spec("pydantic") is None:  # annotated_types does not require pydantic
+        raise TypeError(
+            f"the constraint {constraint!r} requires pydantic, which is not installed: install "
+            "pydantic, or use msgspec.Meta for constraints"
+        )
+    _check_with_msgspec(annotation)
+    return _make_model(annotation, is_strict=True)
+
+
+def _find_foreign(annotation: Any) -> str | None:
+    """Return the kind and name of a class in a type that pydantic cannot check, or None."""
     for each in named_types(annotation):
         if isinstance(each, type) and issubclass(each, msgspec.Struct):
-            raise TypeError(
-                f"pydantic cannot check the msgspec.Struct {each.__name__}: use models only"
-            )
+            return f"msgspec.Struct {each.__name__}"
         if hasattr(each, "__attrs_attrs__"):
-            raise TypeError(f"pydantic cannot check the attrs class {each.__name__}: use models")
+            return f"attrs class {each.__name__}"
+    return None
+
+
+def _make_model(annotation: Any, *, is_strict: bool) -> Model:
     try:
-        return make_model(annotation)
+        return make_model(annotation, is_strict=is_strict)
     except Exception as error:
         raise TypeError(str(error).partition("\n")[0]) from None
 

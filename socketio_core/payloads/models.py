@@ -5,15 +5,21 @@ pydantic is optional: this module imports it only for a type that pydantic has m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final, NamedTuple, get_origin
 
-from msgspec import ValidationError
+from msgspec import ValidationError, convert
 
-from socketio_core.payloads.walk import parts_of
+from socketio_core.payloads.walk import all_parts
 
 #: Invalid fields that an error lists. A client could otherwise request a large answer.
 MAX_PROBLEMS: Final = 20
+
+#: Classes of metadata that describe a type, or change only how pydantic sends it.
+_NO_CONSTRAINTS: Final = {
+    "DocInfo", "Examples", "PlainSerializer", "SerializeAsAny", "SkipJsonSchema", "Unit",
+    "WithJsonSchema", "WrapSerializer",
+}  # fmt: skip
 
 
 class ModelError(ValidationError):
@@ -25,13 +31,22 @@ class ModelError(ValidationError):
 
 
 class Model(NamedTuple):
-    """A type that pydantic checks, because it contains a model: `check` is its function."""
+    """A type that pydantic checks, because it contains a model or a constraint.
+
+    `check` is the function of pydantic. With `is_strict`, msgspec checks the value first: it
+    refuses "5" as an int and accepts text as a date. Of values that are not JSON text, pydantic
+    refuses both in its strict mode, and accepts both otherwise. A value is created twice, so that
+    `__post_init__` of a dataclass runs twice.
+    """
 
     annotation: Any
     check: Any
+    is_strict: bool = False
 
     def convert(self, value: Any) -> Any:
-        """Return the value as an object of the type. Raises ModelError."""
+        """Return the value as an object of the type. Raises ValidationError of msgspec."""
+        if self.is_strict:
+            convert(value, self.annotation, str_keys=True)
         try:
             return self.check(value)
         except ValueError as error:
@@ -51,40 +66,62 @@ def is_model(kind: Any) -> bool:
     return isinstance(kind, type) and "__pydantic_core_schema__" in vars(kind)
 
 
-def _needs_pydantic(annotation: Any) -> bool:
-    """Return whether a type is a model, another class of pydantic, or has constraints of pydantic.
+def contains_model(annotation: Any) -> bool:
+    """Return whether a part of a type is a model, or another type that only pydantic checks."""
+    return any(
+        is_model(each) or _is_class_of_pydantic(each) or _has_discriminator(each)
+        for each in all_parts(annotation)
+    )
 
-    msgspec ignores constraints in `Annotated` that are not its own, such as those of
-    `pydantic.PositiveInt` and `Annotated[int, pydantic.Field(ge=1)]`.
+
+def find_constraint(annotation: Any) -> Any:
+    """Return a constraint of pydantic or annotated_types in a type, or None.
+
+    msgspec ignores such metadata of `Annotated`, for example in `pydantic.PositiveInt`.
     """
-    if get_origin(annotation) is Annotated:
-        return any(_is_of_pydantic(type(each)) for each in annotation.__metadata__)
-    return is_model(annotation) or (isinstance(annotation, type) and _is_of_pydantic(annotation))
+    for each in all_parts(annotation):
+        if get_origin(each) is Annotated:
+            for constraint in constraints_of(each.__metadata__):
+                return constraint
+    return None
+
+
+def constraints_of(metadata: Iterable[Any]) -> Iterator[Any]:
+    """Yield the metadata of pydantic and annotated_types that affects which values are valid."""
+    for each in metadata:
+        kind = type(each)
+        if not any(_is_of_pydantic(base) for base in kind.__mro__):
+            continue
+        if kind.__name__ == "FieldInfo":
+            yield from constraints_of(each.metadata)
+        elif kind.__name__ == "Strict":
+            if not each.strict:  # msgspec is strict
+                yield each
+        elif kind.__name__ not in _NO_CONSTRAINTS:
+            yield each
+
+
+def _has_discriminator(annotation: Any) -> bool:
+    """Return whether a type is a union that pydantic discriminates; msgspec refuses it."""
+    return get_origin(annotation) is Annotated and any(
+        _is_of_pydantic(type(each)) and getattr(each, "discriminator", None) is not None
+        for each in annotation.__metadata__
+    )
+
+
+def _is_class_of_pydantic(kind: Any) -> bool:
+    return isinstance(kind, type) and _is_of_pydantic(kind)
 
 
 def _is_of_pydantic(kind: type) -> bool:
     return kind.__module__.partition(".")[0] in {"pydantic", "annotated_types"}
 
 
-def contains_model(annotation: Any) -> bool:
-    """Return whether a part of a type is a model, or has constraints of pydantic."""
-    seen: list[Any] = []
-    pending = [annotation]
-    while pending:
-        each = pending.pop()
-        if _needs_pydantic(each):
-            return True
-        if each not in seen:
-            seen.append(each)
-            pending += parts_of(each)
-    return False
-
-
-def make_model(annotation: Any) -> Model:
-    """Return the check of a type that contains a model. Raises an exception of pydantic."""
+def make_model(annotation: Any, *, is_strict: bool = False) -> Model:
+    """Return the check of a type by pydantic. Raises an exception of pydantic."""
     from pydantic import TypeAdapter  # noqa: PLC0415 - optional
 
-    return Model(annotation, TypeAdapter(annotation).validate_python)
+    return Model(annotation, TypeAdapter(annotation).validate_python, is_strict)
 
 
 def path_in(location: Iterable[str | int], value: Any, is_missing: bool) -> str:

@@ -28,6 +28,18 @@ def parts_of(annotation: Any) -> Iterator[Any]:
         yield inner
 
 
+def all_parts(annotation: Any) -> Iterator[Any]:
+    """Yield a type and the types inside it, each once."""
+    seen: list[Any] = []  # metadata may have no hash
+    pending = [annotation]
+    while pending:
+        each = pending.pop()
+        if each not in seen:
+            yield each
+            seen.append(each)
+            pending += parts_of(each)
+
+
 def named_types(annotation: Any) -> Iterable[Any]:
     """Return the enums and object types inside a type, each once, in the order of their use."""
     found: dict[Any, None] = {}

@@ -28,7 +28,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, g
 import msgspec
 
 from socketio_core.payloads.fields import ObjectType, is_object_type, read_fields
-from socketio_core.payloads.models import contains_model
+from socketio_core.payloads.models import constraints_of, contains_model
 from socketio_core.payloads.walk import alias_of, named_types
 from socketio_core.schema.model_schemas import ModelSchemas, describe_models
 
@@ -180,16 +180,20 @@ class Schemas:
 
 
 def _constraints(schema: Schema, metadata: Iterable[Any]) -> Schema:
-    """Return the keywords of the msgspec.Meta in an annotation."""
+    """Return the keywords of the msgspec.Meta and of the constraints of pydantic in an annotation.
+
+    The constraints of pydantic and annotated_types have the attributes of msgspec.Meta.
+    """
     found: Schema = {}
-    for each in metadata:
-        if not isinstance(each, msgspec.Meta):
-            continue
-        values = {keyword: getattr(each, name) for name, keyword in _LIMITS.items()}
-        names = _SIZES.get(schema.get("type", ""), ("minLength", "maxLength"))
-        values |= dict(zip(names, (each.min_length, each.max_length), strict=True))
-        found |= {keyword: value for keyword, value in values.items() if value is not None}
-        found |= each.extra_json_schema or {}
+    sizes = _SIZES.get(schema.get("type", ""), ("minLength", "maxLength"))
+    keywords = [*_LIMITS.items(), *zip(("min_length", "max_length"), sizes, strict=True)]
+    metas = [each for each in metadata if isinstance(each, msgspec.Meta)]
+    for each in (*metas, *constraints_of(metadata)):
+        for name, keyword in keywords:
+            # The limit of a date and a compiled pattern are not JSON values.
+            if isinstance(value := getattr(each, name, None), int | float | str | list):
+                found[keyword] = value
+        found |= getattr(each, "extra_json_schema", None) or {}
     return found
 
 

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Generic, Literal, TypeVar
+from uuid import UUID
 
+import annotated_types
 import attrs
 import msgspec
 import pydantic
@@ -19,6 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import TypedDict
 
 from socketio_core import MsgpackParser, Socket, SocketServer
+from socketio_core.payloads.check import resolve_check
+from socketio_core.schema.json_schema import Schemas
 from socketio_core.testing import TestServer
 
 Item = TypeVar("Item")
@@ -309,10 +313,113 @@ class Bounded(msgspec.Struct):
     x: Annotated[int, Field(ge=1)]  # msgspec would ignore the constraint
 
 
+@attrs.define
+class BoundedPoint:
+    x: Annotated[int, annotated_types.Lt(9)]
+
+
+class Described(msgspec.Struct):
+    x: Annotated[int, Field(description="a number"), annotated_types.doc("a number")]
+    y: pydantic.StrictInt = 0
+
+
+@attrs.define
+class DescribedPoint:
+    x: Annotated[int, Field(title="X", examples=[1])]
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        Described,
+        DescribedPoint,
+        Annotated[int, Field(description="a number")],
+        Annotated[int, Field(strict=True)],
+        Annotated[int, pydantic.WithJsonSchema({"type": "integer"})],
+    ],
+)
+def test_metadata_of_pydantic_without_constraints_leaves_the_check_to_msgspec(
+    annotation: Any,
+) -> None:
+    assert resolve_check(annotation) is annotation
+
+
+@pytest.mark.parametrize("kind", [Described, DescribedPoint])
+async def test_described_field_is_checked_strictly(kind: Any) -> None:
+    def handler(socket, payload):
+        return payload.x
+
+    handler.__annotations__ = {"payload": kind}
+    assert await call(handler, {"x": 5}) == 5
+    answer = await call(handler, {"x": "5"})
+    assert answer["error"] == "payload.x: Expected `int`, got `str`"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        (pydantic.PositiveInt, "5", "Expected `int`, got `str`"),
+        (pydantic.PositiveInt, 0, "Input should be greater than 0"),
+        (Annotated[float, Field(ge=1)], "1.5", "Expected `float`, got `str`"),
+        (Annotated[bool, pydantic.AfterValidator(bool)], 1, "Expected `bool`, got `int`"),
+        (Annotated[str, Field(description="a name", min_length=2)], "a", "at least 2 characters"),
+        (Annotated[date, annotated_types.Gt(date(2020, 1, 1))], "2019-01-01", "greater than 2020"),
+        (Annotated[int, Field(ge=1), msgspec.Meta(le=9)], 10, "Expected `int` <= 9"),
+    ],
+)
+async def test_constrained_type_refuses_invalid_values_of_both_libraries(
+    annotation: Any, value: Any, message: str
+) -> None:
+    def handler(socket, payload): ...
+
+    handler.__annotations__ = {"payload": annotation}
+    answer = await call(handler, value)
+    assert answer["code"] == "VALIDATION_ERROR"
+    assert message in answer["error"]
+
+
+@dataclass
+class Booking:
+    on: date
+    seats: Annotated[int, Field(ge=1)]
+    guests: tuple[UUID, ...] = ()
+    by_row: dict[int, int] = field(default_factory=dict)
+    ticket: Annotated[bytes, annotated_types.MaxLen(3)] = b""
+
+
+@pytest.mark.parametrize("parser", ["json", "msgpack"])
+async def test_constrained_type_accepts_the_json_form_of_its_values(parser: str) -> None:
+    guest = UUID(int=1)
+    expected = Booking(date(2024, 1, 2), 2, (guest,), {7: 1}, b"abc")
+
+    def handler(socket: Socket, booking: Booking) -> Any:
+        assert booking == expected
+        return True
+
+    sent = {
+        "on": "2024-01-02", "seats": 2, "guests": [str(guest)], "by_row": {"7": 1},
+        "ticket": b"abc",
+    }  # fmt: skip
+    options = {"parser": MsgpackParser()} if parser == "msgpack" else {}
+    assert await call(handler, sent, **options) is True
+
+
+def test_constraint_is_refused_without_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    resolve_check(Annotated[int, annotated_types.doc("a number")])
+    with pytest.raises(TypeError, match=r"constraint Ge\(ge=1\) requires pydantic, which is not"):
+        resolve_check(Annotated[int, annotated_types.Ge(1)])
+
+
 @pytest.mark.parametrize(
     ("annotation", "why"),
     [
-        (Bounded, "pydantic cannot check the msgspec.Struct Bounded: use models only"),
+        (
+            Bounded,
+            r"the constraint Ge\(ge=1\), cannot check the msgspec.Struct Bounded: use msgspec",
+        ),
+        (list[BoundedPoint], "cannot check the attrs class BoundedPoint: use msgspec.Meta"),
+        (pydantic.FilePath, "type 'Path' has no|not supported|unsupported"),
         (Task | Struct, "pydantic cannot check the msgspec.Struct Struct: use models only"),
         (dict[str, Task | Point], "pydantic cannot check the attrs class Point"),
         (Closed | Plain, "Unable to generate pydantic-core schema for .*Plain"),
@@ -360,6 +467,16 @@ def test_models_have_interfaces_with_their_aliases_and_constraints() -> None:
     assert "(task: TaskInput, pets: (Cat | Dog)[], line: Line, blob: Blob, ack:" in text
     assert "export interface Point {\n  x: number;\n" in text
     assert "  data: Binary;\n  at: string;" in text
+
+
+def test_constraints_are_in_the_schema_of_a_type() -> None:
+    sizes = Annotated[list[pydantic.PositiveInt], annotated_types.Len(1, 3)]
+    schemas = Schemas(received=[sizes], sent=[Bounded])
+    assert schemas.of(sizes, is_sent=False) == {
+        "type": "array", "items": {"type": "integer", "exclusiveMinimum": 0},
+        "minItems": 1, "maxItems": 3,
+    }  # fmt: skip
+    assert schemas.definitions["Bounded"]["properties"]["x"] == {"type": "integer", "minimum": 1}
 
 
 def test_model_and_struct_of_one_name_are_numbered() -> None:
