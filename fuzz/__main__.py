@@ -19,15 +19,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.duration import parse_duration
+from fuzz.plain import MEGABYTES
 from fuzz.record import write_record
 from fuzz.target import load, names
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "fuzz"
-#: Limits of a process: megabytes, and seconds of an input that waits for ever. The limit of an
-#: input that computes is in `slow_inputs`, because libFuzzer counts the time of other processes.
+#: Seconds after which libFuzzer reports an input that waits for ever. The limit of an input that
+#: computes is in `slow_inputs`, because libFuzzer counts the time of other processes.
 SECONDS = 1200
-MEGABYTES = 2048
+#: Seconds of a process in addition to its planned time: above SECONDS, so that libFuzzer reports
+#: the input first.
+GRACE_SECONDS = 1800
+#: Planned seconds of an execution when `--runs` gives their number; most take milliseconds.
+SECONDS_PER_RUN = 1
 _EXECUTIONS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
 _COVERAGE = re.compile(r"cov: (\d+)")
 
@@ -56,9 +61,17 @@ def main() -> int:
     limit = (
         f"-runs={arguments.runs}" if arguments.runs else f"-max_total_time={ceil(arguments.time)}"
     )
+    planned = arguments.runs * SECONDS_PER_RUN if arguments.runs else ceil(arguments.time)
     with ThreadPoolExecutor(arguments.jobs) as pool:
         found = pool.map(
-            lambda name: _run(name, limit, arguments.seed, is_guided=not arguments.plain), selected
+            lambda name: _run(
+                name,
+                limit,
+                arguments.seed,
+                planned + GRACE_SECONDS,
+                is_guided=not arguments.plain,
+            ),
+            selected,
         )
         outcomes = []
         for outcome in found:
@@ -99,7 +112,8 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(name: str, limit: str, seed: int, *, is_guided: bool) -> Outcome:
+def _run(name: str, limit: str, seed: int, seconds: int, *, is_guided: bool) -> Outcome:
+    """Run the process of a target, for at most `seconds`."""
     target = load(name)
     corpus, seeds, failures = (BUILD / part / name for part in ("corpus", "seeds", "failures"))
     for folder in (corpus, seeds, failures):
@@ -118,17 +132,25 @@ def _run(name: str, limit: str, seed: int, *, is_guided: bool) -> Outcome:
         "-print_final_stats=1", "-verbosity=1",
     ]  # fmt: skip
     environment = os.environ | {"PYTHONHASHSEED": "0"}
-    done = subprocess.run(
-        guided if is_guided else plain, cwd=ROOT, env=environment, capture_output=True, text=True,
-        errors="replace", check=False,
-    )  # fmt: skip
-    output = done.stderr
+    try:
+        done = subprocess.run(
+            guided if is_guided else plain, cwd=ROOT, env=environment, capture_output=True,
+            check=False, timeout=seconds,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        ended = f"the process has not ended after {seconds:,} s\n{_end_of(_text(error.stderr))}"
+        return Outcome(name, 0, 0, ended)
+    output = _text(done.stderr)
     executions = _EXECUTIONS.findall(output)
     edges = _COVERAGE.findall(output)
-    failure = "" if done.returncode == 0 else _end_of(done.stdout + output)
+    failure = "" if done.returncode == 0 else _end_of(_text(done.stdout) + output)
     return Outcome(
         name, int(executions[-1]) if executions else 0, int(edges[-1]) if edges else 0, failure
     )
+
+
+def _text(output: bytes | None) -> str:
+    return (output or b"").decode("utf-8", "replace")
 
 
 def _end_of(output: str) -> str:

@@ -6,6 +6,7 @@ runs as well, several times as fast as they do, because nothing traces the code.
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from fuzz.mutation import Mutator
 from fuzz.slow_inputs import SlowInputs
 from fuzz.target import Target, load, write_failure
 
+#: The limit of the memory of a process; for a guided one, libFuzzer applies it.
+MEGABYTES = 2048
 #: Inputs between two looks at the time.
 _BATCH = 500
 
@@ -64,6 +67,13 @@ def run_plainly(
     return done
 
 
+def limit_memory() -> None:
+    """Limit the address space of this process; an input above the limit raises MemoryError."""
+    size, hard = MEGABYTES << 20, resource.getrlimit(resource.RLIMIT_AS)[1]
+    if hard == resource.RLIM_INFINITY or hard > size:
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
 def main(name: str, failures: Path, corpus: Path, limit: str, seed: str) -> int:
     """Run a target with the limit of `python -m fuzz`, and print its executions as libFuzzer."""
     inputs = [path.read_bytes() for path in sorted(corpus.iterdir())]
@@ -81,4 +91,5 @@ def main(name: str, failures: Path, corpus: Path, limit: str, seed: str) -> int:
 
 
 if __name__ == "__main__":
+    limit_memory()
     sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5]))

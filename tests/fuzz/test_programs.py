@@ -22,7 +22,7 @@ from fuzz.slow_inputs import SlowInputError, SlowInputs
 from fuzz.target import Target, names
 
 MILLION = 1_000_000
-STATISTICS = "#2000 DONE cov: 41 ft: 60\nstat::number_of_executed_units: 2000\n"
+STATISTICS = b"#2000 DONE cov: 41 ft: 60\nstat::number_of_executed_units: 2000\n"
 
 
 def refuse_brackets(data: bytes) -> None:
@@ -95,7 +95,8 @@ def run_program(
 
     def run(command: list[str], **options: Any) -> Any:
         commands.append(command)
-        return SimpleNamespace(returncode=code, stdout="ValueError: planted", stderr=STATISTICS)
+        assert options["timeout"] >= program.GRACE_SECONDS
+        return SimpleNamespace(returncode=code, stdout=b"ValueError: planted", stderr=STATISTICS)
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(program, "BUILD", tmp_path)
@@ -177,6 +178,37 @@ def test_program_fails_when_a_target_fails(
     output = capsys.readouterr().out
     assert "FAILED" in output
     assert "ValueError: planted" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds"), [(("--time", "90s"), "1,890"), (("--runs", "7"), "1,807")]
+)
+def test_program_fails_when_a_process_does_not_end(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    seconds: str,
+) -> None:
+    def run(command: list[str], *, timeout: float, **options: Any) -> Any:
+        raise subprocess.TimeoutExpired(command, timeout, stderr=b"INFO: x\nINPUT: planted")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(program, "BUILD", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--plain", "--target", "cookies", *arguments])
+    assert program.main() == 1
+    failure = capsys.readouterr().out.partition("==> cookies\n")[2]
+    assert failure == f"the process has not ended after {seconds} s\nINPUT: planted\n"
+
+
+def test_plain_process_limits_its_memory() -> None:
+    code = (
+        "import resource; from fuzz import plain; plain.limit_memory()\n"
+        "try: bytes(3 << 30)\n"
+        "except MemoryError: print(resource.getrlimit(resource.RLIMIT_AS)[0] >> 20)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("2048\n", "")
 
 
 def test_program_runs_one_input(
