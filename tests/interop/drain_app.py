@@ -8,7 +8,8 @@ from typing import Any
 
 from socketio_core import Socket, SocketServer
 
-io = SocketServer(max_sessions=5000)
+# A connection that the server leaves open ends with a ping timeout, later than on a busy machine.
+io = SocketServer(max_sessions=5000, ping_timeout=300)
 _log = os.open(os.environ["DRAIN_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 

@@ -15,6 +15,7 @@ class Client {
   constructor(kind) {
     this.received = []; // the numbers of the event "news", in order
     this.connects = []; // [socket id, recovered] of each connection
+    this.losses = 0; // ended connections
     this.socket = io(url, {
       transports: KINDS[kind],
       forceNew: true,
@@ -30,7 +31,10 @@ class Client {
       if (text) refusals.push(text);
     };
     this.socket.on("connect_error", refused);
-    this.socket.on("disconnect", (_, details) => refused(details));
+    this.socket.on("disconnect", (_, details) => {
+      this.losses++;
+      refused(details);
+    });
   }
 }
 
@@ -50,9 +54,9 @@ const commands = {
     await waitUntil(() => clients.every(({ socket }) => socket.connected));
     return Date.now() - start;
   },
-  /** Wait until so many connections have ended. */
+  /** Wait until the connections of so many clients have ended; some may be back already. */
   async lost(count) {
-    await waitUntil(() => clients.filter(({ socket }) => !socket.connected).length >= count);
+    await waitUntil(() => clients.filter(({ losses }) => losses > 0).length >= count);
   },
   /** Emit an event with an ack from each client and return the acks. */
   emit: (...event) =>
