@@ -6,6 +6,7 @@ run, unlike a time.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -34,6 +35,7 @@ def counting() -> Iterator[Counter[str]]:
         count["c_call"] += event == "c_call"
 
     former = sys.gettrace(), sys.getprofile()  # of a measurement of coverage
+    gc.disable()  # it runs finalizers of other tests' objects
     sys.settrace(trace)
     sys.setprofile(profile)
     try:
@@ -41,6 +43,7 @@ def counting() -> Iterator[Counter[str]]:
     finally:
         sys.setprofile(former[1])
         sys.settrace(former[0])
+        gc.enable()
 
 
 def operations(work: Callable[[], object]) -> int:
