@@ -60,7 +60,7 @@ REMEDIES: Final = {
     "rate-limit": Remedy(
         "Exclude the path of Socket.IO from limits of the request rate, or raise them: a page "
         "sends several requests at its start, and a polling client one for each event. If there "
-        "is no limit, the server has since ended.",
+        "is no limit, the server has ended.",
         nginx="# no limit_req in this location, or with burst=100 nodelay",
         haproxy="# remove http-request deny with sc_http_req_rate",
     ),
