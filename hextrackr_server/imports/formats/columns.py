@@ -61,7 +61,7 @@ class Columns:
 
     def all(self, row: Row, field: str) -> list[str]:
         """Return the cells of a field that are not empty."""
-        cells = (row.cells[index].strip() for index in self.by_field[field])
+        cells = (row.cells[index].strip() for index in self.by_field.get(field, ()))
         return [cell for cell in cells if cell.lower() not in self.nulls]
 
     def key_of(self, fields: Iterable[str]) -> Callable[[Sequence[str]], Any]:

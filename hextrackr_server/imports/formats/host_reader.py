@@ -39,7 +39,7 @@ class HostReader:
         if self._has_names and (not address or may_be_address(name)):
             name, address = self._select_name(row, name, address)
         if address[:4].lower() == "fe80":
-            address = ",".join(self._columns.all(row, "address"))
+            address = ",".join(self._columns.all(row, "address") or self._addresses_in_names(row))
         return read_host(name, address, ipv6, url)
 
     def warn_of_problem(self, row: Row, host: Host) -> None:
@@ -68,6 +68,9 @@ class HostReader:
         if not address:
             address = next((cell for cell in cells if cell not in names), "")
         return names[0] if names else name, address
+
+    def _addresses_in_names(self, row: Row) -> list[str]:
+        return [cell for cell in self._columns.all(row, "host") if read_addresses(cell).first]
 
     def read_system(self, row: Row) -> str:
         """Return the operating system of a row's host, or an empty string."""

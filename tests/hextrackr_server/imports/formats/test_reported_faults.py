@@ -149,6 +149,22 @@ def test_hosts_have_whole_names_and_one_spelling_of_addresses() -> None:
     assert (inspection.rows_rejected, {row for _, row, _ in warned(inspection)}) == (1, {7, 9})
 
 
+def test_link_local_address_in_a_repeated_name_column_gives_way_to_another_address(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "scan.csv"
+    path.write_text(
+        "hostname,hostname,cve,severity\n"
+        "fe80::1%eth0,192.0.2.7,CVE-2030-90001,High\n"
+        "fe80::1%eth0,,CVE-2030-90002,High\n"
+        "fe80::1%eth0,web1,CVE-2030-90003,High\n"
+    )
+    inspection = inspect_file(path)
+    assert [(each.host_key, each.hostname) for each in inspection.findings] == [
+        ("192.0.2.7", "192.0.2.7"), ("fe80::1%eth0", "fe80::1%eth0"), ("fe80::1%eth0", "web1")
+    ]  # fmt: skip
+
+
 def test_utf16_without_a_mark_is_read() -> None:
     assert values(inspect("f15"), "description") == [("Überlauf \u2013 “x”",)]
 
