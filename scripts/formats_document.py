@@ -110,6 +110,8 @@ def _render_overview(profile: Profile) -> str:
 def _resolve(profile: Profile) -> str:
     if profile.resolve_without_state is not None:
         return "resolved on named hosts if the file has no states"
+    if profile.changes_with:
+        return f"resolved on named hosts if the file has no column {_names(profile.changes_with)}"
     return {"hosts": "resolved on named hosts", "none": "kept"}[profile.resolve]
 
 

@@ -30,7 +30,7 @@ def find_malformed_cve(text: str, count: int) -> str:
     """
     if text.upper().count("CVE-") == count:
         return ""
-    return next((each for each in _CVE_LIKE.findall(text) if not _CVE.fullmatch(each)), "")
+    return next(iter(_CVE_LIKE.findall(_CVE.sub(" ", text))), "")
 
 
 def find_cisco_advisory(name: str) -> str:

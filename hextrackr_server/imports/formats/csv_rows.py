@@ -103,7 +103,9 @@ def read_rows(
                         cells[-1] = cells[-1].removesuffix(_END + delimiter)
                         yield number, cells, OPEN_QUOTE, ()
                     return
-                if not cells or not (cells[0] or any(cells)):
+                if not cells or (
+                    (not cells[0] or cells[0].isspace()) and not any(map(str.strip, cells))
+                ):
                     continue
                 if blocks.has_invalid:
                     cells, broken = repair_cells(cells)

@@ -15,10 +15,11 @@ from hextrackr_server.imports.formats.profile import DateOrder
 LONGEST: Final = 64
 
 _YEAR_FIRST: Final = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
-_COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T\d{4,9}Z?)?")
+_COMPACT: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?:T\d{4,9}Z?|\d{6})?")
 _NUMERIC: Final = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})(?!\d)")
 _MONTH_FIRST: Final = re.compile(
-    r"(?:[a-z]{3,9},?\s+)?([a-z]{3,9})\.?\s+(\d{1,2})(?:st|nd|rd|th)?(?:,\s*|\s+)(\d{4})(?!\d)",
+    r"(?:[a-z]{3,9},?\s+)?([a-z]{3,9})\.?(?:\s+|[/-])(\d{1,2})(?:st|nd|rd|th)?(?:,\s*|\s+|[/-])"
+    r"(\d{4})(?!\d)",
     re.IGNORECASE,
 )
 # Thu May 30 15:24:32 2030
@@ -27,8 +28,9 @@ _YEAR_LAST: Final = re.compile(
     re.IGNORECASE,
 )
 _DAY_FIRST: Final = re.compile(
-    r"(?:[a-z]{3,9},?\s+)?(\d{1,2})(?:st|nd|rd|th)?[\s/-]([a-z]{3,9})\.?,?[\s/-]"
-    r"(\d{4}|\d{2})(?!\d)",
+    # The digits before a time and a year are an hour: `30 May 10:11:12 2030`.
+    r"(?:[a-z]{3,9},?\s+)?(\d{1,2})(?:st|nd|rd|th)?\.?[\s/-]*([a-z]{3,9})\.?,?[\s/-]*"
+    r"(\d{4}|\d{2})(?!\d|:\d{2}(?::\d{2})?\s+\d{4})",
     re.IGNORECASE,
 )
 _YEAR_NAMED: Final = re.compile(r"(\d{4})[\s/-]([a-z]{3,9})[\s/-](\d{1,2})(?!\d)", re.IGNORECASE)

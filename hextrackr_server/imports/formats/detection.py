@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _PROBE: Final = 4096
 _JSON: Final = re.compile(r"\{|\[\s*[\[\]{\"0-9]|\[\s*\n|\[\s*$")
+_CONTROLS: Final = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")
+# The share of control characters above which a file that has no known columns is not a text.
+_MOST_CONTROLS: Final = 0.01
 _SHOWN_COLUMNS: Final = 30
 _ROOTS: Final = {"get_reports_response": "report"}
 
@@ -76,9 +79,20 @@ def sniff(path: Path) -> str:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet (.xls)"),
         (b"%PDF-", "a PDF document"),
         (b"\x1f\x8b", "a gzip archive"),
+        (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+        (b"Rar!\x1a\x07", "a RAR archive"),
+        (b"\xfd7zXZ\0", "an xz archive"),
+        (b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+        (b"SQLite format 3\0", "a SQLite database"),
+        (b"\x89PNG\r\n\x1a\n", "an image"),
+        (b"\xff\xd8\xff", "an image"),
     ):
         if beginning.startswith(magic):
             return name
+    if re.match(rb"BZh[1-9]1AY&SY", beginning):
+        return "a bzip2 archive"
+    if beginning[257:262] == b"ustar":
+        return "a tar archive"
     encoding, skip = detect_encoding(path)
     text = beginning[skip:].decode(encoding, "replace").lstrip()
     lower = text[:200].lower()
@@ -104,9 +118,9 @@ def _not_csv(kind: str) -> str:
         "HTML": "this is a report or an error page: export CSV or XML instead",
         "a spreadsheet": "save the sheet as CSV",
         "a spreadsheet (.xls)": "save the sheet as CSV",
-        "a ZIP archive": "unpack it and import the file inside",
-        "a gzip archive": "unpack it and import the file inside",
     }.get(kind, "export CSV or XML instead")
+    if kind.endswith(" archive"):
+        remedy = "unpack it and import the file inside"
     return f"this is {kind}, not a CSV or XML export: {remedy}"
 
 
@@ -120,6 +134,8 @@ def _open_xml(path: Path, allow_partial: bool, checkpoint: Checkpoint | None) ->
 
 def _profile_of_root(root: str) -> Profile:
     roots = {profile.root: profile for profile in load_profiles().values() if profile.root}
+    if root.lower() == "html":
+        raise UnknownFormatError(_not_csv("HTML"))
     profile = roots.get(_ROOTS.get(root, root))
     if profile is None:
         raise UnknownFormatError(
@@ -160,16 +176,26 @@ def _read_mapped_header(path: Path, mapping: Profile) -> Header:
 
 def _unknown_format(path: Path, profiles: Sequence[Profile]) -> UnknownFormatError:
     """Return why a file satisfies no profile: its header, the nearest profile and what it lacks."""
+    if _is_binary(path):
+        return UnknownFormatError(_not_csv("binary data"))
     rows = max(
         (read_beginning(path, delimiter) for delimiter in DELIMITERS),
         key=lambda found: max((len(row.cells) for row in found), default=0),
     )
-    if not rows:
+    if not any(cell.strip().strip("\ufeff") for row in rows for cell in row.cells):
         return UnknownFormatError(
             "the file is empty: a CSV file must begin with a row of column names"
         )
     header = max(rows, key=lambda row: len(row.cells))
     return explain_unknown(header.cells, f"no known format has these columns (row {header.number})")
+
+
+def _is_binary(path: Path) -> bool:
+    """Return whether a file begins with characters that no text has."""
+    encoding, skip = detect_encoding(path)
+    with path.open("rb") as file:
+        text = file.read(_PROBE)[skip:].decode(encoding, "replace")
+    return len(_CONTROLS.findall(text)) > len(text) * _MOST_CONTROLS
 
 
 def explain_unknown(header: Sequence[str], beginning: str) -> UnknownFormatError:

@@ -10,6 +10,7 @@ from typing import Final
 from hextrackr_server.imports.formats.columns import Columns, Row
 from hextrackr_server.imports.formats.hosts import (
     Name,
+    is_host_name,
     may_be_address,
     read_addresses,
     read_name,
@@ -84,7 +85,8 @@ class HostReader:
 def read_host(name: str, address: str, ipv6: str, url: str) -> Host:
     """Return the host that the cells of a row name; its first address, otherwise its name counts.
 
-    A network or an ambiguous address is reported as the host's `problem`.
+    A name in place of the address counts if there is no other. It is reported as the host's
+    `problem`, like a network or an ambiguous address.
     """
     port = None
     if "://" in name:
@@ -106,6 +108,8 @@ def read_host(name: str, address: str, ipv6: str, url: str) -> Host:
         first = first or in_name.first
     elif not in_name.problem:
         whole = read_name(name)
+    if not first and whole is None and is_host_name(address) and (whole := read_name(address)):
+        problem = f"{address[:64]!r} is not an address; it counts as the name of the host"
     others.pop(first, None)
     others.pop("", None)
     return Host(

@@ -20,6 +20,9 @@ LONGEST_ADDRESS: Final = 64
 _SEPARATORS: Final = re.compile(r"[,;\s|]+")
 _NAME_SEPARATORS: Final = re.compile(r"[,;|\r\n]+")
 _LOOKS_LIKE_ADDRESS: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,3})?")
+_WITH_PORT: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}|\[[0-9A-Fa-f:.]+\]):\d{1,5}")
+_LABEL: Final = r"\w(?:[\w-]{0,61}\w)?"
+_HOST_NAME: Final = re.compile(rf"(?=.*[^\W\d_]){_LABEL}(?:\.{_LABEL})*\.?")
 _OCTET: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -58,9 +61,11 @@ def read_address(text: str) -> str:
     if len(text) > LONGEST_ADDRESS or not text.isprintable():
         return ""
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return ""
+    # Versions of Python spell an IPv4 address that is mapped to IPv6 differently.
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def may_be_address(text: str) -> bool:
@@ -71,7 +76,8 @@ def may_be_address(text: str) -> bool:
 def read_addresses(text: str) -> Addresses:
     """Return the addresses of a cell: the first IPv4, else the first IPv6, before the others.
 
-    A link-local address comes last. `192.0.2.1/24` counts as 192.0.2.1, with a problem.
+    A link-local address comes last. `192.0.2.1/24` and `192.0.2.1:443` count as 192.0.2.1, with a
+    problem.
     """
     if not text:
         return _NO_ADDRESSES
@@ -83,6 +89,9 @@ def read_addresses(text: str) -> Addresses:
         elif "/" in part and (address := read_address(part.partition("/")[0])):
             found.append(address)
             problem = f"{part[:64]!r} is a network; the address {address} is taken"
+        elif (match := _WITH_PORT.fullmatch(part)) and (address := read_address(match[1])):
+            found.append(address)
+            problem = f"{part[:64]!r} has a port; the address {address} is taken"
         elif _LOOKS_LIKE_ADDRESS.fullmatch(part):
             problem = f"{part[:64]!r} is not an unambiguous address"
     if not found:
@@ -108,6 +117,11 @@ def read_name(text: str) -> Name | None:
     if not name or name in _UNKNOWN:
         return None
     return Name(name.partition(".")[0], name)
+
+
+def is_host_name(text: str) -> bool:
+    """Return whether a text is one host name: labels that are joined by dots, with a letter."""
+    return len(text) <= LONGEST and _HOST_NAME.fullmatch(text) is not None
 
 
 def split_url(text: str) -> tuple[str, int | None]:

@@ -9,7 +9,7 @@ LONGEST: Final = 256
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,3})?")
 # A spreadsheet of many locales writes 7,5; 1,184 is a thousands separator and not a score.
-_DECIMAL_COMMA: Final = re.compile(r"([+-]?\d{1,3}),(\d{1,2})")
+_DECIMAL_COMMA: Final = re.compile(r"([+-]?\d{1,3}),(\d{1,2})(?=\s*(?:[(\[]|$))")
 _PORT: Final = re.compile(r"(\d{1,5})(?:-\d{1,5})?")
 
 
@@ -19,7 +19,7 @@ def read_number(text: str) -> float | None:
     None if the cell does not begin with a number.
     """
     text = text[:LONGEST].lstrip("'")
-    if match := _DECIMAL_COMMA.fullmatch(text):
+    if match := _DECIMAL_COMMA.match(text):
         return float(f"{match[1]}.{match[2]}")
     match = _NUMBER.match(text)
     if match is None:

@@ -116,6 +116,8 @@ class Profile:
     """The tool whose plugin ids the format holds: formats of one tool share their ids."""
     resolve: Literal["none", "hosts"] = "none"
     resolve_without_state: Literal["none", "hosts"] | None = None
+    changes_with: tuple[str, ...] = ()
+    """Columns of exports that list changes only, so that they resolve nothing by absence."""
     signatures: tuple[Signature, ...] = ()
     root: str | None = None
     """The root element of an XML format."""
@@ -253,6 +255,7 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
         resolve_without_state=_one_of(
             "resolve_without_state", data.get("resolve_without_state"), (None, "none", "hosts")
         ),
+        changes_with=_texts("changes_with", data.get("changes_with", [])),
         signatures=tuple(_make_signature(each, columns) for each in signatures),
         root=_text("root", data.get("root")),
         severities=_words("severities", data, SEVERITIES),
@@ -264,12 +267,12 @@ def _make_profile(data: dict[str, Any], name: str) -> Profile:
         scanned=frozenset(text.lower() for text in _texts("scanned", data.get("scanned", []))),
         not_scanned=_plain_table("not_scanned", data),
         host_kinds=frozenset(_texts("host_kinds", data.get("host_kinds", []))),
-        lists_info=bool(data.get("lists_info", False)),
-        epss_percent=bool(data.get("epss_percent", False)),
-        cisco_advisories=bool(data.get("cisco_advisories", False)),
-        name_separator=str(data.get("name_separator", " ")),
+        lists_info=_flag("lists_info", data.get("lists_info", False)),
+        epss_percent=_flag("epss_percent", data.get("epss_percent", False)),
+        cisco_advisories=_flag("cisco_advisories", data.get("cisco_advisories", False)),
+        name_separator=_separator(data.get("name_separator", " ")),
         guesses=frozenset(map(normalize, _texts("guesses", data.get("guesses", [])))),
-        stale_days=int(data.get("stale_days", 0)),
+        stale_days=_days("stale_days", data.get("stale_days", 0)),
         exploit_words=tuple(
             word.lower() for word in _texts("exploit_words", data.get("exploit_words", []))
         ),
@@ -283,7 +286,7 @@ _KEYS: Final = frozenset({
     "severities", "kinds", "states", "date_order", "nulls", "skip_without", "host_kinds",
     "lists_info", "epss_percent", "cisco_advisories", "name_separator", "preamble_date", "refuse",
     "guesses", "stale_days", "exploit_words", "scanned",
-    "not_scanned",
+    "not_scanned", "changes_with",
 })  # fmt: skip
 
 
@@ -350,6 +353,24 @@ def _identifier(name: str, value: Any) -> str | None:
 def _text(name: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise TypeError(f"{name} must be a string, got {value!r}")
+    return value
+
+
+def _separator(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"name_separator must be a string, got {value!r}")
+    return value
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be true or false, without quotes, got {value!r}")
+    return value
+
+
+def _days(name: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{name} must be a number of days from 0, got {value!r}")
     return value
 
 

@@ -220,6 +220,8 @@ class ExportReader:
         has_states = "state" in self.mapper.columns.by_field
         if not has_states and profile.resolve_without_state is not None:
             resolve = profile.resolve_without_state
+        if resolve == "hosts" and (column := self._column_of_changes()):
+            return Absence("none", f"the column {column!r} shows that the file lists changes only")
         if resolve == "none":
             return Absence("none", "an export of this format does not list all findings of a host")
         if self._open_end is not None:
@@ -241,6 +243,11 @@ class ExportReader:
         if not self.mapper.totals.has_several_plugins:
             return Absence("none", "all findings are of one plugin, so the file looks filtered")
         return Absence(resolve, "")
+
+    def _column_of_changes(self) -> str:
+        """Return the column of an export of changes, or an empty string."""
+        known = set(map(normalize, self.names))
+        return next((name for name in self.profile.changes_with if normalize(name) in known), "")
 
     @property
     def incomplete(self) -> str:

@@ -12,8 +12,8 @@ from hextrackr_server.imports.formats.profile import Profile, Severity, State
 from hextrackr_server.imports.formats.words import (
     SEVERITY_NULLS,
     SEVERITY_WORDS,
-    STATE_WORDS,
     TRUE_WORDS,
+    find_state,
 )
 from hextrackr_server.text import clean
 
@@ -86,7 +86,7 @@ class ValueReader:
         return RowState(state, closed, word)
 
     def _find_state(self, word: str) -> State | None:
-        found = self._profile.states.get(word) or STATE_WORDS.get(word)
+        found = self._profile.states.get(word) or find_state(word)
         if found is None:
             for prefix, state in self._prefixes:
                 if word.startswith(prefix):

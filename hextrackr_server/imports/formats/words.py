@@ -55,6 +55,18 @@ STATE_WORDS: Final = MappingProxyType[str, State]({
     ),
 })  # fmt: skip
 
+# The same words without blanks, hyphens and underscores: files spell them in several ways.
+_JOINTS: Final = str.maketrans("", "", " -_")
+_JOINED_STATES: Final = MappingProxyType(
+    {word.translate(_JOINTS): state for word, state in STATE_WORDS.items()}
+)
+
+
+def find_state(word: str) -> State | None:
+    """Return the meaning of a state in lower case in every format, or None."""
+    return STATE_WORDS.get(word) or _JOINED_STATES.get(word.translate(_JOINTS))
+
+
 TRUE_WORDS: Final = frozenset({
     "true", "yes", "y", "1", "t", "x", "approved", "accepted", "false positive",
 })  # fmt: skip

@@ -6,6 +6,7 @@ ever expanded; libxml2 bounds the depth of elements and the size of texts.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
@@ -97,6 +98,7 @@ def find_root(path: Path) -> str:
 
 def _events(path: Path) -> Generator[tuple[str, etree._Element], None, None]:
     with path.open("rb") as file:
+        file.seek(_find_start(file.read(_BLOCK)))
         parser = etree.iterparse(
             file, events=("start", "end"), resolve_entities=False, load_dtd=False,
             no_network=True, huge_tree=False, remove_comments=True, remove_pis=True,
@@ -110,6 +112,12 @@ def _events(path: Path) -> Generator[tuple[str, etree._Element], None, None]:
                         "the XML has a document type declaration (DOCTYPE), which is not allowed"
                     )
             yield event, element
+
+
+def _find_start(beginning: bytes) -> int:
+    """Return where the XML begins: some exports have blanks before its declaration."""
+    text = beginning.removeprefix(codecs.BOM_UTF8).lstrip()
+    return len(beginning) - len(text) if text.startswith(b"<?xml") else 0
 
 
 def _name(element: etree._Element) -> str:

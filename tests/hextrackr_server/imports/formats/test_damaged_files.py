@@ -103,7 +103,7 @@ def test_header_is_found_below_a_preamble(tmp_path: Path, count: int) -> None:
 
 
 def test_blank_rows_are_not_rows(tmp_path: Path) -> None:
-    blank = f"{',' * 8}\n" * 529
+    blank = f"{',' * 8}\n" * 529 + " \n \t, ,,,,,,,\n"
     inspection = inspect_text(tmp_path, f"{HEADER}\n\n{PLAIN}\n,,,,,,,,\n{QUOTED}\n{blank}\n\n")
     assert keys(inspection) == BOTH
     counts = (inspection.rows, inspection.rows_skipped, inspection.rows_rejected)

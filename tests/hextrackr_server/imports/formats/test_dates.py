@@ -23,6 +23,8 @@ TODAY = date(2030, 11, 28)
         "Fri May  3 15:24:32 2030", "Friday, May 3, 2030", "1904040000", "1904040000000",
         "3/May/2030", "03/May/30:10:00:00", "2030-May-03", "3rd May 2030", "\u200e5/3/2030",
         "'2030-05-03", "05/03/2030", "5/3/30 7:00", "05-03-2030",
+        "May-03-2030", "May/3/2030", "3. May 2030", "03.May.2030", "03May2030", "3  May 2030",
+        "20300503101112",
     ],
 )  # fmt: skip
 def test_day_is_read_from_every_form(text: str) -> None:
@@ -54,7 +56,8 @@ def test_two_digit_year_is_the_latest_that_is_not_after_the_scan(text: str, year
 @pytest.mark.parametrize(
     "text",
     ["", "yesterday", "2030-13-01", "31/02/2030", "13/13/2030", "5", "190404000", "2030",
-     "32 May 2030", "3 Maius 2030", "99999999", "9" * 5000],
+     "32 May 2030", "3 Maius 2030", "99999999", "9" * 5000,
+     "3 May 10:11:12 2030", "20301303101112"],
 )  # fmt: skip
 def test_text_that_is_not_a_date_gives_none(text: str) -> None:
     assert read_day(text, "mdy", 2030) is None

@@ -93,6 +93,15 @@ def test_footer_rows_and_repeated_headers_are_skipped(tmp_path: Path) -> None:
         (b"%PDF-1.7", "a PDF document"),
         (b"\x1f\x8b\x08\x00", "a gzip archive"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a spreadsheet"),
+        (b"7z\xbc\xaf\x27\x1c\0\4", "a 7z archive, not a CSV or XML export: unpack it"),
+        (b"BZh91AY&SY", "a bzip2 archive"),
+        (b"a.csv".ljust(257, b"\0") + b"ustar\0", "a tar archive"),
+        (b"SQLite format 3\0", "a SQLite database"),
+        (b"\x89PNG\r\n\x1a\n", "an image"),
+        (bytes(range(256)), "this is binary data"),
+        (b"<?xml version='1.0'?><html xmlns='x'/>", "this is HTML"),
+        (b"\n \n\t\n", "the file is empty"),
+        (b"\xef\xbb\xbf\n", "the file is empty"),
         (b"one,two\n1,2\n", "The nearest format is"),
         (b"RecommendedRemediation,Count\nUpdate,3\n", "summary of remediations"),
     ],
@@ -164,6 +173,10 @@ def test_mapping_of_a_user_reads_any_csv_file(tmp_path: Path) -> None:
         ("columns = 1", "columns must be a table, got 1"),
         ("[states]\nclosed = ['x']", "unknown state 'closed'"),
         ("= 1", "not a TOML file"),
+        ("lists_info = 'no'", "lists_info must be true or false, without quotes, got 'no'"),
+        ("stale_days = 'many'", "stale_days must be a number of days from 0, got 'many'"),
+        ("stale_days = -1", "stale_days must be a number of days from 0, got -1"),
+        ("name_separator = 1", "name_separator must be a string, got 1"),
     ],
 )
 def test_mapping_with_a_mistake_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -199,6 +212,16 @@ def test_document_type_declaration_is_refused(tmp_path: Path) -> None:
         "<NessusClientData_v2><Report/></NessusClientData_v2>"
     )
     assert "DOCTYPE" in str(inspect_file(write(tmp_path, text)).refused)
+
+
+@pytest.mark.parametrize("beginning", ["\n \n", "\ufeff\n"], ids=["blanks", "mark_and_blanks"])
+def test_xml_is_read_when_blanks_precede_its_declaration(tmp_path: Path, beginning: str) -> None:
+    sample = Path(__file__).parent / "samples" / "14_nessus_v2.nessus"
+    text = beginning + sample.read_text().lstrip()
+    expected = inspect_file(sample, scan_date="2030-06-01")
+    found = inspect_file(write(tmp_path, text), scan_date="2030-06-01")
+    assert text[len(beginning) :].startswith("<?xml")
+    assert found.as_json() == expected.as_json()
 
 
 def test_deeply_nested_xml_is_refused(tmp_path: Path) -> None:

@@ -188,9 +188,10 @@ def test_blocks_of_any_size_give_the_rows_of_the_csv_module(
     path.write_bytes(text.encode())
     found = list(read_rows(TextSource(path), ",", path))
     lines = io.StringIO(text.replace("\0", ""), newline="")
-    expected = [(number, cells) for number, cells in enumerate(csv.reader(lines), 1) if any(cells)]
+    rows = enumerate(csv.reader(lines), 1)
+    expected = [(number, cells) for number, cells in rows if any(map(str.strip, cells))]
     is_open = bool(found) and found[-1][2] == OPEN_QUOTE
-    if is_open and not any(found[-1][1]):
+    if is_open and not any(map(str.strip, found[-1][1])):
         found.pop()  # an open quote at the very end, without a text
     assert [(number, cells) for number, cells, _, _ in found] == expected
     assert is_open == ends_in_quote(text.replace("\0", ""))
@@ -245,10 +246,12 @@ def test_row_beyond_the_limit_ends_the_reading(
 @example("255.255.255.255")
 @example("256.0.0.1")
 @example("01.2.3.4")
+@example("::ffff:192.0.2.1")
 def test_address_is_read_as_by_the_standard_library(text: str) -> None:
     bare = text.strip().strip("[]\"'")
     try:
-        expected = str(ipaddress.ip_address(bare))
+        parsed = ipaddress.ip_address(bare)
+        expected = str(getattr(parsed, "ipv4_mapped", None) or parsed)
     except ValueError:
         expected = ""
     assert read_address(text) == ("" if len(bare) > LONGEST_ADDRESS else expected)

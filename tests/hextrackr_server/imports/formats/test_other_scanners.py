@@ -353,3 +353,45 @@ def test_defender_delta_of_json_names_is_read(tmp_path: Path) -> None:
                lifecycle_state="resolved", extra={"closed_as": "fixed", "exploit_available": True}),
     )  # fmt: skip
     assert (inspection.warnings, inspection.rows_skipped) == ([], 1)
+
+
+def test_defender_delta_resolves_nothing_by_absence(tmp_path: Path) -> None:
+    header = "DeviceName,SoftwareVendor,SoftwareName,CveId,VulnerabilitySeverityLevel"
+    rows = "srv90,a,b,CVE-2030-9001,High{end}\nsrv90,a,c,CVE-2030-9002,Low{end}\n"
+    snapshot = inspect_text(tmp_path, header + "\n" + rows.format(end=""))
+    changes = inspect_text(tmp_path, header + ",Status\n" + rows.format(end=",New"))
+    assert (snapshot.resolve, changes.resolve) == ("hosts", "none")
+    assert len(changes.findings) == 2
+
+
+NAMED = """<report><report><results><result><host>{host}</host><port>22/tcp</port>\
+<nvt oid="1.3.6.9"><name>A</name></nvt><threat>High</threat><severity>7.5</severity></result>\
+</results></report></report>"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NAMED.format(host="NAS.Example.test"),
+        "IP,Hostname,NVT OID,NVT Name,Severity,CVSS\nNAS.Example.test,,1.3.6.9,A,High,7.5\n",
+    ],
+    ids=["xml", "csv"],
+)
+def test_name_in_place_of_an_address_identifies_the_host(tmp_path: Path, text: str) -> None:
+    inspection = inspect_text(tmp_path, text)
+    check_findings(
+        inspection,
+        expect("nas.example.test", plugin_id="1.3.6.9", plugin_name="A", cvss_score=7.5),
+    )
+    assert [each[3] for each in messages(inspection)] == [
+        "'NAS.Example.test' is not an address; it counts as the name of the host"
+    ]
+
+
+@pytest.mark.parametrize(
+    "cell", ["192.000.002.001", "192.0.2.256", "see below", "unknown", "a..b", "-x"]
+)
+def test_cell_without_an_address_or_a_name_is_rejected(tmp_path: Path, cell: str) -> None:
+    header = "IP,Hostname,NVT OID,NVT Name,Severity\n"
+    inspection = inspect_text(tmp_path, f"{header}{cell},,1.3.6.9,A,High\n")
+    assert (inspection.findings, inspection.rows_rejected) == ([], 1)

@@ -140,6 +140,22 @@ def test_states_close_findings_for_their_reason() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("word", "closed_as"),
+    [
+        ("False-Positive", "false_positive"), ("falsePositive", "false_positive"),
+        ("risk-accepted", "accepted"), ("RiskAccepted", "accepted"), ("RE_OPENED", None),
+        ("re opened", None),
+    ],
+)  # fmt: skip
+def test_state_is_read_in_every_spelling(tmp_path: Path, word: str, closed_as: str | None) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(f"hostname,cve,severity,state\nh,CVE-2030-16010,High,{word}\n")
+    inspection = inspect_file(path, scan_date="2030-06-01")
+    assert [each.closed_as for each in inspection.findings] == [closed_as]
+    assert inspection.warnings == []
+
+
 def test_hosts_have_whole_names_and_one_spelling_of_addresses() -> None:
     inspection = inspect("f14")
     assert [each.host_key for each in inspection.findings] == [

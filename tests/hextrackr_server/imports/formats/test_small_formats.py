@@ -102,6 +102,13 @@ def test_trustwave_malformed_cve_is_a_warning(tmp_path: Path) -> None:
     assert [each[:3] for each in messages(inspection)] == [("CVE", 2, "CVE-3011-32")]
 
 
+def test_cves_without_a_separator_are_found_without_a_warning(tmp_path: Path) -> None:
+    cell = "CVE-2030-10000cve-2030-20000CVE-2030-10000"
+    inspection = inspect_text(tmp_path, f"hostname,cve,severity\nh,{cell},High\n")
+    found = [each.cve for each in inspection.findings]
+    assert (found, messages(inspection)) == (["CVE-2030-10000", "CVE-2030-20000"], [])
+
+
 def test_defectdojo_names_have_blanks_and_dates_have_one_order(tmp_path: Path) -> None:
     text = (
         "Date,Title,CweId, Url,Severity, Description,Mitigation,Active,FalsePositive,Duplicate\n"

@@ -23,6 +23,7 @@ from hextrackr_server.imports.formats.value_reader import band_of
     [
         ("7.5", 7.5), ("10", 10.0), ("0.0", 0.0), (".00042", 0.00042), ("7,5", 7.5),
         ("8.1 (AV:N/AC:H/PR:N)", 8.1), ("9.8/10", 9.8), ("+5", 5.0), ("5.", 5.0), ("'7.5", 7.5),
+        ("8,1 (AV:N/AC:H)", 8.1),
     ],
 )  # fmt: skip
 def test_score_is_the_leading_number(text: str, value: float) -> None:
@@ -34,7 +35,9 @@ def test_score_out_of_range_is_refused(text: str) -> None:
     assert read_score(text, 10) == "not within 0 to 10"
 
 
-@pytest.mark.parametrize("text", ["", "high", "7.5x", "1,184,933", "7.5.1", "nan", "inf", "1" * 99])
+@pytest.mark.parametrize(
+    "text", ["", "high", "7.5x", "1,184,933", "7,555", "7,5,5", "7.5.1", "nan", "inf", "1" * 99]
+)
 def test_score_that_is_not_a_number_is_refused(text: str) -> None:
     assert isinstance(read_score(text, 10), str)
 
@@ -64,6 +67,7 @@ def test_port_is_a_number_from_1_to_65535(text: str, port: int | None) -> None:
         ("fe80::1%eth0 2001:db8::1", "2001:db8::1", ("fe80::1%eth0",)),
         ("fe80::1", "fe80::1", ()),
         ("host.example.test", "", ()),
+        ("::ffff:192.0.2.1", "192.0.2.1", ()),
     ],
 )
 def test_addresses_have_one_spelling_and_order(
@@ -77,6 +81,15 @@ def test_network_counts_as_its_address_with_a_problem() -> None:
     found = read_addresses("192.0.2.1/24")
     assert found.first == "192.0.2.1"
     assert "network" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("192.0.2.1:443", "192.0.2.1"), ("[2001:db8::1]:8443", "2001:db8::1")],
+)
+def test_address_with_a_port_counts_as_the_address_with_a_problem(text: str, address: str) -> None:
+    found = read_addresses(text)
+    assert (found.first, "has a port" in found.problem) == (address, True)
 
 
 @pytest.mark.parametrize("text", ["192.000.002.001", "192.0.2.256", "1.2.3.4/99x 1.2.3.400"])
