@@ -26,6 +26,7 @@ from benchmarks.peers import (
     ServerEndedError,
 )
 from benchmarks.process_tree import listening_ports
+from tests.helpers.waiting import PATIENT
 
 RECEIVE_TIMEOUT = 300.0
 DATA = {"id": 1, "text": "é", "list": [1, None, True]}
@@ -78,7 +79,10 @@ class Client:
 
 async def test_servers_behave_alike(server: Server) -> None:
     url = f"ws://127.0.0.1:{server.port}/socket.io/?EIO=4&transport=websocket"
-    async with connect(url) as first_connection, connect(url) as second_connection:
+    async with (
+        connect(url, **PATIENT) as first_connection,
+        connect(url, **PATIENT) as second_connection,
+    ):
         first, second = Client(first_connection), Client(second_connection)
         opened = await first.open()
         await second.open()

@@ -18,6 +18,7 @@ from engineio_core.webtransport.certificate import development_certificate
 from socketio_core import ConnectError
 from socketio_core.admin.credentials import hash_password
 from socketio_core.testing import TestServer
+from tests.helpers.waiting import PATIENT
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -153,11 +154,11 @@ async def test_fastapi_application_and_socket_io_share_a_port() -> None:
         assert (status, json.loads(body)) == (200, {"watchers": 0})
         assert sid in io.engine.sessions
         url = f"ws://127.0.0.1:{listener.port}/orders"
-        async with websockets.connect(f"{url}/7/notes") as notes:
+        async with websockets.connect(f"{url}/7/notes", **PATIENT) as notes:
             await notes.send("fragile")
             assert await notes.recv() == "noted: fragile"
         with pytest.raises(websockets.InvalidStatus) as refused:
-            await websockets.connect(f"{url}/9/notes")
+            await websockets.connect(f"{url}/9/notes", **PATIENT)
         response = refused.value.response
         assert response.status_code == 404
         assert json.loads(response.body or b"") == {"detail": "unknown order"}

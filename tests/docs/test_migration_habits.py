@@ -14,6 +14,7 @@ from socketio_core import AckTimeoutError, ConnectError, Cors, Socket, SocketSer
 from socketio_core.testing import TestServer, settle
 from tests.docs.tables import read_rows
 from tests.docs.test_migration_pairs import connecting, serving_node, serving_ours, serving_python
+from tests.helpers.waiting import PATIENT
 
 NODE, PYTHON = "migration-node.md", "migration-python-socketio.md"
 HEADING = "Habits that open or close a server"
@@ -58,7 +59,7 @@ async def accepts_foreign_pages(url: str) -> bool:
     """Return whether a server accepts a WebSocket of another origin."""
     address = url.replace("http:", "ws:") + "/socket.io/?EIO=4&transport=websocket"
     try:
-        async with websockets.connect(address, additional_headers=FOREIGN):
+        async with websockets.connect(address, additional_headers=FOREIGN, **PATIENT):
             return True
     except websockets.InvalidStatus:
         return False

@@ -32,6 +32,7 @@ from tests.docs.test_migration_node import (
     node_join,
     node_rooms,
 )
+from tests.helpers.waiting import PATIENT
 
 row = Rows("migration-python-socketio.md")
 
@@ -455,11 +456,11 @@ async def python_default_origins() -> None:
             listener = await io.listen("127.0.0.1", 0)
             url = f"ws://127.0.0.1:{listener.port}/socket.io/?EIO=4&transport=websocket"
             if is_accepted:
-                async with websockets.connect(url, additional_headers=headers):
+                async with websockets.connect(url, additional_headers=headers, **PATIENT):
                     pass
             else:
                 with pytest.raises(websockets.InvalidStatus):
-                    await websockets.connect(url, additional_headers=headers)
+                    await websockets.connect(url, additional_headers=headers, **PATIENT)
 
 
 def test_each_row_has_a_check_and_each_check_a_row() -> None:

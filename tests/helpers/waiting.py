@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 LIMIT = 300.0
+#: Options of the client of the package `websockets`, whose defaults of ten and twenty seconds are
+#: too short for a busy machine.
+PATIENT: dict[str, Any] = {"open_timeout": LIMIT, "close_timeout": LIMIT, "ping_interval": None}
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -15,6 +15,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosedError
 
+from tests.helpers.waiting import PATIENT
+
 TIMEOUT = 300.0
 
 
@@ -27,7 +29,7 @@ class Refused(Exception):
 
 
 class Client:
-    """One connected client; every wait fails the test after ten seconds."""
+    """One connected client; every wait fails the test after minutes."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -95,7 +97,9 @@ async def connected(
 ) -> AsyncIterator[Client]:
     """Connect a client for the length of a block; raise Refused on CONNECT_ERROR."""
     address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
-    connection = await open_websocket(address, additional_headers=headers, compression=None)
+    connection = await open_websocket(
+        address, additional_headers=headers, compression=None, **PATIENT
+    )
     client = Client(connection)
     try:
         await connection.send("40" + (json.dumps(auth) if auth is not None else ""))

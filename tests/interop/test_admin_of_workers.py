@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from socketio_core.client import AsyncClient
+from tests.helpers.waiting import until
 
 from .worker_processes import serve
 
@@ -66,7 +67,7 @@ async def test_admin_of_a_worker_sees_and_disconnects_the_clients_of_all(tmp_pat
         await page.wait(
             lambda: {each[2] for each in page.events if each[0] == "socket_disconnected"} >= ids
         )
-        assert not any(client.main.connected for client in clients)
+        await until(lambda: not any(client.main.connected for client in clients))
         # Connections are spread over the workers, which share the session of the login.
         (session_id,) = page.find("session")
         for _ in range(6):

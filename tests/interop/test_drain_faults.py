@@ -15,6 +15,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.helpers.ports import reserve_port
+from tests.helpers.waiting import PATIENT
 
 from .test_drain import APPLICATION, LIMIT
 from .test_exit_codes import SERVERS, running
@@ -89,7 +90,7 @@ def test_processes_end_when_their_supervisor_is_killed_while_they_drain(
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         workers = {int(each) for each in children.split()}
         address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-        with connect(address) as websocket:
+        with connect(address, **PATIENT) as websocket:
             websocket.recv(LIMIT)
             server.process.send_signal(signal.SIGTERM)
             server.wait_until_draining()
@@ -106,7 +107,7 @@ def test_hub_ends_in_order_when_a_process_is_killed_while_it_drains(
         log = (tmp_path / "log").read_text()
         pids = dict(re.findall(r"worker ([\w ]+) started as process (\d+)", log))
         address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-        with connect(address) as websocket:
+        with connect(address, **PATIENT) as websocket:
             websocket.recv(LIMIT)
             server.process.send_signal(signal.SIGTERM)
             server.wait_until_draining()

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
+from tests.helpers.waiting import PATIENT
+
 from . import program
 
 pytestmark = pytest.mark.interop
@@ -130,7 +132,7 @@ def test_first_signal_drains_and_second_ends_at_once(
 ) -> None:
     with running(SERVERS[kind], tmp_path) as server:
         address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
-        with connect(address) as websocket:
+        with connect(address, **PATIENT) as websocket:
             assert str(websocket.recv(LIMIT)).startswith("0{")
             server.process.send_signal(number)
             headers = server.wait_until_draining()

@@ -11,6 +11,7 @@ from fastapi import FastAPI, HTTPException, WebSocket, WebSocketDisconnect
 
 from engineio_core import PerMessageDeflate
 from socketio_core import Socket, SocketServer
+from tests.helpers.waiting import PATIENT
 
 from .support import run_node, serving
 
@@ -73,7 +74,7 @@ def test_slow_client_of_a_mounted_application_receives_every_message() -> None:
 
     async def use(url: str) -> None:
         address = url.replace("http", "ws") + "/echo"
-        async with websockets.connect(address, max_queue=1) as client:
+        async with websockets.connect(address, max_queue=1, **PATIENT) as client:
 
             async def send() -> None:
                 for number in range(count):
@@ -93,7 +94,7 @@ def test_shutdown_ends_websockets_of_a_mounted_application_with_1012() -> None:
     io = make_server()
 
     async def use(url: str) -> int | None:
-        async with websockets.connect(url.replace("http", "ws") + "/echo") as client:
+        async with websockets.connect(url.replace("http", "ws") + "/echo", **PATIENT) as client:
             await client.send("open")
             assert await client.recv() == "open"
             ending = asyncio.wrap_future(

@@ -20,6 +20,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from hextrackr_server.cli.sample import write_sample
+from tests.helpers.waiting import PATIENT
 from tests.hextrackr_server.client import Client, connected
 from tests.interop import program
 
@@ -159,7 +160,7 @@ async def test_upgrade_reaches_the_gateway_of_its_session(server: Server, user: 
         with await asyncio.to_thread(urllib.request.urlopen, address + "polling") as response:
             sid = json.loads(response.read()[1:])["sid"]
         url = address.replace("http", "ws", 1) + f"websocket&sid={sid}"
-        async with connect(url) as websocket:
+        async with connect(url, **PATIENT) as websocket:
             await websocket.send("2probe")
             assert await websocket.recv() == "3probe"
             await websocket.send("5")

@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 
 from hextrackr_server.cli.sample import write_sample
 from tests.helpers.ports import reserve_port
+from tests.helpers.waiting import PATIENT
 from tests.hextrackr_server.client import Refused, connected
 from tests.hextrackr_server.postgres.server import running_postgres
 from tests.interop import program
@@ -143,7 +144,7 @@ async def test_clients_of_both_servers_share_the_state(
 async def announce(server: Server, admin: str) -> None:
     """Send an announcement through the namespace of administrators."""
     address = server.url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
-    async with connect(address) as websocket:
+    async with connect(address, **PATIENT) as websocket:
         await websocket.recv()
         await websocket.send('40/admin,{"token":"' + admin + '"}')
         await websocket.recv()

@@ -38,6 +38,18 @@ class Client {
   }
 }
 
+/** Emit an event and return its ack; emit it again each time that the connection ends before. */
+const query = async ({ socket }, ...event) => {
+  let send;
+  const answer = await new Promise((resolve) => {
+    send = () => socket.emit(...event, resolve);
+    socket.on("disconnect", send);
+    send();
+  });
+  socket.off("disconnect", send);
+  return answer;
+};
+
 const commands = {
   /** Open the clients; wait until all are connected and have reached their last transport. */
   async open() {
@@ -54,13 +66,12 @@ const commands = {
     await waitUntil(() => clients.every(({ socket }) => socket.connected));
     return Date.now() - start;
   },
-  /** Wait until the connections of so many clients have ended; some may be back already. */
-  async lost(count) {
-    await waitUntil(() => clients.filter(({ losses }) => losses > 0).length >= count);
+  /** Wait until the connections of these clients have ended; some may be back already. */
+  async lost(indexes) {
+    await waitUntil(() => indexes.every((index) => clients[index].losses > 0));
   },
-  /** Emit an event with an ack from each client and return the acks. */
-  emit: (...event) =>
-    Promise.all(clients.map(async ({ socket }) => (await emitWithAck(socket, ...event))[0])),
+  /** Emit an event with an ack from each client and return the acks; servers may receive it twice. */
+  emit: (...event) => Promise.all(clients.map((client) => query(client, ...event))),
   /** Emit an event with an ack from one client and return the ack. */
   emitOne: async (index, ...event) => (await emitWithAck(clients[index].socket, ...event))[0],
   /** Wait until each client has received `count` numbers, or the time is over; return them. */
@@ -70,6 +81,10 @@ const commands = {
       await sleep(5);
     await sleep(100); // duplicates
     return clients.map(({ received }) => received);
+  },
+  /** Wait until each server counts so many clients: the end of a lost connection takes a moment. */
+  async counted(expected) {
+    await waitUntil(async () => (await commands.emit("count")).every((each) => each === expected));
   },
   connects: () => clients.map(({ connects }) => connects),
   refusals: () => refusals,

@@ -16,6 +16,7 @@ from engineio_core.noop import noop
 from engineio_core.relay.gateway import Gateway
 from engineio_core.relay.origin import Origin
 from socketio_core import SocketServer
+from tests.helpers.waiting import PATIENT
 
 SECRET = b"a secret of both sides"
 LIMIT = 300.0
@@ -111,7 +112,7 @@ class Client:
     async def connect(cls, port: int, auth: dict[str, Any] | None = None, **options: Any) -> Client:
         """Open a session and join the namespace."""
         url = f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket"
-        client = cls(await connect(url, compression=None, max_size=None, **options))
+        client = cls(await connect(url, compression=None, max_size=None, **PATIENT, **options))
         opening = await client.receive()
         assert opening.startswith("0")
         await client.connection.send("40" + json.dumps(auth or {}))

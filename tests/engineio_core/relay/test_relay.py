@@ -17,6 +17,7 @@ from engineio_core.relay import origin as origin_module
 from engineio_core.relay.frames import Kind
 from socketio_core import Recovery, Socket, SocketServer
 from tests.engineio_core.relay.support import Client, relayed, until
+from tests.helpers.waiting import PATIENT
 from tests.helpers.wire import client_frame
 
 
@@ -74,7 +75,7 @@ async def test_upgrade_changes_the_transport_in_the_origin(tmp_path: Path) -> No
         session = io.engine.sessions[sid]
         assert session.transport.name == "polling"
         url = f"ws://127.0.0.1:{server.ports[0]}/socket.io/?EIO=4&transport=websocket&sid={sid}"
-        async with connect(url) as websocket:
+        async with connect(url, **PATIENT) as websocket:
             await websocket.send("2probe")
             assert await websocket.recv() == "3probe"
             await websocket.send("5")
@@ -280,7 +281,7 @@ async def test_client_of_revision_3_passes_through_the_gateway(tmp_path: Path) -
 
     async with relayed(io, tmp_path, gateways=1, allow_eio3=True) as server:
         url = f"ws://127.0.0.1:{server.ports[0]}/socket.io/?EIO=3&transport=websocket"
-        async with connect(url) as websocket:
+        async with connect(url, **PATIENT) as websocket:
             sid = json.loads((await websocket.recv())[1:])["sid"]
             assert await websocket.recv() == "40"
             assert io.sockets[sid].session.protocol == 3
