@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -20,6 +21,13 @@ from socketio_conformance.player import Player
 from .support import ROOT, example
 
 LONG = ("--ping-interval", "25", "--ping-timeout", "20")
+#: The command, with SIGINT also if the shell of the tests ignores the signal.
+INTERRUPTIBLE = """
+import signal, sys
+from socketio_conformance.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +138,7 @@ def test_url_without_a_server_is_an_error(url: str, capsys: pytest.CaptureFixtur
 
 async def test_recorded_session_can_be_played(engine: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "socketio_conformance", "record", engine, "--seconds", "2"),
+        *(sys.executable, "-c", INTERRUPTIBLE, "record", engine, "--seconds", "3600"),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -153,8 +161,10 @@ async def test_recorded_session_can_be_played(engine: str) -> None:
     )
     dialogue = Dialogue("original", "engineio", "g", frozenset(), steps, "", None)
     assert await Player(proxy, "/engine.io/").play(dialogue) is None
+    process.send_signal(signal.SIGINT)
     output, _ = await process.communicate()
     recorded = json.loads(output)
+    assert process.returncode == 0
     assert recorded["name"] == "recorded"
     assert '"${sid}' in json.dumps(recorded) or "sid=${sid}" in json.dumps(recorded)
     again = Dialogue("again", "engineio", "g", frozenset(), tuple(recorded["steps"]), "", None)

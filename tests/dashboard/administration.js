@@ -1,5 +1,6 @@
 "use strict";
-// Cases of administrators. `given`: url, token (of an administrator), user_token, kev (numbers of the catalog).
+// Cases of administrators. `given`: url, token (of an administrator), user (of this case only), user_token, kev
+// (numbers of the catalog).
 const { assert, expectNoViolations, waitForText, waitUntil } = require("./harness");
 const { live, open, show, upgraded } = require("./dashboard");
 
@@ -45,14 +46,14 @@ module.exports = {
     const user = await openUser(t);
     const page = await open(t, { path: "admin" });
     const clients = card(page, /^Connected clients/);
-    await page.getByLabel("User ID").fill("7");
+    await page.getByLabel("User ID").fill(t.given.user);
     await page.getByRole("button", { name: "Show" }).click();
     const row = clients.getByRole("row").filter({ hasText: "this page" });
     // A page has one row for each of its namespaces.
     await waitUntil(async () => (await row.count()) === 0, "the rows of the administrator to leave the list");
-    await clients.getByRole("button", { name: /^Disconnect 7 in \// }).first().click();
+    await clients.getByRole("button", { name: new RegExp(`^Disconnect ${t.given.user} in /`) }).first().click();
     const dialog = page.getByRole("dialog");
-    await waitForText(dialog, /Disconnect 7\?/);
+    await waitForText(dialog, new RegExp(`Disconnect ${t.given.user}\\?`));
     await expectNoViolations(page, "dialog");
     await upgraded(user);
     // The page of the user returns by itself, within a second: a script of the page notes the banner.
@@ -61,7 +62,7 @@ module.exports = {
       new MutationObserver(note).observe(document.body, { childList: true, subtree: true });
     });
     await dialog.getByRole("button", { name: "Disconnect the client" }).click();
-    await page.getByText(/The client of 7 is disconnected/).waitFor();
+    await page.getByText(`The client of ${t.given.user} is disconnected`).waitFor();
     await waitUntil(() => user.evaluate(() => window.hasLost), "the banner of the user");
     await live(user);
   },

@@ -22,6 +22,12 @@ const column = (page, name) =>
     return [...document.querySelectorAll('[role="row"][id]')].map((row) => row.children[index].textContent.trim());
   }, name);
 
+/** Return whether there are texts, and all match: the table is empty while its rows are loaded. */
+const all = async (texts, matches) => {
+  const found = await texts;
+  return found.length > 0 && found.every(matches);
+};
+
 module.exports = {
   async "a hundred thousand findings scroll with a bounded number of rows"(t) {
     const page = await openFindings(t);
@@ -61,7 +67,7 @@ module.exports = {
     const page = await openFindings(t);
     await page.getByRole("checkbox", { name: "Critical" }).check();
     await waitForText(count(page), /with 1 filter/);
-    await waitUntil(async () => (await column(page, "Severity")).every((text) => /critical/i.test(text)), "critical rows");
+    await waitUntil(() => all(column(page, "Severity"), (text) => /critical/i.test(text)), "critical rows");
     await page.getByRole("searchbox", { name: "Host" }).fill("ber-fw*");
     await waitForText(count(page), /with 2 filters/);
     await page.getByRole("columnheader", { name: "Host" }).getByRole("button").click();
@@ -121,7 +127,7 @@ module.exports = {
     await tabTo(() => document.activeElement.closest("label")?.textContent.includes("Search"));
     await page.keyboard.type("-web-");
     await waitForText(count(page), /with 1 filter/);
-    await waitUntil(async () => (await column(page, "Host")).every((text) => text.includes("-web-")), "filtered rows");
+    await waitUntil(() => all(column(page, "Host"), (text) => text.includes("-web-")), "filtered rows");
     await tabTo(() => document.activeElement.getAttribute("role") === "grid");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("ArrowDown");
@@ -129,6 +135,8 @@ module.exports = {
     await waitUntil(async () => (await active()) === "finding-row-2", "the third row is active");
     await page.keyboard.press("Enter");
     await page.getByRole("button", { name: "Start editing" }).waitFor();
+    // Escape closes the finding that has the focus.
+    await waitUntil(() => page.evaluate(() => document.activeElement.closest("aside") !== null), "the focus in the finding");
     await page.keyboard.press("Escape");
     await waitUntil(async () => (await page.getByRole("button", { name: "Start editing" }).count()) === 0, "closed");
     const focused = () => page.evaluate(() => document.activeElement.getAttribute("role"));

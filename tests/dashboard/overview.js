@@ -16,6 +16,19 @@ const numbers = async (page, title) => {
     .evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)));
 };
 
+/** Wait until the table of a chart has rows, of which only the first cells may be compared. */
+const waitForNumbers = async (page, title, expected) => {
+  let found;
+  const shown = async () => {
+    found = await numbers(page, title);
+    return found.length === expected.length && expected.every((row, index) => `${row}` === `${found[index].slice(0, row.length)}`);
+  };
+  await waitUntil(shown, `the numbers of ${title}`).catch((error) => {
+    assert.deepEqual(found, expected);
+    throw error;
+  });
+};
+
 /** Return the number of pixels of a chart that are not transparent. */
 const painted = (page, title) =>
   card(page, title)
@@ -43,27 +56,20 @@ module.exports = {
     for (const title of [trend, "By severity"]) {
       await waitUntil(async () => (await painted(page, title)) > 500, `${title} is drawn`);
     }
-    assert.deepEqual(
-      await numbers(page, trend),
-      t.given.days.map(([day, ...values]) => [day, ...values.map(count)]),
-    );
-    const bySeverity = await numbers(page, "By severity");
-    assert.deepEqual(
-      bySeverity.map(([severity, number]) => [severity, number]),
-      Object.entries(t.given.severities).map(([severity, { number }]) => [severity, count(number)]),
-    );
+    await waitForNumbers(page, trend, t.given.days.map(([day, ...values]) => [day, ...values.map(count)]));
+    const severities = Object.entries(t.given.severities);
+    await waitForNumbers(page, "By severity", severities.map(([severity, { number }]) => [severity, count(number)]));
     await page.getByText("Total VPR", { exact: true }).first().click();
     await waitUntil(async () => {
-      const [[, first]] = await numbers(page, "By severity");
-      return first === count(Math.round(t.given.severities.Critical.vpr));
+      const [row] = await numbers(page, "By severity");
+      return row?.[1] === count(Math.round(t.given.severities.Critical.vpr));
     }, "the sums of VPR");
   },
 
   async "the hosts most at risk link to their findings"(t) {
     const page = await open(t, { path: "overview" });
     const rows = card(page, "Hosts most at risk").locator("tbody tr");
-    await rows.first().waitFor();
-    assert.equal(await rows.count(), 10);
+    await waitUntil(async () => (await rows.count()) === 10, "ten hosts");
     const sums = await rows.locator('[data-label="Total VPR"]').allTextContents();
     assert.deepEqual(sums.map(Number), [...sums.map(Number)].sort((one, other) => other - one));
     await rows.first().getByRole("link").click();

@@ -6,8 +6,8 @@ const { badge, live, signIn, signInForm, upgraded } = require("./dashboard");
 // A refused request is an error in the console of the browser.
 const REFUSED = /console: Failed to load resource: .* 401/;
 
-// The end of a session may overtake a request of its polling transport.
-const GONE = /console: Failed to load resource: .* 400 .*\/socket\.io\//;
+// The end of a session may overtake a request of its polling transport, and its upgrade.
+const GONE = /console: (Failed to load resource: .* 400 .*\/socket\.io\/|WebSocket (connection to|is closed))/;
 
 const alert = (page) => page.getByRole("main").getByRole("alert");
 const account = (page) => page.locator(".account-name");
@@ -118,6 +118,7 @@ module.exports = {
     await page.goto(t.given.url);
     await signInForm(page).waitFor();
     // The field has the focus from the start.
+    await waitUntil(() => page.evaluate(() => document.activeElement.matches("input, textarea")), "focus");
     await page.keyboard.type(t.given.token);
     await page.keyboard.press("Enter");
     await upgraded(page);

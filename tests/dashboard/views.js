@@ -66,7 +66,7 @@ module.exports = {
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { level: 1, name: "Findings" }).waitFor();
     await waitUntil(() => page.evaluate(() => document.activeElement.id === "content"), "focus on the content");
-    assert.equal(await page.title(), "Findings · HexTrackr");
+    await waitUntil(async () => (await page.title()) === "Findings · HexTrackr", "the title");
     await page.goBack();
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
   },

@@ -67,7 +67,7 @@ class RedisServer:
 
     def command(self, *args: str) -> bytes:
         """Send one command and return the raw reply, up to 64 KB."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", self.port), START_TIMEOUT) as client:
             parts = [f"*{len(args)}\r\n", *(f"${len(each)}\r\n{each}\r\n" for each in args)]
             client.sendall("".join(parts).encode())
             return client.recv(65_536)

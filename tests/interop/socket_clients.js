@@ -62,8 +62,10 @@ checkV3("an auth function is called for each connect", async (t) => {
   let calls = 0;
   const socket = await t.connect("/", { auth: (done) => done({ call: ++calls }) });
   assert.deepEqual(await emitWithAck(socket, "auth"), [{ call: 1 }]);
+  // Client 3.1 assigns a late close of the old connection to the new one.
+  const closed = nextEvent(socket.io.engine, "close");
   socket.disconnect();
-  await sleep(50); // client 3.1 assigns a late close of the old connection to the new one
+  await closed;
   socket.connect();
   await connected(socket);
   assert.deepEqual(await emitWithAck(socket, "auth"), [{ call: 2 }]);

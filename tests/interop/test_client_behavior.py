@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,11 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
             pytest.fail("Node or its packages are missing, but this test needs them: make peers")
         command = [node, str(TARGETS / "node_target.js")]
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"CONNECT_TIMEOUT": str(LIMIT)},
     ) as process:
         assert process.stdout is not None
         assert process.stdin is not None

@@ -31,7 +31,7 @@ class RecoveryServer:
         self.io = SocketServer(
             recovery=Recovery(skip_middlewares=skip_middlewares),
             ping_interval=1.0,
-            ping_timeout=1.0,
+            ping_timeout=60.0,  # on a busy machine, a pong may be late
         )
         self.proxy: CuttingProxy
         self.sent: list[int] = []

@@ -111,7 +111,7 @@ async def test_clients_of_all_gateways_share_the_state(
         for client in clients[1:]:
             event = await client.receive_event("user-started-editing")
             assert event["resourceId"] == "5"
-        assert len(set(re.findall(r"session .{6} opened", server.log()))) >= 9
+        await until(lambda: len(set(re.findall(r"session .{6} opened", server.log()))) >= 9)
         current = await clients[-1].emit_with_ack("watch-resource", "ticket", "5")
         assert [each["userId"] for each in current["currentEditors"]] == ["7"]
 
@@ -150,8 +150,7 @@ async def test_requests_of_a_polling_client_reach_the_gateway_of_its_session(
                 received += request(sid)
 
     await asyncio.gather(*(asyncio.to_thread(session) for _ in range(6)))
-    accepted = len(re.findall("opened over polling", server.log()))
-    assert accepted >= 6
+    await until(lambda: len(re.findall("opened over polling", server.log())) >= 6)
 
 
 async def test_upgrade_reaches_the_gateway_of_its_session(server: Server, user: str) -> None:
@@ -203,7 +202,9 @@ async def test_hangup_restarts_the_gateways_and_keeps_the_application(
 ) -> None:
     server.process.send_signal(signal.SIGHUP)
     await until(lambda: all(server.starts(f"gateway {number}") == 2 for number in (1, 2, 3)))
-    await until(lambda: "starts again" not in server.log())
+    # Three links of the first start, and one of each gateway that starts again.
+    await until(lambda: server.log().count("a gateway connected") == 6)
+    assert "starts again" not in server.log()
     assert server.starts("application") == 1
     async with connected(server.url, {"token": user}) as client:
         assert (await client.emit_with_ack("get-data", {"resource": "kev"}))["success"]
@@ -226,17 +227,21 @@ async def test_all_processes_end_after_sigterm(server: Server, user: str) -> Non
 
 
 def test_http_request_receives_503_while_the_application_is_down(server: Server) -> None:
-    os.kill(server.pid("application"), signal.SIGSTOP)
-    os.kill(server.pid("application"), signal.SIGKILL)
+    def request() -> tuple[int, str | None]:
+        try:
+            with urllib.request.urlopen(f"{server.url}/health", timeout=LIMIT) as response:
+                return response.status, response.headers["retry-after"]
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers["retry-after"]
+
     end = time.monotonic() + LIMIT
     seen: set[tuple[int, str | None]] = set()
     while time.monotonic() < end and len(seen) < 2:
-        try:
-            with urllib.request.urlopen(f"{server.url}/health", timeout=LIMIT) as response:
-                seen.add((response.status, response.headers["retry-after"]))
-        except urllib.error.HTTPError as error:
-            with error:
-                seen.add((error.code, error.headers["retry-after"]))
+        if (503, "1") not in seen:  # on a busy machine, the application may be back before
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(server.pid("application"), signal.SIGKILL)
+        seen.add(request())
     assert seen == {(200, None), (503, "1")}
 
 

@@ -8,6 +8,8 @@ const { Server } = require("socket.io");
 
 const LONG = { pingInterval: 25000, pingTimeout: 20000 };
 const SHORT = { pingInterval: 300, pingTimeout: 200 };
+// A dialogue waits for the end of one second, other tests set a long time.
+const CONNECT_TIMEOUT = 1000 * Number(process.env.CONNECT_TIMEOUT ?? 1);
 const PROFILE = { "x-echo-profile": "extended" };
 
 function listen(server) {
@@ -107,7 +109,7 @@ function addExtendedHandlers(socket, reasons) {
 
 function makeSocketEcho(options, profile = PROFILE) {
   const http = createServer(notFound);
-  const io = new Server(http, { cors: { origin: "*" }, connectTimeout: 1000, ...options });
+  const io = new Server(http, { cors: { origin: "*" }, connectTimeout: CONNECT_TIMEOUT, ...options });
   const reasons = new Map();
   io.engine.on("initial_headers", (headers) => Object.assign(headers, profile));
   const refusing = io.of("/refusing");

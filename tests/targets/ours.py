@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from typing import Any
@@ -27,6 +28,8 @@ from socketio_core import (
 
 LONG = {"ping_interval": 25.0, "ping_timeout": 20.0}
 SHORT = {"ping_interval": 0.3, "ping_timeout": 0.2}
+#: Seconds; a dialogue waits for the end of one second, other tests set a long time.
+CONNECT_TIMEOUT = float(os.environ.get("CONNECT_TIMEOUT", "1"))
 Reasons = dict[str, str]
 
 
@@ -219,7 +222,7 @@ def add_socket_handlers(namespace: Any, reasons: Reasons) -> None:
 
 
 def make_socket_echo(profile: str = "extended", **options: Any) -> SocketServer:
-    io = SocketServer(cors=Cors(origins="*"), connect_timeout=1.0, **options)
+    io = SocketServer(cors=Cors(origins="*"), connect_timeout=CONNECT_TIMEOUT, **options)
     reasons: Reasons = {}
 
     @io.engine.on("initial_headers")

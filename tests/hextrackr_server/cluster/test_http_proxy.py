@@ -77,7 +77,7 @@ async def proxied(
         outer.mount(HttpProxy(path))
         listener = await outer.listen()
         yield await stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=20)
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=300)
         )
 
 
