@@ -54,9 +54,10 @@ PIECE_BYTES: Final = 100
 LINGER: Final = 2.0  # seconds in which a client can read the response to a refused upload
 
 
-# RFC 9112, section 2.2: a server SHOULD ignore at least one empty line before the request line; old
-# clients send one after the body of a POST.
-_EMPTY_LINES: Final = re.compile(rb"(?:\r?\n)*")
+#: Empty lines in front of a request that are skipped at once; h11 refuses more. RFC 9112, section
+#: 2.2: a server SHOULD ignore at least one; old clients send one after the body of a POST.
+MAX_EMPTY_LINES: Final = 100
+_EMPTY_LINES: Final = re.compile(rb"(?:\r?\n){0,%d}" % MAX_EMPTY_LINES)
 _CARRIAGE_RETURN: Final = ord("\r")
 _LAST_LINE_END: Final = _CARRIAGE_RETURN  # the request line begins with a higher byte
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engineio_core import read_turn
-from engineio_core.http.connection import MAX_PIPELINED
+from engineio_core.http.connection import MAX_EMPTY_LINES, MAX_PIPELINED
 from engineio_core.read_turn import TURN_BYTES, TURN_SECONDS, ReadTurn
 from engineio_core.transports.polling import MAX_IGNORED
 from engineio_core.transports.websocket import MAX_SMALL_FRAMES, SMALL_FRAMES_SECONDS
@@ -357,3 +357,23 @@ def test_unwanted_body_in_very_many_chunks_ends_the_connection() -> None:
     assert connection.response().status == 404
     connection.feed(b"1\r\nx\r\n" * 2000)
     assert connection.tcp.is_over
+
+
+@pytest.mark.parametrize("line", [b"\r\n", b"\n"], ids=["CRLF", "LF"])
+def test_very_many_empty_lines_before_a_request_are_refused(line: bytes) -> None:
+    server = Server()
+    connection = server.connect()
+    connection.tcp.feed(line * (2 * MAX_EMPTY_LINES + 1) + http_request("GET", "/"))
+    assert connection.response().status == 400
+    assert connection.tcp.is_over
+    usual = server.connect()
+    usual.tcp.feed(line * MAX_EMPTY_LINES + http_request("GET", "/"))
+    assert usual.response().status == 404
+
+
+@pytest.mark.parametrize("line", [b"\r\n", b"\n"], ids=["CRLF", "LF"])
+def test_very_many_empty_lines_after_a_request_are_refused(line: bytes) -> None:
+    server = Server()
+    connection = server.connect()
+    connection.tcp.feed(http_request("GET", "/") + line * 1_000_000)
+    assert [each.status for each in connection.responses()] == [404, 400]
