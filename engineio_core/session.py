@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from threading import get_ident
 from typing import Any, Final, NamedTuple, final
 
@@ -37,6 +38,7 @@ from engineio_core.session_state import (
 from engineio_core.timers import TimerQueue
 from engineio_core.traffic import Traffic
 from engineio_core.transports.interface import Abortable, CandidateTransport, Transport
+from engineio_core.transports.polling import PollingTransport
 from engineio_core.transports.websocket import WebSocketTransport
 from engineio_core.upgrade import UpgradeCandidate
 
@@ -602,6 +604,8 @@ class Session:
         """Advance the upgrade; return False if the event is not legal. Called by the candidate."""
         follower = UPGRADE_TRANSITIONS[self._upgrade_state].get(event)
         if follower is None:
+            if event is UpgradeEvent.CANDIDATE_LEFT:
+                self._leave_while_upgrading()
             return False
         self._upgrade_state = follower
         if event is UpgradeEvent.PROBE:
@@ -615,7 +619,13 @@ class Session:
 
     def _change_transport(self, transport: CandidateTransport) -> None:
         """Replace the transport by that of the candidate. Called by the candidate."""
-        former, self.transport = self.transport, transport
+        former = self.transport
+        if isinstance(former, PollingTransport) and former.has_rest:
+            # The packets of a POST, which take several turns, precede those of the WebSocket.
+            transport.pause_reading()
+            former.call_when_read(partial(self._complete_upgrade, transport))
+            return
+        self.transport = transport
         self._websocket = transport if isinstance(transport, WebSocketTransport) else None
         transport.listener = self
         self._candidate = None
@@ -626,6 +636,23 @@ class Session:
         logger.info("session %s upgraded to %s", self.sid[:6], transport.name)
         self._call(self._on_upgrade)
         self._transport_writable()
+
+    def _complete_upgrade(self, transport: CandidateTransport) -> None:
+        """Replace the transport, after the packets of a POST."""
+        if self.state is not SessionState.CLOSED:
+            self._change_transport(transport)
+            if not self._is_reading_paused:
+                transport.resume_reading()
+
+    def _leave_while_upgrading(self) -> None:
+        """End the session if its upgrade waits for the packets of a POST: the client has left."""
+        former = self.transport
+        if (
+            isinstance(former, PollingTransport)
+            and self._upgrade_state is UpgradeState.FINAL
+            and self.state is not SessionState.CLOSED
+        ):
+            former.client_left()
 
     # -- the end
 
@@ -657,7 +684,7 @@ class Session:
         """
         if self.transport.close():
             self._end(CloseReason.FORCED_CLOSE, "the server closed the session")
-        else:
+        elif self.state is SessionState.CLOSING:  # not if this has completed an upgrade
             self._limit_closing()
 
     def _limit_closing(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import re
 from asyncio import CancelledError
-from itertools import chain
 from typing import TYPE_CHECKING, Final, final
 
 from engineio_core.budgets import LARGE_MESSAGE, Hold, hold
@@ -71,8 +70,8 @@ class PollingTransport:
 
     __slots__ = (
         "_body_hold", "_closed", "_context", "_decode", "_decorate", "_form", "_held_post",
-        "_is_reading_paused", "_next", "_poll", "_post", "_posted", "_turn", "_undelivered",
-        "_wake_planned", "max_packets", "session",
+        "_is_reading_paused", "_left", "_next", "_on_read", "_poll", "_post", "_posted", "_turn",
+        "_undelivered", "_wake_planned", "max_packets", "session",
     )  # fmt: skip
 
     name = "polling"
@@ -101,6 +100,8 @@ class PollingTransport:
         self._undelivered: Iterator[str | bytes] | None = None
         self._is_reading_paused = False
         self._turn: ReadTurn | None = None  # of a long body, until its last packet
+        self._left: str | None = None  # the reason why the client has left before the last packet
+        self._on_read: Callable[[], None] | None = None  # an upgrade that waits for the last packet
         self._wake_planned = False
         self._closed = False
         self._body_hold: Hold | None = None
@@ -126,7 +127,7 @@ class PollingTransport:
 
     def post(self, responder: Responder) -> None:
         """Read the body of a POST, deliver its packets, respond "ok"."""
-        if self._post is not None or self._held_post is not None:
+        if self._post is not None or self._held_post is not None or self._left is not None:
             self._break_off(ProtocolError("data request overlap from client"), responder)
             return
         decode: Decode | None = self._form.decode
@@ -215,8 +216,21 @@ class PollingTransport:
 
     def _continue_delivery(self) -> None:
         """Deliver further packets of a long body, in the next turn."""
-        if self._turn is not None and not self._is_reading_paused:
-            self.resume_reading()
+        if self._turn is None:
+            return
+        if self._left is not None:
+            self._deliver_rest(self._left)
+        elif not self._is_reading_paused:
+            self._resume()
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether packets of a POST wait for the next turn, or until reading is resumed."""
+        return self._undelivered is not None
+
+    def call_when_read(self, callback: Callable[[], None]) -> None:
+        """Call a function after the packets that wait, unless the client leaves before."""
+        self._on_read = callback
 
     def _hold(
         self, responder: Responder, packet: str | bytes | None, payload: Iterator[str | bytes]
@@ -278,19 +292,35 @@ class PollingTransport:
         self._held_post = None
 
     def _lost(self, description: str) -> None:
-        if not self._closed:
-            self._deliver_rest()
-            self.session._transport_closed(CloseReason.TRANSPORT_ERROR, description)
-            self.discard()
+        if not self._closed and self._left is None:
+            self._left = description
+            self._deliver_rest(description)
 
-    def _deliver_rest(self) -> None:
-        """Deliver the packets that were received while reading was paused: the client has left."""
+    def client_left(self) -> None:
+        """End the session after the packets that wait: the WebSocket of its upgrade has closed."""
+        self._lost("the WebSocket closed during the upgrade")
+
+    def _deliver_rest(self, description: str) -> None:
+        """Deliver the packets that wait, in turns, then end the session: the client has left.
+
+        The packets do not wait until reading is resumed.
+        """
         rest, first = self._take_rest()
+        session = self.session
         try:
-            for packet in rest if first is None else chain((first,), rest):
+            packet = next(rest, None) if first is None else first
+            while packet is not None:
                 self._deliver(packet)
+                if session.state is not SessionState.OPEN:
+                    break
+                packet = next(rest, None)
+                if packet is not None and self._turn is not None and self._turn.is_over():
+                    self._next, self._undelivered = packet, rest
+                    return
         except ProtocolError as error:
-            logger.info("session %s ended with a packet that is %s", self.session.sid[:6], error)
+            logger.info("session %s ended with a packet that is %s", session.sid[:6], error)
+        session._transport_closed(CloseReason.TRANSPORT_ERROR, description)
+        self.discard()
 
     # -- Transport
 
@@ -344,7 +374,7 @@ class PollingTransport:
     def close(self) -> bool:
         """Send a close packet: immediately if a GET is pending, else with the next GET."""
         self._release_posts()
-        if self._poll is None:
+        if self._poll is None and self._left is None:
             return False
         self._closed = True
         self._answer_poll([CLOSE_PACKET])
@@ -356,8 +386,7 @@ class PollingTransport:
         if self.session.transport is self:
             self._answer_poll([CLOSE_PACKET])
             self._release_posts()
-        else:  # after an upgrade; a running upload may complete
-            self._turn = None  # packets of the WebSocket follow: deliver the others now
+        else:  # after an upgrade, which has waited for all packets; a running upload may complete
             self._answer_poll([NOOP_PACKET])
             self.resume_reading()
 
@@ -368,10 +397,18 @@ class PollingTransport:
     def resume_reading(self) -> None:
         """Deliver the remaining packets of the withheld POST and respond to it."""
         self._is_reading_paused = False
+        if self._left is None:
+            self._resume()
+
+    def _resume(self) -> None:
         held, self._held_post = self._held_post, None
         rest, first = self._take_rest()
         if held is not None:
             self._deliver_all(held, rest, first)
+        on_read = self._on_read
+        if on_read is not None and self._undelivered is None:
+            self._on_read = None
+            on_read()
 
     def _take_rest(self) -> tuple[Iterator[str | bytes], str | bytes | None]:
         """Return the packets that were received while reading was paused, and the first one."""
@@ -384,7 +421,8 @@ class PollingTransport:
     def _release_posts(self) -> None:
         """Complete a withheld POST and abort a running upload."""
         self._turn = None
-        self.resume_reading()
+        self._is_reading_paused = False
+        self._resume()
         post, self._post = self._post, None
         if post is not None:
             post.abort()

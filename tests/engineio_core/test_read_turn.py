@@ -16,6 +16,7 @@ from engineio_core.transports.websocket import MAX_SMALL_FRAMES, SMALL_FRAMES_SE
 from tests.helpers.client import Connection, PollingClient, Server
 from tests.helpers.fake_clock import FakeClock, FakeHandle
 from tests.helpers.wire import (
+    CLOSE,
     CONT,
     PING,
     TEXT,
@@ -254,13 +255,62 @@ def test_pause_between_turns_of_a_long_post_lasts_until_reading_resumes() -> Non
 
 
 @pytest.mark.usefixtures("slow_machine")
-def test_rest_of_a_long_post_is_delivered_when_the_client_leaves_between_turns() -> None:
+def test_rest_of_a_long_post_is_delivered_in_turns_when_the_client_leaves() -> None:
+    server = Server()
+    other = server.open_websocket()
+    _, connection = send_long_post(server, 3000)
+    connection.tcp.break_off()
+    assert len(server.received) < 5
+    other.tcp.feed(text_frame("4other"))
+    assert server.received[-1] == "other"
+    assert server.reasons == []
+    server.clock.run()
+    server.received.remove("other")
+    assert server.received == [f"{number:06}" for number in range(3000)]
+    assert server.reasons == ["transport error"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_client_that_leaves_during_a_pause_has_its_packets_delivered_in_turns() -> None:
     server = Server()
     _, connection = send_long_post(server, 3000)
-    connection.tcp.lose()
+    session = server.session
+    session.pause_reading()
     server.clock.run()
-    assert len(server.received) == 3000
+    connection.tcp.break_off()
+    assert len(server.received) < 10
+    session.resume_reading()  # a handler ends
+    assert len(server.received) < 10
+    server.clock.run()
+    assert server.received == [f"{number:06}" for number in range(3000)]
     assert server.reasons == ["transport error"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_rest_of_a_long_post_is_dropped_when_the_server_closes_the_session_of_a_lost_client() -> (
+    None
+):
+    server = Server()
+    _, connection = send_long_post(server, 3000)
+    connection.tcp.break_off()
+    before = len(server.received)
+    server.session.close()
+    server.clock.run()
+    assert len(server.received) == before
+    assert server.reasons == ["forced close"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_post_of_a_client_that_has_left_is_refused_while_its_packets_are_delivered() -> None:
+    server = Server()
+    client, connection = send_long_post(server, 3000)
+    connection.tcp.break_off()
+    target = server.target(transport="polling", sid=client.sid)
+    again = server.connect()
+    again.tcp.feed(http_request("POST", target, {}, b"4again"))
+    assert again.response().status == 400
+    server.clock.run()
+    assert len(server.received) < 3000
 
 
 @pytest.mark.usefixtures("slow_machine")
@@ -300,16 +350,121 @@ def test_close_packet_behind_ignored_packets_ends_a_closing_session(ignored: int
     assert server.reasons == ["forced close"]
 
 
-@pytest.mark.usefixtures("slow_machine")
-def test_upgrade_delivers_the_rest_of_a_long_post_before_later_messages() -> None:
-    server = Server()
-    client, connection = send_long_post(server, 3000)
+def upgrade_during_a_long_post(server: Server, count: int) -> tuple[Connection, Connection]:
+    """Send a long POST, then upgrade; return the connections of the WebSocket and of the POST."""
+    client, connection = send_long_post(server, count)
     target = server.target(transport="websocket", sid=client.sid)
     upgrade = http_request("GET", target, WEBSOCKET_HEADERS)
-    frames = text_frame("2probe") + text_frame("5") + text_frame("4last")
-    server.connect().tcp.feed(upgrade + frames)
+    websocket = server.connect()
+    websocket.tcp.feed(upgrade + text_frame("2probe") + text_frame("5") + text_frame("4last"))
+    return websocket, connection
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_upgrade_waits_for_the_turns_of_a_long_post() -> None:
+    server = Server()
+    other = server.open_websocket()
+    websocket, connection = upgrade_during_a_long_post(server, 3000)
+    assert len(server.received) < 10
+    assert websocket.tcp.is_reading_paused
+    assert server.session.transport.name == "polling"
+    other.tcp.feed(text_frame("4other"))
+    assert server.received[-1] == "other"
+    server.session.send_text("reply")
+    server.clock.run()
     assert connection.response().text == "ok"
+    server.received.remove("other")
     assert server.received == [*(f"{number:06}" for number in range(3000)), "last"]
+    assert server.session.transport.name == "websocket"
+    assert not websocket.tcp.is_reading_paused
+    assert websocket.tcp.written.endswith(b"4reply")
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_upgrade_during_a_pause_waits_for_the_packets_of_the_post() -> None:
+    server = Server()
+    client, _ = send_long_post(server, 3000)
+    session = server.session
+    session.pause_reading()
+    server.clock.run()
+    before = len(server.received)
+    target = server.target(transport="websocket", sid=client.sid)
+    websocket = server.connect()
+    websocket.tcp.feed(
+        http_request("GET", target, WEBSOCKET_HEADERS) + text_frame("5") + text_frame("4last")
+    )
+    server.clock.run()
+    assert len(server.received) == before
+    session.resume_reading()
+    server.clock.run()
+    assert server.received == [*(f"{number:06}" for number in range(3000)), "last"]
+    assert session.transport.name == "websocket"
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_pause_by_the_last_packet_of_a_post_continues_after_the_upgrade() -> None:
+    server = Server()
+    client, _ = send_long_post(server, 3000)
+    session = server.session
+
+    def receive(text: str) -> None:
+        server.received.append(text)
+        if text == "002999":
+            session.pause_reading()
+
+    session.on_text = receive
+    target = server.target(transport="websocket", sid=client.sid)
+    websocket = server.connect()
+    websocket.tcp.feed(
+        http_request("GET", target, WEBSOCKET_HEADERS) + text_frame("5") + text_frame("4last")
+    )
+    server.clock.run()
+    assert session.transport.name == "websocket"
+    assert server.received[-1] == "002999"
+    session.resume_reading()
+    assert server.received[-1] == "last"
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_session_ends_after_the_packets_of_a_post_when_its_websocket_closes_before() -> None:
+    server = Server()
+    websocket, _ = upgrade_during_a_long_post(server, 3000)
+    websocket.tcp.break_off()
+    assert server.reasons == []
+    server.clock.run()
+    assert server.received == [f"{number:06}" for number in range(3000)]
+    assert server.reasons == ["transport error"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+@pytest.mark.parametrize("discard", [True, False])
+def test_close_of_a_session_whose_upgrade_waits_closes_its_websocket(discard: bool) -> None:
+    server = Server()
+    websocket, connection = upgrade_during_a_long_post(server, 3000)
+    before = len(server.received)
+    server.session.close(discard=discard)
+    server.clock.run()
+    assert server.reasons == ["forced close"]
+    assert len(server.received) == before
+    assert connection.response().text == "ok"
+    assert websocket.frames()[-1].opcode == CLOSE
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_invalid_packet_of_a_post_ends_the_session_whose_upgrade_waits() -> None:
+    server = Server()
+    client = server.open_polling()
+    connection = server.connect()
+    body = b"\x1e".join([b"4message"] * 2000 + [b"invalid"])
+    target = server.target(transport="polling", sid=client.sid)
+    connection.tcp.feed(http_request("POST", target, {}, body))
+    websocket = server.connect()
+    target = server.target(transport="websocket", sid=client.sid)
+    websocket.tcp.feed(http_request("GET", target, WEBSOCKET_HEADERS) + text_frame("5"))
+    server.clock.run()
+    assert connection.response().status == 400
+    assert server.reasons == ["parse error"]
+    assert websocket.frames()[-1].opcode == CLOSE
 
 
 @pytest.mark.usefixtures("slow_machine")

@@ -73,6 +73,11 @@ class FakeClock:
             if self._timers and self._timers[0][0] <= self._now:
                 heapq.heappop(self._timers)[2].run()
 
+    def run_once(self) -> None:
+        """Run the calls of one iteration of the event loop."""
+        for _ in range(len(self._soon)):
+            self._soon.popleft().run()
+
     def advance(self, seconds: float) -> None:
         """Advance the clock; each call runs at its scheduled time."""
         end = self._now + seconds

@@ -115,10 +115,16 @@ class FakeTcp(asyncio.Transport):
         self._read()
 
     def lose(self, error: Exception | None = None) -> None:
-        """Lose the connection, optionally with an error."""
+        """Lose the connection, optionally with an error, and run the calls that follow."""
         self.is_closed = True
         self._lose(error)
         self._clock.run()
+
+    def break_off(self, error: Exception | None = None) -> None:
+        """Lose the connection, in one iteration of the event loop."""
+        self.is_closed = True
+        self._lose(error)
+        self._clock.run_once()
 
     def stall(self) -> None:
         """Stop the client from reading."""
