@@ -438,7 +438,7 @@ def test_session_ends_after_the_packets_of_a_post_when_its_websocket_closes_befo
 
 @pytest.mark.usefixtures("slow_machine")
 @pytest.mark.parametrize("discard", [True, False])
-def test_close_of_a_session_whose_upgrade_waits_closes_its_websocket(discard: bool) -> None:
+def test_session_close_closes_the_websocket_of_a_waiting_upgrade(discard: bool) -> None:
     server = Server()
     websocket, connection = upgrade_during_a_long_post(server, 3000)
     before = len(server.received)
@@ -451,7 +451,7 @@ def test_close_of_a_session_whose_upgrade_waits_closes_its_websocket(discard: bo
 
 
 @pytest.mark.usefixtures("slow_machine")
-def test_invalid_packet_of_a_post_ends_the_session_whose_upgrade_waits() -> None:
+def test_invalid_packet_of_a_post_ends_a_session_with_a_waiting_upgrade() -> None:
     server = Server()
     client = server.open_polling()
     connection = server.connect()
