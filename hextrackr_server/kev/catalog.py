@@ -6,10 +6,12 @@ stays. `fetcher` obtains the bytes of the catalog, `store` saves its entries.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -21,6 +23,9 @@ MAXIMUM_ENTRIES = 100_000
 #: A catalog with a larger share of unusable entries is refused: its format has changed.
 MAXIMUM_UNUSABLE = 0.5
 _CSV_COLUMNS: Final = ("cveID", "dateAdded", "dueDate")
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\r\n])"?[ \t]*\r?\n', re.IGNORECASE)
+# No decoder returns this character.
+_END: Final = "\ud800"
 _CVE = re.compile(r"CVE-\d{4}-\d{4,19}")
 
 
@@ -63,6 +68,14 @@ class Catalog(NamedTuple):
     entries: dict[str, KevEntry]
     unsettled: frozenset[str] = frozenset()
     problems: tuple[EntryProblem, ...] = ()
+
+    @property
+    def names_all(self) -> bool:
+        """Return whether the CVE of each entry is readable.
+
+        Otherwise an entry that seems to be missing may be the one whose CVE is not readable.
+        """
+        return all(problem.cve_id for problem in self.problems)
 
 
 class _Item(msgspec.Struct, rename="camel"):
@@ -107,7 +120,7 @@ def parse_catalog(body: bytes) -> Catalog:
 
     Raises KevError if the file is not a catalog, or if too many of its entries are unusable.
     """
-    body = body.removeprefix(b"\xef\xbb\xbf")
+    body = _as_utf8(body)
     if body.lstrip()[:1] in (b"{", b"["):
         version, items = _read_feed(body)
     else:
@@ -115,6 +128,13 @@ def parse_catalog(body: bytes) -> Catalog:
     if not 1 <= len(items) <= MAXIMUM_ENTRIES:
         raise KevError(f"a catalog must have 1 to {MAXIMUM_ENTRIES} entries, got {len(items)}")
     return _collect(version, items)
+
+
+def _as_utf8(body: bytes) -> bytes:
+    """Return a catalog without a byte-order mark, in UTF-8 if the mark is that of UTF-16."""
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.decode("utf-16", "replace").encode()
+    return body.removeprefix(codecs.BOM_UTF8)
 
 
 def _read_feed(body: bytes) -> tuple[str, list[msgspec.Raw | dict[str, str]]]:
@@ -129,27 +149,56 @@ def _read_feed(body: bytes) -> tuple[str, list[msgspec.Raw | dict[str, str]]]:
 
 
 def _read_csv(body: bytes) -> tuple[str, list[msgspec.Raw | dict[str, str]]]:
-    """Return the rows of CISA's CSV file, whose version is the newest day of its entries."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise KevError(f"the catalog does not have CISA's format: {error}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), restval="")
-    names = reader.fieldnames or []
-    if missing := [name for name in _CSV_COLUMNS if name not in names]:
+    """Return the rows of CISA's CSV file, whose version is the newest day of its entries.
+
+    Bytes that are not UTF-8 arrive as lone surrogates, which make their entry unusable.
+    """
+    text = body.decode("utf-8", "surrogateescape")
+    names, rows = _split_csv(text)
+    if missing := [name for name in _CSV_COLUMNS if name.lower() not in names]:
         raise KevError(
             "the catalog does not have CISA's format: a CSV catalog must have the columns "
             f"{', '.join(_CSV_COLUMNS)}; missing: {', '.join(missing)}"
         )
+    items: list[msgspec.Raw | dict[str, str]] = [
+        dict(zip(names, row, strict=False)) for row in rows
+    ]
+    column = names.index("dateadded")
+    days = (iso_date(row[column]) for row in rows if len(row) > column)
+    newest = max((day for day in days if day), default="")
+    return f"CSV {newest}".strip(), items
+
+
+def _split_csv(text: str) -> tuple[list[str], list[list[str]]]:
+    """Return the column names in lower case, and the rows that are not blank.
+
+    Raises KevError for a file that breaks off: the entries behind that place would count as
+    removed.
+    """
+    lines = io.StringIO(text, newline="")
+    delimiter = ","
+    if match := _SEPARATOR_LINE.match(text):
+        delimiter = match[1]
+        lines.seek(match.end())
+    elif text.partition("\n")[0].count(";") >= len(_CSV_COLUMNS) - 1:
+        delimiter = ";"
+    # The line behind the last one becomes a row of one cell, unless a quote is open.
+    reader = csv.reader(chain(lines, ("\n", _END)), delimiter=delimiter)
     try:
-        rows: list[msgspec.Raw | dict[str, str]] = [
-            {name: value for name, value in row.items() if isinstance(value, str)} for row in reader
-        ]
+        rows = [row for row in reader if any(map(str.strip, row))]
     except csv.Error as error:
         raise KevError(f"the catalog does not have CISA's format: {error}") from error
-    days = (iso_date(row.get("dateAdded", "")) for row in rows if isinstance(row, dict))
-    newest = max((day for day in days if day), default="")
-    return f"CSV {newest}".strip(), rows
+    if rows.pop() != [_END]:
+        raise KevError("the catalog is incomplete: a quote is not closed before its end")
+    if not rows:
+        return [], []
+    names = [name.strip().lower() for name in rows.pop(0)]
+    is_short = [len(row) < len(names) for row in rows]
+    if rows and is_short[-1] and (text[-1:] not in "\r\n" or not any(is_short[:-1])):
+        raise KevError(
+            f"the catalog is incomplete: its last row has {len(rows[-1])} of {len(names)} cells"
+        )
+    return names, rows
 
 
 def _collect(version: str, items: Iterable[msgspec.Raw | dict[str, str]]) -> Catalog:
@@ -191,19 +240,31 @@ def _item_of(item: msgspec.Raw | dict[str, str]) -> _Item:
 
 
 def _item_of_row(row: dict[str, str]) -> _Item:
+    cve = row.get("cveid", "")
+    if not all(map(_is_encodable, row.values())):
+        message = "the entry has bytes that are not UTF-8"
+        raise _EntryError(message, cve if _CVE.fullmatch(cve) else "")
     return _Item(
-        cve_id=row.get("cveID", ""),
-        vendor_project=row.get("vendorProject", ""),
+        cve_id=cve,
+        vendor_project=row.get("vendorproject", ""),
         product=row.get("product", ""),
-        vulnerability_name=row.get("vulnerabilityName", ""),
-        date_added=row.get("dateAdded", ""),
-        short_description=row.get("shortDescription", ""),
-        required_action=row.get("requiredAction", ""),
-        due_date=row.get("dueDate", ""),
-        known_ransomware_campaign_use=row.get("knownRansomwareCampaignUse", ""),
+        vulnerability_name=row.get("vulnerabilityname", ""),
+        date_added=row.get("dateadded", ""),
+        short_description=row.get("shortdescription", ""),
+        required_action=row.get("requiredaction", ""),
+        due_date=row.get("duedate", ""),
+        known_ransomware_campaign_use=row.get("knownransomwarecampaignuse", ""),
         notes=row.get("notes", ""),
         cwes=[each for each in row.get("cwes", "").split(",") if each.strip()],
     )
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _readable_cve(item: msgspec.Raw) -> str:

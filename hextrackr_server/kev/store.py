@@ -79,7 +79,8 @@ class KevStore:
     ) -> Difference:
         """Replace the stored catalog and return the difference.
 
-        The stored state of unsettled CVEs stays.
+        The stored state of unsettled CVEs stays. Nothing is removed if the CVE of an entry is not
+        readable.
 
         Raises KevError, and changes nothing, if too many entries are missing and `force` is false.
         `progress` is called with the number of entries written so far, every 250 entries.
@@ -93,6 +94,8 @@ class KevStore:
                     f"the catalog lost {len(difference.removed)} of {len(known)} entries: "
                     "synchronize with force if that is right"
                 )
+            if not catalog.names_all:
+                difference = difference._replace(removed=())
             _write_entries(connection, catalog, now_ms, progress)
             for chunk in _chunks(difference.removed):
                 connection.execute(delete(kev).where(kev.c.cve_id.in_(chunk)))

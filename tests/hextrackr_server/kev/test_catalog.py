@@ -112,6 +112,58 @@ def test_csv_catalog_is_parsed_like_the_feed() -> None:
     assert [problem.cve_id for problem in catalog.problems] == ["CVE-2030-16003"]
 
 
+CSV = CSV_SAMPLE.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        CSV.encode("utf-16"),
+        ("sep=,\r\n" + CSV).encode(),
+        (CSV + "\n,,,,,,,,,,\n").encode(),
+        CSV.replace("cveID", " CVEID ", 1).encode(),
+    ],
+    ids=["utf16", "separator_line", "blank_rows", "spelling_of_names"],
+)
+def test_csv_catalog_of_a_spreadsheet_is_parsed(body: bytes) -> None:
+    assert parse_catalog(body) == parse_catalog(CSV.encode())
+
+
+def test_csv_catalog_may_have_semicolons() -> None:
+    body = b"cveID;dateAdded;dueDate\nCVE-2030-16001;2030-05-01;2030-05-22\n"
+    catalog = parse_catalog(body)
+    assert [each.due_date for each in catalog.entries.values()] == ["2030-05-22"]
+
+
+def csv_catalog(*products: bytes) -> bytes:
+    lines = [b"cveID,product,dateAdded,dueDate,notes"]
+    for number, product in enumerate(products):
+        lines.append(b"CVE-2030-%d,%s,2030-05-01,2030-05-22,x" % (16001 + number, product))
+    return b"\n".join(lines) + b"\n"
+
+
+def test_invalid_byte_costs_one_entry_of_a_csv_catalog() -> None:
+    catalog = parse_catalog(csv_catalog(b"A", b"\xff", b"C"))
+    assert (set(catalog.entries), catalog.unsettled) == (
+        {"CVE-2030-16001", "CVE-2030-16003"},
+        {"CVE-2030-16002"},
+    )
+
+
+@pytest.mark.parametrize("quoted", [b"B", b'"B, or\nanother"'], ids=["plain", "quoted"])
+def test_csv_catalog_is_refused_when_cut_within_a_row(quoted: bytes) -> None:
+    body = csv_catalog(b"A", quoted)
+    start = body.index(b"CVE-2030-16002")
+    for end in range(start + 1, len(body) - len(",x\n")):
+        with pytest.raises(KevError, match="incomplete"):
+            parse_catalog(body[:end])
+
+
+def test_csv_catalog_without_trailing_empty_cells_is_parsed() -> None:
+    body = csv_catalog(b"A", b"B").replace(b",x\n", b"\n")
+    assert len(parse_catalog(body).entries) == 2
+
+
 # -- fetching
 
 

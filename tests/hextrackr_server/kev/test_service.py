@@ -91,6 +91,19 @@ async def test_unusable_entry_keeps_its_stored_state(harness: KevHarness) -> Non
     ] * 2
 
 
+async def test_nothing_is_removed_when_the_cve_of_an_entry_is_not_readable(
+    harness: KevHarness,
+) -> None:
+    await harness.kev.sync(body=feed(*many(10)))
+    result = await harness.kev.sync(body=feed(*many(9, first=1001), item("CVE-24-1000")))
+    assert result["removedEntries"] == 0
+    assert (await harness.kev.entry("CVE-2024-1000"))["product"] == "Router"
+    result = await harness.kev.sync(body=feed(*many(9, first=1001)))
+    assert result["removedEntries"] == 1
+    with pytest.raises(ServiceError, match="not in the KEV catalog"):
+        await harness.kev.entry("CVE-2024-1000")
+
+
 async def test_synchronization_sends_an_event_per_stage(harness: KevHarness) -> None:
     result = await harness.kev.sync(body=feed(*many(600)))
     assert harness.stages() == ["started", "processing", "processing", "processing", "completed"]
