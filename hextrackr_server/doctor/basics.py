@@ -19,6 +19,8 @@ _DAY: Final = 86_400
 _EXPIRY_DAYS: Final = 14
 #: A difference between two clocks in seconds, from which it is a warning, or an error.
 _SKEW_WARNING, _SKEW_ERROR = 5.0, 60.0
+#: The statuses of a proxy for a path that it does not forward.
+_BLOCKED: Final = frozenset({403, 404})
 
 
 class UnusableError(Exception):
@@ -87,7 +89,11 @@ def _get(target: Target, path: str) -> Answer:
         return target.get(path)
     except (OSError, http.client.HTTPException) as error:
         _check_scheme(target, error)
-        message = f"no response to GET {path}: {str(error) or type(error).__name__}"
+        finding = intermediary.explain_silence(target, error)
+        if finding is not None:
+            raise UnusableError(finding) from error
+        reason = quoted(str(error) or type(error).__name__)[1:-1]
+        message = f"no response to GET {path}: {reason}"
         raise UnusableError(_error("connection", "unreachable", message)) from error
 
 
@@ -103,8 +109,11 @@ def _check_proxy(target: Target, answer: Answer) -> None:
         raise UnusableError(_error("proxy", "gateway", message))
     if answer.status == 400:
         _check_scheme(target)
+        if not answer.body:
+            message = "status 400 to GET /health: the server cannot read what the proxy sends"
+            raise UnusableError(_error("proxy", "proxy-protocol", message))
     finding = intermediary.explain(target, "proxy", "GET /health", answer)
-    if finding is not None and finding.code != "login":
+    if finding is not None and finding.code not in {"login", "forbidden"}:
         raise UnusableError(finding)
 
 
@@ -117,6 +126,9 @@ def _check_ready(target: Target) -> Finding:
     answer = _get(target, "/ready")
     if answer.status == 200:
         return Finding("readiness", Level.OK, "the server accepts work")
+    if answer.status in _BLOCKED and not answer.json():
+        message = f"status {answer.status} to GET /ready: the proxy does not forward the path"
+        return Finding("readiness", Level.NOTE, message, "no-ready")
     finding = intermediary.explain(target, "readiness", "GET /ready", answer)
     if finding is not None:
         return finding

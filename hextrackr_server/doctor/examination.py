@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from hextrackr_server.doctor import basics, intermediary, limits, patience, transports, web
-from hextrackr_server.doctor.finding import Finding, Level, Report, worst
+from hextrackr_server.doctor.finding import Finding, Level, Report, problem, worst
 from hextrackr_server.doctor.polling import HandshakeError, open_session
+from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Target
 from hextrackr_server.doctor.transports import NoResponse
+
+#: The default of servers in seconds.
+_PING_INTERVAL: Final = 25.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ def _examine(target: Target, wishes: Wishes) -> Iterator[Finding]:
         slow = _start_slow(target, threads, is_quick=wishes.is_quick)
         if isinstance(slow, Finding):
             yield slow
+            if slow.code == "no-polling":
+                slow = yield from _check_websocket_only(target, threads, wishes)
         else:
             polling = list(_guarded(target, "polling", lambda: transports.check_polling(target)))
             yield from polling
@@ -66,6 +73,24 @@ def _examine(target: Target, wishes: Wishes) -> Iterator[Finding]:
         if not isinstance(slow, Finding):
             for check, waiting in slow:
                 yield from _guarded(target, check, lambda waiting=waiting: [waiting.result()])  # type: ignore[misc]
+
+
+def _check_websocket_only(
+    target: Target, threads: ThreadPoolExecutor, wishes: Wishes
+) -> Generator[Finding, None, list[tuple[str, Future[Finding]]]]:
+    """Run the checks of a server without polling; return those that wait for a ping."""
+    waiting = []
+    if not wishes.is_quick:
+        idle = threads.submit(patience.check_idle_websocket, target, _PING_INTERVAL)
+        waiting.append(("idle socket", idle))
+    yield from _guarded(target, "websocket", lambda: [transports.check_websocket(target)])
+    yield from _guarded(target, "own origin", lambda: [web.check_own_origin(target)])
+    if wishes.origin:
+        yield from _guarded(
+            target, "origin", lambda: [web.check_websocket_origin(target, wishes.origin)]
+        )
+    yield from _guarded(target, "cookies", lambda: [web.check_cookies(target)])
+    return waiting
 
 
 def _check_sessions(target: Target) -> Iterator[Finding]:
@@ -105,11 +130,11 @@ def _guarded(target: Target, check: str, run: Callable[[], Iterable[Finding]]) -
     except HandshakeError as error:
         message = f"a further request returned {intermediary.describe(error.answer)}"
         found = intermediary.explain(target, check, "a further request", error.answer)
-        yield found or Finding(check, Level.ERROR, message, "handshake")
+        yield found or problem(REMEDIES, check, Level.ERROR, "handshake", message)
     except NoResponse as error:
         yield _failed(check, error)
 
 
 def _failed(check: str, error: BaseException) -> Finding:
     message = f"no response: {str(error) or type(error).__name__}"
-    return Finding(check, Level.ERROR, message, "no-response")
+    return problem(REMEDIES, check, Level.ERROR, "no-response", message)

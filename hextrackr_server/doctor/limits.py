@@ -1,7 +1,7 @@
 """Checks of limits: the sizes of bodies, and the open files of the server.
 
-The checks of sizes send the head of a request, but not its body: a proxy refuses a body by its
-announced length.
+The check of uploads sends the head of a request, but not its body: nginx refuses a body by its
+announced length. Caddy counts the bytes, so that the check of messages sends its body.
 """
 
 from __future__ import annotations
@@ -9,18 +9,27 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from hextrackr_server.doctor import intermediary
 from hextrackr_server.doctor.finding import Finding, Level, problem
-from hextrackr_server.doctor.polling import open_session
+from hextrackr_server.doctor.polling import TEXT, open_session
 from hextrackr_server.doctor.remedies import REMEDIES
-from hextrackr_server.doctor.target import Target
+from hextrackr_server.doctor.target import Answer, Target
 from hextrackr_server.doctor.transports import NoResponse
 
 #: Seconds in which a proxy refuses the head of a request.
 _REFUSAL_SECONDS: Final = 1.5
 _TOO_LARGE: Final = 413
+#: The statuses for a body that is too large; Caddy 2.6 sends 502 when it has counted the bytes.
+_REFUSED: Final = frozenset({_TOO_LARGE, 502})
 _MEGABYTE: Final = 1_000_000
 #: The default of HEXTRACKR_IMPORT_MEGABYTES.
 _UPLOAD_MEGABYTES: Final = 100
+#: A larger message is announced only.
+_MAXIMUM_SENT: Final = 2_000_000
+#: A pong with data, which servers ignore.
+_PONG: Final = b"3"
+#: The statuses of a proxy that does not forward uploads.
+_BLOCKED: Final = frozenset({401, 403, 404, 405})
 _SIZES: Final = (64, 50, 32, 20, 16, 10, 8, 5, 2, 1)
 _UPLOADS: Final = "/api/imports"
 _MINIMUM_FILES: Final = 4096
@@ -33,7 +42,9 @@ def check_message_size(target: Target) -> Finding:
     session = open_session(target, keeps_cookies=True)
     size = session.maximum_payload
     url = target.engine_url("polling", session.sid)
-    if not _is_too_large(target, url, size):
+    sent = _send(target, url, session.headers, size) if size <= _MAXIMUM_SENT else None
+    is_refused = _is_too_large(target, url, size) if sent is None else sent.status in _REFUSED
+    if not is_refused:
         return Finding("message size", Level.OK, f"a post of {_sized(size)} passes")
     message = f"the proxy refuses a post of {_sized(size)}, which the server accepts"
     return problem(REMEDIES, "message size", Level.ERROR, "body-limit", message)
@@ -42,6 +53,10 @@ def check_message_size(target: Target) -> Finding:
 def check_upload_size(target: Target) -> Finding:
     """Check that the upload of an export passes."""
     url = target.prefix + _UPLOADS
+    answer = _answer_to_upload(target, url)
+    if answer is not None and answer.status in _BLOCKED and not answer.json():
+        message = f"{intermediary.describe(answer)}: the proxy does not forward POST {_UPLOADS}"
+        return Finding("upload size", Level.NOTE, message, "no-upload")
     if not _is_too_large(target, url, _UPLOAD_MEGABYTES * _MEGABYTE):
         message = f"an upload of {_UPLOAD_MEGABYTES} MB passes"
         return Finding("upload size", Level.OK, message)
@@ -52,13 +67,37 @@ def check_upload_size(target: Target) -> Finding:
     return problem(REMEDIES, "upload size", Level.ERROR, "body-limit", message)
 
 
+def _send(target: Target, path: str, headers: dict[str, str], size: int) -> Answer | None:
+    """Post a message of a size; return None if the connection ends without a response."""
+    try:
+        return target.request("POST", path, headers=TEXT | headers, body=_PONG.ljust(size, b"."))
+    except NoResponse:
+        return None
+
+
 def _is_too_large(target: Target, path: str, size: int) -> bool:
     try:
         answer = target.announce(path, size, _REFUSAL_SECONDS)
     except NoResponse:
-        # Some proxies end the connection instead.
-        return True
+        # Some proxies end the connection instead; others end it if a body of any size is late.
+        return not _ends_without_body(target, path)
     return answer is not None and answer.status == _TOO_LARGE
+
+
+def _ends_without_body(target: Target, path: str) -> bool:
+    try:
+        target.announce(path, 1, _REFUSAL_SECONDS)
+    except NoResponse:
+        return True
+    return False
+
+
+def _answer_to_upload(target: Target, path: str) -> Answer | None:
+    """Return the response to an upload without a body, or None without a response."""
+    try:
+        return target.request("POST", path)
+    except NoResponse:
+        return None
 
 
 def _sized(size: int) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from hextrackr_server.doctor.finding import Finding, Level, problem
-from hextrackr_server.doctor.polling import open_session, packets_of
+from hextrackr_server.doctor.polling import handshake_data, interval_of, open_session, packets_of
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Target
 from hextrackr_server.doctor.transports import NoResponse
@@ -23,11 +23,12 @@ _PING: Final = "2"
 
 
 def check_idle_websocket(target: Target, ping_interval: float) -> Finding:
-    """Wait for the first ping on a WebSocket."""
+    """Wait for the first ping on a WebSocket; its handshake may name another interval."""
     check = "idle socket"
     try:
         with target.websocket() as connection:
-            connection.recv(timeout=_MARGIN)
+            data = handshake_data(str(connection.recv(timeout=_MARGIN)))
+            ping_interval = interval_of(data) if data else ping_interval
             began = time.monotonic()
             try:
                 packet = connection.recv(timeout=ping_interval + _MARGIN)

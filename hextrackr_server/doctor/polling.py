@@ -9,7 +9,7 @@ from typing import Any, Final
 from hextrackr_server.doctor.target import REQUEST_SECONDS, Answer, Target
 
 _SEPARATOR: Final = "\x1e"
-_TEXT: Final = {"Content-Type": "text/plain;charset=UTF-8"}
+TEXT: Final = {"Content-Type": "text/plain;charset=UTF-8"}
 
 
 class HandshakeError(Exception):
@@ -39,7 +39,7 @@ class PollingSession:
     @property
     def ping_interval(self) -> float:
         """The ping interval in seconds."""
-        return _milliseconds(self.data, "pingInterval", 25_000)
+        return interval_of(self.data)
 
     @property
     def ping_timeout(self) -> float:
@@ -60,9 +60,7 @@ class PollingSession:
     def post(self, packets: str) -> Answer:
         """Send packets: an encoded payload."""
         url = self._target.engine_url("polling", self.sid)
-        return self._target.request(
-            "POST", url, headers=_TEXT | self.headers, body=packets.encode()
-        )
+        return self._target.request("POST", url, headers=TEXT | self.headers, body=packets.encode())
 
     def close(self) -> None:
         """End the session with a close packet."""
@@ -93,6 +91,11 @@ def handshake_data(text: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return data if isinstance(data, dict) and data.get("sid") else None
+
+
+def interval_of(data: Mapping[str, Any]) -> float:
+    """Return the ping interval of a handshake in seconds."""
+    return _milliseconds(data, "pingInterval", 25_000)
 
 
 def packets_of(answer: Answer) -> list[str]:

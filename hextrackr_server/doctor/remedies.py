@@ -33,7 +33,51 @@ REMEDIES: Final = {
     ),
     "redirect": Remedy(
         "Use the address behind the redirect for clients and for this command: WebSockets do not "
-        "follow redirects.",
+        "follow redirects. If it is the page of a login, exclude the path of Socket.IO, whose "
+        "clients authenticate with tokens.",
+    ),
+    "http-2": Remedy(
+        "Offer HTTP/1.1 on this port: polling and WebSockets of all clients use it.",
+        nginx="listen 443 ssl;  # without http2, or with TLS, which offers both versions",
+        haproxy="bind :443 ssl crt /etc/ssl/hextrackr-with-key.pem alpn http/1.1  # no proto h2",
+    ),
+    "proxy-protocol": Remedy(
+        "Only one of two neighbors uses the PROXY protocol, which clients and this server do not "
+        "use: accept it where another proxy sends it, and send it to no server of Socket.IO.",
+        nginx="listen 443 ssl;  # without proxy_protocol, and no proxy_protocol on;",
+        haproxy="# remove accept-proxy in the line bind, and send-proxy in the line server",
+    ),
+    "client-certificate": Remedy(
+        "Users need a certificate in their browser: install one for each user, or do not require "
+        "it for the path of Socket.IO, whose clients authenticate with tokens.",
+        nginx="ssl_verify_client optional;  # and a test of $ssl_client_verify in other locations",
+        haproxy="bind :443 ssl crt /etc/ssl/hextrackr-with-key.pem ca-file ... verify optional",
+    ),
+    "forbidden": Remedy(
+        "Remove the rule for the path of Socket.IO. The rule may concern this command only: its "
+        "address, or its User-Agent.",
+        nginx="# no deny, limit_except or return 403 in this location",
+        haproxy="# remove http-request deny",
+    ),
+    "no-application": Remedy(
+        "Wait for some seconds after a start. Otherwise the log of the hub has the reason, such as "
+        "a database that cannot be opened; `hextrackr-server check` examines the settings.",
+    ),
+    "refused": Remedy(
+        "The log of the server has the reason, such as `allow_request`, a middleware, or the list "
+        "of allowed origins.",
+    ),
+    "handshake": Remedy(
+        "Some requests of a client reach another server or another rule of the proxy: forward all "
+        "requests of the path of Socket.IO to one server.",
+        nginx="upstream hub { hash $remote_addr consistent; server ...; server ...; }",
+        haproxy="balance source\nhash-type consistent",
+    ),
+    "no-response": Remedy(
+        "The log of the proxy has the reason: a server that does not respond, a rule for the "
+        "method or the path, or a timeout.",
+        nginx="error_log /var/log/nginx/error.log info;",
+        haproxy="option httplog",
     ),
     "scheme": Remedy(
         "Use https:// in the URL for a port with TLS, and http:// for a port without. Clients "

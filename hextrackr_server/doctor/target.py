@@ -6,6 +6,7 @@ import base64
 import contextlib
 import http.client
 import json
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlencode, urlsplit
 
+from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.sync.client import ClientConnection, connect
 
 from hextrackr_server.errors import HexTrackrError
@@ -185,22 +187,50 @@ class Target:
     def websocket(
         self, sid: str = "", headers: Mapping[str, str] | None = None, origin: str | None = None
     ) -> Iterator[ClientConnection]:
-        """Open a WebSocket to Engine.IO. Raises OSError or websockets' InvalidHandshake."""
+        """Open a WebSocket to Engine.IO; a redirect is a refusal, as for browsers.
+
+        Raises OSError or websockets' InvalidHandshake.
+        """
         scheme = "wss" if self.is_encrypted else "ws"
         url = f"{scheme}://{self.origin.partition('://')[2]}{self.engine_url('websocket', sid)}"
-        with connect(
-            url,
-            ssl=self._tls,
-            origin=origin,  # type: ignore[arg-type]  # a NewType of str
-            additional_headers=self._login | dict(headers or {}),
-            user_agent_header=_USER_AGENT,
-            compression=None,
-            proxy=None,
-            open_timeout=REQUEST_SECONDS,
-            close_timeout=1.0,
-            ping_interval=None,
-        ) as connection:
+        with contextlib.ExitStack() as stack:
+            # websockets follows no redirect on a socket that it has not opened.
+            opened = socket.create_connection((self.host, self.port), REQUEST_SECONDS)
+            stack.callback(opened.close)
+            try:
+                connection = stack.enter_context(
+                    connect(
+                        url,
+                        sock=opened,
+                        ssl=self._tls,
+                        origin=origin,  # type: ignore[arg-type]  # a NewType of str
+                        additional_headers=self._login | dict(headers or {}),
+                        user_agent_header=_USER_AGENT,
+                        compression=None,
+                        proxy=None,
+                        open_timeout=REQUEST_SECONDS,
+                        close_timeout=1.0,
+                        ping_interval=None,
+                    )
+                )
+            except (ValueError, InvalidURI) as error:
+                refused = error.__cause__ or error.__context__
+                if isinstance(refused, InvalidStatus):
+                    raise refused from None
+                raise
             yield connection
+
+    def probe(self, data: bytes) -> bytes:
+        """Send bytes on a connection of their own and return the first ones of the reply."""
+        connection = self._connection(REQUEST_SECONDS)
+        try:
+            connection.connect()
+            connection.sock.sendall(data)
+            return bytes(connection.sock.recv(64))
+        except OSError:
+            return b""
+        finally:
+            connection.close()
 
     @property
     def _head(self) -> dict[str, str]:

@@ -35,8 +35,11 @@ _UNKNOWN_TRANSPORT: Final = 0
 _UNKNOWN_SESSION: Final = 1
 #: A refused WebSocket receives the text only.
 _UNKNOWN_TEXT: Final = "Session ID unknown"
+_NO_TRANSPORT_TEXT: Final = "Transport unknown"
 _BAD_REQUEST: Final = 3
 _FORBIDDEN: Final = 403
+#: The statuses of a server that requires a login for the handshake, and their body is JSON.
+_LOGIN: Final = frozenset({401, 403})
 
 #: What a request raises if no response arrives.
 NoResponse = (OSError, http.client.HTTPException)
@@ -50,13 +53,21 @@ def explain_handshake(target: Target, answer: Answer) -> Finding:
         return finding
     refusal = answer.json().get("message")
     if answer.json().get("code") == _UNKNOWN_TRANSPORT:
+        if check_websocket(target).level is Level.OK:
+            message = "the server offers WebSocket only: the checks of polling are left out"
+            return Finding("polling", Level.NOTE, message, "no-polling")
         message = (
             f"the request arrived without its query: the server answers {quoted(str(refusal))}"
         )
         return _error("polling", "query", message)
     if isinstance(refusal, str):
-        message = f"the server refuses the handshake: {quoted(refusal)}"
-        return Finding("polling", Level.ERROR, message, "refused")
+        return _error("polling", "refused", f"the server refuses the handshake: {quoted(refusal)}")
+    if answer.status in _LOGIN and answer.json():
+        message = (
+            f"status {answer.status}: the server requires a login for the handshake; the checks of "
+            "the transports are left out"
+        )
+        return Finding("polling", Level.SKIPPED, message, "server-login")
     message = f"{request} returned {intermediary.describe(answer)} instead of a handshake"
     return _error("polling", "path", message)
 
@@ -143,8 +154,10 @@ def _measure_delay(target: Target, session: PollingSession) -> float | Finding:
 
 def _explain_post(target: Target, answer: Answer) -> Finding:
     found = intermediary.explain(target, "polling", "POST", answer)
+    if found is not None and found.code != "forbidden":
+        return found
     message = f"a POST returned {intermediary.describe(answer)}, and a GET a handshake"
-    return found or _error("polling", "post", message)
+    return _error("polling", "post", message)
 
 
 def check_stickiness(target: Target) -> Finding:
@@ -238,6 +251,8 @@ def _explain_status(target: Target, check: str, error: InvalidStatus) -> Finding
     if (
         intermediary.is_page(answer)
         or intermediary.is_full(answer)
+        or intermediary.is_starting(answer)
+        or answer.status in intermediary.REDIRECTS
         or answer.value("www-authenticate")
     ):
         found = intermediary.explain(target, check, "the WebSocket", answer)
@@ -248,7 +263,10 @@ def _explain_status(target: Target, check: str, error: InvalidStatus) -> Finding
         message = "the WebSocket reached a server that does not have the session"
         return _error(check, "sticky", message)
     if answer.status == _FORBIDDEN:
-        return Finding(check, Level.ERROR, f"the server refuses it: {_said(answer)}", "refused")
+        return _error(check, "refused", f"the server refuses it: {_said(answer)}")
+    if code == _UNKNOWN_TRANSPORT or _NO_TRANSPORT_TEXT in answer.text:
+        message = "the server offers no WebSocket, or the request arrived without its query"
+        return Finding(check, Level.NOTE, message, "no-upgrade")
     reason = "the request arrived without the Upgrade header"
     if code != _BAD_REQUEST:
         reason = f"status {answer.status} instead of 101: {_said(answer)}"

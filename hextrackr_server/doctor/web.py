@@ -87,9 +87,17 @@ def check_origin(target: Target, origin: str) -> Iterator[Finding]:
             message = "pages may not send cookies (no Access-Control-Allow-Credentials)"
             yield problem(REMEDIES, check, Level.WARNING, "cors-credentials", message)
         yield _preflight(target, origin)
+    websocket = check_websocket_origin(target, origin)
+    if websocket.level is Level.ERROR:
+        yield websocket
+
+
+def check_websocket_origin(target: Target, origin: str) -> Finding:
+    """Check that pages of an origin may open a WebSocket."""
     if _refuses_origin(target, origin):
         message = f"the server refuses a WebSocket of {origin}"
-        yield _error(check, "cors-missing", message)
+        return _error("origin", "cors-missing", message)
+    return Finding("origin", Level.OK, f"pages of {origin} may open a WebSocket")
 
 
 def _handshake(target: Target, origin: str) -> Answer:

@@ -49,11 +49,12 @@ def _nginx(
     bodies: str = "110m",
     http: str = "",
     to: str = "http://SERVER",
+    listen: str = "",
     more: str = "",
     scheme: str = "http",
     origin: str = "",
 ) -> Seed:
-    listen = "127.0.0.1:PORT"
+    listen = f"127.0.0.1:PORT {listen}"
     if scheme == "https":
         listen += f" ssl; ssl_certificate {CERTIFICATE}; ssl_certificate_key {KEY}"
     text = f"""
@@ -190,6 +191,24 @@ SEEDS: Final = (
         scheme="https",
         location=_NGINX_GOOD + 'add_header Set-Cookie "route=1; Path=/";',
     ),
+    _nginx(
+        "forbidden",
+        "forbidden",
+        more="location /socket.io/ { deny all; proxy_pass http://SERVER; }",
+    ),
+    _nginx(
+        "redirected WebSocket",
+        "redirect",
+        server="if ($http_upgrade) { return 301 http://localhost:PORT/other$request_uri; }",
+    ),
+    _nginx(
+        "required certificate of the client",
+        "client-certificate",
+        scheme="https",
+        server=f"ssl_verify_client on; ssl_client_certificate {CERTIFICATE};",
+    ),
+    _nginx("expected PROXY protocol", "proxy-protocol", listen="proxy_protocol"),
+    _nginx("HTTP/2 only", "http-2", listen="http2"),
     _haproxy("correct"),
     _haproxy("correct with TLS", scheme="https"),
     _haproxy("short timeout", "idle", timeouts="1s"),
@@ -218,6 +237,7 @@ SEEDS: Final = (
     ),
     _haproxy("no POST", "post", frontend="http-request deny if METH_POST"),
     _haproxy("no server", "gateway", backend="server one 127.0.0.1:9"),
+    _haproxy("sent PROXY protocol", "proxy-protocol", backend="server one SERVER send-proxy"),
 )
 
 

@@ -7,9 +7,12 @@ import json
 import ssl
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
@@ -27,7 +30,7 @@ from hextrackr_server.doctor.finding import Finding, Level, Remedy, Report, quot
 from hextrackr_server.doctor.polling import handshake_data, open_session
 from hextrackr_server.doctor.remedies import REMEDIES
 from hextrackr_server.doctor.target import Target, TargetError
-from socketio_core import SocketServer
+from socketio_core import Cors, SocketServer
 from tests.hextrackr_server.doctor.stub import Request, Respond, Response, run_stub
 from tests.interop import program
 
@@ -110,7 +113,7 @@ def test_quoted_values_are_short_and_on_one_line() -> None:
 def test_each_remedy_is_used_by_a_check() -> None:
     source = "".join(
         Path(module.__file__ or "").read_text()
-        for module in (basics, intermediary, limits, patience, transports, web)
+        for module in (basics, examination, intermediary, limits, patience, transports, web)
     )
     assert [code for code in REMEDIES if f'"{code}"' not in source] == []
 
@@ -258,7 +261,13 @@ def test_refused_handshake_shows_the_message_of_the_server() -> None:
         (Response(503, "", (("Retry-After", "5"),)), "full"),
         (Response(429, "", (("Retry-After", "5"),)), "full"),
         (Response(429, "", (("Retry-After", "7"),)), "rate-limit"),
+        (Response(503, "", (("Retry-After", "1"),)), "no-application"),
         (Response(400, '{"code": 0, "message": "Transport unknown"}'), "query"),
+        (Response(403, '{"code": 4, "message": "Forbidden"}'), "refused"),
+        (Response(403, "<html>"), "forbidden"),
+        (Response(403), "forbidden"),
+        (Response(401, '{"code": "UNAUTHORIZED", "error": "x"}'), "server-login"),
+        (Response(400, "<html>No required SSL certificate was sent"), "client-certificate"),
         (Response(200, "<!doctype html><title>page</title>"), "path"),
     ],
 )
@@ -319,6 +328,116 @@ def test_limit_of_the_request_rate_for_the_first_request_is_explained() -> None:
     with run_stub(answers(health=Response(429))) as url:
         (found,) = examine(Target(url), QUICK).findings
     assert found.message == "status 429 to GET /health: a limit of the request rate"
+
+
+STARTING = Response(503, '{"code": "UNAVAILABLE"}', (("Retry-After", "1"),))
+
+
+@pytest.mark.parametrize(
+    ("health", "code"),
+    [
+        (STARTING, "no-application"),
+        (Response(400), "proxy-protocol"),
+        (Response(400, "<html>The SSL certificate error"), "client-certificate"),
+    ],
+)
+def test_response_to_the_first_request_is_explained(health: Response, code: str) -> None:
+    with run_stub(answers(health=health)) as url:
+        (found,) = examine(Target(url), QUICK).findings
+    assert (found.code, found.remedy) == (code, REMEDIES[code])
+
+
+def test_blocked_paths_of_the_hub_are_notes() -> None:
+    blocked = Response(403, "<html>")
+    with run_stub(answers(health=Response(200, HUB), ready=blocked, imports=blocked)) as url:
+        found = {each.check: each for each in examine(Target(url), QUICK).findings}
+    assert (found["readiness"].level, found["readiness"].code) == (Level.NOTE, "no-ready")
+    with run_stub(answers(health=blocked, socket=Response(200, handshake()))) as url:
+        assert "not-a-hub" in code_of(url)
+
+
+@contextmanager
+def run_port(reply: Callable[[bytes], bytes]) -> Iterator[str]:
+    """Run a server that answers the first bytes of each connection, and yield its URL."""
+
+    class Handler(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(reply(self.request.recv(65536)))
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+SETTINGS = b"\0\0\0\x04\0\0\0\0\0"
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+FOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "reply", "code"),
+    [
+        (b"PRI * HTTP/2.0", SETTINGS, "http-2"),
+        (b"PROXY TCP4", FOUND, "proxy-protocol"),
+        (b"PROXY TCP4", BAD_REQUEST, "unreachable"),
+        (b"HELO", b"", "unreachable"),
+    ],
+)
+def test_port_that_closes_connections_is_explained(first: bytes, reply: bytes, code: str) -> None:
+    with run_port(lambda data: reply if data.startswith(first) else b"") as url:
+        (found,) = examine(Target(url), QUICK).findings
+    assert (found.code, found.remedy) == (code, REMEDIES[code])
+
+
+def test_frames_of_http_2_as_the_first_response_are_explained() -> None:
+    with run_port(lambda data: SETTINGS) as url:
+        assert code_of(url) == {"http-2"}
+
+
+def test_missing_certificate_of_the_client_is_explained() -> None:
+    error = ssl.SSLError()
+    error.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+    found = intermediary.explain_scheme(Target("https://a"), error)
+    assert found is not None
+    assert found.code == "client-certificate"
+
+
+async def test_server_with_websocket_only_has_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_MARGIN", 300.0)  # for the ping on a busy machine
+    io = SocketServer(transports=["websocket"], ping_interval=1)
+    listener = await io.listen("127.0.0.1", 0)
+    target = Target(f"http://127.0.0.1:{listener.port}")
+    report = await asyncio.to_thread(examine, target, Wishes(origin=ORIGIN))
+    await io.shutdown()
+    assert [each for each in report.findings if each.remedy is not None] == []
+    found = {each.check: each for each in report.findings}
+    assert (found["polling"].level, found["polling"].code) == (Level.NOTE, "no-polling")
+    assert found["websocket"].level is Level.OK
+    assert found["origin"].level is Level.OK
+    assert found["idle socket"].message.startswith("the ping arrived after")
+
+
+async def test_server_with_websocket_only_refuses_an_unknown_origin() -> None:
+    io = SocketServer(transports=["websocket"], cors=Cors(origins=[]))
+    listener = await io.listen("127.0.0.1", 0)
+    target = Target(f"http://127.0.0.1:{listener.port}")
+    report = await asyncio.to_thread(examine, target, Wishes(origin=ORIGIN, is_quick=True))
+    await io.shutdown()
+    assert [each.code for each in report.findings if each.level is Level.ERROR] == ["cors-missing"]
+
+
+async def test_server_with_polling_only_has_no_problem() -> None:
+    io = SocketServer(transports=["polling"])
+    listener = await io.listen("127.0.0.1", 0)
+    target = Target(f"http://127.0.0.1:{listener.port}")
+    report = await asyncio.to_thread(examine, target, QUICK)
+    await io.shutdown()
+    assert [each for each in report.findings if each.remedy is not None] == []
 
 
 def test_refused_post_is_reported_while_the_poll_waits() -> None:
@@ -442,6 +561,11 @@ def test_missing_offer_of_an_upgrade_is_a_note() -> None:
         (Response(400, '{"code": 3, "message": "Bad request"}'), "upgrade-header"),
         (Response(400, "Session ID unknown"), "sticky"),
         (Response(403, "Forbidden"), "refused"),
+        (Response(403, "<html>"), "forbidden"),
+        (Response(301, "", (("Location", "http://127.0.0.1/elsewhere"),)), "redirect"),
+        (Response(302, "", (("Location", "/login"),)), "redirect"),
+        (Response(503, "", (("Retry-After", "1"),)), "no-application"),
+        (Response(400, "Transport unknown"), "no-upgrade"),
         (Response(200, "<html>"), "upgrade-header"),
         (Response(None), "upgrade-header"),
     ],
@@ -501,7 +625,9 @@ def limited(maximum: int) -> Respond:
     def respond(request: Request) -> Response:
         if request.length > maximum:
             return Response(413)
-        return Response(401 if request.method == "POST" else 200, handshake(maxPayload=5_000_000))
+        if "imports" in request.path:
+            return Response(401, '{"code": "UNAUTHORIZED"}')
+        return Response(200, handshake(maxPayload=5_000_000))
 
     return respond
 
@@ -524,9 +650,48 @@ def test_limit_below_a_megabyte_is_reported() -> None:
     assert message == "the proxy refuses a post of 5 MB, which the server accepts"
 
 
-def test_connection_that_ends_without_a_response_counts_as_a_limit() -> None:
-    with run_stub(answers(imports=Response(None))) as url:
-        assert limits.check_upload_size(Target(url)).code == "body-limit"
+def ending_above(maximum: int) -> Respond:
+    return lambda request: Response(None) if request.length > maximum else Response(200, "{}")
+
+
+@pytest.mark.parametrize(("maximum", "code"), [(9_000_000, "body-limit"), (0, "")])
+@pytest.mark.usefixtures("patient")
+def test_connection_that_ends_above_a_size_counts_as_a_limit(maximum: int, code: str) -> None:
+    with run_stub(ending_above(maximum)) as url:
+        assert limits.check_upload_size(Target(url)).code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(413, "body-limit"), (502, "body-limit"), (200, ""), (400, "")]
+)
+def test_message_of_the_largest_size_is_sent(status: int, code: str) -> None:
+    lengths: list[int] = []
+
+    def respond(request: Request) -> Response:
+        lengths.append(request.length)
+        return Response(status if request.method == "POST" else 200, handshake(maxPayload=900_000))
+
+    with run_stub(respond) as url:
+        assert limits.check_message_size(Target(url)).code == code
+    assert lengths == [0, 900_000]
+
+
+@pytest.mark.usefixtures("patient")
+def test_message_is_announced_when_the_connection_ends_before_the_response() -> None:
+    def respond(request: Request) -> Response:
+        if request.length > 1:
+            return Response(None)
+        return Response(200, handshake(maxPayload=900_000))
+
+    with run_stub(respond) as url:
+        assert limits.check_message_size(Target(url)).code == "body-limit"
+
+
+@pytest.mark.parametrize("response", [Response(403, "<html>"), Response(404), Response(405)])
+def test_proxy_that_does_not_forward_uploads_is_a_note(response: Response) -> None:
+    with run_stub(answers(imports=response)) as url:
+        found = limits.check_upload_size(Target(url))
+    assert (found.level, found.code) == (Level.NOTE, "no-upload")
 
 
 @pytest.mark.parametrize(
