@@ -221,7 +221,7 @@ class Target:
             yield connection
 
     def probe(self, data: bytes) -> bytes:
-        """Send bytes on a connection of their own and return the first ones of the reply."""
+        """Send bytes on a connection of their own and return the first bytes of the reply."""
         connection = self._connection(REQUEST_SECONDS)
         try:
             connection.connect()
