@@ -17,6 +17,8 @@ class Response(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     release: threading.Event | None = None
     """If set, the response waits for it."""
+    reads_body: bool = False
+    """Whether the server reads the body before its response, so that the client can send it."""
 
 
 class Request(NamedTuple):
@@ -46,6 +48,8 @@ def run_stub(respond: Respond) -> Iterator[str]:
             self.close_connection = True
             if response.release is not None:
                 response.release.wait(300)
+            if response.reads_body:
+                self.rfile.read(length)
             if response.status is None:
                 return
             self.send_response_only(response.status)

@@ -669,7 +669,9 @@ def test_message_of_the_largest_size_is_sent(status: int, code: str) -> None:
 
     def respond(request: Request) -> Response:
         lengths.append(request.length)
-        return Response(status if request.method == "POST" else 200, handshake(maxPayload=900_000))
+        if request.method == "POST":
+            return Response(status, reads_body=True)
+        return Response(200, handshake(maxPayload=900_000))
 
     with run_stub(respond) as url:
         assert limits.check_message_size(Target(url)).code == code
