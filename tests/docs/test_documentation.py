@@ -82,7 +82,7 @@ async def test_python_blocks_run(
 
 async def fetch_open_packet(port: int) -> str:
     """Return the open packet of a new polling session."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=300) as client:
         address = f"http://127.0.0.1:{port}/socket.io/?EIO=4&transport=polling"
         return (await client.get(address)).text
 

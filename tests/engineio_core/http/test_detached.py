@@ -230,7 +230,7 @@ def test_connection_ends_when_a_pipelining_client_does_not_read(
     run: Callable[[Any], None],
 ) -> None:
     async def case() -> None:
-        async with two_engines(header_timeout=0.2) as (port, mover, _, sid):
+        async with two_engines() as (port, mover, _, sid):
 
             async def app(scope: Any, receive: Any, send: Any) -> None:
                 if scope["type"] == "lifespan":

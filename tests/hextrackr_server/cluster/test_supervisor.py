@@ -49,7 +49,7 @@ PROGRAM = """
     def invalid(ready):
         return CONFIGURATION
 
-    STOP = 0.3
+    STOP = 300.0
     logging.basicConfig(level=logging.INFO)
     stages = STAGES
     sys.exit(Supervisor(stages).run())
@@ -158,7 +158,7 @@ def test_hangup_restarts_the_last_stage_one_by_one(tmp_path: Path) -> None:
 
 
 def test_worker_is_killed_when_it_does_not_stop_in_time(tmp_path: Path) -> None:
-    with supervisor(tmp_path, '[[work("stubborn")]]') as running:
+    with supervisor(tmp_path, '(globals().update(STOP=0.3), [[work("stubborn")]])[1]') as running:
         until(lambda: running.pids("stubborn"))
         time.sleep(0.1)  # until the worker ignores the signal
         assert running.end(signal.SIGTERM) == 0
@@ -167,7 +167,7 @@ def test_worker_is_killed_when_it_does_not_stop_in_time(tmp_path: Path) -> None:
 
 def test_second_signal_kills_all_workers(tmp_path: Path) -> None:
     stages = '[[work("stubborn")], [work("second")]]'
-    with supervisor(tmp_path, "(globals().update(STOP=100.0), " + stages + ")[1]") as running:
+    with supervisor(tmp_path, stages) as running:
         until(lambda: running.pids("stubborn") and running.pids("second"))
         running.process.send_signal(signal.SIGTERM)
         until(lambda: running.log() or not exists(running.pids("stubborn")[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ def io() -> SocketServer:
 
     @server.on("ask")
     async def ask(socket: Socket, *args: Any) -> Any:
-        return await socket.timeout(10).emit_with_ack("question", *args)
+        return await socket.timeout(120).emit_with_ack("question", *args)
 
     @server.on("tell")
     def tell(socket: Socket, count: int) -> None:
@@ -167,15 +168,15 @@ def test_namespaces_and_refusals(url: str) -> None:
 
 def test_wait_returns_after_the_disconnection(url: str) -> None:
     with Client(url) as client:
-        reasons: list[Any] = []
-        client.on("disconnect", reasons.append)
+        reasons: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        client.on("disconnect", reasons.put)
         assert not client.wait(0.05)
         client.emit("leave")
         assert client.wait(LIMIT)
         assert not client.active
         client.connect()
         assert client.call("echo", 1) == 1
-        assert reasons == ["io server disconnect"]
+        assert reasons.get(timeout=LIMIT) == "io server disconnect"
 
 
 def test_client_connects_again_after_close(url: str) -> None:
@@ -223,12 +224,19 @@ def test_async_functions_and_waiting_in_the_loop_raise(url: str) -> None:
     client.close()
 
 
-def test_call_of_another_thread_fails_when_the_client_is_closed(url: str) -> None:
+def test_call_of_another_thread_fails_when_the_client_is_closed(io: SocketServer, url: str) -> None:
+    arrived = threading.Event()
+
+    @io.on("held")
+    async def held(socket: Socket) -> None:
+        arrived.set()
+        await asyncio.get_running_loop().create_future()
+
     client = Client(url)
     client.connect()
     with ThreadPoolExecutor(1) as pool:
-        calling = pool.submit(client.call, "never")
-        assert client.call("echo", 1) == 1
+        calling = pool.submit(client.call, "held")
+        assert arrived.wait(LIMIT)
         client.close()
         with pytest.raises(Exception, match="disconnected"):
             calling.result(LIMIT)
