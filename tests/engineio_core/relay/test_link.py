@@ -60,7 +60,6 @@ async def test_link_ends_when_the_peer_sends_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link_module, "ALIVE_INTERVAL", 0.02)
-    monkeypatch.setattr(link_module, "SILENCE_LIMIT", 0.1)
     server = Relayed(SocketServer(), tmp_path)
     await server.start_origin()
     await server.start_gateway()
@@ -70,6 +69,7 @@ async def test_link_ends_when_the_peer_sends_nothing(
     end._watch = lambda: None  # type: ignore[method-assign]
     assert end._timer is not None
     end._timer.cancel()
+    monkeypatch.setattr(link_module, "SILENCE_LIMIT", 0.1)
     with caplog.at_level(logging.WARNING):
         await until(lambda: "the peer has sent nothing for 0.1 seconds" in caplog.text)
     await server.stop()
