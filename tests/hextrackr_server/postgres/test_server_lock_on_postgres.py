@@ -81,12 +81,17 @@ def proxied(empty_postgres: str) -> Iterator[tuple[Database, StallingProxy]]:
     with tempfile.TemporaryDirectory(prefix="hextrackr-") as directory:
         path = str(Path(directory, ".s.PGSQL.5432"))
         with stalling_proxy(f"{folder}/.s.PGSQL.5432", path) as (proxy, _):
-            url = empty_postgres.replace(folder, directory) + "&connect_timeout=2"
+            url = empty_postgres.replace(folder, directory) + "&connect_timeout=5"
             database = Database(url)
-            database._backend._lock._answer_seconds = 0.2  # type: ignore[attr-defined]
             yield database, proxy
             proxy.abandon()
+            expect_answers_within(database, 0.1)
             database.close()
+
+
+def expect_answers_within(database: Database, seconds: float) -> None:
+    """Set the time in which PostgreSQL must answer the checks of the lock."""
+    database._backend._lock._answer_seconds = seconds  # type: ignore[attr-defined]
 
 
 def test_waiting_query_fails_when_postgres_does_not_answer(
@@ -110,8 +115,10 @@ def test_waiting_query_fails_when_postgres_does_not_answer(
     is_begun.wait()
     proxy.stall()
     proxied_stalls.set()
+    expect_answers_within(database, 0.2)
     with pytest.raises(SettingsError, match="cannot be opened"):
         database.check_lock()
+    expect_answers_within(database, 60.0)
     waiting.join(300)
     (failure,) = failures
     assert isinstance(failure, DBAPIError)
@@ -126,6 +133,7 @@ def test_lock_is_acquired_again_when_postgres_has_not_noticed_the_lost_connectio
 ) -> None:
     database, proxy = proxied
     proxy.abandon()
+    expect_answers_within(database, 3.0)  # on a busy machine, also to end the former session
     began = time.monotonic()
     database.check_lock()
     assert time.monotonic() - began < 120  # the timeouts of TCP are longer
