@@ -92,6 +92,7 @@ def test_processes_end_when_their_supervisor_is_killed_while_they_drain(
         address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
         with connect(address, **PATIENT) as websocket:
             websocket.recv(LIMIT)
+            server.wait_until_opened(kind)
             server.process.send_signal(signal.SIGTERM)
             server.wait_until_draining()
             server.process.kill()
@@ -109,6 +110,7 @@ def test_hub_ends_in_order_when_a_process_is_killed_while_it_drains(
         address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
         with connect(address, **PATIENT) as websocket:
             websocket.recv(LIMIT)
+            server.wait_until_opened("hub with workers")
             server.process.send_signal(signal.SIGTERM)
             server.wait_until_draining()
             os.kill(int(pids[victim]), signal.SIGKILL)

@@ -73,6 +73,16 @@ class Running:
             with error:
                 return error.code, dict(error.headers.items()), error.read().decode()
 
+    def wait_until_opened(self, kind: str) -> None:
+        """Wait until the session of the client is open, also in the process behind a gateway.
+
+        The application drains no session that its gateway has not reported yet.
+        """
+        end = time.monotonic() + LIMIT
+        while kind == "hub with workers" and self._log.read_text().count(" opened over ") < 2:
+            assert time.monotonic() < end, self._log.read_text()
+            time.sleep(0.02)  # no event reports a line of another process
+
     def wait_until_draining(self) -> dict[str, str]:
         """Return the headers of the first handshake that is refused."""
         end = time.monotonic() + LIMIT
@@ -134,6 +144,7 @@ def test_first_signal_drains_and_second_ends_at_once(
         address = server.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"
         with connect(address, **PATIENT) as websocket:
             assert str(websocket.recv(LIMIT)).startswith("0{")
+            server.wait_until_opened(kind)
             server.process.send_signal(number)
             headers = server.wait_until_draining()
             assert headers["Retry-After"].isdecimal()
