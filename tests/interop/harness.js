@@ -33,6 +33,7 @@ class CaseContext {
     const socket = this.io(this.url + namespace, {
       forceNew: true,
       reconnection: false,
+      timeout: CASE_LIMIT,
       ...this.options,
       ...options,
     });

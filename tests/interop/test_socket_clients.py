@@ -78,7 +78,9 @@ SETUPS = (
 
 def make_server(parser: JsonParser | MsgpackParser) -> SocketServer:
     """Return a server with the handlers of the cases."""
-    io = SocketServer(parser=parser, ping_interval=0.4, ping_timeout=60.0, allow_eio3=True)
+    io = SocketServer(
+        parser=parser, ping_interval=0.4, ping_timeout=60.0, upgrade_timeout=240, allow_eio3=True
+    )
     reasons: dict[str, str] = {}
     failures: dict[str, str] = {}
 

@@ -7,7 +7,10 @@ import os
 from socketio_core import Recovery, Socket, SocketServer, instrument
 
 io = SocketServer(
-    recovery=Recovery() if "RECOVERY" in os.environ else None, ping_interval=5, ping_timeout=300
+    recovery=Recovery() if "RECOVERY" in os.environ else None,
+    ping_interval=5,
+    ping_timeout=300,
+    upgrade_timeout=300,
 )
 
 if "ADMIN_PASSWORD" in os.environ:
