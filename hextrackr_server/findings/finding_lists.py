@@ -227,8 +227,26 @@ def _middle_ids(
     first, last = values[start], values[stop]
     # Equal values are next to each other.
     number = stop - start + values.count(first) + values.count(last)
-    if first != last and number > size * _NARROW:
-        return []
+    if first == last or number <= size * _NARROW:
+        return _ids_between(connection, column, part, query, dictionary, first, last)
+    # With few values, such as vendors, the page is probably within one of the two.
+    for value in (last, first):
+        ids = _ids_between(connection, column, part, query, dictionary, value, value)
+        if len(ids) == part.number:
+            return ids
+    return []
+
+
+def _ids_between(
+    connection: Connection,
+    column: ColumnElement[Any],
+    part: _Slice,
+    query: Select[tuple[int]],
+    dictionary: _Dictionary,
+    first: Any,
+    last: Any,
+) -> list[int]:
+    """Return the IDs of a page from the findings with values from `first` to `last`."""
     before = query.with_only_columns(func.count()).where(part.is_before(column, first))
     offset = part.offset - (connection.scalar(before) or 0)
     if offset < 0:

@@ -137,3 +137,17 @@ def test_pages_in_the_middle_are_read_from_the_values_near_them(
     assert middle_pages.read > 10
     if margin == 0.0:
         assert middle_pages.missed > 0
+
+
+def test_pages_between_two_frequent_values_are_read_without_sorting(
+    workbench: Workbench, middle_pages: MiddlePages
+) -> None:
+    import_sample(workbench)
+    found = workbench.findings()
+    mixed = 0
+    for sort in ("vendor", "-vendor"):
+        assert pages(workbench, sort, len(found), 7) == expected(found, sort), sort
+        values = sorted((each["vendor"] for each in found), reverse=sort.startswith("-"))
+        mixed += sum(len(set(values[start : start + 7])) > 1 for start in range(0, len(values), 7))
+    # Only a page with two values is sorted.
+    assert middle_pages.missed <= mixed < middle_pages.read / 10
