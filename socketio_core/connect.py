@@ -190,7 +190,8 @@ class ConnectAttempt:
         restored = None
         try:
             found = await store.find(pid, offset)
-            if found is not None and namespace._returning.get(pid) is self:
+            is_wanted = self._connection.session.state is SessionState.OPEN
+            if found is not None and is_wanted and namespace._returning.get(pid) is self:
                 restored = await self._claim(store, found)
         finally:
             if restored is None and namespace._returning.get(pid) is self:

@@ -117,13 +117,17 @@ class Namespace(NamespaceCore[Socket[Any]]):
         if self._parent is not None and not (self.sockets or self._attempts):
             self._on_empty(self)
 
-    def _close_former(self, pid: str) -> None:
-        """Close the former connection of a client that returns before its end was noticed."""
+    def _close_former(self, pid: str) -> bool:
+        """Close the former connection of a client that returns before its end was noticed.
+
+        Return whether there is one; a connect attempt that ends later saves its session then.
+        """
         former, returning = self._by_pid.get(pid), self._returning.get(pid)
         if returning is not None:
             returning.withdraw()
         elif former is not None:
             former.session.close(discard=True)
+        return returning is not None or former is not None
 
     def _keep_for_return(self, socket: Socket[Any], reason: str) -> None:
         if socket.pid is not None and reason in RECOVERABLE:

@@ -323,8 +323,11 @@ class ClusterNamespace(Protocol):
     ) -> None:
         """Run the handlers of an event of another server; `answer` is called once."""
 
-    def _close_former(self, pid: str) -> None:
-        """Close the connection of a client that returns to another server, and save its session."""
+    def _close_former(self, pid: str) -> bool:
+        """Close the connection of a client that returns to another server, and save its session.
+
+        Return whether this server holds the client.
+        """
 
 
 class AdapterStatus(NamedTuple):

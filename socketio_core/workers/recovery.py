@@ -161,7 +161,7 @@ class WorkerRecoveryAdapter(ClusterAdapter):
 
     # -- the positions of other workers
 
-    def _publish(self, kind: MessageType, content: dict[str, Any] | None) -> Awaitable[None]:
+    def _publish(self, kind: int, content: dict[str, Any] | None) -> Awaitable[None]:
         if kind in {MessageType.INITIAL_HEARTBEAT, MessageType.HEARTBEAT}:
             gone = {f"{origin:x}": number for origin, number in self._vector_log.gone.items()}
             content = {"number": self._vector_log.own_number, "gone": gone}

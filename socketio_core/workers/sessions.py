@@ -34,11 +34,11 @@ class Sessions:
 
     def __init__(self) -> None:
         self.send: Callable[[SessionMessage], None] = _not_connected
-        self._close_former: dict[str, Callable[[str], None]] = {}
+        self._close_former: dict[str, Callable[[str], object]] = {}
         self._requests = count()
         self._waiting: dict[int, asyncio.Future[Found | Claimed]] = {}
 
-    def register(self, prefix: str, close_former: Callable[[str], None]) -> None:
+    def register(self, prefix: str, close_former: Callable[[str], object]) -> None:
         """Set the function that closes former connections of a namespace, by recovery id."""
         self._close_former[prefix] = close_former
 

@@ -182,7 +182,7 @@ class ClusterAdapter(ClusterReceiver):
     def _limit(self, timeout: float | None) -> float:
         return self._request_timeout if timeout is None else timeout
 
-    def _request(self, request: Request, kind: MessageType, content: dict[str, Any]) -> None:
+    def _request(self, request: Request, kind: int, content: dict[str, Any]) -> None:
         self._publish(kind, content)
         if self._transport.counts_servers:
             self._transport.count_servers(lambda servers: self._counted(request, servers))

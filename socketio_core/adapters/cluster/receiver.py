@@ -102,7 +102,7 @@ class ClusterReceiver(MemoryAdapter):
 
     # -- sending
 
-    def _publish(self, kind: MessageType, content: dict[str, Any] | None) -> Awaitable[None]:
+    def _publish(self, kind: int, content: dict[str, Any] | None) -> Awaitable[None]:
         self._peers.sent()
         try:
             self._transport.publish(Message(kind, content, self.uid, self._namespace.name))
@@ -110,7 +110,7 @@ class ClusterReceiver(MemoryAdapter):
             self._could_not_send(error)
         return DONE
 
-    def _respond(self, uid: str, kind: MessageType, content: dict[str, Any]) -> None:
+    def _respond(self, uid: str, kind: int, content: dict[str, Any]) -> None:
         message = Message(kind, content, self.uid, self._namespace.name)
         self._peers.sent()
         self._transport.publish_response(uid, message)

@@ -45,7 +45,13 @@ class Cursor:
 
 
 _ENTRY_ID: Final = re.compile(r"([0-9]{1,20})-([0-9]{1,20})", re.ASCII)
-_EPHEMERAL: Final = frozenset({MessageType.SERVER_SIDE_EMIT, MessageType.FETCH_SOCKETS})
+# Types of this project, which Node ignores: a server requests the session of a client that another
+# server may still consider connected.
+SESSION_REQUEST: Final = 102
+SESSION_RESPONSE: Final = 103
+_EPHEMERAL: Final = frozenset(
+    {MessageType.SERVER_SIDE_EMIT, MessageType.FETCH_SOCKETS, SESSION_REQUEST}
+)
 
 
 def is_ephemeral(message: Message) -> bool:

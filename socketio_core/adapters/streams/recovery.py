@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Iterable
 from typing import Any, Final, Protocol, final
 
 from engineio_core.codec.encoded_packet import EncodedPacket
+from socketio_core.acknowledgement import Completion
 from socketio_core.adapters.cluster.adapter import ClusterAdapter
 from socketio_core.adapters.cluster.message import (
     Message,
+    MessageError,
     MessageType,
     encode_msgpack,
     read_event,
@@ -27,10 +29,17 @@ from socketio_core.adapters.interface import (
     Encode,
     EncodeWithAck,
     Recipient,
+    RemoteMissing,
     SavedSession,
 )
 from socketio_core.adapters.memory import _send_all, _send_volatile_all
-from socketio_core.adapters.streams.entry import Cursor, decode_data, encode_entry
+from socketio_core.adapters.streams.entry import (
+    SESSION_REQUEST,
+    SESSION_RESPONSE,
+    Cursor,
+    decode_data,
+    encode_entry,
+)
 from socketio_core.adapters.streams.order import (
     LocalEvent,
     OrderedEvents,
@@ -44,6 +53,10 @@ logger = logging.getLogger("socketio_core")
 
 PATIENCE: Final = 0.5
 """The seconds that local delivery waits for the entry of an event."""
+REQUEST_SECONDS: Final = 1.0
+"""The seconds that a returning client waits for the server of its former connection."""
+MAX_SESSION_REQUESTS: Final = 1000
+"""The number of returning clients of a namespace for which other servers are asked at a time."""
 
 
 class EntryTransport(ClusterTransport, Protocol):
@@ -57,7 +70,9 @@ class EntryTransport(ClusterTransport, Protocol):
 class StreamsRecoveryAdapter(ClusterAdapter):
     """The rooms of one namespace, whose clients may return to any server of the cluster."""
 
-    __slots__ = ("_appends", "_entries", "_events", "_is_reported", "_sessions")
+    __slots__ = (
+        "_appends", "_entries", "_events", "_is_reported", "_session_requests", "_sessions",
+    )  # fmt: skip
 
     _transport: EntryTransport
 
@@ -83,6 +98,10 @@ class StreamsRecoveryAdapter(ClusterAdapter):
         ]
         super().__init__(namespace, transport, encode, encode_with_ack, **settings)
         self.keeps_events = True
+        self._session_requests = 0
+        sessions.request_from_others = self._request_session
+        self._handlers[SESSION_REQUEST] = self._on_session_request
+        self._handlers[SESSION_RESPONSE] = self._on_session_response
 
     @property
     def session_store(self) -> StreamsSessions:  # type: ignore[override]
@@ -228,6 +247,46 @@ class StreamsRecoveryAdapter(ClusterAdapter):
     def save_session(self, saved: SavedSession) -> None:
         """Save a session, unless the client may have missed an event that is not in the stream."""
         self._sessions.save(saved, self._events.lost_at, self._namespace.clock.time())
+
+    def _request_session(self, pid: str) -> Awaitable[bool]:
+        """Let the server that holds a client close its former connection and save its session.
+
+        The result is True if a server answers in time that it does. Servers on Node do not answer.
+        """
+        completion = Completion[bool]()
+        if self._session_requests >= MAX_SESSION_REQUESTS:
+            completion.set(False)
+            return completion
+        self._session_requests += 1
+        is_held = False
+
+        def answered(value: bool) -> None:
+            nonlocal is_held
+            if value:
+                is_held = True
+                request.finish()
+
+        def ended(missing: RemoteMissing) -> None:
+            self._session_requests -= 1
+            completion.set(is_held)
+
+        request = self._requests.open(REQUEST_SECONDS, answered, ended)
+        self._request(request, SESSION_REQUEST, {"requestId": request.id, "pid": pid})
+        return completion
+
+    def _on_session_request(self, uid: str, data: dict[str, Any]) -> None:
+        pid = data.get("pid")
+        if not isinstance(pid, str):
+            raise MessageError("the request of a session must have a pid")
+        is_held = self._namespace._close_former(pid)
+        # Redis executes the command that saves the session before it publishes this answer.
+        content = {"requestId": data.get("requestId"), "held": is_held}
+        self._respond(uid, SESSION_RESPONSE, content)
+
+    def _on_session_response(self, uid: str, data: dict[str, Any]) -> None:
+        request = self._requests.find(data.get("requestId"))
+        if request is not None:
+            request.answer(uid, data.get("held") is True)
 
     def close(self) -> None:
         """Release all rooms and listeners."""

@@ -1,13 +1,16 @@
 """The sessions of absent clients of one namespace in Redis, and the events that they have missed.
 
 A session is read, checked, and only then removed: a session that cannot be restored now stays for
-another attempt. The removal is atomic, so that one server of several restores a session.
+another attempt. The removal is atomic, so that one server of several restores a session. A session
+that is not in Redis may belong to a client that another server still considers connected, so that
+this server requests it from the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, NamedTuple, final
 
@@ -34,6 +37,10 @@ RESTORE_TIMEOUT: Final = 2.0
 PAGE: Final = 1000
 """The number of entries of one read."""
 SAVE_ATTEMPTS: Final = 3
+HELD_READS: Final = 10
+"""The number of times that a session is read which another server is about to save."""
+HELD_INTERVAL: Final = 0.05
+"""The seconds between these reads."""
 _BROADCAST: Final = b"%d" % MessageType.BROADCAST
 # Removes the key only if it still has the value that was read; returns its remaining milliseconds.
 _CLAIM: Final = (
@@ -52,6 +59,8 @@ class _Found(NamedTuple):
 
     key: bytes
     value: bytes
+    offset: str | None
+    """The offset that the client sent."""
     end: Position
     """The last entry that was read."""
     missed: list[_Missed]
@@ -66,6 +75,8 @@ class StreamsSessions:
     ) -> None:
         self.claimed: set[str] = set()
         """The ids of sockets that are being restored."""
+        self.request_from_others: Callable[[str], Awaitable[bool]]
+        """Requests the session of a client by its pid; returns whether another server saves it."""
         self._stream = stream
         self._namespace = namespace
         self._name = namespace.encode()
@@ -139,8 +150,7 @@ class StreamsSessions:
 
     async def _find(self, pid: str, offset: str | None) -> RestoredSession | None:
         key = self._key(pid)
-        # Commands are executed in their order, so a session that is being saved is found.
-        value = await self._call(b"GET", key)
+        value = await self._read(key, pid)
         if value is None:
             return None
         saved = decode_session(value)
@@ -152,24 +162,42 @@ class StreamsSessions:
         missed: list[_Missed] = []
         end = await self._read_missed(seen, frozenset(saved.rooms), missed)
         packets = [each.packets for each in missed]
-        return RestoredSession(saved, packets, _Found(key, value, end, missed))
+        return RestoredSession(saved, packets, _Found(key, value, offset, end, missed))
+
+    async def _read(self, key: bytes, pid: str) -> bytes | None:
+        """Return the value of a session; None if no server has saved it or saves it now."""
+        # Commands are executed in their order, so a session that is being saved is found.
+        value: bytes | None = await self._call(b"GET", key)
+        if value is not None:
+            return value
+        is_held = await self.request_from_others(pid)
+        value = await self._call(b"GET", key)
+        for _ in range(HELD_READS if is_held else 0):
+            # A connect attempt that claims the session at this moment saves it at its end.
+            if value is not None:
+                break
+            await asyncio.sleep(HELD_INTERVAL)
+            value = await self._call(b"GET", key)
+        return value
 
     async def claim(self, restored: RestoredSession) -> RestoredSession | None:
         """Remove a session from Redis; return it with the events up to the present."""
         found: _Found = restored.token
-        missed, end = [*found.missed], found.end
+        may_be_removed = True
         try:
             async with asyncio.timeout(RESTORE_TIMEOUT):
-                left = await self._call(b"EVAL", _CLAIM, b"1", found.key, found.value)
-                if left == 0:
-                    return None
-                if not isinstance(left, int):
-                    raise ConnectionError("no connection to Redis")
+                while (left := await self._claim(found)) == 0:  # another server was faster
+                    may_be_removed = False
+                    again = await self._find(restored.saved.pid, found.offset)
+                    if again is None:
+                        return None
+                    restored, found, may_be_removed = again, again.token, True
+                missed, end = [*found.missed], found.end
                 while end < self._stream.cursor.position:
                     end = await self._read_missed(end, frozenset(restored.saved.rooms), missed)
         except (TimeoutError, MessageError, ConnectionError, asyncio.CancelledError) as error:
-            # The session may have been removed. NX keeps one that was saved in the meantime.
-            self._set(found.key, found.value, self._duration, b"NX")
+            if may_be_removed:  # NX keeps a session that was saved in the meantime
+                self._set(found.key, found.value, self._duration, b"NX")
             if isinstance(error, asyncio.CancelledError):
                 raise
             logger.warning("a session was not restored: %r", error)
@@ -180,6 +208,13 @@ class StreamsSessions:
         packets = [each.packets for each in missed if each.position <= position]
         left_at = self._time() - self._duration + left / 1000
         return RestoredSession(restored.saved._replace(left_at=left_at), packets)
+
+    async def _claim(self, found: _Found) -> int:
+        """Remove a session; return its remaining milliseconds, 0 if it has changed."""
+        left = await self._call(b"EVAL", _CLAIM, b"1", found.key, found.value)
+        if not isinstance(left, int):
+            raise ConnectionError("no connection to Redis")
+        return left
 
     async def _has(self, position: Position) -> bool:
         """Return whether the stream still has all entries after a position."""

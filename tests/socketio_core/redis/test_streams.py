@@ -5,26 +5,38 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from copy import copy
 from pathlib import Path
+from socket import create_connection
 from typing import Any
 
 import pytest
 
 from socketio_core import (
     ConnectError,
+    DisconnectedError,
     Handshake,
     MsgpackParser,
     Recovery,
     Socket,
     SocketServer,
 )
+from socketio_core.adapters.streams import recovery as recovery_module
+from socketio_core.adapters.streams import sessions as sessions_module
 from socketio_core.adapters.streams.adapter import RedisStreams
 from socketio_core.adapters.streams.entry import parse_position
+from socketio_core.adapters.streams.recovery import REQUEST_SECONDS, StreamsRecoveryAdapter
 from socketio_core.testing import TestClient, TestServer
 from tests.helpers.redis_server import RedisServer, running_redis
-from tests.socketio_core.redis.conftest import Pair, until
+from tests.socketio_core.redis.conftest import PATIENCE, Pair, until
 
 MAIN = "/"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time to restore a session."""
+    monkeypatch.setattr(sessions_module, "RESTORE_TIMEOUT", PATIENCE)
 
 
 @pytest.fixture
@@ -214,11 +226,153 @@ async def test_session_is_restored_by_one_of_two_servers(pair: Pair, redis: Redi
         pair.ios[0].emit("seen")
         await client.receive_event("seen")
         await leave(pair, client, redis)
-        attempts = [server.connect(recovering=client) for server in pair.servers]
-        clients = await asyncio.gather(*attempts)
-        assert [each.id for each in clients].count(client.id) == 1
-        for each in clients:
-            each.disconnect()
+        connections = [server.open_connection() for server in pair.servers]
+        attempts = [
+            server.connect(recovering=client, on_connection=connection)
+            for server, connection in zip(pair.servers, connections, strict=True)
+        ]
+        results = await asyncio.gather(*attempts, return_exceptions=True)
+        # An attempt may take the session of the other one, whose connection is then closed.
+        holders = [io for io in pair.ios if client.id in io.sockets]
+        assert len(holders) == 1
+        for result, connection in zip(results, connections, strict=True):
+            assert connection.is_closed or not isinstance(result, BaseException), result
+        for io in pair.ios:
+            for socket in list(io.sockets.values()):
+                socket.disconnect(close=True)
+        assert sessions(redis) == 0
+
+
+def lost(client: TestClient) -> TestClient:
+    """Return a client that has lost its connection, which its server considers open."""
+    return copy(client)
+
+
+async def test_client_recovers_before_another_server_notices_the_loss(pair: Pair) -> None:
+    client = await pair.servers[0].connect()
+    socket = pair.ios[0].sockets[client.id]
+    socket.join("room")
+    socket.data["user"] = "alice"
+    pair.ios[0].emit("seen")
+    await client.receive_event("seen")
+    for number in (1, 0, 1):
+        absent = lost(client)
+        pair.ios[1 - number].emit("all", 0)
+        pair.ios[number].to("room").emit("room", 1)
+        pair.ios[1 - number].to(client.id).emit("end")
+        again = await pair.servers[number].connect(recovering=absent)
+        assert (again.id, again.pid) == (client.id, client.pid)
+        await until(lambda again=again: len(again.received) == 3)  # type: ignore[misc]
+        assert sorted(names(again)) == ["all", "end", "room"]
+        assert client.connection.is_closed
+        assert client.id not in pair.ios[1 - number].sockets
+        socket = pair.ios[number].sockets[again.id]
+        assert socket.recovered
+        assert socket.rooms == {client.id, "room"}
+        assert socket.data == {"user": "alice"}
+        client = again
+
+
+async def test_client_recovers_when_its_attempt_on_another_server_is_not_complete(
+    redis: RedisServer,
+) -> None:
+    redis.command("FLUSHALL")
+    arrived = asyncio.Event()
+
+    async def wait(socket: Socket) -> None:
+        arrived.set()
+        await asyncio.Event().wait()
+
+    options: dict[str, Any] = {"recovery": Recovery(skip_middlewares=False)}
+    async with Pair(redis.url, RedisStreams, **options) as pair:
+        client = await pair.servers[0].connect()
+        pair.ios[0].emit("seen")
+        await client.receive_event("seen")
+        absent = lost(client)
+        pair.ios[0].emit("missed")
+        pair.ios[1].use(wait)
+        attempt = asyncio.ensure_future(pair.servers[1].connect(recovering=absent))
+        await arrived.wait()  # the other server has the session
+        again = await pair.servers[0].connect(recovering=absent)
+        assert again.id == client.id
+        assert names(again) == ["missed"]
+        with pytest.raises(DisconnectedError):
+            await attempt
+
+
+async def test_no_event_is_lost_or_doubled_while_a_client_changes_servers_unnoticed(
+    pair: Pair,
+) -> None:
+    client = await pair.servers[0].connect()
+    pair.ios[0].emit("begin")
+    await client.receive_event("begin")
+    total, sent = 400, 0
+
+    async def emit() -> None:
+        nonlocal sent
+        while sent < total:
+            pair.ios[sent % 2].emit("x", sent)
+            sent += 1
+            await asyncio.sleep(0)
+            if sent % 10 == 0:
+                await asyncio.sleep(0.003)
+
+    emitting = asyncio.ensure_future(emit())
+    received: list[int] = []
+    number = 0
+    while not emitting.done():
+        await asyncio.sleep(0.01)
+        number = 1 - number
+        received += [args[0] for _, args in client.received]
+        again = await pair.servers[number].connect(recovering=lost(client))
+        assert again.id == client.id
+        client = again
+    await until(lambda: len(received) + len(client.received) >= total)
+    received += [args[0] for _, args in client.received]
+    assert sorted(received) == list(range(total))
+
+
+async def test_unknown_session_is_not_waited_for_when_all_servers_have_answered(
+    pair: Pair,
+) -> None:
+    client = await pair.servers[0].connect(auth={"pid": "unknown", "offset": "0-0"})
+    assert client.connected
+    assert client.pid != "unknown"
+
+
+async def test_server_that_does_not_answer_is_not_waited_for_longer_than_the_limit(
+    pair: Pair, redis: RedisServer
+) -> None:
+    """A server on Node ignores the request."""
+    adapter = pair.ios[0].main.adapter
+    assert isinstance(adapter, StreamsRecoveryAdapter)
+    with create_connection(("127.0.0.1", redis.port)) as node:
+        node.sendall(b"SUBSCRIBE socket.io#/#\r\n")
+        node.recv(1000)
+        auth = {"pid": "unknown", "offset": "0-0"}
+        attempt = asyncio.ensure_future(pair.servers[0].connect(auth=auth))
+        await until(lambda: len(adapter._requests) == 1)
+        await pair.servers[0].advance(REQUEST_SECONDS)
+        assert (await attempt).pid != "unknown"
+        assert len(adapter._requests) == 0
+
+
+async def test_requests_of_sessions_are_limited(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery_module, "MAX_SESSION_REQUESTS", 0)
+    client = await pair.servers[0].connect()
+    pair.ios[0].emit("seen")
+    await client.receive_event("seen")
+    again = await pair.servers[1].connect(recovering=lost(client))
+    assert again.id != client.id
+    assert client.connected
+
+
+async def test_invalid_request_of_a_session_is_counted(pair: Pair, redis: RedisServer) -> None:
+    message = b'{"type":102,"uid":"x","nsp":"/","data":{"requestId":"1"}}'
+    redis.command("PUBLISH", "socket.io#/#", message.decode())
+    await until(lambda: all(each.status().invalid == 1 for each in pair.factories))
 
 
 async def test_session_keeps_its_time_in_redis_when_a_middleware_refuses_its_client(
@@ -452,13 +606,17 @@ async def test_client_that_returns_before_the_server_is_connected_recovers(
             assert (await server.connect(recovering=client)).id == client.id
 
 
-async def test_session_of_an_outage_is_restored_afterwards(own_redis: RedisServer) -> None:
+async def test_session_of_an_outage_is_restored_afterwards(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with Pair(own_redis.url, RedisStreams, recovery=Recovery()) as pair:
         client = await pair.servers[0].connect()
         own_redis.stop()
         await until(lambda: not any(each.status().connected for each in pair.factories))
         client.connection.cut()
-        assert (await pair.servers[0].connect(recovering=client)).id != client.id
+        with monkeypatch.context() as patch:
+            patch.setattr(sessions_module, "RESTORE_TIMEOUT", 0.0)
+            assert (await pair.servers[0].connect(recovering=client)).id != client.id
         own_redis.start()
         await pair.connected()
         await until(lambda: sessions(own_redis) == 1)
