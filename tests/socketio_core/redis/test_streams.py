@@ -232,7 +232,7 @@ async def test_session_is_restored_by_one_of_two_servers(pair: Pair, redis: Redi
             for server, connection in zip(pair.servers, connections, strict=True)
         ]
         results = await asyncio.gather(*attempts, return_exceptions=True)
-        # An attempt may take the session of the other one, whose connection is then closed.
+        # An attempt may take the session of the other attempt, which then ends.
         holders = [io for io in pair.ios if client.id in io.sockets]
         assert len(holders) == 1
         for result, connection in zip(results, connections, strict=True):
