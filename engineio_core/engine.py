@@ -41,6 +41,7 @@ from engineio_core.codec.polling_form import choose_form
 from engineio_core.counts import EngineCounts
 from engineio_core.errors import CloseReason, HandshakeRefusedError
 from engineio_core.heartbeat import Heartbeat
+from engineio_core.http.compression import CompressionQueue
 from engineio_core.http.exchange import Exchange
 from engineio_core.http.message import (
     NO_STORE,
@@ -546,6 +547,7 @@ class BaseEngine:
                 self._upgraded,
                 Iteration(clock) if protocol == 4 else self._session_context().iteration,
                 self._counts,
+                self._session_context().compressions if protocol != 4 else CompressionQueue(clock),
                 get_ident(),
                 protocol,
                 self._budgets,

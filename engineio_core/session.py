@@ -24,6 +24,7 @@ from engineio_core.codec.encoded_packet import PING_PACKET, PONG_PACKET, Encoded
 from engineio_core.counts import EngineCounts
 from engineio_core.errors import CloseReason, ProtocolError, SessionClosedError
 from engineio_core.heartbeat import Deadline, Heartbeat
+from engineio_core.http.compression import CompressionQueue
 from engineio_core.iteration import Iteration
 from engineio_core.noop import noop
 from engineio_core.options import EngineOptions
@@ -68,6 +69,7 @@ class SessionContext(NamedTuple):
     upgraded: set[Abortable]
     iteration: Iteration
     counts: EngineCounts
+    compressions: CompressionQueue
     thread: int = 0  # of the event loop; 0 if not known
     protocol: int = 4  # the revision of Engine.IO
     budgets: Budgets = UNLIMITED

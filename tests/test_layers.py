@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
      "engineio_core/waves", "engineio_core/service_manager", "engineio_core/subclassing",
      "engineio_core/traffic", "engineio_core/websocket_deflate"),
     ("engineio_core/http/grammar", "engineio_core/http/states"),
-    ("engineio_core/http/message",),
+    ("engineio_core/http/message", "engineio_core/http/compression"),
     ("engineio_core/options",),
     ("engineio_core/codec", "engineio_core/session_state"),
     ("engineio_core/build",),

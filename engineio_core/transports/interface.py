@@ -13,6 +13,7 @@ from engineio_core.timers import TimerQueue
 
 if TYPE_CHECKING:
     from engineio_core.clock import Clock
+    from engineio_core.http.compression import CompressionQueue
     from engineio_core.iteration import Iteration
     from engineio_core.options import EngineOptions
 
@@ -46,6 +47,10 @@ class TransportContext(Protocol):
     @property
     def iteration(self) -> Iteration:
         """The current iteration of the event loop."""
+
+    @property
+    def compressions(self) -> CompressionQueue:
+        """The bodies that are being compressed."""
 
     @property
     def upgraded(self) -> set[Abortable]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from asyncio import CancelledError
+from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
 from engineio_core.budgets import LARGE_MESSAGE, Hold, hold
@@ -23,7 +24,7 @@ from engineio_core.errors import (
     ProtocolError,
 )
 from engineio_core.handshake import encode_refusal
-from engineio_core.http.compression import compress, negotiate_encoding
+from engineio_core.http.compression import negotiate_encoding
 from engineio_core.http.message import (
     NO_STORE,
     OCTET_STREAM,
@@ -284,6 +285,9 @@ class PollingTransport:
         self._poll = None
         self._lost("poll connection closed prematurely")
 
+    def _answer_aborted(self) -> None:
+        self._lost("poll connection closed before its response")
+
     def _post_aborted(self) -> None:
         self._post = self._held_post = self._body_hold = None
         self._lost("data request connection closed prematurely")
@@ -447,14 +451,25 @@ class PollingTransport:
         if wants_compression and rule is not None and len(body) >= rule.threshold:
             encoding = negotiate_encoding(request.headers.get("accept-encoding", ""))
             if encoding is not None:
-                body = compress(body, encoding, rule.level)
                 headers.append(("Content-Encoding", encoding))
+                headers.append(content_type)
+                responder.on_abort = self._answer_aborted
+                finish = partial(self._respond_compressed, responder, headers)
+                self._context.compressions.add(body, encoding, rule.level, finish)
+                return
         disable_xss_filter(request, headers)
         self._decorate(request, headers)
         if headers:
             responder.respond(HttpResponse(200, body, [content_type, NO_STORE, *headers]))
         else:
             responder.respond_ok(content_type, body)
+
+    def _respond_compressed(
+        self, responder: Responder, headers: list[tuple[str, str]], body: bytes
+    ) -> None:
+        disable_xss_filter(responder.request, headers)
+        self._decorate(responder.request, headers)
+        responder.respond(HttpResponse(200, body, [*headers, NO_STORE]))
 
 
 def count_accepted_packets(request: HttpRequest) -> int:

@@ -10,6 +10,7 @@ import pytest
 from engineio_core import CloseReason, EncodedPacket, EngineOptions, Session, SessionClosedError
 from engineio_core.counts import EngineCounts
 from engineio_core.heartbeat import Heartbeat
+from engineio_core.http.compression import CompressionQueue
 from engineio_core.iteration import Iteration
 from engineio_core.session import SessionContext
 from engineio_core.session_state import SessionState
@@ -57,6 +58,7 @@ class Stage:
             set(),
             Iteration(clock),
             EngineCounts(),
+            CompressionQueue(clock),
         )
         self.session = Session("sid", None, self.transport, context)
 

@@ -12,6 +12,7 @@ from websockets.protocol import Protocol, Side, State
 from engineio_core import CloseReason, EngineOptions, ProtocolError
 from engineio_core.counts import EngineCounts
 from engineio_core.heartbeat import Heartbeat
+from engineio_core.http.compression import CompressionQueue
 from engineio_core.iteration import Iteration
 from engineio_core.session import SessionContext
 from engineio_core.timers import TimerQueue
@@ -76,6 +77,7 @@ def run_transport(pieces: list[bytes], extensions: Sequence[Extension] = ()) -> 
         set(),
         Iteration(clock),
         EngineCounts(),
+        CompressionQueue(clock),
     )
     tcp = FakeTcp(clock)
     transport = WebSocketTransport(tcp, context, extensions)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from itertools import count
 from random import Random
 from typing import Any
 
 import pytest
 
-from engineio_core import EncodedPacket, HttpCompression, PerMessageDeflate
-from tests.helpers.client import Server, WebSocketClient
+from engineio_core import EncodedPacket, HttpCompression, PerMessageDeflate, read_turn
+from engineio_core.http.compression import PIECE, CompressionQueue
+from tests.helpers.client import Connection, PollingClient, Server, WebSocketClient
+from tests.helpers.fake_clock import FakeClock
 from tests.helpers.wire import (
     BINARY,
     CONT,
@@ -19,10 +22,12 @@ from tests.helpers.wire import (
     Delivery,
     Response,
     client_frame,
+    http_request,
     text_frame,
 )
 
 LONG = "x" * 2000
+LONGER = "words of a long text " * PIECE
 
 
 def polled(
@@ -86,6 +91,70 @@ def test_payload_is_compressed_when_one_message_allows_it() -> None:
         server.session.send(EncodedPacket(b"4" + LONG.encode(), compress=compress))
     response = client.poll({"Accept-Encoding": "gzip"}).response()
     assert response.header("Content-Encoding") == "gzip"
+
+
+@pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each check of a turn be late."""
+    seconds = count(0.0, 1.0)
+    monkeypatch.setattr(read_turn, "perf_counter", lambda: next(seconds))
+
+
+def poll_compressed(server: Server, text: str) -> tuple[PollingClient, Connection]:
+    """Let a client poll for a text; return it and its poll while the server compresses."""
+    client, connection = server.open_polling(), server.connect()
+    server.session.send_text(text)
+    target = server.target(transport="polling", sid=client.sid)
+    connection.tcp.feed(http_request("GET", target, {"Accept-Encoding": "gzip"}))
+    return client, connection
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_long_responses_are_compressed_in_turns() -> None:
+    server = Server()
+    other = server.open_websocket()
+    clients = [server.open_polling() for _ in range(3)]
+    for session in server.sessions[1:]:
+        session.send_text(LONGER)
+    polls = [server.connect() for _ in clients]
+    for client, poll in zip(clients, polls, strict=True):
+        target = server.target(transport="polling", sid=client.sid)
+        poll.tcp.feed(http_request("GET", target, {"Accept-Encoding": "gzip"}))
+    assert not any(poll.tcp.written for poll in polls)
+    other.tcp.feed(text_frame("4other"))
+    assert server.received == ["other"]
+    for poll in polls:
+        response = poll.response()
+        assert response.header("Content-Encoding") == "gzip"
+        assert gzip.decompress(response.body) == b"4" + LONGER.encode()
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_session_ends_when_its_client_leaves_while_the_response_is_compressed() -> None:
+    server = Server()
+    _, connection = poll_compressed(server, LONGER)
+    connection.tcp.lose()
+    assert server.reasons == ["transport error"]
+
+
+@pytest.mark.usefixtures("slow_machine")
+def test_session_close_keeps_the_response_that_is_compressed() -> None:
+    server = Server()
+    client, connection = poll_compressed(server, LONGER)
+    server.session.close()
+    assert gzip.decompress(connection.response().body) == b"4" + LONGER.encode()
+    assert client.poll().response().text == "6\x1e1"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE])
+def test_compression_queue_returns_the_whole_body(encoding: Any, size: int) -> None:
+    clock = FakeClock()
+    bodies: list[bytes] = []
+    CompressionQueue(clock).add(bytes(size), encoding, 6, bodies.append)
+    clock.run()
+    decode = {"gzip": gzip.decompress, "deflate": zlib.decompress}[encoding]
+    assert [decode(body) for body in bodies] == [bytes(size)]
 
 
 # -- permessage-deflate
