@@ -306,12 +306,12 @@ class _TracedAdapter:
 async def _run_in_span(span: Span, coroutine: Coroutine[Any, Any, Any]) -> Any:
     try:
         with _current(trace.set_span_in_context(span)):
-            return await coroutine
+            result = await coroutine
     except BaseException as error:
         _end_failed(span, error)
         raise
-    finally:
-        span.end()
+    span.end()
+    return result
 
 
 @contextmanager

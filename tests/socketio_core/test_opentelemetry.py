@@ -241,7 +241,7 @@ async def test_async_handler_that_does_not_wait_has_a_span(
 
 
 async def test_failed_handler_is_an_error_without_the_text_of_the_exception(
-    server: TestServer, spans: Spans
+    server: TestServer, spans: Spans, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(socket: Socket, value: str) -> None:
         raise ValueError(value)
@@ -262,6 +262,8 @@ async def test_failed_handler_is_an_error_without_the_text_of_the_exception(
         assert attributes(span)["error.type"] == "ValueError"
         assert not span.events
         assert "secret" not in span.to_json()
+    # The SDK warns when a span ends twice.
+    assert [each for each in caplog.records if each.name.startswith("opentelemetry")] == []
 
 
 async def test_event_without_a_handler_of_its_own_has_no_name(
