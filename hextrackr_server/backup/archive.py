@@ -26,6 +26,9 @@ from hextrackr_server.backup.snapshot import OnStep, copy_database
 DATABASE: Final = "hextrackr.db"
 MANIFEST: Final = "manifest.json"
 _CHUNK: Final = 1 << 20
+#: A flag of a member of a ZIP archive, and the compression of both members.
+_ENCRYPTED: Final = 1
+_COMPRESSION: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
 def write_backup(
@@ -110,13 +113,26 @@ def extract(archive: Path, file: Path) -> Manifest:
 def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(archive) as opened:
+            _check_members(archive, opened)
             yield opened
-    except (zipfile.BadZipFile, KeyError, zlib.error, EOFError, NotImplementedError) as error:
+    # A name of a file that is not UTF-8 raises UnicodeDecodeError.
+    except (zipfile.BadZipFile, KeyError, zlib.error, EOFError, NotImplementedError,
+            UnicodeDecodeError) as error:  # fmt: skip
         raise BackupError(f"{archive} is not a complete backup of the hub ({error})") from error
     except OSError as error:
         if error.filename is None or Path(error.filename) != archive:
             raise
         raise BackupError(f"{archive} cannot be read: {error.strerror}") from error
+
+
+def _check_members(archive: Path, opened: zipfile.ZipFile) -> None:
+    """Refuse forms of a ZIP archive that `write_backup` does not write."""
+    for member in opened.infolist():
+        if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSION:
+            raise BackupError(
+                f"{archive} is not a backup of the hub: {member.filename} is encrypted, or has another "
+                "compression; use the file that the command backup has written"
+            )
 
 
 def _manifest(opened: zipfile.ZipFile) -> Manifest:

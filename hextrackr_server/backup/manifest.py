@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -16,6 +16,8 @@ FORMAT: Final = "hextrackr-backup"
 FORMAT_VERSION: Final = 1
 NEWEST_SCHEMA: Final = 1 + len(MIGRATIONS)
 MAXIMUM_BYTES: Final = 64 * 1024
+#: The commands print the version on a terminal.
+_VERSION: Final = r"^[0-9A-Za-z.+_-]{1,64}\Z"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +30,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
     created_at: str
-    program_version: str = __version__
+    program_version: Annotated[str, msgspec.Meta(pattern=_VERSION)] = __version__
     schema_version: int
     source: str
     size: int

@@ -96,6 +96,41 @@ def test_damaged_archive_is_refused(backup: Path, tmp_path: Path) -> None:
     assert "is not a complete backup" in refusal(backup, tmp_path)
 
 
+def change_headers(path: Path, change: Callable[[bytearray, int], None]) -> None:
+    """Change the entry of the last member in the directory of an archive."""
+    content = bytearray(path.read_bytes())
+    change(content, content.rindex(b"PK\x01\x02"))
+    path.write_bytes(content)
+
+
+def encrypt(content: bytearray, entry: int) -> None:
+    content[entry + 8] |= 1
+
+
+def compress_otherwise(content: bytearray, entry: int) -> None:
+    content[entry + 10] = zipfile.ZIP_BZIP2
+
+
+def spoil_name(content: bytearray, entry: int) -> None:
+    content[entry + 9] |= 8  # the name is UTF-8
+    content[entry + 46] = 0xFF
+
+
+@pytest.mark.parametrize("change", [encrypt, compress_otherwise, spoil_name])
+def test_archive_of_another_form_is_refused(
+    backup: Path, tmp_path: Path, change: Callable[[bytearray, int], None]
+) -> None:
+    change_headers(backup, change)
+    with pytest.raises(BackupError, match=r"is not a (complete )?backup of the hub"):
+        prepare(backup, tmp_path / "copy.db")
+
+
+def test_version_with_control_characters_is_refused(backup: Path) -> None:
+    set_manifest(backup, program_version="\x1b[31m")
+    with pytest.raises(BackupError, match=r"its manifest is invalid"):
+        read_manifest(backup)
+
+
 def test_incomplete_archive_is_refused(backup: Path, tmp_path: Path) -> None:
     backup.write_bytes(backup.read_bytes()[:-100])
     assert "is not a complete backup" in refusal(backup, tmp_path)
