@@ -130,7 +130,7 @@ def _check_members(archive: Path, opened: zipfile.ZipFile) -> None:
     for member in opened.infolist():
         if member.flag_bits & _ENCRYPTED or member.compress_type not in _COMPRESSION:
             raise BackupError(
-                f"{archive} is not a backup of the hub: {member.filename} is encrypted, or has another "
+                f"{archive} is not a backup of the hub: its content is encrypted, or has another "
                 "compression; use the file that the command backup has written"
             )
 
