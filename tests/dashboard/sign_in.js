@@ -18,7 +18,7 @@ module.exports = {
     const requests = [];
     page.on("request", (request) => requests.push(request));
     await page.goto(t.given.link);
-    await live(page);
+    await upgraded(page); // the reload then cuts no upgrade
     const token = t.given.link.split("#token=")[1];
     await waitForText(account(page), /admin/);
     assert.ok(!page.url().includes("token"), page.url());
@@ -27,7 +27,7 @@ module.exports = {
       assert.ok(!JSON.stringify(await request.allHeaders()).includes("#token"), request.url());
     }
     await page.reload();
-    await live(page);
+    await upgraded(page);
     // Neither the history nor a second tab of the browser has the token.
     await page.goto(`${t.given.url}/#/findings`);
     await page.goBack();

@@ -96,10 +96,13 @@ module.exports = {
       await page.getByRole("heading", { level: 1 }).waitFor();
       if (view === "exploited") await waitForText(page.getByRole("main"), /<img src=x/);
       if (view === "findings") {
-        const grid = page.getByRole("grid", { name: "Findings" });
+        const rows = page.getByRole("grid", { name: "Findings" }).locator('[role="row"][id]');
         await page.getByRole("searchbox", { name: "Search" }).fill("<img");
-        await waitForText(grid, /<img src=x/);
-        await grid.locator('[role="row"][id]').first().click();
+        await waitUntil(async () => {
+          const texts = await rows.allTextContents();
+          return texts.length > 0 && texts.every((text) => text.includes("<img src=x"));
+        }, "the rows of the search");
+        await rows.first().click();
         await waitForText(page.locator(".detail"), /<img src=x/);
       }
       assert.deepEqual(await elements(), { foreign: 0, links: [], ran: null }, view);
