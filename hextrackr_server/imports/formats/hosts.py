@@ -128,7 +128,7 @@ def split_url(text: str) -> tuple[str, int | None]:
     """Return the host and the port of a URL, also without its scheme; empty if there is no host."""
     text = text.strip()[:2048]
     if not _URL.match(text):
-        text = f"//{text}"
+        text = "//" + text.removeprefix("//")
     try:
         parts = urlsplit(text)
         port = parts.port

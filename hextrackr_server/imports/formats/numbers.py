@@ -8,8 +8,11 @@ from typing import Final
 LONGEST: Final = 256
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d{1,20}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,3})?")
-# A spreadsheet of many locales writes 7,5; 1,184 is a thousands separator and not a score.
-_DECIMAL_COMMA: Final = re.compile(r"([+-]?\d{1,3}),(\d{1,2})(?=\s*(?:[(\[]|$))")
+# A spreadsheet of many locales writes 7,5; 1,184 is a thousands separator and not a score. Behind
+# a zero, as in 0,9438, the comma cannot be one.
+_DECIMAL_COMMA: Final = re.compile(
+    r"([+-]?(?:\d{1,3}(?=,\d{1,2}(?!\d))|0)),(\d{1,20})(?=\s*(?:[(\[]|$))"
+)
 _PORT: Final = re.compile(r"(\d{1,5})(?:-\d{1,5})?")
 
 

@@ -116,8 +116,8 @@ class ValueReader:
             if not word or word in self._severity_nulls:
                 continue
             columns.filled["severity"] += 1
-            # A spreadsheet or a script may write the level 5 as 5.0.
-            word = word.removesuffix(".0")
+            # A spreadsheet or a script may write the level 5 as 5.0 or 5,0.
+            word = word.removesuffix(".0").removesuffix(",0")
             found = profile.severities.get(word) or SEVERITY_WORDS.get(word)
             if found is not None:
                 if unknown is not None:

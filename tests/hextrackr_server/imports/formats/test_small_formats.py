@@ -212,7 +212,8 @@ def test_nexpose_ids_of_another_case_and_unknown_tests_are_read(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("word", "severity"), [("5", "Critical"), ("5.0", "Critical"), ("4.0", "High"), ("5.5", "Low")]
+    ("word", "severity"),
+    [("5", "Critical"), ("5.0", "Critical"), ("4.0", "High"), ("5.5", "Low"), ("5,0", "Critical")],
 )
 def test_level_with_a_decimal_zero_is_the_level(tmp_path: Path, word: str, severity: str) -> None:
     row = {"IP": "192.0.2.1", "QID": "1", "Title": "T", "Severity": word, "CVSS3 Base": "2.0"}

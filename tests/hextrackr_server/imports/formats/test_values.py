@@ -23,7 +23,7 @@ from hextrackr_server.imports.formats.value_reader import band_of
     [
         ("7.5", 7.5), ("10", 10.0), ("0.0", 0.0), (".00042", 0.00042), ("7,5", 7.5),
         ("8.1 (AV:N/AC:H/PR:N)", 8.1), ("9.8/10", 9.8), ("+5", 5.0), ("5.", 5.0), ("'7.5", 7.5),
-        ("8,1 (AV:N/AC:H)", 8.1),
+        ("8,1 (AV:N/AC:H)", 8.1), ("0,9438", 0.9438), ("0,943", 0.943),
     ],
 )  # fmt: skip
 def test_score_is_the_leading_number(text: str, value: float) -> None:
@@ -118,6 +118,8 @@ def test_host_name_has_a_short_and_a_whole_form(text: str, short: str, whole: st
         ("https://app.example.test/r/a", "app.example.test", 443),
         ("192.0.2.150:8443", "192.0.2.150", 8443),
         ("foo.example/path", "foo.example", None),
+        ("//foo.example:81/path", "foo.example", 81),
+        ("/path", "", None),
         ("http://[2001:db8::1]:8080/", "2001:db8::1", 8080),
         ("http://[broken/", "", None),
         ("host:99999", "", None),
