@@ -91,6 +91,8 @@ async def main(duration: float, kinds: list[str], *, is_written: bool) -> int:
         for record in records
         for each in record.failures(with_growth=not is_short, idle_memory=memory)
     ]
+    for note in (each for record in records for each in record.notes()):
+        print(note)
     print("\n".join(failures) or "nothing grows")
     return int(bool(failures))
 

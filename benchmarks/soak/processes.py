@@ -30,6 +30,16 @@ _DEADLINES: Final = 12.0
 _SETTLE_CHECKS: Final = 30
 _SETTLE_INTERVAL: Final = 1.0
 _PATIENCE: Final = 180.0
+_STARVED_SHARE: Final = 0.5
+"""The share of the wait for an answer in which a starved server has no processor."""
+
+
+def waiting_seconds(pid: int) -> float:
+    """Return how long the main thread of a process has waited for a processor; 0.0 if unknown."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
 
 
 class _Observed(NamedTuple):
@@ -149,13 +159,19 @@ class Soak:
         """Send one acked event after the other; one client for the whole time."""
         auth = {"token": self._tokens[0]} if self._tokens else {}
         url = f"http://127.0.0.1:{self._servers[0].port}"
+        pid = self._servers[0].process.pid
+        ends: list[str] = []
         async with AsyncClient(url, auth=auth, transports=["websocket"]) as client:
+            client.on("disconnect", lambda reason, *_: ends.append(str(reason)))
             while True:
-                began = time.perf_counter()
+                began, waited = time.perf_counter(), waiting_seconds(pid)
+                ends.clear()
                 try:
                     await client.call(*self._event)
                 except SocketError as error:
-                    self.record.lost[f"{type(error).__name__} ({error})"] += 1
+                    share = (waiting_seconds(pid) - waited) / (time.perf_counter() - began)
+                    errors = self.record.starved if share > _STARVED_SHARE else self.record.lost
+                    errors[f"{type(error).__name__} ({', '.join(ends) or error})"] += 1
                 self._waits.append((time.perf_counter() - began) * 1000)
                 await asyncio.sleep(_PAUSE)
 

@@ -116,6 +116,8 @@ class Record:
     clients: dict[str, int] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     """Errors of the measuring client, and their numbers."""
+    starved: Counter[str] = field(default_factory=Counter)
+    """Those during which the server had no processor for most of the time: no failures."""
 
     def add(self, time: float, values: dict[str, float]) -> None:
         """Add a sample of all metrics."""
@@ -150,9 +152,14 @@ class Record:
             if after[name] - before[name] > amount:
                 found.append(f"{name} remain without clients: {after[name] - before[name]:.0f}")
         if self.lost:
-            reasons = ", ".join(f"{number} x {each}" for each, number in self.lost.items())
-            found.append(f"{self.lost.total()} acked events had no answer: {reasons}")
+            found.append(_describe(self.lost))
         return [f"{self.name}: {each}" for each in found]
+
+    def notes(self) -> list[str]:
+        """Return a text for the errors that the load of the machine explains."""
+        if not self.starved:
+            return []
+        return [f"{self.name}: {_describe(self.starved)}, while the server had no processor"]
 
     def rows(self) -> list[tuple[str, ...]]:
         """Return the rows of the table: one per metric, and two for the time without clients."""
@@ -182,6 +189,11 @@ class Record:
             f"{last - first:+d}", "0 per class", "remain" if self.remaining else "held",
         ))  # fmt: skip
         return rows
+
+
+def _describe(errors: Counter[str]) -> str:
+    reasons = ", ".join(f"{number} x {each}" for each, number in errors.items())
+    return f"{errors.total()} acked events had no answer: {reasons}"
 
 
 HEADS: Final = ("server", "metric", "start", "half", "end", "growth", "limit", "")

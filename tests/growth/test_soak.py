@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import random
 from xml.etree import ElementTree
 
@@ -12,6 +13,7 @@ from benchmarks.peers import PeerMissingError
 from benchmarks.soak import core_acts, hub_acts, kinds
 from benchmarks.soak.kinds import DEFAULT_KINDS, KINDS, check_shared
 from benchmarks.soak.plot import PANELS, draw
+from benchmarks.soak.processes import waiting_seconds
 from benchmarks.soak.series import IDLE_AMOUNTS, KEPT, METRICS, Idle, Record, Series
 
 MEMORY = METRICS[0]
@@ -82,6 +84,21 @@ def test_lost_event_is_a_failure() -> None:
     assert record.failures(with_growth=False) == [
         "server: 2 acked events had no answer: 2 x DisconnectedError (ping timeout)"
     ]
+
+
+def test_event_without_an_answer_of_a_starved_server_is_a_note() -> None:
+    record = make_record()
+    record.starved.update({"DisconnectedError (ping timeout)": 1})
+    assert record.failures(with_growth=False) == []
+    assert record.notes() == [
+        "server: 1 acked events had no answer: 1 x DisconnectedError (ping timeout), "
+        "while the server had no processor"
+    ]
+
+
+def test_waiting_time_of_a_process_without_statistics_is_zero() -> None:
+    assert waiting_seconds(os.getpid()) >= 0
+    assert waiting_seconds(2**30) == 0
 
 
 def test_growing_metric_is_a_failure_only_with_growth() -> None:
