@@ -62,6 +62,9 @@ HTTP_STATUS: dict[ErrorCode, int] = {
 }
 
 
+#: Fields that the error of a request names; a client can send tens of thousands.
+MAXIMUM_PROBLEMS = 20
+
 #: The answer to a request that needs space, while the disk of the server is full.
 STORAGE_FULL = "The disk of the server is full: ask its operator to free space, then try again"
 

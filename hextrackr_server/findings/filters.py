@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, literal, or_, select, true
 
-from hextrackr_server.errors import invalid
+from hextrackr_server.errors import MAXIMUM_PROBLEMS, invalid
 from hextrackr_server.findings.text_match import contains_text, escape_pattern
 from hextrackr_server.storage.encoding import (
     ACTIVE,
@@ -55,7 +55,7 @@ STATES: Mapping[str, ColumnElement[bool]] = {
 def parse_filters(payload: Any) -> Filters:
     """Parse the filters of a request: `{filters: {...}}`, `{...}` or None.
 
-    Raises ServiceError VALIDATION_ERROR that names every unknown or malformed field.
+    Raises ServiceError VALIDATION_ERROR that names the unknown and malformed fields, up to a limit.
     """
     if isinstance(payload, Mapping) and isinstance(payload.get("filters"), Mapping):
         payload = payload["filters"]
@@ -72,6 +72,8 @@ def parse_filters(payload: Any) -> Filters:
             parsed[name] = _parse_filter(name, value)
         except ValueError as error:
             problems.append((str(name)[:64], str(error)))
+            if len(problems) == MAXIMUM_PROBLEMS:
+                break
     if problems:
         raise invalid("Invalid filters", problems)
     return tuple(sorted(parsed.items()))

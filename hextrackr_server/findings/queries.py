@@ -24,7 +24,7 @@ from typing import Annotated, Any, Literal, Protocol, get_args
 import msgspec
 
 from hextrackr_server.collaboration.presence import RESOURCE_TYPES, EditingSessions
-from hextrackr_server.errors import ErrorCode, ServiceError, invalid
+from hextrackr_server.errors import MAXIMUM_PROBLEMS, ErrorCode, ServiceError, invalid
 from hextrackr_server.findings.filters import MAXIMUM_SEARCH, STATES, Filters, parse_filters
 from hextrackr_server.findings.pages import Page, PageRequest
 from hextrackr_server.findings.query_executor import QueryExecutor
@@ -250,6 +250,8 @@ def _filters(request: DataRequest) -> Filters:
             parsed[name] = _filter(kinds[name], value)
         except ValueError as error:
             problems.append((name[:64], str(error)))
+            if len(problems) == MAXIMUM_PROBLEMS:
+                break
     if problems:
         raise invalid("Invalid filters", problems)
     return tuple(sorted(parsed.items()))
