@@ -235,6 +235,12 @@ def load_server(name: str) -> SocketServer:
             f"the application must be MODULE:SERVER, got {name!r}: for example app:io for "
             "`io = SocketServer()` in app.py"
         )
+    if module_name.startswith(".") or "/" in module_name or Path(module_name).suffix == ".py":
+        plain = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise UsageError(
+            f"the module must be written as in an import statement, got {module_name!r}: use "
+            f"{plain}:{attribute}"
+        )
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -245,12 +251,13 @@ def load_server(name: str) -> SocketServer:
         raise UsageError(
             f"there is no module {error.name!r}: run the command in the folder of the application"
         ) from None
+    servers = [key for key, value in vars(module).items() if isinstance(value, SocketServer)]
     if not hasattr(module, attribute):
-        servers = [key for key, value in vars(module).items() if isinstance(value, SocketServer)]
         near = get_close_matches(attribute, vars(module), n=1)
         hint = f": use {module_name}:{(servers or near)[0]}" if servers or near else ""
         raise UsageError(f"module {module_name!r} has no attribute {attribute!r}{hint}")
     server = getattr(module, attribute)
     if not isinstance(server, SocketServer):
-        raise UsageError(f"{name} must be a SocketServer, got {server!r:.100}")
+        hint = f": use {module_name}:{servers[0]}" if servers else ""
+        raise UsageError(f"{name} must be a SocketServer, got {server!r:.100}{hint}")
     return server

@@ -44,7 +44,10 @@ class AsgiGuest:
         self._stop = stop
         self._has_warned = False
         self._sender = GuestSender()
-        engine.on("connection_error", self._request_refused)
+        hooks = engine._hooks["connection_error"]
+        if not any(isinstance(getattr(each, "__self__", None), AsgiGuest) for each in hooks):
+            # One warning, even if the engine has several applications
+            engine.on("connection_error", self._request_refused)
 
     def _request_refused(self, refusal: ConnectionRefusal) -> None:
         """Log the first request of an unknown session: another worker may have the session."""

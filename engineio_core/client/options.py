@@ -35,7 +35,10 @@ OTHER_CLIENT_OPTIONS: Final[Mapping[str, str]] = {
     "hostname": "write the host into the URL",
     "secure": "write https:// into the URL",
     "port": "write the port into the URL",
-    # python-engineio
+    # python-engineio and HTTP clients
+    "ssl": "use tls=ClientTls(...), or tls=context for an SSLContext",
+    "ssl_context": "use tls=context",
+    "verify": "use tls=ClientTls(verify=False), or tls=ClientTls(ca=...)",
     "ssl_verify": "use tls=ClientTls(verify=False)",
     "http_session": "use extra_headers, tls and proxy",
     "handle_sigint": "remove it, the client handles no signals",

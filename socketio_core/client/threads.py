@@ -43,7 +43,11 @@ class LoopThread:
 
         Raises RuntimeError in the thread of the loop, which would wait for itself.
         """
-        return self._submit(function).result()
+        future = self._submit(function)
+        try:
+            return future.result()
+        finally:
+            future.cancel()  # a KeyboardInterrupt ends the coroutine as well
 
     def wait(self, function: Callable[[], Coroutine[Any, Any, Any]], timeout: float | None) -> bool:
         """Run a coroutine; return whether it ends in time, and cancel it otherwise."""
@@ -72,8 +76,8 @@ class LoopThread:
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
+        if loop is None or thread is None or not thread.is_alive():
+            return  # after a fork, the connection belongs to the parent process
         try:
             asyncio.run_coroutine_threadsafe(function(), loop).result()
         finally:
@@ -88,6 +92,11 @@ class LoopThread:
                 target=_serve, args=(loop,), name="socketio client", daemon=True
             )
             self._thread.start()
+        elif self._thread is not None and not self._thread.is_alive():
+            raise RuntimeError(
+                "a blocking client must not be used in a child process that fork() created: create "
+                "another Client in the child process"
+            )
         return self._loop
 
 

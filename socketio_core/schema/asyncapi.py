@@ -95,7 +95,10 @@ class _Writer:
     def _replies(self, channel: str, event: Event, is_sent: bool) -> list[Schema]:
         assert event.answer is not None
         answers = [self._schemas.of(each, is_sent=not is_sent) for each in event.answer]
-        payload = answers[0] if len(answers) == 1 else _array(answers, len(answers))
+        if event.is_answer_rest:
+            payload = {"type": "array", "items": answers[0]}
+        else:
+            payload = answers[0] if len(answers) == 1 else _array(answers, len(answers))
         name = f"ack of {event.name}"
         ack = {"name": name, "summary": f"Ack of `{event.name}`", "payload": as_draft_7(payload)}
         replies = [self._add_message(channel, f"{event.name}-ack", ack)]

@@ -59,6 +59,7 @@ class Event(NamedTuple):
     """An event: its arguments, and the types of the arguments of its ack.
 
     `answer` is None for an event without an ack, and `is_typed` whether its types are declared.
+    With `is_answer_rest`, the type of the ack stands for any number of arguments.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Event(NamedTuple):
     answer: tuple[Any, ...] | None
     description: str
     is_typed: bool = True
+    is_answer_rest: bool = False
 
 
 class NamespaceEvents(NamedTuple):
@@ -140,14 +142,15 @@ def _received(name: str, handlers: Iterable[Handler]) -> Event:
     function = handler.function
     arguments, answer = _read(function, skip=1 if handler.takes_socket else 0)
     is_typed = answer is not inspect.Parameter.empty
-    return Event(name, arguments, _answers(answer), _description(function), is_typed)
+    types, is_rest = _answers(answer)
+    return Event(name, arguments, types, _description(function), is_typed, is_rest)
 
 
 def _declared(event: ServerEvent[..., Any]) -> Event:
     arguments, answer = _read(event.function, skip=0)
     is_answered = answer is not None and answer is not inspect.Parameter.empty
-    expected = _answers(answer) if is_answered else None
-    return Event(event.name, arguments, expected, _description(event.function))
+    types, is_rest = _answers(answer) if is_answered else (None, False)
+    return Event(event.name, arguments, types, _description(event.function), is_answer_rest=is_rest)
 
 
 def _read(function: Callable[..., Any], skip: int) -> tuple[tuple[Argument, ...], Any]:
@@ -200,16 +203,23 @@ def _resolve(
     return (annotation if marker is None else marker.type), marker
 
 
-def _answers(annotation: Any) -> tuple[Any, ...]:
-    """Return the arguments of an ack: a tuple is several, None is an ack without arguments."""
+def _answers(annotation: Any) -> tuple[tuple[Any, ...], bool]:
+    """Return the types of the arguments of an ack, and whether the type is that of any number.
+
+    A tuple is several arguments, None is an ack without arguments.
+    """
     if annotation is None or annotation is type(None):
-        return ()
+        return (), False
     if annotation is inspect.Parameter.empty:
-        return (Any,)
+        return (Any,), False
     arguments = get_args(annotation)
-    if get_origin(annotation) is tuple and Ellipsis not in arguments:
-        return tuple(arguments)
-    return (annotation,)
+    if annotation is tuple:
+        return (Any,), True
+    if get_origin(annotation) is not tuple:
+        return (annotation,), False
+    if Ellipsis in arguments:
+        return (arguments[0],), True
+    return tuple(arguments), False
 
 
 def _check_types(event: Event) -> None:

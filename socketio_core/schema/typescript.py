@@ -140,6 +140,8 @@ class _Printer:
         types = [self.type_of(self.schemas.of(each, is_sent=not is_sent)) for each in event.answer]
         if not is_sent:
             types[0] = types[0] if types[0] == "any" else f"{types[0]} | {self._refusal}"
+        if event.is_answer_rest:
+            return f"(...answers: {_array(types[0])}) => void"
         names = ["answer"] if len(types) == 1 else [f"answer{n}" for n in range(1, len(types) + 1)]
         return f"({', '.join(map(': '.join, zip(names, types, strict=True)))}) => void"
 

@@ -389,6 +389,18 @@ async def test_unknown_session_is_explained_once(caplog: pytest.LogCaptureFixtur
     await io.shutdown()
 
 
+async def test_unknown_session_is_explained_once_when_the_server_has_two_applications(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    io, other = SocketServer(), SocketServer()
+    with caplog.at_level(logging.WARNING):
+        for app in (io.asgi_app(), io.asgi_app(), other.asgi_app()):
+            assert (await http(app, "&sid=abc").response())[0] == 400
+    assert caplog.text.count("if the ASGI server runs several workers") == 2
+    await io.shutdown()
+    await other.shutdown()
+
+
 async def test_invalid_header_of_a_response_gets_500(caplog: pytest.LogCaptureFixture) -> None:
     io = SocketServer()
     io.engine.use(lambda request: HttpResponse(200, b"", [("x", "a\r\nb")]))

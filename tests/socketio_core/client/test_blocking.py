@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -222,6 +224,63 @@ def test_async_functions_and_waiting_in_the_loop_raise(url: str) -> None:
 
     client._loop.call(in_the_loop)
     client.close()
+
+
+INTERRUPTED = """
+import os, signal, sys
+from socketio_core.client import Client
+
+client = Client(sys.argv[1], reconnection_delay=0.01, reconnection_delay_max=0.01)
+
+
+def interrupt(number):
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+client.manager.on("reconnect_attempt", interrupt)
+try:
+    client.connect(retry=True)
+except KeyboardInterrupt:
+    print(client.wait(120), client.active)
+client.close()
+"""
+FORKED = """
+import os, sys
+from socketio_core.client import Client
+
+client = Client(sys.argv[1])
+client.connect()
+child = os.fork()
+if child == 0:
+    try:
+        client.call("echo", 1)
+    except RuntimeError as error:
+        print(error, flush=True)
+    client.close()
+    os._exit(0)
+os.waitpid(child, 0)
+print(client.call("echo", 2))
+client.close()
+"""
+
+
+def run(program: str, *arguments: str) -> str:
+    """Run a program in another process, and return its output."""
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_interrupted_connect_ends_the_attempts(unused_tcp_port: int) -> None:
+    assert run(INTERRUPTED, f"http://127.0.0.1:{unused_tcp_port}") == "True False\n"
+
+
+def test_client_refuses_calls_in_a_forked_process(url: str) -> None:
+    refused, answer = run(FORKED, url).splitlines()
+    assert "create another Client in the child process" in refused
+    assert answer == "2"
 
 
 def test_call_of_another_thread_fails_when_the_client_is_closed(io: SocketServer, url: str) -> None:

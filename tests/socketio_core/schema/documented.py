@@ -52,6 +52,10 @@ def documented_server() -> SocketServer:
     def move_again(socket: Socket, task: Task, *columns: str) -> tuple[int, str]:
         raise NotImplementedError
 
+    @io.on("columns")
+    def columns(socket: Socket) -> tuple[str, ...]:
+        raise NotImplementedError
+
     @io.on("pet")
     def pet(socket: Socket, pet: Annotated[Cat | Dog, Field(discriminator="kind")]) -> Cat:
         raise NotImplementedError

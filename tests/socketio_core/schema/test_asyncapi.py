@@ -69,6 +69,13 @@ def test_ack_is_the_reply(document: dict[str, Any]) -> None:
     assert "reply" not in document["operations"]["receive-main-ping"]
 
 
+def test_reply_is_an_array_when_the_ack_has_any_number_of_arguments(
+    document: dict[str, Any],
+) -> None:
+    payload = document["components"]["messages"]["columns-ack"]["payload"]
+    assert payload == {"type": "array", "items": {"type": "string"}}
+
+
 def test_schemas_have_the_keywords_of_draft_7(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert schemas["TaskInput"]["required"] == ["id"]

@@ -107,6 +107,27 @@ def test_type_used_in_both_directions_has_two_interfaces_if_it_has_defaults() ->
     assert "ack: (answer1: Move | Refusal, answer2: Circle) => void" in text(io)
 
 
+def test_ack_of_any_number_of_arguments_is_a_rest_parameter() -> None:
+    io = SocketServer()
+
+    @io.on("numbers")
+    def numbers(socket: Socket) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    @io.on("values")
+    def values(socket: Socket) -> tuple:  # type: ignore[type-arg]
+        raise NotImplementedError
+
+    @server_event("ask")
+    def ask(question: str) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    io.declare(ask)
+    assert "numbers: (ack: (...answers: (number | Refusal)[]) => void) => void;" in text(io)
+    assert "values: (ack: (...answers: any[]) => void) => void;" in text(io)
+    assert "ask: (question: string, ack: (...answers: number[]) => void) => void;" in text(io)
+
+
 def test_optional_argument_before_an_ack_gives_one_list_for_each_number_of_arguments() -> None:
     io = SocketServer()
 
