@@ -10,6 +10,8 @@ from typing import Any, Final, final
 from engineio_core.asgi.sender import GuestSender
 from engineio_core.codec.encoded_packet import EncodedPacket
 from engineio_core.errors import CloseReason, ProtocolError
+from engineio_core.noop import noop
+from engineio_core.read_turn import TURN_BYTES, ReadTurn
 from engineio_core.transports.interface import NULL_LISTENER, TransportContext, TransportListener
 
 logger = logging.getLogger("engineio_core")
@@ -19,6 +21,8 @@ logger = logging.getLogger("engineio_core")
 HIGH_WATER: Final = 64 * 1024
 LOW_WATER: Final = 16 * 1024
 NORMAL: Final = 1000
+#: Bytes that a message counts in addition to its length: short messages take as long as this.
+MESSAGE_BYTES: Final = 256
 
 
 @final
@@ -189,13 +193,20 @@ class GuestWebSocket:
             listener, self.listener = self._listener, NULL_LISTENER
             listener._transport_closed(CloseReason.TRANSPORT_CLOSE, "the client closed")
 
-    async def _receive_all(self, task: asyncio.Task[Any]) -> None:
+    async def _receive_all(self, task: asyncio.Task[Any]) -> None:  # noqa: PLR0912, PLR0915 - hot
         """Deliver each message of the host, and pass the answers to the host."""
         # hot path: benchmarks/hop_budget.py
         receive = self._receive
         queue = self._queue
         limit = self._context.options.max_http_buffer_size
+        # A host that has read many messages returns them without an iteration of the event loop.
+        turn = ReadTurn(self._context.clock, noop)
+        work = 0
         while True:
+            if work > TURN_BYTES:
+                work = 0
+                if turn.is_over():
+                    await asyncio.sleep(0)
             if self._is_reading_paused:
                 await self._may_read.wait()
             message = await receive()
@@ -207,12 +218,16 @@ class GuestWebSocket:
                 text = message.get("text")
                 if text is not None:
                     packet = text.encode()
-                    if len(packet) > limit:
+                    size = len(packet)
+                    work += size + MESSAGE_BYTES
+                    if size > limit:
                         raise _too_large()
                     self._receive_text(packet)
                 else:
                     data = bytes(message.get("bytes") or b"")
-                    if len(data) > limit:
+                    size = len(data)
+                    work += size + MESSAGE_BYTES
+                    if size > limit:
                         raise _too_large()
                     self._receive_binary(data)
             except ProtocolError as error:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engineio_core import HttpRequest, HttpResponse
+from engineio_core import HttpRequest, HttpResponse, read_turn
 from engineio_core.asgi import websocket as websocket_module
+from engineio_core.asgi.websocket import MESSAGE_BYTES
+from engineio_core.read_turn import TURN_BYTES
 from socketio_core import Cors, Socket, SocketServer
 from tests.engineio_core.asgi.support import DENIAL, LIMIT, Host, http, open_polling, websocket
 from tests.helpers.waiting import settle
@@ -137,6 +140,39 @@ async def test_websocket_closes_with_1009_when_a_message_is_too_large(
         host.deliver("websocket.receive", **message)
         assert (await host.wait_for(3))[2] == {"type": "websocket.close", "code": 1009}
         assert not io.engine.sessions
+    await io.shutdown()
+
+
+@pytest.mark.parametrize(
+    "message", [{"text": '42["count"]'}, {"bytes": b""}], ids=["text", "binary"]
+)
+async def test_messages_that_the_host_has_read_are_delivered_in_turns(
+    monkeypatch: pytest.MonkeyPatch, message: dict[str, Any]
+) -> None:
+    seconds = count(0.0, 1.0)
+    monkeypatch.setattr(read_turn, "perf_counter", lambda: next(seconds))  # each check is late
+    io = SocketServer(max_http_buffer_size=1000)
+    async with websocket(io.asgi_app()) as host:
+        host.deliver("websocket.receive", text="40")
+        await host.wait_for(3)
+        session = next(iter(io.engine.sessions.values()))
+        received = 0
+
+        def receive(_: Any) -> None:
+            nonlocal received
+            received += 1
+
+        session._on_packet = None
+        session._on_text = session._on_binary = receive
+        for _ in range(1000):
+            host.deliver("websocket.receive", **message)
+        most = 0
+        async with asyncio.timeout(LIMIT):
+            while received < 1000:
+                before = received
+                await asyncio.sleep(0)
+                most = max(most, received - before)
+        assert most <= 3 * TURN_BYTES // MESSAGE_BYTES
     await io.shutdown()
 
 
