@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,12 @@ def pytest_configure() -> None:
     missing = [path for paths in MARKED.values() for path in paths if not (HERE / path).exists()]
     if missing:
         raise pytest.UsageError(f"tests/conftest.py marks paths that do not exist: {missing}")
+    # pytest-xdist kills a worker that takes longer to end. A busy worker needs more than the
+    # default of ten seconds to write its coverage, which would be lost.
+    with suppress(ImportError):
+        from xdist.workermanage import NodeManager
+
+        NodeManager.EXIT_TIMEOUT = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
