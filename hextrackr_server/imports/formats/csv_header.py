@@ -119,7 +119,8 @@ def _make_candidates(
 def _make_candidate(row: BeginningRow, *, is_wrapped: bool) -> _Candidate:
     cells = row.cells
     if is_wrapped:
-        if len(cells) != 1 or "," not in cells[0]:
+        # A spreadsheet fills all rows up to the longest one with empty cells.
+        if not cells or any(cells[1:]) or "," not in cells[0]:
             return _Candidate(row.number, tuple(cells), frozenset())
         cells = split_wrapped(cells[0])
     names = tuple([cell.strip().lstrip("\ufeff") for cell in cells])

@@ -86,7 +86,7 @@ class CsvTable:
                     yield last
                 self._break_off(number, problem)
                 return
-            if header.is_wrapped and len(cells) == 1:
+            if header.is_wrapped and not any(cells[1:]):
                 row = (number, split_wrapped(cells[0]), *row[2:])
             if last is not None:
                 last_cells = last[1]

@@ -19,18 +19,20 @@ Value = TypeVar("Value")
 class RowCache(dict[Any, Value], Generic[Value]):
     """A cache that empties itself when it is full; keys are a cell or a tuple of cells."""
 
-    __slots__ = ("_characters",)
+    __slots__ = ("_characters", "_entries")
 
-    def __init__(self) -> None:
+    def __init__(self, entries: int = ENTRIES) -> None:
+        """Create a cache of at most that many results."""
         super().__init__()
         self._characters = 0
+        self._entries = entries
 
     def keep(self, key: Any, value: Value) -> None:
         """Store a value, unless its cells are very long."""
         size = len(key) if isinstance(key, str) else sum(map(len, key))
         if size > CHARACTERS_OF_ENTRY:
             return
-        if len(self) >= ENTRIES or self._characters + size > CHARACTERS:
+        if len(self) >= self._entries or self._characters + size > CHARACTERS:
             self.clear()
             self._characters = 0
         self[key] = value

@@ -142,6 +142,10 @@ def test_caches_stay_small_when_all_cells_differ() -> None:
     cache.clear()
     cache.keep("x" * 70_000, "value")
     assert not cache
+    hosts = RowCache[str](100)
+    for number in range(1000):
+        hosts.keep(str(number), "value")
+    assert len(hosts) == 100
 
 
 def test_counts_stay_small_when_all_values_differ() -> None:

@@ -129,6 +129,20 @@ def test_defectdojo_names_have_blanks_and_dates_have_one_order(tmp_path: Path) -
     assert inspection.rows_rejected == 1
 
 
+def test_wrapped_rows_are_read_when_empty_cells_follow(tmp_path: Path) -> None:
+    text = (
+        "Asset Vuln Datalist Report,04 Feb 2030,1\n"
+        '"QID,""Title"",""Severity"",""Asset Name""",,\n'
+        '"940006,""Example"",""5"",""SRV6""",,\n'
+    )
+    inspection = inspect_text(tmp_path, text)
+    check_findings(
+        inspection,
+        expect("srv6", plugin_id="940006", plugin_name="Example", severity="Critical"),
+    )
+    assert messages(inspection) == []
+
+
 def test_vmdr_rows_wrapped_below_a_plain_preamble_have_lenient_quotes(tmp_path: Path) -> None:
     text = (
         "Asset Vuln Datalist Report,04 Feb 2030 10:00AM GMT-0500,1\nExampleOrg,x\n"
