@@ -95,7 +95,18 @@ def test_release_without_a_section_of_the_changelog_is_refused(clone: Path) -> N
     replace(clone / "CHANGELOG.md", rf"## {VERSION} - 2026-11-30", "## Unreleased")
     done = release(clone, "--dry-run", VERSION)
     assert done.returncode == 1
-    assert f'CHANGELOG.md has no heading "## {VERSION} - YYYY-MM-DD"' in done.stderr
+    assert f'is "## Unreleased", not "## {VERSION} - YYYY-MM-DD"' in done.stderr
+
+
+def test_release_with_unreleased_changes_above_its_section_is_refused(clone: Path) -> None:
+    replace(
+        clone / "CHANGELOG.md",
+        rf"## {VERSION} - 2026-11-30",
+        f"## Unreleased\n\n## {VERSION} - 2026-11-30",
+    )
+    done = release(clone, "--dry-run", VERSION)
+    assert done.returncode == 1
+    assert 'the first section of CHANGELOG.md is "## Unreleased"' in done.stderr
 
 
 def test_release_with_uncommitted_files_is_refused(clone: Path) -> None:
