@@ -19,6 +19,8 @@ Encoding = Literal["br", "gzip", "deflate"]
 _SUPPORTED: Final[tuple[Encoding, ...]] = ("gzip", "deflate")
 #: Bytes that are compressed between two checks of the turn, in up to a millisecond.
 PIECE: Final = 16 * 1024
+#: Bodies that are begun and not complete: a compressor occupies up to 0.3 MB (zlib, zconf.h).
+MAX_BEGUN: Final = 8
 # The window of zlib with the header of the format, which is that of zlib or that of gzip (zlib
 # manual, deflateInit2).
 _WINDOW_BITS: Final = {"deflate": 15, "gzip": 31}
@@ -81,10 +83,11 @@ class CompressionQueue:
     iteration of the event loop would delay all others by their sum.
     """
 
-    __slots__ = ("_bodies", "_turn")
+    __slots__ = ("_bodies", "_is_proceeding", "_turn")
 
     def __init__(self, clock: Clock) -> None:
         self._bodies: deque[_Body] = deque()
+        self._is_proceeding = False
         self._turn = ReadTurn(clock, self._proceed)
 
     def add(
@@ -92,40 +95,54 @@ class CompressionQueue:
     ) -> None:
         """Call `done` with the compressed body: now if the turn suffices, or in a later one."""
         self._bodies.append(_Body(body, encoding, level, done))
-        self._proceed()
+        # A pipelined poll is read while `done` sends the response to the one before.
+        if not self._is_proceeding:
+            self._proceed()
 
     def _proceed(self) -> None:
         bodies = self._bodies
-        while bodies and not self._turn.is_over():
-            body = bodies.popleft()
-            compressed = body.compress_piece()
-            if compressed is None:
-                bodies.append(body)
-            else:
-                body.done(compressed)
+        self._is_proceeding = True
+        try:
+            while bodies and not self._turn.is_over():
+                body = bodies.popleft()
+                compressed = body.compress_piece()
+                if compressed is None:
+                    bodies.insert(MAX_BEGUN - 1, body)
+                else:
+                    body.done(compressed)
+        finally:
+            self._is_proceeding = False
 
 
 @final
 class _Body:
     """A body of which a part is compressed."""
 
-    __slots__ = ("_body", "_compressor", "_parts", "_position", "done")
+    __slots__ = (
+        "_body", "_compressor", "_encoding", "_level", "_parts", "_position", "done",
+    )  # fmt: skip
 
     def __init__(
         self, body: bytes, encoding: Encoding, level: int, done: Callable[[bytes], object]
     ) -> None:
         self._body = memoryview(body)
-        self._compressor = zlib.compressobj(level, wbits=_WINDOW_BITS[encoding])
+        self._encoding = encoding
+        self._level = level
+        self._compressor: zlib._Compress | None = None  # since the first piece
         self._parts: list[bytes] = []
         self._position = 0
         self.done = done
 
     def compress_piece(self) -> bytes | None:
         """Compress the next piece; return the compressed body after the last one."""
+        compressor = self._compressor
+        if compressor is None:
+            wbits = _WINDOW_BITS[self._encoding]
+            compressor = self._compressor = zlib.compressobj(self._level, wbits=wbits)
         end = self._position + PIECE
-        self._parts.append(self._compressor.compress(self._body[self._position : end]))
+        self._parts.append(compressor.compress(self._body[self._position : end]))
         self._position = end
         if end < len(self._body):
             return None
-        self._parts.append(self._compressor.flush())
+        self._parts.append(compressor.flush())
         return b"".join(self._parts)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engineio_core import EncodedPacket, HttpCompression, PerMessageDeflate, read_turn
-from engineio_core.http.compression import PIECE, CompressionQueue
+from engineio_core.http.compression import MAX_BEGUN, PIECE, CompressionQueue
 from tests.helpers.client import Connection, PollingClient, Server, WebSocketClient
 from tests.helpers.fake_clock import FakeClock
 from tests.helpers.wire import (
@@ -155,6 +155,52 @@ def test_compression_queue_returns_the_whole_body(encoding: Any, size: int) -> N
     clock.run()
     decode = {"gzip": gzip.decompress, "deflate": zlib.decompress}[encoding]
     assert [decode(body) for body in bodies] == [bytes(size)]
+
+
+@pytest.mark.parametrize("size", [1, 5 * PIECE])
+@pytest.mark.usefixtures("slow_machine")
+def test_few_bodies_are_begun_at_a_time(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    clock = FakeClock()
+    begun, most = 0, 0
+    make = zlib.compressobj
+
+    def begin(level: int, wbits: int) -> Any:
+        nonlocal begun, most
+        begun += 1
+        most = max(most, begun)
+        return make(level, wbits=wbits)
+
+    def end(body: bytes) -> None:
+        nonlocal begun
+        begun -= 1
+        assert zlib.decompress(body) == bytes(size)
+        ended.append(body)
+
+    monkeypatch.setattr(zlib, "compressobj", begin)
+    ended: list[bytes] = []
+    queue = CompressionQueue(clock)
+    for _ in range(3 * MAX_BEGUN):
+        queue.add(bytes(size), "deflate", 6, end)
+    clock.run()
+    assert len(ended) == 3 * MAX_BEGUN
+    assert most <= MAX_BEGUN
+
+
+def test_body_that_is_added_by_a_response_is_compressed_without_recursion(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(read_turn, "perf_counter", lambda: 0.0)
+    queue = CompressionQueue(FakeClock())
+    sent = 0
+
+    def send(body: bytes) -> None:
+        nonlocal sent
+        sent += 1
+        if sent < 2000:
+            queue.add(b"next", "gzip", 6, send)
+
+    queue.add(b"first", "gzip", 6, send)
+    assert sent == 2000
 
 
 # -- permessage-deflate
