@@ -276,7 +276,10 @@ class SocketServer(Registering, Broadcasting[Socket[Any]]):
             check_duration("drain", drain)
         if other_app is not None and not callable(other_app):
             raise TypeError(f"other_app must be an ASGI application, got {other_app!r}")
-        return AsgiGuest(self.engine, other_app, self._start, partial(self.shutdown, drain=drain))
+        return AsgiGuest(
+            self.engine, other_app, self._start, partial(self.shutdown, drain=drain),
+            is_alone=self.options.adapter is None,
+        )  # fmt: skip
 
     async def listen(
         self,

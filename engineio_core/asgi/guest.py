@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, final
 
 from engineio_core.admission import ConnectionRefusal
 from engineio_core.asgi.exchange import GuestExchange
+from engineio_core.asgi.host_workers import count_host_workers
 from engineio_core.asgi.request import create_request, path_below_mount
 from engineio_core.asgi.sender import GuestSender
 from engineio_core.errors import UNKNOWN_SID
@@ -37,7 +40,10 @@ class AsgiGuest:
         other_app: AsgiApp | None,
         start: Callable[[], None],
         stop: Callable[[], Awaitable[None]],
+        *,
+        is_alone: bool,
     ) -> None:
+        """`is_alone`: events do not reach the clients of other processes."""
         self._engine = engine
         self._other_app = other_app
         self._start = start
@@ -48,6 +54,8 @@ class AsgiGuest:
         if not any(isinstance(getattr(each, "__self__", None), AsgiGuest) for each in hooks):
             # One warning, even if the engine has several applications
             engine.on("connection_error", self._request_refused)
+            if is_alone:
+                _warn_of_workers(count_host_workers(sys.argv, os.environ))
 
     def _request_refused(self, refusal: ConnectionRefusal) -> None:
         """Log the first request of an unknown session: another worker may have the session."""
@@ -144,3 +152,13 @@ class AsgiGuest:
         elif message["type"] == "lifespan.shutdown":
             await self._stop()
         return message
+
+
+def _warn_of_workers(count: int) -> None:
+    if count > 1:
+        logger.warning(
+            "the ASGI server runs %d workers, and this server has no adapter: events do not reach "
+            "the clients of the other workers, and polling clients lose their sessions; run one "
+            "worker, or give the server an adapter and the load balancer sticky sessions",
+            count,
+        )

@@ -1,0 +1,57 @@
+"""The number of workers in the command of an ASGI host, and the warning about them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import pytest
+
+from engineio_core.asgi.host_workers import count_host_workers
+from socketio_core import InProcessCluster, SocketServer
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "count"),
+    [
+        ("/bin/uvicorn app:app --workers 4 --port 80", {}, 4),
+        ("/lib/uvicorn/__main__.py app:app --workers=2", {}, 2),
+        ("uvicorn app:app", {"WEB_CONCURRENCY": "3"}, 3),
+        ("uvicorn app:app --workers 1", {"WEB_CONCURRENCY": "3"}, 1),
+        ("uvicorn app:app", {"WEB_CONCURRENCY": ""}, 1),
+        ("gunicorn -k uvicorn_worker.UvicornWorker -w 2 app:app", {}, 2),
+        ("gunicorn -w2 app:app", {}, 2),
+        ("hypercorn app:app -w 2", {"WEB_CONCURRENCY": "3"}, 2),
+        ("hypercorn app:app", {"WEB_CONCURRENCY": "3"}, 1),
+        ("granian --interface asgi app:app --workers 2", {}, 2),
+        ("granian --interface asgi app:app", {"GRANIAN_WORKERS": "5"}, 5),
+        ("fastapi run app.py --workers 2", {}, 2),
+        ("uvicorn app:app --workers-other 2", {}, 1),
+        ("program.py --workers 2", {"WEB_CONCURRENCY": "3"}, 1),
+        ("", {}, 1),
+    ],
+)
+def test_workers_of_a_command_are_counted(
+    command: str, environment: dict[str, str], count: int
+) -> None:
+    assert count_host_workers(command.split(), environment) == count
+
+
+def test_several_workers_without_an_adapter_are_reported_once_per_server(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["uvicorn", "app:app", "--workers", "2"])
+    io = SocketServer()
+    with caplog.at_level(logging.WARNING):
+        io.asgi_app()
+        io.asgi_app()
+    assert caplog.text.count("the ASGI server runs 2 workers, and this server has no adapter") == 1
+
+
+def test_several_workers_with_an_adapter_are_not_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["uvicorn", "app:app", "--workers", "2"])
+    with caplog.at_level(logging.WARNING):
+        SocketServer(adapter=InProcessCluster().join()).asgi_app()
+    assert not caplog.text
