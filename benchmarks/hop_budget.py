@@ -43,10 +43,10 @@ BUDGET = {
     "8 events with ack in one chunk, plain handler": 10.5,
     "MessagePack: event with ack, plain handler": 18,
     "broadcast, per delivery": 3,
-    "polling round (POST + GET)": 114,
+    "polling round (POST + GET)": 112,
     # 3 of the calls create and drop the account of an address without another client; 1 creates the
     # fields of a socket that a compiled build reads directly.
-    "connect and leave by WebSocket": 195,
+    "connect and leave by WebSocket": 186,
     # 3 of the calls belong to the host.
     "ASGI: event with ack, plain handler": 18,
     "ASGI: event with ack, async handler": 21,

@@ -91,6 +91,7 @@ _HOOK_PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
 EVENTS: Final = tuple(_HOOK_PARAMETERS)
 _MISSING: Final = object()
 SERVING: Final = ServerState.SERVING
+_INFO: Final = logging.INFO
 # Events that users of other servers expect here, and the replacement.
 _OTHER_EVENTS: Final = {
     "connect": 'use "connection"',
@@ -309,7 +310,8 @@ class BaseEngine:
             # RFC 9110, section 9.3.7: a test of the server's capabilities.
             exchange.respond(HttpResponse(204, b"", [("Allow", "GET, HEAD, POST, OPTIONS")]))
         elif path == self._bare_path or path.startswith(self._path):  # `_serves`, inline
-            if self._files is not None and self._files(exchange):
+            # The path itself, which requests of clients have, is not below the path.
+            if self._files is not None and path != self._path and self._files(exchange):
                 return
             if self._owners is not None and self._owners.forward(exchange):
                 return
@@ -329,17 +331,15 @@ class BaseEngine:
         if sid and named == "polling" and not request.is_upgrade:
             self._serve_polling(exchange, sid)
             return
-        match (request.method, named, sid or None, request.is_upgrade):
-            case ("GET", "polling", None, False):
-                self._open_polling(exchange, new_sid or "")
-            case ("GET", "websocket", None, True):
+        if request.method == "GET" and named == "websocket" and request.is_upgrade:
+            if sid:
+                self._probe(exchange, self.sessions[sid])
+            else:
                 self._open_websocket(exchange, new_sid or "")
-            case ("GET", "websocket", str(), True):
-                self._probe(exchange, self.sessions[sid or ""])
-            case _:
-                raise HandshakeRefusedError(
-                    errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"}
-                )
+        elif request.method == "GET" and named == "polling" and not (sid or request.is_upgrade):
+            self._open_polling(exchange, new_sid or "")
+        else:
+            raise HandshakeRefusedError(errors.BAD_REQUEST, {"name": "TRANSPORT_HANDSHAKE_ERROR"})
 
     def _serve_polling(self, exchange: AnyExchange, sid: str) -> None:
         """Pass a request to the polling transport of a session."""
@@ -516,20 +516,23 @@ class BaseEngine:
         account.buffered += session._outbox_size
         session._accounts = (account,)
         self._counts.handshakes[session.transport.name, counts.ACCEPTED] += 1
-        logger.info(
-            "session %s opened over %s from %s",
-            session.sid[:6], session.transport.name, request.remote_address,
-            extra={"client": request.remote_address},
-        )  # fmt: skip
-        self._call_hooks("connection", session)
+        if logger.isEnabledFor(_INFO):  # the arguments cost more than the check
+            logger.info(
+                "session %s opened over %s from %s",
+                session.sid[:6], session.transport.name, request.remote_address,
+                extra={"client": request.remote_address},
+            )  # fmt: skip
+        for hook in self._hooks["connection"]:
+            _call_hook("connection", hook, (session,))
 
     def _session_ended(self, session: Session, reason: CloseReason, description: str) -> None:
         self.sessions.pop(session.sid, None)
         self._counts.closed[reason] += 1
-        logger.info(
-            "session %s closed: %s (%s)", session.sid[:6], reason, description,
-            extra={"client": session.request.remote_address},
-        )  # fmt: skip
+        if logger.isEnabledFor(_INFO):
+            logger.info(
+                "session %s closed: %s (%s)", session.sid[:6], reason, description,
+                extra={"client": session.request.remote_address},
+            )  # fmt: skip
 
     def _session_context(self, protocol: int = 4) -> SessionContext:
         context = self._contexts.get(protocol)
@@ -620,13 +623,17 @@ class BaseEngine:
 
     def _call_hooks(self, event: str, *args: Any) -> None:
         for hook in self._hooks[event]:
-            try:
-                result = hook(*args)
-                if result is not None and is_awaitable(result):
-                    discard_awaitable(result)
-                    raise TypeError("a hook must not return an awaitable: start a task instead")
-            except Exception:
-                logger.exception("%r hook failed", event)
+            _call_hook(event, hook, args)
+
+
+def _call_hook(event: str, hook: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    try:
+        result = hook(*args)
+        if result is not None and is_awaitable(result):
+            discard_awaitable(result)
+            raise TypeError("a hook must not return an awaitable: start a task instead")
+    except Exception:
+        logger.exception("%r hook failed", event)
 
 
 def _make_future() -> asyncio.Future[None]:

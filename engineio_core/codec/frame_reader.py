@@ -76,6 +76,8 @@ READER_TRANSITIONS: Final = {
 
 FAST: Final = ReaderState.FAST
 FRAGMENTED: Final = ReaderState.FRAGMENTED
+_CLOSED: Final = ReaderState.CLOSED
+_CLOSE: Final = ReaderEvent.CLOSED
 
 
 class FrameHandler(Protocol):
@@ -255,8 +257,8 @@ class FrameReader:
 
     def stop(self) -> None:
         """Close, drop all bytes, and release the handler."""
-        if self.state is not ReaderState.CLOSED:
-            self._advance(ReaderEvent.CLOSED)
+        if self.state is not _CLOSED:
+            self._advance(_CLOSE)
         self._pending = None
         self._handler = _NULL_HANDLER
 

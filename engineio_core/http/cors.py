@@ -22,7 +22,8 @@ logger = logging.getLogger("engineio_core")
 
 def has_invalid_origin(request: HttpRequest) -> bool:
     """Return whether the Origin header contains characters that are invalid in a header."""
-    return not is_field_value(request.headers.get("origin", ""))
+    origin = request.headers.get("origin")
+    return origin is not None and not is_field_value(origin)
 
 
 @final

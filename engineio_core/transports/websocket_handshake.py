@@ -10,7 +10,7 @@ import re
 from binascii import b2a_base64
 from collections.abc import Sequence
 from hashlib import sha1
-from typing import Final, NamedTuple
+from typing import Final, final
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeader
@@ -26,11 +26,24 @@ from engineio_core.options import PerMessageDeflate
 VERSION: Final = "13"
 
 
-class Accepted(NamedTuple):
-    """An accepted handshake: its response headers and the negotiated extensions."""
+@final
+class Accepted:
+    """An accepted handshake: its response headers and the negotiated extensions.
 
-    headers: list[tuple[str, str]]
-    extensions: Sequence[Extension]
+    `lines` are the encoded headers, if they are known.
+    """
+
+    __slots__ = ("extensions", "headers", "lines")
+
+    def __init__(
+        self,
+        headers: list[tuple[str, str]],
+        extensions: Sequence[Extension],
+        lines: bytes = b"",
+    ) -> None:
+        self.headers = headers
+        self.extensions = extensions
+        self.lines = lines
 
 
 class WebSocketHandshakeError(Exception):
@@ -100,12 +113,17 @@ def _accept_usual(request: HttpRequest) -> Accepted | None:
         return None
     # RFC 6455, section 4.2.2: the SHA-1 of the key and this GUID, base64-encoded.
     digest = sha1(key.encode() + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-    accept = b2a_base64(digest, newline=False).decode()
-    lines = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)]
-    return Accepted(lines, ())
+    accept = b2a_base64(digest, newline=False)
+    return Accepted(
+        [*_USUAL_HEADERS, ("Sec-WebSocket-Accept", accept.decode())],
+        (),
+        _USUAL_LINES + accept + b"\r\n",
+    )
 
 
 _USUAL_CONNECTIONS: Final = ("upgrade", "keep-alive, upgrade")
+_USUAL_HEADERS: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
+_USUAL_LINES: Final = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 _KEY: Final = re.compile(r"[+/0-9A-Za-z]{21}[AQgw]==")  # 16 bytes in base64
 _CHECKED = {"connection", "upgrade"}
 # Headers that Node's server does not send.
@@ -114,7 +132,11 @@ _OMITTED = {"Date", "Server"}
 
 def encode_switch(accepted: Accepted, extra: Sequence[tuple[str, str]]) -> bytes:
     """Return the head of the 101 response; `extra` are headers of hooks and middlewares."""
-    lines = [f"{name}: {value}\r\n" for name, value in accepted.headers]
+    lines = accepted.lines
+    if not lines:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in accepted.headers]).encode(
+            "latin-1"
+        )
     if extra:
-        lines += encode_added_headers(extra)
-    return ("HTTP/1.1 101 Switching Protocols\r\n" + "".join(lines) + "\r\n").encode("latin-1")
+        lines += "".join(encode_added_headers(extra)).encode("latin-1")
+    return b"HTTP/1.1 101 Switching Protocols\r\n" + lines + b"\r\n"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -37,6 +40,34 @@ def test_worker_number_out_of_range_is_refused(number: int) -> None:
 
 def test_ids_are_distinct() -> None:
     assert len({generate_id() for _ in range(1000)}) == 1000
+
+
+def test_ids_of_several_threads_are_distinct() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        parts = threads.map(lambda _: [generate_id() for _ in range(500)], range(8))
+        ids = [each for part in parts for each in part]
+    assert len(set(ids)) == 4000
+
+
+FORK = """
+import os
+from engineio_core.ids import generate_id
+
+generate_id()
+child = os.fork()
+print(*(generate_id() for _ in range(100)), flush=True)
+if child:
+    os.waitpid(child, 0)
+else:
+    os._exit(0)
+"""
+
+
+def test_ids_of_a_forked_process_differ_from_those_of_its_parent() -> None:
+    run = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=True)
+    ids = run.stdout.split()
+    assert len(ids) == 200
+    assert len(set(ids)) == 200
 
 
 def test_noop_accepts_any_arguments() -> None:

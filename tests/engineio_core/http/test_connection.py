@@ -110,7 +110,7 @@ def test_pending_poll_has_no_deadline() -> None:
 def test_engine_close_ends_idle_connections_and_finishes_pending_responses() -> None:
     server = Server()
     waiting: list[Exchange] = []
-    server.engine._serve_files(lambda exchange: waiting.append(exchange) or True)
+    server.engine._admit = waiting.append
     idle = server.connect()
     busy = server.get(transport="polling")
     server.engine.close()
@@ -264,9 +264,7 @@ def test_connection_is_aborted_when_the_client_does_not_read_the_last_response()
     server = Server(close_timeout=30)
     connection = server.connect()
     connection.tcp.stall()
-    server.engine._serve_files(
-        lambda exchange: exchange.respond(HttpResponse(200, b"x" * 100_000)) or True
-    )
+    server.engine._admit = lambda exchange: exchange.respond(HttpResponse(200, b"x" * 100_000))
     connection.feed(http_request("GET", TARGET, {"Connection": "close"}))
     server.clock.advance(29)
     assert not connection.tcp.is_aborted
@@ -282,10 +280,10 @@ def test_handler_error_affects_only_its_own_client() -> None:
     server = Server()
     other = server.open_websocket()
 
-    def fail(exchange: Exchange) -> bool:
+    def fail(exchange: Exchange) -> None:
         raise RuntimeError("handler error")
 
-    server.engine._serve_files(fail)
+    server.engine._admit = fail
     connection = server.get(transport="polling")
     assert connection.response().status == 500
     assert connection.tcp.is_over
@@ -296,13 +294,12 @@ def test_handler_error_affects_only_its_own_client() -> None:
 def test_second_response_is_dropped() -> None:
     server = Server()
 
-    def respond_twice(exchange: Exchange) -> bool:
+    def respond_twice(exchange: Exchange) -> None:
         exchange.respond(HttpResponse(200, b"first"))
         exchange.respond(HttpResponse(200, b"second"))
         exchange.finish()
-        return True
 
-    server.engine._serve_files(respond_twice)
+    server.engine._admit = respond_twice
     connection = server.connect()
     connection.feed(http_request("GET", TARGET) * 2)
     assert [each.text for each in connection.responses()] == ["first", "first"]

@@ -166,11 +166,11 @@ def test_upgrade_that_arrives_in_pieces_opens_a_websocket(position: int) -> None
 def test_failure_after_the_response_to_an_upload_sends_no_second_response() -> None:
     server = Server()
 
-    def respond_and_fail(exchange: Exchange) -> bool:
+    def respond_and_fail(exchange: Exchange) -> None:
         exchange.respond(HttpResponse(403))
         raise RuntimeError("after the response")
 
-    server.engine._serve_files(respond_and_fail)
+    server.engine._admit = respond_and_fail
     connection = server.connect()
     headers = {"Content-Length": "5", "Expect": "100-continue"}
     connection.feed(http_request("POST", server.target(transport="polling"), headers))
