@@ -91,8 +91,8 @@ class Socket(SocketCore, HandlerSocket, Listening, Generic[Data]):
     """
 
     __slots__ = (
-        "_connection", "_early", "_listens_outgoing", "_offset", "_owed", "data", "handshake", "id",
-        "namespace", "pid", "recovered",
+        "_connection", "_early", "_offset", "_owed", "data", "handshake", "id", "namespace", "pid",
+        "recovered",
     )  # fmt: skip
 
     def __init__(
@@ -122,7 +122,6 @@ class Socket(SocketCore, HandlerSocket, Listening, Generic[Data]):
         # Packets sent before the CONNECT reply wait for it.
         self._connection = connection
         self._early: list[EncodedPacket] | None = early
-        self._listens_outgoing = False  # a broadcast reads it for each receiver
         self._owed: PendingAcks | None = None  # created on first use
 
     @property

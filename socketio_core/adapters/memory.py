@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, TypeAlias
 
 from engineio_core.codec.encoded_packet import EncodedPacket
+from engineio_core.codec.packet import IS_COMPILED
 from engineio_core.subclassing import mypyc_attr
 from socketio_core.adapters.interface import (
     DONE,
@@ -28,12 +29,17 @@ from socketio_core.adapters.interface import (
     ServerResults,
     SessionStore,
 )
+from socketio_core.adapters.recipient import RecipientFields
 from socketio_core.adapters.recovery import RecoveryLog
 from socketio_core.misuse import check_callback, refuse_awaitable
 
 logger = logging.getLogger("socketio_core")
 
 
+_IS_COMPILED: Final = IS_COMPILED
+#: Rooms of one socket that a tuple holds: the smallest set takes 160 bytes more per socket.
+MAX_FEW: Final = 8
+Rooms: TypeAlias = tuple[str, ...] | set[str]
 NO_ROOMS: Final[frozenset[str]] = frozenset()
 
 
@@ -59,7 +65,7 @@ class MemoryAdapter:
         self._log = log
         self.keeps_events = log is not None
         # socket id -> (the socket, its rooms); room -> socket id -> the socket
-        self._members: dict[str, tuple[Recipient, set[str]]] = {}
+        self._members: dict[str, tuple[Recipient, Rooms]] = {}
         self._rooms: dict[str, dict[str, Recipient]] = {}
         self._listeners: list[Callable[[RoomEvent, str, str | None], Any]] = []
 
@@ -69,22 +75,25 @@ class MemoryAdapter:
         """Add a socket to rooms."""
         socket_id = recipient.id
         member = self._members.get(socket_id)
+        before: Rooms = ()
         if member is None:
-            member = self._members[socket_id] = (recipient, set())
+            member = self._members[socket_id] = (recipient, before)
             if self._log is not None and recipient.pid is None:
                 self._log.is_selective = True
-        joined = member[1]
+        joined = before = member[1]
         events: list[tuple[RoomEvent, str, str | None]] = []
         for room in rooms:
             if room in joined:
                 continue
-            joined.add(room)
+            joined = _with_room(joined, room)
             sockets = self._rooms.get(room)
             if sockets is None:
                 sockets = self._rooms[room] = {}
                 events.append(("create", room, None))
             sockets[socket_id] = recipient
             events.append(("join", room, socket_id))
+        if joined is not before:
+            self._members[socket_id] = (member[0], joined)
         # Notify at the end: a listener may change rooms or disconnect the socket.
         if self._listeners:
             for event in events:
@@ -106,7 +115,7 @@ class MemoryAdapter:
         """Remove a socket from a room."""
         member = self._members.get(socket_id)
         if member is not None and room in member[1]:
-            member[1].remove(room)
+            self._members[socket_id] = (member[0], _without_room(member[1], room))
             self._leave(socket_id, (room,))
         return DONE
 
@@ -209,16 +218,18 @@ class MemoryAdapter:
         elif len(packets) == 1:
             # hot path: benchmarks/hop_budget.py, broadcast. All receivers share one packet object.
             packet = packets[0]
-            for recipient in recipients:
+            each: Any
+            for each in recipients:
                 # LOAD_ATTR and a call are faster here than a method call on an instance attribute
-                # (benchmarks/tricks.py).
-                send = recipient._send_packet
+                # (benchmarks/tricks.py). Machine code reads the field of a known class directly.
+                if _IS_COMPILED and isinstance(each, RecipientFields):
+                    send = each._send_packet
+                else:
+                    send = each._send_packet
                 send(packet)
         else:
             _send_all(recipients, packets)
-        for recipient in recipients:
-            if recipient._listens_outgoing:
-                recipient._notify_outgoing(data)
+        _notify_outgoing(recipients, data)
 
     def _broadcast_selectively(
         self,
@@ -235,9 +246,7 @@ class MemoryAdapter:
             deliver(returning, self._keep(data, *target))
         if others or not returning:
             deliver(others, self._encode(data, target.compress))
-        for recipient in recipients:
-            if recipient._listens_outgoing:
-                recipient._notify_outgoing(data)
+        _notify_outgoing(recipients, data)
 
     def _keep(
         self,
@@ -269,9 +278,7 @@ class MemoryAdapter:
                 recipient._send_volatile(packets)
         else:
             _send_all(asked, packets)
-        for recipient in asked:
-            if recipient._listens_outgoing:
-                recipient._notify_outgoing(data)
+        _notify_outgoing(asked, data)
         return [recipient.id for recipient in asked]
 
     def send_direct(
@@ -360,6 +367,24 @@ class MemoryAdapter:
             self._log.close()
 
 
+def _with_room(rooms: Rooms, room: str) -> Rooms:
+    """Return the rooms of a socket that joins another one; a set is changed in place."""
+    if isinstance(rooms, set):
+        rooms.add(room)
+        return rooms
+    if len(rooms) < MAX_FEW:
+        return (*rooms, room)
+    return {*rooms, room}
+
+
+def _without_room(rooms: Rooms, room: str) -> Rooms:
+    """Return the rooms of a socket that leaves one of them; a set is changed in place."""
+    if isinstance(rooms, set):
+        rooms.remove(room)
+        return rooms
+    return tuple([each for each in rooms if each != room])
+
+
 class _Ready(Generic[Item]):
     """An awaitable whose result is known."""
 
@@ -377,6 +402,18 @@ def _send_all(recipients: list[Recipient], packets: tuple[EncodedPacket, ...]) -
     for recipient in recipients:
         for packet in packets:
             recipient._send_packet(packet)
+
+
+def _notify_outgoing(recipients: list[Recipient], data: list[Any]) -> None:
+    """Call the listeners of the receivers that have some."""
+    recipient: Any
+    for recipient in recipients:
+        if _IS_COMPILED and isinstance(recipient, RecipientFields):
+            listens = recipient._listens_outgoing
+        else:
+            listens = recipient._listens_outgoing
+        if listens:
+            recipient._notify_outgoing(data)
 
 
 def _send_volatile_all(recipients: list[Recipient], packets: tuple[EncodedPacket, ...]) -> None:

@@ -31,6 +31,7 @@ from socketio_core.codec.packet import (
     ACK_ID_LIMIT,
     BINARY_ACK,
     BINARY_EVENT,
+    CONNECT,
     EVENT,
     MAX_ACK_ID_DIGITS,
     MAX_NAMESPACE_LENGTH,
@@ -61,14 +62,19 @@ _convert: Final = convert_value
 _IS_COMPILED: Final = IS_COMPILED
 _RESERVED: Final[frozenset[str]] = RESERVED_EVENTS
 _EVENT: Final = EVENT
+_CONNECT: Final = CONNECT
+_MAIN_CONNECT: Final = Packet(CONNECT)  # of a client without auth data
 _PLAIN: Final[Any] = orjson.OPT_PASSTHROUGH_DATETIME
 _EVENT_DIGIT: Final = 0x32  # "2"
 _BRACKET: Final = 0x5B  # "["
 # A message of Engine.IO is written and read here with its type digit in front: one copy less per
 # packet (benchmarks/hop_budget.py).
 _EVENT_PREFIX: Final = b"%b%d" % (MESSAGE_PREFIX, EVENT)
+_CONNECT_PREFIX: Final = b"%b%d" % (MESSAGE_PREFIX, CONNECT)
 _EVENT_START: Final = _EVENT_PREFIX + b"["
 _ACK_PREFIX: Final = b"%b%d" % (MESSAGE_PREFIX, ACK)
+_HEADS: Final = 1000  # clients number their events from 0
+_ACK_HEADS: Final = [b"%b%d" % (_ACK_PREFIX, number) for number in range(_HEADS)]
 _ACK_FORMAT: Final = _ACK_PREFIX + b"%d%b"
 _HEADER_FORMAT: Final = MESSAGE_PREFIX + b"%d%b"
 _FORMAT: Final = MESSAGE_PREFIX + b"%d%b%b"
@@ -107,6 +113,12 @@ class JsonParser:
     def encode(self, packet: Packet) -> tuple[EncodedPacket, ...]:
         """Return the text message of a packet, followed by its attachments."""
         kind, namespace, data, ack_id = packet
+        if kind is _CONNECT and namespace == "/" and ack_id is None and type(data) is dict:
+            # The reply to nearly every client needs no check.
+            try:
+                return (EncodedPacket(_CONNECT_PREFIX + _dumps(data, _convert_binary_too, _PLAIN)),)
+            except TypeError:
+                return (EncodedPacket(_CONNECT_PREFIX + _dump_slowly(data, _convert_binary_too)),)
         check_data_to_send(kind, data)
         if kind is EVENT:
             if not isinstance(data[0], str):  # a number, which the protocol allows
@@ -151,6 +163,8 @@ class JsonParser:
         except TypeError:
             return self._encode_any(ACK, namespace, data, ack_id)
         if namespace == "/" and 0 <= ack_id < _ID_LIMIT:
+            if ack_id < _HEADS:
+                return _ACK_HEADS[ack_id] + payload
             if _IS_COMPILED:
                 return _ACK_PREFIX + str(ack_id).encode() + payload
             return _ACK_FORMAT % (ack_id, payload)
@@ -318,6 +332,8 @@ class JsonDecoder:
 
     def _receive_any(self, text: str) -> Packet | None:
         """Read any packet: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`."""
+        if text == "0":
+            return _MAIN_CONNECT
         letter = text[:1]
         kind = _TYPE_OF_LETTER.get(letter)
         if kind is None:

@@ -11,6 +11,7 @@ from inspect import isawaitable
 from types import CoroutineType
 from typing import Any, Final, final
 
+from engineio_core.codec.packet import IS_COMPILED
 from socketio_core.errors import (
     AckError,
     AckTimeoutError,
@@ -22,6 +23,7 @@ from socketio_core.errors import (
 from socketio_core.handlers.ack import CONNECTION_RESULT, NO_ACK, OwedAck, SharedAck
 from socketio_core.handlers.handler_call import HandlerCall, HandlingSocket
 from socketio_core.handlers.runner import CANCELLED, Runner, Suspended
+from socketio_core.handlers.socket_core import SocketCore
 from socketio_core.misuse import SENT, add_equivalent, refuse_awaitable
 
 logger = logging.getLogger("socketio_core")
@@ -29,6 +31,7 @@ logger = logging.getLogger("socketio_core")
 
 # A compiled module reads a Final name of its own faster than an imported name.
 _COROUTINE: Final = CoroutineType
+_IS_COMPILED: Final = IS_COMPILED
 _SUSPENDED: Final = Suspended
 
 MAX_UNHANDLED: Final = 100  # names of events without a handler that are logged
@@ -141,7 +144,7 @@ class Dispatch:
         # For tracing: returns the call that replaces that of a handler
         self.wrap: Callable[[HandlerCall, OwedAck], HandlerCall] | None = None
 
-    def run(
+    def run(  # noqa: PLR0912 - a call per event is slower
         self, handler: HandlerCall, socket: HandlingSocket, data: list[Any], ack: OwedAck
     ) -> None:
         """Call a handler with the arguments of an event; send its result as the ack."""
@@ -161,7 +164,10 @@ class Dispatch:
                     self._hand_over(result, socket, data[0], ack)
                     return
             if ack is not None and isinstance(ack, int):
-                socket._send_ack(ack, result)
+                if _IS_COMPILED and isinstance(socket, SocketCore):
+                    SocketCore._send_ack(socket, ack, result)  # without a look-up of the method
+                else:
+                    socket._send_ack(ack, result)
             elif result is not None and isinstance(result, Coroutine):
                 self._run_compiled(result, socket, data[0], ack)
             elif ack is not None and (result is not None or ack is not CONNECTION_RESULT):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engineio_core.subclassing import mypyc_attr
+from socketio_core.adapters.recipient import RecipientFields
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -25,7 +26,7 @@ class HandlerCall:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class HandlingSocket:
+class HandlingSocket(RecipientFields):
     """The base of sockets, as the dispatch uses them."""
 
     __slots__ = ()

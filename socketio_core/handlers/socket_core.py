@@ -24,6 +24,7 @@ from socketio_core.misuse import SENT
 from socketio_core.socket_state import SocketState
 
 LIFECYCLE: Final = frozenset({"disconnecting", "disconnect"})
+_CONNECTING: Final = SocketState.CONNECTING
 CONNECTED: Final = SocketState.CONNECTED
 NO_HANDLERS: Final[dict[Any, Handler]] = {}  # a dict, as compiled modules read it; stays empty
 _EMITTED: Final = SENT  # a compiled module reads a Final name of its own faster
@@ -75,7 +76,7 @@ class AckEncoder:
 class SocketCore(HandlingSocket):
     """The fields of a socket that the connection, the pipeline and the dispatch use."""
 
-    __slots__ = ("_ack_encoder", "_direct", "_listeners", "_send_packet", "_session", "_state")
+    __slots__ = ("_ack_encoder", "_direct", "_listeners", "_session", "_state")
 
     def __init__(
         self,
@@ -87,11 +88,12 @@ class SocketCore(HandlingSocket):
     ) -> None:
         self._session = session
         self._ack_encoder = ack_encoder
-        self._state = SocketState.CONNECTING
+        self._state = _CONNECTING
         # Events with exactly one handler and no middleware; empty once the socket has listeners
         self._direct = direct
         self._listeners = listeners  # created on first use
-        self._send_packet: Callable[[EncodedPacket], None] = send_packet
+        self._send_packet = send_packet
+        self._listens_outgoing = False
 
     def _send_ack(self, ack_id: int, result: Any) -> None:
         """Send an ack: a tuple becomes several arguments; None becomes an ack without them."""

@@ -32,6 +32,26 @@ async def test_join_and_leave_take_effect_immediately() -> None:
         assert socket.rooms == {client.id, "a", "c"}
 
 
+@pytest.mark.parametrize("count", [1, 6, 7, 8, 9, 100])
+async def test_socket_joins_and_leaves_any_number_of_rooms(count: int) -> None:
+    io = SocketServer()
+    async with TestServer(io) as server:
+        client = await server.connect()
+        socket = io.sockets[client.id]
+        names = [f"room {number}" for number in range(count)]
+        for name in names:
+            await socket.join(name)
+            await socket.join([name, name])
+        assert socket.rooms == {client.id, *names}
+        while names:
+            await socket.leave(names.pop())
+            assert socket.rooms == {client.id, *names}
+        await socket.join(["a", "b", "a"])
+        assert socket.rooms == {client.id, "a", "b"}
+        client.disconnect()
+        assert io.main.rooms == {}
+
+
 async def test_socket_rooms_returns_a_copy() -> None:
     io = SocketServer()
     async with TestServer(io) as server:

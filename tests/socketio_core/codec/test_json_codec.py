@@ -160,6 +160,17 @@ def test_date_has_the_same_form_in_every_packet_type() -> None:
     assert encode_data(day) == ["2024-01-01"]
 
 
+@pytest.mark.parametrize(("namespace", "address"), [("/", ""), ("/admin", "/admin,")])
+def test_connect_reply_with_a_lone_surrogate_is_escaped(namespace: str, address: str) -> None:
+    packet = Packet(CONNECT, namespace, {"sid": "\ud800"})
+    assert text_of(parser.encode(packet)) == f'40{address}{{"sid":"\\ud800"}}'
+
+
+@pytest.mark.parametrize("ack_id", [0, 9, 10, 999, 1000, 1001, 10**15 - 1])
+def test_ack_starts_with_the_id_of_its_event(ack_id: int) -> None:
+    assert parser.encode_ack("/", ack_id, ["a"]) == b'43%d["a"]' % ack_id
+
+
 # -- packets that encoders and decoders refuse
 
 
