@@ -46,7 +46,7 @@ BUDGET = {
     "polling round (POST + GET)": 112,
     # 3 of the calls create and drop the account of an address without another client; 1 creates the
     # fields of a socket that a compiled build reads directly.
-    "connect and leave by WebSocket": 186,
+    "connect and leave by WebSocket": 188,
     # 3 of the calls belong to the host.
     "ASGI: event with ack, plain handler": 18,
     "ASGI: event with ack, async handler": 21,
