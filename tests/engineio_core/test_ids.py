@@ -55,10 +55,11 @@ from engineio_core.ids import generate_id
 
 generate_id()
 child = os.fork()
-print(*(generate_id() for _ in range(100)), flush=True)
+ids = [generate_id() for _ in range(100)]
 if child:
-    os.waitpid(child, 0)
-else:
+    os.waitpid(child, 0)  # both write to one pipe
+print(*ids, flush=True)
+if not child:
     os._exit(0)
 """
 
